@@ -1,0 +1,28 @@
+/** The hardware classes that executors have; together they are a miner's horde. */
+import type { Preset } from './job.ts'
+
+export type ClassTraits = {
+  /** How long an executor of this class may take from its reservation to being ready, in seconds. */
+  spinUpSeconds: number
+  /** What a synthetic job of this class asks of the container engine. */
+  preset: Preset
+}
+
+export const CLASSES = {
+  'always_on.gpu-24gb': { spinUpSeconds: 3, preset: 'nvidia_all' },
+  'spin_up-4min.gpu-24gb': { spinUpSeconds: 240, preset: 'nvidia_all' },
+  'always_on.llm.a6000': { spinUpSeconds: 30, preset: 'nvidia_all' },
+  'always_on.cpu.8c.16gb': { spinUpSeconds: 30, preset: 'none' },
+  'always_on.test': { spinUpSeconds: 3, preset: 'none' },
+} as const satisfies Record<string, ClassTraits>
+
+export type ExecutorClass = keyof typeof CLASSES
+
+/** The class of a job whose offer names none, and of the one executor of a miner that tells no manifest. */
+export const DEFAULT_CLASS: ExecutorClass = 'always_on.gpu-24gb'
+
+export const EXECUTOR_CLASSES = Object.keys(CLASSES) as [ExecutorClass, ...ExecutorClass[]]
+
+export function isExecutorClass(name: string): name is ExecutorClass {
+  return Object.hasOwn(CLASSES, name)
+}

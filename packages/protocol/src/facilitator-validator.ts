@@ -1,0 +1,88 @@
+/** Link 3: what a validator and its facilitator say to each other. The validator dials and stays. Strict both ways. */
+import { z } from 'zod'
+import { type Parser, parserOf } from './frame.ts'
+import { hotkey, jobUuid, optionalText, text, textList } from './primitives.ts'
+
+/** How often a validator says that it lives, in seconds. */
+export const HEARTBEAT_SECONDS = 60
+
+const authenticationRequest = z.strictObject({
+  message_type: z.literal('V0AuthenticationRequest'),
+  public_key: z.string('must be a string').regex(/^[0-9a-f]{64}$/i, 'must be 64 hex digits'),
+  signature: z.string('must be a string'),
+})
+export type V0AuthenticationRequest = z.output<typeof authenticationRequest>
+
+export const JOB_STATUSES = ['accepted', 'rejected', 'failed', 'completed'] as const
+export type JobStatus = (typeof JOB_STATUSES)[number]
+
+const minerResponse = z.object({
+  job_uuid: jobUuid,
+  message_type: z.string('must be a string'),
+  docker_process_stderr: text,
+  docker_process_stdout: text,
+})
+export type MinerResponse = z.output<typeof minerResponse>
+
+const jobStatusUpdate = z.strictObject({
+  message_type: z.literal('V0JobStatusUpdate'),
+  uuid: jobUuid,
+  status: z.enum(JOB_STATUSES, 'must be accepted, rejected, failed or completed'),
+  metadata: z
+    .object({ comment: text, miner_response: minerResponse.nullish().transform(value => value ?? null) })
+    .nullish()
+    .transform(value => value ?? null),
+})
+export type V0JobStatusUpdate = z.output<typeof jobStatusUpdate>
+
+const validatorSays = {
+  V0AuthenticationRequest: authenticationRequest,
+  V0JobStatusUpdate: jobStatusUpdate,
+  V0Heartbeat: z.strictObject({ message_type: z.literal('V0Heartbeat') }),
+}
+export type ValidatorToFacilitatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
+
+/** Reads what a validator says to its facilitator. */
+export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorSays)
+
+const textOrEmpty = text.nullish().transform(value => value ?? '')
+
+const jobRequest = z
+  .strictObject({
+    type: z.literal('job.new', 'must be "job.new"'),
+    message_type: z.literal('V0JobRequest'),
+    uuid: jobUuid,
+    miner_hotkey: hotkey,
+    docker_image: textOrEmpty,
+    raw_script: textOrEmpty,
+    args: textList,
+    env: z
+      .record(z.string(), text, 'must be a map')
+      .nullish()
+      .transform(value => value ?? {}),
+    use_gpu: z.boolean('must be true or false'),
+    input_url: textOrEmpty,
+    output_url: textOrEmpty,
+  })
+  .refine(job => (job.docker_image === '') !== (job.raw_script === ''), {
+    error: 'exactly one of docker_image and raw_script must be non-empty',
+  })
+export type FacilitatorJobRequest = z.output<typeof jobRequest>
+
+const response = z.strictObject({
+  status: z.enum(['success', 'error'], 'must be "success" or "error"'),
+  errors: z
+    .array(z.object({ msg: text, type: text, help: optionalText }))
+    .nullish()
+    .transform(value => value ?? []),
+})
+export type FacilitatorResponse = z.output<typeof response>
+
+export type FacilitatorMessage = FacilitatorJobRequest | FacilitatorResponse
+
+/** Reads what a facilitator says to a validator: a job, or a Response, which carries no message_type. */
+export const parseFromFacilitator: Parser<FacilitatorMessage> = parserOf({ V0JobRequest: jobRequest }, response)
+
+export function isJobRequest(message: FacilitatorMessage): message is FacilitatorJobRequest {
+  return 'message_type' in message
+}

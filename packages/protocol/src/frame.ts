@@ -1,0 +1,85 @@
+/**
+ * From a WebSocket frame to a typed message, once, at the edge. Nothing here throws: whatever a peer sends becomes a
+ * message or a WireError.
+ */
+import type { z } from 'zod'
+
+/** The largest frame, in bytes, said to a peer that did not tell the capability `large-frames`. */
+export const SMALL_FRAME_BYTES = 1_000_000
+
+/** The largest frame, in bytes, that any of our sockets accepts. */
+export const LARGE_FRAME_BYTES = 50 * 1024 * 1024
+
+const MAX_ISSUES_TOLD = 5
+
+export type WireErrorCode = 'binary' | 'not-json' | 'not-an-object' | 'unknown-message' | 'invalid-fields'
+
+/** What was wrong with a frame and where, in words that may be told to the peer: it repeats none of the frame's values. */
+export class WireError extends Error {
+  override name = 'WireError'
+  readonly code: WireErrorCode
+  constructor(code: WireErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export type Parsed<T> = { ok: true; message: T } | { ok: false; error: WireError }
+
+export type Parser<T> = (frame: string | Uint8Array) => Parsed<T>
+
+type Schemas = Record<string, z.ZodType>
+
+/**
+ * A parser for messages told apart by `message_type`. `untyped` reads objects that carry no `message_type` at all
+ * (the facilitator's Response).
+ */
+export function parserOf<S extends Schemas, U extends z.ZodType = never>(
+  schemas: S,
+  untyped?: U,
+): Parser<z.output<S[keyof S]> | z.output<U>> {
+  return frame => {
+    try {
+      return parse(frame, schemas, untyped) as Parsed<z.output<S[keyof S]> | z.output<U>>
+    } catch {
+      return refuse('not-json', 'the frame is too large or nested too deeply to be read')
+    }
+  }
+}
+
+function parse(frame: string | Uint8Array, schemas: Schemas, untyped: z.ZodType | undefined): Parsed<unknown> {
+  if (typeof frame !== 'string') return refuse('binary', 'binary frames are not part of this protocol')
+  let value: unknown
+  try {
+    value = JSON.parse(frame)
+  } catch {
+    return refuse('not-json', 'the frame is not JSON')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return refuse('not-an-object', 'the frame is not a JSON object')
+  }
+  const schema = schemaOf(value, schemas, untyped)
+  if (schema === undefined) return refuse('unknown-message', 'message_type is missing or not one of this link')
+  const result = schema.safeParse(value)
+  return result.success ? { ok: true, message: result.data } : refuse('invalid-fields', wordsOf(result.error))
+}
+
+function schemaOf(value: object, schemas: Schemas, untyped: z.ZodType | undefined): z.ZodType | undefined {
+  if (!Object.hasOwn(value, 'message_type')) return untyped
+  const type = (value as { message_type: unknown }).message_type
+  return typeof type === 'string' && Object.hasOwn(schemas, type) ? schemas[type] : undefined
+}
+
+function wordsOf(error: z.ZodError): string {
+  const told = error.issues.slice(0, MAX_ISSUES_TOLD).map(issue => {
+    const where = issue.path.map(String).join('.').slice(0, 200)
+    const what = issue.code === 'unrecognized_keys' ? 'unknown fields are refused' : issue.message
+    return where === '' ? what : `${where}: ${what}`
+  })
+  const more = error.issues.length - told.length
+  return more > 0 ? `${told.join('; ')}; and ${more} more` : told.join('; ')
+}
+
+function refuse(code: WireErrorCode, message: string): { ok: false; error: WireError } {
+  return { ok: false, error: new WireError(code, message) }
+}

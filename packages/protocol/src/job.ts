@@ -1,0 +1,75 @@
+/** A job's own words, the same on every wire. */
+import { z } from 'zod'
+import { integer, jobUuid, optionalText, text, textList } from './primitives.ts'
+
+/** What a job asks of the container engine. Any other preset on the wire fails the job at its executor. */
+export const PRESETS = ['none', 'nvidia_all'] as const
+export type Preset = (typeof PRESETS)[number]
+
+export function isPreset(name: string): name is Preset {
+  return (PRESETS as readonly string[]).includes(name)
+}
+
+export const VOLUME_TYPES = ['inline', 'zip_url'] as const
+export type VolumeType = (typeof VOLUME_TYPES)[number]
+const volumeType = z.enum(VOLUME_TYPES, 'must be "inline" or "zip_url"')
+
+/** `contents` is base64 of a zip for inline, the URL of a zip for zip_url. */
+export const volume = z.object({ volume_type: volumeType, contents: z.string('must be a string') })
+export type Volume = z.output<typeof volume>
+
+/** A zip archive without entries, base64: the inline volume of a job that has no input. */
+export const EMPTY_ZIP_BASE64 = 'UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=='
+
+export const OUTPUT_UPLOAD_TYPES = ['zip_and_http_post', 'zip_and_http_put'] as const
+
+export const outputUpload = z.object({
+  output_upload_type: z.enum(OUTPUT_UPLOAD_TYPES, 'must be "zip_and_http_post" or "zip_and_http_put"'),
+  url: z.string('must be a string'),
+  form_fields: z
+    .record(z.string(), text, 'must be a map')
+    .nullish()
+    .transform(value => value ?? null),
+})
+export type OutputUpload = z.output<typeof outputUpload>
+
+/** What an offer tells: cheap, nothing secret. Validator to miner, and in the same words miner to executor. */
+export const offerFields = {
+  job_uuid: jobUuid,
+  base_docker_image_name: optionalText,
+  timeout_seconds: integer
+    .refine(seconds => seconds >= 0, 'must not be negative')
+    .nullish()
+    .transform(value => value ?? null),
+  volume_type: volumeType,
+}
+
+/** The work itself. Validator to miner, and in the same words miner to executor. */
+export const workFields = {
+  job_uuid: jobUuid,
+  docker_image_name: optionalText,
+  raw_script: optionalText,
+  docker_run_options_preset: text,
+  docker_run_cmd: textList,
+  volume,
+  output_upload: outputUpload.nullish().transform(value => value ?? null),
+}
+
+/** Both texts of a job's container. */
+export const outputFields = { docker_process_stdout: text, docker_process_stderr: text }
+
+/** The exit status of a job's container; null when it did not exit by itself. */
+export const exitStatus = integer.nullish().transform(value => value ?? null)
+
+type WorkSource = { docker_image_name: string | null; raw_script: string | null }
+
+/** The rule that a job is either an image or a script. */
+export function hasOneSource(work: WorkSource): boolean {
+  return Boolean(work.docker_image_name) !== Boolean(work.raw_script)
+}
+
+export const ONE_SOURCE = 'exactly one of docker_image_name and raw_script must be non-empty'
+
+/** The free text of an error between peers of links 1 and 2. */
+export const genericError = z.object({ message_type: z.literal('GenericError'), details: optionalText })
+export type GenericError = z.output<typeof genericError>

@@ -1,0 +1,53 @@
+/** Link 2: what a miner and its executor say to each other. The executor dials. */
+import { z } from 'zod'
+import { type Parser, parserOf } from './frame.ts'
+import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
+import { jobUuid } from './primitives.ts'
+
+/** Where an executor dials, behind the address that it is given. The token is the only credential. */
+export const EXECUTOR_PATH = '/v0.1/executor_interface/'
+
+/** The longest executor token, in characters: two uuids and a dash. */
+export const MAX_TOKEN_CHARACTERS = 73
+
+const prepareJob = z.object({ message_type: z.literal('V0PrepareJobRequest'), ...offerFields })
+export type V0PrepareJobRequest = z.output<typeof prepareJob>
+
+const runJob = z
+  .object({ message_type: z.literal('V0RunJobRequest'), ...workFields })
+  .refine(hasOneSource, { error: ONE_SOURCE })
+export type V0RunJobRequest = z.output<typeof runJob>
+
+const minerSays = { V0PrepareJobRequest: prepareJob, V0RunJobRequest: runJob, GenericError: genericError }
+export type MinerToExecutorMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
+
+/** Reads what a miner says to its executor. */
+export const parseFromMiner: Parser<MinerToExecutorMessage> = parserOf(minerSays)
+
+const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.literal(type), job_uuid: jobUuid })
+
+const finished = aboutJob('V0FinishedRequest').extend(outputFields)
+export type V0FinishedRequest = z.output<typeof finished>
+
+const failed = aboutJob('V0FailedRequest').extend({
+  docker_process_exit_status: exitStatus,
+  /** True when the job's own time limit ended it. */
+  timeout: z
+    .boolean('must be true or false')
+    .nullish()
+    .transform(value => value ?? false),
+  ...outputFields,
+})
+export type V0FailedRequest = z.output<typeof failed>
+
+const executorSays = {
+  V0ReadyRequest: aboutJob('V0ReadyRequest'),
+  V0FailedToPrepare: aboutJob('V0FailedToPrepare'),
+  V0FinishedRequest: finished,
+  V0FailedRequest: failed,
+  GenericError: genericError,
+}
+export type ExecutorMessage = z.output<(typeof executorSays)[keyof typeof executorSays]>
+
+/** Reads what an executor says to its miner. */
+export const parseFromExecutor: Parser<ExecutorMessage> = parserOf(executorSays)

@@ -1,0 +1,30 @@
+/**
+ * Why a job ended badly. Three ways, never mixed: rejected never ran, failed is the job's own fault, broken is ours.
+ * The sentences are for people; the codes are what is stored and counted.
+ */
+export const REASONS = {
+  // rejected
+  declined: 'The miner had no free executor of that class, or was not willing.',
+  // failed
+  'exit-status': 'The job exited with a status other than 0.',
+  'time-limit': 'The job ran into its own time limit.',
+  'not-run': 'The job could not be run as it was asked for: its input, image, preset or upload.',
+  'wrong-answer': 'The job finished with an answer that is not the right one.',
+  // broken
+  'no-connection': 'The miner could not be reached.',
+  'not-authorized': 'The miner refused the authentication.',
+  'connection-lost': 'The connection to the peer was lost and did not come back in time.',
+  'no-answer': 'The offer was not answered in time.',
+  'executor-not-started': 'The executor could not be started.',
+  'executor-exited': 'The executor exited before its job ended.',
+  'executor-lost': 'The connection to the executor was lost beyond its grace.',
+  'prepare-failed': 'The executor could not prepare the job.',
+  'prepare-timed-out': 'The executor was not ready in time.',
+  'work-not-sent': 'The work itself did not come in time.',
+  'run-timed-out': 'No result came in time.',
+  'out-of-order': 'A message came that this state of the job does not allow.',
+  stopped: 'The service that drove the job was stopped.',
+  abandoned: 'The service that drove the job went away without ending it.',
+} as const
+
+export type Reason = keyof typeof REASONS
