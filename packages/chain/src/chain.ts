@@ -1,0 +1,71 @@
+import type { Metagraph } from './metagraph.ts'
+import type { Hotkey } from './wallet.ts'
+
+/** A subnet's settings as of one block. Counts of blocks above 2⁵³−1 are said as 2⁵³−1. */
+export type Hyperparameters = {
+  readonly netuid: number
+  readonly block: number
+  /** Neurons on the subnet now. */
+  readonly neurons: number
+  /** Blocks between epochs. */
+  readonly tempo: number
+  readonly minAllowedWeights: number
+  /** u16: 65535 is 1.0. */
+  readonly maxWeightsLimit: number
+  /** Blocks that must lie between two settings of one neuron. */
+  readonly weightsSetRateLimit: number
+  readonly weightsVersionKey: bigint
+  /** Blocks that must lie between two announcements of one axon. */
+  readonly servingRateLimit: number
+  /** Blocks after which a neuron that set no weights counts as inactive. */
+  readonly activityCutoff: number
+  readonly immunityPeriod: number
+  readonly maxAllowedUids: number
+  readonly maxAllowedValidators: number
+  /** The least stake, in rao, with which weights can be set. */
+  readonly stakeThresholdRao: bigint
+  /** False where the chain knows no commit-reveal. */
+  readonly commitRevealWeightsEnabled: boolean
+  /** Epochs between commit and reveal. */
+  readonly revealPeriodEpochs: number
+}
+
+export type AxonToServe = {
+  /** IPv4 or IPv6. The chain takes neither 127.0.0.1 nor ::1. */
+  readonly ip: string
+  /** 1 to 65535. */
+  readonly port: number
+  /** The announcer's version number (u32). */
+  readonly version?: number
+}
+
+export type WeightsToSet = {
+  readonly netuid: number
+  readonly uids: readonly number[]
+  /** u16 each, in the order of `uids`. */
+  readonly weights: readonly number[]
+  readonly versionKey: number | bigint
+}
+
+export type WeightOf = { readonly uid: number; readonly weight: number }
+
+/**
+ * The chain, as services see it. Every call has a deadline and fails with a `ChainError`; during an outage calls wait
+ * a little for the connection and then fail with code `Unavailable` (retryable).
+ */
+export interface Chain extends AsyncDisposable {
+  /** The best block's number. */
+  blockNumber(): Promise<number>
+  /** Every neuron of a subnet as of one block, in a handful of requests. */
+  metagraph(netuid: number): Promise<Metagraph>
+  hyperparameters(netuid: number): Promise<Hyperparameters>
+  /**
+   * Announces where the hotkey serves. Does nothing, and says `announced: false`, when the chain already says the same;
+   * `block` is then that of the earlier announcement.
+   */
+  serveAxon(netuid: number, axon: AxonToServe, hotkey: Hotkey): Promise<{ announced: boolean; block: number | null }>
+  /** Sets the hotkey's weights and resolves once they are in a block. */
+  setWeights(weights: WeightsToSet, hotkey: Hotkey): Promise<{ block: number; blockHash: string }>
+  /** The row of weights that the chain holds for a neuron: in the order sent, upscaled so that the largest is 65535. */
+  weightsOf(netuid: number, uid: number): Promise<WeightOf[]>
+}
