@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  advance,
+  FINAL_STATES,
+  isFinal,
+  isInOrder,
+  JOB_MESSAGES,
+  JOB_STATES,
+  type JobEvent,
+  type JobState,
+  MISHAPS,
+  OPEN_STATES,
+  statesBefore,
+} from './job-state.ts'
+
+/** The table of the design: from, message, to. */
+const TABLE: [JobState, JobEvent, JobState][] = [
+  ['offered', 'V0AcceptJobRequest', 'accepted'],
+  ['offered', 'V0DeclineJobRequest', 'rejected'],
+  ['accepted', 'V0ExecutorReadyRequest', 'ready'],
+  ['accepted', 'V0ExecutorFailedRequest', 'broken'],
+  ['ready', 'V0JobRequest', 'running'],
+  ['running', 'V0JobFinishedRequest', 'finished'],
+  ['running', 'V0JobFailedRequest', 'failed'],
+]
+/** Words that may be heard again without harm. */
+const REPEATED: [JobState, JobEvent][] = [
+  ['offered', 'V0InitialJobRequest'],
+  ['accepted', 'V0InitialJobRequest'],
+  ['accepted', 'V0AcceptJobRequest'],
+  ['ready', 'V0InitialJobRequest'],
+  ['ready', 'V0AcceptJobRequest'],
+  ['ready', 'V0ExecutorReadyRequest'],
+  ['running', 'V0InitialJobRequest'],
+  ['running', 'V0AcceptJobRequest'],
+  ['running', 'V0ExecutorReadyRequest'],
+]
+
+const EVENTS: JobEvent[] = [...JOB_MESSAGES, ...MISHAPS]
+
+function expected(from: JobState, event: JobEvent): JobState {
+  if (isFinal(from)) return from
+  const row = TABLE.find(([state, message]) => state === from && message === event)
+  if (row) return row[2]
+  return REPEATED.some(([state, message]) => state === from && message === event) ? from : 'broken'
+}
+
+describe('advance', () => {
+  const every = JOB_STATES.flatMap(from => EVENTS.map(event => [from, event] as const))
+  it.each(every)('%s – %s', (from, event) => {
+    expect(advance(from, event)).toBe(expected(from, event))
+  })
+
+  it('only goes forward, and a final state is final', () => {
+    const order: JobState[] = ['offered', 'accepted', 'ready', 'running']
+    const rank = (state: JobState) => (isFinal(state) ? order.length : order.indexOf(state))
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...EVENTS)), events => {
+        let state: JobState = 'offered'
+        for (const event of events) {
+          const next = advance(state, event)
+          expect(rank(next)).toBeGreaterThanOrEqual(rank(state))
+          if (isFinal(state)) expect(next).toBe(state)
+          state = next
+        }
+      }),
+    )
+  })
+})
+
+it('open and final states are told apart, and are all', () => {
+  expect(JOB_STATES.filter(isFinal)).toEqual([...FINAL_STATES])
+  expect([...OPEN_STATES, ...FINAL_STATES]).toEqual([...JOB_STATES])
+})
+
+it('isInOrder is true for moves and repeats alone', () => {
+  for (const from of JOB_STATES) {
+    for (const message of JOB_MESSAGES) {
+      const known = [...TABLE, ...REPEATED].some(([state, event]) => state === from && event === message)
+      expect(isInOrder(from, message), `${from} ${message}`).toBe(known)
+    }
+  }
+})
+
+it('statesBefore is the guard of a stored move', () => {
+  expect(statesBefore('ready', 'V0ExecutorReadyRequest')).toEqual(['accepted'])
+  expect(statesBefore('broken', 'timed out')).toEqual([...OPEN_STATES])
+  expect(statesBefore('finished', 'V0JobFinishedRequest')).toEqual(['running'])
+})

@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fitFrame, shorten } from './shorten.ts'
+
+describe('shorten', () => {
+  it('leaves a text that fits alone', () => expect(shorten('abc', 3)).toBe('abc'))
+  it('keeps head and tail, and says how many characters were cut', () => {
+    const text = `${'h'.repeat(500)}${'x'.repeat(5000)}${'t'.repeat(500)}`
+    const short = shorten(text, 300)
+    expect(short.length).toBeLessThanOrEqual(300)
+    const [, head = '', cut = '', tail = ''] = /^(h+)\n\[… (\d+) characters cut …\]\n(t+)$/.exec(short) ?? []
+    expect(head.length + Number(cut) + tail.length).toBe(text.length)
+  })
+  it('never exceeds its limit by more than its own note, and tears no surrogate pair', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 200 }), fc.integer({ min: 60, max: 150 }), (text, limit) => {
+        const short = shorten(text, limit)
+        return short.length <= Math.max(limit, text.length) && short.length <= limit && short.isWellFormed()
+      }),
+    )
+  })
+})
+
+describe('fitFrame', () => {
+  const message = (stdout: string, stderr: string) => ({
+    job_uuid: 'u',
+    docker_process_stdout: stdout,
+    docker_process_stderr: stderr,
+  })
+  it('changes nothing that fits', () => expect(fitFrame(message('a', 'b'), 1000)).toEqual(message('a', 'b')))
+  it('holds the byte limit whatever the texts are, and keeps a short text whole', () => {
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 3000 }),
+      fc.integer({ min: 0, max: 5000 }).map(n => '\u0000'.repeat(n)),
+      fc.integer({ min: 0, max: 5000 }).map(n => '😀'.repeat(n)),
+    )
+    fc.assert(
+      fc.property(texts, texts, fc.integer({ min: 200, max: 4000 }), (stdout, stderr, limit) => {
+        return Buffer.byteLength(JSON.stringify(fitFrame(message(stdout, stderr), limit))) <= limit
+      }),
+    )
+    expect(fitFrame(message('x'.repeat(100_000), 'short'), 10_000).docker_process_stderr).toBe('short')
+  })
+  it('uses most of the room it has', () => {
+    const fitted = fitFrame(message('x'.repeat(5_000_000), ''), 1_000_000)
+    expect(fitted.docker_process_stdout.length).toBeGreaterThan(900_000)
+  })
+})

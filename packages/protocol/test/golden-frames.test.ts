@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest'
+import * as facilitatorValidator from '../src/facilitator-validator.ts'
+import type { Parser } from '../src/frame.ts'
+import * as minerExecutor from '../src/miner-executor.ts'
+import * as validatorMiner from '../src/validator-miner.ts'
+import { readFixture, readGolden } from './golden.ts'
+
+const LINKS: Record<string, Record<string, Parser<unknown>>> = {
+  'validator-miner': { validator: validatorMiner.parseFromValidator, miner: validatorMiner.parseFromMiner },
+  'miner-executor': { miner: minerExecutor.parseFromMiner, executor: minerExecutor.parseFromExecutor },
+  'facilitator-validator': {
+    facilitator: facilitatorValidator.parseFromFacilitator,
+    validator: facilitatorValidator.parseFromValidator,
+  },
+}
+
+/** Every message of the wire, by link and speaker, as the protocol's document lists them. */
+const SAID: Record<string, Record<string, string[]>> = {
+  'validator-miner': {
+    validator: ['V0AuthenticateRequest', 'V0InitialJobRequest', 'V0JobRequest', 'GenericError'],
+    miner: [
+      'V0AcceptJobRequest',
+      'V0DeclineJobRequest',
+      'V0ExecutorReadyRequest',
+      'V0ExecutorFailedRequest',
+      'V0JobFinishedRequest',
+      'V0JobFailedRequest',
+      'V0ExecutorManifestRequest',
+      'UnauthorizedError',
+      'GenericError',
+    ],
+  },
+  'miner-executor': {
+    miner: ['V0PrepareJobRequest', 'V0RunJobRequest', 'GenericError'],
+    executor: ['V0ReadyRequest', 'V0FailedToPrepare', 'V0FinishedRequest', 'V0FailedRequest', 'GenericError'],
+  },
+  'facilitator-validator': {
+    facilitator: ['Response', 'V0JobRequest'],
+    validator: ['V0AuthenticationRequest', 'V0JobStatusUpdate', 'V0Heartbeat'],
+  },
+}
+
+/** Text as Python's json.dumps writes it: a space after each colon and comma, everything beyond ASCII escaped. */
+function asPythonWrites(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(asPythonWrites).join(', ')}]`
+  if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value).map(([key, field]) => `${asPythonWrites(key)}: ${asPythonWrites(field)}`)
+    return `{${fields.join(', ')}}`
+  }
+  return JSON.stringify(value).replace(
+    /[\u0080-\uffff]/g,
+    unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+for (const [link, speakers] of Object.entries(LINKS)) {
+  const golden = readGolden(link)
+  for (const [speaker, parse] of Object.entries(speakers)) {
+    describe(`${link}: what the ${speaker} says`, () => {
+      it('has a golden frame for every message, and none for any other', () => {
+        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual([...(SAID[link]?.[speaker] ?? [])].sort())
+      })
+      for (const [type, frames] of Object.entries(golden[speaker] ?? {})) {
+        it.each(frames)(`${type} $shows`, ({ frame, reads }) => {
+          const message = reads ?? frame
+          expect(parse(JSON.stringify(frame))).toEqual({ ok: true, message })
+          expect(parse(asPythonWrites(frame))).toEqual({ ok: true, message })
+          expect(parse(JSON.stringify(message)), 'what was read may be said on').toEqual({ ok: true, message })
+        })
+      }
+    })
+  }
+}
+
+describe('frames that Python peers put on the wire', () => {
+  const READERS: [string, string[], Parser<unknown>][] = [
+    ['Python executor', [], minerExecutor.parseFromExecutor],
+    ['Python miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
+    ['Python miner', [], validatorMiner.parseFromMiner],
+    [
+      'Python validator',
+      ['V0AuthenticationRequest', 'V0JobStatusUpdate', 'V0Heartbeat'],
+      facilitatorValidator.parseFromValidator,
+    ],
+    ['Python validator', [], validatorMiner.parseFromValidator],
+  ]
+  type Row = { said_by: string; message_type: string; frame: string }
+  const { frames } = JSON.parse(readFixture('python-frames.json')) as { frames: Row[] }
+
+  it.each(frames)('$said_by $message_type', ({ said_by, message_type, frame }) => {
+    const reader = READERS.find(
+      ([who, types]) => said_by.startsWith(who) && (types.length === 0 || types.includes(message_type)),
+    )
+    expect(reader?.[2](frame)).toEqual({ ok: true, message: JSON.parse(frame) })
+  })
+})

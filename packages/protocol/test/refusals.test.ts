@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import * as facilitatorValidator from '../src/facilitator-validator.ts'
+import { type Parser, WireError } from '../src/frame.ts'
+import * as minerExecutor from '../src/miner-executor.ts'
+import * as validatorMiner from '../src/validator-miner.ts'
+import { type Golden, readGolden } from './golden.ts'
+
+const PARSERS: Parser<unknown>[] = [
+  validatorMiner.parseFromValidator,
+  validatorMiner.parseFromMiner,
+  minerExecutor.parseFromMiner,
+  minerExecutor.parseFromExecutor,
+  facilitatorValidator.parseFromFacilitator,
+  facilitatorValidator.parseFromValidator,
+]
+
+const GOLDEN: Golden[] = ['validator-miner', 'miner-executor', 'facilitator-validator'].flatMap(link =>
+  Object.values(readGolden(link)).flatMap(messages => Object.values(messages).flat()),
+)
+
+function everyParserAnswers(frame: string | Uint8Array): void {
+  for (const parse of PARSERS) {
+    const parsed = parse(frame)
+    if (!parsed.ok) expect(parsed.error).toBeInstanceOf(WireError)
+    else expect(typeof parsed.message).toBe('object')
+  }
+}
+
+/** One place of a golden frame replaced by any JSON, or removed. */
+const bentFrame = fc
+  .record({ golden: fc.constantFrom(...GOLDEN), place: fc.nat(), to: fc.option(fc.jsonValue(), { nil: undefined }) })
+  .map(({ golden, place, to }) => JSON.stringify(bend(structuredClone(golden.frame), place, to)))
+
+function bend(frame: unknown, place: number, to: unknown): unknown {
+  const spots: [Record<string, unknown>, string][] = []
+  const walk = (node: unknown) => {
+    if (typeof node !== 'object' || node === null) return
+    for (const key of Object.keys(node)) {
+      spots.push([node as Record<string, unknown>, key])
+      walk((node as Record<string, unknown>)[key])
+    }
+  }
+  walk(frame)
+  const [node, key] = spots[place % spots.length] ?? [{}, '']
+  if (to === undefined) delete node[key]
+  else node[key] = to
+  return frame
+}
+
+describe('no input makes a parser throw', () => {
+  it('any text', () => fc.assert(fc.property(fc.string({ unit: 'binary' }), everyParserAnswers), { numRuns: 500 }))
+  it('any bytes', () => fc.assert(fc.property(fc.uint8Array(), everyParserAnswers)))
+  it('any JSON', () => fc.assert(fc.property(fc.json(), everyParserAnswers), { numRuns: 500 }))
+  it('any object with a known message_type', () => {
+    const types = GOLDEN.map(({ frame }) => (frame as { message_type?: string }).message_type ?? 'Response')
+    const frame = fc
+      .tuple(fc.constantFrom(...types), fc.dictionary(fc.string(), fc.jsonValue()))
+      .map(([message_type, rest]) => JSON.stringify({ ...rest, message_type }))
+    fc.assert(fc.property(frame, everyParserAnswers), { numRuns: 500 })
+  })
+  it('a golden frame with one place bent', () =>
+    fc.assert(fc.property(bentFrame, everyParserAnswers), { numRuns: 2000 }))
+  it('nesting that is a million deep, and names of the prototype', () => {
+    everyParserAnswers('['.repeat(1_000_000))
+    everyParserAnswers(`{"message_type":"V0JobRequest","volume":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`)
+    for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+      everyParserAnswers(`{"message_type":"${name}"}`)
+      everyParserAnswers(`{"${name}":{"message_type":"V0Heartbeat"}}`)
+    }
+  })
+})
+
+describe('refusals say what was wrong and where', () => {
+  const job = { job_uuid: '7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11' }
+  const work = {
+    message_type: 'V0JobRequest',
+    ...job,
+    docker_image_name: 'img',
+    docker_run_options_preset: 'none',
+    docker_run_cmd: [],
+    volume: { volume_type: 'inline', contents: '' },
+  }
+  const heard = (frame: unknown) => {
+    const parsed = validatorMiner.parseFromValidator(typeof frame === 'string' ? frame : JSON.stringify(frame))
+    return parsed.ok ? 'read' : `${parsed.error.code} | ${parsed.error.message}`
+  }
+  it.each([
+    ['{', 'not-json | the frame is not JSON'],
+    ['[]', 'not-an-object | the frame is not a JSON object'],
+    ['null', 'not-an-object | the frame is not a JSON object'],
+    [{}, 'unknown-message | message_type is missing or not one of this link'],
+    [{ message_type: 7 }, 'unknown-message | message_type is missing or not one of this link'],
+    [
+      { message_type: 'V0AcceptJobRequest', ...job },
+      'unknown-message | message_type is missing or not one of this link',
+    ],
+    [{ ...work, job_uuid: 'x' }, 'invalid-fields | job_uuid: must be a uuid'],
+    [
+      { ...work, raw_script: 'print(1)' },
+      'invalid-fields | exactly one of docker_image_name and raw_script must be non-empty',
+    ],
+    [
+      { ...work, docker_image_name: '' },
+      'invalid-fields | exactly one of docker_image_name and raw_script must be non-empty',
+    ],
+    [
+      { ...work, volume: { volume_type: 'tape', contents: '' } },
+      'invalid-fields | volume.volume_type: must be "inline" or "zip_url"',
+    ],
+  ])('%j', (frame, words) => {
+    expect(heard(frame)).toBe(words)
+  })
+  it('tells no value of the frame', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 12 }), secret => {
+        const words = heard({ ...work, job_uuid: secret, docker_run_options_preset: { [secret]: secret } })
+        return !words.includes(secret)
+      }),
+    )
+  })
+  it('a timestamp that is signed is taken as it stands only', () => {
+    const payload = { validator_hotkey: 'x', miner_hotkey: 'y', timestamp: '1713434400' }
+    expect(heard({ message_type: 'V0AuthenticateRequest', payload, signature: '0x' })).toContain('payload.timestamp')
+  })
+  it('link 3 is strict: unknown fields are refused', () => {
+    const frame = JSON.stringify({ message_type: 'V0Heartbeat', later: 1 })
+    expect(facilitatorValidator.parseFromValidator(frame)).toMatchObject({
+      ok: false,
+      error: { code: 'invalid-fields', message: 'unknown fields are refused' },
+    })
+    const response = JSON.stringify({ status: 'success', errors: [], later: 1 })
+    expect(facilitatorValidator.parseFromFacilitator(response).ok).toBe(false)
+  })
+  it('binary frames', () => {
+    expect(validatorMiner.parseFromValidator(new TextEncoder().encode('{}'))).toMatchObject({
+      ok: false,
+      error: { code: 'binary' },
+    })
+  })
+})
