@@ -1,0 +1,141 @@
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
+import type { Database, DatabaseOptions, OpenDatabase } from '../database.ts'
+import type { Log } from '../log.ts'
+import { backoff } from '../reconnect.ts'
+import { systemClock, withDeadline } from '../time.ts'
+import { DatabaseError } from './url.ts'
+
+const MAX_CONNECTIONS = 10
+/** How long a query waits for a free or new connection, in ms. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** How long the server works on one statement, and lets a transaction idle, in ms. */
+const STATEMENT_TIMEOUT_MS = 30_000
+const IDLE_TRANSACTION_TIMEOUT_MS = 60_000
+/** How long an answer may take when the server does not even stop a statement, in ms. */
+const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000
+/** How long a migration waits for another process's, or for a table that is in use, in ms. */
+const MIGRATION_LOCK_TIMEOUT_MS = 120_000
+/** Any number, the same in every service: one migration at a time in one database. */
+const MIGRATION_LOCK = 4_242_001
+const CONNECT_WITHIN_MS = 30_000
+const CLOSE_DEADLINE_MS = 10_000
+/** What a server that is starting, stopping or full answers; and a port where nobody listens yet. */
+const NOT_YET = new Set(['57P03', '57P01', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'])
+
+type PostgresOptions = DatabaseOptions & { log: Log }
+
+/** Opens a pool on a Postgres server, once its schema is up to date. */
+export async function openPostgres(
+  target: { url: string; shown: string },
+  options: PostgresOptions,
+): Promise<OpenDatabase> {
+  await migrateAlone(target, options)
+  const { log } = options
+  const pool = new Pool({
+    connectionString: target.url,
+    application_name: 'horde',
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+    keepAlive: true,
+  })
+  // A connection may break while idle, or while checked out between two queries: the pool makes a new one.
+  pool.on('error', err => log.warn({ err }, 'database connection lost'))
+  pool.on('connect', client => client.on('error', err => log.debug({ err }, 'database connection broke')))
+  return {
+    db: withSafeTransactions(pool),
+    dialect: 'postgres',
+    async [Symbol.asyncDispose]() {
+      await withDeadline(pool.end(), CLOSE_DEADLINE_MS, 'closing the pool').catch(err =>
+        log.error({ err }, 'database did not close cleanly'),
+      )
+    },
+  }
+}
+
+/**
+ * Drizzle's own transaction on a pool keeps the connection for ever when `begin` fails, and hides the first error when
+ * `rollback` fails on a broken connection. Here the connection always goes back, and a broken one is thrown away.
+ */
+function withSafeTransactions(pool: Pool): Database {
+  const db = drizzle({ client: pool }) as unknown as Database
+  db.transaction = async (work, config) => {
+    const client = await pool.connect()
+    let broken: Error | undefined
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
+    try {
+      return await transactOn(client, work, config)
+    } finally {
+      client.off('error', onError)
+      client.release(broken)
+    }
+  }
+  return db
+}
+
+async function transactOn<T>(
+  client: PoolClient,
+  work: (tx: Parameters<Parameters<Database['transaction']>[0]>[0]) => Promise<T>,
+  config: Parameters<Database['transaction']>[1],
+): Promise<T> {
+  const db = drizzle({ client }) as unknown as Database
+  let first: { error: unknown } | undefined
+  try {
+    return await db.transaction(async tx => {
+      try {
+        return await work(tx)
+      } catch (error) {
+        first = { error }
+        throw error
+      }
+    }, config)
+  } catch (error) {
+    throw first ? first.error : error
+  }
+}
+
+/** Migrates on a connection of its own, whose lock and settings end with it. */
+async function migrateAlone(target: { url: string; shown: string }, options: PostgresOptions): Promise<void> {
+  const client = await connect(target, options)
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await migrate(drizzle({ client }), { migrationsFolder: options.migrationsFolder })
+  } finally {
+    await client.end().catch(err => options.log.debug({ err }, 'migration connection did not close cleanly'))
+  }
+}
+
+async function connect(target: { url: string; shown: string }, options: PostgresOptions): Promise<Client> {
+  const { log, signal, connectWithinMs = CONNECT_WITHIN_MS } = options
+  const startedAt = performance.now()
+  const config: ClientConfig = {
+    connectionString: target.url,
+    application_name: 'horde migration',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    lock_timeout: MIGRATION_LOCK_TIMEOUT_MS,
+  }
+  for (const delayMs of backoff({ minMs: 100, maxMs: 2_000 })) {
+    const client = new Client(config)
+    client.on('error', err => log.debug({ err }, 'migration connection broke'))
+    try {
+      await client.connect()
+      return client
+    } catch (cause) {
+      await client.end().catch(() => {})
+      const code = (cause as { code?: string }).code ?? ''
+      if (!NOT_YET.has(code) || performance.now() - startedAt + delayMs > connectWithinMs) {
+        throw new DatabaseError(`cannot connect to Postgres at ${target.shown}`, { cause })
+      }
+      log.info({ database: target.shown, code }, 'database does not answer yet, trying again')
+      await systemClock.sleep(delayMs, signal)
+    }
+  }
+  throw new DatabaseError('unreachable')
+}

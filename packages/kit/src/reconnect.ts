@@ -1,0 +1,90 @@
+import type { Log } from './log.ts'
+import { type Clock, systemClock } from './time.ts'
+
+export interface BackoffOptions {
+  /** The first delay, in ms. */
+  minMs: number
+  /** The longest delay before jitter, in ms. */
+  maxMs: number
+  /** What each delay is multiplied by to make the next; at least 1. Default: 2. */
+  factor?: number
+  /** Up to this many ms, at random, are added to each delay, so that peers do not come back all at once. Default: 0. */
+  jitterMs?: number
+}
+
+/** Delays in ms: `minMs · factorⁿ`, at most `maxMs`, plus jitter; without end. */
+export function* backoff(options: BackoffOptions, random: () => number = Math.random): Generator<number, never> {
+  const { minMs, maxMs, factor = 2, jitterMs = 0 } = options
+  for (let delay = minMs; ; delay = Math.min(delay * factor, maxMs)) {
+    yield Math.min(delay, maxMs) + random() * jitterMs
+  }
+}
+
+export interface KeepConnectedOptions<S extends AsyncDisposable> {
+  dial(signal: AbortSignal): Promise<S>
+  /** Works with the connection until it ends. Returning 'done' says that no other is needed. */
+  use(socket: S, signal: AbortSignal): Promise<'done' | undefined> | Promise<void>
+  backoff: BackoffOptions
+  /** How many connections in a row may fail or end before they were stable; without it, no limit. */
+  maxAttempts?: number
+  /** A connection that lived so long, in ms, was good: attempts and delays start over. */
+  stableMs: number
+  /** True for an error after which trying again is no use, such as a refusal. */
+  isFinal?(error: unknown): boolean
+  clock?: Clock
+  log: Log
+  signal: AbortSignal
+}
+
+/**
+ * Keeps one connection: dials, lets `use` work, closes it, waits, and dials again, until `use` is done, the signal
+ * aborts, an error is final, or too many attempts in a row came to nothing.
+ */
+export async function keepConnected<S extends AsyncDisposable>(
+  options: KeepConnectedOptions<S>,
+): Promise<'done' | 'aborted' | 'gave up'> {
+  const { log, signal, stableMs, clock = systemClock, maxAttempts = Number.POSITIVE_INFINITY } = options
+  let delays = backoff(options.backoff)
+  let attempts = 0
+  while (!signal.aborted) {
+    const round = await connectOnce(options, clock)
+    if (round.done) return 'done'
+    if (signal.aborted) break
+    if (round.livedMs >= stableMs) {
+      delays = backoff(options.backoff)
+      attempts = 0
+    }
+    attempts += 1
+    const isFinal = round.error !== undefined && options.isFinal?.(round.error) === true
+    if (isFinal || attempts >= maxAttempts) {
+      log.error({ err: round.error, attempts }, 'connection given up')
+      return 'gave up'
+    }
+    const delayMs = Math.round(delays.next().value)
+    log.warn(
+      { err: round.error, attempts, livedMs: Math.round(round.livedMs), delayMs },
+      'connection lost, trying again',
+    )
+    await clock.sleep(delayMs, signal).catch(() => {})
+  }
+  return 'aborted'
+}
+
+interface Round {
+  done: boolean
+  livedMs: number
+  error?: unknown
+}
+
+async function connectOnce<S extends AsyncDisposable>(options: KeepConnectedOptions<S>, clock: Clock): Promise<Round> {
+  let openedAt: number | undefined
+  const livedMs = () => (openedAt === undefined ? 0 : clock.monotonic() - openedAt)
+  try {
+    await using socket = await options.dial(options.signal)
+    openedAt = clock.monotonic()
+    const outcome = await options.use(socket, options.signal)
+    return { done: outcome === 'done', livedMs: livedMs() }
+  } catch (error) {
+    return { done: false, livedMs: livedMs(), error }
+  }
+}

@@ -1,0 +1,94 @@
+import { ConfigError } from './config.ts'
+import { createLog, type Log } from './log.ts'
+
+/** sysexits' EX_CONFIG: something is wrong with the settings. */
+const EXIT_CONFIG = 78
+const EXIT_FAILED = 1
+
+/** A Ctrl-C reaches a child twice, from the terminal and from the parent that stops it: within this time it is one. */
+const SAME_STOP_MS = 1_000
+
+/** How long a service may take to close everything before the process ends regardless. */
+const STOP_WITHIN_MS = 20_000
+
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
+
+export interface RunOptions {
+  /** How long closing may take after a signal, or after `main` has returned, in ms. Default: 20 s. */
+  stopWithinMs?: number
+}
+
+/**
+ * Runs a service: `main` works until its signal aborts (SIGINT, SIGTERM, or an error nobody caught), closes what it
+ * opened and returns. Sets the process's exit code: what `main` returned, 0 when it stopped as asked, 78 with a message
+ * on stderr when it threw ConfigError, 1 with one log line for any other error. A second signal ends the process at
+ * once, and so does a stop that takes too long.
+ */
+export async function runService(
+  name: string,
+  main: (signal: AbortSignal) => Promise<number | undefined> | Promise<void>,
+  { stopWithinMs = STOP_WITHIN_MS }: RunOptions = {},
+): Promise<void> {
+  const log = createLog(name)
+  const stop = new AbortController()
+  let failed = false
+  watchSignals(log, stop, stopWithinMs)
+  const onUncaught = (err: unknown) => {
+    failed = true
+    log.error({ err }, 'stopping after an error that nobody caught')
+    process.exitCode = EXIT_FAILED
+    endWithin(log, stopWithinMs)
+    stop.abort(err)
+  }
+  process.on('uncaughtException', onUncaught)
+  process.on('unhandledRejection', onUncaught)
+
+  const code = await codeOf(() => main(stop.signal), stop.signal, log)
+  process.exitCode = failed ? EXIT_FAILED : code
+  endWithin(log, stopWithinMs)
+}
+
+async function codeOf(run: () => Promise<number | undefined> | Promise<void>, signal: AbortSignal, log: Log) {
+  try {
+    return (await run()) ?? 0
+  } catch (error) {
+    return exitCodeFor(error, signal, log)
+  }
+}
+
+function exitCodeFor(error: unknown, signal: AbortSignal, log: Log): number {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`)
+    return EXIT_CONFIG
+  }
+  const stoppedAsAsked = signal.aborted && (error === signal.reason || (error as Error | null)?.name === 'AbortError')
+  if (stoppedAsAsked) return 0
+  log.error({ err: error }, 'service failed')
+  return EXIT_FAILED
+}
+
+function watchSignals(log: Log, stop: AbortController, stopWithinMs: number): void {
+  let firstAt: number | undefined
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      if (firstAt === undefined) {
+        firstAt = performance.now()
+        log.info({ signal: name }, 'stopping')
+        endWithin(log, stopWithinMs)
+        stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
+      } else if (performance.now() - firstAt > SAME_STOP_MS) {
+        log.warn({ signal: name }, 'ending at once after a second signal')
+        process.exit(128 + number)
+      }
+    })
+  }
+}
+
+/** The last resort: it does not keep the process alive, and ends it when something else does. */
+function endWithin(log: Log, ms: number): void {
+  const end = () => {
+    log.error({ waitedMs: ms, open: process.getActiveResourcesInfo() }, 'ending although something is still open')
+    process.exit(process.exitCode || EXIT_FAILED)
+  }
+  setTimeout(end, ms).unref()
+}

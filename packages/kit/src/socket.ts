@@ -1,0 +1,162 @@
+import { type RawData, WebSocket } from 'ws'
+import type { Log } from './log.ts'
+import { openWebSocket } from './socket/dial.ts'
+import { DialError, SocketClosedError } from './socket/errors.ts'
+import { startHeartbeat } from './socket/heartbeat.ts'
+import { FrameQueue } from './socket/queue.ts'
+import { FrameWriter } from './socket/writer.ts'
+
+export { DialError, SocketClosedError }
+
+/** How often a quiet connection is pinged, and how long it may stay without any sign of life, in ms. */
+const HEARTBEAT_MS = 20_000
+const HEARTBEAT_TIMEOUT_MS = 60_000
+/** How many frames wait unread before reading pauses. */
+const MAX_QUEUED_FRAMES = 1_000
+/** How long a peer may take to answer a close before the connection is cut, in ms. */
+const CLOSE_TIMEOUT_MS = 3_000
+/** Most bytes of a close reason, by RFC 6455. */
+const MAX_REASON_BYTES = 123
+
+export interface SocketOptions<In> {
+  /** Makes of a frame (text as string, binary as bytes) what `hear` gives. Never throws. */
+  parse(frame: string | Uint8Array): In
+  /** A larger frame closes the connection with code 1009, in bytes. */
+  maxFrameBytes: number
+  heartbeatMs?: number
+  heartbeatTimeoutMs?: number
+  /** Beyond so many unread frames, or `maxFrameBytes` of them, reading pauses and the peer has to wait. */
+  maxQueuedFrames?: number
+  closeTimeoutMs?: number
+  log: Log
+}
+
+/** How a connection ended. 1006: without a closing handshake. */
+export interface SocketEnd {
+  code: number
+  reason: string
+}
+
+/**
+ * A WebSocket that says Out and hears In. Frames queue from the moment it exists until somebody hears them; a peer that
+ * talks faster than it is heard is made to wait.
+ */
+export class Socket<In, Out> implements AsyncDisposable {
+  /** Resolves when the connection has ended; never rejects. */
+  readonly closed: Promise<SocketEnd>
+  readonly #ws: WebSocket
+  readonly #queue: FrameQueue<In>
+  readonly #writer: FrameWriter
+  readonly #closeTimeoutMs: number
+  #cutFor: string | undefined
+
+  /** Takes an open WebSocket over, in the tick in which it opened. */
+  constructor(ws: WebSocket, options: SocketOptions<In>) {
+    this.#ws = ws
+    this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS
+    this.#writer = new FrameWriter(ws)
+    this.#queue = new FrameQueue({
+      parse: options.parse,
+      maxFrames: options.maxQueuedFrames ?? MAX_QUEUED_FRAMES,
+      maxBytes: options.maxFrameBytes,
+      onFull: () => ws.pause(),
+      onRoom: () => ws.resume(),
+    })
+    ws.on('message', (data, isBinary) => this.#receive(data, isBinary, options.maxFrameBytes))
+    ws.on('error', err => options.log.debug({ err }, 'socket error'))
+    const heartbeat = startHeartbeat(ws, {
+      everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      timeoutMs: options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
+      writtenBytes: () => this.#writer.writtenBytes,
+      onDead: () => this.#cut('no sign of life'),
+    })
+    this.closed = new Promise(resolve => {
+      ws.once('close', (code, reason) => {
+        clearInterval(heartbeat)
+        this.#queue.end()
+        resolve({ code, reason: this.#cutFor ?? reason.toString() })
+      })
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN
+  }
+
+  /** Sends a message as a JSON text frame; resolves once the kernel has it. Rejects with SocketClosedError. */
+  async say(message: Out): Promise<void> {
+    if (!this.isOpen) throw new SocketClosedError('said on a closed connection')
+    await this.#writer.write(JSON.stringify(message))
+  }
+
+  /**
+   * The next message, in order; undefined once the connection is closed and everything was heard. Rejects with
+   * `signal.reason` when aborted; what comes then is for the next one who hears.
+   */
+  hear(signal?: AbortSignal): Promise<In | undefined> {
+    return this.#queue.take(signal)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<In, void, undefined> {
+    for (let message = await this.hear(); message !== undefined; message = await this.hear()) yield message
+  }
+
+  /**
+   * Closes after what is being said was said. What was not heard yet can still be heard; what comes later is dropped.
+   * Cuts the connection when the peer does not answer in time.
+   *
+   * @param reason cut to 123 bytes
+   */
+  async close(code = 1000, reason = ''): Promise<void> {
+    const timer = setTimeout(() => this.#cut('close was not answered'), this.#closeTimeoutMs)
+    try {
+      this.#queue.refuse()
+      this.#ws.resume()
+      await Promise.race([this.#writer.idle(), this.closed])
+      this.#ws.close(code, fitReason(reason))
+      await this.closed
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #receive(data: RawData, isBinary: boolean, maxFrameBytes: number): void {
+    const bytes = data as Buffer
+    if (bytes.length > maxFrameBytes) this.#ws.close(1009)
+    else this.#queue.put(isBinary ? bytes : bytes.toString(), bytes.length)
+  }
+
+  #cut(why: string): void {
+    this.#cutFor ??= why
+    this.#ws.terminate()
+  }
+}
+
+/** Takes over an open WebSocket; call it in the tick in which the WebSocket opened, or frames are lost. */
+export function wrapSocket<In, Out>(ws: WebSocket, options: SocketOptions<In>): Socket<In, Out> {
+  return new Socket<In, Out>(ws, options)
+}
+
+export interface DialOptions<In> extends SocketOptions<In> {
+  headers?: Record<string, string>
+  signal?: AbortSignal
+  /** How long TCP, TLS and the upgrade may take together, in ms. Default: 10 s. */
+  handshakeTimeoutMs?: number
+}
+
+/** Connects to a ws: or wss: URL. Rejects with DialError, or with `signal.reason`; either way nothing is left open. */
+export function dialSocket<In, Out>(url: string, options: DialOptions<In>): Promise<Socket<In, Out>> {
+  return openWebSocket(url, options, ws => new Socket<In, Out>(ws, options))
+}
+
+function fitReason(reason: string): Buffer {
+  const bytes = Buffer.from(reason)
+  if (bytes.length <= MAX_REASON_BYTES) return bytes
+  let end = MAX_REASON_BYTES
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return bytes.subarray(0, end)
+}

@@ -1,0 +1,62 @@
+import { WebSocket } from 'ws'
+import { DialError } from './errors.ts'
+
+/** How long TCP, TLS and the upgrade may take together, in ms. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
+interface HandshakeOptions {
+  maxFrameBytes: number
+  headers?: Record<string, string>
+  signal?: AbortSignal
+  handshakeTimeoutMs?: number
+}
+
+/**
+ * Opens a WebSocket and hands it to `take` in the tick in which it opened. Rejects with DialError, whose message names
+ * no more of the URL than its host, or with `signal.reason`.
+ */
+export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (ws: WebSocket) => T): Promise<T> {
+  const { signal, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const host = hostOf(url)
+    if (host === undefined) return reject(new DialError('not a WebSocket URL'))
+    const ws = new WebSocket(url, {
+      headers: options.headers,
+      maxPayload: options.maxFrameBytes,
+      perMessageDeflate: false,
+    })
+    const fail = (error: unknown) => {
+      settle()
+      reject(error)
+      ws.terminate()
+    }
+    const onAbort = () => fail(signal?.reason)
+    const timer = setTimeout(
+      () => fail(new DialError(`${host} did not answer within ${handshakeTimeoutMs} ms`)),
+      handshakeTimeoutMs,
+    )
+    const settle = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    // Stays: ending a handshake makes ws report an error that concerns nobody any more.
+    ws.on('error', cause => fail(new DialError(`cannot connect to ${host}`, { cause })))
+    ws.once('unexpected-response', (_request, response) => {
+      const { statusCode: status = 0 } = response
+      response.destroy()
+      fail(new DialError(`${host} refused the connection with status ${status}`, { status }))
+    })
+    ws.once('open', () => {
+      settle()
+      ws.removeAllListeners('error')
+      resolve(take(ws))
+    })
+  })
+}
+
+function hostOf(url: string): string | undefined {
+  const parsed = URL.parse(url)
+  return parsed && /^wss?:$/.test(parsed.protocol) ? parsed.host : undefined
+}

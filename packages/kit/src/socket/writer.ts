@@ -1,0 +1,54 @@
+import type { WebSocket } from 'ws'
+import { SocketClosedError } from './errors.ts'
+
+/** A frame larger than this goes out in fragments of this size, so that pings and pongs get through in between. */
+const FRAGMENT_BYTES = 1024 * 1024
+
+/** Writes text frames, one after the other, and knows how far it has come. */
+export class FrameWriter {
+  readonly #ws: WebSocket
+  #last: Promise<void> = Promise.resolve()
+  #writtenBytes = 0
+
+  constructor(ws: WebSocket) {
+    this.#ws = ws
+  }
+
+  /** Bytes that the kernel has taken so far: while a large frame goes out, the sign that the peer still reads. */
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
+  /** Resolves when the kernel has the whole frame. Rejects with SocketClosedError. */
+  write(text: string): Promise<void> {
+    const bytes = Buffer.from(text)
+    const written = this.#last.then(() => this.#writeFragments(bytes))
+    this.#last = written.catch(() => {})
+    return written
+  }
+
+  /** Resolves when nothing waits to be written; never rejects. */
+  async idle(): Promise<void> {
+    for (let last: Promise<void> | undefined; last !== this.#last; ) {
+      last = this.#last
+      await last
+    }
+  }
+
+  async #writeFragments(bytes: Buffer): Promise<void> {
+    for (let start = 0; start === 0 || start < bytes.length; start += FRAGMENT_BYTES) {
+      const fragment = bytes.subarray(start, start + FRAGMENT_BYTES)
+      await this.#send(fragment, start + FRAGMENT_BYTES >= bytes.length)
+      this.#writtenBytes += fragment.length
+    }
+  }
+
+  #send(fragment: Buffer, fin: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#ws.send(fragment, { binary: false, fin }, error => {
+        if (error) reject(new SocketClosedError('connection closed before a message was out', { cause: error }))
+        else resolve()
+      })
+    })
+  }
+}
