@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseDatabaseUrl } from './database/url.ts'
 
 /** Longest piece of a wrong value that a message repeats, in characters. */
 const LONGEST_VALUE_SHOWN = 80
@@ -127,6 +128,12 @@ export const envUrl = z.string().transform((text, context) => {
   return refuse(context, 'must be a URL')
 })
 
+/** A database's URL, as text: postgres://…, pglite://<folder> or pglite://memory. May hold a password: a secret. */
+export const envDatabaseUrl = z.string().transform((text, context) => {
+  const target = parseDatabaseUrl(text)
+  return 'problem' in target ? refuse(context, target.problem) : text
+})
+
 function numberFrom({ min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY }, noun: string, form: RegExp) {
   const floor = Number.isFinite(min) ? ` of at least ${min}` : ''
   const bounds = Number.isFinite(max) ? (floor ? ` from ${min} to ${max}` : ` of at most ${max}`) : floor
@@ -160,7 +167,7 @@ function describeMistake({ name, problem }: SettingMistake, known: Setting | und
 function defaultOf(each: Setting): { required: boolean; text: string } {
   const result = each.schema.safeParse(undefined)
   if (!result.success) return { required: true, text: '' }
-  if (result.data === undefined || result.data === null || each.secret) return { required: false, text: '' }
+  if (result.data === undefined || result.data === null) return { required: false, text: '' }
   return { required: false, text: String(result.data) }
 }
 

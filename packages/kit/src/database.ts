@@ -1,5 +1,6 @@
 import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core'
-import { DatabaseError, parseDatabaseUrl } from './database/url.ts'
+import { DatabaseError } from './database/errors.ts'
+import { parseDatabaseUrl } from './database/url.ts'
 import { type Log, silentLog } from './log.ts'
 
 export { DatabaseError }
@@ -41,6 +42,7 @@ export interface DatabaseOptions {
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options
   const target = parseDatabaseUrl(options.url)
+  if ('problem' in target) throw new DatabaseError(`the database's URL ${target.problem}`)
   if (target.dialect === 'pglite') {
     const { openPglite } = await import('./database/pglite.ts')
     return openPglite(target.folder, options.migrationsFolder, log)

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type Log, redact } from './log.ts'
+import type { Log } from './log.ts'
 import { withDeadline } from './time.ts'
 
 /** How long the health check may take before it counts as failed, in ms. */
@@ -39,7 +39,7 @@ export function createHttp({ log, health, metrics }: HttpOptions): FastifyInstan
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request
     const ms = Math.round(reply.elapsedTime)
-    log.debug({ method, url: redact(url), status: reply.statusCode, ms }, 'request answered')
+    log.debug({ method, url, status: reply.statusCode, ms }, 'request answered')
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'not_found', message: 'No such page' }))
   app.setErrorHandler<FastifyError>((err, request, reply) => {
@@ -47,7 +47,7 @@ export function createHttp({ log, health, metrics }: HttpOptions): FastifyInstan
     if (status < 500) {
       return reply.code(status).send({ error: (err.code ?? 'bad_request').toLowerCase(), message: err.message })
     }
-    log.error({ err, method: request.method, url: redact(request.url) }, 'request failed')
+    log.error({ err, method: request.method, route: request.routeOptions.url }, 'request failed')
     return reply.code(status).send({ error: 'internal', message: 'Something went wrong here' })
   })
   app.get('/health', async (_request, reply) => {

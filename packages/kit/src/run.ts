@@ -11,7 +11,7 @@ const SAME_STOP_MS = 1_000
 /** How long a service may take to close everything before the process ends regardless. */
 const STOP_WITHIN_MS = 20_000
 
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 export interface RunOptions {
   /** How long closing may take after a signal, or after `main` has returned, in ms. Default: 20 s. */
@@ -19,7 +19,7 @@ export interface RunOptions {
 }
 
 /**
- * Runs a service: `main` works until its signal aborts (SIGINT, SIGTERM, or an error nobody caught), closes what it
+ * Runs a service: `main` works until its signal aborts (SIGTERM, SIGINT, SIGHUP, or an error nobody caught), closes what it
  * opened and returns. Sets the process's exit code: what `main` returned, 0 when it stopped as asked, 78 with a message
  * on stderr when it threw ConfigError, 1 with one log line for any other error. A second signal ends the process at
  * once, and so does a stop that takes too long.
@@ -34,6 +34,7 @@ export async function runService(
   let failed = false
   watchSignals(log, stop, stopWithinMs)
   const onUncaught = (err: unknown) => {
+    if (stop.signal.aborted && err === stop.signal.reason) return
     failed = true
     log.error({ err }, 'stopping after an error that nobody caught')
     process.exitCode = EXIT_FAILED

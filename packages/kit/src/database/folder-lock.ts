@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseError } from './url.ts'
+import { DatabaseError } from './errors.ts'
 
 /** flock's exit status when somebody else holds the lock. */
 const LOCKED = 1

@@ -5,7 +5,8 @@ import type { Database, DatabaseOptions, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { backoff } from '../reconnect.ts'
 import { systemClock, withDeadline } from '../time.ts'
-import { DatabaseError } from './url.ts'
+import { DatabaseError } from './errors.ts'
+import type { PostgresTarget } from './url.ts'
 
 const MAX_CONNECTIONS = 10
 /** How long a query waits for a free or new connection, in ms. */
@@ -27,10 +28,7 @@ const NOT_YET = new Set(['57P03', '57P01', '53300', 'ECONNREFUSED', 'ECONNRESET'
 type PostgresOptions = DatabaseOptions & { log: Log }
 
 /** Opens a pool on a Postgres server, once its schema is up to date. */
-export async function openPostgres(
-  target: { url: string; shown: string },
-  options: PostgresOptions,
-): Promise<OpenDatabase> {
+export async function openPostgres(target: PostgresTarget, options: PostgresOptions): Promise<OpenDatabase> {
   await migrateAlone(target, options)
   const { log } = options
   const pool = new Pool({
@@ -102,7 +100,7 @@ async function transactOn<T>(
 }
 
 /** Migrates on a connection of its own, whose lock and settings end with it. */
-async function migrateAlone(target: { url: string; shown: string }, options: PostgresOptions): Promise<void> {
+async function migrateAlone(target: PostgresTarget, options: PostgresOptions): Promise<void> {
   const client = await connect(target, options)
   try {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
@@ -112,7 +110,7 @@ async function migrateAlone(target: { url: string; shown: string }, options: Pos
   }
 }
 
-async function connect(target: { url: string; shown: string }, options: PostgresOptions): Promise<Client> {
+async function connect(target: PostgresTarget, options: PostgresOptions): Promise<Client> {
   const { log, signal, connectWithinMs = CONNECT_WITHIN_MS } = options
   const startedAt = performance.now()
   const config: ClientConfig = {
@@ -129,9 +127,9 @@ async function connect(target: { url: string; shown: string }, options: Postgres
       return client
     } catch (cause) {
       await client.end().catch(() => {})
-      const code = (cause as { code?: string }).code ?? ''
+      const { code = '', message } = cause as Error & { code?: string }
       if (!NOT_YET.has(code) || performance.now() - startedAt + delayMs > connectWithinMs) {
-        throw new DatabaseError(`cannot connect to Postgres at ${target.shown}`, { cause })
+        throw new DatabaseError(`cannot connect to Postgres at ${target.shown}: ${message || code}`, { cause })
       }
       log.info({ database: target.shown, code }, 'database does not answer yet, trying again')
       await systemClock.sleep(delayMs, signal)

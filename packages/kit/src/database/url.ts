@@ -1,28 +1,38 @@
-/** A database cannot be opened. The message is for operators and holds no password. */
-export class DatabaseError extends Error {
-  override readonly name = 'DatabaseError'
+export interface PostgresTarget {
+  dialect: 'postgres'
+  url: string
+  /** For messages: user, host, port and name. */
+  shown: string
 }
 
-export type DatabaseTarget =
-  | { dialect: 'pglite' /** undefined: in memory. */; folder: string | undefined }
-  | { dialect: 'postgres'; url: string /** For messages: user, host, port and name. */; shown: string }
+export interface PgliteTarget {
+  dialect: 'pglite'
+  /** undefined: in memory. */
+  folder: string | undefined
+}
 
 const FORMS = 'postgres://user:password@host:5432/name, pglite://<folder> or pglite://memory'
 
-/** @throws DatabaseError with a message that does not repeat the URL, for it may hold a password */
-export function parseDatabaseUrl(url: string): DatabaseTarget {
+/** Where a database is, or what is wrong with its URL: without repeating it, for it may hold a password. */
+export function parseDatabaseUrl(url: string): PostgresTarget | PgliteTarget | { problem: string } {
   const [, scheme, rest] = /^([a-z]+):\/\/(.*)$/s.exec(url) ?? []
   if (scheme === 'pglite') {
-    if (!rest || /[?#]/.test(rest)) throw new DatabaseError('must name a folder: pglite://<folder>, or pglite://memory')
+    if (!rest || /[?#]/.test(rest)) return { problem: 'must name a folder: pglite://<folder>, or pglite://memory' }
     return { dialect: 'pglite', folder: rest === 'memory' ? undefined : rest }
   }
-  if (scheme !== 'postgres' && scheme !== 'postgresql') throw new DatabaseError(`must be ${FORMS}`)
+  if (scheme !== 'postgres' && scheme !== 'postgresql') return { problem: `must be ${FORMS}` }
   const parsed = URL.parse(url)
-  if (!parsed) {
-    throw new DatabaseError(
-      'is not a valid postgres:// URL (special characters in the password are written %40 and so on)',
-    )
+  const user = parsed && decoded(parsed.username)
+  if (!parsed || user === undefined || decoded(parsed.password) === undefined) {
+    return { problem: 'must be a URL in which special characters of the password are escaped (%40 for @, %2F for /)' }
   }
-  const user = parsed.username === '' ? '' : `${decodeURIComponent(parsed.username)}@`
-  return { dialect: 'postgres', url, shown: `${user}${parsed.host}${parsed.pathname}` }
+  return { dialect: 'postgres', url, shown: `${user ? `${user}@` : ''}${parsed.host}${parsed.pathname}` }
+}
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
 }
