@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { isServing, type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, validatorsOf } from './metagraph.ts'
+
+const neuron = (uid: number, tao: number, rest: Partial<Neuron> = {}): Neuron => ({
+  uid,
+  hotkey: `hotkey-${uid}`,
+  coldkey: `coldkey-${uid}`,
+  stakeRao: BigInt(tao) * RAO_PER_TAO,
+  validatorPermit: true,
+  lastUpdate: 0,
+  axon: null,
+  ...rest,
+})
+const metagraph = (neurons: Neuron[]): Metagraph => ({ netuid: 12, block: 100, neurons })
+const uids = (neurons: Neuron[]): number[] => neurons.map(({ uid }) => uid)
+
+describe('validatorsOf', () => {
+  it('orders by stake, ties by lower uid', () => {
+    const subnet = metagraph([neuron(0, 2_000), neuron(1, 5_000), neuron(2, 2_000), neuron(3, 9_000)])
+    expect(uids(validatorsOf(subnet))).toEqual([3, 1, 0, 2])
+  })
+
+  it('asks for 1,000 TAO to the rao, and for a permit', () => {
+    const subnet = metagraph([
+      neuron(0, 1_000),
+      neuron(1, 0, { stakeRao: 1_000n * RAO_PER_TAO - 1n }),
+      neuron(2, 5_000, { validatorPermit: false }),
+    ])
+    expect(uids(validatorsOf(subnet))).toEqual([0])
+    expect(uids(validatorsOf(subnet, { permitNeeded: false }))).toEqual([2, 0])
+    expect(uids(validatorsOf(subnet, { minStakeRao: 1n }))).toEqual([0, 1])
+  })
+
+  it('takes the 24 with most stake', () => {
+    const subnet = metagraph(Array.from({ length: 30 }, (_, uid) => neuron(uid, 1_000 + uid)))
+    expect(uids(validatorsOf(subnet))).toEqual(Array.from({ length: 24 }, (_, i) => 29 - i))
+  })
+
+  it('adds and bans the operator’s hotkeys; a ban is stronger and makes room', () => {
+    const subnet = metagraph([neuron(0, 3_000), neuron(1, 2_000), neuron(2, 1), neuron(3, 1_500)])
+    const options = { max: 2, extra: ['hotkey-2', 'hotkey-0', 'nobody'], banned: ['hotkey-0'] }
+    expect(uids(validatorsOf(subnet, options))).toEqual([1, 3, 2])
+  })
+})
+
+it('knows who serves, and who is who', () => {
+  const axon = { ip: '127.0.0.2', port: 8000, ipType: 4, protocol: 4, version: 1, block: 3 } as const
+  const subnet = metagraph([
+    neuron(0, 0, { axon }),
+    neuron(1, 0),
+    neuron(2, 0, { axon: { ...axon, ip: '0.0.0.0' } }),
+    neuron(3, 0, { axon: { ...axon, port: 0 } }),
+  ])
+  expect(subnet.neurons.filter(isServing).map(({ uid }) => uid)).toEqual([0])
+  expect(neuronOf(subnet, 'hotkey-2')?.uid).toBe(2)
+  expect(neuronOf(subnet, 'hotkey-9')).toBeUndefined()
+})
