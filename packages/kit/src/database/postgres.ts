@@ -119,7 +119,9 @@ async function connect(target: PostgresTarget, options: PostgresOptions): Promis
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     lock_timeout: MIGRATION_LOCK_TIMEOUT_MS,
   }
-  for (const delayMs of backoff({ minMs: 100, maxMs: 2_000 })) {
+  const delays = backoff({ minMs: 100, maxMs: 2_000 })
+  for (;;) {
+    const delayMs = delays.next().value
     const client = new Client(config)
     client.on('error', err => log.debug({ err }, 'migration connection broke'))
     try {
@@ -135,5 +137,4 @@ async function connect(target: PostgresTarget, options: PostgresOptions): Promis
       await systemClock.sleep(delayMs, signal)
     }
   }
-  throw new DatabaseError('unreachable')
 }

@@ -23,7 +23,9 @@ export function parseDatabaseUrl(url: string): PostgresTarget | PgliteTarget | {
   if (scheme !== 'postgres' && scheme !== 'postgresql') return { problem: `must be ${FORMS}` }
   const parsed = URL.parse(url)
   const user = parsed && decoded(parsed.username)
-  if (!parsed || user === undefined || decoded(parsed.password) === undefined) {
+  // An @ after the host: a password with an unescaped / ? or #, of which the host and the path would then be part.
+  const cutShort = parsed && `${parsed.pathname}${parsed.search}${parsed.hash}`.includes('@')
+  if (!parsed || cutShort || user === undefined || decoded(parsed.password) === undefined) {
     return { problem: 'must be a URL in which special characters of the password are escaped (%40 for @, %2F for /)' }
   }
   return { dialect: 'postgres', url, shown: `${user ? `${user}@` : ''}${parsed.host}${parsed.pathname}` }

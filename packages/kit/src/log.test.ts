@@ -1,0 +1,99 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createLog, type LogOptions, redact } from './log.ts'
+
+function capture(options: LogOptions = {}) {
+  const lines: string[] = []
+  const log = createLog('miner', { ...options, destination: { write: line => void lines.push(line) } })
+  return { log, lines, last: () => JSON.parse(lines.at(-1) ?? '') }
+}
+
+const SECRET = 'c3VwZXItc2VjcmV0'
+
+test('a line is a JSON object with level, ISO time, name, fields and the sentence', () => {
+  const { log, last, lines } = capture()
+  log.info({ jobUuid: 'x', from: 'ready' }, 'job moved')
+  const { time, ...rest } = last()
+  expect(rest).toEqual({ level: 'info', name: 'miner', jobUuid: 'x', from: 'ready', msg: 'job moved' })
+  expect(new Date(time).toISOString()).toBe(time)
+  log.debug('nobody hears')
+  expect(lines).toHaveLength(1)
+})
+
+test.each([
+  ['a field', { url: `/v0.1/executor_interface/${SECRET}` }],
+  ['a nested field', { request: { raw: { url: `ws://h:1/v0.1/executor_interface/${SECRET}?x=1` } } }],
+  ['a secret key', { token: SECRET, EXECUTOR_TOKEN: SECRET, signature: `0x${SECRET}`, db: { password: SECRET } }],
+  ['a header', { headers: { authorization: `Bearer ${SECRET}`, Cookie: SECRET } }],
+  ['a number', { pinToken: 12345678 }],
+  ['an env list', { env: [`EXECUTOR_TOKEN=${SECRET}`, 'A=1'] }],
+  ['a database URL', { url: `postgres://horde:${SECRET}@db:5432/horde` }],
+  ['a signed URL', { url: `https://s3/x?X-Amz-Credential=${SECRET}&X-Amz-Signature=${SECRET}&a=1` }],
+  ['JSON in text', { frame: JSON.stringify({ a: 1, signature: SECRET, b: 2 }) }],
+  ['quotes in a secret', { password: `a"b\\"${SECRET}` }],
+  ['an error', { err: new Error(`GET /v0.1/executor_interface/${SECRET}`) }],
+  ['a cause', { err: new Error('no', { cause: new Error(`/v0.1/executor_interface/${SECRET} failed`) }) }],
+])('no secret gets out through %s', (_, fields) => {
+  const { log, last, lines } = capture()
+  log.info(fields, 'said')
+  expect(last()).toMatchObject({ msg: 'said' })
+  expect(lines[0]).toContain('[redacted]')
+  expect(lines[0]).not.toContain(SECRET)
+  expect(lines[0]).not.toContain('12345678')
+})
+
+test('no secret gets out through children, messages or bare errors', () => {
+  const { log, lines } = capture()
+  log.child({ token: SECRET }).info('child')
+  log.error(new Error(`postgres://u:${SECRET}@h/db`))
+  log.info(`/executor_interface/${SECRET}`)
+  expect(lines.map(line => JSON.parse(line))).toHaveLength(3)
+  expect(lines.join()).not.toContain(SECRET)
+})
+
+test('what only looks like a secret stays', () => {
+  const { log, last } = capture()
+  log.info({ tokens: 5, signature_type: '0', url: 'http://127.0.0.1:8000/a@b', url2: 'http://h/?tokens=1' }, 'kept')
+  expect(last()).toMatchObject({ tokens: 5, signature_type: '0', url: 'http://127.0.0.1:8000/a@b' })
+})
+
+test('whatever is logged, the line stays one line of JSON', () => {
+  const { log, lines } = capture()
+  const nasty = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.constantFrom('"', '\\', 'token', '=', ':', '{', '@', '/', '?', '\n', ' ', 'x') }),
+  )
+  const key = fc.oneof(fc.constantFrom('token', 'signature', 'err', 'url'), nasty)
+  fc.assert(
+    fc.property(fc.dictionary(key, fc.oneof(nasty, fc.jsonValue()), { maxKeys: 4 }), nasty, (fields, sentence) => {
+      lines.length = 0
+      log.info({ fields, ...fields }, sentence)
+      expect(lines).toHaveLength(1)
+      expect(() => JSON.parse(lines[0] ?? '')).not.toThrow()
+      expect(lines[0]?.trimEnd()).not.toContain('\n')
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('an error comes with its causes, and without the parameters of a failed query', () => {
+  const { log, last, lines } = capture()
+  const query = Object.assign(new Error('Failed query: insert into jobs values ($1)\nparams: what,\na stranger sent'), {
+    params: ['what', 'a stranger sent'],
+    query: 'insert into jobs values ($1)',
+  })
+  log.error({ err: new Error('job could not be saved', { cause: query }) }, 'job lost')
+  expect(last().err).toMatchObject({
+    message: 'job could not be saved',
+    cause: { message: 'Failed query: insert into jobs values ($1)', query: 'insert into jobs values ($1)' },
+  })
+  expect(last().err.cause.stack).toContain('log.test.ts')
+  expect(lines[0]).not.toContain('stranger')
+})
+
+test('redaction takes linear time on hostile text', () => {
+  const started = performance.now()
+  for (const piece of ['?', '"', '://', '://a:', '&token', 'TOKEN', '\\"', 'x', '"token":"'])
+    redact(piece.repeat(200_000))
+  expect(performance.now() - started).toBeLessThan(5_000)
+})
