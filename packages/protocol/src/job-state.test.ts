@@ -35,6 +35,7 @@ const REPEATED: [JobState, JobEvent][] = [
   ['running', 'V0InitialJobRequest'],
   ['running', 'V0AcceptJobRequest'],
   ['running', 'V0ExecutorReadyRequest'],
+  ['running', 'V0JobRequest'],
 ]
 
 const EVENTS: JobEvent[] = [...JOB_MESSAGES, ...MISHAPS]

@@ -46,7 +46,7 @@ const REPEATS: Record<OpenState, readonly JobMessage[]> = {
   offered: ['V0InitialJobRequest'],
   accepted: ['V0InitialJobRequest', 'V0AcceptJobRequest'],
   ready: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest'],
-  running: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest'],
+  running: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobRequest'],
 }
 
 /** The state that every job begins in, once offered. */

@@ -1,0 +1,156 @@
+/** Wires a miner: its jobs, its edges and its loops. */
+import type { Chain } from '@horde/chain/chain'
+import type { Hotkey } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import type { Health } from '@horde/kit/http'
+import type { Log } from '@horde/kit/log'
+import { startLoop } from '@horde/kit/loop'
+import type { Clock } from '@horde/kit/time'
+import { addressToAnnounce, announce } from './announce.ts'
+import { SeenSignatures } from './authenticate.ts'
+import type { MinerConfig } from './config.ts'
+import { abandonOpenJobs } from './db/jobs.ts'
+import type { ExecutorManager } from './horde/manager.ts'
+import { ExecutorPool } from './horde/pool.ts'
+import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
+import { openNews } from './jobs/news.ts'
+import { type RunJobDeps, runJob } from './run-job.ts'
+import { openAdmin, openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
+import { openDesk } from './validator-desk.ts'
+import { ValidatorList } from './validators.ts'
+
+const DAY_MS = 86_400_000
+
+export type MinerDeps = {
+  config: MinerConfig
+  chain: Chain
+  hotkey: Hotkey
+  db: Database
+  manager: ExecutorManager
+  clock: Clock
+  log: Log
+}
+
+export type RunningMiner = AsyncDisposable & {
+  /** The port that validators connect to. */
+  port: number
+  adminPort: number | undefined
+  health(): Promise<Health>
+}
+
+/** Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes in reverse. */
+export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
+  const { config, chain, hotkey, db, clock, log } = deps
+  await using stack = new AsyncDisposableStack()
+  await endAbandoned(deps)
+
+  const live = new LiveJobs()
+  const pool = new ExecutorPool({ [config.EXECUTOR_CLASS]: config.EXECUTOR_COUNT })
+  const news = openNews({ db, live, clock, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS })
+  const validators = new ValidatorList({
+    chain,
+    netuid: config.BITTENSOR_NETUID,
+    extra: config.EXTRA_VALIDATORS,
+    banned: config.BANNED_VALIDATORS,
+    clock,
+    log,
+  })
+
+  const ports = await openPorts(config, log, stack)
+  const jobs = jobRunner({ ...deps, live, news, minerAddress: ports.forExecutors }, config)
+  serveValidatorsOn(ports.validators.router, {
+    desk: openDesk({ db, live, news, pool, drive: jobs.drive, clock, log }),
+    isValidator: key => validators.has(key),
+    rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(), clock },
+    authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
+    clock,
+    log,
+  })
+  serveExecutorsOn((ports.executors ?? ports.validators).router, { live, log })
+
+  const health = () => healthOf(validators)
+  const adminPort = await openAdmin(config, health, log, stack)
+  stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
+  stack.defer(() => pool.close())
+  startLoops(deps, validators, ports.validators.port, signal, stack)
+  log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
+
+  const opened = stack.move()
+  return { port: ports.validators.port, adminPort, health, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** At start nobody drives the jobs of an earlier run any more. */
+async function endAbandoned({ db, clock, log }: MinerDeps): Promise<void> {
+  for (const { uuid, validator } of await abandonOpenJobs(db, new Date(clock.now()))) {
+    log.warn({ jobUuid: uuid, validator, to: 'broken', reason: 'abandoned' }, 'job moved')
+  }
+}
+
+async function openPorts(config: MinerConfig, log: Log, stack: AsyncDisposableStack) {
+  const validators = await openPort(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, log, stack)
+  const host = config.ADDRESS_FOR_EXECUTORS
+  const port = config.PORT_FOR_EXECUTORS
+  // 0 lets the system choose: that is never the public port.
+  const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
+  const executors = apart ? await openPort(host, port, log, stack) : undefined
+  const forExecutors = `ws://${host.includes(':') ? `[${host}]` : host}:${(executors ?? validators).port}`
+  return { validators, executors, forExecutors }
+}
+
+function jobRunner(deps: Omit<RunJobDeps, 'deadlines' | 'executorEnvironment'>, config: MinerConfig) {
+  const stopped = new AbortController()
+  const running = new Set<Promise<void>>()
+  const full: RunJobDeps = {
+    ...deps,
+    executorEnvironment: config.executorEnvironment,
+    deadlines: {
+      startMs: config.EXECUTOR_START_SECONDS * 1000,
+      prepareMs: config.PREPARE_SECONDS * 1000,
+      workMs: config.WORK_SECONDS * 1000,
+      runSlackMs: config.RUN_SLACK_SECONDS * 1000,
+      defaultRunMs: config.DEFAULT_TIMEOUT_SECONDS * 1000,
+      graceMs: config.EXECUTOR_GRACE_SECONDS * 1000,
+    },
+  }
+  const drive = (job: LiveJob) => {
+    const run: Promise<void> = runJob(job, full, stopped.signal)
+      .catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'job could not be driven'))
+      .finally(() => running.delete(run))
+    running.add(run)
+  }
+  const stop = async (graceMs: number) => {
+    const over = new AbortController()
+    const grace = deps.clock.sleep(graceMs, over.signal).catch(() => {})
+    await Promise.race([grace, Promise.all(running)])
+    over.abort()
+    stopped.abort()
+    await Promise.all(running)
+  }
+  return { drive, stop }
+}
+
+function startLoops(
+  { config, chain, hotkey, clock, log }: MinerDeps,
+  validators: ValidatorList,
+  port: number,
+  signal: AbortSignal,
+  stack: AsyncDisposableStack,
+): void {
+  let ip: string | undefined
+  const announceAddress = async (loopSignal: AbortSignal) => {
+    ip ??= await addressToAnnounce(config.BITTENSOR_MINER_ADDRESS, config.ADDRESS_SERVICES, log, loopSignal)
+    await announce({ chain, netuid: config.BITTENSOR_NETUID, hotkey, ip, port, log })
+  }
+  const loops = [
+    { name: 'validators', everyMs: config.VALIDATORS_REFRESH_SECONDS * 1000, run: () => validators.refresh() },
+    { name: 'announce', everyMs: config.ANNOUNCE_SECONDS * 1000, run: announceAddress },
+  ]
+  for (const loop of loops) stack.use(startLoop({ ...loop, clock, log, signal }))
+}
+
+async function healthOf(validators: ValidatorList): Promise<Health> {
+  const reasons: string[] = []
+  if (validators.ageMs() === undefined) reasons.push('The chain has not said yet who the validators are.')
+  else if (validators.size === 0) reasons.push('The chain names no validators on this subnet.')
+  return { live: true, ready: reasons.length === 0, reasons }
+}

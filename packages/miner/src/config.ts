@@ -1,0 +1,203 @@
+/** The miner's settings, each an environment variable. */
+import { isIP } from 'node:net'
+import { homedir } from 'node:os'
+import { endpointsOf } from '@horde/chain/subtensor'
+import {
+  defineSettings,
+  envDatabaseUrl,
+  envInteger,
+  envList,
+  envPort,
+  readSettings,
+  type SettingsOf,
+  setting,
+} from '@horde/kit/config'
+import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
+import { z } from 'zod'
+
+const seconds = (byDefault: number, max = 86_400) => envInteger({ min: 0, max }).default(byDefault)
+
+const address = z
+  .string()
+  .refine(text => text === 'auto' || isIP(text) !== 0, 'must be auto or an IP address')
+  .default('auto')
+
+export const minerSettings = defineSettings({
+  BITTENSOR_NETUID: setting(envInteger({ min: 0, max: 65_535 }), {
+    about: 'The subnet on which the miner is registered.',
+    example: '12',
+  }),
+  BITTENSOR_NETWORK: setting(
+    z.string().transform((text, context) => {
+      try {
+        return endpointsOf(text)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is not a network' })
+        return z.NEVER
+      }
+    }),
+    { about: 'The chain: finney, test, local, host:port or a URL; several separated by commas.', example: 'finney' },
+  ),
+  BITTENSOR_WALLET_DIRECTORY: setting(z.string().default('~/.bittensor/wallets'), {
+    about: 'The folder that holds the wallets.',
+    example: '~/.bittensor/wallets',
+  }),
+  BITTENSOR_WALLET_NAME: setting(z.string().default('default'), {
+    about: 'The wallet: a folder in the wallet directory.',
+    example: 'default',
+  }),
+  BITTENSOR_WALLET_HOTKEY_NAME: setting(z.string().default('default'), {
+    about: "The hotkey: a file in the wallet's hotkeys folder.",
+    example: 'default',
+  }),
+  BITTENSOR_MINER_PORT: setting(envPort.default(8000), {
+    about: 'The port on which validators connect, announced on the chain.',
+    example: '8000',
+  }),
+  BITTENSOR_MINER_ADDRESS: setting(address, {
+    about: 'The address announced on the chain: auto, or an IP address.',
+    example: '203.0.113.7',
+  }),
+  LISTEN_HOST: setting(z.string().default('0.0.0.0'), {
+    about: 'The address that the port for validators is opened on.',
+    example: '0.0.0.0',
+  }),
+  ADDRESS_FOR_EXECUTORS: setting(z.string().default('127.0.0.1'), {
+    about: 'The host that executors dial to reach this miner.',
+    example: '172.17.0.1',
+  }),
+  PORT_FOR_EXECUTORS: setting(envPort.optional(), {
+    about:
+      'The port that executors dial. Where it differs from BITTENSOR_MINER_PORT it is opened on ADDRESS_FOR_EXECUTORS, and executors are served there only. Unset: BITTENSOR_MINER_PORT.',
+    example: '8001',
+  }),
+  EXECUTOR_MANAGER: setting(z.string().default('docker'), {
+    about: 'What starts executors: docker, process, or the path of a module of your own.',
+    example: 'docker',
+  }),
+  EXECUTOR_IMAGE: setting(z.string().default('compute-horde/executor:v0'), {
+    about: 'The image of an executor, for EXECUTOR_MANAGER=docker.',
+    example: 'compute-horde/executor:v0',
+  }),
+  EXECUTOR_CLASS: setting(
+    z.enum(EXECUTOR_CLASSES, `must be one of ${EXECUTOR_CLASSES.join(', ')}`).default(DEFAULT_CLASS),
+    {
+      about: 'The hardware class of the executors.',
+      example: DEFAULT_CLASS,
+    },
+  ),
+  EXECUTOR_COUNT: setting(envInteger({ min: 0, max: 1024 }).default(1), {
+    about: 'How many executors may run at once.',
+    example: '1',
+  }),
+  EXECUTOR_ENV_NAMES: setting(envList.default([]), {
+    about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
+    example: 'JOB_MEMORY_BYTES,ALLOW_PRIVATE_TARGETS',
+  }),
+  DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
+    about: "The container engine's socket, for EXECUTOR_MANAGER=docker.",
+    example: '/var/run/docker.sock',
+  }),
+  DATABASE_URL: setting(envDatabaseUrl.default(`pglite://${homedir()}/.compute-horde/miner`), {
+    about:
+      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Default: pglite in ~/.compute-horde/miner.',
+    example: 'postgres://miner:password@localhost/miner',
+    secret: true,
+  }),
+  EXTRA_VALIDATORS: setting(envList.default([]), {
+    about: 'Hotkeys served as validators whatever the chain says, separated by commas.',
+    example: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
+  }),
+  BANNED_VALIDATORS: setting(envList.default([]), {
+    about: 'Hotkeys that are never served, separated by commas.',
+    example: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty',
+  }),
+  VALIDATORS_REFRESH_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
+    about: 'How often the list of validators is read from the chain, in seconds.',
+    example: '60',
+  }),
+  ANNOUNCE_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
+    about: 'How often the announced address is compared with the chain, in seconds.',
+    example: '60',
+  }),
+  ADDRESS_SERVICES: setting(envList.default(['https://checkip.amazonaws.com', 'https://api.ipify.org']), {
+    about: 'URLs that answer with the address they were asked from, for BITTENSOR_MINER_ADDRESS=auto.',
+    example: 'https://checkip.amazonaws.com',
+  }),
+  AUTHENTICATE_SECONDS: setting(seconds(5), {
+    about: 'How long a connection may take to authenticate, in seconds.',
+    example: '5',
+  }),
+  EXECUTOR_START_SECONDS: setting(seconds(60), {
+    about: "How long an executor may take to connect, beyond its class's spin-up time, in seconds.",
+    example: '60',
+  }),
+  PREPARE_SECONDS: setting(seconds(300), {
+    about: 'How long an executor may take to prepare a job, image pulls included, in seconds.',
+    example: '300',
+  }),
+  WORK_SECONDS: setting(seconds(300), {
+    about: 'How long a job that is ready waits for its work, in seconds.',
+    example: '300',
+  }),
+  RUN_SLACK_SECONDS: setting(seconds(660), {
+    about: "How long a run may take beyond the job's own time limit, input and upload included, in seconds.",
+    example: '660',
+  }),
+  DEFAULT_TIMEOUT_SECONDS: setting(seconds(300), {
+    about: 'The time limit of a job whose offer names none, in seconds.',
+    example: '300',
+  }),
+  EXECUTOR_GRACE_SECONDS: setting(seconds(70), {
+    about: 'How long an executor whose connection was lost may take to come back, in seconds.',
+    example: '70',
+  }),
+  EXECUTOR_STOP_SECONDS: setting(seconds(10), {
+    about: 'How long an executor may take to clean up before it is killed, in seconds.',
+    example: '10',
+  }),
+  STOP_GRACE_SECONDS: setting(seconds(0), {
+    about: 'How long running jobs may go on when the miner is stopped, in seconds.',
+    example: '300',
+  }),
+  RESULTS_KEPT_DAYS: setting(envInteger({ min: 1, max: 365 }).default(7), {
+    about: 'How long a result that its validator has not had stays due, in days.',
+    example: '7',
+  }),
+  ADMIN_HOST: setting(z.string().default('127.0.0.1'), {
+    about: 'The address that /health and /metrics are opened on.',
+    example: '127.0.0.1',
+  }),
+  ADMIN_PORT: setting(envPort.optional(), {
+    about: 'The port of /health and /metrics. Unset: they are not opened.',
+    example: '8002',
+  }),
+  LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), {
+    about: 'The least level of log lines that are written.',
+    example: 'info',
+  }),
+})
+
+export type MinerConfig = SettingsOf<typeof minerSettings> & {
+  /** What executors are given of the miner's environment. */
+  executorEnvironment: Readonly<Record<string, string>>
+  /** What a child process needs to run at all. */
+  processEnvironment: Readonly<Record<string, string>>
+}
+
+/** What any program needs of its environment, an executor among them. */
+const NEEDED_BY_PROCESSES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
+
+/** @throws ConfigError that lists every mistake */
+export function readMinerConfig(env: NodeJS.ProcessEnv): MinerConfig {
+  const settings = readSettings(minerSettings, env)
+  return {
+    ...settings,
+    executorEnvironment: pick(env, ['LOG_LEVEL', ...settings.EXECUTOR_ENV_NAMES]),
+    processEnvironment: pick(env, NEEDED_BY_PROCESSES),
+  }
+}
+
+function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap(name => (env[name] === undefined ? [] : [[name, env[name]]])))
+}

@@ -1,0 +1,97 @@
+/** What the miner's database knows of jobs. Every move is guarded by the states it may come from. */
+import type { Database } from '@horde/kit/database'
+import {
+  FINAL_STATES,
+  isFinal,
+  type JobEvent,
+  type JobState,
+  OPEN_STATES,
+  statesBefore,
+} from '@horde/protocol/job-state'
+import { uuidKey } from '@horde/protocol/primitives'
+import type { Reason } from '@horde/protocol/reasons'
+import { and, asc, eq, gte, inArray, isNull, ne } from 'drizzle-orm'
+import { type JobResult, type JobRow, jobs } from './schema.ts'
+
+/** How many results that are still due one new connection is told, at most; the oldest first. */
+const MAX_DUE_RESULTS = 200
+
+export type NewJob = Pick<
+  JobRow,
+  'validator' | 'uuid' | 'executorClass' | 'imageName' | 'timeoutSeconds' | 'volumeType' | 'executorToken' | 'state'
+>
+
+/** Stores a job just offered. Undefined when its validator has offered this uuid before. */
+export async function insertJob(db: Database, job: NewJob, at: Date): Promise<JobRow | undefined> {
+  const ended = isFinal(job.state) ? { endedAt: at } : {}
+  const rows = await db
+    .insert(jobs)
+    .values({ ...job, uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
+    .onConflictDoNothing()
+    .returning()
+  return rows[0]
+}
+
+export async function findJob(db: Database, validator: string, uuid: string): Promise<JobRow | undefined> {
+  const rows = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.validator, validator), eq(jobs.uuidKey, uuidKey(uuid))))
+  return rows[0]
+}
+
+export type Move = { event: JobEvent; to: JobState; reason?: Reason | undefined; result?: JobResult | undefined }
+
+/** Moves a job that is in a state the event may come in. False: somebody was faster, nothing was changed. */
+export async function moveJob(
+  db: Database,
+  id: number,
+  { event, to, reason, result }: Move,
+  at: Date,
+): Promise<boolean> {
+  const times = {
+    ...(to === 'ready' && { readyAt: at }),
+    ...(to === 'running' && { startedAt: at }),
+    ...(isFinal(to) && { endedAt: at }),
+  }
+  const rows = await db
+    .update(jobs)
+    .set({ state: to, reason: reason ?? null, result: result ?? null, ...times })
+    .where(and(eq(jobs.id, id), inArray(jobs.state, statesBefore(to, event))))
+    .returning({ id: jobs.id })
+  return rows.length === 1
+}
+
+export async function markDelivered(db: Database, id: number, at: Date): Promise<void> {
+  await db
+    .update(jobs)
+    .set({ deliveredAt: at })
+    .where(and(eq(jobs.id, id), inArray(jobs.state, FINAL_STATES), isNull(jobs.deliveredAt)))
+}
+
+/** The ended jobs whose validator has not been told on the right connection, since a time. */
+export async function jobsDue(db: Database, validator: string, since: Date): Promise<JobRow[]> {
+  return db
+    .select()
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.validator, validator),
+        isNull(jobs.deliveredAt),
+        gte(jobs.endedAt, since),
+        inArray(jobs.state, FINAL_STATES),
+        ne(jobs.state, 'rejected'),
+      ),
+    )
+    .orderBy(asc(jobs.endedAt))
+    .limit(MAX_DUE_RESULTS)
+}
+
+/** Ends the jobs that nobody drives any more, when the miner starts. Gives those it ended. */
+export async function abandonOpenJobs(db: Database, at: Date): Promise<JobRow[]> {
+  return db
+    .update(jobs)
+    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+    .where(inArray(jobs.state, OPEN_STATES))
+    .returning()
+}

@@ -1,0 +1,42 @@
+import type { JobState } from '@horde/protocol/job-state'
+import type { Reason } from '@horde/protocol/reasons'
+import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+
+/** How a job ended, in the words for its validator. */
+export type JobResult = { exitStatus: number | null; stdout: string; stderr: string }
+
+/**
+ * One row per job. A job is its validator's: the same uuid of another validator is another job. `uuid` stays as the
+ * validator wrote it, `uuid_key` is what it is found by.
+ */
+export const jobs = pgTable(
+  'jobs',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    validator: text('validator').notNull(),
+    uuid: text('uuid').notNull(),
+    uuidKey: text('uuid_key').notNull(),
+    executorClass: text('executor_class').notNull(),
+    imageName: text('image_name'),
+    timeoutSeconds: bigint('timeout_seconds', { mode: 'number' }),
+    volumeType: text('volume_type').notNull(),
+    executorToken: text('executor_token').notNull(),
+    state: text('state').$type<JobState>().notNull(),
+    reason: text('reason').$type<Reason>(),
+    /** json, not jsonb: jsonb and text refuse the NUL characters that a job may print. */
+    result: json('result').$type<JobResult>(),
+    offeredAt: timestamp('offered_at', { withTimezone: true }).notNull(),
+    readyAt: timestamp('ready_at', { withTimezone: true }),
+    startedAt: timestamp('started_at', { withTimezone: true }),
+    endedAt: timestamp('ended_at', { withTimezone: true }),
+    /** When the end went out on the connection that offered the job or sent its work. Null: still due. */
+    deliveredAt: timestamp('delivered_at', { withTimezone: true }),
+  },
+  table => [
+    uniqueIndex('jobs_validator_uuid').on(table.validator, table.uuidKey),
+    index('jobs_state').on(table.state),
+    index('jobs_due').on(table.validator, table.deliveredAt, table.endedAt),
+  ],
+)
+
+export type JobRow = typeof jobs.$inferSelect

@@ -1,0 +1,127 @@
+/** Executors as containers of the executor image, on the engine of the miner's own machine. */
+import { randomBytes } from 'node:crypto'
+import { PassThrough } from 'node:stream'
+import type { Log } from '@horde/kit/log'
+import { type Clock, withDeadline } from '@horde/kit/time'
+import type { default as Docker } from 'dockerode'
+import type { ExecutorManager, ExecutorOrder, StartedExecutor } from './manager.ts'
+
+export type DockerManagerOptions = {
+  image: string
+  /** The engine's socket, mounted into the executor's container at the same path. */
+  socketPath: string
+  /** Containers carry it as a label, so that only this miner's are ever removed. */
+  owner: string
+  /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
+  stopWithinMs: number
+  clock: Clock
+  log: Log
+}
+
+const OWNER_LABEL = 'compute-horde.miner'
+const KEPT_LOG_BYTES = '10m'
+/** What the engine answers for a container that is stopped, or gone, already. */
+const ALREADY_DONE = [304, 404, 409]
+
+/** Connects to the engine; dockerode is loaded here, so that a miner with another manager does without it. */
+export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
+  const { default: Engine } = await import('dockerode')
+  const docker = new Engine({ socketPath: options.socketPath })
+  await removeLeftovers(docker, options)
+  return { start: order => startContainer(docker, order, options) }
+}
+
+async function startContainer(
+  docker: Docker,
+  order: ExecutorOrder,
+  options: DockerManagerOptions,
+): Promise<StartedExecutor> {
+  const { socketPath } = options
+  const environment = {
+    ...order.environment,
+    MINER_ADDRESS: order.minerAddress,
+    EXECUTOR_TOKEN: order.token,
+    DOCKER_HOST: `unix://${socketPath}`,
+  }
+  const container = await docker.createContainer({
+    name: `compute-horde-executor-${randomBytes(6).toString('hex')}`,
+    Image: options.image,
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Labels: { [OWNER_LABEL]: options.owner, 'compute-horde.class': order.executorClass },
+    HostConfig: {
+      Binds: [`${socketPath}:${socketPath}`],
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      Init: true,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': KEPT_LOG_BYTES, 'max-file': '1' } },
+    },
+  })
+  try {
+    await forwardLog(docker, container)
+    const ended = container.wait({ condition: 'next-exit' }) as Promise<{ StatusCode: number }>
+    await container.start()
+    return started(container, ended, options)
+  } catch (error) {
+    await container.remove({ force: true, v: true }).catch(() => {})
+    throw error
+  }
+}
+
+function started(
+  container: Docker.Container,
+  ended: Promise<{ StatusCode: number }>,
+  { stopWithinMs, clock, log }: DockerManagerOptions,
+): StartedExecutor {
+  const exited = waitForExit(container, ended, log)
+  const stop = async () => {
+    const seconds = Math.ceil(stopWithinMs / 1000)
+    await container.stop({ t: seconds }).catch(toleratingDone)
+    await withDeadline(exited, stopWithinMs, 'executor container exit', clock).catch(() => {})
+    await container.remove({ force: true, v: true }).catch(toleratingDone)
+  }
+  return { id: `container ${container.id.slice(0, 12)}`, exited, stop }
+}
+
+/** An engine that restarts breaks the wait, not the container: it is asked again. */
+async function waitForExit(
+  container: Docker.Container,
+  ended: Promise<{ StatusCode: number }>,
+  log: Log,
+): Promise<string> {
+  try {
+    return `exit code ${(await ended).StatusCode}`
+  } catch (err) {
+    log.warn({ err, container: container.id }, 'waiting for an executor container broke off; asking again')
+  }
+  try {
+    return `exit code ${((await container.wait()) as { StatusCode: number }).StatusCode}`
+  } catch {
+    return 'its container is gone'
+  }
+}
+
+/** The executor's own log lines come out where the miner's do. */
+async function forwardLog(docker: Docker, container: Docker.Container): Promise<void> {
+  const stream = await container.attach({ stream: true, stdout: true, stderr: true })
+  const out = new PassThrough()
+  out.pipe(process.stdout, { end: false })
+  docker.modem.demuxStream(stream, out, out)
+  stream.once('end', () => out.end())
+  stream.once('error', () => out.end())
+}
+
+/** Executors that an earlier run of this miner left behind: nobody waits for them any more. */
+async function removeLeftovers(docker: Docker, { owner, log }: DockerManagerOptions): Promise<void> {
+  const filters = { label: [`${OWNER_LABEL}=${owner}`] }
+  for (const { Id } of await docker.listContainers({ all: true, filters })) {
+    const container = docker.getContainer(Id)
+    await container.stop().catch(toleratingDone)
+    await container.remove({ force: true, v: true }).catch(toleratingDone)
+    log.info({ container: Id.slice(0, 12) }, 'removed an executor container of an earlier run')
+  }
+}
+
+function toleratingDone(error: unknown): void {
+  const status = (error as { statusCode?: number }).statusCode
+  if (status === undefined || !ALREADY_DONE.includes(status)) throw error
+}

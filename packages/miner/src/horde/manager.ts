@@ -1,0 +1,34 @@
+/**
+ * What starts executors. The miner knows this interface alone; `process`, `docker` and an operator's own module stand
+ * behind it. See "Your own executor manager" in the package's README.
+ */
+
+export interface ExecutorOrder {
+  /** The executor's only credential, for its environment as EXECUTOR_TOKEN. Never log it. */
+  readonly token: string
+  /** Where the executor dials, `ws://host:port`, for its environment as MINER_ADDRESS. */
+  readonly minerAddress: string
+  /** The hardware class that the executor was reserved for. */
+  readonly executorClass: string
+  /** Further variables for the executor's environment. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface StartedExecutor {
+  /** What an operator would look for: a pid, a container's name. */
+  readonly id: string
+  /**
+   * Resolves when the executor is gone, with a few words on how (`exit code 0`). Never rejects. The miner ends the job
+   * of an executor that exits before its result came.
+   */
+  readonly exited: Promise<string>
+  /** Ends the executor if it still runs, and resolves when it and everything it made is gone. May be called twice. */
+  stop(): Promise<void>
+}
+
+export interface ExecutorManager {
+  /** Starts one executor; resolves when it was started, which is long before it connects. Rejects when it can't. */
+  start(order: ExecutorOrder): Promise<StartedExecutor>
+  /** Called once, after the last executor was stopped. */
+  close?(): Promise<void>
+}

@@ -1,0 +1,37 @@
+/** How long each stage of a job may take, on the miner's side. */
+import { CLASSES, isExecutorClass } from '@horde/protocol/classes'
+import type { Reason } from '@horde/protocol/reasons'
+import type { LiveJob } from './live-job.ts'
+
+/** All in milliseconds. */
+export type Deadlines = {
+  /** From accept to the executor's first connection, on top of the class's spin-up time. */
+  startMs: number
+  /** From the executor's connection to ready: image pulls are within it. */
+  prepareMs: number
+  /** From ready to the work. */
+  workMs: number
+  /** What a run may take beyond the job's own time limit: input, upload, container start. */
+  runSlackMs: number
+  /** The time limit of a job whose offer names none. */
+  defaultRunMs: number
+  /** How long an executor whose connection is lost may take to come back. */
+  graceMs: number
+}
+
+/** The deadline of the stage that a job is in, from the stage's beginning, and the reason of missing it. */
+export function stageDeadline(job: LiveJob, deadlines: Deadlines): { ms: number; reason: Reason } {
+  switch (job.state) {
+    case 'accepted': {
+      const spinUpMs = isExecutorClass(job.executorClass) ? CLASSES[job.executorClass].spinUpSeconds * 1000 : 0
+      return { ms: spinUpMs + deadlines.startMs + deadlines.prepareMs, reason: 'prepare-timed-out' }
+    }
+    case 'ready':
+      return { ms: deadlines.workMs, reason: 'work-not-sent' }
+    default: {
+      const limit = job.offer.timeout_seconds
+      const runMs = limit === null ? deadlines.defaultRunMs : limit * 1000
+      return { ms: runMs + deadlines.runSlackMs, reason: 'run-timed-out' }
+    }
+  }
+}

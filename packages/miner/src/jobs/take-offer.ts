@@ -1,0 +1,104 @@
+/** A validator's offer: reserve, store, accept, and drive the job; or decline at once. */
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import { DEFAULT_CLASS } from '@horde/protocol/classes'
+import { FIRST_STATE, isFinal } from '@horde/protocol/job-state'
+import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { findJob, insertJob, moveJob, type NewJob } from '../db/jobs.ts'
+import type { ExecutorPool } from '../horde/pool.ts'
+import type { ValidatorSession } from '../validator-session.ts'
+import { LiveJob, type LiveJobs, newExecutorToken } from './live-job.ts'
+import type { News } from './news.ts'
+
+export type OfferDeps = {
+  db: Database
+  live: LiveJobs
+  news: News
+  pool: ExecutorPool
+  /** Starts driving an accepted job; it goes on by itself. */
+  drive(job: LiveJob): void
+  clock: Clock
+  log: Log
+}
+
+type Answer = Extract<MinerMessage, { message_type: 'V0AcceptJobRequest' | 'V0DeclineJobRequest' }>
+
+export function takeOffer(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
+  return deps.live.inTurn(session.validator, offer.job_uuid, () => take(offer, session, deps))
+}
+
+async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
+  const known = deps.live.find(session.validator, offer.job_uuid)
+  if (known) return sayAgain(known, session, deps)
+  const ended = await findJob(deps.db, session.validator, offer.job_uuid)
+  if (ended) return deps.news.tellEnd(ended, session)
+
+  const executorClass = offer.executor_class ?? DEFAULT_CLASS
+  const reservation = deps.pool.reserve(executorClass)
+  if (!reservation) return decline(offer, executorClass, session, deps)
+  try {
+    const row = await insertJob(deps.db, newJob(offer, executorClass, session), now(deps))
+    if (!row) throw new Error('a job was stored by another process in the same database')
+    const job = new LiveJob(row, offer, session, reservation)
+    deps.live.add(job)
+    await accept(job, deps)
+  } catch (error) {
+    reservation.release()
+    throw error
+  }
+}
+
+async function accept(job: LiveJob, { db, drive, live, log, clock }: OfferDeps): Promise<void> {
+  try {
+    await moveJob(db, job.id, { event: 'V0AcceptJobRequest', to: 'accepted' }, new Date(clock.now()))
+  } catch (error) {
+    live.remove(job)
+    throw error
+  }
+  job.state = 'accepted'
+  log.info({ jobUuid: job.uuid, validator: job.validator, from: FIRST_STATE, to: job.state }, 'job moved')
+  const said = job.home.say(answer('V0AcceptJobRequest', job.offer))
+  drive(job)
+  await said
+}
+
+/** The same validator offers the same uuid again: it gets the state of the job it has, and later news on this line. */
+async function sayAgain(job: LiveJob, session: ValidatorSession, { news }: OfferDeps): Promise<void> {
+  job.home = session
+  if (!isFinal(job.state)) await session.say(answer('V0AcceptJobRequest', job.offer))
+  await news.tell(job)
+}
+
+async function decline(
+  offer: V0InitialJobRequest,
+  executorClass: string,
+  session: ValidatorSession,
+  { db, log, clock }: OfferDeps,
+): Promise<void> {
+  const row = { ...newJob(offer, executorClass, session), state: 'rejected' as const, executorToken: '' }
+  await insertJob(db, row, new Date(clock.now()))
+  log.info({ jobUuid: offer.job_uuid, validator: session.validator, from: FIRST_STATE, to: 'rejected' }, 'job moved')
+  await session.say(answer('V0DeclineJobRequest', offer))
+}
+
+function newJob(offer: V0InitialJobRequest, executorClass: string, session: ValidatorSession): NewJob {
+  return {
+    validator: session.validator,
+    uuid: offer.job_uuid,
+    executorClass,
+    imageName: offer.base_docker_image_name,
+    timeoutSeconds: offer.timeout_seconds,
+    volumeType: offer.volume_type,
+    executorToken: newExecutorToken(offer.job_uuid),
+    state: FIRST_STATE,
+  }
+}
+
+function answer(message_type: Answer['message_type'], { job_uuid }: V0InitialJobRequest): Answer {
+  return { message_type, job_uuid }
+}
+
+function now({ clock }: OfferDeps): Date {
+  return new Date(clock.now())
+}

@@ -1,0 +1,70 @@
+/** The miner: reads its settings, opens what must be closed, and works until it is told to stop. */
+import { fileURLToPath } from 'node:url'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { readHotkey } from '@horde/chain/wallet'
+import { openDatabase } from '@horde/kit/database'
+import { createLog, type Log } from '@horde/kit/log'
+import { runService } from '@horde/kit/run'
+import { type Clock, systemClock } from '@horde/kit/time'
+import { startMiner } from './app.ts'
+import { type MinerConfig, readMinerConfig } from './config.ts'
+import { dockerManager } from './horde/docker.ts'
+import type { ExecutorManager } from './horde/manager.ts'
+import { loadManager } from './horde/module.ts'
+import { processManager } from './horde/process.ts'
+
+const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+
+/** How long closing may take beyond what running jobs and their executors are given, in milliseconds. */
+const CLOSE_MS = 10_000
+
+async function main(signal: AbortSignal): Promise<void> {
+  const config = readMinerConfig(process.env)
+  const log = createLog('miner', { level: config.LOG_LEVEL })
+  const clock = systemClock
+  const hotkey = await readHotkey({
+    directory: config.BITTENSOR_WALLET_DIRECTORY,
+    name: config.BITTENSOR_WALLET_NAME,
+    hotkey: config.BITTENSOR_WALLET_HOTKEY_NAME,
+  })
+  await using database = await openDatabase({ url: config.DATABASE_URL, migrationsFolder, log, signal })
+  await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
+  const manager = await openManager(config, hotkey.ss58, clock, log)
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => manager.close?.())
+  stack.use(await startMiner({ config, chain, hotkey, db: database.db, manager, clock, log }, signal))
+  await aborted(signal)
+}
+
+function openManager(config: MinerConfig, owner: string, clock: Clock, log: Log): Promise<ExecutorManager> {
+  const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
+  switch (config.EXECUTOR_MANAGER) {
+    case 'process':
+      return Promise.resolve(processManager({ environment: config.processEnvironment, stopWithinMs, clock }))
+    case 'docker': {
+      const { EXECUTOR_IMAGE: image, DOCKER_SOCKET: socketPath } = config
+      return dockerManager({ image, socketPath, owner, stopWithinMs, clock, log })
+    }
+    default:
+      return loadManager(config.EXECUTOR_MANAGER, { log })
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+await runService('miner', main, { stopWithinMs: CLOSE_MS + stopSeconds() * 1000 })
+
+/** The last resort must wait for what the settings allow; wrong settings end the service anyway. */
+function stopSeconds(): number {
+  try {
+    const { STOP_GRACE_SECONDS, EXECUTOR_STOP_SECONDS } = readMinerConfig(process.env)
+    return STOP_GRACE_SECONDS + 2 * EXECUTOR_STOP_SECONDS
+  } catch {
+    return 0
+  }
+}

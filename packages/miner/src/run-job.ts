@@ -1,0 +1,200 @@
+/**
+ * The miner's whole part in one job: an executor is started, and then, until the job is final: hear, advance, save,
+ * say on. Whatever the end, the executor is stopped and its place given back.
+ */
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import { advance, isFinal, isInOrder, JOB_MESSAGES, type JobEvent, type JobMessage } from '@horde/protocol/job-state'
+import type { Reason } from '@horde/protocol/reasons'
+import { moveJob } from './db/jobs.ts'
+import type { JobResult } from './db/schema.ts'
+import type { ExecutorManager, StartedExecutor } from './horde/manager.ts'
+import { type Deadlines, stageDeadline } from './jobs/deadlines.ts'
+import type { JobReport, JobWord, LiveJob, LiveJobs } from './jobs/live-job.ts'
+import type { News } from './jobs/news.ts'
+
+/** How long what a dead executor had said may take to be read from its sockets, in milliseconds. */
+const LAST_WORDS_MS = 2_000
+/** How long the database may be away before the next try to save a job's move, in milliseconds. */
+const SAVE_AGAIN_MS = 1_000
+
+export type RunJobDeps = {
+  db: Database
+  live: LiveJobs
+  news: News
+  manager: ExecutorManager
+  /** Where executors dial, ws://host:port. */
+  minerAddress: string
+  executorEnvironment: Readonly<Record<string, string>>
+  deadlines: Deadlines
+  clock: Clock
+  log: Log
+}
+
+/** Drives a job to its end. Aborting `signal` ends it as broken. Rejects for nothing but a fault of ours. */
+export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
+  let executor: StartedExecutor | undefined
+  try {
+    executor = await startExecutor(job, deps)
+    if (executor) await drive(job, deps, signal)
+    else await move(job, 'executor exited', { reason: 'executor-not-started' }, deps)
+  } finally {
+    deps.live.remove(job)
+    await job.executor.close()
+    await executor?.stop().catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped'))
+    job.reservation.release()
+  }
+}
+
+async function startExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExecutor | undefined> {
+  try {
+    const executor = await deps.manager.start({
+      token: job.token,
+      minerAddress: deps.minerAddress,
+      executorClass: job.executorClass,
+      environment: deps.executorEnvironment,
+    })
+    deps.log.debug({ jobUuid: job.uuid, executor: executor.id }, 'executor started')
+    void executor.exited.then(how => lastWords(job, how, deps))
+    return executor
+  } catch (err) {
+    deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
+    return undefined
+  }
+}
+
+/** An executor's exit ends its job, but not before what it had said is heard. */
+async function lastWords(job: LiveJob, how: string, { clock }: RunJobDeps): Promise<void> {
+  const heard = new AbortController()
+  await Promise.race([job.executor.quiet(), clock.sleep(LAST_WORDS_MS, heard.signal)]).finally(() => heard.abort())
+  job.words.put({ from: 'manager', exited: how })
+}
+
+async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
+  const { clock } = deps
+  let lostAt: number | undefined
+  let stageSince = clock.monotonic()
+  while (!isFinal(job.state)) {
+    const stage = stageDeadline(job, deps.deadlines)
+    const grace = lostAt === undefined ? Number.POSITIVE_INFINITY : lostAt + deps.deadlines.graceMs
+    const until = Math.min(stageSince + stage.ms, grace)
+    const word = await nextWord(job, Math.max(0, until - clock.monotonic()), deps, signal)
+    const before = job.state
+    if (word === 'stopped') await move(job, 'stopped', { reason: 'stopped' }, deps)
+    else if (word === undefined) {
+      const late = until === grace
+      await move(job, late ? 'connection lost' : 'timed out', { reason: late ? 'executor-lost' : stage.reason }, deps)
+    } else if (word.from === 'executor' && 'connected' in word) {
+      lostAt = word.connected ? undefined : clock.monotonic()
+      if (word.connected) await briefExecutor(job)
+    } else await hear(word, job, deps)
+    if (job.state !== before) stageSince = clock.monotonic()
+  }
+}
+
+async function nextWord(
+  job: LiveJob,
+  ms: number,
+  { clock }: RunJobDeps,
+  signal: AbortSignal,
+): Promise<JobWord | undefined | 'stopped'> {
+  try {
+    return await job.words.take(ms, clock, signal)
+  } catch (error) {
+    if (signal.aborted) return 'stopped'
+    throw error
+  }
+}
+
+/** What an executor that has just connected, or come back, must know: it ignores what it has heard before. */
+async function briefExecutor(job: LiveJob): Promise<void> {
+  if (job.state === 'accepted') {
+    const { job_uuid, base_docker_image_name, timeout_seconds, volume_type } = job.offer
+    const offer = { job_uuid, base_docker_image_name, timeout_seconds, volume_type }
+    await job.executor.say({ message_type: 'V0PrepareJobRequest', ...offer })
+  }
+  if (job.state === 'running' && job.work) await job.executor.say({ ...job.work, message_type: 'V0RunJobRequest' })
+}
+
+type Spoken = Exclude<JobWord, { connected: boolean }>
+
+async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps): Promise<void> {
+  if (word.from === 'manager') {
+    deps.log.debug({ jobUuid: job.uuid, how: word.exited }, 'executor exited')
+    return move(job, 'executor exited', { reason: 'executor-exited' }, deps)
+  }
+  if (word.from === 'validator') {
+    const isNew = job.work === undefined
+    job.work ??= word.message
+    await move(job, 'V0JobRequest', {}, deps)
+    if (isNew && job.state === 'running') await briefExecutor(job)
+    return
+  }
+  const { event, result, reason } = asJobMessage(word.message)
+  await move(job, event, { reason, result }, deps)
+}
+
+type Heard = { event: JobMessage; result?: JobResult; reason?: Reason }
+
+/** An executor's word in the words of the validator's link: coming up, nothing else is translated. */
+function asJobMessage(message: JobReport): Heard {
+  switch (message.message_type) {
+    case 'V0ReadyRequest':
+      return { event: 'V0ExecutorReadyRequest' }
+    case 'V0FailedToPrepare':
+      return { event: 'V0ExecutorFailedRequest', reason: 'prepare-failed' }
+    case 'V0FinishedRequest':
+      return { event: 'V0JobFinishedRequest', result: resultOf(message, 0) }
+    case 'V0FailedRequest': {
+      const status = message.docker_process_exit_status
+      const reason = message.timeout ? 'time-limit' : status === null ? 'not-run' : 'exit-status'
+      return { event: 'V0JobFailedRequest', result: resultOf(message, status), reason }
+    }
+  }
+}
+
+function resultOf(
+  message: { docker_process_stdout: string; docker_process_stderr: string },
+  exitStatus: number | null,
+): JobResult {
+  return { exitStatus, stdout: message.docker_process_stdout, stderr: message.docker_process_stderr }
+}
+
+function isWord(event: JobEvent): event is JobMessage {
+  return (JOB_MESSAGES as readonly string[]).includes(event)
+}
+
+type Circumstances = { reason?: Reason | undefined; result?: JobResult | undefined }
+
+/** Advances the job, saves it, logs it, and only then says it. */
+async function move(job: LiveJob, event: JobEvent, why: Circumstances, deps: RunJobDeps): Promise<void> {
+  const from = job.state
+  const to = advance(from, event)
+  if (to === from) return
+  const known = to === 'failed' || to === 'finished'
+  const reason = isWord(event) && !isInOrder(from, event) ? 'out-of-order' : why.reason
+  const result = known ? why.result : undefined
+  await save(job, { event, to, reason, result }, deps)
+  Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready' })
+  deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
+  await deps.news.tell(job)
+}
+
+/** Until the database has it: a result is not let go because Postgres restarts. */
+async function save(
+  job: LiveJob,
+  change: Parameters<typeof moveJob>[2],
+  { db, clock, log }: RunJobDeps,
+): Promise<void> {
+  for (;;) {
+    try {
+      const moved = await moveJob(db, job.id, change, new Date(clock.now()))
+      if (!moved) log.error({ jobUuid: job.uuid, to: change.to }, 'job was moved by somebody else')
+      return
+    } catch (err) {
+      log.error({ err, jobUuid: job.uuid }, 'job could not be saved; trying again')
+      await clock.sleep(SAVE_AGAIN_MS)
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** The ports of a miner: one for validators, the same or another for executors, and one for its operator. */
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { createHttp, type Health, type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
+import type { Log } from '@horde/kit/log'
+import { createMetrics } from '@horde/kit/metrics'
+import { wrapSocket } from '@horde/kit/socket'
+import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
+import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS, parseFromExecutor } from '@horde/protocol/miner-executor'
+import { parseFromValidator } from '@horde/protocol/validator-miner'
+import type { MinerConfig } from './config.ts'
+import { type ExecutorEdge, serveExecutor } from './executor-session.ts'
+import { serveValidator, type ValidatorEdge } from './validator-session.ts'
+
+const VALIDATOR_URL = /^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]{1,60})\/?$/
+const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS}})/?$`)
+
+/** Connections of validators and executors together, at once. */
+const MAX_CONNECTIONS = 4_096
+/** Frames of one connection that wait unread; more make the peer wait. */
+const MAX_QUEUED_FRAMES = 64
+
+export type OpenPort = { port: number; router: UpgradeRouter }
+
+/** Opens a port that speaks WebSocket only. */
+export async function openPort(host: string, port: number, log: Log, stack: AsyncDisposableStack): Promise<OpenPort> {
+  const server = createServer((_request, response) => response.writeHead(404).end())
+  stack.defer(() => closeServer(server))
+  const router = upgradeRouter(server, { log, maxPayload: LARGE_FRAME_BYTES, maxConnections: MAX_CONNECTIONS })
+  stack.use(router)
+  server.listen(port, host)
+  await once(server, 'listening')
+  return { port: portOf(server), router }
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server listens on no port')
+  return address.port
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+export function serveValidatorsOn(router: UpgradeRouter, edge: ValidatorEdge): void {
+  router.onUpgrade(VALIDATOR_URL, (ws, [, hotkey = '']) => {
+    const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromValidator })
+    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, edge)
+  })
+}
+
+export function serveExecutorsOn(router: UpgradeRouter, edge: ExecutorEdge): void {
+  router.onUpgrade(EXECUTOR_URL, (ws, [, token = '']) => {
+    const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromExecutor })
+    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], token, edge)
+  })
+}
+
+function socketOptions(log: Log) {
+  return { maxFrameBytes: LARGE_FRAME_BYTES, maxQueuedFrames: MAX_QUEUED_FRAMES, log }
+}
+
+/** /health and /metrics, where a setting asks for them. */
+export async function openAdmin(
+  config: MinerConfig,
+  health: () => Promise<Health>,
+  log: Log,
+  stack: AsyncDisposableStack,
+): Promise<number | undefined> {
+  if (config.ADMIN_PORT === undefined) return undefined
+  const app = createHttp({ log, health, metrics: createMetrics('miner') })
+  stack.defer(() => app.close())
+  await app.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
+  return portOf(app.server)
+}

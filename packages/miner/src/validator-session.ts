@@ -1,0 +1,127 @@
+/** One connection of one validator: nothing is said or done about jobs before its signature is verified. */
+import type { Log } from '@horde/kit/log'
+import type { Socket } from '@horde/kit/socket'
+import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import { fitFrame } from '@horde/protocol/shorten'
+import type { MinerMessage, V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
+import { type AuthenticationRules, refusalOf } from './authenticate.ts'
+
+export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
+
+let connections = 0
+
+/** A verified connection. What it was told about a job is remembered: a ready or a result is never said twice on it. */
+export class ValidatorSession {
+  readonly validator: string
+  /** Later connections have higher numbers. */
+  readonly number = ++connections
+  readonly capabilities: ReadonlySet<string>
+  readonly #socket: ValidatorSocket
+  readonly #told = new Set<string>()
+
+  constructor(socket: ValidatorSocket, validator: string, capabilities: readonly string[]) {
+    this.#socket = socket
+    this.validator = validator
+    this.capabilities = new Set(capabilities)
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.isOpen
+  }
+
+  /** Says a message, its texts cut to what the peer takes. False when the connection is gone. */
+  async say(message: MinerMessage): Promise<boolean> {
+    if (!this.isOpen) return false
+    const limit = this.capabilities.has('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES
+    const fitted = 'docker_process_stdout' in message ? fitFrame(message, limit) : message
+    try {
+      await this.#socket.say(fitted)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Says a message unless this connection has been told its like about that job. False when it was not said now. */
+  async sayOnce(jobId: number, message: MinerMessage): Promise<boolean> {
+    const key = `${jobId} ${message.message_type}`
+    if (this.#told.has(key)) return false
+    this.#told.add(key)
+    return this.say(message)
+  }
+}
+
+/** What a verified connection is served with. */
+export type ValidatorDesk = {
+  arrived(session: ValidatorSession): Promise<void>
+  left(session: ValidatorSession): Promise<void>
+  hear(message: Exclude<ValidatorMessage, V0AuthenticateRequest>, session: ValidatorSession): Promise<void>
+}
+
+export type ValidatorEdge = {
+  desk: ValidatorDesk
+  isValidator(hotkey: string): boolean
+  rules: Omit<AuthenticationRules, 'claimedHotkey'>
+  /** How long a peer may take to authenticate, in milliseconds. */
+  authenticateWithinMs: number
+  clock: Clock
+  log: Log
+}
+
+/** Serves a validator's connection until it ends. */
+export async function serveValidator(
+  socket: ValidatorSocket,
+  claimedHotkey: string,
+  edge: ValidatorEdge,
+): Promise<void> {
+  const admitted = await admit(socket, claimedHotkey, edge)
+  if (typeof admitted === 'string') {
+    edge.log.info({ validator: claimedHotkey, why: admitted }, 'validator refused')
+    await socket.say({ message_type: 'GenericError', details: admitted }).catch(() => {})
+    return socket.close(1000, 'not authenticated')
+  }
+  const session = new ValidatorSession(socket, claimedHotkey, admitted.capabilities ?? [])
+  edge.log.info({ validator: claimedHotkey, connection: session.number }, 'validator authenticated')
+  await edge.desk.arrived(session)
+  try {
+    for await (const heard of socket) await hear(heard, session, edge)
+  } finally {
+    await edge.desk.left(session)
+    const { code } = await socket.closed
+    edge.log.info({ validator: claimedHotkey, connection: session.number, code }, 'validator disconnected')
+  }
+}
+
+/** The authentication when it is good, else why not. What comes behind it stays unread in the socket's queue. */
+async function admit(
+  socket: ValidatorSocket,
+  claimedHotkey: string,
+  edge: ValidatorEdge,
+): Promise<V0AuthenticateRequest | string> {
+  if (!edge.isValidator(claimedHotkey)) return `Unknown validator: ${claimedHotkey}`
+  try {
+    const first = await withDeadline(socket.hear(), edge.authenticateWithinMs, 'authentication', edge.clock)
+    if (first === undefined) return 'The connection closed before the authentication'
+    if (!first.ok) return `The first message must be a V0AuthenticateRequest: ${first.error.message}`
+    if (first.message.message_type !== 'V0AuthenticateRequest')
+      return 'The first message must be a V0AuthenticateRequest'
+    return refusalOf(first.message, { ...edge.rules, claimedHotkey }) ?? first.message
+  } catch (error) {
+    if (error instanceof DeadlineError) return 'The authentication did not come in time'
+    throw error
+  }
+}
+
+async function hear(heard: Parsed<ValidatorMessage>, session: ValidatorSession, edge: ValidatorEdge): Promise<void> {
+  if (!heard.ok) {
+    await session.say({ message_type: 'GenericError', details: heard.error.message })
+    return
+  }
+  const { message } = heard
+  if (message.message_type === 'V0AuthenticateRequest') {
+    await session.say({ message_type: 'GenericError', details: 'This connection is authenticated already' })
+    return
+  }
+  await edge.desk.hear(message, session)
+}

@@ -1,0 +1,53 @@
+/** Who may talk to this miner: the subnet's validators, as of the last time that the chain could be asked. */
+import type { Chain } from '@horde/chain/chain'
+import { validatorsOf } from '@horde/chain/metagraph'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+
+export type ValidatorListOptions = {
+  chain: Chain
+  netuid: number
+  /** Hotkeys that are validators whatever the chain says. */
+  extra: readonly string[]
+  /** Hotkeys that never are. */
+  banned: readonly string[]
+  clock: Clock
+  log: Log
+}
+
+export class ValidatorList {
+  readonly #options: ValidatorListOptions
+  #hotkeys: ReadonlySet<string>
+  #readAt: number | undefined
+
+  constructor(options: ValidatorListOptions) {
+    this.#options = options
+    this.#hotkeys = new Set(options.extra.filter(hotkey => !options.banned.includes(hotkey)))
+  }
+
+  /** Asks the chain. When that fails the last good list stays, and its age grows. */
+  async refresh(): Promise<void> {
+    const { chain, netuid, extra, banned, clock, log } = this.#options
+    const metagraph = await chain.metagraph(netuid)
+    const listed = validatorsOf(metagraph, { extra, banned }).map(({ hotkey }) => hotkey)
+    const unregistered = extra.filter(hotkey => !banned.includes(hotkey))
+    const hotkeys = new Set([...listed, ...unregistered])
+    const changed = hotkeys.size !== this.#hotkeys.size || [...hotkeys].some(hotkey => !this.#hotkeys.has(hotkey))
+    this.#hotkeys = hotkeys
+    this.#readAt = clock.now()
+    if (changed) log.info({ validators: hotkeys.size, block: metagraph.block }, 'validators changed')
+  }
+
+  has(hotkey: string): boolean {
+    return this.#hotkeys.has(hotkey)
+  }
+
+  get size(): number {
+    return this.#hotkeys.size
+  }
+
+  /** How old the list is, in milliseconds; undefined when the chain has never answered. */
+  ageMs(): number | undefined {
+    return this.#readAt === undefined ? undefined : this.#options.clock.now() - this.#readAt
+  }
+}
