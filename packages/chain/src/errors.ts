@@ -90,7 +90,9 @@ export const CHAIN_ERRORS = {
 
   // The extrinsic itself, before any pallet looked at it.
   BadSignature: meaning('the signature does not verify', ['BadProof']),
-  BadSigner: meaning('the signer is not valid', ['BadSigner', 'BadMandatory', 'MandatoryValidation']),
+  BadSigner: meaning('the signer is not valid', ['BadSigner']),
+  NotAllowed: meaning('this account may not make this call', ['BadOrigin', 'Call', 'CallFiltered', 'RequireSudo']),
+  Banned: passing('the pool saw this very extrinsic a moment ago and refuses it for a while'),
   StaleNonce: passing('the nonce was used already', ['Stale']),
   FutureNonce: passing('the nonce is ahead of the account', ['Future']),
   ExpiredEra: passing('the extrinsic came after its era', ['AncientBirthBlock']),

@@ -1,0 +1,223 @@
+import { type Log, silentLog } from '@horde/kit/log'
+import { type Clock, DeadlineError, systemClock, withDeadline } from '@horde/kit/time'
+import type { AxonToServe, Chain, Hyperparameters, WeightOf, WeightsToSet } from './chain.ts'
+import { ChainError } from './errors.ts'
+import type { Metagraph } from './metagraph.ts'
+import { type Attempt, sendAndConfirm } from './subtensor/confirm.ts'
+import { Connection, type ConnectionSettings, type Head, type Live } from './subtensor/connection.ts'
+import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
+import { readMetagraph } from './subtensor/read-metagraph.ts'
+import { refusalOfPool } from './subtensor/refusals.ts'
+import { RpcError } from './subtensor/rpc.ts'
+import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
+import { findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
+import type { Included } from './subtensor/submit.ts'
+import type { Hotkey } from './wallet.ts'
+
+export type { Head }
+
+export type SubtensorOptions = {
+  /** ws: or wss: URLs, tried in turn. See `endpointsOf`. */
+  readonly endpoints: readonly string[]
+  readonly log?: Log
+  readonly clock?: Clock
+  /** Ends the client, as disposing of it does. */
+  readonly signal?: AbortSignal
+  /** How long `connectSubtensor` waits for the first connection, in ms; default 60 s. */
+  readonly firstConnectionMs?: number
+  /** How long a call that only reads may take, in ms; default 60 s. */
+  readonly readTimeoutMs?: number
+  /** How long a call that sends an extrinsic may wait for the block that includes it, in ms; default 180 s. */
+  readonly inclusionTimeoutMs?: number
+} & Partial<Omit<ConnectionSettings, 'endpoints' | 'log' | 'clock'>>
+
+/** What the client knows about its connection. */
+export type SubtensorState = {
+  readonly connected: boolean
+  /** The node it is connected to; null during an outage. */
+  readonly endpoint: string | null
+  /** The best block it last heard of, and when (ms since the epoch). */
+  readonly lastBlock: Head | null
+}
+
+const FIRST_CONNECTION_MS = 60_000
+const READ_TIMEOUT_MS = 60_000
+const INCLUSION_TIMEOUT_MS = 180_000
+
+const CONNECTION_DEFAULTS = {
+  dialTimeoutMs: 30_000,
+  requestTimeoutMs: 20_000,
+  outageWaitMs: 15_000,
+  staleMs: 180_000,
+  stableMs: 60_000,
+  backoff: { minMs: 500, maxMs: 30_000, factor: 2, jitterMs: 500 },
+} as const
+
+/** The names that Bittensor's tools know for a network. */
+const NETWORKS: Readonly<Record<string, string>> = {
+  finney: 'wss://entrypoint-finney.opentensor.ai:443',
+  test: 'wss://test.finney.opentensor.ai:443',
+  archive: 'wss://archive.chain.opentensor.ai:443',
+  local: 'ws://127.0.0.1:9944',
+}
+
+/**
+ * The endpoints of BITTENSOR_NETWORK: finney, test, archive, local, host:port or a ws URL; several separated by commas.
+ * @throws RangeError naming the part that is none of these
+ */
+export function endpointsOf(network: string): string[] {
+  const parts = network
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
+  if (parts.length === 0) throw new RangeError('no network is named')
+  return [...new Set(parts.map(endpointOf))]
+}
+
+function endpointOf(part: string): string {
+  const url = NETWORKS[part] ?? (part.includes('://') ? part : `ws://${part}`)
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  const isNode =
+    parsed && /^wss?:$/.test(parsed.protocol) && (part.includes('://') || part in NETWORKS || /:\d+$/.test(part))
+  if (!isNode) throw new RangeError(`${part} is neither finney, test, archive, local, host:port nor a ws URL`)
+  return url
+}
+
+/**
+ * Connects to a Bittensor chain and stays connected.
+ * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`
+ */
+export async function connectSubtensor(options: SubtensorOptions): Promise<Subtensor> {
+  if (options.endpoints.length === 0) throw new RangeError('an endpoint is needed')
+  const subtensor = new Subtensor(options)
+  try {
+    await subtensor.ready(options.firstConnectionMs ?? FIRST_CONNECTION_MS)
+    return subtensor
+  } catch (error) {
+    await subtensor[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The chain over @polkadot/api. */
+export class Subtensor implements Chain {
+  readonly #connection: Connection
+  readonly #clock: Clock
+  readonly #readTimeoutMs: number
+  readonly #inclusionTimeoutMs: number
+
+  constructor(options: SubtensorOptions) {
+    const { log = silentLog, clock = systemClock, signal } = options
+    this.#clock = clock
+    this.#readTimeoutMs = options.readTimeoutMs ?? READ_TIMEOUT_MS
+    this.#inclusionTimeoutMs = options.inclusionTimeoutMs ?? INCLUSION_TIMEOUT_MS
+    this.#connection = new Connection({ ...CONNECTION_DEFAULTS, ...options, log, clock }, signal)
+  }
+
+  get connected(): boolean {
+    return this.#connection.live !== undefined
+  }
+
+  get endpoint(): string | null {
+    return this.#connection.live?.endpoint ?? null
+  }
+
+  state(): SubtensorState {
+    return { connected: this.connected, endpoint: this.endpoint, lastBlock: this.#connection.head ?? null }
+  }
+
+  /** Requests sent over the current connection. */
+  get requests(): number {
+    return this.#connection.live?.rpc.requests ?? 0
+  }
+
+  /** Resolves once connected, within `waitMs`. */
+  async ready(waitMs?: number): Promise<void> {
+    await this.#connection.ready(waitMs)
+  }
+
+  /** Calls back at every connection made from now on. Returns how to stop. */
+  onReconnect(listener: (endpoint: string) => void): () => void {
+    return this.#connection.onLive(({ endpoint }) => listener(endpoint))
+  }
+
+  /** Calls back at every new best block. Returns how to stop. */
+  onHead(listener: (head: Head) => void): () => void {
+    return this.#connection.onHead(listener)
+  }
+
+  blockNumber(): Promise<number> {
+    return this.#read('block number', async ({ rpc }) => {
+      const { number } = await rpc.send<{ number: string }>('chain_getHeader', [])
+      return Number(number)
+    })
+  }
+
+  metagraph(netuid: number): Promise<Metagraph> {
+    return this.#read('metagraph', live => readMetagraph(live, netuid))
+  }
+
+  hyperparameters(netuid: number): Promise<Hyperparameters> {
+    return this.#read('hyperparameters', live => readHyperparameters(live, netuid))
+  }
+
+  weightsOf(netuid: number, uid: number): Promise<WeightOf[]> {
+    return this.#read('weights', live => readWeights(live, netuid, uid))
+  }
+
+  async serveAxon(
+    netuid: number,
+    axon: AxonToServe,
+    hotkey: Hotkey,
+  ): Promise<{ announced: boolean; block: number | null }> {
+    const current = await this.#read('axon', live => readAxon(live, netuid, hotkey.ss58))
+    if (isAnnounced(current, axon)) return { announced: false, block: current.block }
+    const block = await this.#send<number>('serve_axon', {
+      send: async (live, onSent) => (await announceAxon(live, netuid, axon, hotkey, onSent)).block,
+      look: async live => {
+        const shown = await readAxon(live, netuid, hotkey.ss58)
+        return isAnnounced(shown, axon) ? shown.block : undefined
+      },
+    })
+    return { announced: true, block }
+  }
+
+  async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<Included> {
+    const before = await this.#read('last update', live => readLastUpdate(live, row.netuid, hotkey.ss58))
+    return this.#send<Included>('set_weights', {
+      send: (live, onSent) => sendWeights(live, row, hotkey, onSent),
+      look: live => findWeights(live, row, hotkey.ss58, before ?? 0),
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]()
+  }
+
+  async #read<T>(what: string, read: (live: Live) => Promise<T>): Promise<T> {
+    try {
+      const live = await this.#connection.ready()
+      return await withDeadline(read(live), this.#readTimeoutMs, what, this.#clock)
+    } catch (error) {
+      throw chainError(error)
+    }
+  }
+
+  async #send<T>(what: string, attempt: Pick<Attempt<T>, 'send' | 'look'>): Promise<T> {
+    try {
+      return await sendAndConfirm(
+        this.#connection,
+        { ...attempt, timeoutMs: this.#inclusionTimeoutMs, what },
+        this.#clock,
+      )
+    } catch (error) {
+      throw chainError(error)
+    }
+  }
+}
+
+/** Whatever went wrong, callers see a ChainError. */
+function chainError(error: unknown): unknown {
+  if (error instanceof DeadlineError) return new ChainError('Timeout', error.message, { cause: error })
+  return error instanceof RpcError ? refusalOfPool(error) : error
+}

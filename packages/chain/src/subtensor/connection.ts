@@ -1,0 +1,191 @@
+import type { Log } from '@horde/kit/log'
+import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
+import { type Clock, withDeadline } from '@horde/kit/time'
+import { ApiPromise } from '@polkadot/api'
+import { ChainError } from '../errors.ts'
+import { dialRpc, type Rpc } from './rpc.ts'
+
+export type ConnectionSettings = {
+  readonly endpoints: readonly string[]
+  /** How long opening a connection may take, metadata and all, in ms. */
+  readonly dialTimeoutMs: number
+  /** How long a single request may take, in ms. */
+  readonly requestTimeoutMs: number
+  /** How long a call made during an outage waits for the connection to come back, in ms. */
+  readonly outageWaitMs: number
+  /** With several endpoints: a node that shows no new block for so long, in ms, is left for the next. */
+  readonly staleMs: number
+  readonly backoff: BackoffOptions
+  /** A connection that lived so long, in ms, was good. */
+  readonly stableMs: number
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/** One living connection to one node. */
+export type Live = AsyncDisposable & {
+  readonly endpoint: string
+  /** For requests; @polkadot/api's own would print every error. */
+  readonly rpc: Rpc
+  /** For what the metadata says: storage keys, types, calls. */
+  readonly api: ApiPromise
+}
+
+export type Head = { readonly number: number; readonly seenAtMs: number }
+
+/**
+ * The extensions that Bittensor's runtimes add to a transaction. They encode to nothing; named here, @polkadot/api does
+ * not warn that it has never heard of them.
+ */
+const NO_BYTES = { extrinsic: {}, payload: {} }
+const SIGNED_EXTENSIONS = {
+  SubtensorSignedExtension: NO_BYTES,
+  CommitmentsSignedExtension: NO_BYTES,
+  SubtensorTransactionExtension: NO_BYTES,
+  SudoTransactionExtension: NO_BYTES,
+  DrandPriority: NO_BYTES,
+}
+
+/** Keeps a connection to one of several nodes: the next in turn when one is lost, for as long as it lives. */
+export class Connection implements AsyncDisposable {
+  readonly #settings: ConnectionSettings
+  readonly #closing = new AbortController()
+  /** Aborted when this is closed, by whomever. */
+  readonly #signal: AbortSignal
+  readonly #kept: Promise<unknown>
+  readonly #liveListeners = new Set<(live: Live) => void>()
+  readonly #headListeners = new Set<(head: Head) => void>()
+  #live: Live | undefined
+  #head: Head | undefined
+  #turn = 0
+
+  constructor(settings: ConnectionSettings, signal?: AbortSignal) {
+    this.#settings = settings
+    this.#signal = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
+    const { backoff, stableMs, log, clock } = settings
+    this.#kept = keepConnected({
+      dial: aborted => this.#dial(aborted),
+      use: (live, aborted) => this.#use(live, aborted),
+      backoff,
+      stableMs,
+      log,
+      clock,
+      signal: this.#signal,
+    })
+  }
+
+  get live(): Live | undefined {
+    return this.#live
+  }
+
+  get head(): Head | undefined {
+    return this.#head
+  }
+
+  /** Calls back at every connection made. Returns how to stop. */
+  onLive(listener: (live: Live) => void): () => void {
+    this.#liveListeners.add(listener)
+    return () => this.#liveListeners.delete(listener)
+  }
+
+  /** Calls back at every new best block. Returns how to stop. */
+  onHead(listener: (head: Head) => void): () => void {
+    this.#headListeners.add(listener)
+    return () => this.#headListeners.delete(listener)
+  }
+
+  /**
+   * The connection, waiting up to `waitMs` for it.
+   * @throws ChainError Unavailable when there is none by then
+   */
+  async ready(waitMs = this.#settings.outageWaitMs): Promise<Live> {
+    if (this.#live) return this.#live
+    if (this.#signal.aborted) throw new ChainError('Closed')
+    const waiting = new AbortController()
+    const connected = new Promise<Live>(resolve => {
+      waiting.signal.addEventListener('abort', this.onLive(resolve), { once: true })
+    })
+    const tooLong = this.#settings.clock.sleep(waitMs, AbortSignal.any([waiting.signal, this.#signal]))
+    try {
+      return await Promise.race([connected, tooLong.then(() => Promise.reject(this.#unavailable(waitMs)))])
+    } catch (error) {
+      throw this.#signal.aborted ? new ChainError('Closed') : error
+    } finally {
+      waiting.abort()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new ChainError('Closed'))
+    await this.#kept
+  }
+
+  #unavailable(waitMs: number): ChainError {
+    return new ChainError('Unavailable', `none of ${this.#settings.endpoints.join(', ')} within ${waitMs} ms`)
+  }
+
+  async #dial(signal: AbortSignal): Promise<Live> {
+    const { endpoints, requestTimeoutMs, dialTimeoutMs, log } = this.#settings
+    const endpoint = endpoints[this.#turn++ % endpoints.length] ?? ''
+    const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
+    const api = new ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
+    const live: Live = { endpoint, rpc, api, [Symbol.asyncDispose]: () => api.disconnect() }
+    try {
+      const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', `${endpoint} hung up`)))
+      lost.catch(() => {})
+      const ready = Promise.race([api.isReadyOrError, lost, aborted(signal)])
+      await withDeadline(ready, dialTimeoutMs, `metadata of ${endpoint}`)
+      signal.throwIfAborted()
+      return live
+    } catch (error) {
+      await live[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #use(live: Live, signal: AbortSignal): Promise<void> {
+    const { log } = this.#settings
+    const ended = new AbortController()
+    const either = AbortSignal.any([signal, ended.signal])
+    try {
+      await this.#followHeads(live)
+      this.#live = live
+      log.info({ endpoint: live.endpoint, block: this.#head?.number }, 'connected to the chain')
+      for (const listener of this.#liveListeners) listener(live)
+      const over = live.rpc.closed.then(({ code, reason }) => {
+        throw new ChainError('Unavailable', `${live.endpoint} hung up (${code} ${reason})`)
+      })
+      await Promise.race([over, this.#untilStale(either), aborted(either)])
+    } finally {
+      this.#live = undefined
+      ended.abort()
+    }
+  }
+
+  async #followHeads(live: Live): Promise<void> {
+    await live.rpc.subscribe('chain_newHead', 'chain_subscribeNewHeads', [], (_error, header) => {
+      const number = Number((header as { number?: unknown } | undefined)?.number)
+      if (!Number.isSafeInteger(number)) return
+      this.#head = { number, seenAtMs: this.#settings.clock.now() }
+      for (const listener of this.#headListeners) listener(this.#head)
+    })
+  }
+
+  /** A single endpoint is never left for being stale: there is nowhere to go. */
+  async #untilStale(signal: AbortSignal): Promise<void> {
+    const { endpoints, staleMs, clock } = this.#settings
+    if (endpoints.length < 2) return aborted(signal)
+    const since = clock.now()
+    for (;;) {
+      const quietMs = clock.now() - Math.max(since, this.#head?.seenAtMs ?? 0)
+      if (quietMs >= staleMs) throw new ChainError('Unavailable', `no new block for ${quietMs} ms`)
+      await clock.sleep(staleMs - quietMs, signal)
+    }
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

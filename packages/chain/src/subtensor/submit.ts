@@ -1,0 +1,122 @@
+import type { SubmittableExtrinsic } from '@polkadot/api/types'
+import type { GenericExtrinsic } from '@polkadot/types'
+import type { DispatchError, EventRecord } from '@polkadot/types/interfaces'
+import { ChainError } from '../errors.ts'
+import type { Hotkey } from '../wallet.ts'
+import type { Live } from './connection.ts'
+import { refusalInBlock, refusalOfPool } from './refusals.ts'
+import { RpcError } from './rpc.ts'
+import { entryOf, readStorage } from './storage.ts'
+
+/** An extrinsic that was not included within so many blocks is void; a power of 2, at least 4. */
+export const ERA_BLOCKS = 16
+
+/** The era begins at the finalized block, unless finality is further behind than this. */
+const MAX_FINALITY_LAG_BLOCKS = 6
+
+export type Included = { readonly block: number; readonly blockHash: string }
+
+type Header = { number: string }
+
+/**
+ * Signs a call, sends it, and waits until it is in a block; in the best chain is enough. `onSent` is called right before
+ * it leaves: whatever fails earlier has had no effect.
+ * @throws ChainError with the chain's reason; NotIncluded when the pool gave the extrinsic up without one; Unavailable
+ *   when the connection was lost, before or after the extrinsic was sent
+ */
+export async function submit(
+  live: Live,
+  call: SubmittableExtrinsic<'promise'>,
+  hotkey: Hotkey,
+  onSent: () => void,
+): Promise<Included> {
+  const extrinsic = await signed(live, call, hotkey)
+  onSent()
+  const blockHash = await inclusion(live, extrinsic)
+  return outcome(live, extrinsic.toHex(), blockHash)
+}
+
+async function signed(live: Live, call: SubmittableExtrinsic<'promise'>, hotkey: Hotkey): Promise<GenericExtrinsic> {
+  const { api, rpc } = live
+  const [nonce, birth] = await Promise.all([rpc.send<number>('system_accountNextIndex', [hotkey.ss58]), eraBirth(live)])
+  const era = api.registry.createType('ExtrinsicEra', { current: birth.number, period: ERA_BLOCKS })
+  const extrinsic = api.registry.createType('Extrinsic', call.method, { version: api.extrinsicVersion })
+  return extrinsic.sign(hotkey.pair, {
+    blockHash: birth.hash,
+    era,
+    genesisHash: api.genesisHash,
+    nonce,
+    runtimeVersion: api.runtimeVersion,
+    tip: 0,
+  })
+}
+
+/** The block that the era is counted from: the finalized one, which no fork can take back. */
+async function eraBirth({ rpc }: Live): Promise<{ hash: string; number: number }> {
+  const [finalized, best] = await Promise.all([
+    rpc.send<string>('chain_getFinalizedHead', []),
+    rpc.send<string>('chain_getBlockHash', []),
+  ])
+  const heights = [finalized, best].map(hash => rpc.send<Header>('chain_getHeader', [hash]))
+  const [finalizedHeight = 0, bestHeight = 0] = (await Promise.all(heights)).map(header => Number(header.number))
+  if (bestHeight - finalizedHeight > MAX_FINALITY_LAG_BLOCKS) return { hash: best, number: bestHeight }
+  return { hash: finalized, number: finalizedHeight }
+}
+
+type Status =
+  | string
+  | Partial<Record<'inBlock' | 'finalized' | 'usurped' | 'broadcast' | 'retracted' | 'finalityTimeout', string>>
+
+/** The hash of the block that took the extrinsic in. */
+async function inclusion({ rpc }: Live, extrinsic: GenericExtrinsic): Promise<string> {
+  const watched = Promise.withResolvers<string>()
+  watched.promise.catch(() => {})
+  const method = 'author_extrinsicUpdate'
+  let id: string | number | undefined
+  try {
+    id = await rpc.subscribe(method, 'author_submitAndWatchExtrinsic', [extrinsic.toHex()], (_error, status) => {
+      const seen = statusOf(status as Status)
+      if (typeof seen === 'string') watched.resolve(seen)
+      else if (seen) watched.reject(seen)
+    })
+    const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', 'the connection was lost')))
+    return await Promise.race([watched.promise, lost])
+  } catch (error) {
+    throw error instanceof RpcError ? refusalOfPool(error) : error
+  } finally {
+    if (id !== undefined) void rpc.unsubscribe(method, 'author_unwatchExtrinsic', id).catch(() => {})
+  }
+}
+
+/** A block's hash, an error, or undefined for a status that decides nothing. */
+function statusOf(status: Status): string | ChainError | undefined {
+  if (typeof status === 'string') {
+    const isEnd = status === 'invalid' || status === 'dropped'
+    return isEnd ? new ChainError('NotIncluded', `the pool says ${status}`) : undefined
+  }
+  if (status.usurped) return new ChainError('NotIncluded', 'another extrinsic with the same nonce took its place')
+  // The pool may tell only of the final block; both mean that it is in.
+  return status.inBlock ?? status.finalized
+}
+
+/** What the block says about the extrinsic: its number, or the error it ended with. */
+async function outcome(live: Live, extrinsicHex: string, blockHash: string): Promise<Included> {
+  const events = { entry: entryOf(live.api, 'system', 'events'), args: [] }
+  const number = { entry: entryOf(live.api, 'system', 'number'), args: [] }
+  const [block, [records, height]] = await Promise.all([
+    live.rpc.send<{ block: { extrinsics: string[] } }>('chain_getBlock', [blockHash]),
+    readStorage(live, blockHash, [events, number]),
+  ])
+  const index = block.block.extrinsics.indexOf(extrinsicHex)
+  const ends = [...((records ?? []) as Iterable<EventRecord>)].filter(
+    ({ phase, event }) =>
+      phase.isApplyExtrinsic &&
+      phase.asApplyExtrinsic.eq(index) &&
+      event.section === 'system' &&
+      /^Extrinsic(Success|Failed)$/.test(event.method),
+  )
+  const end = ends.at(-1)
+  if (index < 0 || !end) throw new ChainError('InclusionUnknown', `block ${blockHash} does not show the extrinsic`)
+  if (end.event.method === 'ExtrinsicFailed') throw refusalInBlock(end.event.data[0] as DispatchError)
+  return { block: Number(height?.toString()), blockHash }
+}
