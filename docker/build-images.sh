@@ -1,25 +1,35 @@
 #!/usr/bin/env bash
-# Builds the local images that are missing or whose definition changed: docker/README.md tells what each is for.
+# Builds the local images that are missing or whose definition changed. docker/README.md tells what each is for.
 #
-#   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [hashcat echo python executor …]
+#   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [--plan] [hashcat echo python executor …]
 #
 #   (nothing)      from the public base images
-#   --base IMAGE   from this image (any Debian or Ubuntu: what an image needs and it lacks is installed)
+#   --base IMAGE   from this image: any Debian or Ubuntu, for what an image needs and the base lacks is installed
 #   --debian       from Debian's packages, without any registry
-#   --auto         from the public base images where a registry answers, else from Debian's packages
+#   --auto         from the public base images when their registry answers, else from Debian's packages
 #   --force        even when nothing changed
+#   --plan         build nothing; say what would be built, as lines of NAME and BASE
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly IMAGES=(hashcat echo python executor)
+readonly JOB_IMAGES=(hashcat echo python)
+readonly SERVICE_IMAGES=(executor)
 readonly DEBIAN_RELEASE=bookworm
 readonly DEBIAN_BASE=compute-horde/debian:$DEBIAN_RELEASE
-readonly REGISTRY_PROBE_URL=https://registry-1.docker.io/v2/
-readonly REGISTRY_PROBE_SECONDS=5
+readonly REGISTRY_URL=https://registry-1.docker.io/v2/
+readonly REGISTRY_ANSWER_SECONDS=5
 readonly PULL_SECONDS=300
+# Room that making the Debian base takes; in memory it is several times faster.
+readonly SCRATCH_KIB=2000000
 
-say() { printf 'images: %s\n' "$*"; }
-fail() { printf 'images: %s\n' "$*" >&2; exit 1; }
+say() { printf 'images: %s\n' "$*" >&2; }
+fail() {
+  say "$*"
+  exit 1
+}
+
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+is_service() { [[ " ${SERVICE_IMAGES[*]} " == *" $1 "* ]]; }
 
 tag_of() {
   case $1 in
@@ -31,37 +41,67 @@ tag_of() {
 public_base_of() {
   case $1 in
     python) echo python:3.11-slim ;;
-    executor) echo node:24-bookworm-slim ;;
     *) echo debian:bookworm-slim ;;
   esac
 }
 
-# What an image is made from, as one hash. hashcat's holds kernels for one type of CPU.
+# What an image is made from, as one hash. hashcat's image holds kernels for one type of CPU.
 definition_of() {
   {
-    case $1 in
-      executor) executor_sources | LC_ALL=C sort | xargs -d '\n' sha256sum ;;
-      *) find "docker/$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum ;;
-    esac
-    if [ "$1" = hashcat ]; then grep -m1 '^model name' /proc/cpuinfo || true; fi
+    if is_service "$1"; then docker/service-context.sh "$1" --sources; else find "docker/$1" -type f; fi |
+      LC_ALL=C sort | xargs -d '\n' sha256sum
+    [ "$1" != hashcat ] || grep -m1 '^model name' /proc/cpuinfo || true
   } | sha256sum | cut -c1-16
 }
 
-label_of() { # label_of IMAGE NAME: empty when there is no such image
+label_of() { # label_of IMAGE LABEL: empty when there is no such image
   docker image inspect --format "{{index .Config.Labels \"compute-horde.$2\"}}" "$1" 2>/dev/null || true
 }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+# An image made from another base is up to date all the same, unless a base was asked for.
+is_up_to_date() { # is_up_to_date NAME DEFINITION
+  local tag wanted
+  tag=$(tag_of "$1")
+  [ "$force" = no ] && [ "$(label_of "$tag" definition)" = "$2" ] || return 1
+  case $mode in
+    named) wanted=$named_base ;;
+    debian) wanted=$DEBIAN_BASE ;;
+    *) return 0 ;;
+  esac
+  [ "$(label_of "$tag" base)" = "$wanted" ]
 }
 
-# A minimal Debian with apt, imported from packages; the base of every image when no registry is in reach.
-ensure_debian_base() {
-  docker image inspect "$DEBIAN_BASE" >/dev/null 2>&1 && return
+registry_answers() {
+  if [ "$registry" = unknown ]; then
+    registry=no
+    if curl --silent --output /dev/null --max-time "$REGISTRY_ANSWER_SECONDS" "$REGISTRY_URL"; then registry=yes; fi
+  fi
+  [ "$registry" = yes ]
+}
+
+pull() {
+  has_image "$1" && return
+  say "pulling $1"
+  timeout "$PULL_SECONDS" docker pull --quiet "$1" >/dev/null
+}
+
+choose_base() { # choose_base NAME: sets base
+  base=$(public_base_of "$1")
+  case $mode in
+    named) base=$named_base ;;
+    debian) base=$DEBIAN_BASE ;;
+    auto) has_image "$base" || { registry_answers && pull "$base"; } || base=$DEBIAN_BASE ;;
+  esac
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# A minimal Debian with apt, imported from packages.
+make_debian_base() {
+  local scratch=/tmp
   command -v mmdebstrap >/dev/null || fail 'mmdebstrap is missing: sudo apt-get install mmdebstrap debian-archive-keyring'
   say "making $DEBIAN_BASE from Debian's packages (about half a minute)"
-  local scratch=${TMPDIR:-/tmp}
-  [ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -1)" -gt 2000000 ] && scratch=/dev/shm
+  if [ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -1)" -gt "$SCRATCH_KIB" ]; then scratch=/dev/shm; fi
   as_root env TMPDIR="$scratch" mmdebstrap --quiet --mode=root --variant=apt --include=ca-certificates \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -72,86 +112,66 @@ ensure_debian_base() {
     fail "could not make $DEBIAN_BASE: is Debian's mirror in reach?"
 }
 
-registry_answers() {
-  curl --silent --output /dev/null --connect-timeout "$REGISTRY_PROBE_SECONDS" --max-time "$REGISTRY_PROBE_SECONDS" \
-    "$REGISTRY_PROBE_URL"
-}
-
-pull() {
-  docker image inspect "$1" >/dev/null 2>&1 || timeout "$PULL_SECONDS" docker pull --quiet "$1" >/dev/null
-}
-
-# Prints the base image to build on; decides once for --auto.
-base_for() {
-  local public
-  public=$(public_base_of "$1")
-  case $mode in
-    named) echo "$named_base" ;;
-    debian) echo "$DEBIAN_BASE" ;;
-    public) echo "$public" ;;
-    auto)
-      if docker image inspect "$public" >/dev/null 2>&1 || { registry_answers && pull "$public"; }; then
-        echo "$public"
-      else
-        echo "$DEBIAN_BASE"
-      fi
-      ;;
-  esac
-}
+context_of() { if is_service "$1"; then docker/service-context.sh "$1"; else tar -C "docker/$1" -cf - .; fi; }
 
 build() { # build NAME BASE DEFINITION
-  local tag started=$SECONDS log
+  local tag log started=$SECONDS target=()
   tag=$(tag_of "$1")
-  say "building $tag on $2"
+  is_service "$1" && target=(--file docker/Dockerfile --target "$1")
   log=$(mktemp)
-  if ! context_of "$1" | docker build --pull=false --tag "$tag" --build-arg "BASE_IMAGE=$2" \
-    --label "compute-horde.image=$1" --label "compute-horde.definition=$3" --label "compute-horde.base=$2" \
-    - >"$log" 2>&1; then
+  say "building $tag on $2"
+  if ! context_of "$1" | docker build --tag "$tag" --build-arg "BASE_IMAGE=$2" --label "compute-horde.image=$1" \
+    --label "compute-horde.definition=$3" --label "compute-horde.base=$2" "${target[@]}" - >"$log" 2>&1; then
     tail -40 "$log" >&2
     rm -f "$log"
-    fail "could not build $tag (above: the end of docker build's output)"
+    fail "could not build $tag (above: the end of what docker build said)"
   fi
   rm -f "$log"
   say "$tag is built ($((SECONDS - started)) s)"
 }
 
-context_of() { # the build context, as a tar stream
-  tar -C "docker/$1" -cf - .
-}
-
 ensure() {
-  local tag base definition
-  tag=$(tag_of "$1")
+  local definition base
   definition=$(definition_of "$1")
-  if [ "$force" = no ] && [ "$(label_of "$tag" definition)" = "$definition" ] &&
-    { [ "$mode" = auto ] || [ "$(label_of "$tag" base)" = "$(base_for "$1")" ]; }; then
-    say "$tag is up to date"
+  if is_up_to_date "$1" "$definition"; then
+    [ "$plan" = yes ] || say "$(tag_of "$1") is up to date"
     return
   fi
-  base=$(base_for "$1")
-  [ "$base" != "$DEBIAN_BASE" ] || ensure_debian_base
+  choose_base "$1"
+  if [ "$plan" = yes ]; then
+    echo "$1 $base"
+    return
+  fi
+  [ "$base" != "$DEBIAN_BASE" ] || has_image "$base" || make_debian_base
   build "$1" "$base" "$definition"
 }
 
-mode=public force=no named_base=
-names=()
+mode=public named_base='' force=no plan=no registry=unknown names=()
 while [ $# -gt 0 ]; do
   case $1 in
     --auto) mode=auto ;;
     --debian) mode=debian ;;
-    --base) mode=named named_base=${2:?--base needs the name of an image} && shift ;;
+    --base)
+      [ -n "${2:-}" ] || fail '--base needs the name of an image'
+      mode=named named_base=$2
+      shift
+      ;;
     --force) force=yes ;;
-    -*) fail "unknown option $1: the head of this script tells the known ones" ;;
-    *) names+=("$1") ;;
+    --plan) plan=yes ;;
+    *)
+      [[ " ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} " == *" $1 "* ]] ||
+        fail "'$1' is neither an option nor an image; the images are ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]}"
+      names+=("$1")
+      ;;
   esac
   shift
 done
-[ ${#names[@]} -gt 0 ] || names=("${IMAGES[@]}")
-for name in "${names[@]}"; do
-  case " ${IMAGES[*]} " in
-    *" $name "*) ;;
-    *) fail "no image is called '$name'; there are: ${IMAGES[*]}" ;;
-  esac
-done
+[ ${#names[@]} -gt 0 ] || names=("${JOB_IMAGES[@]}" "${SERVICE_IMAGES[@]}")
 docker version >/dev/null 2>&1 || fail 'no Docker engine answers: run bin/setup'
+
+# One at a time: two at once would build the same image twice.
+exec 9<docker
+flock 9
 for name in "${names[@]}"; do ensure "$name"; done
+# The images that these replaced, and the stages of multi-stage builds, have no name any more.
+[ "$plan" = yes ] || docker image prune --force --filter label=compute-horde.image >/dev/null

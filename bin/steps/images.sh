@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# The local images: docker/README.md tells what each is for.
+
+setup_images() {
+  local plan
+  plan=$(docker/build-images.sh --auto --plan)
+  if [ -z "$plan" ]; then
+    say 'images: up to date'
+    return
+  fi
+  if grep -q ' compute-horde/debian:' <<<"$plan"; then
+    say "images: Docker's registry is out of reach, so they are made from Debian's packages"
+    command -v mmdebstrap >/dev/null || install_packages mmdebstrap debian-archive-keyring
+  fi
+  docker/build-images.sh --auto || fail 'an image could not be built (above)' 'docker/README.md tells how to build them by hand'
+}
