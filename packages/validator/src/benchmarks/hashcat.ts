@@ -1,0 +1,73 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import type { Benchmark } from './benchmark.ts'
+
+const MS_PER_HOUR = 3_600_000
+const SALT_BYTES = 8
+
+/** What hashcat's `?l?d?u` stands for: the characters of a password. */
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+
+export type AlgorithmName = 'sha256' | 'sha384' | 'sha512'
+
+/** A kind of hash to crack. */
+export interface Algorithm {
+  readonly name: AlgorithmName
+  /** hashcat's number for `hash(password ‖ salt)`. */
+  readonly mode: 1410 | 10810 | 1710
+  readonly passwordLength: number
+  readonly timeoutSeconds: number
+}
+
+/** Those of the network, in the order in which the hours bring them; the strengths are those of 2024. */
+export const ALGORITHMS: readonly [Algorithm, Algorithm, Algorithm] = [
+  { name: 'sha256', mode: 1410, passwordLength: 6, timeoutSeconds: 90 },
+  { name: 'sha384', mode: 10810, passwordLength: 5, timeoutSeconds: 45 },
+  { name: 'sha512', mode: 1710, passwordLength: 5, timeoutSeconds: 45 },
+]
+
+/**
+ * The algorithm of a moment, by its UTC hour: 0 → the first, 1 → the second, and round again.
+ *
+ * @param nowMs ms since the epoch
+ */
+export function algorithmAt(nowMs: number, algorithms: readonly [Algorithm, ...Algorithm[]] = ALGORITHMS): Algorithm {
+  const hour = Math.floor(nowMs / MS_PER_HOUR) % 24
+  return algorithms[hour % algorithms.length] ?? algorithms[0]
+}
+
+/** A salted hash, and the password behind it. */
+export interface Challenge {
+  readonly algorithm: Algorithm
+  readonly password: string
+  readonly salt: Uint8Array
+}
+
+/** A challenge that nobody can foresee. */
+export function makeChallenge(algorithm: Algorithm): Challenge {
+  const letters = Array.from({ length: algorithm.passwordLength }, () => ALPHABET[randomInt(ALPHABET.length)])
+  return { algorithm, password: letters.join(''), salt: randomBytes(SALT_BYTES) }
+}
+
+/** hashcat's arguments for a challenge, byte for byte those that Python validators send. */
+export function commandOf({ algorithm, password, salt }: Challenge): string[] {
+  const hash = createHash(algorithm.name).update(password).update(salt).digest('hex')
+  return [
+    ...['--runtime', '600', '--restore-disable', '--attack-mode', '3', '--workload-profile', '3'],
+    ...['--optimized-kernel-enable', '--hash-type', String(algorithm.mode), '--hex-salt', '-1', '?l?d?u'],
+    ...['--outfile-format', '2', '--quiet'],
+    `${hash}:${Buffer.from(salt).toString('hex')}`,
+    '?1'.repeat(algorithm.passwordLength),
+  ]
+}
+
+/** A hashcat job on an image whose entry point is hashcat. White space around its answer does not count. */
+export function hashcatBenchmark(challenge: Challenge, image: string): Benchmark {
+  const { algorithm, password } = challenge
+  return {
+    name: algorithm.name,
+    image,
+    command: commandOf(challenge),
+    timeoutSeconds: algorithm.timeoutSeconds,
+    isRight: stdout => stdout.trim() === password,
+  }
+}

@@ -1,0 +1,203 @@
+import type { Hotkey } from '@horde/chain/wallet'
+import { type Log, silentLog } from '@horde/kit/log'
+import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
+import { dialSocket, type Socket, SocketClosedError } from '@horde/kit/socket'
+import type { Clock } from '@horde/kit/time'
+import type { Parsed } from '@horde/protocol/frame'
+import { uuidKey } from '@horde/protocol/primitives'
+import {
+  type MinerMessage,
+  parseFromMiner,
+  type V0ExecutorManifestRequest,
+  type ValidatorMessage,
+} from '@horde/protocol/validator-miner'
+import { authenticate } from './authenticate.ts'
+import { Inbox } from './inbox.ts'
+
+/** What a miner says about one job. */
+export type JobWord = Extract<MinerMessage, { job_uuid: string }>
+
+/** What a miner says that it has. */
+export type Manifest = V0ExecutorManifestRequest['manifest']['executor_classes']
+
+/** What one job learns from its miner's link. Connections are numbered from 1. */
+export type LinkEvent =
+  | { type: 'connected'; connection: number }
+  | { type: 'lost' }
+  | { type: 'manifest'; manifest: Manifest }
+  /** `at`: the frame's arrival, in ms of the monotonic clock. */
+  | { type: 'said'; word: JobWord; connection: number; at: number }
+  /** Nobody will dial again. `refused`: the miner does not want this validator. */
+  | { type: 'over'; refused: boolean }
+
+/** How Python validators come back: six attempts, 2, 4, 8, 16 and 32 s apart and up to a second more. */
+export const RECONNECT: BackoffOptions = { minMs: 2_000, maxMs: 32_000, factor: 2, jitterMs: 1_000 }
+export const RECONNECT_ATTEMPTS = 6
+/** A connection that lived so long makes the next loss a first one, in ms. */
+const STABLE_MS = 60_000
+
+export interface MinerToDial {
+  readonly hotkey: string
+  /** host:port, an IPv6 host in brackets. */
+  readonly address: string
+}
+
+export interface LinkOptions {
+  miner: MinerToDial
+  /** Who dials. */
+  hotkey: Hotkey
+  /** The largest frame that the miner may send, in bytes. */
+  maxFrameBytes: number
+  reconnect?: BackoffOptions
+  clock: Clock
+  log: Log
+  signal: AbortSignal
+}
+
+/** One job's part of a link. */
+export interface Conversation extends Disposable {
+  /** The next event; undefined when `ms` milliseconds brought none. After 'over' there is nothing else. */
+  next(ms: number, signal: AbortSignal): Promise<LinkEvent | undefined>
+  /** Resolves once the kernel has it, with the number of the connection. Rejects with SocketClosedError. */
+  say(message: ValidatorMessage): Promise<number>
+}
+
+type Heard = { parsed: Parsed<MinerMessage>; at: number }
+type MinerSocket = Socket<Heard, ValidatorMessage>
+
+/** The miner closed the door behind an error before it ever said anything else. */
+class RefusedError extends Error {
+  override name = 'RefusedError'
+}
+
+/** A connection to one miner that comes back when it is lost, authenticated each time. It repeats nothing by itself. */
+export class MinerLink implements AsyncDisposable {
+  readonly #options: LinkOptions
+  readonly #inboxes = new Map<string, Inbox<LinkEvent>>()
+  readonly #ended = new AbortController()
+  readonly #running: Promise<void>
+  #socket: MinerSocket | undefined
+  #connection = 0
+  #manifest: Manifest | undefined
+  #over: LinkEvent | undefined
+  /** The miner has said something that only an accepted validator hears. */
+  #welcome = false
+  #complained = false
+
+  constructor(options: LinkOptions) {
+    this.#options = { ...options, log: options.log.child({ miner: options.miner.hotkey }) }
+    this.#running = this.#run(AbortSignal.any([options.signal, this.#ended.signal]))
+  }
+
+  /** What is said about one job from now on; what the link knows already comes first. */
+  converse(jobUuid: string): Conversation {
+    const key = uuidKey(jobUuid)
+    const inbox = new Inbox<LinkEvent>(this.#options.clock)
+    this.#inboxes.set(key, inbox)
+    if (this.#socket) inbox.put({ type: 'connected', connection: this.#connection })
+    if (this.#manifest) inbox.put({ type: 'manifest', manifest: this.#manifest })
+    if (this.#over) inbox.end(this.#over)
+    return {
+      next: (ms, signal) => inbox.next(ms, signal),
+      say: message => this.#say(message),
+      [Symbol.dispose]: () => void this.#inboxes.delete(key),
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort()
+    await this.#running
+  }
+
+  async #say(message: ValidatorMessage): Promise<number> {
+    const connection = this.#connection
+    if (!this.#socket) throw new SocketClosedError('not connected')
+    await this.#socket.say(message)
+    return connection
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    let refused = false
+    await keepConnected({
+      dial: aborted => this.#dial(aborted),
+      use: (socket, aborted) => this.#use(socket, aborted),
+      backoff: this.#options.reconnect ?? RECONNECT,
+      maxAttempts: RECONNECT_ATTEMPTS,
+      stableMs: STABLE_MS,
+      isFinal: error => {
+        refused = error instanceof RefusedError
+        return refused
+      },
+      clock: this.#options.clock,
+      // A stranger who cannot be reached is not worth an operator's attention: the end of its job tells.
+      log: silentLog,
+      signal,
+    })
+    this.#over = { type: 'over', refused }
+    for (const inbox of this.#inboxes.values()) inbox.end(this.#over)
+  }
+
+  #dial(signal: AbortSignal): Promise<MinerSocket> {
+    const { miner, hotkey, maxFrameBytes, clock, log } = this.#options
+    return dialSocket<Heard, ValidatorMessage>(`ws://${miner.address}/v0.1/validator_interface/${hotkey.ss58}`, {
+      // Parsed as it is heard, and somebody always hears: this is the moment of the frame's arrival.
+      parse: frame => ({ parsed: parseFromMiner(frame), at: clock.monotonic() }),
+      maxFrameBytes,
+      log,
+      signal,
+    })
+  }
+
+  async #use(socket: MinerSocket, signal: AbortSignal): Promise<void> {
+    const { miner, hotkey, clock, log } = this.#options
+    await socket.say(authenticate(hotkey, miner.hotkey, clock.now()))
+    this.#socket = socket
+    this.#connection += 1
+    this.#tellAll({ type: 'connected', connection: this.#connection })
+    log.debug({ connection: this.#connection }, 'miner connected')
+    try {
+      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
+        await this.#take(heard, socket)
+    } finally {
+      this.#socket = undefined
+      this.#tellAll({ type: 'lost' })
+    }
+    log.debug({ connection: this.#connection, ...(await socket.closed) }, 'miner disconnected')
+    if (this.#complained && !this.#welcome) throw new RefusedError('the miner refused the authentication')
+  }
+
+  async #take({ parsed, at }: Heard, socket: MinerSocket): Promise<void> {
+    const { log } = this.#options
+    if (!parsed.ok) {
+      log.debug({ err: parsed.error }, 'frame of a miner not understood')
+      await socket.say({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
+      return
+    }
+    const { message } = parsed
+    if (message.message_type === 'GenericError' || message.message_type === 'UnauthorizedError') {
+      this.#complained = true
+      log.debug({ complaint: message }, 'miner complained')
+      if (message.message_type === 'UnauthorizedError' && !this.#welcome) throw new RefusedError(message.code)
+    } else if (message.message_type === 'V0ExecutorManifestRequest') {
+      this.#welcome = true
+      this.#manifest = message.manifest.executor_classes
+      this.#tellAll({ type: 'manifest', manifest: this.#manifest })
+    } else {
+      this.#welcome = true
+      this.#pass(message, at)
+    }
+  }
+
+  #pass(word: JobWord, at: number): void {
+    const { log } = this.#options
+    const inbox = this.#inboxes.get(uuidKey(word.job_uuid))
+    if (!inbox) log.debug({ jobUuid: word.job_uuid, word: word.message_type }, 'word about an unknown job ignored')
+    else if (!inbox.put({ type: 'said', word, connection: this.#connection, at })) {
+      log.debug({ jobUuid: word.job_uuid, word: word.message_type }, 'word dropped: too many wait')
+    }
+  }
+
+  #tellAll(event: LinkEvent): void {
+    for (const inbox of this.#inboxes.values()) inbox.put(event)
+  }
+}

@@ -1,0 +1,349 @@
+import { fileURLToPath } from 'node:url'
+import { type OpenDatabase, openDatabase } from '@horde/kit/database'
+import { systemClock } from '@horde/kit/time'
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type DriveOptions, drive, listeningLog, MINER } from './drive.ts'
+import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
+
+let database: OpenDatabase
+beforeAll(async () => {
+  const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+  database = await openDatabase({ url: 'pglite://memory', migrationsFolder })
+})
+afterAll(() => database[Symbol.asyncDispose]())
+
+/** Drives one job on a miner with this script. */
+async function run(
+  script: (peer: Peer) => Promise<void> | void,
+  options: Partial<DriveOptions> = {},
+): Promise<
+  Awaited<ReturnType<typeof drive>> & { miner: ScriptedMiner; said: string[]; lines: Record<string, unknown>[] }
+> {
+  const { log, lines } = listeningLog()
+  await using miner = await startScriptedMiner(MINER, script)
+  const result = await drive(miner, { db: database.db, log, ...options })
+  expect(miner.mistakes).toEqual([])
+  return { ...result, miner, said: talk(miner), lines }
+}
+
+/** What an outcome comes down to. */
+const gist = ({ end, stored }: Awaited<ReturnType<typeof run>>) => {
+  expect(stored).toMatchObject({ state: end.state, reason: end.reason, score: end.score, rightAnswer: end.rightAnswer })
+  expect(stored.endedAt).toBeInstanceOf(Date)
+  return [end.state, end.reason, end.score]
+}
+
+const UP_TO_OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
+const UP_TO_WORK = [...UP_TO_OFFER, '1 V0JobRequest']
+
+describe('a good job', () => {
+  it('is offered, accepted, ready, sent, finished and scored by its time', async () => {
+    const result = await run(async peer => void (await play.finished(peer)))
+    const { end, stored, said, lines } = result
+    expect(end).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, stdout: 'right' })
+    expect(end.seconds).toBeGreaterThan(0)
+    expect(end.seconds).toBeLessThan(5)
+    expect(end.score).toBeCloseTo(2 * (1 - (end.seconds ?? 0) / 10), 10)
+    expect(said).toEqual(UP_TO_WORK)
+    expect(stored).toMatchObject({ score: end.score, seconds: end.seconds, image: 'word:v0', executorClass: null })
+    const moments = [stored.createdAt, stored.acceptedAt, stored.readyAt, stored.runningAt, stored.endedAt]
+    expect(moments.map(Number)).toEqual(moments.map(Number).toSorted((a, b) => a - b))
+    expect(lines.filter(line => line.msg === 'job moved').map(({ from, to }) => `${from} ${to}`)).toEqual([
+      'offered accepted',
+      'accepted ready',
+      'ready running',
+      'running finished',
+    ])
+  })
+
+  it('is offered to a miner without a manifest as miners of 2024 expect it, with nothing of the work', async () => {
+    const { miner, uuid } = await run(async peer => void (await play.finished(peer)))
+    expect(miner.heard[1]?.message).toEqual({
+      message_type: 'V0InitialJobRequest',
+      job_uuid: uuid,
+      base_docker_image_name: 'word:v0',
+      timeout_seconds: 5,
+      volume_type: 'inline',
+    })
+    expect(miner.heard[2]?.message).toEqual({
+      message_type: 'V0JobRequest',
+      job_uuid: uuid,
+      docker_image_name: 'word:v0',
+      raw_script: null,
+      docker_run_options_preset: 'nvidia_all',
+      docker_run_cmd: ['say', 'right'],
+      volume: { volume_type: 'inline', contents: 'UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==' },
+      output_upload: null,
+    })
+  })
+
+  it('asks a miner with a manifest for the class that it has, with the preset of the class', async () => {
+    const { miner, stored } = await run(
+      async peer => {
+        peer.say(MANIFEST)
+        await play.finished(peer)
+      },
+      { limits: { manifestMs: 10_000 } },
+    )
+    expect(miner.heard[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
+    expect(miner.heard[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
+    expect(stored.executorClass).toBe('always_on.test')
+  })
+
+  it('hears its uuid in any case, and not those of others', async () => {
+    const uuid = '9A74BE09-D985-4A66-9D28-554F00AD7CFA'
+    const other = '11111111-d985-4a66-9d28-554f00ad7cfa'
+    const result = await run(
+      async peer => {
+        const offer = await play.offered(peer)
+        expect(offer.job_uuid).toBe(uuid)
+        peer.say({ message_type: 'V0DeclineJobRequest', job_uuid: other })
+        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid.toLowerCase() })
+        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid.toLowerCase() })
+        await peer.hear('V0JobRequest')
+        const texts = { docker_process_stdout: 'wrong', docker_process_stderr: '' }
+        peer.say({ message_type: 'V0JobFinishedRequest', job_uuid: other, ...texts })
+        peer.sayOfJob('V0JobFinishedRequest', { ...texts, docker_process_stdout: 'right' })
+      },
+      { uuid },
+    )
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.lines.filter(line => line.msg === 'word about an unknown job ignored')).toHaveLength(2)
+  })
+
+  it('survives ready heard twice, nonsense, errors and numbers as text', async () => {
+    const result = await run(async peer => {
+      await play.offered(peer)
+      peer.say('{"message_type":"V0Nonsense"}')
+      peer.say('not json at all')
+      peer.say({ message_type: 'GenericError', details: null })
+      peer.sayOfJob('V0AcceptJobRequest', { unknown: 'field' })
+      for (let i = 0; i < 2; i++) await peer.hear('GenericError')
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
+    })
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true, stderr: '7' })
+    expect(result.said).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
+  })
+})
+
+describe('a job that ends badly', () => {
+  it('is rejected when the miner declines', async () => {
+    const result = await run(async peer => {
+      await play.offered(peer)
+      peer.sayOfJob('V0DeclineJobRequest')
+    })
+    expect(gist(result)).toEqual(['rejected', 'declined', 0])
+    expect(result.said).toEqual(UP_TO_OFFER)
+  })
+
+  it('is broken when the executor could not prepare', async () => {
+    const result = await run(async peer => {
+      await play.accepted(peer)
+      peer.sayOfJob('V0ExecutorFailedRequest')
+    })
+    expect(gist(result)).toEqual(['broken', 'prepare-failed', 0])
+    expect(result.said).toEqual(UP_TO_OFFER)
+  })
+
+  it.each([
+    ['the offer', play.offered, { acceptMs: 150 }, 'no-answer', UP_TO_OFFER],
+    ['the acceptance', play.accepted, { readySlackMs: 150 - 3_000 }, 'prepare-timed-out', UP_TO_OFFER],
+    ['the work', play.working, { resultGraceMs: 150 - 5_000 }, 'run-timed-out', UP_TO_WORK],
+  ] as const)('is broken by silence after %s', async (_, stage, limits, reason, said) => {
+    const result = await run(async peer => void (await stage(peer)), { limits })
+    expect(gist(result)).toEqual(['broken', reason, 0])
+    expect(result.said).toEqual(said)
+  })
+
+  it('ends with its batch, whatever its stage', async () => {
+    const result = await run(async peer => void (await play.accepted(peer)), { withinMs: 300 })
+    expect(gist(result)).toEqual(['broken', 'prepare-timed-out', 0])
+  })
+
+  it('gets nothing for a wrong answer', async () => {
+    const result = await run(async peer => void (await play.finished(peer, 'wrong')))
+    expect(gist(result)).toEqual(['finished', 'wrong-answer', 0])
+    expect(result.stored.stdout).toBe('wrong')
+  })
+
+  it('gets nothing for a right answer that is late', async () => {
+    let later = 0
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later }
+    const result = await run(
+      async peer => {
+        await play.working(peer)
+        later = 6_100
+        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      },
+      { clock },
+    )
+    expect(gist(result)).toEqual(['finished', 'time-limit', 0])
+    expect(result.end.seconds).toBeGreaterThan(6)
+    expect(result.end.rightAnswer).toBe(true)
+  })
+
+  it.each([
+    [3, 'exit-status', 5],
+    [null, 'not-run', 5],
+    [null, 'time-limit', 0],
+  ] as const)('is failed with exit status %s: %s', async (status, reason, timeoutSeconds) => {
+    const result = await run(
+      async peer => {
+        await play.working(peer)
+        const texts = { docker_process_stdout: 'out\0put', docker_process_stderr: 'err' }
+        peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+      },
+      { benchmark: { timeoutSeconds } },
+    )
+    expect(gist(result)).toEqual(['failed', reason, 0])
+    expect(result.stored).toMatchObject({ exitStatus: status, stdout: 'out\ufffdput', stderr: 'err' })
+  })
+
+  it('is broken by a result before the work, and the work never leaves', async () => {
+    const result = await run(async peer => {
+      await play.accepted(peer)
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+    })
+    expect(gist(result)).toEqual(['broken', 'out-of-order', 0])
+    expect(result.said).toEqual(UP_TO_OFFER)
+  })
+
+  it.each([
+    ['GenericError and a close', { message_type: 'GenericError', details: 'Unknown validator' }],
+    ['UnauthorizedError', { message_type: 'UnauthorizedError', code: 'UNKNOWN_VALIDATOR', details: null }],
+  ])('is not authorized after %s, without another try', async (_, complaint) => {
+    const result = await run(peer => {
+      peer.say(complaint)
+      peer.close()
+    })
+    expect(gist(result)).toEqual(['broken', 'not-authorized', 0])
+    expect(result.miner.connections()).toBe(1)
+    expect(result.said).not.toContain('1 V0JobRequest')
+  })
+
+  it('has no connection when nobody listens, after six attempts', async () => {
+    const { log } = listeningLog()
+    const gone = await startScriptedMiner(MINER, () => {})
+    await gone[Symbol.asyncDispose]()
+    const { end } = await drive(gone, { db: database.db, log })
+    expect([end.state, end.reason, end.score]).toEqual(['broken', 'no-connection', 0])
+  })
+
+  it('has no connection to a miner that closes at once, six times', async () => {
+    const result = await run(peer => peer.close(1011), { limits: { manifestMs: 5_000 } })
+    expect(gist(result)).toEqual(['broken', 'no-connection', 0])
+    expect(result.miner.connections()).toBe(6)
+  })
+
+  it('is stopped by the signal, in the middle of its work', async () => {
+    const stop = new AbortController()
+    const result = await run(
+      async peer => {
+        await play.working(peer)
+        stop.abort()
+      },
+      { signal: stop.signal },
+    )
+    expect(gist(result)).toEqual(['broken', 'stopped', 0])
+  })
+
+  it('bounds what a miner may send', async () => {
+    const result = await run(
+      async peer => {
+        if (peer.connection === 1) await play.finished(peer, 'x'.repeat(200_000))
+      },
+      { limits: { resultGraceMs: 500 - 5_000 } },
+    )
+    expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
+  })
+})
+
+describe('a lost connection', () => {
+  it('is taken up again without another offer, and the result still counts', async () => {
+    const result = await run(async peer => {
+      if (peer.connection === 1) {
+        await play.working(peer)
+        peer.cut()
+      } else peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+    })
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+  })
+
+  it('before the answer to the offer: ready on the next one says that it was accepted', async () => {
+    const result = await run(async peer => {
+      if (peer.connection === 1) {
+        await play.offered(peer)
+        return peer.cut()
+      }
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+    })
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.said).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+    expect(result.stored.acceptedAt).toBeInstanceOf(Date)
+  })
+
+  it('on the way of the work: it is sent again when ready is heard again, and the clock goes on', async () => {
+    let later = 0
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later }
+    const result = await run(
+      async peer => {
+        if (peer.connection === 1) {
+          await play.working(peer)
+          later = 2_000
+          return peer.cut()
+        }
+        peer.sayOfJob('V0ExecutorReadyRequest')
+        peer.sayOfJob('V0ExecutorReadyRequest')
+        await peer.hear('V0JobRequest')
+        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      },
+      { clock },
+    )
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.end.seconds).toBeGreaterThan(2)
+    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+  })
+
+  it('that does not come back ends the job as lost', async () => {
+    const result = await run(async peer => {
+      if (peer.connection === 1) await play.working(peer)
+      peer.cut()
+    })
+    expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
+    expect(result.miner.connections()).toBe(6)
+    expect(result.said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(1)
+  })
+
+  it('does not stretch the deadline of the stage', async () => {
+    const result = await run(
+      async peer => {
+        if (peer.connection === 1) {
+          await play.working(peer)
+          peer.cut()
+        }
+      },
+      { limits: { resultGraceMs: 300 - 5_000 } },
+    )
+    expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
+    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+  })
+})
+
+it('leaves a job alone that somebody else has ended', async () => {
+  const { db } = database
+  const result = await run(async peer => {
+    const offer = await play.accepted(peer)
+    await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
+    peer.sayOfJob('V0ExecutorReadyRequest')
+  })
+  expect(result.end).toMatchObject({ state: 'broken', reason: 'abandoned' })
+  expect(result.lines.map(line => line.msg)).toContain('job was ended by somebody else')
+})

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import { createLog, type Log } from '@horde/kit/log'
+import { type Clock, systemClock } from '@horde/kit/time'
+import { jobUuid } from '@horde/protocol/primitives'
+import { eq } from 'drizzle-orm'
+import type { Benchmark } from '../src/benchmarks/benchmark.ts'
+import { type StageLimits, syntheticJob } from '../src/benchmarks/synthetic-job.ts'
+import { openBatch } from '../src/db/batches.ts'
+import { jobs } from '../src/db/schema.ts'
+import { driveJob, type JobEnd } from '../src/drive-job.ts'
+import { MinerLink } from '../src/miner/link.ts'
+import type { ScriptedMiner } from './scripted-miner.ts'
+
+export const VALIDATOR = hotkeyFromUri('//Alice')
+export const MINER = hotkeyFromUri('//Bob')
+
+/** Whoever says "right" is right. */
+export const RIGHT: Benchmark = {
+  name: 'word',
+  image: 'word:v0',
+  command: ['say', 'right'],
+  timeoutSeconds: 5,
+  isRight: stdout => stdout === 'right',
+}
+
+/** Long enough for a busy machine; a test that waits for one of them makes that one short. */
+export const PATIENT: StageLimits = {
+  connectMs: 10_000,
+  manifestMs: 20,
+  acceptMs: 10_000,
+  readySlackMs: 10_000,
+  resultGraceMs: 10_000,
+}
+
+export const AT_ONCE = { minMs: 1, maxMs: 1 }
+
+/** The lines of a log, as objects. */
+export function listeningLog(): { log: Log; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = []
+  const log = createLog('validator', {
+    level: 'debug',
+    destination: { write: line => void lines.push(JSON.parse(line)) },
+  })
+  return { log, lines }
+}
+
+export interface DriveOptions {
+  db: Database
+  log: Log
+  limits?: Partial<StageLimits>
+  benchmark?: Partial<Benchmark>
+  /** When the job ends whatever its stage, in ms from now. */
+  withinMs?: number
+  maxFrameBytes?: number
+  signal?: AbortSignal
+  clock?: Clock
+  uuid?: string
+}
+
+/** Drives one synthetic job on a miner: how it ended, and its row. */
+export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, options: DriveOptions) {
+  const { db, log, withinMs = 20_000, clock = systemClock, signal = new AbortController().signal } = options
+  const uuid = jobUuid.parse(options.uuid ?? randomUUID())
+  const now = new Date()
+  const row = { uuid: uuid.toLowerCase(), minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address }
+  await openBatch(db, { netuid: 1, benchmark: 'word', startedAt: now, deadline: now, jobs: [row] })
+  await using link = new MinerLink({
+    miner: { hotkey: miner.hotkey.ss58, address: miner.address },
+    hotkey: VALIDATOR,
+    maxFrameBytes: options.maxFrameBytes ?? 100_000,
+    reconnect: AT_ONCE,
+    clock,
+    log,
+    signal,
+  })
+  using talk = link.converse(uuid)
+  const endsAt = clock.monotonic() + withinMs
+  const limits = { ...PATIENT, ...options.limits }
+  const job = syntheticJob(uuid, { ...RIGHT, ...options.benchmark }, limits, endsAt)
+  const end: JobEnd = await driveJob(job, { talk, db, clock, log }, signal)
+  const [stored] = await db.select().from(jobs).where(eq(jobs.uuid, uuid.toLowerCase()))
+  if (!stored) throw new Error('the job has no row')
+  return { uuid, end, stored }
+}

@@ -1,0 +1,163 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Hotkey, verifySignature } from '@horde/chain/wallet'
+import { upgradeRouter } from '@horde/kit/http'
+import { silentLog } from '@horde/kit/log'
+import { authenticationBytes } from '@horde/protocol/signing'
+import {
+  parseFromValidator,
+  type V0AuthenticateRequest,
+  type V0InitialJobRequest,
+  type V0JobRequest,
+  type ValidatorMessage,
+} from '@horde/protocol/validator-miner'
+
+type Type = ValidatorMessage['message_type']
+
+/** One connection of a validator, seen by its scripted miner. */
+export interface Peer {
+  /** Counted from 1. */
+  readonly connection: number
+  /** The next message, which must be of this type. */
+  hear<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
+  /** Resolves when the connection is gone. */
+  gone: Promise<void>
+  say(message: object | string): void
+  /** Says something about the job that was last offered to this miner. */
+  sayOfJob(type: string, fields?: object): void
+  close(code?: number): void
+  /** Ends the connection without a word. */
+  cut(): void
+}
+
+export interface ScriptedMiner extends AsyncDisposable {
+  readonly hotkey: Hotkey
+  /** 127.0.0.1:port */
+  readonly address: string
+  readonly port: number
+  /** Everything the validator said, in order, without what it said after the first. */
+  readonly heard: { connection: number; message: ValidatorMessage }[]
+  /** What went wrong in the script itself. */
+  readonly mistakes: unknown[]
+  connections(): number
+}
+
+/** A miner that does what its script says on each connection, once the validator has authenticated. */
+export async function startScriptedMiner(
+  hotkey: Hotkey,
+  script: (peer: Peer) => Promise<void> | void,
+): Promise<ScriptedMiner> {
+  const server = createServer()
+  const router = upgradeRouter(server, { log: silentLog })
+  const heard: ScriptedMiner['heard'] = []
+  const mistakes: unknown[] = []
+  let connections = 0
+  let jobUuid = ''
+
+  router.onUpgrade(/^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]+)$/, (ws, match) => {
+    connections += 1
+    const connection = connections
+    const waiting: ValidatorMessage[] = []
+    let news = Promise.withResolvers<void>()
+    const gone = new Promise<void>(resolve => ws.once('close', () => resolve()))
+    void gone.then(() => news.resolve())
+    ws.on('message', data => {
+      const parsed = parseFromValidator(String(data))
+      if (!parsed.ok) return void mistakes.push(parsed.error)
+      heard.push({ connection, message: parsed.message })
+      if (parsed.message.message_type === 'V0InitialJobRequest') jobUuid = parsed.message.job_uuid
+      waiting.push(parsed.message)
+      news.resolve()
+    })
+    const say = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
+    const peer: Peer = {
+      connection,
+      gone,
+      say,
+      sayOfJob: (type, fields = {}) => say({ message_type: type, job_uuid: jobUuid, ...fields }),
+      close: (code = 1000) => ws.close(code),
+      cut: () => ws.terminate(),
+      async hear(type) {
+        while (waiting.length === 0) {
+          if (ws.readyState !== ws.OPEN) throw new GoneError()
+          news = Promise.withResolvers<void>()
+          await news.promise
+        }
+        const message = waiting.shift()
+        if (message?.message_type !== type) throw new Error(`heard ${message?.message_type} instead of ${type}`)
+        return message as never
+      },
+    }
+    act(peer, match[1] ?? '').catch(error => {
+      if (!(error instanceof GoneError)) mistakes.push(error)
+    })
+  })
+
+  async function act(peer: Peer, validator: string): Promise<void> {
+    checkSignature(await peer.hear('V0AuthenticateRequest'), validator, hotkey)
+    await script(peer)
+  }
+
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    hotkey,
+    address: `127.0.0.1:${port}`,
+    port,
+    heard,
+    mistakes,
+    connections: () => connections,
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+class GoneError extends Error {}
+
+function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: Hotkey): void {
+  const { payload, signature, capabilities } = request
+  if (payload.validator_hotkey !== inPath) throw new Error('the hotkey in the path is another')
+  if (payload.miner_hotkey !== miner.ss58) throw new Error('signed for another miner')
+  if (Math.abs(payload.timestamp - Date.now() / 1000) > 10) throw new Error('signed at another time')
+  if (!verifySignature(inPath, authenticationBytes(payload), signature))
+    throw new Error('the signature does not verify')
+  if (String(capabilities) !== 'large-frames,manifest') throw new Error(`capabilities are ${capabilities}`)
+}
+
+/** The types of what the validator said, in order, each with the number of its connection. */
+export function talk(miner: ScriptedMiner): string[] {
+  return miner.heard.map(({ connection, message }) => `${connection} ${message.message_type}`)
+}
+
+export const MANIFEST = {
+  message_type: 'V0ExecutorManifestRequest',
+  manifest: { executor_classes: [{ executor_class: 'always_on.test', count: 1 }] },
+}
+
+/** Plays the part of a good miner up to a stage. */
+export const play = {
+  async offered(peer: Peer): Promise<V0InitialJobRequest> {
+    return peer.hear('V0InitialJobRequest')
+  },
+  async accepted(peer: Peer): Promise<V0InitialJobRequest> {
+    const offer = await play.offered(peer)
+    peer.sayOfJob('V0AcceptJobRequest')
+    return offer
+  },
+  async ready(peer: Peer): Promise<V0InitialJobRequest> {
+    const offer = await play.accepted(peer)
+    peer.sayOfJob('V0ExecutorReadyRequest')
+    return offer
+  },
+  async working(peer: Peer): Promise<V0JobRequest> {
+    await play.ready(peer)
+    return peer.hear('V0JobRequest')
+  },
+  async finished(peer: Peer, stdout = 'right'): Promise<V0JobRequest> {
+    const work = await play.working(peer)
+    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: stdout, docker_process_stderr: '' })
+    return work
+  },
+}
