@@ -1,0 +1,158 @@
+/** The executor's settings: the one place that knows their names. */
+import {
+  defineSettings,
+  envBoolean,
+  envInteger,
+  envList,
+  envNumber,
+  envUrl,
+  type SettingsOf,
+  setting,
+} from '@horde/kit/config'
+import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/miner-executor'
+import { z } from 'zod'
+
+const MIB = 1024 * 1024
+const seconds = envInteger({ min: 1, max: 86_400 })
+const bytes = envInteger({ min: 1 })
+
+const token = z
+  .string()
+  .regex(/^[\w-]+$/, 'must be letters, digits and dashes')
+  .max(MAX_TOKEN_CHARACTERS, `must be at most ${MAX_TOKEN_CHARACTERS} characters`)
+
+const minerAddress = envUrl.refine(url => /^wss?:\/\//i.test(url), 'must begin with ws:// or wss://')
+
+const gpuDevices = z
+  .string()
+  .refine(text => /^[\w:.-]+(\s*,\s*[\w:.-]+)*$/.test(text), 'must be all, none, or device ids separated by commas')
+  .transform(text => text.replaceAll(' ', ''))
+
+const aliases = envList.refine(
+  list => list.every(pair => /^[^=\s]+=[^=\s]+$/.test(pair)),
+  'must be pairs of image names, wanted=used, separated by commas',
+)
+
+export const settings = defineSettings({
+  MINER_ADDRESS: setting(minerAddress, {
+    about: 'Where the miner listens for executors.',
+    example: 'ws://10.0.0.5:8000',
+  }),
+  EXECUTOR_TOKEN: setting(token, {
+    about: 'The credential of this one executor, made by its miner.',
+    example: '7f9d2b34-0d0e-4d0c-9d55-1f6f6b0ff7a1-0c6d7e1e-3f0f-4b7e-8f0e-0c8a5a7f1b22',
+    secret: true,
+  }),
+  LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'), {
+    about: 'The least level of the log lines that are written.',
+    example: 'debug',
+  }),
+  EXECUTOR_GPU_DEVICE_IDS: setting(gpuDevices.optional(), {
+    about:
+      "This executor's NVIDIA GPUs: all, none, or ids separated by commas. Unset: all where the engine tells of an NVIDIA runtime, else none.",
+    example: '0,1',
+  }),
+  PYTHON_IMAGE: setting(z.string().default('python:3.11-slim'), {
+    about: 'The image that raw scripts run in.',
+    example: 'compute-horde/python:3.11',
+  }),
+  PYTHON_NVIDIA_IMAGE: setting(z.string().default('python:3.11-slim'), {
+    about: 'The image that raw scripts with the preset nvidia_all run in.',
+    example: 'pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime',
+  }),
+  IMAGE_ALIASES: setting(aliases.default([]), {
+    about: 'Images to use in place of the ones that jobs name, as wanted=used, separated by commas.',
+    example: 'python:3.11-slim=compute-horde/python:3.11',
+  }),
+  PULL_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about: 'How long pulling an image may take.',
+    example: '600',
+  }),
+  WORK_TIMEOUT_SECONDS: setting(seconds.default(900), {
+    about: 'How long a ready executor waits for the work itself before it gives the job up.',
+    example: '600',
+  }),
+  DEFAULT_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about: 'The time limit of a job that was offered without one.',
+    example: '600',
+  }),
+  INPUT_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about: "How long fetching and unpacking a job's input may take.",
+    example: '60',
+  }),
+  UPLOAD_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about: "How long zipping and uploading a job's output may take.",
+    example: '60',
+  }),
+  VOLUME_MAX_SIZE_BYTES: setting(bytes.default(100 * MIB), {
+    about: 'The largest input, as it comes and unpacked.',
+    example: '1073741824',
+  }),
+  VOLUME_MAX_FILES: setting(envInteger({ min: 1 }).default(10_000), {
+    about: 'The most files and folders in an input.',
+    example: '1000',
+  }),
+  OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(300 * MIB), {
+    about: 'The largest zip of outputs that is uploaded.',
+    example: '1073741824',
+  }),
+  OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(1024 * MIB), {
+    about: 'The most that the outputs may hold before they are zipped, and the largest file that a job may write.',
+    example: '4294967296',
+  }),
+  OUTPUT_MAX_FILES: setting(envInteger({ min: 1 }).default(1_000), {
+    about: 'The most output files.',
+    example: '100',
+  }),
+  MAX_OUTPUT_BYTES: setting(bytes.default(64 * MIB), {
+    about: 'The most that a job may print, stdout and stderr together; past it the job is killed.',
+    example: '10485760',
+  }),
+  ALLOW_PRIVATE_TARGETS: setting(envBoolean.default(false), {
+    about: 'Whether input and output URLs may point into private networks, this machine included. For local use only.',
+    example: 'true',
+  }),
+  MEMORY_LIMIT_BYTES: setting(envInteger({ min: 64 * MIB }).optional(), {
+    about: "A job's memory, /tmp and /dev/shm included. Unset: three quarters of the host's.",
+    example: '8589934592',
+  }),
+  CPU_LIMIT: setting(envNumber({ min: 0.1 }).optional(), {
+    about: "How many CPUs a job may use. Unset: all of the host's.",
+    example: '4',
+  }),
+  PIDS_LIMIT: setting(envInteger({ min: 4 }).default(1_024), {
+    about: 'How many processes and threads a job may have at once.',
+    example: '256',
+  }),
+  OPEN_FILES_LIMIT: setting(envInteger({ min: 64 }).default(16_384), {
+    about: 'How many files each process of a job may have open.',
+    example: '1024',
+  }),
+  TMP_SIZE_BYTES: setting(envInteger({ min: MIB }).default(1024 * MIB), {
+    about: 'The size of /tmp, and of the home folder, in memory.',
+    example: '4294967296',
+  }),
+  SHM_SIZE_BYTES: setting(envInteger({ min: MIB }).default(256 * MIB), {
+    about: 'The size of /dev/shm, in memory.',
+    example: '1073741824',
+  }),
+  WRITABLE_ROOT: setting(envBoolean.default(false), {
+    about:
+      "Whether jobs may write to their image's own folders. The weaker mode: what they write there is not bounded.",
+    example: 'true',
+  }),
+  RUNTIME: setting(z.string().optional(), {
+    about: "The engine's runtime that job containers run in. Unset: the engine's default.",
+    example: 'runsc',
+  }),
+  RECONNECT_ATTEMPTS: setting(envInteger({ min: 1, max: 100 }).default(6), {
+    about: 'How many connections to the miner in a row may fail before the executor gives up.',
+    example: '3',
+  }),
+  RECONNECT_DELAY_SECONDS: setting(envNumber({ min: 0.01, max: 60 }).default(2), {
+    about: 'The delay before the miner is dialled again; it doubles up to 16 times itself.',
+    example: '1',
+  }),
+})
+
+export type ExecutorSettings = SettingsOf<typeof settings>

@@ -1,0 +1,218 @@
+/** The container engine, in the few words that this package needs. The only importer of dockerode. */
+import type { Readable } from 'node:stream'
+import { withDeadline } from '@horde/kit/time'
+import Docker from 'dockerode'
+
+/** How long the engine may take to answer a call that waits for nothing else, in ms. */
+const CALL_MS = 60_000
+
+/** How often a wait for a container's end is asked again while the engine is away, and after which pause in ms. */
+const WAIT_ATTEMPTS = 30
+const WAIT_PAUSE_MS = 1_000
+
+export type ContainerOptions = Docker.ContainerCreateOptions & {
+  HostConfig?: Docker.HostConfig & { CgroupnsMode?: 'private' | 'host' }
+}
+
+/** The engine refused, or could not be reached. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError'
+  /** The status of the engine's answer; undefined when it did not answer. */
+  readonly status: number | undefined
+
+  constructor(message: string, options: { status?: number | undefined; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.status = options.status
+  }
+}
+
+/** What the engine says about itself and its host. */
+export interface EngineFacts {
+  version: string
+  memoryBytes: number
+  cpus: number
+  /** The limits that the engine says it cannot enforce. */
+  missingLimits: string[]
+  /** Whether it tells of an NVIDIA runtime or of NVIDIA devices. */
+  tellsOfNvidia: boolean
+}
+
+/** How a container ended. */
+export interface ContainerEnd {
+  exitCode: number
+  outOfMemory: boolean
+  error: string
+}
+
+export interface Labelled {
+  /** The id of a container, the name of a volume. */
+  id: string
+  labels: Record<string, string>
+}
+
+export class Engine {
+  readonly #docker: Docker
+
+  /** Uses the engine that DOCKER_HOST names, as every Docker client does, or the local one. Connects at the first call. */
+  constructor() {
+    this.#docker = new Docker()
+  }
+
+  async facts(): Promise<EngineFacts> {
+    const info = await call('asking the engine about itself', this.#docker.info())
+    const limits = { memory: info.MemoryLimit, pids: info.PidsLimit, cpus: info.CpuCfsQuota }
+    const devices: { Source?: string; ID?: string }[] = info.DiscoveredDevices ?? []
+    return {
+      version: String(info.ServerVersion),
+      memoryBytes: Number(info.MemTotal),
+      cpus: Number(info.NCPU),
+      missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === false ? [name] : [])),
+      tellsOfNvidia: 'nvidia' in (info.Runtimes ?? {}) || devices.some(({ ID }) => ID?.startsWith('nvidia.com/gpu')),
+    }
+  }
+
+  /** What an image says of its user and environment; undefined when the engine does not have it. */
+  async image(name: string): Promise<{ user: string; env: string[] } | undefined> {
+    try {
+      const { Config } = await call('looking for an image', this.#docker.getImage(name).inspect())
+      return { user: Config.User ?? '', env: Config.Env ?? [] }
+    } catch (error) {
+      if (error instanceof EngineError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  /** The events of a pull, as the engine tells them. Ending the iteration ends the pull. */
+  async *pull(name: string, signal: AbortSignal): AsyncGenerator<{ status?: string; error?: string }> {
+    const stream = (await call('starting a pull', this.#docker.pull(name))) as Readable
+    const stop = () => stream.destroy(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      signal.throwIfAborted()
+      let rest = ''
+      for await (const chunk of stream.setEncoding('utf8')) {
+        const lines = `${rest}${chunk}`.split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) if (line.trim() !== '') yield JSON.parse(line)
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+      stream.destroy()
+    }
+  }
+
+  /** Makes a local volume. Gives the folder in which the engine keeps it on its host. */
+  async createVolume(name: string, labels: Record<string, string>): Promise<string> {
+    await call('creating a volume', this.#docker.createVolume({ Name: name, Driver: 'local', Labels: labels }))
+    const { Mountpoint } = await call('looking at a volume', this.#docker.getVolume(name).inspect())
+    return Mountpoint
+  }
+
+  /** Gives the new container's id. */
+  async createContainer(options: ContainerOptions): Promise<string> {
+    return (await call('creating a container', this.#docker.createContainer(options))).id
+  }
+
+  /** Unpacks a tar stream in a container that need not run. `signal` ends it. */
+  async putArchive(id: string, tar: Readable, path: string, signal: AbortSignal): Promise<void> {
+    const put = this.#docker.getContainer(id).putArchive(tar, { path, abortSignal: signal })
+    await put.catch(error => {
+      signal.throwIfAborted()
+      throw engineError('unpacking into a container', error)
+    })
+  }
+
+  /** A file or folder of a container, which need not run, as a tar stream. */
+  async getArchive(id: string, path: string): Promise<Readable> {
+    const tar = await call('reading from a container', this.#docker.getContainer(id).getArchive({ path }))
+    return tar as unknown as Readable
+  }
+
+  /** A container's stdout and stderr as the engine interleaves them. Attach before the start, and nothing is lost. */
+  async attach(id: string): Promise<Readable> {
+    const options = { stream: true, stdout: true, stderr: true }
+    const output = await call('attaching to a container', this.#docker.getContainer(id).attach(options))
+    return output as unknown as Readable
+  }
+
+  async start(id: string): Promise<void> {
+    await call('starting a container', this.#docker.getContainer(id).start())
+  }
+
+  /** Resolves when a started container has ended; asks again while the engine restarts under it. */
+  async waitForEnd(id: string, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#docker.getContainer(id).wait({ condition: 'not-running', abortSignal: signal })
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        const answered = (error as { statusCode?: number }).statusCode !== undefined
+        if (answered || attempt === WAIT_ATTEMPTS) throw engineError('waiting for a container', error)
+        await new Promise(resolve => setTimeout(resolve, WAIT_PAUSE_MS))
+      }
+    }
+  }
+
+  async endOf(id: string): Promise<ContainerEnd> {
+    const { State } = await call('looking at a container', this.#docker.getContainer(id).inspect())
+    return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, error: State.Error }
+  }
+
+  async isRunning(id: string): Promise<boolean> {
+    try {
+      return (await call('looking at a container', this.#docker.getContainer(id).inspect())).State.Running
+    } catch (error) {
+      if (error instanceof EngineError && error.status === 404) return false
+      throw error
+    }
+  }
+
+  /** SIGKILL. A container that does not run any more is as good as killed. */
+  async kill(id: string): Promise<void> {
+    await unlessGone(call('killing a container', this.#docker.getContainer(id).kill({ signal: 'SIGKILL' })))
+  }
+
+  /** Removes a container, also a running one, with its anonymous volumes. */
+  async removeContainer(id: string): Promise<void> {
+    await unlessGone(call('removing a container', this.#docker.getContainer(id).remove({ force: true, v: true })))
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    await unlessGone(call('removing a volume', this.#docker.getVolume(name).remove({ force: true })))
+  }
+
+  async containersWith(label: string): Promise<Labelled[]> {
+    const list = await call(
+      'listing containers',
+      this.#docker.listContainers({ all: true, filters: { label: [label] } }),
+    )
+    return list.map(({ Id, Labels }) => ({ id: Id, labels: Labels }))
+  }
+
+  async volumesWith(label: string): Promise<Labelled[]> {
+    const { Volumes } = await call('listing volumes', this.#docker.listVolumes({ filters: { label: [label] } }))
+    return (Volumes ?? []).map(({ Name, Labels }) => ({ id: Name, labels: Labels ?? {} }))
+  }
+}
+
+async function call<T>(what: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await withDeadline(answer, CALL_MS, what)
+  } catch (error) {
+    throw engineError(what, error)
+  }
+}
+
+function engineError(what: string, cause: unknown): EngineError {
+  const { statusCode: status, json, message } = cause as { statusCode?: number; json?: unknown; message?: string }
+  const told = (json as { message?: unknown } | undefined)?.message
+  return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, cause })
+}
+
+/** 404: no such thing; 409: not running, or being removed by somebody else. */
+async function unlessGone(removal: Promise<unknown>): Promise<void> {
+  await removal.catch(error => {
+    if (!(error instanceof EngineError && (error.status === 404 || error.status === 409))) throw error
+  })
+}

@@ -1,0 +1,85 @@
+/** The straight walk of one job: prepare, ready, run, report. Closing what it made comes last, whatever the end. */
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
+import { fitFrame } from '@horde/protocol/shorten'
+import type { ExecutorSettings } from './config.ts'
+import type { Engine } from './container.ts'
+import type { Identity } from './identity.ts'
+import { sweepLeftovers } from './leftovers.ts'
+import type { MinerLink } from './miner-link.ts'
+import { type Preparation, prepareJob } from './prepare-job.ts'
+import { type Outcome, runJob } from './run-job.ts'
+
+export interface ExecuteDeps {
+  engine: Engine
+  settings: ExecutorSettings
+  self: Identity
+  clock: Clock
+  log: Log
+}
+
+/** Takes one job from its miner to its answer. Rejects when the signal aborts before the answer was delivered. */
+export async function executeJob(miner: MinerLink, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
+  const offer = await miner.hearOffer(signal)
+  const log = deps.log.child({ jobUuid: offer.job_uuid })
+  const started = performance.now()
+  const sweep = sweepLeftovers(deps.engine, deps.self, log).catch(err => {
+    log.warn({ err }, 'could not look for what killed executors left behind')
+  })
+  try {
+    await walk(offer, miner, { ...deps, log }, signal)
+  } finally {
+    await sweep
+    log.info({ ms: Math.round(performance.now() - started) }, 'job done with')
+  }
+}
+
+async function walk(
+  offer: V0PrepareJobRequest,
+  miner: MinerLink,
+  deps: ExecuteDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log, settings } = deps
+  const { job_uuid } = offer
+  let preparation: Preparation
+  try {
+    preparation = await prepareJob(offer, deps, signal)
+  } catch (err) {
+    signal.throwIfAborted()
+    log.error({ err }, 'could not prepare the job')
+    return await miner.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
+  }
+  await using place = preparation
+  await miner.sayReady(job_uuid)
+  log.info('ready')
+  const work = await miner.hearWork(settings.WORK_TIMEOUT_SECONDS * 1_000, signal)
+  log.info('running')
+  const outcome = await runJob(work, place, deps, signal).catch(error => failureOfHost(error, log, signal))
+  const removed = place[Symbol.asyncDispose]()
+  await miner.answer(report(job_uuid, outcome), signal)
+  await removed
+}
+
+/** The host's own trouble in the middle of a job; its miner is told so in place of a result. */
+function failureOfHost(err: unknown, log: Log, signal: AbortSignal): Outcome {
+  signal.throwIfAborted()
+  log.error({ err }, 'the job could not be run to its end')
+  const stderr = 'The executor could not run the job to its end: trouble with its container engine or its disk.\n'
+  return { exitStatus: null, timedOut: false, succeeded: false, stdout: '', stderr }
+}
+
+function report(job_uuid: V0PrepareJobRequest['job_uuid'], outcome: Outcome): V0FinishedRequest | V0FailedRequest {
+  const texts = { job_uuid, docker_process_stdout: outcome.stdout, docker_process_stderr: outcome.stderr }
+  const message: V0FinishedRequest | V0FailedRequest = outcome.succeeded
+    ? { message_type: 'V0FinishedRequest', ...texts }
+    : {
+        message_type: 'V0FailedRequest',
+        docker_process_exit_status: outcome.exitStatus,
+        timeout: outcome.timedOut,
+        ...texts,
+      }
+  return fitFrame(message, SMALL_FRAME_BYTES)
+}

@@ -1,0 +1,80 @@
+/** One HTTP request to a target that a job named, and the words for what may go wrong with it. */
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { checkUrl, publicLookup, TargetError } from './targets.ts'
+
+/** A request that came to nothing; its message never holds the URL, which may carry a signature. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError'
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean
+
+  constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.retryable = options.retryable
+  }
+}
+
+export interface RequestOptions {
+  method: 'GET' | 'PUT' | 'POST'
+  headers?: Record<string, string | number>
+  /** Opened anew for each request. */
+  body?: () => Readable
+  allowPrivate: boolean
+  signal: AbortSignal
+}
+
+/**
+ * The answer to a request, whatever its status; its body is still to be read or destroyed. Redirects are not followed.
+ * Rejects with TargetError, RequestError, or the signal's reason.
+ */
+export async function openResponse(url: string, options: RequestOptions): Promise<IncomingMessage> {
+  const { method, headers = {}, allowPrivate, signal } = options
+  const target = checkUrl(url, allowPrivate)
+  const request = (target.protocol === 'https:' ? requestHttps : requestHttp)(target, {
+    method,
+    headers,
+    signal,
+    // A connection of its own: a pooled one was opened under somebody else's rules.
+    agent: false,
+    ...(allowPrivate ? {} : { lookup: publicLookup }),
+  })
+  try {
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve).once('error', reject)
+    })
+    const sent = options.body ? pipeline(options.body(), request) : Promise.resolve(request.end())
+    // A server may answer, and stop reading, before it has the whole body: its answer is what counts.
+    sent.catch(() => {})
+    return await response
+  } catch (error) {
+    signal.throwIfAborted()
+    throw requestError(error)
+  }
+}
+
+/** Tries again, after growing pauses, what failed with a RequestError that is retryable. */
+export async function withRetries<T>(
+  tries: number,
+  pauseMs: number,
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  for (let made = 1; ; made += 1) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof RequestError && error.retryable) || made >= tries) throw error
+      await new Promise(resolve => setTimeout(resolve, pauseMs * 2 ** (made - 1)))
+      signal.throwIfAborted()
+    }
+  }
+}
+
+export function requestError(error: unknown): Error {
+  if (error instanceof TargetError || error instanceof RequestError) return error
+  const { code, message } = error as NodeJS.ErrnoException
+  return new RequestError(`the connection failed (${code ?? message})`, { retryable: true, cause: error })
+}

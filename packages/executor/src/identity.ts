@@ -1,0 +1,95 @@
+/** Who this executor is to others on its host, so that what it leaves behind if it is killed can be told from a neighbour's. */
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** The label that everything an executor makes carries; its value names the executor. */
+export const EXECUTOR_LABEL = 'compute-horde.executor'
+/** The label with the uuid of the job that a thing was made for. */
+export const JOB_LABEL = 'compute-horde.job'
+
+/**
+ * An executor is named by its process (machine, boot, pid namespace, pid, start time), or, when it lives in a container,
+ * by that container: pids mean nothing across pid namespaces.
+ */
+export type Identity =
+  | { kind: 'process'; machine: string; boot: string; namespace: string; pid: number; started: string }
+  | { kind: 'container'; id: string }
+
+/** This process's identity. */
+export function ownIdentity(): Identity {
+  const id = ownContainerId()
+  if (id !== undefined) return { kind: 'container', id }
+  return {
+    kind: 'process',
+    machine: firstLine('/etc/machine-id') || hostname(),
+    boot: firstLine('/proc/sys/kernel/random/boot_id'),
+    namespace: pidNamespace(),
+    pid: process.pid,
+    started: startTimeOf(process.pid) ?? '',
+  }
+}
+
+/** An identity as a label's value. */
+export function identityText(identity: Identity): string {
+  if (identity.kind === 'container') return `container/${identity.id}`
+  const { machine, boot, namespace, pid, started } = identity
+  return ['process', machine, boot, namespace, pid, started].join('/')
+}
+
+/** The identity in a label's value; undefined for anything else. */
+export function parseIdentity(text: string): Identity | undefined {
+  const parts = text.split('/')
+  const [kind, ...rest] = parts
+  if (kind === 'container' && rest.length === 1 && rest[0]) return { kind, id: rest[0] }
+  const [machine = '', boot = '', namespace = '', pid = '', started = ''] = rest
+  if (kind !== 'process' || rest.length !== 5 || !/^\d+$/.test(pid)) return undefined
+  return { kind, machine, boot, namespace, pid: Number(pid), started }
+}
+
+/**
+ * Whether a process that bears this identity is surely gone. An executor of another machine, or of another pid
+ * namespace of this boot, cannot be judged from here and counts as alive.
+ */
+export function isDeadProcess(other: Identity & { kind: 'process' }, self: Identity): boolean {
+  const here = self.kind === 'process' ? self : undefined
+  if (here === undefined || other.machine !== here.machine) return false
+  if (other.boot !== here.boot) return true
+  return other.namespace === here.namespace && startTimeOf(other.pid) !== other.started
+}
+
+/** When a process started, in clock ticks since boot; undefined when there is no such process. */
+export function startTimeOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field, the name, may itself hold spaces and parentheses; 22 is the start time.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]
+  } catch {
+    return undefined
+  }
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')
+  } catch {
+    return ''
+  }
+}
+
+/** The engine mounts a container's hostname file from a folder that bears the container's id. */
+function ownContainerId(): string | undefined {
+  try {
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    return /\/containers\/([0-9a-f]{64})\/hostname \/etc\/hostname /.exec(mounts)?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+function firstLine(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').split('\n')[0]?.trim() ?? ''
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * The conversation with the miner, over as many connections as it takes: what comes is told in order to the walk, what is
+ * out of order gets its one defined answer, and what is to be said is said again on the next connection until it is known
+ * to have arrived.
+ */
+import type { Log } from '@horde/kit/log'
+import { keepConnected } from '@horde/kit/reconnect'
+import { dialSocket, type Socket } from '@horde/kit/socket'
+import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
+import { withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import {
+  EXECUTOR_PATH,
+  type ExecutorMessage,
+  type MinerToExecutorMessage,
+  parseFromMiner,
+  type V0PrepareJobRequest,
+  type V0RunJobRequest,
+} from '@horde/protocol/miner-executor'
+import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
+
+/** How long the miner may take to acknowledge the answer by closing, in ms; until then it may not have arrived. */
+const ACKNOWLEDGE_MS = 15_000
+/** A connection that lasted so long, in ms, was a good one: the attempts begin anew. */
+const STABLE_MS = 10_000
+const LONGEST_DELAY_FACTOR = 16
+const JITTER_SHARE = 0.5
+
+/** Close codes that acknowledge our own closing. 1005: by a frame without a code. */
+const CLOSED_IN_ORDER = [1000, 1005]
+
+type MinerSocket = Socket<Parsed<MinerToExecutorMessage>, ExecutorMessage>
+export type Answer = Extract<
+  ExecutorMessage,
+  { message_type: 'V0FailedToPrepare' | 'V0FinishedRequest' | 'V0FailedRequest' }
+>
+
+/** How the conversation ended. */
+export type LinkEnd = 'answered' | 'dismissed' | 'refused' | 'gave up' | 'aborted'
+
+export interface MinerLinkOptions {
+  address: string
+  token: string
+  attempts: number
+  delayMs: number
+  log: Log
+}
+
+export class MinerLink {
+  readonly #options: MinerLinkOptions
+  readonly #offer = Promise.withResolvers<V0PrepareJobRequest>()
+  readonly #work = Promise.withResolvers<V0RunJobRequest>()
+  readonly #answered = Promise.withResolvers<void>()
+  #socket: MinerSocket | undefined
+  #jobUuid: JobUuid | undefined
+  #state: 'idle' | 'preparing' | 'ready' | 'running' = 'idle'
+  #answer: Answer | undefined
+  #delivering: Promise<void> | undefined
+  #end: LinkEnd | undefined
+
+  constructor(options: MinerLinkOptions) {
+    this.#options = options
+  }
+
+  /** Stays in touch until the answer is delivered, the miner has no use for this executor, or it cannot be reached. */
+  async stay(signal: AbortSignal): Promise<LinkEnd> {
+    const { address, token, attempts, delayMs, log } = this.#options
+    const url = address.replace(/\/+$/, '') + EXECUTOR_PATH + token
+    const outcome = await keepConnected<MinerSocket>({
+      dial: signal =>
+        dialSocket(url, {
+          parse: parseFromMiner,
+          maxFrameBytes: LARGE_FRAME_BYTES,
+          closeTimeoutMs: ACKNOWLEDGE_MS,
+          log,
+          signal,
+        }),
+      use: (socket, signal) => this.#use(socket, signal),
+      backoff: { minMs: delayMs, maxMs: delayMs * LONGEST_DELAY_FACTOR, jitterMs: delayMs * JITTER_SHARE },
+      maxAttempts: attempts,
+      stableMs: STABLE_MS,
+      isFinal: error => this.#state === 'idle' && error instanceof DialError && isRefusal(error.status),
+      log,
+      signal,
+    })
+    return outcome === 'done' ? (this.#end ?? 'answered') : outcome
+  }
+
+  /** The job, once the miner offers it. */
+  hearOffer(signal: AbortSignal): Promise<V0PrepareJobRequest> {
+    return orAborted(this.#offer.promise, signal)
+  }
+
+  /** Says that the job may come; from here on it may. */
+  async sayReady(jobUuid: JobUuid): Promise<void> {
+    this.#state = 'ready'
+    if (this.#socket) await this.#say(this.#socket, { message_type: 'V0ReadyRequest', job_uuid: jobUuid })
+  }
+
+  /** The work, once the miner sends it. Rejects with DeadlineError after `ms`. */
+  hearWork(ms: number, signal: AbortSignal): Promise<V0RunJobRequest> {
+    return withDeadline(orAborted(this.#work.promise, signal), ms, 'waiting for the work of a ready job')
+  }
+
+  /** Says the last word. Resolves when the miner has it, on this connection or a later one. */
+  answer(answer: Answer, signal: AbortSignal): Promise<void> {
+    this.#answer = answer
+    if (this.#socket) this.#delivering = this.#deliver(this.#socket, answer)
+    return orAborted(this.#answered.promise, signal)
+  }
+
+  async #use(socket: MinerSocket, signal: AbortSignal): Promise<'done' | undefined> {
+    this.#socket = socket
+    const heard = { messages: 0, refused: false }
+    this.#delivering = this.#catchUp(socket)
+    for (let parsed = await socket.hear(signal); parsed !== undefined; parsed = await socket.hear(signal)) {
+      await this.#hear(socket, parsed, heard)
+    }
+    this.#socket = undefined
+    const end = await socket.closed
+    await this.#delivering
+    if (this.#end) return 'done'
+    if (this.#state !== 'idle') return undefined
+    if (!heard.refused && end.code !== 1000) return undefined
+    this.#end = heard.refused ? 'refused' : 'dismissed'
+    return 'done'
+  }
+
+  /** What the miner may have missed goes out first on a new connection. */
+  async #catchUp(socket: MinerSocket): Promise<void> {
+    if (this.#answer) return this.#deliver(socket, this.#answer)
+    if (this.#state === 'ready' && this.#jobUuid) {
+      await this.#say(socket, { message_type: 'V0ReadyRequest', job_uuid: this.#jobUuid })
+    }
+  }
+
+  /** Delivered is what was followed by a closing handshake: the miner has read everything before it. */
+  async #deliver(socket: MinerSocket, answer: Answer): Promise<void> {
+    if (!(await this.#say(socket, answer))) return
+    await socket.close(1000)
+    const { code } = await socket.closed
+    if (!CLOSED_IN_ORDER.includes(code) || this.#end) return
+    this.#end = 'answered'
+    this.#answered.resolve()
+  }
+
+  async #hear(
+    socket: MinerSocket,
+    parsed: Parsed<MinerToExecutorMessage>,
+    heard: { messages: number; refused: boolean },
+  ): Promise<unknown> {
+    const isFirst = heard.messages === 0
+    heard.messages += 1
+    if (!parsed.ok) return this.#object(socket, parsed.error.message)
+    const { message } = parsed
+    if (message.message_type === 'GenericError') {
+      heard.refused = isFirst
+      this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
+      this.#options.log.debug({ details: message.details }, "the miner's error")
+    } else if (message.message_type === 'V0PrepareJobRequest') {
+      if (this.#state !== 'idle') return this.#object(socket, 'a job was already prepared here')
+      this.#state = 'preparing'
+      this.#jobUuid = message.job_uuid
+      this.#offer.resolve(message)
+    } else {
+      const wrong = this.#objectionTo(message)
+      if (wrong !== undefined) return this.#object(socket, wrong)
+      this.#state = 'running'
+      this.#work.resolve(message)
+    }
+  }
+
+  #objectionTo(work: V0RunJobRequest): string | undefined {
+    if (this.#state === 'idle') return 'no job was prepared here'
+    if (uuidKey(work.job_uuid) !== uuidKey(this.#jobUuid ?? '')) return 'another job was prepared here'
+    if (this.#state === 'preparing') return 'the job is not ready yet'
+    return this.#state === 'running' ? 'the job was already started' : undefined
+  }
+
+  #object(socket: MinerSocket, details: string): Promise<boolean> {
+    this.#options.log.warn({ details }, 'the miner sent what is not in order')
+    return this.#say(socket, { message_type: 'GenericError', details })
+  }
+
+  /** A connection that closes while something is said is the reconnect's business. */
+  async #say(socket: MinerSocket, message: ExecutorMessage): Promise<boolean> {
+    try {
+      await socket.say(message)
+      return true
+    } catch (error) {
+      if (error instanceof SocketClosedError) return false
+      throw error
+    }
+  }
+}
+
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  return Promise.race([promise, aborted])
+}

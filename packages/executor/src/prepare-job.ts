@@ -1,0 +1,81 @@
+/** What is done before an executor says that it is ready, so that the job's own time goes to the job alone. */
+import type { Log } from '@horde/kit/log'
+import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
+import { checkGpus, checkLimits, type Gpus, gpusOf } from './checks.ts'
+import type { ExecutorSettings } from './config.ts'
+import type { Engine, EngineFacts } from './container.ts'
+import { type Identity, identityText } from './identity.ts'
+import { ensureImage } from './images.ts'
+import type { SandboxLimits } from './sandbox.ts'
+import { Workspace } from './workspace.ts'
+
+/** How much of the host's memory a job gets where no setting says so. */
+const MEMORY_SHARE = 0.75
+
+/** A place where a job can run at once. Closing it removes everything that the job made. */
+export interface Preparation extends AsyncDisposable {
+  workspace: Workspace
+  limits: SandboxLimits
+  gpus: Gpus
+  /** The job's own time limit, in ms. */
+  timeMs: number
+}
+
+export interface PrepareDeps {
+  engine: Engine
+  settings: ExecutorSettings
+  self: Identity
+  log: Log
+}
+
+/** Checks the engine, gets the image, makes the workspace. Rejects when this host cannot run the job; then nothing is left. */
+export async function prepareJob(
+  offer: V0PrepareJobRequest,
+  deps: PrepareDeps,
+  signal: AbortSignal,
+): Promise<Preparation> {
+  const { engine, settings, self, log } = deps
+  const facts = await engine.facts()
+  checkLimits(facts)
+  const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
+  const image = await imageOf(offer, deps, signal)
+  if (gpus !== undefined && image !== undefined && !facts.tellsOfNvidia) {
+    await checkGpus(engine, gpus, image, identityText(self))
+  }
+  signal.throwIfAborted()
+  const workspace = await Workspace.open(engine, self, offer.job_uuid, log)
+  try {
+    if (image !== undefined) await workspace.prepareLoader(image)
+  } catch (error) {
+    await workspace[Symbol.asyncDispose]()
+    throw error
+  }
+  return {
+    workspace,
+    limits: limitsOf(settings, facts),
+    gpus,
+    timeMs: (offer.timeout_seconds ?? settings.DEFAULT_TIMEOUT_SECONDS) * 1_000,
+    [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose](),
+  }
+}
+
+async function imageOf(offer: V0PrepareJobRequest, { engine, settings, log }: PrepareDeps, signal: AbortSignal) {
+  if (!offer.base_docker_image_name) return undefined
+  const options = { aliases: settings.IMAGE_ALIASES, pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000, log }
+  return (await ensureImage(engine, offer.base_docker_image_name, options, signal)).name
+}
+
+function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits {
+  const memoryBytes = settings.MEMORY_LIMIT_BYTES ?? Math.floor(facts.memoryBytes * MEMORY_SHARE)
+  return {
+    memoryBytes,
+    cpus: Math.min(settings.CPU_LIMIT ?? facts.cpus, facts.cpus),
+    pids: settings.PIDS_LIMIT,
+    openFiles: settings.OPEN_FILES_LIMIT,
+    tmpBytes: settings.TMP_SIZE_BYTES,
+    shmBytes: settings.SHM_SIZE_BYTES,
+    fileBytes: settings.OUTPUT_MAX_SIZE_BYTES,
+    writableRoot: settings.WRITABLE_ROOT,
+    runtime: settings.RUNTIME,
+  }
+}

@@ -1,0 +1,35 @@
+import { createLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import type { ExecutorSettings } from './config.ts'
+import { ownIdentity } from './identity.ts'
+import { type LinkEnd, MinerLink } from './miner-link.ts'
+
+/** How an executor exits: 0 when it answered or was not needed, else 1. */
+const EXIT_CODES: Record<LinkEnd, number> = { answered: 0, dismissed: 0, refused: 1, 'gave up': 1, aborted: 1 }
+
+/** One executor's life: dials its miner, takes one job to its answer. Gives the exit code. */
+export async function serve(settings: ExecutorSettings, signal: AbortSignal): Promise<number> {
+  const log = createLog('executor', { level: settings.LOG_LEVEL })
+  const link = new MinerLink({
+    address: settings.MINER_ADDRESS,
+    token: settings.EXECUTOR_TOKEN,
+    attempts: settings.RECONNECT_ATTEMPTS,
+    delayMs: settings.RECONNECT_DELAY_SECONDS * 1_000,
+    log,
+  })
+  const stop = new AbortController()
+  const either = AbortSignal.any([signal, stop.signal])
+  const staying = link.stay(either).finally(() => stop.abort())
+  try {
+    // The engine's client is heavy: it loads while the connection is being made.
+    const [{ executeJob }, { Engine }] = await Promise.all([import('./execute-job.ts'), import('./container.ts')])
+    await executeJob(link, { engine: new Engine(), settings, self: ownIdentity(), clock: systemClock, log }, either)
+  } catch (err) {
+    // Once the miner is gone for good, or the process is asked to stop, the walk ends in this way.
+    if (!either.aborted) log.error({ err }, 'the job was given up')
+  }
+  stop.abort()
+  const end = await staying
+  log.info({ end }, 'executor ends')
+  return EXIT_CODES[end]
+}

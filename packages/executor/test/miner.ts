@@ -1,0 +1,139 @@
+/** A miner for tests: a real WebSocket server that real executor processes dial. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { silentLog } from '@horde/kit/log'
+import { type Socket, wrapSocket } from '@horde/kit/socket'
+import { withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { EXECUTOR_PATH, type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
+import { WebSocketServer } from 'ws'
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const SLOW_MS = 25_000
+
+type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
+export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
+
+export class TestMiner implements AsyncDisposable {
+  readonly #server: Server
+  readonly #sockets: WebSocketServer
+  readonly #arrivals: { token: string; connection: Connection }[] = []
+  readonly #waiting: (() => void)[] = []
+  readonly #executors: TestExecutor[] = []
+
+  private constructor(server: Server) {
+    this.#server = server
+    this.#sockets = new WebSocketServer({ server, maxPayload: LARGE_FRAME_BYTES })
+    this.#sockets.on('connection', (ws, request) => {
+      const connection: Connection = wrapSocket(ws, {
+        parse: parseFromExecutor,
+        maxFrameBytes: LARGE_FRAME_BYTES,
+        log: silentLog,
+      })
+      this.#arrivals.push({ token: (request.url ?? '').replace(EXECUTOR_PATH, ''), connection })
+      for (const wake of this.#waiting.splice(0)) wake()
+    })
+  }
+
+  static async start(port = 0): Promise<TestMiner> {
+    const server = createServer((_, response) => response.writeHead(404).end())
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return new TestMiner(server)
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Starts an executor process for a token. */
+  spawn(env: Record<string, string> = {}, token = `${randomUUID()}-${randomUUID()}`): TestExecutor {
+    const executor = new TestExecutor(this, token, { MINER_ADDRESS: `ws://127.0.0.1:${this.port}`, ...env })
+    this.#executors.push(executor)
+    return executor
+  }
+
+  /** The next connection with a token. */
+  async arrival(token: string): Promise<Connection> {
+    const search = async () => {
+      for (;;) {
+        const index = this.#arrivals.findIndex(arrival => arrival.token === token)
+        const [arrival] = index < 0 ? [] : this.#arrivals.splice(index, 1)
+        if (arrival) return arrival.connection
+        await new Promise<void>(resolve => this.#waiting.push(resolve))
+      }
+    }
+    return withDeadline(search(), SLOW_MS, 'waiting for an executor')
+  }
+
+  /** Stops listening, and cuts every connection without a word. */
+  async vanish(): Promise<void> {
+    for (const client of this.#sockets.clients) client.terminate()
+    this.#sockets.close()
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#executors.map(executor => executor.kill()))
+    await this.vanish()
+  }
+}
+
+export class TestExecutor {
+  readonly token: string
+  readonly process: ChildProcess
+  /** Exit code, or the signal that ended it. */
+  readonly exited: Promise<number | string>
+  readonly #miner: TestMiner
+  #log = ''
+
+  constructor(miner: TestMiner, token: string, env: Record<string, string>) {
+    this.token = token
+    this.#miner = miner
+    this.process = spawn(process.execPath, [MAIN], {
+      env: { PATH: process.env.PATH, EXECUTOR_TOKEN: token, PYTHON_IMAGE: 'compute-horde/python:3.11', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.setEncoding('utf8').on('data', text => {
+        this.#log += text
+      })
+    }
+    this.exited = once(this.process, 'close').then(([code, signal]) => code ?? signal)
+  }
+
+  /** Everything that it wrote so far. */
+  get log(): string {
+    return this.#log
+  }
+
+  connection(): Promise<Connection> {
+    return this.#miner.arrival(this.token)
+  }
+
+  async kill(): Promise<void> {
+    if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill('SIGKILL')
+    await this.exited
+  }
+
+  /** Its exit; fails when it takes too long. */
+  exit(): Promise<number | string> {
+    return withDeadline(this.exited, SLOW_MS, 'waiting for an executor to exit')
+  }
+}
+
+/** The next message, which must be of this type. */
+export async function hear<T extends ExecutorMessage['message_type']>(
+  connection: Connection,
+  type: T,
+): Promise<Said<T>> {
+  const parsed = await withDeadline(connection.hear(), SLOW_MS, `waiting for ${type}`)
+  if (!parsed?.ok) throw new Error(`expected ${type}, heard ${parsed ? parsed.error.message : 'nothing more'}`)
+  if (parsed.message.message_type !== type) throw new Error(`expected ${type}, heard ${JSON.stringify(parsed.message)}`)
+  return parsed.message as Said<T>
+}
