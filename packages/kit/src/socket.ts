@@ -48,7 +48,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   readonly #queue: FrameQueue<In>
   readonly #writer: FrameWriter
   readonly #closeTimeoutMs: number
-  #cutFor: string | undefined
+  #endedFor: string | undefined
 
   /** Takes an open WebSocket over, in the tick in which it opened. */
   constructor(ws: WebSocket, options: SocketOptions<In>) {
@@ -63,7 +63,10 @@ export class Socket<In, Out> implements AsyncDisposable {
       onRoom: () => ws.resume(),
     })
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary, options.maxFrameBytes))
-    ws.on('error', err => options.log.debug({ err }, 'socket error'))
+    ws.on('error', (err: Error & { code?: string }) => {
+      options.log.debug({ err }, 'socket error')
+      void this.#closeFor(err.code ?? 'socket error')
+    })
     const heartbeat = startHeartbeat(ws, {
       everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
       timeoutMs: options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
@@ -74,7 +77,7 @@ export class Socket<In, Out> implements AsyncDisposable {
       ws.once('close', (code, reason) => {
         clearInterval(heartbeat)
         this.#queue.end()
-        resolve({ code, reason: this.#cutFor ?? reason.toString() })
+        resolve({ code, reason: reason.toString() || (this.#endedFor ?? '') })
       })
     })
   }
@@ -126,12 +129,19 @@ export class Socket<In, Out> implements AsyncDisposable {
 
   #receive(data: RawData, isBinary: boolean, maxFrameBytes: number): void {
     const bytes = data as Buffer
-    if (bytes.length > maxFrameBytes) this.#ws.close(1009)
+    if (bytes.length > maxFrameBytes) void this.#closeFor('frame too large', 1009)
     else this.#queue.put(isBinary ? bytes : bytes.toString(), bytes.length)
   }
 
+  /** Closes because of something that is wrong with the connection, no matter what waits to be said. */
+  #closeFor(why: string, code?: number): Promise<void> {
+    this.#endedFor ??= why
+    if (this.isOpen) this.#ws.close(code)
+    return this.close()
+  }
+
   #cut(why: string): void {
-    this.#cutFor ??= why
+    this.#endedFor ??= why
     this.#ws.terminate()
   }
 }

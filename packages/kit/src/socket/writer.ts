@@ -1,8 +1,9 @@
 import type { WebSocket } from 'ws'
 import { SocketClosedError } from './errors.ts'
 
-/** A frame larger than this goes out in fragments of this size, so that pings and pongs get through in between. */
-const FRAGMENT_BYTES = 1024 * 1024
+/** A larger frame goes out in fragments, so that pings and pongs get through in between. Old peers take no larger one. */
+const LARGEST_WHOLE_BYTES = 1024 * 1024
+const FRAGMENT_BYTES = 128 * 1024
 
 /** Writes text frames, one after the other, and knows how far it has come. */
 export class FrameWriter {
@@ -36,9 +37,10 @@ export class FrameWriter {
   }
 
   async #writeFragments(bytes: Buffer): Promise<void> {
-    for (let start = 0; start === 0 || start < bytes.length; start += FRAGMENT_BYTES) {
-      const fragment = bytes.subarray(start, start + FRAGMENT_BYTES)
-      await this.#send(fragment, start + FRAGMENT_BYTES >= bytes.length)
+    const step = bytes.length > LARGEST_WHOLE_BYTES ? FRAGMENT_BYTES : Math.max(1, bytes.length)
+    for (let start = 0; start < bytes.length; start += step) {
+      const fragment = bytes.subarray(start, start + step)
+      await this.#send(fragment, start + step >= bytes.length)
       this.#writtenBytes += fragment.length
     }
   }

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { dialSocket, wrapSocket } from '@horde/kit/socket'
+import { expect, test } from 'vitest'
+import type { WebSocket } from 'ws'
+import { connectPair, frame, MIB, options, rawPeer, slowLink, startServer, type TestSocket } from './wire.ts'
+
+/** So short that a large frame on a slow link takes many times as long. */
+const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
+const FRAME = 40 * MIB
+/** 2 MiB each 40 ms: 40 MiB take 0.8 s. */
+const link = slowLink(2 * MIB, 40)
+
+test('a large frame arriving slowly counts as life', async () => {
+  await using pair = await connectPair({ near: beat }, link)
+  const said = pair.far.say('x'.repeat(FRAME))
+  expect(String(await pair.near.hear()).length).toBe(FRAME)
+  await said
+})
+
+test('a large frame leaving slowly counts as life', async () => {
+  await using pair = await connectPair({ near: beat }, link)
+  const said = pair.near.say('x'.repeat(FRAME))
+  expect(String(await pair.far.hear()).length).toBe(FRAME)
+  await said
+  expect(pair.near.isOpen).toBe(true)
+})
+
+test('large frames both ways at once, with both sides beating', async () => {
+  await using pair = await connectPair({ near: beat, far: beat }, link)
+  const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
+  expect((await Promise.all([pair.near.hear(), pair.far.hear()])).map(String).map(text => text.length)).toEqual([
+    FRAME,
+    FRAME,
+  ])
+  await said
+})
+
+test("a peer's ping is answered while a large frame is on its way to it", async () => {
+  const accepted = Promise.withResolvers<WebSocket>()
+  await using server = await startServer(ws => accepted.resolve(ws))
+  await using between = await link(server.port)
+  await using socket: TestSocket = await dialSocket(`ws://127.0.0.1:${between.port}/ws`, options)
+  const peer = await accepted.promise
+  const order: string[] = []
+  const whole = once(peer, 'message').then(() => order.push('message'))
+  const pong = once(peer, 'pong').then(() => order.push('pong'))
+  const said = socket.say('x'.repeat(FRAME))
+  peer.ping()
+  await Promise.all([whole, pong, said])
+  expect(order).toEqual(['pong', 'message'])
+})
+
+test('a peer that is silent is given up', async () => {
+  const accepted = Promise.withResolvers<TestSocket>()
+  await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
+  await using _peer = await rawPeer(server.port)
+  const socket = await accepted.promise
+  expect(await socket.hear()).toBeUndefined()
+  expect(await socket.closed).toEqual({ code: 1006, reason: 'no sign of life' })
+})
+
+test('a peer that stops reading in the middle of a frame is given up', async () => {
+  const accepted = Promise.withResolvers<TestSocket>()
+  await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
+  await using peer = await rawPeer(server.port)
+  peer.pause()
+  const socket = await accepted.promise
+  await expect(socket.say('x'.repeat(FRAME))).rejects.toThrow('before a message was out')
+  expect(await socket.closed).toEqual({ code: 1006, reason: 'no sign of life' })
+})
+
+test('a peer that stops in the middle of its own frame is given up', async () => {
+  const accepted = Promise.withResolvers<TestSocket>()
+  await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
+  await using _peer = await rawPeer(server.port, frame(1, 'x'.repeat(1_000), { length: MIB }))
+  expect(await (await accepted.promise).closed).toEqual({ code: 1006, reason: 'no sign of life' })
+})
+
+test('a quiet connection lives as long as its pings are answered', async () => {
+  await using pair = await connectPair({ near: beat, far: { ...beat, heartbeatMs: 50 } })
+  const ended = Promise.race([pair.near.closed, pair.far.closed])
+  const tenTimeouts = new Promise(resolve => setTimeout(resolve, 10 * beat.heartbeatTimeoutMs, 'alive'))
+  expect(await Promise.race([ended, tenTimeouts])).toBe('alive')
+})
+
+test('while we do not read, silence of the peer is our own doing', async () => {
+  await using pair = await connectPair({ far: { ...beat, maxQueuedFrames: 1 } })
+  await pair.near.say('first')
+  const tenTimeouts = new Promise(resolve => setTimeout(resolve, 10 * beat.heartbeatTimeoutMs, 'alive'))
+  expect(await Promise.race([pair.far.closed, tenTimeouts])).toBe('alive')
+  expect(await pair.far.hear()).toBe('first')
+  await pair.near.say('second')
+  expect(await pair.far.hear()).toBe('second')
+})
+
+test('a process that was held up reads what came before it judges', async () => {
+  await using pair = await connectPair({ near: beat })
+  const until = performance.now() + 5 * beat.heartbeatTimeoutMs
+  while (performance.now() < until) Math.random()
+  await pair.near.say('still here')
+  expect(await pair.far.hear()).toBe('still here')
+  expect(pair.near.isOpen).toBe(true)
+})
