@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { silentLog } from '@horde/kit/log'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { dialRpc, type Rpc } from '../src/subtensor/rpc.ts'
+
+type Request = { id: number; method: string; params: unknown[] }
+type Answer = (request: Request, ws: WebSocket) => void
+
+const open: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const it of open.splice(0).reverse()) await it[Symbol.asyncDispose]()
+})
+
+/** A node that answers as a test wants, and an Rpc connected to it. */
+async function connected(answer: Answer, requestTimeoutMs = 5_000): Promise<Rpc> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  server.on('connection', ws => ws.on('message', data => answer(JSON.parse(String(data)) as Request, ws)))
+  const { port } = server.address() as AddressInfo
+  open.push({ [Symbol.asyncDispose]: () => new Promise<void>(resolve => server.close(() => resolve())) })
+  const { signal } = new AbortController()
+  const rpc = await dialRpc(`ws://127.0.0.1:${port}`, { requestTimeoutMs, log: silentLog, signal })
+  open.push(rpc)
+  return rpc
+}
+
+const say = (ws: WebSocket, frame: object): void => ws.send(JSON.stringify({ jsonrpc: '2.0', ...frame }))
+
+describe('Rpc', () => {
+  it('matches answers to requests in any order, and ignores noise', async () => {
+    const held: Request[] = []
+    const rpc = await connected((request, ws) => {
+      held.push(request)
+      if (held.length < 2) return
+      for (const noise of ['', 'null', '[]', '7', '{', '{"id":99,"result":1}', '{"method":"x","params":{}}'])
+        ws.send(noise)
+      for (const { id, method } of held.toReversed()) say(ws, { id, result: `${method}!` })
+    })
+    expect(await Promise.all([rpc.send('a', []), rpc.send('b', [])])).toEqual(['a!', 'b!'])
+    expect(rpc.requests).toBe(2)
+  })
+
+  it('gives an error with its code and data', async () => {
+    const error = { code: 1010, message: 'Invalid Transaction', data: 'Custom error: 6' }
+    const rpc = await connected(({ id }, ws) => say(ws, { id, error }))
+    await expect(rpc.send('author_submitExtrinsic', [])).rejects.toMatchObject({
+      name: 'RpcError',
+      code: 1010,
+      data: error.data,
+    })
+  })
+
+  it('loses no notification, not even one that comes before the subscription’s id', async () => {
+    const rpc = await connected(({ id }, ws) => {
+      const notify = (result: number) => say(ws, { method: 'news', params: { subscription: 'abc', result } })
+      notify(1)
+      say(ws, { id, result: 'abc' })
+      notify(2)
+    })
+    const heard: unknown[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await rpc.subscribe('news', 'subscribe', [], (_error, result) => {
+      heard.push(result)
+      if (heard.length === 2) resolve()
+    })
+    await promise
+    expect(heard).toEqual([1, 2])
+  })
+
+  it('bounds every request, and gives a node up that stays silent', async () => {
+    const rpc = await connected(() => {}, 20)
+    const first = rpc.send('a', [])
+    await expect(first).rejects.toMatchObject({ code: 'Timeout', retryable: true })
+    await expect(rpc.send('b', [])).rejects.toMatchObject({ code: 'Timeout' })
+    await expect(rpc.send('c', [])).rejects.toMatchObject({ code: 'Timeout' })
+    await rpc.closed
+    await expect(rpc.send('d', [])).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
+  })
+
+  it('fails what waits when the node hangs up, and says so to @polkadot/api first', async () => {
+    const rpc = await connected((_request, ws) => ws.terminate())
+    const order: string[] = []
+    rpc.on('disconnected', () => order.push('disconnected'))
+    const error = await rpc.send('a', []).catch((failure: unknown) => {
+      order.push('rejected')
+      return failure
+    })
+    expect(error).toMatchObject({ code: 'Unavailable', retryable: true })
+    expect(order).toEqual(['disconnected', 'rejected'])
+  })
+})
