@@ -132,7 +132,7 @@ build() { # build NAME BASE DEFINITION
   is_service "$1" && target=(--file docker/Dockerfile --target "$1")
   log=$(mktemp)
   say "building $tag on $2"
-  if ! context_of "$1" | docker build --tag "$tag" --build-arg "BASE_IMAGE=$2" --label "compute-horde.image=$1" \
+  if ! context_of "$1" | docker build --force-rm --tag "$tag" --build-arg "BASE_IMAGE=$2" --label "compute-horde.image=$1" \
     --label "compute-horde.definition=$3" --label "compute-horde.base=$2" "${target[@]}" - >"$log" 2>&1; then
     tail -40 "$log" >&2
     rm -f "$log"
