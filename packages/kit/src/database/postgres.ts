@@ -25,6 +25,9 @@ const CLOSE_DEADLINE_MS = 10_000
 /** What a server that is starting, stopping or full answers; and a port where nobody listens yet. */
 const NOT_YET = new Set(['57P03', '57P01', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'])
 
+/** What a transaction has set or locked for its session does not stay on the pool's connection. */
+const FORGET = 'reset all; select pg_advisory_unlock_all()'
+
 type PostgresOptions = DatabaseOptions & { log: Log }
 
 /** Opens a pool on a Postgres server, once its schema is up to date. */
@@ -71,6 +74,7 @@ function withSafeTransactions(pool: Pool): Database {
     try {
       return await transactOn(client, work, config)
     } finally {
+      await client.query(FORGET).catch(onError)
       client.off('error', onError)
       client.release(broken)
     }

@@ -58,5 +58,5 @@ export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (
 
 function hostOf(url: string): string | undefined {
   const parsed = URL.parse(url)
-  return parsed && /^wss?:$/.test(parsed.protocol) ? parsed.host : undefined
+  return parsed && /^wss?:$/.test(parsed.protocol) && !parsed.hash ? parsed.host : undefined
 }

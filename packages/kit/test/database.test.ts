@@ -1,0 +1,98 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
+import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addJob, allJobs, migrationsFolder, moveJob } from './jobs.ts'
+
+let postgres: TestPostgres
+let folder: string
+
+beforeAll(async () => {
+  postgres = await startPostgres()
+  folder = await mkdtemp(join(tmpdir(), 'horde-kit-'))
+})
+
+afterAll(async () => {
+  await postgres?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const engines = {
+  postgres: () => postgres.newDatabase(),
+  pglite: async () => `pglite://${await mkdtemp(join(folder, 'db-'))}/deep/er`,
+}
+
+describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
+  test('the same queries work, and what is written is there after reopening', async () => {
+    const url = await newUrl()
+    const createdAt = new Date('2026-01-02T03:04:05.678Z')
+    {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      expect(opened.dialect).toBe(dialect)
+      await addJob(opened.db, { id: 1, state: 'offered', createdAt, detail: { reason: 'ä"' }, size: 2n ** 60n })
+      expect(await moveJob(opened.db, 1, ['offered'], 'accepted')).toBe(true)
+      expect(await moveJob(opened.db, 1, ['offered'], 'accepted')).toBe(false)
+    }
+    await using opened = await openDatabase({ url, migrationsFolder })
+    const job = { id: 1, state: 'accepted', createdAt, detail: { reason: 'ä"' }, size: 2n ** 60n }
+    expect(await allJobs(opened.db)).toEqual([job])
+    const { rows } = await opened.db.execute<{ two: number }>(sql`select 1 + 1 as two`)
+    expect(rows).toEqual([{ two: 2 }])
+  })
+
+  test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {
+    await using opened = await openDatabase({ url: await newUrl(), migrationsFolder })
+    const failing = inTransaction(opened.db, async tx => {
+      await addJob(tx, { id: 1, state: 'offered' })
+      throw new Error('undo')
+    })
+    await expect(failing).rejects.toThrow('undo')
+    const states = await inTransaction(opened.db, async tx => {
+      await addJob(tx, { id: 2, state: 'offered' })
+      const inner = (inside: Database) => addJob(inside, { id: 2, state: 'again' })
+      await expect(inTransaction(tx, inner)).rejects.toThrow()
+      await moveJob(tx, 2, ['offered'], 'accepted')
+      return (await allJobs(tx)).map(job => job.state)
+    })
+    expect(states).toEqual(['accepted'])
+    expect((await allJobs(opened.db)).map(job => job.id)).toEqual([2])
+  })
+
+  test('of many who move the same job one succeeds', async () => {
+    await using opened = await openDatabase({ url: await newUrl(), migrationsFolder })
+    await addJob(opened.db, { id: 1, state: 'offered' })
+    const moves = Array.from({ length: 20 }, (_, i) =>
+      inTransaction(opened.db, tx => moveJob(tx, 1, ['offered'], `by ${i}`)),
+    )
+    expect((await Promise.all(moves)).filter(Boolean)).toHaveLength(1)
+  })
+
+  test('a folder without migrations is an error, and opening can be tried again', async () => {
+    const url = await newUrl()
+    await expect(openDatabase({ url, migrationsFolder: '/nowhere' })).rejects.toThrow()
+    await using opened = await openDatabase({ url, migrationsFolder })
+    expect(await allJobs(opened.db)).toEqual([])
+  })
+})
+
+test('in memory, nothing is shared and nothing stays', async () => {
+  const before = await readdir('.')
+  await using one = await openDatabase({ url: 'pglite://memory', migrationsFolder })
+  await using two = await openDatabase({ url: 'pglite://memory', migrationsFolder })
+  await addJob(one.db, { id: 1, state: 'offered' })
+  expect([(await allJobs(one.db)).length, (await allJobs(two.db)).length]).toEqual([1, 0])
+  expect(await readdir('.')).toEqual(before)
+})
+
+test.each(['mysql://u:hunter2@h/db', 'hunter2', 'postgres://u:hunter2/x@h/db', 'pglite://', ''])(
+  'a wrong URL is refused without repeating it: %s',
+  async url => {
+    const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
+    expect(error).toBeInstanceOf(DatabaseError)
+    expect(error.message).toMatch(/^the database's URL must /)
+    expect(error.message).not.toContain('hunter2')
+  },
+)
