@@ -1,0 +1,220 @@
+/** A whole local horde: a chain, miners and the settings of a validator, all as real processes in one folder. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Chain } from '@horde/chain/chain'
+import { isServing } from '@horde/chain/metagraph'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { silentLog } from '@horde/kit/log'
+import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
+import { Service, type ServiceLine } from './child.ts'
+import { type Member, makeWallets, NETUID, writeGenesis } from './genesis.ts'
+import { bridgeAddress, checkRequirements } from './requirements.ts'
+
+/** Loopback addresses can be announced on the chain, but for 127.0.0.1. */
+const MINER_HOST = '127.0.0.2'
+/** How long one service may take to start, in milliseconds. */
+const START_WITHIN_MS = 40_000
+/** How long all miners may take to be on the chain and to know their validators, in milliseconds. */
+const SERVE_WITHIN_MS = 40_000
+const LOOK_AGAIN_MS = 250
+
+export const EXECUTOR_KINDS = ['process', 'docker'] as const
+export type ExecutorKind = (typeof EXECUTOR_KINDS)[number]
+
+export const HASHCAT_IMAGE = 'compute-horde/hashcat:v0'
+export const EXECUTOR_IMAGE = 'compute-horde/executor:v0'
+
+export type HordeOptions = {
+  miners: number
+  executors?: ExecutorKind
+  blockMs?: number
+  /** The chain's port; 0 lets the system choose. */
+  chainPort?: number
+  /** Characters of the passwords that are cracked: 3 or 4 suit a laptop's processor. */
+  passwordLength?: number
+  /** Seconds from the beginning of a batch to that of the next. */
+  batchSeconds?: number
+  onLine?: (line: ServiceLine) => void
+  clock?: Clock
+  signal?: AbortSignal
+  /** The environment of devnet itself, of which services are given what any program needs. */
+  environment: Readonly<Record<string, string | undefined>>
+}
+
+export type RunningMiner = { member: Member; service: Service; url: string; adminUrl: string }
+
+export type Horde = AsyncDisposable & {
+  folder: string
+  chainUrl: string
+  chain: Chain
+  validator: Member
+  miners: RunningMiner[]
+  /** Starts the validator: `batch --json` for one batch, nothing to serve. Its lines are told to `watch` as well. */
+  startValidator(args: readonly string[], watch?: (line: ServiceLine) => void): Service
+  /** Rejects when a service ends that should not. */
+  broken(): Promise<never>
+}
+
+/** Starts everything but the validator, and resolves once all miners can be reached through the chain. */
+export async function startHorde(options: HordeOptions): Promise<Horde> {
+  const { executors = 'process', clock = systemClock, onLine = () => {}, signal } = options
+  await checkRequirements(executors === 'docker' ? [HASHCAT_IMAGE, EXECUTOR_IMAGE] : [HASHCAT_IMAGE])
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'compute-horde-'))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  const wallets = join(folder, 'wallets')
+  const [validator, ...members] = await makeWallets(wallets, options.miners)
+  if (!validator) throw new Error('a network without a validator')
+
+  const inherited = passedOn(options.environment)
+  const start = (name: string, environment: Record<string, string>, args: readonly string[] = []) => {
+    return stack.use(
+      new Service({
+        name,
+        main: mainOf(name),
+        args,
+        environment: { ...inherited, ...environment },
+        onLine,
+        clock,
+        signal,
+      }),
+    )
+  }
+  const chainUrl = await startChain(folder, [validator, ...members], options, start)
+  const common = {
+    BITTENSOR_NETUID: String(NETUID),
+    BITTENSOR_NETWORK: chainUrl,
+    BITTENSOR_WALLET_DIRECTORY: wallets,
+  }
+  const host = executors === 'docker' ? await bridgeAddress() : MINER_HOST
+  const miners = await Promise.all(
+    members.map(member => startMiner(member, { folder, common, executors, host }, start)),
+  )
+  const chain = stack.use(await connectSubtensor({ endpoints: [chainUrl], log: silentLog }))
+  const services = miners.map(({ service }) => service)
+  await reachable(chain, miners, clock, options.signal)
+
+  const opened = stack.move()
+  return {
+    folder,
+    chainUrl,
+    chain,
+    validator,
+    miners,
+    startValidator(args, watch) {
+      const environment = { ...inherited, ...common, ...validatorSettings(validator, folder, options) }
+      const main = mainOf('validator')
+      const service = new Service({ name: 'validator', main, args, environment, onLine, clock, signal })
+      if (watch) service.watch(watch)
+      return opened.use(service)
+    },
+    broken: () => Promise.race(services.map(service => service.ended())),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+type Start = (name: string, environment: Record<string, string>, args?: readonly string[]) => Service
+
+async function startChain(
+  folder: string,
+  members: readonly Member[],
+  { blockMs = 1000, chainPort = 0 }: HordeOptions,
+  start: Start,
+): Promise<string> {
+  const genesis = await writeGenesis(folder, members)
+  const args = ['--port', String(chainPort), '--block-ms', String(blockMs), '--genesis', genesis]
+  const line = await start('devchain', {}, args).line('devchain started', START_WITHIN_MS)
+  return String(line.url)
+}
+
+type MinerSurroundings = { folder: string; common: Record<string, string>; executors: ExecutorKind; host: string }
+
+async function startMiner(
+  member: Member,
+  { folder, common, executors, host }: MinerSurroundings,
+  start: Start,
+): Promise<RunningMiner> {
+  const service = start(member.name, {
+    ...common,
+    BITTENSOR_WALLET_NAME: member.name,
+    BITTENSOR_MINER_ADDRESS: MINER_HOST,
+    BITTENSOR_MINER_PORT: '0',
+    LISTEN_HOST: MINER_HOST,
+    ADDRESS_FOR_EXECUTORS: host,
+    PORT_FOR_EXECUTORS: '0',
+    ADMIN_PORT: '0',
+    EXECUTOR_MANAGER: executors,
+    EXECUTOR_IMAGE,
+    EXECUTOR_CLASS: 'always_on.test',
+    VALIDATORS_REFRESH_SECONDS: '2',
+    DATABASE_URL: await databaseIn(folder, member.name),
+  })
+  const line = await service.line('miner started', START_WITHIN_MS)
+  return {
+    member,
+    service,
+    url: `ws://${MINER_HOST}:${String(line.port)}`,
+    adminUrl: `http://127.0.0.1:${String(line.adminPort)}`,
+  }
+}
+
+function validatorSettings(validator: Member, folder: string, options: HordeOptions): Record<string, string> {
+  const length = String(options.passwordLength ?? 4)
+  return {
+    BITTENSOR_WALLET_NAME: validator.name,
+    DATABASE_URL: `pglite://${join(folder, 'databases', validator.name)}`,
+    SYNTHETIC_JOB_IMAGE: HASHCAT_IMAGE,
+    ALLOW_PRIVATE_MINERS: 'true',
+    HASHCAT_PASSWORD_LENGTH_SHA256: length,
+    HASHCAT_PASSWORD_LENGTH_SHA384: length,
+    HASHCAT_PASSWORD_LENGTH_SHA512: length,
+    BATCH_INTERVAL_SECONDS: String(options.batchSeconds ?? 60),
+    BATCH_AT_START: 'true',
+    ADMIN_PORT: '0',
+  }
+}
+
+async function databaseIn(folder: string, name: string): Promise<string> {
+  const databases = join(folder, 'databases')
+  await mkdir(databases, { recursive: true })
+  return `pglite://${join(databases, name)}`
+}
+
+/** Resolves once every miner has announced itself and says that it is ready. */
+async function reachable(
+  chain: Chain,
+  miners: readonly RunningMiner[],
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const look = async () => {
+    for (;;) {
+      const { neurons } = await chain.metagraph(NETUID)
+      const serving = miners.every(({ member }) => neurons.some(n => n.hotkey === member.hotkey && isServing(n)))
+      if (serving && (await Promise.all(miners.map(isReady))).every(Boolean)) return
+      await clock.sleep(LOOK_AGAIN_MS, signal)
+    }
+  }
+  const ended = Promise.race(miners.map(({ service }) => service.ended()))
+  ended.catch(() => {})
+  await withDeadline(Promise.race([look(), ended]), SERVE_WITHIN_MS, 'miners to serve', clock)
+}
+
+async function isReady({ adminUrl }: RunningMiner): Promise<boolean> {
+  const response = await fetch(`${adminUrl}/health`).catch(() => undefined)
+  await response?.body?.cancel()
+  return response?.ok ?? false
+}
+
+function mainOf(service: string): string {
+  const name = service.startsWith('miner') ? 'miner' : service
+  return fileURLToPath(import.meta.resolve(`@horde/${name}/main`))
+}
+
+/** What any program needs of the environment of devnet; nothing else reaches the services. */
+function passedOn(environment: HordeOptions['environment']): Record<string, string> {
+  const names = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'LOG_LEVEL']
+  return Object.fromEntries(names.flatMap(name => (environment[name] ? [[name, environment[name]]] : [])))
+}

@@ -1,0 +1,59 @@
+/** What a person sees of a horde: the combined log, one short line each, and tables. */
+import type { ServiceLine } from './child.ts'
+
+const LEVEL_MARKS: Readonly<Record<string, string>> = { warn: 'WARN ', error: 'ERROR ', fatal: 'FATAL ' }
+/** Fields that every line has, or that say nothing to a person who watches. */
+const QUIET_FIELDS = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'v'])
+const NAME_WIDTH = 10
+/** Longer values are cut in the combined log, in characters. */
+const VALUE_WIDTH = 48
+
+const COLOURS = [36, 33, 35, 32, 34, 96, 93, 95]
+
+/** One line of the combined log: who, when, what, and its fields. */
+export function logLine({ service, text, fields }: ServiceLine, colour: boolean): string {
+  const who = paint(service.padEnd(NAME_WIDTH), colourOf(service), colour)
+  if (!fields) return `${who} │ ${text}`
+  const time = String(fields.time ?? '').slice(11, 19)
+  const mark = LEVEL_MARKS[String(fields.level)] ?? ''
+  const executor = fields.name === 'executor' ? 'executor: ' : ''
+  const rest = Object.entries(fields).filter(([key]) => !QUIET_FIELDS.has(key))
+  const details = rest.map(([key, value]) => ` ${key}=${shown(value)}`).join('')
+  return `${who} │ ${time} ${mark}${executor}${String(fields.msg)}${paint(details, 90, colour)}`
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'object' && value !== null && 'message' in value) return String(value.message)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > VALUE_WIDTH ? `${text.slice(0, VALUE_WIDTH)}…` : text
+}
+
+function colourOf(service: string): number {
+  const sum = [...service].reduce((total, letter) => total + letter.charCodeAt(0), 0)
+  return COLOURS[sum % COLOURS.length] ?? 0
+}
+
+function paint(text: string, code: number, colour: boolean): string {
+  return colour && text !== '' ? `\u001b[${code}m${text}\u001b[0m` : text
+}
+
+/** A table whose columns are as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(...rows.map(row => row.length))
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...rows.map(row => (row[column] ?? '').length)),
+  )
+  const lines = rows.map(row =>
+    widths
+      .map((width, column) => (row[column] ?? '').padEnd(width))
+      .join('  ')
+      .trimEnd(),
+  )
+  const rule = widths.map(width => '─'.repeat(width)).join('  ')
+  return [lines[0], rule, ...lines.slice(1)].join('\n')
+}
+
+/** The beginning and the end of an address: enough to tell two apart. */
+export function short(hotkey: string): string {
+  return hotkey.length > 12 ? `${hotkey.slice(0, 6)}…${hotkey.slice(-4)}` : hotkey
+}

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  authentication,
+  connectValidator,
+  dialMiner,
+  PlayedManager,
+  secondValidatorKey,
+  startChain,
+  startTestMiner,
+  strangerKey,
+  type TestMiner,
+  type ValidatorPeer,
+  validatorKey,
+} from './harness.ts'
+
+const OFFER = {
+  message_type: 'V0InitialJobRequest',
+  job_uuid: '7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11',
+  base_docker_image_name: null,
+  timeout_seconds: 10,
+  volume_type: 'inline',
+  executor_class: 'always_on.test',
+} as never
+
+let stack: AsyncDisposableStack
+let miner: TestMiner
+const manager = new PlayedManager()
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  const env = {
+    EXECUTOR_CLASS: 'always_on.test',
+    AUTHENTICATE_SECONDS: '1',
+    BANNED_VALIDATORS: secondValidatorKey().ss58,
+  }
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
+})
+afterAll(() => stack.disposeAsync())
+
+/** What a refused peer hears: one GenericError, then the connection is closed with 1000. */
+async function refusal(peer: ValidatorPeer): Promise<string | null> {
+  const all = await peer.nextUntilClosed()
+  expect((await peer.closed).code).toBe(1000)
+  expect(all).toHaveLength(1)
+  expect(all[0]).toMatchObject({ message_type: 'GenericError' })
+  return all[0]?.message_type === 'GenericError' ? all[0].details : null
+}
+
+describe('an authentication that is not good is refused, and an offer behind it does nothing', () => {
+  const now = () => Math.floor(Date.now() / 1000)
+  it.each([
+    ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],
+    ['a banned validator', () => secondValidatorKey(), () => ({}), /Unknown validator/],
+    ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: strangerKey().ss58 }), /URL/],
+    ['another miner', () => validatorKey(), () => ({ miner_hotkey: strangerKey().ss58 }), /miner hotkey/],
+    ['a timestamp in the past', () => validatorKey(), () => ({ timestamp: now() - 13 }), /1[234] s off/],
+    ['a timestamp in the future', () => validatorKey(), () => ({ timestamp: now() + 13 }), /1[234] s off/],
+  ])('%s', async (_name, key, changes, words) => {
+    const peer = await dialMiner(miner, key().ss58)
+    await peer.say(authentication(key(), changes())).catch(() => {})
+    await peer.say(OFFER).catch(() => {})
+    expect(await refusal(peer)).toMatch(words)
+  })
+
+  it("another key's signature", async () => {
+    const peer = await dialMiner(miner, validatorKey().ss58)
+    const forged = authentication(strangerKey(), { validator_hotkey: validatorKey().ss58 })
+    await peer.say(forged)
+    await peer.say(OFFER)
+    expect(await refusal(peer)).toBe('The signature does not verify')
+  })
+
+  it('a signature that was used before', async () => {
+    const message = authentication(validatorKey())
+    await using first = await dialMiner(miner, validatorKey().ss58)
+    await first.say(message)
+    await first.say({ message_type: 'V0JobRequest' } as never)
+    expect(await first.next()).toMatchObject({ message_type: 'GenericError' })
+    const second = await dialMiner(miner, validatorKey().ss58)
+    await second.say(message)
+    expect(await refusal(second)).toBe('The signature was used before')
+  })
+
+  it('anything else as the first message', async () => {
+    const peer = await dialMiner(miner, validatorKey().ss58)
+    await peer.say(OFFER)
+    expect(await refusal(peer)).toMatch(/first message/)
+  })
+
+  it('silence', async () => {
+    const peer = await dialMiner(miner, validatorKey().ss58)
+    expect(await refusal(peer)).toBe('The authentication did not come in time')
+  })
+
+  it('none of them got an executor', async () => {
+    await using peer = await connectValidator(miner)
+    await peer.say(OFFER)
+    expect(await peer.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+    const { token } = await manager.order()
+    expect(manager.stopped).toEqual([])
+    manager.exit(token)
+    expect(await peer.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+  })
+})
+
+describe('a verified connection', () => {
+  it('is told the manifest when it can read one', async () => {
+    await using peer = await connectValidator(miner, validatorKey(), ['manifest', 'large-frames'])
+    expect(await peer.next()).toEqual({
+      message_type: 'V0ExecutorManifestRequest',
+      manifest: { executor_classes: [{ executor_class: 'always_on.test', count: 1 }] },
+    })
+  })
+
+  it('answers frames that are no messages, and goes on', async () => {
+    await using peer = await connectValidator(miner)
+    for (const frame of [[], { message_type: 'V9' }, { message_type: 'V0JobRequest' }, 'text', null]) {
+      await peer.say(frame as never)
+      expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.any(String) })
+    }
+    await peer.say({ message_type: 'GenericError', details: 'never answered' })
+    await peer.say(authentication(validatorKey()))
+    expect(await peer.next()).toMatchObject({ details: 'This connection is authenticated already' })
+  })
+})
+
+it('an unknown path is no door', async () => {
+  await expect(dialMiner({ url: `${miner.url}/elsewhere` }, 'x')).rejects.toThrow(/404/)
+})

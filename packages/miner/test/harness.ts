@@ -1,0 +1,188 @@
+/** A real miner on loopback for tests, with the peers that talk to it: validators, and executors that a test plays. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Chain } from '@horde/chain/chain'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
+import { startDevchain } from '@horde/devchain/devchain'
+import { type Database, openDatabase } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { dialSocket, type Socket } from '@horde/kit/socket'
+import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import {
+  type ExecutorMessage,
+  type MinerToExecutorMessage,
+  parseFromMiner as parseForExecutor,
+} from '@horde/protocol/miner-executor'
+import { authenticationBytes } from '@horde/protocol/signing'
+import {
+  type AuthenticationPayload,
+  type MinerMessage,
+  parseFromMiner,
+  type ValidatorMessage,
+} from '@horde/protocol/validator-miner'
+import { type RunningMiner, startMiner } from '../src/app.ts'
+import { readMinerConfig } from '../src/config.ts'
+import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
+
+const HEAR_WITHIN_MS = 10_000
+export const NETUID = 1
+
+export const minerKey = () => hotkeyFromUri('//miner')
+export const validatorKey = () => hotkeyFromUri('//validator')
+export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
+export const strangerKey = () => hotkeyFromUri('//stranger')
+
+/** A chain with two validators and the miner. */
+export async function startChain(): Promise<{ chain: Chain; url: string } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const neuron = (key: Hotkey, tao: number) => ({ hotkey: key.ss58, coldkey: key.ss58, stake: `${tao}000000000` })
+  const neurons = [neuron(validatorKey(), 5000), neuron(secondValidatorKey(), 3000), neuron(minerKey(), 0)]
+  const subnets = [{ netuid: NETUID, neurons }]
+  const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets }
+  const devchain = stack.use(await startDevchain({ blockMs: 200, genesis }))
+  const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url], log: silentLog }))
+  const opened = stack.move()
+  return { chain, url: devchain.url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** A manager whose executors a test plays: each order waits until the test takes it. */
+export class PlayedManager implements ExecutorManager {
+  readonly #orders: ExecutorOrder[] = []
+  readonly #waiting: ((order: ExecutorOrder) => void)[] = []
+  readonly #exits = new Map<string, (how: string) => void>()
+  readonly stopped: string[] = []
+  failNext = false
+
+  async start(order: ExecutorOrder) {
+    if (this.failNext) {
+      this.failNext = false
+      throw new Error('no executor today')
+    }
+    const exited = new Promise<string>(resolve => this.#exits.set(order.token, resolve))
+    const taker = this.#waiting.shift()
+    if (taker) taker(order)
+    else this.#orders.push(order)
+    const stop = async () => {
+      this.stopped.push(order.token)
+      this.exit(order.token, 'stopped')
+    }
+    return { id: 'played', exited, stop }
+  }
+
+  /** The next executor that the miner asked for. */
+  async order(): Promise<ExecutorOrder> {
+    const ready = this.#orders.shift()
+    if (ready) return ready
+    const next = new Promise<ExecutorOrder>(resolve => this.#waiting.push(resolve))
+    return withDeadline(next, HEAR_WITHIN_MS, 'an executor to be asked for')
+  }
+
+  exit(token: string, how = 'exit code 1'): void {
+    this.#exits.get(token)?.(how)
+  }
+}
+
+export type TestMiner = RunningMiner & { db: Database; manager: ExecutorManager; url: string }
+
+export type MinerOptions = {
+  chain: Chain
+  chainUrl: string
+  manager: ExecutorManager
+  databaseUrl?: string
+  env?: Record<string, string>
+  clock?: Clock
+}
+
+export async function startTestMiner(options: MinerOptions): Promise<TestMiner> {
+  await using stack = new AsyncDisposableStack()
+  const { chain, manager, databaseUrl = 'pglite://memory', clock = systemClock } = options
+  const config = readMinerConfig({
+    BITTENSOR_NETUID: String(NETUID),
+    BITTENSOR_NETWORK: options.chainUrl,
+    BITTENSOR_MINER_ADDRESS: '127.0.0.2',
+    BITTENSOR_MINER_PORT: '0',
+    LISTEN_HOST: '127.0.0.1',
+    DATABASE_URL: databaseUrl,
+    ADMIN_PORT: '0',
+    ...options.env,
+  })
+  const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+  const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
+  const aborted = new AbortController()
+  const deps = { config, chain, hotkey: minerKey(), db, manager, clock, log: silentLog }
+  const miner = stack.use(await startMiner(deps, aborted.signal))
+  stack.defer(() => aborted.abort())
+  while (!(await miner.health()).ready) await clock.sleep(20)
+  const opened = stack.move()
+  const url = `ws://127.0.0.1:${miner.port}`
+  return { ...miner, db, manager, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+type Peer<In, Out> = Socket<Parsed<In>, Out> & { next(): Promise<In>; nextUntilClosed(): Promise<In[]> }
+
+function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
+  const next = async (): Promise<In> => {
+    const heard = await withDeadline(socket.hear(), HEAR_WITHIN_MS, 'a message')
+    if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
+    if (!heard.ok) throw heard.error
+    return heard.message
+  }
+  const nextUntilClosed = async (): Promise<In[]> => {
+    const all: In[] = []
+    for await (const heard of socket) if (heard.ok) all.push(heard.message)
+    return all
+  }
+  return Object.assign(socket, { next, nextUntilClosed })
+}
+
+export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
+
+const options = { maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog }
+
+/** A connection to the validators' socket that has said nothing yet. */
+export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {
+  const url = `${miner.url}/v0.1/validator_interface/${hotkey}`
+  return asPeer<MinerMessage, ValidatorMessage>(await dialSocket(url, { ...options, parse: parseFromMiner }))
+}
+
+export function authentication(
+  key: Hotkey,
+  changes: Partial<{ [K in keyof AuthenticationPayload]: string | number }> = {},
+  capabilities?: string[],
+): ValidatorMessage {
+  const payload = {
+    validator_hotkey: key.ss58,
+    miner_hotkey: minerKey().ss58,
+    timestamp: Math.floor(Date.now() / 1000),
+    ...changes,
+  } as AuthenticationPayload
+  const signature = `0x${Buffer.from(key.sign(authenticationBytes(payload))).toString('hex')}`
+  return { message_type: 'V0AuthenticateRequest', payload, signature, ...(capabilities && { capabilities }) }
+}
+
+/** An authenticated validator. */
+export async function connectValidator(
+  miner: { url: string },
+  key: Hotkey = validatorKey(),
+  capabilities?: string[],
+): Promise<ValidatorPeer> {
+  const peer = await dialMiner(miner, key.ss58)
+  await peer.say(authentication(key, {}, capabilities))
+  return peer
+}
+
+export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
+
+export async function connectExecutor({ minerAddress, token }: ExecutorOrder): Promise<ExecutorPeer> {
+  const url = `${minerAddress}/v0.1/executor_interface/${token}`
+  return asPeer<MinerToExecutorMessage, ExecutorMessage>(await dialSocket(url, { ...options, parse: parseForExecutor }))
+}
+
+export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'miner-test-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
