@@ -44,7 +44,6 @@ CREATE TABLE "weight_settings" (
 	"weights" integer[] NOT NULL,
 	"version_key" bigint NOT NULL,
 	"planned_at" timestamp with time zone NOT NULL,
-	"attempts" smallint DEFAULT 0 NOT NULL,
 	"ended_at" timestamp with time zone,
 	"block" integer,
 	"block_hash" text,

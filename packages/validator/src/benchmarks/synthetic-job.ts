@@ -1,6 +1,6 @@
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
-import type { JobToDrive, ResultWord, Verdict } from '../drive-job.ts'
+import type { JobToDrive, ResultWord, Verdict } from '../job/job-to-drive.ts'
 import type { Manifest } from '../miner/link.ts'
 import { isInTime, scoreOf } from '../score.ts'
 import { type Benchmark, offerOf, workOf } from './benchmark.ts'

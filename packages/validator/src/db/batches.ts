@@ -1,5 +1,5 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { and, asc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
 import { abandonJobs, type NewJob } from './jobs.ts'
 import { batches, jobs } from './schema.ts'
 
@@ -65,4 +65,15 @@ export async function unscoredBatches(db: Database, netuid: number): Promise<num
     )
     .orderBy(asc(batches.id))
   return rows.map(row => row.id)
+}
+
+/** When a subnet's last batch started. */
+export async function lastBatchStart(db: Database, netuid: number): Promise<Date | undefined> {
+  const [row] = await db
+    .select({ startedAt: batches.startedAt })
+    .from(batches)
+    .where(eq(batches.netuid, netuid))
+    .orderBy(desc(batches.id))
+    .limit(1)
+  return row?.startedAt
 }

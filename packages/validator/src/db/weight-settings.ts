@@ -20,18 +20,17 @@ export async function planSetting(db: Database, setting: NewSetting): Promise<nu
 
 export interface Inclusion {
   at: Date
-  attempts: number
   block: number
   blockHash: string | null
 }
 
 /** The weights are in a block: the setting says so and its batches are scored, both or neither. */
 export function settleSetting(db: Database, id: number, inclusion: Inclusion): Promise<void> {
-  const { at, attempts, block, blockHash } = inclusion
+  const { at, block, blockHash } = inclusion
   return inTransaction(db, async tx => {
     const [row] = await tx
       .update(weightSettings)
-      .set({ state: 'included', endedAt: at, attempts, block, blockHash })
+      .set({ state: 'included', endedAt: at, block, blockHash })
       .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'planned')))
       .returning({ batchIds: weightSettings.batchIds })
     if (!row || row.batchIds.length === 0) return
@@ -43,15 +42,11 @@ export function settleSetting(db: Database, id: number, inclusion: Inclusion): P
 }
 
 /** The weights were not set; the batches wait for the next setting. */
-export async function refuseSetting(
-  db: Database,
-  id: number,
-  refusal: { at: Date; attempts: number; why: string },
-): Promise<void> {
-  const { at, attempts, why } = refusal
+export async function refuseSetting(db: Database, id: number, refusal: { at: Date; why: string }): Promise<void> {
+  const { at, why } = refusal
   await db
     .update(weightSettings)
-    .set({ state: 'refused', endedAt: at, attempts, refusal: why })
+    .set({ state: 'refused', endedAt: at, refusal: why })
     .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'planned')))
 }
 

@@ -1,0 +1,186 @@
+/** The validator's settings, each an environment variable. */
+import { homedir } from 'node:os'
+import { endpointsOf } from '@horde/chain/subtensor'
+import {
+  defineSettings,
+  envBoolean,
+  envDatabaseUrl,
+  envInteger,
+  envNumber,
+  envPort,
+  envUrl,
+  readSettings,
+  type SettingsOf,
+  setting,
+} from '@horde/kit/config'
+import { z } from 'zod'
+import type { Algorithm } from './benchmarks/hashcat.ts'
+import { ALGORITHMS } from './benchmarks/hashcat.ts'
+import type { StageLimits } from './benchmarks/synthetic-job.ts'
+
+const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
+const [SHA256, SHA384, SHA512] = ALGORITHMS
+
+const network = z.string().transform((text, context) => {
+  try {
+    return endpointsOf(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is not a network' })
+    return z.NEVER
+  }
+})
+
+const passwordLength = ({ name, passwordLength: byDefault }: Algorithm) =>
+  setting(envInteger({ min: 1, max: 16 }).default(byDefault), {
+    about: `How many characters a password has that is to be found from its ${name} hash; fewer for slow executors.`,
+    example: '3',
+  })
+
+const timeout = ({ name, timeoutSeconds }: Algorithm) =>
+  setting(seconds(timeoutSeconds, 1), {
+    about: `How long finding a password from its ${name} hash may take, in seconds.`,
+    example: String(timeoutSeconds),
+  })
+
+export const validatorSettings = defineSettings({
+  BITTENSOR_NETUID: setting(envInteger({ min: 0, max: 65_535 }), {
+    about: 'The subnet on which the validator is registered.',
+    example: '12',
+  }),
+  BITTENSOR_NETWORK: setting(network, {
+    about: 'The chain: finney, test, local, host:port or a URL; several separated by commas.',
+    example: 'finney',
+  }),
+  BITTENSOR_WALLET_DIRECTORY: setting(z.string().default('~/.bittensor/wallets'), {
+    about: 'The folder that holds the wallets.',
+    example: '~/.bittensor/wallets',
+  }),
+  BITTENSOR_WALLET_NAME: setting(z.string().default('default'), {
+    about: 'The wallet: a folder in the wallet directory.',
+    example: 'default',
+  }),
+  BITTENSOR_WALLET_HOTKEY_NAME: setting(z.string().default('default'), {
+    about: "The hotkey: a file in the wallet's hotkeys folder.",
+    example: 'default',
+  }),
+  DATABASE_URL: setting(envDatabaseUrl.default(`pglite://${homedir()}/.compute-horde/validator`), {
+    about:
+      'Where batches, jobs and weights are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Default: pglite in ~/.compute-horde/validator.',
+    example: 'postgres://validator:password@localhost/validator',
+    secret: true,
+  }),
+  FACILITATOR_URI: setting(envUrl.optional(), {
+    about: 'The facilitator whose jobs this validator takes. Unset: only synthetic jobs.',
+    example: 'wss://facilitator.example/ws/v0/',
+  }),
+  BATCH_INTERVAL_SECONDS: setting(seconds(7_200, 1), {
+    about: 'From the start of one batch of synthetic jobs to the next, in seconds.',
+    example: '7200',
+  }),
+  BATCH_AT_START: setting(envBoolean.default(false), {
+    about: 'Whether a batch runs as soon as the validator starts. Otherwise an interval after the last one.',
+    example: 'true',
+  }),
+  BATCH_DEADLINE_SECONDS: setting(seconds(600, 1), {
+    about: 'When a batch closes, whatever is still out, in seconds from its start.',
+    example: '600',
+  }),
+  SYNTHETIC_JOB_IMAGE: setting(z.string().default('backenddevelopersltd/compute-horde-job:v0-latest'), {
+    about: 'The image of synthetic jobs: its entry point is hashcat.',
+    example: 'compute-horde/hashcat:v0',
+  }),
+  HASHCAT_PASSWORD_LENGTH_SHA256: passwordLength(SHA256),
+  HASHCAT_PASSWORD_LENGTH_SHA384: passwordLength(SHA384),
+  HASHCAT_PASSWORD_LENGTH_SHA512: passwordLength(SHA512),
+  HASHCAT_TIMEOUT_SECONDS_SHA256: timeout(SHA256),
+  HASHCAT_TIMEOUT_SECONDS_SHA384: timeout(SHA384),
+  HASHCAT_TIMEOUT_SECONDS_SHA512: timeout(SHA512),
+  CONNECT_SECONDS: setting(seconds(70), {
+    about: 'How long reaching a miner may take, all attempts together, in seconds.',
+    example: '70',
+  }),
+  MANIFEST_WAIT_MS: setting(envInteger({ min: 0, max: 60_000 }).default(1_000), {
+    about:
+      'How long a miner may take to tell what executors it has before it counts as one of 2024, with one executor of the default class, in milliseconds.',
+    example: '1000',
+  }),
+  ACCEPT_SECONDS: setting(seconds(30), {
+    about: 'How long a miner may take to accept or decline an offer, in seconds.',
+    example: '30',
+  }),
+  READY_SLACK_SECONDS: setting(seconds(120), {
+    about: "How long an executor may take to be ready, beyond its class's spin-up time, in seconds.",
+    example: '120',
+  }),
+  RESULT_GRACE_SECONDS: setting(seconds(11), {
+    about: "How long a result is waited for beyond the job's timeout, in seconds; one so late is worth nothing.",
+    example: '11',
+  }),
+  ALLOW_PRIVATE_MINERS: setting(envBoolean.default(false), {
+    about: 'Whether miners on loopback, private and link-local addresses are dialled. For local networks.',
+    example: 'false',
+  }),
+  WEIGHTS_VERSION_KEY: setting(envInteger({ min: 0 }).default(2), {
+    about: 'The version key that is said with the weights.',
+    example: '2',
+  }),
+  WEIGHTS_WAIT_BLOCKS: setting(envInteger({ min: 0, max: 10_000 }).default(100), {
+    about: "How many blocks a weight setting waits for the chain's rate limit before it is put off.",
+    example: '100',
+  }),
+  WEIGHTS_CHECK_SECONDS: setting(seconds(60, 1), {
+    about: 'How often it is checked whether weights are due, in seconds.',
+    example: '60',
+  }),
+  ADMIN_HOST: setting(z.string().default('127.0.0.1'), {
+    about: 'The address that /health and /metrics are opened on.',
+    example: '127.0.0.1',
+  }),
+  ADMIN_PORT: setting(envPort.optional(), {
+    about: 'The port of /health and /metrics. Unset: they are not opened.',
+    example: '8003',
+  }),
+  LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), {
+    about: 'The least level of log lines that are written.',
+    example: 'info',
+  }),
+})
+
+export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
+  /** What synthetic jobs are made of, in the order in which the hours bring them. */
+  algorithms: readonly [Algorithm, Algorithm, Algorithm]
+  /** How long the stages of a synthetic job may take. */
+  limits: StageLimits
+}
+
+/** @throws ConfigError that lists every mistake */
+export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
+  const settings = readSettings(validatorSettings, env)
+  return {
+    ...settings,
+    algorithms: [
+      {
+        ...SHA256,
+        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA256,
+        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA256,
+      },
+      {
+        ...SHA384,
+        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA384,
+        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA384,
+      },
+      {
+        ...SHA512,
+        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA512,
+        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA512,
+      },
+    ],
+    limits: {
+      connectMs: settings.CONNECT_SECONDS * 1000,
+      manifestMs: settings.MANIFEST_WAIT_MS,
+      acceptMs: settings.ACCEPT_SECONDS * 1000,
+      readySlackMs: settings.READY_SLACK_SECONDS * 1000,
+      resultGraceMs: settings.RESULT_GRACE_SECONDS * 1000,
+    },
+  }
+}

@@ -1,0 +1,228 @@
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import { SocketClosedError } from '@horde/kit/socket'
+import type { Clock } from '@horde/kit/time'
+import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
+import { uuidKey } from '@horde/protocol/primitives'
+import type { Reason } from '@horde/protocol/reasons'
+import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { type JobResult, moveJob, planJob } from '../db/jobs.ts'
+import type { Conversation, JobWord, LinkEvent, Manifest } from '../miner/link.ts'
+import type { JobEnd, JobPlan, JobToDrive, ResultWord, Verdict } from './job-to-drive.ts'
+
+export interface CourseDeps {
+  talk: Conversation
+  db: Database
+  clock: Clock
+  log: Log
+}
+
+/** The reason for a stage's time-out, for a miner that is connected. */
+const SILENCE = {
+  offered: 'no-answer',
+  accepted: 'prepare-timed-out',
+  ready: 'work-not-sent',
+  running: 'run-timed-out',
+} as const satisfies Partial<Record<JobState, Reason>>
+
+/** A job on its way: its state, and what has been said on which connection. */
+export class Course {
+  readonly #job: JobToDrive
+  readonly #deps: CourseDeps
+  #state: JobState = FIRST_STATE
+  #plan: JobPlan | undefined
+  #connected = false
+  /** When the stage ends, in ms of the monotonic clock. */
+  #limit: number
+  #offeredOn = 0
+  #workSaidOn = 0
+  /** When the kernel first had the work. A miner that asks for it again does not start the clock again. */
+  #workAt: number | undefined
+
+  constructor(job: JobToDrive, deps: CourseDeps) {
+    this.#job = job
+    this.#deps = deps
+    this.#limit = deps.clock.monotonic() + job.connectMs
+  }
+
+  /** Says the offer, once. Gives the end when that is not possible. */
+  async offer(signal: AbortSignal): Promise<JobEnd | undefined> {
+    let manifest: Manifest | undefined
+    for (;;) {
+      const event = await this.#next(signal)
+      if (event === undefined) return this.endByMishap('timed out', 'no-connection')
+      if (event.type === 'over') return this.#endByLink(event.refused, 'no-connection')
+      if (event.type !== 'connected') continue
+      manifest ??= await this.#hearManifest(signal)
+      this.#plan = this.#job.plan(manifest)
+      if (!(await this.#savePlan(this.#plan))) return this.#abandon()
+      if (await this.#sayOffer(this.#plan.offer)) return undefined
+    }
+  }
+
+  /** Hears what the miner makes of the offer, until the job has ended. */
+  async follow(signal: AbortSignal): Promise<JobEnd> {
+    this.#allow(this.#job.acceptMs)
+    for (;;) {
+      const event = await this.#next(signal)
+      if (event === undefined) return this.#endBySilence()
+      if (event.type === 'over') return this.#endByLink(event.refused && this.#state === 'offered', 'connection-lost')
+      if (event.type === 'connected' || event.type === 'lost') this.#connected = event.type === 'connected'
+      const end = event.type === 'said' ? await this.#hear(event) : undefined
+      if (end) return end
+    }
+  }
+
+  /** Ends the job by something that no message said. */
+  endByMishap(event: JobEvent, reason: Reason): Promise<JobEnd> {
+    return this.#end(event, { ...this.#job.unanswered, reason })
+  }
+
+  async #hearManifest(signal: AbortSignal): Promise<Manifest | undefined> {
+    const until = this.#deps.clock.monotonic() + this.#job.manifestMs
+    for (;;) {
+      const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), signal)
+      if (event?.type === 'manifest') return event.manifest
+      if (event === undefined || event.type === 'over' || event.type === 'lost') return undefined
+    }
+  }
+
+  async #sayOffer(offer: V0InitialJobRequest): Promise<boolean> {
+    try {
+      this.#offeredOn = await this.#deps.talk.say(offer)
+      this.#connected = true
+      return true
+    } catch (error) {
+      if (error instanceof SocketClosedError) return false
+      throw error
+    }
+  }
+
+  async #hear({ word, connection, at }: LinkEvent & { type: 'said' }): Promise<JobEnd | undefined> {
+    const event = word.message_type
+    // On a new connection a miner says ready again, but not that it had accepted.
+    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered' && connection > this.#offeredOn) {
+      if (!(await this.#move('V0AcceptJobRequest'))) return this.#abandon()
+    }
+    const to = advance(this.#state, event)
+    if (isFinal(to)) return this.#endByWord(word, to, at)
+    if (event === 'V0ExecutorReadyRequest' && !(await this.#getReady(connection))) return this.#abandon()
+    if (event === 'V0AcceptJobRequest' && to !== this.#state) {
+      this.#allow(this.#plan?.readyMs ?? 0)
+      if (!(await this.#move(event))) return this.#abandon()
+    }
+    return undefined
+  }
+
+  /** Sends the work, before anything is saved. A ready heard again on another connection means that it was lost. */
+  async #getReady(connection: number): Promise<boolean> {
+    const readyAt = this.#wallTime()
+    if (this.#state === 'accepted') this.#allow(this.#plan?.resultMs ?? 0)
+    const sentAt = connection > this.#workSaidOn ? await this.#sendWork(connection) : undefined
+    if (this.#state === 'accepted') {
+      if (!(await this.#move('V0ExecutorReadyRequest', readyAt))) return false
+      this.#job.onReady?.()
+    }
+    return this.#state !== 'ready' || sentAt === undefined || this.#move('V0JobRequest', sentAt)
+  }
+
+  async #sendWork(connection: number): Promise<Date | undefined> {
+    if (!this.#plan) return undefined
+    this.#workSaidOn = connection
+    try {
+      this.#workSaidOn = await this.#deps.talk.say(this.#plan.work)
+      if (this.#workAt === undefined) {
+        this.#workAt = this.#deps.clock.monotonic()
+        this.#allow(this.#plan.resultMs)
+      }
+      return this.#wallTime()
+    } catch (error) {
+      if (!(error instanceof SocketClosedError)) throw error
+      return undefined
+    }
+  }
+
+  #endByWord(word: JobWord, to: FinalState, at: number): Promise<JobEnd> {
+    const { message_type: event } = word
+    if (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest') {
+      if (to !== 'broken' && this.#workAt !== undefined)
+        return this.#endByResult(word as ResultWord, (at - this.#workAt) / 1000)
+    }
+    const { unanswered } = this.#job
+    if (to === 'rejected') return this.#end(event, { ...unanswered, reason: 'declined' })
+    // After a lost connection Python miners say a failed preparation as a failed job.
+    const unprepared = event === 'V0ExecutorFailedRequest' || event === 'V0JobFailedRequest'
+    return this.#end(event, { ...unanswered, reason: unprepared ? 'prepare-failed' : 'out-of-order' })
+  }
+
+  #endByResult(word: ResultWord, seconds: number): Promise<JobEnd> {
+    return this.#end(word.message_type, this.#job.judge(word, seconds), { seconds, word })
+  }
+
+  #endBySilence(): Promise<JobEnd> {
+    const reason = this.#connected ? SILENCE[this.#state as keyof typeof SILENCE] : 'connection-lost'
+    return this.endByMishap('timed out', reason)
+  }
+
+  #endByLink(refused: boolean, otherwise: Reason): Promise<JobEnd> {
+    return this.endByMishap('connection lost', refused ? 'not-authorized' : otherwise)
+  }
+
+  async #end(event: JobEvent, verdict: Verdict, said?: { seconds: number; word: ResultWord }): Promise<JobEnd> {
+    const result: JobResult = {
+      ...verdict,
+      seconds: said?.seconds ?? null,
+      exitStatus: said && 'docker_process_exit_status' in said.word ? said.word.docker_process_exit_status : null,
+      stdout: said?.word.docker_process_stdout ?? null,
+      stderr: said?.word.docker_process_stderr ?? null,
+    }
+    if (!(await this.#move(event, this.#wallTime(), result))) return this.#abandon()
+    return {
+      ...result,
+      state: this.#state as FinalState,
+      executorClass: this.#plan?.executorClass,
+      word: said?.word ?? null,
+    }
+  }
+
+  /** Somebody else has ended the job's row: it stays as it is. */
+  #abandon(): JobEnd {
+    const { uuid: jobUuid, unanswered } = this.#job
+    this.#deps.log.warn({ jobUuid, from: this.#state }, 'job was ended by somebody else')
+    const result = { ...unanswered, seconds: null, exitStatus: null, stdout: null, stderr: null }
+    return { ...result, state: 'broken', reason: 'abandoned', executorClass: this.#plan?.executorClass, word: null }
+  }
+
+  async #savePlan({ executorClass, offer }: JobPlan): Promise<boolean> {
+    const plan = { executorClass: executorClass ?? null, image: offer.base_docker_image_name }
+    return planJob(this.#deps.db, uuidKey(this.#job.uuid), plan)
+  }
+
+  async #move(event: JobEvent, at = this.#wallTime(), result?: JobResult): Promise<boolean> {
+    const from = this.#state
+    const to = advance(from, event)
+    const moved = await moveJob(this.#deps.db, uuidKey(this.#job.uuid), {
+      event,
+      to,
+      at,
+      ...(result ? { result } : {}),
+    })
+    if (!moved) return false
+    this.#state = to
+    const { reason, seconds, score } = result ?? {}
+    this.#deps.log.info({ jobUuid: this.#job.uuid, from, to, reason, seconds, score }, 'job moved')
+    return true
+  }
+
+  #next(signal: AbortSignal): Promise<LinkEvent | undefined> {
+    return this.#deps.talk.next(Math.min(this.#limit, this.#job.endsAt) - this.#deps.clock.monotonic(), signal)
+  }
+
+  #allow(ms: number): void {
+    this.#limit = this.#deps.clock.monotonic() + ms
+  }
+
+  #wallTime(): Date {
+    return new Date(this.#deps.clock.now())
+  }
+}
