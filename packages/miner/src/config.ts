@@ -98,9 +98,9 @@ export const minerSettings = defineSettings({
     about: "The container engine's socket, for EXECUTOR_MANAGER=docker.",
     example: '/var/run/docker.sock',
   }),
-  DATABASE_URL: setting(envDatabaseUrl.default(`pglite://${homedir()}/.compute-horde/miner`), {
+  DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:
-      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Default: pglite in ~/.compute-horde/miner.',
+      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/miner.',
     example: 'postgres://miner:password@localhost/miner',
     secret: true,
   }),
@@ -179,6 +179,8 @@ export const minerSettings = defineSettings({
 })
 
 export type MinerConfig = SettingsOf<typeof minerSettings> & {
+  /** DATABASE_URL, or where the embedded database is without it. */
+  databaseUrl: string
   /** What executors are given of the miner's environment. */
   executorEnvironment: Readonly<Record<string, string>>
   /** What a child process needs to run at all. */
@@ -193,6 +195,7 @@ export function readMinerConfig(env: NodeJS.ProcessEnv): MinerConfig {
   const settings = readSettings(minerSettings, env)
   return {
     ...settings,
+    databaseUrl: settings.DATABASE_URL ?? `pglite://${homedir()}/.compute-horde/miner`,
     executorEnvironment: pick(env, ['LOG_LEVEL', ...settings.EXECUTOR_ENV_NAMES]),
     processEnvironment: pick(env, NEEDED_BY_PROCESSES),
   }

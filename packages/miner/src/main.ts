@@ -27,7 +27,7 @@ async function main(signal: AbortSignal): Promise<void> {
     name: config.BITTENSOR_WALLET_NAME,
     hotkey: config.BITTENSOR_WALLET_HOTKEY_NAME,
   })
-  await using database = await openDatabase({ url: config.DATABASE_URL, migrationsFolder, log, signal })
+  await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
   const manager = await openManager(config, hotkey.ss58, clock, log)
   await using stack = new AsyncDisposableStack()
