@@ -1,0 +1,142 @@
+import type { Hex } from '../scale/bytes.ts'
+import type { Transaction } from '../transactions/validate.ts'
+import { PoolError } from './pool-error.ts'
+
+/** What a watcher is told of a transaction, as on the wire. */
+export type TransactionStatus =
+  | 'future'
+  | 'ready'
+  | 'invalid'
+  | 'dropped'
+  | { inBlock: Hex }
+  | { finalized: Hex }
+  | { usurped: Hex }
+
+export type Watcher = (status: TransactionStatus) => void
+
+interface Waiting {
+  transaction: Transaction
+  watchers: Set<Watcher>
+  /** Order of arrival. */
+  turn: number
+  told: TransactionStatus | undefined
+}
+
+/** Waiting transactions, in all and of one account, that are kept; more are dropped at once. */
+const MAX_WAITING = 8192
+const MAX_PER_ACCOUNT = 512
+
+/** Transactions that wait for a block: by account, in the order of their nonces. */
+export class Pool {
+  readonly #byHash = new Map<Hex, Waiting>()
+  readonly #byAccount = new Map<Hex, Map<number, Waiting>>()
+  readonly #listeners = new Set<() => void>()
+  #turn = 0
+
+  /** Called when a transaction has come in. */
+  onAdd(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  get size(): number {
+    return this.#byHash.size
+  }
+
+  has(hash: Hex): boolean {
+    return this.#byHash.has(hash)
+  }
+
+  all(): Transaction[] {
+    return [...this.#byHash.values()].map(({ transaction }) => transaction)
+  }
+
+  /** @throws PoolError when it is there already, cannot replace what is, or finds no room */
+  add(transaction: Transaction, watcher?: Watcher): void {
+    if (this.has(transaction.hash)) throw new PoolError('AlreadyImported', transaction.hash)
+    const mine = this.#byAccount.get(transaction.account) ?? new Map<number, Waiting>()
+    const rival = mine.get(transaction.extra.nonce)
+    if (rival) this.#usurp(rival, transaction)
+    else if (this.size >= MAX_WAITING || mine.size >= MAX_PER_ACCOUNT) throw new PoolError('ImmediatelyDropped')
+    const waiting = { transaction, watchers: new Set(watcher ? [watcher] : []), turn: this.#turn++, told: undefined }
+    mine.set(transaction.extra.nonce, waiting)
+    this.#byAccount.set(transaction.account, mine)
+    this.#byHash.set(transaction.hash, waiting)
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Only a higher tip replaces a waiting transaction of the same account and nonce. */
+  #usurp(rival: Waiting, by: Transaction): void {
+    const [old, fresh] = [rival.transaction.extra.tip, by.extra.tip]
+    if (fresh <= old) throw new PoolError('TooLowPriority', `${old} vs ${fresh}`)
+    this.remove(rival.transaction.hash, { usurped: by.hash })
+  }
+
+  tell(hash: Hex, status: TransactionStatus): void {
+    const waiting = this.#byHash.get(hash)
+    if (!waiting) return
+    waiting.told = status
+    for (const watcher of waiting.watchers) watcher(status)
+  }
+
+  /** Tells of each transaction whether it waits for a block or for another nonce, where that is news. */
+  tellStanding(nonceOf: (account: Hex) => number): void {
+    const ready = new Set(this.ready(nonceOf).map(({ hash }) => hash))
+    for (const [hash, { told }] of this.#byHash) {
+      const standing = ready.has(hash) ? 'ready' : 'future'
+      if (standing !== told) this.tell(hash, standing)
+    }
+  }
+
+  unwatch(hash: Hex, watcher: Watcher): void {
+    this.#byHash.get(hash)?.watchers.delete(watcher)
+  }
+
+  remove(hash: Hex, ...last: TransactionStatus[]): void {
+    const waiting = this.#byHash.get(hash)
+    if (!waiting) return
+    for (const status of last) this.tell(hash, status)
+    this.#byHash.delete(hash)
+    const { account, extra } = waiting.transaction
+    const mine = this.#byAccount.get(account)
+    mine?.delete(extra.nonce)
+    if (mine?.size === 0) this.#byAccount.delete(account)
+  }
+
+  /** The first nonce of an account from `nonce` on that no waiting transaction uses. */
+  nextNonce(account: Hex, nonce: number): number {
+    const mine = this.#byAccount.get(account)
+    let next = nonce
+    while (mine?.has(next)) next++
+    return next
+  }
+
+  /** What can be in the next block: of each account those without a gap from its nonce on; higher tips first. */
+  ready(nonceOf: (account: Hex) => number): Transaction[] {
+    const lines = [...this.#byAccount].map(([account, mine]) => unbroken(mine, nonceOf(account)))
+    const ready: Transaction[] = []
+    const heads = lines.filter(line => line.length > 0)
+    while (heads.length > 0) {
+      heads.sort((a, b) => before(a[0] as Waiting, b[0] as Waiting))
+      const [first] = heads as [Waiting[]]
+      ready.push((first.shift() as Waiting).transaction)
+      if (first.length === 0) heads.shift()
+    }
+    return ready
+  }
+}
+
+function unbroken(mine: Map<number, Waiting>, from: number): Waiting[] {
+  const line: Waiting[] = []
+  for (let nonce = from; ; nonce++) {
+    const waiting = mine.get(nonce)
+    if (!waiting) return line
+    line.push(waiting)
+  }
+}
+
+function before(a: Waiting, b: Waiting): number {
+  const [tipA, tipB] = [a.transaction.extra.tip, b.transaction.extra.tip]
+  if (tipA !== tipB) return tipA > tipB ? -1 : 1
+  return a.turn - b.turn
+}

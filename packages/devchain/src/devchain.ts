@@ -1,0 +1,65 @@
+import { type Log, silentLog } from '@horde/kit/log'
+import { cryptoWaitReady } from '@polkadot/util-crypto'
+import { genesisStore } from './apply-genesis.ts'
+import { Chain } from './chain/chain.ts'
+import { type Pace, startProducer } from './chain/producer.ts'
+import { type Genesis, parseGenesis } from './genesis.ts'
+import { encodeMetadata } from './metadata/encode.ts'
+import { startServer } from './rpc/server.ts'
+import { autosave } from './state/autosave.ts'
+import { loadState } from './state/state-file.ts'
+
+export type { Genesis } from './genesis.ts'
+
+export interface DevchainOptions {
+  /** Default: loopback only. */
+  host?: string
+  /** Default 0: any free port. */
+  port?: number
+  /** Milliseconds between blocks, or a block for each extrinsic that comes in. */
+  blockMs: Pace
+  genesis: Genesis
+  /** Where the state is kept between runs; without it, in memory only. An existing file wins over the genesis. */
+  stateFile?: string
+  log?: Log
+}
+
+export interface Devchain extends AsyncDisposable {
+  /** ws://host:port; the same port answers plain HTTP POST. */
+  url: string
+  port: number
+  blockNumber(): number
+  /** Makes a block now, whatever the pace. */
+  mineBlock(): Promise<void>
+}
+
+const DEFAULT_HOST = '127.0.0.1'
+/** What a chain without a rhythm of its own announces as its block time, ms. */
+const NOMINAL_BLOCK_MS = 1000
+
+const EMPTY = { get: () => undefined, keys: () => [] }
+
+/** Starts a local chain and its RPC server. @throws GenesisError, StateFileError, or what listening throws */
+export async function startDevchain(options: DevchainOptions): Promise<Devchain> {
+  const { host = DEFAULT_HOST, port = 0, blockMs, stateFile, log = silentLog } = options
+  const genesis = parseGenesis(options.genesis)
+  await cryptoWaitReady()
+  const saved = stateFile === undefined ? undefined : await loadState(stateFile)
+  const chain = new Chain(saved ?? { genesis: genesisStore(genesis, EMPTY) }, log)
+  const metadata = encodeMetadata(typeof blockMs === 'number' ? blockMs : NOMINAL_BLOCK_MS)
+
+  await using opening = new AsyncDisposableStack()
+  if (stateFile !== undefined) opening.use(autosave(chain, stateFile, log))
+  const server = opening.use(await startServer({ node: { chain, metadata }, log }, { host, port }))
+  opening.use(startProducer(chain, blockMs, log))
+  const running = opening.move()
+  return {
+    url: `ws://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    port: server.port,
+    blockNumber: () => chain.head.header.number,
+    mineBlock: async () => {
+      chain.produce(Date.now())
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}

@@ -1,0 +1,115 @@
+import { decodeAddress } from '@polkadot/util-crypto'
+import { z } from 'zod'
+import type { hyperparameters } from './pallets/subtensor/storage.ts'
+import { type Hex, toHex } from './scale/bytes.ts'
+
+const U16_MAX = 0xffff
+const U64_MAX = (1n << 64n) - 1n
+
+/** An account by its SS58 address (any prefix) or its public key in hex. */
+const account = z.string().transform((address, context): Hex => {
+  try {
+    return toHex(decodeAddress(address))
+  } catch {
+    context.addIssue({ code: 'custom', message: 'not an SS58 address' })
+    return z.NEVER
+  }
+})
+
+/** rao, as a number or, beyond what a number holds exactly, as a string of digits. */
+const rao = z.union([z.int().nonnegative(), z.string().regex(/^\d+$/, 'not a whole number of rao')]).transform(BigInt)
+const u64 = rao.refine(value => value <= U64_MAX, 'more than 64 bits')
+const u16 = z.int().min(0).max(U16_MAX)
+
+type Names = keyof typeof hyperparameters
+
+/** Named as the storage items; what is left out has the chain's default for a new subnet. */
+const hyperparameterSchemas = {
+  WeightsVersionKey: u64,
+  WeightsSetRateLimit: u64,
+  MinAllowedWeights: u16,
+  MaxWeightsLimit: u16,
+  CommitRevealWeightsEnabled: z.boolean(),
+  RevealPeriodEpochs: u64.refine(value => value >= 1n && value <= 100n, 'must be 1 to 100'),
+  ServingRateLimit: u64,
+  MaxAllowedUids: u16,
+  MaxAllowedValidators: u16,
+  ImmunityPeriod: u16,
+  ActivityCutoff: u16,
+  ActivityCutoffFactorMilli: z.int().min(0).max(0xffff_ffff),
+  Kappa: u16,
+  Rho: u16,
+  Burn: u64,
+  MinBurn: u64,
+  MaxBurn: u64,
+  NetworkRegistrationAllowed: z.boolean(),
+  MaxRegistrationsPerBlock: u16,
+  TargetRegistrationsPerInterval: u16,
+} satisfies Record<Names, z.ZodType>
+
+const ipv4 = z.ipv4().transform(ip => ip.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n))
+
+const neuron = z.strictObject({
+  hotkey: account,
+  coldkey: account,
+  stake: u64.default(0n),
+  axon: z.strictObject({ ip: ipv4, port: z.int().min(1).max(U16_MAX) }).optional(),
+})
+
+const subnet = z.strictObject({
+  netuid: z.int().min(1).max(4095),
+  tempo: u16.default(360),
+  hyperparameters: z.strictObject(hyperparameterSchemas).partial().default({}),
+  owner: z.strictObject({ coldkey: account, hotkey: account }).optional(),
+  neurons: z.array(neuron).default([]),
+})
+
+const chain = z.strictObject({
+  balances: z.record(z.string(), u64).default({}),
+  sudo: account,
+  /** rao of stake that setting weights takes, on every subnet. */
+  stakeThreshold: u64.default(0n),
+  /** Blocks before an epoch in which owners' settings are frozen. */
+  adminFreezeWindow: u16.default(10),
+  subnets: z.array(subnet).default([]),
+})
+
+/** What a chain begins with. Errors name the path of what is wrong. */
+export const genesisSchema = chain.superRefine((genesis, context) => {
+  const fail = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+  for (const address of Object.keys(genesis.balances)) {
+    if (!account.safeParse(address).success) fail(['balances', address], 'not an SS58 address')
+  }
+  const netuids = genesis.subnets.map(({ netuid }) => netuid)
+  for (const [index, { netuid, neurons, hyperparameters }] of genesis.subnets.entries()) {
+    if (netuids.indexOf(netuid) !== index) fail(['subnets', index, 'netuid'], `netuid ${netuid} is there twice`)
+    const hotkeys = neurons.map(({ hotkey }) => hotkey)
+    for (const [at, hotkey] of hotkeys.entries()) {
+      if (hotkeys.indexOf(hotkey) !== at)
+        fail(['subnets', index, 'neurons', at, 'hotkey'], 'this hotkey is there twice')
+    }
+    const room = hyperparameters.MaxAllowedUids ?? 256
+    if (neurons.length > room) fail(['subnets', index, 'neurons'], `more neurons than MaxAllowedUids (${room})`)
+  }
+})
+
+/** As it is written in a file. */
+export type Genesis = z.input<typeof genesisSchema>
+export type ParsedGenesis = z.output<typeof genesisSchema>
+
+/** A genesis file that says something impossible; the message has one line per mistake. */
+export class GenesisError extends Error {
+  override readonly name = 'GenesisError'
+}
+
+/** @throws GenesisError naming the path of every mistake */
+export function parseGenesis(value: unknown): ParsedGenesis {
+  const result = genesisSchema.safeParse(value)
+  if (result.success) return result.data
+  const lines = result.error.issues.map(({ path, message }) => `  ${path.join('.') || '(the whole)'}: ${message}`)
+  throw new GenesisError(`the genesis is not valid:\n${lines.join('\n')}`)
+}
+
+export function accountOf(address: string): Hex {
+  return toHex(decodeAddress(address))
+}

@@ -1,0 +1,31 @@
+import { accountId, multiAddress } from '../scale/accounts.ts'
+import { option } from '../scale/composites.ts'
+import { empty, record } from '../scale/variants.ts'
+import { dispatchResult } from './dispatch-error.ts'
+import { call, type Pallet } from './pallet.ts'
+import { runtimeCall } from './runtime-call.ts'
+import { optionalValue, place } from './storage-entry.ts'
+
+export const sudoStorage = place('Sudo', { Key: optionalValue(accountId) })
+
+export const sudoCalls = {
+  sudo: call(0, { call: runtimeCall }),
+  set_key: call(2, { new: multiAddress }),
+  sudo_as: call(3, { who: multiAddress, call: runtimeCall }),
+}
+
+export const sudoEvents = {
+  Sudid: record({ sudo_result: dispatchResult }),
+  KeyChanged: record({ old: option(accountId), new: accountId }),
+  KeyRemoved: empty,
+  SudoAsDone: record({ sudo_result: dispatchResult }),
+}
+
+export const sudo: Pallet = {
+  name: 'Sudo',
+  index: 12,
+  storage: sudoStorage,
+  calls: sudoCalls,
+  events: sudoEvents,
+  errors: ['RequireSudo'],
+}

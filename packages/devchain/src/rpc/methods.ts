@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { authorMethods } from './author-methods.ts'
+import { chainMethods } from './chain-methods.ts'
+import { type Method, method, nothing, positional, subscription } from './method.ts'
+import { stateMethods } from './state-methods.ts'
+import { systemMethods } from './system-methods.ts'
+
+/** Ids are strings; clients that count send numbers. */
+const subscriptionId = z.union([z.string(), z.number().transform(String)])
+
+const unsubscribe = subscription(positional(subscriptionId), (_node, [id], subscriber) => subscriber.unsubscribe(id))
+
+const UNSUBSCRIBERS = [
+  'chain_unsubscribeNewHead',
+  'chain_unsubscribeNewHeads',
+  'chain_unsubscribeAllHeads',
+  'chain_unsubscribeFinalizedHeads',
+  'state_unsubscribeStorage',
+  'state_unsubscribeRuntimeVersion',
+  'author_unwatchExtrinsic',
+]
+
+const named: Record<string, Method> = {
+  ...chainMethods,
+  ...stateMethods,
+  ...authorMethods,
+  ...systemMethods,
+  ...Object.fromEntries(UNSUBSCRIBERS.map(name => [name, unsubscribe])),
+}
+
+/** Every method by its name. */
+export const METHODS: ReadonlyMap<string, Method> = new Map([
+  ...Object.entries(named),
+  ['rpc_methods', method(nothing, () => ({ methods: [...Object.keys(named), 'rpc_methods'].sort() }))],
+])

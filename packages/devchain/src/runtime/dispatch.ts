@@ -1,0 +1,40 @@
+import { palletTypesOf } from '../pallets/runtime.ts'
+import type { RuntimeCall } from '../pallets/runtime-call.ts'
+import { adminHandlers } from './admin.ts'
+import { balancesHandlers } from './balances.ts'
+import type { Context, Origin } from './context.ts'
+import { badOrigin } from './failure.ts'
+import { subtensorHandlers } from './subtensor/handlers.ts'
+import { sudoHandlers, systemHandlers, utilityHandlers } from './system.ts'
+
+type AnyHandlers = Record<string, (context: Context, origin: Origin, args: never) => void>
+
+// Timestamp.set is the block's own (an inherent): nobody may sign it.
+const timestampHandlers = {
+  set: () => {
+    throw badOrigin()
+  },
+}
+
+const HANDLERS: Record<string, AnyHandlers> = {
+  System: systemHandlers,
+  Timestamp: timestampHandlers,
+  Balances: balancesHandlers,
+  Utility: utilityHandlers,
+  Sudo: sudoHandlers,
+  SubtensorModule: subtensorHandlers,
+  AdminUtils: adminHandlers,
+}
+
+/** Carries out a call; throws DispatchFailure when the runtime refuses it. What it changed until then stays in the store. */
+export function dispatch(context: Context, origin: Origin, call: RuntimeCall): void {
+  const handler = HANDLERS[call.type]?.[call.value.type]
+  if (!handler) throw new Error(`nothing carries out ${call.type}.${call.value.type}`)
+  handler(context, origin, call.value.value as never)
+}
+
+/** Whether a call costs nothing (Pays::No); a batch is paid for, whatever is in it. */
+export function isFree(call: RuntimeCall): boolean {
+  const pallet = palletTypesOf.find(types => types.pallet.name === call.type)?.pallet
+  return pallet?.calls?.[call.value.type]?.free === true
+}

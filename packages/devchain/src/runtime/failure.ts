@@ -1,0 +1,55 @@
+import type { dispatchError } from '../pallets/dispatch-error.ts'
+
+import { palletTypesOf } from '../pallets/runtime.ts'
+import type { SubtensorError } from '../pallets/subtensor/errors.ts'
+import type { Hex } from '../scale/bytes.ts'
+import type { ValueOf } from '../scale/type.ts'
+
+export type DispatchErrorValue = ValueOf<typeof dispatchError>
+
+/** A call that the runtime refuses: its changes are undone, and the error goes into the block. */
+export class DispatchFailure extends Error {
+  override readonly name = 'DispatchFailure'
+  readonly error: DispatchErrorValue
+
+  constructor(error: DispatchErrorValue, message: string) {
+    super(message)
+    this.error = error
+  }
+}
+
+/** An error of a pallet by name, as the metadata lists it. */
+export function moduleError(pallet: string, name: string): DispatchFailure {
+  const found = palletTypesOf.find(types => types.pallet.name === pallet)?.pallet
+  const position = found?.errors?.indexOf(name) ?? -1
+  if (!found || position < 0) throw new Error(`${pallet} has no error ${name}`)
+  const error = `0x${position.toString(16).padStart(2, '0')}000000` as Hex
+  return new DispatchFailure({ type: 'Module', value: { index: found.index, error } }, `${pallet}.${name}`)
+}
+
+/** Throws `name` unless `condition` holds: one line per check of the specification. */
+export function ensure(condition: boolean, name: SubtensorError): asserts condition {
+  if (!condition) throw moduleError('SubtensorModule', name)
+}
+
+export function ensureAdmin(condition: boolean, name: AdminError): asserts condition {
+  if (!condition) throw moduleError('AdminUtils', name)
+}
+
+export type AdminError = 'SubnetDoesNotExist' | 'MaxAllowedUIdsLessThanCurrentUIds' | 'ValueNotInBounds'
+
+export function badOrigin(): DispatchFailure {
+  return new DispatchFailure({ type: 'BadOrigin', value: null }, 'BadOrigin')
+}
+
+export function tokenError(name: TokenErrorName): DispatchFailure {
+  return new DispatchFailure({ type: 'Token', value: { type: name, value: null } }, `Token.${name}`)
+}
+
+export type TokenErrorName = 'FundsUnavailable' | 'OnlyProvider' | 'BelowMinimum' | 'CannotCreate' | 'NotExpendable'
+
+/** The name of a module error; other dispatch errors have none. */
+export function palletErrorName(failure: DispatchFailure): string {
+  if (failure.error.type !== 'Module') return ''
+  return failure.message.split('.')[1] ?? ''
+}

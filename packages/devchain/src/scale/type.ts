@@ -1,0 +1,78 @@
+import { ByteReader, ByteWriter, type Hex, ScaleError, toHex } from './bytes.ts'
+
+/** A field of a composite or a variant, as scale-info describes it. */
+export interface Field {
+  name?: string
+  type: Type<unknown>
+}
+
+export interface Variant {
+  name: string
+  index: number
+  fields: Field[]
+}
+
+export interface Parameter {
+  name: string
+  type?: Type<unknown>
+}
+
+/** What the metadata says about a type: scale-info's type definition. */
+export type Shape =
+  | { kind: 'primitive'; name: PrimitiveName }
+  | { kind: 'composite'; path: string; parameters?: Parameter[]; fields: Field[] }
+  | { kind: 'variant'; path: string; parameters?: Parameter[]; variants: Variant[] }
+  | { kind: 'sequence'; of: Type<unknown> }
+  | { kind: 'array'; length: number; of: Type<unknown> }
+  | { kind: 'tuple'; of: Type<unknown>[] }
+  | { kind: 'compact'; of: Type<unknown> }
+
+/** In scale-info's order: the position is the encoding. */
+export const PRIMITIVES = [
+  'bool',
+  'char',
+  'str',
+  'u8',
+  'u16',
+  'u32',
+  'u64',
+  'u128',
+  'u256',
+  'i8',
+  'i16',
+  'i32',
+  'i64',
+  'i128',
+  'i256',
+] as const
+export type PrimitiveName = (typeof PRIMITIVES)[number]
+
+/**
+ * One SCALE type: its bytes and its description at once, so that what the metadata promises is what the chain stores.
+ * Methods (not function properties) on purpose: a Type<number> may then stand in a table of Type<unknown>.
+ */
+export interface Type<T> {
+  encode(value: T, out: ByteWriter): void
+  decode(input: ByteReader): T
+  shape(): Shape
+}
+
+export type ValueOf<X> = X extends Type<infer T> ? T : never
+
+export function encode<T>(type: Type<T>, value: T): Uint8Array {
+  const out = new ByteWriter()
+  type.encode(value, out)
+  return out.done()
+}
+
+export function encodeHex<T>(type: Type<T>, value: T): Hex {
+  return toHex(encode(type, value))
+}
+
+/** Decodes all of `bytes`; what is left over is an error (ScaleError). */
+export function decode<T>(type: Type<T>, bytes: Uint8Array): T {
+  const input = new ByteReader(bytes)
+  const value = type.decode(input)
+  if (input.left > 0) throw new ScaleError(`${input.left} bytes left over`)
+  return value
+}

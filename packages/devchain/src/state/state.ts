@@ -1,0 +1,111 @@
+import type { Hex } from '../scale/bytes.ts'
+
+/** What a block, or a part of one, changes; null removes. */
+export type Changes = Map<Hex, Uint8Array | null>
+
+interface Version {
+  block: number
+  value: Uint8Array | null
+}
+
+/** Reads the chain's storage as raw bytes. */
+export interface Reader {
+  get(key: Hex): Uint8Array | undefined
+  /** Every key that begins with `prefix`, sorted. */
+  keys(prefix: Hex): Hex[]
+}
+
+/**
+ * The chain's storage with a memory: each key holds the versions of the last blocks, so that any block of the window can
+ * be read as it was. A write costs what it changes, never a copy of the whole.
+ */
+export class State {
+  readonly #versions = new Map<Hex, Version[]>()
+  /** Keys changed in a block, to forget their old versions by. */
+  readonly #changed = new Map<number, Hex[]>()
+  readonly #window: number
+  #sorted: Hex[] | undefined
+  #oldest = 0
+
+  /** `window`: how many blocks back a read may go. */
+  constructor(window: number) {
+    this.#window = window
+  }
+
+  /** First block that can still be read. */
+  get oldest(): number {
+    return this.#oldest
+  }
+
+  commit(block: number, changes: Changes): void {
+    for (const [key, value] of changes) {
+      const versions = this.#versions.get(key)
+      if (versions) versions.push({ block, value })
+      else {
+        this.#versions.set(key, [{ block, value }])
+        if (this.#sorted) this.#sorted.splice(firstAtLeast(this.#sorted, key), 0, key)
+      }
+    }
+    this.#changed.set(block, [...changes.keys()])
+    this.#forget(block - this.#window)
+  }
+
+  /** Continues from a saved state whose history is not known. */
+  restore(block: number, entries: Iterable<[Hex, Uint8Array]>): void {
+    for (const [key, value] of entries) this.#versions.set(key, [{ block, value }])
+    this.#sorted = undefined
+    this.#oldest = block
+  }
+
+  at(block: number): Reader {
+    return {
+      get: key => this.#read(key, block),
+      keys: prefix => this.#range(prefix).filter(key => this.#read(key, block) !== undefined),
+    }
+  }
+
+  #read(key: Hex, block: number): Uint8Array | undefined {
+    return this.#versions.get(key)?.findLast(version => version.block <= block)?.value ?? undefined
+  }
+
+  #range(prefix: Hex): Hex[] {
+    this.#sorted ??= [...this.#versions.keys()].sort()
+    const from = firstAtLeast(this.#sorted, prefix)
+    let to = from
+    while (this.#sorted[to]?.startsWith(prefix)) to++
+    return this.#sorted.slice(from, to)
+  }
+
+  /** Blocks up to `block` can no longer be read: of each key only the newest version up to there stays. */
+  #forget(block: number): void {
+    if (block < this.#oldest) return
+    for (let old = this.#oldest; old <= block; old++) {
+      // A version is superseded once a later one, still at or before the new oldest block, exists.
+      for (const key of this.#changed.get(old + 1) ?? []) this.#shorten(key, block + 1)
+      this.#changed.delete(old)
+    }
+    this.#oldest = block + 1
+  }
+
+  #shorten(key: Hex, oldest: number): void {
+    const versions = this.#versions.get(key)
+    if (!versions) return
+    const keep = versions.findLastIndex(version => version.block <= oldest)
+    if (keep > 0) versions.splice(0, keep)
+    if (versions.length === 1 && versions[0]?.value === null && versions[0].block <= oldest) {
+      this.#versions.delete(key)
+      if (this.#sorted) this.#sorted.splice(firstAtLeast(this.#sorted, key), 1)
+    }
+  }
+}
+
+function firstAtLeast(sorted: Hex[], wanted: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] as string) < wanted) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,111 @@
+import type { ArgsOf } from '../pallets/pallet.ts'
+import type { RuntimeCall } from '../pallets/runtime-call.ts'
+import type { subtensorCalls } from '../pallets/subtensor/calls.ts'
+import { subtensorStorage as storage } from '../pallets/subtensor/storage.ts'
+import { DispatchFailure, ensure, palletErrorName } from '../runtime/failure.ts'
+import { checkReveal } from '../runtime/subtensor/commit-reveal.ts'
+import { passesNetworkRateLimit } from '../runtime/subtensor/networks.ts'
+import { hasStakeForWeights, passesWeightsRateLimit, storageIndex, uidOf } from '../runtime/subtensor/neurons.ts'
+import { checkEndpoint } from '../runtime/subtensor/serve.ts'
+import type { Hex } from '../scale/bytes.ts'
+import type { View } from '../state/store.ts'
+import { customCode, InvalidTransaction } from './invalid.ts'
+
+type SubtensorCalls = typeof subtensorCalls
+type Guard<N extends keyof SubtensorCalls> = (
+  view: View,
+  who: Hex,
+  args: ArgsOf<SubtensorCalls[N]>,
+  block: bigint,
+) => void
+
+const MAIN = 0
+
+/**
+ * What Subtensor's extension asks of a transaction before it may enter the pool or a block. Calls inside a batch are not
+ * looked at; there the pallet's own checks answer, with errors in the block.
+ * @throws InvalidTransaction with the custom code of the first failing check
+ */
+export function guard(view: View, who: Hex, call: RuntimeCall, block: bigint): void {
+  if (call.type !== 'SubtensorModule') return
+  const check = GUARDS[call.value.type as keyof SubtensorCalls] as Guard<keyof SubtensorCalls> | undefined
+  try {
+    check?.(view, who, call.value.value as never, block)
+  } catch (error) {
+    if (!(error instanceof DispatchFailure)) throw error
+    throw new InvalidTransaction({ custom: customCode(palletErrorName(error)) })
+  }
+}
+
+function stake(view: View, who: Hex, netuid: number): void {
+  ensure(hasStakeForWeights(view, netuid, who), 'NotEnoughStakeToSetWeights')
+}
+
+type RateError = 'SettingWeightsTooFast' | 'CommittingWeightsTooFast'
+
+/** An unregistered hotkey passes: the pallet says so in the block. */
+function rate(view: View, who: Hex, netuid: number, mecid: number, block: bigint, error: RateError): void {
+  const uid = uidOf(view, netuid, who)
+  const index = storageIndex(netuid, mecid)
+  ensure(uid === undefined || passesWeightsRateLimit(view, netuid, index, uid, block), error)
+}
+
+/** With commit-reveal on, the pallet's refusal comes first, in the block. */
+function settingRate(view: View, who: Hex, netuid: number, mecid: number, block: bigint): void {
+  if (view.get(storage.CommitRevealWeightsEnabled, netuid)) return
+  rate(view, who, netuid, mecid, block, 'SettingWeightsTooFast')
+}
+
+type RevealArgs = ArgsOf<SubtensorCalls['reveal_weights']>
+
+function reveal(view: View, who: Hex, mecid: number, { netuid, uids, values, salt, version_key }: RevealArgs): void {
+  stake(view, who, netuid)
+  checkReveal(view, who, storageIndex(netuid, mecid), { netuid, mecid, uids, values, salt, versionKey: version_key })
+}
+
+const GUARDS: { [N in keyof SubtensorCalls]?: Guard<N> } = {
+  set_weights: (view, who, { netuid }, block) => {
+    stake(view, who, netuid)
+    settingRate(view, who, netuid, MAIN, block)
+  },
+  set_mechanism_weights: (view, who, { netuid, mecid }, block) => {
+    stake(view, who, netuid)
+    settingRate(view, who, netuid, mecid, block)
+  },
+  batch_set_weights: (view, who, { netuids, weights, version_keys }) => {
+    ensure(netuids.length === weights.length && netuids.length === version_keys.length, 'InputLengthsUnequal')
+    for (const netuid of netuids) stake(view, who, netuid)
+  },
+  commit_weights: (view, who, { netuid }, block) => {
+    stake(view, who, netuid)
+    rate(view, who, netuid, MAIN, block, 'CommittingWeightsTooFast')
+  },
+  commit_mechanism_weights: (view, who, { netuid, mecid }, block) => {
+    stake(view, who, netuid)
+    rate(view, who, netuid, mecid, block, 'CommittingWeightsTooFast')
+  },
+  batch_commit_weights: (view, who, { netuids, commit_hashes }) => {
+    ensure(netuids.length === commit_hashes.length, 'InputLengthsUnequal')
+    for (const netuid of netuids) stake(view, who, netuid)
+  },
+  reveal_weights: (view, who, args) => reveal(view, who, MAIN, args),
+  reveal_mechanism_weights: (view, who, args) => reveal(view, who, args.mecid, args),
+  batch_reveal_weights: (view, who, { netuid, uids_list, values_list, salts_list, version_keys }) => {
+    const lengths = [values_list.length, salts_list.length, version_keys.length]
+    ensure(
+      lengths.every(length => length === uids_list.length),
+      'InputLengthsUnequal',
+    )
+    for (const [at, uids] of uids_list.entries()) {
+      const [values, salt] = [values_list[at] as number[], salts_list[at] as number[]]
+      reveal(view, who, MAIN, { netuid, uids, values, salt, version_key: version_keys[at] as bigint })
+    }
+    stake(view, who, netuid)
+  },
+  serve_axon: (view, who, axon, block) => checkEndpoint(view, who, axon, 'axon', block),
+  serve_axon_tls: (view, who, axon, block) => checkEndpoint(view, who, axon, 'axon', block),
+  serve_prometheus: (view, who, endpoint, block) => checkEndpoint(view, who, endpoint, 'prometheus', block),
+  register_network: (view, _who, _args, block) => {
+    ensure(passesNetworkRateLimit(view, block), 'NetworkTxRateLimitExceeded')
+  },
+}

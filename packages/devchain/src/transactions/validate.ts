@@ -1,0 +1,58 @@
+import { systemStorage } from '../pallets/system.ts'
+import { lookUp, spendable } from '../runtime/accounts.ts'
+import { ZERO_ACCOUNT } from '../scale/accounts.ts'
+import type { Hex } from '../scale/bytes.ts'
+import type { View } from '../state/store.ts'
+import type { SignedExtrinsic } from './extrinsic.ts'
+import { feeOf } from './fees.ts'
+import { guard } from './guards.ts'
+import { InvalidTransaction } from './invalid.ts'
+import { eraHash, isProven } from './signature.ts'
+
+/** A transaction and what is known of it. */
+export interface Transaction extends SignedExtrinsic {
+  account: Hex
+  /** The era's hash that its signature was last found to fit. */
+  provenAgainst?: Hex
+}
+
+/** @throws InvalidTransaction CannotLookup for an address that names no account */
+export function toTransaction(extrinsic: SignedExtrinsic): Transaction {
+  try {
+    return { ...extrinsic, account: lookUp(extrinsic.signer) }
+  } catch {
+    throw new InvalidTransaction('CannotLookup')
+  }
+}
+
+export interface ChainPoint {
+  view: View
+  /** The block that the transaction would be in. */
+  block: number
+  genesis: Hex
+}
+
+/**
+ * The checks of the signed extensions, in their order: era, signature, sender, nonce, fee, Subtensor's own.
+ * @returns 'future' when only the nonce is ahead
+ * @throws InvalidTransaction
+ */
+export function validate(transaction: Transaction, { view, block, genesis }: ChainPoint): 'ready' | 'future' {
+  const { account, extra } = transaction
+  if (extra.metadataHash) throw new InvalidTransaction('CannotLookup')
+  prove(transaction, eraHash(view, extra.era, block), genesis)
+  if (account === ZERO_ACCOUNT) throw new InvalidTransaction('BadSigner')
+  const { nonce } = view.get(systemStorage.Account, account)
+  if (extra.nonce < nonce) throw new InvalidTransaction('Stale')
+  const due = feeOf(transaction.call, transaction.bytes.length) + extra.tip
+  if (due > 0n && spendable(view, account) < due) throw new InvalidTransaction('Payment')
+  guard(view, account, transaction.call, BigInt(block))
+  return extra.nonce > nonce ? 'future' : 'ready'
+}
+
+/** Verifying costs milliseconds: a signature that fitted this era's hash once fits it again. */
+function prove(transaction: Transaction, birth: Hex, genesis: Hex): void {
+  if (transaction.provenAgainst === birth) return
+  if (!isProven(transaction, transaction.account, genesis, birth)) throw new InvalidTransaction('BadProof')
+  transaction.provenAgainst = birth
+}
