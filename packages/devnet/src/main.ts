@@ -66,7 +66,8 @@ async function runHorde(args: Arguments, signal: AbortSignal): Promise<number> {
     environment: process.env,
     signal,
     // The validator's result, alone on its stdout, is shown as a table instead.
-    onLine: line => (args.once && line.service === 'validator' && !line.fields ? undefined : say(logLine(line, colour))),
+    onLine: line =>
+      args.once && line.service === 'validator' && !line.fields ? undefined : say(logLine(line, colour)),
   }
   await using horde = await startHorde(options)
   say(urls(horde))

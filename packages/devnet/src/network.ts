@@ -69,11 +69,16 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
   if (!validator) throw new Error('a network without a validator')
 
   const inherited = passedOn(options.environment)
-  const start = (name: string, environment: Record<string, string>, args: readonly string[] = []) => {
+  const start = (
+    program: keyof typeof MAINS,
+    name: string,
+    environment: Record<string, string>,
+    args: readonly string[] = [],
+  ) => {
     return stack.use(
       new Service({
         name,
-        main: mainOf(name),
+        main: mainOf(program),
         args,
         environment: { ...inherited, ...environment },
         onLine,
@@ -115,7 +120,12 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
   }
 }
 
-type Start = (name: string, environment: Record<string, string>, args?: readonly string[]) => Service
+type Start = (
+  program: keyof typeof MAINS,
+  name: string,
+  environment: Record<string, string>,
+  args?: readonly string[],
+) => Service
 
 async function startChain(
   folder: string,
@@ -125,7 +135,7 @@ async function startChain(
 ): Promise<string> {
   const genesis = await writeGenesis(folder, members)
   const args = ['--port', String(chainPort), '--block-ms', String(blockMs), '--genesis', genesis]
-  const line = await start('devchain', {}, args).line('devchain started', START_WITHIN_MS)
+  const line = await start('devchain', 'devchain', {}, args).line('devchain started', START_WITHIN_MS)
   return String(line.url)
 }
 
@@ -136,7 +146,7 @@ async function startMiner(
   { folder, common, executors, host }: MinerSurroundings,
   start: Start,
 ): Promise<RunningMiner> {
-  const service = start(member.name, {
+  const service = start('miner', member.name, {
     ...common,
     BITTENSOR_WALLET_NAME: member.name,
     BITTENSOR_MINER_ADDRESS: MINER_HOST,
@@ -208,9 +218,15 @@ async function isReady({ adminUrl }: RunningMiner): Promise<boolean> {
   return response?.ok ?? false
 }
 
-function mainOf(service: string): string {
-  const name = service.startsWith('miner') ? 'miner' : service
-  return fileURLToPath(import.meta.resolve(`@horde/${name}/main`))
+/** The programs, each in a package that devnet depends on. */
+const MAINS = {
+  devchain: import.meta.resolve('@horde/devchain/main'),
+  miner: import.meta.resolve('@horde/miner/main'),
+  validator: import.meta.resolve('@horde/validator/main'),
+}
+
+function mainOf(program: keyof typeof MAINS): string {
+  return fileURLToPath(MAINS[program])
 }
 
 /** What any program needs of the environment of devnet; nothing else reaches the services. */

@@ -45,10 +45,13 @@ export class ValidatorSession {
 
   /** Says a message unless this connection has been told its like about that job. False when it was not said now. */
   async sayOnce(jobId: number, message: MinerMessage): Promise<boolean> {
-    const key = `${jobId} ${message.message_type}`
-    if (this.#told.has(key)) return false
-    this.#told.add(key)
+    if (this.wasTold(jobId, message)) return false
+    this.#told.add(`${jobId} ${message.message_type}`)
     return this.say(message)
+  }
+
+  wasTold(jobId: number, { message_type }: MinerMessage): boolean {
+    return this.#told.has(`${jobId} ${message_type}`)
   }
 }
 

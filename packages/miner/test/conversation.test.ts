@@ -313,6 +313,7 @@ describe('validators that go away', () => {
     expect(await offering.next(), 'a result is said once per connection').toMatchObject({
       message_type: 'V0DeclineJobRequest',
     })
+    expect((await stored())?.deliveredAt, 'it went out on a connection that offered the job').toBeInstanceOf(Date)
   })
 
   it('the same offer again: accept for an open job, on the new connection, and its news there', async () => {
@@ -346,7 +347,7 @@ describe('validators that go away', () => {
 describe('frames to validators', () => {
   it.each([
     [undefined, 1_000_000],
-    [['large-frames'], 3_000_000],
+    [['large-frames'], 4_000_000],
   ])('capabilities %j: at most %i bytes', async (capabilities, most) => {
     await using validator = await connectValidator(miner, validatorKey(), capabilities)
     await validator.say(offer())

@@ -69,7 +69,8 @@ export function openNews({ db, live, clock, keepMs }: NewsDeps): News {
   }
 
   async function tellEnd(row: JobRow, session: ValidatorSession): Promise<void> {
-    const said = await session.sayOnce(row.id, endOf(row))
+    const end = endOf(row)
+    const said = session.wasTold(row.id, end) || (await session.sayOnce(row.id, end))
     if (said) await markDelivered(db, row.id, now())
   }
 
