@@ -38,6 +38,7 @@ export const CHAIN_ERRORS = {
     'NotRegistered',
     'HotKeyNotRegisteredInSubNet',
     'HotKeyNotRegisteredInNetwork',
+    'UidNotFound',
   ]),
   NotEnoughStake: meaning('the hotkey has too little stake', ['NotEnoughStakeToSetWeights', 'StakeAmountTooLow']),
   WrongVersionKey: meaning('the version key is below the one the subnet asks for', [
@@ -50,11 +51,7 @@ export const CHAIN_ERRORS = {
   ]),
   NoValidatorPermit: meaning('the hotkey has no validator permit', ['NoValidatorPermit', 'NeuronNoValidatorPermit']),
   DuplicateUids: meaning('a uid stands twice in the row', ['DuplicateUids']),
-  InvalidUid: meaning('a uid of the row is no neuron of the subnet', [
-    'InvalidUid',
-    'UidVecContainInvalidOne',
-    'UidNotFound',
-  ]),
+  InvalidUid: meaning('a uid of the row is no neuron of the subnet', ['InvalidUid', 'UidVecContainInvalidOne']),
   TooFewWeights: meaning('fewer weights than MinAllowedWeights', ['NotSettingEnoughWeights', 'WeightVecLengthIsLow']),
   MaxWeightExceeded: meaning('a weight is above MaxWeightsLimit', ['MaxWeightExceeded']),
 

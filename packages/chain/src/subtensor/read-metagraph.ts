@@ -1,5 +1,6 @@
 import type { ApiPromise } from '@polkadot/api'
 import type { Codec } from '@polkadot/types/types'
+import { hexToU8a } from '@polkadot/util'
 import { ChainError } from '../errors.ts'
 import { ipFromNumber } from '../ip.ts'
 import type { Axon, Metagraph, Neuron } from '../metagraph.ts'
@@ -103,7 +104,7 @@ async function totalStakes(live: Live, at: string, netuid: number): Promise<Map<
   if (!type) return undefined
   const params = live.api.registry.createType('u16', netuid).toHex(true)
   const bytes = await live.rpc.send<string>('state_call', ['SubnetInfoRuntimeApi_get_metagraph', params, at])
-  const answer = live.api.registry.createTypeUnsafe<Codec>(type, [bytes])
+  const answer = live.api.registry.createTypeUnsafe<Codec>(type, [hexToU8a(bytes)])
   const metagraph = (answer as unknown as { unwrapOr?(none: null): Codec | null }).unwrapOr?.(null) ?? answer
   const hotkeys = listOf(fieldOf(metagraph, 'hotkeys'))
   const stakes = listOf(fieldOf(metagraph, 'totalStake'))

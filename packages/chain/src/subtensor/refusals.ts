@@ -41,7 +41,7 @@ const CUSTOM: Readonly<Record<number, ChainErrorCode>> = {
   12: 'ServingTooFast',
   13: 'InvalidPort',
   18: 'UnequalLengths',
-  19: 'InvalidUid',
+  19: 'NotRegistered',
 }
 
 /** The ChainError for what a node answered to an extrinsic. */

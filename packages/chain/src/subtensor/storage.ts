@@ -1,6 +1,7 @@
 import type { ApiPromise } from '@polkadot/api'
 import type { StorageEntry } from '@polkadot/types/primitive/types'
 import type { Codec } from '@polkadot/types/types'
+import { hexToU8a } from '@polkadot/util'
 import { encodeAddress } from '@polkadot/util-crypto'
 import { ChainError } from '../errors.ts'
 import { SS58_PREFIX } from '../keyfile.ts'
@@ -46,7 +47,7 @@ export async function readStorage(live: Live, at: string, reads: readonly Read[]
     const entry = reads[i]?.entry
     const set = values.get(key.toHex())
     const value = set ?? (entry?.meta.modifier.isOptional ? null : entry?.meta.fallback.toHex())
-    return value ? live.api.registry.createTypeUnsafe<Codec>(key.outputType, [value]) : null
+    return value ? live.api.registry.createTypeUnsafe<Codec>(key.outputType, [hexToU8a(value)]) : null
   })
 }
 

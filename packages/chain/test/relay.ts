@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
+
+export type Frame = {
+  id?: number
+  method?: string
+  params?: unknown
+  result?: unknown
+  error?: { code: number; message: string; data?: unknown }
+}
+
+/** What happens to the frames on a bad line. A handler gives the frame on, another one, or null to lose it. */
+export type Faults = {
+  toNode?(frame: Frame, line: Line): Frame | null
+  toClient?(frame: Frame, line: Line): Frame | null
+}
+export type Line = { cut(): void; sayToClient(frame: Frame): void }
+
+export type Relay = AsyncDisposable & { readonly url: string; faults: Faults }
+
+/** A line to a node that loses, changes or cuts what a test says, and passes on everything else. */
+export async function startRelay(node: string): Promise<Relay> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  const relay: Relay = {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    faults: {},
+    [Symbol.asyncDispose]: async () => {
+      for (const client of server.clients) client.terminate()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+  server.on('connection', client => join(client, node, relay))
+  return relay
+}
+
+function join(client: WebSocket, node: string, relay: Relay): void {
+  const upstream = new WebSocket(node)
+  const early: Frame[] = []
+  const line: Line = {
+    cut: () => client.terminate(),
+    sayToClient: frame => client.send(JSON.stringify({ jsonrpc: '2.0', ...frame })),
+  }
+  const up = (frame: Frame): void => {
+    const passed = relay.faults.toNode ? relay.faults.toNode(frame, line) : frame
+    if (passed) upstream.send(JSON.stringify(passed))
+  }
+  client.on('message', data => {
+    const frame = JSON.parse(String(data)) as Frame
+    if (upstream.readyState === WebSocket.OPEN) up(frame)
+    else early.push(frame)
+  })
+  upstream.on('open', () => {
+    for (const frame of early.splice(0)) up(frame)
+  })
+  upstream.on('message', data => {
+    const frame = JSON.parse(String(data)) as Frame
+    const passed = relay.faults.toClient ? relay.faults.toClient(frame, line) : frame
+    if (passed) client.send(JSON.stringify(passed))
+  })
+  upstream.on('close', () => client.terminate())
+  upstream.on('error', () => client.terminate())
+  client.on('close', () => upstream.terminate())
+}
