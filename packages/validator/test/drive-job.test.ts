@@ -1,17 +1,11 @@
-import { fileURLToPath } from 'node:url'
-import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { systemClock } from '@horde/kit/time'
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { withDatabase } from './databases.ts'
 import { type DriveOptions, drive, listeningLog, MINER } from './drive.ts'
 import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
 
-let database: OpenDatabase
-beforeAll(async () => {
-  const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
-  database = await openDatabase({ url: 'pglite://memory', migrationsFolder })
-})
-afterAll(() => database[Symbol.asyncDispose]())
+const database = withDatabase()
 
 /** Drives one job on a miner with this script. */
 async function run(
@@ -22,7 +16,7 @@ async function run(
 > {
   const { log, lines } = listeningLog()
   await using miner = await startScriptedMiner(MINER, script)
-  const result = await drive(miner, { db: database.db, log, ...options })
+  const result = await drive(miner, { db: database().db, log, ...options })
   expect(miner.mistakes).toEqual([])
   return { ...result, miner, said: talk(miner), lines }
 }
@@ -230,7 +224,7 @@ describe('a job that ends badly', () => {
     const { log } = listeningLog()
     const gone = await startScriptedMiner(MINER, () => {})
     await gone[Symbol.asyncDispose]()
-    const { end } = await drive(gone, { db: database.db, log })
+    const { end } = await drive(gone, { db: database().db, log })
     expect([end.state, end.reason, end.score]).toEqual(['broken', 'no-connection', 0])
   })
 
@@ -338,7 +332,7 @@ describe('a lost connection', () => {
 })
 
 it('leaves a job alone that somebody else has ended', async () => {
-  const { db } = database
+  const { db } = database()
   const result = await run(async peer => {
     const offer = await play.accepted(peer)
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)

@@ -12,13 +12,16 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 
+/** Loopback, and an address that the chain takes. */
+export const HOST = '127.0.0.2'
+
 type Type = ValidatorMessage['message_type']
 
 /** One connection of a validator, seen by its scripted miner. */
 export interface Peer {
   /** Counted from 1. */
   readonly connection: number
-  /** The next message, which must be of this type. */
+  /** The next message, which must be of this type; complaints are passed over unless they are asked for. */
   hear<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
   /** Resolves when the connection is gone. */
   gone: Promise<void>
@@ -32,7 +35,7 @@ export interface Peer {
 
 export interface ScriptedMiner extends AsyncDisposable {
   readonly hotkey: Hotkey
-  /** 127.0.0.1:port */
+  /** host:port */
   readonly address: string
   readonly port: number
   /** Everything the validator said, in order, without what it said after the first. */
@@ -78,13 +81,16 @@ export async function startScriptedMiner(
       close: (code = 1000) => ws.close(code),
       cut: () => ws.terminate(),
       async hear(type) {
-        while (waiting.length === 0) {
-          if (ws.readyState !== ws.OPEN) throw new GoneError()
-          news = Promise.withResolvers<void>()
-          await news.promise
+        let message = waiting.shift()
+        while (!message || (message.message_type === 'GenericError' && type !== 'GenericError')) {
+          if (!message && ws.readyState !== ws.OPEN) throw new GoneError()
+          if (!message) {
+            news = Promise.withResolvers<void>()
+            await news.promise
+          }
+          message = waiting.shift()
         }
-        const message = waiting.shift()
-        if (message?.message_type !== type) throw new Error(`heard ${message?.message_type} instead of ${type}`)
+        if (message.message_type !== type) throw new Error(`heard ${message.message_type} instead of ${type}`)
         return message as never
       },
     }
@@ -98,11 +104,11 @@ export async function startScriptedMiner(
     await script(peer)
   }
 
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, HOST, resolve))
   const { port } = server.address() as AddressInfo
   return {
     hotkey,
-    address: `127.0.0.1:${port}`,
+    address: `${HOST}:${port}`,
     port,
     heard,
     mistakes,

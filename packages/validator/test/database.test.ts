@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import type { Database, OpenDatabase } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { eq } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { closeBatch, closeOverdueBatches, lastBatchStart, openBatch, unscoredBatches } from '../src/db/batches.ts'
+import { abandonOrganicJobs, insertOrganicJob, moveJob, planJob, scoresOf } from '../src/db/jobs.ts'
+import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { batches, jobs, weightSettings } from '../src/db/schema.ts'
+import { lastScores, planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
+import { openTestDatabase, withPostgres } from './databases.ts'
+
+const postgres = withPostgres()
+const START = new Date('2026-01-01T00:00:00Z')
+const LATER = new Date('2026-01-01T00:10:00Z')
+
+const engines = [
+  ['pglite', async () => 'pglite://memory'],
+  ['postgres', () => postgres().newDatabase()],
+] as const
+
+describe.each(engines)('on %s', (dialect, newUrl) => {
+  let url: string
+  let database: OpenDatabase
+  let db: Database
+  beforeAll(async () => {
+    url = await newUrl()
+    database = await openTestDatabase(url)
+    db = database.db
+    expect(database.dialect).toBe(dialect)
+  })
+  afterAll(() => database[Symbol.asyncDispose]())
+
+  const newJob = (minerHotkey = 'bob') => ({
+    uuid: randomUUID(),
+    minerHotkey,
+    minerUid: 1,
+    minerAddress: '127.0.0.2:1',
+  })
+  const newBatch = (netuid: number, newJobs = [newJob()]) =>
+    openBatch(db, { netuid, benchmark: 'sha256', startedAt: START, deadline: LATER, jobs: newJobs })
+  const jobOf = async (uuid: string) => (await db.select().from(jobs).where(eq(jobs.uuid, uuid)))[0]
+  const finish = (uuid: string, score: number) =>
+    moveJob(db, uuid, {
+      ...{ event: 'V0JobFinishedRequest', to: 'finished', at: LATER },
+      result: { reason: null, seconds: 1, exitStatus: null, stdout: 'a\0b', stderr: '', score, rightAnswer: true },
+    })
+  const run = async (uuid: string) => {
+    await moveJob(db, uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })
+    await moveJob(db, uuid, { event: 'V0ExecutorReadyRequest', to: 'ready', at: START })
+    await moveJob(db, uuid, { event: 'V0JobRequest', to: 'running', at: START })
+  }
+
+  it('moves a job only forward, each move once', async () => {
+    const job = newJob()
+    await newBatch(1, [job])
+    expect(await planJob(db, job.uuid, { executorClass: 'always_on.test', image: 'image' })).toBe(true)
+    expect(await moveJob(db, job.uuid, { event: 'V0ExecutorReadyRequest', to: 'ready', at: START })).toBe(false)
+    expect(await moveJob(db, job.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })).toBe(true)
+    expect(await moveJob(db, job.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })).toBe(false)
+    expect(await planJob(db, job.uuid, { executorClass: null, image: null })).toBe(false)
+    await run(job.uuid)
+    const ends = await Promise.all([finish(job.uuid, 1), finish(job.uuid, 2), finish(job.uuid, 2)])
+    expect(ends.filter(Boolean)).toHaveLength(1)
+    expect(await moveJob(db, job.uuid, { event: 'stopped', to: 'broken', at: LATER })).toBe(false)
+    expect(await jobOf(job.uuid)).toMatchObject({
+      ...{ state: 'finished', acceptedAt: START, readyAt: START, runningAt: START, endedAt: LATER },
+      ...{ executorClass: 'always_on.test', image: 'image', stdout: 'a\ufffdb' },
+    })
+  })
+
+  it('closes a batch with what is still open in it, and sums scores by miner', async () => {
+    const [a, b, c] = [newJob('bob'), newJob('bob'), newJob('charlie')]
+    const id = await newBatch(2, [a, b, c])
+    for (const [job, score] of [
+      [a, 1.5],
+      [b, 0.25],
+    ] as const) {
+      await run(job.uuid)
+      await finish(job.uuid, score)
+    }
+    expect(await unscoredBatches(db, 2)).toEqual([])
+    await closeBatch(db, id, LATER, true)
+    expect(await unscoredBatches(db, 2)).toEqual([id])
+    expect(await jobOf(c.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: 0, endedAt: LATER })
+    expect(await scoresOf(db, [id])).toEqual(
+      new Map([
+        ['bob', 1.75],
+        ['charlie', 0],
+      ]),
+    )
+    expect(await scoresOf(db, [])).toEqual(new Map())
+    expect(await lastBatchStart(db, 2)).toEqual(START)
+    expect(await lastBatchStart(db, 77)).toBeUndefined()
+  })
+
+  it('does not score a batch that was cut short', async () => {
+    const id = await newBatch(3)
+    await closeBatch(db, id, LATER, false)
+    expect(await unscoredBatches(db, 3)).toEqual([])
+  })
+
+  it('ends what nobody drives any more, and only that', async () => {
+    const [left, organic] = [newJob(), newJob()]
+    const id = await newBatch(4, [left])
+    expect(await insertOrganicJob(db, organic, START)).toBe(true)
+    expect(await insertOrganicJob(db, organic, START)).toBe(false)
+    expect(await closeOverdueBatches(db, START, LATER)).toBe(0)
+    expect(await abandonOrganicJobs(db, START, LATER)).toBe(0)
+    const after = new Date(LATER.getTime() + 1)
+    expect(await closeOverdueBatches(db, after, after)).toBeGreaterThanOrEqual(1)
+    expect(await abandonOrganicJobs(db, after, after)).toBe(1)
+    expect(await jobOf(left.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: 0 })
+    expect(await jobOf(organic.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
+    expect(await unscoredBatches(db, 4)).toEqual([id])
+  })
+
+  it('scores batches together with the weights made of them, or not at all', async () => {
+    const id = await newBatch(5)
+    await closeBatch(db, id, LATER, true)
+    const scores = [{ hotkey: 'bob', uid: 1, score: 2 }]
+    const setting = {
+      ...{ netuid: 5, hotkey: 'alice', basis: 'batches', batchIds: [id], scores, uids: [1], weights: [65_535] },
+      ...{ versionKey: 2n ** 63n - 1n, plannedAt: LATER },
+    }
+    const refused = await planSetting(db, setting)
+    await refuseSetting(db, refused, { at: LATER, why: 'NoValidatorPermit' })
+    expect(await lastScores(db, 5, 'alice')).toBeUndefined()
+    expect(await unscoredBatches(db, 5)).toEqual([id])
+
+    const set = await planSetting(db, setting)
+    await settleSetting(db, set, { at: LATER, block: 7, blockHash: '0x07' })
+    expect(await unscoredBatches(db, 5)).toEqual([])
+    expect(await lastScores(db, 5, 'alice')).toEqual(scores)
+    expect(await lastScores(db, 5, 'bob')).toBeUndefined()
+    const rows = await db.select().from(weightSettings).where(eq(weightSettings.netuid, 5)).orderBy(weightSettings.id)
+    expect(rows.map(row => [row.state, row.refusal, row.block])).toEqual([
+      ['refused', 'NoValidatorPermit', null],
+      ['included', null, 7],
+    ])
+    const [scored] = await db.select().from(batches).where(eq(batches.id, id))
+    expect(scored?.scoredAt).toEqual(LATER)
+  })
+
+  it('lets one caller at a time do something', async () => {
+    const tryLock = oneAtATime(dialect, url, 'weights', silentLog)
+    const other = dialect === 'postgres' ? oneAtATime(dialect, url, 'weights', silentLog) : tryLock
+    const locks = await Promise.all([tryLock(), tryLock(), other(), other(), tryLock()])
+    const [held, ...more] = locks.filter(lock => lock !== undefined)
+    expect(held).toBeDefined()
+    expect(more).toEqual([])
+    await using elsewhere = await oneAtATime(dialect, url, 'something else', silentLog)()
+    expect(elsewhere).toBeDefined()
+    await held?.[Symbol.asyncDispose]()
+    await using again = await other()
+    expect(again).toBeDefined()
+  })
+})
