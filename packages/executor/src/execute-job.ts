@@ -13,6 +13,7 @@ import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
 
 export interface ExecuteDeps {
+  miner: MinerLink
   engine: Engine
   settings: ExecutorSettings
   self: Identity
@@ -20,29 +21,23 @@ export interface ExecuteDeps {
   log: Log
 }
 
-/** Takes one job from its miner to its answer. Rejects when the signal aborts before the answer was delivered. */
-export async function executeJob(miner: MinerLink, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
-  const offer = await miner.hearOffer(signal)
+/** Takes one job from its offer to its answer. Rejects when the signal aborts before the answer was delivered. */
+export async function executeJob(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
   const log = deps.log.child({ jobUuid: offer.job_uuid })
   const started = performance.now()
   const sweep = sweepLeftovers(deps.engine, deps.self, log).catch(err => {
     log.warn({ err }, 'could not look for what killed executors left behind')
   })
   try {
-    await walk(offer, miner, { ...deps, log }, signal)
+    await walk(offer, { ...deps, log }, signal)
   } finally {
     await sweep
     log.info({ ms: Math.round(performance.now() - started) }, 'job done with')
   }
 }
 
-async function walk(
-  offer: V0PrepareJobRequest,
-  miner: MinerLink,
-  deps: ExecuteDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const { log, settings } = deps
+async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
+  const { miner, log, settings } = deps
   const { job_uuid } = offer
   let preparation: Preparation
   try {

@@ -63,7 +63,7 @@ async function fill(tar: Pack, zipPath: string, script: string | null, limits: I
       tar.entry({ name: `volume/${name}`, type: 'directory', mode: 0o755 })
     } else {
       const target = tar.entry({ name: `volume/${name}`, size, mode: isExecutable ? 0o755 : 0o644 })
-      await pipeline(await zip.read(entry), target as unknown as NodeJS.WritableStream)
+      await pipeline(zip.read(entry), target as unknown as NodeJS.WritableStream)
     }
   }
 }

@@ -18,6 +18,8 @@ const UPLOAD_PAUSE_MS = 1_000
 const ZIP_NAME = 'output.zip'
 const ZIP_TYPE = 'application/zip'
 const PREFIX = 'output/'
+/** What makes a name absolute to Windows programs. */
+const DRIVE = /^([a-z]):/i
 
 export interface OutputLimits {
   /** Of the zip, in bytes. */
@@ -102,7 +104,7 @@ async function addFiles(zip: ZipFile, tar: Readable, limits: OutputLimits, signa
 /** The name of a regular file beneath /output; undefined for anything else and for the names that are ours. */
 function outputName({ name, type }: Header): string | undefined {
   if ((type !== 'file' && type !== 'contiguous-file') || !name.startsWith(PREFIX)) return undefined
-  const inside = name.slice(PREFIX.length).replaceAll('\\', '_')
+  const inside = name.slice(PREFIX.length).replaceAll('\\', '_').replace(DRIVE, '$1_')
   return inside === '' || inside === 'stdout.txt' || inside === 'stderr.txt' ? undefined : inside
 }
 

@@ -1,14 +1,21 @@
 /** Runs a created container to one of its ends, and knows which it was. */
-import type { Clock } from '@horde/kit/time'
+import { type Clock, withDeadline } from '@horde/kit/time'
 import type { CapturedOutput } from './captured-output.ts'
 import { type Engine, EngineError } from './container.ts'
 
 /** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
 const DRAIN_MS = 10_000
 
-/** What the engine gives as exit code when a program cannot be run, and when there is none of that name. */
-const NOT_EXECUTABLE = 126
-const NOT_FOUND = 127
+/** How long a killed container may take to be gone, in ms. */
+const KILL_MS = 60_000
+
+/** The exit code of what was ended by SIGKILL. */
+const KILLED = 137
+
+/** The engine's exit codes for a command that never ran, by what is wrong with it. */
+const NO_COMMAND: Record<number, string> = { 126: 'The command cannot be run.', 127: 'The image has no such command.' }
+/** What the container's init says, alone, of a command that it cannot run; a shell's own 127 looks otherwise. */
+const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd =
@@ -46,7 +53,7 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     ])
     if (end !== 'exited') await killAndWait(engine, id, signal)
     await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
-    return await describe(engine, id, end, limits)
+    return await describe(id, end, limits, deps)
   } finally {
     stop.abort()
     stream.destroy()
@@ -60,30 +67,36 @@ async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {
   } catch (error) {
     if (!(error instanceof EngineError) || error.status === undefined) throw error
     const { exitCode } = await engine.endOf(id)
-    if (exitCode === NOT_FOUND) return { kind: 'exited', exitStatus: exitCode, note: 'The image has no such command.' }
-    if (exitCode === NOT_EXECUTABLE) return { kind: 'exited', exitStatus: exitCode, note: 'The command cannot be run.' }
+    const note = NO_COMMAND[exitCode]
+    if (note !== undefined) return { kind: 'exited', exitStatus: exitCode, note }
     return { kind: 'not started', note: `The container could not be started: ${error.message}` }
   }
 }
 
 async function killAndWait(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
   await engine.kill(id)
-  await engine.waitForEnd(id, signal)
+  await withDeadline(engine.waitForEnd(id, signal), KILL_MS, 'the end of a killed container')
 }
 
 async function describe(
-  engine: Engine,
   id: string,
   end: 'exited' | 'timed out' | 'printed too much',
   limits: RunLimits,
+  { engine, output }: RunDeps,
 ): Promise<RunEnd> {
   if (end === 'timed out') return { kind: end, note: `The job was killed after its ${limits.timeMs / 1_000} seconds.` }
   if (end === 'printed too much') {
     return { kind: end, note: `The job was killed because it printed more than ${limits.maxOutputBytes} bytes.` }
   }
   const { exitCode, outOfMemory } = await engine.endOf(id)
-  const note = outOfMemory && exitCode !== 0 ? { note: 'The job ran out of memory.' } : {}
-  return { kind: 'exited', exitStatus: exitCode, ...note }
+  const exited = { kind: 'exited' as const, exitStatus: exitCode }
+  if (outOfMemory && exitCode !== 0) return { ...exited, note: 'The job ran out of memory.' }
+  // An engine on cgroup v1 may miss the news when the whole container dies at once.
+  if (exitCode === KILLED)
+    return { ...exited, note: 'The job was killed from outside, most likely for running out of memory.' }
+  const noCommand = NO_COMMAND[exitCode]
+  if (noCommand === undefined || !INIT_FAILED.test((await output.texts()).stderr)) return exited
+  return { ...exited, note: noCommand }
 }
 
 /** Settles only when the race is over. */

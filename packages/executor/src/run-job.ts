@@ -87,7 +87,11 @@ async function loadInputs(
     const zip = await fetchInput(work.volume, workspace.folder, limits, stage)
     const tar = loadingArchive(zip, work.raw_script || null, limits)
     const broken = new Promise<never>((_, reject) => tar.once('error', reject))
-    await Promise.race([workspace.load(tar, image, stage), broken])
+    try {
+      await Promise.race([workspace.load(tar, image, stage), broken])
+    } finally {
+      tar.destroy()
+    }
   })
 }
 

@@ -21,9 +21,11 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   const either = AbortSignal.any([signal, stop.signal])
   const staying = link.stay(either).finally(() => stop.abort())
   try {
-    // The engine's client is heavy: it loads while the connection is being made.
+    const offer = await link.hearOffer(either)
+    // The engine's client is heavy: an executor that waits for its job does without.
     const [{ executeJob }, { Engine }] = await Promise.all([import('./execute-job.ts'), import('./container.ts')])
-    await executeJob(link, { engine: new Engine(), settings, self: ownIdentity(), clock: systemClock, log }, either)
+    const deps = { miner: link, engine: new Engine(), settings, self: ownIdentity(), clock: systemClock, log }
+    await executeJob(offer, deps, either)
   } catch (err) {
     // Once the miner is gone for good, or the process is asked to stop, the walk ends in this way.
     if (!either.aborted) log.error({ err }, 'the job was given up')

@@ -1,12 +1,19 @@
 /** Jobs for tests, in the words of the wire. */
 import { randomUUID } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
+import { Engine } from '../src/container.ts'
+import { JOB_LABEL } from '../src/identity.ts'
+import { FOLDER_PREFIX } from '../src/leftovers.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
 
 export const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
+
+export const engine = new Engine()
 
 export interface Job {
   job_uuid: string
@@ -85,6 +92,7 @@ export async function result(miner: TestMiner, parts: JobParts, env: Record<stri
   await connection.say(wanted.work)
   const answer = await resultOn(connection)
   await expectGoodEnd(executor, connection)
+  await expectNothingLeft(wanted, executor)
   return answer
 }
 
@@ -96,7 +104,25 @@ export async function resultOn(connection: Connection): Promise<Result> {
   return parsed.message
 }
 
-async function expectGoodEnd(executor: TestExecutor, connection: Connection): Promise<void> {
+/** Fails when a container, volume or folder of a job is still there. */
+export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Promise<void> {
+  const label = `${JOB_LABEL}=${wanted.job_uuid}`
+  const [containers, volumes, folders] = await Promise.all([
+    engine.containersWith(label),
+    engine.volumesWith(label),
+    foldersOf(executor),
+  ])
+  const left = [...containers.map(({ id }) => id), ...volumes.map(({ id }) => id), ...folders]
+  if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`)
+}
+
+/** The folders of an executor process in the folder for temporary files. */
+export async function foldersOf({ process: { pid } }: TestExecutor): Promise<string[]> {
+  const names = await readdir(tmpdir())
+  return names.filter(name => name.startsWith(FOLDER_PREFIX) && name.includes(`-${pid}-`))
+}
+
+export async function expectGoodEnd(executor: TestExecutor, connection: Connection): Promise<void> {
   const { code } = await connection.closed
   const exit = await executor.exit()
   if (code !== 1000 || exit !== 0) throw new Error(`closed with ${code}, exited with ${exit}: ${executor.log}`)

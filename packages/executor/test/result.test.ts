@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
+import { engine, expectGoodEnd, expectNothingLeft, job, PYTHON, readied, result, resultOn } from './jobs.ts'
+import { hear, TestMiner } from './miner.ts'
 
 let miner: TestMiner
 beforeAll(async () => {
@@ -10,17 +10,171 @@ afterAll(() => miner[Symbol.asyncDispose]())
 
 describe('a job that ends well', () => {
   test('the echo image prints its inline input', async () => {
-    const answer = await result(miner, { files: { 'payload.txt': 'hello, horde\n' } })
-    expect(answer).toMatchObject({
+    expect(await result(miner, { files: { 'payload.txt': 'hello, horde\n' } })).toMatchObject({
       message_type: 'V0FinishedRequest',
       docker_process_stdout: 'hello, horde\n',
       docker_process_stderr: '',
     })
   })
 
-  test('a raw script finds its input and its own place', async () => {
+  test('a raw script runs under its own name and finds its input', async () => {
     const script = 'import sys\nprint(open("/volume/a/b.txt").read(), sys.argv)\n'
     const answer = await result(miner, { script, files: { 'a/b.txt': 'deep' } })
     expect(answer.docker_process_stdout).toBe("deep ['/script.py']\n")
   })
+
+  test('a raw script is run by the command of the job, when there is one', async () => {
+    const script = 'import sys\nprint(sys.argv[1:])\n'
+    const answer = await result(miner, { script, args: ['python', '-u', '/script.py', 'a b', '$HOME', '*', '', '"'] })
+    expect(answer.docker_process_stdout).toBe(`['a b', '$HOME', '*', '', '"']\n`)
+  })
+
+  test('arguments reach an image as they are', async () => {
+    const args = ['python', '-c', 'import sys; print(sys.argv[1:])', '--flag=x y', '; ls', '', 'é']
+    const answer = await result(miner, { image: PYTHON, args })
+    expect(answer.docker_process_stdout).toBe("['--flag=x y', '; ls', '', 'é']\n")
+  })
+
+  test('uuids in upper case come back as they came', async () => {
+    const wanted = await job({ files: { 'payload.txt': 'x' } })
+    const job_uuid = wanted.job_uuid.toUpperCase()
+    const executor = miner.spawn()
+    const connection = await executor.connection()
+    await connection.say({ ...wanted.offer, job_uuid })
+    expect((await hear(connection, 'V0ReadyRequest')).job_uuid).toBe(job_uuid)
+    await connection.say({ ...wanted.work, job_uuid })
+    expect((await hear(connection, 'V0FinishedRequest')).job_uuid).toBe(job_uuid)
+  })
+})
+
+describe('what a job prints', () => {
+  test('comes whole and in order, on both streams, also when it is not UTF-8', async () => {
+    const script = [
+      'import os',
+      'for i in range(3000):',
+      '  os.write(1, b"%d \\xf0\\x9f\\x90" % i); os.write(2, b"e%d " % i); os.write(1, b"\\x91\\n")',
+      'os.write(1, b"\\xff\\xfe bad \\xc3")',
+    ].join('\n')
+    const answer = await result(miner, { script })
+    const lines = Array.from({ length: 3000 }, (_, i) => `${i} \u{1f411}\n`).join('')
+    expect(answer.docker_process_stdout).toBe(`${lines}\ufffd\ufffd bad \ufffd`)
+    expect(answer.docker_process_stderr).toBe(Array.from({ length: 3000 }, (_, i) => `e${i} `).join(''))
+  })
+
+  test('is shortened for the wire, head and tail kept, so that the frame stays small', async () => {
+    const script = 'print("head" + "x" * 3_000_000 + "tail")\nimport sys; sys.stderr.write("e" * 900_000 + "end")'
+    const answer = await result(miner, { script })
+    expect(JSON.stringify(answer).length).toBeLessThanOrEqual(1_000_000)
+    expect(answer.docker_process_stdout).toMatch(/^headx+\n\[… \d+ characters cut …\]\nx+tail\n$/)
+    expect(answer.docker_process_stderr).toMatch(/end$/)
+  })
+
+  test('is bounded: past the cap the job is killed and says so', async () => {
+    const script = 'while True: print("x" * 1000)'
+    const answer = await result(miner, { script }, { MAX_OUTPUT_BYTES: '100000' })
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: null, timeout: false })
+    expect(answer.docker_process_stderr).toBe('The job was killed because it printed more than 100000 bytes.\n')
+    expect(answer.docker_process_stdout.length).toBeGreaterThan(0)
+  })
+})
+
+describe('a job that ends badly', () => {
+  test('its exit status is told, with both texts', async () => {
+    const script = 'import sys; print("out"); sys.stderr.write("err"); sys.exit(7)'
+    expect(await result(miner, { script })).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: 7,
+      timeout: false,
+      docker_process_stdout: 'out\n',
+      docker_process_stderr: 'err',
+    })
+  })
+
+  test('past its time limit it is killed, and its container is gone', async () => {
+    const script = 'import signal, time; signal.signal(15, signal.SIG_IGN); print("on", flush=True); time.sleep(600)'
+    const started = performance.now()
+    expect(await result(miner, { script, timeoutSeconds: 1 })).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: null,
+      timeout: true,
+      docker_process_stdout: 'on\n',
+      docker_process_stderr: 'The job was killed after its 1 seconds.\n',
+    })
+    expect(performance.now() - started).toBeLessThan(15_000)
+  })
+
+  test('an offer without a time limit gets the default one', async () => {
+    const script = 'import time; time.sleep(600)'
+    const answer = await result(miner, { script, timeoutSeconds: null }, { DEFAULT_TIMEOUT_SECONDS: '1' })
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', timeout: true })
+  })
+
+  test('a command that the image does not have', async () => {
+    const answer = await result(miner, { image: PYTHON, args: ['no-such-program'] })
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: 127 })
+    expect(answer.docker_process_stderr).toMatch(/\nThe image has no such command\.\n$/)
+  })
+
+  test('memory beyond its limit', async () => {
+    const answer = await result(miner, { script: 'x = "x" * 10**9' }, { MEMORY_LIMIT_BYTES: `${128 * 1024 * 1024}` })
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: 137, timeout: false })
+    expect(answer.docker_process_stderr).toMatch(/(ran|running) out of memory\.\n$/)
+  })
+
+  test.each([
+    ['nvidia_all', 'The job asks for NVIDIA GPUs and this executor has none'],
+    ['nvidia_some', 'The preset of the job is not known: none or nvidia_all'],
+  ])('the preset %s on an executor without GPUs starts nothing', async (preset, why) => {
+    const answer = await result(miner, { preset, files: { 'payload.txt': 'x' } })
+    expect(answer).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: null,
+      timeout: false,
+      docker_process_stdout: why,
+    })
+  })
+
+  test('an image that is not to be had when the work comes', async () => {
+    const wanted = await job({ image: '127.0.0.1:1/no/such:image', offeredImage: null })
+    const { executor, connection } = await readied(miner, wanted)
+    await connection.say(wanted.work)
+    const answer = await resultOn(connection)
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: null })
+    expect(answer.docker_process_stdout).toMatch(/^the image 127\.0\.0\.1:1\/no\/such:image could not be pulled/)
+    await expectGoodEnd(executor, connection)
+    await expectNothingLeft(wanted, executor)
+  })
+})
+
+describe('a job that cannot be prepared', () => {
+  async function failsToPrepare(offeredImage: string, env: Record<string, string> = {}) {
+    const wanted = await job({ offeredImage })
+    const executor = miner.spawn(env)
+    const connection = await executor.connection()
+    await connection.say(wanted.offer)
+    expect((await hear(connection, 'V0FailedToPrepare')).job_uuid).toBe(wanted.job_uuid)
+    await expectGoodEnd(executor, connection)
+    return executor.log
+  }
+
+  test('an image that is not to be had', async () => {
+    expect(await failsToPrepare('127.0.0.1:1/no/such:image')).toContain('could not be pulled')
+  })
+
+  test('an engine that does not answer', async () => {
+    expect(await failsToPrepare(PYTHON, { DOCKER_HOST: 'unix:///nowhere/docker.sock' })).toContain('ENOENT')
+  })
+
+  test('GPUs that this executor was given and the engine does not offer', async () => {
+    const log = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
+    expect(log).toContain("does not offer this executor's GPUs")
+    const left = await engine.containersWith('compute-horde.executor')
+    expect(left.filter(({ labels }) => labels['compute-horde.job'] === undefined)).toEqual([])
+  })
+})
+
+test('an image that goes by another name on this host', async () => {
+  const env = { IMAGE_ALIASES: 'busy/echo=compute-horde/echo:v0' }
+  const answer = await result(miner, { image: 'busy/echo', files: { 'payload.txt': 'hi' } }, env)
+  expect(answer.docker_process_stdout).toBe('hi')
 })

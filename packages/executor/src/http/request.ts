@@ -3,6 +3,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 import { checkUrl, publicLookup, TargetError } from './targets.ts'
 
 /** A request that came to nothing; its message never holds the URL, which may carry a signature. */
@@ -67,8 +68,7 @@ export async function withRetries<T>(
       return await attempt()
     } catch (error) {
       if (!(error instanceof RequestError && error.retryable) || made >= tries) throw error
-      await new Promise(resolve => setTimeout(resolve, pauseMs * 2 ** (made - 1)))
-      signal.throwIfAborted()
+      await setTimeout(pauseMs * 2 ** (made - 1), undefined, { signal })
     }
   }
 }

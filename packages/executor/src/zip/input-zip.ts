@@ -1,5 +1,4 @@
 /** A stranger's zip: everything in its directory is checked before the first byte of it is unpacked. */
-import type { Readable } from 'node:stream'
 import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
 import { checkedName } from './entry-name.ts'
@@ -44,9 +43,13 @@ export class InputZip implements AsyncDisposable {
     }
   }
 
-  /** An entry's contents. The stream breaks when they are not what the directory says. */
-  async read(entry: Entry): Promise<Readable> {
-    return this.#zip.openReadStreamPromise(entry).catch(broken)
+  /** An entry's contents. Throws JobFailure when they are not what the directory says. */
+  async *read(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* await this.#zip.openReadStreamPromise(entry)
+    } catch (error) {
+      broken(error)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,192 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import busboy from 'busboy'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openPromise } from 'yauzl'
+import { result } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+import { bodyOf, TestWeb } from './web.ts'
+
+const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
+
+interface Arrived {
+  headers: IncomingMessage['headers']
+  zip: Buffer
+  /** Of a form: its fields in order, then the file's field, name and type. */
+  form: string[]
+}
+
+let miner: TestMiner
+let web: TestWeb
+let folder: string
+let arrived: Arrived[] = []
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'outputs-test-'))
+  miner = await TestMiner.start()
+  web = await TestWeb.start(async (request, response) => {
+    const isForm = request.headers['content-type']?.startsWith('multipart/')
+    const body = isForm ? await readForm(request) : { zip: await bodyOf(request), form: [] }
+    arrived.push({ headers: request.headers, ...body })
+    const failing = /^\/fails\/(\d+)\/(\d+)$/.exec(request.url ?? '')
+    response.writeHead(failing && arrived.length <= Number(failing[1]) ? Number(failing[2]) : 200).end()
+  })
+})
+beforeEach(() => {
+  arrived = []
+})
+afterAll(async () => {
+  await web[Symbol.asyncDispose]()
+  await miner[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+async function readForm(request: IncomingMessage): Promise<{ zip: Buffer; form: string[] }> {
+  const form: string[] = []
+  const files: Promise<Buffer>[] = []
+  const parser = busboy({ headers: request.headers })
+  parser.on('field', (name, value) => form.push(`${name}=${value}`))
+  parser.on('file', (name, stream, info) => {
+    form.push(`${name}: ${info.filename} (${info.mimeType})`)
+    files.push(bodyOf(stream as unknown as IncomingMessage))
+  })
+  request.pipe(parser)
+  await new Promise((resolve, reject) => parser.once('close', resolve as () => void).once('error', reject))
+  return { zip: (await files[0]) ?? Buffer.alloc(0), form }
+}
+
+/** What is in a zip: a text by name. */
+async function unzipped(bytes: Buffer | undefined): Promise<Record<string, string>> {
+  const path = join(folder, 'arrived.zip')
+  await writeFile(path, bytes ?? '')
+  const zip = await openPromise(path)
+  const texts: Record<string, string> = {}
+  for await (const entry of zip.eachEntry()) {
+    const chunks: Buffer[] = []
+    for await (const chunk of await zip.openReadStreamPromise(entry)) chunks.push(chunk as Buffer)
+    texts[entry.fileName] = Buffer.concat(chunks).toString()
+  }
+  return texts
+}
+
+const put = (path = '/') => ({ output_upload_type: 'zip_and_http_put', url: web.url(path), form_fields: null })
+
+const WRITER = `
+import os, sys
+os.makedirs("/output/deep/er")
+open("/output/deep/er/a.txt", "w").write("a")
+open("/output/b.bin", "w").write("b")
+os.chmod("/output/b.bin", 0)
+os.symlink("/etc/passwd", "/output/link")
+os.symlink("/etc", "/output/folder-link")
+os.mkfifo("/output/pipe")
+os.mkdir("/output/empty")
+open("/output/C:x", "w").write("c")
+open("/output/..\\\\..\\\\up", "w").write("d")
+open("/output/stdout.txt", "w").write("forged")
+print("printed")
+sys.stderr.write("complained")
+`
+const WRITTEN = {
+  'deep/er/a.txt': 'a',
+  'b.bin': 'b',
+  C_x: 'c',
+  '.._.._up': 'd',
+  'stdout.txt': 'printed\n',
+  'stderr.txt': 'complained',
+}
+
+describe('the outputs of a job', () => {
+  test('are put as a zip with its length; links and special files are left out', async () => {
+    const answer = await result(miner, { script: WRITER, upload: put() }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'printed\n' })
+    expect(arrived).toHaveLength(1)
+    expect(arrived[0]?.headers).toMatchObject({
+      'content-type': 'application/zip',
+      'content-length': String(arrived[0]?.zip.length),
+    })
+    expect(await unzipped(arrived[0]?.zip)).toEqual(WRITTEN)
+  })
+
+  test('are posted as a real form, its fields before the file', async () => {
+    const form_fields = { key: 'a/b', 'odd"name\r\n': 'line\r\n--x', policy: 'é' }
+    const upload = { output_upload_type: 'zip_and_http_post', url: web.url('/'), form_fields }
+    const answer = await result(miner, { script: WRITER, upload }, LOCAL)
+    expect(answer.message_type).toBe('V0FinishedRequest')
+    expect(arrived[0]?.form).toEqual([
+      'key=a/b',
+      'odd%22name%0D%0A=line\r\n--x',
+      'policy=é',
+      'file: output.zip (application/zip)',
+    ])
+    expect(await unzipped(arrived[0]?.zip)).toEqual(WRITTEN)
+  })
+
+  test('of a failed job are uploaded too', async () => {
+    const script = 'import sys; open("/output/trace", "w").write("t"); print("so far"); sys.exit(3)'
+    const answer = await result(miner, { script, upload: put() }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: 3 })
+    expect(await unzipped(arrived[0]?.zip)).toEqual({ trace: 't', 'stdout.txt': 'so far\n', 'stderr.txt': '' })
+  })
+
+  test('hold the whole texts, byte for byte, where the wire has them shortened', async () => {
+    const script = 'import os; os.write(1, b"\\xff" + b"x" * 2_000_000)'
+    await result(miner, { script, upload: put() }, LOCAL)
+    const texts = await unzipped(arrived[0]?.zip)
+    expect(texts['stdout.txt']?.length).toBe(2_000_001)
+  })
+})
+
+describe('an upload', () => {
+  test('is tried three times', async () => {
+    const answer = await result(miner, { script: WRITER, upload: put('/fails/2/503') }, LOCAL)
+    expect(answer.message_type).toBe('V0FinishedRequest')
+    expect(arrived).toHaveLength(3)
+    expect(await unzipped(arrived[2]?.zip)).toEqual(WRITTEN)
+  })
+
+  test.each([
+    ['/fails/9/500', 3, 'Output could not be uploaded: the server answered with status 500'],
+    ['/fails/9/403', 1, 'Output could not be uploaded: the server answered with status 403'],
+    ['/fails/9/302', 1, 'Output could not be uploaded: the server answered with status 302'],
+  ])('that fails at %s fails the job after %d tries', async (path, tries, why) => {
+    const answer = await result(miner, { script: 'print("fine")', upload: put(path) }, LOCAL)
+    expect(answer).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: 0,
+      docker_process_stdout: 'fine\n',
+      docker_process_stderr: `${why}\n`,
+    })
+    expect(arrived).toHaveLength(tries)
+  })
+
+  test('into a private network is refused', async () => {
+    const answer = await result(miner, { script: 'pass', upload: put() })
+    expect(answer).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_stderr: 'Output URL refused: it points into a private network\n',
+    })
+    expect(arrived).toHaveLength(0)
+  })
+
+  test.each([
+    ['for i in range(4): open(f"/output/{i}", "w")', { OUTPUT_MAX_FILES: '3' }, 'There are too many output files'],
+    ['open("/output/a", "w").write("x" * 9999)', { OUTPUT_MAX_SIZE_BYTES: '10000' }, undefined],
+    [
+      'for i in "ab": open("/output/" + i, "w").write("x" * 9999)',
+      { OUTPUT_MAX_SIZE_BYTES: '10000' },
+      'The outputs are too large',
+    ],
+    [
+      'import os; open("/output/a", "wb").write(os.urandom(99999))',
+      { OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: '50000' },
+      'The zip of the outputs is too large',
+    ],
+  ])('is bounded: %s', async (script, env, why) => {
+    const answer = await result(miner, { script, upload: put() }, { ...LOCAL, ...env })
+    expect(answer.message_type).toBe(why ? 'V0FailedRequest' : 'V0FinishedRequest')
+    expect(answer.docker_process_stderr).toBe(why ? `${why}\n` : '')
+    expect(arrived).toHaveLength(why ? 0 : 1)
+  })
+})

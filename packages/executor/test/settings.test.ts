@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises'
+import { settingsTable } from '@horde/kit/config'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { settings } from '../src/config.ts'
+import { TestMiner } from './miner.ts'
+
+let miner: TestMiner
+beforeAll(async () => {
+  miner = await TestMiner.start()
+})
+afterAll(() => miner[Symbol.asyncDispose]())
+
+test('the table in the README is that of the settings', async () => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  expect(readme).toContain(settingsTable(settings))
+})
+
+test('bad settings are told all at once, without the secret, with exit code 78 and no stack', async () => {
+  const executor = miner.spawn(
+    { MINER_ADDRESS: 'http://x', PIDS_LIMIT: 'many', IMAGE_ALIASES: 'a', EXECUTOR_GPU_DEVICE_IDS: '0,,1' },
+    'not a token!',
+  )
+  expect(await executor.exit()).toBe(78)
+  for (const name of ['MINER_ADDRESS', 'EXECUTOR_TOKEN', 'PIDS_LIMIT', 'IMAGE_ALIASES', 'EXECUTOR_GPU_DEVICE_IDS']) {
+    expect(executor.log).toContain(`${name}: `)
+  }
+  expect(executor.log).not.toContain('not a token!')
+  expect(executor.log).not.toContain('    at ')
+})
