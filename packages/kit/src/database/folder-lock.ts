@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseError } from './errors.ts'
 
@@ -14,26 +14,27 @@ const LOCKED = 1
  * @throws DatabaseError when another process has the folder
  */
 export async function lockFolder(folder: string): Promise<AsyncDisposable> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const file = await open(join(folder, 'lock'), 'a+', 0o600)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // A bare descriptor: a FileHandle would be closed, and the lock lost, once nobody refers to it.
+  const file = openSync(join(folder, 'lock'), 'a+', 0o600)
   try {
     await flock(file, folder)
-    await file.truncate()
-    await file.write(`${process.pid}\n`)
+    ftruncateSync(file)
+    writeSync(file, `${process.pid}\n`)
   } catch (error) {
-    await file.close()
+    closeSync(file)
     throw error
   }
-  return { [Symbol.asyncDispose]: () => file.close() }
+  return { [Symbol.asyncDispose]: async () => closeSync(file) }
 }
 
-async function flock(file: FileHandle, folder: string): Promise<void> {
-  const child = spawn('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', file.fd] })
+async function flock(file: number, folder: string): Promise<void> {
+  const child = spawn('flock', ['--nonblock', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] })
   const [code] = await once(child, 'exit').catch(cause => {
     throw new DatabaseError(`cannot lock ${folder}: flock (of util-linux) is not installed`, { cause })
   })
   if (code === 0) return
   if (code !== LOCKED) throw new DatabaseError(`cannot lock ${folder}: flock exited with ${code}`)
-  const holder = (await file.read({ position: 0 })).buffer.toString('utf8').match(/^\d+/)?.[0]
+  const holder = /^\d+/.exec(readFileSync(join(folder, 'lock'), 'utf8'))?.[0]
   throw new DatabaseError(`${folder} is in use by another process${holder ? ` (pid ${holder})` : ''}`)
 }

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const script = fileURLToPath(new URL('children/service.ts', import.meta.url))
+
+/** Runs a child to its end; `whenReady` gets it once it has said that it is ready. */
+async function run(way: string, whenReady: (kill: (signal: NodeJS.Signals) => void) => void = () => {}, ms = 20_000) {
+  const child = spawn(process.execPath, [script, way, String(ms)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.on('data', chunk => {
+    if (String(chunk).includes('"ready"')) whenReady(signal => void child.kill(signal))
+  })
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  const lines = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line))
+  return { lines, said: lines.map(line => line.msg), stderr, code, signal }
+}
+
+test('bad settings: all of them on stderr, no stack trace, exit code 78', async () => {
+  const { code, stderr, lines } = await run('settings')
+  expect(code).toBe(78)
+  expect(stderr).toBe(
+    [
+      '3 settings are wrong:',
+      '  NETUID: must be a whole number of at least 0 (got "x") — The subnet. Example: NETUID=12',
+      '  PORT: is not set — Where to listen. Example: PORT=8000',
+      '  TOKEN: Too small: expected string to have >=10 characters (got 7 characters, not shown) — Who we are. Example: TOKEN=long-and-random',
+      '',
+    ].join('\n'),
+  )
+  expect(lines).toEqual([])
+})
+
+test.each([
+  ['fine', 0],
+  ['code', 3],
+])('a service that is done ends: %s', async (way, code) => {
+  expect(await run(way)).toEqual({ code, signal: null, lines: [], said: [], stderr: '' })
+})
+
+test('an error is one line with its causes, and exit code 1', async () => {
+  const { code, lines, stderr } = await run('error')
+  expect([code, stderr]).toEqual([1, ''])
+  expect(lines).toMatchObject([
+    {
+      level: 'error',
+      name: 'child',
+      msg: 'service failed',
+      err: { message: 'it broke', cause: { message: 'deep down' } },
+    },
+  ])
+})
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s lets it close and end with 0', async signal => {
+  const { code, said, stderr } = await run('until stopped', kill => kill(signal))
+  expect([code, said, stderr]).toEqual([0, ['ready', 'stopping', 'closed'], ''])
+})
+
+test('a wait that ends with the abort is not an error', async () => {
+  for (const way of ['until aborted', 'stray abort']) {
+    const { code, said } = await run(way, kill => kill('SIGTERM'))
+    expect([code, said.at(-1)]).toEqual([0, 'stopping'])
+  }
+})
+
+test('what fails while stopping is an error', async () => {
+  const { code, said } = await run('fails while stopping', kill => kill('SIGTERM'))
+  expect([code, said]).toEqual([1, ['ready', 'stopping', 'service failed']])
+})
+
+test.each(['rejection', 'exception'])('an uncaught %s closes everything, and exit code 1', async way => {
+  const { code, said, lines } = await run(way)
+  expect(code).toBe(1)
+  expect(said.toSorted()).toEqual(['closed', 'ready', 'stopping after an error that nobody caught'])
+  expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'nobody caught this' } })
+})
+
+test('a stop that takes too long ends all the same', async () => {
+  const { code, said } = await run('deaf', kill => kill('SIGTERM'), 200)
+  expect([code, said]).toEqual([1, ['ready', 'stopping', 'ending although something is still open']])
+})
+
+test('what is left open when all is done does not keep the process for ever', async () => {
+  const { code, said } = await run('leaves something open', undefined, 200)
+  expect([code, said]).toEqual([1, ['ending although something is still open']])
+})
+
+test('a second signal ends at once, but the same Ctrl-C twice does not', async () => {
+  const twice = await run('until stopped', kill => {
+    kill('SIGINT')
+    kill('SIGTERM')
+  })
+  expect([twice.code, twice.said.at(-1)]).toEqual([0, 'closed'])
+  const impatient = await run('deaf', kill => {
+    kill('SIGTERM')
+    setTimeout(kill, 1_300, 'SIGTERM')
+  })
+  expect([impatient.code, impatient.said.at(-1)]).toEqual([143, 'ending at once after a second signal'])
+})
+
+test('what the executor needs is light: no database, no HTTP server, no metrics', async () => {
+  const loader = `
+    import { registerHooks } from 'node:module'
+    const packages = new Set()
+    registerHooks({ load(url, context, next) {
+      packages.add(/.*node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1] ?? 'own')
+      return next(url, context)
+    } })
+    for (const file of ['run', 'config', 'log', 'socket', 'reconnect', 'time']) await import('@horde/kit/' + file)
+    process.stdout.write([...packages].sort().join(' '))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', loader], { cwd: new URL('..', import.meta.url) })
+  const packages = await text(child.stdout)
+  expect(packages.split(' ')).toEqual(expect.arrayContaining(['own', 'pino', 'ws', 'zod']))
+  for (const heavy of ['pg', 'drizzle-orm', '@electric-sql/pglite', 'fastify', 'prom-client']) {
+    expect(packages.split(' ')).not.toContain(heavy)
+  }
+})
