@@ -97,7 +97,8 @@ choose_base() { # choose_base NAME: sets base
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 scratch_folder() {
-  if grep ' /dev/shm ' /proc/mounts | grep -qv noexec && [ "$(df --output=avail -k /dev/shm | tail -1)" -gt "$SCRATCH_KIB" ]; then
+  if grep ' /dev/shm ' /proc/mounts | grep -qv noexec &&
+    [ "$(df --output=avail -k /dev/shm | tail -1)" -gt "$SCRATCH_KIB" ]; then
     echo /dev/shm
   else
     echo /var/tmp
@@ -106,22 +107,25 @@ scratch_folder() {
 
 # A minimal Debian with apt, imported from packages.
 make_debian_base() {
-  local scratch tar
-  command -v mmdebstrap >/dev/null || fail 'mmdebstrap is missing: sudo apt-get install mmdebstrap debian-archive-keyring'
+  local scratch folder
+  command -v mmdebstrap >/dev/null || fail 'mmdebstrap is missing: sudo apt-get install mmdebstrap'
   say "making $DEBIAN_BASE from Debian's packages (about half a minute)"
   scratch=$(scratch_folder)
-  tar=$(mktemp --tmpdir="$scratch")
+  folder=$(mktemp --directory --tmpdir="$scratch")
+  # apt reads the keys as a user of its own, which may have no way into the checkout.
+  chmod 755 "$folder"
+  install -m 644 docker/debian-bookworm-keys.gpg "$folder/keys.gpg"
   if ! as_root env TMPDIR="$scratch" mmdebstrap --quiet --mode=root --variant=apt --include=ca-certificates \
-    --keyring=/usr/share/keyrings/debian-archive-keyring.gpg --aptopt='Acquire::Languages "none"' \
+    --keyring="$folder/keys.gpg" --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    "$DEBIAN_RELEASE" - >"$tar"; then
-    rm -f "$tar"
+    "$DEBIAN_RELEASE" - >"$folder/debian.tar"; then
+    rm -rf "$folder"
     fail "mmdebstrap could not make a Debian (above): is Debian's mirror in reach?"
   fi
   docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'CMD ["bash"]' \
-    --change 'LABEL compute-horde.image=debian' "$tar" "$DEBIAN_BASE" >/dev/null
-  rm -f "$tar"
+    --change 'LABEL compute-horde.image=debian' "$folder/debian.tar" "$DEBIAN_BASE" >/dev/null
+  rm -rf "$folder"
 }
 
 context_of() { if is_service "$1"; then docker/service-context.sh "$1"; else tar -C "docker/$1" -cf - .; fi; }

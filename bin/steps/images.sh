@@ -10,7 +10,7 @@ setup_images() {
   fi
   if grep -q ' compute-horde/debian:' <<<"$plan"; then
     say "images: Docker's registry is out of reach, so they are made from Debian's packages"
-    command -v mmdebstrap >/dev/null || install_packages mmdebstrap debian-archive-keyring
+    command -v mmdebstrap >/dev/null || install_packages mmdebstrap
   fi
   docker/build-images.sh --auto || fail 'an image could not be built (above)' 'docker/README.md tells how to build them by hand'
 }
