@@ -51,6 +51,7 @@ export async function openPostgres(target: PostgresTarget, options: PostgresOpti
     db: withSafeTransactions(pool),
     dialect: 'postgres',
     async [Symbol.asyncDispose]() {
+      if (pool.ended || pool.ending) return
       await withDeadline(pool.end(), CLOSE_DEADLINE_MS, 'closing the pool').catch(err =>
         log.error({ err }, 'database did not close cleanly'),
       )
