@@ -17,7 +17,7 @@ export type Faults = {
 }
 export type Line = { cut(): void; sayToClient(frame: Frame): void }
 
-export type Relay = AsyncDisposable & { readonly url: string; faults: Faults }
+export type Relay = AsyncDisposable & { readonly url: string; faults: Faults; cut(): void }
 
 /** A line to a node that loses, changes or cuts what a test says, and passes on everything else. */
 export async function startRelay(node: string): Promise<Relay> {
@@ -26,8 +26,11 @@ export async function startRelay(node: string): Promise<Relay> {
   const relay: Relay = {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults: {},
-    [Symbol.asyncDispose]: async () => {
+    cut: () => {
       for (const client of server.clients) client.terminate()
+    },
+    [Symbol.asyncDispose]: async () => {
+      relay.cut()
       await new Promise(resolve => server.close(resolve))
     },
   }

@@ -61,7 +61,7 @@ describe('Rpc', () => {
     })
     const heard: unknown[] = []
     const { promise, resolve } = Promise.withResolvers<void>()
-    await rpc.subscribe('news', 'subscribe', [], (_error, result) => {
+    await rpc.follow('subscribe', 'unsubscribe', [], result => {
       heard.push(result)
       if (heard.length === 2) resolve()
     })

@@ -197,24 +197,23 @@ describe('setWeights', () => {
     expect(await chain.weightsOf(NETUID, 2)).toEqual([])
   })
 
-  it('sends two at once with two nonces', async () => {
-    const both = await Promise.all([
-      chain.setWeights(row([1, 2, 3]), alice),
-      chain.setWeights(row([1], STRICT + 1), alice).catch(e => e),
-    ])
-    expect(both[0]).toMatchObject({ block: expect.any(Number) })
+  it('sends several at once, each with its own nonce', async () => {
+    const rows = [row([1, 2, 3]), row([1], SLOW), { ...row([1, 1], STRICT), uids: [1, 2] }]
+    const [first, second, third] = await Promise.allSettled(rows.map(weights => chain.setWeights(weights, alice)))
+    expect(first).toMatchObject({ status: 'fulfilled', value: { block: expect.any(Number) } })
+    expect(second).toMatchObject({ status: 'fulfilled' })
+    expect(third).toMatchObject({ status: 'rejected', reason: { code: 'TooFewWeights' } })
   })
 
   it('too early', async () => {
-    await devchain.mineBlock()
-    await chain.setWeights(row([1, 2, 3], SLOW), alice)
-    const again = chain.setWeights(row([3, 2, 1], SLOW), alice)
+    await chain.setWeights(row([1, 2, 3], SLOW), bob)
+    const again = chain.setWeights(row([3, 2, 1], SLOW), bob)
     await expect(again).rejects.toMatchObject({
       code: 'SettingWeightsTooFast',
       chainName: 'Custom(6)',
       retryable: true,
     })
-    expect((await chain.weightsOf(SLOW, 0))[2]).toEqual({ uid: 2, weight: 65_535 })
+    expect((await chain.weightsOf(SLOW, 1))[2]).toEqual({ uid: 2, weight: 65_535 })
   })
 
   it.each([

@@ -29,6 +29,8 @@ export type Live = AsyncDisposable & {
   readonly rpc: Rpc
   /** For what the metadata says: storage keys, types, calls. */
   readonly api: ApiPromise
+  /** The last sending of each account: the next one asks for its nonce only once that one is in the pool. */
+  readonly sending: Map<string, Promise<unknown>>
 }
 
 export type Head = { readonly number: number; readonly seenAtMs: number }
@@ -129,7 +131,7 @@ export class Connection implements AsyncDisposable {
     const endpoint = endpoints[this.#turn++ % endpoints.length] ?? ''
     const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
     const api = new ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
-    const live: Live = { endpoint, rpc, api, [Symbol.asyncDispose]: () => api.disconnect() }
+    const live: Live = { endpoint, rpc, api, sending: new Map(), [Symbol.asyncDispose]: () => api.disconnect() }
     try {
       const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', `${endpoint} hung up`)))
       lost.catch(() => {})
@@ -148,27 +150,40 @@ export class Connection implements AsyncDisposable {
     const ended = new AbortController()
     const either = AbortSignal.any([signal, ended.signal])
     try {
-      await this.#followHeads(live)
+      const [{ upgraded }] = await Promise.all([this.#followVersion(live), this.#followHeads(live)])
       this.#live = live
       log.info({ endpoint: live.endpoint, block: this.#head?.number }, 'connected to the chain')
       for (const listener of this.#liveListeners) listener(live)
       const over = live.rpc.closed.then(({ code, reason }) => {
         throw new ChainError('Unavailable', `${live.endpoint} hung up (${code} ${reason})`)
       })
-      await Promise.race([over, this.#untilStale(either), aborted(either)])
+      await Promise.race([over, upgraded, this.#untilStale(either), aborted(either)])
     } finally {
       this.#live = undefined
       ended.abort()
     }
   }
 
-  async #followHeads(live: Live): Promise<void> {
-    await live.rpc.subscribe('chain_newHead', 'chain_subscribeNewHeads', [], (_error, header) => {
-      const number = Number((header as { number?: unknown } | undefined)?.number)
+  async #followHeads({ rpc }: Live): Promise<void> {
+    await rpc.follow('chain_subscribeNewHeads', 'chain_unsubscribeNewHeads', [], header => {
+      const number = Number((header as { number?: unknown } | null)?.number)
       if (!Number.isSafeInteger(number)) return
       this.#head = { number, seenAtMs: this.#settings.clock.now() }
       for (const listener of this.#headListeners) listener(this.#head)
     })
+  }
+
+  /** Types and signatures follow the runtime: an upgrade makes the connection, with all it knows, worthless. */
+  async #followVersion({ rpc, api }: Live): Promise<{ upgraded: Promise<never> }> {
+    const { promise: upgraded, reject } = Promise.withResolvers<never>()
+    upgraded.catch(() => {})
+    const current = api.runtimeVersion.specVersion.toNumber()
+    await rpc.follow('state_subscribeRuntimeVersion', 'state_unsubscribeRuntimeVersion', [], version => {
+      const { specVersion } = (version ?? {}) as { specVersion?: unknown }
+      if (typeof specVersion !== 'number' || specVersion === current) return
+      reject(new ChainError('Unavailable', `the runtime was upgraded from ${current} to ${specVersion}`))
+    })
+    return { upgraded }
   }
 
   /** A single endpoint is never left for being stale: there is nowhere to go. */

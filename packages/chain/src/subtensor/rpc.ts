@@ -37,7 +37,7 @@ type Frame = {
   method?: unknown
   params?: { subscription?: unknown; result?: unknown }
 }
-type Notify = (error: Error | null, result: unknown) => void
+type Notify = (result: unknown) => void
 type Waiting = { resolve(result: unknown): void; reject(error: Error): void; notify?: Notify | undefined }
 
 export type RpcOptions = {
@@ -78,17 +78,32 @@ export class Rpc implements ProviderInterface, AsyncDisposable {
   /** Sends a request and resolves with its result. Rejects with RpcError, or with ChainError Timeout or Unavailable. */
   // biome-ignore lint/suspicious/noExplicitAny: the signature is ProviderInterface's
   send<T = any>(method: string, params: unknown[]): Promise<T> {
+    // @polkadot/api's way to keep a line alive, every 10 s; the socket has a better one.
+    if (method === 'system_health') return Promise.resolve({} as T)
     return this.#request(method, params) as Promise<T>
   }
 
-  async subscribe(_type: string, method: string, params: unknown[], notify: Notify): Promise<number | string> {
-    return (await this.#request(method, params, notify)) as number | string
+  /**
+   * Subscribes with one method, and unsubscribes with the other when the function it resolves with is called. Once the
+   * connection is lost no more comes.
+   */
+  async follow(method: string, stop: string, params: unknown[], notify: Notify): Promise<() => void> {
+    const id = String(await this.#request(method, params, notify))
+    return () => {
+      if (this.#subscriptions.delete(id) && this.isConnected) this.#request(stop, [id]).catch(() => {})
+    }
   }
 
-  async unsubscribe(_type: string, method: string, id: number | string): Promise<boolean> {
-    if (!this.#subscriptions.delete(String(id)) || !this.isConnected) return false
-    await this.#request(method, [id])
-    return true
+  /**
+   * For @polkadot/api alone, which subscribes to one thing, the runtime's version, and brings the process down when that
+   * fails. It waits for ever instead: who owns the connection follows the version and makes a new connection.
+   */
+  subscribe(): Promise<never> {
+    return new Promise(() => {})
+  }
+
+  unsubscribe(): Promise<boolean> {
+    return Promise.resolve(false)
   }
 
   on(type: 'connected' | 'disconnected' | 'error', listener: () => void): () => void {
@@ -172,7 +187,7 @@ export class Rpc implements ProviderInterface, AsyncDisposable {
       return
     }
     try {
-      notify(null, result)
+      notify(result)
     } catch (err) {
       this.#options.log.error({ err }, 'a notification of the chain could not be handled')
     }

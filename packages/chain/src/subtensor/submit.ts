@@ -30,10 +30,23 @@ export async function submit(
   hotkey: Hotkey,
   onSent: () => void,
 ): Promise<Included> {
-  const extrinsic = await signed(live, call, hotkey)
-  onSent()
-  const blockHash = await inclusion(live, extrinsic)
-  return outcome(live, extrinsic.toHex(), blockHash)
+  const sent = await inTurn(live, hotkey.ss58, async () => {
+    const extrinsic = await signed(live, call, hotkey)
+    onSent()
+    return { hex: extrinsic.toHex(), ...(await watch(live, extrinsic.toHex())) }
+  })
+  try {
+    return await outcome(live, sent.hex, await sent.inBlock)
+  } finally {
+    sent.unwatch()
+  }
+}
+
+/** One extrinsic of an account after the other into the pool, or two would get the same nonce. */
+async function inTurn<T>({ sending }: Live, account: string, send: () => Promise<T>): Promise<T> {
+  const turn = (sending.get(account) ?? Promise.resolve()).then(send, send)
+  sending.set(account, turn)
+  return turn
 }
 
 async function signed(live: Live, call: SubmittableExtrinsic<'promise'>, hotkey: Hotkey): Promise<GenericExtrinsic> {
@@ -67,24 +80,24 @@ type Status =
   | string
   | Partial<Record<'inBlock' | 'finalized' | 'usurped' | 'broadcast' | 'retracted' | 'finalityTimeout', string>>
 
-/** The hash of the block that took the extrinsic in. */
-async function inclusion({ rpc }: Live, extrinsic: GenericExtrinsic): Promise<string> {
-  const watched = Promise.withResolvers<string>()
-  watched.promise.catch(() => {})
-  const method = 'author_extrinsicUpdate'
-  let id: string | number | undefined
+type Watched = { readonly inBlock: Promise<string>; unwatch(): void }
+
+/** Gives an extrinsic to the pool. `inBlock` becomes the hash of the block that takes it in. */
+async function watch({ rpc }: Live, extrinsicHex: string): Promise<Watched> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', 'the connection was lost')))
+  const inBlock = Promise.race([promise, lost])
+  inBlock.catch(() => {})
   try {
-    id = await rpc.subscribe(method, 'author_submitAndWatchExtrinsic', [extrinsic.toHex()], (_error, status) => {
+    const [start, stop] = ['author_submitAndWatchExtrinsic', 'author_unwatchExtrinsic']
+    const unwatch = await rpc.follow(start, stop, [extrinsicHex], status => {
       const seen = statusOf(status as Status)
-      if (typeof seen === 'string') watched.resolve(seen)
-      else if (seen) watched.reject(seen)
+      if (typeof seen === 'string') resolve(seen)
+      else if (seen) reject(seen)
     })
-    const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', 'the connection was lost')))
-    return await Promise.race([watched.promise, lost])
+    return { inBlock, unwatch }
   } catch (error) {
     throw error instanceof RpcError ? refusalOfPool(error) : error
-  } finally {
-    if (id !== undefined) void rpc.unsubscribe(method, 'author_unwatchExtrinsic', id).catch(() => {})
   }
 }
 

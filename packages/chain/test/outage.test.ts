@@ -1,0 +1,221 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Devchain } from '@horde/devchain/devchain'
+import { afterEach, describe, expect, it } from 'vitest'
+import { connectSubtensor, type Subtensor, type SubtensorOptions } from '../src/subtensor.ts'
+import { alice, bob, connectTo, EASY, NETUID, type NetworkOptions, startNetwork } from './network.ts'
+import { type Relay, startRelay } from './relay.ts'
+
+const open: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const it of open.splice(0).reverse()) await it[Symbol.asyncDispose]()
+})
+const opened = async <T extends AsyncDisposable>(opening: Promise<T>): Promise<T> => {
+  const it = await opening
+  open.push(it)
+  return it
+}
+const network = (options?: NetworkOptions): Promise<Devchain> => opened(startNetwork(options))
+const client = (endpoints: string[], options?: Partial<SubtensorOptions>): Promise<Subtensor> =>
+  opened(connectTo(endpoints, options))
+
+const reconnected = (chain: Subtensor): Promise<string> => new Promise(resolve => chain.onReconnect(resolve))
+const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
+
+describe('a lost node', () => {
+  it('comes back on the same port: calls fail fast meanwhile, then work as before', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'horde-chain-'))
+    const stateFile = join(folder, 'state')
+    open.push({ [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) })
+    const first = await startNetwork({ stateFile })
+    const chain = await client([first.url], { outageWaitMs: 50 })
+    const { block } = await chain.setWeights(weights, alice)
+    await first[Symbol.asyncDispose]()
+
+    await expect(chain.metagraph(NETUID)).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
+    await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
+    expect(chain.state()).toMatchObject({ connected: false, endpoint: null, lastBlock: { number: block } })
+
+    const back = reconnected(chain)
+    const second = await network({ stateFile, port: first.port })
+    expect(await back).toBe(second.url)
+    expect(await chain.blockNumber()).toBe(block)
+    expect((await chain.weightsOf(NETUID, 0)).map(({ uid }) => uid)).toEqual([1, 2])
+    expect((await chain.setWeights(weights, alice)).block).toBe(block + 1)
+  })
+
+  it('is replaced by the next endpoint, whose own genesis the client then signs for', async () => {
+    const [a, b] = [await startNetwork(), await network({ subnets: [{ tempo: 20 }] })]
+    const chain = await client([a.url, b.url])
+    expect(chain.endpoint).toBe(a.url)
+    const next = reconnected(chain)
+    await a[Symbol.asyncDispose]()
+    expect(await next).toBe(b.url)
+    expect(await chain.hyperparameters(NETUID)).toMatchObject({ tempo: 20 })
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: b.blockNumber() })
+  })
+
+  it('that nobody answers for at the start is an error that names the endpoints', async () => {
+    const nobody = 'ws://127.0.0.1:1'
+    const connecting = connectSubtensor({ endpoints: [nobody], firstConnectionMs: 100 })
+    await expect(connecting).rejects.toMatchObject({ code: 'Unavailable', message: expect.stringContaining(nobody) })
+    const live = await network()
+    const chain = await client([nobody, live.url])
+    expect(chain.endpoint).toBe(live.url)
+  })
+
+  it('that stands still is left for the next endpoint', async () => {
+    const [still, running] = [await network(), await network({ blockMs: 50 })]
+    const chain = await client([still.url, running.url], { staleMs: 300 })
+    expect(chain.endpoint).toBe(still.url)
+    expect(await reconnected(chain)).toBe(running.url)
+    const heads: number[] = []
+    await new Promise<void>(resolve => chain.onHead(({ number }) => heads.push(number) === 3 && resolve()))
+    expect(heads).toEqual([heads[0], (heads[0] ?? 0) + 1, (heads[0] ?? 0) + 2])
+  })
+
+  it('ends every wait when the client is closed or its signal aborts', async () => {
+    const node = await network()
+    const stop = new AbortController()
+    const chain = await client([node.url], { signal: stop.signal, outageWaitMs: 60_000 })
+    const lost = new Promise<void>(resolve => chain.onHead(() => resolve()))
+    await node.mineBlock()
+    await lost
+    stop.abort()
+    await chain[Symbol.asyncDispose]()
+    await expect(chain.metagraph(NETUID)).rejects.toMatchObject({ code: 'Closed', retryable: false })
+  })
+})
+
+describe('a bad line', () => {
+  const setUp = async (options?: NetworkOptions, clientOptions?: Partial<SubtensorOptions>) => {
+    const node = await network(options)
+    const relay: Relay = await opened(startRelay(node.url))
+    const chain = await client([relay.url], clientOptions)
+    return { node, relay, chain }
+  }
+  const isSubmission = (method: string | undefined): boolean => method === 'author_submitAndWatchExtrinsic'
+
+  it('cut right after the extrinsic went out: the chain says that it is in', async () => {
+    const { node, relay, chain } = await setUp()
+    let submissions = 0
+    relay.faults = {
+      toNode: (frame, line) => {
+        if (!isSubmission(frame.method)) return frame
+        submissions += 1
+        setImmediate(() => line.cut())
+        return frame
+      },
+    }
+    const included = await chain.setWeights(weights, alice)
+    expect(included).toEqual({ block: 1, blockHash: expect.stringMatching(/^0x[0-9a-f]{64}$/) })
+    expect(node.blockNumber()).toBe(1)
+    expect(submissions).toBe(1)
+  })
+
+  it('cut before it went out: the error says so once the time is up', async () => {
+    const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 400 })
+    relay.faults = {
+      toNode: (frame, line) => {
+        if (!isSubmission(frame.method)) return frame
+        line.cut()
+        return null
+      },
+    }
+    await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
+    expect(node.blockNumber()).toBe(0)
+  })
+
+  it.each([
+    [1013, 'AlreadyImported'],
+    [1014, 'PriorityTooLow'],
+    [1012, 'Banned'],
+  ])('an answer %d to what did get in is a success; to what did not, it is %s', async (code, name) => {
+    const { relay, chain } = await setUp({}, { inclusionTimeoutMs: 600 })
+    const ids = new Set<number | undefined>()
+    let isLost = false
+    relay.faults = {
+      toNode: frame => {
+        if (!isSubmission(frame.method)) return frame
+        ids.add(frame.id)
+        return isLost ? { ...frame, method: 'no_such_method' } : frame
+      },
+      toClient: frame => (ids.has(frame.id) ? { id: frame.id ?? 0, error: { code, message: 'no' } } : frame),
+    }
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+    expect(await chain.serveAxon(NETUID, { ip: '127.0.0.2', port: 80 }, bob)).toEqual({ announced: true, block: 2 })
+    isLost = true
+    await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: name, retryable: true })
+  })
+
+  it.each(['invalid', 'dropped', { usurped: `0x${'00'.repeat(32)}` }])(
+    'a pool that says %j without a reason',
+    async status => {
+      const { node, relay, chain } = await setUp({ blockMs: 600_000 })
+      relay.faults = {
+        toClient: (frame, line) => {
+          const params = frame.params as { subscription?: string } | undefined
+          if (frame.method !== 'author_extrinsicUpdate') return frame
+          line.sayToClient({ method: frame.method, params: { ...params, result: status } })
+          return null
+        },
+      }
+      await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'NotIncluded', retryable: true })
+      expect(node.blockNumber()).toBe(0)
+    },
+  )
+
+  it('a block that never comes is an error in bounded time, and a later block counts', async () => {
+    const { node, chain } = await setUp({ blockMs: 600_000 }, { inclusionTimeoutMs: 200 })
+    await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'InclusionUnknown', retryable: true })
+    await node.mineBlock()
+    expect(await chain.weightsOf(NETUID, 0)).toHaveLength(2)
+  })
+
+  it('a runtime upgrade makes a new connection, with the new metadata', async () => {
+    const { relay, chain } = await setUp()
+    let isUpgraded = false
+    relay.faults = {
+      toClient: frame => {
+        const { result } = (frame.params ?? {}) as { result?: { specVersion?: number } }
+        if (frame.method !== 'state_runtimeVersion' || !result?.specVersion || isUpgraded) return frame
+        isUpgraded = true
+        return { ...frame, params: { ...(frame.params as object), result: { ...result, specVersion: 426 } } }
+      },
+    }
+    const connections: string[] = []
+    chain.onReconnect(endpoint => connections.push(endpoint))
+    // The line starts to lie with the next connection.
+    const back = reconnected(chain)
+    relay.cut()
+    await back
+    await reconnected(chain)
+    expect(isUpgraded).toBe(true)
+    expect(connections).toHaveLength(2)
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+  })
+
+  it('only finality told: that is inclusion too', async () => {
+    const { relay, chain } = await setUp()
+    relay.faults = {
+      toClient: frame => {
+        const { result } = (frame.params ?? {}) as { result?: { inBlock?: string } }
+        return frame.method === 'author_extrinsicUpdate' && result?.inBlock ? null : frame
+      },
+    }
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+  })
+
+  it('an answer that never comes: Timeout, and the next connection works', async () => {
+    const { relay, chain } = await setUp({ subnets: [{ hyperparameters: EASY }] }, { requestTimeoutMs: 100 })
+    relay.faults = { toClient: frame => (frame.id === undefined ? frame : null) }
+    await expect(chain.metagraph(NETUID)).rejects.toMatchObject({ code: 'Timeout', retryable: true })
+    await expect(chain.blockNumber()).rejects.toMatchObject({ code: 'Timeout' })
+    const back = reconnected(chain)
+    await expect(chain.blockNumber()).rejects.toMatchObject({ code: 'Timeout' })
+    relay.faults = {}
+    await back
+    expect((await chain.metagraph(NETUID)).neurons).toHaveLength(3)
+  })
+})
