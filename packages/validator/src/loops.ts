@@ -40,6 +40,7 @@ export async function startLoops(times: LoopTimes, deps: LoopDeps, signal: Abort
   })
   const weights = startLoop({
     name: 'weights',
+    firstAfterMs: times.weightsCheckMs,
     everyMs: times.weightsCheckMs,
     run: async stop => {
       if (await areWeightsDue(times.netuid, deps)) await validator.weights(stop)

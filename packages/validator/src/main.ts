@@ -47,7 +47,7 @@ async function main(signal: AbortSignal): Promise<number | undefined> {
     return undefined
   }
   const print = (text: string) => void process.stdout.write(text)
-  return batchCommand(command.json, { validator: wireValidator(deps), print, log }, signal)
+  return await batchCommand(command.json, { validator: wireValidator(deps), print, log }, signal)
 }
 
 function readCommand(args: string[]): Command | undefined {

@@ -36,14 +36,20 @@ export async function batchCommand(json: boolean, deps: BatchCommandDeps, signal
   const { validator, print, log } = deps
   await validator.sweep()
   const report = await validator.batch(signal)
-  const outcome = await validator.weights(signal).catch(err => {
-    log.error({ err }, 'weights could not be set')
-    return undefined
-  })
+  const outcome = report.counts ? await weightsOf(validator, log, signal) : undefined
   if (outcome && outcome.outcome !== 'set') log.error(outcome, 'weights were not set')
   const result = resultOf(report, outcome)
   print(json ? `${JSON.stringify(result)}\n` : tableOf(result))
   return outcome?.outcome === 'set' && outcome.confirmed ? 0 : 1
+}
+
+async function weightsOf(validator: Validator, log: Log, signal: AbortSignal): Promise<WeightsOutcome | undefined> {
+  try {
+    return await validator.weights(signal)
+  } catch (err) {
+    log.error({ err }, 'weights could not be set')
+    return undefined
+  }
 }
 
 function resultOf(report: BatchReport, outcome: WeightsOutcome | undefined): BatchResult {

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Chain } from '@horde/chain/chain'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
+import { type Devchain, startDevchain } from '@horde/devchain/devchain'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { BatchResult } from '../src/commands/batch.ts'
+import { startProgram } from './program.ts'
+import { HOST, MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
+
+const NETUID = 3
+const TAO = 1_000_000_000n
+const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+const ALGORITHMS: Record<string, string> = { '1410': 'sha256', '10810': 'sha384', '1710': 'sha512' }
+
+/** The password of two characters that a hashcat job asks for. */
+function crack({ docker_run_cmd: command }: V0JobRequest): string {
+  const algorithm = ALGORITHMS[command[command.indexOf('--hash-type') + 1] ?? '']
+  const [hash, salt = ''] = command.at(-2)?.split(':') ?? []
+  if (!algorithm || command.at(-1) !== '?1?1') throw new Error(`not such a job: ${command.join(' ')}`)
+  const words = [...LETTERS].flatMap(first => [...LETTERS].map(second => first + second))
+  const found = words.find(
+    word => createHash(algorithm).update(word).update(Buffer.from(salt, 'hex')).digest('hex') === hash,
+  )
+  if (!found) throw new Error('there is no such password')
+  return found
+}
+
+const cracking = async (peer: Peer) => {
+  peer.say(MANIFEST)
+  const work = await play.working(peer)
+  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
+}
+const declining = async (peer: Peer) => {
+  await play.offered(peer)
+  peer.sayOfJob('V0DeclineJobRequest')
+}
+
+describe('against a chain and miners', () => {
+  const stack = new AsyncDisposableStack()
+  const miners: ScriptedMiner[] = []
+  let devchain: Devchain
+  let chain: Chain
+  let env: Record<string, string>
+
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
+    stack.defer(() => rm(folder, { recursive: true }))
+    for (const [i, script] of [cracking, declining, cracking].entries()) {
+      miners.push(stack.use(await startScriptedMiner(hotkeyFromUri(`//main/${i}`), script)))
+    }
+    const coldkey = hotkeyFromUri('//Owner').ss58
+    const neurons = [
+      { hotkey: hotkeyFromUri('//Validator').ss58, coldkey, stake: String(5_000n * TAO) },
+      ...miners.map(({ hotkey, port }) => ({ hotkey: hotkey.ss58, coldkey, axon: { ip: HOST, port } })),
+    ]
+    const hyperparameters = { CommitRevealWeightsEnabled: false, MinAllowedWeights: 1, WeightsSetRateLimit: 1 }
+    const subnet = { netuid: NETUID, tempo: 2, hyperparameters, neurons }
+    devchain = stack.use(await startDevchain({ blockMs: 100, genesis: { sudo: coldkey, subnets: [subnet] } }))
+    chain = stack.use(await connectSubtensor({ endpoints: [devchain.url] }))
+    while (!(await chain.metagraph(NETUID)).neurons[0]?.validatorPermit) await devchain.mineBlock()
+
+    await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, '//Validator')
+    env = {
+      ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
+      ...{ DATABASE_URL: 'pglite://memory', ALLOW_PRIVATE_MINERS: 'true', LOG_LEVEL: 'info' },
+      ...{ HASHCAT_PASSWORD_LENGTH_SHA256: '2', HASHCAT_PASSWORD_LENGTH_SHA384: '2' },
+      ...{ HASHCAT_PASSWORD_LENGTH_SHA512: '2', MANIFEST_WAIT_MS: '200' },
+    }
+  })
+  afterAll(() => stack.disposeAsync())
+
+  const uidsOfWeights = async () => (await chain.weightsOf(NETUID, 0)).map(({ uid }) => uid)
+
+  it('batch --json runs one batch, sets weights, and says what came of it on the last line of stdout', async () => {
+    await using program = startProgram(['batch', '--json'], env)
+    expect(await program.ended, [...program.stdout, ...program.stderr].join('\n')).toBe(0)
+    expect(program.stdout).toHaveLength(1)
+    const result = JSON.parse(program.stdout[0] ?? '') as BatchResult
+    expect(['sha256', 'sha384', 'sha512']).toContain(result.algorithm)
+    expect(result.jobs).toMatchObject([
+      { miner: miners[0]?.hotkey.ss58, uid: 1, state: 'finished', reason: null, answer: true },
+      { miner: miners[1]?.hotkey.ss58, uid: 2, state: 'rejected', reason: 'declined', answer: false, score: 0 },
+      { miner: miners[2]?.hotkey.ss58, uid: 3, state: 'finished', reason: null, answer: true },
+    ])
+    expect(result.jobs[0]?.score).toBeGreaterThan(1)
+    expect(result.jobs[0]?.seconds).toBeGreaterThan(0)
+    expect(result.weights).toEqual(await chain.weightsOf(NETUID, 0))
+    expect(await uidsOfWeights()).toEqual([1, 3])
+    expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBe(result.block)
+    for (const line of program.stderr) expect(JSON.parse(line)).toMatchObject({ name: 'validator' })
+    expect(miners.flatMap(miner => miner.mistakes)).toEqual([])
+  })
+
+  it('batch says the same as a table', async () => {
+    await using program = startProgram(['batch'], { ...env, LOG_LEVEL: 'silent' })
+    expect(await program.ended).toBe(0)
+    expect(program.stdout.join('\n')).toMatch(/uid +miner +state +seconds +score +weight +reason/)
+    expect(program.stdout.join('\n')).toMatch(/rejected +– +0\.0000 +0 +declined/)
+    expect(program.stdout.at(-1)).toMatch(/^Weights are in block \d+\.$/)
+  })
+
+  it('serves: a batch, its weights, its health, and a clean stop', async () => {
+    const before = (await chain.metagraph(NETUID)).neurons[0]?.lastUpdate ?? 0
+    await using program = startProgram([], { ...env, BATCH_AT_START: 'true', ADMIN_PORT: '0' })
+    const started = JSON.parse(await program.line('validator started')) as { adminPort: number }
+    await program.line('weights set')
+    const health = await fetch(`http://127.0.0.1:${started.adminPort}/health`)
+    expect([health.status, await health.json()]).toEqual([200, { live: true, ready: true, reasons: [] }])
+    const metrics = await (await fetch(`http://127.0.0.1:${started.adminPort}/metrics`)).text()
+    expect(metrics).toContain('validator_process_cpu_seconds_total')
+    program.stop()
+    expect(await program.ended).toBe(0)
+    expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBeGreaterThan(before)
+    expect(await uidsOfWeights()).toEqual([1, 3])
+  })
+})
+
+describe('with wrong settings', () => {
+  it('lists every mistake at once and exits with 78', async () => {
+    await using program = startProgram(['batch'], {
+      ...{ BITTENSOR_NETUID: 'twelve', BITTENSOR_NETWORK: 'nowhere', HASHCAT_PASSWORD_LENGTH_SHA256: '0' },
+      ...{ DATABASE_URL: 'mysql://user:hunter2@host/x', ALLOW_PRIVATE_MINERS: 'maybe', FACILITATOR_URI: 'example' },
+    })
+    expect(await program.ended).toBe(78)
+    const said = program.stderr.join('\n')
+    const names = [...said.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
+    expect(names).toEqual([
+      'BITTENSOR_NETUID',
+      'BITTENSOR_NETWORK',
+      'DATABASE_URL',
+      'FACILITATOR_URI',
+      'HASHCAT_PASSWORD_LENGTH_SHA256',
+      'ALLOW_PRIVATE_MINERS',
+    ])
+    expect(said).not.toContain('hunter2')
+    expect(said).not.toContain('    at ')
+    expect(program.stdout).toEqual([])
+  })
+
+  it('names a wallet that is not there', async () => {
+    await using program = startProgram([], {
+      ...{ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local', BITTENSOR_WALLET_DIRECTORY: '/nowhere/at/all' },
+    })
+    expect(await program.ended).toBe(78)
+    expect(program.stderr.join('\n')).toContain('/nowhere/at/all/default/hotkeys/default')
+  })
+
+  it('says how it is used', async () => {
+    await using program = startProgram(['bathc'], {})
+    expect(await program.ended).toBe(64)
+    expect(program.stderr.join('\n')).toContain('usage:')
+  })
+})

@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+export interface Program extends AsyncDisposable {
+  /** Its lines so far. */
+  readonly stdout: string[]
+  readonly stderr: string[]
+  /** Its exit code. */
+  readonly ended: Promise<number | null>
+  /** The first line of stdout, past or to come, in which this stands. Rejects when it ends without. */
+  line(text: string): Promise<string>
+  stop(): void
+}
+
+/** The validator as a process of its own, with these arguments and, but for PATH, just this environment. */
+export function startProgram(args: string[], env: Record<string, string>): Program {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const stdout: string[] = []
+  const stderr: string[] = []
+  const ended = once(child, 'close').then(([code]) => code as number | null)
+  const output = createInterface({ input: child.stdout })
+  output.on('line', line => stdout.push(line))
+  createInterface({ input: child.stderr }).on('line', line => stderr.push(line))
+  return {
+    stdout,
+    stderr,
+    ended,
+    stop: () => void child.kill('SIGTERM'),
+    line: text =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = stdout.find(line => line.includes(text))
+          if (found !== undefined) resolve(found)
+        }
+        look()
+        output.on('line', look)
+        void ended.then(() =>
+          reject(new Error(`ended without saying ${text}: ${stdout.join('\n')}${stderr.join('\n')}`)),
+        )
+      }),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
