@@ -1,6 +1,9 @@
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
@@ -25,10 +28,12 @@ const engines = {
   postgres: () => postgres.newDatabase(),
   /** A copy of one that was made here: making one takes PGlite seconds. */
   async pglite() {
-    made ??= openDatabase({ url: `pglite://${folder}/made`, migrationsFolder }).then(db => db[Symbol.asyncDispose]())
+    made ??= openDatabase({ url: `pglite://${folder}/deep/made`, migrationsFolder }).then(db =>
+      db[Symbol.asyncDispose](),
+    )
     await made
     const copy = await mkdtemp(join(folder, 'copy-'))
-    await cp(join(folder, 'made'), copy, { recursive: true })
+    await cp(join(folder, 'deep', 'made'), copy, { recursive: true })
     return `pglite://${copy}`
   },
 }
@@ -103,3 +108,23 @@ test.each(['mysql://u:hunter2@h/db', 'hunter2', 'postgres://u:hunter2/x@h/db', '
     expect(error.message).not.toContain('hunter2')
   },
 )
+
+test('a folder that another process has open is refused; what it wrote before a kill -9 is there after', async () => {
+  const url = await engines.pglite()
+  const path = url.slice('pglite://'.length)
+  const holder = fileURLToPath(new URL('children/holder.ts', import.meta.url))
+  const child = spawn(process.execPath, [holder, 'open', path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  expect(String(await once(child.stdout, 'data'))).toBe('held\n')
+  const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
+  expect(error).toBeInstanceOf(DatabaseError)
+  expect(error.message).toBe(`${path} is in use by another process (pid ${child.pid})`)
+  child.kill('SIGKILL')
+  await exited
+  await using opened = await openDatabase({ url, migrationsFolder })
+  expect(await allJobs(opened.db)).toMatchObject([{ id: 1, state: 'kept' }])
+  expect((await stat(path)).mode & 0o777).toBe(0o700)
+  await expect(openDatabase({ url, migrationsFolder })).rejects.toThrow(
+    `in use by another process (pid ${process.pid})`,
+  )
+})

@@ -7,8 +7,8 @@ import { connectPair, frame, MIB, options, rawPeer, slowLink, startServer, type 
 /** So short that a large frame on a slow link takes many times as long. */
 const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
-/** 2 MiB each 40 ms: 40 MiB take 0.8 s. */
-const link = slowLink(2 * MIB, 40)
+/** 3 MiB each 40 ms: 40 MiB take half a second. */
+const link = slowLink(3 * MIB, 40)
 
 test('a large frame arriving slowly counts as life', async () => {
   await using pair = await connectPair({ near: beat }, link)
