@@ -50,6 +50,39 @@ test("a peer's ping is answered while a large frame is on its way to it", async 
   expect(order).toEqual(['pong', 'message'])
 })
 
+/** Connects a peer that never answers a ping. */
+async function withoutPongs() {
+  const accepted = Promise.withResolvers<TestSocket>()
+  const stack = new AsyncDisposableStack()
+  const server = stack.use(
+    await startServer(ws => accepted.resolve(wrapSocket(ws, { closeTimeoutMs: 300, ...options, ...beat }))),
+  )
+  const peer = stack.use(await rawPeer(server.port))
+  return { peer, socket: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+test('a frame that arrives in one piece, slowly, counts as life without any pong', async () => {
+  await using pair = await withoutPongs()
+  const bytes = frame(1, JSON.stringify('x'.repeat(4 * MIB)))
+  const piece = Math.ceil(bytes.length / 40)
+  let sent = 0
+  const timer = setInterval(() => {
+    pair.peer.write(bytes.subarray(sent, sent + piece))
+    sent += piece
+    if (sent >= bytes.length) clearInterval(timer)
+  }, 20)
+  expect(String(await pair.socket.hear()).length).toBe(4 * MIB)
+})
+
+test('a peer that takes a frame slowly counts as alive without any pong', async () => {
+  await using pair = await withoutPongs()
+  pair.peer.pause()
+  const timer = setInterval(() => pair.peer.read(), 1)
+  await pair.socket.say('x'.repeat(FRAME))
+  clearInterval(timer)
+  expect(pair.socket.isOpen).toBe(true)
+})
+
 test('a peer that is silent is given up', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
