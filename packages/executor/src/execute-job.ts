@@ -5,9 +5,9 @@ import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './container.ts'
-import type { Identity } from './identity.ts'
-import { sweepLeftovers } from './leftovers.ts'
+import type { Engine } from './engine/container.ts'
+import type { Identity } from './engine/identity.ts'
+import { sweepLeftovers } from './engine/leftovers.ts'
 import type { MinerLink } from './miner-link.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
@@ -47,13 +47,13 @@ async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: Abort
     log.error({ err }, 'could not prepare the job')
     return await miner.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
   }
-  await using place = preparation
+  await using _ = preparation
   await miner.sayReady(job_uuid)
   log.info('ready')
   const work = await miner.hearWork(settings.WORK_TIMEOUT_SECONDS * 1_000, signal)
   log.info('running')
-  const outcome = await runJob(work, place, deps, signal).catch(error => failureOfHost(error, log, signal))
-  const removed = place[Symbol.asyncDispose]()
+  const outcome = await runJob(work, { ...deps, preparation }, signal).catch(error => failureOfHost(error, log, signal))
+  const removed = preparation[Symbol.asyncDispose]()
   await miner.answer(report(job_uuid, outcome), signal)
   await removed
 }

@@ -6,11 +6,11 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Volume } from '@horde/protocol/job'
 import { pack } from 'tar-stream'
-import { ByteLimit, ByteLimitError } from './byte-limit.ts'
+import { SCRIPT_PATH } from './engine/workspace.ts'
 import { openResponse, RequestError, requestError, withRetries } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
-import { SCRIPT_PATH } from './workspace.ts'
+import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
 import { InputZip } from './zip/input-zip.ts'
 
 /** What a job whose input is too large has as its stdout, to the letter. */

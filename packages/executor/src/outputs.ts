@@ -7,11 +7,11 @@ import { finished, pipeline } from 'node:stream/promises'
 import type { OutputUpload } from '@horde/protocol/job'
 import { extract, type Header } from 'tar-stream'
 import { ZipFile } from 'yazl'
-import { ByteLimit, ByteLimitError } from './byte-limit.ts'
 import { formBody } from './http/multipart.ts'
 import { openResponse, RequestError, withRetries } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
+import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
 
 const UPLOAD_TRIES = 3
 const UPLOAD_PAUSE_MS = 1_000
@@ -27,7 +27,6 @@ export interface OutputLimits {
   /** Of the files together, before they are zipped, in bytes. */
   maxBytes: number
   maxFiles: number
-  allowPrivate: boolean
 }
 
 export interface PrintedFiles {

@@ -1,13 +1,13 @@
 /** What is done before an executor says that it is ready, so that the job's own time goes to the job alone. */
 import type { Log } from '@horde/kit/log'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
-import { checkGpus, checkLimits, type Gpus, gpusOf } from './checks.ts'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine, EngineFacts } from './container.ts'
-import { type Identity, identityText } from './identity.ts'
-import { ensureImage } from './images.ts'
-import type { SandboxLimits } from './sandbox.ts'
-import { Workspace } from './workspace.ts'
+import { checkGpus, checkLimits, type Gpus, gpusOf } from './engine/checks.ts'
+import type { Engine, EngineFacts } from './engine/container.ts'
+import { type Identity, identityText } from './engine/identity.ts'
+import { ensureImage } from './engine/images.ts'
+import type { SandboxLimits } from './engine/sandbox.ts'
+import { Workspace } from './engine/workspace.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75

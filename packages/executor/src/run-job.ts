@@ -1,22 +1,25 @@
 /** The work itself: inputs in, container run, outputs away. Whatever becomes of it is an outcome to report. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { isPreset } from '@horde/protocol/job'
+import { isPreset, type OutputUpload } from '@horde/protocol/job'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import { CapturedOutput } from './captured-output.ts'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './container.ts'
-import { ensureImage, ImageError, type ReadyImage } from './images.ts'
+import { CapturedOutput } from './engine/captured-output.ts'
+import type { Gpus } from './engine/checks.ts'
+import { type Engine, EngineError } from './engine/container.ts'
+import { ensureImage, ImageError, type ReadyImage } from './engine/images.ts'
+import { type RunEnd, runContainer } from './engine/run-container.ts'
+import { containerOptions, homeOf } from './engine/sandbox.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
-import { JobFailure } from './job-failure.ts'
+import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
-import { type RunEnd, runContainer } from './run-container.ts'
-import { containerOptions, homeOf } from './sandbox.ts'
-import { withinDeadline } from './stage.ts'
+
+const RUN_SCRIPT = ['python', '/script.py']
 
 export interface RunJobDeps {
   engine: Engine
+  preparation: Preparation
   settings: ExecutorSettings
   clock: Clock
   log: Log
@@ -34,17 +37,14 @@ export interface Outcome {
 }
 
 /** Runs a job in a prepared workspace. Rejects only when the signal aborts or this host fails. */
-export async function runJob(
-  work: V0RunJobRequest,
-  preparation: Preparation,
-  deps: RunJobDeps,
-  signal: AbortSignal,
-): Promise<Outcome> {
+export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<Outcome> {
   try {
-    const gpus = gpusFor(work.docker_run_options_preset, preparation)
+    const gpus = gpusFor(work.docker_run_options_preset, deps.preparation)
     const image = await imageFor(work, deps, signal)
-    await loadInputs(work, image.name, preparation, deps, signal)
-    return await runAndUpload(work, image, gpus, preparation, deps, signal)
+    await loadInputs(work, image.name, deps, signal)
+    const id = await createContainer(work, image, gpus, deps.preparation)
+    signal.throwIfAborted()
+    return await runAndUpload(id, work, deps, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof JobFailure || error instanceof ImageError)) throw error
@@ -52,7 +52,7 @@ export async function runJob(
   }
 }
 
-function gpusFor(preset: string, { gpus }: Preparation): Preparation['gpus'] {
+function gpusFor(preset: string, { gpus }: Preparation): Gpus {
   if (!isPreset(preset)) throw new JobFailure('The preset of the job is not known: none or nvidia_all')
   if (preset === 'nvidia_all' && gpus === undefined) {
     throw new JobFailure('The job asks for NVIDIA GPUs and this executor has none')
@@ -60,23 +60,16 @@ function gpusFor(preset: string, { gpus }: Preparation): Preparation['gpus'] {
   return preset === 'nvidia_all' ? gpus : undefined
 }
 
-function imageFor(
-  work: V0RunJobRequest,
-  { engine, settings, log }: RunJobDeps,
-  signal: AbortSignal,
-): Promise<ReadyImage> {
+function imageFor(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<ReadyImage> {
+  const { engine, settings, log } = deps
   const python = work.docker_run_options_preset === 'nvidia_all' ? settings.PYTHON_NVIDIA_IMAGE : settings.PYTHON_IMAGE
   const options = { aliases: settings.IMAGE_ALIASES, pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000, log }
   return ensureImage(engine, work.docker_image_name || python, options, signal)
 }
 
-async function loadInputs(
-  work: V0RunJobRequest,
-  image: string,
-  { workspace }: Preparation,
-  { settings }: RunJobDeps,
-  signal: AbortSignal,
-): Promise<void> {
+async function loadInputs(work: V0RunJobRequest, image: string, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
+  const { preparation, settings } = deps
+  const { workspace } = preparation
   const limits = {
     maxBytes: settings.VOLUME_MAX_SIZE_BYTES,
     maxEntries: settings.VOLUME_MAX_FILES,
@@ -95,36 +88,43 @@ async function loadInputs(
   })
 }
 
-async function runAndUpload(
+async function createContainer(
   work: V0RunJobRequest,
   image: ReadyImage,
-  gpus: Preparation['gpus'],
-  preparation: Preparation,
+  gpus: Gpus,
+  { workspace, limits }: Preparation,
+): Promise<string> {
+  const job = {
+    image: image.name,
+    command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
+    inputVolume: workspace.inputVolume,
+    outputVolume: workspace.outputVolume,
+    scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
+    gpus,
+    home: homeOf(image),
+    labels: workspace.labels,
+  }
+  try {
+    return await workspace.createContainer(containerOptions(job, limits))
+  } catch (error) {
+    if (!(error instanceof EngineError && error.status === 400)) throw error
+    throw new JobFailure(`The engine refuses the job: ${error.message}`)
+  }
+}
+
+async function runAndUpload(
+  id: string,
+  work: V0RunJobRequest,
   deps: RunJobDeps,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { workspace } = preparation
-  const id = await workspace.createContainer(
-    containerOptions(
-      {
-        image: image.name,
-        command: work.raw_script && work.docker_run_cmd.length === 0 ? ['python', '/script.py'] : work.docker_run_cmd,
-        inputVolume: workspace.inputVolume,
-        outputVolume: workspace.outputVolume,
-        scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
-        gpus,
-        home: homeOf(image),
-        labels: workspace.labels,
-      },
-      preparation.limits,
-    ),
-  )
-  await using output = await CapturedOutput.open(workspace.folder)
-  const limits = { timeMs: preparation.timeMs, maxOutputBytes: deps.settings.MAX_OUTPUT_BYTES }
-  const end = await runContainer(id, limits, { engine: deps.engine, output, clock: deps.clock }, signal)
-  deps.log.info({ end: end.kind, exitStatus: end.kind === 'exited' ? end.exitStatus : null }, 'job container ended')
+  const { engine, preparation, settings, clock, log } = deps
+  await using output = await CapturedOutput.open(preparation.workspace.folder)
+  const limits = { timeMs: preparation.timeMs, maxOutputBytes: settings.MAX_OUTPUT_BYTES }
+  const end = await runContainer(id, limits, { engine, output, clock }, signal)
+  log.info({ end: end.kind, exitStatus: end.kind === 'exited' ? end.exitStatus : null }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)
-  const failure = await upload(id, work, output, preparation, deps, signal)
+  const failure = work.output_upload ? await upload(id, work.output_upload, output, deps, signal) : undefined
   if (failure !== undefined) await output.note(failure)
   return outcomeOf(end, failure, await output.texts())
 }
@@ -132,31 +132,23 @@ async function runAndUpload(
 /** Uploads what the job left, also for a job that failed. Gives the sentence that says why it could not. */
 async function upload(
   id: string,
-  work: V0RunJobRequest,
+  target: OutputUpload,
   output: CapturedOutput,
-  { workspace }: Preparation,
-  { engine, settings }: RunJobDeps,
+  { engine, preparation, settings }: RunJobDeps,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const target = work.output_upload
-  if (target === null) return undefined
   const limits = {
     maxZipBytes: settings.OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES,
     maxBytes: settings.OUTPUT_MAX_SIZE_BYTES,
     maxFiles: settings.OUTPUT_MAX_FILES,
-    allowPrivate: settings.ALLOW_PRIVATE_TARGETS,
   }
+  const ms = settings.UPLOAD_TIMEOUT_SECONDS * 1_000
   try {
-    await withinDeadline(
-      'The output was not uploaded',
-      settings.UPLOAD_TIMEOUT_SECONDS * 1_000,
-      signal,
-      async stage => {
-        const tar = await engine.getArchive(id, '/output')
-        const zip = await zipOutputs(tar, output, workspace.folder, limits, stage)
-        await uploadZip(zip, target, limits.allowPrivate, stage)
-      },
-    )
+    await withinDeadline('The output was not uploaded', ms, signal, async stage => {
+      const tar = await engine.getArchive(id, '/output')
+      const zip = await zipOutputs(tar, output, preparation.workspace.folder, limits, stage)
+      await uploadZip(zip, target, settings.ALLOW_PRIVATE_TARGETS, stage)
+    })
     return undefined
   } catch (error) {
     if (error instanceof JobFailure) return error.message
@@ -166,10 +158,6 @@ async function upload(
 
 function outcomeOf(end: RunEnd, failure: string | undefined, texts: { stdout: string; stderr: string }): Outcome {
   const exitStatus = end.kind === 'exited' ? end.exitStatus : null
-  return {
-    exitStatus,
-    timedOut: end.kind === 'timed out',
-    succeeded: exitStatus === 0 && failure === undefined,
-    ...texts,
-  }
+  const succeeded = exitStatus === 0 && failure === undefined
+  return { exitStatus, timedOut: end.kind === 'timed out', succeeded, ...texts }
 }

@@ -1,7 +1,7 @@
 import { createLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
-import { ownIdentity } from './identity.ts'
+import { ownIdentity } from './engine/identity.ts'
 import { type LinkEnd, MinerLink } from './miner-link.ts'
 
 /** How an executor exits: 0 when it answered or was not needed, else 1. */
@@ -23,7 +23,10 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   try {
     const offer = await link.hearOffer(either)
     // The engine's client is heavy: an executor that waits for its job does without.
-    const [{ executeJob }, { Engine }] = await Promise.all([import('./execute-job.ts'), import('./container.ts')])
+    const [{ executeJob }, { Engine }] = await Promise.all([
+      import('./execute-job.ts'),
+      import('./engine/container.ts'),
+    ])
     const deps = { miner: link, engine: new Engine(), settings, self: ownIdentity(), clock: systemClock, log }
     await executeJob(offer, deps, either)
   } catch (err) {

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
-import { Engine } from '../src/container.ts'
-import { JOB_LABEL } from '../src/identity.ts'
-import { FOLDER_PREFIX } from '../src/leftovers.ts'
+import { Engine } from '../src/engine/container.ts'
+import { JOB_LABEL } from '../src/engine/identity.ts'
+import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
 
-export const ECHO = 'compute-horde/echo:v0'
+const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
 
 export const engine = new Engine()
@@ -117,7 +117,7 @@ export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Pr
 }
 
 /** The folders of an executor process in the folder for temporary files. */
-export async function foldersOf({ process: { pid } }: TestExecutor): Promise<string[]> {
+async function foldersOf({ process: { pid } }: TestExecutor): Promise<string[]> {
   const names = await readdir(tmpdir())
   return names.filter(name => name.startsWith(FOLDER_PREFIX) && name.includes(`-${pid}-`))
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engine, expectGoodEnd, expectNothingLeft, job, PYTHON, readied, result, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
@@ -159,6 +161,19 @@ describe('a job that cannot be prepared', () => {
 
   test('an image that is not to be had', async () => {
     expect(await failsToPrepare('127.0.0.1:1/no/such:image')).toContain('could not be pulled')
+  })
+
+  test('a registry that says nothing', async () => {
+    const registry = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(registry, 'listening')
+    const { port } = registry.address() as AddressInfo
+    const log = await failsToPrepare(`127.0.0.1:${port}/slow/image`, { PULL_TIMEOUT_SECONDS: '1' })
+    expect(log).toContain('not done within 1000 ms')
+    registry.close()
+  })
+
+  test('an image whose name is none', async () => {
+    expect(await failsToPrepare('../containers/json?x=')).toContain('the name of the image is not one')
   })
 
   test('an engine that does not answer', async () => {

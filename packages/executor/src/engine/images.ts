@@ -8,6 +8,19 @@ export class ImageError extends Error {
   override readonly name = 'ImageError'
 }
 
+const PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*'
+const REGISTRY = '(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[A-Fa-f0-9:]+\\])(?::\\d+)?'
+const TAG = '\\w[\\w.-]{0,127}'
+const DIGEST = 'sha256:[a-f0-9]{64}'
+/** Docker's grammar of image names: what does not follow it never gets into a request to the engine. */
+const IMAGE_NAME = new RegExp(`^(?:${REGISTRY}/)?${PART}(?:/${PART})*(?::${TAG})?(?:@${DIGEST})?$`)
+
+const MAX_NAME_CHARACTERS = 512
+
+export function isImageName(name: string): boolean {
+  return name.length <= MAX_NAME_CHARACTERS && IMAGE_NAME.test(name)
+}
+
 /** The name as the engine takes it: without a tag or digest it means `latest`, never all tags. */
 export function withTag(name: string): string {
   const last = name.slice(name.lastIndexOf('/') + 1)
@@ -47,6 +60,7 @@ export async function ensureImage(
   options: ImageOptions,
   signal: AbortSignal,
 ): Promise<ReadyImage> {
+  if (!isImageName(name)) throw new ImageError('the name of the image is not one')
   const used = resolveAlias(name, options.aliases)
   const present = await engine.image(used)
   if (present) return { name: used, ...present }

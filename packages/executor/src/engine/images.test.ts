@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { resolveAlias, withTag } from './images.ts'
+import { isImageName, resolveAlias, withTag } from './images.ts'
 
 test.each([
   ['busybox', 'busybox:latest'],
@@ -18,4 +18,34 @@ test.each([
   ['tool:2', 'tool:2'],
 ])('with aliases %s is %s', (name, used) => {
   expect(resolveAlias(name, ['python:3.11-slim=local/python:1', 'tool=local/tool'])).toBe(used)
+})
+
+test.each([
+  'busybox',
+  'a/b_c/d--e',
+  'host:5000/a:T.1-x',
+  'REG.example.com/a',
+  `a@sha256:${'0'.repeat(64)}`,
+  'localhost/a__b',
+])('%s is the name of an image', name => {
+  expect(isImageName(name)).toBe(true)
+})
+
+test.each([
+  '',
+  'A/b/C',
+  'a b',
+  '../containers',
+  'a/../b',
+  'a?x=1',
+  'a#b',
+  'a:',
+  'a@sha256:0',
+  'a//b',
+  '-a',
+  'é',
+  'a\nb',
+  'a%2fb',
+])('%j is not', name => {
+  expect(isImageName(name)).toBe(false)
 })

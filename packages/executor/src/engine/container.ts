@@ -84,7 +84,7 @@ export class Engine {
 
   /** The events of a pull, as the engine tells them. Ending the iteration ends the pull. */
   async *pull(name: string, signal: AbortSignal): AsyncGenerator<{ status?: string; error?: string }> {
-    const stream = (await call('starting a pull', this.#docker.pull(name))) as Readable
+    const stream = (await call('starting a pull', this.#docker.pull(name, { abortSignal: signal }))) as Readable
     const stop = () => stream.destroy(signal.reason as Error)
     signal.addEventListener('abort', stop, { once: true })
     try {
@@ -95,6 +95,7 @@ export class Engine {
         rest = lines.pop() ?? ''
         for (const line of lines) if (line.trim() !== '') yield JSON.parse(line)
       }
+      if (rest.trim() !== '') yield JSON.parse(rest)
     } finally {
       signal.removeEventListener('abort', stop)
       stream.destroy()
