@@ -31,8 +31,8 @@ remove_stale_traces() {
 wait_for_engine() {
   local deadline=$((SECONDS + ENGINE_START_SECONDS))
   until engine_answers_root; do
-    [ "$SECONDS" -lt "$deadline" ] || return 1
     sleep 0.5
+    [ "$SECONDS" -lt "$deadline" ] && grep -qsx dockerd /proc/[0-9]*/comm || return 1
   done
 }
 
@@ -57,7 +57,8 @@ start_engine() {
     sh -c 'trap "" HUP; setsid "$0" >>"$1" 2>&1 </dev/null &' "$dockerd" "$DOCKERD_LOG"
   if ! wait_for_engine; then
     as_root tail -15 "$DOCKERD_LOG" >&2 || true
-    fail "dockerd did not answer within $ENGINE_START_SECONDS s (above: the end of $DOCKERD_LOG)" 'mend what it says'
+    fail "dockerd ended, or did not answer within $ENGINE_START_SECONDS s (above: the end of $DOCKERD_LOG)" \
+      'mend what it says and run bin/setup again'
   fi
 }
 
