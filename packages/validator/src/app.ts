@@ -9,7 +9,9 @@ import type { ValidatorConfig } from './config.ts'
 import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
+import { FacilitatorLink } from './facilitator.ts'
 import { type BatchReport, runBatch } from './run-batch.ts'
+import { runOrganicJob } from './run-organic-job.ts'
 import { setWeights, type WeightsOutcome } from './set-weights.ts'
 
 /** How long after its deadline a batch, and after its start an organic job, counts as left behind, in ms. */
@@ -31,6 +33,8 @@ export interface Validator {
   batch(signal: AbortSignal): Promise<BatchReport>
   /** Sets the weights that are due. */
   weights(signal: AbortSignal): Promise<WeightsOutcome>
+  /** The link to the facilitator, when one is set; whoever opens it disposes of it. */
+  facilitator(): FacilitatorLink | undefined
   /** Ends what an earlier process left behind. */
   sweep(): Promise<void>
 }
@@ -55,6 +59,15 @@ export function wireValidator({ config, chain, hotkey, database, clock, log }: V
     weights: signal => {
       const request = { netuid, versionKey: config.WEIGHTS_VERSION_KEY, maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS }
       return setWeights(request, { chain, hotkey, db, tryLock, clock, log }, signal)
+    },
+    facilitator: () => {
+      if (config.FACILITATOR_URI === undefined) return undefined
+      const shared = { chain, hotkey, db, clock, log }
+      const organic = { netuid, allowPrivate: config.ALLOW_PRIVATE_MINERS, limits: config.organicLimits, ...shared }
+      return new FacilitatorLink({
+        ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
+        run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),
+      })
     },
     sweep: async () => {
       const now = clock.now()

@@ -17,6 +17,7 @@ import { z } from 'zod'
 import type { Algorithm } from './benchmarks/hashcat.ts'
 import { ALGORITHMS } from './benchmarks/hashcat.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
+import type { OrganicLimits } from './organic/organic-job.ts'
 
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS
@@ -116,6 +117,14 @@ export const validatorSettings = defineSettings({
     about: "How long a result is waited for beyond the job's timeout, in seconds; one so late is worth nothing.",
     example: '11',
   }),
+  ORGANIC_READY_SECONDS: setting(seconds(300, 1), {
+    about: "How long a user's job may take from its offer to a ready executor, in seconds.",
+    example: '300',
+  }),
+  ORGANIC_JOB_SECONDS: setting(seconds(300, 1), {
+    about: "How long a user's job may take as a whole, in seconds.",
+    example: '300',
+  }),
   ALLOW_PRIVATE_MINERS: setting(envBoolean.default(false), {
     about: 'Whether miners on loopback, private and link-local addresses are dialled. For local networks.',
     example: 'false',
@@ -151,6 +160,8 @@ export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
   algorithms: readonly [Algorithm, Algorithm, Algorithm]
   /** How long the stages of a synthetic job may take. */
   limits: StageLimits
+  /** How long the stages of a user's job may take. */
+  organicLimits: OrganicLimits
 }
 
 /** @throws ConfigError that lists every mistake */
@@ -181,6 +192,12 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       acceptMs: settings.ACCEPT_SECONDS * 1000,
       readySlackMs: settings.READY_SLACK_SECONDS * 1000,
       resultGraceMs: settings.RESULT_GRACE_SECONDS * 1000,
+    },
+    organicLimits: {
+      connectMs: settings.CONNECT_SECONDS * 1000,
+      manifestMs: settings.MANIFEST_WAIT_MS,
+      readyMs: settings.ORGANIC_READY_SECONDS * 1000,
+      jobMs: settings.ORGANIC_JOB_SECONDS * 1000,
     },
   }
 }

@@ -3,6 +3,7 @@ import { createHttp, type Health } from '@horde/kit/http'
 import type { Loop } from '@horde/kit/loop'
 import { createMetrics } from '@horde/kit/metrics'
 import { type Validator, type ValidatorDeps, wireValidator } from '../app.ts'
+import type { FacilitatorLink } from '../facilitator.ts'
 import { startLoops } from '../loops.ts'
 
 /** How many runs in a row may fail before a loop makes the validator unready. */
@@ -24,7 +25,9 @@ export async function serve(deps: ServeDeps, signal: AbortSignal): Promise<void>
   }
   const loops = await startLoops(times, { ...deps, validator, db: database.db }, signal)
   for (const loop of loops) stack.use(loop)
-  const adminPort = await openAdmin(deps, loops, stack)
+  const facilitator = validator.facilitator()
+  if (facilitator) stack.use(facilitator)
+  const adminPort = await openAdmin(deps, loops, facilitator, stack)
   log.info({ hotkey: hotkey.ss58, netuid: times.netuid, adminPort }, 'validator started')
   await aborted(signal)
 }
@@ -32,22 +35,24 @@ export async function serve(deps: ServeDeps, signal: AbortSignal): Promise<void>
 async function openAdmin(
   { config, chain, log }: ServeDeps,
   loops: readonly Loop[],
+  facilitator: FacilitatorLink | undefined,
   stack: AsyncDisposableStack,
 ): Promise<number | undefined> {
   const { ADMIN_HOST: host, ADMIN_PORT: port } = config
   if (port === undefined) return undefined
   const metrics = createMetrics('validator')
-  const http = createHttp({ log, health: async () => healthOf(chain, loops), metrics })
+  const http = createHttp({ log, health: async () => healthOf(chain, loops, facilitator), metrics })
   stack.defer(() => http.close())
   await http.listen({ host, port })
   const address = http.server.address()
   return typeof address === 'object' ? address?.port : undefined
 }
 
-function healthOf(chain: Subtensor, loops: readonly Loop[]): Health {
+function healthOf(chain: Subtensor, loops: readonly Loop[], facilitator: FacilitatorLink | undefined): Health {
   const failing = loops.filter(loop => loop.state().failuresInARow > TOLERATED_FAILURES)
   const reasons = failing.map(loop => `The last ${loop.state().failuresInARow} runs of ${loop.name} failed.`)
   if (!chain.connected) reasons.unshift('There is no connection to the chain.')
+  if (facilitator && !facilitator.connected) reasons.push('There is no connection to the facilitator.')
   return { live: true, ready: reasons.length === 0, reasons }
 }
 

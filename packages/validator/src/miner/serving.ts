@@ -50,6 +50,7 @@ export function servingMiners(
   }
 }
 
-function addressOf(ip: string, port: number): string {
+/** host:port, an IPv6 host in brackets. */
+export function addressOf(ip: string, port: number): string {
   return isIPv4(ip) ? `${ip}:${port}` : `[${ip}]:${port}`
 }

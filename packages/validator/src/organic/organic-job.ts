@@ -1,0 +1,92 @@
+import { CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
+import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
+import { EMPTY_ZIP_BASE64, type Preset, type Volume } from '@horde/protocol/job'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { JobToDrive, ResultWord, Verdict } from '../job/job-to-drive.ts'
+import type { Manifest } from '../miner/link.ts'
+
+/** How long the stages of an organic job may take, in ms. */
+export interface OrganicLimits {
+  connectMs: number
+  manifestMs: number
+  /** From the offer to ready. */
+  readyMs: number
+  /** The whole job. */
+  jobMs: number
+}
+
+const NO_SCORE = { score: null, rightAnswer: null }
+
+/** A facilitator's request as a job to drive. `endsAt`: when it ends whatever its stage, ms of the monotonic clock. */
+export function organicJob(request: FacilitatorJobRequest, limits: OrganicLimits, endsAt: number): JobToDrive {
+  const { uuid } = request
+  return {
+    uuid,
+    plan: manifest => {
+      const executorClass = classFor(presetOf(request), manifest)
+      return {
+        executorClass,
+        offer: offerOf(request, limits, executorClass),
+        work: workOf(request),
+        readyMs: limits.readyMs,
+        resultMs: limits.jobMs,
+      }
+    },
+    judge,
+    unanswered: NO_SCORE,
+    connectMs: limits.connectMs,
+    manifestMs: limits.manifestMs,
+    acceptMs: limits.readyMs,
+    endsAt,
+  }
+}
+
+function offerOf(
+  request: FacilitatorJobRequest,
+  limits: OrganicLimits,
+  executorClass: ExecutorClass | undefined,
+): V0InitialJobRequest {
+  return {
+    message_type: 'V0InitialJobRequest',
+    job_uuid: request.uuid,
+    base_docker_image_name: request.docker_image || null,
+    timeout_seconds: Math.ceil(limits.jobMs / 1000),
+    volume_type: volumeOf(request).volume_type,
+    ...(executorClass === undefined ? {} : { executor_class: executorClass }),
+  }
+}
+
+function workOf(request: FacilitatorJobRequest): V0JobRequest {
+  const { output_url: url } = request
+  return {
+    message_type: 'V0JobRequest',
+    job_uuid: request.uuid,
+    docker_image_name: request.docker_image || null,
+    raw_script: request.raw_script || null,
+    docker_run_options_preset: presetOf(request),
+    docker_run_cmd: request.args,
+    volume: volumeOf(request),
+    output_upload: url === '' ? null : { output_upload_type: 'zip_and_http_put', url, form_fields: null },
+  }
+}
+
+function presetOf({ use_gpu }: FacilitatorJobRequest): Preset {
+  return use_gpu ? 'nvidia_all' : 'none'
+}
+
+function volumeOf({ input_url }: FacilitatorJobRequest): Volume {
+  if (input_url === '') return { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 }
+  return { volume_type: 'zip_url', contents: input_url }
+}
+
+/** The class asked of a miner with a manifest: the first that it has and that suits the job; any runs one without a GPU. */
+function classFor(preset: Preset, manifest: Manifest | undefined): ExecutorClass | undefined {
+  const had = (manifest ?? []).filter(({ count }) => count > 0).map(({ executor_class }) => executor_class)
+  const known = had.filter(isExecutorClass)
+  return known.find(name => CLASSES[name].preset === preset) ?? (preset === 'none' ? known[0] : undefined)
+}
+
+function judge(result: ResultWord): Verdict {
+  if (result.message_type === 'V0JobFinishedRequest') return { ...NO_SCORE, reason: null }
+  return { ...NO_SCORE, reason: result.docker_process_exit_status === null ? 'not-run' : 'exit-status' }
+}

@@ -1,0 +1,42 @@
+import type { JobStatus, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
+import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import type { JobUuid } from '@horde/protocol/primitives'
+import { REASONS } from '@horde/protocol/reasons'
+import { fitFrame } from '@horde/protocol/shorten'
+import type { JobEnd } from '../job/job-to-drive.ts'
+
+/** What an update needs beside the miner's texts, in bytes, at most. */
+const ENVELOPE_BYTES = 2_000
+
+/** The executor is ready. */
+export function acceptedUpdate(uuid: JobUuid): V0JobStatusUpdate {
+  return updateOf(uuid, 'accepted', 'Miner accepted job')
+}
+
+/** The job came to nothing, for a reason that people can read. */
+export function failedUpdate(uuid: JobUuid, comment: string): V0JobStatusUpdate {
+  return updateOf(uuid, 'failed', comment)
+}
+
+/** How a job ended, in the facilitator's words: wire specification, section 3. */
+export function finalUpdate(uuid: JobUuid, end: JobEnd): V0JobStatusUpdate {
+  const update = updateOf(uuid, statusOf(end), end.reason === null ? 'Miner finished job' : REASONS[end.reason])
+  if (!end.word || !update.metadata) return update
+  const response = {
+    job_uuid: end.word.job_uuid,
+    message_type: end.word.message_type,
+    docker_process_stderr: end.word.docker_process_stderr,
+    docker_process_stdout: end.word.docker_process_stdout,
+  }
+  const fitted = fitFrame(response, SMALL_FRAME_BYTES - ENVELOPE_BYTES)
+  return { ...update, metadata: { ...update.metadata, miner_response: fitted } }
+}
+
+function statusOf({ state, reason }: JobEnd): JobStatus {
+  if (state === 'finished') return 'completed'
+  return state === 'rejected' || reason === 'prepare-failed' ? 'rejected' : 'failed'
+}
+
+function updateOf(uuid: JobUuid, status: JobStatus, comment: string): V0JobStatusUpdate {
+  return { message_type: 'V0JobStatusUpdate', uuid, status, metadata: { comment, miner_response: null } }
+}

@@ -1,0 +1,275 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Neuron } from '@horde/chain/metagraph'
+import { hotkeyFromUri, verifySignature } from '@horde/chain/wallet'
+import { upgradeRouter } from '@horde/kit/http'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { parseFromValidator, type ValidatorToFacilitatorMessage } from '@horde/protocol/facilitator-validator'
+import { facilitatorLoginBytes } from '@horde/protocol/signing'
+import { eq } from 'drizzle-orm'
+import { expect, it } from 'vitest'
+import { jobs } from '../src/db/schema.ts'
+import { FacilitatorLink } from '../src/facilitator.ts'
+import type { OrganicLimits } from '../src/organic/organic-job.ts'
+import { runOrganicJob } from '../src/run-organic-job.ts'
+import { withDatabase } from './databases.ts'
+import { AT_ONCE, MINER, VALIDATOR } from './drive.ts'
+import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from './scripted-miner.ts'
+
+const database = withDatabase()
+
+const LIMITS: OrganicLimits = { connectMs: 10_000, manifestMs: 20, readyMs: 10_000, jobMs: 10_000 }
+const SUCCESS = { status: 'success', errors: [] }
+const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
+
+/** A facilitator that answers with success; what it heard on all connections, in order. */
+async function startFacilitator() {
+  const server = createServer()
+  const router = upgradeRouter(server, { log: silentLog })
+  const heard: ValidatorToFacilitatorMessage[] = []
+  const peers: { say(message: object | string): void; cut(): void }[] = []
+  const watchers = new Set<() => void>()
+  router.onUpgrade(/^\/ws\/v0\/$/, ws => {
+    ws.on('message', data => {
+      const parsed = parseFromValidator(String(data))
+      if (!parsed.ok) throw parsed.error
+      heard.push(parsed.message)
+      if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(SUCCESS))
+      if (parsed.message.message_type === 'V0AuthenticationRequest') {
+        peers.push({
+          say: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+          cut: () => ws.terminate(),
+        })
+      }
+      for (const look of watchers) look()
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, HOST, resolve))
+  /** Resolves once the condition holds of what was heard. */
+  const until = <T>(find: () => T | undefined | false) =>
+    new Promise<T>(resolve => {
+      const look = () => {
+        const found = find()
+        if (found === undefined || found === false) return
+        watchers.delete(look)
+        resolve(found)
+      }
+      watchers.add(look)
+      look()
+    })
+  return {
+    ...{ heard, peers, until, uri: `ws://${HOST}:${(server.address() as AddressInfo).port}/ws/v0/` },
+    updates: (uuid: string) => heard.filter(each => each.message_type === 'V0JobStatusUpdate' && each.uuid === uuid),
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+const request = (fields: object = {}) => ({
+  ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: MINER.ss58 },
+  ...{ docker_image: 'echo:v0', raw_script: '', args: ['a', 'b c'], env: {}, use_gpu: false },
+  ...{ input_url: '', output_url: '' },
+  ...fields,
+})
+
+/** A facilitator, a validator on its link, and a miner with this script. */
+async function setUp(
+  script: (peer: Peer) => Promise<unknown>,
+  limits: Partial<OrganicLimits> = {},
+  heartbeatMs = 60_000,
+) {
+  const stack = new AsyncDisposableStack()
+  const facilitator = stack.use(await startFacilitator())
+  const miner = stack.use(await startScriptedMiner(MINER, async peer => void (await script(peer))))
+  const axon = { ip: HOST, port: miner.port, ipType: 4 as const, protocol: 4, version: 0, block: 1 }
+  const neurons: Neuron[] = [
+    {
+      ...{ uid: 0, hotkey: MINER.ss58, coldkey: MINER.ss58, stakeRao: 0n, validatorPermit: false },
+      lastUpdate: 0,
+      axon,
+    },
+  ]
+  const deps = {
+    ...{ netuid: 1, allowPrivate: true, limits: { ...LIMITS, ...limits }, reconnect: AT_ONCE, hotkey: VALIDATOR },
+    ...{ chain: { metagraph: async () => ({ netuid: 1, block: 1, neurons }) }, db: database().db },
+    ...{ clock: systemClock, log: silentLog },
+  }
+  const link = stack.use(
+    new FacilitatorLink({
+      ...{
+        uri: facilitator.uri,
+        hotkey: VALIDATOR,
+        heartbeatMs,
+        reconnect: AT_ONCE,
+        clock: systemClock,
+        log: silentLog,
+      },
+      run: (job, report, signal) => runOrganicJob(job, { ...deps, report }, signal),
+    }),
+  )
+  await facilitator.until(() => facilitator.peers.length > 0)
+  /** Asks for a job, and gives its updates once it has ended. */
+  const ask = async (job: ReturnType<typeof request>) => {
+    facilitator.peers.at(-1)?.say(job)
+    await facilitator.until(() =>
+      facilitator.updates(job.uuid).some(each => 'status' in each && each.status !== 'accepted'),
+    )
+    return facilitator.updates(job.uuid)
+  }
+  return { facilitator, miner, link, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+const update = (
+  uuid: string,
+  status: string,
+  comment: unknown = expect.any(String),
+  miner_response: unknown = null,
+) => ({
+  ...{ message_type: 'V0JobStatusUpdate', uuid, status, metadata: { comment, miner_response } },
+})
+
+it('logs in with a signature over its public key, and says that it lives', async () => {
+  await using world = await setUp(async () => {}, {}, 10)
+  const { facilitator } = world
+  await facilitator.until(() => facilitator.heard.filter(each => each.message_type === 'V0Heartbeat').length > 1)
+  const [login] = facilitator.heard
+  if (login?.message_type !== 'V0AuthenticationRequest') throw new Error('no login came first')
+  expect(login.public_key).toBe(Buffer.from(VALIDATOR.publicKey).toString('hex'))
+  expect(verifySignature(VALIDATOR.ss58, facilitatorLoginBytes(login.public_key), login.signature)).toBe(true)
+})
+
+it('runs a job: accepted when ready, completed with what the miner said, all fields passed on', async () => {
+  await using world = await setUp(async peer => {
+    peer.say(MANIFEST)
+    await play.working(peer)
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const job = request({ use_gpu: true, input_url: 'http://in/x.zip', output_url: 'http://out/y.zip' })
+  expect(await world.ask(job)).toEqual([
+    update(job.uuid, 'accepted', 'Miner accepted job'),
+    update(job.uuid, 'completed', 'Miner finished job', {
+      ...{ job_uuid: job.uuid, message_type: 'V0JobFinishedRequest', ...TEXTS },
+    }),
+  ])
+  expect(world.miner.heard[1]?.message).toEqual({
+    ...{ message_type: 'V0InitialJobRequest', job_uuid: job.uuid, base_docker_image_name: 'echo:v0' },
+    ...{ timeout_seconds: 10, volume_type: 'zip_url' },
+  })
+  expect(world.miner.heard[2]?.message).toEqual({
+    ...{ message_type: 'V0JobRequest', job_uuid: job.uuid, docker_image_name: 'echo:v0', raw_script: null },
+    ...{ docker_run_options_preset: 'nvidia_all', docker_run_cmd: ['a', 'b c'] },
+    volume: { volume_type: 'zip_url', contents: 'http://in/x.zip' },
+    output_upload: { output_upload_type: 'zip_and_http_put', url: 'http://out/y.zip', form_fields: null },
+  })
+  const [row] = await database().db.select().from(jobs).where(eq(jobs.uuid, job.uuid))
+  expect(row).toMatchObject({ state: 'finished', batchId: null, score: null, rightAnswer: null, stdout: 'out' })
+})
+
+it('runs a script without a GPU, on a class that the miner has', async () => {
+  await using world = await setUp(
+    async peer => {
+      peer.say(MANIFEST)
+      await play.working(peer)
+      peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    },
+    { manifestMs: 10_000 },
+  )
+  const job = request({ docker_image: '', raw_script: 'print(1)' })
+  expect(await world.ask(job)).toHaveLength(2)
+  expect(world.miner.heard[1]?.message).toMatchObject({
+    ...{ base_docker_image_name: null, volume_type: 'inline', executor_class: 'always_on.test' },
+  })
+  expect(world.miner.heard[2]?.message).toMatchObject({
+    ...{ docker_image_name: null, raw_script: 'print(1)', docker_run_options_preset: 'none', output_upload: null },
+  })
+})
+
+const endings: [string, (peer: Peer) => Promise<unknown>, string[], Partial<OrganicLimits>][] = [
+  ['a decline', peer => play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest')), ['rejected'], {}],
+  [
+    'a failed preparation',
+    peer => play.accepted(peer).then(() => peer.sayOfJob('V0ExecutorFailedRequest')),
+    ['rejected'],
+    {},
+  ],
+  ['silence after the offer', peer => play.offered(peer), ['failed'], { readyMs: 100 }],
+  ['silence after the acceptance', peer => play.accepted(peer), ['failed'], { readyMs: 100 }],
+  ['silence after the work', peer => play.working(peer), ['accepted', 'failed'], { jobMs: 2_500 }],
+  ['a connection that is closed again and again', async peer => peer.close(), ['failed'], { manifestMs: 5_000 }],
+]
+
+it.each(endings)('tells of %s', async (_, script, statuses, limits) => {
+  await using world = await setUp(script, limits)
+  const job = request()
+  const updates = await world.ask(job)
+  expect(updates).toEqual(statuses.map(status => update(job.uuid, status)))
+})
+
+it('tells of a failed job with what the miner said', async () => {
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    peer.sayOfJob('V0JobFailedRequest', { ...TEXTS, docker_process_exit_status: 3 })
+  })
+  const job = request()
+  expect((await world.ask(job))[1]).toEqual(
+    update(job.uuid, 'failed', 'The job exited with a status other than 0.', {
+      ...{ job_uuid: job.uuid, message_type: 'V0JobFailedRequest', ...TEXTS },
+    }),
+  )
+})
+
+it('answers what it cannot run: an unknown miner, a uuid twice, variables, nonsense', async () => {
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const { ask, facilitator } = world
+  const stranger = request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 })
+  expect(await ask(stranger)).toEqual([update(stranger.uuid, 'failed', 'The miner is not registered on the subnet.')])
+  const job = request()
+  await ask(job)
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 3)
+  expect(facilitator.updates(job.uuid)[2]).toEqual(update(job.uuid, 'failed', 'A job with this uuid was run already.'))
+  const variables = request({ env: { A: '1' } })
+  expect(await ask(variables)).toEqual([update(variables.uuid, 'failed')])
+  facilitator.peers[0]?.say('nonsense')
+  const both = request({ raw_script: 'print(1)' })
+  expect(await ask(both)).toEqual([update(both.uuid, 'failed', expect.stringContaining('exactly one of'))])
+})
+
+it('keeps what is to be told while the facilitator is away, and tells it in order', async () => {
+  const cut = Promise.withResolvers<void>()
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    await cut.promise
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const { facilitator } = world
+  const job = request()
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
+  // Once this one is answered for, the validator has heard the answer to the first update.
+  await world.ask(request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 }))
+  facilitator.peers[0]?.cut()
+  cut.resolve()
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
+  expect(facilitator.peers).toHaveLength(2)
+  expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted', 'completed'])
+})
+
+it('tells how jobs ended when it is stopped', async () => {
+  const world = await setUp(async peer => void (await play.working(peer)))
+  const { facilitator } = world
+  const job = request()
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
+  await world.link[Symbol.asyncDispose]()
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
+  expect(facilitator.updates(job.uuid)[1]).toMatchObject({ status: 'failed' })
+  await world[Symbol.asyncDispose]()
+})
