@@ -18,7 +18,7 @@ const NEURONS: NonNullable<Subnet['neurons']> = [
   [charlie, 0],
 ]
 
-export type Subnet = {
+type Subnet = {
   netuid?: number
   tempo?: number
   hyperparameters?: NonNullable<Genesis['subnets']>[number]['hyperparameters']

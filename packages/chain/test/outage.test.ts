@@ -67,7 +67,7 @@ describe('a lost node', () => {
 
   it('that stands still is left for the next endpoint', async () => {
     const [still, running] = [await network(), await network({ blockMs: 50 })]
-    const chain = await client([still.url, running.url], { staleMs: 300 })
+    const chain = await client([still.url, running.url], { staleMs: 1_500 })
     expect(chain.endpoint).toBe(still.url)
     expect(await reconnected(chain)).toBe(running.url)
     const heads: number[] = []
@@ -115,7 +115,7 @@ describe('a bad line', () => {
   })
 
   it('cut before it went out: the error says so once the time is up', async () => {
-    const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 400 })
+    const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 1_500 })
     relay.faults = {
       toNode: (frame, line) => {
         if (!isSubmission(frame.method)) return frame
@@ -132,7 +132,8 @@ describe('a bad line', () => {
     [1014, 'PriorityTooLow'],
     [1012, 'Banned'],
   ])('an answer %d to what did get in is a success; to what did not, it is %s', async (code, name) => {
-    const { relay, chain } = await setUp({}, { inclusionTimeoutMs: 600 })
+    const { relay, chain } = await setUp()
+    const hasty = await client([relay.url], { inclusionTimeoutMs: 1_500 })
     const ids = new Set<number | undefined>()
     let isLost = false
     relay.faults = {
@@ -146,7 +147,8 @@ describe('a bad line', () => {
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
     expect(await chain.serveAxon(NETUID, { ip: '127.0.0.2', port: 80 }, bob)).toEqual({ announced: true, block: 2 })
     isLost = true
-    await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: name, retryable: true })
+    ids.clear()
+    await expect(hasty.setWeights(weights, alice)).rejects.toMatchObject({ code: name, retryable: true })
   })
 
   it.each(['invalid', 'dropped', { usurped: `0x${'00'.repeat(32)}` }])(
@@ -167,7 +169,7 @@ describe('a bad line', () => {
   )
 
   it('a block that never comes is an error in bounded time, and a later block counts', async () => {
-    const { node, chain } = await setUp({ blockMs: 600_000 }, { inclusionTimeoutMs: 200 })
+    const { node, chain } = await setUp({ blockMs: 600_000 }, { inclusionTimeoutMs: 1_000 })
     await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'InclusionUnknown', retryable: true })
     await node.mineBlock()
     expect(await chain.weightsOf(NETUID, 0)).toHaveLength(2)
@@ -208,7 +210,7 @@ describe('a bad line', () => {
   })
 
   it('an answer that never comes: Timeout, and the next connection works', async () => {
-    const { relay, chain } = await setUp({ subnets: [{ hyperparameters: EASY }] }, { requestTimeoutMs: 100 })
+    const { relay, chain } = await setUp({ subnets: [{ hyperparameters: EASY }] }, { requestTimeoutMs: 500 })
     relay.faults = { toClient: frame => (frame.id === undefined ? frame : null) }
     await expect(chain.metagraph(NETUID)).rejects.toMatchObject({ code: 'Timeout', retryable: true })
     await expect(chain.blockNumber()).rejects.toMatchObject({ code: 'Timeout' })

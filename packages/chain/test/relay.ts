@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 
-export type Frame = {
+type Frame = {
   id?: number
   method?: string
   params?: unknown
@@ -11,11 +11,11 @@ export type Frame = {
 }
 
 /** What happens to the frames on a bad line. A handler gives the frame on, another one, or null to lose it. */
-export type Faults = {
+type Faults = {
   toNode?(frame: Frame, line: Line): Frame | null
   toClient?(frame: Frame, line: Line): Frame | null
 }
-export type Line = { cut(): void; sayToClient(frame: Frame): void }
+type Line = { cut(): void; sayToClient(frame: Frame): void }
 
 export type Relay = AsyncDisposable & { readonly url: string; faults: Faults; cut(): void }
 

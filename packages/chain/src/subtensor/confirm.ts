@@ -45,13 +45,16 @@ export async function sendAndConfirm<T = Included>(
   const until = clock.monotonic() + attempt.timeoutMs
   let isSent = false
   const onSent = () => {
+    // Whoever asked has heard by now that it failed: it must not take effect any more.
+    if (clock.monotonic() >= until) throw new ChainError('Timeout', attempt.what)
     isSent = true
   }
   try {
     return await withDeadline(attempt.send(live, onSent), attempt.timeoutMs, attempt.what, clock)
   } catch (cause) {
+    if (!isSent) throw cause
     const error = cause instanceof DeadlineError ? new ChainError('InclusionUnknown', cause.message, { cause }) : cause
-    if (!isSent || !(error instanceof ChainError) || !UNSURE.has(error.code)) throw error
+    if (!(error instanceof ChainError) || !UNSURE.has(error.code)) throw error
     const shown = await lookUntil(connection, attempt, DECIDED.has(error.code) ? 0 : until, clock)
     if (shown !== undefined) return shown
     throw error

@@ -1,5 +1,5 @@
 import type { ApiPromise } from '@polkadot/api'
-import type { Codec } from '@polkadot/types/types'
+import type { Codec, Registry } from '@polkadot/types/types'
 import { hexToU8a } from '@polkadot/util'
 import { ChainError } from '../errors.ts'
 import { ipFromNumber } from '../ip.ts'
@@ -104,12 +104,27 @@ async function totalStakes(live: Live, at: string, netuid: number): Promise<Map<
   if (!type) return undefined
   const params = live.api.registry.createType('u16', netuid).toHex(true)
   const bytes = await live.rpc.send<string>('state_call', ['SubnetInfoRuntimeApi_get_metagraph', params, at])
-  const answer = live.api.registry.createTypeUnsafe<Codec>(type, [hexToU8a(bytes)])
-  const metagraph = (answer as unknown as { unwrapOr?(none: null): Codec | null }).unwrapOr?.(null) ?? answer
+  return stakesIn(live.api.registry, type, bytes)
+}
+
+/** The stakes by hotkey in an answer of that runtime API; undefined when it is not of a form that we know. */
+export function stakesIn(registry: Registry, type: string, bytes: string): Map<string, Codec> | undefined {
+  const metagraph = decoded(registry, type, bytes)
+  if (!metagraph) return undefined
   const hotkeys = listOf(fieldOf(metagraph, 'hotkeys'))
   const stakes = listOf(fieldOf(metagraph, 'totalStake'))
   if (hotkeys.length === 0 || hotkeys.length !== stakes.length) return undefined
   return new Map(hotkeys.flatMap((hotkey, i) => (stakes[i] ? [[accountOf(hotkey), stakes[i]] as const] : [])))
+}
+
+function decoded(registry: Registry, type: string, bytes: string): Codec | null {
+  try {
+    const answer = registry.createTypeUnsafe<Codec>(type, [hexToU8a(bytes)])
+    const option = answer as unknown as { unwrapOr?(none: null): Codec | null }
+    return option.unwrapOr ? option.unwrapOr(null) : answer
+  } catch {
+    return null
+  }
 }
 
 /** An Axons entry. One with an unknown ip type is one that nobody can dial. */
