@@ -1,4 +1,5 @@
 /** The keys and the first state of a local network: one subnet with validators that may set weights, and miners. */
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hotkeyFromUri, writeColdkeyPub, writeHotkeyFile } from '@horde/chain/wallet'
@@ -17,18 +18,22 @@ const TEMPO_BLOCKS = 20
 /** A member of the network: its wallet on disk, and its address on the chain. */
 export type Member = { role: 'validator' | 'miner'; name: string; uid: number; hotkey: string; coldkey: string }
 
-/** Makes the wallets of one validator and `miners` miners below a folder: the validator has uid 0, the miners 1 and up. */
+/**
+ * Makes the wallets of one validator and `miners` miners below a folder: the validator has uid 0, the miners 1 and up.
+ * The keys are new each time, so that two networks on one machine never take each other's executors for their own.
+ */
 export async function makeWallets(directory: string, miners: number): Promise<Member[]> {
+  const seed = `0x${randomBytes(32).toString('hex')}`
   const names = ['validator', ...Array.from({ length: miners }, (_, index) => `miner-${index + 1}`)]
-  return Promise.all(names.map((name, uid) => makeWallet(directory, name, uid)))
+  return Promise.all(names.map((name, uid) => makeWallet(directory, seed, name, uid)))
 }
 
-async function makeWallet(directory: string, name: string, uid: number): Promise<Member> {
+async function makeWallet(directory: string, seed: string, name: string, uid: number): Promise<Member> {
   const place = { directory, name }
-  const coldkey = hotkeyFromUri(`//${name}//coldkey`).ss58
-  await writeHotkeyFile(place, `//${name}`)
+  const coldkey = hotkeyFromUri(`${seed}//${name}//coldkey`).ss58
+  await writeHotkeyFile(place, `${seed}//${name}`)
   await writeColdkeyPub(place, coldkey)
-  return { role: uid === 0 ? 'validator' : 'miner', name, uid, hotkey: hotkeyFromUri(`//${name}`).ss58, coldkey }
+  return { role: uid === 0 ? 'validator' : 'miner', name, uid, hotkey: hotkeyFromUri(`${seed}//${name}`).ss58, coldkey }
 }
 
 /** Writes the genesis file of a network, and returns its path. */

@@ -10,7 +10,7 @@ import { silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { Service, type ServiceLine } from './child.ts'
 import { type Member, makeWallets, NETUID, writeGenesis } from './genesis.ts'
-import { bridgeAddress, checkRequirements } from './requirements.ts'
+import { checkRequirements } from './requirements.ts'
 
 /** Loopback addresses can be announced on the chain, but for 127.0.0.1. */
 const MINER_HOST = '127.0.0.2'
@@ -93,10 +93,7 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
     BITTENSOR_NETWORK: chainUrl,
     BITTENSOR_WALLET_DIRECTORY: wallets,
   }
-  const host = executors === 'docker' ? await bridgeAddress() : MINER_HOST
-  const miners = await Promise.all(
-    members.map(member => startMiner(member, { folder, common, executors, host }, start)),
-  )
+  const miners = await Promise.all(members.map(member => startMiner(member, { folder, common, executors }, start)))
   const chain = stack.use(await connectSubtensor({ endpoints: [chainUrl], log: silentLog }))
   const services = miners.map(({ service }) => service)
   await reachable(chain, miners, clock, options.signal)
@@ -135,15 +132,15 @@ async function startChain(
 ): Promise<string> {
   const genesis = await writeGenesis(folder, members)
   const args = ['--port', String(chainPort), '--block-ms', String(blockMs), '--genesis', genesis]
-  const line = await start('devchain', 'devchain', {}, args).line('devchain started', START_WITHIN_MS)
+  const line = await start('devchain', 'devchain', {}, args).line('listening', START_WITHIN_MS)
   return String(line.url)
 }
 
-type MinerSurroundings = { folder: string; common: Record<string, string>; executors: ExecutorKind; host: string }
+type MinerSurroundings = { folder: string; common: Record<string, string>; executors: ExecutorKind }
 
 async function startMiner(
   member: Member,
-  { folder, common, executors, host }: MinerSurroundings,
+  { folder, common, executors }: MinerSurroundings,
   start: Start,
 ): Promise<RunningMiner> {
   const service = start('miner', member.name, {
@@ -152,7 +149,6 @@ async function startMiner(
     BITTENSOR_MINER_ADDRESS: MINER_HOST,
     BITTENSOR_MINER_PORT: '0',
     LISTEN_HOST: MINER_HOST,
-    ADDRESS_FOR_EXECUTORS: host,
     PORT_FOR_EXECUTORS: '0',
     ADMIN_PORT: '0',
     EXECUTOR_MANAGER: executors,

@@ -37,7 +37,7 @@ export async function runOnce(horde: Horde, signal: AbortSignal): Promise<{ resu
   })
   const read = batchResult.safeParse(parseJson(lastLine))
   if (!read.success) {
-    throw new Error(`the validator ended with exit code ${end.code} and told no result: ${read.error.message}`)
+    throw new Error(`the validator ended with exit code ${end.code} and told no result`)
   }
   return { result: read.data, ok: end.code === 0 && (await isRight(read.data, horde)) }
 }

@@ -16,14 +16,6 @@ export async function checkRequirements(images: readonly string[]): Promise<void
     await docker(['image', 'inspect', '--format', '{{.Id}}', image], `The image ${image} is missing`)
 }
 
-/** The address at which containers on the engine's bridge reach this machine. */
-export async function bridgeAddress(): Promise<string> {
-  const format = '{{range .IPAM.Config}}{{.Gateway}}{{end}}'
-  const address = await docker(['network', 'inspect', 'bridge', '--format', format], 'Docker has no bridge network')
-  if (address === '') throw new RequirementError("Docker's bridge network has no gateway address")
-  return address
-}
-
 async function docker(args: string[], failure: string): Promise<string> {
   try {
     const { stdout } = await run('docker', args, { timeout: ASK_WITHIN_MS })

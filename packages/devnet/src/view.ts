@@ -8,6 +8,9 @@ const NAME_WIDTH = 10
 /** Longer values are cut in the combined log, in characters. */
 const VALUE_WIDTH = 48
 
+const ADDRESS = /^5[1-9A-HJ-NP-Za-km-z]{47}$/
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 const COLOURS = [36, 33, 35, 32, 34, 96, 93, 95]
 
 /** One line of the combined log: who, when, what, and its fields. */
@@ -17,7 +20,7 @@ export function logLine({ service, text, fields }: ServiceLine, colour: boolean)
   const time = String(fields.time ?? '').slice(11, 19)
   const mark = LEVEL_MARKS[String(fields.level)] ?? ''
   const executor = fields.name === 'executor' ? 'executor: ' : ''
-  const rest = Object.entries(fields).filter(([key]) => !QUIET_FIELDS.has(key))
+  const rest = Object.entries(fields).filter(([key, value]) => !QUIET_FIELDS.has(key) && value !== null)
   const details = rest.map(([key, value]) => ` ${key}=${shown(value)}`).join('')
   return `${who} │ ${time} ${mark}${executor}${String(fields.msg)}${paint(details, 90, colour)}`
 }
@@ -25,6 +28,8 @@ export function logLine({ service, text, fields }: ServiceLine, colour: boolean)
 function shown(value: unknown): string {
   if (typeof value === 'object' && value !== null && 'message' in value) return String(value.message)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (ADDRESS.test(text)) return short(text)
+  if (UUID.test(text)) return text.slice(0, 8)
   return text.length > VALUE_WIDTH ? `${text.slice(0, VALUE_WIDTH)}…` : text
 }
 

@@ -25,6 +25,8 @@ export type MinerDeps = {
   config: MinerConfig
   chain: Chain
   hotkey: Hotkey
+  /** The host that executors dial. */
+  addressForExecutors: string
   db: Database
   manager: ExecutorManager
   clock: Clock
@@ -56,7 +58,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
     log,
   })
 
-  const ports = await openPorts(config, log, stack)
+  const ports = await openPorts(deps, stack)
   const jobs = jobRunner({ ...deps, live, news, minerAddress: ports.forExecutors }, config)
   serveValidatorsOn(ports.validators.router, {
     desk: openDesk({ db, live, news, pool, drive: jobs.drive, clock, log }),
@@ -86,13 +88,12 @@ async function endAbandoned({ db, clock, log }: MinerDeps): Promise<void> {
   }
 }
 
-async function openPorts(config: MinerConfig, log: Log, stack: AsyncDisposableStack) {
+async function openPorts({ config, addressForExecutors: host, log }: MinerDeps, stack: AsyncDisposableStack) {
   const validators = await openPort(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, log, stack)
-  const host = config.ADDRESS_FOR_EXECUTORS
   const port = config.PORT_FOR_EXECUTORS
   // 0 lets the system choose: that is never the public port.
   const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
-  const executors = apart ? await openPort(host, port, log, stack) : undefined
+  const executors = apart ? await openPort(config.LISTEN_HOST_FOR_EXECUTORS ?? host, port, log, stack) : undefined
   const forExecutors = `ws://${host.includes(':') ? `[${host}]` : host}:${(executors ?? validators).port}`
   return { validators, executors, forExecutors }
 }

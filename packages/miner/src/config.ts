@@ -22,6 +22,37 @@ const address = z
   .refine(text => text === 'auto' || isIP(text) !== 0, 'must be auto or an IP address')
   .default('auto')
 
+/** The executor's own settings, but for the two that its miner gives it. */
+const EXECUTOR_SETTINGS = [
+  'EXECUTOR_GPU_DEVICE_IDS',
+  'PYTHON_IMAGE',
+  'PYTHON_NVIDIA_IMAGE',
+  'IMAGE_ALIASES',
+  'PULL_TIMEOUT_SECONDS',
+  'WORK_TIMEOUT_SECONDS',
+  'DEFAULT_TIMEOUT_SECONDS',
+  'INPUT_TIMEOUT_SECONDS',
+  'UPLOAD_TIMEOUT_SECONDS',
+  'VOLUME_MAX_SIZE_BYTES',
+  'VOLUME_MAX_FILES',
+  'OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES',
+  'OUTPUT_MAX_SIZE_BYTES',
+  'OUTPUT_MAX_FILES',
+  'MAX_OUTPUT_BYTES',
+  'ALLOW_PRIVATE_TARGETS',
+  'MEMORY_LIMIT_BYTES',
+  'CPU_LIMIT',
+  'PIDS_LIMIT',
+  'OPEN_FILES_LIMIT',
+  'TMP_SIZE_BYTES',
+  'SHM_SIZE_BYTES',
+  'WRITABLE_ROOT',
+  'RUNTIME',
+  'RECONNECT_ATTEMPTS',
+  'RECONNECT_DELAY_SECONDS',
+  'LOG_LEVEL',
+]
+
 export const minerSettings = defineSettings({
   BITTENSOR_NETUID: setting(envInteger({ min: 0, max: 65_535 }), {
     about: 'The subnet on which the miner is registered.',
@@ -62,14 +93,19 @@ export const minerSettings = defineSettings({
     about: 'The address that the port for validators is opened on.',
     example: '0.0.0.0',
   }),
-  ADDRESS_FOR_EXECUTORS: setting(z.string().default('127.0.0.1'), {
-    about: 'The host that executors dial to reach this miner.',
+  ADDRESS_FOR_EXECUTORS: setting(z.string().optional(), {
+    about:
+      "The host that executors dial to reach this miner. Unset: the address of Docker's bridge for EXECUTOR_MANAGER=docker, else 127.0.0.1.",
     example: '172.17.0.1',
   }),
   PORT_FOR_EXECUTORS: setting(envPort.optional(), {
     about:
-      'The port that executors dial. Where it differs from BITTENSOR_MINER_PORT it is opened on ADDRESS_FOR_EXECUTORS, and executors are served there only. Unset: BITTENSOR_MINER_PORT.',
+      'The port that executors dial. Where it differs from BITTENSOR_MINER_PORT executors are served there only. Unset: BITTENSOR_MINER_PORT.',
     example: '8001',
+  }),
+  LISTEN_HOST_FOR_EXECUTORS: setting(z.string().optional(), {
+    about: 'The address that PORT_FOR_EXECUTORS is opened on. Unset: ADDRESS_FOR_EXECUTORS.',
+    example: '172.17.0.1',
   }),
   EXECUTOR_MANAGER: setting(z.string().default('docker'), {
     about: 'What starts executors: docker, process, or the path of a module of your own.',
@@ -90,9 +126,9 @@ export const minerSettings = defineSettings({
     about: 'How many executors may run at once.',
     example: '1',
   }),
-  EXECUTOR_ENV_NAMES: setting(envList.default([]), {
+  EXECUTOR_ENV_NAMES: setting(envList.default(EXECUTOR_SETTINGS), {
     about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
-    example: 'JOB_MEMORY_BYTES,ALLOW_PRIVATE_TARGETS',
+    example: 'MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS',
   }),
   DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
     about: "The container engine's socket, for EXECUTOR_MANAGER=docker.",
@@ -196,7 +232,7 @@ export function readMinerConfig(env: NodeJS.ProcessEnv): MinerConfig {
   return {
     ...settings,
     databaseUrl: settings.DATABASE_URL ?? `pglite://${homedir()}/.compute-horde/miner`,
-    executorEnvironment: pick(env, ['LOG_LEVEL', ...settings.EXECUTOR_ENV_NAMES]),
+    executorEnvironment: pick(env, settings.EXECUTOR_ENV_NAMES),
     processEnvironment: pick(env, NEEDED_BY_PROCESSES),
   }
 }

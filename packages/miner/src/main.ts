@@ -8,7 +8,7 @@ import { runService } from '@horde/kit/run'
 import { type Clock, systemClock } from '@horde/kit/time'
 import { startMiner } from './app.ts'
 import { type MinerConfig, readMinerConfig } from './config.ts'
-import { dockerManager } from './horde/docker.ts'
+import { bridgeAddress, dockerManager } from './horde/docker.ts'
 import type { ExecutorManager } from './horde/manager.ts'
 import { loadManager } from './horde/module.ts'
 import { processManager } from './horde/process.ts'
@@ -32,7 +32,9 @@ async function main(signal: AbortSignal): Promise<void> {
   const manager = await openManager(config, hotkey.ss58, clock, log)
   await using stack = new AsyncDisposableStack()
   stack.defer(() => manager.close?.())
-  stack.use(await startMiner({ config, chain, hotkey, db: database.db, manager, clock, log }, signal))
+  const addressForExecutors = config.ADDRESS_FOR_EXECUTORS ?? (await defaultAddress(config))
+  const deps = { config, chain, hotkey, addressForExecutors, db: database.db, manager, clock, log }
+  stack.use(await startMiner(deps, signal))
   await aborted(signal)
 }
 
@@ -48,6 +50,10 @@ function openManager(config: MinerConfig, owner: string, clock: Clock, log: Log)
     default:
       return loadManager(config.EXECUTOR_MANAGER, { log })
   }
+}
+
+async function defaultAddress({ EXECUTOR_MANAGER, DOCKER_SOCKET }: MinerConfig): Promise<string> {
+  return EXECUTOR_MANAGER === 'docker' ? bridgeAddress(DOCKER_SOCKET) : '127.0.0.1'
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -16,6 +16,8 @@ import type { News } from './jobs/news.ts'
 
 /** How long what a dead executor had said may take to be read from its sockets, in milliseconds. */
 const LAST_WORDS_MS = 2_000
+/** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
+const LEAVE_MS = 10_000
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
 const SAVE_AGAIN_MS = 1_000
 
@@ -40,11 +42,20 @@ export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal
     if (executor) await drive(job, deps, signal)
     else await move(job, 'executor exited', { reason: 'executor-not-started' }, deps)
   } finally {
+    if (executor && isFinal(job.state) && job.state !== 'broken') await letLeave(executor, deps)
     deps.live.remove(job)
     await job.executor.close()
     await executor?.stop().catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped'))
     job.reservation.release()
   }
+}
+
+/** An executor that has answered cleans up and exits by itself; its place is taken until then. */
+async function letLeave(executor: StartedExecutor, { clock }: RunJobDeps): Promise<void> {
+  const left = new AbortController()
+  const late = clock.sleep(LEAVE_MS, left.signal).catch(() => {})
+  await Promise.race([executor.exited, late])
+  left.abort()
 }
 
 async function startExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExecutor | undefined> {

@@ -93,6 +93,7 @@ export type MinerOptions = {
   chainUrl: string
   manager: ExecutorManager
   databaseUrl?: string
+  addressForExecutors?: string
   env?: Record<string, string>
   clock?: Clock
 }
@@ -100,6 +101,7 @@ export type MinerOptions = {
 export async function startTestMiner(options: MinerOptions): Promise<TestMiner> {
   await using stack = new AsyncDisposableStack()
   const { chain, manager, databaseUrl = 'pglite://memory', clock = systemClock } = options
+  const { addressForExecutors = '127.0.0.1' } = options
   const config = readMinerConfig({
     BITTENSOR_NETUID: String(NETUID),
     BITTENSOR_NETWORK: options.chainUrl,
@@ -113,7 +115,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
   const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
   const aborted = new AbortController()
-  const deps = { config, chain, hotkey: minerKey(), db, manager, clock, log: silentLog }
+  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db, manager, clock, log: silentLog }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
   while (!(await miner.health()).ready) await clock.sleep(20)
@@ -122,11 +124,14 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   return { ...miner, db, manager, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-type Peer<In, Out> = Socket<Parsed<In>, Out> & { next(): Promise<In>; nextUntilClosed(): Promise<In[]> }
+type Peer<In, Out> = Socket<Parsed<In>, Out> & {
+  next(withinMs?: number): Promise<In>
+  nextUntilClosed(): Promise<In[]>
+}
 
 function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
-  const next = async (): Promise<In> => {
-    const heard = await withDeadline(socket.hear(), HEAR_WITHIN_MS, 'a message')
+  const next = async (withinMs = HEAR_WITHIN_MS): Promise<In> => {
+    const heard = await withDeadline(socket.hear(), withinMs, 'a message')
     if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
     if (!heard.ok) throw heard.error
     return heard.message

@@ -1,5 +1,6 @@
 /** Executors as containers of the executor image, on the engine of the miner's own machine. */
 import { randomBytes } from 'node:crypto'
+import { networkInterfaces } from 'node:os'
 import { PassThrough } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
@@ -19,6 +20,8 @@ export type DockerManagerOptions = {
 }
 
 const OWNER_LABEL = 'compute-horde.miner'
+const BRIDGE_NAME = 'com.docker.network.bridge.name'
+type BridgeOptions = Record<string, string> | undefined
 const KEPT_LOG_BYTES = '10m'
 /** What the engine answers for a container that is stopped, or gone, already. */
 const ALREADY_DONE = [304, 404, 409]
@@ -29,6 +32,19 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   const docker = new Engine({ socketPath: options.socketPath })
   await removeLeftovers(docker, options)
   return { start: order => startContainer(docker, order, options) }
+}
+
+/**
+ * The address at which containers on the engine's bridge reach this machine.
+ * @throws Error when the engine has no bridge of its own here, as rootless and remote ones have not
+ */
+export async function bridgeAddress(socketPath: string): Promise<string> {
+  const { default: Engine } = await import('dockerode')
+  const { Options } = (await new Engine({ socketPath }).getNetwork('bridge').inspect()) as { Options: BridgeOptions }
+  const name = Options?.[BRIDGE_NAME] ?? 'docker0'
+  const address = networkInterfaces()[name]?.find(({ family }) => family === 'IPv4')?.address
+  if (!address) throw new Error(`Docker's bridge ${name} has no address here; set ADDRESS_FOR_EXECUTORS`)
+  return address
 }
 
 async function startContainer(

@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { cp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
+import type { ExecutorManager } from '../src/horde/manager.ts'
+import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
+import { processManager } from '../src/horde/process.ts'
+import {
+  connectValidator,
+  minerKey,
+  startChain,
+  startTestMiner,
+  temporaryFolder,
+  type ValidatorPeer,
+} from './harness.ts'
+
+/** How long a real executor may take for one step on a busy machine, in milliseconds. */
+const STEP_MS = 60_000
+const run = promisify(execFile)
+const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
+const containersLabelled = async (label: string) => docker('ps', '-aq', '--filter', `label=${label}`)
+
+const environment = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/' }
+const processes = () => Promise.resolve(processManager({ environment, stopWithinMs: 10_000, clock: systemClock }))
+const containers = () =>
+  dockerManager({
+    image: 'compute-horde/executor:v0',
+    socketPath: '/var/run/docker.sock',
+    owner: minerKey().ss58,
+    stopWithinMs: 10_000,
+    clock: systemClock,
+    log: silentLog,
+  })
+
+let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startChain())
+})
+afterAll(() => stack.disposeAsync())
+
+async function startWith(manager: ExecutorManager, env: Record<string, string>, addressForExecutors = '127.0.0.1') {
+  const { chain, url: chainUrl } = network
+  const settings = { EXECUTOR_CLASS: 'always_on.test', ...env }
+  return startTestMiner({ chain, chainUrl, manager, addressForExecutors, env: settings })
+}
+
+function scriptJob(raw_script: string, timeout_seconds = 60): { offer: V0InitialJobRequest; work: V0JobRequest } {
+  const job_uuid = randomUUID() as never
+  const offer = { job_uuid, base_docker_image_name: null, timeout_seconds, volume_type: 'inline' as const }
+  return {
+    offer: { message_type: 'V0InitialJobRequest', ...offer, executor_class: 'always_on.test' },
+    work: {
+      message_type: 'V0JobRequest',
+      job_uuid,
+      docker_image_name: null,
+      raw_script,
+      docker_run_options_preset: 'none',
+      docker_run_cmd: [],
+      volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
+      output_upload: null,
+    },
+  }
+}
+
+async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
+  await validator.say(job.offer)
+  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  await validator.say(job.work)
+}
+
+describe.each([
+  ['process', processes, () => Promise.resolve('127.0.0.1')],
+  ['docker', containers, () => bridgeAddress('/var/run/docker.sock')],
+])('executors by %s', { timeout: 2 * STEP_MS }, (_name, open, address) => {
+  const env = { PORT_FOR_EXECUTORS: '0', PYTHON_IMAGE: 'compute-horde/python:3.11' }
+
+  it('run a job for real, and nothing of them is left', async () => {
+    await using miner = await startWith(await open(), env, await address())
+    await using validator = await connectValidator(miner)
+    const job = scriptJob('print(6 * 7)')
+    await untilReady(validator, job)
+    expect(await validator.next(STEP_MS)).toMatchObject({
+      message_type: 'V0JobFinishedRequest',
+      job_uuid: job.work.job_uuid,
+      docker_process_stdout: '42\n',
+    })
+    await expect.poll(() => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)).toBe('')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${minerKey().ss58}`), { timeout: 20_000 }).toBe('')
+  })
+
+  it('are stopped in the middle of a job when the miner is, and the validator is told', async () => {
+    const miner = await startWith(await open(), env, await address())
+    await using validator = await connectValidator(miner)
+    const job = scriptJob('import time; time.sleep(1000)', 2000)
+    await untilReady(validator, job)
+    const running = () => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)
+    await expect.poll(running, { timeout: STEP_MS }).not.toBe('')
+    const heard = validator.nextUntilClosed()
+    await miner[Symbol.asyncDispose]()
+    expect(await heard).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
+    expect(await running()).toBe('')
+    expect(await containersLabelled(`compute-horde.miner=${minerKey().ss58}`)).toBe('')
+  })
+})
+
+it('executors are served on their own port only, where they have one', async () => {
+  await using miner = await startWith(await processes(), { PORT_FOR_EXECUTORS: '0' })
+  await expect(fetch(`http://127.0.0.1:${miner.port}/`)).resolves.toMatchObject({ status: 404 })
+  const url = `ws://127.0.0.1:${miner.port}/v0.1/executor_interface/${randomUUID()}-${randomUUID()}`
+  const opened = new Promise<string>(resolve => {
+    const socket = new WebSocket(url)
+    socket.addEventListener('open', () => resolve('open'))
+    socket.addEventListener('error', () => resolve('refused'))
+  })
+  expect(await opened).toBe('refused')
+})
+
+describe("an operator's own manager, from outside the package", () => {
+  const fixture = fileURLToPath(new URL('fixtures/operator-manager.mjs', import.meta.url))
+
+  it('starts the executor, tells its exit, and stops it', { timeout: 2 * STEP_MS }, async () => {
+    await using folder = await temporaryFolder()
+    const path = join(folder.path, 'manager.mjs')
+    await cp(fixture, path)
+    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../executor/src/main.ts', import.meta.url))
+    const manager = await loadManager(path, { log: silentLog })
+    await using miner = await startWith(manager, { PYTHON_IMAGE: 'compute-horde/python:3.11' })
+    await using validator = await connectValidator(miner)
+    await untilReady(validator, scriptJob('print("mine")'))
+    expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: 'mine\n' })
+  })
+
+  it.each([
+    ['is missing', undefined, /can not be loaded/],
+    ['exports something else', 'export const x = 1', /does not export a function createExecutorManager/],
+    ['makes nothing', 'export const createExecutorManager = () => ({})', /returned nothing with a start function/],
+  ])('one that %s is refused with its path', async (_name, text, words) => {
+    await using folder = await temporaryFolder()
+    const path = join(folder.path, 'manager.mjs')
+    if (text !== undefined) await writeFile(path, text)
+    const loading = loadManager(path, { log: silentLog })
+    await expect(loading).rejects.toBeInstanceOf(ManagerModuleError)
+    await expect(loading).rejects.toThrow(words)
+    await expect(loading).rejects.toThrow(path)
+  })
+})
