@@ -42,7 +42,7 @@ export interface Validator {
 export function wireValidator({ config, chain, hotkey, database, clock, log }: ValidatorDeps): Validator {
   const { db, dialect } = database
   const netuid = config.BITTENSOR_NETUID
-  const tryLock = oneAtATime(dialect, config.DATABASE_URL, `weights of ${hotkey.ss58} on ${netuid}`, log)
+  const tryLock = oneAtATime(dialect, config.databaseUrl, `weights of ${hotkey.ss58} on ${netuid}`, log)
   return {
     batch: signal => {
       const algorithm = algorithmAt(clock.now(), config.algorithms)

@@ -64,9 +64,9 @@ export const validatorSettings = defineSettings({
     about: "The hotkey: a file in the wallet's hotkeys folder.",
     example: 'default',
   }),
-  DATABASE_URL: setting(envDatabaseUrl.default(`pglite://${homedir()}/.compute-horde/validator`), {
+  DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:
-      'Where batches, jobs and weights are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Default: pglite in ~/.compute-horde/validator.',
+      'Where batches, jobs and weights are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/validator.',
     example: 'postgres://validator:password@localhost/validator',
     secret: true,
   }),
@@ -156,6 +156,8 @@ export const validatorSettings = defineSettings({
 })
 
 export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
+  /** DATABASE_URL, or where the embedded database is without it. */
+  databaseUrl: string
   /** What synthetic jobs are made of, in the order in which the hours bring them. */
   algorithms: readonly [Algorithm, Algorithm, Algorithm]
   /** How long the stages of a synthetic job may take. */
@@ -169,6 +171,7 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
   const settings = readSettings(validatorSettings, env)
   return {
     ...settings,
+    databaseUrl: settings.DATABASE_URL ?? `pglite://${homedir()}/.compute-horde/validator`,
     algorithms: [
       {
         ...SHA256,

@@ -39,7 +39,7 @@ async function main(signal: AbortSignal): Promise<number | undefined> {
   const output = command.name === 'serve' ? {} : { destination: process.stderr }
   const log = createLog('validator', { level: config.LOG_LEVEL, ...output })
   const hotkey = await openHotkey(config)
-  await using database = await openDatabase({ url: config.DATABASE_URL, migrationsFolder, log, signal })
+  await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
   const deps = { config, chain, hotkey, database, clock: systemClock, log }
   if (command.name === 'serve') {
