@@ -1,4 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Volume } from '@horde/protocol/job'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
+import { JobFailure } from '../src/job-failure.ts'
 import { result, zipBase64, zipBytes } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { TestWeb } from './web.ts'
@@ -7,7 +13,9 @@ const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 
 let miner: TestMiner
 let web: TestWeb
+let folder: string
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'inputs-test-'))
   miner = await TestMiner.start()
   const zip = await zipBytes({ 'payload.txt': 'from afar' })
   web = await TestWeb.start((request, response) => {
@@ -29,26 +37,33 @@ beforeAll(async () => {
 afterAll(async () => {
   await web[Symbol.asyncDispose]()
   await miner[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
 })
 
-/** Runs the echo image on an input that must be refused, and gives the reason. */
-async function refusal(volume: { volume_type: string; contents: string }, env: Record<string, string> = {}) {
-  const answer = await result(miner, { volume }, env)
-  expect(answer).toMatchObject({
-    message_type: 'V0FailedRequest',
-    docker_process_exit_status: null,
-    timeout: false,
-    docker_process_stderr: '',
-  })
-  return answer.docker_process_stdout
+/** Tries to take an input in, and gives the reason why it was refused. */
+async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promise<string> {
+  const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
+  const signal = AbortSignal.timeout(10_000)
+  try {
+    const tar = loadingArchive(await fetchInput(volume, folder, all, signal), null, all)
+    for await (const _ of tar);
+    return 'accepted'
+  } catch (error) {
+    expect(error).toBeInstanceOf(JobFailure)
+    return (error as Error).message
+  }
 }
 
-const inline = (contents: string) => ({ volume_type: 'inline', contents })
-const remote = (contents: string) => ({ volume_type: 'zip_url', contents })
+const inline = (contents: string): Volume => ({ volume_type: 'inline', contents })
+const remote = (contents: string): Volume => ({ volume_type: 'zip_url', contents })
 
 describe('an input behind a URL', () => {
   test.each(['/input.zip', '/hops/5', '/flaky'])('is fetched from %s', async path => {
-    const answer = await result(miner, { volume: remote(web.url(path)) }, LOCAL)
+    expect(await refusal(remote(web.url(path)))).toBe('accepted')
+  })
+
+  test('comes to the job', async () => {
+    const answer = await result(miner, { volume: remote(web.url('/hops/2')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 
@@ -57,62 +72,84 @@ describe('an input behind a URL', () => {
     ['/hops/6', 'Input could not be fetched: more than 5 redirects'],
     ['/huge', 'Input volume too large'],
     ['/boasts', 'Input volume too large'],
-  ])('%s fails the job', async (path, why) => {
-    expect(await refusal(remote(web.url(path)), { ...LOCAL, VOLUME_MAX_SIZE_BYTES: '200000' })).toBe(why)
+  ])('%s is refused', async (path, why) => {
+    expect(await refusal(remote(web.url(path)), { maxBytes: 200_000 })).toBe(why)
   })
 
-  test('a server that never finishes fails the job in time', async () => {
-    const why = await refusal(remote(web.url('/slow')), { ...LOCAL, INPUT_TIMEOUT_SECONDS: '1' })
-    expect(why).toBe('The input was not there within 1 seconds')
-  })
-
-  test('a server that is not there fails the job', async () => {
-    const why = await refusal(remote('http://127.0.0.1:1/x.zip'), LOCAL)
+  test('a server that is not there', async () => {
+    const why = await refusal(remote('http://127.0.0.1:1/x.zip'))
     expect(why).toBe('Input could not be fetched: the connection failed (ECONNREFUSED)')
   })
 
-  test.each(['127.0.0.1', 'localhost'])('private targets are refused: %s', async host => {
-    const before = web.requests.length
-    expect(await refusal(remote(web.url('/input.zip', host)))).toBe(
-      'Input URL refused: it points into a private network',
-    )
-    expect(web.requests.length).toBe(before)
-  })
+  test.each(['127.0.0.1', 'localhost', '[::1]', '0x7f.1', '[::ffff:127.0.0.1]'])(
+    'private targets are refused: %s',
+    async host => {
+      const before = web.requests.length
+      const why = await refusal(remote(web.url('/input.zip', host)), { allowPrivate: false })
+      expect(why).toBe('Input URL refused: it points into a private network')
+      expect(web.requests.length).toBe(before)
+    },
+  )
 
   test.each([
     ['file:///etc/passwd', 'Input URL refused: only http and https are followed'],
     ['not a url', 'Input URL refused: it is not a URL'],
   ])('%s is refused', async (url, why) => {
-    expect(await refusal(remote(url), LOCAL)).toBe(why)
+    expect(await refusal(remote(url))).toBe(why)
   })
 })
 
 describe('an inline input', () => {
-  test('that is not base64 is refused', async () => {
-    expect(await refusal(inline('%%%'))).toBe('Input volume is not valid base64')
-  })
-
-  test('that is no zip is refused', async () => {
-    expect(await refusal(inline(Buffer.from('hello').toString('base64')))).toMatch(/^Input zip is broken: /)
-  })
-
-  test('that is too large as it comes is refused', async () => {
-    expect(await refusal(inline('A'.repeat(4000)), { VOLUME_MAX_SIZE_BYTES: '1000' })).toBe('Input volume too large')
-  })
-
-  test('that is too large unpacked is refused before anything is unpacked', async () => {
-    const contents = await zipBase64({ a: 'x'.repeat(60_000), b: 'x'.repeat(60_000) })
-    expect(await refusal(inline(contents), { VOLUME_MAX_SIZE_BYTES: '100000' })).toBe('Input volume too large')
+  test.each([
+    ['that is not base64', '%%%', 'Input volume is not valid base64'],
+    ['that is no zip', Buffer.from('hello').toString('base64'), /^Input zip is broken: /],
+    ['that is too large as it comes', 'A'.repeat(400_000), 'Input volume too large'],
+  ])('%s is refused', async (_, contents, why) => {
+    expect(await refusal(inline(contents), { maxBytes: 200_000 })).toEqual(
+      typeof why === 'string' ? why : expect.stringMatching(why),
+    )
   })
 
   test('with too many entries is refused', async () => {
     const contents = await zipBase64(Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`f${i}`, ''])))
-    expect(await refusal(inline(contents), { VOLUME_MAX_FILES: '10' })).toBe('Input zip has too many entries')
+    expect(await refusal(inline(contents), { maxEntries: 10 })).toBe('Input zip has too many entries')
   })
 
-  test('whose contents are not what its directory says fails the job', async () => {
+  test('whose contents are not what its directory says is refused', async () => {
     const zip = await zipBytes({ 'payload.txt': 'x'.repeat(1000) })
     zip.fill(0xff, 45, 50)
     expect(await refusal(inline(zip.toString('base64')))).toMatch(/^Input zip is broken: /)
+  })
+})
+
+describe('a job whose input is refused', () => {
+  const failed = { message_type: 'V0FailedRequest', docker_process_exit_status: null, timeout: false }
+
+  test('fails with the reason as its stdout: too large, unpacked', async () => {
+    const files = { a: 'x'.repeat(60_000), b: 'x'.repeat(60_000) }
+    const answer = await result(miner, { files }, { VOLUME_MAX_SIZE_BYTES: '100000' })
+    expect(answer).toMatchObject({
+      ...failed,
+      docker_process_stdout: 'Input volume too large',
+      docker_process_stderr: '',
+    })
+  })
+
+  test('broken in the middle', async () => {
+    const zip = await zipBytes({ 'payload.txt': 'x'.repeat(1000) })
+    zip.fill(0xff, 45, 50)
+    const answer = await result(miner, { volume: inline(zip.toString('base64')) })
+    expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
+  })
+
+  test('private, where no setting opens it', async () => {
+    const answer = await result(miner, { volume: remote(web.url('/input.zip')) })
+    const why = 'Input URL refused: it points into a private network'
+    expect(answer).toMatchObject({ ...failed, docker_process_stdout: why })
+  })
+
+  test('a server that never finishes', async () => {
+    const answer = await result(miner, { volume: remote(web.url('/slow')) }, { ...LOCAL, INPUT_TIMEOUT_SECONDS: '1' })
+    expect(answer).toMatchObject({ ...failed, docker_process_stdout: 'The input was not there within 1 seconds' })
   })
 })

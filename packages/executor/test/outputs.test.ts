@@ -1,10 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { OutputUpload } from '@horde/protocol/job'
 import busboy from 'busboy'
+import { pack } from 'tar-stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openPromise } from 'yauzl'
+import { JobFailure } from '../src/job-failure.ts'
+import { type OutputLimits, uploadZip, zipOutputs } from '../src/outputs.ts'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { bodyOf, TestWeb } from './web.ts'
@@ -70,7 +76,11 @@ async function unzipped(bytes: Buffer | undefined): Promise<Record<string, strin
   return texts
 }
 
-const put = (path = '/') => ({ output_upload_type: 'zip_and_http_put', url: web.url(path), form_fields: null })
+const put = (path = '/'): OutputUpload => ({
+  output_upload_type: 'zip_and_http_put',
+  url: web.url(path),
+  form_fields: null,
+})
 
 const WRITER = `
 import os, sys
@@ -138,55 +148,79 @@ describe('the outputs of a job', () => {
   })
 })
 
-describe('an upload', () => {
-  test('is tried three times', async () => {
-    const answer = await result(miner, { script: WRITER, upload: put('/fails/2/503') }, LOCAL)
-    expect(answer.message_type).toBe('V0FinishedRequest')
-    expect(arrived).toHaveLength(3)
-    expect(await unzipped(arrived[2]?.zip)).toEqual(WRITTEN)
-  })
+/** Tries an upload, and gives the reason why it failed. */
+async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<string> {
+  const path = join(folder, 'upload.zip')
+  await writeFile(path, 'zipped')
+  try {
+    await uploadZip(path, upload, allowPrivate, AbortSignal.timeout(20_000))
+    return 'uploaded'
+  } catch (error) {
+    expect(error).toBeInstanceOf(JobFailure)
+    return (error as Error).message
+  }
+}
 
+describe('an upload', () => {
   test.each([
+    ['/fails/2/503', 3, 'uploaded'],
     ['/fails/9/500', 3, 'Output could not be uploaded: the server answered with status 500'],
     ['/fails/9/403', 1, 'Output could not be uploaded: the server answered with status 403'],
     ['/fails/9/302', 1, 'Output could not be uploaded: the server answered with status 302'],
-  ])('that fails at %s fails the job after %d tries', async (path, tries, why) => {
-    const answer = await result(miner, { script: 'print("fine")', upload: put(path) }, LOCAL)
+  ])('to %s is tried %d times', async (path, tries, outcome) => {
+    expect(await failureOf(put(path))).toBe(outcome)
+    expect(arrived.map(({ zip }) => zip.toString())).toEqual(Array.from({ length: tries }, () => 'zipped'))
+  })
+
+  test('into a private network is refused', async () => {
+    expect(await failureOf(put(), false)).toBe('Output URL refused: it points into a private network')
+    expect(arrived).toHaveLength(0)
+  })
+
+  test('that fails fails the job, which still tells its own exit status', async () => {
+    const answer = await result(miner, { script: 'print("fine")', upload: put('/fails/9/403') }, LOCAL)
     expect(answer).toMatchObject({
       message_type: 'V0FailedRequest',
       docker_process_exit_status: 0,
       docker_process_stdout: 'fine\n',
-      docker_process_stderr: `${why}\n`,
+      docker_process_stderr: 'Output could not be uploaded: the server answered with status 403\n',
     })
-    expect(arrived).toHaveLength(tries)
   })
+})
 
-  test('into a private network is refused', async () => {
-    const answer = await result(miner, { script: 'pass', upload: put() })
-    expect(answer).toMatchObject({
-      message_type: 'V0FailedRequest',
-      docker_process_stderr: 'Output URL refused: it points into a private network\n',
-    })
-    expect(arrived).toHaveLength(0)
-  })
+describe('the outputs are bounded', () => {
+  /** Zips a tar with files of these sizes, and gives the reason why that failed. */
+  async function zipping(sizes: number[], limits: Partial<OutputLimits>): Promise<string> {
+    const tar = pack()
+    for (const [index, size] of sizes.entries()) tar.entry({ name: `output/${index}` }, randomBytes(size))
+    tar.finalize()
+    const texts = { stdoutPath: join(folder, 'empty'), stderrPath: join(folder, 'empty') }
+    await writeFile(texts.stdoutPath, '')
+    const all = { maxZipBytes: 1_000_000, maxBytes: 1_000_000, maxFiles: 100, ...limits }
+    try {
+      await zipOutputs(tar as unknown as Readable, texts, folder, all, AbortSignal.timeout(20_000))
+      return 'zipped'
+    } catch (error) {
+      expect(error).toBeInstanceOf(JobFailure)
+      return (error as Error).message
+    }
+  }
 
   test.each([
-    ['for i in range(4): open(f"/output/{i}", "w")', { OUTPUT_MAX_FILES: '3' }, 'There are too many output files'],
-    ['open("/output/a", "w").write("x" * 9999)', { OUTPUT_MAX_SIZE_BYTES: '10000' }, undefined],
-    [
-      'for i in "ab": open("/output/" + i, "w").write("x" * 9999)',
-      { OUTPUT_MAX_SIZE_BYTES: '10000' },
-      'The outputs are too large',
-    ],
-    [
-      'import os; open("/output/a", "wb").write(os.urandom(99999))',
-      { OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: '50000' },
-      'The zip of the outputs is too large',
-    ],
-  ])('is bounded: %s', async (script, env, why) => {
-    const answer = await result(miner, { script, upload: put() }, { ...LOCAL, ...env })
-    expect(answer.message_type).toBe(why ? 'V0FailedRequest' : 'V0FinishedRequest')
-    expect(answer.docker_process_stderr).toBe(why ? `${why}\n` : '')
-    expect(arrived).toHaveLength(why ? 0 : 1)
+    [[1, 1, 1], { maxFiles: 3 }, 'zipped'],
+    [[1, 1, 1, 1], { maxFiles: 3 }, 'There are too many output files'],
+    [[500, 500], { maxBytes: 1_000 }, 'zipped'],
+    [[500, 501], { maxBytes: 1_000 }, 'The outputs are too large'],
+    [[99_999, 1], { maxZipBytes: 50_000 }, 'The zip of the outputs is too large'],
+  ])('files of %j bytes under %j: %s', async (sizes, limits, outcome) => {
+    expect(await zipping(sizes, limits)).toBe(outcome)
+  })
+
+  test('by the settings of the executor', async () => {
+    const script = 'for i in range(4): open(f"/output/{i}", "w")'
+    const answer = await result(miner, { script, upload: put() }, { ...LOCAL, OUTPUT_MAX_FILES: '3' })
+    expect(answer.message_type).toBe('V0FailedRequest')
+    expect(answer.docker_process_stderr).toBe('There are too many output files\n')
+    expect(arrived).toHaveLength(0)
   })
 })
