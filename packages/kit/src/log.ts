@@ -1,4 +1,12 @@
-import { type DestinationStream, type Logger, type LoggerOptions, pino, stdSerializers, stdTimeFunctions } from 'pino'
+import {
+  type DestinationStream,
+  destination,
+  type Logger,
+  type LoggerOptions,
+  pino,
+  stdSerializers,
+  stdTimeFunctions,
+} from 'pino'
 
 /** A service's log: constant sentences with fields, one JSON object a line. */
 export type Log = Logger
@@ -11,6 +19,9 @@ export interface LogOptions {
   /** Where the lines go. Default: stdout, synchronously, so that a dying process has said everything. */
   destination?: DestinationStream
 }
+
+/** stdout's descriptor. */
+const STDOUT = 1
 
 const HIDDEN = '[redacted]'
 
@@ -48,7 +59,7 @@ export function createLog(name: string, options: LogOptions = {}): Log {
     serializers: { err: describeError, error: describeError, cause: describeError, reason: describeError },
     hooks: { streamWrite: redact },
   }
-  return options.destination ? pino(pinoOptions, options.destination) : pino(pinoOptions)
+  return pino(pinoOptions, options.destination ?? destination({ dest: STDOUT, sync: true }))
 }
 
 /** A log that says nothing. */

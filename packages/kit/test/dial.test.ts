@@ -1,18 +1,21 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type Socket as TcpSocket } from 'node:net'
 import { createLog } from '@horde/kit/log'
 import { keepConnected } from '@horde/kit/reconnect'
 import { DialError, type DialOptions, dialSocket, wrapSocket } from '@horde/kit/socket'
+import { freePort } from '@horde/kit/testing/port'
 import { expect, test } from 'vitest'
 import { listening, options, startServer, type TestSocket } from './wire.ts'
+
+/** A port that no test listens on. */
+const NOBODY = 1
 
 /** A TCP server that does with each connection what the test says, and knows when the connections are gone. */
 async function tcpServer(onConnection: (socket: TcpSocket) => void = () => {}) {
   const connected: Promise<unknown>[] = []
   const arrived = Promise.withResolvers<void>()
   const server = createTcpServer(socket => {
-    connected.push(once(socket, 'close'))
+    connected.push(new Promise(resolve => socket.once('close', resolve)))
     socket.on('error', () => {})
     socket.resume()
     onConnection(socket)
@@ -56,11 +59,7 @@ test.each([401, 404, 503, 302, 200])('a peer that answers with %i is an error wi
 })
 
 test('a port where nobody listens', async () => {
-  const server = createServer()
-  const port = await listening(server)
-  server.close()
-  await once(server, 'close')
-  const error = await failed(dial(`ws://127.0.0.1:${port}/hush`))
+  const error = await failed(dial(`ws://127.0.0.1:${NOBODY}/hush`))
   expect(error).toMatchObject({ status: undefined, cause: { code: 'ECONNREFUSED' } })
 })
 
@@ -134,7 +133,7 @@ test('a connection is kept across a restart of the other side, until told to sto
   const greet = (word: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
     void wrapSocket<unknown, unknown>(ws, options).say(word)
   const lines: string[] = []
-  const first = await startServer(greet('first'))
+  const first = await startServer(greet('first'), await freePort())
   const { url, port } = first
   const keeping = keepConnected<TestSocket>({
     dial: signal => dial(url, { signal }),

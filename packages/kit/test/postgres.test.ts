@@ -1,4 +1,3 @@
-import { createServer } from 'node:net'
 import { DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
 import { createLog } from '@horde/kit/log'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
@@ -6,8 +5,9 @@ import { sql } from 'drizzle-orm'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addJob, allJobs, migrationsFolder } from './jobs.ts'
-import { listening } from './wire.ts'
 
+/** A port that no test listens on. */
+const NOBODY = 1
 /** More than a pool has connections. */
 const MANY = 25
 
@@ -120,10 +120,7 @@ test('a server that starts late is waited for; its owner is told', async () => {
 })
 
 test('a server that never comes is given up, and so is one that we no longer want', async () => {
-  const server = createServer()
-  const port = await listening(server)
-  server.close()
-  const url = `postgres://horde:hunter2@127.0.0.1:${port}/horde`
+  const url = `postgres://horde:hunter2@127.0.0.1:${NOBODY}/horde`
   const error = await openDatabase({ url, migrationsFolder, connectWithinMs: 300 }).catch(error => error)
   expect(error).toBeInstanceOf(DatabaseError)
   expect(error.message).toMatch(/^cannot connect to Postgres at horde@127\.0\.0\.1:\d+\/horde: connect ECONNREFUSED/)

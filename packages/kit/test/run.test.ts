@@ -6,11 +6,19 @@ import { expect, test } from 'vitest'
 
 const script = fileURLToPath(new URL('children/service.ts', import.meta.url))
 
-/** Runs a child to its end; `whenReady` gets it once it has said that it is ready. */
-async function run(way: string, whenReady: (kill: (signal: NodeJS.Signals) => void) => void = () => {}, ms = 20_000) {
+type Kill = (signal: NodeJS.Signals) => void
+
+/** Runs a child to its end; `whenReady` and `whenStopping` are called once it has said so. */
+async function run(
+  way: string,
+  whenReady: (kill: Kill) => void = () => {},
+  ms = 20_000,
+  whenStopping: (kill: Kill) => void = () => {},
+) {
   const child = spawn(process.execPath, [script, way, String(ms)], { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.on('data', chunk => {
     if (String(chunk).includes('"ready"')) whenReady(signal => void child.kill(signal))
+    else if (String(chunk).includes('"stopping"')) whenStopping(signal => void child.kill(signal))
   })
   const [stdout, stderr, [code, signal]] = await Promise.all([
     text(child.stdout),
@@ -99,10 +107,8 @@ test('a second signal ends at once, but the same Ctrl-C twice does not', async (
     kill('SIGTERM')
   })
   expect([twice.code, twice.said.at(-1)]).toEqual([0, 'closed'])
-  const impatient = await run('deaf', kill => {
-    kill('SIGTERM')
-    setTimeout(kill, 1_300, 'SIGTERM')
-  })
+  const later = (kill: Kill) => void setTimeout(kill, 1_100, 'SIGTERM')
+  const impatient = await run('deaf', kill => kill('SIGTERM'), 20_000, later)
   expect([impatient.code, impatient.said.at(-1)]).toEqual([143, 'ending at once after a second signal'])
 })
 

@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { withDeadline } from '../time.ts'
+import { freePort } from './port.ts'
 
 const run = promisify(execFile)
 
@@ -161,19 +161,12 @@ function ready(keeper: ChildProcess & { stderr: NodeJS.ReadableStream }): Promis
         keeper.stderr.resume()
         resolve()
       }
-      if (/FATAL/.test(line)) reject(new Error(`Postgres did not start:\n${said.join('\n')}`))
+      // Not when it only turns somebody away because it is still starting.
+      if (/FATAL:(?!.*the database system is)/.test(line))
+        reject(new Error(`Postgres did not start:\n${said.join('\n')}`))
     })
     keeper.once('error', reject)
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function createDatabase(admin: string, url: (name: string) => string): Promise<string> {
