@@ -49,8 +49,10 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
   const metadata = encodeMetadata(typeof blockMs === 'number' ? blockMs : NOMINAL_BLOCK_MS)
 
   await using opening = new AsyncDisposableStack()
+  // Listening comes first: who finds the port taken must not touch the file of the chain that holds it.
+  const server = await startServer({ node: { chain, metadata }, log }, { host, port })
   if (stateFile !== undefined) opening.use(autosave(chain, stateFile, log))
-  const server = opening.use(await startServer({ node: { chain, metadata }, log }, { host, port }))
+  opening.use(server)
   opening.use(startProducer(chain, blockMs, log))
   const running = opening.move()
   return {

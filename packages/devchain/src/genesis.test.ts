@@ -11,8 +11,8 @@ test('what is left out has the defaults of a new subnet', () => {
 })
 
 test('rao are numbers or digits', () => {
-  const { balances } = parseGenesis({ sudo: ALICE, balances: { [ALICE]: 5, [BOB]: '18446744073709551615' } })
-  expect(Object.values(balances)).toEqual([5n, (1n << 64n) - 1n])
+  const { balances } = parseGenesis({ sudo: ALICE, balances: { [ALICE]: 5, [BOB]: '18446744073709551610' } })
+  expect(Object.values(balances)).toEqual([5n, (1n << 64n) - 6n])
 })
 
 test.each([
@@ -22,6 +22,7 @@ test.each([
   [{ sudo: ALICE, balances: { [ALICE]: -1 } }, `balances.${ALICE}`],
   [{ sudo: ALICE, balances: { [ALICE]: 2 ** 60 } }, `balances.${ALICE}`],
   [{ sudo: ALICE, balances: { [ALICE]: '18446744073709551616' } }, 'more than 64 bits'],
+  [{ sudo: ALICE, balances: { [ALICE]: 6, [BOB]: '18446744073709551610' } }, 'together are more than 64 bits'],
   [{ sudo: ALICE, extra: 1 }, 'extra'],
   [{ sudo: ALICE, subnets: [{ netuid: 0 }] }, 'subnets.0.netuid'],
   [{ sudo: ALICE, subnets: [{ netuid: 1 }, { netuid: 1 }] }, 'subnets.1.netuid: netuid 1 is there twice'],

@@ -74,12 +74,20 @@ const chain = z.strictObject({
   subnets: z.array(subnet).default([]),
 })
 
+/** All rao that there will be. Amounts that are wrong by themselves have been told of, and do not count. */
+function totalOf({ balances, subnets }: z.output<typeof chain>): bigint {
+  const stakes = subnets.flatMap(({ neurons }) => neurons.map(({ stake }) => stake))
+  const amounts = [...Object.values(balances), ...stakes].filter(amount => typeof amount === 'bigint')
+  return amounts.reduce((sum, amount) => sum + amount, 0n)
+}
+
 /** What a chain begins with. Errors name the path of what is wrong. */
 export const genesisSchema = chain.superRefine((genesis, context) => {
   const fail = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
   for (const address of Object.keys(genesis.balances)) {
     if (!account.safeParse(address).success) fail(['balances', address], 'not an SS58 address')
   }
+  if (totalOf(genesis) > U64_MAX) fail([], 'balances and stakes together are more than 64 bits of rao')
   const netuids = genesis.subnets.map(({ netuid }) => netuid)
   for (const [index, { netuid, neurons, hyperparameters }] of genesis.subnets.entries()) {
     if (netuids.indexOf(netuid) !== index) fail(['subnets', index, 'netuid'], `netuid ${netuid} is there twice`)

@@ -51,9 +51,9 @@ export function genesis(subnet: Partial<Subnet> = {}, rest: Partial<Genesis> = {
   }
 }
 
-export type Extrinsic = SubmittableExtrinsic<'promise'>
+type Extrinsic = SubmittableExtrinsic<'promise'>
 
-export interface Included {
+interface Included {
   /** `section.method` of every event of the extrinsic. */
   events: string[]
   /** The error's name when the call was refused in the block. */
@@ -68,7 +68,7 @@ export interface Refusal {
 }
 
 /** What `signAsync` takes, as far as the tests vary it. */
-export interface SignOptions {
+interface SignOptions {
   nonce?: number
   era?: number
   tip?: bigint

@@ -378,11 +378,8 @@ describe('hyperparameters', () => {
     expect(await net.include(net.call('adminUtils.sudoSetWeightsSetRateLimit', NETUID, 9), cold)).toMatchObject({
       error: 'BadOrigin',
     })
-    expect(
-      await net.include(net.call('sudo.sudo', net.call('adminUtils.sudoSetTempo', NETUID, 9)), cold),
-    ).toMatchObject({
-      error: 'RequireSudo',
-    })
+    const bySomebody = net.call('sudo.sudo', net.call('adminUtils.sudoSetTempo', NETUID, 9))
+    expect(await net.refusal(bySomebody, cold)).toMatchObject({ code: 1010, data: 'Invalid signing address' })
     await net.mine(10)
     await net.sudo(net.call('adminUtils.sudoSetTempo', NETUID, 9))
     const events = (await net.read('system.events')) as { event: { data: { err?: { module: ModuleError } }[] } }[]

@@ -6,7 +6,7 @@ import type { ValueOf } from '../scale/type.ts'
 import type { View } from '../state/store.ts'
 import type { Context } from './context.ts'
 import { BALANCES, SYSTEM } from './events.ts'
-import { DispatchFailure, tokenError } from './failure.ts'
+import { DispatchFailure, overflow, tokenError } from './failure.ts'
 
 /** The account of an address; this runtime knows accounts by id only. */
 export function lookUp(address: ValueOf<typeof multiAddress>): Hex {
@@ -53,8 +53,12 @@ function reap(context: Context, account: Hex, dust: bigint): void {
   context.emit(BALANCES, 'DustLost', { account, amount: dust })
 }
 
+const U64_MAX = (1n << 64n) - 1n
+
 function changeIssuance(context: Context, by: bigint): void {
-  context.store.update(balancesStorage.TotalIssuance, [], total => total + by)
+  const total = context.store.get(balancesStorage.TotalIssuance) + by
+  if (total > U64_MAX) throw overflow()
+  context.store.set(balancesStorage.TotalIssuance, [], total)
 }
 
 export type Existence = 'KeepAlive' | 'AllowDeath'

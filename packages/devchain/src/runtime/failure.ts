@@ -38,6 +38,11 @@ export function ensureAdmin(condition: boolean, name: AdminError): asserts condi
 
 export type AdminError = 'SubnetDoesNotExist' | 'MaxAllowedUIdsLessThanCurrentUIds' | 'ValueNotInBounds'
 
+export function overflow(): DispatchFailure {
+  const value = { type: 'Overflow', value: null } as const
+  return new DispatchFailure({ type: 'Arithmetic', value }, 'Arithmetic.Overflow')
+}
+
 export function badOrigin(): DispatchFailure {
   return new DispatchFailure({ type: 'BadOrigin', value: null }, 'BadOrigin')
 }

@@ -7,8 +7,9 @@ import { type Cases, empty, only, variants } from './variants.ts'
 export const hash: Type<Hex> = named('primitive_types::H256', fixedBytes(32))
 export const accountId: Type<Hex> = named('sp_core::crypto::AccountId32', fixedBytes(32))
 
-export const ZERO_HASH: Hex = `0x${'00'.repeat(32)}`
-export const ZERO_ACCOUNT: Hex = ZERO_HASH
+const zeros = (bytes: number): Hex => `0x${'00'.repeat(bytes)}`
+export const ZERO_HASH = zeros(32)
+export const ZERO_ACCOUNT = zeros(32)
 
 export const multiAddress = variants(
   'sp_runtime::multiaddress::MultiAddress',

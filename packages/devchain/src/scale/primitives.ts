@@ -1,9 +1,16 @@
 import { type ByteReader, type ByteWriter, ScaleError } from './bytes.ts'
 import type { PrimitiveName, Type } from './type.ts'
 
+/** A number that its type cannot hold is the runtime's own mistake: it must not wrap around unseen. */
+function checked(value: bigint, bits: number, signed = false): bigint {
+  const fits = signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)
+  if (fits !== value) throw new ScaleError(`${value} does not fit into ${bits} bits`)
+  return value
+}
+
 function small(name: PrimitiveName, size: number): Type<number> {
   return {
-    encode: (value, out) => out.integer(BigInt(value), size),
+    encode: (value, out) => out.integer(checked(BigInt(value), size * 8), size),
     decode: input => Number(input.integer(size)),
     shape: () => ({ kind: 'primitive', name }),
   }
@@ -11,7 +18,7 @@ function small(name: PrimitiveName, size: number): Type<number> {
 
 function big(name: PrimitiveName, size: number, signed = false): Type<bigint> {
   return {
-    encode: (value, out) => out.integer(value, size),
+    encode: (value, out) => out.integer(checked(value, size * 8, signed), size),
     decode: input => (signed ? BigInt.asIntN(size * 8, input.integer(size)) : input.integer(size)),
     shape: () => ({ kind: 'primitive', name }),
   }

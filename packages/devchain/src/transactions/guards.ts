@@ -2,6 +2,7 @@ import type { ArgsOf } from '../pallets/pallet.ts'
 import type { RuntimeCall } from '../pallets/runtime-call.ts'
 import type { subtensorCalls } from '../pallets/subtensor/calls.ts'
 import { subtensorStorage as storage } from '../pallets/subtensor/storage.ts'
+import { sudoStorage } from '../pallets/sudo.ts'
 import { DispatchFailure, ensure, palletErrorName } from '../runtime/failure.ts'
 import { checkReveal } from '../runtime/subtensor/commit-reveal.ts'
 import { passesNetworkRateLimit } from '../runtime/subtensor/networks.ts'
@@ -20,6 +21,11 @@ type Guard<N extends keyof SubtensorCalls> = (
 ) => void
 
 const MAIN = 0
+
+/** Calls of the Sudo pallet are for the key that it holds. @throws InvalidTransaction BadSigner */
+export function guardSudo(view: View, who: Hex, call: RuntimeCall): void {
+  if (call.type === 'Sudo' && view.get(sudoStorage.Key) !== who) throw new InvalidTransaction('BadSigner')
+}
 
 /**
  * What Subtensor's extension asks of a transaction before it may enter the pool or a block. Calls inside a batch are not

@@ -5,7 +5,7 @@ import type { Hex } from '../scale/bytes.ts'
 import type { View } from '../state/store.ts'
 import type { SignedExtrinsic } from './extrinsic.ts'
 import { feeOf } from './fees.ts'
-import { guard } from './guards.ts'
+import { guard, guardSudo } from './guards.ts'
 import { InvalidTransaction } from './invalid.ts'
 import { eraHash, isProven } from './signature.ts'
 
@@ -33,7 +33,7 @@ export interface ChainPoint {
 }
 
 /**
- * The checks of the signed extensions, in their order: era, signature, sender, nonce, fee, Subtensor's own.
+ * The checks of the signed extensions, in their order: era, signature, sender, nonce, fee, sudo's, Subtensor's.
  * @returns 'future' when only the nonce is ahead
  * @throws InvalidTransaction
  */
@@ -46,6 +46,7 @@ export function validate(transaction: Transaction, { view, block, genesis }: Cha
   if (extra.nonce < nonce) throw new InvalidTransaction('Stale')
   const due = feeOf(transaction.call, transaction.bytes.length) + extra.tip
   if (due > 0n && spendable(view, account) < due) throw new InvalidTransaction('Payment')
+  guardSudo(view, account, transaction.call)
   guard(view, account, transaction.call, BigInt(block))
   return extra.nonce > nonce ? 'future' : 'ready'
 }
