@@ -1,12 +1,17 @@
 import type { Chain } from '@horde/chain/chain'
+import { ChainError } from '@horde/chain/errors'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
+import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import type { Validator } from './app.ts'
 import { lastBatchStart, unscoredBatches } from './db/batches.ts'
 import { ownNeuron } from './weights/rate-limit.ts'
+
+/** How often a batch asks a chain that is away. */
+const CHAIN_AWAY: BackoffOptions = { minMs: 5_000, maxMs: 60_000, factor: 2 }
 
 export interface LoopDeps {
   validator: Validator
@@ -33,7 +38,7 @@ export async function startLoops(times: LoopTimes, deps: LoopDeps, signal: Abort
     firstAfterMs: await untilFirstBatch(times, deps),
     run: async stop => {
       await validator.sweep()
-      await validator.batch(stop)
+      await batchOnceReachable(deps, stop)
       if (!stop.aborted) await validator.weights(stop)
     },
     ...{ clock, log, signal },
@@ -48,6 +53,20 @@ export async function startLoops(times: LoopTimes, deps: LoopDeps, signal: Abort
     ...{ clock, log, signal },
   })
   return [batches, weights]
+}
+
+/** A chain that is away when a batch begins delays it, and does not cost a whole interval. */
+async function batchOnceReachable({ validator, clock, log }: LoopDeps, signal: AbortSignal): Promise<void> {
+  for (const delayMs of backoff(CHAIN_AWAY)) {
+    try {
+      await validator.batch(signal)
+      return
+    } catch (error) {
+      if (!(error instanceof ChainError && error.retryable)) throw error
+      log.warn({ err: error, delayMs }, 'batch waits for the chain')
+      await clock.sleep(delayMs, signal)
+    }
+  }
 }
 
 /** A restart does not move the rhythm of the batches. */

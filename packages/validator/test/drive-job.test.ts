@@ -155,7 +155,7 @@ describe('a job that ends badly', () => {
   })
 
   it('ends with its batch, whatever its stage', async () => {
-    const result = await run(async peer => void (await play.accepted(peer)), { withinMs: 300 })
+    const result = await run(async peer => void (await play.accepted(peer)), { withinMs: 1_500 })
     expect(gist(result)).toEqual(['broken', 'prepare-timed-out', 0])
   })
 
@@ -324,7 +324,7 @@ describe('a lost connection', () => {
           peer.cut()
         }
       },
-      { limits: { resultGraceMs: 300 - 5_000 } },
+      { limits: { resultGraceMs: 1_500 - 5_000 } },
     )
     expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
