@@ -1,6 +1,5 @@
 import { accountOf, type ParsedGenesis } from './genesis.ts'
 import { balancesStorage, EXISTENTIAL_DEPOSIT } from './pallets/balances.ts'
-import type { Placed } from './pallets/storage-entry.ts'
 import { subtensorStorage as storage } from './pallets/subtensor/storage.ts'
 import { sudoStorage } from './pallets/sudo.ts'
 import { systemStorage } from './pallets/system.ts'
@@ -11,6 +10,7 @@ import { changeStake } from './runtime/subtensor/stake.ts'
 import type { Hex } from './scale/bytes.ts'
 import type { State } from './state/state.ts'
 import { Store } from './state/store.ts'
+import type { Placed } from './table/storage-entry.ts'
 
 type Subnet = ParsedGenesis['subnets'][number]
 type Neuron = Subnet['neurons'][number]

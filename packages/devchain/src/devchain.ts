@@ -45,7 +45,7 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
   const genesis = parseGenesis(options.genesis)
   await cryptoWaitReady()
   const saved = stateFile === undefined ? undefined : await loadState(stateFile)
-  const chain = new Chain(saved ?? { genesis: genesisStore(genesis, EMPTY) }, log)
+  const chain = new Chain(saved ?? { genesisStore: genesisStore(genesis, EMPTY) }, log)
   const metadata = encodeMetadata(typeof blockMs === 'number' ? blockMs : NOMINAL_BLOCK_MS)
 
   await using opening = new AsyncDisposableStack()

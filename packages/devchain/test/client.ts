@@ -75,6 +75,13 @@ interface SignOptions {
   blockHash?: string
 }
 
+/** The refusal by Subtensor's own extension. */
+export const custom = (code: number): Refusal => ({
+  code: 1010,
+  message: `1010: Invalid Transaction: {"invalid":{"custom":${code}}}`,
+  data: { invalid: { custom: code } },
+})
+
 export interface Client extends AsyncDisposable {
   api: ApiPromise
   provider: WsProvider

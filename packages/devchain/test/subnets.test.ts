@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   account,
   cold,
+  custom,
   genesis,
   miner,
   NETUID,
@@ -13,8 +14,6 @@ import {
   TAO,
   validator,
 } from './client.ts'
-
-const custom = (code: number) => ({ code: 1010, message: expect.any(String), data: { invalid: { custom: code } } })
 
 interface Axon {
   ip?: bigint | number

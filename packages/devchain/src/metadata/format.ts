@@ -1,8 +1,8 @@
-import { HASHERS } from '../pallets/storage-entry.ts'
 import { bytes, option, struct, vec } from '../scale/composites.ts'
 import { compactU32, text, u8, u32 } from '../scale/primitives.ts'
 import { PRIMITIVES } from '../scale/type.ts'
 import { type Cases, empty, only, record, variants } from '../scale/variants.ts'
+import { HASHERS } from '../table/storage-entry.ts'
 
 /** Metadata version 14, described in the codec that it is encoded with (frame-metadata, scale-info). */
 

@@ -1,5 +1,5 @@
 import { bool, u16, u64 } from '../scale/primitives.ts'
-import { call, type Pallet } from './pallet.ts'
+import { call, type Pallet } from '../table/pallet.ts'
 
 /** Root's setters; `sudo.sudo` wraps them. The first argument is the netuid unless the value is the chain's. */
 export const adminUtilsCalls = {

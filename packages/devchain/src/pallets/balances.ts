@@ -1,8 +1,8 @@
 import { accountId, compactBalance, multiAddress } from '../scale/accounts.ts'
 import { bool, u32, u64 } from '../scale/primitives.ts'
 import { record } from '../scale/variants.ts'
-import { call, constant, type Pallet } from './pallet.ts'
-import { place, value } from './storage-entry.ts'
+import { call, constant, type Pallet } from '../table/pallet.ts'
+import { place, value } from '../table/storage-entry.ts'
 
 /** rao; an account that holds less is removed. */
 export const EXISTENTIAL_DEPOSIT = 500n

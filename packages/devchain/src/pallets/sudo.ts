@@ -1,10 +1,10 @@
 import { accountId, multiAddress } from '../scale/accounts.ts'
 import { option } from '../scale/composites.ts'
 import { empty, record } from '../scale/variants.ts'
-import { dispatchResult } from './dispatch-error.ts'
-import { call, type Pallet } from './pallet.ts'
-import { runtimeCall } from './runtime-call.ts'
-import { optionalValue, place } from './storage-entry.ts'
+import { dispatchResult } from '../table/dispatch-error.ts'
+import { call, type Pallet } from '../table/pallet.ts'
+import { runtimeCall } from '../table/runtime-call.ts'
+import { optionalValue, place } from '../table/storage-entry.ts'
 
 export const sudoStorage = place('Sudo', { Key: optionalValue(accountId) })
 

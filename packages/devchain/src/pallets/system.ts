@@ -4,10 +4,10 @@ import { toHex } from '../scale/bytes.ts'
 import { bytes, struct, vec } from '../scale/composites.ts'
 import { u16, u32, u64, u128 } from '../scale/primitives.ts'
 import { empty, only, record, variants } from '../scale/variants.ts'
-import { dispatchError, dispatchInfo } from './dispatch-error.ts'
-import { call, constant, type Pallet } from './pallet.ts'
-import { runtimeEvent } from './runtime-call.ts'
-import { blake2, map, place, twox, value } from './storage-entry.ts'
+import { dispatchError, dispatchInfo } from '../table/dispatch-error.ts'
+import { call, constant, type Pallet } from '../table/pallet.ts'
+import { runtimeEvent } from '../table/runtime-call.ts'
+import { blake2, map, place, twox, value } from '../table/storage-entry.ts'
 import {
   RUNTIME_APIS,
   type RuntimeVersion,
@@ -15,7 +15,7 @@ import {
   SPEC_VERSION,
   SS58_PREFIX,
   TRANSACTION_VERSION,
-} from './version.ts'
+} from '../table/version.ts'
 
 /** Blocks whose hashes the chain keeps: no era may begin further back. */
 export const BLOCK_HASH_COUNT = 4096

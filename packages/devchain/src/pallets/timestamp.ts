@@ -1,6 +1,6 @@
 import { bool, compactU64, u64 } from '../scale/primitives.ts'
-import { call, constant, type Pallet } from './pallet.ts'
-import { place, value } from './storage-entry.ts'
+import { call, constant, type Pallet } from '../table/pallet.ts'
+import { place, value } from '../table/storage-entry.ts'
 
 export const timestampStorage = place('Timestamp', { Now: value(u64, 0n), DidUpdate: value(bool, false) })
 

@@ -1,9 +1,9 @@
 import { vec } from '../scale/composites.ts'
 import { u32 } from '../scale/primitives.ts'
 import { empty, record } from '../scale/variants.ts'
-import { dispatchError } from './dispatch-error.ts'
-import { call, constant, type Pallet } from './pallet.ts'
-import { runtimeCall } from './runtime-call.ts'
+import { dispatchError } from '../table/dispatch-error.ts'
+import { call, constant, type Pallet } from '../table/pallet.ts'
+import { runtimeCall } from '../table/runtime-call.ts'
 
 /** Calls in one batch. */
 export const BATCHED_CALLS_LIMIT = 10_922

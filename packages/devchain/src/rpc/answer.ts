@@ -1,7 +1,7 @@
 import type { Log } from '@horde/kit/log'
 import { ScaleError } from '../scale/bytes.ts'
 import type { Node, Subscriber } from './method.ts'
-import { METHODS } from './methods.ts'
+import { METHODS } from './methods/all.ts'
 import { CODES, RpcError } from './rpc-error.ts'
 
 type Id = string | number | null

@@ -1,9 +1,9 @@
-import type { RuntimeCall } from '../pallets/runtime-call.ts'
 import type { systemStorage } from '../pallets/system.ts'
 import type { Hex } from '../scale/bytes.ts'
 import type { ValueOf } from '../scale/type.ts'
 import type { Cases } from '../scale/variants.ts'
 import type { Store } from '../state/store.ts'
+import type { RuntimeCall } from '../table/runtime-call.ts'
 import { badOrigin, type DispatchErrorValue, DispatchFailure } from './failure.ts'
 
 export type EventRecord = ValueOf<(typeof systemStorage)['Events']['type']>[number]

@@ -1,5 +1,5 @@
 import { palletTypesOf } from '../pallets/runtime.ts'
-import type { RuntimeCall } from '../pallets/runtime-call.ts'
+import type { RuntimeCall } from '../table/runtime-call.ts'
 import { adminHandlers } from './admin.ts'
 import { balancesHandlers } from './balances.ts'
 import type { Context, Origin } from './context.ts'

@@ -1,9 +1,8 @@
-import type { dispatchError } from '../pallets/dispatch-error.ts'
-
 import { palletTypesOf } from '../pallets/runtime.ts'
 import type { SubtensorError } from '../pallets/subtensor/errors.ts'
 import type { Hex } from '../scale/bytes.ts'
 import type { ValueOf } from '../scale/type.ts'
+import type { dispatchError } from '../table/dispatch-error.ts'
 
 export type DispatchErrorValue = ValueOf<typeof dispatchError>
 

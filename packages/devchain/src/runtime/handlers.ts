@@ -1,4 +1,4 @@
-import type { ArgsOf, Calls } from '../pallets/pallet.ts'
+import type { ArgsOf, Calls } from '../table/pallet.ts'
 import type { Context, Origin } from './context.ts'
 
 /** What carries out the calls of one pallet: a function for every call of its table. */

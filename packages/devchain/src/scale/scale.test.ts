@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { runtimeCall } from '../pallets/runtime-call.ts'
+import { runtimeCall } from '../table/runtime-call.ts'
 import '../pallets/runtime.ts'
 import { era } from './accounts.ts'
 import { fromHex, ScaleError, toHex } from './bytes.ts'

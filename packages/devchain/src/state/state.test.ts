@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { map, place, twox, value } from '../pallets/storage-entry.ts'
 import type { Hex } from '../scale/bytes.ts'
 import { u16 } from '../scale/primitives.ts'
+import { map, place, twox, value } from '../table/storage-entry.ts'
 import { type Changes, State } from './state.ts'
 import { Store } from './store.ts'
 

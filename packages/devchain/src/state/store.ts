@@ -1,6 +1,6 @@
-import { mapKeys, type Placed, stateKey } from '../pallets/storage-entry.ts'
 import type { Hex } from '../scale/bytes.ts'
 import { decode, encode } from '../scale/type.ts'
+import { mapKeys, type Placed, stateKey } from '../table/storage-entry.ts'
 import type { Changes, Reader } from './state.ts'
 
 /** Typed reads of the table's entries over any reader. */

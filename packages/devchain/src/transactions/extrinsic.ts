@@ -1,6 +1,4 @@
 import { blake2AsU8a } from '@polkadot/util-crypto'
-import { type RuntimeCall, runtimeCall } from '../pallets/runtime-call.ts'
-import { EXTRINSIC_VERSION } from '../pallets/version.ts'
 import {
   checkMetadataHashMode,
   compactBalance,
@@ -14,6 +12,8 @@ import { ByteReader, ByteWriter, type Hex, ScaleError, toHex } from '../scale/by
 import { bytes } from '../scale/composites.ts'
 import { readLength } from '../scale/primitives.ts'
 import { decode, encode, type ValueOf } from '../scale/type.ts'
+import { type RuntimeCall, runtimeCall } from '../table/runtime-call.ts'
+import { EXTRINSIC_VERSION } from '../table/version.ts'
 
 /** The part of a signed extrinsic that the extensions brought. */
 export interface Extra {

@@ -1,5 +1,5 @@
-import type { RuntimeCall } from '../pallets/runtime-call.ts'
 import { isFree } from '../runtime/dispatch.ts'
+import type { RuntimeCall } from '../table/runtime-call.ts'
 
 /** rao: a fixed part for the work, and one rao for each byte. */
 const BASE_FEE = 125_000n

@@ -1,5 +1,3 @@
-import type { ArgsOf } from '../pallets/pallet.ts'
-import type { RuntimeCall } from '../pallets/runtime-call.ts'
 import type { subtensorCalls } from '../pallets/subtensor/calls.ts'
 import { subtensorStorage as storage } from '../pallets/subtensor/storage.ts'
 import { sudoStorage } from '../pallets/sudo.ts'
@@ -10,6 +8,8 @@ import { hasStakeForWeights, passesWeightsRateLimit, storageIndex, uidOf } from 
 import { checkEndpoint } from '../runtime/subtensor/serve.ts'
 import type { Hex } from '../scale/bytes.ts'
 import type { View } from '../state/store.ts'
+import type { ArgsOf } from '../table/pallet.ts'
+import type { RuntimeCall } from '../table/runtime-call.ts'
 import { customCode, InvalidTransaction } from './invalid.ts'
 
 type SubtensorCalls = typeof subtensorCalls

@@ -1,12 +1,12 @@
 import { blake2AsU8a, ed25519Verify, secp256k1Verify, sr25519Verify } from '@polkadot/util-crypto'
 import { BLOCK_HASH_COUNT, systemStorage } from '../pallets/system.ts'
-import { SPEC_VERSION, TRANSACTION_VERSION } from '../pallets/version.ts'
 import { type EraValue, hash, type multiSignature } from '../scale/accounts.ts'
 import { fromHex, type Hex } from '../scale/bytes.ts'
 import { fixedBytes, option, tuple } from '../scale/composites.ts'
 import { u32 } from '../scale/primitives.ts'
 import { encode, type ValueOf } from '../scale/type.ts'
 import type { View } from '../state/store.ts'
+import { SPEC_VERSION, TRANSACTION_VERSION } from '../table/version.ts'
 import type { SignedExtrinsic } from './extrinsic.ts'
 import { InvalidTransaction } from './invalid.ts'
 

@@ -1,7 +1,7 @@
 import { accountId, hash } from '../../scale/accounts.ts'
 import { bytes, tuple, vec } from '../../scale/composites.ts'
 import { compactU16, compactU64, u8, u16, u32, u64, u128 } from '../../scale/primitives.ts'
-import { call } from '../pallet.ts'
+import { call } from '../../table/pallet.ts'
 
 const FREE = { free: true }
 

@@ -2,7 +2,7 @@ import { accountId, hash } from '../../scale/accounts.ts'
 import { vec } from '../../scale/composites.ts'
 import { bool, compactU16, u16, u64 } from '../../scale/primitives.ts'
 import { empty, fieldsOf } from '../../scale/variants.ts'
-import { dispatchError } from '../dispatch-error.ts'
+import { dispatchError } from '../../table/dispatch-error.ts'
 
 const perSubnetU16 = fieldsOf(u16, u16)
 const perSubnetU64 = fieldsOf(u16, u64)

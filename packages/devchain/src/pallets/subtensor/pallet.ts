@@ -1,5 +1,5 @@
 import { u16, u64 } from '../../scale/primitives.ts'
-import { constant, type Pallet } from '../pallet.ts'
+import { constant, type Pallet } from '../../table/pallet.ts'
 import { subtensorCalls } from './calls.ts'
 import { subtensorErrors } from './errors.ts'
 import { subtensorEvents } from './events.ts'

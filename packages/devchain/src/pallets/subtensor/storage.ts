@@ -2,7 +2,7 @@ import { accountId, hash, ZERO_ACCOUNT } from '../../scale/accounts.ts'
 import { bytes, struct, tuple, vec } from '../../scale/composites.ts'
 import { bool, i64, u8, u16, u32, u64, u128 } from '../../scale/primitives.ts'
 import type { Type, ValueOf } from '../../scale/type.ts'
-import { blake2, identity, map, optionalMap, place, twox, value } from '../storage-entry.ts'
+import { blake2, identity, map, optionalMap, place, twox, value } from '../../table/storage-entry.ts'
 
 export const axonInfo = struct('pallet_subtensor::pallet::AxonInfo', {
   block: u64,

@@ -1,8 +1,8 @@
-import type { Placed } from '../../pallets/storage-entry.ts'
 import { subtensorStorage as storage } from '../../pallets/subtensor/storage.ts'
 import { ZERO_ACCOUNT } from '../../scale/accounts.ts'
 import type { Hex } from '../../scale/bytes.ts'
 import type { Store, View } from '../../state/store.ts'
+import type { Placed } from '../../table/storage-entry.ts'
 import { ensure } from '../failure.ts'
 
 /** Mechanisms of a subnet keep their columns under mecid · 4096 + netuid. */

@@ -1,8 +1,8 @@
 import { blake2AsU8a } from '@polkadot/util-crypto'
 import { z } from 'zod'
-import { type Hex, toHex } from '../scale/bytes.ts'
-import type { Reader } from '../state/state.ts'
-import { versionJson } from './json.ts'
+import { type Hex, toHex } from '../../scale/bytes.ts'
+import type { Reader } from '../../state/state.ts'
+import { versionJson } from '../json.ts'
 import {
   binary,
   blockHash,
@@ -15,7 +15,7 @@ import {
   positional,
   readerAt,
   subscription,
-} from './method.ts'
+} from '../method.ts'
 import { callRuntime } from './runtime-apis.ts'
 
 /** Keys that one page, and one query or subscription, may have. */

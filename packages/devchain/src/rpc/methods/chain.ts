@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { blockJson, headerJson } from './json.ts'
-import { blockHash, type Method, method, type Node, nothing, optional, positional, subscription } from './method.ts'
+import { blockJson, headerJson } from '../json.ts'
+import { blockHash, type Method, method, type Node, nothing, optional, positional, subscription } from '../method.ts'
 
 /** A block number as a number or in hex. */
 const blockNumber = z.union([

@@ -1,5 +1,5 @@
-import { SS58_PREFIX } from '../pallets/version.ts'
-import { type Method, method, nothing } from './method.ts'
+import { SS58_PREFIX } from '../../table/version.ts'
+import { type Method, method, nothing } from '../method.ts'
 
 const DECIMALS = 9
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { authorMethods } from './author-methods.ts'
-import { chainMethods } from './chain-methods.ts'
-import { type Method, method, nothing, positional, subscription } from './method.ts'
-import { stateMethods } from './state-methods.ts'
-import { systemMethods } from './system-methods.ts'
+import { type Method, method, nothing, positional, subscription } from '../method.ts'
+import { authorMethods } from './author.ts'
+import { chainMethods } from './chain.ts'
+import { stateMethods } from './state.ts'
+import { systemMethods } from './system.ts'
 
 /** Ids are strings; clients that count send numbers. */
 const subscriptionId = z.union([z.string(), z.number().transform(String)])

@@ -1,11 +1,11 @@
 import { decodeAddress } from '@polkadot/util-crypto'
 import { z } from 'zod'
-import type { TransactionStatus, Watcher } from '../chain/pool.ts'
-import { type Hex, toHex } from '../scale/bytes.ts'
-import { decodeExtrinsic } from '../transactions/extrinsic.ts'
-import { CALL_WEIGHT, feeOf, feeParts } from '../transactions/fees.ts'
-import { binary, blockHash, type Method, method, nothing, optional, positional, subscription } from './method.ts'
-import { submissionError } from './rpc-error.ts'
+import type { TransactionStatus, Watcher } from '../../chain/pool.ts'
+import { type Hex, toHex } from '../../scale/bytes.ts'
+import { decodeExtrinsic } from '../../transactions/extrinsic.ts'
+import { CALL_WEIGHT, feeOf, feeParts } from '../../transactions/fees.ts'
+import { binary, blockHash, type Method, method, nothing, optional, positional, subscription } from '../method.ts'
+import { submissionError } from '../rpc-error.ts'
 
 function submitting<T>(run: () => T): T {
   try {
