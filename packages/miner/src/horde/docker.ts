@@ -1,6 +1,7 @@
 /** Executors as containers of the executor image, on the engine of the miner's own machine. */
 import { randomBytes } from 'node:crypto'
-import { networkInterfaces } from 'node:os'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { PassThrough } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
@@ -20,8 +21,6 @@ export type DockerManagerOptions = {
 }
 
 const OWNER_LABEL = 'compute-horde.miner'
-const BRIDGE_NAME = 'com.docker.network.bridge.name'
-type BridgeOptions = Record<string, string> | undefined
 const KEPT_LOG_BYTES = '10m'
 /** What the engine answers for a container that is stopped, or gone, already. */
 const ALREADY_DONE = [304, 404, 409]
@@ -40,11 +39,25 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
  */
 export async function bridgeAddress(socketPath: string): Promise<string> {
   const { default: Engine } = await import('dockerode')
-  const { Options } = (await new Engine({ socketPath }).getNetwork('bridge').inspect()) as { Options: BridgeOptions }
-  const name = Options?.[BRIDGE_NAME] ?? 'docker0'
-  const address = networkInterfaces()[name]?.find(({ family }) => family === 'IPv4')?.address
-  if (!address) throw new Error(`Docker's bridge ${name} has no address here; set ADDRESS_FOR_EXECUTORS`)
+  const { IPAM } = await new Engine({ socketPath }).getNetwork('bridge').inspect()
+  const { Gateway, Subnet } = (IPAM?.Config?.[0] ?? {}) as { Gateway?: string; Subnet?: string }
+  // Older engines leave the gateway of the default bridge out; it is the first address of the subnet.
+  const address = Gateway ?? Subnet?.replace(/\.\d+\/\d+$/, '.1')
+  if (!address || !(await isOurs(address))) {
+    throw new Error("Docker's bridge has no address on this machine; set ADDRESS_FOR_EXECUTORS")
+  }
   return address
+}
+
+/** Node does not list the bridge's address while no container is attached; whether one can listen there tells it always. */
+async function isOurs(address: string): Promise<boolean> {
+  const server = createServer().listen(0, address)
+  const ours = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
+  server.close()
+  return ours
 }
 
 async function startContainer(
