@@ -163,6 +163,7 @@ describe('an unmodified client', () => {
     expect((await api.call.accountNonceApi?.accountNonce?.(cold.address))?.toJSON()).toBe(0)
     const info = await net.call('balances.transferKeepAlive', miner.address, 1).paymentInfo(cold)
     expect(info.partialFee.toNumber()).toBeGreaterThan(125_000)
+    expect((await api.call.transactionPaymentApi?.queryLengthToFee?.(77))?.toJSON()).toBe(77)
     const free = await net.call('subtensorModule.setWeights', NETUID, [1], [1], 0).paymentInfo(validator)
     expect(free.partialFee.toNumber()).toBe(0)
   })
@@ -285,6 +286,8 @@ describe('what strangers may send', () => {
     [request('author_submitExtrinsic', 5), failed(-32602)],
     [request('state_call', 'AccountNonceApi_account_nonce', '0x00'), failed(-32602)],
     [request('state_call', 'constructor', '0x'), failed(4003)],
+    [request('state_call', 'TransactionPaymentApi_query_info', '0x01'), failed(1001)],
+    [request('payment_queryInfo', '0x0800ff'), failed(1002)],
     [request('state_getStorage', '0x00', `0x${'12'.repeat(32)}`), failed(4003)],
     [JSON.stringify({ id: 7, method: 'system_name', params: { a: 1 } }), failed(-32602)],
   ])('%s', async (frame, answer) => {

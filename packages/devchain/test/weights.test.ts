@@ -159,7 +159,10 @@ describe('set_weights', () => {
     await net.mine(48)
     await net.include(set(net, [1], [1]), validator)
     expect(net.chain.blockNumber()).toBe(49)
-    for (const next of [50, 51, 52, 53]) {
+    await net.include(net.call('balances.transferKeepAlive', validator.address, TAO), cold)
+    const hidden = net.call('utility.batchAll', [set(net, [1], [1])])
+    expect(await net.include(hidden, validator)).toMatchObject({ error: 'SettingWeightsTooFast' })
+    for (const next of [52, 53]) {
       expect(await net.refusal(set(net, [1], [1]), validator), `in block ${next}`).toEqual(custom(6))
       await net.mine(1)
     }

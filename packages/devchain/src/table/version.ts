@@ -17,8 +17,6 @@ export const runtimeVersion = struct('sp_version::RuntimeVersion', {
 export const RUNTIME_APIS: { name: string; version: number }[] = [
   { name: 'Core', version: 5 },
   { name: 'Metadata', version: 2 },
-  { name: 'BlockBuilder', version: 6 },
-  { name: 'TaggedTransactionQueue', version: 3 },
   { name: 'AccountNonceApi', version: 1 },
   { name: 'TransactionPaymentApi', version: 4 },
 ]

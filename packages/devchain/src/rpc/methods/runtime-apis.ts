@@ -2,17 +2,16 @@ import { subtensorStorage } from '../../pallets/subtensor/storage.ts'
 import { systemStorage, VERSION } from '../../pallets/system.ts'
 import { blocksUntilEpoch } from '../../runtime/subtensor/epoch.ts'
 import { accountId, dispatchClass, weight } from '../../scale/accounts.ts'
-import { ByteReader, type Hex } from '../../scale/bytes.ts'
+import type { Hex } from '../../scale/bytes.ts'
 import { bytes, option, struct, vec } from '../../scale/composites.ts'
 import { u16, u32, u64 } from '../../scale/primitives.ts'
 import { decode, encode } from '../../scale/type.ts'
 import { View } from '../../state/store.ts'
-import { runtimeCall } from '../../table/runtime-call.ts'
 import { runtimeVersion } from '../../table/version.ts'
 import { decodeExtrinsic } from '../../transactions/extrinsic.ts'
-import { CALL_WEIGHT, feeOf, feeParts } from '../../transactions/fees.ts'
+import { CALL_WEIGHT, feeOf, feeParts, lengthFee } from '../../transactions/fees.ts'
 import { type Node, readerAt } from '../method.ts'
-import { CODES, RpcError } from '../rpc-error.ts'
+import { CODES, RpcError, submissionError } from '../rpc-error.ts'
 
 interface Question {
   node: Node
@@ -29,9 +28,15 @@ const feeDetails = struct('', {
   inclusion: option(struct('', { base: u64, length: u64, adjustedWeight: u64 })),
 })
 
+const LENGTH_BYTES = 4
+
 function extrinsicOf(input: Uint8Array) {
   // The extrinsic, whose own length is part of it, and behind it its length as u32.
-  return decodeExtrinsic(input.slice(0, input.length - 4))
+  try {
+    return decodeExtrinsic(input.slice(0, input.length - LENGTH_BYTES))
+  } catch (error) {
+    throw submissionError(error)
+  }
 }
 
 const APIS: Record<string, (question: Question) => Uint8Array> = {
@@ -55,12 +60,9 @@ const APIS: Record<string, (question: Question) => Uint8Array> = {
     const inclusion = parts.base === 0n ? null : { ...parts, adjustedWeight: 0n }
     return encode(feeDetails, { inclusion })
   },
-  TransactionPaymentApi_query_call_info: ({ input }) => {
-    const reader = new ByteReader(input)
-    const call = runtimeCall.decode(reader)
-    const normal = { type: 'Normal', value: null } as const
-    return encode(dispatchInfo, { weight: CALL_WEIGHT, class: normal, partialFee: feeOf(call, u32.decode(reader)) })
-  },
+  // All of the fee is the base and the length; the weight costs nothing more.
+  TransactionPaymentApi_query_weight_to_fee: () => encode(u64, 0n),
+  TransactionPaymentApi_query_length_to_fee: ({ input }) => encode(u64, lengthFee(decode(u32, input))),
   SubnetInfoRuntimeApi_get_next_epoch_start_block: ({ input, view, block }) => {
     const netuid = decode(u16, input)
     const exists = view.get(subtensorStorage.NetworksAdded, netuid)
