@@ -53,36 +53,6 @@ const CONNECTION_DEFAULTS = {
   backoff: { minMs: 500, maxMs: 30_000, factor: 2, jitterMs: 500 },
 } as const
 
-/** The names that Bittensor's tools know for a network. */
-const NETWORKS: Readonly<Record<string, string>> = {
-  finney: 'wss://entrypoint-finney.opentensor.ai:443',
-  test: 'wss://test.finney.opentensor.ai:443',
-  archive: 'wss://archive.chain.opentensor.ai:443',
-  local: 'ws://127.0.0.1:9944',
-}
-
-/**
- * The endpoints of BITTENSOR_NETWORK: finney, test, archive, local, host:port or a ws URL; several separated by commas.
- * @throws RangeError naming the part that is none of these
- */
-export function endpointsOf(network: string): string[] {
-  const parts = network
-    .split(',')
-    .map(part => part.trim())
-    .filter(Boolean)
-  if (parts.length === 0) throw new RangeError('no network is named')
-  return [...new Set(parts.map(endpointOf))]
-}
-
-function endpointOf(part: string): string {
-  const url = NETWORKS[part] ?? (part.includes('://') ? part : `ws://${part}`)
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  const isNode =
-    parsed && /^wss?:$/.test(parsed.protocol) && (part.includes('://') || part in NETWORKS || /:\d+$/.test(part))
-  if (!isNode) throw new RangeError(`${part} is neither finney, test, archive, local, host:port nor a ws URL`)
-  return url
-}
-
 /**
  * Connects to a Bittensor chain and stays connected.
  * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`

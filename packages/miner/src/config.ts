@@ -1,7 +1,7 @@
 /** The miner's settings, each an environment variable. */
 import { isIP } from 'node:net'
 import { homedir } from 'node:os'
-import { endpointsOf } from '@horde/chain/subtensor'
+import { neuronSettings } from '@horde/chain/settings'
 import {
   defineSettings,
   envDatabaseUrl,
@@ -54,33 +54,7 @@ const EXECUTOR_SETTINGS = [
 ]
 
 export const minerSettings = defineSettings({
-  BITTENSOR_NETUID: setting(envInteger({ min: 0, max: 65_535 }), {
-    about: 'The subnet on which the miner is registered.',
-    example: '12',
-  }),
-  BITTENSOR_NETWORK: setting(
-    z.string().transform((text, context) => {
-      try {
-        return endpointsOf(text)
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is not a network' })
-        return z.NEVER
-      }
-    }),
-    { about: 'The chain: finney, test, local, host:port or a URL; several separated by commas.', example: 'finney' },
-  ),
-  BITTENSOR_WALLET_DIRECTORY: setting(z.string().default('~/.bittensor/wallets'), {
-    about: 'The folder that holds the wallets.',
-    example: '~/.bittensor/wallets',
-  }),
-  BITTENSOR_WALLET_NAME: setting(z.string().default('default'), {
-    about: 'The wallet: a folder in the wallet directory.',
-    example: 'default',
-  }),
-  BITTENSOR_WALLET_HOTKEY_NAME: setting(z.string().default('default'), {
-    about: "The hotkey: a file in the wallet's hotkeys folder.",
-    example: 'default',
-  }),
+  ...neuronSettings,
   BITTENSOR_MINER_PORT: setting(envPort.default(8000), {
     about: 'The port on which validators connect, announced on the chain.',
     example: '8000',

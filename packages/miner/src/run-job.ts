@@ -90,7 +90,7 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
     const stage = stageDeadline(job, deps.deadlines)
     const grace = lostAt === undefined ? Number.POSITIVE_INFINITY : lostAt + deps.deadlines.graceMs
     const until = Math.min(stageSince + stage.ms, grace)
-    const word = await nextWord(job, Math.max(0, until - clock.monotonic()), deps, signal)
+    const word = await nextWord(job, Math.max(0, until - clock.monotonic()), signal)
     const before = job.state
     if (word === 'stopped') await move(job, 'stopped', { reason: 'stopped' }, deps)
     else if (word === undefined) {
@@ -104,14 +104,9 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
   }
 }
 
-async function nextWord(
-  job: LiveJob,
-  ms: number,
-  { clock }: RunJobDeps,
-  signal: AbortSignal,
-): Promise<JobWord | undefined | 'stopped'> {
+async function nextWord(job: LiveJob, ms: number, signal: AbortSignal): Promise<JobWord | undefined | 'stopped'> {
   try {
-    return await job.words.take(ms, clock, signal)
+    return await job.words.next(ms, signal)
   } catch (error) {
     if (signal.aborted) return 'stopped'
     throw error

@@ -71,7 +71,7 @@ async function readyJob() {
   await validator.say(offer())
   expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
   const order = await manager.order()
-  const executor = await connectExecutor(order)
+  const executor = await connectExecutor(order, manager)
   expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
@@ -120,7 +120,7 @@ describe('the way of one job', () => {
     await using validator = await connectValidator(miner)
     await validator.say(offer())
     await validator.next()
-    const executor = await connectExecutor(await manager.order())
+    const executor = await connectExecutor(await manager.order(), manager)
     await executor.say({ message_type: 'V0FailedToPrepare', job_uuid: uuid as never })
     expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'prepare-failed' })
@@ -208,7 +208,7 @@ describe('executors that go away', () => {
   it('one that comes back within the grace delivers its result', async () => {
     const { validator, executor, order } = await runningJob()
     await executor.close()
-    const again = await connectExecutor(order)
+    const again = await connectExecutor(order, manager)
     expect(await again.next(), 'it may have missed the work').toMatchObject(said('V0RunJobRequest'))
     await again.say({ message_type: 'GenericError', details: 'heard before' })
     await again.say(finished())
@@ -218,7 +218,7 @@ describe('executors that go away', () => {
 
   it('two connections with one token: the first result counts', async () => {
     const { validator, executor, order } = await runningJob()
-    const second = await connectExecutor(order)
+    const second = await connectExecutor(order, manager)
     await executor.say(finished('first'))
     expect(await validator.next()).toMatchObject({ docker_process_stdout: 'first' })
     await second.say(finished('second')).catch(() => {})
@@ -249,7 +249,7 @@ describe('out of order', () => {
     await using validator = await connectValidator(miner)
     await validator.say(offer())
     await validator.next()
-    await connectExecutor(await manager.order())
+    await connectExecutor(await manager.order(), manager)
     await validator.say(work())
     expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'out-of-order' })
@@ -282,6 +282,21 @@ describe('out of order', () => {
 })
 
 describe('validators that go away', () => {
+  it('a delivered end is not said again while its executor still cleans up', async () => {
+    const { validator, order } = await runningJob()
+    const slow = await connectExecutor(order)
+    await slow.next()
+    await slow.say(finished())
+    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    await validator.close()
+    await using later = await connectValidator(miner)
+    await later.say({ ...work(), job_uuid: randomUUID() as never })
+    expect(await later.next()).toMatchObject({ message_type: 'GenericError' })
+    await later.say(offer())
+    expect(await later.next(), 'but to who asks').toMatchObject(said('V0JobFinishedRequest'))
+    manager.exit(order.token)
+  })
+
   it('one that comes back hears ready, sends the work, and gets the result', async () => {
     const { validator, executor } = await readyJob()
     await validator.close()
@@ -352,7 +367,7 @@ describe('frames to validators', () => {
     await using validator = await connectValidator(miner, validatorKey(), capabilities)
     await validator.say(offer())
     await validator.next()
-    const executor = await connectExecutor(await manager.order())
+    const executor = await connectExecutor(await manager.order(), manager)
     await executor.next()
     await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
     await validator.next()

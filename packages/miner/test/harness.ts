@@ -182,9 +182,31 @@ export async function connectValidator(
 
 export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
 
-export async function connectExecutor({ minerAddress, token }: ExecutorOrder): Promise<ExecutorPeer> {
+/** A connection of a played executor, which leaves as a real one does: once it has answered, it closes and exits. */
+export async function connectExecutor(
+  { minerAddress, token }: ExecutorOrder,
+  manager?: PlayedManager,
+): Promise<ExecutorPeer> {
   const url = `${minerAddress}/v0.1/executor_interface/${token}`
-  return asPeer<MinerToExecutorMessage, ExecutorMessage>(await dialSocket(url, { ...options, parse: parseForExecutor }))
+  const socket = await dialSocket<Parsed<MinerToExecutorMessage>, ExecutorMessage>(url, {
+    ...options,
+    parse: parseForExecutor,
+  })
+  const peer = asPeer(socket)
+  const say = peer.say.bind(peer)
+  peer.say = async message => {
+    await say(message)
+    if (!isAnswer(message) || !token.toLowerCase().startsWith(message.job_uuid.toLowerCase())) return
+    await peer.close(1000)
+    manager?.exit(token, 'exit code 0')
+  }
+  return peer
+}
+
+type Answer = Extract<ExecutorMessage, { message_type: `V0F${string}` }>
+
+function isAnswer(message: ExecutorMessage): message is Answer {
+  return message.message_type.startsWith('V0F')
 }
 
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {

@@ -1,5 +1,7 @@
 /** A job that is being driven now, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
+import { Inbox } from '@horde/kit/inbox'
+import type { Clock } from '@horde/kit/time'
 import type { JobState } from '@horde/protocol/job-state'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { uuidKey } from '@horde/protocol/primitives'
@@ -9,7 +11,6 @@ import type { JobResult, JobRow } from '../db/schema.ts'
 import type { Reservation } from '../horde/pool.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import { ExecutorLine } from './executor-line.ts'
-import { Mailbox } from './mailbox.ts'
 
 /** What an executor says about its job. */
 export type JobReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>
@@ -29,7 +30,7 @@ export class LiveJob {
   readonly executorClass: string
   readonly token: string
   readonly reservation: Reservation
-  readonly words = new Mailbox<JobWord>()
+  readonly words: Inbox<JobWord>
   readonly executor = new ExecutorLine()
   state: JobState
   reason: Reason | undefined
@@ -40,8 +41,11 @@ export class LiveJob {
   work: V0JobRequest | undefined
   /** The connection that offered the job or sent its work: the one that its messages go to. */
   home: ValidatorSession
+  /** Whether the end went out on the home connection. */
+  delivered = false
 
-  constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession, reservation: Reservation) {
+  constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession, reservation: Reservation, clock: Clock) {
+    this.words = new Inbox({ clock })
     this.id = row.id
     this.validator = row.validator
     this.uuid = row.uuid
@@ -51,6 +55,12 @@ export class LiveJob {
     this.offer = offer
     this.home = home
     this.reservation = reservation
+  }
+
+  /** From now on the job's messages go to this connection, which offered it or sent its work: its end too. */
+  moveTo(session: ValidatorSession): void {
+    if (this.home !== session) this.delivered = false
+    this.home = session
   }
 }
 

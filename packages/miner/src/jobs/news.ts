@@ -39,11 +39,13 @@ export function openNews({ db, live, clock, keepMs }: NewsDeps): News {
 
   async function tell(job: LiveJob): Promise<void> {
     const message = messageDue(job)
-    if (!message) return
+    if (!message || job.delivered) return
     const listening = listeners(job)
     const said = await Promise.all(listening.map(session => session.sayOnce(job.id, message)))
     const wentHome = listening[0] === job.home && said[0] === true
-    if (wentHome && isFinal(job.state)) await markDelivered(db, job.id, now())
+    if (!wentHome || !isFinal(job.state)) return
+    job.delivered = true
+    await markDelivered(db, job.id, now())
   }
 
   function listeners(job: LiveJob): ValidatorSession[] {

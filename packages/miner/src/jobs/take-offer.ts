@@ -40,7 +40,7 @@ async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps:
   try {
     const row = await insertJob(deps.db, newJob(offer, executorClass, session), now(deps))
     if (!row) throw new Error('a job was stored by another process in the same database')
-    const job = new LiveJob(row, offer, session, reservation)
+    const job = new LiveJob(row, offer, session, reservation, deps.clock)
     deps.live.add(job)
     await accept(job, deps)
   } catch (error) {
@@ -65,7 +65,7 @@ async function accept(job: LiveJob, { db, drive, live, log, clock }: OfferDeps):
 
 /** The same validator offers the same uuid again: it gets the state of the job it has, and later news on this line. */
 async function sayAgain(job: LiveJob, session: ValidatorSession, { news }: OfferDeps): Promise<void> {
-  job.home = session
+  job.moveTo(session)
   if (!isFinal(job.state)) await session.say(answer('V0AcceptJobRequest', job.offer))
   await news.tell(job)
 }

@@ -11,7 +11,7 @@ export type WorkDeps = { db: Database; live: LiveJobs; news: News }
 export async function takeWork(work: V0JobRequest, session: ValidatorSession, deps: WorkDeps): Promise<void> {
   const job = deps.live.find(session.validator, work.job_uuid)
   if (job) {
-    job.home = session
+    job.moveTo(session)
     job.words.put({ from: 'validator', message: work })
     return deps.news.tell(job)
   }
