@@ -1,6 +1,6 @@
 /** The validator's settings, each an environment variable. */
 import { homedir } from 'node:os'
-import { endpointsOf } from '@horde/chain/subtensor'
+import { neuronSettings } from '@horde/chain/settings'
 import {
   defineSettings,
   envBoolean,
@@ -22,15 +22,6 @@ import type { OrganicLimits } from './organic/organic-job.ts'
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS
 
-const network = z.string().transform((text, context) => {
-  try {
-    return endpointsOf(text)
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is not a network' })
-    return z.NEVER
-  }
-})
-
 const passwordLength = ({ name, passwordLength: byDefault }: Algorithm) =>
   setting(envInteger({ min: 1, max: 16 }).default(byDefault), {
     about: `How many characters a password has that is to be found from its ${name} hash; fewer for slow executors.`,
@@ -44,26 +35,7 @@ const timeout = ({ name, timeoutSeconds }: Algorithm) =>
   })
 
 export const validatorSettings = defineSettings({
-  BITTENSOR_NETUID: setting(envInteger({ min: 0, max: 65_535 }), {
-    about: 'The subnet on which the validator is registered.',
-    example: '12',
-  }),
-  BITTENSOR_NETWORK: setting(network, {
-    about: 'The chain: finney, test, local, host:port or a URL; several separated by commas.',
-    example: 'finney',
-  }),
-  BITTENSOR_WALLET_DIRECTORY: setting(z.string().default('~/.bittensor/wallets'), {
-    about: 'The folder that holds the wallets.',
-    example: '~/.bittensor/wallets',
-  }),
-  BITTENSOR_WALLET_NAME: setting(z.string().default('default'), {
-    about: 'The wallet: a folder in the wallet directory.',
-    example: 'default',
-  }),
-  BITTENSOR_WALLET_HOTKEY_NAME: setting(z.string().default('default'), {
-    about: "The hotkey: a file in the wallet's hotkeys folder.",
-    example: 'default',
-  }),
+  ...neuronSettings,
   DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:
       'Where batches, jobs and weights are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/validator.',

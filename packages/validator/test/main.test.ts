@@ -96,14 +96,6 @@ describe('against a chain and miners', () => {
     expect(miners.flatMap(miner => miner.mistakes)).toEqual([])
   })
 
-  it('batch says the same as a table', async () => {
-    await using program = startProgram(['batch'], { ...env, LOG_LEVEL: 'silent' })
-    expect(await program.ended).toBe(0)
-    expect(program.stdout.join('\n')).toMatch(/uid +miner +state +seconds +score +weight +reason/)
-    expect(program.stdout.join('\n')).toMatch(/rejected +– +0\.0000 +0 +declined/)
-    expect(program.stdout.at(-1)).toMatch(/^Weights are in block \d+\.$/)
-  })
-
   it('serves: a batch, its weights, its health, and a clean stop', async () => {
     const before = (await chain.metagraph(NETUID)).neurons[0]?.lastUpdate ?? 0
     await using program = startProgram([], { ...env, BATCH_AT_START: 'true', ADMIN_PORT: '0' })

@@ -1,0 +1,97 @@
+import { ChainError } from '@horde/chain/errors'
+import { silentLog } from '@horde/kit/log'
+import { jobUuid } from '@horde/protocol/primitives'
+import { describe, expect, it } from 'vitest'
+import type { Validator } from '../app.ts'
+import type { JobEnd } from '../job/job-to-drive.ts'
+import type { BatchReport } from '../run-batch.ts'
+import type { WeightsOutcome } from '../set-weights.ts'
+import { batchCommand } from './batch.ts'
+
+const uuid = jobUuid.parse('9a74be09-d985-4a66-9d28-554f00ad7cfa')
+const miner = (uid: number) => ({ uid, hotkey: `hotkey-${uid}`, address: '127.0.0.2:1' })
+const unanswered = { executorClass: undefined, exitStatus: null, stdout: null, stderr: null, word: null }
+const right: JobEnd = { ...unanswered, state: 'finished', reason: null, seconds: 9, score: 1.9, rightAnswer: true }
+const declined: JobEnd = {
+  ...{ ...unanswered, state: 'rejected', reason: 'declined', seconds: null, score: 0, rightAnswer: false },
+}
+
+const REPORT: BatchReport = {
+  ...{ id: 4, benchmark: 'sha384', counts: true },
+  jobs: [
+    { miner: miner(1), uuid, end: right },
+    { miner: miner(2), uuid, end: declined },
+    { miner: miner(3), uuid, end: undefined },
+  ],
+}
+const SET: WeightsOutcome = {
+  ...{ outcome: 'set', basis: 'batches', block: 42, confirmed: true, weights: [{ uid: 1, weight: 65_535 }] },
+}
+
+/** What the command prints and exits with when the batch and the weights turn out so. */
+async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome | Error) {
+  let settings = 0
+  const validator: Validator = {
+    batch: async () => report,
+    weights: async () => {
+      settings += 1
+      if (outcome instanceof Error) throw outcome
+      return outcome
+    },
+    sweep: async () => {},
+    facilitator: () => undefined,
+  }
+  let printed = ''
+  const print = (text: string) => {
+    printed += text
+  }
+  const code = await batchCommand(json, { validator, print, log: silentLog }, new AbortController().signal)
+  return { code, printed, settings }
+}
+
+describe('batchCommand', () => {
+  it('says what came of it as one JSON line', async () => {
+    const { code, printed } = await run(true, REPORT, SET)
+    expect(code).toBe(0)
+    expect(printed.match(/\n/g)).toHaveLength(1)
+    expect(JSON.parse(printed)).toEqual({
+      ...{ batch: 4, algorithm: 'sha384', block: 42, weights: [{ uid: 1, weight: 65_535 }] },
+      jobs: [
+        { miner: 'hotkey-1', uid: 1, state: 'finished', seconds: 9, score: 1.9, reason: null, answer: true },
+        { miner: 'hotkey-2', uid: 2, state: 'rejected', seconds: null, score: 0, reason: 'declined', answer: false },
+        { miner: 'hotkey-3', uid: 3, state: 'broken', seconds: null, score: 0, reason: 'abandoned', answer: false },
+      ],
+    })
+  })
+
+  it('or as a table', async () => {
+    const { printed } = await run(false, REPORT, SET)
+    expect(printed.split('\n')).toEqual([
+      'Batch 4: sha384, 3 jobs',
+      'uid  miner     state     seconds  score   weight  reason',
+      '1    hotkey-1  finished  9.00     1.9000  65535',
+      '2    hotkey-2  rejected  –        0.0000  0       declined',
+      '3    hotkey-3  broken    –        0.0000  0       abandoned',
+      'Weights are in block 42.',
+      '',
+    ])
+  })
+
+  it.each<[string, WeightsOutcome | Error]>([
+    ['are refused', new ChainError('NoValidatorPermit')],
+    ['are not due', { outcome: 'too soon', dueAtBlock: 100 }],
+    ['are being set by another process', { outcome: 'busy' }],
+  ])('exits with 1 when the weights %s, and still says how the jobs ended', async (_, outcome) => {
+    const { code, printed } = await run(true, REPORT, outcome)
+    expect(code).toBe(1)
+    expect(JSON.parse(printed)).toMatchObject({ jobs: [{ uid: 1 }, { uid: 2 }, { uid: 3 }], weights: [], block: null })
+  })
+
+  it('exits with 1 when the chain holds other weights', async () => {
+    expect((await run(true, REPORT, { ...SET, confirmed: false } as WeightsOutcome)).code).toBe(1)
+  })
+
+  it('sets no weights after a batch that was cut short', async () => {
+    expect(await run(true, { ...REPORT, counts: false }, SET)).toMatchObject({ code: 1, settings: 0 })
+  })
+})
