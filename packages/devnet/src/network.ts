@@ -23,8 +23,15 @@ const LOOK_AGAIN_MS = 250
 export const EXECUTOR_KINDS = ['process', 'docker'] as const
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number]
 
-export const HASHCAT_IMAGE = 'compute-horde/hashcat:v0'
-export const EXECUTOR_IMAGE = 'compute-horde/executor:v0'
+const HASHCAT_IMAGE = 'compute-horde/hashcat:v0'
+const EXECUTOR_IMAGE = 'compute-horde/executor:v0'
+const PYTHON_IMAGE = 'compute-horde/python:3.11'
+/** The images that validators of 2024 name, as this machine has them: a local horde needs no registry. */
+const IMAGE_ALIASES = [
+  `backenddevelopersltd/compute-horde-job:v0-latest=${HASHCAT_IMAGE}`,
+  'backenddevelopersltd/compute-horde-job-echo:v0-latest=compute-horde/echo:v0',
+  `python:3.11-slim=${PYTHON_IMAGE}`,
+].join(',')
 
 export type HordeOptions = {
   miners: number
@@ -154,6 +161,8 @@ async function startMiner(
     EXECUTOR_MANAGER: executors,
     EXECUTOR_IMAGE,
     EXECUTOR_CLASS: 'always_on.test',
+    PYTHON_IMAGE,
+    IMAGE_ALIASES,
     VALIDATORS_REFRESH_SECONDS: '2',
     DATABASE_URL: await databaseIn(folder, member.name),
   })

@@ -29,7 +29,7 @@ import { readMinerConfig } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
 
 const HEAR_WITHIN_MS = 10_000
-export const NETUID = 1
+const NETUID = 1
 
 export const minerKey = () => hotkeyFromUri('//miner')
 export const validatorKey = () => hotkeyFromUri('//validator')
