@@ -30,6 +30,8 @@ export async function watchHorde(horde: Horde, say: (text: string) => void, sign
   for (const { service } of horde.miners) service.watch(line => standings.hear(line))
   let known = ''
   const service = horde.startValidator([], line => {
+    if (line.fields?.msg === 'validator started')
+      say(`\n  validator  http://127.0.0.1:${line.fields.adminPort}/health\n`)
     if (line.fields?.msg === 'weights set') void show()
   })
   const show = async () => {

@@ -103,6 +103,7 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
   const miners = await Promise.all(members.map(member => startMiner(member, { folder, common, executors }, start)))
   const chain = stack.use(await connectSubtensor({ endpoints: [chainUrl], log: silentLog }))
   const services = miners.map(({ service }) => service)
+  stack.defer(async () => void (await Promise.all(services.map(service => service.stop()))))
   await reachable(chain, miners, clock, options.signal)
 
   const opened = stack.move()

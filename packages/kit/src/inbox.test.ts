@@ -39,6 +39,12 @@ it('a wait that is aborted loses nothing', async () => {
   expect(await box.next(10, never)).toBe(5)
 })
 
+it('gives what is there even when the time is over', async () => {
+  const box = new Inbox<number>({ clock: manualClock() })
+  box.put(7)
+  expect(await box.next(-5, never)).toBe(7)
+})
+
 it('refuses what is too much, and what comes behind the last word', async () => {
   const box = new Inbox<number>({ maxWaiting: 1 })
   expect([box.put(1), box.put(2)]).toEqual([true, false])

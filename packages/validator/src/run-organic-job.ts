@@ -3,6 +3,7 @@ import { isServing, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
+import { isPublicAddress } from '@horde/kit/public-address'
 import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
@@ -11,7 +12,7 @@ import { uuidKey } from '@horde/protocol/primitives'
 import { insertOrganicJob } from './db/jobs.ts'
 import { driveJob } from './drive-job.ts'
 import { MinerLink } from './miner/link.ts'
-import { addressOf, isPrivateAddress, type ServingMiner } from './miner/serving.ts'
+import { addressOf, type ServingMiner } from './miner/serving.ts'
 import { type OrganicLimits, organicJob } from './organic/organic-job.ts'
 import { acceptedUpdate, failedUpdate, finalUpdate } from './organic/status-updates.ts'
 
@@ -82,6 +83,6 @@ async function findMiner(hotkey: string, { chain, netuid, allowPrivate }: Organi
   const neuron = neuronOf(await chain.metagraph(netuid), hotkey)
   if (!neuron) return 'The miner is not registered on the subnet.'
   if (!isServing(neuron)) return 'The miner has announced no address.'
-  if (!allowPrivate && isPrivateAddress(neuron.axon.ip)) return 'The miner has announced a private address.'
+  if (!allowPrivate && !isPublicAddress(neuron.axon.ip)) return 'The miner has announced a private address.'
   return { uid: neuron.uid, hotkey, address: addressOf(neuron.axon.ip, neuron.axon.port) }
 }

@@ -1,4 +1,5 @@
 import type { Hotkey } from '@horde/chain/wallet'
+import { Inbox } from '@horde/kit/inbox'
 import { type Log, silentLog } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket, SocketClosedError } from '@horde/kit/socket'
@@ -12,7 +13,6 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 import { authenticate } from './authenticate.ts'
-import { Inbox } from './inbox.ts'
 
 /** What a miner says about one job. */
 export type JobWord = Extract<MinerMessage, { job_uuid: string }>
@@ -33,6 +33,8 @@ export type LinkEvent =
 /** How Python validators come back: six attempts, 2, 4, 8, 16 and 32 s apart and up to a second more. */
 export const RECONNECT: BackoffOptions = { minMs: 2_000, maxMs: 32_000, factor: 2, jitterMs: 1_000 }
 export const RECONNECT_ATTEMPTS = 6
+/** How much waits unheard at most; a peer that says more about one job has lost the rest. */
+const MAX_WAITING = 100
 /** A connection that lived so long makes the next loss a first one, in ms. */
 const STABLE_MS = 60_000
 
@@ -92,7 +94,7 @@ export class MinerLink implements AsyncDisposable {
   /** What is said about one job from now on; what the link knows already comes first. */
   converse(jobUuid: string): Conversation {
     const key = uuidKey(jobUuid)
-    const inbox = new Inbox<LinkEvent>(this.#options.clock)
+    const inbox = new Inbox<LinkEvent>({ clock: this.#options.clock, maxWaiting: MAX_WAITING })
     this.#inboxes.set(key, inbox)
     if (this.#socket) inbox.put({ type: 'connected', connection: this.#connection })
     if (this.#manifest) inbox.put({ type: 'manifest', manifest: this.#manifest })
