@@ -10,7 +10,7 @@ import { silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { Service, type ServiceLine } from './child.ts'
 import { type Member, makeWallets, NETUID, writeGenesis } from './genesis.ts'
-import { checkRequirements } from './requirements.ts'
+import { buildExecutorImage, checkRequirements } from './requirements.ts'
 
 /** Loopback addresses can be announced on the chain, but for 127.0.0.1. */
 const MINER_HOST = '127.0.0.2'
@@ -67,7 +67,8 @@ export type Horde = AsyncDisposable & {
 /** Starts everything but the validator, and resolves once all miners can be reached through the chain. */
 export async function startHorde(options: HordeOptions): Promise<Horde> {
   const { executors = 'process', clock = systemClock, onLine = () => {}, signal } = options
-  await checkRequirements(executors === 'docker' ? [HASHCAT_IMAGE, EXECUTOR_IMAGE] : [HASHCAT_IMAGE])
+  await checkRequirements([HASHCAT_IMAGE])
+  if (executors === 'docker') await buildExecutorImage()
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'compute-horde-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
