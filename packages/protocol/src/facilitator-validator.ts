@@ -1,7 +1,7 @@
 /** Link 3: what a validator and its facilitator say to each other. The validator dials and stays. Strict both ways. */
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
-import { hotkey, jobUuid, optionalText, text, textList } from './primitives.ts'
+import { hotkey, jobUuid, optionalText, shortList, text, textList, textMap } from './primitives.ts'
 
 /** How often a validator says that it lives, in seconds. */
 export const HEARTBEAT_SECONDS = 60
@@ -56,10 +56,7 @@ const jobRequest = z
     docker_image: textOrEmpty,
     raw_script: textOrEmpty,
     args: textList,
-    env: z
-      .record(z.string(), text, 'must be a map')
-      .nullish()
-      .transform(value => value ?? {}),
+    env: textMap.nullish().transform(value => value ?? {}),
     use_gpu: z.boolean('must be true or false'),
     input_url: textOrEmpty,
     output_url: textOrEmpty,
@@ -69,10 +66,12 @@ const jobRequest = z
   })
 export type FacilitatorJobRequest = z.output<typeof jobRequest>
 
+/** The most errors of one answer. */
+const MAX_ERRORS = 100
+
 const response = z.strictObject({
   status: z.enum(['success', 'error'], 'must be "success" or "error"'),
-  errors: z
-    .array(z.object({ msg: text, type: text, help: optionalText }))
+  errors: shortList(z.object({ msg: text, type: text, help: optionalText }), MAX_ERRORS)
     .nullish()
     .transform(value => value ?? []),
 })

@@ -1,6 +1,6 @@
 /** A job's own words, the same on every wire. */
 import { z } from 'zod'
-import { integer, jobUuid, optionalText, text, textList } from './primitives.ts'
+import { integer, jobUuid, optionalText, text, textList, textMap } from './primitives.ts'
 
 /** What a job asks of the container engine. Any other preset on the wire fails the job at its executor. */
 export const PRESETS = ['none', 'nvidia_all'] as const
@@ -26,10 +26,7 @@ export const OUTPUT_UPLOAD_TYPES = ['zip_and_http_post', 'zip_and_http_put'] as 
 export const outputUpload = z.object({
   output_upload_type: z.enum(OUTPUT_UPLOAD_TYPES, 'must be "zip_and_http_post" or "zip_and_http_put"'),
   url: z.string('must be a string'),
-  form_fields: z
-    .record(z.string(), text, 'must be a map')
-    .nullish()
-    .transform(value => value ?? null),
+  form_fields: textMap.nullish().transform(value => value ?? null),
 })
 export type OutputUpload = z.output<typeof outputUpload>
 

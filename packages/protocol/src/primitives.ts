@@ -35,8 +35,38 @@ export const integer = z.union(
   'must be a whole number',
 )
 
+const texts = z
+  .custom<Text[]>(value => Array.isArray(value) && value.every(isText), 'must be a list of strings')
+  .transform(value => value.map(String))
+
 /** A list whose entries hand-made clients also write as numbers. Absent and null are an empty list. */
-export const textList = z
-  .array(text, 'must be a list of strings')
-  .nullish()
-  .transform(value => value ?? [])
+export const textList = texts.nullish().transform(value => value ?? [])
+
+/** A list that may be absent or null. */
+export const optionalTextList = texts.nullish()
+
+/** A map whose values hand-made clients also write as numbers. */
+export const textMap = z
+  .custom<Record<string, Text>>(
+    value => isObject(value) && Object.values(value).every(isText),
+    'must be a map of strings',
+  )
+  .transform(value => Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, String(entry)])))
+
+/** A list of so many objects at most. Whoever sends a million wrong ones is told of one mistake, and costs no more. */
+export function shortList<S extends z.ZodType>(entry: S, max: number) {
+  return z
+    .custom<unknown[]>(value => Array.isArray(value) && value.length <= max, `must be a list of ${max} at most`)
+    .pipe(z.array(entry))
+}
+
+type Text = string | number
+
+/** JSON numbers are all finite but for those that are too large to be read. */
+function isText(value: unknown): value is Text {
+  return typeof value === 'string' || Number.isFinite(value)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
-import { hotkey, integer, jobUuid, optionalText, text } from './primitives.ts'
+import { hotkey, integer, jobUuid, optionalText, optionalTextList, shortList, text } from './primitives.ts'
 
 /** What a peer may say in `capabilities` that it understands beyond the dialect. */
 export const CAPABILITIES = ['large-frames', 'manifest'] as const
@@ -23,7 +23,7 @@ const authenticateRequest = z.object({
   message_type: z.literal('V0AuthenticateRequest'),
   payload: authenticationPayload,
   signature: z.string('must be a string'),
-  capabilities: z.array(z.string(), 'must be a list of strings').nullish(),
+  capabilities: optionalTextList,
 })
 export type V0AuthenticateRequest = z.output<typeof authenticateRequest>
 
@@ -59,11 +59,15 @@ export type V0JobFinishedRequest = z.output<typeof jobFinished>
 const jobFailed = aboutJob('V0JobFailedRequest').extend({ docker_process_exit_status: exitStatus, ...outputFields })
 export type V0JobFailedRequest = z.output<typeof jobFailed>
 
+/** The most classes of one manifest. */
+const MAX_CLASSES = 100
+
 const manifest = z.object({
   message_type: z.literal('V0ExecutorManifestRequest'),
   manifest: z.object({
-    executor_classes: z.array(
+    executor_classes: shortList(
       z.object({ executor_class: text, count: integer.refine(count => count >= 0, 'must not be negative') }),
+      MAX_CLASSES,
     ),
   }),
 })

@@ -71,6 +71,25 @@ describe('no input makes a parser throw', () => {
   })
 })
 
+describe('a list of nonsense is one mistake, however long it is', () => {
+  const lots = (entry: string) => `${`${entry},`.repeat(300_000)}${entry}`
+  const job = '"job_uuid":"7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11"'
+  const fields = Array.from({ length: 100_000 }, (_, index) => `"${index}":[]`).join(',')
+  it.each([
+    ['arguments', `{"message_type":"V0JobRequest",${job},"docker_run_cmd":[${lots('[]')}]}`],
+    ['form fields', `{"message_type":"V0JobRequest",${job},"output_upload":{"form_fields":{${fields}}}}`],
+    ['variables', `{"message_type":"V0JobRequest",${job},"env":{${fields}}}`],
+    ['capabilities', `{"message_type":"V0AuthenticateRequest","capabilities":[${lots('0')}]}`],
+    ['classes', `{"message_type":"V0ExecutorManifestRequest","manifest":{"executor_classes":[${lots('0')}]}}`],
+    ['errors', `{"status":"error","errors":[${lots('0')}]}`],
+  ])('%s', (_, frame) => {
+    for (const parse of PARSERS) {
+      const parsed = parse(frame)
+      expect(parsed.ok ? 'read' : parsed.error.message).not.toMatch(/\d\d more$/)
+    }
+  })
+})
+
 describe('refusals say what was wrong and where', () => {
   const job = { job_uuid: '7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11' }
   const work = {
@@ -103,6 +122,11 @@ describe('refusals say what was wrong and where', () => {
     [
       { ...work, docker_image_name: '' },
       'invalid-fields | exactly one of docker_image_name and raw_script must be non-empty',
+    ],
+    [{ ...work, docker_run_cmd: ['a', ['b']] }, 'invalid-fields | docker_run_cmd: must be a list of strings'],
+    [
+      { ...work, output_upload: { output_upload_type: 'zip_and_http_post', url: 'u', form_fields: { f: [] } } },
+      'invalid-fields | output_upload.form_fields: must be a map of strings',
     ],
     [
       { ...work, volume: { volume_type: 'tape', contents: '' } },
