@@ -132,8 +132,19 @@ export class Chain {
     for (const { hash } of built.included) this.pool.remove(hash, { inBlock: block.hash }, { finalized: block.hash })
     for (const { transaction, error } of built.dropped) this.#drop(transaction, error)
     this.#revalidate()
-    for (const listener of this.#listeners) listener({ block, changed: new Set(built.changes.keys()) })
+    this.#announce({ block, changed: new Set(built.changes.keys()) })
     return block
+  }
+
+  /** Every listener hears of it, whatever becomes of the others. */
+  #announce(news: NewBlock): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(news)
+      } catch (err) {
+        this.#log.error({ err }, 'a new block could not be told to a listener')
+      }
+    }
   }
 
   /** What the new block made impossible leaves the pool; what it made possible is told so. */

@@ -2,7 +2,7 @@ import type { Log } from '@horde/kit/log'
 import { ScaleError } from '../scale/bytes.ts'
 import type { Node, Subscriber } from './method.ts'
 import { METHODS } from './methods/all.ts'
-import { CODES, RpcError } from './rpc-error.ts'
+import { CODES, MAX_ANSWER_LENGTH, RpcError, tooBig } from './rpc-error.ts'
 
 type Id = string | number | null
 
@@ -22,20 +22,29 @@ export function answer(text: string, answerer: Answerer, subscriber?: Subscriber
   try {
     request = JSON.parse(text)
   } catch {
-    return JSON.stringify(failure(null, new RpcError(CODES.parse, 'Parse error')))
+    return failure(null, new RpcError(CODES.parse, 'Parse error'))
   }
-  if (!Array.isArray(request)) {
-    const one = answerOne(request, answerer, subscriber)
-    return one && JSON.stringify(one)
-  }
+  if (!Array.isArray(request)) return answerOne(request, answerer, subscriber)
   if (request.length === 0 || request.length > MAX_BATCH) {
-    return JSON.stringify(failure(null, new RpcError(CODES.request, 'Invalid request')))
+    return failure(null, new RpcError(CODES.request, 'Invalid request'))
   }
-  const all = request.map(one => answerOne(one, answerer, subscriber)).filter(one => one !== undefined)
-  return all.length > 0 ? JSON.stringify(all) : undefined
+  return answerAll(request, answerer, subscriber)
 }
 
-function answerOne(request: unknown, answerer: Answerer, subscriber: Subscriber | undefined) {
+function answerAll(requests: unknown[], answerer: Answerer, subscriber: Subscriber | undefined): string | undefined {
+  const all: string[] = []
+  let length = 0
+  for (const request of requests) {
+    const one = answerOne(request, answerer, subscriber)
+    if (one === undefined) continue
+    length += one.length
+    if (length > MAX_ANSWER_LENGTH) return failure(null, tooBig())
+    all.push(one)
+  }
+  return all.length > 0 ? `[${all.join()}]` : undefined
+}
+
+function answerOne(request: unknown, answerer: Answerer, subscriber: Subscriber | undefined): string | undefined {
   const { id, method, params } = (typeof request === 'object' && request !== null ? request : {}) as Record<
     string,
     unknown
@@ -44,7 +53,7 @@ function answerOne(request: unknown, answerer: Answerer, subscriber: Subscriber 
   if (typeof method !== 'string') return failure(id ?? null, new RpcError(CODES.request, 'Invalid request'))
   try {
     const result = run(method, params ?? [], answerer, subscriber)
-    return id === undefined ? undefined : { jsonrpc: '2.0', id, result: result ?? null }
+    return id === undefined ? undefined : success(id, result)
   } catch (error) {
     return id === undefined ? undefined : failure(id, toRpcError(error, method, answerer.log))
   }
@@ -75,6 +84,12 @@ function toRpcError(error: unknown, method: string, log: Log): RpcError {
   return new RpcError(CODES.internal, 'Internal error')
 }
 
-function failure(id: Id, { code, message, data }: RpcError) {
-  return { jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } }
+function success(id: Id, result: unknown): string {
+  const text = JSON.stringify({ jsonrpc: '2.0', id, result: result ?? null })
+  if (text.length > MAX_ANSWER_LENGTH) throw tooBig()
+  return text
+}
+
+function failure(id: Id, { code, message, data }: RpcError): string {
+  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } })
 }

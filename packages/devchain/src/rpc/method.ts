@@ -50,6 +50,9 @@ export function positional<T extends [z.ZodType, ...z.ZodType[]]>(...items: T): 
   return z.tuple(items)
 }
 
+/** At most `most` items; their number is looked at before any of them is. */
+export const list = <T extends z.ZodType>(item: T, most: number) => z.array(z.unknown()).max(most).pipe(z.array(item))
+
 export const optional = <T extends z.ZodType>(schema: T) => schema.nullish()
 export const nothing = z.array(z.unknown()).max(0)
 

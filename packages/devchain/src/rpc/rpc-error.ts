@@ -23,6 +23,7 @@ export const CODES = {
   params: -32_602,
   internal: -32_603,
   tooManySubscriptions: -32_006,
+  tooBig: -32_008,
   badFormat: 1001,
   verification: 1002,
   invalid: 1010,
@@ -32,6 +33,13 @@ export const CODES = {
   dropped: 1016,
   client: 4003,
 } as const
+
+/** Characters of one answer, of all answers to a batch; Substrate's own default. */
+export const MAX_ANSWER_LENGTH = 15 * 1024 * 1024
+
+export function tooBig(): RpcError {
+  return new RpcError(CODES.tooBig, 'Response is too big', `Exceeded max limit of ${MAX_ANSWER_LENGTH}`)
+}
 
 const UNKNOWN_TEXTS = {
   CannotLookup: 'Could not lookup information required to validate the transaction',

@@ -6,12 +6,8 @@ export class ScaleError extends Error {
 /** Hex with prefix: how accounts, hashes and storage keys travel through the chain. */
 export type Hex = `0x${string}`
 
-const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
 export function toHex(bytes: Uint8Array): Hex {
-  let text = ''
-  for (const byte of bytes) text += DIGITS[byte]
-  return `0x${text}`
+  return `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`
 }
 
 /** Strict: `0x` and an even number of hex digits, anything else throws ScaleError. */

@@ -1,6 +1,19 @@
 import { z } from 'zod'
 import { blockJson, headerJson } from '../json.ts'
-import { blockHash, type Method, method, type Node, nothing, optional, positional, subscription } from '../method.ts'
+import {
+  blockHash,
+  list,
+  type Method,
+  method,
+  type Node,
+  nothing,
+  optional,
+  positional,
+  subscription,
+} from '../method.ts'
+
+/** Block hashes that one request may ask for. */
+const MAX_NUMBERS = 16_384
 
 /** A block number as a number or in hex. */
 const blockNumber = z.union([
@@ -18,7 +31,7 @@ function blockAt({ chain }: Node, hash: string | null | undefined) {
 }
 
 const getBlockHash = method(
-  z.union([z.tuple([]), positional(optional(z.union([blockNumber, z.array(blockNumber)])))]),
+  z.union([z.tuple([]), positional(optional(z.union([blockNumber, list(blockNumber, MAX_NUMBERS)])))]),
   ({ chain }, [wanted]) => {
     if (wanted === undefined || wanted === null) return chain.head.hash
     if (Array.isArray(wanted)) return wanted.map(number => chain.hashOf(number) ?? null)

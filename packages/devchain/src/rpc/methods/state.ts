@@ -7,6 +7,7 @@ import {
   binary,
   blockHash,
   hex,
+  list,
   type Method,
   method,
   type Node,
@@ -16,6 +17,7 @@ import {
   readerAt,
   subscription,
 } from '../method.ts'
+import { MAX_ANSWER_LENGTH, tooBig } from '../rpc-error.ts'
 import { callRuntime } from './runtime-apis.ts'
 
 /** Keys that one page, and one query or subscription, may have. */
@@ -24,11 +26,22 @@ const MAX_KEYS = 16_384
 
 const oneAt = <T extends z.ZodType>(first: T) => z.union([z.tuple([first]), positional(first, optional(blockHash))])
 const at = z.union([z.tuple([]), positional(optional(blockHash))])
-const keys = z.array(hex).max(MAX_KEYS)
+const keys = list(hex, MAX_KEYS)
 
 function read(reader: Reader, key: Hex): Hex | null {
   const value = reader.get(key)
   return value ? toHex(value) : null
+}
+
+/** Keys with their values. @throws RpcError before they take more memory than an answer may have */
+function readAll(reader: Reader, names: Iterable<Hex>): [Hex, Hex | null][] {
+  let length = 0
+  return Array.from(names, name => {
+    const value = read(reader, name)
+    length += name.length + (value?.length ?? 0)
+    if (length > MAX_ANSWER_LENGTH) throw tooBig()
+    return [name, value]
+  })
 }
 
 const getKeysPaged = method(
@@ -43,19 +56,19 @@ const getKeysPaged = method(
 
 const queryStorageAt = method(oneAt(keys), (node, [wanted, hash]) => {
   const reader = readerAt(node, hash)
-  return [{ block: hash ?? node.chain.head.hash, changes: wanted.map(key => [key, read(reader, key)]) }]
+  return [{ block: hash ?? node.chain.head.hash, changes: readAll(reader, wanted) }]
 })
 
 const subscribeStorage = subscription(positional(keys), (node, [wanted], subscriber) =>
   subscriber.subscribe('state_storage', send => {
-    const say = (names: Hex[]) => {
+    const say = (names: Iterable<Hex>) => {
       const reader = readerAt(node, null)
-      send({ block: node.chain.head.hash, changes: names.map(key => [key, read(reader, key)]) })
+      send({ block: node.chain.head.hash, changes: readAll(reader, names) })
     }
     say(wanted)
     return node.chain.onBlock(({ changed }) => {
-      const news = wanted.filter(key => changed.has(key))
-      if (news.length > 0) say(news)
+      const news = new Set(wanted.filter(key => changed.has(key)))
+      if (news.size > 0) say(news)
     })
   }),
 )
