@@ -41,6 +41,8 @@ function endow(store: Store, account: Hex, free: bigint): void {
 function addSubnet(store: Store, { netuid, tempo, hyperparameters, owner, neurons }: Subnet): void {
   initNetwork(store, netuid, GENESIS_BLOCK, tempo)
   store.set(storage.SubtokenEnabled, [netuid], true)
+  // A subnet of the file takes plain set_weights unless the file says otherwise; one registered later has the default.
+  store.set(storage.CommitRevealWeightsEnabled, [netuid], false)
   for (const [name, value] of Object.entries(hyperparameters)) {
     const entry = storage[name as keyof typeof storage] as Placed<[number], unknown, unknown>
     if (value !== undefined) store.set(entry, [netuid], value)

@@ -146,7 +146,9 @@ describe('epochs', () => {
   })
 
   test('neurons that say nothing for longer than the cutoff become inactive', async () => {
-    await using net = await startNet(genesis({ tempo: 9, hyperparameters: { ActivityCutoff: 12 } }))
+    // floor(1334 · 9 / 1000) = 12 blocks; the older item counts for nothing.
+    const hyperparameters = { ActivityCutoff: 1, ActivityCutoffFactorMilli: 1334 }
+    await using net = await startNet(genesis({ tempo: 9, hyperparameters }))
     const active = async () => await net.read('subtensorModule.active', NETUID)
     await net.mine(7)
     await net.include(set(net, [2], [1]), validator)

@@ -104,8 +104,7 @@ export const hyperparameters = {
   WeightsSetRateLimit: perSubnet(u64, 100n),
   MinAllowedWeights: perSubnet(u16, 1024),
   MaxWeightsLimit: perSubnet(u16, 65_535),
-  // The later era's own default is true. Here plain set_weights works on a new subnet until commit-reveal is switched on.
-  CommitRevealWeightsEnabled: perSubnet(bool, false),
+  CommitRevealWeightsEnabled: perSubnet(bool, true),
   RevealPeriodEpochs: map([twox(u16)], u64, 1n),
   ServingRateLimit: perSubnet(u64, 50n),
   MaxAllowedUids: perSubnet(u16, 256),

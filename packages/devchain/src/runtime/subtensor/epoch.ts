@@ -53,9 +53,18 @@ export function assignPermits(store: Store, netuid: number): void {
   }
 }
 
-/** A neuron is active while its last update lies no further back than ActivityCutoff. */
+/** A factor of this many says one tempo. */
+const PER_MILLE = 1000
+
+/** Blocks after which a neuron that set no weights counts as inactive: thousandths of a tempo, at least 1. */
+function activityCutoff(view: View, netuid: number): bigint {
+  const factor = view.get(storage.ActivityCutoffFactorMilli, netuid)
+  return BigInt(Math.max(1, Math.floor((factor * view.get(storage.Tempo, netuid)) / PER_MILLE)))
+}
+
+/** A neuron is active while its last update lies no further back than the cutoff. */
 function activity(view: View, netuid: number, block: bigint): boolean[] {
-  const cutoff = BigInt(view.get(storage.ActivityCutoff, netuid))
+  const cutoff = activityCutoff(view, netuid)
   const count = view.get(storage.SubnetworkN, netuid)
   const updates = view.get(storage.LastUpdate, netuid)
   return Array.from({ length: count }, (_, uid) => (updates[uid] ?? 0n) + cutoff >= block)

@@ -13,8 +13,10 @@ import { addStake, removeStake } from './stake.ts'
 
 const MAIN = 0
 
-function ensurePlainWeights(context: Context, netuid: number): void {
-  ensure(!context.store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealEnabled')
+/** A subnet that does not exist has the default, which is on, but another error of its own. */
+function ensurePlainWeights({ store }: Context, netuid: number): void {
+  const exists = store.get(storage.NetworksAdded, netuid)
+  ensure(!exists || !store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealEnabled')
 }
 
 type Hotkey = ReturnType<typeof signerOf>
