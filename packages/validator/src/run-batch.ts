@@ -9,6 +9,7 @@ import { type JobUuid, jobUuid } from '@horde/protocol/primitives'
 import type { Benchmark } from './benchmarks/benchmark.ts'
 import { type StageLimits, syntheticJob } from './benchmarks/synthetic-job.ts'
 import { closeBatch, openBatch } from './db/batches.ts'
+import { untilSaved } from './db/until-saved.ts'
 import { driveJob } from './drive-job.ts'
 import type { JobEnd } from './job/job-to-drive.ts'
 import { MinerLink } from './miner/link.ts'
@@ -80,7 +81,7 @@ export async function runBatch(request: BatchRequest, deps: BatchDeps, signal: A
     planned.map(async job => ({ ...job, end: await runAlone({ ...job, ...request, endsAt }, deps, signal) })),
   )
   const counts = !signal.aborted
-  await closeBatch(db, id, new Date(clock.now()), counts)
+  await untilSaved(() => closeBatch(db, id, new Date(clock.now()), counts), deps, signal)
   const finished = jobs.filter(job => job.end?.rightAnswer).length
   log.info({ batch: id, jobs: jobs.length, rightAnswers: finished, counts }, 'batch closed')
   return { id, benchmark: request.benchmarkName, jobs, counts }

@@ -8,6 +8,7 @@ import type { Log } from '@horde/kit/log'
 import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import type { TryLock } from './db/one-at-a-time.ts'
+import { untilSaved } from './db/until-saved.ts'
 import { planSetting, refuseSetting, settleSetting } from './db/weight-settings.ts'
 import { type Basis, planWeights } from './weights/plan-weights.ts'
 import { waitForRateLimit } from './weights/rate-limit.ts'
@@ -67,7 +68,8 @@ export async function setWeights(
     ...{ uids: [...plan.row.uids], weights: [...plan.row.weights], plannedAt: new Date(deps.clock.now()) },
   })
   const { block, blockHash } = await submitOrRefuse(id, plan.row, request, deps, signal)
-  await settleSetting(deps.db, id, { at: new Date(deps.clock.now()), block, blockHash })
+  const inclusion = { at: new Date(deps.clock.now()), block, blockHash }
+  await untilSaved(() => settleSetting(deps.db, id, inclusion), deps, signal)
 
   const weights = await deps.chain.weightsOf(request.netuid, plan.uid)
   const confirmed = isRow(weights, plan.row)

@@ -102,7 +102,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
 
   it('ends what nobody drives any more, and only that', async () => {
     const [left, organic] = [newJob(), newJob()]
-    const id = await newBatch(4, [left])
+    await newBatch(4, [left])
     expect(await insertOrganicJob(db, organic, START)).toBe(true)
     expect(await insertOrganicJob(db, organic, START)).toBe(false)
     expect(await closeOverdueBatches(db, START, LATER)).toBe(0)
@@ -112,7 +112,17 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await abandonOrganicJobs(db, after, after)).toBe(1)
     expect(await jobOf(left.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: 0 })
     expect(await jobOf(organic.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
-    expect(await unscoredBatches(db, 4)).toEqual([id])
+    expect(await unscoredBatches(db, 4), 'cut short like one that was stopped').toEqual([])
+  })
+
+  it('counts a batch that was left behind when all its jobs had ended', async () => {
+    const job = newJob()
+    const id = await newBatch(6, [job])
+    await run(job.uuid)
+    await finish(job.uuid, 1)
+    const after = new Date(LATER.getTime() + 1)
+    expect(await closeOverdueBatches(db, after, after)).toBe(0)
+    expect(await unscoredBatches(db, 6)).toEqual([id])
   })
 
   it('scores batches together with the weights made of them, or not at all', async () => {

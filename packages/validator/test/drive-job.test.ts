@@ -1,8 +1,14 @@
-import { systemClock } from '@horde/kit/time'
+import { randomUUID } from 'node:crypto'
+import { manualClock, systemClock } from '@horde/kit/time'
+import { jobUuid } from '@horde/protocol/primitives'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
+import { syntheticJob } from '../src/benchmarks/synthetic-job.ts'
+import { insertOrganicJob } from '../src/db/jobs.ts'
+import { driveJob } from '../src/drive-job.ts'
+import type { Conversation, LinkEvent } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'
-import { type DriveOptions, drive, listeningLog, MINER } from './drive.ts'
+import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT } from './drive.ts'
 import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
@@ -328,6 +334,93 @@ describe('a lost connection', () => {
     )
     expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+  })
+})
+
+describe('a hostile miner cannot hold its job open', () => {
+  it('by taking nothing off the wire', async () => {
+    const result = await run(
+      async peer => {
+        await play.accepted(peer)
+        peer.stopReading()
+        peer.sayOfJob('V0ExecutorReadyRequest')
+      },
+      { withinMs: 1_500, benchmark: { command: ['x'.repeat(30_000_000)] } },
+    )
+    expect(gist(result)).toEqual(['broken', 'work-not-sent', 0])
+  })
+
+  it('by nonsense that nobody answers for ever', async () => {
+    const result = await run(
+      async peer => {
+        await play.accepted(peer)
+        for (let i = 0; i < 500; i++) peer.say('nonsense')
+      },
+      { withinMs: 1_500 },
+    )
+    expect(gist(result)).toEqual(['broken', 'prepare-timed-out', 0])
+    const complaints = result.said.filter(line => line.endsWith('GenericError'))
+    expect(complaints.length).toBeGreaterThan(0)
+    expect(complaints.length).toBeLessThan(100)
+  })
+
+  it('by saying the same without end', async () => {
+    const { db } = database()
+    const uuid = jobUuid.parse(randomUUID())
+    await insertOrganicJob(db, { uuid, minerHotkey: 'bob', minerUid: 1, minerAddress: 'nowhere' }, new Date())
+    const { log } = listeningLog()
+    const clock = manualClock()
+    const events: LinkEvent[] = [{ type: 'connected', connection: 1 }]
+    const talk: Conversation = {
+      async next() {
+        await clock.advance(10)
+        if (clock.monotonic() > 60_000) throw new Error('still heard')
+        const word = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
+        return events.shift() ?? { type: 'said', word, connection: 1, at: clock.monotonic() }
+      },
+      say: async () => 1,
+      [Symbol.dispose]: () => {},
+    }
+    const job = syntheticJob(uuid, RIGHT, { ...PATIENT, manifestMs: 0 }, 1_000)
+    const end = await driveJob(job, { talk, db, clock, log }, new AbortController().signal)
+    expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
+  })
+})
+
+describe('a database that is away for a moment', () => {
+  it('costs a miner nothing', async () => {
+    const { db } = database()
+    const away = { on: false, refused: 0 }
+    const update = ((table: never) => {
+      if (!away.on) return db.update(table)
+      away.refused += 1
+      if (away.refused >= 2) away.on = false
+      throw new Error('the database is away')
+    }) as typeof db.update
+    const shaky = new Proxy(db, {
+      get: (target, key) => (key === 'update' ? update : Reflect.get(target, key, target)),
+    })
+    const result = await run(
+      async peer => {
+        await play.working(peer)
+        away.on = true
+        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      },
+      { db: shaky },
+    )
+    expect(away.refused).toBe(2)
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.stored).toMatchObject({ state: 'finished', score: result.end.score })
+  })
+
+  it('takes no harm from what miners say', async () => {
+    const result = await run(async peer => {
+      await play.working(peer)
+      const texts = { docker_process_stdout: '', docker_process_stderr: '' }
+      peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: 2 ** 40, ...texts })
+    })
+    expect(gist(result)).toEqual(['failed', 'exit-status', 0])
+    expect(result.stored.exitStatus).toBeNull()
   })
 })
 

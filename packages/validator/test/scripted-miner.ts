@@ -28,6 +28,8 @@ export interface Peer {
   say(message: object | string): void
   /** Says something about the job that was last offered to this miner. */
   sayOfJob(type: string, fields?: object): void
+  /** Takes nothing off the wire any more. */
+  stopReading(): void
   close(code?: number): void
   /** Ends the connection without a word. */
   cut(): void
@@ -78,6 +80,7 @@ export async function startScriptedMiner(
       gone,
       say,
       sayOfJob: (type, fields = {}) => say({ message_type: type, job_uuid: jobUuid, ...fields }),
+      stopReading: () => ws.pause(),
       close: (code = 1000) => ws.close(code),
       cut: () => ws.terminate(),
       async hear(type) {

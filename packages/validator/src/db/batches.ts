@@ -1,5 +1,6 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
+import { OPEN_STATES } from '@horde/protocol/job-state'
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lt, notExists } from 'drizzle-orm'
 import { abandonJobs, type NewJob } from './jobs.ts'
 import { batches, jobs } from './schema.ts'
 
@@ -40,14 +41,15 @@ export function closeBatch(db: Database, id: number, at: Date, counts: boolean):
 }
 
 /**
- * Closes the batches whose deadline lies before a moment: whoever ran them is gone. What had ended in them counts.
- * Returns how many jobs were still open.
+ * Closes the batches whose deadline lies before a moment: whoever ran them is gone. One with jobs that were still open does
+ * not count, as one that was stopped. Returns how many jobs were still open.
  */
 export function closeOverdueBatches(db: Database, deadlineBefore: Date, at: Date): Promise<number> {
   return inTransaction(db, async tx => {
+    const isOpen = and(eq(jobs.batchId, batches.id), inArray(jobs.state, [...OPEN_STATES]))
     const closed = await tx
       .update(batches)
-      .set({ closedAt: at })
+      .set({ closedAt: at, counts: notExists(tx.select({ uuid: jobs.uuid }).from(jobs).where(isOpen)) })
       .where(and(isNull(batches.closedAt), lt(batches.deadline, deadlineBefore)))
       .returning({ id: batches.id })
     const ids = closed.map(batch => batch.id)

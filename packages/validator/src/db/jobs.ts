@@ -7,6 +7,8 @@ import { jobs } from './schema.ts'
 
 /** How much of each of a miner's texts is kept, in characters. */
 const MAX_KEPT_CHARACTERS = 10_000
+/** One more than the largest number of a Postgres integer. */
+const INTEGER_END = 2 ** 31
 
 export type NewJob = Pick<typeof jobs.$inferInsert, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'>
 
@@ -48,7 +50,7 @@ export async function planJob(
 ): Promise<boolean> {
   const rows = await db
     .update(jobs)
-    .set(plan)
+    .set({ ...plan, image: keptText(plan.image) })
     .where(and(eq(jobs.uuid, uuid), eq(jobs.state, 'offered')))
     .returning({ uuid: jobs.uuid })
   return rows.length > 0
@@ -103,8 +105,15 @@ function momentOf({ to, at }: JobMove) {
   return isFinal(to) ? { endedAt: at } : {}
 }
 
+/** What a miner says need not fit its columns. */
 function kept(result: JobResult): JobResult {
-  return { ...result, stdout: keptText(result.stdout), stderr: keptText(result.stderr) }
+  const { exitStatus } = result
+  return {
+    ...result,
+    exitStatus: exitStatus !== null && Math.abs(exitStatus) < INTEGER_END ? exitStatus : null,
+    stdout: keptText(result.stdout),
+    stderr: keptText(result.stderr),
+  }
 }
 
 /** Postgres stores no NUL. */

@@ -1,12 +1,13 @@
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { SocketClosedError } from '@horde/kit/socket'
-import type { Clock } from '@horde/kit/time'
+import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { ValidatorMessage } from '@horde/protocol/validator-miner'
 import { type JobResult, moveJob, planJob } from '../db/jobs.ts'
+import { untilSaved } from '../db/until-saved.ts'
 import type { Conversation, JobWord, LinkEvent, Manifest } from '../miner/link.ts'
 import type { JobEnd, JobPlan, JobToDrive, ResultWord, Verdict } from './job-to-drive.ts'
 
@@ -29,42 +30,48 @@ const SILENCE = {
 export class Course {
   readonly #job: JobToDrive
   readonly #deps: CourseDeps
+  readonly #signal: AbortSignal
   #state: JobState = FIRST_STATE
   #plan: JobPlan | undefined
   #connected = false
-  /** When the stage ends, in ms of the monotonic clock. */
+  /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
   #limit: number
   #offeredOn = 0
   #workSaidOn = 0
   /** When the kernel first had the work. A miner that asks for it again does not start the clock again. */
   #workAt: number | undefined
 
-  constructor(job: JobToDrive, deps: CourseDeps) {
+  constructor(job: JobToDrive, deps: CourseDeps, signal: AbortSignal) {
     this.#job = job
     this.#deps = deps
+    this.#signal = signal
     this.#limit = deps.clock.monotonic() + job.connectMs
   }
 
   /** Says the offer, once. Gives the end when that is not possible. */
-  async offer(signal: AbortSignal): Promise<JobEnd | undefined> {
+  async offer(): Promise<JobEnd | undefined> {
     let manifest: Manifest | undefined
     for (;;) {
-      const event = await this.#next(signal)
+      const event = await this.#next()
       if (event === undefined) return this.endByMishap('timed out', 'no-connection')
       if (event.type === 'over') return this.#endByLink(event.refused, 'no-connection')
       if (event.type !== 'connected') continue
-      manifest ??= await this.#hearManifest(signal)
+      manifest ??= await this.#hearManifest()
       this.#plan = this.#job.plan(manifest)
       if (!(await this.#savePlan(this.#plan))) return this.#abandon()
-      if (await this.#sayOffer(this.#plan.offer)) return undefined
+      const offeredOn = await this.#say(this.#plan.offer)
+      if (offeredOn === undefined) continue
+      this.#offeredOn = offeredOn
+      this.#connected = true
+      return undefined
     }
   }
 
   /** Hears what the miner makes of the offer, until the job has ended. */
-  async follow(signal: AbortSignal): Promise<JobEnd> {
+  async follow(): Promise<JobEnd> {
     this.#allow(this.#job.acceptMs)
     for (;;) {
-      const event = await this.#next(signal)
+      const event = await this.#next()
       if (event === undefined) return this.#endBySilence()
       if (event.type === 'over') return this.#endByLink(event.refused && this.#state === 'offered', 'connection-lost')
       if (event.type === 'connected' || event.type === 'lost') this.#connected = event.type === 'connected'
@@ -78,22 +85,23 @@ export class Course {
     return this.#end(event, { ...this.#job.unanswered, reason })
   }
 
-  async #hearManifest(signal: AbortSignal): Promise<Manifest | undefined> {
+  async #hearManifest(): Promise<Manifest | undefined> {
     const until = this.#deps.clock.monotonic() + this.#job.manifestMs
     for (;;) {
-      const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), signal)
+      const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), this.#signal)
       if (event?.type === 'manifest') return event.manifest
       if (event === undefined || event.type === 'over' || event.type === 'lost') return undefined
+      if (this.#deps.clock.monotonic() >= until) return undefined
     }
   }
 
-  async #sayOffer(offer: V0InitialJobRequest): Promise<boolean> {
+  /** The connection that took the message; undefined when it was lost first, or the stage ended. */
+  async #say(message: ValidatorMessage): Promise<number | undefined> {
+    const { talk, clock } = this.#deps
     try {
-      this.#offeredOn = await this.#deps.talk.say(offer)
-      this.#connected = true
-      return true
+      return await withDeadline(talk.say(message), this.#until() - clock.monotonic(), 'saying to a miner', clock)
     } catch (error) {
-      if (error instanceof SocketClosedError) return false
+      if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
       throw error
     }
   }
@@ -129,17 +137,14 @@ export class Course {
   async #sendWork(connection: number): Promise<Date | undefined> {
     if (!this.#plan) return undefined
     this.#workSaidOn = connection
-    try {
-      this.#workSaidOn = await this.#deps.talk.say(this.#plan.work)
-      if (this.#workAt === undefined) {
-        this.#workAt = this.#deps.clock.monotonic()
-        this.#allow(this.#plan.resultMs)
-      }
-      return this.#wallTime()
-    } catch (error) {
-      if (!(error instanceof SocketClosedError)) throw error
-      return undefined
+    const saidOn = await this.#say(this.#plan.work)
+    if (saidOn === undefined) return undefined
+    this.#workSaidOn = saidOn
+    if (this.#workAt === undefined) {
+      this.#workAt = this.#deps.clock.monotonic()
+      this.#allow(this.#plan.resultMs)
     }
+    return this.#wallTime()
   }
 
   #endByWord(word: JobWord, to: FinalState, at: number): Promise<JobEnd> {
@@ -195,27 +200,31 @@ export class Course {
 
   async #savePlan({ executorClass, offer }: JobPlan): Promise<boolean> {
     const plan = { executorClass: executorClass ?? null, image: offer.base_docker_image_name }
-    return planJob(this.#deps.db, uuidKey(this.#job.uuid), plan)
+    return untilSaved(() => planJob(this.#deps.db, uuidKey(this.#job.uuid), plan), this.#deps, this.#signal)
   }
 
   async #move(event: JobEvent, at = this.#wallTime(), result?: JobResult): Promise<boolean> {
     const from = this.#state
     const to = advance(from, event)
-    const moved = await moveJob(this.#deps.db, uuidKey(this.#job.uuid), {
-      event,
-      to,
-      at,
-      ...(result ? { result } : {}),
-    })
-    if (!moved) return false
+    const change = { event, to, at, ...(result ? { result } : {}) }
+    const save = () => moveJob(this.#deps.db, uuidKey(this.#job.uuid), change)
+    if (!(await untilSaved(save, this.#deps, this.#signal))) return false
     this.#state = to
     const { reason, seconds, score } = result ?? {}
     this.#deps.log.info({ jobUuid: this.#job.uuid, from, to, reason, seconds, score }, 'job moved')
     return true
   }
 
-  #next(signal: AbortSignal): Promise<LinkEvent | undefined> {
-    return this.#deps.talk.next(Math.min(this.#limit, this.#job.endsAt) - this.#deps.clock.monotonic(), signal)
+  /** The next event of the stage. A word that came after the stage's end is none: whoever never stops talking is late too. */
+  async #next(): Promise<LinkEvent | undefined> {
+    const until = this.#until()
+    const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), this.#signal)
+    return event?.type === 'said' && event.at > until ? undefined : event
+  }
+
+  /** When the stage ends, in ms of the monotonic clock. */
+  #until(): number {
+    return Math.min(this.#limit, this.#job.endsAt)
   }
 
   #allow(ms: number): void {

@@ -37,6 +37,8 @@ export const RECONNECT_ATTEMPTS = 6
 const MAX_WAITING = 100
 /** A connection that lived so long makes the next loss a first one, in ms. */
 const STABLE_MS = 60_000
+/** How many frames that are no messages are answered on one connection; a peer that says more of them knows. */
+const MAX_COMPLAINTS = 20
 
 export interface MinerToDial {
   readonly hotkey: string
@@ -81,10 +83,14 @@ export class MinerLink implements AsyncDisposable {
   #socket: MinerSocket | undefined
   #connection = 0
   #manifest: Manifest | undefined
+  /** The connection that told it. */
+  #manifestOn = 0
   #over: LinkEvent | undefined
   /** The miner has said something that only an accepted validator hears. */
   #welcome = false
   #complained = false
+  /** How many frames of this connection were answered with an error. */
+  #complaints = 0
 
   constructor(options: LinkOptions) {
     this.#options = { ...options, log: options.log.child({ miner: options.miner.hotkey }) }
@@ -152,9 +158,12 @@ export class MinerLink implements AsyncDisposable {
 
   async #use(socket: MinerSocket, signal: AbortSignal): Promise<void> {
     const { miner, hotkey, clock, log } = this.#options
+    // A miner that takes nothing off the wire would hold up whoever says something to it, and with that the end.
+    using _ = onAbort(signal, () => void socket.close())
     await socket.say(authenticate(hotkey, miner.hotkey, clock.now()))
     this.#socket = socket
     this.#connection += 1
+    this.#complaints = 0
     this.#tellAll({ type: 'connected', connection: this.#connection })
     log.debug({ connection: this.#connection }, 'miner connected')
     try {
@@ -172,6 +181,8 @@ export class MinerLink implements AsyncDisposable {
     const { log } = this.#options
     if (!parsed.ok) {
       log.debug({ err: parsed.error }, 'frame of a miner not understood')
+      this.#complaints += 1
+      if (this.#complaints > MAX_COMPLAINTS) return
       await socket.say({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
       return
     }
@@ -182,6 +193,8 @@ export class MinerLink implements AsyncDisposable {
       if (message.message_type === 'UnauthorizedError' && !this.#welcome) throw new RefusedError(message.code)
     } else if (message.message_type === 'V0ExecutorManifestRequest') {
       this.#welcome = true
+      if (this.#manifestOn === this.#connection) return
+      this.#manifestOn = this.#connection
       this.#manifest = message.manifest.executor_classes
       this.#tellAll({ type: 'manifest', manifest: this.#manifest })
     } else {
@@ -202,4 +215,9 @@ export class MinerLink implements AsyncDisposable {
   #tellAll(event: LinkEvent): void {
     for (const inbox of this.#inboxes.values()) inbox.put(event)
   }
+}
+
+function onAbort(signal: AbortSignal, act: () => void): Disposable {
+  signal.addEventListener('abort', act, { once: true })
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', act) }
 }
