@@ -142,6 +142,11 @@ describe('a job whose input is refused', () => {
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
   })
 
+  test('while the container to load it through is still being made', async () => {
+    const answer = await result(miner, { script: 'print("never")', volume: inline('AAAA') })
+    expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
+  })
+
   test('private, where no setting opens it', async () => {
     const answer = await result(miner, { volume: remote(web.url('/input.zip')) })
     const why = 'Input URL refused: it points into a private network'

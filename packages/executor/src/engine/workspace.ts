@@ -28,7 +28,8 @@ export class Workspace implements AsyncDisposable {
   readonly #scriptVolume: string
   readonly #engine: Engine
   readonly #log: Log
-  readonly #containers: string[] = []
+  /** All that were ever asked for, also those that the engine is still making. */
+  readonly #containers: Promise<string>[] = []
   #scriptMountpoint = ''
   #loader: string | undefined
   #removed: Promise<void> | undefined
@@ -94,10 +95,10 @@ export class Workspace implements AsyncDisposable {
     await this.#engine.putArchive(await this.prepareLoader(image), tar, '/', signal)
   }
 
-  async createContainer(options: ContainerOptions): Promise<string> {
-    const id = await this.#engine.createContainer(options)
-    this.#containers.push(id)
-    return id
+  createContainer(options: ContainerOptions): Promise<string> {
+    const created = this.#engine.createContainer(options)
+    this.#containers.push(created)
+    return created
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -108,10 +109,16 @@ export class Workspace implements AsyncDisposable {
   async #removeAll(): Promise<void> {
     await Promise.all([
       rm(this.folder, { recursive: true, force: true }),
-      ...this.#containers.map(id => this.#remove('container', () => this.#engine.removeContainer(id))),
+      ...this.#containers.map(created => this.#removeContainer(created)),
     ])
     const volumes = [this.inputVolume, this.outputVolume, this.#scriptVolume]
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.removeVolume(name))))
+  }
+
+  /** Waits for the engine to have made it: a container that comes after the removal would stay, and bring volumes back. */
+  async #removeContainer(created: Promise<string>): Promise<void> {
+    const id = await created.catch(() => undefined)
+    if (id !== undefined) await this.#remove('container', () => this.#engine.removeContainer(id))
   }
 
   async #remove(what: string, removal: () => Promise<void>): Promise<void> {
