@@ -10,6 +10,10 @@ const CALL_MS = 60_000
 const WAIT_ATTEMPTS = 30
 const WAIT_PAUSE_MS = 1_000
 
+/** The engine's answers for what does not exist, and for a container that does not run, or is being removed by somebody else. */
+const NOT_FOUND = 404
+const CONFLICT = 409
+
 export type ContainerOptions = Docker.ContainerCreateOptions & {
   HostConfig?: Docker.HostConfig & { CgroupnsMode?: 'private' | 'host' }
 }
@@ -179,8 +183,9 @@ export class Engine {
     await unlessGone(call('removing a container', this.#docker.getContainer(id).remove({ force: true, v: true })))
   }
 
+  /** Removes a volume. Rejects with status 409 while a container uses it. */
   async removeVolume(name: string): Promise<void> {
-    await unlessGone(call('removing a volume', this.#docker.getVolume(name).remove({ force: true })))
+    await unlessGone(call('removing a volume', this.#docker.getVolume(name).remove({ force: true })), [NOT_FOUND])
   }
 
   async containersWith(label: string): Promise<Labelled[]> {
@@ -211,9 +216,9 @@ function engineError(what: string, cause: unknown): EngineError {
   return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, cause })
 }
 
-/** 404: no such thing; 409: not running, or being removed by somebody else. */
-async function unlessGone(removal: Promise<unknown>): Promise<void> {
+/** `gone`: the answers that say that nothing is left to do. */
+async function unlessGone(removal: Promise<unknown>, gone = [NOT_FOUND, CONFLICT]): Promise<void> {
   await removal.catch(error => {
-    if (!(error instanceof EngineError && (error.status === 404 || error.status === 409))) throw error
+    if (!(error instanceof EngineError && error.status !== undefined && gone.includes(error.status))) throw error
   })
 }

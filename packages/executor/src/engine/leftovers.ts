@@ -4,46 +4,60 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '@horde/kit/log'
 import type { Engine, Labelled } from './container.ts'
-import { EXECUTOR_LABEL, type Identity, isDeadProcess, parseIdentity } from './identity.ts'
+import { EXECUTOR_LABEL, type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 
-/** What the name of an executor's folder begins with; its pid namespace, pid and start time follow. */
+/**
+ * What the name of an executor's folder begins with; its pid namespace, pid and start time follow, or its container's id:
+ * some miners mount the host's folder for temporary files into their executors' containers.
+ */
 export const FOLDER_PREFIX = 'compute-horde-executor'
 
 /** The name of an executor's folder, up to what makes it unique. */
 export function folderName(self: Identity): string {
-  if (self.kind === 'container') return `${FOLDER_PREFIX}-container-`
+  if (self.kind === 'container') return `${FOLDER_PREFIX}-container-${self.id}-`
   return `${FOLDER_PREFIX}-${self.namespace}-${self.pid}-${self.started}-`
 }
 
-/** Removes the containers, volumes and folders of dead executors of this host, and only theirs. */
+/** Removes the containers, volumes and folders of dead executors of this host, and only theirs. What will not go is skipped. */
 export async function sweepLeftovers(engine: Engine, self: Identity, log: Log): Promise<void> {
   const dead = deathRegister(engine, self)
-  const [containers, volumes] = await Promise.all([
+  const sweep = async <T>(things: T[], owner: (thing: T) => string, remove: (thing: T) => Promise<void>) => {
+    let count = 0
+    for (const each of things) {
+      try {
+        if (!(await dead(owner(each)))) continue
+        await remove(each)
+        count += 1
+      } catch (err) {
+        log.warn({ err }, 'something that a killed executor had left behind could not be removed')
+      }
+    }
+    return count
+  }
+  const label = ({ labels }: Labelled) => labels[EXECUTOR_LABEL] ?? ''
+  const [containers, volumes, folders] = await Promise.all([
     engine.containersWith(EXECUTOR_LABEL),
     engine.volumesWith(EXECUTOR_LABEL),
+    readdir(tmpdir()),
   ])
-  const removed = { containers: 0, volumes: 0, folders: 0 }
-  for (const each of containers) {
-    if (!(await dead(each))) continue
-    await engine.removeContainer(each.id)
-    removed.containers += 1
+  const removed = {
+    containers: await sweep(containers, label, ({ id }) => engine.removeContainer(id)),
+    volumes: await sweep(volumes, label, ({ id }) => engine.removeVolume(id)),
+    folders: await sweep(
+      folders,
+      name => folderOwner(name, self),
+      name => rm(join(tmpdir(), name), { recursive: true, force: true }),
+    ),
   }
-  for (const each of volumes) {
-    if (!(await dead(each))) continue
-    await engine.removeVolume(each.id)
-    removed.volumes += 1
-  }
-  removed.folders = await sweepFolders(self)
   const count = removed.containers + removed.volumes + removed.folders
   if (count > 0) log.warn(removed, 'removed what a killed executor had left behind')
 }
 
-function deathRegister(engine: Engine, self: Identity): (thing: Labelled) => Promise<boolean> {
+function deathRegister(engine: Engine, self: Identity): (owner: string) => Promise<boolean> {
   const known = new Map<string, boolean>()
-  return async ({ labels }) => {
-    const text = labels[EXECUTOR_LABEL] ?? ''
-    const answer = known.get(text) ?? (await isDead(engine, text, self))
-    known.set(text, answer)
+  return async owner => {
+    const answer = known.get(owner) ?? (await isDead(engine, owner, self))
+    known.set(owner, answer)
     return answer
   }
 }
@@ -54,19 +68,12 @@ async function isDead(engine: Engine, text: string, self: Identity): Promise<boo
   return other.kind === 'container' ? !(await engine.isRunning(other.id)) : isDeadProcess(other, self)
 }
 
-async function sweepFolders(self: Identity): Promise<number> {
-  if (self.kind !== 'process') return 0
-  let count = 0
-  for (const name of await readdir(tmpdir())) {
-    const [namespace = '', pid = '', started = ''] = name.startsWith(`${FOLDER_PREFIX}-`)
-      ? name.slice(FOLDER_PREFIX.length + 1).split('-')
-      : []
-    if (!/^\d+$/.test(pid)) continue
-    // A folder's name does not tell its machine and boot, but it lies on this one's disk.
-    const owner = { ...self, namespace, pid: Number(pid), started }
-    if (!isDeadProcess(owner, self)) continue
-    await rm(join(tmpdir(), name), { recursive: true, force: true })
-    count += 1
-  }
-  return count
+/** The identity in a folder's name, as a label would have it; empty for any other folder. */
+function folderOwner(name: string, self: Identity): string {
+  if (!name.startsWith(`${FOLDER_PREFIX}-`)) return ''
+  const [namespace = '', pid = '', started = ''] = name.slice(FOLDER_PREFIX.length + 1).split('-')
+  if (namespace === 'container') return /^[0-9a-f]{64}$/.test(pid) ? identityText({ kind: 'container', id: pid }) : ''
+  if (self.kind !== 'process' || !/^\d+$/.test(pid)) return ''
+  // A folder's name does not tell its machine and boot, but it lies on this one's disk.
+  return identityText({ ...self, namespace, pid: Number(pid), started })
 }
