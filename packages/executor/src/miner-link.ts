@@ -21,8 +21,11 @@ import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
 
 /** How long the miner may take to acknowledge the answer by closing, in ms; until then it may not have arrived. */
 const ACKNOWLEDGE_MS = 15_000
-/** A connection that lasted so long, in ms, was a good one: the attempts begin anew. */
-const STABLE_MS = 10_000
+/**
+ * A connection that lasted so many times the wait for an acknowledgement was a good one: the attempts begin anew. One
+ * that only waited in vain was not, or a miner that never acknowledges would be told for ever.
+ */
+const STABLE_FACTOR = 2
 const LONGEST_DELAY_FACTOR = 16
 const JITTER_SHARE = 0.5
 
@@ -43,6 +46,8 @@ export interface MinerLinkOptions {
   token: string
   attempts: number
   delayMs: number
+  /** How long the miner may take to acknowledge the answer, in ms. Default: 15 s. */
+  acknowledgeMs?: number
   log: Log
 }
 
@@ -64,21 +69,21 @@ export class MinerLink {
 
   /** Stays in touch until the answer is delivered, the miner has no use for this executor, or it cannot be reached. */
   async stay(signal: AbortSignal): Promise<LinkEnd> {
-    const { address, token, attempts, delayMs, log } = this.#options
+    const { address, token, attempts, delayMs, acknowledgeMs = ACKNOWLEDGE_MS, log } = this.#options
     const url = address.replace(/\/+$/, '') + EXECUTOR_PATH + token
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
           parse: parseFromMiner,
           maxFrameBytes: LARGE_FRAME_BYTES,
-          closeTimeoutMs: ACKNOWLEDGE_MS,
+          closeTimeoutMs: acknowledgeMs,
           log,
           signal,
         }),
       use: (socket, signal) => this.#use(socket, signal),
       backoff: { minMs: delayMs, maxMs: delayMs * LONGEST_DELAY_FACTOR, jitterMs: delayMs * JITTER_SHARE },
       maxAttempts: attempts,
-      stableMs: STABLE_MS,
+      stableMs: acknowledgeMs * STABLE_FACTOR,
       isFinal: error => this.#state === 'idle' && error instanceof DialError && isRefusal(error.status),
       log,
       signal,

@@ -1,13 +1,19 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { silentLog } from '@horde/kit/log'
+import { jobUuid } from '@horde/protocol/primitives'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import { MinerLink } from '../src/miner-link.ts'
 import { engine, expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 
 const QUICK = { RECONNECT_DELAY_SECONDS: '0.1' }
 const SLEEPER = 'import time; print("on", flush=True); time.sleep(600)'
+/** By RFC 6455, what a server adds to the key that it accepts. */
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 let miner: TestMiner
 beforeAll(async () => {
@@ -172,6 +178,31 @@ describe('a miner that goes away', () => {
     expect(await executor.exit()).toBe(0)
     expect(results).toEqual(['twice', 'twice'])
     await expectNothingLeft(wanted, executor)
+  })
+
+  test('in all but name, for it never acknowledges, is told only so often', async () => {
+    let told = 0
+    const server = createServer().on('upgrade', ({ headers }, socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', () => {
+          told += 1
+        })
+      const accept = createHash('sha1').update(`${headers['sec-websocket-key']}${WEBSOCKET_GUID}`).digest('base64')
+      const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
+      socket.write([...lines, `Sec-WebSocket-Accept: ${accept}`, '', ''].join('\r\n'))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const signal = AbortSignal.timeout(10_000)
+    const options = { address, token: 'any', attempts: 3, delayMs: 10, acknowledgeMs: 200, log: silentLog }
+    const link = new MinerLink(options)
+    const job_uuid = jobUuid.parse(randomUUID())
+    link.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal).catch(() => {})
+    expect(await link.stay(signal)).toBe('gave up')
+    expect(told).toBe(3)
+    server.close()
   })
 
   test('while the job is ready hears so again', async () => {
