@@ -37,6 +37,11 @@ describe('a job that ends well', () => {
     expect(answer.docker_process_stdout).toBe("['--flag=x y', '; ls', '', 'é']\n")
   })
 
+  test('also very many of them', async () => {
+    const args = ['python', '-c', 'import sys; print(len(sys.argv))', ...Array(45_000).fill('x'.repeat(30))]
+    expect((await result(miner, { image: PYTHON, args })).docker_process_stdout).toBe('45001\n')
+  })
+
   test('uuids in upper case come back as they came', async () => {
     const wanted = await job({ files: { 'payload.txt': 'x' } })
     const job_uuid = wanted.job_uuid.toUpperCase()
