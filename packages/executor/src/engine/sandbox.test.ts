@@ -33,6 +33,9 @@ test('what the engine is asked for, in full', () => {
         "a",
         "b c",
       ],
+      "Env": [
+        "NVIDIA_VISIBLE_DEVICES=void",
+      ],
       "Healthcheck": {
         "Test": [
           "NONE",
@@ -145,6 +148,17 @@ test.each([
 ])('GPUs %s', (gpus, request) => {
   expect(containerOptions({ ...JOB, gpus }, LIMITS).HostConfig?.DeviceRequests).toEqual([request])
 })
+
+test.each([
+  [undefined, 'void'],
+  ['all' as const, 'all'],
+  [['0', '3'], '0,3'],
+])(
+  "an image cannot ask for more GPUs than %s: NVIDIA's runtime, where it is the default, obeys the environment",
+  (gpus, devices) => {
+    expect(containerOptions({ ...JOB, gpus }, LIMITS).Env).toEqual([`NVIDIA_VISIBLE_DEVICES=${devices}`])
+  },
+)
 
 test('a writable root has no folders in memory', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRoot: true, runtime: 'runsc' })

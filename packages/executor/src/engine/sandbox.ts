@@ -42,6 +42,7 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
   return {
     Image: job.image,
     ...(job.command.length > 0 ? { Cmd: [...job.command] } : {}),
+    Env: [`NVIDIA_VISIBLE_DEVICES=${visibleDevices(job.gpus)}`],
     Labels: job.labels,
     AttachStdin: false,
     AttachStdout: true,
@@ -89,6 +90,12 @@ function rootOptions(job: SandboxedJob, limits: SandboxLimits) {
 
 function gpuOptions(job: SandboxedJob) {
   return job.gpus === undefined ? {} : { DeviceRequests: [gpuRequest(job.gpus)] }
+}
+
+/** Where NVIDIA's runtime is the engine's default it gives a container what its environment names, and images name all. */
+function visibleDevices(gpus: SandboxedJob['gpus']): string {
+  if (gpus === undefined) return 'void'
+  return gpus === 'all' ? 'all' : gpus.join(',')
 }
 
 /** What asks the engine for GPUs, in the words of `docker run --gpus`. */
