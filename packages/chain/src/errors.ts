@@ -54,6 +54,7 @@ export const CHAIN_ERRORS = {
   InvalidUid: meaning('a uid of the row is no neuron of the subnet', ['InvalidUid', 'UidVecContainInvalidOne']),
   TooFewWeights: meaning('fewer weights than MinAllowedWeights', ['NotSettingEnoughWeights', 'WeightVecLengthIsLow']),
   MaxWeightExceeded: meaning('a weight is above MaxWeightsLimit', ['MaxWeightExceeded']),
+  InvalidWeights: meaning('uids, weights or the version key are no numbers that the chain can hold'),
 
   // Axons.
   InvalidIpType: meaning('the ip type is neither 4 nor 6', ['InvalidIpType']),
@@ -104,6 +105,7 @@ export const CHAIN_ERRORS = {
   Unavailable: passing('no connection to the chain'),
   Timeout: passing('the chain did not answer in time'),
   RpcFailed: passing('the node answered with an error'),
+  BadAnswer: passing('the answer of the node makes no sense'),
   Unsupported: meaning('this chain does not offer what the call needs'),
   Closed: meaning('the client was closed'),
 } as const satisfies Record<string, Meaning>

@@ -1,17 +1,16 @@
 import { type Log, silentLog } from '@horde/kit/log'
-import { type Clock, DeadlineError, systemClock, withDeadline } from '@horde/kit/time'
+import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import type { AxonToServe, Chain, Hyperparameters, WeightOf, WeightsToSet } from './chain.ts'
-import { ChainError } from './errors.ts'
 import type { Metagraph } from './metagraph.ts'
-import { type Attempt, sendAndConfirm } from './subtensor/confirm.ts'
+import { heightOf } from './subtensor/answers.ts'
 import { Connection, type ConnectionSettings, type Head, type Live } from './subtensor/connection.ts'
+import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
+import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
+import type { Included } from './subtensor/extrinsics/submit.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
-import { refusalOfPool } from './subtensor/refusals.ts'
-import { RpcError } from './subtensor/rpc.ts'
 import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
-import { findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
-import type { Included } from './subtensor/submit.ts'
+import { ensureSendable, findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
 
 export type { Head }
@@ -117,10 +116,7 @@ export class Subtensor implements Chain {
   }
 
   blockNumber(): Promise<number> {
-    return this.#read('block number', async ({ rpc }) => {
-      const { number } = await rpc.send<{ number: string }>('chain_getHeader', [])
-      return Number(number)
-    })
+    return this.#read('block number', async ({ rpc }) => heightOf(await rpc.send('chain_getHeader', [])))
   }
 
   metagraph(netuid: number): Promise<Metagraph> {
@@ -153,6 +149,7 @@ export class Subtensor implements Chain {
   }
 
   async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<Included> {
+    ensureSendable(row)
     const before = await this.#read('last update', live => readLastUpdate(live, row.netuid, hotkey.ss58))
     return this.#send<Included>('set_weights', {
       send: (live, onSent) => sendWeights(live, row, hotkey, onSent),
@@ -169,7 +166,7 @@ export class Subtensor implements Chain {
       const live = await this.#connection.ready()
       return await withDeadline(read(live), this.#readTimeoutMs, what, this.#clock)
     } catch (error) {
-      throw chainError(error)
+      throw chainErrorOf(error)
     }
   }
 
@@ -181,13 +178,7 @@ export class Subtensor implements Chain {
         this.#clock,
       )
     } catch (error) {
-      throw chainError(error)
+      throw chainErrorOf(error)
     }
   }
-}
-
-/** Whatever went wrong, callers see a ChainError. */
-function chainError(error: unknown): unknown {
-  if (error instanceof DeadlineError) return new ChainError('Timeout', error.message, { cause: error })
-  return error instanceof RpcError ? refusalOfPool(error) : error
 }

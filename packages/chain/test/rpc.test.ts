@@ -69,6 +69,16 @@ describe('Rpc', () => {
     expect(heard).toEqual([1, 2])
   })
 
+  it('loses none after any number of notifications that nobody waits for', async () => {
+    const rpc = await connected(({ id }, ws) => {
+      const notify = (subscription: string) => say(ws, { method: 'news', params: { subscription, result: 1 } })
+      for (let i = 0; i < 500; i++) notify(`old ${i}`)
+      notify('abc')
+      say(ws, { id, result: 'abc' })
+    })
+    await new Promise(resolve => rpc.follow('subscribe', 'unsubscribe', [], resolve))
+  })
+
   it('bounds every request, and gives a node up that stays silent', async () => {
     const rpc = await connected(() => {}, 20)
     const first = rpc.send('a', [])

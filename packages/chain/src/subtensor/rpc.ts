@@ -183,7 +183,8 @@ export class Rpc implements ProviderInterface, AsyncDisposable {
   #notified(id: string, result: unknown): void {
     const notify = this.#subscriptions.get(id)
     if (!notify) {
-      if (this.#early.length < MAX_EARLY_NOTIFICATIONS) this.#early.push({ id, result })
+      // The oldest belong to subscriptions that have ended: what is early now must not be lost for them.
+      if (this.#early.push({ id, result }) > MAX_EARLY_NOTIFICATIONS) this.#early.shift()
       return
     }
     try {

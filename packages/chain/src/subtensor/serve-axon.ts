@@ -4,9 +4,9 @@ import { ipToNumber } from '../ip.ts'
 import type { Axon } from '../metagraph.ts'
 import type { Hotkey } from '../wallet.ts'
 import type { Live } from './connection.ts'
+import { type Included, submit } from './extrinsics/submit.ts'
 import { axonOf } from './read-metagraph.ts'
 import { bestBlockHash, entryOf, readStorage } from './storage.ts'
-import { type Included, submit } from './submit.ts'
 
 /** What the Python SDK announces, for every axon. */
 export const AXON_PROTOCOL = 4

@@ -3,11 +3,22 @@ import type { WeightOf, WeightsToSet } from '../chain.ts'
 import { ChainError } from '../errors.ts'
 import type { Hotkey } from '../wallet.ts'
 import { upscaled } from '../weights/row.ts'
+import { U16_MAX } from '../weights/sdk.ts'
+import { hashOf } from './answers.ts'
 import type { Live } from './connection.ts'
+import { type Included, submit } from './extrinsics/submit.ts'
 import { bestBlockHash, countOf, entryOf, listOf, readStorage } from './storage.ts'
-import { type Included, submit } from './submit.ts'
 
 const PALLET = 'subtensorModule'
+
+const isU16 = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= U16_MAX
+
+/** @throws ChainError InvalidWeights for numbers that cannot be put into the call */
+export function ensureSendable({ uids, weights, versionKey }: WeightsToSet): void {
+  const isKey = typeof versionKey === 'bigint' || Number.isInteger(versionKey)
+  const isU64 = isKey && BigInt.asUintN(64, BigInt(versionKey)) === BigInt(versionKey)
+  if (!isU64 || ![...uids, ...weights].every(isU16)) throw new ChainError('InvalidWeights')
+}
 
 export async function sendWeights(
   live: Live,
@@ -46,7 +57,8 @@ export async function findWeights(
     { entry: entryOf(live.api, PALLET, 'weights'), args: [row.netuid, neuron.uid] },
   ])
   if (!isSameRow(weightsIn(stored), row)) return undefined
-  return { block: neuron.lastUpdate, blockHash: await live.rpc.send<string>('chain_getBlockHash', [neuron.lastUpdate]) }
+  const blockHash = hashOf(await live.rpc.send('chain_getBlockHash', [neuron.lastUpdate]))
+  return { block: neuron.lastUpdate, blockHash }
 }
 
 async function readNeuron(

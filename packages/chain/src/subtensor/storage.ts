@@ -5,6 +5,7 @@ import { hexToU8a } from '@polkadot/util'
 import { encodeAddress } from '@polkadot/util-crypto'
 import { ChainError } from '../errors.ts'
 import { SS58_PREFIX } from '../keyfile.ts'
+import { hashOf } from './answers.ts'
 import type { Live } from './connection.ts'
 
 /** Keys asked for in one request; nodes refuse much larger ones. */
@@ -26,7 +27,7 @@ export function entryOf(api: ApiPromise, pallet: string, item: string): StorageE
 }
 
 /** The hash of the best block: reads that belong together are made at the same one. */
-export const bestBlockHash = ({ rpc }: Live): Promise<string> => rpc.send<string>('chain_getBlockHash', [])
+export const bestBlockHash = async ({ rpc }: Live): Promise<string> => hashOf(await rpc.send('chain_getBlockHash', []))
 
 /**
  * Reads items as of one block, 1,000 a request, decoded by the chain's metadata. What is not set comes back as the
@@ -46,6 +47,8 @@ export async function readStorage(live: Live, at: string, reads: readonly Read[]
   return keys.map((key, i) => {
     const entry = reads[i]?.entry
     const set = values.get(key.toHex())
+    // Left out is not the same as unset: a node says null for what is not there.
+    if (set === undefined) throw new ChainError('BadAnswer', 'storage that was asked for is missing')
     const value = set ?? (entry?.meta.modifier.isOptional ? null : entry?.meta.fallback.toHex())
     return value ? live.api.registry.createTypeUnsafe<Codec>(key.outputType, [hexToU8a(value)]) : null
   })

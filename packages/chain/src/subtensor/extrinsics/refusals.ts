@@ -1,6 +1,7 @@
+import { DeadlineError } from '@horde/kit/time'
 import type { DispatchError } from '@polkadot/types/interfaces'
-import { ChainError, type ChainErrorCode, chainErrorByName } from '../errors.ts'
-import type { RpcError } from './rpc.ts'
+import { ChainError, type ChainErrorCode, chainErrorByName } from '../../errors.ts'
+import { RpcError } from '../rpc.ts'
 
 /**
  * A refusal comes at one of three places: as an error of the pool, as a status without a reason, or as a dispatch error
@@ -42,6 +43,15 @@ const CUSTOM: Readonly<Record<number, ChainErrorCode>> = {
   13: 'InvalidPort',
   18: 'UnequalLengths',
   19: 'NotRegistered',
+}
+
+/** Whatever went wrong on the way to the chain, as a ChainError. */
+export function chainErrorOf(error: unknown): ChainError {
+  if (error instanceof ChainError) return error
+  if (error instanceof DeadlineError) return new ChainError('Timeout', error.message, { cause: error })
+  if (error instanceof RpcError) return refusalOfPool(error)
+  // Decoding what a node said is all that is left to fail.
+  return new ChainError('BadAnswer', error instanceof Error ? error.message : undefined, { cause: error })
 }
 
 /** The ChainError for what a node answered to an extrinsic. */

@@ -1,12 +1,13 @@
 import type { SubmittableExtrinsic } from '@polkadot/api/types'
 import type { GenericExtrinsic } from '@polkadot/types'
 import type { DispatchError, EventRecord } from '@polkadot/types/interfaces'
-import { ChainError } from '../errors.ts'
-import type { Hotkey } from '../wallet.ts'
-import type { Live } from './connection.ts'
+import { ChainError } from '../../errors.ts'
+import type { Hotkey } from '../../wallet.ts'
+import { hashOf, heightOf } from '../answers.ts'
+import type { Live } from '../connection.ts'
+import { RpcError } from '../rpc.ts'
+import { entryOf, readStorage } from '../storage.ts'
 import { refusalInBlock, refusalOfPool } from './refusals.ts'
-import { RpcError } from './rpc.ts'
-import { entryOf, readStorage } from './storage.ts'
 
 /** An extrinsic that was not included within so many blocks is void; a power of 2, at least 4. */
 export const ERA_BLOCKS = 16
@@ -15,8 +16,6 @@ export const ERA_BLOCKS = 16
 const MAX_FINALITY_LAG_BLOCKS = 6
 
 export type Included = { readonly block: number; readonly blockHash: string }
-
-type Header = { number: string }
 
 /**
  * Signs a call, sends it, and waits until it is in a block; in the best chain is enough. `onSent` is called right before
@@ -66,12 +65,10 @@ async function signed(live: Live, call: SubmittableExtrinsic<'promise'>, hotkey:
 
 /** The block that the era is counted from: the finalized one, which no fork can take back. */
 async function eraBirth({ rpc }: Live): Promise<{ hash: string; number: number }> {
-  const [finalized, best] = await Promise.all([
-    rpc.send<string>('chain_getFinalizedHead', []),
-    rpc.send<string>('chain_getBlockHash', []),
-  ])
-  const heights = [finalized, best].map(hash => rpc.send<Header>('chain_getHeader', [hash]))
-  const [finalizedHeight = 0, bestHeight = 0] = (await Promise.all(heights)).map(header => Number(header.number))
+  const answers = await Promise.all([rpc.send('chain_getFinalizedHead', []), rpc.send('chain_getBlockHash', [])])
+  const [finalized = '', best = ''] = answers.map(hashOf)
+  const headers = await Promise.all([finalized, best].map(hash => rpc.send('chain_getHeader', [hash])))
+  const [finalizedHeight = 0, bestHeight = 0] = headers.map(heightOf)
   if (bestHeight - finalizedHeight > MAX_FINALITY_LAG_BLOCKS) return { hash: best, number: bestHeight }
   return { hash: finalized, number: finalizedHeight }
 }

@@ -1,6 +1,7 @@
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
-import { ChainError, type ChainErrorCode } from '../errors.ts'
-import type { Connection, Live } from './connection.ts'
+import { ChainError, type ChainErrorCode } from '../../errors.ts'
+import type { Connection, Live } from '../connection.ts'
+import { chainErrorOf } from './refusals.ts'
 import type { Included } from './submit.ts'
 
 /** After these nobody knows whether the extrinsic, or its twin, was or will be included: the chain has to say. */
@@ -14,6 +15,7 @@ const UNSURE: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'Unavailable',
   'Timeout',
   'RpcFailed',
+  'BadAnswer',
 ])
 
 /** Of these one look is enough: the extrinsic is out of the pool, and what took its place is in the chain. */
@@ -53,8 +55,9 @@ export async function sendAndConfirm<T = Included>(
     return await withDeadline(attempt.send(live, onSent), attempt.timeoutMs, attempt.what, clock)
   } catch (cause) {
     if (!isSent) throw cause
-    const error = cause instanceof DeadlineError ? new ChainError('InclusionUnknown', cause.message, { cause }) : cause
-    if (!(error instanceof ChainError) || !UNSURE.has(error.code)) throw error
+    const isLate = cause instanceof DeadlineError
+    const error = isLate ? new ChainError('InclusionUnknown', cause.message, { cause }) : chainErrorOf(cause)
+    if (!UNSURE.has(error.code)) throw error
     const shown = await lookUntil(connection, attempt, DECIDED.has(error.code) ? 0 : until, clock)
     if (shown !== undefined) return shown
     throw error
@@ -87,7 +90,7 @@ async function lookOnce<T>(
     return await withDeadline(look(live), timeoutMs, what, clock)
   } catch (error) {
     // An outage in the middle of it: the next look, or the end of the time, decides.
-    if (error instanceof DeadlineError || (error instanceof ChainError && error.retryable)) return undefined
+    if (chainErrorOf(error).retryable) return undefined
     throw error
   }
 }

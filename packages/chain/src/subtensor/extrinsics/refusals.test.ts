@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { CHAIN_ERRORS, ChainError, chainErrorByName } from '../errors.ts'
+import { CHAIN_ERRORS, ChainError, chainErrorByName } from '../../errors.ts'
+import { RpcError } from '../rpc.ts'
 import { refusalOfPool } from './refusals.ts'
-import { RpcError } from './rpc.ts'
 
 describe('what a node answers to an extrinsic', () => {
   it.each([
