@@ -52,8 +52,10 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
       collecting.then(how => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
     ])
     if (end !== 'exited') await killAndWait(engine, id, signal)
-    await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
-    return await describe(id, end, limits, deps)
+    const drained = await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
+    // The cap may be reached in what a job had printed by the time that it ended.
+    const isOverCap = end === 'exited' && drained === 'over the cap'
+    return await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
   } finally {
     stop.abort()
     stream.destroy()
