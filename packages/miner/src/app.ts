@@ -10,6 +10,7 @@ import { addressToAnnounce, announce } from './announce.ts'
 import { SeenSignatures } from './authenticate.ts'
 import type { MinerConfig } from './config.ts'
 import { abandonOpenJobs } from './db/jobs.ts'
+import { HeldConnections } from './doorstep.ts'
 import type { ExecutorManager } from './horde/manager.ts'
 import { ExecutorPool } from './horde/pool.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
@@ -63,6 +64,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   serveValidatorsOn(ports.validators.router, {
     desk: openDesk({ db, live, news, pool, drive: jobs.drive, clock, log }),
     isValidator: key => validators.has(key),
+    held: new HeldConnections(config.MAX_CONNECTIONS_PER_VALIDATOR),
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
     clock,

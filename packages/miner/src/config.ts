@@ -138,6 +138,10 @@ export const minerSettings = defineSettings({
     about: 'How long a connection may take to authenticate, in seconds.',
     example: '5',
   }),
+  MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(64), {
+    about: 'How many connections one validator may hold at once; peers of 2024 open one for each job.',
+    example: '64',
+  }),
   EXECUTOR_START_SECONDS: setting(seconds(60), {
     about: "How long an executor may take to connect, beyond its class's spin-up time, in seconds.",
     example: '60',

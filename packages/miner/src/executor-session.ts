@@ -2,13 +2,19 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
+import type { Admit } from './doorstep.ts'
 import type { ExecutorSocket } from './jobs/executor-line.ts'
 import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 
 export type ExecutorEdge = { live: LiveJobs; log: Log }
 
 /** Serves an executor's connection until it ends. */
-export async function serveExecutor(socket: ExecutorSocket, token: string, { live, log }: ExecutorEdge): Promise<void> {
+export async function serveExecutor(
+  socket: ExecutorSocket,
+  token: string,
+  { live, log }: ExecutorEdge,
+  admit: Admit,
+): Promise<void> {
   const job = live.withToken(token)
   if (!job || !sameText(job.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
@@ -17,6 +23,7 @@ export async function serveExecutor(socket: ExecutorSocket, token: string, { liv
       .catch(() => {})
     return socket.close(1000, 'unknown token')
   }
+  admit()
   job.executor.attach(socket)
   job.words.put({ from: 'executor', connected: true })
   try {

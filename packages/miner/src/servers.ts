@@ -9,6 +9,7 @@ import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS, parseFromExecutor } from '@horde/protocol/miner-executor'
 import { parseFromValidator } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from './config.ts'
+import { Doorstep } from './doorstep.ts'
 import { type ExecutorEdge, serveExecutor } from './executor-session.ts'
 import { serveValidator, type ValidatorEdge } from './validator-session.ts'
 
@@ -47,16 +48,22 @@ function closeServer(server: Server): Promise<void> {
 }
 
 export function serveValidatorsOn(router: UpgradeRouter, edge: ValidatorEdge): void {
-  router.onUpgrade(VALIDATOR_URL, (ws, [, hotkey = '']) => {
+  const doorstep = new Doorstep()
+  router.onUpgrade(VALIDATOR_URL, (ws, match, request) => {
+    const [, hotkey = ''] = match
+    const admit = doorstep.enter(ws, match, request)
     const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromValidator })
-    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, edge)
+    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, edge, admit)
   })
 }
 
 export function serveExecutorsOn(router: UpgradeRouter, edge: ExecutorEdge): void {
-  router.onUpgrade(EXECUTOR_URL, (ws, [, token = '']) => {
+  const doorstep = new Doorstep()
+  router.onUpgrade(EXECUTOR_URL, (ws, match, request) => {
+    const [, token = ''] = match
+    const admit = doorstep.enter(ws, match, request)
     const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromExecutor })
-    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], token, edge)
+    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], token, edge, admit)
   })
 }
 

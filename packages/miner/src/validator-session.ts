@@ -6,6 +6,7 @@ import { LARGE_FRAME_BYTES, type Parsed, SMALL_FRAME_BYTES } from '@horde/protoc
 import { fitFrame } from '@horde/protocol/shorten'
 import type { MinerMessage, V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import { type AuthenticationRules, refusalOf } from './authenticate.ts'
+import type { Admit, HeldConnections } from './doorstep.ts'
 
 export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
 
@@ -65,6 +66,7 @@ export type ValidatorDesk = {
 export type ValidatorEdge = {
   desk: ValidatorDesk
   isValidator(hotkey: string): boolean
+  held: HeldConnections
   rules: Omit<AuthenticationRules, 'claimedHotkey'>
   /** How long a peer may take to authenticate, in milliseconds. */
   authenticateWithinMs: number
@@ -77,17 +79,17 @@ export async function serveValidator(
   socket: ValidatorSocket,
   claimedHotkey: string,
   edge: ValidatorEdge,
+  admit: Admit,
 ): Promise<void> {
-  const admitted = await admit(socket, claimedHotkey, edge)
-  if (typeof admitted === 'string') {
-    edge.log.info({ validator: claimedHotkey, why: admitted }, 'validator refused')
-    await socket.say({ message_type: 'GenericError', details: admitted }).catch(() => {})
-    return socket.close(1000, 'not authenticated')
-  }
-  const session = new ValidatorSession(socket, claimedHotkey, admitted.capabilities ?? [])
+  const request = await authenticated(socket, claimedHotkey, edge)
+  if ('why' in request) return refuse(socket, claimedHotkey, request, edge)
+  using place = edge.held.take(claimedHotkey)
+  if (!place) return refuse(socket, claimedHotkey, { why: 'Too many connections of this validator' }, edge)
+  admit()
+  const session = new ValidatorSession(socket, claimedHotkey, request.capabilities ?? [])
   edge.log.info({ validator: claimedHotkey, connection: session.number }, 'validator authenticated')
-  await edge.desk.arrived(session)
   try {
+    await edge.desk.arrived(session)
     for await (const heard of socket) await hear(heard, session, edge)
   } finally {
     await edge.desk.left(session)
@@ -96,22 +98,37 @@ export async function serveValidator(
   }
 }
 
+/** Why a connection is refused: a constant sentence for the log, and for the peer what it said that was wrong. */
+type Refusal = { why: string; details?: string }
+
+async function refuse(socket: ValidatorSocket, claimed: string, refusal: Refusal, edge: ValidatorEdge): Promise<void> {
+  const { why, details = why } = refusal
+  // The hotkey of a stranger is no more than what a stranger said.
+  edge.log.info({ ...(edge.isValidator(claimed) && { validator: claimed }), why }, 'validator refused')
+  edge.log.debug({ claimed, details }, 'who was refused')
+  await socket.say({ message_type: 'GenericError', details }).catch(() => {})
+  await socket.close(1000, 'not authenticated')
+}
+
 /** The authentication when it is good, else why not. What comes behind it stays unread in the socket's queue. */
-async function admit(
+async function authenticated(
   socket: ValidatorSocket,
   claimedHotkey: string,
   edge: ValidatorEdge,
-): Promise<V0AuthenticateRequest | string> {
-  if (!edge.isValidator(claimedHotkey)) return `Unknown validator: ${claimedHotkey}`
+): Promise<V0AuthenticateRequest | Refusal> {
+  if (!edge.isValidator(claimedHotkey)) {
+    return { why: 'Unknown validator', details: `Unknown validator: ${claimedHotkey}` }
+  }
+  const unauthenticated = 'The first message must be a V0AuthenticateRequest'
   try {
     const first = await withDeadline(socket.hear(), edge.authenticateWithinMs, 'authentication', edge.clock)
-    if (first === undefined) return 'The connection closed before the authentication'
-    if (!first.ok) return `The first message must be a V0AuthenticateRequest: ${first.error.message}`
-    if (first.message.message_type !== 'V0AuthenticateRequest')
-      return 'The first message must be a V0AuthenticateRequest'
-    return refusalOf(first.message, { ...edge.rules, claimedHotkey }) ?? first.message
+    if (first === undefined) return { why: 'The connection closed before the authentication' }
+    if (!first.ok) return { why: unauthenticated, details: `${unauthenticated}: ${first.error.message}` }
+    if (first.message.message_type !== 'V0AuthenticateRequest') return { why: unauthenticated }
+    const why = refusalOf(first.message, { ...edge.rules, claimedHotkey })
+    return why === undefined ? first.message : { why }
   } catch (error) {
-    if (error instanceof DeadlineError) return 'The authentication did not come in time'
+    if (error instanceof DeadlineError) return { why: 'The authentication did not come in time' }
     throw error
   }
 }

@@ -8,7 +8,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { type Database, openDatabase } from '@horde/kit/database'
-import { silentLog } from '@horde/kit/log'
+import { type Log, silentLog } from '@horde/kit/log'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
@@ -96,12 +96,13 @@ export type MinerOptions = {
   addressForExecutors?: string
   env?: Record<string, string>
   clock?: Clock
+  log?: Log
 }
 
 export async function startTestMiner(options: MinerOptions): Promise<TestMiner> {
   await using stack = new AsyncDisposableStack()
   const { chain, manager, databaseUrl = 'pglite://memory', clock = systemClock } = options
-  const { addressForExecutors = '127.0.0.1' } = options
+  const { addressForExecutors = '127.0.0.1', log = silentLog } = options
   const config = readMinerConfig({
     BITTENSOR_NETUID: String(NETUID),
     BITTENSOR_NETWORK: options.chainUrl,
@@ -115,7 +116,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
   const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
   const aborted = new AbortController()
-  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db, manager, clock, log: silentLog }
+  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db, manager, clock, log }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
   while (!(await miner.health()).ready) await clock.sleep(20)
