@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ZipFile } from 'yazl'
-import { InputZip } from './input-zip.ts'
+import { type InputEntry, InputZip } from './input-zip.ts'
 
 const SYMLINK = 0o120777
 const FIFO = 0o010644
 const LIMITS = { maxBytes: 1_000_000, maxEntries: 100 }
-/** Where a central directory entry holds its general purpose flags and its compression method. */
+/** Where a central directory entry holds its general purpose flags, its compression method and its checksum. */
 const FLAGS_AT = 8
 const METHOD_AT = 10
+const CRC_AT = 16
 
 let folder: string
 beforeAll(async () => {
@@ -105,6 +106,21 @@ test('entries that claim to be too large are refused', async () => {
     { name: 'b', text: 'x'.repeat(600) },
   ])
   await expect(InputZip.open(path, { maxBytes: 1_000, maxEntries: 9 })).rejects.toThrow('Input volume too large')
+})
+
+test('contents that do not have their checksum are refused', async () => {
+  const path = await zipOf([{ name: 'a', text: 'x'.repeat(600) }], inDirectory(CRC_AT, 0xbad))
+  await using zip = await InputZip.open(path, LIMITS)
+  const [first] = zip.entries
+  const read = async () => {
+    for await (const _ of zip.read((first as InputEntry).entry));
+  }
+  await expect(read()).rejects.toThrow('Input zip is broken: the checksum of an entry is wrong')
+})
+
+test('entries of one name count, too', async () => {
+  const path = await zipOf(Array.from({ length: 11 }, () => ({ name: 'the same' })))
+  await expect(InputZip.open(path, { ...LIMITS, maxEntries: 10 })).rejects.toThrow('Input zip has too many entries')
 })
 
 test('a zip without entries is fine', async () => {

@@ -1,4 +1,5 @@
 /** A stranger's zip: everything in its directory is checked before the first byte of it is unpacked. */
+import { crc32 } from 'node:zlib'
 import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
 import { checkedName } from './entry-name.ts'
@@ -46,7 +47,12 @@ export class InputZip implements AsyncDisposable {
   /** An entry's contents. Throws JobFailure when they are not what the directory says. */
   async *read(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
     try {
-      yield* await this.#zip.openReadStreamPromise(entry)
+      let checksum = 0
+      for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
+        checksum = crc32(chunk, checksum)
+        yield chunk
+      }
+      if (checksum !== entry.crc32) throw new Error('the checksum of an entry is wrong')
     } catch (error) {
       broken(error)
     }
@@ -61,13 +67,15 @@ async function checkedEntries(zip: ZipFile, limits: { maxBytes: number; maxEntri
   const entries = new Map<string, InputEntry>()
   const folders = new Set<string>()
   let bytes = 0
+  let count = 0
   try {
     for await (const entry of zip.eachEntry()) {
+      count += 1
+      if (count > limits.maxEntries) throw new JobFailure('Input zip has too many entries')
       const checked = checkedEntry(entry)
       bytes += checked.size
       if (bytes > limits.maxBytes) throw new JobFailure(TOO_LARGE)
       if (checked.name === '') continue
-      if (entries.size >= limits.maxEntries) throw new JobFailure('Input zip has too many entries')
       entries.set(checked.name, checked)
       for (const folder of parentsOf(checked.name)) folders.add(folder)
     }
