@@ -104,7 +104,8 @@ export const settings = defineSettings({
     about: 'The most output files.',
     example: '100',
   }),
-  MAX_OUTPUT_BYTES: setting(bytes.default(64 * MIB), {
+  // What is told on the wire is cut from the whole texts, which Node holds as strings of at most half a gigabyte.
+  MAX_OUTPUT_BYTES: setting(envInteger({ min: 1, max: 256 * MIB }).default(64 * MIB), {
     about: 'The most that a job may print, stdout and stderr together; past it the job is killed.',
     example: '10485760',
   }),

@@ -17,11 +17,24 @@ test('the table in the README is that of the settings', async () => {
 
 test('bad settings are told all at once, without the secret, with exit code 78 and no stack', async () => {
   const executor = miner.spawn(
-    { MINER_ADDRESS: 'http://x', PIDS_LIMIT: 'many', IMAGE_ALIASES: 'a', EXECUTOR_GPU_DEVICE_IDS: '0,,1' },
+    {
+      MINER_ADDRESS: 'http://x',
+      PIDS_LIMIT: 'many',
+      IMAGE_ALIASES: 'a',
+      EXECUTOR_GPU_DEVICE_IDS: '0,,1',
+      MAX_OUTPUT_BYTES: '999999999',
+    },
     'not a token!',
   )
   expect(await executor.exit()).toBe(78)
-  for (const name of ['MINER_ADDRESS', 'EXECUTOR_TOKEN', 'PIDS_LIMIT', 'IMAGE_ALIASES', 'EXECUTOR_GPU_DEVICE_IDS']) {
+  for (const name of [
+    'MINER_ADDRESS',
+    'EXECUTOR_TOKEN',
+    'PIDS_LIMIT',
+    'IMAGE_ALIASES',
+    'EXECUTOR_GPU_DEVICE_IDS',
+    'MAX_OUTPUT_BYTES',
+  ]) {
     expect(executor.log).toContain(`${name}: `)
   }
   expect(executor.log).not.toContain('not a token!')
