@@ -57,6 +57,12 @@ test('what only looks like a secret stays', () => {
   expect(last()).toMatchObject({ tokens: 5, signature_type: '0', url: 'http://127.0.0.1:8000/a@b' })
 })
 
+test('the words and the seed of a keyfile are hidden', () => {
+  const { log, lines } = capture()
+  log.info({ key: { secretPhrase: 'bottom drive obey', secretSeed: '0xfac7959dbf', ss58Address: '5F' } }, 'read')
+  expect(lines[0]).toMatch(/"secretPhrase":"\[redacted\]","secretSeed":"\[redacted\]","ss58Address":"5F"/)
+})
+
 test('whatever is logged, the line stays one line of JSON', () => {
   const { log, lines } = capture()
   const nasty = fc.oneof(

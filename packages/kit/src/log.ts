@@ -36,7 +36,7 @@ const SECRETS: [RegExp, string][] = [
   [/([?&][\w.-]*(?:token|signature|secret|password|credential|sig)=)[^\s"'\\&#]+/gi, `$1${HIDDEN}`],
   [/(\b\w*(?:TOKEN|SECRET|PASSWORD)=)[^\s"'\\,;]+/g, `$1${HIDDEN}`],
   [
-    /("[\w.-]*(?:token|signature|secret|password|authorization|cookie|mnemonic|private_?key)":)(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)/gi,
+    /("[\w.-]*(?:token|signature|secret|secret_?(?:phrase|seed)|password|authorization|cookie|mnemonic|private_?key)":)(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)/gi,
     `$1"${HIDDEN}"`,
   ],
   [/(\\"[\w.-]*(?:token|signature|secret|password)\\": ?\\")[^"\\]*/gi, `$1${HIDDEN}`],
