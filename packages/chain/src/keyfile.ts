@@ -44,9 +44,14 @@ export function pairOfKeyfile(file: string, text: string): KeyringPair {
   if (!secret)
     throw new WalletError(file, 'holds only a public key, and can not sign. Give the hotkey file with its secret')
   const pair = sr25519Keyring().addFromPair(secret)
-  const said = keyfile.ss58Address
-  if (said && said !== pair.address) {
-    throw new WalletError(file, `says it is ${said}, but its secret makes ${pair.address}. Regenerate the file`)
+  const isOther = (said: string): boolean => {
+    const isHex = said.startsWith('0x') || said.length === 2 * pair.publicKey.length
+    return isHex ? withPrefix(said).toLowerCase() !== u8aToHex(pair.publicKey) : said !== pair.address
+  }
+  const { ss58Address, publicKey, accountId } = keyfile
+  // What it says is not shown: a file that is mixed up may have a secret there.
+  if ([ss58Address, publicKey, accountId].some(said => said && isOther(said))) {
+    throw new WalletError(file, `says it is another key: its secret makes ${pair.address}. Regenerate the file`)
   }
   return pair
 }

@@ -1,4 +1,5 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { KeyringPair } from '@polkadot/keyring/types'
@@ -153,6 +154,9 @@ async function readKeyfile(file: string): Promise<string> {
 
 async function writeKeyfile(file: string, text: string): Promise<string> {
   await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE })
-  await writeFile(file, text, { mode: FILE_MODE })
+  // Beside it and renamed: the mode of a file that is there already would stay as it is.
+  const fresh = `${file}.${randomUUID()}`
+  await writeFile(fresh, text, { mode: FILE_MODE, flag: 'wx' })
+  await rename(fresh, file)
   return file
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -118,6 +118,17 @@ describe('hotkey files', () => {
     expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ privateKey: ALICE_PRIVATE, ss58Address: ALICE })
   })
 
+  it('a file that everybody could read is for its owner alone once it is written again', async () => {
+    const file = await inFile('open', 'x')
+    await chmod(file, 0o644)
+    await writeHotkeyFile({ directory, name: 'wallet', hotkey: 'open' }, '//Alice')
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    expect((await read('open')).ss58).toBe(ALICE)
+    expect((await readdir(join(directory, 'wallet', 'hotkeys'))).filter(name => name.startsWith('open'))).toEqual([
+      'open',
+    ])
+  })
+
   const SECRET = 'topsecret'
   it.each([
     ['nacl', '$NACLtopsecret', /is encrypted/],
@@ -132,6 +143,9 @@ describe('hotkey files', () => {
     ['alone', { privateKey: ALICE_PRIVATE }, /without its publicKey/],
     ['foreign', { privateKey: ALICE_PRIVATE, publicKey: `0x${'11'.repeat(32)}` }, /does not belong to its publicKey/],
     ['other', { secretSeed: PHRASE_SEED, ss58Address: ALICE }, /its secret makes 5Dfh/],
+    ['mixed up', { secretSeed: PHRASE_SEED, ss58Address: 'topsecret' }, /its secret makes 5Dfh/],
+    ['other key', { secretSeed: PHRASE_SEED, publicKey: ALICE_PUBLIC }, /its secret makes 5Dfh/],
+    ['other id', { secretPhrase: PHRASE, accountId: ALICE_PUBLIC.slice(2) }, /its secret makes 5Dfh/],
     ['public', { accountId: ALICE_PUBLIC, publicKey: ALICE_PUBLIC, ss58Address: ALICE }, /can not sign/],
     ['address', { ss58Address: ALICE }, /can not sign/],
     ['bare', ALICE_PUBLIC, /can not sign/],
