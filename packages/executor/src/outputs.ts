@@ -8,7 +8,7 @@ import type { OutputUpload } from '@horde/protocol/job'
 import { extract, type Header } from 'tar-stream'
 import { ZipFile } from 'yazl'
 import { formBody } from './http/multipart.ts'
-import { openResponse, RequestError, withRetries } from './http/request.ts'
+import { isSuccess, openResponse, RequestError, withRetries } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
 import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
@@ -130,8 +130,8 @@ export async function uploadZip(
     await withRetries(UPLOAD_TRIES, UPLOAD_PAUSE_MS, signal, async () => {
       const response = await openResponse(upload.url, { method, headers, body: open, allowPrivate, signal })
       response.destroy()
+      if (isSuccess(response)) return
       const { statusCode: status = 0 } = response
-      if (status >= 200 && status < 300) return
       throw new RequestError(`the server answered with status ${status}`, { retryable: status >= 500 })
     })
   } catch (error) {

@@ -172,6 +172,39 @@ describe('an upload', () => {
     expect(arrived.map(({ zip }) => zip.toString())).toEqual(Array.from({ length: tries }, () => 'zipped'))
   })
 
+  test('to a server that answers before it has read all is still sent whole', async () => {
+    const size = 20_000_000
+    const received = Promise.withResolvers<number>()
+    await using eager = await TestWeb.start(async (request, response) => {
+      response.writeHead(200).flushHeaders()
+      let bytes = 0
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+      })
+      request.once('close', () => received.resolve(bytes))
+      request.once('end', () => response.end())
+    })
+    const path = join(folder, 'large.zip')
+    await writeFile(path, Buffer.alloc(size))
+    const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: eager.url('/'), form_fields: null }
+    await uploadZip(path, upload, true, AbortSignal.timeout(20_000))
+    expect(await received.promise).toBe(size)
+  })
+
+  test('to a server that answers well and hangs up in the middle has failed', async () => {
+    await using rude = await TestWeb.start((request, response) => {
+      response.writeHead(200, { Connection: 'close' }).flushHeaders()
+      request.once('data', () => request.socket.destroy())
+    })
+    const path = join(folder, 'large.zip')
+    await writeFile(path, Buffer.alloc(20_000_000))
+    const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: rude.url('/'), form_fields: null }
+    await expect(uploadZip(path, upload, true, AbortSignal.timeout(20_000))).rejects.toThrow(
+      /^Output could not be uploaded: the connection failed/,
+    )
+    expect(rude.requests).toHaveLength(3)
+  })
+
   test('into a private network is refused', async () => {
     expect(await failureOf(put(), false)).toBe('Output URL refused: it points into a private network')
     expect(arrived).toHaveLength(0)

@@ -47,13 +47,20 @@ export async function openResponse(url: string, options: RequestOptions): Promis
       request.once('response', resolve).once('error', reject)
     })
     const sent = options.body ? pipeline(options.body(), request) : Promise.resolve(request.end())
-    // A server may answer, and stop reading, before it has the whole body: its answer is what counts.
+    // A server that refuses may stop reading before it has the whole body: its answer is what counts. One that
+    // accepts has to take the rest.
     sent.catch(() => {})
-    return await response
+    const answer = await response
+    if (isSuccess(answer)) await sent
+    return answer
   } catch (error) {
     signal.throwIfAborted()
     throw requestError(error)
   }
+}
+
+export function isSuccess({ statusCode: status = 0 }: IncomingMessage): boolean {
+  return status >= 200 && status < 300
 }
 
 /** Tries again, after growing pauses, what failed with a RequestError that is retryable. */
