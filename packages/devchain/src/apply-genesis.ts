@@ -62,6 +62,6 @@ function addNeuron(store: Store, netuid: number, uid: number, { hotkey, coldkey,
   placeNeuron(store, { netuid, uid, hotkey }, GENESIS_BLOCK)
   if (stake > 0n) changeStake(store, coldkey, { netuid, hotkey, amount: stake })
   if (!axon) return
-  const rest = { version: 1, ip_type: 4, protocol: AXON_PROTOCOL, placeholder1: 0, placeholder2: 0 }
+  const rest = { version: 1, protocol: AXON_PROTOCOL, placeholder1: 0, placeholder2: 0 }
   store.set(storage.Axons, [netuid, hotkey], { block: GENESIS_BLOCK, ...rest, ...axon })
 }

@@ -15,6 +15,18 @@ test('rao are numbers or digits', () => {
   expect(Object.values(balances)).toEqual([5n, (1n << 64n) - 6n])
 })
 
+test('axons are IPv4 or IPv6', () => {
+  const neurons = ['10.0.0.7', '2001:db8::7', '::ffff:1.2.3.4'].map((ip, i) => {
+    return { hotkey: `0x${'00'.repeat(31)}0${i + 1}`, coldkey: ALICE, axon: { ip, port: 1 } }
+  })
+  const { subnets } = parseGenesis({ sudo: ALICE, subnets: [{ netuid: 1, neurons }] })
+  expect(subnets[0]?.neurons.map(({ axon }) => axon)).toEqual([
+    { ip: 0x0a00_0007n, ip_type: 4, port: 1 },
+    { ip: 0x2001_0db8_0000_0000_0000_0000_0000_0007n, ip_type: 6, port: 1 },
+    { ip: 0xffff_0102_0304n, ip_type: 6, port: 1 },
+  ])
+})
+
 test.each([
   [{}, 'sudo'],
   [{ sudo: 'x' }, 'sudo: not an SS58 address'],

@@ -47,13 +47,30 @@ const hyperparameterSchemas = {
   TargetRegistrationsPerInterval: u16,
 } satisfies Record<Names, z.ZodType>
 
-const ipv4 = z.ipv4().transform(ip => ip.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n))
+const ipv4 = z.ipv4().transform(text => {
+  const ip = text.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n)
+  return { ip, ip_type: 4 }
+})
+
+const IPV6_GROUPS = 8
+const ipv6 = z.ipv6().transform(text => {
+  // The URL parser writes every form with hex digits alone.
+  const [head = '', tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::')
+  const [first, last] = [head, tail ?? ''].map(part => part.split(':').filter(Boolean)) as [string[], string[]]
+  const zeros = Array<string>(IPV6_GROUPS - first.length - last.length).fill('0')
+  const ip = [...first, ...zeros, ...last].reduce((sum, group) => sum * 65_536n + BigInt(`0x${group}`), 0n)
+  return { ip, ip_type: 6 }
+})
+
+const axon = z
+  .strictObject({ ip: z.union([ipv4, ipv6], 'no IPv4 or IPv6 address'), port: z.int().min(1).max(U16_MAX) })
+  .transform(({ ip, port }) => ({ ...ip, port }))
 
 const neuron = z.strictObject({
   hotkey: account,
   coldkey: account,
   stake: u64.default(0n),
-  axon: z.strictObject({ ip: ipv4, port: z.int().min(1).max(U16_MAX) }).optional(),
+  axon: axon.optional(),
 })
 
 const subnet = z.strictObject({

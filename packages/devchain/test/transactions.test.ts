@@ -124,6 +124,19 @@ test('the pool knows what it has: the same again, or the same nonce for a lower 
   expect(await usurped.promise).toBe(dear.hash.toHex())
 })
 
+test('an extrinsic that no block could hold is refused, and the pool holds so many bytes and no more', async () => {
+  await using net = await startNet(genesis(), SLOW)
+  const remarkOf = (bytes: number) => net.call('system.remark', `0x${'00'.repeat(bytes)}`)
+  expect(await net.refusal(remarkOf(4_000_000), cold)).toEqual(invalid('Transaction would exhaust the block limits'))
+  for (let nonce = 0; nonce < 5; nonce++) {
+    await net.submit((await remarkOf(3_900_000).signAsync(cold, { nonce })).toHex())
+  }
+  expect(await net.refusal(remarkOf(3_900_000), cold, { nonce: 5 })).toMatchObject({ code: 1016 })
+  await net.submit((await remarkOf(1).signAsync(cold, { nonce: 5 })).toHex())
+  await net.mine(1)
+  await net.submit((await remarkOf(3_900_000).signAsync(cold, { nonce: 6 })).toHex())
+})
+
 test('what is no signed extrinsic is refused with its own code', async () => {
   await using net = await startNet()
   expect(await refusalOf(net.submit('0x'))).toMatchObject({ code: 1001 })

@@ -25,6 +25,8 @@ interface Waiting {
 /** Waiting transactions, in all and of one account, that are kept; more are dropped at once. */
 const MAX_WAITING = 8192
 const MAX_PER_ACCOUNT = 512
+/** Bytes of all that waits. */
+const MAX_WAITING_BYTES = 20 * 1024 * 1024
 
 /** Transactions that wait for a block: by account, in the order of their nonces. */
 export class Pool {
@@ -32,6 +34,7 @@ export class Pool {
   readonly #byAccount = new Map<Hex, Map<number, Waiting>>()
   readonly #listeners = new Set<() => void>()
   #turn = 0
+  #bytes = 0
 
   /** Called when a transaction has come in. */
   onAdd(listener: () => void): () => void {
@@ -56,12 +59,15 @@ export class Pool {
     if (this.has(transaction.hash)) throw new PoolError('AlreadyImported', transaction.hash)
     const mine = this.#byAccount.get(transaction.account) ?? new Map<number, Waiting>()
     const rival = mine.get(transaction.extra.nonce)
+    const freed = rival?.transaction.bytes.length ?? 0
+    if (this.#bytes - freed + transaction.bytes.length > MAX_WAITING_BYTES) throw new PoolError('ImmediatelyDropped')
     if (rival) this.#usurp(rival, transaction)
     else if (this.size >= MAX_WAITING || mine.size >= MAX_PER_ACCOUNT) throw new PoolError('ImmediatelyDropped')
     const waiting = { transaction, watchers: new Set(watcher ? [watcher] : []), turn: this.#turn++, told: undefined }
     mine.set(transaction.extra.nonce, waiting)
     this.#byAccount.set(transaction.account, mine)
     this.#byHash.set(transaction.hash, waiting)
+    this.#bytes += transaction.bytes.length
     for (const listener of this.#listeners) listener()
   }
 
@@ -97,6 +103,7 @@ export class Pool {
     if (!waiting) return
     for (const status of last) this.tell(hash, status)
     this.#byHash.delete(hash)
+    this.#bytes -= waiting.transaction.bytes.length
     const { account, extra } = waiting.transaction
     const mine = this.#byAccount.get(account)
     mine?.delete(extra.nonce)

@@ -7,6 +7,7 @@ export const INVALID_TEXTS = {
   BadProof: 'Transaction has a bad signature',
   AncientBirthBlock: 'Transaction has an ancient birth block',
   BadSigner: 'Invalid signing address',
+  ExhaustsResources: 'Transaction would exhaust the block limits',
 } as const
 
 export type InvalidName = keyof typeof INVALID_TEXTS

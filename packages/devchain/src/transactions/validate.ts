@@ -9,6 +9,9 @@ import { guard, guardSudo } from './guards.ts'
 import { InvalidTransaction } from './invalid.ts'
 import { eraHash, isProven } from './signature.ts'
 
+/** What a block of 5 MiB has for extrinsics that people sign. */
+const MAX_EXTRINSIC_BYTES = 3.75 * 1024 * 1024
+
 /** A transaction and what is known of it. */
 export interface Transaction extends SignedExtrinsic {
   account: Hex
@@ -33,12 +36,13 @@ export interface ChainPoint {
 }
 
 /**
- * The checks of the signed extensions, in their order: era, signature, sender, nonce, fee, sudo's, Subtensor's.
+ * The checks of the signed extensions, in their order, after its size: era, signature, sender, nonce, fee, sudo's, Subtensor's.
  * @returns 'future' when only the nonce is ahead
  * @throws InvalidTransaction
  */
 export function validate(transaction: Transaction, { view, block, genesis }: ChainPoint): 'ready' | 'future' {
   const { account, extra } = transaction
+  if (transaction.bytes.length > MAX_EXTRINSIC_BYTES) throw new InvalidTransaction('ExhaustsResources')
   if (extra.metadataHash) throw new InvalidTransaction('CannotLookup')
   prove(transaction, eraHash(view, extra.era, block), genesis)
   if (account === ZERO_ACCOUNT) throw new InvalidTransaction('BadSigner')
