@@ -49,7 +49,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
 
   const live = new LiveJobs()
   const pool = new ExecutorPool({ [config.EXECUTOR_CLASS]: config.EXECUTOR_COUNT })
-  const news = openNews({ db, live, clock, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS })
+  const news = openNews({ db, live, clock, log, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS })
   const validators = new ValidatorList({
     chain,
     netuid: config.BITTENSOR_NETUID,
@@ -121,13 +121,17 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines' | 'executorEnvironment'>, 
       .finally(() => running.delete(run))
     running.add(run)
   }
+  // An offer that was being stored when the stop began may still bring a job.
+  const allEnded = async () => {
+    while (running.size > 0) await Promise.all(running)
+  }
   const stop = async (graceMs: number) => {
     const over = new AbortController()
     const grace = deps.clock.sleep(graceMs, over.signal).catch(() => {})
-    await Promise.race([grace, Promise.all(running)])
+    await Promise.race([grace, allEnded()])
     over.abort()
     stopped.abort()
-    await Promise.all(running)
+    await allEnded()
   }
   return { drive, stop }
 }

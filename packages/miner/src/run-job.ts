@@ -10,7 +10,7 @@ import type { Reason } from '@horde/protocol/reasons'
 import { moveJob } from './db/jobs.ts'
 import type { JobResult } from './db/schema.ts'
 import type { ExecutorManager, StartedExecutor } from './horde/manager.ts'
-import { type Deadlines, stageDeadline } from './jobs/deadlines.ts'
+import { type Deadlines, stageDeadline, startWithinMs } from './jobs/deadlines.ts'
 import type { JobReport, JobWord, LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
 
@@ -38,9 +38,10 @@ export type RunJobDeps = {
 export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   let executor: StartedExecutor | undefined
   try {
-    executor = await startExecutor(job, deps)
+    executor = await startExecutor(job, deps, signal)
     if (executor) await drive(job, deps, signal)
-    else await move(job, 'executor exited', { reason: 'executor-not-started' }, deps)
+    else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
+    else await move(job, 'executor exited', { reason: 'executor-not-started' }, deps, signal)
   } finally {
     if (executor && isFinal(job.state) && job.state !== 'broken') await letLeave(executor, deps)
     deps.live.remove(job)
@@ -54,11 +55,29 @@ export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal
 async function letLeave(executor: StartedExecutor, { clock }: RunJobDeps): Promise<void> {
   const left = new AbortController()
   const late = clock.sleep(LEAVE_MS, left.signal).catch(() => {})
-  await Promise.race([executor.exited, late])
+  await Promise.race([executor.exited.catch(() => {}), late])
   left.abort()
 }
 
-async function startExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExecutor | undefined> {
+async function startExecutor(
+  job: LiveJob,
+  deps: RunJobDeps,
+  signal: AbortSignal,
+): Promise<StartedExecutor | undefined> {
+  if (signal.aborted) return undefined
+  const starting = orderExecutor(job, deps)
+  const waited = new AbortController()
+  const ms = startWithinMs(job, deps.deadlines)
+  const tooLong = deps.clock.sleep(ms, AbortSignal.any([signal, waited.signal])).catch(() => {})
+  const started = await Promise.race([starting, tooLong.then(() => 'too long' as const)])
+  waited.abort()
+  if (started !== 'too long') return started
+  deps.log.error({ jobUuid: job.uuid }, 'executor did not start in time')
+  void starting.then(late => late?.stop()).catch(err => deps.log.error({ err }, 'executor could not be stopped'))
+  return undefined
+}
+
+async function orderExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExecutor | undefined> {
   try {
     const executor = await deps.manager.start({
       token: job.token,
@@ -67,7 +86,8 @@ async function startExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExe
       environment: deps.executorEnvironment,
     })
     deps.log.debug({ jobUuid: job.uuid, executor: executor.id }, 'executor started')
-    void executor.exited.then(how => lastWords(job, how, deps))
+    const exited = executor.exited.catch(() => 'its manager could not tell')
+    void exited.then(how => lastWords(job, how, deps))
     return executor
   } catch (err) {
     deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
@@ -92,14 +112,15 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
     const until = Math.min(stageSince + stage.ms, grace)
     const word = await nextWord(job, Math.max(0, until - clock.monotonic()), signal)
     const before = job.state
-    if (word === 'stopped') await move(job, 'stopped', { reason: 'stopped' }, deps)
+    if (word === 'stopped') await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else if (word === undefined) {
       const late = until === grace
-      await move(job, late ? 'connection lost' : 'timed out', { reason: late ? 'executor-lost' : stage.reason }, deps)
+      const reason = late ? 'executor-lost' : stage.reason
+      await move(job, late ? 'connection lost' : 'timed out', { reason }, deps, signal)
     } else if (word.from === 'executor' && 'connected' in word) {
       lostAt = word.connected ? undefined : clock.monotonic()
       if (word.connected) await briefExecutor(job)
-    } else await hear(word, job, deps)
+    } else await hear(word, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
   }
 }
@@ -125,20 +146,18 @@ async function briefExecutor(job: LiveJob): Promise<void> {
 
 type Spoken = Exclude<JobWord, { connected: boolean }>
 
-async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps): Promise<void> {
+async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   if (word.from === 'manager') {
     deps.log.debug({ jobUuid: job.uuid, how: word.exited }, 'executor exited')
-    return move(job, 'executor exited', { reason: 'executor-exited' }, deps)
+    return move(job, 'executor exited', { reason: 'executor-exited' }, deps, signal)
   }
   if (word.from === 'validator') {
-    const isNew = job.work === undefined
-    job.work ??= word.message
-    await move(job, 'V0JobRequest', {}, deps)
-    if (isNew && job.state === 'running') await briefExecutor(job)
+    await move(job, 'V0JobRequest', {}, deps, signal)
+    if (job.state === 'running') await briefExecutor(job)
     return
   }
   const { event, result, reason } = asJobMessage(word.message)
-  await move(job, event, { reason, result }, deps)
+  await move(job, event, { reason, result }, deps, signal)
 }
 
 type Heard = { event: JobMessage; result?: JobResult; reason?: Reason }
@@ -174,24 +193,34 @@ function isWord(event: JobEvent): event is JobMessage {
 type Circumstances = { reason?: Reason | undefined; result?: JobResult | undefined }
 
 /** Advances the job, saves it, logs it, and only then says it. */
-async function move(job: LiveJob, event: JobEvent, why: Circumstances, deps: RunJobDeps): Promise<void> {
+async function move(
+  job: LiveJob,
+  event: JobEvent,
+  why: Circumstances,
+  deps: RunJobDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const from = job.state
   const to = advance(from, event)
   if (to === from) return
   const known = to === 'failed' || to === 'finished'
   const reason = isWord(event) && !isInOrder(from, event) ? 'out-of-order' : why.reason
   const result = known ? why.result : undefined
-  await save(job, { event, to, reason, result }, deps)
+  await save(job, { event, to, reason, result }, deps, signal)
   Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready' })
   deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
   await deps.news.tell(job)
 }
 
-/** Until the database has it: a result is not let go because Postgres restarts. */
+/**
+ * Until the database has it: a result is not let go because Postgres restarts. A miner that stops tries once: its
+ * executors must be stopped too, and the next start ends what is stored as open.
+ */
 async function save(
   job: LiveJob,
   change: Parameters<typeof moveJob>[2],
   { db, clock, log }: RunJobDeps,
+  signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
     try {
@@ -199,8 +228,9 @@ async function save(
       if (!moved) log.error({ jobUuid: job.uuid, to: change.to }, 'job was moved by somebody else')
       return
     } catch (err) {
-      log.error({ err, jobUuid: job.uuid }, 'job could not be saved; trying again')
-      await clock.sleep(SAVE_AGAIN_MS)
+      log.error({ err, jobUuid: job.uuid, to: change.to }, 'job could not be saved')
+      if (signal.aborted) return
+      await clock.sleep(SAVE_AGAIN_MS, signal).catch(() => {})
     }
   }
 }

@@ -12,7 +12,11 @@ export function openDesk(deps: DeskDeps): ValidatorDesk {
   return {
     async arrived(session) {
       if (session.capabilities.has('manifest')) await session.say(manifestOf(deps.pool))
-      await deps.news.arrived(session)
+      try {
+        await deps.news.arrived(session)
+      } catch (err) {
+        deps.log.error({ err, validator: session.validator }, 'what is due could not be told')
+      }
     },
     left: session => deps.news.left(session),
     async hear(message, session) {

@@ -177,6 +177,22 @@ describe('reserving', () => {
   })
 })
 
+describe('what validators write', () => {
+  it.each(['\0', 'x'.repeat(1_000_000)])('is no trouble for the database', async text => {
+    await using validator = await connectValidator(miner)
+    await validator.say(offer({ executor_class: text }))
+    expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
+    uuid = randomUUID()
+    await validator.say(offer({ base_docker_image_name: text }))
+    expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+    expect((await stored())?.imageName?.length).toBeLessThan(2_000)
+    const executor = await connectExecutor(await manager.order(), manager)
+    expect(await executor.next(), 'told as it was').toMatchObject({ base_docker_image_name: text })
+    await executor.say({ message_type: 'V0FailedToPrepare', job_uuid: uuid as never })
+    expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
+  })
+})
+
 describe('executors that go away', () => {
   it('an exit ends the job at once', async () => {
     const { validator, executor, order } = await runningJob()
@@ -337,6 +353,16 @@ describe('validators that go away', () => {
     await second.say(offer())
     expect(await second.next()).toEqual(said('V0AcceptJobRequest'))
     expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
+    await second.say(work())
+    await executor.next()
+    await executor.say(finished())
+    expect(await second.next()).toMatchObject(said('V0JobFinishedRequest'))
+    await validator.close()
+  })
+
+  it('the work on another connection: what comes of it is said there, and ready is not', async () => {
+    const { validator, executor } = await readyJob()
+    await using second = await connectValidator(miner)
     await second.say(work())
     await executor.next()
     await executor.say(finished())

@@ -97,12 +97,14 @@ export type MinerOptions = {
   env?: Record<string, string>
   clock?: Clock
   log?: Log
+  /** What the miner is given instead of the database. */
+  disturb?(db: Database): Database
 }
 
 export async function startTestMiner(options: MinerOptions): Promise<TestMiner> {
   await using stack = new AsyncDisposableStack()
   const { chain, manager, databaseUrl = 'pglite://memory', clock = systemClock } = options
-  const { addressForExecutors = '127.0.0.1', log = silentLog } = options
+  const { addressForExecutors = '127.0.0.1', log = silentLog, disturb = db => db } = options
   const config = readMinerConfig({
     BITTENSOR_NETUID: String(NETUID),
     BITTENSOR_NETWORK: options.chainUrl,
@@ -116,7 +118,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
   const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
   const aborted = new AbortController()
-  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db, manager, clock, log }
+  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db: disturb(db), manager, clock, log }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
   while (!(await miner.health()).ready) await clock.sleep(20)

@@ -3,7 +3,16 @@ import { fileURLToPath } from 'node:url'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { abandonOpenJobs, findJob, insertJob, jobsDue, markDelivered, moveJob, type NewJob } from '../src/db/jobs.ts'
+import {
+  abandonOpenJobs,
+  findJob,
+  insertJob,
+  jobDue,
+  jobsDue,
+  markDelivered,
+  moveJob,
+  type NewJob,
+} from '../src/db/jobs.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 const AT = new Date('2026-01-02T03:04:05Z')
@@ -75,10 +84,23 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     expect(await jobsDue(db, validator, LONG_AGO)).toEqual([])
     await moveJob(db, id, { event: 'timed out', to: 'broken', reason: 'prepare-timed-out' }, AT)
     await insertJob(db, job({ validator, state: 'rejected' }), AT)
-    expect(await jobsDue(db, validator, LONG_AGO)).toMatchObject([{ id, reason: 'prepare-timed-out' }])
+    expect(await jobsDue(db, validator, LONG_AGO)).toEqual([id])
+    expect(await jobDue(db, id)).toMatchObject({ id, reason: 'prepare-timed-out' })
     expect(await jobsDue(db, validator, new Date(AT.getTime() + 1)), 'too old').toEqual([])
     await markDelivered(db, id, AT)
     expect(await jobsDue(db, validator, LONG_AGO)).toEqual([])
+    expect(await jobDue(db, id)).toBeUndefined()
+  })
+
+  it('the latest ends are told when there are too many, the oldest of them first', async () => {
+    const { db } = database
+    const validator = `5${randomUUID()}`
+    const ids: number[] = []
+    for (let second = 0; second < 203; second += 1) {
+      const at = new Date(AT.getTime() + second * 1000)
+      ids.push((await insertJob(db, job({ validator, state: 'failed' }), at))?.id ?? 0)
+    }
+    expect(await jobsDue(db, validator, LONG_AGO)).toEqual(ids.slice(-200))
   })
 
   it('what an earlier run left open is ended as abandoned', async () => {

@@ -10,11 +10,14 @@ import {
 } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
-import { and, asc, eq, gte, inArray, isNull, ne } from 'drizzle-orm'
+import { shorten } from '@horde/protocol/shorten'
+import { and, desc, eq, gte, inArray, isNull, ne } from 'drizzle-orm'
 import { type JobResult, type JobRow, jobs } from './schema.ts'
 
-/** How many results that are still due one new connection is told, at most; the oldest first. */
+/** How many results that are still due one new connection is told, at most: the latest, for who waits waits for those. */
 const MAX_DUE_RESULTS = 200
+/** How much of a name that a validator chose is kept, in characters. */
+const MAX_NAME_CHARACTERS = 1_000
 
 export type NewJob = Pick<
   JobRow,
@@ -26,10 +29,19 @@ export async function insertJob(db: Database, job: NewJob, at: Date): Promise<Jo
   const ended = isFinal(job.state) ? { endedAt: at } : {}
   const rows = await db
     .insert(jobs)
-    .values({ ...job, uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
+    .values({ ...job, ...kept(job), uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
     .onConflictDoNothing()
     .returning()
   return rows[0]
+}
+
+function kept({ executorClass, imageName }: NewJob): Pick<NewJob, 'executorClass' | 'imageName'> {
+  return { executorClass: keptName(executorClass), imageName: imageName === null ? null : keptName(imageName) }
+}
+
+/** Postgres stores no NUL. */
+function keptName(name: string): string {
+  return shorten(name.replaceAll('\0', '\ufffd'), MAX_NAME_CHARACTERS)
 }
 
 export async function findJob(db: Database, validator: string, uuid: string): Promise<JobRow | undefined> {
@@ -69,10 +81,10 @@ export async function markDelivered(db: Database, id: number, at: Date): Promise
     .where(and(eq(jobs.id, id), inArray(jobs.state, FINAL_STATES), isNull(jobs.deliveredAt)))
 }
 
-/** The ended jobs whose validator has not been told on the right connection, since a time. */
-export async function jobsDue(db: Database, validator: string, since: Date): Promise<JobRow[]> {
-  return db
-    .select()
+/** The ended jobs whose validator has not been told on the right connection, since a time: their ids, in order. */
+export async function jobsDue(db: Database, validator: string, since: Date): Promise<number[]> {
+  const rows = await db
+    .select({ id: jobs.id })
     .from(jobs)
     .where(
       and(
@@ -83,8 +95,28 @@ export async function jobsDue(db: Database, validator: string, since: Date): Pro
         ne(jobs.state, 'rejected'),
       ),
     )
-    .orderBy(asc(jobs.endedAt))
+    .orderBy(desc(jobs.endedAt), desc(jobs.id))
     .limit(MAX_DUE_RESULTS)
+  return rows.map(({ id }) => id).reverse()
+}
+
+/** A job that is still due, with its result. */
+export async function jobDue(db: Database, id: number): Promise<JobRow | undefined> {
+  const rows = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.id, id), isNull(jobs.deliveredAt)))
+  return rows[0]
+}
+
+/** Ends an open job that nobody drives. Undefined when it had ended. */
+export async function abandonJob(db: Database, id: number, at: Date): Promise<JobRow | undefined> {
+  const rows = await db
+    .update(jobs)
+    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+    .where(and(eq(jobs.id, id), inArray(jobs.state, OPEN_STATES)))
+    .returning()
+  return rows[0]
 }
 
 /** Ends the jobs that nobody drives any more, when the miner starts. Gives those it ended. */

@@ -19,13 +19,16 @@ export type Deadlines = {
   graceMs: number
 }
 
+/** How long an executor of the job's class may take to start, in milliseconds. */
+export function startWithinMs({ executorClass }: LiveJob, { startMs }: Deadlines): number {
+  return startMs + (isExecutorClass(executorClass) ? CLASSES[executorClass].spinUpSeconds * 1000 : 0)
+}
+
 /** The deadline of the stage that a job is in, from the stage's beginning, and the reason of missing it. */
 export function stageDeadline(job: LiveJob, deadlines: Deadlines): { ms: number; reason: Reason } {
   switch (job.state) {
-    case 'accepted': {
-      const spinUpMs = isExecutorClass(job.executorClass) ? CLASSES[job.executorClass].spinUpSeconds * 1000 : 0
-      return { ms: spinUpMs + deadlines.startMs + deadlines.prepareMs, reason: 'prepare-timed-out' }
-    }
+    case 'accepted':
+      return { ms: startWithinMs(job, deadlines) + deadlines.prepareMs, reason: 'prepare-timed-out' }
     case 'ready':
       return { ms: deadlines.workMs, reason: 'work-not-sent' }
     default: {

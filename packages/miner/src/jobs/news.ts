@@ -6,12 +6,13 @@
  * home; said elsewhere it stays due on later connections. See docs/protocol.md, "Several connections".
  */
 import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { isFinal } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS } from '@horde/protocol/reasons'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
-import { jobsDue, markDelivered } from '../db/jobs.ts'
+import { abandonJob, jobDue, jobsDue, markDelivered } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import type { LiveJob, LiveJobs } from './live-job.ts'
@@ -21,7 +22,7 @@ export type News = {
   left(session: ValidatorSession): Promise<void>
   /** Says what a job's state makes due, where it is due and was not said yet. */
   tell(job: LiveJob): Promise<void>
-  /** Says an ended job's end on a connection that asked for it. */
+  /** Says the end of a job that nobody drives on a connection that asked for it. */
   tellEnd(job: JobRow, session: ValidatorSession): Promise<void>
 }
 
@@ -29,11 +30,12 @@ export type NewsDeps = {
   db: Database
   live: LiveJobs
   clock: Clock
+  log: Log
   /** How long an end stays due, in milliseconds. */
   keepMs: number
 }
 
-export function openNews({ db, live, clock, keepMs }: NewsDeps): News {
+export function openNews({ db, live, clock, log, keepMs }: NewsDeps): News {
   const sessions = new Map<string, Set<ValidatorSession>>()
   const now = () => new Date(clock.now())
 
@@ -58,8 +60,10 @@ export function openNews({ db, live, clock, keepMs }: NewsDeps): News {
     sessions.set(session.validator, mine.add(session))
     for (const job of live.of(session.validator)) await tell(job)
     const since = new Date(clock.now() - keepMs)
-    for (const row of await jobsDue(db, session.validator, since)) {
-      if (!live.find(row.validator, row.uuid)) await session.sayOnce(row.id, endOf(row))
+    // One at a time: a result may be large, and there may be many.
+    for (const id of await jobsDue(db, session.validator, since)) {
+      const row = await jobDue(db, id)
+      if (row && !live.find(row.validator, row.uuid)) await session.sayOnce(id, endOf(row))
     }
   }
 
@@ -70,10 +74,19 @@ export function openNews({ db, live, clock, keepMs }: NewsDeps): News {
     for (const job of live.of(session.validator)) if (job.home === session) await tell(job)
   }
 
-  async function tellEnd(row: JobRow, session: ValidatorSession): Promise<void> {
+  async function tellEnd(found: JobRow, session: ValidatorSession): Promise<void> {
+    // Open without a driver: the database was away when its end was to be stored.
+    const row = isFinal(found.state) ? found : await abandon(found)
     const end = endOf(row)
     const said = session.wasTold(row.id, end) || (await session.sayOnce(row.id, end))
     if (said) await markDelivered(db, row.id, now())
+  }
+
+  async function abandon(row: JobRow): Promise<JobRow> {
+    const { uuid: jobUuid, validator, state: from, id } = row
+    const ended = await abandonJob(db, id, now())
+    if (ended) log.warn({ jobUuid, validator, from, to: ended.state, reason: ended.reason }, 'job moved')
+    return ended ?? row
   }
 
   return { arrived, left, tell, tellEnd }

@@ -1,5 +1,6 @@
 /** The work itself, from a validator: it goes to whoever drives the job. */
 import type { Database } from '@horde/kit/database'
+import { isFinal } from '@horde/protocol/job-state'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { findJob } from '../db/jobs.ts'
 import type { ValidatorSession } from '../validator-session.ts'
@@ -12,8 +13,11 @@ export async function takeWork(work: V0JobRequest, session: ValidatorSession, de
   const job = deps.live.find(session.validator, work.job_uuid)
   if (job) {
     job.moveTo(session)
-    job.words.put({ from: 'validator', message: work })
-    return deps.news.tell(job)
+    // Heard once: work that is said again is the same work.
+    if (job.work === undefined) job.words.put({ from: 'validator', message: work })
+    job.work ??= work
+    if (isFinal(job.state)) await deps.news.tell(job)
+    return
   }
   const ended = await findJob(deps.db, session.validator, work.job_uuid)
   if (ended) return deps.news.tellEnd(ended, session)
