@@ -1,7 +1,9 @@
 /** The settings of every service that is a neuron: its subnet, its chain, its wallet. Named as Bittensor's world does. */
-import { envInteger, setting } from '@horde/kit/config'
+import { ConfigError, defineSettings, envInteger, type SettingsOf, setting } from '@horde/kit/config'
 import { z } from 'zod'
 import { endpointsOf } from './endpoints.ts'
+import { WalletError } from './errors.ts'
+import { type Hotkey, readHotkey } from './wallet.ts'
 
 const MAX_NETUID = 65_535
 
@@ -14,7 +16,7 @@ const endpoints = z.string().transform((text, context) => {
   }
 })
 
-export const neuronSettings = {
+export const neuronSettings = defineSettings({
   BITTENSOR_NETUID: setting(envInteger({ min: 0, max: MAX_NETUID }), {
     about: 'The subnet on which this service is registered.',
     example: '12',
@@ -35,4 +37,19 @@ export const neuronSettings = {
     about: "The hotkey: a file in the wallet's hotkeys folder.",
     example: 'default',
   }),
-} as const
+})
+
+/**
+ * The hotkey that the settings name.
+ *
+ * @throws ConfigError when it cannot be used: such a wallet is a wrong setting
+ */
+export async function ownHotkey(settings: SettingsOf<typeof neuronSettings>): Promise<Hotkey> {
+  const { BITTENSOR_WALLET_DIRECTORY: directory, BITTENSOR_WALLET_NAME: name } = settings
+  try {
+    return await readHotkey({ directory, name, hotkey: settings.BITTENSOR_WALLET_HOTKEY_NAME })
+  } catch (error) {
+    if (!(error instanceof WalletError)) throw error
+    throw new ConfigError([{ name: 'BITTENSOR_WALLET_HOTKEY_NAME', problem: error.message }], neuronSettings)
+  }
+}

@@ -13,6 +13,7 @@ import {
   setting,
 } from '@horde/kit/config'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
+import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
 
 const seconds = (byDefault: number, max = 86_400) => envInteger({ min: 0, max }).default(byDefault)
@@ -21,6 +22,10 @@ const address = z
   .string()
   .refine(text => text === 'auto' || isIP(text) !== 0, 'must be auto or an IP address')
   .default('auto')
+
+const hotkeys = envList
+  .refine(all => all.every(each => hotkey.safeParse(each).success), 'must be ss58 addresses, separated by commas')
+  .default([])
 
 /** The executor's own settings, but for the two that its miner gives it. */
 const EXECUTOR_SETTINGS = [
@@ -114,11 +119,11 @@ export const minerSettings = defineSettings({
     example: 'postgres://miner:password@localhost/miner',
     secret: true,
   }),
-  EXTRA_VALIDATORS: setting(envList.default([]), {
+  EXTRA_VALIDATORS: setting(hotkeys, {
     about: 'Hotkeys served as validators whatever the chain says, separated by commas.',
     example: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
   }),
-  BANNED_VALIDATORS: setting(envList.default([]), {
+  BANNED_VALIDATORS: setting(hotkeys, {
     about: 'Hotkeys that are never served, separated by commas.',
     example: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty',
   }),

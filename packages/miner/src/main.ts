@@ -1,7 +1,7 @@
 /** The miner: reads its settings, opens what must be closed, and works until it is told to stop. */
 import { fileURLToPath } from 'node:url'
+import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
-import { readHotkey } from '@horde/chain/wallet'
 import { openDatabase } from '@horde/kit/database'
 import { createLog, type Log } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
@@ -22,11 +22,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const config = readMinerConfig(process.env)
   const log = createLog('miner', { level: config.LOG_LEVEL })
   const clock = systemClock
-  const hotkey = await readHotkey({
-    directory: config.BITTENSOR_WALLET_DIRECTORY,
-    name: config.BITTENSOR_WALLET_NAME,
-    hotkey: config.BITTENSOR_WALLET_HOTKEY_NAME,
-  })
+  const hotkey = await ownHotkey(config)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
   const manager = await openManager(config, hotkey.ss58, clock, log)

@@ -35,6 +35,21 @@ it('lists all mistakes at once, each with an example, and exits with 78', async 
   expect(stderr).not.toMatch(/hunter2|node:internal|\.ts:\d/)
 })
 
+it.each([
+  ['a wallet that is not there', 'BITTENSOR_WALLET_HOTKEY_NAME', { BITTENSOR_WALLET_DIRECTORY: '/nowhere/at/all' }],
+  ['a validator that is none', 'EXTRA_VALIDATORS', { EXTRA_VALIDATORS: `${'5'.repeat(48)},5Grwva` }],
+  [
+    'a banned one that is none',
+    'BANNED_VALIDATORS',
+    { BANNED_VALIDATORS: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGK0OIl' },
+  ],
+])('%s is a wrong setting', async (_, name, env) => {
+  const { code, stderr } = await runMiner({ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local', ...env })
+  expect(code).toBe(78)
+  expect(stderr).toMatch(new RegExp(`^  ${name}: .+ Example: ${name}=.+$`, 'm'))
+  expect(stderr).not.toMatch(/\.ts:\d/)
+})
+
 it('the README shows the settings as they are', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   expect(readme).toContain(settingsTable(minerSettings))

@@ -1,10 +1,8 @@
 /** The validator: reads its settings, opens what must be closed, and works until it is told to stop. */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { WalletError } from '@horde/chain/errors'
+import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
-import { type Hotkey, readHotkey } from '@horde/chain/wallet'
-import { ConfigError } from '@horde/kit/config'
 import { openDatabase } from '@horde/kit/database'
 import { createLog } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
@@ -12,7 +10,7 @@ import { systemClock } from '@horde/kit/time'
 import { wireValidator } from './app.ts'
 import { batchCommand } from './commands/batch.ts'
 import { serve } from './commands/serve.ts'
-import { readValidatorConfig, type ValidatorConfig } from './config.ts'
+import { readValidatorConfig } from './config.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 
@@ -38,7 +36,7 @@ async function main(signal: AbortSignal): Promise<number | undefined> {
   // A command's stdout is its result.
   const output = command.name === 'serve' ? {} : { destination: process.stderr }
   const log = createLog('validator', { level: config.LOG_LEVEL, ...output })
-  const hotkey = await openHotkey(config)
+  const hotkey = await ownHotkey(config)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
   const deps = { config, chain, hotkey, database, clock: systemClock, log }
@@ -58,17 +56,6 @@ function readCommand(args: string[]): Command | undefined {
     return { name, json: values.json ?? false }
   } catch {
     return undefined
-  }
-}
-
-/** A wallet that cannot be used is a wrong setting. */
-async function openHotkey(config: ValidatorConfig): Promise<Hotkey> {
-  const { BITTENSOR_WALLET_DIRECTORY: directory, BITTENSOR_WALLET_NAME: name } = config
-  try {
-    return await readHotkey({ directory, name, hotkey: config.BITTENSOR_WALLET_HOTKEY_NAME })
-  } catch (error) {
-    if (!(error instanceof WalletError)) throw error
-    throw new ConfigError([{ name: 'BITTENSOR_WALLET_HOTKEY_NAME', problem: error.message }])
   }
 }
 
