@@ -2,31 +2,25 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { finished, pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { OutputUpload } from '@horde/protocol/job'
-import { extract, type Header } from 'tar-stream'
 import { ZipFile } from 'yazl'
 import { formBody } from './http/multipart.ts'
 import { isSuccess, openResponse, RequestError, withRetries } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
 import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
+import { addFiles, type FileLimits } from './zip/output-files.ts'
 
 const UPLOAD_TRIES = 3
 const UPLOAD_PAUSE_MS = 1_000
 const ZIP_NAME = 'output.zip'
 const ZIP_TYPE = 'application/zip'
-const PREFIX = 'output/'
-/** What makes a name absolute to Windows programs. */
-const DRIVE = /^([a-z]):/i
 
-export interface OutputLimits {
+export interface OutputLimits extends FileLimits {
   /** Of the zip, in bytes. */
   maxZipBytes: number
-  /** Of the files together, before they are zipped, in bytes. */
-  maxBytes: number
-  maxFiles: number
 }
 
 export interface PrintedFiles {
@@ -34,12 +28,9 @@ export interface PrintedFiles {
   stderrPath: string
 }
 
-/**
- * Zips the regular files of a tar of /output, and the two texts, into a folder. Links are not followed, special files not
- * opened: the tar only tells of them, and they are left out. Gives the zip's path; rejects with JobFailure.
- */
+/** Zips the regular files of a tar of /output, and the two texts, into a folder. Gives the zip's path; rejects with JobFailure. */
 export async function zipOutputs(
-  tar: Readable,
+  openTar: () => Promise<Readable>,
   printed: PrintedFiles,
   folder: string,
   limits: OutputLimits,
@@ -55,7 +46,7 @@ export async function zipOutputs(
     createWriteStream(path, { mode: 0o600 }),
     { signal: either },
   )
-  const filled = addFiles(zip, tar, limits, either).then(() => {
+  const filled = addFiles(zip, { openTar, folder }, limits, either).then(() => {
     zip.addFile(printed.stdoutPath, 'stdout.txt')
     zip.addFile(printed.stderrPath, 'stderr.txt')
     zip.end()
@@ -69,48 +60,8 @@ export async function zipOutputs(
     throw error
   } finally {
     stop.abort()
-    tar.destroy()
     await Promise.allSettled([written, filled])
   }
-}
-
-async function addFiles(zip: ZipFile, tar: Readable, limits: OutputLimits, signal: AbortSignal): Promise<void> {
-  const entries = extract()
-  const read = pipeline(tar, entries as unknown as NodeJS.WritableStream, { signal })
-  read.catch(error => entries.destroy(error as Error))
-  let files = 0
-  let bytes = 0
-  for await (const entry of entries) {
-    const name = outputName(entry.header)
-    if (name === undefined) {
-      entry.resume()
-      continue
-    }
-    files += 1
-    bytes += entry.header.size ?? 0
-    if (files > limits.maxFiles) throw new JobFailure('There are too many output files')
-    if (bytes > limits.maxBytes) throw new JobFailure('The outputs are too large')
-    const contents = Readable.from(entry, { objectMode: false })
-    zip.addReadStream(contents, name, {
-      mode: 0o100000 | ((entry.header.mode ?? 0o644) & 0o777),
-      mtime: mtimeOf(entry.header),
-    })
-    await finished(contents, { signal, writable: false })
-  }
-  await read
-}
-
-/** The name of a regular file beneath /output; undefined for anything else and for the names that are ours. */
-function outputName({ name, type }: Header): string | undefined {
-  if ((type !== 'file' && type !== 'contiguous-file') || !name.startsWith(PREFIX)) return undefined
-  const inside = name.slice(PREFIX.length).replaceAll('\\', '_').replace(DRIVE, '$1_')
-  return inside === '' || inside === 'stdout.txt' || inside === 'stderr.txt' ? undefined : inside
-}
-
-/** A zip's dates begin in 1980 and end in 2107. */
-function mtimeOf({ mtime }: Header): Date {
-  const year = mtime?.getUTCFullYear() ?? 0
-  return mtime && year > 1980 && year < 2107 ? mtime : new Date()
 }
 
 /** Uploads a zip as the job asks. Rejects with JobFailure. */

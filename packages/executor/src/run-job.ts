@@ -145,8 +145,8 @@ async function upload(
   const ms = settings.UPLOAD_TIMEOUT_SECONDS * 1_000
   try {
     await withinDeadline('The output was not uploaded', ms, signal, async stage => {
-      const tar = await engine.getArchive(id, '/output')
-      const zip = await zipOutputs(tar, output, preparation.workspace.folder, limits, stage)
+      const openTar = () => engine.getArchive(id, '/output')
+      const zip = await zipOutputs(openTar, output, preparation.workspace.folder, limits, stage)
       await uploadZip(zip, target, settings.ALLOW_PRIVATE_TARGETS, stage)
     })
     return undefined

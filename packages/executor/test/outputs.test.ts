@@ -133,6 +133,28 @@ describe('the outputs of a job', () => {
     expect(await unzipped(arrived[0]?.zip)).toEqual(WRITTEN)
   })
 
+  test('hold a file under each of its names', async () => {
+    const script = `
+import os
+os.mkdir("/output/d")
+open("/output/a", "w").write("linked")
+open("/output/z", "w").write("other")
+os.symlink("/etc/passwd", "/output/s")
+for source, name in [("a", "b"), ("a", "d/c"), ("z", "y"), ("s", "t")]:
+  os.link("/output/" + source, "/output/" + name, follow_symlinks=False)
+`
+    const answer = await result(miner, { script, upload: put() }, LOCAL)
+    expect(answer.message_type).toBe('V0FinishedRequest')
+    const { 'stdout.txt': _, 'stderr.txt': __, ...files } = await unzipped(arrived[0]?.zip)
+    expect(files).toEqual({ a: 'linked', b: 'linked', 'd/c': 'linked', z: 'other', y: 'other' })
+  })
+
+  test('under many names count as many', async () => {
+    const script = 'import os; open("/output/a", "w")\nfor i in range(3): os.link("/output/a", f"/output/{i}")'
+    const answer = await result(miner, { script, upload: put() }, { ...LOCAL, OUTPUT_MAX_FILES: '3' })
+    expect(answer.docker_process_stderr).toBe('There are too many output files\n')
+  })
+
   test('of a failed job are uploaded too', async () => {
     const script = 'import sys; open("/output/trace", "w").write("t"); print("so far"); sys.exit(3)'
     const answer = await result(miner, { script, upload: put() }, LOCAL)
@@ -231,7 +253,7 @@ describe('the outputs are bounded', () => {
     await writeFile(texts.stdoutPath, '')
     const all = { maxZipBytes: 1_000_000, maxBytes: 1_000_000, maxFiles: 100, ...limits }
     try {
-      await zipOutputs(tar as unknown as Readable, texts, folder, all, AbortSignal.timeout(20_000))
+      await zipOutputs(async () => tar as unknown as Readable, texts, folder, all, AbortSignal.timeout(20_000))
       return 'zipped'
     } catch (error) {
       expect(error).toBeInstanceOf(JobFailure)
