@@ -7,6 +7,7 @@ import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { advance, isFinal, isInOrder, JOB_MESSAGES, type JobEvent, type JobMessage } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
+import { MAX_OUTPUT_CHARACTERS, shorten } from '@horde/protocol/shorten'
 import { moveJob } from './db/jobs.ts'
 import type { JobResult } from './db/schema.ts'
 import type { ExecutorManager, StartedExecutor } from './horde/manager.ts'
@@ -183,7 +184,12 @@ function resultOf(
   message: { docker_process_stdout: string; docker_process_stderr: string },
   exitStatus: number | null,
 ): JobResult {
-  return { exitStatus, stdout: message.docker_process_stdout, stderr: message.docker_process_stderr }
+  const { docker_process_stdout: stdout, docker_process_stderr: stderr } = message
+  return {
+    exitStatus,
+    stdout: shorten(stdout, MAX_OUTPUT_CHARACTERS),
+    stderr: shorten(stderr, MAX_OUTPUT_CHARACTERS),
+  }
 }
 
 function isWord(event: JobEvent): event is JobMessage {

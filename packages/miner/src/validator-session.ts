@@ -10,6 +10,9 @@ import type { Admit, HeldConnections } from './doorstep.ts'
 
 export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
 
+/** How long a validator may take to take a message off the wire, in milliseconds; one that does not is as good as gone. */
+const SAY_WITHIN_MS = 60_000
+
 let connections = 0
 
 /** A verified connection. What it was told about a job is remembered: a ready or a result is never said twice on it. */
@@ -19,10 +22,12 @@ export class ValidatorSession {
   readonly number = ++connections
   readonly capabilities: ReadonlySet<string>
   readonly #socket: ValidatorSocket
+  readonly #clock: Clock
   readonly #told = new Set<string>()
 
-  constructor(socket: ValidatorSocket, validator: string, capabilities: readonly string[]) {
+  constructor(socket: ValidatorSocket, validator: string, capabilities: readonly string[], clock: Clock) {
     this.#socket = socket
+    this.#clock = clock
     this.validator = validator
     this.capabilities = new Set(capabilities)
   }
@@ -37,9 +42,11 @@ export class ValidatorSession {
     const limit = this.capabilities.has('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES
     const fitted = 'docker_process_stdout' in message ? fitFrame(message, limit) : message
     try {
-      await this.#socket.say(fitted)
+      await withDeadline(this.#socket.say(fitted), SAY_WITHIN_MS, 'saying to a validator', this.#clock)
       return true
     } catch {
+      // A job that waits for its words to be said would keep its executor.
+      void this.#socket.close()
       return false
     }
   }
@@ -86,7 +93,7 @@ export async function serveValidator(
   using place = edge.held.take(claimedHotkey)
   if (!place) return refuse(socket, claimedHotkey, { why: 'Too many connections of this validator' }, edge)
   admit()
-  const session = new ValidatorSession(socket, claimedHotkey, request.capabilities ?? [])
+  const session = new ValidatorSession(socket, claimedHotkey, request.capabilities ?? [], edge.clock)
   edge.log.info({ validator: claimedHotkey, connection: session.number }, 'validator authenticated')
   try {
     await edge.desk.arrived(session)

@@ -406,4 +406,12 @@ describe('frames to validators', () => {
     const whole = JSON.stringify(result).includes(text)
     expect(whole).toBe(capabilities !== undefined)
   })
+
+  it('what is stored of a result is bounded too', async () => {
+    const { validator, executor } = await runningJob()
+    await executor.say(finished('x'.repeat(3_000_000)))
+    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect((await stored())?.result?.stdout.length).toBeLessThanOrEqual(1_000_000)
+    await validator.close()
+  })
 })
