@@ -77,9 +77,10 @@ export async function uploadZip(
       ? { method: 'POST' as const, ...postForm(path, size, upload.form_fields ?? {}) }
       : { method: 'PUT' as const, contentType: ZIP_TYPE, contentLength: size, open: () => createReadStream(path) }
   const headers = { 'Content-Type': contentType, 'Content-Length': contentLength }
+  const body = { open, length: contentLength }
   try {
     await withRetries(UPLOAD_TRIES, UPLOAD_PAUSE_MS, signal, async () => {
-      const response = await openResponse(upload.url, { method, headers, body: open, allowPrivate, signal })
+      const response = await openResponse(upload.url, { method, headers, body, allowPrivate, signal })
       response.destroy()
       if (isSuccess(response)) return
       const { statusCode: status = 0 } = response

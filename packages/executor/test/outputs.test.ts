@@ -227,6 +227,12 @@ describe('an upload', () => {
     expect(rude.requests).toHaveLength(3)
   })
 
+  test('to a server that closes right after its answer is made once', async () => {
+    const uploads = 300
+    for (let made = 0; made < uploads; made += 1) expect(await failureOf(put())).toBe('uploaded')
+    expect(arrived).toHaveLength(uploads)
+  })
+
   test('into a private network is refused', async () => {
     expect(await failureOf(put(), false)).toBe('Output URL refused: it points into a private network')
     expect(arrived).toHaveLength(0)

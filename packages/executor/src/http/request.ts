@@ -1,5 +1,5 @@
 /** One HTTP request to a target that a job named, and the words for what may go wrong with it. */
-import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -21,8 +21,8 @@ export class RequestError extends Error {
 export interface RequestOptions {
   method: 'GET' | 'PUT' | 'POST'
   headers?: Record<string, string | number>
-  /** Opened anew for each request. */
-  body?: () => Readable
+  /** Opened anew for each request; of `length` bytes. */
+  body?: { open(): Readable; length: number }
   allowPrivate: boolean
   signal: AbortSignal
 }
@@ -46,7 +46,7 @@ export async function openResponse(url: string, options: RequestOptions): Promis
     const response = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve).once('error', reject)
     })
-    const sent = options.body ? pipeline(options.body(), request) : Promise.resolve(request.end())
+    const sent = options.body ? send(options.body, request) : Promise.resolve(request.end())
     // A server that refuses may stop reading before it has the whole body: its answer is what counts. One that
     // accepts has to take the rest.
     sent.catch(() => {})
@@ -57,6 +57,21 @@ export async function openResponse(url: string, options: RequestOptions): Promis
     signal.throwIfAborted()
     throw requestError(error)
   }
+}
+
+/** Rejects unless the whole body was handed to the connection. */
+async function send({ open, length }: NonNullable<RequestOptions['body']>, request: ClientRequest): Promise<void> {
+  let handed = 0
+  const count = async function* (chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
+      handed += chunk.length
+      yield chunk
+    }
+  }
+  await pipeline(open(), count, request).catch(error => {
+    // A server that counts may answer, and close, before the end of the body has been told to it.
+    if (handed < length) throw error
+  })
 }
 
 export function isSuccess({ statusCode: status = 0 }: IncomingMessage): boolean {
