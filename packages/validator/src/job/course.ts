@@ -88,7 +88,7 @@ export class Course {
   async #hearManifest(): Promise<Manifest | undefined> {
     const until = this.#deps.clock.monotonic() + this.#job.manifestMs
     for (;;) {
-      const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), this.#signal)
+      const event = await this.#deps.talk.next(this.#left(until), this.#signal)
       if (event?.type === 'manifest') return event.manifest
       if (event === undefined || event.type === 'over' || event.type === 'lost') return undefined
       if (this.#deps.clock.monotonic() >= until) return undefined
@@ -99,7 +99,7 @@ export class Course {
   async #say(message: ValidatorMessage): Promise<number | undefined> {
     const { talk, clock } = this.#deps
     try {
-      return await withDeadline(talk.say(message), this.#until() - clock.monotonic(), 'saying to a miner', clock)
+      return await withDeadline(talk.say(message), this.#left(this.#until()), 'saying to a miner', clock)
     } catch (error) {
       if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
       throw error
@@ -218,13 +218,18 @@ export class Course {
   /** The next event of the stage. A word that came after the stage's end is none: whoever never stops talking is late too. */
   async #next(): Promise<LinkEvent | undefined> {
     const until = this.#until()
-    const event = await this.#deps.talk.next(until - this.#deps.clock.monotonic(), this.#signal)
+    const event = await this.#deps.talk.next(this.#left(until), this.#signal)
     return event?.type === 'said' && event.at > until ? undefined : event
   }
 
   /** When the stage ends, in ms of the monotonic clock. */
   #until(): number {
     return Math.min(this.#limit, this.#job.endsAt)
+  }
+
+  /** From now to a moment of the monotonic clock, in ms. */
+  #left(until: number): number {
+    return Math.max(0, until - this.#deps.clock.monotonic())
   }
 
   #allow(ms: number): void {
