@@ -21,6 +21,8 @@ import { openDesk } from './validator-desk.ts'
 import { ValidatorList } from './validators.ts'
 
 const DAY_MS = 86_400_000
+/** After so many refreshes without an answer the list of validators counts as old. */
+const OLD_AFTER_REFRESHES = 3
 
 export type MinerDeps = {
   config: MinerConfig
@@ -72,7 +74,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   })
   serveExecutorsOn((ports.executors ?? ports.validators).router, { live, log })
 
-  const health = () => healthOf(validators)
+  const health = () => healthOf(validators, config.VALIDATORS_REFRESH_SECONDS * 1000)
   const adminPort = await openAdmin(config, health, log, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => pool.close())
@@ -155,9 +157,14 @@ function startLoops(
   for (const loop of loops) stack.use(startLoop({ ...loop, clock, log, signal }))
 }
 
-async function healthOf(validators: ValidatorList): Promise<Health> {
-  const reasons: string[] = []
-  if (validators.ageMs() === undefined) reasons.push('The chain has not said yet who the validators are.')
-  else if (validators.size === 0) reasons.push('The chain names no validators on this subnet.')
-  return { live: true, ready: reasons.length === 0, reasons }
+async function healthOf(validators: ValidatorList, refreshMs: number): Promise<Health> {
+  const age = validators.ageMs()
+  if (age === undefined) return notReady('The chain has not said yet who the validators are.')
+  if (validators.size === 0) return notReady('The chain names no validators on this subnet.')
+  const old = `The list of validators is ${Math.round(age / 1000)} s old: the chain does not answer.`
+  return { live: true, ready: true, reasons: age > OLD_AFTER_REFRESHES * refreshMs ? [old] : [] }
+}
+
+function notReady(reason: string): Health {
+  return { live: true, ready: false, reasons: [reason] }
 }

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { PassThrough } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { default as Docker } from 'dockerode'
@@ -132,11 +131,9 @@ async function waitForExit(
 /** The executor's own log lines come out where the miner's do. */
 async function forwardLog(docker: Docker, container: Docker.Container): Promise<void> {
   const stream = await container.attach({ stream: true, stdout: true, stderr: true })
-  const out = new PassThrough()
-  out.pipe(process.stdout, { end: false })
-  docker.modem.demuxStream(stream, out, out)
-  stream.once('end', () => out.end())
-  stream.once('error', () => out.end())
+  docker.modem.demuxStream(stream, process.stdout, process.stdout)
+  // The log of an executor is not worth its job: its end is told by the container's exit.
+  stream.on('error', () => {})
 }
 
 /** Executors that an earlier run of this miner left behind: nobody waits for them any more. */
