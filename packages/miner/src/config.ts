@@ -12,6 +12,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
+import { serviceSettings } from '@horde/kit/service-settings'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
@@ -183,18 +184,7 @@ export const minerSettings = defineSettings({
     about: 'How long a result that its validator has not had stays due, in days.',
     example: '7',
   }),
-  ADMIN_HOST: setting(z.string().default('127.0.0.1'), {
-    about: 'The address that /health and /metrics are opened on.',
-    example: '127.0.0.1',
-  }),
-  ADMIN_PORT: setting(envPort.optional(), {
-    about: 'The port of /health and /metrics. Unset: they are not opened.',
-    example: '8002',
-  }),
-  LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), {
-    about: 'The least level of log lines that are written.',
-    example: 'info',
-  }),
+  ...serviceSettings,
 })
 
 export type MinerConfig = SettingsOf<typeof minerSettings> & {

@@ -7,12 +7,12 @@ import {
   envDatabaseUrl,
   envInteger,
   envNumber,
-  envPort,
   envUrl,
   readSettings,
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
+import { serviceSettings } from '@horde/kit/service-settings'
 import { z } from 'zod'
 import type { Algorithm } from './benchmarks/hashcat.ts'
 import { ALGORITHMS } from './benchmarks/hashcat.ts'
@@ -113,18 +113,7 @@ export const validatorSettings = defineSettings({
     about: 'How often it is checked whether weights are due, in seconds.',
     example: '60',
   }),
-  ADMIN_HOST: setting(z.string().default('127.0.0.1'), {
-    about: 'The address that /health and /metrics are opened on.',
-    example: '127.0.0.1',
-  }),
-  ADMIN_PORT: setting(envPort.optional(), {
-    about: 'The port of /health and /metrics. Unset: they are not opened.',
-    example: '8003',
-  }),
-  LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), {
-    about: 'The least level of log lines that are written.',
-    example: 'info',
-  }),
+  ...serviceSettings,
 })
 
 export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {

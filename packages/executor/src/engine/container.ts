@@ -1,6 +1,6 @@
 /** The container engine, in the few words that this package needs. The only importer of dockerode. */
 import type { Readable } from 'node:stream'
-import { withDeadline } from '@horde/kit/time'
+import { systemClock, withDeadline } from '@horde/kit/time'
 import Docker from 'dockerode'
 
 /** How long the engine may take to answer a call that waits for nothing else, in ms. */
@@ -156,7 +156,7 @@ export class Engine {
         signal.throwIfAborted()
         const answered = (error as { statusCode?: number }).statusCode !== undefined
         if (answered || attempt === WAIT_ATTEMPTS) throw engineError('waiting for a container', error)
-        await new Promise(resolve => setTimeout(resolve, WAIT_PAUSE_MS))
+        await systemClock.sleep(WAIT_PAUSE_MS, signal)
       }
     }
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Log } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
 import type { ContainerOptions, Engine } from './container.ts'
 import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL } from './identity.ts'
 import { folderName } from './leftovers.ts'
@@ -128,7 +129,7 @@ export class Workspace implements AsyncDisposable {
       } catch (err) {
         // The rest must still be removed; the next executor of this host sweeps what stays.
         if (attempt === REMOVAL_ATTEMPTS) return this.#log.error({ err }, `a ${what} of the job could not be removed`)
-        await new Promise(resolve => setTimeout(resolve, REMOVAL_PAUSE_MS))
+        await systemClock.sleep(REMOVAL_PAUSE_MS)
       }
     }
   }
