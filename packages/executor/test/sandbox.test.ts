@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
@@ -17,6 +19,13 @@ afterAll(async () => {
   await miner[Symbol.asyncDispose]()
 })
 
+/** The address of this machine on the engine's bridge. */
+async function bridgeAddress(): Promise<string> {
+  const format = '{{range .IPAM.Config}}{{.Subnet}}{{end}}'
+  const { stdout } = await promisify(execFile)('docker', ['network', 'inspect', 'bridge', '--format', format])
+  return stdout.trim().replace(/\.\d+\/\d+$/, '.1')
+}
+
 /** Runs a script and gives what it printed, as JSON. */
 async function printedBy(script: string, env: Record<string, string> = {}): Promise<unknown> {
   const answer = await result(miner, { script }, env)
@@ -25,17 +34,13 @@ async function printedBy(script: string, env: Record<string, string> = {}): Prom
 }
 
 test('a job container has no network: nothing is reached, by name or by address', async () => {
-  const listener = createServer(socket => socket.end('reached')).listen(0, '0.0.0.0')
+  const bridge = await bridgeAddress()
+  const listener = createServer(socket => socket.end('reached')).listen(0, bridge)
   await using _ = { [Symbol.asyncDispose]: () => new Promise<void>(resolve => listener.close(() => resolve())) }
   await once(listener, 'listening')
   const { port } = listener.address() as { port: number }
   const own = Object.values(networkInterfaces()).flatMap(list => list?.map(({ address }) => address) ?? [])
-  const addresses = [
-    ...own.map(address => [address, port]),
-    ['127.0.0.1', web.port],
-    ['172.17.0.1', port],
-    ['1.1.1.1', 443],
-  ]
+  const addresses = [...own.map(address => [address, port]), ['127.0.0.1', web.port], [bridge, port], ['1.1.1.1', 443]]
   const moreAddresses = [
     ['8.8.8.8', 53],
     ['169.254.169.254', 80],
@@ -49,7 +54,10 @@ test('a job container has no network: nothing is reached, by name or by address'
     ['deb.debian.org', 80],
   ]
   const targets = [...addresses, ...moreAddresses, ...names]
+  // Both listeners answer who is on this machine: one on loopback, one where containers with a network would find it.
   expect(await (await fetch(web.url('/'))).text()).toBe('reached')
+  const [heard] = await once(connect(port, bridge), 'data')
+  expect(String(heard)).toBe('reached')
   const script = `
 import json, os, socket
 tried = {}
