@@ -2,16 +2,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { systemClock } from '@horde/kit/time'
+import { type Clock, manualClock, systemClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
 import { CapturedOutput } from '../src/engine/captured-output.ts'
 import { Engine } from '../src/engine/container.ts'
-import { runContainer } from '../src/engine/run-container.ts'
+import { type RunEnd, runContainer } from '../src/engine/run-container.ts'
 import { PYTHON } from './jobs.ts'
 
-/** The engine, seen by a reader that gets to the output only once the container has ended. */
+/** The engine, seen by a reader that gets to the output only once the container has ended, or never. */
 class LateReader extends Engine {
   readonly #ended = Promise.withResolvers<void>()
+  readonly #everReads: boolean
+
+  constructor({ everReads = true } = {}) {
+    super()
+    this.#everReads = everReads
+  }
 
   override async attach(id: string): Promise<Readable> {
     const output = await super.attach(id)
@@ -26,15 +32,12 @@ class LateReader extends Engine {
 
   override async waitForEnd(id: string, signal: AbortSignal): Promise<void> {
     await super.waitForEnd(id, signal)
-    this.#ended.resolve()
+    if (this.#everReads) this.#ended.resolve()
   }
 }
 
-test.each([
-  [1_000, { kind: 'exited', exitStatus: 0 }],
-  [1_001, { kind: 'printed too much' }],
-])('of a job that ends before its %d bytes are read none is lost in silence', async (bytes, end) => {
-  const engine = new LateReader()
+/** Runs a container that prints so many bytes, under a cap of 1,000, and gives its end. */
+async function endOfPrinting(bytes: number, engine: Engine, clock: Clock): Promise<RunEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'run-container-test-'))
   const id = await engine.createContainer({
     Image: PYTHON,
@@ -44,10 +47,25 @@ test.each([
   try {
     await using output = await CapturedOutput.open(folder)
     const limits = { timeMs: 60_000, maxOutputBytes: 1_000 }
-    const deps = { engine, output, clock: systemClock }
-    expect(await runContainer(id, limits, deps, AbortSignal.timeout(30_000))).toMatchObject(end)
+    return await runContainer(id, limits, { engine, output, clock }, AbortSignal.timeout(30_000))
   } finally {
     await engine.removeContainer(id)
     await rm(folder, { recursive: true })
   }
+}
+
+test.each([
+  [1_000, { kind: 'exited', exitStatus: 0 }],
+  [1_001, { kind: 'printed too much' }],
+])('of a job that ends before its %d bytes are read none is lost in silence', async (bytes, end) => {
+  expect(await endOfPrinting(bytes, new LateReader(), systemClock)).toMatchObject(end)
+})
+
+test('output that does not arrive in time is told of', async () => {
+  const clock = manualClock()
+  const ending = endOfPrinting(10, new LateReader({ everReads: false }), clock)
+  // The job's own time limit sleeps from the start, the wait for its output from its end.
+  await clock.whenSleeping(2)
+  await clock.advance(10_000)
+  expect(await ending).toEqual({ kind: 'exited', exitStatus: 0, note: expect.stringContaining('did not arrive') })
 })

@@ -6,6 +6,8 @@ import { type Engine, EngineError } from './container.ts'
 /** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
 const DRAIN_MS = 10_000
 
+const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
+
 /** How long a killed container may take to be gone, in ms. */
 const KILL_MS = 60_000
 
@@ -55,7 +57,8 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     const drained = await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
     // The cap may be reached in what a job had printed by the time that it ended.
     const isOverCap = end === 'exited' && drained === 'over the cap'
-    return await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
+    const told = await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
+    return drained === undefined ? { ...told, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') } : told
   } finally {
     stop.abort()
     stream.destroy()
