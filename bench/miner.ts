@@ -1,0 +1,72 @@
+/** The miner's side of a measurement: a loopback server that real executor processes dial. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
+import { silentLog } from '@horde/kit/log'
+import { type Socket, wrapSocket } from '@horde/kit/socket'
+import { withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { type ExecutorMessage, type MinerToExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
+
+const EXECUTOR = fileURLToPath(new URL('../packages/executor/src/main.ts', import.meta.url))
+/** How long one step may take, in milliseconds. */
+export const STEP_MS = 60_000
+
+export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>
+
+/** An executor that has just connected. */
+export interface Arrival {
+  process: ChildProcess
+  socket: ExecutorSocket
+  /** From the start of its process to its connection, in milliseconds. */
+  connectedMs: number
+}
+
+export class BenchMiner implements AsyncDisposable {
+  readonly #server: Server
+  readonly #router: UpgradeRouter
+  #arrived: ((socket: ExecutorSocket) => void) | undefined
+
+  private constructor(server: Server) {
+    this.#server = server
+    this.#router = upgradeRouter(server, { log: silentLog, maxPayload: LARGE_FRAME_BYTES })
+    this.#router.onUpgrade(/^\/v0\.1\/executor_interface\//, ws => {
+      const options = { parse: parseFromExecutor, maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog }
+      this.#arrived?.(wrapSocket(ws, options))
+    })
+  }
+
+  static async start(): Promise<BenchMiner> {
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new BenchMiner(server)
+  }
+
+  /** Starts an executor and waits until it is there; one at a time. */
+  async startExecutor(): Promise<Arrival> {
+    const { port } = this.#server.address() as AddressInfo
+    const arrival = new Promise<ExecutorSocket>(resolve => {
+      this.#arrived = resolve
+    })
+    const env = {
+      PATH: process.env.PATH,
+      MINER_ADDRESS: `ws://127.0.0.1:${port}`,
+      EXECUTOR_TOKEN: `${randomUUID()}-${randomUUID()}`,
+      LOG_LEVEL: 'error',
+    }
+    const started = performance.now()
+    const child = spawn(process.execPath, [EXECUTOR], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    const socket = await withDeadline(arrival, STEP_MS, 'executor')
+    return { process: child, socket, connectedMs: performance.now() - started }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#router[Symbol.asyncDispose]()
+    this.#server.close()
+  }
+}

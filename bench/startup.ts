@@ -1,0 +1,83 @@
+/**
+ * How long an executor takes from the start of its process to its connection, beside a bare `node -e 0`, alternating in
+ * one run, and what memory it holds while it waits for its offer, beside a node that does nothing.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BenchMiner } from './miner.ts'
+import { table } from './table.ts'
+
+/** How long a process is left alone before its memory is read, in milliseconds. */
+const REST_MS = 1_000
+const IDLE = 'setInterval(() => {}, 60_000)'
+const KIB_PER_MIB = 1024
+
+type Memory = { rss: number; pss: number }
+
+/** Prints the table of start-up and memory. */
+export async function benchStartup(rounds: number): Promise<void> {
+  await using miner = await BenchMiner.start()
+  await startExecutor(miner)
+  const times: { bare: number; connected: number }[] = []
+  const bare: Memory[] = []
+  const executors: Memory[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    times.push({ bare: await startBare(), connected: await startExecutor(miner) })
+  }
+  for (let round = 0; round < Math.min(rounds, 5); round += 1) {
+    bare.push(await memoryOfBare())
+    executors.push(await memoryOfExecutor(miner))
+  }
+  const lines = [
+    table('milliseconds', [
+      { name: 'node -e 0', values: times.map(each => each.bare) },
+      { name: 'executor start to connected', values: times.map(each => each.connected) },
+    ]),
+    table('MiB at rest', [
+      { name: 'node, RSS', values: bare.map(each => each.rss) },
+      { name: 'executor waiting for its offer, RSS', values: executors.map(each => each.rss) },
+      { name: 'the same, its share (PSS)', values: executors.map(each => each.pss) },
+    ]),
+  ]
+  process.stdout.write(`${lines.join('\n\n')}\n`)
+}
+
+async function startBare(): Promise<number> {
+  const started = performance.now()
+  await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit')
+  return performance.now() - started
+}
+
+async function startExecutor(miner: BenchMiner): Promise<number> {
+  const executor = await miner.startExecutor()
+  const exited = once(executor.process, 'exit')
+  await executor.socket.close()
+  await exited
+  return executor.connectedMs
+}
+
+async function memoryOfBare(): Promise<Memory> {
+  const child = spawn(process.execPath, ['-e', IDLE], { stdio: 'ignore' })
+  const memory = await memoryAtRest(child.pid)
+  child.kill()
+  await once(child, 'exit')
+  return memory
+}
+
+async function memoryOfExecutor(miner: BenchMiner): Promise<Memory> {
+  const executor = await miner.startExecutor()
+  const memory = await memoryAtRest(executor.process.pid)
+  const exited = once(executor.process, 'exit')
+  await executor.socket.close()
+  await exited
+  return memory
+}
+
+async function memoryAtRest(pid: number | undefined): Promise<Memory> {
+  await sleep(REST_MS)
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const mib = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1]) / KIB_PER_MIB
+  return { rss: mib('Rss'), pss: mib('Pss') }
+}
