@@ -165,6 +165,7 @@ async function startMiner(
     EXECUTOR_CLASS: 'always_on.test',
     PYTHON_IMAGE,
     IMAGE_ALIASES,
+    ...(executors === 'process' ? { STATE_FOLDER: join(folder, 'executors') } : {}),
     VALIDATORS_REFRESH_SECONDS: '2',
     DATABASE_URL: await databaseIn(folder, member.name),
   })

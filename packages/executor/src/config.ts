@@ -33,6 +33,8 @@ const aliases = envList.refine(
   'must be pairs of image names, wanted=used, separated by commas',
 )
 
+const absolutePath = z.string().regex(/^\//, 'must be an absolute path')
+
 export const settings = defineSettings({
   MINER_ADDRESS: setting(minerAddress, {
     about: 'Where the miner listens for executors.',
@@ -145,6 +147,11 @@ export const settings = defineSettings({
   RUNTIME: setting(z.string().optional(), {
     about: "The engine's runtime that job containers run in. Unset: the engine's default.",
     example: 'runsc',
+  }),
+  STATE_FOLDER: setting(absolutePath.optional(), {
+    about:
+      'The folder in which the executors of this host remember what they found out. Unset: .local/state/compute-horde in the home folder.',
+    example: '/var/lib/compute-horde',
   }),
   RECONNECT_ATTEMPTS: setting(envInteger({ min: 1, max: 100 }).default(6), {
     about: 'How many connections to the miner in a row may fail before the executor gives up.',

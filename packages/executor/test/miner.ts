@@ -2,8 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLog } from '@horde/kit/log'
 import { type Socket, wrapSocket } from '@horde/kit/socket'
@@ -19,14 +22,17 @@ type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, 
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
 
 export class TestMiner implements AsyncDisposable {
+  /** What its executors remember; removed with it. */
+  readonly stateFolder: string
   readonly #server: Server
   readonly #sockets: WebSocketServer
   readonly #arrivals: { token: string; connection: Connection }[] = []
   readonly #waiting: (() => void)[] = []
   readonly #executors: TestExecutor[] = []
 
-  private constructor(server: Server) {
+  private constructor(server: Server, stateFolder: string) {
     this.#server = server
+    this.stateFolder = stateFolder
     this.#sockets = new WebSocketServer({ server, maxPayload: LARGE_FRAME_BYTES })
     this.#sockets.on('connection', (ws, request) => {
       const connection: Connection = wrapSocket(ws, {
@@ -43,7 +49,7 @@ export class TestMiner implements AsyncDisposable {
     const server = createServer((_, response) => response.writeHead(404).end())
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
-    return new TestMiner(server)
+    return new TestMiner(server, await mkdtemp(join(tmpdir(), 'executor-state-')))
   }
 
   get port(): number {
@@ -52,7 +58,8 @@ export class TestMiner implements AsyncDisposable {
 
   /** Starts an executor process for a token. */
   spawn(env: Record<string, string> = {}, token = `${randomUUID()}-${randomUUID()}`): TestExecutor {
-    const executor = new TestExecutor(this, token, { MINER_ADDRESS: `ws://127.0.0.1:${this.port}`, ...env })
+    const defaults = { MINER_ADDRESS: `ws://127.0.0.1:${this.port}`, STATE_FOLDER: this.stateFolder }
+    const executor = new TestExecutor(this, token, { ...defaults, ...env })
     this.#executors.push(executor)
     return executor
   }
@@ -81,6 +88,7 @@ export class TestMiner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#executors.map(executor => executor.kill()))
     await this.vanish()
+    await rm(this.stateFolder, { recursive: true, force: true })
   }
 }
 

@@ -28,8 +28,12 @@ const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
 const containersLabelled = async (label: string) => docker('ps', '-aq', '--filter', `label=${label}`)
 
-const environment = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/' }
-const processes = () => Promise.resolve(processManager({ environment, stopWithinMs: 10_000, clock: systemClock }))
+/** The home of processes: what executors remember goes there, and not into a developer's. */
+let home: string
+const processes = () => {
+  const environment = { PATH: process.env.PATH ?? '', HOME: home }
+  return Promise.resolve(processManager({ environment, stopWithinMs: 10_000, clock: systemClock }))
+}
 const containers = () =>
   dockerManager({
     image: 'compute-horde/executor:v0',
@@ -45,6 +49,7 @@ let network: Awaited<ReturnType<typeof startChain>>
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   network = stack.use(await startChain())
+  home = stack.use(await temporaryFolder()).path
 })
 afterAll(() => stack.disposeAsync())
 
@@ -135,7 +140,10 @@ describe("an operator's own manager, from outside the package", () => {
     await cp(fixture, path)
     process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../executor/src/main.ts', import.meta.url))
     const manager = await loadManager(path, { log: silentLog })
-    await using miner = await startWith(manager, { PYTHON_IMAGE: 'compute-horde/python:3.11' })
+    await using miner = await startWith(manager, {
+      PYTHON_IMAGE: 'compute-horde/python:3.11',
+      STATE_FOLDER: folder.path,
+    })
     await using validator = await connectValidator(miner)
     await untilReady(validator, scriptJob('print("mine")'))
     expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: 'mine\n' })

@@ -20,6 +20,9 @@ export type DockerManagerOptions = {
 }
 
 const OWNER_LABEL = 'compute-horde.miner'
+/** What the executors of a host remember outlives their containers, in a volume; where the image expects it. */
+const STATE_VOLUME = 'compute-horde-executor-state'
+const STATE_FOLDER = '/var/lib/compute-horde'
 const KEPT_LOG_BYTES = '10m'
 /** What the engine answers for a container that is stopped, or gone, already. */
 const ALREADY_DONE = [304, 404, 409]
@@ -77,7 +80,7 @@ async function startContainer(
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     Labels: { [OWNER_LABEL]: options.owner, 'compute-horde.class': order.executorClass },
     HostConfig: {
-      Binds: [`${socketPath}:${socketPath}`],
+      Binds: [`${socketPath}:${socketPath}`, `${STATE_VOLUME}:${order.environment.STATE_FOLDER ?? STATE_FOLDER}`],
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       Init: true,
