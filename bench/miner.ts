@@ -2,8 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
@@ -29,10 +32,13 @@ export interface Arrival {
 export class BenchMiner implements AsyncDisposable {
   readonly #server: Server
   readonly #router: UpgradeRouter
+  /** What the executors remember, as on a host of their own. */
+  readonly #stateFolder: string
   #arrived: ((socket: ExecutorSocket) => void) | undefined
 
-  private constructor(server: Server) {
+  private constructor(server: Server, stateFolder: string) {
     this.#server = server
+    this.#stateFolder = stateFolder
     this.#router = upgradeRouter(server, { log: silentLog, maxPayload: LARGE_FRAME_BYTES })
     this.#router.onUpgrade(/^\/v0\.1\/executor_interface\//, ws => {
       const options = { parse: parseFromExecutor, maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog }
@@ -44,7 +50,7 @@ export class BenchMiner implements AsyncDisposable {
     const server = createServer()
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new BenchMiner(server)
+    return new BenchMiner(server, await mkdtemp(join(tmpdir(), 'bench-state-')))
   }
 
   /** Starts an executor and waits until it is there; one at a time. */
@@ -57,6 +63,7 @@ export class BenchMiner implements AsyncDisposable {
       PATH: process.env.PATH,
       MINER_ADDRESS: `ws://127.0.0.1:${port}`,
       EXECUTOR_TOKEN: `${randomUUID()}-${randomUUID()}`,
+      STATE_FOLDER: this.#stateFolder,
       LOG_LEVEL: 'error',
     }
     const started = performance.now()
@@ -68,5 +75,6 @@ export class BenchMiner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#router[Symbol.asyncDispose]()
     this.#server.close()
+    await rm(this.#stateFolder, { recursive: true, force: true })
   }
 }
