@@ -99,7 +99,7 @@ export const settings = defineSettings({
     example: '1073741824',
   }),
   OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(1024 * MIB), {
-    about: 'The most that the outputs may hold before they are zipped, and the largest file that a job may write.',
+    about: 'The most that /output may hold. It lies in memory, and counts as such.',
     example: '4294967296',
   }),
   OUTPUT_MAX_FILES: setting(envInteger({ min: 1 }).default(1_000), {
@@ -116,7 +116,8 @@ export const settings = defineSettings({
     example: 'true',
   }),
   MEMORY_LIMIT_BYTES: setting(envInteger({ min: 64 * MIB }).optional(), {
-    about: "A job's memory, /tmp and /dev/shm included. Unset: three quarters of the host's.",
+    about:
+      "A job's memory, with all that it writes to /output, /tmp, /dev/shm and its home. Unset: three quarters of the host's.",
     example: '8589934592',
   }),
   CPU_LIMIT: setting(envNumber({ min: 0.1 }).optional(), {
@@ -132,16 +133,33 @@ export const settings = defineSettings({
     example: '1024',
   }),
   TMP_SIZE_BYTES: setting(envInteger({ min: MIB }).default(1024 * MIB), {
-    about: 'The size of /tmp, and of the home folder, in memory.',
+    about: 'The size of /tmp, of the home, and of each folder for which the image has a volume, in memory.',
     example: '4294967296',
   }),
   SHM_SIZE_BYTES: setting(envInteger({ min: MIB }).default(256 * MIB), {
     about: 'The size of /dev/shm, in memory.',
     example: '1073741824',
   }),
+  FOLDER_MAX_FILES: setting(envInteger({ min: 64 }).default(100_000), {
+    about:
+      'How many files and folders each folder that a job may write to can hold: /output, /tmp, /dev/shm, its home.',
+    example: '1000000',
+  }),
   WRITABLE_ROOT: setting(envBoolean.default(false), {
     about:
-      "Whether jobs may write to their image's own folders. The weaker mode: what they write there is not bounded.",
+      "Whether jobs may write to their image's own folders. The weaker mode: what they write there lies on the engine's disk, is measured now and then, and only its size.",
+    example: 'true',
+  }),
+  ROOT_MAX_SIZE_BYTES: setting(envInteger({ min: MIB }).default(4096 * MIB), {
+    about: "How much a job may write to its image's own folders, where it may; past it the job is killed.",
+    example: '21474836480',
+  }),
+  ROOT_WATCH_SECONDS: setting(envNumber({ min: 0.1, max: 3_600 }).default(2), {
+    about: "How often what a job wrote to its image's own folders is measured, where it may.",
+    example: '10',
+  }),
+  WRITABLE_VOLUME: setting(envBoolean.default(false), {
+    about: 'Whether jobs may write to /volume, for old images that insist on it. Their input then takes memory.',
     example: 'true',
   }),
   RUNTIME: setting(z.string().optional(), {

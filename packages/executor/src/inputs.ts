@@ -40,10 +40,15 @@ export async function fetchInput(
   return path
 }
 
-/** Everything that a job finds when it starts, as a tar for the workspace's loader: the input, an empty /output, the script. */
-export function loadingArchive(zipPath: string, script: string | null, limits: InputLimits): Readable {
+/** Everything that a job finds when it starts, as a tar for the workspace: the input, an empty /output, the script. */
+export function loadingArchive(
+  zipPath: string,
+  script: string | null,
+  limits: InputLimits,
+  isWritable = false,
+): Readable {
   const tar = pack()
-  fill(tar, zipPath, script, limits).then(
+  fill(tar, zipPath, script, limits, isWritable).then(
     () => tar.finalize(),
     error => tar.destroy(error as Error),
   )
@@ -52,17 +57,25 @@ export function loadingArchive(zipPath: string, script: string | null, limits: I
 
 type Pack = ReturnType<typeof pack>
 
-async function fill(tar: Pack, zipPath: string, script: string | null, limits: InputLimits): Promise<void> {
+async function fill(
+  tar: Pack,
+  zipPath: string,
+  script: string | null,
+  limits: InputLimits,
+  isWritable: boolean,
+): Promise<void> {
+  // Any uid may change what is writable.
+  const others = isWritable ? 0o022 : 0
   await using zip = await InputZip.open(zipPath, limits)
   // Any uid may write to /output; nobody may take another's files away.
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
-  tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 })
+  tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
   if (script !== null) tar.entry({ name: SCRIPT_PATH, mode: 0o644 }, script)
   for (const { name, isDirectory, size, isExecutable, entry } of zip.entries) {
     if (isDirectory) {
-      tar.entry({ name: `volume/${name}`, type: 'directory', mode: 0o755 })
+      tar.entry({ name: `volume/${name}`, type: 'directory', mode: 0o755 | others })
     } else {
-      const target = tar.entry({ name: `volume/${name}`, size, mode: isExecutable ? 0o755 : 0o644 })
+      const target = tar.entry({ name: `volume/${name}`, size, mode: (isExecutable ? 0o755 : 0o644) | others })
       await pipeline(zip.read(entry), target as unknown as NodeJS.WritableStream)
     }
   }

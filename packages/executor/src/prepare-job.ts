@@ -7,10 +7,11 @@ import type { Engine, EngineFacts } from './engine/container.ts'
 import { type Identity, identityText } from './engine/identity.ts'
 import { ensureImage } from './engine/images.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'
-import { Workspace } from './engine/workspace.ts'
+import { Workspace, type WorkspaceSizes } from './engine/workspace.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75
+const PAGE_BYTES = 4096
 
 /** A place where a job can run at once. Closing it removes everything that the job made. */
 export interface Preparation extends AsyncDisposable {
@@ -19,6 +20,8 @@ export interface Preparation extends AsyncDisposable {
   gpus: Gpus
   /** The job's own time limit, in ms. */
   timeMs: number
+  /** Where the engine keeps its containers. */
+  dataFolder: string
 }
 
 export interface PrepareDeps {
@@ -38,22 +41,31 @@ export async function prepareJob(
   const facts = await engine.facts()
   checkLimits(facts)
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
-  const image = await imageOf(offer, deps, signal)
-  if (gpus !== undefined && image !== undefined && !facts.tellsOfNvidia) {
-    await checkGpus(engine, gpus, image, identityText(self))
-  }
-  signal.throwIfAborted()
-  const workspace = await Workspace.open(engine, self, offer.job_uuid, log)
+  const limits = limitsOf(settings, facts)
+  const owner = { self, jobUuid: offer.job_uuid, ...facts }
+  // Both are mostly the engine's time: a pull, and the start of the holder.
+  const [ensured, opened] = await Promise.allSettled([
+    imageOf(offer, deps, signal),
+    Workspace.open(engine, owner, sizesOf(limits), log),
+  ])
+  if (opened.status === 'rejected') throw opened.reason
+  const workspace = opened.value
   try {
-    if (image !== undefined) await workspace.prepareLoader(image)
+    if (ensured.status === 'rejected') throw ensured.reason
+    const image = ensured.value
+    if (gpus !== undefined && image !== undefined && !facts.tellsOfNvidia) {
+      await checkGpus(engine, gpus, image, identityText(self))
+    }
+    signal.throwIfAborted()
   } catch (error) {
     await workspace[Symbol.asyncDispose]()
     throw error
   }
   return {
     workspace,
-    limits: limitsOf(settings, facts),
+    limits,
     gpus,
+    dataFolder: facts.dataFolder,
     timeMs: (offer.timeout_seconds ?? settings.DEFAULT_TIMEOUT_SECONDS) * 1_000,
     [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose](),
   }
@@ -67,6 +79,7 @@ async function imageOf(offer: V0PrepareJobRequest, { engine, settings, log }: Pr
 
 function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits {
   const memoryBytes = settings.MEMORY_LIMIT_BYTES ?? Math.floor(facts.memoryBytes * MEMORY_SHARE)
+  const { VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES } = settings
   return {
     memoryBytes,
     cpus: Math.min(settings.CPU_LIMIT ?? facts.cpus, facts.cpus),
@@ -74,8 +87,19 @@ function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits
     openFiles: settings.OPEN_FILES_LIMIT,
     tmpBytes: settings.TMP_SIZE_BYTES,
     shmBytes: settings.SHM_SIZE_BYTES,
-    fileBytes: settings.OUTPUT_MAX_SIZE_BYTES,
-    writableRoot: settings.WRITABLE_ROOT,
+    outputBytes: inPages(OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES),
+    writableVolumeBytes: settings.WRITABLE_VOLUME ? inPages(VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES) : undefined,
+    filesPerFolder: settings.FOLDER_MAX_FILES,
+    writableRootBytes: settings.WRITABLE_ROOT ? settings.ROOT_MAX_SIZE_BYTES : undefined,
     runtime: settings.RUNTIME,
   }
+}
+
+/** What files of so many bytes together may take in memory, where each is rounded up to whole pages. */
+function inPages(bytes: number, files: number): number {
+  return bytes + files * PAGE_BYTES
+}
+
+function sizesOf({ outputBytes, tmpBytes, writableVolumeBytes, filesPerFolder }: SandboxLimits): WorkspaceSizes {
+  return { outputBytes, homeBytes: tmpBytes, writableVolumeBytes, filesPerFolder }
 }

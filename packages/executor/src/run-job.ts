@@ -9,11 +9,14 @@ import type { Gpus } from './engine/checks.ts'
 import { type Engine, EngineError } from './engine/container.ts'
 import { ensureImage, ImageError, type ReadyImage } from './engine/images.ts'
 import { type RunEnd, runContainer } from './engine/run-container.ts'
-import { containerOptions, homeOf } from './engine/sandbox.ts'
+import { containerOptions, homeOf, volumeFolders } from './engine/sandbox.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
+
+/** What the engine says when an image's home does not fit into its volume. */
+const NO_SPACE = /no space left on device/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
@@ -41,8 +44,8 @@ export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: Ab
   try {
     const gpus = gpusFor(work.docker_run_options_preset, deps.preparation)
     const image = await imageFor(work, deps, signal)
-    await loadInputs(work, image.name, deps, signal)
-    const id = await createContainer(work, image, gpus, deps.preparation)
+    await loadInputs(work, deps, signal)
+    const id = await createContainer(work, image, gpus, deps)
     signal.throwIfAborted()
     return await runAndUpload(id, work, deps, signal)
   } catch (error) {
@@ -67,7 +70,7 @@ function imageFor(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal):
   return ensureImage(engine, work.docker_image_name || python, options, signal)
 }
 
-async function loadInputs(work: V0RunJobRequest, image: string, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
+async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   const { preparation, settings } = deps
   const { workspace } = preparation
   const limits = {
@@ -78,10 +81,10 @@ async function loadInputs(work: V0RunJobRequest, image: string, deps: RunJobDeps
   const ms = settings.INPUT_TIMEOUT_SECONDS * 1_000
   await withinDeadline('The input was not there', ms, signal, async stage => {
     const zip = await fetchInput(work.volume, workspace.folder, limits, stage)
-    const tar = loadingArchive(zip, work.raw_script || null, limits)
+    const tar = loadingArchive(zip, work.raw_script || null, limits, settings.WRITABLE_VOLUME)
     const broken = new Promise<never>((_, reject) => tar.once('error', reject))
     try {
-      await Promise.race([workspace.load(tar, image, stage), broken])
+      await Promise.race([workspace.load(tar, stage), broken])
     } finally {
       tar.destroy()
     }
@@ -92,20 +95,31 @@ async function createContainer(
   work: V0RunJobRequest,
   image: ReadyImage,
   gpus: Gpus,
-  { workspace, limits }: Preparation,
+  { preparation: { workspace, limits }, log }: RunJobDeps,
 ): Promise<string> {
+  const folder = homeOf(image)
+  const volumes = volumeFolders(image.volumes)
+  if (volumes === undefined) throw new JobFailure('The image has a VOLUME within /volume or /output')
   const job = {
     image: image.name,
     command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
     inputVolume: workspace.inputVolume,
     outputVolume: workspace.outputVolume,
+    home: folder === undefined ? undefined : { folder, volume: workspace.homeVolume },
+    volumeFolders: volumes,
     scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
     gpus,
-    home: homeOf(image),
     labels: workspace.labels,
   }
   try {
-    return await workspace.createContainer(containerOptions(job, limits))
+    return await workspace.createContainer(containerOptions(job, limits)).catch(error => {
+      if (!(error instanceof EngineError && NO_SPACE.test(error.message))) throw error
+      log.warn(
+        { image: image.name },
+        "the image's home is larger than TMP_SIZE_BYTES or FOLDER_MAX_FILES: it stays read-only",
+      )
+      return workspace.createContainer(containerOptions({ ...job, home: undefined }, limits))
+    })
   } catch (error) {
     if (!(error instanceof EngineError && error.status === 400)) throw error
     throw new JobFailure(`The engine refuses the job: ${error.message}`)
@@ -120,21 +134,27 @@ async function runAndUpload(
 ): Promise<Outcome> {
   const { engine, preparation, settings, clock, log } = deps
   await using output = await CapturedOutput.open(preparation.workspace.folder)
-  const limits = { timeMs: preparation.timeMs, maxOutputBytes: settings.MAX_OUTPUT_BYTES }
+  const { timeMs, limits: sandbox, dataFolder } = preparation
+  const limits = {
+    timeMs,
+    maxOutputBytes: settings.MAX_OUTPUT_BYTES,
+    ...(sandbox.writableRootBytes === undefined
+      ? {}
+      : { root: { maxBytes: sandbox.writableRootBytes, everyMs: settings.ROOT_WATCH_SECONDS * 1_000, dataFolder } }),
+  }
   const end = await runContainer(id, limits, { engine, output, clock }, signal)
   log.info({ end: end.kind, exitStatus: end.kind === 'exited' ? end.exitStatus : null }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)
-  const failure = work.output_upload ? await upload(id, work.output_upload, output, deps, signal) : undefined
+  const failure = work.output_upload ? await upload(work.output_upload, output, deps, signal) : undefined
   if (failure !== undefined) await output.note(failure)
   return outcomeOf(end, failure, await output.texts())
 }
 
 /** Uploads what the job left, also for a job that failed. Gives the sentence that says why it could not. */
 async function upload(
-  id: string,
   target: OutputUpload,
   output: CapturedOutput,
-  { engine, preparation, settings }: RunJobDeps,
+  { preparation, settings }: RunJobDeps,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const limits = {
@@ -145,7 +165,7 @@ async function upload(
   const ms = settings.UPLOAD_TIMEOUT_SECONDS * 1_000
   try {
     await withinDeadline('The output was not uploaded', ms, signal, async stage => {
-      const openTar = () => engine.getArchive(id, '/output')
+      const openTar = () => preparation.workspace.readOutput()
       const zip = await zipOutputs(openTar, output, preparation.workspace.folder, limits, stage)
       await uploadZip(zip, target, settings.ALLOW_PRIVATE_TARGETS, stage)
     })

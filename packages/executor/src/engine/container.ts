@@ -35,10 +35,25 @@ export interface EngineFacts {
   version: string
   memoryBytes: number
   cpus: number
+  /** Its host's machine, in the words of uname. */
+  machine: string
+  /** Where it keeps images and containers on its host. */
+  dataFolder: string
+  /** Whether it gives containers users of their own: their root is nobody on the host. */
+  hasUserNamespaces: boolean
   /** The limits that the engine says it cannot enforce. */
   missingLimits: string[]
   /** Whether it tells of an NVIDIA runtime or of NVIDIA devices. */
   tellsOfNvidia: boolean
+}
+
+/** What an image says of the containers that are made of it. */
+export interface ImageFacts {
+  user: string
+  /** Name=value. */
+  env: readonly string[]
+  /** The folders that its containers get a volume for. */
+  volumes: readonly string[]
 }
 
 /** How a container ended. */
@@ -70,16 +85,19 @@ export class Engine {
       version: String(info.ServerVersion),
       memoryBytes: Number(info.MemTotal),
       cpus: Number(info.NCPU),
+      machine: String(info.Architecture),
+      dataFolder: String(info.DockerRootDir),
+      hasUserNamespaces: (info.SecurityOptions ?? []).some((option: string) => /^name=userns\b/.test(option)),
       missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === false ? [name] : [])),
       tellsOfNvidia: 'nvidia' in (info.Runtimes ?? {}) || devices.some(({ ID }) => ID?.startsWith('nvidia.com/gpu')),
     }
   }
 
-  /** What an image says of its user and environment; undefined when the engine does not have it. */
-  async image(name: string): Promise<{ user: string; env: string[] } | undefined> {
+  /** What an image says of its user, environment and volumes; undefined when the engine does not have it. */
+  async image(name: string): Promise<ImageFacts | undefined> {
     try {
       const { Config } = await call('looking for an image', this.#docker.getImage(name).inspect())
-      return { user: Config.User ?? '', env: Config.Env ?? [] }
+      return { user: Config.User ?? '', env: Config.Env ?? [], volumes: Object.keys(Config.Volumes ?? {}) }
     } catch (error) {
       if (error instanceof EngineError && error.status === 404) return undefined
       throw error
@@ -106,11 +124,26 @@ export class Engine {
     }
   }
 
-  /** Makes a local volume. Gives the folder in which the engine keeps it on its host. */
-  async createVolume(name: string, labels: Record<string, string>): Promise<string> {
-    await call('creating a volume', this.#docker.createVolume({ Name: name, Driver: 'local', Labels: labels }))
-    const { Mountpoint } = await call('looking at a volume', this.#docker.getVolume(name).inspect())
-    return Mountpoint
+  /** Makes a local volume, by what its driver takes as options; without any it is a folder on the engine's disk. */
+  async createVolume(
+    name: string,
+    labels: Record<string, string>,
+    driverOptions: Record<string, string> = {},
+  ): Promise<void> {
+    const options = { Name: name, Driver: 'local', Labels: labels, DriverOpts: driverOptions }
+    await call('creating a volume', this.#docker.createVolume(options))
+  }
+
+  /** The folder in which the engine keeps a volume on its host. */
+  async folderOfVolume(name: string): Promise<string> {
+    return (await call('looking at a volume', this.#docker.getVolume(name).inspect())).Mountpoint
+  }
+
+  /** Makes an image of a tar of its root. */
+  async importImage(tar: Readable, name: string): Promise<void> {
+    const [repo, tag] = name.split(':')
+    const told = (await call('importing an image', this.#docker.importImage(tar, { repo, tag }))) as Readable
+    await call('importing an image', told.setEncoding('utf8').toArray())
   }
 
   /** Gives the new container's id. */
@@ -164,6 +197,13 @@ export class Engine {
   async endOf(id: string): Promise<ContainerEnd> {
     const { State } = await call('looking at a container', this.#docker.getContainer(id).inspect())
     return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, error: State.Error }
+  }
+
+  /** What a container has written to its own root so far, in bytes; the engine goes through all its files for it. */
+  async writtenBytes(id: string): Promise<number> {
+    const options = { size: true } as Docker.ContainerInspectOptions
+    const told = await call('measuring a container', this.#docker.getContainer(id).inspect(options))
+    return (told as { SizeRw?: number }).SizeRw ?? 0
   }
 
   async isRunning(id: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** Which image a name means, and getting it. */
 import type { Log } from '@horde/kit/log'
 import { DeadlineError } from '@horde/kit/time'
-import type { Engine } from './container.ts'
+import type { Engine, ImageFacts } from './container.ts'
 
 /** An image that is neither here nor to be had. */
 export class ImageError extends Error {
@@ -44,10 +44,8 @@ export interface ImageOptions {
 }
 
 /** An image that the engine has. */
-export interface ReadyImage {
+export interface ReadyImage extends ImageFacts {
   name: string
-  user: string
-  env: readonly string[]
 }
 
 /**

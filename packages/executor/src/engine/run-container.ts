@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { CapturedOutput } from './captured-output.ts'
 import { type Engine, EngineError } from './container.ts'
+import { type RootLimits, watchRoot } from './watch-root.ts'
 
 /** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
 const DRAIN_MS = 10_000
@@ -22,13 +23,18 @@ const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd =
   | { kind: 'exited'; exitStatus: number; note?: string }
-  | { kind: 'timed out' | 'printed too much' | 'not started'; note: string }
+  | { kind: Killed | 'not started'; note: string }
+
+/** What a job is killed for. */
+type Killed = 'timed out' | 'printed too much' | 'wrote too much' | 'filled the disk'
 
 export interface RunLimits {
   /** From the container's start, in ms. */
   timeMs: number
   /** stdout and stderr together, in bytes. */
   maxOutputBytes: number
+  /** Where the job may write to its image's own folders. */
+  root?: RootLimits
 }
 
 export interface RunDeps {
@@ -52,6 +58,7 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
       engine.waitForEnd(id, either).then(() => 'exited' as const),
       clock.sleep(limits.timeMs, either).then(() => 'timed out' as const),
       collecting.then(how => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
+      limits.root ? watchRoot(id, limits.root, deps, either) : never(either),
     ])
     if (end !== 'exited') await killAndWait(engine, id, signal)
     const drained = await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
@@ -85,14 +92,11 @@ async function killAndWait(engine: Engine, id: string, signal: AbortSignal): Pro
 
 async function describe(
   id: string,
-  end: 'exited' | 'timed out' | 'printed too much',
+  end: 'exited' | Killed,
   limits: RunLimits,
   { engine, output }: RunDeps,
 ): Promise<RunEnd> {
-  if (end === 'timed out') return { kind: end, note: `The job was killed after its ${limits.timeMs / 1_000} seconds.` }
-  if (end === 'printed too much') {
-    return { kind: end, note: `The job was killed because it printed more than ${limits.maxOutputBytes} bytes.` }
-  }
+  if (end !== 'exited') return { kind: end, note: `The job was killed ${becauseOf(end, limits)}.` }
   const { exitCode, outOfMemory } = await engine.endOf(id)
   const exited = { kind: 'exited' as const, exitStatus: exitCode }
   if (outOfMemory && exitCode !== 0) return { ...exited, note: 'The job ran out of memory.' }
@@ -102,6 +106,19 @@ async function describe(
   const noCommand = NO_COMMAND[exitCode]
   if (noCommand === undefined || !INIT_FAILED.test((await output.texts()).stderr)) return exited
   return { ...exited, note: noCommand }
+}
+
+function becauseOf(end: Killed, limits: RunLimits): string {
+  switch (end) {
+    case 'timed out':
+      return `after its ${limits.timeMs / 1_000} seconds`
+    case 'printed too much':
+      return `because it printed more than ${limits.maxOutputBytes} bytes`
+    case 'wrote too much':
+      return `because it wrote more than ${limits.root?.maxBytes} bytes to the folders of its image`
+    case 'filled the disk':
+      return 'because the disk of the container engine ran short while it wrote to the folders of its image'
+  }
 }
 
 /** Settles only when the race is over. */

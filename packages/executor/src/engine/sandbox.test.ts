@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits } from './sandbox.ts'
+import {
+  containerOptions,
+  homeOf,
+  memoryVolume,
+  type SandboxedJob,
+  type SandboxLimits,
+  volumeFolders,
+} from './sandbox.ts'
 
 const LIMITS: SandboxLimits = {
   memoryBytes: 2 ** 30,
@@ -8,8 +15,10 @@ const LIMITS: SandboxLimits = {
   openFiles: 1024,
   tmpBytes: 1_000_000,
   shmBytes: 64_000,
-  fileBytes: 5_000_000,
-  writableRoot: false,
+  outputBytes: 5_000_000,
+  writableVolumeBytes: undefined,
+  filesPerFolder: 300,
+  writableRootBytes: undefined,
   runtime: undefined,
 }
 const JOB: SandboxedJob = {
@@ -19,7 +28,8 @@ const JOB: SandboxedJob = {
   outputVolume: 'out',
   scriptPath: undefined,
   gpus: undefined,
-  home: '/root',
+  home: { folder: '/root', volume: 'home' },
+  volumeFolders: [],
   labels: { label: 'value' },
 }
 
@@ -83,6 +93,20 @@ test('what the engine is asked for, in full', () => {
               "NoCopy": true,
             },
           },
+          {
+            "ReadOnly": false,
+            "Source": "home",
+            "Target": "/root",
+            "Type": "volume",
+            "VolumeOptions": {
+              "DriverConfig": {
+                "Name": "",
+                "Options": {},
+              },
+              "Labels": {},
+              "NoCopy": false,
+            },
+          },
         ],
         "NanoCpus": 1500000000,
         "NetworkMode": "none",
@@ -96,8 +120,8 @@ test('what the engine is asked for, in full', () => {
         ],
         "ShmSize": 64000,
         "Tmpfs": {
-          "/root": "rw,exec,nosuid,nodev,mode=1777,size=1000000",
-          "/tmp": "rw,exec,nosuid,nodev,mode=1777,size=1000000",
+          "/dev/shm": "rw,nosuid,nodev,mode=1777,size=64000,nr_inodes=300,noexec",
+          "/tmp": "rw,nosuid,nodev,mode=1777,size=1000000,nr_inodes=300,exec",
         },
         "Ulimits": [
           {
@@ -160,21 +184,58 @@ test.each([
   },
 )
 
-test('a writable root has no folders in memory', () => {
-  const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRoot: true, runtime: 'runsc' })
+test('a writable root keeps the folders in memory, and the largest file is as large as it', () => {
+  const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRootBytes: 9_000_000, runtime: 'runsc' })
   expect(HostConfig).toMatchObject({ ReadonlyRootfs: false, Runtime: 'runsc' })
-  expect(HostConfig).not.toHaveProperty('Tmpfs')
+  expect(Object.keys(HostConfig?.Tmpfs ?? {})).toEqual(['/tmp', '/dev/shm'])
+  expect(HostConfig?.Ulimits).toContainEqual({ Name: 'fsize', Soft: 9_000_000, Hard: 9_000_000 })
+})
+
+test('/volume is writable where the limits say so', () => {
+  const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableVolumeBytes: 1_000 })
+  expect(HostConfig?.Mounts).toContainEqual(expect.objectContaining({ Target: '/volume', ReadOnly: false }))
+})
+
+test("an image's volumes are folders in memory, but for the home, which keeps what the image has there", () => {
+  const { HostConfig } = containerOptions({ ...JOB, volumeFolders: ['/data', '/root'] }, LIMITS)
+  expect(HostConfig?.Tmpfs).toMatchObject({ '/data': 'rw,nosuid,nodev,mode=1777,size=1000000,nr_inodes=300,exec' })
+  expect(Object.keys(HostConfig?.Tmpfs ?? {})).not.toContain('/root')
+})
+
+test('a volume in memory has a size and a number of files', () => {
+  expect(memoryVolume(1_000, 20)).toEqual({
+    type: 'tmpfs',
+    device: 'tmpfs',
+    o: 'nosuid,nodev,mode=1777,size=1000,nr_inodes=20',
+  })
 })
 
 test.each([
   [{ user: '', env: [] }, '/root'],
   [{ user: 'root:root', env: ['PATH=/bin'] }, '/root'],
-  [{ user: '0', env: ['HOME=/data'] }, '/data'],
-  [{ user: 'job', env: ['HOME=/tmp'] }, '/tmp'],
+  [{ user: '0', env: ['HOME=/data/'] }, '/data'],
+  [{ user: '0', env: ['HOME=//data/./x'] }, '/data/x'],
   [{ user: 'job', env: [] }, undefined],
-  [{ user: '', env: ['HOME=/'] }, undefined],
-  [{ user: '', env: ['HOME=relative'] }, undefined],
-  [{ user: '', env: ['HOME=/a/../b'] }, undefined],
+  ...['/', '', 'relative', '/a/../b', '/tmp', '/proc', '/proc/self', '/volume', '/output/home', '/dev/shm', '/sys'].map(
+    home => [{ user: '', env: [`HOME=${home}`] }, undefined] as const,
+  ),
 ])('the home of %j is %s', (image, home) => {
   expect(homeOf(image)).toBe(home)
+})
+
+test.each([
+  [
+    ['/data', 'relative/', '/data/', '/a/./b'],
+    ['/data', '/relative', '/a/b'],
+  ],
+  [['/', '/volume', '/output/', '/tmp', '/dev/shm'], []],
+  [['/data', '/output/sub'], undefined],
+  [['/volume/x'], undefined],
+  [['/a/../output/x'], undefined],
+  [
+    ['/outputs', '/volume2'],
+    ['/outputs', '/volume2'],
+  ],
+])('of the volumes %j, the sandbox makes folders of %j', (volumes, folders) => {
+  expect(volumeFolders(volumes)).toEqual(folders)
 })

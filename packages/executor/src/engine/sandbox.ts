@@ -2,9 +2,11 @@
  * The limits that a job lives under: a job in, the container's options out. Pure, so that what holds a stranger's job
  * can be read, and tested, in one place.
  */
+import { posix } from 'node:path'
 import type { ContainerOptions } from './container.ts'
+import { NO_COPY } from './holder.ts'
 
-const TMPFS_FLAGS = 'rw,exec,nosuid,nodev,mode=1777'
+const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'
 
 export interface SandboxLimits {
   /** Memory without any swap beyond it, /tmp and /dev/shm included. */
@@ -12,11 +14,17 @@ export interface SandboxLimits {
   cpus: number
   pids: number
   openFiles: number
+  /** The size of /tmp, of the home, and of each folder for which the image has a volume. */
   tmpBytes: number
   shmBytes: number
-  /** The largest file that a job may write, anywhere. */
-  fileBytes: number
-  writableRoot: boolean
+  /** The size of /output. */
+  outputBytes: number
+  /** The size of /volume where jobs may write to it; undefined where they may not. */
+  writableVolumeBytes: number | undefined
+  /** How many files and folders each folder that a job may write to can hold. */
+  filesPerFolder: number
+  /** How much a job may write to its image's own folders; undefined where it may not. */
+  writableRootBytes: number | undefined
   /** The engine's runtime; undefined: its default. */
   runtime: string | undefined
 }
@@ -32,8 +40,10 @@ export interface SandboxedJob {
   scriptPath: string | undefined
   /** This executor's GPUs, when the job asks for them: all, or their ids. */
   gpus: 'all' | readonly string[] | undefined
-  /** The home folder of the image's user; undefined when it is not known. */
-  home: string | undefined
+  /** The home folder of the image's user, and the volume behind it; undefined: it is as the image has it. */
+  home: { folder: string; volume: string } | undefined
+  /** The folders for which the image asks for volumes, as `volumeFolders` gives them. */
+  volumeFolders: readonly string[]
   labels: Record<string, string>
 }
 
@@ -69,23 +79,41 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
       ShmSize: limits.shmBytes,
       Ulimits: [
         { Name: 'nofile', Soft: limits.openFiles, Hard: limits.openFiles },
-        { Name: 'fsize', Soft: limits.fileBytes, Hard: limits.fileBytes },
+        { Name: 'fsize', Soft: largestFile(limits), Hard: largestFile(limits) },
         { Name: 'core', Soft: 0, Hard: 0 },
       ],
       ...(limits.runtime === undefined ? {} : { Runtime: limits.runtime }),
       ...rootOptions(job, limits),
       ...gpuOptions(job),
-      Mounts: mounts(job),
+      Mounts: mounts(job, limits),
     },
   }
 }
 
 function rootOptions(job: SandboxedJob, limits: SandboxLimits) {
-  if (limits.writableRoot) return { ReadonlyRootfs: false }
+  const inMemory = (bytes: number) => `${TMPFS_FLAGS},size=${bytes},nr_inodes=${limits.filesPerFolder}`
   // exec: OpenCL compilers and Python load the code that they have just built from /tmp.
-  const tmpfs = `${TMPFS_FLAGS},size=${limits.tmpBytes}`
-  const home = job.home !== undefined && job.home !== '/tmp' ? { [job.home]: tmpfs } : {}
-  return { ReadonlyRootfs: true, Tmpfs: { '/tmp': tmpfs, ...home } }
+  const tmp = `${inMemory(limits.tmpBytes)},exec`
+  return {
+    ReadonlyRootfs: limits.writableRootBytes === undefined,
+    Tmpfs: {
+      ...Object.fromEntries(job.volumeFolders.filter(each => each !== job.home?.folder).map(each => [each, tmp])),
+      '/tmp': tmp,
+      // In place of the engine's own, which has no limit on files.
+      '/dev/shm': `${inMemory(limits.shmBytes)},noexec`,
+    },
+  }
+}
+
+/** Each folder bounds its files itself; only what lies on the engine's disk, behind a writable root, needs to be told. */
+function largestFile(limits: SandboxLimits): number {
+  const { tmpBytes, shmBytes, outputBytes, writableVolumeBytes = 0, writableRootBytes = 0 } = limits
+  return Math.max(tmpBytes, shmBytes, outputBytes, writableVolumeBytes, writableRootBytes)
+}
+
+/** What the engine's local volume driver is told, so that a volume is a bounded file system in memory. */
+export function memoryVolume(bytes: number, files: number): Record<string, string> {
+  return { type: 'tmpfs', device: 'tmpfs', o: `nosuid,nodev,mode=1777,size=${bytes},nr_inodes=${files}` }
 }
 
 function gpuOptions(job: SandboxedJob) {
@@ -104,21 +132,24 @@ export function gpuRequest(gpus: 'all' | readonly string[]) {
   return { Driver: 'nvidia', ...which, Capabilities: [['gpu']] }
 }
 
-function mounts(job: SandboxedJob) {
-  const volume = (Source: string, Target: string, ReadOnly: boolean) => {
-    return { Type: 'volume' as const, Source, Target, ReadOnly, VolumeOptions: { ...NO_COPY } }
+function mounts(job: SandboxedJob, limits: SandboxLimits) {
+  const volume = (Source: string, Target: string, more: { ReadOnly: boolean; NoCopy?: boolean }) => {
+    const { ReadOnly, NoCopy = true } = more
+    return { Type: 'volume' as const, Source, Target, ReadOnly, VolumeOptions: { ...NO_COPY, NoCopy } }
   }
   return [
-    volume(job.inputVolume, '/volume', true),
-    volume(job.outputVolume, '/output', false),
+    volume(job.inputVolume, '/volume', { ReadOnly: limits.writableVolumeBytes === undefined }),
+    volume(job.outputVolume, '/output', { ReadOnly: false }),
+    // The engine copies what the image has there into the volume, owner and mode included.
+    ...(job.home ? [volume(job.home.volume, job.home.folder, { ReadOnly: false, NoCopy: false })] : []),
     ...(job.scriptPath === undefined
       ? []
       : [{ Type: 'bind' as const, Source: job.scriptPath, Target: '/script.py', ReadOnly: true }]),
   ]
 }
 
-/** What an image has under a mount point stays hidden: /output begins empty. */
-export const NO_COPY = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } }
+/** Folders of the sandbox's own, or the kernel's: a home there is no folder of its own. */
+const OWN_FOLDERS = ['/tmp', '/volume', '/output', '/script.py', '/proc', '/sys', '/dev']
 
 /**
  * The home folder of an image's user, where programs insist on writing; undefined when the image does not tell, or
@@ -128,5 +159,22 @@ export function homeOf(image: { user: string; env: readonly string[] }): string 
   const told = image.env.find(entry => entry.startsWith('HOME='))?.slice('HOME='.length)
   const isRoot = /^(root|0)?(:.*)?$/.test(image.user)
   const home = told ?? (isRoot ? '/root' : undefined)
-  return home !== undefined && /^\/[^/].*/.test(home) && !home.split('/').includes('..') ? home : undefined
+  if (home === undefined || !home.startsWith('/') || home.split('/').includes('..')) return undefined
+  const folder = posix.normalize(home).replace(/(?<=.)\/$/, '')
+  return folder === '/' || OWN_FOLDERS.some(own => isWithin(folder, own)) ? undefined : folder
+}
+
+/**
+ * The folders for which an image asks for volumes, without those that the sandbox has anyway; undefined when one of them
+ * lies within /volume or /output, where it would hide input or swallow results.
+ */
+export function volumeFolders(volumes: readonly string[]): string[] | undefined {
+  const folders = volumes.map(volume => posix.normalize(`/${volume}`).replace(/(?<=.)\/$/, ''))
+  const others = folders.filter(folder => !['/', '/tmp', '/volume', '/output', '/dev/shm'].includes(folder))
+  if (others.some(folder => isWithin(folder, '/volume') || isWithin(folder, '/output'))) return undefined
+  return [...new Set(others)]
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
 }

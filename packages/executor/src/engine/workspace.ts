@@ -1,4 +1,4 @@
-/** Everything that one job needs of the host: a folder, two volumes, containers. Whoever opens it closes it, and then nothing is left. */
+/** Everything that one job needs of the host: a folder, volumes, containers. Whoever opens it closes it, and then nothing is left. */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,12 +6,13 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import type { ContainerOptions, Engine } from './container.ts'
+import { type ContainerOptions, type Engine, EngineError } from './container.ts'
+import { holderOptions, importHolderImage } from './holder.ts'
 import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL } from './identity.ts'
 import { folderName } from './leftovers.ts'
-import { NO_COPY } from './sandbox.ts'
+import { memoryVolume } from './sandbox.ts'
 
-/** Where the loader has the script's volume mounted; the script's path in an archive for `load`. */
+/** Where the holder has the script's volume mounted; the script's path in an archive for `load`. */
 export const SCRIPT_FOLDER = 'script'
 const SCRIPT_NAME = 'script.py'
 export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
@@ -20,11 +21,30 @@ export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
 const REMOVAL_ATTEMPTS = 5
 const REMOVAL_PAUSE_MS = 200
 
+/** For whom a workspace is made, and what must be known of the engine's host. */
+export interface WorkspaceOwner {
+  self: Identity
+  jobUuid: string
+  machine: string
+  hasUserNamespaces: boolean
+}
+
+/** How large the volumes in memory are. */
+export interface WorkspaceSizes {
+  outputBytes: number
+  homeBytes: number
+  /** Undefined: the job may not write to its input, which lies on the engine's disk. */
+  writableVolumeBytes: number | undefined
+  /** How many files and folders each of them can hold. */
+  filesPerFolder: number
+}
+
 export class Workspace implements AsyncDisposable {
   /** Exists on this machine, and nobody else may look into it. */
   readonly folder: string
   readonly inputVolume: string
   readonly outputVolume: string
+  readonly homeVolume: string
   readonly labels: Record<string, string>
   readonly #scriptVolume: string
   readonly #engine: Engine
@@ -32,7 +52,7 @@ export class Workspace implements AsyncDisposable {
   /** All that were ever asked for, also those that the engine is still making. */
   readonly #containers: Promise<string>[] = []
   #scriptMountpoint = ''
-  #loader: string | undefined
+  #holder = ''
   #removed: Promise<void> | undefined
 
   private constructor(engine: Engine, folder: string, labels: Record<string, string>, log: Log) {
@@ -43,17 +63,18 @@ export class Workspace implements AsyncDisposable {
     this.labels = labels
     this.inputVolume = `${name}-input`
     this.outputVolume = `${name}-output`
+    this.homeVolume = `${name}-home`
     this.#scriptVolume = `${name}-script`
   }
 
-  static async open(engine: Engine, self: Identity, jobUuid: string, log: Log): Promise<Workspace> {
-    const folder = await mkdtemp(join(tmpdir(), folderName(self)))
-    const labels = { [EXECUTOR_LABEL]: identityText(self), [JOB_LABEL]: jobUuid }
+  /** Makes the folder and the volumes, and starts the holder, which needs no image of the job's. */
+  static async open(engine: Engine, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log): Promise<Workspace> {
+    const folder = await mkdtemp(join(tmpdir(), folderName(owner.self)))
+    const labels = { [EXECUTOR_LABEL]: identityText(owner.self), [JOB_LABEL]: owner.jobUuid }
     const workspace = new Workspace(engine, folder, labels, log)
     try {
-      const volumes = [workspace.#scriptVolume, workspace.inputVolume, workspace.outputVolume]
-      const [mountpoint = ''] = await Promise.all(volumes.map(volume => engine.createVolume(volume, labels)))
-      workspace.#scriptMountpoint = mountpoint
+      await workspace.#createVolumes(sizes)
+      await workspace.#startHolder(owner)
       return workspace
     } catch (error) {
       await workspace[Symbol.asyncDispose]()
@@ -69,31 +90,14 @@ export class Workspace implements AsyncDisposable {
     return `${this.#scriptMountpoint}/${SCRIPT_NAME}`
   }
 
-  /** Makes the container that is never started, through which archives get into the volumes. Any image will do. */
-  async prepareLoader(image: string): Promise<string> {
-    const volume = (Source: string, Target: string) => {
-      return { Type: 'volume' as const, Source, Target, ReadOnly: false, VolumeOptions: { ...NO_COPY } }
-    }
-    this.#loader ??= await this.createContainer({
-      Image: image,
-      Entrypoint: ['/never-started'],
-      Labels: this.labels,
-      NetworkDisabled: true,
-      HostConfig: {
-        NetworkMode: 'none',
-        Mounts: [
-          volume(this.inputVolume, '/volume'),
-          volume(this.outputVolume, '/output'),
-          volume(this.#scriptVolume, `/${SCRIPT_FOLDER}`),
-        ],
-      },
-    })
-    return this.#loader
+  /** Unpacks an archive with `volume/…`, `output/…` and `script/…` into the volumes. */
+  async load(tar: Readable, signal: AbortSignal): Promise<void> {
+    await this.#engine.putArchive(this.#holder, tar, '/', signal)
   }
 
-  /** Unpacks an archive with `volume/…`, `output/…` and `script/…` into the volumes. */
-  async load(tar: Readable, image: string, signal: AbortSignal): Promise<void> {
-    await this.#engine.putArchive(await this.prepareLoader(image), tar, '/', signal)
+  /** /output as a tar, `output/…`, whether the job still runs or not. */
+  readOutput(): Promise<Readable> {
+    return this.#engine.getArchive(this.#holder, '/output')
   }
 
   createContainer(options: ContainerOptions): Promise<string> {
@@ -107,12 +111,45 @@ export class Workspace implements AsyncDisposable {
     return this.#removed
   }
 
+  async #createVolumes(sizes: WorkspaceSizes): Promise<void> {
+    const { outputBytes, homeBytes, writableVolumeBytes, filesPerFolder } = sizes
+    const inMemory = (bytes: number | undefined) => (bytes === undefined ? {} : memoryVolume(bytes, filesPerFolder))
+    const create = (name: string, options = {}) => this.#engine.createVolume(name, this.labels, options)
+    await Promise.all([
+      create(this.#scriptVolume),
+      create(this.inputVolume, inMemory(writableVolumeBytes)),
+      create(this.outputVolume, inMemory(outputBytes)),
+      create(this.homeVolume, inMemory(homeBytes)),
+    ])
+  }
+
+  async #startHolder({ machine, hasUserNamespaces }: WorkspaceOwner): Promise<void> {
+    const mounts = [
+      { volume: this.inputVolume, path: '/volume' },
+      { volume: this.outputVolume, path: '/output' },
+      { volume: this.homeVolume, path: '/home' },
+      { volume: this.#scriptVolume, path: `/${SCRIPT_FOLDER}` },
+    ]
+    const options = holderOptions(mounts, this.labels, hasUserNamespaces)
+    const [holder, mountpoint] = await Promise.all([
+      this.createContainer(options).catch(async error => {
+        if (!(error instanceof EngineError && error.status === 404)) throw error
+        await importHolderImage(this.#engine, machine)
+        return this.createContainer(options)
+      }),
+      this.#engine.folderOfVolume(this.#scriptVolume),
+    ])
+    this.#holder = holder
+    this.#scriptMountpoint = mountpoint
+    await this.#engine.start(holder)
+  }
+
   async #removeAll(): Promise<void> {
     await Promise.all([
       rm(this.folder, { recursive: true, force: true }),
       ...this.#containers.map(created => this.#removeContainer(created)),
     ])
-    const volumes = [this.inputVolume, this.outputVolume, this.#scriptVolume]
+    const volumes = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.removeVolume(name))))
   }
 
