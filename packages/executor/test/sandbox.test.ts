@@ -152,7 +152,7 @@ print(json.dumps(len(children)))
     expect(children).toBeLessThan(30)
   })
 
-  test('open files and the size of a file end at their limits', async () => {
+  test('open files and /output end at their limits', async () => {
     const script = `
 import json, os
 files = []
@@ -167,7 +167,7 @@ try:
 except OSError: pass
 print(json.dumps([len(files) < 100, size >> 20]))
 `
-    const env = { OPEN_FILES_LIMIT: '100', OUTPUT_MAX_SIZE_BYTES: `${3 << 20}` }
+    const env = { OPEN_FILES_LIMIT: '100', OUTPUT_MAX_SIZE_BYTES: `${3 << 20}`, OUTPUT_MAX_FILES: '1' }
     expect(await printedBy(script, env)).toEqual([true, 3])
   })
 
