@@ -1,128 +1,153 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ZipFile } from 'yazl'
-import { type InputEntry, InputZip } from './input-zip.ts'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type RawEntry, type RawZip, rawZip } from '../../test/raw-zip.ts'
+import { refusalOf, refusalOfEntries, textsIn } from '../../test/read-zip.ts'
+import { InputZip } from './input-zip.ts'
 
-const SYMLINK = 0o120777
-const FIFO = 0o010644
-const LIMITS = { maxBytes: 1_000_000, maxEntries: 100 }
-/** Where a central directory entry holds its general purpose flags, its compression method and its checksum. */
-const FLAGS_AT = 8
-const METHOD_AT = 10
-const CRC_AT = 16
+const BROKEN = 'Input zip is broken: '
+const NO_DIRECTORY = `${BROKEN}it has no directory at its end; it is not a zip, or not all of one`
+const BEYOND = `${BROKEN}it points beyond its own end`
+const WRONG_SIZE = `${BROKEN}an entry is not of the size that it tells`
 
-let folder: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'input-zip-'))
-})
-afterAll(() => rm(folder, { recursive: true }))
+describe('contents', () => {
+  test.each([
+    ['deflated', {}],
+    ['stored', { method: 0 }],
+    ['with their sizes behind them', { descriptor: true }],
+    ['that are a zip themselves, which stays one', { contents: rawZip([{ name: '../up' }]) }],
+  ])('%s come through', async (_, entry: Partial<RawEntry>) => {
+    const contents = entry.contents ?? 'x'.repeat(100_000)
+    expect(await textsIn(rawZip([{ name: 'a', ...entry, contents }]))).toEqual({ a: contents.toString() })
+  })
 
-type Plan = { name: string; mode?: number; text?: string }[]
-
-/** yazl refuses hostile names, so they go in as harmless ones of the same length and are exchanged in the bytes. */
-async function zipOf(plan: Plan, patch?: (bytes: Buffer) => void): Promise<string> {
-  const zip = new ZipFile()
-  const stand = (name: string, index: number) => String(index).padStart(Buffer.byteLength(name), 'n')
-  for (const [index, { name, mode, text }] of plan.entries()) {
-    zip.addBuffer(Buffer.from(text ?? ''), stand(name, index), { mode: mode ?? 0o100644 })
-  }
-  zip.end()
-  const chunks: Buffer[] = []
-  for await (const chunk of zip.outputStream) chunks.push(chunk as Buffer)
-  const bytes = Buffer.concat(chunks)
-  for (const [index, { name }] of plan.entries()) {
-    for (let at = bytes.indexOf(stand(name, index)); at >= 0; at = bytes.indexOf(stand(name, index), at + 1)) {
-      bytes.write(name, at)
-    }
-  }
-  patch?.(bytes)
-  const path = join(folder, `${Math.random()}.zip`)
-  await writeFile(path, bytes)
-  return path
-}
-
-async function namesIn(plan: Plan): Promise<string[]> {
-  await using zip = await InputZip.open(await zipOf(plan), LIMITS)
-  return zip.entries.map(({ name }) => name)
-}
-
-async function refusalOf(plan: Plan, patch?: (bytes: Buffer) => void): Promise<string> {
-  const path = await zipOf(plan, patch)
-  return InputZip.open(path, LIMITS).then(
-    () => 'accepted',
-    error => (error as Error).message,
-  )
-}
-
-test('ordinary names come through, whichever way they are written', async () => {
-  expect(
-    await namesIn([{ name: 'a/b.txt' }, { name: './c' }, { name: 'd\\e' }, { name: 'f//g' }, { name: 'a..b' }]),
-  ).toEqual(['a/b.txt', 'c', 'd/e', 'f/g', 'a..b'])
+  test.each([
+    ['encrypted', { flags: 0x801 }, 'Input zip is encrypted'],
+    ['encrypted, not deflated', { flags: 0x801, method: 0, told: { compressedSize: 13 } }, 'Input zip is encrypted'],
+    ['strongly encrypted', { flags: 0x841 }, 'Input zip is encrypted'],
+    ['encrypted by AES', { flags: 0x801, method: 99 }, 'Input zip is encrypted'],
+    ['of an unknown method', { method: 12 }, 'Input zip is compressed by an unknown method'],
+    ['without their checksum', { told: { crc: 0xbad } }, `${BROKEN}the checksum of an entry is wrong`],
+    ['larger than told', { contents: 'x'.repeat(5_000), told: { size: 10 } }, WRONG_SIZE],
+    ['smaller than told', { told: { size: 10 } }, WRONG_SIZE],
+    ['that end too early', { told: { compressedSize: 1 } }, `${BROKEN}unexpected end of file`],
+    ['of more than there is', { told: { compressedSize: 9_999 } }, expect.stringMatching(/overflows file bounds/)],
+    ['that are not where they should be', { told: { at: 1 } }, expect.stringMatching(/invalid local file header/)],
+    ['that are beyond the end', { told: { at: 0xfffffff0 } }, BEYOND],
+  ])('%s are refused', async (_, entry: Partial<RawEntry>, why) => {
+    expect(await refusalOfEntries([{ name: 'a', contents: 'x', ...entry }])).toEqual(why)
+  })
 })
 
-test.each([
-  ['../up', 'Input zip has a name that leads out of its folder'],
-  ['a/../../up', 'Input zip has a name that leads out of its folder'],
-  ['..\\up', 'Input zip has a name that leads out of its folder'],
-  ['a/..', 'Input zip has a name that leads out of its folder'],
-  ['/etc/passwd', 'Input zip has an absolute name'],
-  ['\\\\host\\share', 'Input zip has an absolute name'],
-  ['C:\\autoexec.bat', 'Input zip has an absolute name'],
-  ['nul\0byte', 'Input zip has a name with a zero byte'],
-  [`${'d/'.repeat(65)}f`, 'Input zip has folders nested too deeply'],
-  ['x'.repeat(256), 'Input zip has a name that is too long'],
-])('%s is refused', async (name, why) => {
-  expect(await refusalOf([{ name: 'harmless' }, { name }])).toBe(why)
+describe('size', () => {
+  const small = { maxBytes: 1_000, maxEntries: 9 }
+
+  test.each([
+    [
+      'all entries together',
+      [
+        { name: 'a', contents: 'x'.repeat(600) },
+        { name: 'b', contents: 'x'.repeat(600) },
+      ],
+    ],
+    ['a file of a great ratio', [{ name: 'a', contents: Buffer.alloc(1_000_000) }]],
+    ['one that only says so', [{ name: 'a', told: { size: 4_000_000_000 } }]],
+    ['a folder that says so', [{ name: 'a/', told: { size: 4_000_000_000 } }]],
+  ])('%s: too large', async (_, entries: RawEntry[]) => {
+    expect(await refusalOfEntries(entries, {}, small)).toBe('Input volume too large')
+  })
+
+  test('entries that share their contents are refused', async () => {
+    const shared = Array.from({ length: 5 }, (_, index) => ({ name: `${index}`, contents: 'x', told: { at: 0 } }))
+    expect(await refusalOfEntries(shared)).toBe('Input zip has entries that overlap')
+    const nested = rawZip([{ name: 'inner', contents: 'x', method: 0 }])
+    const outer = { name: 'outer', contents: nested, method: 0 }
+    const inner = { name: 'inner', contents: 'x', method: 0, told: { at: 30 + 'outer'.length } }
+    expect(await refusalOfEntries([outer, inner])).toBe('Input zip has entries that overlap')
+  })
+
+  test('entries of one name count, too', async () => {
+    const entries = Array.from({ length: 10 }, () => ({ name: 'd/' }))
+    expect(await refusalOfEntries(entries, {}, small)).toBe('Input zip has too many entries')
+  })
+
+  test('more entries than it tells of do not exist, fewer are a mistake', async () => {
+    expect(await textsIn(rawZip([{ name: 'a' }, { name: 'b' }], { count: 1 }))).toEqual({ a: '' })
+    expect(await refusalOfEntries([{ name: 'a' }], { count: 2 })).toBe(BEYOND)
+  })
+
+  test('a hundred thousand entries are refused by their number', async () => {
+    const count = 100_000
+    const bytes = rawZip(
+      Array.from({ length: count }, (_, index) => ({ name: `${index}`, method: 0 })),
+      { zip64: true },
+    )
+    const limits = { maxBytes: 1_000_000, maxEntries: 10_000 }
+    expect(await refusalOf(bytes, limits)).toBe('Input zip has too many entries')
+    expect(Object.keys(await textsIn(bytes, { ...limits, maxEntries: count }))).toHaveLength(count)
+  })
+
+  test('what is said about entries does not stay in memory', async () => {
+    const comment = Buffer.alloc(60_000)
+    const entries = Array.from({ length: 500 }, (_, index) => ({ name: `${index}`, comment, method: 0 }))
+    const folder = await mkdtemp(join(tmpdir(), 'input-zip-'))
+    const path = join(folder, 'wordy.zip')
+    await writeFile(path, rawZip(entries))
+    await using zip = await InputZip.open(path, { maxBytes: 1, maxEntries: 500 })
+    await rm(folder, { recursive: true })
+    const held = zip.entries.map(({ entry }) => Object.values(entry).filter(Buffer.isBuffer))
+    expect(held.flat().reduce((bytes, { length }) => bytes + length, 0)).toBe(0)
+  })
 })
 
-test.each([
-  [SYMLINK, 'Input zip holds a symbolic link'],
-  [FIFO, 'Input zip holds a device or other special file'],
-])('an entry of mode %o is refused', async (mode, why) => {
-  expect(await refusalOf([{ name: 'link', mode, text: '/etc/passwd' }])).toBe(why)
-})
+describe('the zip itself', () => {
+  const entry = { name: 'a', contents: 'x' }
 
-test('a file that is also a folder is refused', async () => {
-  expect(await refusalOf([{ name: 'a' }, { name: 'a/b' }])).toBe('Input zip has a file and a folder of one name')
-})
+  test.each([
+    ['without entries', [], {}, {}],
+    ['with a long comment', [entry], { comment: Buffer.alloc(65_535, 'c') }, { a: 'x' }],
+    ['told in 64 bits', [entry], { zip64: true }, { a: 'x' }],
+    ['behind something else that is counted', [entry], { prefix: Buffer.alloc(99), counted: true }, { a: 'x' }],
+  ])('%s is fine', async (_, entries: RawEntry[], end: RawZip, texts) => {
+    expect(await textsIn(rawZip(entries, end))).toEqual(texts)
+  })
 
-function inDirectory(at: number, value: number): (bytes: Buffer) => void {
-  return bytes => void bytes.writeUInt16LE(value, bytes.indexOf(Buffer.from('PK\x01\x02')) + at)
-}
+  test.each([
+    ['empty', Buffer.alloc(0), NO_DIRECTORY],
+    ['not a zip', Buffer.from('hello'), NO_DIRECTORY],
+    ['a page that says no', Buffer.from('<html>403</html>'), NO_DIRECTORY],
+    ['truncated', rawZip([entry]).subarray(0, -5), NO_DIRECTORY],
+    ['without its beginning', rawZip([entry]).subarray(20), expect.stringMatching(/^Input zip is broken: /)],
+    [
+      'behind something uncounted',
+      rawZip([entry], { prefix: Buffer.alloc(99) }),
+      expect.stringMatching(/^Input zip is broken: /),
+    ],
+    [
+      'followed by something',
+      Buffer.concat([rawZip([entry]), Buffer.alloc(9)]),
+      expect.stringMatching(/^Input zip is broken: /),
+    ],
+    ['with a directory beyond its end', rawZip([entry], { zip64: 1n << 40n }), BEYOND],
+    ['with a directory beyond all numbers', rawZip([entry], { zip64: 1n << 63n }), BEYOND],
+  ])('%s is refused', async (_, bytes, why) => {
+    expect(await refusalOf(bytes)).toEqual(why)
+  })
 
-test.each([
-  ['encrypted', inDirectory(FLAGS_AT, 0x801), 'Input zip is encrypted'],
-  ['strongly encrypted', inDirectory(FLAGS_AT, 0x841), 'Input zip is encrypted'],
-  ['of an unknown method', inDirectory(METHOD_AT, 99), 'Input zip is compressed by an unknown method'],
-])('a zip that is %s is refused', async (_, patch, why) => {
-  expect(await refusalOf([{ name: 'a', text: 'x' }], patch)).toBe(why)
-})
-
-test('entries that claim to be too large are refused', async () => {
-  const path = await zipOf([
-    { name: 'a', text: 'x'.repeat(600) },
-    { name: 'b', text: 'x'.repeat(600) },
-  ])
-  await expect(InputZip.open(path, { maxBytes: 1_000, maxEntries: 9 })).rejects.toThrow('Input volume too large')
-})
-
-test('contents that do not have their checksum are refused', async () => {
-  const path = await zipOf([{ name: 'a', text: 'x'.repeat(600) }], inDirectory(CRC_AT, 0xbad))
-  await using zip = await InputZip.open(path, LIMITS)
-  const [first] = zip.entries
-  const read = async () => {
-    for await (const _ of zip.read((first as InputEntry).entry));
-  }
-  await expect(read()).rejects.toThrow('Input zip is broken: the checksum of an entry is wrong')
-})
-
-test('entries of one name count, too', async () => {
-  const path = await zipOf(Array.from({ length: 11 }, () => ({ name: 'the same' })))
-  await expect(InputZip.open(path, { ...LIMITS, maxEntries: 10 })).rejects.toThrow('Input zip has too many entries')
-})
-
-test('a zip without entries is fine', async () => {
-  expect(await namesIn([])).toEqual([])
+  test('whatever is done to its bytes, it is read or refused', async () => {
+    const good = rawZip([entry, { name: 'd/' }, { name: 'b', contents: 'y'.repeat(500), descriptor: true }], {
+      zip64: true,
+    })
+    const change = fc.record({ at: fc.nat(good.length - 1), bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), fc.nat(good.length), async (changes, cut) => {
+        const bytes = Buffer.from(good)
+        for (const { at, bytes: value } of changes) bytes.set(value.subarray(0, bytes.length - at), at)
+        await refusalOf(cut % 10 === 0 ? bytes.subarray(0, cut) : bytes)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
 })

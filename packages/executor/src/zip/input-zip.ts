@@ -1,46 +1,33 @@
 /** A stranger's zip: everything in its directory is checked before the first byte of it is unpacked. */
+import { type FileHandle, open } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
-import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl'
+import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
-import { checkedName } from './entry-name.ts'
-
-const TYPE_MASK = 0o170000
-const REGULAR = 0o100000
-const DIRECTORY = 0o040000
-const SYMLINK = 0o120000
-const TOO_LARGE = 'Input volume too large'
-
-export interface InputEntry {
-  /** Relative, without `..`, and no two entries get in each other's way. */
-  name: string
-  isDirectory: boolean
-  isExecutable: boolean
-  /** Uncompressed, in bytes; reading fails when it is not so. */
-  size: number
-  entry: Entry
-}
+import { FileReader } from './file-reader.ts'
+import { checkedDirectory, type DirectoryLimits, type InputEntry } from './input-directory.ts'
 
 export class InputZip implements AsyncDisposable {
   readonly entries: readonly InputEntry[]
   readonly #zip: ZipFile
+  readonly #file: FileHandle
 
-  private constructor(zip: ZipFile, entries: readonly InputEntry[]) {
+  private constructor(zip: ZipFile, file: FileHandle, entries: readonly InputEntry[]) {
     this.#zip = zip
+    this.#file = file
     this.entries = entries
   }
 
-  /**
-   * Opens a zip and checks its directory. Rejects with JobFailure, each kind of trouble with its own sentence.
-   *
-   * @param limits maxBytes: of all entries together, uncompressed
-   */
-  static async open(path: string, limits: { maxBytes: number; maxEntries: number }): Promise<InputZip> {
-    const zip = await openPromise(path, { autoClose: false, decodeStrings: false }).catch(broken)
+  /** Opens a zip and checks its directory. Rejects with JobFailure, each kind of trouble with its own sentence. */
+  static async open(path: string, limits: DirectoryLimits): Promise<InputZip> {
+    const file = await open(path)
     try {
-      return new InputZip(zip, await checkedEntries(zip, limits))
+      const { size } = await file.stat()
+      const options = { autoClose: false, decodeStrings: false }
+      const zip = await fromRandomAccessReaderPromise(new FileReader(file, size), size, options)
+      return new InputZip(zip, file, await checkedDirectory(zip, limits))
     } catch (error) {
-      zip.close()
-      throw error
+      await file.close()
+      broken(error)
     }
   }
 
@@ -60,60 +47,20 @@ export class InputZip implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#zip.close()
+    await this.#file.close()
   }
 }
 
-async function checkedEntries(zip: ZipFile, limits: { maxBytes: number; maxEntries: number }): Promise<InputEntry[]> {
-  const entries = new Map<string, InputEntry>()
-  const folders = new Set<string>()
-  let bytes = 0
-  let count = 0
-  try {
-    for await (const entry of zip.eachEntry()) {
-      count += 1
-      if (count > limits.maxEntries) throw new JobFailure('Input zip has too many entries')
-      const checked = checkedEntry(entry)
-      bytes += checked.size
-      if (bytes > limits.maxBytes) throw new JobFailure(TOO_LARGE)
-      if (checked.name === '') continue
-      entries.set(checked.name, checked)
-      for (const folder of parentsOf(checked.name)) folders.add(folder)
-    }
-  } catch (error) {
-    broken(error)
-  }
-  for (const folder of folders) {
-    if (entries.get(folder)?.isDirectory === false)
-      throw new JobFailure('Input zip has a file and a folder of one name')
-  }
-  return [...entries.values()]
-}
-
-function checkedEntry(entry: Entry): InputEntry {
-  const type = (entry.externalFileAttributes >>> 16) & TYPE_MASK
-  const raw = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true)
-  if (type === SYMLINK) throw new JobFailure('Input zip holds a symbolic link')
-  if (type !== 0 && type !== REGULAR && type !== DIRECTORY)
-    throw new JobFailure('Input zip holds a device or other special file')
-  if (entry.isEncrypted()) throw new JobFailure('Input zip is encrypted')
-  if (!entry.canDecodeFileData()) throw new JobFailure('Input zip is compressed by an unknown method')
-  const name = checkedName(raw)
-  return {
-    name,
-    isDirectory: raw.endsWith('/') || raw.endsWith('\\'),
-    isExecutable: ((entry.externalFileAttributes >>> 16) & 0o111) !== 0,
-    size: entry.uncompressedSize,
-    entry,
-  }
-}
-
-function* parentsOf(name: string): Generator<string> {
-  for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) yield name.slice(0, end)
-}
+/** What the library says, in the words of whoever sent the zip. */
+const WORDS: [RegExp, string][] = [
+  [/^End of central directory record signature/, 'it has no directory at its end; it is not a zip, or not all of one'],
+  [/bytes in the stream/, 'an entry is not of the size that it tells'],
+]
 
 function broken(error: unknown): never {
   if (error instanceof JobFailure) throw error
   const { message } = error as Error
   if (message.includes('encryption')) throw new JobFailure('Input zip is encrypted')
-  throw new JobFailure(`Input zip is broken: ${message}`)
+  const [, words] = WORDS.find(([pattern]) => pattern.test(message)) ?? []
+  throw new JobFailure(`Input zip is broken: ${words ?? message}`)
 }

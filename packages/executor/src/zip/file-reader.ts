@@ -1,0 +1,67 @@
+import type { FileHandle } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { RandomAccessReader } from 'yauzl'
+
+/** How much is read at once, in bytes. */
+const WINDOW_BYTES = 65_536
+
+/**
+ * Reads a zip's file for yauzl. Its own reader hands offsets that a stranger wrote to the file system as they are, and
+ * what the file system cannot even count to is thrown where nobody can catch it. This one also reads a directory in
+ * large steps, where that one asks the file system twice for every entry.
+ */
+export class FileReader extends RandomAccessReader {
+  readonly #file: FileHandle
+  readonly #size: number
+  #window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) }
+
+  /** @param size of the file, in bytes. The handle stays open: whoever opened it closes it. */
+  constructor(file: FileHandle, size: number) {
+    super()
+    this.#file = file
+    this.#size = size
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (err: Error | null) => void,
+  ): void {
+    this.#copy(buffer.subarray(offset, offset + length), position).then(() => callback(null), callback)
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    return Readable.from(this.#chunks(start, end), { objectMode: false })
+  }
+
+  async *#chunks(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    for (let at = start; at < end; at += WINDOW_BYTES) yield await this.#fresh(at, Math.min(WINDOW_BYTES, end - at))
+  }
+
+  async #copy(target: Buffer, position: number): Promise<void> {
+    this.#check(position, target.length)
+    const { start, bytes } = this.#window
+    if (position < start || position + target.length > start + bytes.length) {
+      const length = Math.min(Math.max(target.length, WINDOW_BYTES), this.#size - position)
+      this.#window = { start: position, bytes: await this.#fresh(position, length) }
+    }
+    this.#window.bytes.copy(target, 0, position - this.#window.start)
+  }
+
+  async #fresh(position: number, length: number): Promise<Buffer> {
+    this.#check(position, length)
+    const buffer = Buffer.allocUnsafe(length)
+    for (let read = 0; read < length; ) {
+      const { bytesRead } = await this.#file.read(buffer, read, length - read, position + read)
+      if (bytesRead === 0) throw new Error('it ends too early')
+      read += bytesRead
+    }
+    return buffer
+  }
+
+  #check(position: number, length: number): void {
+    if (!(position >= 0 && position + length <= this.#size)) throw new Error('it points beyond its own end')
+  }
+}

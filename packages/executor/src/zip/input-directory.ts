@@ -1,0 +1,113 @@
+/** What a stranger's zip says that is in it, checked as a whole. */
+import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
+import { JobFailure } from '../job-failure.ts'
+import { checkedName } from './entry-name.ts'
+
+const TYPE_MASK = 0o170000
+const REGULAR = 0o100000
+const DIRECTORY = 0o040000
+const SYMLINK = 0o120000
+const TOO_LARGE = 'Input volume too large'
+const TOO_MANY = 'Input zip has too many entries'
+
+/** The fixed part of what stands before each entry's contents, in bytes. */
+const LOCAL_HEADER_BYTES = 30
+
+export interface DirectoryLimits {
+  /** Of all entries together, uncompressed. */
+  maxBytes: number
+  maxEntries: number
+}
+
+export interface InputEntry {
+  /** Relative, without `..`, and no two entries get in each other's way. */
+  name: string
+  isDirectory: boolean
+  isExecutable: boolean
+  /** Uncompressed, in bytes; reading fails when it is not so. */
+  size: number
+  entry: Entry
+}
+
+/** The entries of a zip that was opened without decoding strings. Rejects with JobFailure, or an error of the library. */
+export async function checkedDirectory(zip: ZipFile, limits: DirectoryLimits): Promise<InputEntry[]> {
+  // A zip that says so itself need not be counted.
+  if (zip.entryCount > limits.maxEntries) throw new JobFailure(TOO_MANY)
+  const entries = new Map<string, InputEntry>()
+  let bytes = 0
+  let count = 0
+  for await (const entry of zip.eachEntry()) {
+    count += 1
+    if (count > limits.maxEntries) throw new JobFailure(TOO_MANY)
+    const checked = checkedEntry(entry)
+    bytes += checked.size
+    if (bytes > limits.maxBytes) throw new JobFailure(TOO_LARGE)
+    if (checked.name !== '') add(checked, entries)
+    else if (!checked.isDirectory) throw new JobFailure('Input zip has a file without a name')
+  }
+  refuseFilesAsFolders(entries)
+  refuseOverlaps(entries.values())
+  return [...entries.values()]
+}
+
+function checkedEntry(entry: Entry): InputEntry {
+  const type = (entry.externalFileAttributes >>> 16) & TYPE_MASK
+  const raw = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true)
+  if (type === SYMLINK) throw new JobFailure('Input zip holds a symbolic link')
+  if (type !== 0 && type !== REGULAR && type !== DIRECTORY)
+    throw new JobFailure('Input zip holds a device or other special file')
+  if (entry.isEncrypted()) throw new JobFailure('Input zip is encrypted')
+  if (!entry.canDecodeFileData()) throw new JobFailure('Input zip is compressed by an unknown method')
+  return {
+    name: checkedName(raw),
+    isDirectory: /[/\\]$/.test(raw),
+    isExecutable: ((entry.externalFileAttributes >>> 16) & 0o111) !== 0,
+    size: entry.uncompressedSize,
+    entry: withoutTexts(entry),
+  }
+}
+
+/** Comments and extra fields may be most of a zip, and would stay in memory with each entry. */
+function withoutTexts(entry: Entry): Entry {
+  const empty = Buffer.alloc(0)
+  const texts = { fileName: '', fileComment: '', comment: '' }
+  return Object.assign(entry, texts, {
+    fileNameRaw: empty,
+    fileCommentRaw: empty,
+    extraFieldRaw: empty,
+    extraFields: [],
+  })
+}
+
+/** A folder may be told of twice; which of two files is meant, nobody can know. */
+function add(entry: InputEntry, entries: Map<string, InputEntry>): void {
+  const other = entries.get(entry.name)
+  if (other === undefined) entries.set(entry.name, entry)
+  else if (other.isDirectory !== entry.isDirectory)
+    throw new JobFailure('Input zip has a file and a folder of one name')
+  else if (!entry.isDirectory) throw new JobFailure('Input zip has several files of one name')
+}
+
+function refuseFilesAsFolders(entries: ReadonlyMap<string, InputEntry>): void {
+  for (const name of entries.keys()) {
+    for (const folder of parentsOf(name)) {
+      if (entries.get(folder)?.isDirectory === false)
+        throw new JobFailure('Input zip has a file and a folder of one name')
+    }
+  }
+}
+
+function* parentsOf(name: string): Generator<string> {
+  for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) yield name.slice(0, end)
+}
+
+/** Entries that share their contents make a large input of a small zip; no honest tool writes them. */
+function refuseOverlaps(entries: Iterable<InputEntry>): void {
+  const places = [...entries].map(({ entry }) => entry)
+  places.sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader)
+  let end = 0
+  for (const { relativeOffsetOfLocalHeader: start, compressedSize } of places) {
+    if (start < end) throw new JobFailure('Input zip has entries that overlap')
+    end = start + LOCAL_HEADER_BYTES + compressedSize
+  }
+}
