@@ -15,6 +15,9 @@ import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
 
+/** Each takes memory, and time to be made. */
+const MAX_IMAGE_VOLUMES = 16
+
 /** What the engine says when an image's home does not fit into its volume. */
 const NO_SPACE = /no space left on device/i
 
@@ -97,16 +100,17 @@ async function createContainer(
   gpus: Gpus,
   { preparation: { workspace, limits }, log }: RunJobDeps,
 ): Promise<string> {
-  const folder = homeOf(image)
-  const volumes = volumeFolders(image.volumes)
-  if (volumes === undefined) throw new JobFailure('The image has a VOLUME within /volume or /output')
+  const home = homeOf(image)
+  const folders = volumeFolders(image.volumes)
+  if (folders === undefined) throw new JobFailure('The image has a VOLUME within /volume or /output')
+  if (folders.length > MAX_IMAGE_VOLUMES) throw new JobFailure(`The image has more than ${MAX_IMAGE_VOLUMES} VOLUMEs`)
+  const imageFolders = await workspace.volumesFor(folders.filter(folder => folder !== home))
   const job = {
     image: image.name,
     command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
     inputVolume: workspace.inputVolume,
     outputVolume: workspace.outputVolume,
-    home: folder === undefined ? undefined : { folder, volume: workspace.homeVolume },
-    volumeFolders: volumes,
+    imageFolders: [...imageFolders, ...(home === undefined ? [] : [{ folder: home, volume: workspace.homeVolume }])],
     scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
     gpus,
     labels: workspace.labels,
@@ -114,11 +118,9 @@ async function createContainer(
   try {
     return await workspace.createContainer(containerOptions(job, limits)).catch(error => {
       if (!(error instanceof EngineError && NO_SPACE.test(error.message))) throw error
-      log.warn(
-        { image: image.name },
-        "the image's home is larger than TMP_SIZE_BYTES or FOLDER_MAX_FILES: it stays read-only",
-      )
-      return workspace.createContainer(containerOptions({ ...job, home: undefined }, limits))
+      if (folders.length > 0) throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
+      log.warn({ image: image.name }, 'the home of the image is larger than TMP_SIZE_BYTES: it stays read-only')
+      return workspace.createContainer(containerOptions({ ...job, imageFolders: [] }, limits))
     })
   } catch (error) {
     if (!(error instanceof EngineError && error.status === 400)) throw error

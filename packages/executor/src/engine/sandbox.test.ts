@@ -28,8 +28,7 @@ const JOB: SandboxedJob = {
   outputVolume: 'out',
   scriptPath: undefined,
   gpus: undefined,
-  home: { folder: '/root', volume: 'home' },
-  volumeFolders: [],
+  imageFolders: [{ folder: '/root', volume: 'home' }],
   labels: { label: 'value' },
 }
 
@@ -194,12 +193,6 @@ test('a writable root keeps the folders in memory, and the largest file is as la
 test('/volume is writable where the limits say so', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableVolumeBytes: 1_000 })
   expect(HostConfig?.Mounts).toContainEqual(expect.objectContaining({ Target: '/volume', ReadOnly: false }))
-})
-
-test("an image's volumes are folders in memory, but for the home, which keeps what the image has there", () => {
-  const { HostConfig } = containerOptions({ ...JOB, volumeFolders: ['/data', '/root'] }, LIMITS)
-  expect(HostConfig?.Tmpfs).toMatchObject({ '/data': 'rw,nosuid,nodev,mode=1777,size=1000000,nr_inodes=300,exec' })
-  expect(Object.keys(HostConfig?.Tmpfs ?? {})).not.toContain('/root')
 })
 
 test('a volume in memory has a size and a number of files', () => {

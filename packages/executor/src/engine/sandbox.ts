@@ -40,10 +40,8 @@ export interface SandboxedJob {
   scriptPath: string | undefined
   /** This executor's GPUs, when the job asks for them: all, or their ids. */
   gpus: 'all' | readonly string[] | undefined
-  /** The home folder of the image's user, and the volume behind it; undefined: it is as the image has it. */
-  home: { folder: string; volume: string } | undefined
-  /** The folders for which the image asks for volumes, as `volumeFolders` gives them. */
-  volumeFolders: readonly string[]
+  /** The folders that keep what the image has there, and the volumes in memory behind them. */
+  imageFolders: readonly { folder: string; volume: string }[]
   labels: Record<string, string>
 }
 
@@ -83,22 +81,20 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
         { Name: 'core', Soft: 0, Hard: 0 },
       ],
       ...(limits.runtime === undefined ? {} : { Runtime: limits.runtime }),
-      ...rootOptions(job, limits),
+      ...rootOptions(limits),
       ...gpuOptions(job),
       Mounts: mounts(job, limits),
     },
   }
 }
 
-function rootOptions(job: SandboxedJob, limits: SandboxLimits) {
+function rootOptions(limits: SandboxLimits) {
   const inMemory = (bytes: number) => `${TMPFS_FLAGS},size=${bytes},nr_inodes=${limits.filesPerFolder}`
-  // exec: OpenCL compilers and Python load the code that they have just built from /tmp.
-  const tmp = `${inMemory(limits.tmpBytes)},exec`
   return {
     ReadonlyRootfs: limits.writableRootBytes === undefined,
     Tmpfs: {
-      ...Object.fromEntries(job.volumeFolders.filter(each => each !== job.home?.folder).map(each => [each, tmp])),
-      '/tmp': tmp,
+      // exec: OpenCL compilers and Python load the code that they have just built from /tmp.
+      '/tmp': `${inMemory(limits.tmpBytes)},exec`,
       // In place of the engine's own, which has no limit on files.
       '/dev/shm': `${inMemory(limits.shmBytes)},noexec`,
     },
@@ -141,7 +137,7 @@ function mounts(job: SandboxedJob, limits: SandboxLimits) {
     volume(job.inputVolume, '/volume', { ReadOnly: limits.writableVolumeBytes === undefined }),
     volume(job.outputVolume, '/output', { ReadOnly: false }),
     // The engine copies what the image has there into the volume, owner and mode included.
-    ...(job.home ? [volume(job.home.volume, job.home.folder, { ReadOnly: false, NoCopy: false })] : []),
+    ...job.imageFolders.map(each => volume(each.volume, each.folder, { ReadOnly: false, NoCopy: false })),
     ...(job.scriptPath === undefined
       ? []
       : [{ Type: 'bind' as const, Source: job.scriptPath, Target: '/script.py', ReadOnly: true }]),

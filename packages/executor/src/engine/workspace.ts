@@ -47,7 +47,10 @@ export class Workspace implements AsyncDisposable {
   readonly homeVolume: string
   readonly labels: Record<string, string>
   readonly #scriptVolume: string
+  readonly #imageVolumes: string[] = []
   readonly #engine: Engine
+  readonly #owner: WorkspaceOwner
+  readonly #sizes: WorkspaceSizes
   readonly #log: Log
   /** All that were ever asked for, also those that the engine is still making. */
   readonly #containers: Promise<string>[] = []
@@ -55,12 +58,14 @@ export class Workspace implements AsyncDisposable {
   #holder = ''
   #removed: Promise<void> | undefined
 
-  private constructor(engine: Engine, folder: string, labels: Record<string, string>, log: Log) {
+  private constructor(engine: Engine, folder: string, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log) {
     const name = `compute-horde-${randomUUID()}`
     this.#engine = engine
+    this.#owner = owner
+    this.#sizes = sizes
     this.#log = log
     this.folder = folder
-    this.labels = labels
+    this.labels = { [EXECUTOR_LABEL]: identityText(owner.self), [JOB_LABEL]: owner.jobUuid }
     this.inputVolume = `${name}-input`
     this.outputVolume = `${name}-output`
     this.homeVolume = `${name}-home`
@@ -70,11 +75,10 @@ export class Workspace implements AsyncDisposable {
   /** Makes the folder and the volumes, and starts the holder, which needs no image of the job's. */
   static async open(engine: Engine, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log): Promise<Workspace> {
     const folder = await mkdtemp(join(tmpdir(), folderName(owner.self)))
-    const labels = { [EXECUTOR_LABEL]: identityText(owner.self), [JOB_LABEL]: owner.jobUuid }
-    const workspace = new Workspace(engine, folder, labels, log)
+    const workspace = new Workspace(engine, folder, owner, sizes, log)
     try {
-      await workspace.#createVolumes(sizes)
-      await workspace.#startHolder(owner)
+      await workspace.#createVolumes()
+      await workspace.#startHolder()
       return workspace
     } catch (error) {
       await workspace[Symbol.asyncDispose]()
@@ -100,6 +104,19 @@ export class Workspace implements AsyncDisposable {
     return this.#engine.getArchive(this.#holder, '/output')
   }
 
+  /**
+   * Volumes in memory for the folders that the job's image wants some for. The engine puts into them what the image has
+   * there when it makes the job's container; until that runs they must be held, too.
+   */
+  async volumesFor(folders: readonly string[]): Promise<{ folder: string; volume: string }[]> {
+    if (folders.length === 0) return []
+    const volumes = folders.map((folder, index) => ({ folder, volume: `${this.outputVolume}-${index}` }))
+    this.#imageVolumes.push(...volumes.map(({ volume }) => volume))
+    await Promise.all(volumes.map(({ volume }) => this.#createVolume(volume, this.#sizes.homeBytes)))
+    await this.#hold(volumes.map(({ volume }, index) => ({ volume, path: `/volumes/${index}` })))
+    return volumes
+  }
+
   createContainer(options: ContainerOptions): Promise<string> {
     const created = this.#engine.createContainer(options)
     this.#containers.push(created)
@@ -111,37 +128,47 @@ export class Workspace implements AsyncDisposable {
     return this.#removed
   }
 
-  async #createVolumes(sizes: WorkspaceSizes): Promise<void> {
-    const { outputBytes, homeBytes, writableVolumeBytes, filesPerFolder } = sizes
-    const inMemory = (bytes: number | undefined) => (bytes === undefined ? {} : memoryVolume(bytes, filesPerFolder))
-    const create = (name: string, options = {}) => this.#engine.createVolume(name, this.labels, options)
+  /** Makes the volumes that every job has, in memory where the job writes to them. */
+  async #createVolumes(): Promise<void> {
+    const { outputBytes, homeBytes, writableVolumeBytes } = this.#sizes
     await Promise.all([
-      create(this.#scriptVolume),
-      create(this.inputVolume, inMemory(writableVolumeBytes)),
-      create(this.outputVolume, inMemory(outputBytes)),
-      create(this.homeVolume, inMemory(homeBytes)),
+      this.#createVolume(this.#scriptVolume),
+      this.#createVolume(this.inputVolume, writableVolumeBytes),
+      this.#createVolume(this.outputVolume, outputBytes),
+      this.#createVolume(this.homeVolume, homeBytes),
     ])
   }
 
-  async #startHolder({ machine, hasUserNamespaces }: WorkspaceOwner): Promise<void> {
-    const mounts = [
-      { volume: this.inputVolume, path: '/volume' },
-      { volume: this.outputVolume, path: '/output' },
-      { volume: this.homeVolume, path: '/home' },
-      { volume: this.#scriptVolume, path: `/${SCRIPT_FOLDER}` },
-    ]
-    const options = holderOptions(mounts, this.labels, hasUserNamespaces)
+  /** `bytes` undefined: on the engine's disk. */
+  #createVolume(name: string, bytes?: number): Promise<void> {
+    const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder)
+    return this.#engine.createVolume(name, this.labels, options)
+  }
+
+  async #startHolder(): Promise<void> {
     const [holder, mountpoint] = await Promise.all([
-      this.createContainer(options).catch(async error => {
-        if (!(error instanceof EngineError && error.status === 404)) throw error
-        await importHolderImage(this.#engine, machine)
-        return this.createContainer(options)
-      }),
+      this.#hold([
+        { volume: this.inputVolume, path: '/volume' },
+        { volume: this.outputVolume, path: '/output' },
+        { volume: this.homeVolume, path: '/home' },
+        { volume: this.#scriptVolume, path: `/${SCRIPT_FOLDER}` },
+      ]),
       this.#engine.folderOfVolume(this.#scriptVolume),
     ])
     this.#holder = holder
     this.#scriptMountpoint = mountpoint
-    await this.#engine.start(holder)
+  }
+
+  /** Starts a container that keeps volumes mounted. */
+  async #hold(mounts: readonly { volume: string; path: string }[]): Promise<string> {
+    const options = holderOptions(mounts, this.labels, this.#owner.hasUserNamespaces)
+    const id = await this.createContainer(options).catch(async error => {
+      if (!(error instanceof EngineError && error.status === 404)) throw error
+      await importHolderImage(this.#engine, this.#owner.machine)
+      return this.createContainer(options)
+    })
+    await this.#engine.start(id)
+    return id
   }
 
   async #removeAll(): Promise<void> {
@@ -149,7 +176,8 @@ export class Workspace implements AsyncDisposable {
       rm(this.folder, { recursive: true, force: true }),
       ...this.#containers.map(created => this.#removeContainer(created)),
     ])
-    const volumes = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
+    const common = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
+    const volumes = [...common, ...this.#imageVolumes]
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.removeVolume(name))))
   }
 
