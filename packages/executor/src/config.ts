@@ -11,6 +11,8 @@ import {
 } from '@horde/kit/config'
 import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/miner-executor'
 import { z } from 'zod'
+import { isImageName } from './images/names.ts'
+import { registryAuths } from './images/registry-credentials.ts'
 
 const MIB = 1024 * 1024
 const seconds = envInteger({ min: 1, max: 86_400 })
@@ -28,8 +30,12 @@ const gpuDevices = z
   .refine(text => /^[\w:.-]+(\s*,\s*[\w:.-]+)*$/.test(text), 'must be all, none, or device ids separated by commas')
   .transform(text => text.replaceAll(' ', ''))
 
+const image = z.string().refine(isImageName, 'must be the name of an image')
+
+const images = envList.refine(list => list.every(isImageName), 'must be names of images, separated by commas')
+
 const aliases = envList.refine(
-  list => list.every(pair => /^[^=\s]+=[^=\s]+$/.test(pair)),
+  list => list.every(pair => /^[^=]+=[^=]+$/.test(pair) && pair.split('=').every(isImageName)),
   'must be pairs of image names, wanted=used, separated by commas',
 )
 
@@ -54,11 +60,11 @@ export const settings = defineSettings({
       "This executor's NVIDIA GPUs: all, none, or ids separated by commas. Unset: all where the engine tells of an NVIDIA runtime, else none.",
     example: '0,1',
   }),
-  PYTHON_IMAGE: setting(z.string().default('python:3.11-slim'), {
+  PYTHON_IMAGE: setting(image.default('python:3.11-slim'), {
     about: 'The image that raw scripts run in.',
     example: 'compute-horde/python:3.11',
   }),
-  PYTHON_NVIDIA_IMAGE: setting(z.string().default('python:3.11-slim'), {
+  PYTHON_NVIDIA_IMAGE: setting(image.default('python:3.11-slim'), {
     about: 'The image that raw scripts with the preset nvidia_all run in.',
     example: 'pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime',
   }),
@@ -66,9 +72,42 @@ export const settings = defineSettings({
     about: 'Images to use in place of the ones that jobs name, as wanted=used, separated by commas.',
     example: 'python:3.11-slim=compute-horde/python:3.11',
   }),
+  IMAGE_PULL_POLICY: setting(z.enum(['missing', 'latest', 'always', 'never']).default('latest'), {
+    about:
+      'When a registry is asked for an image: when it is missing; also for a newer one of latest or *-latest; always; never. Where that fails, the image on this host is used.',
+    example: 'missing',
+  }),
   PULL_TIMEOUT_SECONDS: setting(seconds.default(300), {
-    about: 'How long pulling an image may take.',
+    about: 'How long pulling an image may take, in seconds.',
     example: '600',
+  }),
+  REFRESH_TIMEOUT_SECONDS: setting(seconds.default(30), {
+    about:
+      'How long a registry may take to begin sending something newer than the image on this host, in seconds; from then on PULL_TIMEOUT_SECONDS counts.',
+    example: '10',
+  }),
+  DOCKER_AUTH_CONFIG: setting(registryAuths.optional(), {
+    about: "Credentials for private registries: the JSON of Docker's config.json, with an auth for each registry.",
+    example: '{"auths":{"registry.example.com:5000":{"auth":"dXNlcjpwYXNzd29yZA=="}}}',
+    secret: true,
+  }),
+  REQUIRE_IMAGE_DIGEST: setting(envBoolean.default(false), {
+    about: 'Whether jobs whose image, after the aliases, is not named by its digest are refused.',
+    example: 'true',
+  }),
+  PRELOAD_IMAGES: setting(images.default([]), {
+    about: 'Images that the command preload gets, and that are never removed, separated by commas.',
+    example: 'python:3.11-slim,registry.example.com/tool:1',
+  }),
+  PINNED_IMAGES: setting(images.default([]), {
+    about:
+      'Further images that are never removed, separated by commas. The Python images and the targets of aliases are not either.',
+    example: 'registry.example.com/model:2',
+  }),
+  IMAGE_DISK_THRESHOLD_PERCENT: setting(envInteger({ min: 1, max: 100 }).default(80), {
+    about:
+      "How full the engine's disk may be, in percent; above it the images that executors pulled are removed, the least recently used first.",
+    example: '90',
   }),
   WORK_TIMEOUT_SECONDS: setting(seconds.default(900), {
     about: 'How long a ready executor waits for the work itself before it gives the job up.',
@@ -166,6 +205,15 @@ export const settings = defineSettings({
     about: "The engine's runtime that job containers run in. Unset: the engine's default.",
     example: 'runsc',
   }),
+  KNOWN_ESCAPES: setting(z.enum(['refuse', 'warn']).default('refuse'), {
+    about:
+      'What to do about a flaw of this host by which jobs surely could get out of their container: refuse every job, or only warn.',
+    example: 'warn',
+  }),
+  HOST_CHECK_MAX_AGE_SECONDS: setting(envInteger({ min: 0, max: 86_400 }).default(3_600), {
+    about: 'How long a host that was found to be good is not looked at again.',
+    example: '600',
+  }),
   STATE_FOLDER: setting(absolutePath.optional(), {
     about:
       'The folder in which the executors of this host remember what they found out. Unset: .local/state/compute-horde in the home folder.',
@@ -182,3 +230,9 @@ export const settings = defineSettings({
 })
 
 export type ExecutorSettings = SettingsOf<typeof settings>
+
+const { MINER_ADDRESS: _, EXECUTOR_TOKEN: __, ...ofHost } = settings
+/** What an operator's commands need: all but what a miner gives to each executor. */
+export const hostSettings = defineSettings(ofHost)
+
+export type HostSettings = SettingsOf<typeof hostSettings>

@@ -8,6 +8,8 @@ import type { ExecutorSettings } from './config.ts'
 import type { Engine } from './engine/container.ts'
 import type { Identity } from './engine/identity.ts'
 import { sweepLeftovers } from './engine/leftovers.ts'
+import type { StateFolder } from './host/state-folder.ts'
+import type { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
@@ -15,8 +17,10 @@ import { type Outcome, runJob } from './run-job.ts'
 export interface ExecuteDeps {
   miner: MinerLink
   engine: Engine
+  images: ImageStore
   settings: ExecutorSettings
   self: Identity
+  state: StateFolder
   clock: Clock
   log: Log
 }

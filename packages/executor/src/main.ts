@@ -6,7 +6,14 @@ import { fileURLToPath } from 'node:url'
 enableCompileCache(fileURLToPath(new URL('../../../node_modules/.cache/compute-horde', import.meta.url)))
 const { runService } = await import('@horde/kit/run')
 const { readSettings } = await import('@horde/kit/config')
-const { settings } = await import('./config.ts')
-const { serve } = await import('./serve.ts')
+const { settings, hostSettings } = await import('./config.ts')
 
-await runService('executor', signal => serve(readSettings(settings, process.env), signal))
+await runService('executor', async signal => {
+  if (process.argv[2] === 'preload') {
+    const { preload } = await import('./preload.ts')
+    return preload(readSettings(hostSettings, process.env), signal)
+  }
+  // Other miners name a command of theirs: it means what none means.
+  const { serve } = await import('./serve.ts')
+  return serve(readSettings(settings, process.env), signal)
+})

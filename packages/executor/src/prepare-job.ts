@@ -1,13 +1,19 @@
 /** What is done before an executor says that it is ready, so that the job's own time goes to the job alone. */
 import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
-import { checkGpus, checkLimits, type Gpus, gpusOf } from './engine/checks.ts'
-import type { Engine, EngineFacts } from './engine/container.ts'
-import { type Identity, identityText } from './engine/identity.ts'
-import { ensureImage } from './engine/images.ts'
+import type { Engine } from './engine/container.ts'
+import { HOLDER_IMAGE } from './engine/holder.ts'
+import type { Identity } from './engine/identity.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'
 import { Workspace, type WorkspaceSizes } from './engine/workspace.ts'
+import { checkHost } from './host/check-host.ts'
+import type { EngineFacts } from './host/engine-facts.ts'
+import type { Gpus } from './host/gpus.ts'
+import { inForce } from './host/in-force.ts'
+import type { StateFolder } from './host/state-folder.ts'
+import type { ImageStore } from './images/image-store.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75
@@ -26,8 +32,11 @@ export interface Preparation extends AsyncDisposable {
 
 export interface PrepareDeps {
   engine: Engine
+  images: ImageStore
   settings: ExecutorSettings
   self: Identity
+  state: StateFolder
+  clock: Clock
   log: Log
 }
 
@@ -38,10 +47,9 @@ export async function prepareJob(
   signal: AbortSignal,
 ): Promise<Preparation> {
   const { engine, settings, self, log } = deps
-  const facts = await engine.facts()
-  checkLimits(facts)
-  const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
+  const { facts, gpus, checkGpus } = await checkHost(deps)
   const limits = limitsOf(settings, facts)
+  log.info(inForce(facts, limits), 'what holds the job')
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
   // Both are mostly the engine's time: a pull, and the start of the holder.
   const [ensured, opened] = await Promise.allSettled([
@@ -52,10 +60,7 @@ export async function prepareJob(
   const workspace = opened.value
   try {
     if (ensured.status === 'rejected') throw ensured.reason
-    const image = ensured.value
-    if (gpus !== undefined && image !== undefined && !facts.tellsOfNvidia) {
-      await checkGpus(engine, gpus, image, identityText(self))
-    }
+    await checkGpus(HOLDER_IMAGE)
     signal.throwIfAborted()
   } catch (error) {
     await workspace[Symbol.asyncDispose]()
@@ -71,10 +76,9 @@ export async function prepareJob(
   }
 }
 
-async function imageOf(offer: V0PrepareJobRequest, { engine, settings, log }: PrepareDeps, signal: AbortSignal) {
+async function imageOf(offer: V0PrepareJobRequest, { images }: PrepareDeps, signal: AbortSignal) {
   if (!offer.base_docker_image_name) return undefined
-  const options = { aliases: settings.IMAGE_ALIASES, pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000, log }
-  return (await ensureImage(engine, offer.base_docker_image_name, options, signal)).name
+  return (await images.ensure(offer.base_docker_image_name, 'job', signal)).name
 }
 
 function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits {

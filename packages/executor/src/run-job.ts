@@ -5,11 +5,12 @@ import { isPreset, type OutputUpload } from '@horde/protocol/job'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
 import { CapturedOutput } from './engine/captured-output.ts'
-import type { Gpus } from './engine/checks.ts'
 import { type Engine, EngineError } from './engine/container.ts'
-import { ensureImage, ImageError, type ReadyImage } from './engine/images.ts'
 import { type RunEnd, runContainer } from './engine/run-container.ts'
 import { containerOptions, homeOf, volumeFolders } from './engine/sandbox.ts'
+import type { Gpus } from './host/gpus.ts'
+import type { ImageStore, ReadyImage } from './images/image-store.ts'
+import { ImageError } from './images/pull-image.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
@@ -25,6 +26,7 @@ const RUN_SCRIPT = ['python', '/script.py']
 
 export interface RunJobDeps {
   engine: Engine
+  images: ImageStore
   preparation: Preparation
   settings: ExecutorSettings
   clock: Clock
@@ -67,10 +69,10 @@ function gpusFor(preset: string, { gpus }: Preparation): Gpus {
 }
 
 function imageFor(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<ReadyImage> {
-  const { engine, settings, log } = deps
+  const { images, settings } = deps
+  if (work.docker_image_name) return images.ensure(work.docker_image_name, 'job', signal)
   const python = work.docker_run_options_preset === 'nvidia_all' ? settings.PYTHON_NVIDIA_IMAGE : settings.PYTHON_IMAGE
-  const options = { aliases: settings.IMAGE_ALIASES, pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000, log }
-  return ensureImage(engine, work.docker_image_name || python, options, signal)
+  return images.ensure(python, 'operator', signal)
 }
 
 async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<void> {

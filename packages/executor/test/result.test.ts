@@ -147,7 +147,7 @@ describe('a job that ends badly', () => {
     await connection.say(wanted.work)
     const answer = await resultOn(connection)
     expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: null })
-    expect(answer.docker_process_stdout).toMatch(/^the image 127\.0\.0\.1:1\/no\/such:image could not be pulled/)
+    expect(answer.docker_process_stdout).toBe('The registry of the image 127.0.0.1:1/no/such:image does not answer')
     await expectGoodEnd(executor, connection)
     await expectNothingLeft(wanted, executor)
   })
@@ -165,7 +165,9 @@ describe('a job that cannot be prepared', () => {
   }
 
   test('an image that is not to be had', async () => {
-    expect(await failsToPrepare('127.0.0.1:1/no/such:image')).toContain('could not be pulled')
+    expect(await failsToPrepare('127.0.0.1:1/no/such:image')).toContain(
+      'The registry of the image 127.0.0.1:1/no/such:image does not answer',
+    )
   })
 
   test('a registry that says nothing', async () => {
@@ -178,7 +180,7 @@ describe('a job that cannot be prepared', () => {
   })
 
   test('an image whose name is none', async () => {
-    expect(await failsToPrepare('../containers/json?x=')).toContain('the name of the image is not one')
+    expect(await failsToPrepare('../containers/json?x=')).toContain('its image is not the name of one')
   })
 
   test('an engine that does not answer', async () => {

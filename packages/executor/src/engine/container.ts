@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import { systemClock, withDeadline } from '@horde/kit/time'
 import Docker from 'dockerode'
+import { type EngineFacts, engineFacts } from '../host/engine-facts.ts'
 
 /** How long the engine may take to answer a call that waits for nothing else, in ms. */
 const CALL_MS = 60_000
@@ -30,30 +31,29 @@ export class EngineError extends Error {
   }
 }
 
-/** What the engine says about itself and its host. */
-export interface EngineFacts {
-  version: string
-  memoryBytes: number
-  cpus: number
-  /** Its host's machine, in the words of uname. */
-  machine: string
-  /** Where it keeps images and containers on its host. */
-  dataFolder: string
-  /** Whether it gives containers users of their own: their root is nobody on the host. */
-  hasUserNamespaces: boolean
-  /** The limits that the engine says it cannot enforce. */
-  missingLimits: string[]
-  /** Whether it tells of an NVIDIA runtime or of NVIDIA devices. */
-  tellsOfNvidia: boolean
-}
-
-/** What an image says of the containers that are made of it. */
+/** What the engine knows of an image. */
 export interface ImageFacts {
+  /** `sha256:…`, of its content on this host. */
+  id: string
+  /** The names that it has here, `repository:tag`. */
+  tags: readonly string[]
+  /** The names under which a registry has it, `repository@sha256:…`; none of one that was made here. */
+  digests: readonly string[]
   user: string
   /** Name=value. */
   env: readonly string[]
   /** The folders that its containers get a volume for. */
   volumes: readonly string[]
+}
+
+/** One event of a pull. */
+export interface PullEvent {
+  status?: string
+  /** A layer's short id; of the first event, the tag. */
+  id?: string
+  progressDetail?: { current?: number; total?: number }
+  /** Set on the last event of a pull that failed in the middle: it ends like any other. */
+  error?: string
 }
 
 /** How a container ended. */
@@ -77,36 +77,45 @@ export class Engine {
     this.#docker = new Docker()
   }
 
-  async facts(): Promise<EngineFacts> {
-    const info = await call('asking the engine about itself', this.#docker.info())
-    const limits = { memory: info.MemoryLimit, pids: info.PidsLimit, cpus: info.CpuCfsQuota }
-    const devices: { Source?: string; ID?: string }[] = info.DiscoveredDevices ?? []
-    return {
-      version: String(info.ServerVersion),
-      memoryBytes: Number(info.MemTotal),
-      cpus: Number(info.NCPU),
-      machine: String(info.Architecture),
-      dataFolder: String(info.DockerRootDir),
-      hasUserNamespaces: (info.SecurityOptions ?? []).some((option: string) => /^name=userns\b/.test(option)),
-      missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === false ? [name] : [])),
-      tellsOfNvidia: 'nvidia' in (info.Runtimes ?? {}) || devices.some(({ ID }) => ID?.startsWith('nvidia.com/gpu')),
-    }
+  /** Where it is: the path of its socket, or a URL. */
+  get address(): string {
+    const { socketPath, protocol, host, port } = this.#docker.modem as Docker.DockerOptions
+    return socketPath ?? `${protocol}://${host}:${port}`
   }
 
-  /** What an image says of its user, environment and volumes; undefined when the engine does not have it. */
+  async facts(): Promise<EngineFacts> {
+    const questions = Promise.all([this.#docker.info(), this.#docker.version()])
+    return engineFacts(...(await call('asking the engine about itself', questions)))
+  }
+
+  /** An image by its name or id; undefined when the engine does not have it. */
   async image(name: string): Promise<ImageFacts | undefined> {
     try {
-      const { Config } = await call('looking for an image', this.#docker.getImage(name).inspect())
-      return { user: Config.User ?? '', env: Config.Env ?? [], volumes: Object.keys(Config.Volumes ?? {}) }
+      const image = await call('looking for an image', this.#docker.getImage(name).inspect())
+      const { User, Env, Volumes } = image.Config
+      return {
+        id: image.Id,
+        tags: image.RepoTags ?? [],
+        digests: image.RepoDigests ?? [],
+        user: User ?? '',
+        env: Env ?? [],
+        volumes: Object.keys(Volumes ?? {}),
+      }
     } catch (error) {
       if (error instanceof EngineError && error.status === 404) return undefined
       throw error
     }
   }
 
-  /** The events of a pull, as the engine tells them. Ending the iteration ends the pull. */
-  async *pull(name: string, signal: AbortSignal): AsyncGenerator<{ status?: string; error?: string }> {
-    const stream = (await call('starting a pull', this.#docker.pull(name, { abortSignal: signal }))) as Readable
+  /**
+   * The events of a pull, as the engine tells them; it may be long until the first. Ending the iteration ends the pull,
+   * and so does the signal, the only deadline that there is.
+   */
+  async *pull(name: string, credentials: object | undefined, signal: AbortSignal): AsyncGenerator<PullEvent> {
+    const options = { abortSignal: signal, ...(credentials && { authconfig: credentials }) }
+    const stream = (await this.#docker.pull(name, options).catch(error => {
+      throw engineError('starting a pull', error)
+    })) as Readable
     const stop = () => stream.destroy(signal.reason as Error)
     signal.addEventListener('abort', stop, { once: true })
     try {
@@ -122,6 +131,17 @@ export class Engine {
       signal.removeEventListener('abort', stop)
       stream.destroy()
     }
+  }
+
+  /** Removes a name of an image, and with its last name the image. Rejects with status 409 while that is in use. */
+  async removeImage(name: string): Promise<void> {
+    await unlessGone(call('removing an image', this.#docker.getImage(name).remove({ force: false })), [NOT_FOUND])
+  }
+
+  /** The ids of all images that there is a container of, be it one that does not run. */
+  async imagesInUse(): Promise<Set<string>> {
+    const list = await call('listing containers', this.#docker.listContainers({ all: true }))
+    return new Set(list.map(({ ImageID }) => ImageID))
   }
 
   /** Makes a local volume, by what its driver takes as options; without any it is a folder on the engine's disk. */

@@ -11,17 +11,28 @@ export interface DiskUse {
 }
 
 /**
- * Looks at the disk behind the engine's data folder. From within a container that folder is not to be seen, but the
- * container's own root lies on the same disk.
+ * Looks at the disk behind the engine's data folder.
  *
  * @param dataFolder DockerRootDir, as the engine tells it
  */
 export async function engineDisk(dataFolder: string): Promise<DiskUse> {
-  const seen = await statfs(dataFolder).catch(() => statfs('/'))
+  const seen = await look(dataFolder)
   return {
     bytes: seen.blocks * seen.bsize,
     freeBytes: seen.bavail * seen.bsize,
     inodes: seen.files,
     freeInodes: seen.ffree,
   }
+}
+
+/** How full that disk is, 0 to 100, as df says it: what is kept for root counts neither way. */
+export async function usedPercent(dataFolder: string): Promise<number> {
+  const { blocks, bfree, bavail } = await look(dataFolder)
+  const used = blocks - bfree
+  return used === 0 ? 0 : (100 * used) / (used + bavail)
+}
+
+/** From within a container the engine's folder is not to be seen, but the container's own root lies on the same disk. */
+function look(dataFolder: string) {
+  return statfs(dataFolder).catch(() => statfs('/'))
 }

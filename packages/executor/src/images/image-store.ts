@@ -1,0 +1,144 @@
+/** The images of this host, as one executor knows them: what jobs ask for is made sure of, once. */
+import type { Log } from '@horde/kit/log'
+import type { HostSettings } from '../config.ts'
+import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
+import { usedPercent } from '../engine/disk.ts'
+import type { StateFolder } from '../host/state-folder.ts'
+import { ImageUses } from './image-uses.ts'
+import { isImageName, parseImageName, resolveAlias } from './names.ts'
+import { ImageError, pullImage } from './pull-image.ts'
+import { credentialsFor } from './registry-credentials.ts'
+import { pinnedImages, removeUnusedImages } from './remove-unused-images.ts'
+
+/** An image that the engine has. */
+export interface ReadyImage extends ImageFacts {
+  /** As the engine takes it. */
+  name: string
+}
+
+/** Who chose the name of an image: what a job names may have to be pinned. */
+export type ChosenBy = 'job' | 'operator'
+
+export interface ImageStoreDeps {
+  engine: Engine
+  settings: HostSettings
+  /** Where is remembered which images executors pulled. */
+  state: StateFolder
+  log: Log
+}
+
+export class ImageStore {
+  readonly #deps: ImageStoreDeps
+  readonly #uses: ImageUses
+  readonly #ready = new Map<string, ReadyImage>()
+
+  constructor(deps: ImageStoreDeps) {
+    this.#deps = deps
+    this.#uses = new ImageUses(deps.state, Date.now)
+  }
+
+  /**
+   * Makes sure that the engine has an image, by the policy of this host: what is here is used as it is, or its registry
+   * is asked for a newer one; anything else is pulled. A second call for the same image asks nobody. Rejects with
+   * ImageError.
+   */
+  async ensure(name: string, chosenBy: ChosenBy, signal: AbortSignal): Promise<ReadyImage> {
+    const { settings } = this.#deps
+    if (!isImageName(name)) throw new ImageError('What the job names as its image is not the name of one')
+    const used = resolveAlias(name, settings.IMAGE_ALIASES)
+    if (chosenBy === 'job' && settings.REQUIRE_IMAGE_DIGEST && !isPinned(used)) {
+      throw new ImageError(`The image ${used} is refused: this host wants names with a digest, name@sha256:…`)
+    }
+    const image = this.#ready.get(used) ?? { name: used, ...(await this.#ensure(used, signal)) }
+    this.#ready.set(used, image)
+    return image
+  }
+
+  /**
+   * Removes unused images when the engine's disk is too full. Trouble is a warning; aborting the signal ends it between two
+   * images.
+   */
+  async makeRoom(signal: AbortSignal): Promise<void> {
+    const { engine, settings, log } = this.#deps
+    try {
+      const { dataFolder } = await engine.facts()
+      const removal = {
+        engine,
+        uses: this.#uses,
+        pinned: pinnedImages(settings),
+        thresholdPercent: settings.IMAGE_DISK_THRESHOLD_PERCENT,
+        usedPercent: () => usedPercent(dataFolder),
+        log,
+      }
+      await removeUnusedImages(removal, signal)
+    } catch (err) {
+      if (!signal.aborted) log.warn({ err }, 'no room could be made on the disk for images')
+    }
+  }
+
+  async #ensure(name: string, signal: AbortSignal): Promise<ImageFacts> {
+    const { settings } = this.#deps
+    const present = await this.#look(name)
+    if (present !== undefined) {
+      await this.#uses.used(present.id, name)
+      return isRefreshed(name, present, settings.IMAGE_PULL_POLICY) ? this.#refresh(name, present, signal) : present
+    }
+    if (settings.IMAGE_PULL_POLICY === 'never') {
+      throw new ImageError(`The image ${name} is not on this host, which pulls none`)
+    }
+    return this.#pull(name, signal)
+  }
+
+  /** What is here will do when the registry has nothing newer, or nothing to say. */
+  async #refresh(name: string, present: ImageFacts, signal: AbortSignal): Promise<ImageFacts> {
+    const { settings, log } = this.#deps
+    try {
+      return await this.#pull(name, signal, { beginMs: settings.REFRESH_TIMEOUT_SECONDS * 1_000, present })
+    } catch (err) {
+      if (!(err instanceof ImageError)) throw err
+      log.warn({ image: name, why: err.message }, 'the image could not be asked for anew; the one on this host is used')
+      // Its name may have gone to one that then could not be used.
+      return (await this.#look(name)) ?? present
+    }
+  }
+
+  async #pull(
+    name: string,
+    signal: AbortSignal,
+    refresh?: { beginMs: number; present: ImageFacts },
+  ): Promise<ImageFacts> {
+    const { engine, settings, log } = this.#deps
+    const options = {
+      credentials: credentialsFor(name, settings.DOCKER_AUTH_CONFIG),
+      pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000,
+      ...(refresh && { beginMs: Math.min(refresh.beginMs, settings.PULL_TIMEOUT_SECONDS * 1_000) }),
+      log,
+    }
+    await pullImage(engine, name, options, signal)
+    const pulled = await this.#look(name)
+    if (pulled === undefined) throw new ImageError(`The pull of ${name} ended before the image was there`)
+    if (pulled.id !== refresh?.present.id) await this.#uses.pulled(pulled.id, name)
+    return pulled
+  }
+
+  async #look(name: string): Promise<ImageFacts | undefined> {
+    try {
+      return await this.#deps.engine.image(name)
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.status !== 400) throw error
+      throw new ImageError(`The engine takes ${name} for no name of an image`, { cause: error })
+    }
+  }
+}
+
+/** Whether the registry is asked for a newer one of an image that is here. */
+function isRefreshed(name: string, { digests }: ImageFacts, policy: HostSettings['IMAGE_PULL_POLICY']): boolean {
+  const { tag = '' } = parseImageName(name) ?? {}
+  // What was made here has no registry, and what has a digest is the same for ever.
+  if (digests.length === 0 || isPinned(name)) return false
+  return policy === 'always' || (policy === 'latest' && /(?:^|-)latest$/.test(tag))
+}
+
+function isPinned(name: string): boolean {
+  return parseImageName(name)?.digest !== undefined
+}

@@ -1,0 +1,72 @@
+/**
+ * Which images the executors of this host pulled themselves, and when each was last used. One file for each name of an
+ * image: many executors write at once, and none has to wait for another.
+ */
+import { createHash } from 'node:crypto'
+import type { StateFolder } from '../host/state-folder.ts'
+import { canonicalName } from './names.ts'
+
+const PREFIX = 'image-'
+
+/** An image that executors pulled, by one or more names. */
+export interface ImageUse {
+  /** `sha256:…` */
+  id: string
+  /** In full; an image that was pulled anew under its tag may have none of them any more. */
+  names: string[]
+  /** By the wall clock, in ms. */
+  lastUsedAt: number
+}
+
+export class ImageUses {
+  readonly #folder: StateFolder
+  readonly #now: () => number
+
+  /** @param now the wall clock, in ms since the epoch */
+  constructor(folder: StateFolder, now: () => number) {
+    this.#folder = folder
+    this.#now = now
+  }
+
+  /** This executor pulled the image, and uses it. */
+  async pulled(id: string, name: string): Promise<void> {
+    await this.#folder.write(fileFor(id, name), { id, name: canonicalName(name), lastUsedAt: this.#now() })
+  }
+
+  /** The image is used, whoever pulled it; nothing is remembered of one that no executor pulled. */
+  async used(id: string, name: string): Promise<void> {
+    const known = await this.#folder.read(fileFor(id, name))
+    if (parseUse(known) !== undefined) await this.pulled(id, name)
+  }
+
+  /** Least recently used first. */
+  async all(): Promise<ImageUse[]> {
+    const files = (await this.#folder.names()).filter(name => name.startsWith(PREFIX))
+    const uses = new Map<string, ImageUse>()
+    for (const file of files) {
+      const use = parseUse(await this.#folder.read(file))
+      if (use === undefined) continue
+      const known = uses.get(use.id) ?? { id: use.id, names: [], lastUsedAt: use.lastUsedAt }
+      known.names.push(use.name)
+      known.lastUsedAt = Math.max(known.lastUsedAt, use.lastUsedAt)
+      uses.set(use.id, known)
+    }
+    return [...uses.values()].sort((a, b) => a.lastUsedAt - b.lastUsedAt)
+  }
+
+  /** The image is gone. */
+  async forget({ id, names }: ImageUse): Promise<void> {
+    for (const name of names) await this.#folder.remove(fileFor(id, name))
+  }
+}
+
+function fileFor(id: string, name: string): string {
+  const hash = createHash('sha256').update(canonicalName(name)).digest('hex')
+  return `${PREFIX}${id.replace(/\W/g, '-')}-${hash.slice(0, 16)}.json`
+}
+
+function parseUse(value: unknown): { id: string; name: string; lastUsedAt: number } | undefined {
+  const { id, name, lastUsedAt } = (value ?? {}) as Record<string, unknown>
+  if (typeof id !== 'string' || typeof name !== 'string' || typeof lastUsedAt !== 'number') return undefined
+  return { id, name, lastUsedAt }
+}

@@ -1,0 +1,89 @@
+/** Pulls one image, within its time, and tells how far it is. */
+import type { Log } from '@horde/kit/log'
+import { DeadlineError } from '@horde/kit/time'
+import type { Engine } from '../engine/container.ts'
+import { pullFailure } from './pull-failure.ts'
+import { PullProgress } from './pull-progress.ts'
+import type { RegistryCredentials } from './registry-credentials.ts'
+
+/** How often the log tells how far a pull is, in ms. */
+const PROGRESS_MS = 5_000
+
+/** An image that is neither here nor to be had, or not to be used; the sentence goes to whoever asked for it. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError'
+}
+
+export interface PullOptions {
+  credentials: RegistryCredentials | undefined
+  /** How long the registry may take until it begins to send, in ms. Default: `pullMs`. */
+  beginMs?: number
+  /** How long the pull may take, in ms; counted anew from when the registry begins to send. */
+  pullMs: number
+  /** How often the log tells how far it is, in ms. Default: 5 s. */
+  progressMs?: number
+  log: Log
+}
+
+/** Resolves when the engine has what the registry has. Rejects with ImageError, and then nothing of the pull goes on. */
+export async function pullImage(engine: Engine, name: string, options: PullOptions, signal: AbortSignal) {
+  const { credentials, pullMs, beginMs = pullMs, progressMs = PROGRESS_MS, log } = options
+  const started = performance.now()
+  const progress = new PullProgress()
+  using deadline = new MovableDeadline(beginMs)
+  const telling = setInterval(
+    () => log.info({ image: name, ...progress.sum() }, 'pulling an image goes on'),
+    progressMs,
+  )
+  log.info({ image: name }, 'pulling an image')
+  try {
+    for await (const event of engine.pull(name, credentials, AbortSignal.any([signal, deadline.signal]))) {
+      // A pull that dies in the middle ends like any other: only the event says so.
+      if (event.error !== undefined) throw new Error(event.error)
+      const hadBegun = progress.hasBegun
+      progress.add(event)
+      if (progress.hasBegun && !hadBegun) deadline.moveTo(pullMs)
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (deadline.signal.aborted) throw tooLate(name, deadline.ms, progress)
+    log.debug({ image: name, details: (error as Error).message }, 'what the engine says of a failed pull')
+    throw new ImageError(pullFailure(name, error, credentials !== undefined))
+  } finally {
+    clearInterval(telling)
+  }
+  log.info({ image: name, ms: Math.round(performance.now() - started), ...progress.sum() }, 'image pulled')
+}
+
+function tooLate(name: string, ms: number, progress: PullProgress): ImageError {
+  const what = progress.hasBegun ? 'was not pulled' : 'was not to be had: its registry sent nothing'
+  const cause = new DeadlineError(`pulling ${name}`, ms)
+  return new ImageError(`The image ${name} ${what} within ${ms / 1_000} seconds`, { cause })
+}
+
+/** A deadline that may be moved until it has passed. */
+class MovableDeadline implements Disposable {
+  readonly #passed = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  /** How long it was after it was last moved. */
+  ms = 0
+
+  constructor(ms: number) {
+    this.moveTo(ms)
+  }
+
+  get signal(): AbortSignal {
+    return this.#passed.signal
+  }
+
+  /** To `ms` milliseconds from now. */
+  moveTo(ms: number): void {
+    clearTimeout(this.#timer)
+    this.ms = ms
+    this.#timer = setTimeout(() => this.#passed.abort(), ms)
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+  }
+}

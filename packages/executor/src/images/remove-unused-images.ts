@@ -1,0 +1,87 @@
+/** Makes room on the engine's disk: the images that executors pulled go, the least recently used first. */
+import type { Log } from '@horde/kit/log'
+import type { HostSettings } from '../config.ts'
+import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
+import type { ImageUse, ImageUses } from './image-uses.ts'
+import { canonicalName, parseImageName, repositoryOf, resolveAlias } from './names.ts'
+
+/** An image that was used less than so many ms ago is not removed: a job may be about to run in it. */
+const RECENT_MS = 3_600_000
+
+const CONFLICT = 409
+
+export interface RemovalDeps {
+  engine: Engine
+  uses: ImageUses
+  /** The names of images that stay, whatever happens. */
+  pinned: readonly string[]
+  /** How full the disk may be, in percent. */
+  thresholdPercent: number
+  /** How full it is, in percent. */
+  usedPercent: () => Promise<number>
+  log: Log
+}
+
+/** The names of the images that an operator counts on, as the engine takes them. */
+export function pinnedImages(settings: HostSettings): string[] {
+  const { PINNED_IMAGES, PRELOAD_IMAGES, PYTHON_IMAGE, PYTHON_NVIDIA_IMAGE, IMAGE_ALIASES } = settings
+  const targets = IMAGE_ALIASES.map(alias => alias.slice(alias.indexOf('=') + 1))
+  const names = [...PINNED_IMAGES, ...PRELOAD_IMAGES, PYTHON_IMAGE, PYTHON_NVIDIA_IMAGE, ...targets]
+  return [...new Set(names.map(name => resolveAlias(name, IMAGE_ALIASES)))]
+}
+
+/**
+ * Removes images until the disk is less full than the threshold. Only what executors pulled is ever removed, under the
+ * names that they pulled it by: neither what is pinned, was used lately, or has a container, nor what somebody else gave a
+ * name to. Nothing is forced.
+ */
+export async function removeUnusedImages(deps: RemovalDeps, signal: AbortSignal): Promise<void> {
+  const { engine, uses, thresholdPercent, usedPercent, log } = deps
+  if ((await usedPercent()) < thresholdPercent) return
+  const pinned = await idsOf(engine, deps.pinned)
+  for (const use of await uses.all()) {
+    signal.throwIfAborted()
+    if (pinned.has(use.id) || use.lastUsedAt > Date.now() - RECENT_MS) continue
+    if (!(await removeImage(use, deps))) continue
+    if ((await usedPercent()) < thresholdPercent) return
+  }
+  log.info({ usedPercent: Math.round(await usedPercent()), thresholdPercent }, 'no image is left that could be removed')
+}
+
+async function idsOf(engine: Engine, names: readonly string[]): Promise<Set<string>> {
+  const images = await Promise.all(names.map(name => engine.image(name)))
+  return new Set(images.flatMap(image => (image === undefined ? [] : [image.id])))
+}
+
+/** Whether there is more room now. */
+async function removeImage(use: ImageUse, { engine, uses, log }: RemovalDeps): Promise<boolean> {
+  try {
+    const image = await engine.image(use.id)
+    if (image !== undefined) {
+      if (!isOurs(image, use) || (await engine.imagesInUse()).has(image.id)) return false
+      // By name first: the engine removes nothing by its id that has several.
+      for (const name of [...image.tags, ...image.digests, image.id]) await engine.removeImage(name)
+      log.info({ image: image.id, names: use.names, lastUsedAt: new Date(use.lastUsedAt) }, 'removed an unused image')
+    }
+    await uses.forget(use)
+    return image !== undefined
+  } catch (err) {
+    const inUse = err instanceof EngineError && err.status === CONFLICT
+    if (!inUse) log.warn({ err, image: use.id }, 'an unused image could not be removed')
+    return false
+  }
+}
+
+/** Whether an image has no other names than those that executors pulled it by. */
+function isOurs({ tags, digests }: ImageFacts, { names }: ImageUse): boolean {
+  const repositories = names.map(repository)
+  return (
+    tags.every(tag => names.includes(canonicalName(tag))) &&
+    digests.every(digest => repositories.includes(repository(digest)))
+  )
+}
+
+function repository(name: string): string | undefined {
+  const parsed = parseImageName(name)
+  return parsed && repositoryOf(parsed)
+}
