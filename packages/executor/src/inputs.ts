@@ -1,24 +1,25 @@
 /** A job's input: from the wire to a zip on this disk, from there, entry by entry, into the volume. */
-import { createWriteStream } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Volume } from '@horde/protocol/job'
 import { pack } from 'tar-stream'
 import { SCRIPT_PATH } from './engine/workspace.ts'
-import { openResponse, RequestError, requestError, withRetries } from './http/request.ts'
+import { download } from './http/download.ts'
+import { RequestError } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
-import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
+import { ByteLimitError } from './zip/byte-limit.ts'
 import { InputZip } from './zip/input-zip.ts'
 
 /** What a job whose input is too large has as its stdout, to the letter. */
 export const TOO_LARGE = 'Input volume too large'
 
-const MAX_REDIRECTS = 5
-const FETCH_TRIES = 2
-const FETCH_PAUSE_MS = 500
+const NOT_BASE64 = 'Input volume is not valid base64'
+
+/** How much base64 is decoded at once, in characters. */
+const PIECE_CHARACTERS = 1_048_576
 
 export interface InputLimits {
   /** Of the zip, and of what is in it, in bytes. */
@@ -36,7 +37,7 @@ export async function fetchInput(
 ): Promise<string> {
   const path = join(folder, 'input.zip')
   if (volume.volume_type === 'inline') await writeInline(volume.contents, path, limits)
-  else await download(volume.contents, path, limits, signal)
+  else await fetchRemote(volume.contents, path, limits, signal)
   return path
 }
 
@@ -71,28 +72,57 @@ async function fill(
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
   if (script !== null) tar.entry({ name: SCRIPT_PATH, mode: 0o644 }, script)
+  const folders = new Set<string>()
   for (const { name, isDirectory, size, isExecutable, entry } of zip.entries) {
-    if (isDirectory) {
-      tar.entry({ name: `volume/${name}`, type: 'directory', mode: 0o755 | others })
-    } else {
+    // A zip need not name its folders, and the engine makes those that the tar does not name in its own way.
+    for (const folder of isDirectory ? [...parentsOf(name), name] : parentsOf(name)) {
+      if (folders.has(folder)) continue
+      folders.add(folder)
+      tar.entry({ name: `volume/${folder}`, type: 'directory', mode: 0o755 | others })
+    }
+    if (!isDirectory) {
       const target = tar.entry({ name: `volume/${name}`, size, mode: (isExecutable ? 0o755 : 0o644) | others })
       await pipeline(zip.read(entry), target as unknown as NodeJS.WritableStream)
     }
   }
 }
 
-async function writeInline(contents: string, path: string, { maxBytes }: InputLimits): Promise<void> {
-  const text = contents.replace(/\s+/g, '')
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
-    throw new JobFailure('Input volume is not valid base64')
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length > maxBytes) throw new JobFailure(TOO_LARGE)
-  await writeFile(path, bytes, { mode: 0o600 })
+/** The folders above a name, outermost first. */
+function parentsOf(name: string): string[] {
+  const parts = name.split('/')
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
 }
 
-async function download(url: string, path: string, limits: InputLimits, signal: AbortSignal): Promise<void> {
+/** Base64 to the disk, piece by piece: the frame that it came in is copy enough. */
+async function writeInline(contents: string, path: string, { maxBytes }: InputLimits): Promise<void> {
+  await using file = await open(path, 'w', 0o600)
+  let bytes = 0
+  for (const piece of base64Pieces(contents)) {
+    bytes += piece.length
+    if (bytes > maxBytes) throw new JobFailure(TOO_LARGE)
+    await file.write(piece)
+  }
+}
+
+/** Throws JobFailure at the first piece that is not base64. White space counts nowhere. */
+function* base64Pieces(contents: string): Generator<Buffer> {
+  let rest = ''
+  let ended = false
+  for (let at = 0; at < contents.length; at += PIECE_CHARACTERS) {
+    const text = rest + contents.slice(at, at + PIECE_CHARACTERS).replace(/\s+/g, '')
+    const whole = text.slice(0, text.length - (text.length % 4))
+    rest = text.slice(whole.length)
+    if (whole === '') continue
+    if (ended || !/^[A-Za-z0-9+/]*={0,2}$/.test(whole)) throw new JobFailure(NOT_BASE64)
+    ended = whole.endsWith('=')
+    yield Buffer.from(whole, 'base64')
+  }
+  if (rest !== '') throw new JobFailure(NOT_BASE64)
+}
+
+async function fetchRemote(url: string, path: string, limits: InputLimits, signal: AbortSignal): Promise<void> {
   try {
-    await withRetries(FETCH_TRIES, FETCH_PAUSE_MS, signal, () => downloadOnce(url, path, limits, signal))
+    await download(url, path, limits, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof ByteLimitError) throw new JobFailure(TOO_LARGE)
@@ -100,33 +130,4 @@ async function download(url: string, path: string, limits: InputLimits, signal: 
     if (error instanceof RequestError) throw new JobFailure(`Input could not be fetched: ${error.message}`)
     throw error
   }
-}
-
-async function downloadOnce(start: string, path: string, limits: InputLimits, signal: AbortSignal): Promise<void> {
-  let url = start
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-    const response = await openResponse(url, { method: 'GET', allowPrivate: limits.allowPrivate, signal })
-    const { statusCode: status = 0, headers } = response
-    if (status >= 300 && status < 400 && headers.location !== undefined) {
-      response.destroy()
-      url = URL.parse(headers.location, url)?.href ?? headers.location
-      continue
-    }
-    if (status !== 200) {
-      response.destroy()
-      throw new RequestError(`the server answered with status ${status}`, { retryable: status >= 500 })
-    }
-    if (Number(headers['content-length'] ?? 0) > limits.maxBytes) {
-      response.destroy()
-      throw new ByteLimitError(limits.maxBytes)
-    }
-    try {
-      return await pipeline(response, new ByteLimit(limits.maxBytes), createWriteStream(path, { mode: 0o600 }), {
-        signal,
-      })
-    } catch (error) {
-      throw error instanceof ByteLimitError ? error : requestError(error)
-    }
-  }
-  throw new RequestError(`more than ${MAX_REDIRECTS} redirects`, { retryable: false })
 }

@@ -6,6 +6,11 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout } from 'node:timers/promises'
 import { checkUrl, publicLookup, TargetError } from './targets.ts'
 
+/** What OpenSSL and Node have against certificates, as error codes. */
+const CERTIFICATE_ERROR = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^INVALID_(CA|PURPOSE)$/
+
+const USER_AGENT = 'compute-horde-executor'
+
 /** A request that came to nothing; its message never holds the URL, which may carry a signature. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
@@ -36,7 +41,7 @@ export async function openResponse(url: string, options: RequestOptions): Promis
   const target = checkUrl(url, allowPrivate)
   const request = (target.protocol === 'https:' ? requestHttps : requestHttp)(target, {
     method,
-    headers,
+    headers: { 'User-Agent': USER_AGENT, ...headers },
     signal,
     // A connection of its own: a pooled one was opened under somebody else's rules.
     agent: false,
@@ -98,5 +103,8 @@ export async function withRetries<T>(
 export function requestError(error: unknown): Error {
   if (error instanceof TargetError || error instanceof RequestError) return error
   const { code, message } = error as NodeJS.ErrnoException
+  if (code !== undefined && CERTIFICATE_ERROR.test(code)) {
+    return new RequestError(`the server has no certificate to trust (${code})`, { retryable: false, cause: error })
+  }
   return new RequestError(`the connection failed (${code ?? message})`, { retryable: true, cause: error })
 }

@@ -1,5 +1,17 @@
+import type { LookupAddress } from 'node:dns'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
-import { checkUrl, publicLookup, TargetError } from './targets.ts'
+import { checkUrl, publicLookup, publicOnly, TargetError } from './targets.ts'
+
+const INSIDE: LookupAddress[] = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+]
+const OUTSIDE: LookupAddress[] = [
+  { address: '8.8.8.8', family: 4 },
+  { address: '2600::', family: 6 },
+]
 
 test.each([
   'http://127.1/',
@@ -13,7 +25,38 @@ test.each([
   expect(checkUrl(url, true)).toBeInstanceOf(URL)
 })
 
+/** A resolver that answers each time with the next of these, and what a checked look-up by it gives. */
+function lookingUp(answers: LookupAddress[][]) {
+  let asked = 0
+  const lookup = publicOnly((_, __, callback) => callback(null, answers[asked++] ?? []))
+  const found = (all: boolean) => {
+    return new Promise<unknown>(resolve => lookup('name', { all }, (error, found) => resolve(error ?? found)))
+  }
+  return { lookup, found, asked: () => asked }
+}
+
 test('a name that means a private address is refused when it is looked up', async () => {
   const error = await new Promise(resolve => publicLookup('localhost', { all: true }, resolve))
   expect(error).toBeInstanceOf(TargetError)
+})
+
+test('of a name that means both, the public addresses are taken', async () => {
+  const mixed = [...INSIDE, ...OUTSIDE]
+  const { found } = lookingUp([mixed, mixed, []])
+  expect(await found(true)).toEqual(OUTSIDE)
+  expect(await found(false)).toBe('8.8.8.8')
+  expect(await found(true)).toBeInstanceOf(TargetError)
+})
+
+test('a name that turns to a private address the second time is refused then', async () => {
+  const { found } = lookingUp([OUTSIDE, INSIDE])
+  expect(await found(true)).toEqual(OUTSIDE)
+  expect(await found(true)).toBeInstanceOf(TargetError)
+})
+
+test('a connection asks once: what was checked is what it connects to', async () => {
+  const { lookup, asked } = lookingUp([INSIDE, OUTSIDE])
+  const [error] = await once(connect({ host: 'name', port: 1, lookup }), 'error').catch(error => [error])
+  expect(error).toBeInstanceOf(TargetError)
+  expect(asked()).toBe(1)
 })

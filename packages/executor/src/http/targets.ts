@@ -1,5 +1,5 @@
 /** Where input and output URLs may point. What a job names must not reach into the network that its executor is in. */
-import { type LookupAddress, lookup } from 'node:dns'
+import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { isPublicAddress } from '@horde/kit/public-address'
 
@@ -19,17 +19,29 @@ export function checkUrl(text: string, allowPrivate: boolean): URL {
   return url
 }
 
+type LookupAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
+
 /**
- * A look-up for a connection: the addresses that it gives are the ones that are connected to, so a name that means
- * something else the next time changes nothing. Private addresses are dropped; a name that has no others is refused.
+ * A look-up for connections out of one that knows them all: the addresses that it gives are the ones that are connected
+ * to, so a name that means something else the next time changes nothing. Private addresses are dropped; a name that has
+ * no others ends in TargetError.
  */
-export const publicLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    const found = error ? [] : addresses.filter(({ address }) => isPublicAddress(address))
-    const [first] = found
-    if (error) callback(error, '')
-    else if (!first) callback(new TargetError('it points into a private network'), '')
-    else if (options.all) callback(null, found satisfies LookupAddress[])
-    else callback(null, first.address, first.family)
-  })
+export function publicOnly(lookupAll: LookupAll): LookupFunction {
+  return (hostname, options, callback) => {
+    lookupAll(hostname, { ...options, all: true }, (error, addresses) => {
+      const found = error ? [] : addresses.filter(({ address }) => isPublicAddress(address))
+      const [first] = found
+      if (error) callback(error, '')
+      else if (!first) callback(new TargetError('it points into a private network'), '')
+      else if (options.all) callback(null, found)
+      else callback(null, first.address, first.family)
+    })
+  }
 }
+
+/** The look-up of connections that must not lead into private networks. */
+export const publicLookup: LookupFunction = publicOnly(lookup)

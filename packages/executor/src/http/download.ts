@@ -1,0 +1,78 @@
+/** A file from the internet onto this disk, without it ever being in memory as a whole. */
+import { createWriteStream } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { ByteLimit, ByteLimitError } from '../zip/byte-limit.ts'
+import { openResponse, RequestError, requestError, withRetries } from './request.ts'
+import { TargetError } from './targets.ts'
+
+const MAX_REDIRECTS = 5
+const REDIRECTS = [301, 302, 303, 307, 308]
+const TRIES = 2
+const PAUSE_MS = 500
+
+/** What a disk says that is full or broken; no fault of the server's, and no other try helps. */
+const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO']
+
+export interface DownloadLimits {
+  /** Of what comes over the wire. */
+  maxBytes: number
+  allowPrivate: boolean
+}
+
+/**
+ * Fetches a URL into a new file, with one more try where the first may have failed by chance. Rejects with
+ * ByteLimitError, TargetError, RequestError, a disk's error, or the signal's reason.
+ */
+export async function download(url: string, path: string, limits: DownloadLimits, signal: AbortSignal): Promise<void> {
+  await withRetries(TRIES, PAUSE_MS, signal, async () => {
+    const response = await follow(url, limits, signal)
+    try {
+      await store(response, path, limits)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw isOurs(error) ? error : requestError(error)
+    } finally {
+      response.destroy()
+    }
+  })
+}
+
+/** The answer to a URL, after its redirects. */
+async function follow(start: string, { allowPrivate }: DownloadLimits, signal: AbortSignal): Promise<IncomingMessage> {
+  let url = start
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+    // A server that compresses by itself would have something else stored than what was asked for.
+    const headers = { 'Accept-Encoding': 'identity' }
+    const response = await openResponse(url, { method: 'GET', headers, allowPrivate, signal })
+    const { statusCode: status = 0 } = response
+    if (status === 200) return response
+    response.destroy()
+    const location = REDIRECTS.includes(status) ? response.headers.location : undefined
+    if (location === undefined) {
+      throw new RequestError(`the server answered with status ${status}`, { retryable: status >= 500 })
+    }
+    url = redirected(url, location)
+  }
+  throw new RequestError(`more than ${MAX_REDIRECTS} redirects`, { retryable: false })
+}
+
+function redirected(from: string, location: string): string {
+  const to = URL.parse(location, from)
+  if (to === null) throw new TargetError('it is redirected to what is not a URL')
+  if (to.protocol === 'http:' && /^https:/i.test(from.trim())) throw new TargetError('it leads from https to http')
+  return to.href
+}
+
+async function store(response: IncomingMessage, path: string, { maxBytes }: DownloadLimits): Promise<void> {
+  const { 'content-length': length = 0, 'content-encoding': encoding = 'identity' } = response.headers
+  if (encoding.trim().toLowerCase() !== 'identity') {
+    throw new RequestError('the server compressed it, which nobody asked for', { retryable: false })
+  }
+  if (Number(length) > maxBytes) throw new ByteLimitError(maxBytes)
+  await pipeline(response, new ByteLimit(maxBytes), createWriteStream(path, { mode: 0o600 }))
+}
+
+function isOurs(error: unknown): boolean {
+  return error instanceof ByteLimitError || DISK_ERRORS.includes((error as NodeJS.ErrnoException).code ?? '')
+}

@@ -1,0 +1,183 @@
+/** Hostile inputs on the whole way, from the wire to the container. What each zip is refused for stands in src/zip. */
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer as createHttps } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TestCertificate } from './certificate.ts'
+import { expectGoodEnd, job, readied, result, resultOn } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+import { rawZip } from './raw-zip.ts'
+import { untilRunning } from './running.ts'
+import { TestWeb } from './web.ts'
+
+const MIB = 1024 * 1024
+const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
+const TOO_LARGE = 'Input volume too large'
+const PAYLOAD = { name: 'payload.txt', contents: 'payload' }
+
+let miner: TestMiner
+let web: TestWeb
+const pages = new Map<string, Buffer>()
+beforeAll(async () => {
+  miner = await TestMiner.start()
+  web = await TestWeb.start((request, response) => {
+    const path = request.url ?? ''
+    const page = pages.get(path)
+    if (path === '/chunks') for (let sent = 0; sent < 20; sent += 1) response.write(Buffer.alloc(65_536))
+    else if (path === '/slow') {
+      const timer = setInterval(() => response.write('P'), 1_000)
+      response.once('close', () => clearInterval(timer))
+    } else response.writeHead(page ? 200 : 404).end(page)
+  })
+})
+afterAll(async () => {
+  await web[Symbol.asyncDispose]()
+  await miner[Symbol.asyncDispose]()
+})
+
+const inline = (zip: Buffer) => ({ volume_type: 'inline', contents: zip.toString('base64') })
+const remote = (path: string) => ({ volume_type: 'zip_url', contents: web.url(path) })
+
+/** How a job whose input cannot be taken ends. */
+async function failureOf(volume: { volume_type: string; contents: string }, env: Record<string, string> = {}) {
+  const answer = await result(miner, { volume }, { ...LOCAL, ...env })
+  const { docker_process_stdout: why, ...rest } = answer
+  expect(rest).toMatchObject({
+    message_type: 'V0FailedRequest',
+    docker_process_exit_status: null,
+    timeout: false,
+    docker_process_stderr: '',
+  })
+  return why
+}
+
+describe('a job fails with exit status null and the reason as its stdout', () => {
+  const many = () =>
+    rawZip(
+      Array.from({ length: 100_000 }, (_, index) => ({ name: `${index}`, method: 0 })),
+      { zip64: true },
+    )
+
+  test.each([
+    [
+      'a name that leads out',
+      () => rawZip([PAYLOAD, { name: '..\\..\\up' }]),
+      /^Input zip has a name that leads out of/,
+    ],
+    [
+      'a symbolic link',
+      () => rawZip([{ name: 'a', mode: 0o120777, contents: '/etc' }]),
+      /^Input zip holds a symbolic link$/,
+    ],
+    [
+      'a directory beyond all numbers',
+      () => rawZip([PAYLOAD], { zip64: 1n << 63n }),
+      /^Input zip is broken: it points beyond/,
+    ],
+    ['a hundred thousand entries', many, /^Input zip has too many entries$/],
+    ['a bomb', () => rawZip([{ name: 'a', contents: Buffer.alloc(150 * MIB) }]), /^Input volume too large$/],
+    [
+      'a checksum that is wrong',
+      () => rawZip([{ ...PAYLOAD, told: { crc: 1 } }]),
+      /^Input zip is broken: the checksum/,
+    ],
+  ])('%s', async (_, zip, why) => {
+    expect(await failureOf(inline(zip()))).toMatch(why)
+  })
+})
+
+describe('an input that is too large', () => {
+  const zip = () => rawZip([{ name: 'a', contents: Buffer.alloc(200_000), method: 0 }])
+
+  test.each([
+    ['inline', () => inline(zip())],
+    ['by its Content-Length', () => remote('/long.zip')],
+    ['by what comes in chunks', () => remote('/chunks')],
+    ['once unpacked', () => inline(rawZip([{ name: 'a', contents: Buffer.alloc(200_000) }]))],
+  ])('%s fails in so many words', async (_, volume) => {
+    pages.set('/long.zip', zip())
+    expect(await failureOf(volume(), { VOLUME_MAX_SIZE_BYTES: '100000' })).toBe(TOO_LARGE)
+  })
+})
+
+test('a server that sends a byte a second is given up, and nothing stays open', async () => {
+  const before = performance.now()
+  const why = await failureOf(remote('/slow'), { INPUT_TIMEOUT_SECONDS: '2' })
+  expect(why).toBe('The input was not there within 2 seconds')
+  // The process has ended, too; by itself, for what stays open ends it after 20 s only.
+  expect(performance.now() - before).toBeLessThan(15_000)
+})
+
+test('unusual names reach the job as they are, and nothing else does', async () => {
+  const names = [
+    '.wh.payload.txt',
+    '.wh..wh..opq',
+    'new\nline',
+    'größe',
+    '%2e%2e',
+    '...',
+    'ends. ',
+    'deep/er/file',
+    'quo\'te"',
+  ]
+  const zip = rawZip([PAYLOAD, ...names.map(name => ({ name, contents: name })), { name: 'empty/' }])
+  const script = `
+import json, os
+found = {}
+for folder, folders, files in os.walk("/volume"):
+  found.update({os.path.join(folder, name)[8:]: open(os.path.join(folder, name)).read() for name in files})
+  found.update({os.path.join(folder, name)[8:]: None for name in folders})
+print(json.dumps(found))
+`
+  const answer = await result(miner, { script, volume: inline(zip) })
+  expect(JSON.parse(answer.docker_process_stdout)).toEqual({
+    ...Object.fromEntries(names.map(name => [name, name])),
+    'payload.txt': 'payload',
+    deep: null,
+    'deep/er': null,
+    empty: null,
+  })
+})
+
+test('an input of 100 MB passes through an executor of little memory', async () => {
+  pages.set('/huge.zip', rawZip([PAYLOAD, { name: 'huge', contents: Buffer.alloc(99 * MIB), method: 0 }]))
+  const script = 'import os, time; print(os.stat("/volume/huge").st_size, flush=True); time.sleep(2)'
+  const wanted = await job({ script, volume: remote('/huge.zip') })
+  const { executor, connection } = await readied(miner, wanted, { ...LOCAL, NODE_OPTIONS: '--max-old-space-size=32' })
+  await connection.say(wanted.work)
+  await untilRunning(wanted)
+  const status = await readFile(`/proc/${executor.process.pid}/status`, 'utf8')
+  expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: `${99 * MIB}\n` })
+  await expectGoodEnd(executor, connection)
+  // Node itself takes most of this.
+  expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(180 * 1024)
+})
+
+test('an input of the largest frame passes, too', async () => {
+  const zip = rawZip([PAYLOAD, { name: 'huge', contents: Buffer.alloc(36 * MIB), method: 0 }])
+  const env = { NODE_OPTIONS: '--max-old-space-size=160' }
+  const answer = await result(miner, { volume: inline(zip) }, env)
+  expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'payload' })
+})
+
+describe('https', () => {
+  test('is followed where the certificate is trusted, but not back to http', async () => {
+    using certificate = new TestCertificate()
+    pages.set('/plain.zip', rawZip([PAYLOAD]))
+    const server = createHttps(certificate, ({ url }, response) => {
+      if (url === '/') response.writeHead(302, { Location: '/input.zip' }).end()
+      else if (url === '/down') response.writeHead(302, { Location: web.url('/plain.zip') }).end()
+      else response.end(rawZip([PAYLOAD]))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = (path: string) => `https://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
+    const env = { ...LOCAL, NODE_EXTRA_CA_CERTS: certificate.path }
+    const fetched = await result(miner, { volume: { volume_type: 'zip_url', contents: url('/') } }, env)
+    expect(fetched).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'payload' })
+    const why = await failureOf({ volume_type: 'zip_url', contents: url('/down') }, env)
+    expect(why).toBe('Input URL refused: it leads from https to http')
+    server.closeAllConnections()
+    server.close()
+  })
+})

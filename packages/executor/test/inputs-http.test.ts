@@ -1,0 +1,238 @@
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createHttps } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { fetchInput, type InputLimits } from '../src/inputs.ts'
+import { TestCertificate } from './certificate.ts'
+import { TestWeb } from './web.ts'
+
+const BODY = 'as good as a zip'
+const TOO_LARGE = 'Input volume too large'
+const NOT_FETCHED = 'Input could not be fetched: '
+const PRIVATE = 'Input URL refused: it points into a private network'
+const ENDLESS_PIECE = Buffer.alloc(65_536)
+const HEAD = 'HTTP/1.1 200 OK\r\nConnection: close\r\n'
+
+let web: TestWeb
+let folder: string
+let requests: IncomingMessage[] = []
+
+/** By path; `request.socket` is there for what no proper server would say. */
+const answers: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
+  '/good': (_, response) => response.end(BODY),
+  '/loop': (_, response) => response.writeHead(302, { Location: '/loop' }).end(),
+  '/inward': (_, response) => response.writeHead(307, { Location: 'http://169.254.169.254/latest/' }).end(),
+  '/file': (_, response) => response.writeHead(301, { Location: 'file:///etc/passwd' }).end(),
+  '/other-scheme': (_, response) => response.writeHead(301, { Location: 'gopher://127.0.0.1/' }).end(),
+  '/nonsense': (_, response) => response.writeHead(302, { Location: 'http://[' }).end(),
+  '/nowhere': (_, response) => response.writeHead(302).end(),
+  '/compressed': (_, response) => response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(BODY),
+  '/identity': (_, response) => response.writeHead(200, { 'Content-Encoding': 'Identity' }).end(BODY),
+  '/short': (_, response) => response.writeHead(200, { 'Content-Length': 99 }).end(BODY),
+  '/long': ({ socket }) => socket.end(`${HEAD}Content-Length: 4\r\n\r\n${BODY}`),
+  '/boasts': (_, response) => response.writeHead(200, { 'Content-Length': '999999999' }).write('PK'),
+  '/bare': ({ socket }) => socket.end(`HTTP/1.0 200 OK\r\n\r\n${BODY}`),
+  '/both': ({ socket }) => socket.end(`${HEAD}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`),
+  '/no-http': ({ socket }) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
+  '/headers': ({ socket }) => socket.end(`${HEAD}${'X-More: and more\r\n'.repeat(5_000)}\r\n`),
+  '/reset': ({ socket }) => socket.resetAndDestroy(),
+  '/silent': () => {},
+  '/endless': (_, response) => {
+    const more = () => {
+      while (response.writable && response.write(ENDLESS_PIECE));
+    }
+    response.on('drain', more)
+    more()
+  },
+  '/slow': (_, response) => {
+    const timer = setInterval(() => response.write('P'), 20)
+    response.once('close', () => clearInterval(timer))
+  },
+  '/cut': (_, response) => {
+    response.writeHead(200, { 'Content-Length': 99 })
+    response.write(BODY, () => response.socket?.resetAndDestroy())
+  },
+  '/cut-once': (request, response) => {
+    const isFirst = requests.length === 1
+    const answer = answers[isFirst ? '/cut' : '/good']
+    answer?.(request, response)
+  },
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'inputs-http-'))
+  web = await TestWeb.start((request, response) => {
+    requests.push(request)
+    const { pathname } = new URL(request.url ?? '', 'http://x')
+    const status = /^\/status\/(\d+)$/.exec(pathname)?.[1]
+    const answer = answers[pathname]
+    if (status) response.writeHead(Number(status)).end()
+    else if (answer) answer(request, response)
+    else response.writeHead(404).end()
+  })
+})
+beforeEach(() => {
+  requests = []
+})
+afterAll(async () => {
+  await web[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+/** What is fetched from a URL, or why it is not. */
+async function outcomeOf(url: string, limits: Partial<InputLimits> = {}, signal = AbortSignal.timeout(20_000)) {
+  const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
+  try {
+    return await readFile(await fetchInput({ volume_type: 'zip_url', contents: url }, folder, all, signal), 'utf8')
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+describe('what a server may do', () => {
+  test.each([
+    ['/good', BODY],
+    ['/identity', BODY],
+    ['/bare', BODY],
+    ['/long', BODY.slice(0, 4)],
+    ['/cut-once', BODY],
+  ])('%s: fetched', async (path, body) => {
+    expect(await outcomeOf(web.url(path))).toBe(body)
+  })
+
+  test.each([
+    ['/status/404', 1, `${NOT_FETCHED}the server answered with status 404`],
+    ['/status/304', 1, `${NOT_FETCHED}the server answered with status 304`],
+    ['/status/206', 1, `${NOT_FETCHED}the server answered with status 206`],
+    ['/status/204', 1, `${NOT_FETCHED}the server answered with status 204`],
+    ['/status/300', 1, `${NOT_FETCHED}the server answered with status 300`],
+    ['/nowhere', 1, `${NOT_FETCHED}the server answered with status 302`],
+    ['/loop', 6, `${NOT_FETCHED}more than 5 redirects`],
+    ['/file', 1, 'Input URL refused: only http and https are followed'],
+    ['/other-scheme', 1, 'Input URL refused: only http and https are followed'],
+    ['/nonsense', 1, 'Input URL refused: it is redirected to what is not a URL'],
+    ['/compressed', 1, `${NOT_FETCHED}the server compressed it, which nobody asked for`],
+    ['/boasts', 1, TOO_LARGE],
+    ['/endless', 1, TOO_LARGE],
+  ])('%s: asked %d times, then %s', async (path, times, why) => {
+    expect(await outcomeOf(web.url(path))).toBe(why)
+    expect(requests).toHaveLength(times)
+  })
+
+  test.each([
+    ['/status/500', 'the server answered with status 500'],
+    ['/short', 'the connection failed (ECONNRESET)'],
+    ['/cut', 'the connection failed (ECONNRESET)'],
+    ['/reset', 'the connection failed (ECONNRESET)'],
+    ['/no-http', 'the connection failed (HPE_INVALID_CONSTANT)'],
+    ['/headers', 'the connection failed (HPE_HEADER_OVERFLOW)'],
+    ['/both', expect.stringMatching(/^the connection failed \(HPE_/)],
+  ])('%s: tried once more, then %s', async (path, why) => {
+    const outcome = await outcomeOf(web.url(path))
+    expect(outcome.slice(0, NOT_FETCHED.length)).toBe(NOT_FETCHED)
+    expect(outcome.slice(NOT_FETCHED.length)).toEqual(why)
+    expect(requests).toHaveLength(2)
+  })
+
+  test.each(['/silent', '/slow'])('%s: given up at the deadline, its connection closed', async path => {
+    const closed = Promise.withResolvers<void>()
+    const request = outcomeOf(web.url(path), {}, AbortSignal.timeout(500))
+    while (requests.length === 0) await new Promise(setImmediate)
+    requests[0]?.socket.once('close', () => closed.resolve())
+    expect(await request).toMatch(/timeout/)
+    await closed.promise
+    expect(requests).toHaveLength(1)
+  })
+
+  test('while it pauses before another try, the deadline still counts', async () => {
+    const stop = new AbortController()
+    const outcome = outcomeOf('http://127.0.0.1:1/', {}, stop.signal)
+    setImmediate(() => stop.abort(new Error('enough')))
+    expect(await outcome).toBe('enough')
+  })
+})
+
+describe('what it is asked', () => {
+  test('by whom, and not to compress', async () => {
+    await outcomeOf(web.url('/good'))
+    expect(requests[0]?.headers).toMatchObject({
+      'user-agent': 'compute-horde-executor',
+      'accept-encoding': 'identity',
+    })
+  })
+
+  test('a name and a password of the URL go to their own server alone', async () => {
+    await using other = await TestWeb.start((_, response) => {
+      response.writeHead(302, { Location: web.url('/good') }).end()
+    })
+    expect(await outcomeOf(web.url('/good').replace('//', '//me:secret@'))).toBe(BODY)
+    expect(requests[0]?.headers.authorization).toBe(`Basic ${Buffer.from('me:secret').toString('base64')}`)
+    expect(await outcomeOf(other.url('/').replace('//', '//me:secret@'))).toBe(BODY)
+    expect(requests[1]?.headers.authorization).toBeUndefined()
+  })
+
+  test('a disk that is full is no fault of the server', async () => {
+    const full = await mkdtemp(join(folder, 'full-'))
+    await symlink('/dev/full', join(full, 'input.zip'))
+    const volume = { volume_type: 'zip_url' as const, contents: web.url('/good') }
+    const limits = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true }
+    await expect(fetchInput(volume, full, limits, AbortSignal.timeout(9_000))).rejects.toMatchObject({ code: 'ENOSPC' })
+    expect(requests).toHaveLength(1)
+  })
+})
+
+describe('private targets', () => {
+  test.each([
+    '127.0.0.1',
+    '127.0.0.1.',
+    '127.1',
+    '0x7f.1',
+    '0177.0.0.1',
+    '2130706433',
+    '0x7f000001',
+    '%31%32%37.0.0.1',
+    '127。0。0。1',
+    '0.0.0.0',
+    '0',
+    'localhost',
+    'LOCALHOST',
+    'user:password@127.0.0.1',
+    '8.8.8.8@127.0.0.1',
+    '[::1]',
+    '[::]',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:7f00:1]',
+    '[64:ff9b::7f00:1]',
+    '[2002:7f00:1::]',
+    '169.254.169.254',
+    '10.0.0.1',
+    '[fd00::1]',
+    '[fe80::1]',
+  ])('%s is refused', async host => {
+    expect(await outcomeOf(web.url('/good', host), { allowPrivate: false })).toBe(PRIVATE)
+    expect(requests).toHaveLength(0)
+  })
+})
+
+test('a server whose certificate nobody vouches for is refused at once', async () => {
+  using certificate = new TestCertificate()
+  let connections = 0
+  const server = createHttps(certificate, (_, response) => {
+    response.writeHead(302, { Location: web.url('/good') }).end()
+  })
+  server.on('connection', () => {
+    connections += 1
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  expect(await outcomeOf(url)).toBe(
+    `${NOT_FETCHED}the server has no certificate to trust (DEPTH_ZERO_SELF_SIGNED_CERT)`,
+  )
+  expect(connections).toBe(1)
+  server.closeAllConnections()
+  server.close()
+})
