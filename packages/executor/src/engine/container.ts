@@ -78,9 +78,11 @@ export class Engine {
   }
 
   /** Where it is: the path of its socket, or a URL. */
-  get address(): string {
-    const { socketPath, protocol, host, port } = this.#docker.modem as Docker.DockerOptions
-    return socketPath ?? `${protocol}://${host}:${port}`
+  async address(): Promise<string> {
+    // Where nothing names a socket, the client looks for one.
+    const modem = this.#docker.modem as unknown as { getSocketPath(): Promise<string> | undefined }
+    const { protocol, host, port } = this.#docker.modem as Docker.DockerOptions
+    return (await modem.getSocketPath()) ?? `${protocol}://${host}:${port}`
   }
 
   async facts(): Promise<EngineFacts> {

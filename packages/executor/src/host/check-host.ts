@@ -1,0 +1,145 @@
+/** Checks a host once, and remembers for a while that it was good: the facts that a job's preparation needs come along. */
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import manifest from '../../package.json' with { type: 'json' }
+import type { ExecutorSettings } from '../config.ts'
+import type { Engine } from '../engine/container.ts'
+import { type Identity, identityText } from '../engine/identity.ts'
+import { CheckError } from './check-error.ts'
+import { type Gpus, gpusOf, needsGpuProbe, probeGpus } from './gpus.ts'
+import { type HostFacts, hostFacts } from './host-facts.ts'
+import { type Finding, judgeHost } from './judge-host.ts'
+import type { StateFolder } from './state-folder.ts'
+
+/** The file of what is remembered, and a number that is raised when its form or the checks change. */
+const MEMORY_NAME = 'host.json'
+const MEMORY_FORM = 1
+
+type CheckSettings = Pick<
+  ExecutorSettings,
+  'EXECUTOR_GPU_DEVICE_IDS' | 'KNOWN_ESCAPES' | 'RUNTIME' | 'HOST_CHECK_MAX_AGE_SECONDS'
+>
+
+export interface CheckDeps {
+  engine: Engine
+  settings: CheckSettings
+  self: Identity
+  state: StateFolder
+  clock: Clock
+  log: Log
+}
+
+/** What is remembered of a host that was found to be good. */
+interface Remembered {
+  /** When it was looked at, in ms since the epoch. */
+  at: number
+  facts: HostFacts
+  /** Whether the engine was asked for the GPUs, and offered them. */
+  offersGpus: boolean
+}
+
+export interface CheckedHost {
+  facts: HostFacts
+  gpus: Gpus
+  /**
+   * Asks the engine for this executor's GPUs, where only that tells whether it offers them, and remembers that it does.
+   * Rejects with CheckError when it does not.
+   *
+   * @param image any that the engine has
+   */
+  checkGpus(image: string): Promise<void>
+}
+
+/**
+ * Rejects with CheckError where a stranger's job must not run. Only what was good is remembered, so that a host that is
+ * mended works at once.
+ */
+export async function checkHost(deps: CheckDeps): Promise<CheckedHost> {
+  const { state, settings, clock, log } = deps
+  const key = await memoryKey(deps)
+  const maxAgeMs = settings.HOST_CHECK_MAX_AGE_SECONDS * 1_000
+  const known = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)[key]
+  if (known) return checked(known, key, deps)
+  const { facts, findings } = await lookAtHost(deps)
+  for (const { subject, found, advice } of findings.filter(({ verdict }) => verdict === 'warn')) {
+    log.warn({ subject, found, advice }, 'the host could be safer')
+  }
+  const reasons = findings.filter(({ verdict }) => verdict === 'bad')
+  if (reasons.length > 0) throw new CheckError(reasons.map(reasonText).join('; '))
+  const entry = { at: clock.now(), facts, offersGpus: false }
+  await remember(entry, key, deps)
+  return checked(entry, key, deps)
+}
+
+/** Everything that can be known without starting a container, judged. Remembers nothing. */
+export async function lookAtHost({
+  engine,
+  settings,
+  self,
+}: Pick<CheckDeps, 'engine' | 'settings' | 'self'>): Promise<{ facts: HostFacts; findings: Finding[] }> {
+  const told = await engine.facts()
+  const hasGpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, told) !== undefined
+  const facts = await hostFacts(told, { hasGpus, inContainer: self.kind === 'container' })
+  const runtime = settings.RUNTIME ?? facts.defaultRuntime
+  return {
+    facts,
+    findings: judgeHost({ facts, runtime, hasGpus, refusesEscapes: settings.KNOWN_ESCAPES === 'refuse' }),
+  }
+}
+
+function reasonText({ subject, found, advice }: Finding): string {
+  return `${subject}: ${found} (${advice})`
+}
+
+function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
+  const { engine, settings, self } = deps
+  const { facts, offersGpus } = entry
+  const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
+  const checkGpus = async (image: string) => {
+    if (gpus === undefined || offersGpus || !needsGpuProbe(gpus, facts)) return
+    await probeGpus(engine, { gpus, image, runtime: settings.RUNTIME, owner: identityText(self) })
+    await remember({ ...entry, offersGpus: true }, key, deps)
+  }
+  return { facts, gpus, checkGpus }
+}
+
+async function remember(entry: Remembered, key: string, { state, settings, clock }: CheckDeps): Promise<void> {
+  const maxAgeMs = settings.HOST_CHECK_MAX_AGE_SECONDS * 1_000
+  if (maxAgeMs === 0) return
+  // Of two executors that write at once one loses its entry, and looks again the next time.
+  const entries = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)
+  await state.write(MEMORY_NAME, { form: MEMORY_FORM, entries: { ...entries, [key]: entry } })
+}
+
+function freshEntries(memory: unknown, now: number, maxAgeMs: number): Record<string, Remembered> {
+  const { form, entries } = (memory ?? {}) as { form?: unknown; entries?: Record<string, Remembered> }
+  if (form !== MEMORY_FORM || entries === undefined) return {}
+  // What comes from the future was written under another time, and may be of any age.
+  const isFresh = ({ at }: Remembered) => at <= now && now - at < maxAgeMs
+  return Object.fromEntries(Object.entries(entries).filter(([, entry]) => isFresh(entry)))
+}
+
+/** What must not have changed for the memory to hold: the engine, as far as it shows from outside, the boot, and us. */
+async function memoryKey({ engine, settings }: CheckDeps): Promise<string> {
+  const address = await engine.address()
+  const { KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS } = settings
+  const ours = [manifest.version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
+  return JSON.stringify([address, engineStart(address), bootId(), ...ours])
+}
+
+/** Changes when the engine is restarted, as for new settings or another version: its socket or its pid file are made anew. */
+function engineStart(address: string): string {
+  if (!address.startsWith('/')) return ''
+  const files = [address, join(dirname(address), 'docker.pid')]
+  return files.map(file => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? '').join('/')
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,61 @@
+/** This executor's GPUs, and whether the engine offers them. */
+import { type Engine, EngineError } from '../engine/container.ts'
+import { EXECUTOR_LABEL } from '../engine/identity.ts'
+import { gpuRequest } from '../engine/sandbox.ts'
+import { CheckError } from './check-error.ts'
+
+export type Gpus = 'all' | readonly string[] | undefined
+
+/** The GPUs of this executor by its setting; without one, all where the engine tells of NVIDIA, else none. */
+export function gpusOf(setting: string | undefined, facts: { tellsOfNvidia: boolean }): Gpus {
+  if (setting === undefined) return facts.tellsOfNvidia ? 'all' : undefined
+  if (setting === 'none') return undefined
+  return setting === 'all' ? 'all' : setting.split(',')
+}
+
+/** Whether only a container can tell: an engine tells neither of its ids, nor of NVIDIA where it only has the hook. */
+export function needsGpuProbe(gpus: Gpus, facts: { tellsOfNvidia: boolean }): boolean {
+  return gpus !== undefined && (gpus !== 'all' || !facts.tellsOfNvidia)
+}
+
+/** No program of this name exists: a container that is asked to run it gets as far as its devices, and no further. */
+const NO_PROGRAM = '/compute-horde-gpu-check'
+
+/** What is needed to ask the engine for GPUs. */
+export interface GpuProbe {
+  gpus: Exclude<Gpus, undefined>
+  /** Any image that the engine has. */
+  image: string
+  /** The engine's runtime that jobs run in; undefined: its default. */
+  runtime: string | undefined
+  /** The value of the label that names this executor. */
+  owner: string
+}
+
+/**
+ * Asks the engine for a container with the GPUs, which starts nothing: it is refused either for the devices, then this
+ * rejects with CheckError, or for its program.
+ */
+export async function probeGpus(engine: Engine, { gpus, image, runtime, owner }: GpuProbe): Promise<void> {
+  const id = await engine.createContainer({
+    Image: image,
+    Entrypoint: [NO_PROGRAM],
+    Labels: { [EXECUTOR_LABEL]: owner },
+    NetworkDisabled: true,
+    HostConfig: {
+      NetworkMode: 'none',
+      LogConfig: { Type: 'none', Config: {} },
+      DeviceRequests: [gpuRequest(gpus)],
+      ...(runtime === undefined ? {} : { Runtime: runtime }),
+    },
+  })
+  try {
+    await engine.start(id)
+  } catch (error) {
+    if (!(error instanceof EngineError && error.status !== undefined)) throw error
+    if (error.message.includes(NO_PROGRAM)) return
+    throw new CheckError(`the engine does not offer this executor's GPUs: ${error.message}`, { cause: error })
+  } finally {
+    await engine.removeContainer(id)
+  }
+}

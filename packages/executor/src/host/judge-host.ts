@@ -1,0 +1,134 @@
+/** Whether a host can hold strangers' jobs: facts in, findings out. */
+import { type EscapeContext, KNOWN_ESCAPES, type Likelihood, likelihoodOf, unknownParts } from './known-escapes.ts'
+import { compareVersions, parseVersion } from './versions.ts'
+
+/** Older engines ignore that a container's cgroup namespace is to be private, as their API does not know it. */
+const LEAST_API = '1.41'
+const LEAST_ENGINE = '20.10'
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** `bad`: no job is run here. */
+  verdict: 'ok' | 'warn' | 'bad'
+  /** One or two words. */
+  subject: string
+  /** What was found. */
+  found: string
+  /** What to do about it; empty when there is nothing to do. */
+  advice: string
+}
+
+export interface JudgeContext extends EscapeContext {
+  /** Whether a known escape that surely works is a reason to run nothing. */
+  refusesEscapes: boolean
+}
+
+/** Everything that was looked at, in the order in which people ask. */
+export function judgeHost(context: JudgeContext): Finding[] {
+  return [
+    engineFinding(context),
+    kernelFinding(context),
+    runtimeFinding(context),
+    limitsFinding(context),
+    swapFinding(context),
+    seccompFinding(context),
+    usersFinding(context),
+    ...escapeFindings(context),
+  ]
+}
+
+function engineFinding({ facts }: JudgeContext): Finding {
+  const found = `${facts.version}, API ${facts.apiVersion}`
+  if (facts.system !== 'linux') {
+    return bad('engine', `it runs ${facts.system || 'an unknown system'}`, 'use one that runs Linux containers')
+  }
+  const [has, needs] = [parseVersion(facts.apiVersion), parseVersion(LEAST_API)]
+  if (has && needs && compareVersions(has, needs) < 0) {
+    const advice = `use Docker ${LEAST_ENGINE} or newer: this one ignores private cgroup namespaces`
+    return bad('engine', found, advice)
+  }
+  return has ? ok('engine', found) : warn('engine', 'it does not tell the version of its API')
+}
+
+function kernelFinding({ facts }: JudgeContext): Finding {
+  return ok('kernel', [`${facts.kernel} ${facts.machine}`, ...facts.kernelBuilds].join(', '))
+}
+
+function runtimeFinding({ facts, runtime }: JudgeContext): Finding {
+  const isThere = Object.keys(facts.runtimes).length === 0 || runtime in facts.runtimes
+  if (isThere) return ok('runtime', [runtime, runtime === 'runc' ? facts.runc.version : ''].join(' ').trim())
+  const known = Object.keys(facts.runtimes).join(', ')
+  return bad(
+    'runtime',
+    `the engine has none named ${runtime}`,
+    `set RUNTIME to one of ${known}, or add it to the engine`,
+  )
+}
+
+function limitsFinding({ facts }: JudgeContext): Finding {
+  if (facts.missingLimits.length === 0) return ok('limits', `the engine enforces them, cgroup v${facts.cgroupVersion}`)
+  const advice =
+    facts.isRootless && facts.cgroupVersion === '1'
+      ? 'a rootless engine needs cgroup v2 for them'
+      : 'the kernel or the engine lacks these cgroup controllers'
+  return bad('limits', `the engine does not enforce these limits: ${facts.missingLimits.join(', ')}`, advice)
+}
+
+/** Without a limit for swap the engine ignores that a job is to have none. */
+function swapFinding({ facts }: JudgeContext): Finding {
+  if (facts.hasSwapLimit) return ok('swap', 'jobs get none')
+  if (facts.swapBytes === 0) return ok('swap', 'the engine cannot limit it, and the host has none')
+  const advice = 'turn the swap off, or boot with swapaccount=1'
+  const found = 'the engine cannot keep jobs from it'
+  return facts.swapBytes === undefined
+    ? warn('swap', `${found}; whether its host has any is not known`, advice)
+    : bad('swap', `${found}, and the host has ${facts.swapBytes} bytes of it`, advice)
+}
+
+function seccompFinding({ facts }: JudgeContext): Finding {
+  if (facts.seccompProfile !== undefined) return ok('seccomp', `profile ${facts.seccompProfile}`)
+  const advice = 'remove seccomp-profile from the settings of the engine, and use a kernel with CONFIG_SECCOMP_FILTER'
+  return bad('seccomp', 'the engine gives containers no profile', advice)
+}
+
+function usersFinding({ facts }: JudgeContext): Finding {
+  const users = facts.hasUserNamespaces ? 'of their own (user namespaces)' : "the host's"
+  const confined = facts.mandatoryAccess === undefined ? 'neither AppArmor nor SELinux' : facts.mandatoryAccess
+  return ok('users', `${users}${facts.isRootless ? ', the engine is rootless' : ''}; ${confined}`)
+}
+
+function escapeFindings(context: JudgeContext): Finding[] {
+  const found = KNOWN_ESCAPES.flatMap(flaw => {
+    const likelihood = likelihoodOf(flaw, context)
+    if (likelihood === 'no') return []
+    const mended = `upgrade ${flaw.part} to ${flaw.fixed.join(' or ')}, or what your distribution names for it`
+    return [escapeFinding(likelihood, `${flaw.cve}: a job could ${flaw.does}`, mended, context)]
+  })
+  const unknown = unknownParts(context).map(part =>
+    warn(part, 'its version cannot be seen from here', 'look yourself whether its known flaws are mended'),
+  )
+  const isClean = found.length + unknown.length === 0
+  return isClean ? [ok('escapes', 'none of the known ones works here')] : [...found, ...unknown]
+}
+
+function escapeFinding(
+  likelihood: Likelihood,
+  what: string,
+  advice: string,
+  { refusesEscapes }: JudgeContext,
+): Finding {
+  if (likelihood === 'surely' && refusesEscapes) return bad('escapes', what, `${advice}; or set KNOWN_ESCAPES=warn`)
+  return warn('escapes', likelihood === 'surely' ? what : `perhaps ${what}`, advice)
+}
+
+export function ok(subject: string, found: string): Finding {
+  return { verdict: 'ok', subject, found, advice: '' }
+}
+
+export function warn(subject: string, found: string, advice = ''): Finding {
+  return { verdict: 'warn', subject, found, advice }
+}
+
+export function bad(subject: string, found: string, advice: string): Finding {
+  return { verdict: 'bad', subject, found, advice }
+}
