@@ -31,7 +31,7 @@ const MEANINGS: readonly [RegExp, (name: string, hasCredentials: boolean) => str
   ],
   [/x509|certificate|HTTP response to HTTPS/i, name => `The registry of the image ${name} has no good certificate`],
   [
-    /unexpected EOF|connection reset|broken pipe|\bEOF\b|aborted/i,
+    /unexpected EOF|unknown blob|connection reset|broken pipe|\bEOF\b|aborted/i,
     name => `The registry of the image ${name} broke off in the middle`,
   ],
   [
