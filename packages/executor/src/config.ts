@@ -172,7 +172,7 @@ export const settings = defineSettings({
     example: '1024',
   }),
   TMP_SIZE_BYTES: setting(envInteger({ min: MIB }).default(1024 * MIB), {
-    about: 'The size of /tmp, of the home, and of each folder for which the image has a volume, in memory.',
+    about: 'The size of /tmp, of the home, and of all folders together for which the image has volumes, in memory.',
     example: '4294967296',
   }),
   SHM_SIZE_BYTES: setting(envInteger({ min: MIB }).default(256 * MIB), {

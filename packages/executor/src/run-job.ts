@@ -104,7 +104,7 @@ async function createContainer(
 ): Promise<string> {
   const home = homeOf(image)
   const folders = volumeFolders(image.volumes)
-  if (folders === undefined) throw new JobFailure('The image has a VOLUME within /volume or /output')
+  if (folders === undefined) throw new JobFailure('The image has a VOLUME at / or within /volume or /output')
   if (folders.length > MAX_IMAGE_VOLUMES) throw new JobFailure(`The image has more than ${MAX_IMAGE_VOLUMES} VOLUMEs`)
   const imageFolders = await workspace.volumesFor(folders.filter(folder => folder !== home))
   const job = {

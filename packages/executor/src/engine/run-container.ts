@@ -20,6 +20,11 @@ const NO_COMMAND: Record<number, string> = { 126: 'The command cannot be run.', 
 /** What the container's init says, alone, of a command that it cannot run; a shell's own 127 looks otherwise. */
 const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
+/** What a runtime says of a command that it cannot run. */
+const RUNTIME_FAILED = /\bexec: "/
+/** Where the engine keeps its things on its host is nobody's business. */
+const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\/[^\s"':]*/g
+
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd =
   | { kind: 'exited'; exitStatus: number; note?: string }
@@ -79,9 +84,11 @@ async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {
   } catch (error) {
     if (!(error instanceof EngineError) || error.status === undefined) throw error
     const { exitCode } = await engine.endOf(id)
-    const note = NO_COMMAND[exitCode]
+    // A runtime that was asked to start an init says so only of that; without one it is the job's own command.
+    const note = RUNTIME_FAILED.test(error.message) ? NO_COMMAND[exitCode] : undefined
     if (note !== undefined) return { kind: 'exited', exitStatus: exitCode, note }
-    return { kind: 'not started', note: `The container could not be started: ${error.message}` }
+    const told = error.message.replaceAll(HOST_PATH, '…')
+    return { kind: 'not started', note: `The container could not be started: ${told}` }
   }
 }
 

@@ -162,12 +162,12 @@ export function homeOf(image: { user: string; env: readonly string[] }): string 
 
 /**
  * The folders for which an image asks for volumes, without those that the sandbox has anyway; undefined when one of them
- * lies within /volume or /output, where it would hide input or swallow results.
+ * lies within /volume or /output, where it would hide input or swallow results, or is the root, which no job can have.
  */
 export function volumeFolders(volumes: readonly string[]): string[] | undefined {
   const folders = volumes.map(volume => posix.normalize(`/${volume}`).replace(/(?<=.)\/$/, ''))
-  const others = folders.filter(folder => !['/', '/tmp', '/volume', '/output', '/dev/shm'].includes(folder))
-  if (others.some(folder => isWithin(folder, '/volume') || isWithin(folder, '/output'))) return undefined
+  const others = folders.filter(folder => !['/tmp', '/volume', '/output', '/dev/shm'].includes(folder))
+  if (others.some(each => each === '/' || isWithin(each, '/volume') || isWithin(each, '/output'))) return undefined
   return [...new Set(others)]
 }
 

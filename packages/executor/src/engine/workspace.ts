@@ -106,13 +106,15 @@ export class Workspace implements AsyncDisposable {
 
   /**
    * Volumes in memory for the folders that the job's image wants some for. The engine puts into them what the image has
-   * there when it makes the job's container; until that runs they must be held, too.
+   * there when it makes the job's container, which no limit of the job's counts; so they share what one home may have.
+   * Until the job runs they must be held, too.
    */
   async volumesFor(folders: readonly string[]): Promise<{ folder: string; volume: string }[]> {
     if (folders.length === 0) return []
     const volumes = folders.map((folder, index) => ({ folder, volume: `${this.outputVolume}-${index}` }))
+    const bytes = Math.floor(this.#sizes.homeBytes / volumes.length)
     this.#imageVolumes.push(...volumes.map(({ volume }) => volume))
-    await Promise.all(volumes.map(({ volume }) => this.#createVolume(volume, this.#sizes.homeBytes)))
+    await Promise.all(volumes.map(({ volume }) => this.#createVolume(volume, bytes)))
     await this.#hold(volumes.map(({ volume }, index) => ({ volume, path: `/volumes/${index}` })))
     return volumes
   }
