@@ -51,10 +51,14 @@ export async function prepareJob(
   const limits = limitsOf(settings, facts)
   log.info(inForce(facts, limits), 'what holds the job')
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
-  // Both are mostly the engine's time: a pull, and the start of the holder.
+  // Both are mostly the engine's time: a pull, and the start of the holder. Without the one, nobody waits for the other.
+  const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
-    imageOf(offer, deps, signal),
-    Workspace.open(engine, owner, sizesOf(limits), log),
+    imageOf(offer, deps, AbortSignal.any([signal, stop.signal])),
+    Workspace.open(engine, owner, sizesOf(limits), log).catch(error => {
+      stop.abort()
+      throw error
+    }),
   ])
   if (opened.status === 'rejected') throw opened.reason
   const workspace = opened.value
