@@ -1,0 +1,135 @@
+/**
+ * A Docker engine of a test's own, in its own network namespace, with settings and programs that the machine's engine does
+ * not have. Needs root, or sudo without a password.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { withDeadline } from '@horde/kit/time'
+
+/** How long dockerd may take to start, and to stop with its containers, in ms. */
+const START_MS = 60_000
+const STOP_MS = 60_000
+const LISTENS = 'API listen on'
+
+const run = promisify(execFile)
+const SUDO = process.geteuid?.() === 0 ? [] : ['sudo', '-n']
+
+export interface PrivateEngineOptions {
+  /** The content of its daemon.json. */
+  settings?: Record<string, unknown>
+  /** A folder whose programs it finds before all others. */
+  programs?: string
+  /** Further variables of its environment. */
+  environment?: Record<string, string>
+}
+
+export class PrivateEngine implements AsyncDisposable {
+  readonly #folder: string
+  readonly #options: PrivateEngineOptions
+  #daemon: ChildProcess | undefined
+
+  private constructor(folder: string, options: PrivateEngineOptions) {
+    this.#folder = folder
+    this.#options = options
+  }
+
+  static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
+    const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
+    try {
+      await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(options.settings ?? {}))
+      await engine.#startDaemon()
+      return engine
+    } catch (error) {
+      await engine[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** For DOCKER_HOST. */
+  get dockerHost(): string {
+    return `unix://${this.#folder}/docker.sock`
+  }
+
+  /** Runs the docker client on it. Gives what it printed. */
+  async docker(...args: string[]): Promise<string> {
+    return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
+  }
+
+  /** Copies an image of the machine's engine. */
+  async load(image: string): Promise<void> {
+    const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const load = spawn('docker', ['-H', this.dockerHost, 'load'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    const loaded = once(load, 'close')
+    await pipeline(save.stdout, load.stdin)
+    const [code] = await loaded
+    if (code !== 0) throw new Error(`${image} could not be loaded: exit code ${code}`)
+  }
+
+  /** Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on. */
+  async restart(): Promise<void> {
+    await this.#stopDaemon()
+    await this.#startDaemon()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#daemon) {
+      const ids = (await this.docker('ps', '--all', '--quiet').catch(() => '')).split('\n').filter(Boolean)
+      if (ids.length > 0) await this.docker('rm', '--force', ...ids).catch(() => {})
+      await this.#stopDaemon()
+    }
+    await asRoot('rm', '-rf', this.#folder)
+  }
+
+  async #startDaemon(): Promise<void> {
+    const { programs, environment = {} } = this.#options
+    const path = [...(programs ? [programs] : []), process.env.PATH].join(':')
+    const variables = Object.entries({ ...environment, PATH: path }).map(([name, value]) => `${name}=${value}`)
+    const folders = ['data', 'exec'].map(name => `--${name}-root=${this.#folder}/${name}`)
+    const files = [`--config-file=${this.#folder}/daemon.json`, `--pidfile=${this.#folder}/docker.pid`]
+    const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', `--host=${this.dockerHost}`]
+    // A second engine in the machine's own network namespace would take down the first one's bridge.
+    const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
+    const command = [...namespaces, 'dockerd', ...folders, ...files, ...network]
+    const [program = '', ...args] = [...SUDO, 'env', ...variables, ...command]
+    const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#daemon = daemon
+    await withDeadline(untilListening(daemon), START_MS, 'a private engine to start')
+    await asRoot('chmod', '666', `${this.#folder}/docker.sock`)
+  }
+
+  async #stopDaemon(): Promise<void> {
+    const daemon = this.#daemon
+    if (!daemon) return
+    const ended = daemon.exitCode !== null || daemon.signalCode !== null || once(daemon, 'exit')
+    const pid = (await readFile(`${this.#folder}/docker.pid`, 'utf8').catch(() => '')).trim()
+    if (pid !== '') await asRoot('kill', '-TERM', pid)
+    await withDeadline(Promise.resolve(ended), STOP_MS, 'a private engine to stop')
+    this.#daemon = undefined
+  }
+}
+
+/** Rejects with what it said last when it ends before. */
+async function untilListening(daemon: ChildProcess): Promise<void> {
+  if (!daemon.stderr) throw new Error('a daemon without stderr')
+  const lines = createInterface({ input: daemon.stderr })
+  const said: string[] = []
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  lines.on('line', line => {
+    said.push(line)
+    if (line.includes(LISTENS)) resolve()
+  })
+  daemon.once('error', reject)
+  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${said.slice(-5).join('\n')}`)))
+  await promise
+}
+
+async function asRoot(...command: string[]): Promise<void> {
+  const [program = '', ...args] = [...SUDO, ...command]
+  await run(program, args)
+}
