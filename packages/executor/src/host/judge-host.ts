@@ -6,6 +6,9 @@ import { compareVersions, parseVersion } from './versions.ts'
 const LEAST_API = '1.41'
 const LEAST_ENGINE = '20.10'
 
+/** What engines call the profile that they come with. */
+const OWN_PROFILES = ['default', 'builtin']
+
 /** One thing that was looked at. */
 export interface Finding {
   /** `bad`: no job is run here. */
@@ -85,8 +88,15 @@ function swapFinding({ facts }: JudgeContext): Finding {
     : bad('swap', `${found}, and the host has ${facts.swapBytes} bytes of it`, advice)
 }
 
-function seccompFinding({ facts }: JudgeContext): Finding {
-  if (facts.seccompProfile !== undefined) return ok('seccomp', `profile ${facts.seccompProfile}`)
+function seccompFinding({ facts: { seccompProfile } }: JudgeContext): Finding {
+  if (seccompProfile !== undefined && OWN_PROFILES.includes(seccompProfile)) {
+    return ok('seccomp', `the engine's own profile, ${seccompProfile}`)
+  }
+  if (seccompProfile !== undefined) {
+    const advice =
+      "look yourself whether it forbids what the engine's own does, or remove it from the engine's settings"
+    return warn('seccomp', `the profile ${seccompProfile} is not the engine's own`, advice)
+  }
   const advice = 'remove seccomp-profile from the settings of the engine, and use a kernel with CONFIG_SECCOMP_FILTER'
   return bad('seccomp', 'the engine gives containers no profile', advice)
 }
