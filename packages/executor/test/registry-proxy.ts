@@ -6,11 +6,15 @@ import type { AddressInfo } from 'node:net'
 /** A blob of more bytes is a layer, not the image's configuration. */
 const LAYER_BYTES = 10_000
 
+/** How slow layers come: a piece of so many bytes each so many ms. */
+const PIECE_BYTES = 1_000
+const PIECE_MS = 20
+
 /**
- * pass: forward all. silent: never answer. silent in layers: half of each layer, and nothing more. without layers: deny that
- * there are any. else: other bytes of the same length.
+ * pass: forward all. silent: never answer. slow: layers come in small pieces. without layers: deny that there are any.
+ * other layers: other bytes of the same length.
  */
-type Manner = 'pass' | 'silent' | 'silent in layers' | 'without layers' | 'other layers'
+type Manner = 'pass' | 'silent' | 'slow' | 'without layers' | 'other layers'
 
 export class RegistryProxy implements AsyncDisposable {
   manner: Manner = 'pass'
@@ -65,11 +69,24 @@ export class RegistryProxy implements AsyncDisposable {
     }
     response.writeHead(answer.statusCode ?? 500, answer.headers)
     if (this.manner === 'other layers') response.end(Buffer.alloc(length))
-    else response.write(Buffer.alloc(Math.floor(length / 2)))
+    else trickle(length, response)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections()
     await new Promise(resolve => this.#server.close(resolve))
   }
+}
+
+/** Sends so many bytes, slowly, until it is no longer listened to. */
+function trickle(length: number, response: ServerResponse): void {
+  let left = length
+  const timer = setInterval(() => {
+    response.write(Buffer.alloc(Math.min(PIECE_BYTES, left)))
+    left -= PIECE_BYTES
+    if (left > 0) return
+    clearInterval(timer)
+    response.end()
+  }, PIECE_MS)
+  response.once('close', () => clearInterval(timer))
 }
