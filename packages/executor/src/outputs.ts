@@ -84,7 +84,9 @@ export async function uploadZip(
       response.destroy()
       if (isSuccess(response)) return
       const { statusCode: status = 0 } = response
-      throw new RequestError(`the server answered with status ${status}`, { retryable: status >= 500 })
+      const words = `the server answered with status ${status}`
+      const why = status >= 300 && status < 400 ? `${words}, and uploads follow no redirects` : words
+      throw new RequestError(why, { retryable: status >= 500 })
     })
   } catch (error) {
     signal.throwIfAborted()

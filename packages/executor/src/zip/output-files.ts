@@ -6,10 +6,9 @@ import { finished, pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
 import type { ZipFile } from 'yazl'
 import { JobFailure } from '../job-failure.ts'
+import { OUR_FILES, OutputNames } from './output-names.ts'
 
 const PREFIX = 'output/'
-/** What makes a name absolute to Windows programs. */
-const DRIVE = /^([a-z]):/i
 
 export interface FileLimits {
   /** Of the files together, in bytes. */
@@ -28,6 +27,7 @@ type Entry = ReturnType<typeof extract> extends AsyncIterable<infer E> ? E : nev
 
 /** What a zip is told of a file besides its contents. */
 interface FileFacts {
+  /** Also of files that nobody may read; set-user-id and the like are taken off. */
   mode: number
   mtime: Date
 }
@@ -47,19 +47,21 @@ export async function addFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const further: FurtherNames = new Map()
+  const names = new OutputNames()
   const sizes = new Map<string, number>()
   const total = { files: 0, bytes: 0 }
-  for await (const entry of entriesOf(await source.openTar(), signal)) {
+  for await (const entry of entriesOf(await opened(source, signal), signal)) {
     const { header } = entry
-    const name = outputName(header)
+    const path = pathOf(header)
     if (isRegular(header)) sizes.set(header.name, header.size ?? 0)
-    if (name !== undefined && header.type === 'link' && header.linkname) {
-      further.set(header.linkname, [...(further.get(header.linkname) ?? []), { name, facts: factsOf(header) }])
-      count(total, sizes.get(header.linkname) ?? 0, limits)
-    } else if (name !== undefined && isRegular(header)) {
+    if (path !== undefined && header.type === 'link' && sizes.has(header.linkname ?? '')) {
+      const { linkname: first = '' } = header as { linkname?: string }
+      count(total, sizes.get(first) ?? 0, limits)
+      further.set(first, [...(further.get(first) ?? []), { name: names.next(path), facts: factsOf(header) }])
+    } else if (path !== undefined && isRegular(header)) {
       count(total, header.size ?? 0, limits)
       const contents = Readable.from(entry, { objectMode: false })
-      zip.addReadStream(contents, name, factsOf(header))
+      zip.addReadStream(contents, names.next(path), factsOf(header))
       await finished(contents, { signal, writable: false })
       continue
     }
@@ -70,21 +72,39 @@ export async function addFiles(
 
 async function addFurtherNames(
   zip: ZipFile,
-  { openTar, folder }: OutputSource,
+  source: OutputSource,
   further: FurtherNames,
   signal: AbortSignal,
 ): Promise<void> {
   let kept = 0
-  for await (const entry of entriesOf(await openTar(), signal)) {
+  for await (const entry of entriesOf(await opened(source, signal), signal)) {
     const names = isRegular(entry.header) ? further.get(entry.header.name) : undefined
+    further.delete(entry.header.name)
     if (names === undefined) {
       entry.resume()
       continue
     }
-    const path = join(folder, `several-names-${kept}`)
+    const path = join(source.folder, `several-names-${kept}`)
     kept += 1
     await pipeline(Readable.from(entry), createWriteStream(path, { mode: 0o600 }), { signal })
     for (const { name, facts } of names) zip.addFile(path, name, facts)
+  }
+}
+
+/** The tar; one that comes when nobody waits any more is closed. */
+async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<Readable> {
+  const tar = openTar()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    signal.throwIfAborted()
+    return await Promise.race([tar, aborted.promise])
+  } catch (error) {
+    tar.then(late => late.destroy()).catch(() => {})
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -111,11 +131,10 @@ function isRegular({ type }: Header): boolean {
   return type === 'file' || type === 'contiguous-file'
 }
 
-/** A name beneath /output as a zip has it; undefined for the names that are ours. */
-function outputName({ name }: Header): string | undefined {
-  if (!name.startsWith(PREFIX)) return undefined
-  const inside = name.slice(PREFIX.length).replaceAll('\\', '_').replace(DRIVE, '$1_')
-  return inside === '' || inside === 'stdout.txt' || inside === 'stderr.txt' ? undefined : inside
+/** The path beneath /output; undefined for /output itself and for the names that are ours. */
+function pathOf({ name }: Header): string | undefined {
+  const path = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : ''
+  return path === '' || OUR_FILES.includes(path) ? undefined : path
 }
 
 /** A zip's dates begin in 1980 and end in 2107. */

@@ -1,0 +1,230 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { OutputUpload } from '@horde/protocol/job'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { JobFailure } from '../src/job-failure.ts'
+import { uploadZip } from '../src/outputs.ts'
+import { result } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+import { UploadServer } from './uploads.ts'
+import { TestWeb } from './web.ts'
+
+const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
+
+let miner: TestMiner
+let store: UploadServer
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'uploads-test-'))
+  miner = await TestMiner.start()
+  store = await UploadServer.start((request, response) => {
+    const failing = /^\/fails\/(\d+)\/(\d+)$/.exec(request.url ?? '')
+    response.writeHead(failing && store.arrived.length <= Number(failing[1]) ? Number(failing[2]) : 200).end()
+  })
+})
+beforeEach(() => store.clear())
+afterAll(async () => {
+  await store[Symbol.asyncDispose]()
+  await miner[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+/** Tries an upload, and gives the reason why it failed. */
+async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<string> {
+  const path = join(folder, 'upload.zip')
+  await writeFile(path, 'zipped')
+  try {
+    await uploadZip(path, upload, allowPrivate, AbortSignal.timeout(20_000))
+    return 'uploaded'
+  } catch (error) {
+    expect(error).toBeInstanceOf(JobFailure)
+    return (error as Error).message
+  }
+}
+
+describe('an upload', () => {
+  test.each([
+    ['/fails/2/503', 3, 'uploaded'],
+    ['/fails/9/500', 3, 'Output could not be uploaded: the server answered with status 500'],
+    ['/fails/9/403', 1, 'Output could not be uploaded: the server answered with status 403'],
+    [
+      '/fails/9/302',
+      1,
+      'Output could not be uploaded: the server answered with status 302, and uploads follow no redirects',
+    ],
+  ])('to %s is tried %d times', async (path, tries, outcome) => {
+    expect(await failureOf(store.put(path))).toBe(outcome)
+    expect(store.arrived.map(({ zip }) => zip.toString())).toEqual(Array.from({ length: tries }, () => 'zipped'))
+  })
+
+  test('to a server that answers before it has read all is still sent whole', async () => {
+    const size = 20_000_000
+    const received = Promise.withResolvers<number>()
+    await using eager = await TestWeb.start(async (request, response) => {
+      response.writeHead(200).flushHeaders()
+      let bytes = 0
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+      })
+      request.once('close', () => received.resolve(bytes))
+      request.once('end', () => response.end())
+    })
+    const path = join(folder, 'large.zip')
+    await writeFile(path, Buffer.alloc(size))
+    const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: eager.url('/'), form_fields: null }
+    await uploadZip(path, upload, true, AbortSignal.timeout(20_000))
+    expect(await received.promise).toBe(size)
+  })
+
+  test('to a server that answers well and hangs up in the middle has failed', async () => {
+    await using rude = await TestWeb.start((request, response) => {
+      response.writeHead(200, { Connection: 'close' }).flushHeaders()
+      request.once('data', () => request.socket.destroy())
+    })
+    const path = join(folder, 'large.zip')
+    await writeFile(path, Buffer.alloc(20_000_000))
+    const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: rude.url('/'), form_fields: null }
+    await expect(uploadZip(path, upload, true, AbortSignal.timeout(20_000))).rejects.toThrow(
+      /^Output could not be uploaded: the connection failed/,
+    )
+    expect(rude.requests).toHaveLength(3)
+  })
+
+  test('to a server that closes right after its answer is made once', async () => {
+    const uploads = 300
+    for (let made = 0; made < uploads; made += 1) expect(await failureOf(store.put())).toBe('uploaded')
+    expect(store.arrived).toHaveLength(uploads)
+  })
+
+  test.each(['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '0x7f.1', '169.254.169.254', 'x@127.0.0.1'])(
+    'into a private network is refused: %s',
+    async host => {
+      const why = await failureOf(store.put('/', host), false)
+      expect(why).toBe('Output URL refused: it points into a private network')
+      expect(store.web.requests).toHaveLength(0)
+    },
+  )
+
+  test.each([
+    ['ftp://example.org/', 'Output URL refused: only http and https are followed'],
+    ['file:///tmp/x', 'Output URL refused: only http and https are followed'],
+    ['', 'Output URL refused: it is not a URL'],
+  ])('to %j is refused', async (url, why) => {
+    expect(await failureOf({ ...store.put(), url })).toBe(why)
+  })
+
+  test('is put with its type, its length and no more', async () => {
+    await failureOf(store.put('/where?signature=1'))
+    expect(store.web.requests).toEqual(['PUT /where?signature=1'])
+    expect(store.arrived[0]?.headers).toEqual({
+      'content-type': 'application/zip',
+      'content-length': '6',
+      'user-agent': 'compute-horde-executor',
+      host: `127.0.0.1:${store.web.port}`,
+      connection: 'close',
+    })
+  })
+
+  test.each([
+    [null, []],
+    [{}, []],
+    [{ 'naïve ☃': 'Größe', file: 'a field' }, ['naïve ☃=Größe', 'file=a field']],
+    [JSON.parse('{"__proto__":"x","constructor":"y"}'), ['__proto__=x', 'constructor=y']],
+    [{ lines: 'a\r\n--b--\r\n\r\nc', 'a"; filename="b': 'x' }, ['lines=a\r\n--b--\r\n\r\nc', 'a%22; filename=%22b=x']],
+  ])('is posted with the fields %j before the file', async (fields, heard) => {
+    expect(await failureOf(store.post(fields))).toBe('uploaded')
+    expect(store.arrived[0]).toMatchObject({ method: 'POST', zip: Buffer.from('zipped') })
+    expect(store.arrived[0]?.form).toEqual([...heard, 'file: output.zip (application/zip)'])
+  })
+
+  test('that fails fails the job, which still tells its own exit status', async () => {
+    const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/9/403') }, LOCAL)
+    expect(answer).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: 0,
+      docker_process_stdout: 'fine\n',
+      docker_process_stderr: 'Output could not be uploaded: the server answered with status 403\n',
+    })
+  })
+})
+
+describe('a server that is no good', () => {
+  const failed = 'Output could not be uploaded: '
+  const empty = 'Content-Length: 0\r\n\r\n'
+
+  /** Uploads a large file to a server that does this with every connection, once it hears something. */
+  async function tried(answer: (socket: Socket) => unknown, signal = AbortSignal.timeout(20_000)) {
+    let connections = 0
+    const closed: Promise<unknown>[] = []
+    const server = createServer(socket => {
+      connections += 1
+      closed.push(new Promise(resolve => socket.once('close', resolve)))
+      socket.on('error', () => {}).once('data', () => answer(socket))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const path = join(folder, 'large.zip')
+    await writeFile(path, Buffer.alloc(5_000_000))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const outcome = await uploadZip(path, { ...store.put(), url }, true, signal).then(
+      () => 'uploaded',
+      error => (error as Error).message,
+    )
+    await Promise.all(closed)
+    server.close()
+    return { outcome, connections }
+  }
+
+  test.each([
+    ['refuses before it has read all', `413 Payload Too Large\r\nConnection: close\r\n${empty}`, 1, 'status 413'],
+    ['breaks before it has read all', `503 Busy\r\nConnection: close\r\n${empty}`, 3, 'status 503'],
+    ['talks of other things first', `102 Processing\r\n\r\nHTTP/1.1 403 No\r\n${empty}`, 1, 'status 403'],
+  ])('that %s', async (_, text, connections, status) => {
+    const outcome = `${failed}the server answered with ${status}`
+    expect(await tried(socket => socket.end(`HTTP/1.1 ${text}`))).toEqual({ outcome, connections })
+  })
+
+  test.each([
+    ['hangs up', (socket: Socket) => socket.destroy(), /^the connection failed \((ECONNRESET|EPIPE)\)$/],
+    ['resets', (socket: Socket) => socket.resetAndDestroy(), /^the connection failed \((ECONNRESET|EPIPE)\)$/],
+    ['speaks something else', (socket: Socket) => socket.end('220 ready\r\n'), /^the connection failed \(HPE_/],
+  ])('that %s is tried three times', async (_, answer, why) => {
+    const { outcome, connections } = await tried(answer)
+    expect(outcome.slice(failed.length)).toMatch(why)
+    expect(connections).toBe(3)
+  })
+
+  test('that says to go on, and takes it', async () => {
+    const outcome = await tried(socket => {
+      socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+      let heard = 0
+      socket.on('data', ({ length }) => {
+        heard += length
+        if (heard >= 4_900_000) socket.end(`HTTP/1.1 201 Created\r\nConnection: close\r\n${empty}`)
+      })
+    })
+    expect(outcome).toEqual({ outcome: 'uploaded', connections: 1 })
+  })
+
+  test('that never answers is given up at the deadline, and nothing stays open', async () => {
+    const { outcome, connections } = await tried(socket => socket.resume(), AbortSignal.timeout(500))
+    expect(outcome).toMatch(/timeout/)
+    expect(connections).toBe(1)
+  })
+
+  test('ends the job at its deadline, as a failure with its own exit status', async () => {
+    await using silent = await TestWeb.start(() => {})
+    const upload = { ...store.put(), url: silent.url('/') }
+    const before = performance.now()
+    const answer = await result(miner, { script: 'print("fine")', upload }, { ...LOCAL, UPLOAD_TIMEOUT_SECONDS: '1' })
+    expect(answer).toMatchObject({
+      message_type: 'V0FailedRequest',
+      docker_process_exit_status: 0,
+      docker_process_stderr: 'The output was not uploaded within 1 seconds\n',
+    })
+    // The process has ended, too; by itself, for what stays open ends it after 20 s only.
+    expect(performance.now() - before).toBeLessThan(15_000)
+  })
+})
