@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HOLDER_IMAGE } from '../src/engine/holder.ts'
-import { HostileImages } from './hostile/hostile-images.ts'
+import { TrialImages } from './hostile/trial-images.ts'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { TestWeb } from './web.ts'
@@ -15,11 +15,11 @@ const LARGE_FILE = '/usr/bin/python3.11'
 const SIZE_OF = 'import os; print(os.path.getsize'
 
 let miner: TestMiner
-let images: HostileImages
+let images: TrialImages
 let largeBytes: number
 beforeAll(async () => {
   miner = await TestMiner.start()
-  images = new HostileImages()
+  images = new TrialImages()
   largeBytes = Number(await printed({ script: `${SIZE_OF}("${LARGE_FILE}"))` }))
 })
 afterAll(async () => {

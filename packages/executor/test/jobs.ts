@@ -21,7 +21,7 @@ export interface Job {
   work: Record<string, unknown>
 }
 
-interface JobParts {
+export interface JobParts {
   image?: string
   script?: string
   args?: string[]

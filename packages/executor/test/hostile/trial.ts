@@ -1,37 +1,23 @@
-/** A job that means harm, and what must become of it. */
+/** A job, and what must become of it. */
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { ContainerOptions } from '../../src/engine/container.ts'
 import type { JobParts } from '../jobs.ts'
 
-const MIB = 1024 * 1024
-
-/** Bounds that a job reaches soon, and that leave the machine alone should they not hold. */
-export const TIGHT = {
-  MEMORY_LIMIT_BYTES: `${128 * MIB}`,
-  TMP_SIZE_BYTES: `${8 * MIB}`,
-  SHM_SIZE_BYTES: `${4 * MIB}`,
-  OUTPUT_MAX_SIZE_BYTES: `${16 * MIB}`,
-  FOLDER_MAX_FILES: '2000',
-  PIDS_LIMIT: '64',
-  OPEN_FILES_LIMIT: '256',
-  MAX_OUTPUT_BYTES: '200000',
-}
-
-export interface HostileJob {
-  /** Unique in the catalogue. */
+export interface Trial {
+  /** Unique among those of a run. */
   name: string
   parts: JobParts
-  /** Settings of its executor, on top of TIGHT. */
+  /** Settings of its executor. */
   settings?: Record<string, string>
   /** The image that it brings along. */
-  image?: HostileImage
+  image?: TrialImage
   expected: Expected
   /** Where it uploads its /output: the files that must be in the zip, and none but these, with their texts; one of these sets. */
   uploads?: readonly Record<string, string>[]
 }
 
 /** The Python image, changed in ways that a stranger's may be. */
-export interface HostileImage {
+export interface TrialImage {
   /** Instructions of a Dockerfile that touch no file. */
   changes?: readonly string[]
   /** What no such instruction can say. */
@@ -49,12 +35,12 @@ export interface Expected {
   type: Answer['message_type']
   exitStatus?: number | null
   timedOut?: boolean
-  stdout?: RegExp
+  stdout?: RegExp | string
   /** The last line of stderr. */
-  lastLine?: RegExp
+  lastLine?: RegExp | string
 }
 
-export const finishes = (stdout: RegExp): Expected => ({ type: 'V0FinishedRequest', stdout })
+export const finishes = (stdout: RegExp | string): Expected => ({ type: 'V0FinishedRequest', stdout })
 
 /** It ended by itself, with a status of its own. */
 export const exitsWith = (exitStatus: number, more: Partial<Expected> = {}): Expected => {

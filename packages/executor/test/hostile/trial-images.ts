@@ -2,28 +2,27 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { extract, pack } from 'tar-stream'
 import { engine, PYTHON } from '../jobs.ts'
-import type { HostileImage } from './hostile-job.ts'
+import type { TrialImage } from './trial.ts'
 
 const docker = promisify(execFile)
 const LOAD_MS = 30_000
 
-export class HostileImages implements AsyncDisposable {
+export class TrialImages implements AsyncDisposable {
   /** Of this run alone: others may be at it on the same host. */
   readonly #repository = `compute-horde/hostile-${randomUUID()}`
   readonly #made = new Map<string, Promise<string>>()
 
   /** Gives the name of the image, which is made the first time that it is asked for. */
-  ready(name: string, image: HostileImage): Promise<string> {
+  ready(name: string, image: TrialImage): Promise<string> {
     const making = this.#made.get(name) ?? this.#make(image, `${this.#repository}:${this.#made.size}`)
     this.#made.set(name, making)
     return making
   }
 
-  async #make({ changes = [], config = {}, links = {}, copies = {} }: HostileImage, name: string): Promise<string> {
+  async #make({ changes = [], config = {}, links = {}, copies = {} }: TrialImage, name: string): Promise<string> {
     const id = await engine.createContainer({ Image: PYTHON, ...config, HostConfig: { NetworkMode: 'none' } })
     try {
       const tar = pack()

@@ -1,0 +1,4 @@
+import { hostileScripts } from './hostile/catalogue.ts'
+import { testTrials } from './hostile/test-trials.ts'
+
+testTrials('hostile scripts', hostileScripts)

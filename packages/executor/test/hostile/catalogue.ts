@@ -1,0 +1,39 @@
+/** Jobs that mean harm, of every kind that we know. */
+import { bombs } from './bombs.ts'
+import { fillers } from './fillers.ts'
+import { images } from './images.ts'
+import { outputs } from './outputs.ts'
+import { printing } from './printing.ts'
+import { probes } from './probes.ts'
+import { survivors } from './survivors.ts'
+import type { Trial } from './trial.ts'
+
+const MIB = 1024 * 1024
+
+/** Bounds that a job reaches soon, and that leave the machine alone should they not hold. */
+const TIGHT = {
+  MEMORY_LIMIT_BYTES: `${128 * MIB}`,
+  TMP_SIZE_BYTES: `${8 * MIB}`,
+  SHM_SIZE_BYTES: `${4 * MIB}`,
+  OUTPUT_MAX_SIZE_BYTES: `${16 * MIB}`,
+  FOLDER_MAX_FILES: '2000',
+  PIDS_LIMIT: '64',
+  OPEN_FILES_LIMIT: '256',
+  MAX_OUTPUT_BYTES: '200000',
+}
+
+const tightly = (trials: readonly Trial[]) =>
+  trials.map(each => ({ ...each, settings: { ...TIGHT, ...each.settings } }))
+
+/** Those whose script is the weapon. */
+export const hostileScripts: readonly Trial[] = tightly([
+  ...bombs,
+  ...fillers,
+  ...printing,
+  ...survivors,
+  ...outputs,
+  ...probes,
+])
+
+/** Those whose image is. */
+export const hostileImages: readonly Trial[] = tightly(images)

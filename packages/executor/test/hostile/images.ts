@@ -1,0 +1,121 @@
+/** Images whose own description is the weapon. */
+import { exitsWith, finishes, isRefused, type Trial, timesOut } from './trial.ts'
+
+/** Says whether /output is empty and can be written to, and what /volume holds. */
+const PROOF = `
+import os
+was = sorted(os.listdir("/output"))
+open("/output/proof", "w").write("proof")
+print(was, open("/volume/input").read())
+`
+
+const RUNS = finishes(/^\[\] of the job\n$/)
+/** Not started, or started where none of it does harm. */
+const NOT_STARTED: Partial<Trial> = {
+  expected: { type: 'V0FailedRequest', exitStatus: null, timedOut: false, lastLine: /could not be started: / },
+  uploads: [{}],
+}
+const refused = (why: RegExp): Partial<Trial> => ({ expected: isRefused(why), uploads: [{ 'no zip': '' }] })
+
+/** An image with these instructions that must run as any other. */
+const oddity = (name: string, changes: readonly string[], more: Partial<Trial> = {}): Trial => ({
+  name: `image with ${name}`,
+  parts: { args: ['python', '-c', PROOF], files: { input: 'of the job' } },
+  image: { changes },
+  uploads: [{ proof: 'proof' }],
+  expected: RUNS,
+  ...more,
+})
+
+/** So many folders that are not in the image. */
+const volumes = (count: number) => `VOLUME ${JSON.stringify(Array.from({ length: count }, (_, at) => `/many/${at}`))}`
+
+const link = (path: string, target: string, more: Partial<Trial> = {}) =>
+  oddity(`/${path} that leads to ${target}`, [], { image: { links: { [path]: target } }, ...more })
+
+export const images: readonly Trial[] = [
+  ...'/proc /sys /dev /dev/shm /volume /output /output/home /volume/home /etc / // /tmp /tmp/../etc /a,b /a:ro home /script.py /no/such/home'
+    .split(' ')
+    .map(home => oddity(`HOME=${home}`, [`ENV HOME=${home}`])),
+  ...['/output', '/volume', '/tmp', '/tmp/below', '/dev/shm', '/etc', '/script.py'].map(folder =>
+    oddity(`VOLUME ${folder}`, [`VOLUME ${folder}`]),
+  ),
+  oddity('VOLUME /proc', ['VOLUME /proc'], NOT_STARTED),
+  ...['/', '/output/below', '/volume/below'].map(folder =>
+    oddity(
+      `VOLUME ${folder}`,
+      [`VOLUME ${folder}`],
+      refused(/^The image has a VOLUME at \/ or within \/volume or \/output$/),
+    ),
+  ),
+  oddity(
+    'VOLUME that holds more than it may',
+    ['VOLUME /usr/lib'],
+    refused(/^The image's VOLUME folders and home hold more than they may here$/),
+  ),
+  oddity('as many volumes as it may', [volumes(16)]),
+  oddity('two hundred volumes', [volumes(200)], refused(/^The image has more than 16 VOLUMEs$/)),
+  oddity('USER nobody:nogroup', ['USER nobody:nogroup']),
+  oddity('USER 0:0', ['USER 0:0']),
+  oddity('USER 4242', ['USER 4242:4242']),
+  oddity('USER no-such-user', ['USER no-such-user'], NOT_STARTED),
+  oddity('USER 4294967296', ['USER 4294967296'], NOT_STARTED),
+  oddity('WORKDIR /no/such/folder', ['WORKDIR /no/such/folder']),
+  oddity('WORKDIR /proc/self/fd/8', ['WORKDIR /proc/self/fd/8'], NOT_STARTED),
+  oddity('WORKDIR /output', ['WORKDIR /output']),
+  oddity('ENTRYPOINT that does not exist', ['ENTRYPOINT ["/no/such/program"]'], {
+    expected: exitsWith(127, { lastLine: /^The image has no such command\.$/ }),
+    uploads: [{}],
+  }),
+  oddity('ENTRYPOINT that is a folder', ['ENTRYPOINT ["/etc"]'], {
+    expected: exitsWith(126, { lastLine: /^The command cannot be run\.$/ }),
+    uploads: [{}],
+  }),
+  oddity(
+    'a preloaded library, and all GPUs',
+    ['ENV LD_PRELOAD=/no/such.so NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all'],
+    {
+      parts: {
+        args: [
+          'python',
+          '-c',
+          'import os; print(os.environ["NVIDIA_VISIBLE_DEVICES"]); open("/output/proof", "w").write("proof")',
+        ],
+      },
+      expected: finishes(/^void\n$/),
+    },
+  ),
+  oddity('a health check', ['HEALTHCHECK --interval=1s --start-period=1s CMD touch /output/healthy'], {
+    parts: { args: ['python', '-c', `import time\ntime.sleep(2.5)\n${PROOF}`], files: { input: 'of the job' } },
+  }),
+  oddity('STOPSIGNAL SIGCONT', [], {
+    image: { config: { StopSignal: 'SIGCONT' } },
+    parts: { args: ['python', '-c', 'import time\ntime.sleep(60)'], timeoutSeconds: 1 },
+    expected: timesOut,
+    uploads: [{}],
+  }),
+  oddity('ONBUILD', ['ONBUILD RUN touch /output/built']),
+  oddity('five thousand variables and labels', [], {
+    image: {
+      config: {
+        Env: Array.from({ length: 5_000 }, (_, at) => `A${at}=${'x'.repeat(100)}`),
+        Labels: Object.fromEntries(Array.from({ length: 5_000 }, (_, at) => [`a${at}`, 'x'.repeat(100)])),
+      },
+    },
+  }),
+  oddity("labels like the executor's", ['LABEL compute-horde.executor=process/x/x/1/1/1 compute-horde.job=x']),
+  ...['/proc', '../../../../..'].map(target => link('output', target, NOT_STARTED)),
+  // Within the container's own root: it is the job's own /etc that is hidden.
+  link('output', '/etc', { expected: finishes(/ of the job\n$/), uploads: [{ hostname: '', proof: 'proof' }] }),
+  link('volume', '/etc', NOT_STARTED),
+  link('volume', '/output', { expected: exitsWith(1) }),
+  link('tmp', '/etc'),
+  link('tmp', '/proc/1/root', NOT_STARTED),
+  link('script.py', '/etc/passwd'),
+  oddity('a root program for everybody', [], {
+    parts: { args: ['/root-id', '-u'] },
+    image: { copies: { '/root-id': { from: '/usr/bin/id', mode: 0o6755 } } },
+    expected: finishes(/^10001\n$/),
+    uploads: [{}],
+  }),
+]

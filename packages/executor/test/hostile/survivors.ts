@@ -1,0 +1,125 @@
+/** Jobs that will not end, or leave somebody behind who goes on. */
+import { exitsWith, finishes, type Trial, timesOut } from './trial.ts'
+
+/** Ends what the sandbox would not. */
+const FUSE = 'import os, signal, time\nsignal.alarm(30)\n'
+
+export const survivors: readonly Trial[] = [
+  {
+    name: 'sleeps past its time',
+    parts: { script: `${FUSE}time.sleep(60)`, timeoutSeconds: 1 },
+    expected: timesOut,
+  },
+  {
+    name: 'ignores every signal',
+    parts: {
+      script: `${FUSE}
+for number in range(1, 65):
+  try: signal.signal(number, signal.SIG_IGN)
+  except (OSError, ValueError): pass
+end = time.monotonic() + 30
+while time.monotonic() < end: time.sleep(1)
+`,
+      timeoutSeconds: 1,
+    },
+    expected: timesOut,
+  },
+  {
+    name: 'stops itself',
+    parts: { script: `${FUSE}os.kill(os.getpid(), signal.SIGSTOP)`, timeoutSeconds: 1 },
+    expected: timesOut,
+  },
+  {
+    name: 'stops itself and its init',
+    parts: {
+      script: `${FUSE}os.kill(1, signal.SIGSTOP); os.kill(1, signal.SIGKILL); os.kill(os.getpid(), signal.SIGSTOP)`,
+      timeoutSeconds: 1,
+    },
+    expected: timesOut,
+  },
+  {
+    name: 'kills all but itself',
+    parts: {
+      script: `${FUSE}
+for _ in range(5):
+  if os.fork() == 0: signal.pause()
+os.kill(-1, signal.SIGKILL); print("alone", flush=True); os._exit(6)
+`,
+    },
+    expected: exitsWith(6),
+  },
+  {
+    name: 'kills itself',
+    parts: { script: `${FUSE}os.kill(os.getpid(), signal.SIGKILL)` },
+    expected: exitsWith(137, { lastLine: /killed/ }),
+  },
+  {
+    name: 'daemons that outlive their parent',
+    parts: {
+      script: `${FUSE}
+for _ in range(5):
+  if os.fork() == 0:
+    os.setsid()
+    if os.fork() != 0: os._exit(0)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_IGN)
+    for file in range(3): os.close(file)
+    signal.alarm(120)
+    while True:
+      open("/output/alive", "a").write("x"); time.sleep(0.01)
+time.sleep(0.5)
+print(os.path.exists("/output/alive"))
+`,
+    },
+    expected: finishes(/^True\n$/),
+  },
+  {
+    name: 'zombies',
+    parts: {
+      script: `${FUSE}
+for _ in range(50):
+  if os.fork() == 0: os._exit(0)
+time.sleep(0.5)
+print(sum("Z" in open(f"/proc/{name}/stat").read() for name in os.listdir("/proc") if name.isdigit()) > 40)
+`,
+    },
+    expected: finishes(/^True\n$/),
+  },
+  {
+    name: 'crashes where cores are dumped',
+    parts: {
+      script: `${FUSE}
+import resource
+try: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+except ValueError: print("refused", flush=True)
+os.chdir("/output")
+if os.fork() == 0: os.abort()
+print(os.WCOREDUMP(os.wait()[1]), os.listdir("/output"))
+`,
+    },
+    expected: finishes(/^refused\nFalse \[\]\n$/),
+  },
+  {
+    name: 'leaves shared memory, semaphores and queues behind',
+    parts: {
+      script: `${FUSE}
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+made = [libc.shmget(0x686f7264, 4096, 0o1666), libc.semget(0x686f7264, 1, 0o1666), libc.msgget(0x686f7264, 0o1666)]
+print(all(each >= 0 for each in made))
+`,
+    },
+    expected: finishes(/^True\n$/),
+  },
+  {
+    name: 'looks for what an earlier job left behind',
+    parts: {
+      script: `${FUSE}
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print([libc.shmget(0x686f7264, 0, 0), libc.semget(0x686f7264, 0, 0), libc.msgget(0x686f7264, 0)])
+print([name for folder in ("/tmp", "/output", "/volume", "/dev/shm", "/dev/mqueue") for name in os.listdir(folder)])
+`,
+    },
+    expected: finishes(/^\[-1, -1, -1\]\n\[\]\n$/),
+  },
+]
