@@ -80,8 +80,10 @@ export class ImageStore {
     const { settings } = this.#deps
     const present = await this.#look(name)
     if (present !== undefined) {
-      await this.#uses.used(present.id, name)
-      return isRefreshed(name, present, settings.IMAGE_PULL_POLICY) ? this.#refresh(name, present, signal) : present
+      const isAsked = isRefreshed(name, present, settings.IMAGE_PULL_POLICY)
+      const image = isAsked ? await this.#refresh(name, present, signal) : present
+      await this.#uses.used(image.id, name)
+      return image
     }
     if (settings.IMAGE_PULL_POLICY === 'never') {
       throw new ImageError(`The image ${name} is not on this host, which pulls none`)
@@ -97,8 +99,7 @@ export class ImageStore {
     } catch (err) {
       if (!(err instanceof ImageError)) throw err
       log.warn({ image: name, why: err.message }, 'the image could not be asked for anew; the one on this host is used')
-      // Its name may have gone to one that then could not be used.
-      return (await this.#look(name)) ?? present
+      return present
     }
   }
 

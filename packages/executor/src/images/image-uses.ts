@@ -54,6 +54,13 @@ export class ImageUses {
     return [...uses.values()].sort((a, b) => a.lastUsedAt - b.lastUsedAt)
   }
 
+  /** When an image was last used by the names that it had; undefined when it was forgotten meanwhile. */
+  async lastUsedAt({ id, names }: ImageUse): Promise<number | undefined> {
+    const known = await Promise.all(names.map(async name => parseUse(await this.#folder.read(fileFor(id, name)))))
+    const times = known.flatMap(use => (use === undefined ? [] : [use.lastUsedAt]))
+    return times.length === 0 ? undefined : Math.max(...times)
+  }
+
   /** The image is gone. */
   async forget({ id, names }: ImageUse): Promise<void> {
     for (const name of names) await this.#folder.remove(fileFor(id, name))

@@ -41,7 +41,10 @@ export async function removeUnusedImages(deps: RemovalDeps, signal: AbortSignal)
   const pinned = await idsOf(engine, deps.pinned)
   for (const use of await uses.all()) {
     signal.throwIfAborted()
-    if (pinned.has(use.id) || use.lastUsedAt > Date.now() - RECENT_MS) continue
+    if (pinned.has(use.id)) continue
+    // Asked again for each: a job may have come for it since the list was made.
+    const lastUsedAt = await uses.lastUsedAt(use)
+    if (lastUsedAt === undefined || lastUsedAt > Date.now() - RECENT_MS) continue
     if (!(await removeImage(use, deps))) continue
     if ((await usedPercent()) < thresholdPercent) return
   }
@@ -55,19 +58,26 @@ async function idsOf(engine: Engine, names: readonly string[]): Promise<Set<stri
 
 /** Whether there is more room now. */
 async function removeImage(use: ImageUse, { engine, uses, log }: RemovalDeps): Promise<boolean> {
+  const image = await engine.image(use.id)
+  if (image !== undefined) {
+    if (!isOurs(image, use) || (await engine.imagesInUse()).has(image.id)) return false
+    if (!(await removeNames(image, engine, log))) return false
+    log.info({ image: image.id, names: use.names, lastUsedAt: new Date(use.lastUsedAt) }, 'removed an unused image')
+  }
+  await uses.forget(use)
+  return image !== undefined
+}
+
+async function removeNames({ id, tags, digests }: ImageFacts, engine: Engine, log: Log): Promise<boolean> {
   try {
-    const image = await engine.image(use.id)
-    if (image !== undefined) {
-      if (!isOurs(image, use) || (await engine.imagesInUse()).has(image.id)) return false
-      // By name first: the engine removes nothing by its id that has several.
-      for (const name of [...image.tags, ...image.digests, image.id]) await engine.removeImage(name)
-      log.info({ image: image.id, names: use.names, lastUsedAt: new Date(use.lastUsedAt) }, 'removed an unused image')
-    }
-    await uses.forget(use)
-    return image !== undefined
+    // By name first: the engine removes nothing by its id that has several.
+    for (const name of [...tags, ...digests, id]) await engine.removeImage(name)
+    return true
   } catch (err) {
+    // An engine that is asked for the same by two at once answers one of them that it cannot.
+    if ((await engine.image(id)) === undefined) return true
     const inUse = err instanceof EngineError && err.status === CONFLICT
-    if (!inUse) log.warn({ err, image: use.id }, 'an unused image could not be removed')
+    if (!inUse) log.warn({ err, image: id }, 'an unused image could not be removed')
     return false
   }
 }
