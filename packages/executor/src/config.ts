@@ -11,6 +11,7 @@ import {
 } from '@horde/kit/config'
 import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/miner-executor'
 import { z } from 'zod'
+import { parseHealthAddress } from './health-address.ts'
 import { isImageName } from './images/names.ts'
 import { registryAuths } from './images/registry-credentials.ts'
 
@@ -40,6 +41,14 @@ const aliases = envList.refine(
 )
 
 const absolutePath = z.string().regex(/^\//, 'must be an absolute path')
+
+const healthAddress = z.string().transform((text, context) => {
+  const address = parseHealthAddress(text)
+  if (address) return address
+  const message = 'must be 127.0.0.1:port, [::1]:port or unix:/path, as these pages ask nobody who they are'
+  context.addIssue({ code: 'custom', message })
+  return z.NEVER
+})
 
 export const settings = defineSettings({
   MINER_ADDRESS: setting(minerAddress, {
@@ -218,6 +227,11 @@ export const settings = defineSettings({
     about:
       'The folder in which the executors of this host remember what they found out. Unset: .local/state/compute-horde in the home folder.',
     example: '/var/lib/compute-horde',
+  }),
+  HEALTH_ADDRESS: setting(healthAddress.optional(), {
+    about:
+      'Where /health and /metrics are served, on this machine alone: 127.0.0.1:port, [::1]:port or unix:/path. Unset: nowhere.',
+    example: 'unix:/run/compute-horde/executor.sock',
   }),
   RECONNECT_ATTEMPTS: setting(envInteger({ min: 1, max: 100 }).default(6), {
     about: 'How many connections to the miner in a row may fail before the executor gives up.',

@@ -13,6 +13,7 @@ import type { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
+import type { Stages } from './stages.ts'
 
 export interface ExecuteDeps {
   miner: MinerLink
@@ -21,6 +22,7 @@ export interface ExecuteDeps {
   settings: ExecutorSettings
   self: Identity
   state: StateFolder
+  stages: Stages
   clock: Clock
   log: Log
 }
@@ -41,22 +43,27 @@ export async function executeJob(offer: V0PrepareJobRequest, deps: ExecuteDeps, 
 }
 
 async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
-  const { miner, log, settings } = deps
+  const { miner, log, settings, stages } = deps
   const { job_uuid } = offer
+  stages.enter('preparing')
   let preparation: Preparation
   try {
     preparation = await prepareJob(offer, deps, signal)
   } catch (err) {
     signal.throwIfAborted()
     log.error({ err }, 'could not prepare the job')
+    stages.answering('not_prepared')
     return await miner.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
   }
   await using _ = preparation
   await miner.sayReady(job_uuid)
+  stages.enter('ready')
   log.info('ready')
   const work = await miner.hearWork(settings.WORK_TIMEOUT_SECONDS * 1_000, signal)
+  stages.enter('running')
   log.info('running')
   const outcome = await runJob(work, { ...deps, preparation }, signal).catch(error => failureOfHost(error, log, signal))
+  stages.answering(outcome.succeeded ? 'finished' : 'failed')
   const removed = preparation[Symbol.asyncDispose]()
   await miner.answer(report(job_uuid, outcome), signal)
   await removed

@@ -91,6 +91,10 @@ export class MinerLink {
     return outcome === 'done' ? (this.#end ?? 'answered') : outcome
   }
 
+  get isConnected(): boolean {
+    return this.#socket !== undefined
+  }
+
   /** The job, once the miner offers it. */
   hearOffer(signal: AbortSignal): Promise<V0PrepareJobRequest> {
     return orAborted(this.#offer.promise, signal)

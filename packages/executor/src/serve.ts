@@ -1,9 +1,10 @@
-import { createLog } from '@horde/kit/log'
+import { createLog, type Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
 import { ownIdentity } from './engine/identity.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { type LinkEnd, MinerLink } from './miner-link.ts'
+import { Stages } from './stages.ts'
 
 /** How an executor exits: 0 when it answered or was not needed, else 1. */
 const EXIT_CODES: Record<LinkEnd, number> = { answered: 0, dismissed: 0, refused: 1, 'gave up': 1, aborted: 1 }
@@ -18,9 +19,11 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
     delayMs: settings.RECONNECT_DELAY_SECONDS * 1_000,
     log,
   })
+  const stages = new Stages(systemClock)
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
   const staying = link.stay(either).finally(() => stop.abort())
+  const health = openHealth(settings, link, stages, log)
   try {
     const offer = await link.hearOffer(either)
     // The engine's client is heavy: an executor that waits for its job does without.
@@ -32,7 +35,7 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
     const engine = new Engine()
     const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
     const images = new ImageStore({ engine, settings, state, log })
-    const deps = { miner: link, engine, images, settings, self: ownIdentity(), state, clock: systemClock, log }
+    const deps = { miner: link, engine, images, settings, self: ownIdentity(), state, stages, clock: systemClock, log }
     await executeJob(offer, deps, either)
     // The miner has its answer: this is nobody's time.
     await images.makeRoom(signal)
@@ -42,6 +45,24 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   }
   stop.abort()
   const end = await staying
+  await (await health)?.[Symbol.asyncDispose]()
   log.info({ end }, 'executor ends')
   return EXIT_CODES[end]
+}
+
+/** Beside the job, which waits for none of this and never fails for it. */
+async function openHealth(
+  { HEALTH_ADDRESS }: ExecutorSettings,
+  link: MinerLink,
+  stages: Stages,
+  log: Log,
+): Promise<AsyncDisposable | undefined> {
+  if (HEALTH_ADDRESS === undefined) return undefined
+  try {
+    const { serveHealth } = await import('./health.ts')
+    return await serveHealth(HEALTH_ADDRESS, { stages, isConnected: () => link.isConnected, log })
+  } catch (err) {
+    log.warn({ err }, 'health and metrics are not served')
+    return undefined
+  }
 }

@@ -23,6 +23,7 @@ test('bad settings are told all at once, without the secret, with exit code 78 a
       IMAGE_ALIASES: 'a',
       EXECUTOR_GPU_DEVICE_IDS: '0,,1',
       MAX_OUTPUT_BYTES: '999999999',
+      HEALTH_ADDRESS: '0.0.0.0:9100',
     },
     'not a token!',
   )
@@ -34,6 +35,7 @@ test('bad settings are told all at once, without the secret, with exit code 78 a
     'IMAGE_ALIASES',
     'EXECUTOR_GPU_DEVICE_IDS',
     'MAX_OUTPUT_BYTES',
+    'HEALTH_ADDRESS',
   ]) {
     expect(executor.log).toContain(`${name}: `)
   }
