@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly SERVICE=${1:?usage: docker/service-context.sh SERVICE [--sources]}
-readonly ROOT_FILES=(package.json pnpm-lock.yaml pnpm-workspace.yaml docker/Dockerfile docker/service-context.sh)
+readonly ROOT_FILES=(package.json pnpm-lock.yaml pnpm-workspace.yaml patches/*.patch docker/Dockerfile docker/service-context.sh)
 
 # The service's package and the workspace packages that it stands on, as paths below the root.
 packages() {
