@@ -26,7 +26,7 @@ const OTHERS = [
 /** The key of what the job that leaves things behind makes. */
 const HOSTILE_KEY = String(0x686f7264)
 
-export const CGROUPS = '/sys/fs/cgroup'
+const CGROUPS = '/sys/fs/cgroup'
 const CONTAINER_ID = /(?:^|\/|docker-)([0-9a-f]{64})(?:\.scope)?(?:\/|$)/
 
 /** Texts by the path that they were read from. */
