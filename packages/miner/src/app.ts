@@ -15,6 +15,7 @@ import type { ExecutorManager } from './horde/manager.ts'
 import { ExecutorPool } from './horde/pool.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
 import { openNews } from './jobs/news.ts'
+import { preloadImages } from './preload-images.ts'
 import { type RunJobDeps, runJob } from './run-job.ts'
 import { openAdmin, openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
 import { openDesk } from './validator-desk.ts'
@@ -78,6 +79,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   const adminPort = await openAdmin(config, health, log, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => pool.close())
+  startPreload(deps, stack)
   startLoops(deps, validators, ports.validators.port, signal, stack)
   log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
 
@@ -136,6 +138,16 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines' | 'executorEnvironment'>, 
     await allEnded()
   }
   return { drive, stop }
+}
+
+/** In the background: a miner whose images are not there yet works all the same. */
+function startPreload({ config, manager, clock, log }: MinerDeps, stack: AsyncDisposableStack): void {
+  const stopped = new AbortController()
+  const preload = preloadImages({ manager, environment: config.executorEnvironment, clock, log }, stopped.signal)
+  stack.defer(() => {
+    stopped.abort()
+    return preload
+  })
 }
 
 function startLoops(

@@ -4,7 +4,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { silentLog } from '@horde/kit/log'
+import { createLog, silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
@@ -53,10 +53,21 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-async function startWith(manager: ExecutorManager, env: Record<string, string>, addressForExecutors = '127.0.0.1') {
+/** A log, and its lines at info and above. */
+function capturedLog() {
+  const lines: Record<string, unknown>[] = []
+  return { log: createLog('miner', { destination: { write: line => lines.push(JSON.parse(line)) } }), lines }
+}
+
+async function startWith(
+  manager: ExecutorManager,
+  env: Record<string, string>,
+  addressForExecutors = '127.0.0.1',
+  log = silentLog,
+) {
   const { chain, url: chainUrl } = network
   const settings = { EXECUTOR_CLASS: 'always_on.test', ...env }
-  return startTestMiner({ chain, chainUrl, manager, addressForExecutors, env: settings })
+  return startTestMiner({ chain, chainUrl, manager, addressForExecutors, env: settings, log })
 }
 
 function scriptJob(raw_script: string, timeout_seconds = 60): { offer: V0InitialJobRequest; work: V0JobRequest } {
@@ -102,6 +113,25 @@ describe.each([
     })
     await expect.poll(() => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)).toBe('')
     await expect.poll(() => containersLabelled(`compute-horde.miner=${minerKey().ss58}`), { timeout: 20_000 }).toBe('')
+  })
+
+  it('have their images brought by the time that the miner has long begun', async () => {
+    const { log, lines } = capturedLog()
+    const images = { PRELOAD_IMAGES: 'compute-horde/echo:v0,compute-horde/python:3.11', IMAGE_PULL_POLICY: 'never' }
+    await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
+    await expect.poll(() => lines.map(({ msg }) => msg), { timeout: STEP_MS }).toContain('images preloaded')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${minerKey().ss58}`), { timeout: 20_000 }).toBe('')
+  })
+
+  it('miss images that are not to be had, and the miner says so', async () => {
+    const { log, lines } = capturedLog()
+    const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
+    await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
+    const said = () => lines.find(({ level }) => level === 'warn')
+    await expect.poll(said, { timeout: STEP_MS }).toMatchObject({
+      msg: 'not all images could be preloaded',
+      how: 'exit code 1',
+    })
   })
 
   it('are stopped in the middle of a job when the miner is, and the validator is told', async () => {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { default as Docker } from 'dockerode'
-import type { ExecutorManager, ExecutorOrder, StartedExecutor } from './manager.ts'
+import type { ExecutorManager, StartedExecutor } from './manager.ts'
 
 export type DockerManagerOptions = {
   image: string
@@ -20,6 +20,7 @@ export type DockerManagerOptions = {
 }
 
 const OWNER_LABEL = 'compute-horde.miner'
+const CLASS_LABEL = 'compute-horde.class'
 /** What the executors of a host remember outlives their containers, in a volume; where the image expects it. */
 const STATE_VOLUME = 'compute-horde-executor-state'
 const STATE_FOLDER = '/var/lib/compute-horde'
@@ -32,7 +33,13 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   const { default: Engine } = await import('dockerode')
   const docker = new Engine({ socketPath: options.socketPath })
   await removeLeftovers(docker, options)
-  return { start: order => startContainer(docker, order, options) }
+  return {
+    start: ({ environment, minerAddress, token, executorClass }) => {
+      const own = { ...environment, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
+      return startContainer(docker, { args: [], environment: own, labels: { [CLASS_LABEL]: executorClass } }, options)
+    },
+    preload: environment => startContainer(docker, { args: ['preload'], environment, labels: {} }, options),
+  }
 }
 
 /**
@@ -62,25 +69,27 @@ async function isOurs(address: string): Promise<boolean> {
   return ours
 }
 
+type Program = {
+  args: string[]
+  environment: Readonly<Record<string, string>>
+  labels: Readonly<Record<string, string>>
+}
+
 async function startContainer(
   docker: Docker,
-  order: ExecutorOrder,
+  { args, environment: wanted, labels }: Program,
   options: DockerManagerOptions,
 ): Promise<StartedExecutor> {
   const { socketPath } = options
-  const environment = {
-    ...order.environment,
-    MINER_ADDRESS: order.minerAddress,
-    EXECUTOR_TOKEN: order.token,
-    DOCKER_HOST: `unix://${socketPath}`,
-  }
+  const environment: Record<string, string> = { ...wanted, DOCKER_HOST: `unix://${socketPath}` }
   const container = await docker.createContainer({
     name: `compute-horde-executor-${randomBytes(6).toString('hex')}`,
     Image: options.image,
+    Cmd: args,
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    Labels: { [OWNER_LABEL]: options.owner, 'compute-horde.class': order.executorClass },
+    Labels: { [OWNER_LABEL]: options.owner, ...labels },
     HostConfig: {
-      Binds: [`${socketPath}:${socketPath}`, `${STATE_VOLUME}:${order.environment.STATE_FOLDER ?? STATE_FOLDER}`],
+      Binds: [`${socketPath}:${socketPath}`, `${STATE_VOLUME}:${environment.STATE_FOLDER ?? STATE_FOLDER}`],
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       Init: true,

@@ -29,6 +29,11 @@ export interface StartedExecutor {
 export interface ExecutorManager {
   /** Starts one executor; resolves when it was started, which is long before it connects. Rejects when it can't. */
   start(order: ExecutorOrder): Promise<StartedExecutor>
+  /**
+   * Starts the executor's command `preload` with these variables in its environment, on the machine where executors run; it
+   * exits with 0 when all images are there. Rejects when it can't be started.
+   */
+  preload?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
   /** Called once, after the last executor was stopped. */
   close?(): Promise<void>
 }

@@ -17,17 +17,23 @@ export type ProcessManagerOptions = {
 const EXECUTOR_MAIN = fileURLToPath(new URL('../../../executor/src/main.ts', import.meta.url))
 
 export function processManager(options: ProcessManagerOptions): ExecutorManager {
-  return { start: order => startProcess(order, options) }
+  return {
+    start: order => startProcess([], environmentOf(order), options),
+    preload: environment => startProcess(['preload'], environment, options),
+  }
 }
 
-async function startProcess(order: ExecutorOrder, options: ProcessManagerOptions): Promise<StartedExecutor> {
-  const child = spawn(process.execPath, [options.main ?? EXECUTOR_MAIN], {
-    env: {
-      ...options.environment,
-      ...order.environment,
-      MINER_ADDRESS: order.minerAddress,
-      EXECUTOR_TOKEN: order.token,
-    },
+function environmentOf({ environment, minerAddress, token }: ExecutorOrder): Record<string, string> {
+  return { ...environment, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
+}
+
+async function startProcess(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  options: ProcessManagerOptions,
+): Promise<StartedExecutor> {
+  const child = spawn(process.execPath, [options.main ?? EXECUTOR_MAIN, ...args], {
+    env: { ...options.environment, ...environment },
     stdio: ['ignore', 'inherit', 'inherit'],
     // A group of its own: Ctrl-C in the miner's terminal reaches the miner alone, which then stops its executors.
     detached: true,
