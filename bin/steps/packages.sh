@@ -34,6 +34,18 @@ install_packages() { # install_packages PACKAGE…
 
 has_postgres() { command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 
+# The tests' registry, which they start themselves with settings of their own. The package's own service would listen on
+# every address of this machine: it is masked before it comes, or stopped where there is no systemd.
+install_registry() {
+  as_root mkdir -p /etc/systemd/system
+  as_root ln -sf /dev/null /etc/systemd/system/docker-registry.service
+  install_packages docker-registry
+  if ! [ -d /run/systemd/system ]; then
+    as_root /etc/init.d/docker-registry stop >/dev/null 2>&1 || true
+    as_root update-rc.d docker-registry disable >/dev/null 2>&1 || true
+  fi
+}
+
 setup_packages() {
   local missing=()
   command -v curl >/dev/null || missing+=(curl)
@@ -45,6 +57,7 @@ setup_packages() {
     if grep -qs Y /sys/module/apparmor/parameters/enabled && ! [ -x /sbin/apparmor_parser ]; then missing+=(apparmor); fi
   fi
   if [ ${#missing[@]} = 0 ]; then say 'packages: nothing is missing'; else install_packages "${missing[@]}"; fi
+  command -v docker-registry >/dev/null || install_registry
   # Newer releases keep the client in a package of its own.
   command -v docker >/dev/null || install_packages docker-cli
 }
