@@ -1,7 +1,7 @@
 /** The straight walk of one job: prepare, ready, run, report. Closing what it made comes last, whatever the end. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import { largestFrameFor } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from './config.ts'
@@ -65,7 +65,7 @@ async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: Abort
   const outcome = await runJob(work, { ...deps, preparation }, signal).catch(error => failureOfHost(error, log, signal))
   stages.answering(outcome.succeeded ? 'finished' : 'failed')
   const removed = preparation[Symbol.asyncDispose]()
-  await miner.answer(report(job_uuid, outcome), signal)
+  await miner.answer(report(offer, outcome), signal)
   await removed
 }
 
@@ -77,7 +77,10 @@ function failureOfHost(err: unknown, log: Log, signal: AbortSignal): Outcome {
   return { exitStatus: null, timedOut: false, succeeded: false, stdout: '', stderr }
 }
 
-function report(job_uuid: V0PrepareJobRequest['job_uuid'], outcome: Outcome): V0FinishedRequest | V0FailedRequest {
+function report(
+  { job_uuid, capabilities }: V0PrepareJobRequest,
+  outcome: Outcome,
+): V0FinishedRequest | V0FailedRequest {
   const texts = { job_uuid, docker_process_stdout: outcome.stdout, docker_process_stderr: outcome.stderr }
   const message: V0FinishedRequest | V0FailedRequest = outcome.succeeded
     ? { message_type: 'V0FinishedRequest', ...texts }
@@ -87,5 +90,5 @@ function report(job_uuid: V0PrepareJobRequest['job_uuid'], outcome: Outcome): V0
         timeout: outcome.timedOut,
         ...texts,
       }
-  return fitFrame(message, SMALL_FRAME_BYTES)
+  return fitFrame(message, largestFrameFor(capabilities))
 }

@@ -8,14 +8,13 @@ import { keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
 import { withDeadline } from '@horde/kit/time'
+import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import {
-  EXECUTOR_PATH,
-  type ExecutorMessage,
-  type MinerToExecutorMessage,
-  parseFromMiner,
-  type V0PrepareJobRequest,
-  type V0RunJobRequest,
+import type {
+  ExecutorMessage,
+  MinerToExecutorMessage,
+  V0PrepareJobRequest,
+  V0RunJobRequest,
 } from '@horde/protocol/miner-executor'
 import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
 
@@ -32,7 +31,7 @@ const JITTER_SHARE = 0.5
 /** Close codes that acknowledge our own closing. 1005: by a frame without a code. */
 const CLOSED_IN_ORDER = [1000, 1005]
 
-type MinerSocket = Socket<Parsed<MinerToExecutorMessage>, ExecutorMessage>
+type MinerSocket = Socket<string | Uint8Array, ExecutorMessage>
 export type Answer = Extract<
   ExecutorMessage,
   { message_type: 'V0FailedToPrepare' | 'V0FinishedRequest' | 'V0FailedRequest' }
@@ -74,7 +73,7 @@ export class MinerLink {
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
-          parse: parseFromMiner,
+          parse: frame => frame,
           maxFrameBytes: LARGE_FRAME_BYTES,
           closeTimeoutMs: acknowledgeMs,
           log,
@@ -122,8 +121,10 @@ export class MinerLink {
     this.#socket = socket
     const heard = { messages: 0, refused: false }
     this.#delivering = this.#catchUp(socket)
-    for (let parsed = await socket.hear(signal); parsed !== undefined; parsed = await socket.hear(signal)) {
-      await this.#hear(socket, parsed, heard)
+    // Only what the miner says needs the schemas: they come while its offer is on the way, which the socket keeps.
+    const { parseFromMiner } = await import('@horde/protocol/miner-executor')
+    for (let frame = await socket.hear(signal); frame !== undefined; frame = await socket.hear(signal)) {
+      await this.#hear(socket, parseFromMiner(frame), heard)
     }
     this.#socket = undefined
     const end = await socket.closed

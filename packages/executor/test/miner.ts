@@ -11,8 +11,9 @@ import { fileURLToPath } from 'node:url'
 import { silentLog } from '@horde/kit/log'
 import { type Socket, wrapSocket } from '@horde/kit/socket'
 import { withDeadline } from '@horde/kit/time'
+import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import { EXECUTOR_PATH, type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
+import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
 import { WebSocketServer } from 'ws'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))

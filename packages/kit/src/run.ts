@@ -1,5 +1,6 @@
 import { ConfigError } from './config.ts'
-import { createLog, type Log } from './log.ts'
+import { createLateLog } from './late-log.ts'
+import type { Log } from './log.ts'
 
 /** sysexits' EX_CONFIG: something is wrong with the settings. */
 const EXIT_CONFIG = 78
@@ -29,7 +30,7 @@ export async function runService(
   main: (signal: AbortSignal) => Promise<number | undefined> | Promise<void>,
   { stopWithinMs = STOP_WITHIN_MS }: RunOptions = {},
 ): Promise<void> {
-  const log = createLog(name)
+  const log = createLateLog(name)
   const stop = new AbortController()
   let failed = false
   watchSignals(log, stop, stopWithinMs)

@@ -139,7 +139,7 @@ async function nextWord(job: LiveJob, ms: number, signal: AbortSignal): Promise<
 async function briefExecutor(job: LiveJob): Promise<void> {
   if (job.state === 'accepted') {
     const { job_uuid, base_docker_image_name, timeout_seconds, volume_type } = job.offer
-    const offer = { job_uuid, base_docker_image_name, timeout_seconds, volume_type }
+    const offer = { job_uuid, base_docker_image_name, timeout_seconds, volume_type, capabilities: ['large-frames'] }
     await job.executor.say({ message_type: 'V0PrepareJobRequest', ...offer })
   }
   if (job.state === 'running' && job.work) await job.executor.say({ ...job.work, message_type: 'V0RunJobRequest' })

@@ -2,7 +2,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Socket } from '@horde/kit/socket'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
-import { LARGE_FRAME_BYTES, type Parsed, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { MinerMessage, V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import { type AuthenticationRules, refusalOf } from './authenticate.ts'
@@ -39,7 +39,7 @@ export class ValidatorSession {
   /** Says a message, its texts cut to what the peer takes. False when the connection is gone. */
   async say(message: MinerMessage): Promise<boolean> {
     if (!this.isOpen) return false
-    const limit = this.capabilities.has('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES
+    const limit = largestFrameFor([...this.capabilities])
     const fitted = 'docker_process_stdout' in message ? fitFrame(message, limit) : message
     try {
       await withDeadline(this.#socket.say(fitted), SAY_WITHIN_MS, 'saying to a validator', this.#clock)

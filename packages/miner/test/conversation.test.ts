@@ -72,7 +72,7 @@ async function readyJob() {
   expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
-  expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
+  expect(await executor.next()).toMatchObject({ ...said('V0PrepareJobRequest'), capabilities: ['large-frames'] })
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
   return { validator, executor, order }

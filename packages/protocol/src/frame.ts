@@ -10,6 +10,11 @@ export const SMALL_FRAME_BYTES = 1_000_000
 /** The largest frame, in bytes, that any of our sockets accepts. */
 export const LARGE_FRAME_BYTES = 50 * 1024 * 1024
 
+/** The largest frame, in bytes, that may be said to a peer that told these capabilities. */
+export function largestFrameFor(capabilities: readonly string[] | null | undefined): number {
+  return capabilities?.includes('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES
+}
+
 const MAX_ISSUES_TOLD = 5
 
 export type WireErrorCode = 'binary' | 'not-json' | 'not-an-object' | 'unknown-message' | 'invalid-fields'

@@ -2,15 +2,14 @@
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
-import { jobUuid } from './primitives.ts'
+import { jobUuid, optionalTextList } from './primitives.ts'
 
-/** Where an executor dials, behind the address that it is given. The token is the only credential. */
-export const EXECUTOR_PATH = '/v0.1/executor_interface/'
-
-/** The longest executor token, in characters: two uuids and a dash. */
-export const MAX_TOKEN_CHARACTERS = 73
-
-const prepareJob = z.object({ message_type: z.literal('V0PrepareJobRequest'), ...offerFields })
+const prepareJob = z.object({
+  message_type: z.literal('V0PrepareJobRequest'),
+  ...offerFields,
+  /** What the miner understands beyond the dialect: `large-frames`. */
+  capabilities: optionalTextList,
+})
 export type V0PrepareJobRequest = z.output<typeof prepareJob>
 
 const runJob = z

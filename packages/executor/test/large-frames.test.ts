@@ -1,0 +1,36 @@
+import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import { MAX_OUTPUT_CHARACTERS } from '@horde/protocol/shorten'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+
+const SCRIPT = 'import sys\nsys.stdout.write("ü" * 900_000)\nsys.stderr.write("head" + "e" * 2_000_000 + "tail")'
+
+let miner: TestMiner
+beforeAll(async () => {
+  miner = await TestMiner.start()
+})
+afterAll(() => miner[Symbol.asyncDispose]())
+
+async function resultFor(capabilities: string[] | null | undefined) {
+  const wanted = await job({ script: SCRIPT })
+  const offer = { ...wanted.offer, ...(capabilities !== undefined && { capabilities }) }
+  const { executor, connection } = await readied(miner, { ...wanted, offer })
+  await connection.say(wanted.work)
+  const answer = await resultOn(connection)
+  await expectGoodEnd(executor, connection)
+  await expectNothingLeft(wanted, executor)
+  return answer
+}
+
+test('a miner that takes large frames gets a million characters of each stream', async () => {
+  const answer = await resultFor(['later', 'large-frames'])
+  expect(answer.docker_process_stdout === 'ü'.repeat(900_000)).toBe(true)
+  expect(answer.docker_process_stderr.length).toBeGreaterThan(MAX_OUTPUT_CHARACTERS - 100)
+  expect(answer.docker_process_stderr.length).toBeLessThanOrEqual(MAX_OUTPUT_CHARACTERS)
+  expect(/^heade+\n\[… \d+ characters cut …\]\ne+tail$/.test(answer.docker_process_stderr)).toBe(true)
+})
+
+test.each([undefined, null, [], ['later']])('a miner that tells %j gets a small frame', async capabilities => {
+  expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
+})
