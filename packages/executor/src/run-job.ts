@@ -19,8 +19,13 @@ import type { Preparation } from './prepare-job.ts'
 /** Each takes memory, and time to be made. */
 const MAX_IMAGE_VOLUMES = 16
 
+const OUTPUT_LOST = 'The outputs were lost when the container engine was restarted.'
+
 /** What the engine says when an image's home does not fit into its volume. */
 const NO_SPACE = /no space left on device/i
+
+/** What the engine says when an image is gone that was made sure of before. */
+const NO_IMAGE = /no such image/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
@@ -125,7 +130,9 @@ async function createContainer(
       return workspace.createContainer(containerOptions({ ...job, imageFolders: [] }, limits))
     })
   } catch (error) {
-    if (!(error instanceof EngineError && error.status === 400)) throw error
+    if (!(error instanceof EngineError)) throw error
+    if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
+    if (error.status !== 400) throw error
     throw new JobFailure(`The engine refuses the job: ${error.message}`)
   }
 }
@@ -149,9 +156,23 @@ async function runAndUpload(
   const end = await runContainer(id, limits, { engine, output, clock }, signal)
   log.info({ end: end.kind, exitStatus: end.kind === 'exited' ? end.exitStatus : null }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)
-  const failure = work.output_upload ? await upload(work.output_upload, output, deps, signal) : undefined
-  if (failure !== undefined) await output.note(failure)
+  const failure = work.output_upload ? await deliver(work.output_upload, end, output, deps, signal) : undefined
   return outcomeOf(end, failure, await output.texts())
+}
+
+/** Uploads what there is, and notes why that is not all. Gives the sentence when it is not. */
+async function deliver(
+  target: OutputUpload,
+  end: RunEnd,
+  output: CapturedOutput,
+  deps: RunJobDeps,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const lost = end.wasCut && !(await deps.preparation.workspace.hasOutput()) ? OUTPUT_LOST : undefined
+  if (lost !== undefined) await output.note(lost)
+  const failure = await upload(target, output, deps, signal)
+  if (failure !== undefined) await output.note(failure)
+  return lost ?? failure
 }
 
 /** Uploads what the job left, also for a job that failed. Gives the sentence that says why it could not. */

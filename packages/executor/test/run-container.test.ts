@@ -67,5 +67,10 @@ test('output that does not arrive in time is told of', async () => {
   // The job's own time limit sleeps from the start, the wait for its output from its end.
   await clock.whenSleeping(2)
   await clock.advance(10_000)
-  expect(await ending).toEqual({ kind: 'exited', exitStatus: 0, note: expect.stringContaining('did not arrive') })
+  expect(await ending).toEqual({
+    kind: 'exited',
+    exitStatus: 0,
+    note: expect.stringContaining('did not arrive'),
+    wasCut: true,
+  })
 })

@@ -1,15 +1,12 @@
 /** The container engine, in the few words that this package needs. The only importer of dockerode. */
 import type { Readable } from 'node:stream'
-import { systemClock, withDeadline } from '@horde/kit/time'
+import { text } from 'node:stream/consumers'
+import { withDeadline } from '@horde/kit/time'
 import Docker from 'dockerode'
 import { type EngineFacts, engineFacts } from '../host/engine-facts.ts'
 
 /** How long the engine may take to answer a call that waits for nothing else, in ms. */
 const CALL_MS = 60_000
-
-/** How often a wait for a container's end is asked again while the engine is away, and after which pause in ms. */
-const WAIT_ATTEMPTS = 30
-const WAIT_PAUSE_MS = 1_000
 
 /** The engine's answers for what does not exist, and for a container that does not run, or is being removed by somebody else. */
 const NOT_FOUND = 404
@@ -190,6 +187,14 @@ export class Engine {
     return tar as unknown as Readable
   }
 
+  /** The permissions of a file or folder of a container, which need not run: the lower nine bits of its mode. */
+  async permissionsOf(id: string, path: string): Promise<number> {
+    const answer = await call('looking into a container', this.#docker.getContainer(id).infoArchive({ path }))
+    const { headers } = answer as unknown as { headers: Record<string, string> }
+    const { mode } = JSON.parse(Buffer.from(headers['x-docker-container-path-stat'] ?? '', 'base64').toString())
+    return mode & 0o777
+  }
+
   /** A container's stdout and stderr as the engine interleaves them. Attach before the start, and nothing is lost. */
   async attach(id: string): Promise<Readable> {
     const options = { stream: true, stdout: true, stderr: true }
@@ -201,18 +206,20 @@ export class Engine {
     await call('starting a container', this.#docker.getContainer(id).start())
   }
 
-  /** Resolves when a started container has ended; asks again while the engine restarts under it. */
+  /** Resolves when a started container has ended. Rejects without a status when the engine goes away before. */
   async waitForEnd(id: string, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await this.#docker.getContainer(id).wait({ condition: 'not-running', abortSignal: signal })
-        return
-      } catch (error) {
-        signal.throwIfAborted()
-        const answered = (error as { statusCode?: number }).statusCode !== undefined
-        if (answered || attempt === WAIT_ATTEMPTS) throw engineError('waiting for a container', error)
-        await systemClock.sleep(WAIT_PAUSE_MS, signal)
-      }
+    // The answer is read as a stream: the client's own `wait` never settles when the connection is cut in its middle.
+    const options = { condition: 'not-running' }
+    const request = { path: `/containers/${id}/wait?`, method: 'POST', isStream: true, abortSignal: signal }
+    try {
+      const answer = await new Promise<Readable>((resolve, reject) => {
+        const heard = (error: unknown, told: unknown) => (error ? reject(error) : resolve(told as Readable))
+        this.#docker.modem.dial({ ...request, options, statusCodes: { 200: true } }, heard)
+      })
+      JSON.parse(await text(answer))
+    } catch (error) {
+      signal.throwIfAborted()
+      throw engineError('waiting for a container', error)
     }
   }
 

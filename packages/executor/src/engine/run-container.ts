@@ -2,6 +2,8 @@
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { CapturedOutput } from './captured-output.ts'
 import { type Engine, EngineError } from './container.ts'
+import { Absences, acrossRestart } from './engine-restart.ts'
+import { followOutput } from './follow-output.ts'
 import { type RootLimits, watchRoot } from './watch-root.ts'
 
 /** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
@@ -26,9 +28,13 @@ const RUNTIME_FAILED = /\bexec: "/
 const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\/[^\s"':]*/g
 
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
-export type RunEnd =
+export type RunEnd = (
   | { kind: 'exited'; exitStatus: number; note?: string }
   | { kind: Killed | 'not started'; note: string }
+) & {
+  /** The engine went away while the job ran, or did not deliver all that it printed. */
+  wasCut?: boolean
+}
 
 /** What a job is killed for. */
 type Killed = 'timed out' | 'printed too much' | 'wrote too much' | 'filled the disk'
@@ -50,30 +56,35 @@ export interface RunDeps {
 
 /** Starts the container, and comes back when it does not run any more, whatever ended it. */
 export async function runContainer(id: string, limits: RunLimits, deps: RunDeps, signal: AbortSignal): Promise<RunEnd> {
-  const { engine, output, clock } = deps
-  const stream = await engine.attach(id)
-  const collecting = output.collect(stream, limits.maxOutputBytes)
-  collecting.catch(() => {})
+  const { engine, clock } = deps
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
+  const ended = Promise.withResolvers<void>()
+  ended.promise.catch(() => {})
+  const absences = new Absences()
+  const following = { ...deps, ended: ended.promise, absences }
+  const followed = followOutput(id, await engine.attach(id), limits.maxOutputBytes, following, either)
+  followed.catch(() => {})
   try {
     const refused = await start(engine, id)
     if (refused) return refused
+    const wait = () => engine.waitForEnd(id, either)
+    acrossRestart(wait, clock, either, () => absences.add()).then(ended.resolve, ended.reject)
     const end = await Promise.race([
-      engine.waitForEnd(id, either).then(() => 'exited' as const),
+      ended.promise.then(() => 'exited' as const),
       clock.sleep(limits.timeMs, either).then(() => 'timed out' as const),
-      collecting.then(how => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
+      followed.then(({ how }) => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
       limits.root ? watchRoot(id, limits.root, deps, either) : never(either),
     ])
-    if (end !== 'exited') await killAndWait(engine, id, signal)
-    const drained = await Promise.race([collecting, clock.sleep(DRAIN_MS, either)])
+    if (end !== 'exited') await killAndWait(engine, id, clock, signal)
+    const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
     // The cap may be reached in what a job had printed by the time that it ended.
-    const isOverCap = end === 'exited' && drained === 'over the cap'
+    const isOverCap = end === 'exited' && drained?.how === 'over the cap'
     const told = await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
-    return drained === undefined ? { ...told, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') } : told
+    const wasCut = drained?.wasCut ?? true
+    return wasCut ? { ...told, wasCut, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') } : told
   } finally {
     stop.abort()
-    stream.destroy()
   }
 }
 
@@ -92,9 +103,10 @@ async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {
   }
 }
 
-async function killAndWait(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
-  await engine.kill(id)
-  await withDeadline(engine.waitForEnd(id, signal), KILL_MS, 'the end of a killed container')
+async function killAndWait(engine: Engine, id: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  await acrossRestart(() => engine.kill(id), clock, signal)
+  const ended = acrossRestart(() => engine.waitForEnd(id, signal), clock, signal)
+  await withDeadline(ended, KILL_MS, 'the end of a killed container')
 }
 
 async function describe(

@@ -107,9 +107,14 @@ function largestFile(limits: SandboxLimits): number {
   return Math.max(tmpBytes, shmBytes, outputBytes, writableVolumeBytes, writableRootBytes)
 }
 
-/** What the engine's local volume driver is told, so that a volume is a bounded file system in memory. */
-export function memoryVolume(bytes: number, files: number): Record<string, string> {
-  return { type: 'tmpfs', device: 'tmpfs', o: `nosuid,nodev,mode=1777,size=${bytes},nr_inodes=${files}` }
+/**
+ * What the engine's local volume driver is told, so that a volume is a bounded file system in memory.
+ *
+ * @param mode of its folder, while it is empty
+ */
+export function memoryVolume(bytes: number, files: number, mode = 0o1777): Record<string, string> {
+  const options = ['nosuid', 'nodev', `mode=${mode.toString(8)}`, `size=${bytes}`, `nr_inodes=${files}`]
+  return { type: 'tmpfs', device: 'tmpfs', o: options.join(',') }
 }
 
 function gpuOptions(job: SandboxedJob) {

@@ -17,6 +17,9 @@ export const SCRIPT_FOLDER = 'script'
 const SCRIPT_NAME = 'script.py'
 export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
 
+/** The mode of an /output that nothing was loaded into. */
+const NOT_LOADED = 0o700
+
 /** How often a removal is tried, and how long it waits in between, in ms: a volume is in use until its container is gone. */
 const REMOVAL_ATTEMPTS = 5
 const REMOVAL_PAUSE_MS = 200
@@ -99,6 +102,14 @@ export class Workspace implements AsyncDisposable {
     await this.#engine.putArchive(this.#holder, tar, '/', signal)
   }
 
+  /**
+   * Whether /output is still the one that was loaded: an engine that is restarted (20.10 at least, with live-restore) may
+   * forget that the volume is mounted, and mount an empty one for whoever reads it.
+   */
+  async hasOutput(): Promise<boolean> {
+    return (await this.#engine.permissionsOf(this.#holder, '/output')) !== NOT_LOADED
+  }
+
   /** /output as a tar, `output/…`, whether the job still runs or not. */
   readOutput(): Promise<Readable> {
     return this.#engine.getArchive(this.#holder, '/output')
@@ -136,14 +147,14 @@ export class Workspace implements AsyncDisposable {
     await Promise.all([
       this.#createVolume(this.#scriptVolume),
       this.#createVolume(this.inputVolume, writableVolumeBytes),
-      this.#createVolume(this.outputVolume, outputBytes),
+      this.#createVolume(this.outputVolume, outputBytes, NOT_LOADED),
       this.#createVolume(this.homeVolume, homeBytes),
     ])
   }
 
   /** `bytes` undefined: on the engine's disk. */
-  #createVolume(name: string, bytes?: number): Promise<void> {
-    const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder)
+  #createVolume(name: string, bytes?: number, mode?: number): Promise<void> {
+    const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder, mode)
     return this.#engine.createVolume(name, this.labels, options)
   }
 

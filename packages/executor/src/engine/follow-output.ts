@@ -1,0 +1,63 @@
+/** What a container prints, to its end, also when the engine is restarted in between. */
+import type { Readable } from 'node:stream'
+import type { Clock } from '@horde/kit/time'
+import type { CapturedOutput, CaptureEnd } from './captured-output.ts'
+import type { Engine } from './container.ts'
+import { type Absences, acrossRestart } from './engine-restart.ts'
+
+export interface Followed {
+  how: CaptureEnd
+  /** Whether the engine cut the output off in between: what was printed meanwhile may be missing. */
+  wasCut: boolean
+}
+
+export interface FollowDeps {
+  engine: Engine
+  output: CapturedOutput
+  clock: Clock
+  /** Resolves when the container has ended. */
+  ended: Promise<unknown>
+  absences: Absences
+}
+
+/**
+ * Collects an attached stream, up to so many bytes. One that ends, or breaks, because the engine went away is attached
+ * again if the container went on without it.
+ */
+export async function followOutput(
+  id: string,
+  attached: Readable,
+  maxBytes: number,
+  { engine, output, clock, ended, absences }: FollowDeps,
+  signal: AbortSignal,
+): Promise<Followed> {
+  let stream = attached
+  let seen = absences.count
+  const stop = () => stream.destroy()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    for (let wasCut = false; ; wasCut = true) {
+      const how = await output.collect(stream, maxBytes).catch(error => {
+        signal.throwIfAborted()
+        if (!isCut(error)) throw error
+        return 'complete' as const
+      })
+      if (how === 'over the cap') return { how, wasCut }
+      await Promise.race([ended, absences.moreThan(seen)])
+      if (absences.count === seen) return { how, wasCut }
+      seen = absences.count
+      if (!(await acrossRestart(() => engine.isRunning(id), clock, signal))) return { how, wasCut: true }
+      stream = await engine.attach(id)
+      signal.throwIfAborted()
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stream.destroy()
+  }
+}
+
+/** Trouble with the connection, and not with the disk that the output goes to. */
+function isCut(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)
+}
