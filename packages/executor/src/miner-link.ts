@@ -20,6 +20,8 @@ import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
 
 /** How long the miner may take to acknowledge the answer by closing, in ms; until then it may not have arrived. */
 const ACKNOWLEDGE_MS = 15_000
+/** How long it may take to do so when nothing hangs on it, in ms: whoever asks this process to stop waits 10 s at most. */
+const PARTING_MS = 2_000
 /**
  * A connection that lasted so many times the wait for an acknowledgement was a good one: the attempts begin anew. One
  * that only waited in vain was not, or a miner that never acknowledges would be told for ever.
@@ -75,7 +77,7 @@ export class MinerLink {
         dialSocket(url, {
           parse: frame => frame,
           maxFrameBytes: LARGE_FRAME_BYTES,
-          closeTimeoutMs: acknowledgeMs,
+          closeTimeoutMs: PARTING_MS,
           log,
           signal,
         }),
@@ -147,7 +149,7 @@ export class MinerLink {
   /** Delivered is what was followed by a closing handshake: the miner has read everything before it. */
   async #deliver(socket: MinerSocket, answer: Answer): Promise<void> {
     if (!(await this.#say(socket, answer))) return
-    await socket.close(1000)
+    await socket.close(1000, '', this.#options.acknowledgeMs ?? ACKNOWLEDGE_MS)
     const { code } = await socket.closed
     if (!CLOSED_IN_ORDER.includes(code) || this.#end) return
     this.#end = 'answered'

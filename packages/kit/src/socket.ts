@@ -109,9 +109,10 @@ export class Socket<In, Out> implements AsyncDisposable {
    * Cuts the connection when the peer does not answer in time.
    *
    * @param reason cut to 123 bytes
+   * @param withinMs how long the peer may take to answer, in ms; of several closings the shortest time counts
    */
-  async close(code = 1000, reason = ''): Promise<void> {
-    const timer = setTimeout(() => this.#cut('close was not answered'), this.#closeTimeoutMs)
+  async close(code = 1000, reason = '', withinMs = this.#closeTimeoutMs): Promise<void> {
+    const timer = setTimeout(() => this.#cut('close was not answered'), withinMs)
     try {
       this.#queue.refuse()
       this.#ws.resume()
