@@ -16,6 +16,8 @@ const SETTLE_PAUSE_MS = 1_000
 /** Killing what runs and removing what it left, in ms. */
 const STOP_MS = 60_000
 const EXIT_USAGE = 2
+/** What a shell says of a command that Ctrl-C ended. */
+const EXIT_STOPPED = 130
 
 async function soak(args: readonly string[], signal: AbortSignal): Promise<number> {
   const options = readOptions(args)
@@ -44,6 +46,7 @@ async function main(signal: AbortSignal): Promise<number> {
   try {
     return await soak(process.argv.slice(2), signal)
   } catch (error) {
+    if (signal.aborted) return EXIT_STOPPED
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`${error.message}\n${USAGE}\n`)
     return EXIT_USAGE

@@ -71,6 +71,7 @@ export async function runParts(parts: readonly Part[], signal: AbortSignal): Pro
 }
 
 async function runPart({ name, trials, atOnce }: Part, deps: TrialDeps, signal: AbortSignal): Promise<Ran[]> {
+  process.stderr.write(`soak: ${name}: ${trials.length} jobs\n`)
   const ran: Ran[] = []
   const queue = [...trials]
   const work = async () => {

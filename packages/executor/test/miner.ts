@@ -65,8 +65,8 @@ export class TestMiner implements AsyncDisposable {
     return executor
   }
 
-  /** The next connection with a token. */
-  async arrival(token: string): Promise<Connection> {
+  /** The next connection with a token; fails when it takes too long, or `ended`, which is for the executor's end, comes first. */
+  async arrival(token: string, ended?: Promise<unknown>): Promise<Connection> {
     const search = async () => {
       for (;;) {
         const index = this.#arrivals.findIndex(arrival => arrival.token === token)
@@ -75,7 +75,8 @@ export class TestMiner implements AsyncDisposable {
         await new Promise<void>(resolve => this.#waiting.push(resolve))
       }
     }
-    return withDeadline(search(), SLOW_MS, 'waiting for an executor')
+    const inVain = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
+    return withDeadline(Promise.race([search(), ...(inVain ? [inVain] : [])]), SLOW_MS, 'waiting for an executor')
   }
 
   /** Stops listening, and cuts every connection without a word. */
@@ -122,7 +123,7 @@ export class TestExecutor {
   }
 
   connection(): Promise<Connection> {
-    return this.#miner.arrival(this.token)
+    return this.#miner.arrival(this.token, this.exited)
   }
 
   async kill(): Promise<void> {

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { EXECUTOR_LABEL, parseIdentity } from '../src/engine/identity.ts'
+import { engine } from './jobs.ts'
 
 const SOAK = fileURLToPath(new URL('../../../bench/soak.ts', import.meta.url))
 
@@ -24,6 +28,37 @@ test('a short soak: in a row, at once, and among hostile jobs', { timeout: 240_0
   expect(stdout).toMatch(/^hostile, round 1 +14 /m)
   expect(stdout).not.toMatch(/WRONG|LEAKED|wrong:/)
   expect(code).toBe(0)
+})
+
+/** The executors of which a container starts, as their labels name them, while somebody looks. */
+async function* startingExecutors(): AsyncGenerator<string> {
+  const format = `{{index .Actor.Attributes "${EXECUTOR_LABEL}"}}`
+  const filters = ['--filter', 'event=start', '--filter', `label=${EXECUTOR_LABEL}`]
+  const events = spawn('docker', ['events', ...filters, '--format', format], { stdio: ['ignore', 'pipe', 'ignore'] })
+  try {
+    yield* createInterface(events.stdout)
+  } finally {
+    events.kill()
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(/\) . (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+}
+
+test('Ctrl-C ends it in the middle of its jobs, and what they made is gone', async () => {
+  const child = spawn(process.execPath, [SOAK, '--shared', '--at-once', '4'], { stdio: 'ignore' })
+  const closed = once(child, 'close')
+  for await (const label of startingExecutors()) {
+    const executor = parseIdentity(label)
+    if (executor?.kind !== 'process' || !existsSync(`/proc/${executor.pid}`)) continue
+    if (parentOf(executor.pid) !== child.pid) continue
+    child.kill('SIGINT')
+    expect(await closed).toEqual([130, null])
+    expect(existsSync(`/proc/${executor.pid}`)).toBe(false)
+    const left = [...(await engine.containersWith(EXECUTOR_LABEL)), ...(await engine.volumesWith(EXECUTOR_LABEL))]
+    return expect(left.filter(({ labels }) => labels[EXECUTOR_LABEL] === label)).toEqual([])
+  }
 })
 
 test.each([

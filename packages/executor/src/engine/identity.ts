@@ -54,10 +54,22 @@ export function isDeadProcess(other: Identity & { kind: 'process' }, self: Ident
   const here = self.kind === 'process' ? self : undefined
   if (here === undefined || other.machine !== here.machine) return false
   if (other.boot !== here.boot) return true
-  return other.namespace === here.namespace && startTimeOf(other.pid) !== other.started
+  if (other.namespace !== here.namespace) return false
+  const started = startTimeOf(other.pid)
+  return started === undefined ? !mayExist(other.pid) : started !== other.started
 }
 
-/** When a process started, in clock ticks since boot; undefined when there is no such process. */
+/** Whether there may be a process with this pid: /proc can be mounted so that it hides those of other users. */
+function mayExist(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+/** When a process started, in clock ticks since boot; undefined when there is none to be seen with this pid. */
 export function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
