@@ -14,6 +14,7 @@ import type { Gpus } from './host/gpus.ts'
 import { inForce } from './host/in-force.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
+import { ImageError } from './images/pull-image.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75
@@ -54,7 +55,7 @@ export async function prepareJob(
   // Both are mostly the engine's time: a pull, and the start of the holder. Without the one, nobody waits for the other.
   const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
-    imageOf(offer, deps, AbortSignal.any([signal, stop.signal])),
+    ensureImages(offer, gpus, deps, AbortSignal.any([signal, stop.signal])),
     Workspace.open(engine, owner, sizesOf(limits), log).catch(error => {
       stop.abort()
       throw error
@@ -80,9 +81,20 @@ export async function prepareJob(
   }
 }
 
-async function imageOf(offer: V0PrepareJobRequest, { images }: PrepareDeps, signal: AbortSignal) {
-  if (!offer.base_docker_image_name) return undefined
-  return (await images.ensure(offer.base_docker_image_name, 'job', signal)).name
+async function ensureImages(offer: V0PrepareJobRequest, gpus: Gpus, deps: PrepareDeps, signal: AbortSignal) {
+  const { images, settings, log } = deps
+  if (offer.base_docker_image_name) {
+    await images.ensure(offer.base_docker_image_name, 'job', signal)
+    return
+  }
+  // A script will come, most likely, and with GPUs one of two images is its own: not got on its time, nor missed before it.
+  const names = [settings.PYTHON_IMAGE, ...(gpus === undefined ? [] : [settings.PYTHON_NVIDIA_IMAGE])]
+  for (const name of new Set(names)) {
+    await images.ensure(name, 'operator', signal).catch(error => {
+      if (!(error instanceof ImageError)) throw error
+      log.warn({ image: name, why: error.message }, 'the image for scripts is not to be had')
+    })
+  }
 }
 
 function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits {

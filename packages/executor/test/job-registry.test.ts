@@ -58,6 +58,21 @@ test('an executor without credentials, and one that wants a digest, say why they
   expect((await result(miner, { script: 'print(1)' }, env)).docker_process_stdout).toBe('1\n')
 })
 
+test.each([
+  ['is here before one may come', true],
+  ['is only missed when one comes', false],
+])('the image for scripts %s', async (_, isThere) => {
+  const name = newName()
+  if (isThere) await registry.push(name)
+  const wanted = await job({ image: ECHO, offeredImage: null, files: { 'payload.txt': 'hi' } })
+  const { executor, connection } = await readied(miner, wanted, { ...credentials, PYTHON_IMAGE: name })
+  expect((await engine.image(name)) !== undefined).toBe(isThere)
+  await connection.say(wanted.work)
+  expect((await resultOn(connection)).docker_process_stdout).toBe('hi')
+  await expectGoodEnd(executor, connection)
+  expect(executor.log.includes('the image for scripts is not to be had')).toBe(!isThere)
+})
+
 test('an image that is removed before its job comes is told from trouble of the host', async () => {
   const name = newName()
   await registry.push(name)
