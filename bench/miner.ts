@@ -15,7 +15,7 @@ import { withDeadline } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type ExecutorMessage, type MinerToExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
 
-const EXECUTOR = fileURLToPath(new URL('../packages/executor/src/main.ts', import.meta.url))
+const EXECUTOR = fileURLToPath(new URL('../packages/executor/src/start.js', import.meta.url))
 /** How long one step may take, in milliseconds. */
 export const STEP_MS = 60_000
 

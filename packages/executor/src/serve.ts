@@ -1,4 +1,5 @@
-import { createLog, type Log } from '@horde/kit/log'
+import { createLateLog } from '@horde/kit/late-log'
+import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
 import { ownIdentity } from './engine/identity.ts'
@@ -11,7 +12,7 @@ const EXIT_CODES: Record<LinkEnd, number> = { answered: 0, dismissed: 0, refused
 
 /** One executor's life: dials its miner, takes one job to its answer. Gives the exit code. */
 export async function serve(settings: ExecutorSettings, signal: AbortSignal): Promise<number> {
-  const log = createLog('executor', { level: settings.LOG_LEVEL })
+  const log = createLateLog('executor', { level: settings.LOG_LEVEL })
   const link = new MinerLink({
     address: settings.MINER_ADDRESS,
     token: settings.EXECUTOR_TOKEN,

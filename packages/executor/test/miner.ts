@@ -16,7 +16,7 @@ import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
 import { WebSocketServer } from 'ws'
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
 const SLOW_MS = 25_000
 
 type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>

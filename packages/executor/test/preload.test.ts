@@ -8,7 +8,7 @@ import { ImageHost } from './image-host.ts'
 import { engine } from './jobs.ts'
 import { PASSWORD, TestRegistry } from './registry.ts'
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
 const { signal } = new AbortController()
 
 let registry: TestRegistry

@@ -168,7 +168,7 @@ describe("an operator's own manager, from outside the package", () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
-    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../executor/src/main.ts', import.meta.url))
+    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../executor/src/start.js', import.meta.url))
     const manager = await loadManager(path, { log: silentLog })
     await using miner = await startWith(manager, {
       PYTHON_IMAGE: 'compute-horde/python:3.11',

@@ -14,7 +14,7 @@ export type ProcessManagerOptions = {
   clock: Clock
 }
 
-const EXECUTOR_MAIN = fileURLToPath(new URL('../../../executor/src/main.ts', import.meta.url))
+const EXECUTOR_MAIN = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
 
 export function processManager(options: ProcessManagerOptions): ExecutorManager {
   return {
