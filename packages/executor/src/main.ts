@@ -1,17 +1,16 @@
-/** Entry point: `node packages/executor/src/main.ts`, started by a miner for one job. */
-import { enableCompileCache } from 'node:module'
-import { fileURLToPath } from 'node:url'
-
-// What is imported from here on comes compiled, from the second start on.
-enableCompileCache(fileURLToPath(new URL('../../../node_modules/.cache/compute-horde', import.meta.url)))
-const { runService } = await import('@horde/kit/run')
-const { readSettings } = await import('@horde/kit/config')
-const { settings, hostSettings } = await import('./config.ts')
+/** The executor's commands, each with its settings. `start.js` is the program. */
+import { readSettings } from '@horde/kit/config'
+import { runService } from '@horde/kit/run'
+import { hostSettings, settings } from './config.ts'
 
 await runService('executor', async signal => {
   if (process.argv[2] === 'preload') {
     const { preload } = await import('./preload.ts')
     return preload(readSettings(hostSettings, process.env), signal)
+  }
+  if (process.argv[2] === 'check') {
+    const { check } = await import('./check.ts')
+    return check(process.env)
   }
   // Other miners name a command of theirs: it means what none means.
   const { serve } = await import('./serve.ts')

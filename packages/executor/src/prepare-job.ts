@@ -9,16 +9,12 @@ import type { Identity } from './engine/identity.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'
 import { Workspace, type WorkspaceSizes } from './engine/workspace.ts'
 import { checkHost } from './host/check-host.ts'
-import type { EngineFacts } from './host/engine-facts.ts'
 import type { Gpus } from './host/gpus.ts'
 import { inForce } from './host/in-force.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
 import { ImageError } from './images/pull-image.ts'
-
-/** How much of the host's memory a job gets where no setting says so. */
-const MEMORY_SHARE = 0.75
-const PAGE_BYTES = 4096
+import { jobLimits } from './job-limits.ts'
 
 /** A place where a job can run at once. Closing it removes everything that the job made. */
 export interface Preparation extends AsyncDisposable {
@@ -49,7 +45,7 @@ export async function prepareJob(
 ): Promise<Preparation> {
   const { engine, settings, self, log } = deps
   const { facts, gpus, checkGpus } = await checkHost(deps)
-  const limits = limitsOf(settings, facts)
+  const limits = jobLimits(settings, facts)
   log.info(inForce(facts, limits), 'what holds the job')
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
   // Both are mostly the engine's time: a pull, and the start of the holder. Without the one, nobody waits for the other.
@@ -95,29 +91,6 @@ async function ensureImages(offer: V0PrepareJobRequest, gpus: Gpus, deps: Prepar
       log.warn({ image: name, why: error.message }, 'the image for scripts is not to be had')
     })
   }
-}
-
-function limitsOf(settings: ExecutorSettings, facts: EngineFacts): SandboxLimits {
-  const memoryBytes = settings.MEMORY_LIMIT_BYTES ?? Math.floor(facts.memoryBytes * MEMORY_SHARE)
-  const { VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES } = settings
-  return {
-    memoryBytes,
-    cpus: Math.min(settings.CPU_LIMIT ?? facts.cpus, facts.cpus),
-    pids: settings.PIDS_LIMIT,
-    openFiles: settings.OPEN_FILES_LIMIT,
-    tmpBytes: settings.TMP_SIZE_BYTES,
-    shmBytes: settings.SHM_SIZE_BYTES,
-    outputBytes: inPages(OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES),
-    writableVolumeBytes: settings.WRITABLE_VOLUME ? inPages(VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES) : undefined,
-    filesPerFolder: settings.FOLDER_MAX_FILES,
-    writableRootBytes: settings.WRITABLE_ROOT ? settings.ROOT_MAX_SIZE_BYTES : undefined,
-    runtime: settings.RUNTIME,
-  }
-}
-
-/** What files of so many bytes together may take in memory, where each is rounded up to whole pages. */
-function inPages(bytes: number, files: number): number {
-  return bytes + files * PAGE_BYTES
 }
 
 function sizesOf({ outputBytes, tmpBytes, writableVolumeBytes, filesPerFolder }: SandboxLimits): WorkspaceSizes {

@@ -58,7 +58,7 @@ test('a folder that cannot be made, or that others may write to, is a warning an
     },
   })
   const log = createLog('test', { destination })
-  for (const path of [join(root, 'file', 'folder'), join(root, 'open'), undefined]) {
+  for (const path of [join(root, 'file', 'folder'), '/proc/a/b', join(root, 'open'), undefined]) {
     lines = ''
     const folder = await openStateFolder(path, log)
     expect(JSON.parse(lines)).toMatchObject({ level: 'warn' })

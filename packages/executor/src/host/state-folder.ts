@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Log } from '@horde/kit/log'
 
 const FOLDER_MODE = 0o700
@@ -44,7 +44,7 @@ export function defaultStateFolder(): string | undefined {
 export async function openStateFolder(path: string | undefined, log: Log): Promise<StateFolder> {
   try {
     if (path === undefined) throw new Error('this user has no home folder, and STATE_FOLDER is not set')
-    await mkdir(path, { recursive: true, mode: FOLDER_MODE })
+    await makeFolder(path)
     const { uid, mode } = await stat(path)
     if (uid !== process.geteuid?.()) throw new Error(`${path} belongs to another user`)
     if (mode & WRITABLE_BY_OTHERS) throw new Error(`others may write to ${path}`)
@@ -54,6 +54,20 @@ export async function openStateFolder(path: string | undefined, log: Log): Promi
     log.warn({ err }, 'there is no folder for what executors remember; every one begins anew')
     return NO_MEMORY
   }
+}
+
+/** With the folders above it. Node's own way to do that never ends where a folder takes none, as in /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: FOLDER_MODE }).catch(unlessExists)
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(path) === path) throw error
+    await makeFolder(dirname(path))
+    await make()
+  })
+}
+
+function unlessExists(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error
 }
 
 const NO_MEMORY: StateFolder = {

@@ -1,0 +1,123 @@
+/** The command `check`: what this host is to jobs, for its operator. One line for everything that was looked at. */
+import { ConfigError, readSettings } from '@horde/kit/config'
+import { silentLog } from '@horde/kit/log'
+import { type HostSettings, hostSettings } from './config.ts'
+import { Engine } from './engine/container.ts'
+import { usedPercent } from './engine/disk.ts'
+import { HOLDER_IMAGE, importHolderImage } from './engine/holder.ts'
+import { identityText, ownIdentity } from './engine/identity.ts'
+import { lookAtHost } from './host/check-host.ts'
+import { gpusOf, probeGpus } from './host/gpus.ts'
+import type { HostFacts } from './host/host-facts.ts'
+import { inForce } from './host/in-force.ts'
+import { bad, type Finding, ok, warn } from './host/judge-host.ts'
+import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
+import { resolveAlias } from './images/names.ts'
+import { jobLimits } from './job-limits.ts'
+
+const EXIT_BAD = 1
+/** The settings that bound a job in one way or another, by their names. */
+const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/
+const NO_LIMIT = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS']
+
+/** Prints the lines. Gives the exit code: 0 when jobs can run here, else 1. */
+export async function check(environment: Readonly<Record<string, string | undefined>>): Promise<number> {
+  let isGood = true
+  for await (const finding of findings(environment)) {
+    isGood &&= finding.verdict !== 'bad'
+    process.stdout.write(`${findingLine(finding)}\n`)
+  }
+  return isGood ? 0 : EXIT_BAD
+}
+
+/** `bad  swap: what was found. What to do about it.` */
+export function findingLine({ verdict, subject, found, advice }: Finding): string {
+  const todo = advice === '' ? '' : `. To do: ${advice}`
+  return `${verdict.padEnd(4)} ${subject}: ${found}${todo}`
+}
+
+async function* findings(environment: Readonly<Record<string, string | undefined>>): AsyncGenerator<Finding> {
+  const settings = settingsOr(environment)
+  if (Array.isArray(settings)) return yield* settings
+  yield ok('settings', 'all can be read')
+  const engine = new Engine()
+  yield await stateFinding(settings)
+  const look = await lookAtHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
+  if (look instanceof Error) {
+    return yield bad('engine', look.message, 'start Docker here, or set DOCKER_HOST to where it is')
+  }
+  yield* look.findings
+  yield await gpuFinding(engine, settings, look.facts)
+  yield* await imageFindings(engine, settings, look.facts)
+  yield await diskFinding(settings, look.facts)
+  yield* limitFindings(settings, look.facts)
+}
+
+/** The settings, or what is wrong with them. */
+function settingsOr(environment: Readonly<Record<string, string | undefined>>): HostSettings | Finding[] {
+  try {
+    return readSettings(hostSettings, environment)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.mistakes.map(({ name, problem }) => {
+      const example = hostSettings[name as keyof typeof hostSettings]?.example
+      return bad('settings', `${name} ${problem}`, `set it to something like ${example}`)
+    })
+  }
+}
+
+async function stateFinding(settings: HostSettings): Promise<Finding> {
+  const wanted = settings.STATE_FOLDER ?? defaultStateFolder()
+  const { path } = await openStateFolder(wanted, silentLog)
+  if (path !== undefined) return ok('memory', `what executors remember is in ${path}`)
+  const advice = 'set STATE_FOLDER to a folder of this user, to which nobody else may write'
+  return warn('memory', `${wanted ?? 'no folder'} cannot be used: every executor looks at the host anew`, advice)
+}
+
+async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFacts): Promise<Finding> {
+  const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
+  if (gpus === undefined) return ok('gpus', 'executors have none')
+  try {
+    if ((await engine.image(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
+    const owner = identityText(ownIdentity())
+    await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner })
+    return ok('gpus', `the engine offers ${gpus === 'all' ? 'all' : gpus.join(', ')}`)
+  } catch (error) {
+    const advice =
+      "install NVIDIA's driver and container toolkit, or set EXECUTOR_GPU_DEVICE_IDS to what there is, or none"
+    return bad('gpus', (error as Error).message, advice)
+  }
+}
+
+async function imageFindings(engine: Engine, settings: HostSettings, facts: HostFacts): Promise<Finding[]> {
+  const { PYTHON_IMAGE, PYTHON_NVIDIA_IMAGE, PRELOAD_IMAGES, IMAGE_ALIASES, EXECUTOR_GPU_DEVICE_IDS } = settings
+  const hasGpus = gpusOf(EXECUTOR_GPU_DEVICE_IDS, facts) !== undefined
+  const wanted = [PYTHON_IMAGE, ...(hasGpus ? [PYTHON_NVIDIA_IMAGE] : []), ...PRELOAD_IMAGES]
+  const names = new Set(wanted.map(name => resolveAlias(name, IMAGE_ALIASES)))
+  return Promise.all(
+    [...names].map(async name => {
+      if ((await engine.image(name)) !== undefined) return ok('image', `${name} is here`)
+      const policy = settings.IMAGE_PULL_POLICY
+      if (policy === 'never') return bad('image', `${name} is not here, and IMAGE_PULL_POLICY=never`, `get ${name}`)
+      return warn('image', `${name} is not here: the first job waits for it`, `docker pull ${name}, or PRELOAD_IMAGES`)
+    }),
+  )
+}
+
+async function diskFinding(settings: HostSettings, facts: HostFacts): Promise<Finding> {
+  const percent = Math.round(await usedPercent(facts.dataFolder))
+  const found = `the engine's, behind ${facts.dataFolder}, is ${percent} % full`
+  if (percent <= settings.IMAGE_DISK_THRESHOLD_PERCENT) return ok('disk', found)
+  return warn('disk', found, 'make room: executors remove images that they pulled until there is')
+}
+
+/** Every bound with its value, also those that come from the host. */
+function* limitFindings(settings: HostSettings, facts: HostFacts): Generator<Finding> {
+  const limits = jobLimits(settings, facts)
+  const { root, volume, output, runtime } = inForce(facts, limits)
+  yield ok('job', `root ${root}, /volume ${volume}, /output ${output}, runtime ${runtime}`)
+  const ofHost = { MEMORY_LIMIT_BYTES: limits.memoryBytes, CPU_LIMIT: limits.cpus }
+  for (const [name, value] of Object.entries({ ...settings, ...ofHost })) {
+    if (LIMIT.test(name) && !NO_LIMIT.includes(name)) yield ok('limit', `${name}=${value}`)
+  }
+}

@@ -1,0 +1,30 @@
+/** What a job gets of its host, by the settings. */
+import type { HostSettings } from './config.ts'
+import type { SandboxLimits } from './engine/sandbox.ts'
+
+/** How much of the host's memory a job gets where no setting says so. */
+const MEMORY_SHARE = 0.75
+const PAGE_BYTES = 4096
+
+export function jobLimits(settings: HostSettings, host: { memoryBytes: number; cpus: number }): SandboxLimits {
+  const memoryBytes = settings.MEMORY_LIMIT_BYTES ?? Math.floor(host.memoryBytes * MEMORY_SHARE)
+  const { VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES } = settings
+  return {
+    memoryBytes,
+    cpus: Math.min(settings.CPU_LIMIT ?? host.cpus, host.cpus),
+    pids: settings.PIDS_LIMIT,
+    openFiles: settings.OPEN_FILES_LIMIT,
+    tmpBytes: settings.TMP_SIZE_BYTES,
+    shmBytes: settings.SHM_SIZE_BYTES,
+    outputBytes: inPages(OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES),
+    writableVolumeBytes: settings.WRITABLE_VOLUME ? inPages(VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES) : undefined,
+    filesPerFolder: settings.FOLDER_MAX_FILES,
+    writableRootBytes: settings.WRITABLE_ROOT ? settings.ROOT_MAX_SIZE_BYTES : undefined,
+    runtime: settings.RUNTIME,
+  }
+}
+
+/** What files of so many bytes together may take in memory, where each is rounded up to whole pages. */
+function inPages(bytes: number, files: number): number {
+  return bytes + files * PAGE_BYTES
+}
