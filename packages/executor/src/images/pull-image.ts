@@ -16,9 +16,12 @@ export class ImageError extends Error {
 
 export interface PullOptions {
   credentials: RegistryCredentials | undefined
-  /** How long the registry may take until it begins to send, in ms. Default: `pullMs`. */
+  /**
+   * How long the registry may take until it begins to send, in ms, where something older will do; `pullMs` then counts from
+   * that moment.
+   */
   beginMs?: number
-  /** How long the pull may take, in ms; counted anew from when the registry begins to send. */
+  /** How long the pull may take, in ms. */
   pullMs: number
   /** How often the log tells how far it is, in ms. Default: 5 s. */
   progressMs?: number
@@ -27,10 +30,10 @@ export interface PullOptions {
 
 /** Resolves when the engine has what the registry has. Rejects with ImageError, and then nothing of the pull goes on. */
 export async function pullImage(engine: Engine, name: string, options: PullOptions, signal: AbortSignal) {
-  const { credentials, pullMs, beginMs = pullMs, progressMs = PROGRESS_MS, log } = options
+  const { credentials, pullMs, beginMs, progressMs = PROGRESS_MS, log } = options
   const started = performance.now()
   const progress = new PullProgress()
-  using deadline = new MovableDeadline(beginMs)
+  using deadline = new MovableDeadline(beginMs ?? pullMs)
   const telling = setInterval(
     () => log.info({ image: name, ...progress.sum() }, 'pulling an image goes on'),
     progressMs,
@@ -42,7 +45,7 @@ export async function pullImage(engine: Engine, name: string, options: PullOptio
       if (event.error !== undefined) throw new Error(event.error)
       const hadBegun = progress.hasBegun
       progress.add(event)
-      if (progress.hasBegun && !hadBegun) deadline.moveTo(pullMs)
+      if (beginMs !== undefined && progress.hasBegun && !hadBegun) deadline.moveTo(pullMs)
     }
   } catch (error) {
     signal.throwIfAborted()
@@ -52,7 +55,9 @@ export async function pullImage(engine: Engine, name: string, options: PullOptio
   } finally {
     clearInterval(telling)
   }
-  log.info({ image: name, ms: Math.round(performance.now() - started), ...progress.sum() }, 'image pulled')
+  const ms = Math.round(performance.now() - started)
+  if (progress.hasBegun) log.info({ image: name, ms, ...progress.sum() }, 'image pulled')
+  else log.info({ image: name, ms }, 'the registry has nothing that is not here')
 }
 
 function tooLate(name: string, ms: number, progress: PullProgress): ImageError {
