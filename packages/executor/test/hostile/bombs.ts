@@ -100,6 +100,17 @@ while True: pass
     expected: runsOutOfMemory,
   },
   {
+    name: 'memory hog that wants to stay',
+    parts: {
+      script: `${HOG}
+import ctypes
+ctypes.CDLL(None).mlockall(3)
+open("/proc/self/oom_score_adj", "w").write("0")
+hog(lambda block: bytearray(block))`,
+    },
+    expected: runsOutOfMemory,
+  },
+  {
     name: 'memory hog in a child',
     parts: {
       script: `${HOG}

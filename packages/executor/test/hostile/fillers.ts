@@ -137,4 +137,11 @@ time.sleep(20)
       lastLine: /^The job was killed because it wrote more than \d+ bytes to the folders of its image\.$/,
     },
   },
+  {
+    name: 'flood of files in a root that may be written to',
+    parts: { script: `${FLOOD}\nprint(flood("/home/job", 20_000))` },
+    settings: { WRITABLE_ROOT: 'true', ROOT_WATCH_SECONDS: '0.5' },
+    // Only a disk that runs short of them stops it; what it made goes with its container.
+    expected: finishes(/^nothing after 19999\n$/),
+  },
 ]

@@ -170,8 +170,8 @@ def connected(family, address):
     return "reached"
 
 
-for cid in (0, 1, 2):
-    attempt(f"vsock {cid}", lambda: connected(40, (cid, 1024)), UNREACHABLE | {errno.ECONNRESET})
+# The machine that the container is on, by its own number; a hypervisor is not ours to try.
+attempt("vsock", lambda: connected(40, (1, 1024)), UNREACHABLE | {errno.ECONNRESET})
 for host in ("169.254.169.254", "127.0.0.1", "172.17.0.1", "10.0.0.1", "192.168.0.1", "1.1.1.1"):
     for port in (22, 53, 80, 443, 2375, 2376):
         attempt(f"{host}:{port}", lambda: connected(socket.AF_INET, (host, port)), UNREACHABLE)
