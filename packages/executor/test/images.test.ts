@@ -136,6 +136,7 @@ test('each trouble has its sentence', async () => {
     await failure('127.0.0.1:1/a:1'),
     await failure('registry.invalid/a:1'),
     await failure('a/B'),
+    await failure('Upper/a:1'),
     await failure('0'.repeat(64)),
   ]).toEqual([
     `The registry has no image ${repository}:2`,
@@ -144,6 +145,7 @@ test('each trouble has its sentence', async () => {
     'The registry of the image 127.0.0.1:1/a:1 does not answer',
     'The registry of the image registry.invalid/a:1 is an unknown host',
     'What the job names as its image is not the name of one',
+    'The engine takes Upper/a:1 for no name of an image',
     'What the job names as its image is not the name of one',
   ])
 })
