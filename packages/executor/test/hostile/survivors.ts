@@ -93,10 +93,10 @@ try: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.
 except ValueError: print("refused", flush=True)
 os.chdir("/output")
 if os.fork() == 0: os.abort()
-print(os.WCOREDUMP(os.wait()[1]), os.listdir("/output"))
+print(os.WTERMSIG(os.wait()[1]), os.listdir("/output"))
 `,
     },
-    expected: finishes(/^refused\nFalse \[\]\n$/),
+    expected: finishes(/^refused\n6 \[\]\n$/),
   },
   {
     name: 'leaves shared memory, semaphores and queues behind',
