@@ -17,6 +17,7 @@ const FULL = { IMAGE_DISK_THRESHOLD_PERCENT: '1' }
 
 let registry: TestRegistry
 let host: ImageHost
+const made: string[] = []
 beforeAll(async () => {
   registry = await TestRegistry.start()
 })
@@ -24,7 +25,10 @@ afterAll(() => registry[Symbol.asyncDispose]())
 beforeEach(async () => {
   host = await ImageHost.open()
 })
-afterEach(() => host[Symbol.asyncDispose]())
+afterEach(async () => {
+  for (const name of made.splice(0)) await engine.removeImage(name)
+  await host[Symbol.asyncDispose]()
+})
 
 const newName = (tag = '1') => `${registry.host}/${randomUUID()}:${tag}`
 const isHere = async (name: string) => (await engine.image(name)) !== undefined
@@ -35,6 +39,16 @@ async function pulled(name: string, hoursAgo: number): Promise<string> {
   const { id } = await host.executor().ensure(name, 'job', signal)
   await usedBefore(hoursAgo).pulled(id, name)
   return id
+}
+
+/** One that is remembered as pulled, and comes faster. */
+async function asIfPulled(hoursAgo: number): Promise<string> {
+  const name = `compute-horde-test/${randomUUID()}:1`
+  await importRandom(name)
+  made.push(name)
+  const { id } = await host.executor().ensure(name, 'job', signal)
+  await usedBefore(hoursAgo).pulled(id, name)
+  return name
 }
 
 const usedBefore = (hours: number) => new ImageUses(host.state, () => Date.now() - hours * HOUR_MS)
@@ -55,18 +69,17 @@ test('an image that was not used for long goes, with all names that executors ga
 
 test('what is pinned, used lately, in use or named by somebody else stays', async () => {
   const names = {
-    pinned: newName(),
-    preloaded: newName(),
-    python: newName(),
-    alias: newName(),
-    recent: newName(),
-    inUse: newName(),
-    tagged: newName(),
-    gone: newName(),
+    pinned: await asIfPulled(2),
+    preloaded: await asIfPulled(2),
+    python: await asIfPulled(2),
+    alias: await asIfPulled(2),
+    recent: await asIfPulled(0.9),
+    inUse: await asIfPulled(2),
+    tagged: await asIfPulled(2),
+    gone: await asIfPulled(2),
   }
-  for (const name of Object.values(names)) await pulled(name, 2)
-  await pulled(names.recent, 0.9)
   const own = `compute-horde-test/${randomUUID()}:1`
+  made.push(own)
   await run('docker', ['tag', names.tagged, own])
   const container = await engine.createContainer({ Image: names.inUse, Cmd: ['/none'] })
   try {
@@ -78,23 +91,19 @@ test('what is pinned, used lately, in use or named by somebody else stays', asyn
     expect(host.said('warn')).toEqual([])
   } finally {
     await engine.removeContainer(container)
-    await engine.removeImage(own)
   }
 })
 
 test('what executors did not pull is not theirs, also when jobs ran in it', async () => {
-  const [pulledByHand, made] = [newName('latest'), `compute-horde-test/${randomUUID()}:1`]
+  const [pulledByHand, imported] = [newName('latest'), `compute-horde-test/${randomUUID()}:1`]
   await registry.push(pulledByHand)
   await run('docker', ['pull', '--quiet', pulledByHand])
-  await importRandom(made)
-  try {
-    for (const name of [pulledByHand, made]) await host.executor().ensure(name, 'job', signal)
-    expect(await host.state.names()).toEqual([])
-    await host.executor(FULL).makeRoom(signal)
-    expect([await isHere(pulledByHand), await isHere(made)]).toEqual([true, true])
-  } finally {
-    await engine.removeImage(made)
-  }
+  await importRandom(imported)
+  made.push(imported)
+  for (const name of [pulledByHand, imported]) await host.executor().ensure(name, 'job', signal)
+  expect(await host.state.names()).toEqual([])
+  await host.executor(FULL).makeRoom(signal)
+  expect([await isHere(pulledByHand), await isHere(imported)]).toEqual([true, true])
 })
 
 test('of an image that was pulled anew under its tag the old one goes', async () => {
@@ -116,9 +125,9 @@ test('using an image makes it young again', async () => {
 })
 
 test('the least recently used goes first, and no more than must, also with several executors at it', async () => {
-  const ids: string[] = []
-  for (const hours of [3, 5, 4, 2]) ids.push(await pulled(newName(), hours))
-  const here = async () => (await Promise.all(ids.map(isHere))).filter(Boolean).length
+  const names: string[] = []
+  for (const hours of [3, 5, 4, 2]) names.push(await asIfPulled(hours))
+  const here = async () => (await Promise.all(names.map(isHere))).filter(Boolean).length
   const removal = (least: number) => ({
     engine,
     uses: new ImageUses(host.state, Date.now),
@@ -131,7 +140,7 @@ test('the least recently used goes first, and no more than must, also with sever
   await removeUnusedImages(removal(4), signal)
   expect(await here()).toBe(4)
   await removeUnusedImages(removal(2), signal)
-  expect(await Promise.all(ids.map(isHere))).toEqual([true, false, false, true])
+  expect(await Promise.all(names.map(isHere))).toEqual([true, false, false, true])
   await Promise.all([1, 2, 3].map(() => removeUnusedImages(removal(0), signal)))
   expect(await here()).toBe(0)
   expect(host.said('warn')).toEqual([])
