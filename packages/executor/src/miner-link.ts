@@ -16,7 +16,8 @@ import type {
   V0PrepareJobRequest,
   V0RunJobRequest,
 } from '@horde/protocol/miner-executor'
-import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
+import type { JobUuid } from '@horde/protocol/primitives'
+import type { LinkState } from './out-of-order.ts'
 
 /** How long the miner may take to acknowledge the answer by closing, in ms; until then it may not have arrived. */
 const ACKNOWLEDGE_MS = 15_000
@@ -59,7 +60,7 @@ export class MinerLink {
   readonly #answered = Promise.withResolvers<void>()
   #socket: MinerSocket | undefined
   #jobUuid: JobUuid | undefined
-  #state: 'idle' | 'preparing' | 'ready' | 'running' = 'idle'
+  #state: LinkState = 'idle'
   #answer: Answer | undefined
   #delivering: Promise<void> | undefined
   #end: LinkEnd | undefined
@@ -124,9 +125,12 @@ export class MinerLink {
     const heard = { messages: 0, refused: false }
     this.#delivering = this.#catchUp(socket)
     // Only what the miner says needs the schemas: they come while its offer is on the way, which the socket keeps.
-    const { parseFromMiner } = await import('@horde/protocol/miner-executor')
+    const [{ parseFromMiner }, { objectionTo }] = await Promise.all([
+      import('@horde/protocol/miner-executor'),
+      import('./out-of-order.ts'),
+    ])
     for (let frame = await socket.hear(signal); frame !== undefined; frame = await socket.hear(signal)) {
-      await this.#hear(socket, parseFromMiner(frame), heard)
+      await this.#hear(socket, parseFromMiner(frame), heard, objectionTo)
     }
     this.#socket = undefined
     const end = await socket.closed
@@ -160,6 +164,7 @@ export class MinerLink {
     socket: MinerSocket,
     parsed: Parsed<MinerToExecutorMessage>,
     heard: { messages: number; refused: boolean },
+    objectionTo: typeof import('./out-of-order.ts').objectionTo,
   ): Promise<unknown> {
     const isFirst = heard.messages === 0
     heard.messages += 1
@@ -169,24 +174,18 @@ export class MinerLink {
       heard.refused = isFirst
       this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
       this.#options.log.debug({ details: message.details }, "the miner's error")
-    } else if (message.message_type === 'V0PrepareJobRequest') {
-      if (this.#state !== 'idle') return this.#object(socket, 'a job was already prepared here')
+      return
+    }
+    const wrong = objectionTo(message, this.#state, this.#jobUuid)
+    if (wrong !== undefined) return this.#object(socket, wrong)
+    if (message.message_type === 'V0PrepareJobRequest') {
       this.#state = 'preparing'
       this.#jobUuid = message.job_uuid
       this.#offer.resolve(message)
     } else {
-      const wrong = this.#objectionTo(message)
-      if (wrong !== undefined) return this.#object(socket, wrong)
       this.#state = 'running'
       this.#work.resolve(message)
     }
-  }
-
-  #objectionTo(work: V0RunJobRequest): string | undefined {
-    if (this.#state === 'idle') return 'no job was prepared here'
-    if (uuidKey(work.job_uuid) !== uuidKey(this.#jobUuid ?? '')) return 'another job was prepared here'
-    if (this.#state === 'preparing') return 'the job is not ready yet'
-    return this.#state === 'running' ? 'the job was already started' : undefined
   }
 
   #object(socket: MinerSocket, details: string): Promise<boolean> {

@@ -2,8 +2,6 @@ import { createLateLog } from '@horde/kit/late-log'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
-import { ownIdentity } from './engine/identity.ts'
-import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { type LinkEnd, MinerLink } from './miner-link.ts'
 import { Stages } from './stages.ts'
 
@@ -28,18 +26,8 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   try {
     const offer = await link.hearOffer(either)
     // The engine's client is heavy: an executor that waits for its job does without.
-    const [{ executeJob }, { Engine }, { ImageStore }] = await Promise.all([
-      import('./execute-job.ts'),
-      import('./engine/container.ts'),
-      import('./images/image-store.ts'),
-    ])
-    const engine = new Engine()
-    const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
-    const images = new ImageStore({ engine, settings, state, log })
-    const deps = { miner: link, engine, images, settings, self: ownIdentity(), state, stages, clock: systemClock, log }
-    await executeJob(offer, deps, either)
-    // The miner has its answer: this is nobody's time.
-    await images.makeRoom(signal)
+    const { takeJob } = await import('./take-job.ts')
+    await takeJob(offer, { miner: link, settings, stages, log }, either, signal)
   } catch (err) {
     // Once the miner is gone for good, or the process is asked to stop, the walk ends in this way.
     if (!either.aborted) log.error({ err }, 'the job was given up')

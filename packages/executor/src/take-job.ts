@@ -1,0 +1,40 @@
+/** Opens what a job needs on this host, from its offer on. An executor that still waits for one has loaded none of it. */
+import type { Log } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
+import type { ExecutorSettings } from './config.ts'
+import { Engine } from './engine/container.ts'
+import { ownIdentity } from './engine/identity.ts'
+import { executeJob } from './execute-job.ts'
+import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
+import { ImageStore } from './images/image-store.ts'
+import type { MinerLink } from './miner-link.ts'
+import type { Stages } from './stages.ts'
+
+export interface TakeJobDeps {
+  miner: MinerLink
+  settings: ExecutorSettings
+  stages: Stages
+  log: Log
+}
+
+/**
+ * Takes a job to its delivered answer, and makes room on the host's disk after it.
+ *
+ * @param signal ends the job; also when the miner is out of touch for good
+ * @param stopping ends the rest: this process is asked to stop
+ */
+export async function takeJob(
+  offer: V0PrepareJobRequest,
+  deps: TakeJobDeps,
+  signal: AbortSignal,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { settings, log } = deps
+  const engine = new Engine()
+  const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
+  const images = new ImageStore({ engine, settings, state, log })
+  await executeJob(offer, { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }, signal)
+  // The miner has its answer: this is nobody's time.
+  await images.makeRoom(stopping)
+}
