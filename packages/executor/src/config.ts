@@ -220,7 +220,7 @@ export const settings = defineSettings({
     example: 'warn',
   }),
   HOST_CHECK_MAX_AGE_SECONDS: setting(envInteger({ min: 0, max: 86_400 }).default(3_600), {
-    about: 'How long a host that was found to be good is not looked at again.',
+    about: 'How long a host that was found to be good is not looked at again, in seconds.',
     example: '600',
   }),
   STATE_FOLDER: setting(absolutePath.optional(), {

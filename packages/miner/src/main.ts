@@ -3,15 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { openDatabase } from '@horde/kit/database'
-import { createLog, type Log } from '@horde/kit/log'
+import { createLog } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
-import { type Clock, systemClock } from '@horde/kit/time'
+import { systemClock } from '@horde/kit/time'
 import { startMiner } from './app.ts'
 import { type MinerConfig, readMinerConfig } from './config.ts'
-import { bridgeAddress, dockerManager } from './horde/docker.ts'
-import type { ExecutorManager } from './horde/manager.ts'
-import { loadManager } from './horde/module.ts'
-import { processManager } from './horde/process.ts'
+import { bridgeAddress } from './horde/docker.ts'
+import { openManager } from './horde/open.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 
@@ -34,20 +32,6 @@ async function main(signal: AbortSignal): Promise<void> {
   await aborted(signal)
 }
 
-function openManager(config: MinerConfig, owner: string, clock: Clock, log: Log): Promise<ExecutorManager> {
-  const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
-  switch (config.EXECUTOR_MANAGER) {
-    case 'process':
-      return Promise.resolve(processManager({ environment: config.processEnvironment, stopWithinMs, clock }))
-    case 'docker': {
-      const { EXECUTOR_IMAGE: image, DOCKER_SOCKET: socketPath } = config
-      return dockerManager({ image, socketPath, owner, stopWithinMs, clock, log })
-    }
-    default:
-      return loadManager(config.EXECUTOR_MANAGER, { log })
-  }
-}
-
 async function defaultAddress({ EXECUTOR_MANAGER, DOCKER_SOCKET }: MinerConfig): Promise<string> {
   return EXECUTOR_MANAGER === 'docker' ? bridgeAddress(DOCKER_SOCKET) : '127.0.0.1'
 }
@@ -59,7 +43,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-await runService('miner', main, { stopWithinMs: CLOSE_MS + stopSeconds() * 1000 })
+async function run(signal: AbortSignal): Promise<number> {
+  if (process.argv[2] === 'check') {
+    const { check } = await import('./check.ts')
+    return check(process.env)
+  }
+  await main(signal)
+  return 0
+}
+
+await runService('miner', run, { stopWithinMs: CLOSE_MS + stopSeconds() * 1000 })
 
 /** The last resort must wait for what the settings allow; wrong settings end the service anyway. */
 function stopSeconds(): number {

@@ -39,6 +39,7 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
       return startContainer(docker, { args: [], environment: own, labels: { [CLASS_LABEL]: executorClass } }, options)
     },
     preload: environment => startContainer(docker, { args: ['preload'], environment, labels: {} }, options),
+    check: environment => startContainer(docker, { args: ['check'], environment, labels: {} }, options),
   }
 }
 

@@ -34,6 +34,11 @@ export interface ExecutorManager {
    * exits with 0 when all images are there. Rejects when it can't be started.
    */
   preload?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
+  /**
+   * The same for the executor's command `check`, which prints what it finds out about its host and exits with 0 when jobs can
+   * run there.
+   */
+  check?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
   /** Called once, after the last executor was stopped. */
   close?(): Promise<void>
 }

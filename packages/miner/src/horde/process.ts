@@ -20,6 +20,7 @@ export function processManager(options: ProcessManagerOptions): ExecutorManager 
   return {
     start: order => startProcess([], environmentOf(order), options),
     preload: environment => startProcess(['preload'], environment, options),
+    check: environment => startProcess(['check'], environment, options),
   }
 }
 
