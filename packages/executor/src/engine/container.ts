@@ -1,4 +1,5 @@
 /** The container engine, in the few words that this package needs. The only importer of dockerode. */
+import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { withDeadline } from '@horde/kit/time'
@@ -91,7 +92,8 @@ export class Engine {
   async image(name: string): Promise<ImageFacts | undefined> {
     try {
       const image = await call('looking for an image', this.#docker.getImage(name).inspect())
-      const { User, Env, Volumes } = image.Config
+      // What an image says of itself is optional, all of it.
+      const { User, Env, Volumes } = image.Config ?? {}
       return {
         id: image.Id,
         tags: image.RepoTags ?? [],
@@ -190,14 +192,14 @@ export class Engine {
   /** The permissions of a file or folder of a container, which need not run: the lower nine bits of its mode. */
   async permissionsOf(id: string, path: string): Promise<number> {
     const answer = await call('looking into a container', this.#docker.getContainer(id).infoArchive({ path }))
-    const { headers } = answer as unknown as { headers: Record<string, string> }
-    const { mode } = JSON.parse(Buffer.from(headers['x-docker-container-path-stat'] ?? '', 'base64').toString())
-    return mode & 0o777
+    const { headers } = (answer as unknown as IncomingMessage).resume()
+    const stat = Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString()
+    return JSON.parse(stat).mode & 0o777
   }
 
   /** A container's stdout and stderr as the engine interleaves them. Attach before the start, and nothing is lost. */
-  async attach(id: string): Promise<Readable> {
-    const options = { stream: true, stdout: true, stderr: true }
+  async attach(id: string, signal?: AbortSignal): Promise<Readable> {
+    const options = { stream: true, stdout: true, stderr: true, ...(signal ? { abortSignal: signal } : {}) }
     const output = await call('attaching to a container', this.#docker.getContainer(id).attach(options))
     return output as unknown as Readable
   }

@@ -42,12 +42,15 @@ export async function followOutput(
         if (!isCut(error)) throw error
         return 'complete' as const
       })
+      // Its end is heard; the connection would otherwise stay half open.
+      stream.destroy()
       if (how === 'over the cap') return { how, wasCut }
       await Promise.race([ended, absences.moreThan(seen)])
       if (absences.count === seen) return { how, wasCut }
       seen = absences.count
       if (!(await acrossRestart(() => engine.isRunning(id), clock, signal))) return { how, wasCut: true }
-      stream = await engine.attach(id)
+      // It may have ended since; then nobody answers until the signal aborts.
+      stream = await engine.attach(id, signal)
       signal.throwIfAborted()
     }
   } finally {

@@ -11,6 +11,10 @@ const DRAIN_MS = 10_000
 
 const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
 
+const LOST = "The container engine was restarted while the job ran, and the job's end was lost."
+/** What an engine that was restarted tells of containers that it lost sight of, or ended itself: nothing of theirs. */
+const END_UNKNOWN = [255, 143, 137]
+
 /** How long a killed container may take to be gone, in ms. */
 const KILL_MS = 60_000
 
@@ -30,7 +34,7 @@ const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd = (
   | { kind: 'exited'; exitStatus: number; note?: string }
-  | { kind: Killed | 'not started'; note: string }
+  | { kind: Killed | 'not started' | 'lost'; note: string }
 ) & {
   /** The engine went away while the job ran, or did not deliver all that it printed. */
   wasCut?: boolean
@@ -81,8 +85,11 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     // The cap may be reached in what a job had printed by the time that it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
     const told = await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
-    const wasCut = drained?.wasCut ?? true
-    return wasCut ? { ...told, wasCut, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') } : told
+    if (drained !== undefined && !drained.wasCut) return told
+    if (absences.count > 0 && told.kind === 'exited' && END_UNKNOWN.includes(told.exitStatus)) {
+      return { kind: 'lost', note: LOST, wasCut: true }
+    }
+    return { ...told, wasCut: true, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') }
   } finally {
     stop.abort()
   }
