@@ -9,8 +9,8 @@ import type { Engine } from '../engine/container.ts'
 import { type Identity, identityText } from '../engine/identity.ts'
 import { CheckError } from './check-error.ts'
 import { type Gpus, gpusOf, needsGpuProbe, probeGpus } from './gpus.ts'
-import { type HostFacts, hostFacts } from './host-facts.ts'
-import { type Finding, judgeHost } from './judge-host.ts'
+import type { HostFacts } from './host-facts.ts'
+import type { Finding } from './judge-host.ts'
 import type { StateFolder } from './state-folder.ts'
 
 /** The file of what is remembered, and a number that is raised when its form or the checks change. */
@@ -62,6 +62,8 @@ export async function checkHost(deps: CheckDeps): Promise<CheckedHost> {
   const maxAgeMs = settings.HOST_CHECK_MAX_AGE_SECONDS * 1_000
   const known = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)[key]
   if (known) return checked(known, key, deps)
+  // An executor that remembers does without all that looking takes.
+  const { lookAtHost } = await import('./look-at-host.ts')
   const { facts, findings } = await lookAtHost(deps)
   for (const { subject, found, advice } of findings.filter(({ verdict }) => verdict === 'warn')) {
     log.warn({ subject, found, advice }, 'the host could be safer')
@@ -71,22 +73,6 @@ export async function checkHost(deps: CheckDeps): Promise<CheckedHost> {
   const entry = { at: clock.now(), facts, offersGpus: false }
   await remember(entry, key, deps)
   return checked(entry, key, deps)
-}
-
-/** Everything that can be known without starting a container, judged. Remembers nothing. */
-export async function lookAtHost({
-  engine,
-  settings,
-  self,
-}: Pick<CheckDeps, 'engine' | 'settings' | 'self'>): Promise<{ facts: HostFacts; findings: Finding[] }> {
-  const told = await engine.facts()
-  const hasGpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, told) !== undefined
-  const facts = await hostFacts(told, { hasGpus, inContainer: self.kind === 'container' })
-  const runtime = settings.RUNTIME ?? facts.defaultRuntime
-  return {
-    facts,
-    findings: judgeHost({ facts, runtime, hasGpus, refusesEscapes: settings.KNOWN_ESCAPES === 'refuse' }),
-  }
 }
 
 function reasonText({ subject, found, advice }: Finding): string {
