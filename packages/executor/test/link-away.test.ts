@@ -1,0 +1,150 @@
+/** A miner that goes away, in every state of an executor, and returns within its attempts, or never. */
+import { randomUUID } from 'node:crypto'
+import { silentLog } from '@horde/kit/log'
+import { jobUuid } from '@horde/protocol/primitives'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { MinerLink } from '../src/miner-link.ts'
+import { Conversation } from './conversation.ts'
+import { HeldRegistry } from './held-registry.ts'
+import { TestMiner } from './miner.ts'
+import { RawMiner } from './raw-miner.ts'
+
+let miner: RawMiner
+let spawner: TestMiner
+let registry: HeldRegistry
+beforeAll(async () => {
+  miner = await RawMiner.start()
+  spawner = await TestMiner.start()
+  registry = await HeldRegistry.start()
+})
+afterAll(async () => {
+  await spawner[Symbol.asyncDispose]()
+  await miner[Symbol.asyncDispose]()
+  await registry[Symbol.asyncDispose]()
+})
+
+describe('and comes back', () => {
+  test.each([1001, 1006, 1011, 1012])('before any job, after closing with %d: it can still have one', async code => {
+    const conversation = await Conversation.begin(miner, spawner)
+    if (code === 1006) conversation.connection.cut()
+    else conversation.connection.close(code)
+    await conversation.again()
+    await conversation.prepare()
+    await conversation.finish()
+  })
+
+  test('while it prepares', async () => {
+    const image = registry.image()
+    const conversation = await Conversation.begin(miner, spawner, image)
+    conversation.offer()
+    await registry.asked(image)
+    await conversation.reconnect()
+    registry.release(image)
+    await conversation.expectReady()
+    await conversation.finish()
+  })
+
+  test('as a new process, while it prepares', async () => {
+    const passing = await RawMiner.start()
+    const { port } = passing
+    const image = registry.image()
+    const conversation = await Conversation.begin(passing, spawner, image, { RECONNECT_ATTEMPTS: '50' })
+    conversation.offer()
+    await registry.asked(image)
+    await passing[Symbol.asyncDispose]()
+    registry.release(image)
+    await using returned = await RawMiner.start(port)
+    await conversation.again(returned)
+    await conversation.expectReady()
+    await conversation.finish()
+  })
+
+  test.each([1000, 1012])('while the job is ready, after closing with %d: it hears so again', async code => {
+    const conversation = await Conversation.begin(miner, spawner)
+    await conversation.prepare()
+    await conversation.reconnect(code)
+    await conversation.expectReady()
+    await conversation.finish()
+  })
+
+  test.each([1000, 1011])('in the middle of a run, after closing with %d', async code => {
+    const conversation = await Conversation.begin(miner, spawner)
+    await conversation.prepare()
+    await conversation.start()
+    await conversation.reconnect(code)
+    await conversation.letGo()
+    await conversation.expectResult()
+    await conversation.acknowledge()
+  })
+
+  test('as a new process at its address, after the job has ended', async () => {
+    const passing = await RawMiner.start()
+    const { port } = passing
+    const conversation = await Conversation.begin(passing, spawner, null, { RECONNECT_ATTEMPTS: '50' })
+    await conversation.prepare()
+    await conversation.start()
+    await conversation.letGo()
+    await passing[Symbol.asyncDispose]()
+    await using returned = await RawMiner.start(port)
+    await conversation.again(returned)
+    await conversation.expectResult()
+    await conversation.acknowledge()
+  })
+
+  test.each(['cut', 1011] as const)('before it has acknowledged the result, %s: it gets it again', async end => {
+    const conversation = await Conversation.begin(miner, spawner)
+    await conversation.prepare()
+    await conversation.start()
+    await conversation.letGo()
+    await conversation.expectResult()
+    if (end === 'cut') conversation.connection.cut()
+    else conversation.connection.close(end)
+    await conversation.again()
+    await conversation.expectResult()
+    await conversation.acknowledge()
+  })
+})
+
+describe('and never returns', () => {
+  /** How far each is led, each on top of the one before. */
+  const STAGES = ['before any job', 'while it prepares', 'while the job is ready', 'in the middle of a run', 'answered']
+
+  test.each(STAGES)('%s: the executor stops, and nothing is left', async stage => {
+    const passing = await RawMiner.start()
+    const image = registry.image()
+    const conversation = await Conversation.begin(passing, spawner, image, { RECONNECT_ATTEMPTS: '3' })
+    const steps = [
+      async () => {
+        conversation.offer()
+        await registry.asked(image)
+      },
+      async () => {
+        registry.release(image)
+        await conversation.expectReady()
+      },
+      () => conversation.start(),
+      async () => {
+        await conversation.letGo()
+        await conversation.expectResult()
+      },
+    ]
+    for (const step of steps.slice(0, STAGES.indexOf(stage))) await step()
+    await passing[Symbol.asyncDispose]()
+    await conversation.expectExit(1)
+    expect(conversation.executor.log).toContain('connection given up')
+    expect(conversation.executor.log).not.toContain('although something is still open')
+  })
+
+  test('in all but name, for it never acknowledges: it is told only so often', async () => {
+    const signal = AbortSignal.timeout(10_000)
+    const options = { address: miner.url, token: randomUUID(), attempts: 3, delayMs: 10, acknowledgeMs: 200 }
+    const link = new MinerLink({ ...options, log: silentLog })
+    const job_uuid = jobUuid.parse(randomUUID())
+    link.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal).catch(() => {})
+    expect(await link.stay(signal)).toBe('gave up')
+    for (const _ of [1, 2, 3]) {
+      const connection = await miner.arrival(options)
+      expect(await connection.hear()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
+    }
+  })
+})
