@@ -1,0 +1,49 @@
+import { readSettings } from '@horde/kit/config'
+import { expect, test } from 'vitest'
+import { hostSettings } from '../config.ts'
+import { jobLimits } from '../job-limits.ts'
+import { inForce } from './in-force.ts'
+import { GOOD_HOST } from './testing/good-host.ts'
+
+const told = (env: Record<string, string>, host = {}) => {
+  const facts = { ...GOOD_HOST, ...host }
+  return inForce(facts, jobLimits(readSettings(hostSettings, env), facts))
+}
+
+test('what holds a job by default', () => {
+  expect(told({})).toMatchInlineSnapshot(`
+    {
+      "cgroups": "v2",
+      "cpus": 8,
+      "engine": "28.5.2",
+      "filesPerFolder": 100000,
+      "mandatoryAccess": "none",
+      "memoryBytes": 12884901888,
+      "openFiles": 16384,
+      "output": "in memory up to 1077837824",
+      "pids": 1024,
+      "root": "read-only",
+      "rootless": false,
+      "runtime": "runc",
+      "seccomp": "builtin",
+      "shmBytes": 268435456,
+      "tmpBytes": 1073741824,
+      "userNamespaces": false,
+      "volume": "read-only",
+    }
+  `)
+})
+
+test('the weaker modes are told as such', () => {
+  const env = { WRITABLE_ROOT: 'true', ROOT_MAX_SIZE_BYTES: '5000000', WRITABLE_VOLUME: 'true', RUNTIME: 'runsc' }
+  const host = { cgroupVersion: '1', hasUserNamespaces: true, isRootless: true, mandatoryAccess: 'apparmor' }
+  expect(told(env, host)).toMatchObject({
+    root: 'writable, watched up to 5000000',
+    volume: expect.stringMatching(/^in memory up to \d+$/),
+    runtime: 'runsc',
+    cgroups: 'v1',
+    userNamespaces: true,
+    rootless: true,
+    mandatoryAccess: 'apparmor',
+  })
+})
