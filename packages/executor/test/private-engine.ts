@@ -32,6 +32,8 @@ export interface PrivateEngineOptions {
 export class PrivateEngine implements AsyncDisposable {
   readonly #folder: string
   readonly #options: PrivateEngineOptions
+  /** Lives in the namespaces of the daemon, so that they outlast it. */
+  #keeper: { process: ChildProcess; pid: string } | undefined
   #daemon: ChildProcess | undefined
 
   private constructor(folder: string, options: PrivateEngineOptions) {
@@ -43,6 +45,7 @@ export class PrivateEngine implements AsyncDisposable {
     const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
     try {
       await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(options.settings ?? {}))
+      await engine.#startKeeper()
       await engine.#startDaemon()
       return engine
     } catch (error) {
@@ -83,7 +86,21 @@ export class PrivateEngine implements AsyncDisposable {
       if (ids.length > 0) await this.docker('rm', '--force', ...ids).catch(() => {})
       await this.#stopDaemon()
     }
+    if (this.#keeper) {
+      const ended = once(this.#keeper.process, 'exit')
+      await asRoot('kill', '-KILL', this.#keeper.pid)
+      await ended
+    }
     await asRoot('rm', '-rf', this.#folder)
+  }
+
+  async #startKeeper(): Promise<void> {
+    // A second engine in the machine's own network namespace would take down the first one's bridge.
+    const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
+    const [program = '', ...args] = [...SUDO, ...namespaces, 'sh', '-c', 'echo $$; exec sleep infinity']
+    const keeper = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [pid] = await withDeadline(once(createInterface({ input: keeper.stdout }), 'line'), START_MS, 'namespaces')
+    this.#keeper = { process: keeper, pid }
   }
 
   async #startDaemon(): Promise<void> {
@@ -93,8 +110,7 @@ export class PrivateEngine implements AsyncDisposable {
     const folders = ['data', 'exec'].map(name => `--${name}-root=${this.#folder}/${name}`)
     const files = [`--config-file=${this.#folder}/daemon.json`, `--pidfile=${this.#folder}/docker.pid`]
     const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', `--host=${this.dockerHost}`]
-    // A second engine in the machine's own network namespace would take down the first one's bridge.
-    const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
+    const namespaces = ['nsenter', '--target', this.#keeper?.pid ?? '', '--net', '--mount']
     const command = [...namespaces, 'dockerd', ...folders, ...files, ...network]
     const [program = '', ...args] = [...SUDO, 'env', ...variables, ...command]
     const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })

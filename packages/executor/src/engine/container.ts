@@ -58,7 +58,8 @@ export interface PullEvent {
 export interface ContainerEnd {
   exitCode: number
   outOfMemory: boolean
-  error: string
+  /** By the engine's clock, ISO 8601. */
+  finishedAt: string
 }
 
 export interface Labelled {
@@ -227,7 +228,20 @@ export class Engine {
 
   async endOf(id: string): Promise<ContainerEnd> {
     const { State } = await call('looking at a container', this.#docker.getContainer(id).inspect())
-    return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, error: State.Error }
+    return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, finishedAt: State.FinishedAt }
+  }
+
+  /**
+   * Whether the engine sent an ended container a signal, for its operator or because it stops itself. It remembers the
+   * last few dozen of such events.
+   *
+   * @param finishedAt as endOf told it
+   */
+  async wasSignalled(id: string, finishedAt: string): Promise<boolean> {
+    const until = Math.ceil(Date.parse(finishedAt) / 1_000)
+    const filters = { container: [id], event: ['kill'] }
+    const told = await call('asking for events', this.#docker.getEvents({ since: 1, until, filters }))
+    return (await call('asking for events', text(told as Readable))).trim() !== ''
   }
 
   /** What a container has written to its own root so far, in bytes; the engine goes through all its files for it. */

@@ -11,9 +11,9 @@ const DRAIN_MS = 10_000
 
 const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
 
-const LOST = "The container engine was restarted while the job ran, and the job's end was lost."
-/** What an engine that was restarted tells of containers that it lost sight of, or ended itself: nothing of theirs. */
-const END_UNKNOWN = [255, 143, 137]
+const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.'
+/** The exit codes of containers that an engine ended itself, or lost sight of. */
+const ENDED_BY_ENGINE = [255, 143, 137]
 
 /** How long a killed container may take to be gone, in ms. */
 const KILL_MS = 60_000
@@ -34,7 +34,7 @@ const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd = (
   | { kind: 'exited'; exitStatus: number; note?: string }
-  | { kind: Killed | 'not started' | 'lost'; note: string }
+  | { kind: Killed | 'not started' | 'stopped'; note: string }
 ) & {
   /** The engine went away while the job ran, or did not deliver all that it printed. */
   wasCut?: boolean
@@ -85,10 +85,10 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     // The cap may be reached in what a job had printed by the time that it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
     const told = await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
-    if (drained !== undefined && !drained.wasCut) return told
-    if (absences.count > 0 && told.kind === 'exited' && END_UNKNOWN.includes(told.exitStatus)) {
-      return { kind: 'lost', note: LOST, wasCut: true }
+    if (told.kind === 'exited' && (await isEndUnknown(id, told.exitStatus, absences, deps))) {
+      return { kind: 'stopped', note: STOPPED, wasCut: true }
     }
+    if (drained !== undefined && !drained.wasCut) return told
     return { ...told, wasCut: true, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') }
   } finally {
     stop.abort()
@@ -116,14 +116,26 @@ async function killAndWait(engine: Engine, id: string, clock: Clock, signal: Abo
   await withDeadline(ended, KILL_MS, 'the end of a killed container')
 }
 
+/** An exit code may be the engine's doing, and say nothing of the job. */
+async function isEndUnknown(
+  id: string,
+  exitStatus: number,
+  absences: Absences,
+  { engine, clock }: RunDeps,
+): Promise<boolean> {
+  if (!ENDED_BY_ENGINE.includes(exitStatus)) return false
+  if (absences.count > 0) return true
+  return acrossRestart(async () => engine.wasSignalled(id, (await engine.endOf(id)).finishedAt), clock)
+}
+
 async function describe(
   id: string,
   end: 'exited' | Killed,
   limits: RunLimits,
-  { engine, output }: RunDeps,
+  { engine, output, clock }: RunDeps,
 ): Promise<RunEnd> {
   if (end !== 'exited') return { kind: end, note: `The job was killed ${becauseOf(end, limits)}.` }
-  const { exitCode, outOfMemory } = await engine.endOf(id)
+  const { exitCode, outOfMemory } = await acrossRestart(() => engine.endOf(id), clock)
   const exited = { kind: 'exited' as const, exitStatus: exitCode }
   if (outOfMemory && exitCode !== 0) return { ...exited, note: 'The job ran out of memory.' }
   // An engine on cgroup v1 may miss the news when the whole container dies at once.
