@@ -10,6 +10,8 @@ import { expectGoodEnd, job } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { PrivateEngine } from './private-engine.ts'
 
+/** A test that starts many executors, on a busy machine, in ms. */
+const MANY_MS = 180_000
 const SOCKET = '/var/run/docker.sock'
 
 /** Hands everything on to the machine's engine, and counts how often that is asked about itself. */
@@ -70,7 +72,7 @@ async function prepared(env: Record<string, string>): Promise<string> {
   return executor.log
 }
 
-test('a good host is looked at once, until something changes or its time is over', async () => {
+test('a good host is looked at once, until something changes or its time is over', { timeout: MANY_MS }, async () => {
   await using engine = await CountingEngine.start(folder)
   const { dockerHost: DOCKER_HOST } = engine
   const memory = join(miner.stateFolder, 'host.json')

@@ -53,6 +53,10 @@ test('an operator may run jobs in spite of a known escape, and is warned', () =>
   expect(findings.some(({ verdict }) => verdict === 'bad')).toBe(false)
 })
 
+test('a runtime that is named by its shim', () => {
+  expect(judge({}, 'io.containerd.runsc.v1').find(({ subject }) => subject === 'runtime')?.verdict).toBe('ok')
+})
+
 test('a runtime that the engine does not have', () => {
   expect(judge({}, 'runsc').find(({ subject }) => subject === 'runtime')).toMatchObject({
     verdict: 'bad',

@@ -58,7 +58,9 @@ function kernelFinding({ facts }: JudgeContext): Finding {
 }
 
 function runtimeFinding({ facts, runtime }: JudgeContext): Finding {
-  const isThere = Object.keys(facts.runtimes).length === 0 || runtime in facts.runtimes
+  // Names of shims need not be known to the engine before they are used.
+  const isThere =
+    Object.keys(facts.runtimes).length === 0 || runtime in facts.runtimes || /^io\.containerd\./.test(runtime)
   if (isThere) return ok('runtime', [runtime, runtime === 'runc' ? facts.runc.version : ''].join(' ').trim())
   const known = Object.keys(facts.runtimes).join(', ')
   return bad(
