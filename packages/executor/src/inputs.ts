@@ -81,10 +81,21 @@ async function fill(
       tar.entry({ name: `volume/${folder}`, type: 'directory', mode: 0o755 | others })
     }
     if (!isDirectory) {
-      const target = tar.entry({ name: `volume/${name}`, size, mode: (isExecutable ? 0o755 : 0o644) | others })
-      await pipeline(zip.read(entry), target as unknown as NodeJS.WritableStream)
+      const header = { name: `volume/${name}`, size, mode: (isExecutable ? 0o755 : 0o644) | others }
+      await addFile(tar, header, await zip.contents(entry))
     }
   }
+}
+
+function addFile(
+  tar: Pack,
+  header: Parameters<Pack['entry']>[0],
+  contents: Buffer | AsyncIterable<Buffer>,
+): Promise<void> {
+  if (!Buffer.isBuffer(contents)) return pipeline(contents, tar.entry(header) as unknown as NodeJS.WritableStream)
+  return new Promise((resolve, reject) => {
+    tar.entry(header, contents, error => (error ? reject(error) : resolve()))
+  })
 }
 
 /** The folders above a name, outermost first. */

@@ -22,7 +22,8 @@ export async function textsIn(
     await using zip = await InputZip.open(join(folder, 'input.zip'), limits)
     const texts: [string, string | undefined][] = []
     for (const { name, isDirectory, entry } of zip.entries) {
-      texts.push([name, isDirectory ? undefined : await text(zip.read(entry))])
+      const contents = isDirectory ? undefined : await zip.contents(entry)
+      texts.push([name, Buffer.isBuffer(contents) ? contents.toString() : contents && (await text(contents))])
     }
     return Object.fromEntries(texts)
   } finally {

@@ -22,6 +22,14 @@ export class FileReader extends RandomAccessReader {
     this.#size = size
   }
 
+  /** A copy of some of its bytes. */
+  async bytes(position: number, length: number): Promise<Buffer> {
+    this.#check(position, length)
+    const bytes = Buffer.allocUnsafe(length)
+    await this.#copy(bytes, position)
+    return bytes
+  }
+
   override read(
     buffer: Buffer,
     offset: number,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,9 @@ const BROKEN = 'Input zip is broken: '
 const NO_DIRECTORY = `${BROKEN}it has no directory at its end; it is not a zip, or not all of one`
 const BEYOND = `${BROKEN}it points beyond its own end`
 const WRONG_SIZE = `${BROKEN}an entry is not of the size that it tells`
+
+/** Does not fit into the pieces in which zips are read, not even deflated. */
+const LONG = randomBytes(200_000)
 
 describe('contents', () => {
   test.each([
@@ -32,6 +36,18 @@ describe('contents', () => {
     ['without their checksum', { told: { crc: 0xbad } }, `${BROKEN}the checksum of an entry is wrong`],
     ['larger than told', { contents: 'x'.repeat(5_000), told: { size: 10 } }, WRONG_SIZE],
     ['smaller than told', { told: { size: 10 } }, WRONG_SIZE],
+    [
+      'at length without their checksum',
+      { contents: LONG, told: { crc: 1 } },
+      `${BROKEN}the checksum of an entry is wrong`,
+    ],
+    ['at length and more than told', { contents: LONG, told: { size: 70_000 } }, WRONG_SIZE],
+    ['at length and less than told', { contents: LONG, told: { size: 900_000 } }, WRONG_SIZE],
+    [
+      'at length that end too early',
+      { contents: LONG, told: { compressedSize: 70_000 } },
+      `${BROKEN}unexpected end of file`,
+    ],
     ['that end too early', { told: { compressedSize: 1 } }, `${BROKEN}unexpected end of file`],
     ['of more than there is', { told: { compressedSize: 9_999 } }, expect.stringMatching(/overflows file bounds/)],
     ['that are not where they should be', { told: { at: 1 } }, expect.stringMatching(/invalid local file header/)],

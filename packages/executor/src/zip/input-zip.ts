@@ -1,18 +1,25 @@
 /** A stranger's zip: everything in its directory is checked before the first byte of it is unpacked. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { crc32 } from 'node:zlib'
+import { crc32, inflateRawSync } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
 import { FileReader } from './file-reader.ts'
 import { checkedDirectory, type DirectoryLimits, type InputEntry } from './input-directory.ts'
 
+/** A stream costs more than a small file is worth; up to this size, in bytes, there is none. */
+const AT_ONCE_BYTES = 65_536
+
+const WRONG_SIZE = 'an entry is not of the size that it tells'
+
 export class InputZip implements AsyncDisposable {
   readonly entries: readonly InputEntry[]
   readonly #zip: ZipFile
+  readonly #reader: FileReader
   readonly #file: FileHandle
 
-  private constructor(zip: ZipFile, file: FileHandle, entries: readonly InputEntry[]) {
+  private constructor(zip: ZipFile, reader: FileReader, file: FileHandle, entries: readonly InputEntry[]) {
     this.#zip = zip
+    this.#reader = reader
     this.#file = file
     this.entries = entries
   }
@@ -23,23 +30,37 @@ export class InputZip implements AsyncDisposable {
     try {
       const { size } = await file.stat()
       const options = { autoClose: false, decodeStrings: false }
-      const zip = await fromRandomAccessReaderPromise(new FileReader(file, size), size, options)
-      return new InputZip(zip, file, await checkedDirectory(zip, limits))
+      const reader = new FileReader(file, size)
+      const zip = await fromRandomAccessReaderPromise(reader, size, options)
+      return new InputZip(zip, reader, file, await checkedDirectory(zip, limits))
     } catch (error) {
       await file.close()
       broken(error)
     }
   }
 
-  /** An entry's contents. Throws JobFailure when they are not what the directory says. */
-  async *read(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
+  /** An entry's contents; small ones at once. Rejects, as the stream does, with JobFailure when they are not as told. */
+  async contents(entry: Entry): Promise<Buffer | AsyncGenerator<Buffer, void, undefined>> {
+    if (entry.compressedSize > AT_ONCE_BYTES || entry.uncompressedSize > AT_ONCE_BYTES) return this.#stream(entry)
+    try {
+      const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true })
+      const stored = await this.#reader.bytes(fileDataStart, entry.compressedSize)
+      const contents = entry.compressionMethod === 0 ? stored : inflated(stored, entry.uncompressedSize)
+      checkChecksum(crc32(contents), entry)
+      return contents
+    } catch (error) {
+      broken(error)
+    }
+  }
+
+  async *#stream(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
     try {
       let checksum = 0
       for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
         checksum = crc32(chunk, checksum)
         yield chunk
       }
-      if (checksum !== entry.crc32) throw new Error('the checksum of an entry is wrong')
+      checkChecksum(checksum, entry)
     } catch (error) {
       broken(error)
     }
@@ -51,10 +72,25 @@ export class InputZip implements AsyncDisposable {
   }
 }
 
+function inflated(stored: Buffer, size: number): Buffer {
+  let contents: Buffer | undefined
+  try {
+    contents = inflateRawSync(stored, { maxOutputLength: Math.max(1, size) })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error
+  }
+  if (contents?.length !== size) throw new Error(WRONG_SIZE)
+  return contents
+}
+
+function checkChecksum(checksum: number, { crc32: told }: Entry): void {
+  if (checksum !== told) throw new Error('the checksum of an entry is wrong')
+}
+
 /** What the library says, in the words of whoever sent the zip. */
 const WORDS: [RegExp, string][] = [
   [/^End of central directory record signature/, 'it has no directory at its end; it is not a zip, or not all of one'],
-  [/bytes in the stream/, 'an entry is not of the size that it tells'],
+  [/bytes in the stream/, WRONG_SIZE],
 ]
 
 function broken(error: unknown): never {
