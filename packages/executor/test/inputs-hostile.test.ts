@@ -5,7 +5,7 @@ import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestCertificate } from './certificate.ts'
-import { expectGoodEnd, job, readied, result, resultOn } from './jobs.ts'
+import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { rawZip } from './raw-zip.ts'
 import { untilRunning } from './running.ts'
@@ -107,6 +107,18 @@ test('a server that sends a byte a second is given up, and nothing stays open', 
   expect(why).toBe('The input was not there within 2 seconds')
   // The process has ended, too; by itself, for what stays open ends it after 20 s only.
   expect(performance.now() - before).toBeLessThan(15_000)
+})
+
+test('an executor that is stopped while it waits for its input ends at once', async () => {
+  const wanted = await job({ volume: remote('/slow') })
+  const { executor, connection } = await readied(miner, wanted, LOCAL)
+  const asked = web.requests.length
+  await connection.say(wanted.work)
+  while (web.requests.length === asked) await new Promise(setImmediate)
+  executor.process.kill('SIGTERM')
+  expect(await executor.exit()).toBe(1)
+  expect(executor.log).not.toContain('although something is still open')
+  await expectNothingLeft(wanted, executor)
 })
 
 test('unusual names reach the job as they are, and nothing else does', async () => {

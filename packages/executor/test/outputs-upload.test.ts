@@ -7,7 +7,7 @@ import type { OutputUpload } from '@horde/protocol/job'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobFailure } from '../src/job-failure.ts'
 import { uploadZip } from '../src/outputs.ts'
-import { result } from './jobs.ts'
+import { expectNothingLeft, job, readied, result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { UploadServer } from './uploads.ts'
 import { TestWeb } from './web.ts'
@@ -212,6 +212,18 @@ describe('a server that is no good', () => {
     const { outcome, connections } = await tried(socket => socket.resume(), AbortSignal.timeout(500))
     expect(outcome).toMatch(/timeout/)
     expect(connections).toBe(1)
+  })
+
+  test('is waited for no longer by an executor that is stopped', async () => {
+    await using silent = await TestWeb.start(() => {})
+    const wanted = await job({ script: 'print("fine")', upload: { ...store.put(), url: silent.url('/') } })
+    const { executor, connection } = await readied(miner, wanted, LOCAL)
+    await connection.say(wanted.work)
+    while (silent.requests.length === 0) await new Promise(setImmediate)
+    executor.process.kill('SIGTERM')
+    expect(await executor.exit()).toBe(1)
+    expect(executor.log).not.toContain('although something is still open')
+    await expectNothingLeft(wanted, executor)
   })
 
   test('ends the job at its deadline, as a failure with its own exit status', async () => {

@@ -3,7 +3,7 @@ import { type ClientRequest, type IncomingMessage, request as requestHttp } from
 import { request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout } from 'node:timers/promises'
+import { systemClock } from '@horde/kit/time'
 import { checkUrl, publicLookup, TargetError } from './targets.ts'
 
 /** What OpenSSL and Node have against certificates, as error codes. */
@@ -83,7 +83,10 @@ export function isSuccess({ statusCode: status = 0 }: IncomingMessage): boolean 
   return status >= 200 && status < 300
 }
 
-/** Tries again, after growing pauses, what failed with a RequestError that is retryable. */
+/**
+ * Tries again what failed with a RequestError that is retryable, after a pause of `pauseMs` milliseconds, which doubles.
+ * Rejects with the last error, or with the signal's reason when it aborts during a pause.
+ */
 export async function withRetries<T>(
   tries: number,
   pauseMs: number,
@@ -95,7 +98,7 @@ export async function withRetries<T>(
       return await attempt()
     } catch (error) {
       if (!(error instanceof RequestError && error.retryable) || made >= tries) throw error
-      await setTimeout(pauseMs * 2 ** (made - 1), undefined, { signal })
+      await systemClock.sleep(pauseMs * 2 ** (made - 1), signal)
     }
   }
 }

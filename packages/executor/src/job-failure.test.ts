@@ -1,0 +1,37 @@
+import { once } from 'node:events'
+import { expect, test } from 'vitest'
+import { JobFailure, withinDeadline } from './job-failure.ts'
+
+const NEVER = new AbortController().signal
+const LONG_MS = 60_000
+
+/** Ends when it is told to, a turn later, as what has something to close does. */
+async function untilAborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort')
+  await new Promise(setImmediate)
+  throw signal.reason
+}
+
+test('a stage that ends in time is what it is', async () => {
+  expect(await withinDeadline('It was not there', LONG_MS, NEVER, async () => 'there')).toBe('there')
+  const trouble = new Error('trouble')
+  await expect(withinDeadline('It was not there', LONG_MS, NEVER, () => Promise.reject(trouble))).rejects.toBe(trouble)
+})
+
+test('past its deadline it is told to end, and then fails in so many words', async () => {
+  let closed = false
+  const outcome = withinDeadline('It was not there', 20, NEVER, signal => {
+    return untilAborted(signal).finally(() => {
+      closed = true
+    })
+  })
+  await expect(outcome).rejects.toEqual(new JobFailure('It was not there within 0.02 seconds'))
+  expect(closed).toBe(true)
+})
+
+test('a stop from outside is not the deadline', async () => {
+  const stop = new AbortController()
+  const outcome = withinDeadline('It was not there', LONG_MS, stop.signal, untilAborted)
+  stop.abort(new Error('enough'))
+  await expect(outcome).rejects.toThrow('enough')
+})
