@@ -50,6 +50,8 @@ setup_packages() {
   local missing=()
   command -v curl >/dev/null || missing+=(curl)
   [ -s /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  # Tests make certificates of their own.
+  command -v openssl >/dev/null || missing+=(openssl)
   has_postgres || missing+=(postgresql)
   if ! engine_answers && ! dockerd_path >/dev/null && ! engine_answers_root; then
     missing+=(docker.io)
