@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -17,12 +17,18 @@ const START_MS = 60_000
 const STOP_MS = 60_000
 const LISTENS = 'API listen on'
 
+const REMAPPED = 'horde-remap'
+/** What root of a container is to the host, where users are remapped. */
+export const FIRST_REMAPPED_ID = 300_000
+
 const run = promisify(execFile)
 const SUDO = process.geteuid?.() === 0 ? [] : ['sudo', '-n']
 
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
   settings?: Record<string, unknown>
+  /** Whether it gives containers users of their own. */
+  userNamespaces?: boolean
   /** A folder whose programs it finds before all others. */
   programs?: string
   /** Further variables of its environment. */
@@ -44,7 +50,10 @@ export class PrivateEngine implements AsyncDisposable {
   static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
     const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
     try {
-      await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(options.settings ?? {}))
+      // The users that containers are given must get through to its data.
+      await chmod(engine.#folder, 0o711)
+      const settings = { ...options.settings, ...(options.userNamespaces ? { 'userns-remap': REMAPPED } : {}) }
+      await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(settings))
       await engine.#startKeeper()
       await engine.#startDaemon()
       return engine
@@ -97,10 +106,29 @@ export class PrivateEngine implements AsyncDisposable {
   async #startKeeper(): Promise<void> {
     // A second engine in the machine's own network namespace would take down the first one's bridge.
     const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
-    const [program = '', ...args] = [...SUDO, ...namespaces, 'sh', '-c', 'echo $$; exec sleep infinity']
+    const mounts = this.#options.userNamespaces ? await this.#remappedUsers() : []
+    const script = [...mounts, 'echo $$', 'exec sleep infinity'].join(' && ')
+    const [program = '', ...args] = [...SUDO, ...namespaces, 'sh', '-c', script]
     const keeper = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     const [pid] = await withDeadline(once(createInterface({ input: keeper.stdout }), 'line'), START_MS, 'namespaces')
     this.#keeper = { process: keeper, pid }
+  }
+
+  /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
+  async #remappedUsers(): Promise<string[]> {
+    const lines = {
+      passwd: `${REMAPPED}:x:64990:64990::/:/usr/sbin/nologin`,
+      group: `${REMAPPED}:x:64990:`,
+      subuid: `${REMAPPED}:${FIRST_REMAPPED_ID}:65536`,
+      subgid: `${REMAPPED}:${FIRST_REMAPPED_ID}:65536`,
+    }
+    return Promise.all(
+      Object.entries(lines).map(async ([name, line]) => {
+        const path = join(this.#folder, name)
+        await writeFile(path, `${await readFile(`/etc/${name}`, 'utf8')}${line}\n`)
+        return `mount --bind ${path} /etc/${name}`
+      }),
+    )
   }
 
   async #startDaemon(): Promise<void> {
