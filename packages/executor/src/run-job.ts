@@ -5,29 +5,18 @@ import { isPreset, type OutputUpload } from '@horde/protocol/job'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
 import { CapturedOutput } from './engine/captured-output.ts'
-import { type Engine, EngineError } from './engine/container.ts'
+import type { Engine } from './engine/container.ts'
 import { type RunEnd, runContainer } from './engine/run-container.ts'
-import { containerOptions, homeOf, volumeFolders } from './engine/sandbox.ts'
 import type { Gpus } from './host/gpus.ts'
 import type { ImageStore, ReadyImage } from './images/image-store.ts'
 import { ImageError } from './images/pull-image.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
+import { createJobContainer } from './job-container.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
 
-/** Each takes memory, and time to be made. */
-const MAX_IMAGE_VOLUMES = 16
-
 const OUTPUT_LOST = 'The outputs were lost when the container engine was restarted.'
-
-/** What the engine says when an image's home does not fit into its volume. */
-const NO_SPACE = /no space left on device/i
-
-/** What the engine says when an image is gone that was made sure of before. */
-const NO_IMAGE = /no such image/i
-
-const RUN_SCRIPT = ['python', '/script.py']
 
 export interface RunJobDeps {
   engine: Engine
@@ -55,7 +44,7 @@ export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: Ab
     const gpus = gpusFor(work.docker_run_options_preset, deps.preparation)
     const image = await imageFor(work, deps, signal)
     await loadInputs(work, deps, signal)
-    const id = await createContainer(work, image, gpus, deps)
+    const id = await createJobContainer(work, image, gpus, deps)
     signal.throwIfAborted()
     return await runAndUpload(id, work, deps, signal)
   } catch (error) {
@@ -99,42 +88,6 @@ async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: Abort
       tar.destroy()
     }
   })
-}
-
-async function createContainer(
-  work: V0RunJobRequest,
-  image: ReadyImage,
-  gpus: Gpus,
-  { preparation: { workspace, limits }, log }: RunJobDeps,
-): Promise<string> {
-  const home = homeOf(image)
-  const folders = volumeFolders(image.volumes)
-  if (folders === undefined) throw new JobFailure('The image has a VOLUME at / or within /volume or /output')
-  if (folders.length > MAX_IMAGE_VOLUMES) throw new JobFailure(`The image has more than ${MAX_IMAGE_VOLUMES} VOLUMEs`)
-  const imageFolders = await workspace.volumesFor(folders.filter(folder => folder !== home))
-  const job = {
-    image: image.name,
-    command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
-    inputVolume: workspace.inputVolume,
-    outputVolume: workspace.outputVolume,
-    imageFolders: [...imageFolders, ...(home === undefined ? [] : [{ folder: home, volume: workspace.homeVolume }])],
-    scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
-    gpus,
-    labels: workspace.labels,
-  }
-  try {
-    return await workspace.createContainer(containerOptions(job, limits)).catch(error => {
-      if (!(error instanceof EngineError && NO_SPACE.test(error.message))) throw error
-      if (folders.length > 0) throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
-      log.warn({ image: image.name }, 'the home of the image is larger than TMP_SIZE_BYTES: it stays read-only')
-      return workspace.createContainer(containerOptions({ ...job, imageFolders: [] }, limits))
-    })
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error
-    if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
-    if (error.status !== 400) throw error
-    throw new JobFailure(`The engine refuses the job: ${error.message}`)
-  }
 }
 
 async function runAndUpload(

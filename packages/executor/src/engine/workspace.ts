@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { type ContainerOptions, type Engine, EngineError } from './container.ts'
+import { acrossRestart } from './engine-restart.ts'
 import { holderOptions, importHolderImage } from './holder.ts'
 import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL } from './identity.ts'
 import { folderName } from './leftovers.ts'
@@ -203,10 +204,13 @@ export class Workspace implements AsyncDisposable {
   async #remove(what: string, removal: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await removal()
+        // An engine that restarts is waited for: what is not removed now stays until another executor comes.
+        return await acrossRestart(removal, systemClock)
       } catch (err) {
         // The rest must still be removed; the next executor of this host sweeps what stays.
-        if (attempt === REMOVAL_ATTEMPTS) return this.#log.error({ err }, `a ${what} of the job could not be removed`)
+        const isAway = err instanceof EngineError && err.status === undefined
+        if (isAway || attempt === REMOVAL_ATTEMPTS)
+          return this.#log.error({ err }, `a ${what} of the job could not be removed`)
         await systemClock.sleep(REMOVAL_PAUSE_MS)
       }
     }

@@ -1,0 +1,66 @@
+/** From a job's request and its image to a container in the sandbox. */
+import type { Log } from '@horde/kit/log'
+import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
+import { EngineError } from './engine/container.ts'
+import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from './engine/sandbox.ts'
+import type { Workspace } from './engine/workspace.ts'
+import type { Gpus } from './host/gpus.ts'
+import type { ReadyImage } from './images/image-store.ts'
+import { JobFailure } from './job-failure.ts'
+import type { Preparation } from './prepare-job.ts'
+
+/** Each takes memory, and time to be made. */
+const MAX_IMAGE_VOLUMES = 16
+
+/** What the engine says when what an image has in its folders does not fit into their volumes. */
+const NO_SPACE = /no space left on device/i
+
+/** What the engine says when an image is gone that was made sure of before. */
+const NO_IMAGE = /no such image/i
+
+const RUN_SCRIPT = ['python', '/script.py']
+
+/** Makes the container of a job, ready to be started. Rejects with JobFailure when it is the job's or its image's own fault. */
+export async function createJobContainer(
+  work: V0RunJobRequest,
+  image: ReadyImage,
+  gpus: Gpus,
+  { preparation: { workspace, limits }, log }: { preparation: Preparation; log: Log },
+): Promise<string> {
+  const home = homeOf(image)
+  const folders = volumeFolders(image.volumes)
+  if (folders === undefined) throw new JobFailure('The image has a VOLUME at / or within /volume or /output')
+  if (folders.length > MAX_IMAGE_VOLUMES) throw new JobFailure(`The image has more than ${MAX_IMAGE_VOLUMES} VOLUMEs`)
+  const imageFolders = await workspace.volumesFor(folders.filter(folder => folder !== home))
+  const job = {
+    image: image.name,
+    command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
+    inputVolume: workspace.inputVolume,
+    outputVolume: workspace.outputVolume,
+    imageFolders: [...imageFolders, ...(home === undefined ? [] : [{ folder: home, volume: workspace.homeVolume }])],
+    scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
+    gpus,
+    labels: workspace.labels,
+  }
+  try {
+    return await create(job, limits, workspace, log)
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error
+    if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
+    if (error.status !== 400) throw error
+    throw new JobFailure(`The engine refuses the job: ${error.message}`)
+  }
+}
+
+/** A home that does not fit into its volume stays as the image has it; a volume that does not fit fails the job. */
+async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Workspace, log: Log): Promise<string> {
+  try {
+    return await workspace.createContainer(containerOptions(job, limits))
+  } catch (error) {
+    if (!(error instanceof EngineError && NO_SPACE.test(error.message))) throw error
+    const hasVolumes = job.imageFolders.some(({ volume }) => volume !== workspace.homeVolume)
+    if (hasVolumes) throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
+    log.warn({ image: job.image }, 'the home of the image is larger than TMP_SIZE_BYTES: it stays read-only')
+    return workspace.createContainer(containerOptions({ ...job, imageFolders: [] }, limits))
+  }
+}
