@@ -110,15 +110,21 @@ async function startContainer(
 
 function started(
   container: Docker.Container,
-  ended: Promise<{ StatusCode: number }>,
+  exit: Promise<{ StatusCode: number }>,
   { stopWithinMs, clock, log }: DockerManagerOptions,
 ): StartedExecutor {
-  const exited = waitForExit(container, ended, log)
-  const stop = async () => {
+  const exited = waitForExit(container, exit, log)
+  const end = async () => {
     const seconds = Math.ceil(stopWithinMs / 1000)
     await container.stop({ t: seconds }).catch(toleratingDone)
     await withDeadline(exited, stopWithinMs, 'executor container exit', clock).catch(() => {})
     await container.remove({ force: true, v: true }).catch(toleratingDone)
+  }
+  // Whoever stops it a second time waits for the first: an engine refuses to remove what is being removed.
+  let ended: Promise<void> | undefined
+  const stop = () => {
+    ended ??= end()
+    return ended
   }
   return { id: `container ${container.id.slice(0, 12)}`, exited, stop }
 }
