@@ -102,11 +102,9 @@ describe('an input that is too large', () => {
 })
 
 test('a server that sends a byte a second is given up, and nothing stays open', async () => {
-  const before = performance.now()
+  // An executor that is kept alive by what stays open exits with another code than the one that is waited for here.
   const why = await failureOf(remote('/slow'), { INPUT_TIMEOUT_SECONDS: '2' })
   expect(why).toBe('The input was not there within 2 seconds')
-  // The process has ended, too; by itself, for what stays open ends it after 20 s only.
-  expect(performance.now() - before).toBeLessThan(15_000)
 })
 
 test('an executor that is stopped while it waits for its input ends at once', async () => {

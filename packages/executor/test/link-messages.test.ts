@@ -38,6 +38,7 @@ function nonsense({ wanted }: Conversation): [string | Buffer, string | null][] 
     [typed('GenericError', { details: 'never answered' }), null],
     [typed('GenericError', { details: null }), null],
     [typed('GenericError'), null],
+    [typed('GenericError', { details: {} }), 'details: must be a string'],
     [typed('V0Nonsense'), UNKNOWN],
     [typed('V0ReadyRequest', { job_uuid: randomUUID() }), UNKNOWN],
     [typed('__proto__'), UNKNOWN],

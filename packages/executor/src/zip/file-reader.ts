@@ -2,8 +2,9 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { RandomAccessReader } from 'yauzl'
 
-/** How much is read at once, in bytes. */
+/** How much is read at once, in bytes: of a directory, and of the contents of a large file. */
 const WINDOW_BYTES = 65_536
+const PIECE_BYTES = 262_144
 
 /**
  * Reads a zip's file for yauzl. Its own reader hands offsets that a stranger wrote to the file system as they are, and
@@ -45,7 +46,7 @@ export class FileReader extends RandomAccessReader {
   }
 
   async *#chunks(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
-    for (let at = start; at < end; at += WINDOW_BYTES) yield await this.#fresh(at, Math.min(WINDOW_BYTES, end - at))
+    for (let at = start; at < end; at += PIECE_BYTES) yield await this.#fresh(at, Math.min(PIECE_BYTES, end - at))
   }
 
   async #copy(target: Buffer, position: number): Promise<void> {
