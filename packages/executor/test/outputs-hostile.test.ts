@@ -94,10 +94,13 @@ for name in names: open(name, "wb").write(name)
 })
 
 describe('limits', () => {
+  const depth =
+    'import os; os.chdir("/output")\nfor i in range(300): os.mkdir("d" * 20); os.chdir("d" * 20); open("f", "w")'
   const holes = 'for i in range(2):\n  with open(f"/output/{i}", "w") as file: file.truncate(60_000_000)'
 
   test.each([
     ['1,001 files', 'for i in range(1_001): open(f"/output/{i}", "w")', {}, 'There are too many output files'],
+    ['depth', depth, {}, 'The outputs are nested too deeply'],
     ['holes', holes, { OUTPUT_MAX_SIZE_BYTES: '100000000' }, 'The outputs are too large'],
     [
       'what cannot be compressed',

@@ -10,6 +10,9 @@ import { OUR_FILES, OutputNames } from './output-names.ts'
 
 const PREFIX = 'output/'
 
+/** The longest path, in bytes. Not far beyond it, engines leave files out of their archives without a word. */
+const MAX_PATH_BYTES = 3_000
+
 export interface FileLimits {
   /** Of the files together, in bytes. */
   maxBytes: number
@@ -52,6 +55,7 @@ export async function addFiles(
   const total = { files: 0, bytes: 0 }
   for await (const entry of entriesOf(await opened(source, signal), signal)) {
     const { header } = entry
+    if (Buffer.byteLength(header.name) > MAX_PATH_BYTES) throw new JobFailure('The outputs are nested too deeply')
     const path = pathOf(header)
     if (isRegular(header)) sizes.set(header.name, header.size ?? 0)
     if (path !== undefined && header.type === 'link' && sizes.has(header.linkname ?? '')) {
