@@ -1,8 +1,10 @@
 /** What a job must not have changed on its host, whoever else is at work there. Read from the host itself. */
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { EXECUTOR_LABEL } from '../../src/engine/identity.ts'
 
 /** What a job would set first if it could. */
 const SETTINGS = [
@@ -36,15 +38,32 @@ export async function hostSettings(): Promise<Record<string, string>> {
   return Object.fromEntries(paths.map((path, at) => [path, texts[at] ?? '']))
 }
 
-/** Sentences about what jobs left on the host although their containers are gone. */
-export async function remains(): Promise<string[]> {
-  const ids = async () => new Set([...(await containersOfProcesses()).values(), ...(await containersOfCgroups())])
-  const seen = await ids()
+/** The containers that executors make while somebody watches. */
+export class ContainerWatch implements Disposable {
+  readonly ids = new Set<string>()
+  readonly #events: ChildProcess
+
+  constructor() {
+    const filters = ['--filter', 'event=create', '--filter', `label=${EXECUTOR_LABEL}`]
+    // What comes before the engine listens is told afterwards.
+    const since = ['--since', `${Math.floor(Date.now() / 1_000)}`]
+    const args = ['events', ...since, ...filters, '--format', '{{.Actor.ID}}']
+    this.#events = spawn('docker', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+    if (this.#events.stdout) createInterface(this.#events.stdout).on('line', id => this.ids.add(id))
+  }
+
+  [Symbol.dispose](): void {
+    this.#events.kill()
+  }
+}
+
+/** Sentences about what is left on the host of containers that are gone, and of what jobs have made beside them. */
+export async function remainsOf(containers: ReadonlySet<string>): Promise<string[]> {
+  const made = [...containers]
   const { stdout } = await promisify(execFile)('docker', ['ps', '--all', '--quiet', '--no-trunc'])
   const known = new Set(stdout.split('\n'))
-  // What went away in between was only on its way out.
-  const still = await ids()
-  const orphans = [...seen].filter(id => !known.has(id) && still.has(id))
+  const left = new Set([...(await containersOfProcesses()), ...(await containersOfCgroups())])
+  const orphans = made.filter(id => !known.has(id) && left.has(id))
   const ipc = await Promise.all(
     ['shm', 'sem', 'msg'].map(kind => readFile(`/proc/sysvipc/${kind}`, 'utf8').catch(() => '')),
   )
@@ -54,15 +73,11 @@ export async function remains(): Promise<string[]> {
   ]
 }
 
-/** By pid: the container that a process belongs to. */
-async function containersOfProcesses(): Promise<Map<string, string>> {
-  const found = new Map<string, string>()
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    const id = CONTAINER_ID.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => ''))?.[1]
-    if (id !== undefined) found.set(pid, id)
-  }
-  return found
+/** The containers that any process belongs to. */
+async function containersOfProcesses(): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+  const texts = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')))
+  return texts.flatMap(text => CONTAINER_ID.exec(text)?.[1] ?? [])
 }
 
 /** The containers that have a cgroup, in any hierarchy. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestMiner } from '../miner.ts'
 import { honestTrials } from './honest.ts'
-import { hostSettings, remains } from './host.ts'
+import { ContainerWatch, hostSettings, remainsOf } from './host.ts'
 import { runTrial } from './run-trial.ts'
 import type { Trial } from './trial.ts'
 import { TrialImages } from './trial-images.ts'
@@ -11,12 +11,15 @@ import { TrialImages } from './trial-images.ts'
 export function testTrials(title: string, trials: readonly Trial[]): void {
   let miner: TestMiner
   let before: Record<string, string>
+  let containers: ContainerWatch
   const images = new TrialImages()
   beforeAll(async () => {
     miner = await TestMiner.start()
+    containers = new ContainerWatch()
     before = await hostSettings()
   })
   afterAll(async () => {
+    containers[Symbol.dispose]()
     await miner[Symbol.asyncDispose]()
     await images[Symbol.asyncDispose]()
   })
@@ -29,7 +32,9 @@ export function testTrials(title: string, trials: readonly Trial[]): void {
 
   describe('afterwards', () => {
     test('the host is as it was', async () => {
-      expect(await remains()).toEqual([])
+      // Each has its job's container and one that holds its folders.
+      expect(containers.ids.size).toBeGreaterThan(trials.length)
+      expect(await remainsOf(containers.ids)).toEqual([])
       expect(await hostSettings()).toEqual(before)
     })
 
