@@ -1,11 +1,11 @@
 /** Jobs that mean harm, of every kind that we know. */
-import { bombs } from './bombs.ts'
-import { fillers } from './fillers.ts'
-import { images } from './images.ts'
-import { outputs } from './outputs.ts'
-import { printing } from './printing.ts'
-import { probes } from './probes.ts'
-import { survivors } from './survivors.ts'
+import { bombs } from './jobs/bombs.ts'
+import { fillers } from './jobs/fillers.ts'
+import { images } from './jobs/images.ts'
+import { outputs } from './jobs/outputs.ts'
+import { printing } from './jobs/printing.ts'
+import { probes } from './jobs/probes.ts'
+import { survivors } from './jobs/survivors.ts'
 import type { Trial } from './trial.ts'
 
 const MIB = 1024 * 1024

@@ -1,5 +1,5 @@
 /** Jobs that print too much, too oddly, or pretend to have ended. */
-import { exitsWith, finishes, printsTooMuch, type Trial, timesOut } from './trial.ts'
+import { exitsWith, finishes, printsTooMuch, type Trial, timesOut } from '../trial.ts'
 
 export const printing: readonly Trial[] = [
   {

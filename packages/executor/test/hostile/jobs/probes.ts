@@ -1,6 +1,6 @@
 /** Jobs that look for a way out. Most are one: a job that tries them all and tells which was not refused. */
 import { readFileSync } from 'node:fs'
-import { finishes, type Trial } from './trial.ts'
+import { finishes, type Trial } from '../trial.ts'
 
 const PROBES = readFileSync(new URL('./probes.py', import.meta.url), 'utf8')
 

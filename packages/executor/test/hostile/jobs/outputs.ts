@@ -1,5 +1,5 @@
 /** Jobs that leave in /output what must not be followed, opened or believed. What is uploaded of it is in their entries. */
-import { finishes, type Trial, timesOut } from './trial.ts'
+import { finishes, type Trial, timesOut } from '../trial.ts'
 
 export const outputs: readonly Trial[] = [
   {

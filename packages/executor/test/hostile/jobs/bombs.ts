@@ -1,5 +1,5 @@
 /** Jobs that take more processes, memory or time than they may. Each stops by itself where nothing stops it. */
-import { finishes, runsOutOfMemory, type Trial, timesOut } from './trial.ts'
+import { finishes, runsOutOfMemory, type Trial, timesOut } from '../trial.ts'
 
 /** Begins a script that takes memory: `hog(take)` takes a MiB at a time, up to a few times the limit. */
 const HOG = `

@@ -1,5 +1,5 @@
 /** Images whose own description is the weapon. */
-import { exitsWith, finishes, isRefused, type Trial, timesOut } from './trial.ts'
+import { exitsWith, finishes, isRefused, type Trial, timesOut } from '../trial.ts'
 
 /** Says whether /output is empty and can be written to, and what /volume holds. */
 const PROOF = `

@@ -1,5 +1,5 @@
 /** Jobs that will not end, or leave somebody behind who goes on. */
-import { exitsWith, finishes, type Trial, timesOut } from './trial.ts'
+import { exitsWith, finishes, type Trial, timesOut } from '../trial.ts'
 
 /** Ends what the sandbox would not. */
 const FUSE = 'import os, signal, time\nsignal.alarm(30)\n'

@@ -1,5 +1,5 @@
 /** Jobs that fill what they can write to, with bytes and with files. Each stops by itself where nothing stops it. */
-import { finishes, runsOutOfMemory, type Trial } from './trial.ts'
+import { finishes, runsOutOfMemory, type Trial } from '../trial.ts'
 
 const MIB = 1024 * 1024
 
