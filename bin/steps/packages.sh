@@ -50,8 +50,9 @@ setup_packages() {
   local missing=()
   command -v curl >/dev/null || missing+=(curl)
   [ -s /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-  # Tests make certificates of their own.
+  # Tests make certificates, and networks, of their own.
   command -v openssl >/dev/null || missing+=(openssl)
+  command -v ip >/dev/null || missing+=(iproute2)
   has_postgres || missing+=(postgresql)
   if ! engine_answers && ! dockerd_path >/dev/null && ! engine_answers_root; then
     missing+=(docker.io)
