@@ -116,8 +116,14 @@ print("deep")
 `,
     },
     settings: { FOLDER_MAX_FILES: '10000' },
-    uploads: [{}],
-    expected: finishes(/^deep\n$/),
+    uploads: [{ 'no zip': '' }],
+    expected: {
+      type: 'V0FailedRequest',
+      exitStatus: null,
+      timedOut: false,
+      stdout: /^deep\n$/,
+      lastLine: 'The outputs are nested too deeply',
+    },
   },
   {
     name: 'filler of a root that may be written to',
