@@ -17,10 +17,12 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 export interface RunOptions {
   /** How long closing may take after a signal, or after `main` has returned, in ms. Default: 20 s. */
   stopWithinMs?: number
+  /** What SIGHUP means to this service, such as reading its files anew. Default: to stop. */
+  onHangup?(): void
 }
 
 /**
- * Runs a service: `main` works until its signal aborts (SIGTERM, SIGINT, SIGHUP, or an error nobody caught), closes what it
+ * Runs a service: `main` works until its signal aborts (SIGTERM, SIGINT, SIGHUP unless it means something else, or an error nobody caught), closes what it
  * opened and returns. Sets the process's exit code: what `main` returned, 0 when it stopped as asked, 78 with a message
  * on stderr when it threw ConfigError, 1 with one log line for any other error. A second signal ends the process at
  * once, and so does a stop that takes too long.
@@ -28,12 +30,14 @@ export interface RunOptions {
 export async function runService(
   name: string,
   main: (signal: AbortSignal) => Promise<number | undefined> | Promise<void>,
-  { stopWithinMs = STOP_WITHIN_MS }: RunOptions = {},
+  { stopWithinMs = STOP_WITHIN_MS, onHangup }: RunOptions = {},
 ): Promise<void> {
   const log = createLateLog(name)
   const stop = new AbortController()
   let failed = false
-  watchSignals(log, stop, stopWithinMs)
+  const { SIGHUP, ...stopping } = SIGNALS
+  if (onHangup) process.on('SIGHUP', onHangup)
+  watchSignals(log, stop, stopWithinMs, onHangup ? stopping : { SIGHUP, ...stopping })
   const onUncaught = (err: unknown) => {
     if (stop.signal.aborted && err === stop.signal.reason) return
     failed = true
@@ -69,9 +73,9 @@ function exitCodeFor(error: unknown, signal: AbortSignal, log: Log): number {
   return EXIT_FAILED
 }
 
-function watchSignals(log: Log, stop: AbortController, stopWithinMs: number): void {
+function watchSignals(log: Log, stop: AbortController, stopWithinMs: number, signals: Partial<typeof SIGNALS>): void {
   let firstAt: number | undefined
-  for (const [name, number] of Object.entries(SIGNALS)) {
+  for (const [name, number] of Object.entries(signals)) {
     process.on(name, () => {
       if (firstAt === undefined) {
         firstAt = performance.now()

@@ -1,6 +1,7 @@
 /** Wires a miner: its jobs, its edges and its loops. */
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
+import { ConfigError } from '@horde/kit/config'
 import type { Database } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
@@ -8,13 +9,14 @@ import { startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import { addressToAnnounce, announce } from './announce.ts'
 import { SeenSignatures } from './authenticate.ts'
-import type { MinerConfig } from './config.ts'
-import { abandonOpenJobs } from './db/jobs.ts'
+import { type MinerConfig, minerSettings } from './config.ts'
 import { HeldConnections } from './doorstep.ts'
-import type { ExecutorManager } from './horde/manager.ts'
-import { ExecutorPool } from './horde/pool.ts'
+import { Horde, type HordeDeps } from './horde/horde.ts'
+import type { PoolSettings } from './horde/pools/pool-settings.ts'
+import { ExecutorLines } from './jobs/executor-line.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
 import { openNews } from './jobs/news.ts'
+import { findLeftovers, recoverJobs } from './jobs/recover-jobs.ts'
 import { preloadImages } from './preload-images.ts'
 import { type RunJobDeps, runJob } from './run-job.ts'
 import { openAdmin, openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
@@ -29,10 +31,10 @@ export type MinerDeps = {
   config: MinerConfig
   chain: Chain
   hotkey: Hotkey
-  /** The host that executors dial. */
-  addressForExecutors: string
+  pools: readonly PoolSettings[]
   db: Database
-  manager: ExecutorManager
+  openManager: HordeDeps['openManager']
+  hostFor: HordeDeps['hostFor']
   clock: Clock
   log: Log
 }
@@ -42,16 +44,18 @@ export type RunningMiner = AsyncDisposable & {
   port: number
   adminPort: number | undefined
   health(): Promise<Health>
+  /** Goes on with other pools; running jobs stay. Rejects, and changes nothing, when they can't be opened. */
+  reload(pools: readonly PoolSettings[]): Promise<void>
 }
 
 /** Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes in reverse. */
 export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()
-  await endAbandoned(deps)
-
   const live = new LiveJobs()
-  const pool = new ExecutorPool({ [config.EXECUTOR_CLASS]: config.EXECUTOR_COUNT })
+  const lines = new ExecutorLines(clock)
+  const horde = stack.use(await openHorde(deps, lines))
+  const leftovers = await findLeftovers({ db, horde, lines, live, clock, log })
   const news = openNews({ db, live, clock, log, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS })
   const validators = new ValidatorList({
     chain,
@@ -62,10 +66,12 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
     log,
   })
 
-  const ports = await openPorts(deps, stack)
-  const jobs = jobRunner({ ...deps, live, news, minerAddress: ports.forExecutors }, config)
+  const ports = await openPorts(config, horde.hosts, log, stack)
+  horde.begin((ports.executors ?? ports.validators).port)
+  const jobs = jobRunner({ db, live, lines, news, clock, log }, config)
+  for (const job of recoverJobs(leftovers, { db, horde, lines, live, clock, log })) jobs.drive(job)
   serveValidatorsOn(ports.validators.router, {
-    desk: openDesk({ db, live, news, pool, drive: jobs.drive, clock, log }),
+    desk: openDesk({ db, live, lines, news, horde, drive: jobs.drive, clock, log }),
     isValidator: key => validators.has(key),
     held: new HeldConnections(config.MAX_CONNECTIONS_PER_VALIDATOR),
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(), clock },
@@ -73,43 +79,62 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
     clock,
     log,
   })
-  serveExecutorsOn((ports.executors ?? ports.validators).router, { live, log })
+  serveExecutorsOn((ports.executors ?? ports.validators).router, { lines, log })
 
   const health = () => healthOf(validators, config.VALIDATORS_REFRESH_SECONDS * 1000)
   const adminPort = await openAdmin(config, health, log, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
-  stack.defer(() => pool.close())
-  startPreload(deps, stack)
+  stack.defer(() => horde.close())
+  startPreload(horde, clock, log, stack)
+  horde.keepWarm()
   startLoops(deps, validators, ports.validators.port, signal, stack)
   log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
 
   const opened = stack.move()
-  return { port: ports.validators.port, adminPort, health, [Symbol.asyncDispose]: () => opened.disposeAsync() }
-}
-
-/** At start nobody drives the jobs of an earlier run any more. */
-async function endAbandoned({ db, clock, log }: MinerDeps): Promise<void> {
-  for (const { uuid, validator } of await abandonOpenJobs(db, new Date(clock.now()))) {
-    log.warn({ jobUuid: uuid, validator, to: 'broken', reason: 'abandoned' }, 'job moved')
+  return {
+    port: ports.validators.port,
+    adminPort,
+    health,
+    reload: pools => horde.reload(pools),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-async function openPorts({ config, addressForExecutors: host, log }: MinerDeps, stack: AsyncDisposableStack) {
+function openHorde(
+  { config, pools, openManager, hostFor, clock, log }: MinerDeps,
+  lines: ExecutorLines,
+): Promise<Horde> {
+  return Horde.open(pools, {
+    openManager,
+    hostFor,
+    lines,
+    startMs: config.EXECUTOR_START_SECONDS * 1000,
+    graceMs: config.EXECUTOR_GRACE_SECONDS * 1000,
+    clock,
+    log,
+  })
+}
+
+/** Opens the port for validators, and the one for executors where it is another. */
+async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log, stack: AsyncDisposableStack) {
   const validators = await openPort(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, log, stack)
   const port = config.PORT_FOR_EXECUTORS
   // 0 lets the system choose: that is never the public port.
   const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
-  const executors = apart ? await openPort(config.LISTEN_HOST_FOR_EXECUTORS ?? host, port, log, stack) : undefined
-  const forExecutors = `ws://${host.includes(':') ? `[${host}]` : host}:${(executors ?? validators).port}`
-  return { validators, executors, forExecutors }
+  if (!apart) return { validators, executors: undefined }
+  const [host, ...others] = config.LISTEN_HOST_FOR_EXECUTORS ? [config.LISTEN_HOST_FOR_EXECUTORS] : hosts
+  if (host === undefined || others.length > 0) {
+    const problem = `is needed: executors dial this miner at ${hosts.join(' and ')}`
+    throw new ConfigError([{ name: 'LISTEN_HOST_FOR_EXECUTORS', problem }], minerSettings)
+  }
+  return { validators, executors: await openPort(host, port, log, stack) }
 }
 
-function jobRunner(deps: Omit<RunJobDeps, 'deadlines' | 'executorEnvironment'>, config: MinerConfig) {
+function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
   const stopped = new AbortController()
   const running = new Set<Promise<void>>()
   const full: RunJobDeps = {
     ...deps,
-    executorEnvironment: config.executorEnvironment,
     deadlines: {
       startMs: config.EXECUTOR_START_SECONDS * 1000,
       prepareMs: config.PREPARE_SECONDS * 1000,
@@ -141,12 +166,16 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines' | 'executorEnvironment'>, 
 }
 
 /** In the background: a miner whose images are not there yet works all the same. */
-function startPreload({ config, manager, clock, log }: MinerDeps, stack: AsyncDisposableStack): void {
+function startPreload(horde: Horde, clock: Clock, log: Log, stack: AsyncDisposableStack): void {
   const stopped = new AbortController()
-  const preload = preloadImages({ manager, environment: config.executorEnvironment, clock, log }, stopped.signal)
-  stack.defer(() => {
+  const preload = Promise.all(
+    horde.pools().map(({ settings: { environment }, manager }) => {
+      return preloadImages({ manager, environment, clock, log }, stopped.signal)
+    }),
+  )
+  stack.defer(async () => {
     stopped.abort()
-    return preload
+    await preload
   })
 }
 

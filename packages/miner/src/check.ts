@@ -3,8 +3,9 @@ import { ownHotkey } from '@horde/chain/settings'
 import { ConfigError } from '@horde/kit/config'
 import { createLog } from '@horde/kit/log'
 import { systemClock, withDeadline } from '@horde/kit/time'
-import { type MinerConfig, readMinerConfig } from './config.ts'
+import { type MinerConfig, readMinerConfig, readPools } from './config.ts'
 import { openManager } from './horde/open.ts'
+import { environmentOf, type PoolSettings } from './horde/pools/pool-settings.ts'
 
 const EXIT_BAD = 1
 /** How long an executor may take to look at its host, in milliseconds. */
@@ -25,25 +26,35 @@ export async function check(environment: NodeJS.ProcessEnv): Promise<number> {
   }
 }
 
-/** Has an executor look at its host, where executors run and with what they are given. */
+/** Has an executor of every pool look at its host, where executors run and with what they are given. */
 async function checkExecutors(config: MinerConfig, hotkey: string): Promise<number> {
-  const log = createLog('miner', { level: 'warn' })
+  const codes: number[] = []
+  for (const pool of await readPools(config)) codes.push(await checkPool(pool, config, hotkey))
+  return Math.max(...codes)
+}
+
+async function checkPool(pool: PoolSettings, config: MinerConfig, hotkey: string): Promise<number> {
+  const { name, count, manager: kind, environment } = pool
   try {
     // Under a name of its own: what the miner's own executors do goes on.
-    const manager = await openManager(config, `check of ${hotkey}`, systemClock, log)
+    const owner = `check of ${hotkey}`
+    const { processEnvironment } = config
+    const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
+    const log = createLog('miner', { level: 'warn' })
+    const manager = await openManager(pool, { owner, processEnvironment, stopWithinMs, clock: systemClock, log })
     await using stack = new AsyncDisposableStack()
     stack.defer(() => manager.close?.())
     if (manager.check === undefined) {
-      say('warn', `executors: the manager ${config.EXECUTOR_MANAGER} cannot check them`)
+      say('warn', `executors of ${name}: the manager ${kind} cannot check them`)
       return 0
     }
-    say('ok', `executors: ${config.EXECUTOR_COUNT} by ${config.EXECUTOR_MANAGER}, and what one finds out there:`)
-    const executor = await manager.check(config.executorEnvironment)
+    say('ok', `executors of ${name}: ${count} by ${kind}, and what one finds out there:`)
+    const executor = await manager.check(environmentOf({ environment, gpus: pool.gpus }, 0, false))
     stack.defer(() => executor.stop())
     const how = await withDeadline(executor.exited, CHECK_MS, 'the check of an executor')
     return how === 'exit code 0' ? 0 : EXIT_BAD
   } catch (error) {
-    say('bad', `executors: ${(error as Error).message}`)
+    say('bad', `executors of ${name}: ${(error as Error).message}`)
     return EXIT_BAD
   }
 }

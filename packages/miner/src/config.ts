@@ -16,6 +16,8 @@ import { serviceSettings } from '@horde/kit/service-settings'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
+import type { PoolSettings } from './horde/pools/pool-settings.ts'
+import { MAX_COUNT, readPoolsFile } from './horde/pools/pools-file.ts'
 
 const seconds = (byDefault: number, max = 86_400) => envInteger({ min: 0, max }).default(byDefault)
 
@@ -117,13 +119,22 @@ export const minerSettings = defineSettings({
       example: DEFAULT_CLASS,
     },
   ),
-  EXECUTOR_COUNT: setting(envInteger({ min: 0, max: 1024 }).default(1), {
+  EXECUTOR_COUNT: setting(envInteger({ min: 0, max: MAX_COUNT }).default(1), {
     about: 'How many executors may run at once.',
     example: '1',
   }),
   EXECUTOR_ENV_NAMES: setting(envList.default(EXECUTOR_SETTINGS), {
     about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
     example: 'MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS',
+  }),
+  EXECUTOR_WARM_COUNT: setting(envInteger({ min: 0, max: MAX_COUNT }).default(0), {
+    about: 'How many executors are kept started and connected, so that a job need not wait for a start.',
+    example: '1',
+  }),
+  POOLS_FILE: setting(z.string().optional(), {
+    about:
+      'A YAML file of pools of executors, of several classes or on several hosts; read anew on SIGHUP. Unset: one pool, by the EXECUTOR_ settings.',
+    example: '/etc/compute-horde/pools.yml',
   }),
   DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
     about: "The container engine's socket, for EXECUTOR_MANAGER=docker.",
@@ -223,6 +234,23 @@ export function readMinerConfig(env: NodeJS.ProcessEnv): MinerConfig {
     executorEnvironment: pick(env, settings.EXECUTOR_ENV_NAMES),
     processEnvironment: pick(env, NEEDED_BY_PROCESSES),
   }
+}
+
+/**
+ * The pools of executors that the settings name; the file is read each time.
+ *
+ * @throws ConfigError with every mistake in it
+ */
+export async function readPools(config: MinerConfig): Promise<PoolSettings[]> {
+  const defaults = {
+    manager: config.EXECUTOR_MANAGER,
+    image: config.EXECUTOR_IMAGE,
+    engine: { socket: config.DOCKER_SOCKET },
+    environment: config.executorEnvironment,
+  }
+  if (config.POOLS_FILE !== undefined) return readPoolsFile(config.POOLS_FILE, defaults)
+  const { EXECUTOR_CLASS: executorClass, EXECUTOR_COUNT: count, EXECUTOR_WARM_COUNT: warm } = config
+  return [{ ...defaults, name: executorClass, executorClass, count, warm, gpus: [], address: undefined }]
 }
 
 function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {

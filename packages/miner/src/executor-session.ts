@@ -3,20 +3,19 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Admit } from './doorstep.ts'
-import type { ExecutorSocket } from './jobs/executor-line.ts'
-import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
+import type { ExecutorLine, ExecutorLines, ExecutorSocket } from './jobs/executor-line.ts'
 
-export type ExecutorEdge = { live: LiveJobs; log: Log }
+export type ExecutorEdge = { lines: ExecutorLines; log: Log }
 
 /** Serves an executor's connection until it ends. */
 export async function serveExecutor(
   socket: ExecutorSocket,
   token: string,
-  { live, log }: ExecutorEdge,
+  { lines, log }: ExecutorEdge,
   admit: Admit,
 ): Promise<void> {
-  const job = live.withToken(token)
-  if (!job || !sameText(job.token, token)) {
+  const line = lines.find(token)
+  if (!line || !sameText(line.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
     await socket
       .say({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
@@ -24,26 +23,31 @@ export async function serveExecutor(
     return socket.close(1000, 'unknown token')
   }
   admit()
-  job.executor.attach(socket)
-  job.words.put({ from: 'executor', connected: true })
+  line.attach(socket)
   try {
     for await (const heard of socket) {
-      if (!heard.ok) await answerError(socket, heard.error.message)
-      else if (heard.message.message_type === 'GenericError') {
-        log.warn({ jobUuid: job.uuid }, 'executor answered with an error')
-        log.debug({ jobUuid: job.uuid, details: heard.message.details }, 'what the executor said')
-      } else if (!isAbout(job, heard.message.job_uuid))
-        await answerError(socket, 'This executor is for another job_uuid')
-      else job.words.put({ from: 'executor', message: heard.message })
+      const objection = heard.ok ? objectionTo(heard.message, line, log) : heard.error.message
+      if (objection !== undefined) await answerError(socket, objection)
+      else if (heard.ok && heard.message.message_type !== 'GenericError')
+        line.words.put({ from: 'executor', message: heard.message })
     }
   } finally {
-    job.executor.detach(socket)
-    if (!job.executor.isConnected) job.words.put({ from: 'executor', connected: false })
+    line.detach(socket)
   }
 }
 
-function isAbout(job: LiveJob, uuid: string): boolean {
-  return uuidKey(job.uuid) === uuidKey(uuid)
+type Heard = { message_type: string; job_uuid?: string; details?: string | null }
+
+/** Why a message is for nobody; undefined when it is for the job's driver, or an error, which is never answered. */
+function objectionTo(message: Heard, { jobUuid }: ExecutorLine, log: Log): string | undefined {
+  if (message.message_type === 'GenericError') {
+    log.warn({ jobUuid }, 'executor answered with an error')
+    log.debug({ jobUuid, details: message.details }, 'what the executor said')
+    return undefined
+  }
+  if (jobUuid === undefined) return 'There is no job for this executor yet'
+  if (uuidKey(jobUuid) !== uuidKey(message.job_uuid ?? '')) return 'This executor is for another job_uuid'
+  return undefined
 }
 
 async function answerError(socket: ExecutorSocket, details: string): Promise<void> {

@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { openDatabase } from '@horde/kit/database'
-import { createLog } from '@horde/kit/log'
+import { createLog, type Log } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
 import { systemClock } from '@horde/kit/time'
-import { startMiner } from './app.ts'
-import { type MinerConfig, readMinerConfig } from './config.ts'
-import { bridgeAddress } from './horde/docker.ts'
-import { openManager } from './horde/open.ts'
+import { type RunningMiner, startMiner } from './app.ts'
+import { type MinerConfig, readMinerConfig, readPools } from './config.ts'
+import { openManager, usualHost } from './horde/open.ts'
+import type { PoolSettings } from './horde/pools/pool-settings.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 
@@ -21,19 +21,46 @@ async function main(signal: AbortSignal): Promise<void> {
   const log = createLog('miner', { level: config.LOG_LEVEL })
   const clock = systemClock
   const hotkey = await ownHotkey(config)
+  const pools = await readPools(config)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
-  const manager = await openManager(config, hotkey.ss58, clock, log)
-  await using stack = new AsyncDisposableStack()
-  stack.defer(() => manager.close?.())
-  const addressForExecutors = config.ADDRESS_FOR_EXECUTORS ?? (await defaultAddress(config))
-  const deps = { config, chain, hotkey, addressForExecutors, db: database.db, manager, clock, log }
-  stack.use(await startMiner(deps, signal))
+  const deps = {
+    config,
+    chain,
+    hotkey,
+    pools,
+    db: database.db,
+    openManager: opener(config, hotkey.ss58, log),
+    hostFor: hostFor(config),
+    clock,
+    log,
+  }
+  await using miner = await startMiner(deps, signal)
+  onHangup = () => void reload(miner, config, log)
   await aborted(signal)
 }
 
-async function defaultAddress({ EXECUTOR_MANAGER, DOCKER_SOCKET }: MinerConfig): Promise<string> {
-  return EXECUTOR_MANAGER === 'docker' ? bridgeAddress(DOCKER_SOCKET) : '127.0.0.1'
+function opener(config: MinerConfig, owner: string, log: Log) {
+  const { processEnvironment } = config
+  const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
+  return (pool: PoolSettings) => openManager(pool, { owner, processEnvironment, stopWithinMs, clock: systemClock, log })
+}
+
+function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {
+  return async (pool: PoolSettings) => pool.address ?? ADDRESS_FOR_EXECUTORS ?? (await usualHost(pool))
+}
+
+/** What SIGHUP does, once there is something to reload. */
+let onHangup = () => {}
+
+/** Goes on with the pools as their file says now; with those it has, when that is wrong. */
+async function reload(miner: RunningMiner, config: MinerConfig, log: Log): Promise<void> {
+  try {
+    await miner.reload(await readPools(config))
+    log.info('pools reloaded')
+  } catch (err) {
+    log.error({ err }, 'pools not reloaded: they stay as they are')
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -52,7 +79,7 @@ async function run(signal: AbortSignal): Promise<number> {
   return 0
 }
 
-await runService('miner', run, { stopWithinMs: CLOSE_MS + stopSeconds() * 1000 })
+await runService('miner', run, { stopWithinMs: CLOSE_MS + stopSeconds() * 1000, onHangup: () => onHangup() })
 
 /** The last resort must wait for what the settings allow; wrong settings end the service anyway. */
 function stopSeconds(): number {

@@ -10,13 +10,13 @@ import type { Reason } from '@horde/protocol/reasons'
 import { MAX_OUTPUT_CHARACTERS, shorten } from '@horde/protocol/shorten'
 import { moveJob } from './db/jobs.ts'
 import type { JobResult } from './db/schema.ts'
-import type { ExecutorManager, StartedExecutor } from './horde/manager.ts'
-import { type Deadlines, stageDeadline, startWithinMs } from './jobs/deadlines.ts'
-import type { JobReport, JobWord, LiveJob, LiveJobs } from './jobs/live-job.ts'
+import type { StartedExecutor } from './horde/manager.ts'
+import { type Deadlines, stageDeadline } from './jobs/deadlines.ts'
+import type { ExecutorLines, JobReport, JobWord } from './jobs/executor-line.ts'
+import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
+import { obtainExecutor } from './jobs/obtain-executor.ts'
 
-/** How long what a dead executor had said may take to be read from its sockets, in milliseconds. */
-const LAST_WORDS_MS = 2_000
 /** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
 const LEAVE_MS = 10_000
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
@@ -25,11 +25,8 @@ const SAVE_AGAIN_MS = 1_000
 export type RunJobDeps = {
   db: Database
   live: LiveJobs
+  lines: ExecutorLines
   news: News
-  manager: ExecutorManager
-  /** Where executors dial, ws://host:port. */
-  minerAddress: string
-  executorEnvironment: Readonly<Record<string, string>>
   deadlines: Deadlines
   clock: Clock
   log: Log
@@ -39,17 +36,22 @@ export type RunJobDeps = {
 export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   let executor: StartedExecutor | undefined
   try {
-    executor = await startExecutor(job, deps, signal)
-    if (executor) await drive(job, deps, signal)
+    const obtained = await obtainExecutor(job, deps, signal)
+    if (typeof obtained !== 'string') executor = obtained
+    if (obtained !== 'none') await drive(job, deps, signal)
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
-    else await move(job, 'executor exited', { reason: 'executor-not-started' }, deps, signal)
+    else await move(job, 'executor exited', { reason: missing(job) }, deps, signal)
   } finally {
     if (executor && isFinal(job.state) && job.state !== 'broken') await letLeave(executor, deps)
     deps.live.remove(job)
-    await job.executor.close()
+    await deps.lines.close(job.executor)
     await executor?.stop().catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped'))
     job.reservation.release()
   }
+}
+
+function missing({ recovery, state }: LiveJob): Reason {
+  return recovery && state !== 'accepted' ? 'executor-exited' : 'executor-not-started'
 }
 
 /** An executor that has answered cleans up and exits by itself; its place is taken until then. */
@@ -60,53 +62,11 @@ async function letLeave(executor: StartedExecutor, { clock }: RunJobDeps): Promi
   left.abort()
 }
 
-async function startExecutor(
-  job: LiveJob,
-  deps: RunJobDeps,
-  signal: AbortSignal,
-): Promise<StartedExecutor | undefined> {
-  if (signal.aborted) return undefined
-  const starting = orderExecutor(job, deps)
-  const waited = new AbortController()
-  const ms = startWithinMs(job, deps.deadlines)
-  const tooLong = deps.clock.sleep(ms, AbortSignal.any([signal, waited.signal])).catch(() => {})
-  const started = await Promise.race([starting, tooLong.then(() => 'too long' as const)])
-  waited.abort()
-  if (started !== 'too long') return started
-  deps.log.error({ jobUuid: job.uuid }, 'executor did not start in time')
-  void starting.then(late => late?.stop()).catch(err => deps.log.error({ err }, 'executor could not be stopped'))
-  return undefined
-}
-
-async function orderExecutor(job: LiveJob, deps: RunJobDeps): Promise<StartedExecutor | undefined> {
-  try {
-    const executor = await deps.manager.start({
-      token: job.token,
-      minerAddress: deps.minerAddress,
-      executorClass: job.executorClass,
-      environment: deps.executorEnvironment,
-    })
-    deps.log.debug({ jobUuid: job.uuid, executor: executor.id }, 'executor started')
-    const exited = executor.exited.catch(() => 'its manager could not tell')
-    void exited.then(how => lastWords(job, how, deps))
-    return executor
-  } catch (err) {
-    deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
-    return undefined
-  }
-}
-
-/** An executor's exit ends its job, but not before what it had said is heard. */
-async function lastWords(job: LiveJob, how: string, { clock }: RunJobDeps): Promise<void> {
-  const heard = new AbortController()
-  await Promise.race([job.executor.quiet(), clock.sleep(LAST_WORDS_MS, heard.signal)]).finally(() => heard.abort())
-  job.words.put({ from: 'manager', exited: how })
-}
-
 async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   const { clock } = deps
-  let lostAt: number | undefined
-  let stageSince = clock.monotonic()
+  // One that an earlier run had is away until it comes back, and the stage that it is in began then.
+  let lostAt = isAway(job) ? clock.monotonic() : undefined
+  let stageSince = clock.monotonic() - (job.recovery ? Math.max(0, clock.now() - job.movedAt) : 0)
   while (!isFinal(job.state)) {
     const stage = stageDeadline(job, deps.deadlines)
     const grace = lostAt === undefined ? Number.POSITIVE_INFINITY : lostAt + deps.deadlines.graceMs
@@ -124,6 +84,11 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
     } else await hear(word, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
   }
+}
+
+/** Whether it had an executor in an earlier run that is still to come back. */
+function isAway({ recovery, state }: LiveJob): boolean {
+  return recovery !== undefined && (recovery.executor !== undefined || state !== 'accepted')
 }
 
 async function nextWord(job: LiveJob, ms: number, signal: AbortSignal): Promise<JobWord | undefined | 'stopped'> {
@@ -153,12 +118,22 @@ async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps, signal: AbortS
     return move(job, 'executor exited', { reason: 'executor-exited' }, deps, signal)
   }
   if (word.from === 'validator') {
+    job.workLost = false
     await move(job, 'V0JobRequest', {}, deps, signal)
     if (job.state === 'running') await briefExecutor(job)
     return
   }
+  if (isAskingForWork(word.message, job)) {
+    job.workLost = true
+    return deps.news.tell(job)
+  }
   const { event, result, reason } = asJobMessage(word.message)
   await move(job, event, { reason, result }, deps, signal)
+}
+
+/** It says ready on a new connection although the job runs: the work was lost with the miner that had it. */
+function isAskingForWork({ message_type }: JobReport, { state, work }: LiveJob): boolean {
+  return message_type === 'V0ReadyRequest' && state === 'running' && work === undefined
 }
 
 type Heard = { event: JobMessage; result?: JobResult; reason?: Reason }
@@ -212,8 +187,9 @@ async function move(
   const known = to === 'failed' || to === 'finished'
   const reason = isWord(event) && !isInOrder(from, event) ? 'out-of-order' : why.reason
   const result = known ? why.result : undefined
-  await save(job, { event, to, reason, result }, deps, signal)
-  Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready' })
+  const work = to === 'running' ? job.work : undefined
+  await save(job, { event, to, reason, result, work }, deps, signal)
+  Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready', movedAt: deps.clock.now() })
   deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
   await deps.news.tell(job)
 }

@@ -1,17 +1,17 @@
 /** What verified validators are served: offers and work go to their use cases, news about jobs to their connections. */
 import type { Log } from '@horde/kit/log'
 import type { MinerMessage, ValidatorMessage } from '@horde/protocol/validator-miner'
-import type { ExecutorPool } from './horde/pool.ts'
+import type { Horde } from './horde/horde.ts'
 import { type OfferDeps, takeOffer } from './jobs/take-offer.ts'
 import { takeWork } from './jobs/take-work.ts'
 import type { ValidatorDesk, ValidatorSession } from './validator-session.ts'
 
-export type DeskDeps = OfferDeps & { pool: ExecutorPool; log: Log }
+export type DeskDeps = OfferDeps & { horde: Pick<Horde, 'reserve' | 'manifest'>; log: Log }
 
 export function openDesk(deps: DeskDeps): ValidatorDesk {
   return {
     async arrived(session) {
-      if (session.capabilities.has('manifest')) await session.say(manifestOf(deps.pool))
+      if (session.capabilities.has('manifest')) await session.say(manifestOf(deps.horde))
       try {
         await deps.news.arrived(session)
       } catch (err) {
@@ -49,6 +49,6 @@ async function handle(
   }
 }
 
-function manifestOf(pool: ExecutorPool): MinerMessage {
-  return { message_type: 'V0ExecutorManifestRequest', manifest: { executor_classes: pool.manifest() } }
+function manifestOf(horde: Pick<Horde, 'manifest'>): MinerMessage {
+  return { message_type: 'V0ExecutorManifestRequest', manifest: { executor_classes: horde.manifest() } }
 }

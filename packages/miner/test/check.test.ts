@@ -42,7 +42,7 @@ describe.each(['process', 'docker'])('executors by %s', EXECUTOR_MANAGER => {
     expect(lines.slice(0, 3)).toEqual([
       'ok   settings: all can be read',
       `ok   hotkey: ${hotkeyFromUri('//miner').ss58}`,
-      `ok   executors: 1 by ${EXECUTOR_MANAGER}, and what one finds out there:`,
+      `ok   executors of always_on.gpu-24gb: 1 by ${EXECUTOR_MANAGER}, and what one finds out there:`,
     ])
     expect(lines).toContainEqual(expect.stringMatching(/^ok {3}seccomp: /))
     expect(lines).toContain('ok   limit: PIDS_LIMIT=77')
@@ -76,7 +76,7 @@ it('a wallet that is not there is told', async () => {
 
 it('an engine without the image of executors is told', async () => {
   const { code, lines } = await check({ EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: 'no/such:image' })
-  expect(lines.at(-1)).toMatch(/^bad {2}executors: .*no\/such:image/)
+  expect(lines.at(-1)).toMatch(/^bad {2}executors of .*no\/such:image/)
   expect(code).toBe(1)
 })
 
@@ -84,6 +84,6 @@ it("an operator's own manager need not be able to", async () => {
   const path = join(folder.path, 'manager.mjs')
   await writeFile(path, 'export const createExecutorManager = () => ({ start() {} })')
   const { code, lines } = await check({ EXECUTOR_MANAGER: path })
-  expect(lines.at(-1)).toBe(`warn executors: the manager ${path} cannot check them`)
+  expect(lines.at(-1)).toBe(`warn executors of always_on.gpu-24gb: the manager ${path} cannot check them`)
   expect(code).toBe(0)
 })

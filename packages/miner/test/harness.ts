@@ -25,7 +25,7 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 import { type RunningMiner, startMiner } from '../src/app.ts'
-import { readMinerConfig } from '../src/config.ts'
+import { readMinerConfig, readPools } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
 
 const HEAR_WITHIN_MS = 10_000
@@ -118,7 +118,17 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
   const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
   const aborted = new AbortController()
-  const deps = { config, chain, hotkey: minerKey(), addressForExecutors, db: disturb(db), manager, clock, log }
+  const deps = {
+    config,
+    chain,
+    hotkey: minerKey(),
+    pools: await readPools(config),
+    openManager: () => Promise.resolve(manager),
+    hostFor: () => Promise.resolve(addressForExecutors),
+    db: disturb(db),
+    clock,
+    log,
+  }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
   while (!(await miner.health()).ready) await clock.sleep(20)

@@ -4,7 +4,7 @@ import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
-  abandonOpenJobs,
+  abandonJob,
   findJob,
   insertJob,
   jobDue,
@@ -12,6 +12,7 @@ import {
   markDelivered,
   moveJob,
   type NewJob,
+  openJobs,
 } from '../src/db/jobs.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
@@ -41,6 +42,7 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     timeoutSeconds: 9,
     volumeType: 'inline',
     executorToken: randomUUID(),
+    place: 'pool/0',
     state: 'offered',
     ...changes,
   })
@@ -103,12 +105,38 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     expect(await jobsDue(db, validator, LONG_AGO)).toEqual(ids.slice(-200))
   })
 
-  it('what an earlier run left open is ended as abandoned', async () => {
+  it('what an earlier run left open is found, and ended once', async () => {
     const { db } = database
-    await abandonOpenJobs(db, AT)
+    const before = (await openJobs(db)).length
     const open = await insertJob(db, job(), AT)
-    const ended = await abandonOpenJobs(db, AT)
-    expect(ended).toMatchObject([{ id: open?.id, state: 'broken', reason: 'abandoned' }])
-    expect(await abandonOpenJobs(db, AT)).toEqual([])
+    const found = await openJobs(db)
+    expect([found.length, found.at(-1)]).toEqual([before + 1, open])
+    expect(await abandonJob(db, open?.id ?? 0, AT)).toMatchObject({ state: 'broken', reason: 'abandoned' })
+    expect(await abandonJob(db, open?.id ?? 0, AT)).toBeUndefined()
+    expect(await openJobs(db)).toHaveLength(before)
+  })
+
+  it.each([
+    ['kept while it runs', 100_000, true],
+    ['not kept when it is too large', 300_000, false],
+  ])('the work of a job is %s', async (_words, characters, isKept) => {
+    const { db } = database
+    const { id = 0, uuid = '' } = (await insertJob(db, job(), AT)) ?? {}
+    const work = {
+      message_type: 'V0JobRequest' as const,
+      job_uuid: uuid as never,
+      docker_image_name: 'img',
+      raw_script: null,
+      docker_run_options_preset: 'none',
+      docker_run_cmd: ['\u0000'],
+      volume: { volume_type: 'inline' as const, contents: 'A'.repeat(characters) },
+      output_upload: null,
+    }
+    await moveJob(db, id, { event: 'V0AcceptJobRequest', to: 'accepted' }, AT)
+    await moveJob(db, id, { event: 'V0ExecutorReadyRequest', to: 'ready' }, AT)
+    await moveJob(db, id, { event: 'V0JobRequest', to: 'running', work }, AT)
+    expect((await findJob(db, '5Validator', uuid))?.work).toEqual(isKept ? work : null)
+    await moveJob(db, id, { event: 'V0JobFinishedRequest', to: 'finished' }, AT)
+    expect((await findJob(db, '5Validator', uuid))?.work).toBeNull()
   })
 })

@@ -28,11 +28,13 @@ const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
 const containersLabelled = async (label: string) => docker('ps', '-aq', '--filter', `label=${label}`)
 
+/** Nobody else's: other tests run miners of the same hotkey on this machine. */
+const owner = `managers test ${randomUUID()}`
 /** The home of processes: what executors remember goes there, and not into a developer's. */
 let home: string
 const processes = () => {
   const environment = { PATH: process.env.PATH ?? '', HOME: home }
-  return Promise.resolve(processManager({ environment, stopWithinMs: 10_000, clock: systemClock }))
+  return Promise.resolve(processManager({ owner, environment, stopWithinMs: 10_000, clock: systemClock }))
 }
 const containers = () =>
   dockerManager({

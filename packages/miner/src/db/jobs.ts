@@ -11,6 +11,7 @@ import {
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { and, desc, eq, gte, inArray, isNull, ne } from 'drizzle-orm'
 import { type JobResult, type JobRow, jobs } from './schema.ts'
 
@@ -19,9 +20,20 @@ const MAX_DUE_RESULTS = 200
 /** How much of a name that a validator chose is kept, in characters. */
 const MAX_NAME_CHARACTERS = 1_000
 
+/** The largest work that is kept for a miner that takes its job up again, in characters of JSON. */
+const MAX_WORK_CHARACTERS = 262_144
+
 export type NewJob = Pick<
   JobRow,
-  'validator' | 'uuid' | 'executorClass' | 'imageName' | 'timeoutSeconds' | 'volumeType' | 'executorToken' | 'state'
+  | 'validator'
+  | 'uuid'
+  | 'executorClass'
+  | 'imageName'
+  | 'timeoutSeconds'
+  | 'volumeType'
+  | 'executorToken'
+  | 'place'
+  | 'state'
 >
 
 /** Stores a job just offered. Undefined when its validator has offered this uuid before. */
@@ -52,13 +64,20 @@ export async function findJob(db: Database, validator: string, uuid: string): Pr
   return rows[0]
 }
 
-export type Move = { event: JobEvent; to: JobState; reason?: Reason | undefined; result?: JobResult | undefined }
+export type Move = {
+  event: JobEvent
+  to: JobState
+  reason?: Reason | undefined
+  result?: JobResult | undefined
+  /** The work, with the move to running: kept while the job runs. */
+  work?: V0JobRequest | undefined
+}
 
 /** Moves a job that is in a state the event may come in. False: somebody was faster, nothing was changed. */
 export async function moveJob(
   db: Database,
   id: number,
-  { event, to, reason, result }: Move,
+  { event, to, reason, result, work }: Move,
   at: Date,
 ): Promise<boolean> {
   const times = {
@@ -68,10 +87,14 @@ export async function moveJob(
   }
   const rows = await db
     .update(jobs)
-    .set({ state: to, reason: reason ?? null, result: result ?? null, ...times })
+    .set({ state: to, reason: reason ?? null, result: result ?? null, work: keptWork(work), ...times })
     .where(and(eq(jobs.id, id), inArray(jobs.state, statesBefore(to, event))))
     .returning({ id: jobs.id })
   return rows.length === 1
+}
+
+function keptWork(work: V0JobRequest | undefined): V0JobRequest | null {
+  return work !== undefined && JSON.stringify(work).length <= MAX_WORK_CHARACTERS ? work : null
 }
 
 export async function markDelivered(db: Database, id: number, at: Date): Promise<void> {
@@ -113,17 +136,13 @@ export async function jobDue(db: Database, id: number): Promise<JobRow | undefin
 export async function abandonJob(db: Database, id: number, at: Date): Promise<JobRow | undefined> {
   const rows = await db
     .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+    .set({ state: 'broken', reason: 'abandoned', work: null, endedAt: at })
     .where(and(eq(jobs.id, id), inArray(jobs.state, OPEN_STATES)))
     .returning()
   return rows[0]
 }
 
-/** Ends the jobs that nobody drives any more, when the miner starts. Gives those it ended. */
-export async function abandonOpenJobs(db: Database, at: Date): Promise<JobRow[]> {
-  return db
-    .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
-    .where(inArray(jobs.state, OPEN_STATES))
-    .returning()
+/** The jobs that were open when an earlier run of this miner ended, oldest first. */
+export async function openJobs(db: Database): Promise<JobRow[]> {
+  return db.select().from(jobs).where(inArray(jobs.state, OPEN_STATES)).orderBy(jobs.id)
 }

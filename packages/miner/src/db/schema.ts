@@ -1,5 +1,6 @@
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 
 /** How a job ended, in the words for its validator. */
@@ -21,6 +22,10 @@ export const jobs = pgTable(
     timeoutSeconds: bigint('timeout_seconds', { mode: 'number' }),
     volumeType: text('volume_type').notNull(),
     executorToken: text('executor_token').notNull(),
+    /** Which place of which pool its executor has: `gpus/3`. */
+    place: text('place'),
+    /** The work of a job that runs, for a miner that takes it up again; null when it is too large to be kept. */
+    work: json('work').$type<V0JobRequest>(),
     state: text('state').$type<JobState>().notNull(),
     reason: text('reason').$type<Reason>(),
     /** json, not jsonb: jsonb and text refuse the NUL characters that a job may print. */

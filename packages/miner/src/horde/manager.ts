@@ -30,6 +30,11 @@ export interface ExecutorManager {
   /** Starts one executor; resolves when it was started, which is long before it connects. Rejects when it can't. */
   start(order: ExecutorOrder): Promise<StartedExecutor>
   /**
+   * Called once at the miner's start, before the first start: executors of an earlier run of this miner that still run and
+   * have one of these tokens are given, by token; all others of this miner are ended and removed. Rejects when it can't be told.
+   */
+  takeOver?(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>>
+  /**
    * Starts the executor's command `preload` with these variables in its environment, on the machine where executors run; it
    * exits with 0 when all images are there. Rejects when it can't be started.
    */

@@ -1,12 +1,16 @@
-/** Executors as child processes of the miner, on the miner's own machine. */
+/** Executors as processes of their own, on the miner's own machine. They outlive a miner that is killed, and the next one takes them over. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
+import type { Clock } from '@horde/kit/time'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from './manager.ts'
+import { OWNER_VARIABLE, takeOverProcesses } from './process/leftovers.ts'
+import { stopProcess } from './process/stop-process.ts'
 
 export type ProcessManagerOptions = {
   /** The program to run; default: the executor of this workspace. */
   main?: string
+  /** Whose executors they are: those of an earlier run are found by it. */
+  owner: string
   /** The environment that an executor begins with: PATH and the like. */
   environment: Readonly<Record<string, string>>
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
@@ -18,14 +22,15 @@ const EXECUTOR_MAIN = fileURLToPath(new URL('../../../executor/src/start.js', im
 
 export function processManager(options: ProcessManagerOptions): ExecutorManager {
   return {
-    start: order => startProcess([], environmentOf(order), options),
+    start: order => startProcess([], environmentOf(order, options.owner), options),
+    takeOver: tokens => takeOverProcesses(tokens, options),
     preload: environment => startProcess(['preload'], environment, options),
     check: environment => startProcess(['check'], environment, options),
   }
 }
 
-function environmentOf({ environment, minerAddress, token }: ExecutorOrder): Record<string, string> {
-  return { ...environment, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
+function environmentOf({ environment, minerAddress, token }: ExecutorOrder, owner: string): Record<string, string> {
+  return { ...environment, [OWNER_VARIABLE]: owner, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
 }
 
 async function startProcess(
@@ -46,16 +51,7 @@ async function startProcess(
     child.once('spawn', resolve)
     child.once('error', reject)
   })
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGTERM')
-    try {
-      await withDeadline(exited, options.stopWithinMs, 'executor exit', options.clock)
-    } catch (error) {
-      if (!(error instanceof DeadlineError)) throw error
-      child.kill('SIGKILL')
-      await exited
-    }
-  }
-  return { id: `pid ${child.pid}`, exited, stop }
+  const isGone = () => child.exitCode !== null || child.signalCode !== null
+  const kill = (signal: NodeJS.Signals) => void child.kill(signal)
+  return { id: `pid ${child.pid}`, exited, stop: () => stopProcess({ isGone, kill, exited }, options) }
 }

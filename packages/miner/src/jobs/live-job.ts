@@ -1,26 +1,18 @@
 /** A job that is being driven now, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
-import { Inbox } from '@horde/kit/inbox'
-import type { Clock } from '@horde/kit/time'
+import type { Inbox } from '@horde/kit/inbox'
 import type { JobState } from '@horde/protocol/job-state'
-import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import type { JobResult, JobRow } from '../db/schema.ts'
-import type { Reservation } from '../horde/pool.ts'
+import type { StartedExecutor } from '../horde/manager.ts'
+import type { Reservation } from '../horde/pools/pool.ts'
 import type { ValidatorSession } from '../validator-session.ts'
-import { ExecutorLine } from './executor-line.ts'
+import type { ExecutorLine, JobWord } from './executor-line.ts'
 
-/** What an executor says about its job. */
-export type JobReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>
-
-/** What a job's driver hears. */
-export type JobWord =
-  | { from: 'executor'; message: JobReport }
-  | { from: 'executor'; connected: boolean }
-  | { from: 'manager'; exited: string }
-  | { from: 'validator'; message: V0JobRequest }
+/** The executor that a job has: its place in the horde, and the line to it. */
+export type LiveExecutor = { reservation: Reservation; line: ExecutorLine }
 
 export class LiveJob {
   readonly id: number
@@ -28,33 +20,45 @@ export class LiveJob {
   readonly uuid: string
   readonly offer: V0InitialJobRequest
   readonly executorClass: string
-  readonly token: string
   readonly reservation: Reservation
+  readonly executor: ExecutorLine
   readonly words: Inbox<JobWord>
-  readonly executor = new ExecutorLine()
   state: JobState
   reason: Reason | undefined
   result: JobResult | undefined
   /** Whether its executor has been ready: what breaks before that is a failed preparation to its validator. */
-  wasReady = false
+  wasReady: boolean
   /** The work, once its validator has sent it. */
   work: V0JobRequest | undefined
-  /** The connection that offered the job or sent its work: the one that its messages go to. */
-  home: ValidatorSession
+  /** Its executor runs for it and says that it has not got the work, which this miner has not either any more. */
+  workLost = false
+  /**
+   * The connection that offered the job or sent its work: the one that its messages go to. Undefined: that was a
+   * connection of an earlier run of this miner.
+   */
+  home: ValidatorSession | undefined
   /** Whether the end went out on the home connection. */
   delivered = false
+  /** Of a job that an earlier run of this miner began: its executor, when it was found running. */
+  recovery: { executor: StartedExecutor | undefined } | undefined
+  /** When the job came into its state, in ms since the epoch. */
+  movedAt: number
 
-  constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession, reservation: Reservation, clock: Clock) {
-    this.words = new Inbox({ clock })
+  constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession | undefined, executor: LiveExecutor) {
     this.id = row.id
     this.validator = row.validator
     this.uuid = row.uuid
     this.executorClass = row.executorClass
-    this.token = row.executorToken
     this.state = row.state
+    this.movedAt = (row.startedAt ?? row.readyAt ?? row.offeredAt).getTime()
+    this.wasReady = row.readyAt !== null
     this.offer = offer
     this.home = home
-    this.reservation = reservation
+    this.reservation = executor.reservation
+    this.executor = executor.line
+    this.executor.jobUuid = row.uuid
+    this.words = executor.line.words
+    this.work = row.work ?? undefined
   }
 
   /** From now on the job's messages go to this connection, which offered it or sent its work: its end too. */
@@ -71,7 +75,6 @@ export function newExecutorToken(jobUuid: string): string {
 
 export class LiveJobs {
   readonly #byUuid = new Map<string, LiveJob>()
-  readonly #byToken = new Map<string, LiveJob>()
   readonly #turns = new Map<string, Promise<void>>()
 
   /** Runs what concerns one job of one validator after what was asked for earlier about the same job. */
@@ -88,24 +91,22 @@ export class LiveJobs {
 
   add(job: LiveJob): void {
     this.#byUuid.set(keyOf(job.validator, job.uuid), job)
-    this.#byToken.set(job.token, job)
   }
 
   remove(job: LiveJob): void {
     this.#byUuid.delete(keyOf(job.validator, job.uuid))
-    this.#byToken.delete(job.token)
   }
 
   find(validator: string, uuid: string): LiveJob | undefined {
     return this.#byUuid.get(keyOf(validator, uuid))
   }
 
-  withToken(token: string): LiveJob | undefined {
-    return this.#byToken.get(token)
-  }
-
   of(validator: string): LiveJob[] {
     return [...this.#byUuid.values()].filter(job => job.validator === validator)
+  }
+
+  all(): LiveJob[] {
+    return [...this.#byUuid.values()]
   }
 
   get size(): number {

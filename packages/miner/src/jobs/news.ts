@@ -44,15 +44,16 @@ export function openNews({ db, live, clock, log, keepMs }: NewsDeps): News {
     if (!message || job.delivered) return
     const listening = listeners(job)
     const said = await Promise.all(listening.map(session => session.sayOnce(job.id, message)))
-    const wentHome = listening[0] === job.home && said[0] === true
+    const wentHome = job.home !== undefined && listening[0] === job.home && said[0] === true
     if (!wentHome || !isFinal(job.state)) return
     job.delivered = true
     await markDelivered(db, job.id, now())
   }
 
   function listeners(job: LiveJob): ValidatorSession[] {
-    if (job.home.isOpen) return [job.home]
-    return [...(sessions.get(job.validator) ?? [])].filter(({ number }) => number > job.home.number)
+    const { home } = job
+    if (home?.isOpen) return [home]
+    return [...(sessions.get(job.validator) ?? [])].filter(({ number }) => home === undefined || number > home.number)
   }
 
   async function arrived(session: ValidatorSession): Promise<void> {
@@ -94,7 +95,9 @@ export function openNews({ db, live, clock, log, keepMs }: NewsDeps): News {
 
 /** What a validator that was away must be told of a job in this state. */
 function messageDue(job: LiveJob): MinerMessage | undefined {
-  if (job.state === 'ready') return { message_type: 'V0ExecutorReadyRequest', job_uuid: job.uuid as JobUuid }
+  // An executor without the work, and a miner without it: a validator that hears ready anew says it again.
+  if (job.state === 'ready' || (job.state === 'running' && job.workLost))
+    return { message_type: 'V0ExecutorReadyRequest', job_uuid: job.uuid as JobUuid }
   if (!isFinal(job.state)) return undefined
   return endOf({
     ...job,

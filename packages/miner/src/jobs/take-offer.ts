@@ -6,8 +6,10 @@ import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { FIRST_STATE, isFinal } from '@horde/protocol/job-state'
 import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { findJob, insertJob, moveJob, type NewJob } from '../db/jobs.ts'
-import type { ExecutorPool } from '../horde/pool.ts'
+import type { Horde } from '../horde/horde.ts'
+import type { Reservation } from '../horde/pools/pool.ts'
 import type { ValidatorSession } from '../validator-session.ts'
+import type { ExecutorLine, ExecutorLines } from './executor-line.ts'
 import { LiveJob, type LiveJobs, newExecutorToken } from './live-job.ts'
 import type { News } from './news.ts'
 
@@ -15,7 +17,8 @@ export type OfferDeps = {
   db: Database
   live: LiveJobs
   news: News
-  pool: ExecutorPool
+  horde: Pick<Horde, 'reserve'>
+  lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
   clock: Clock
@@ -35,21 +38,36 @@ async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps:
   if (ended) return deps.news.tellEnd(ended, session)
 
   const executorClass = offer.executor_class ?? DEFAULT_CLASS
-  const reservation = deps.pool.reserve(executorClass)
+  const reservation = deps.horde.reserve(executorClass)
   if (!reservation) return decline(offer, executorClass, session, deps)
+  const line = reservation.warm?.line ?? deps.lines.open(newExecutorToken(offer.job_uuid))
   try {
-    const row = await insertJob(deps.db, newJob(offer, executorClass, session), now(deps))
+    const { place } = reservation
+    const fields = { ...newJob(offer, executorClass, session), executorToken: line.token, place }
+    const row = await insertJob(deps.db, fields, now(deps))
     if (!row) throw new Error('a job was stored by another process in the same database')
-    const job = new LiveJob(row, offer, session, reservation, deps.clock)
+    const job = new LiveJob(row, offer, session, { reservation, line })
     deps.live.add(job)
-    await accept(job, deps)
+    await accept(job, session, deps)
   } catch (error) {
-    reservation.release()
+    void giveUp(reservation, line, deps)
     throw error
   }
 }
 
-async function accept(job: LiveJob, { db, drive, live, log, clock }: OfferDeps): Promise<void> {
+/** An executor that waited was bound to this job: it is for no other any more. */
+async function giveUp({ warm, release }: Reservation, line: ExecutorLine, { lines, log }: OfferDeps): Promise<void> {
+  try {
+    await (warm ? warm.discard() : lines.close(line))
+  } catch (err) {
+    log.error({ err }, 'executor could not be stopped')
+  } finally {
+    release()
+  }
+}
+
+async function accept(job: LiveJob, session: ValidatorSession, deps: OfferDeps): Promise<void> {
+  const { db, drive, live, log, clock } = deps
   try {
     await moveJob(db, job.id, { event: 'V0AcceptJobRequest', to: 'accepted' }, new Date(clock.now()))
   } catch (error) {
@@ -57,8 +75,9 @@ async function accept(job: LiveJob, { db, drive, live, log, clock }: OfferDeps):
     throw error
   }
   job.state = 'accepted'
+  job.movedAt = clock.now()
   log.info({ jobUuid: job.uuid, validator: job.validator, from: FIRST_STATE, to: job.state }, 'job moved')
-  const said = job.home.say(answer('V0AcceptJobRequest', job.offer))
+  const said = session.say(answer('V0AcceptJobRequest', job.offer))
   drive(job)
   await said
 }
@@ -76,13 +95,17 @@ async function decline(
   session: ValidatorSession,
   { db, log, clock }: OfferDeps,
 ): Promise<void> {
-  const row = { ...newJob(offer, executorClass, session), state: 'rejected' as const, executorToken: '' }
+  const row = { ...newJob(offer, executorClass, session), state: 'rejected' as const, executorToken: '', place: null }
   await insertJob(db, row, new Date(clock.now()))
   log.info({ jobUuid: offer.job_uuid, validator: session.validator, from: FIRST_STATE, to: 'rejected' }, 'job moved')
   await session.say(answer('V0DeclineJobRequest', offer))
 }
 
-function newJob(offer: V0InitialJobRequest, executorClass: string, session: ValidatorSession): NewJob {
+function newJob(
+  offer: V0InitialJobRequest,
+  executorClass: string,
+  session: ValidatorSession,
+): Omit<NewJob, 'executorToken' | 'place'> {
   return {
     validator: session.validator,
     uuid: offer.job_uuid,
@@ -90,7 +113,6 @@ function newJob(offer: V0InitialJobRequest, executorClass: string, session: Vali
     imageName: offer.base_docker_image_name,
     timeoutSeconds: offer.timeout_seconds,
     volumeType: offer.volume_type,
-    executorToken: newExecutorToken(offer.job_uuid),
     state: FIRST_STATE,
   }
 }

@@ -119,7 +119,7 @@ print("deep")
     uploads: [{ 'no zip': '' }],
     expected: {
       type: 'V0FailedRequest',
-      exitStatus: null,
+      exitStatus: 0,
       timedOut: false,
       stdout: /^deep\n$/,
       lastLine: 'The outputs are nested too deeply',

@@ -1,0 +1,2 @@
+ALTER TABLE "jobs" ADD COLUMN "place" text;--> statement-breakpoint
+ALTER TABLE "jobs" ADD COLUMN "work" json;

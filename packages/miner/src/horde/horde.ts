@@ -1,0 +1,195 @@
+/** The miner's horde: its pools of executors, by hardware class. Reserving takes no time. */
+import type { Log } from '@horde/kit/log'
+import { startLoop } from '@horde/kit/loop'
+import type { Clock } from '@horde/kit/time'
+import { CLASSES } from '@horde/protocol/classes'
+import type { ExecutorLines } from '../jobs/executor-line.ts'
+import type { ExecutorManager, StartedExecutor } from './manager.ts'
+import { ExecutorPool, type PoolUsage, type Reservation } from './pools/pool.ts'
+import { areAlike, type PoolSettings } from './pools/pool-settings.ts'
+
+/** How often executors that wait for jobs are looked after, in milliseconds. */
+const KEEP_WARM_MS = 1_000
+
+export type HordeDeps = {
+  /** Opens what starts the executors of a pool. */
+  openManager(pool: PoolSettings): Promise<ExecutorManager>
+  /** The host that a pool's executors dial. */
+  hostFor(pool: PoolSettings): Promise<string>
+  lines: ExecutorLines
+  /** How long an executor may take to connect, beyond its class's spin-up time, in milliseconds. */
+  startMs: number
+  /** How long one whose connection was lost may take to come back, in milliseconds. */
+  graceMs: number
+  clock: Clock
+  log: Log
+}
+
+type OpenPool = { settings: PoolSettings; manager: ExecutorManager; host: string }
+
+export class Horde implements AsyncDisposable {
+  readonly #deps: HordeDeps
+  readonly #opened: OpenPool[]
+  readonly #managers: Set<ExecutorManager>
+  readonly #busyGpus = new Set<string>()
+  readonly #over = new AbortController()
+  #pools: ExecutorPool[] = []
+  #executorPort = 0
+  #keeping: AsyncDisposable | undefined
+  #isClosed = false
+
+  private constructor(opened: OpenPool[], deps: HordeDeps) {
+    this.#opened = opened
+    this.#managers = new Set(opened.map(({ manager }) => manager))
+    this.#deps = deps
+  }
+
+  /** Opens the managers of all pools. Rejects when one of them can't be opened, or nobody knows where its executors should dial. */
+  static async open(pools: readonly PoolSettings[], deps: HordeDeps): Promise<Horde> {
+    return new Horde(await Promise.all(pools.map(pool => openPool(pool, deps))), deps)
+  }
+
+  /** The hosts that executors dial. */
+  get hosts(): string[] {
+    return [...new Set(this.#opened.map(({ host }) => host))]
+  }
+
+  /** Executors of an earlier run of this miner: those with one of the tokens are given, all others are ended. */
+  async takeOver(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>> {
+    const found = await Promise.all([...this.#managers].map(manager => manager.takeOver?.(tokens)))
+    return new Map(found.flatMap(each => [...(each ?? [])]))
+  }
+
+  /** From now on there are places to reserve, and executors dial this port. */
+  begin(executorPort: number): void {
+    this.#executorPort = executorPort
+    this.#pools = this.#opened.map(pool => this.#newPool(pool))
+  }
+
+  /** From now on executors are started ahead. */
+  keepWarm(): void {
+    const run = async () => {
+      for (const pool of this.#pools) pool.keepWarm()
+    }
+    const { clock, log } = this.#deps
+    this.#keeping = startLoop({
+      name: 'warm executors',
+      everyMs: KEEP_WARM_MS,
+      run,
+      clock,
+      log,
+      signal: this.#over.signal,
+    })
+  }
+
+  /** A place for one executor, or undefined when none of that class is free: the answer is immediate. */
+  reserve(executorClass: string): Reservation | undefined {
+    if (this.#isClosed) return undefined
+    const pools = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
+    // A pool that has an executor waiting comes before one that must start it.
+    for (const pool of pools.sort((a, b) => b.usage().warm.ready - a.usage().warm.ready)) {
+      const reservation = pool.reserve()
+      if (reservation) return reservation
+    }
+    return undefined
+  }
+
+  /** The place of a job of an earlier run; one outside of all pools where it is not there any more. */
+  occupy(place: string | null, executorClass: string): Reservation {
+    const [, name, index] = /^(.*)\/(\d+)$/.exec(place ?? '') ?? []
+    const pool = this.#pools.find(({ settings }) => settings.name === name && settings.executorClass === executorClass)
+    return pool?.occupy(Number(index)) ?? outside(executorClass, place)
+  }
+
+  /** From now on every reservation is refused. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /**
+   * Other pools. Those of the same name and kind are changed; the others take no more jobs and go when their last one has
+   * ended. Rejects, and changes nothing, when a new one's manager can't be opened.
+   */
+  async reload(pools: readonly PoolSettings[]): Promise<void> {
+    const kept = (settings: PoolSettings) => {
+      return this.#pools.find(
+        pool => pool.settings.name === settings.name && areAlike(pool.settings, settings) && !pool.usage().draining,
+      )
+    }
+    const opened = await Promise.all(
+      pools.filter(settings => !kept(settings)).map(settings => openPool(settings, this.#deps)),
+    )
+    const staying = new Set(pools.map(kept))
+    for (const pool of this.#pools) if (!staying.has(pool)) pool.drain()
+    for (const settings of pools) kept(settings)?.change(settings)
+    for (const { manager } of opened) this.#managers.add(manager)
+    const draining = this.#pools.filter(pool => pool.usage().draining && !pool.isIdle)
+    this.#pools = [
+      ...this.#pools.filter(pool => staying.has(pool)),
+      ...opened.map(pool => this.#newPool(pool)),
+      ...draining,
+    ]
+  }
+
+  /** What the manifest says: the executors that there are, taken or not. */
+  manifest(): { executor_class: string; count: number }[] {
+    const counts = new Map<string, number>()
+    for (const { executorClass, places, draining } of this.usage()) {
+      if (!draining) counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
+    }
+    return [...counts].map(([executor_class, count]) => ({ executor_class, count }))
+  }
+
+  usage(): PoolUsage[] {
+    return this.#pools.map(pool => pool.usage()).filter(({ draining, taken }) => !draining || taken > 0)
+  }
+
+  /** The pools that take jobs: for what concerns the hosts where executors run. */
+  pools(): { settings: PoolSettings; manager: ExecutorManager }[] {
+    return this.#pools.filter(pool => !pool.usage().draining).map(({ settings, manager }) => ({ settings, manager }))
+  }
+
+  /** Ends the executors that wait, and closes the managers. Jobs must have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    this.#over.abort()
+    await this.#keeping?.[Symbol.asyncDispose]()
+    await Promise.all(this.#pools.map(pool => pool.close()))
+    for (const manager of this.#managers) {
+      await manager.close?.().catch(err => this.#deps.log.error({ err }, 'executor manager could not be closed'))
+    }
+  }
+
+  #newPool({ settings, manager, host }: OpenPool): ExecutorPool {
+    const { lines, startMs, graceMs, clock, log } = this.#deps
+    const startWithinMs = startMs + CLASSES[settings.executorClass].spinUpSeconds * 1000
+    const minerAddress = `ws://${host.includes(':') ? `[${host}]` : host}:${this.#executorPort}`
+    return new ExecutorPool(settings, {
+      manager,
+      minerAddress,
+      lines,
+      busyGpus: this.#busyGpus,
+      startWithinMs,
+      graceMs,
+      clock,
+      log,
+    })
+  }
+}
+
+async function openPool(settings: PoolSettings, { openManager, hostFor }: HordeDeps): Promise<OpenPool> {
+  const host = await hostFor(settings)
+  return { settings, manager: await openManager(settings), host }
+}
+
+/** A place that is in no pool: its job can go on, but no other can begin there. */
+function outside(executorClass: string, place: string | null): Reservation {
+  return {
+    executorClass,
+    place: place ?? '',
+    warm: undefined,
+    findsLeftovers: true,
+    start: () => Promise.reject(new Error('the place of this job is in no pool any more')),
+    release: () => {},
+  }
+}

@@ -1,0 +1,215 @@
+import { silentLog } from '@horde/kit/log'
+import { manualClock } from '@horde/kit/time'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { ExecutorLines, type ExecutorSocket } from '../../jobs/executor-line.ts'
+import type { ExecutorManager, ExecutorOrder } from '../manager.ts'
+import { ExecutorPool } from './pool.ts'
+import type { PoolSettings } from './pool-settings.ts'
+
+const START_MS = 10_000
+const GRACE_MS = 5_000
+
+const SETTINGS: PoolSettings = {
+  name: 'pool',
+  executorClass: 'always_on.test',
+  count: 2,
+  warm: 0,
+  manager: 'process',
+  image: '',
+  engine: { socket: '' },
+  gpus: [],
+  environment: { A: '1' },
+  address: undefined,
+}
+
+/** Orders that came, and the ends of their executors. */
+class Orders implements ExecutorManager {
+  readonly all: (ExecutorOrder & { exit(how: string): void; isStopped: boolean })[] = []
+  isBroken = false
+
+  async start(order: ExecutorOrder) {
+    if (this.isBroken) throw new Error('no executor today')
+    const { promise: exited, resolve: exit } = Promise.withResolvers<string>()
+    const started = { ...order, exit, isStopped: false }
+    this.all.push(started)
+    const stop = async () => {
+      started.isStopped = true
+    }
+    return { id: 'played', exited, stop }
+  }
+}
+
+const socket = () => ({ isOpen: true, close: async () => {} }) as unknown as ExecutorSocket
+
+let clock: ReturnType<typeof manualClock>
+let orders: Orders
+let lines: ExecutorLines
+let busyGpus: Set<string>
+beforeEach(() => {
+  clock = manualClock()
+  orders = new Orders()
+  lines = new ExecutorLines(clock)
+  busyGpus = new Set()
+})
+
+function poolOf(changes: Partial<PoolSettings> = {}): ExecutorPool {
+  const deps = { manager: orders, minerAddress: 'ws://m', lines, busyGpus, startWithinMs: START_MS, graceMs: GRACE_MS }
+  return new ExecutorPool({ ...SETTINGS, ...changes }, { ...deps, clock, log: silentLog })
+}
+
+/** What the loop of the horde does each second. */
+async function look(pool: ExecutorPool, seconds = 0): Promise<void> {
+  await clock.advance(seconds * 1000)
+  pool.keepWarm()
+  await clock.advance(0)
+}
+
+function connect(index = -1) {
+  const line = lines.find(orders.all.at(index)?.token ?? '')
+  const connected = socket()
+  line?.attach(connected)
+  return { line, lose: () => line?.detach(connected) }
+}
+
+describe('places', () => {
+  it('are reserved until none is left, and given back once', () => {
+    const pool = poolOf()
+    const [first, second] = [pool.reserve(), pool.reserve()]
+    expect([first?.place, second?.place, pool.reserve()]).toEqual(['pool/0', 'pool/1', undefined])
+    first?.release()
+    first?.release()
+    expect(pool.usage()).toMatchObject({ taken: 1, places: 2 })
+    expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/0', undefined])
+  })
+
+  it('each have their own GPUs, which no other pool has at the same time', async () => {
+    const gpus = [
+      ['0', '1'],
+      ['2', '3'],
+    ]
+    const pool = poolOf({ gpus })
+    const reserved = [pool.reserve(), pool.reserve()]
+    for (const each of reserved) await each?.start('token')
+    const ids = orders.all.map(({ environment }) => environment)
+    expect(ids).toEqual([
+      { A: '1', EXECUTOR_GPU_DEVICE_IDS: '0,1' },
+      { A: '1', EXECUTOR_GPU_DEVICE_IDS: '2,3' },
+    ])
+    const other = poolOf({ name: 'other', count: 1, gpus: [['1', '2']] })
+    expect(other.reserve()).toBeUndefined()
+    reserved[0]?.release()
+    expect(other.reserve()).toBeUndefined()
+    reserved[1]?.release()
+    expect(other.reserve()?.place).toBe('other/0')
+    expect(pool.reserve(), 'the other way round').toBeUndefined()
+  })
+
+  it('of an earlier run are occupied again, where they are free', () => {
+    const pool = poolOf()
+    expect(pool.occupy(1)?.place).toBe('pool/1')
+    expect([pool.occupy(1), pool.occupy(7)]).toEqual([undefined, undefined])
+    expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/0', undefined])
+  })
+})
+
+describe('executors that wait', () => {
+  it('are started ahead, and a job gets one that is connected', async () => {
+    const pool = poolOf({ count: 3, warm: 2 })
+    await look(pool)
+    await look(pool)
+    expect(orders.all.map(({ environment }) => environment)).toEqual(Array(2).fill({ A: '1', PREPARE_AHEAD: 'true' }))
+    expect(orders.all[0]?.token).toMatch(/^[0-9a-f-]{36}-[0-9a-f-]{36}$/)
+    connect(1)
+    expect(pool.usage()).toMatchObject({ taken: 0, warm: { ready: 1, starting: 1 } })
+    const reservation = pool.reserve()
+    expect(reservation?.warm?.line.token).toBe(orders.all[1]?.token)
+    expect(pool.usage()).toMatchObject({ taken: 1, warm: { ready: 0, starting: 1 } })
+    await look(pool, 1)
+    expect(orders.all, 'the third place has one now').toHaveLength(3)
+    reservation?.release()
+    await look(pool, 1)
+    expect(orders.all, 'two wait').toHaveLength(3)
+  })
+
+  it('that exit, never connect, or lose their connection are put away, and there are new ones', async () => {
+    const pool = poolOf({ count: 1, warm: 1 })
+    await look(pool)
+    orders.all[0]?.exit('exit code 1')
+    await look(pool, 1)
+    expect(lines.find(orders.all[0]?.token ?? ''), 'its token is good for nothing').toBeUndefined()
+    await look(pool, 1)
+    expect(orders.all).toHaveLength(2)
+    await look(pool, START_MS / 1000 + 1)
+    expect(orders.all[1]?.isStopped).toBe(true)
+    await look(pool, 2)
+    expect(orders.all).toHaveLength(3)
+    connect().lose()
+    await look(pool, 1)
+    expect(orders.all[2]?.isStopped, 'it may come back').toBe(false)
+    await look(pool, GRACE_MS / 1000)
+    expect(orders.all[2]?.isStopped).toBe(true)
+  })
+
+  it('that can not be started are tried again later and later', async () => {
+    const pool = poolOf({ count: 1, warm: 1 })
+    orders.isBroken = true
+    let tries = 0
+    orders.start = async () => {
+      tries += 1
+      throw new Error('no executor today')
+    }
+    for (let second = 0; second < 120; second += 1) await look(pool, 1)
+    expect(tries).toBeGreaterThan(4)
+    expect(tries).toBeLessThan(10)
+  })
+
+  it('of no use are no hindrance: the place is reserved without them', async () => {
+    const pool = poolOf({ count: 1, warm: 1 })
+    await look(pool)
+    connect().lose()
+    const reservation = pool.reserve()
+    expect(reservation?.warm).toBeUndefined()
+    await clock.advance(0)
+    expect(orders.all[0]?.isStopped).toBe(true)
+    await reservation?.start('token')
+    expect(orders.all[1]?.environment).toEqual({ A: '1' })
+  })
+
+  it('go when the pool is closed', async () => {
+    const pool = poolOf({ count: 2, warm: 2 })
+    await look(pool)
+    connect()
+    await pool.close()
+    expect(orders.all.map(({ isStopped }) => isStopped)).toEqual([true, true])
+    expect(pool.reserve()).toBeUndefined()
+    await look(pool, 10)
+    expect(orders.all).toHaveLength(2)
+  })
+})
+
+describe('other settings', () => {
+  it('fewer places: running jobs stay where they are, and nothing new begins there', async () => {
+    const pool = poolOf({ count: 3, warm: 1 })
+    const reserved = [pool.reserve(), pool.reserve(), pool.reserve()]
+    pool.change({ ...SETTINGS, count: 1 })
+    expect(pool.usage()).toMatchObject({ places: 1, taken: 3 })
+    reserved[2]?.release()
+    expect(pool.reserve()).toBeUndefined()
+    reserved[0]?.release()
+    expect(pool.reserve()?.place).toBe('pool/0')
+    pool.change({ ...SETTINGS, count: 3 })
+    expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/2', undefined])
+  })
+
+  it('another environment: those that wait are started anew with it', async () => {
+    const pool = poolOf({ count: 1, warm: 1 })
+    await look(pool)
+    connect()
+    pool.change({ ...SETTINGS, count: 1, warm: 1, environment: { A: '2' } })
+    await look(pool)
+    expect(orders.all.map(({ environment, isStopped }) => [environment.A, isStopped])).toEqual([
+      ['1', true],
+      ['2', false],
+    ])
+  })
+})

@@ -1,0 +1,167 @@
+/** The file of a miner's pools, YAML: read whole, every mistake told at once, with its line. */
+import { readFile } from 'node:fs/promises'
+import { ConfigError } from '@horde/kit/config'
+import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
+import { type Document, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import type { PoolSettings } from './pool-settings.ts'
+
+/** The setting that names the file. */
+const SETTING = 'POOLS_FILE'
+/** The most executors of one pool. */
+export const MAX_COUNT = 1024
+
+const whole = (min: number, max: number) => z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max)
+const text = z.string('must be text').min(1, 'must not be empty')
+const scalar = z
+  .union([z.string(), z.number(), z.boolean()], 'must be text, a number or a truth value')
+  .transform(String)
+
+const pool = z.strictObject({
+  name: text.regex(/^[\w.-]{1,64}$/, 'must be letters, digits, "_", "." and "-", 64 at most').optional(),
+  class: z.enum(EXECUTOR_CLASSES, `must be one of ${EXECUTOR_CLASSES.join(', ')}`),
+  count: whole(0, MAX_COUNT),
+  warm: whole(0, MAX_COUNT).default(0),
+  manager: text.optional(),
+  image: text.optional(),
+  engine: z.strictObject({ socket: text }).optional(),
+  gpus: z.array(scalar.pipe(z.string().regex(/^[\w:.-]+$/, 'must be the ids of GPUs'))).optional(),
+  gpus_per_executor: whole(1, 64).optional(),
+  environment: z.record(text.regex(/^[A-Z_][A-Z0-9_]*$/i, 'must be names of variables'), scalar).default({}),
+  address: text.optional(),
+})
+
+const pools = z.strictObject(
+  { pools: z.array(pool, 'must be a list').min(1, 'must name at least one pool') },
+  'must be a map with pools',
+)
+
+type Pool = z.output<typeof pool>
+type Mistake = { path: PropertyKey[]; problem: string }
+
+/** What a pool has of the miner's settings where it says nothing else. */
+export type PoolDefaults = Pick<PoolSettings, 'manager' | 'image' | 'engine' | 'environment'>
+
+/**
+ * Reads the pools of a file.
+ *
+ * @throws ConfigError with every mistake in it, or that it can't be read
+ */
+export async function readPoolsFile(path: string, defaults: PoolDefaults): Promise<PoolSettings[]> {
+  const yaml = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([{ name: SETTING, problem: `${path} can not be read (${error.code ?? error.message})` }])
+  })
+  return parsePools(yaml, path, defaults)
+}
+
+/** @throws ConfigError */
+export function parsePools(yaml: string, path: string, defaults: PoolDefaults): PoolSettings[] {
+  const lines = new LineCounter()
+  const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false })
+  const refuse = (mistakes: { line: number; problem: string }[]): never => {
+    throw new ConfigError(
+      mistakes.map(({ line, problem }) => ({ name: SETTING, problem: `${path}:${line}: ${problem}` })),
+    )
+  }
+  if (document.errors.length > 0) {
+    refuse(document.errors.map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, problem: message })))
+  }
+  const lineOf = (where: PropertyKey[]): number => {
+    for (let length = where.length; length > 0; length -= 1) {
+      const node = document.getIn(where.slice(0, length), true) as { range?: [number, number, number] } | undefined
+      if (node?.range) return lines.linePos(node.range[0]).line
+    }
+    return 1
+  }
+  const told = (mistakes: Mistake[]) => {
+    return mistakes.map(({ path: where, problem }) => ({
+      line: lineOf(where),
+      problem: `${nameOf(where)} ${problem}`.trim(),
+    }))
+  }
+  const read = pools.safeParse(document.toJS({ maxAliasCount: 100 }))
+  if (!read.success) return refuse(told(read.error.issues.map(issue => mistakeOf(issue, document))))
+  const mistakes = mistakesOf(read.data.pools)
+  if (mistakes.length > 0) return refuse(told(mistakes))
+  return read.data.pools.map((each, index) => settingsOf(each, nameOfPool(read.data.pools, index), defaults))
+}
+
+function mistakeOf(issue: z.core.$ZodIssue, document: Document): Mistake {
+  const { path } = issue
+  if (issue.code === 'unrecognized_keys') {
+    return { path: [...path, issue.keys[0] ?? ''], problem: 'is not something that a pool has' }
+  }
+  const isMissing = path.length > 0 && !document.hasIn(path)
+  return { path, problem: isMissing ? 'is missing' : issue.message }
+}
+
+/** pools[1].count */
+function nameOf(path: PropertyKey[]): string {
+  return path
+    .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at > 0 ? '.' : ''}${String(part)}`))
+    .join('')
+}
+
+/** A pool without a name is called after its class. */
+function nameOfPool(all: readonly Pool[], index: number): string {
+  const { name, class: executorClass } = all[index] as Pool
+  return name ?? executorClass
+}
+
+/** What is wrong beyond single values. */
+function mistakesOf(all: readonly Pool[]): Mistake[] {
+  const mistakes: Mistake[] = []
+  const names = new Map<string, number>()
+  const gpus = new Map<string, number>()
+  for (const [index, each] of all.entries()) {
+    const name = nameOfPool(all, index)
+    const first = names.get(name)
+    if (first !== undefined)
+      mistakes.push({ path: ['pools', index, 'name'], problem: `is ${name}, as that of pools[${first}]` })
+    names.set(name, index)
+    if (each.warm > each.count)
+      mistakes.push({ path: ['pools', index, 'warm'], problem: `must not be more than count (${each.count})` })
+    const sharing = sharingProblem(each)
+    if (sharing) mistakes.push({ path: ['pools', index, 'gpus'], problem: sharing })
+    for (const [at, gpu] of (each.gpus ?? []).entries()) {
+      const key = `${JSON.stringify(each.engine)} ${gpu}`
+      const other = gpus.get(key)
+      if (other !== undefined)
+        mistakes.push({ path: ['pools', index, 'gpus', at], problem: `is ${gpu}, which pools[${other}] has` })
+      gpus.set(key, index)
+    }
+  }
+  return mistakes
+}
+
+function sharingProblem({ gpus, gpus_per_executor: each, count }: Pool): string | undefined {
+  if (gpus === undefined) return each === undefined ? undefined : 'is missing, but gpus_per_executor is there'
+  if (count === 0) return undefined
+  if (each === undefined) {
+    return gpus.length % count === 0 && gpus.length > 0
+      ? undefined
+      : `has ${gpus.length}, which ${count} executors can not share evenly; set gpus_per_executor`
+  }
+  const needed = each * count
+  return needed <= gpus.length
+    ? undefined
+    : `has ${gpus.length}, but ${count} executors with ${each} each need ${needed}`
+}
+
+function settingsOf(each: Pool, name: string, defaults: PoolDefaults): PoolSettings {
+  const { gpus = [], gpus_per_executor, count } = each
+  const share = gpus_per_executor ?? Math.floor(gpus.length / Math.max(1, count))
+  return {
+    name,
+    executorClass: each.class as ExecutorClass,
+    count,
+    warm: each.warm,
+    manager: each.manager ?? defaults.manager,
+    image: each.image ?? defaults.image,
+    engine: each.engine ?? defaults.engine,
+    gpus:
+      share === 0 ? [] : Array.from({ length: count }, (_, place) => gpus.slice(place * share, (place + 1) * share)),
+    environment: { ...defaults.environment, ...each.environment },
+    address: each.address,
+  }
+}

@@ -1,0 +1,52 @@
+/** How a job comes to its executor: one that waited for it, a new one, or the one that an earlier run of this miner started. */
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import type { StartedExecutor } from '../horde/manager.ts'
+import { type Deadlines, startWithinMs } from './deadlines.ts'
+import type { LiveJob } from './live-job.ts'
+
+export type ObtainDeps = { deadlines: Deadlines; clock: Clock; log: Log }
+
+/** `unknown`: it may run or not, its manager can't tell. `none`: there is none, and none will come. */
+export type Obtained = StartedExecutor | 'unknown' | 'none'
+
+/** Never rejects. Aborting `signal` gives 'none'. */
+export async function obtainExecutor(job: LiveJob, deps: ObtainDeps, signal: AbortSignal): Promise<Obtained> {
+  const { recovery, reservation } = job
+  if (recovery?.executor) return recovery.executor
+  if (recovery && !reservation.findsLeftovers) return 'unknown'
+  if (recovery && job.state !== 'accepted') return 'none'
+  if (signal.aborted) return 'none'
+  const starting = reservation.warm ? reservation.warm.started : startOne(job, deps)
+  const waited = new AbortController()
+  const ms = startWithinMs(job, deps.deadlines)
+  const tooLong = deps.clock.sleep(ms, AbortSignal.any([signal, waited.signal])).catch(() => {})
+  const started = await Promise.race([starting, tooLong.then(() => 'too long' as const)])
+  waited.abort()
+  if (started !== 'too long') {
+    const err = reservation.warm?.error
+    if (err) deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
+    return started ?? 'none'
+  }
+  deps.log.error({ jobUuid: job.uuid }, 'executor did not start in time')
+  void starting.then(late => late?.stop()).catch(err => deps.log.error({ err }, 'executor could not be stopped'))
+  return 'none'
+}
+
+async function startOne(job: LiveJob, { log }: ObtainDeps): Promise<StartedExecutor | undefined> {
+  try {
+    const executor = await job.reservation.start(job.executor.token)
+    log.debug({ jobUuid: job.uuid, executor: executor.id }, 'executor started')
+    followExit(job, executor)
+    return executor
+  } catch (err) {
+    log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
+    return undefined
+  }
+}
+
+/** Has the driver of a job told of its executor's exit. */
+export function followExit(job: LiveJob, executor: StartedExecutor): void {
+  const exited = executor.exited.catch(() => 'its manager could not tell')
+  void exited.then(how => job.executor.exited(how))
+}
