@@ -41,7 +41,14 @@ async function checkPool(pool: PoolSettings, config: MinerConfig, hotkey: string
     const { processEnvironment } = config
     const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
     const log = createLog('miner', { level: 'warn' })
-    const manager = await openManager(pool, { owner, processEnvironment, stopWithinMs, clock: systemClock, log })
+    const manager = await openManager(pool, {
+      owner,
+      processEnvironment,
+      pullImage: false,
+      stopWithinMs,
+      clock: systemClock,
+      log,
+    })
     await using stack = new AsyncDisposableStack()
     stack.defer(() => manager.close?.())
     if (manager.check === undefined) {

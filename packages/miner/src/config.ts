@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { neuronSettings } from '@horde/chain/settings'
 import {
   defineSettings,
+  envBoolean,
   envDatabaseUrl,
   envInteger,
   envList,
@@ -139,6 +140,10 @@ export const minerSettings = defineSettings({
   DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
     about: "The container engine's socket, for EXECUTOR_MANAGER=docker.",
     example: '/var/run/docker.sock',
+  }),
+  DEBUG_SKIP_PULLING_EXECUTOR_IMAGE: setting(envBoolean.default(false), {
+    about: 'Whether an executor image that the engine does not have is left alone, and not pulled.',
+    example: 'true',
   }),
   DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:

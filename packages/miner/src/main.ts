@@ -42,8 +42,10 @@ async function main(signal: AbortSignal): Promise<void> {
 
 function opener(config: MinerConfig, owner: string, log: Log) {
   const { processEnvironment } = config
+  const pullImage = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
   const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
-  return (pool: PoolSettings) => openManager(pool, { owner, processEnvironment, stopWithinMs, clock: systemClock, log })
+  return (pool: PoolSettings) =>
+    openManager(pool, { owner, processEnvironment, pullImage, stopWithinMs, clock: systemClock, log })
 }
 
 function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {

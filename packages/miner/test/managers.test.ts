@@ -39,7 +39,8 @@ const processes = () => {
 const containers = () =>
   dockerManager({
     image: 'compute-horde/executor:v0',
-    socketPath: '/var/run/docker.sock',
+    pullImage: false,
+    engine: { socket: '/var/run/docker.sock' },
     owner: minerKey().ss58,
     stopWithinMs: 10_000,
     clock: systemClock,

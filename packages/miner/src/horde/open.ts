@@ -1,3 +1,4 @@
+import { ConfigError } from '@horde/kit/config'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { bridgeAddress, dockerManager } from './docker.ts'
@@ -11,6 +12,8 @@ export type OpenManagerOptions = {
   owner: string
   /** The environment that processes begin with. */
   processEnvironment: Readonly<Record<string, string>>
+  /** Whether an executor image that an engine lacks is pulled. */
+  pullImage: boolean
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
   stopWithinMs: number
   clock: Clock
@@ -19,18 +22,25 @@ export type OpenManagerOptions = {
 
 /** The manager of a pool. */
 export function openManager(pool: PoolSettings, options: OpenManagerOptions): Promise<ExecutorManager> {
-  const { owner, processEnvironment: environment, stopWithinMs, clock, log } = options
+  const { owner, processEnvironment: environment, pullImage, stopWithinMs, clock, log } = options
   switch (pool.manager) {
     case 'process':
       return Promise.resolve(processManager({ owner, environment, stopWithinMs, clock }))
     case 'docker':
-      return dockerManager({ image: pool.image, socketPath: pool.engine.socket, owner, stopWithinMs, clock, log })
+      return dockerManager({ image: pool.image, pullImage, engine: pool.engine, owner, stopWithinMs, clock, log })
     default:
       return loadManager(pool.manager, { log })
   }
 }
 
-/** The host that a pool's executors dial where no setting says one. */
-export async function usualHost({ manager, engine }: PoolSettings): Promise<string> {
-  return manager === 'docker' ? bridgeAddress(engine.socket) : '127.0.0.1'
+/**
+ * The host that a pool's executors dial where no setting says one.
+ *
+ * @throws ConfigError when only a setting can
+ */
+export async function usualHost({ name, manager, engine }: PoolSettings): Promise<string> {
+  if (manager !== 'docker') return '127.0.0.1'
+  if ('socket' in engine) return bridgeAddress(engine.socket)
+  const problem = `executors of pool ${name} run on another host: the pool needs an address at which they reach this miner`
+  throw new ConfigError([{ name: 'POOLS_FILE', problem }])
 }

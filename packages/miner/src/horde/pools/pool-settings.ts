@@ -1,5 +1,6 @@
 /** What a pool of executors is: some places of one hardware class, and how executors come to be there. */
 import type { ExecutorClass } from '@horde/protocol/classes'
+import type { EngineAddress } from '../docker/engine-address.ts'
 
 export type PoolSettings = {
   /** Unique among a miner's pools. */
@@ -13,8 +14,8 @@ export type PoolSettings = {
   manager: string
   /** The image of an executor, for docker. */
   image: string
-  /** The container engine's socket, for docker. */
-  engine: { socket: string }
+  /** Where the container engine is, for docker. */
+  engine: EngineAddress
   /** The GPUs of each place, by device id. Empty: executors are told of none by their place. */
   gpus: readonly (readonly string[])[]
   /** Variables for the environment of its executors. */

@@ -32,6 +32,7 @@ pools:
     class: always_on.cpu.8c.16gb
     count: 1
     manager: process
+    engine: { socket: /run/other.sock }
     address: 127.0.0.1
 `)
   expect(pools).toEqual([
@@ -54,7 +55,7 @@ pools:
     },
     {
       ...{ ...DEFAULTS, name: 'cpu', executorClass: 'always_on.cpu.8c.16gb', count: 1, warm: 0 },
-      ...{ manager: 'process', gpus: [], address: '127.0.0.1' },
+      ...{ manager: 'process', engine: { socket: '/run/other.sock' }, gpus: [], address: '127.0.0.1' },
     },
   ])
 })
@@ -102,6 +103,11 @@ it.each([
     'too few GPUs',
     'pools:\n  - {class: always_on.gpu-24gb, count: 3, gpus: [0, 1, 2, 3], gpus_per_executor: 2}',
     ['pools.yml:2: pools[0].gpus has 4, but 3 executors with 2 each need 6'],
+  ],
+  [
+    'an engine that is none',
+    'pools:\n  - class: always_on.test\n    count: 1\n    engine:\n      host: http://x',
+    ['pools.yml:5: pools[0].engine host must be tcp://host:port or ssh://user@host:port, with nothing behind it'],
   ],
   [
     'a GPU twice',

@@ -4,6 +4,7 @@ import { ConfigError } from '@horde/kit/config'
 import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { type EngineAddress, engineSettings } from '../docker/engine-address.ts'
 import type { PoolSettings } from './pool-settings.ts'
 
 /** The setting that names the file. */
@@ -24,12 +25,21 @@ const pool = z.strictObject({
   warm: whole(0, MAX_COUNT).default(0),
   manager: text.optional(),
   image: text.optional(),
-  engine: z.strictObject({ socket: text }).optional(),
+  // Without a default here: a pool that says nothing has the miner's own.
+  engine: z.unknown().transform(readEngine).optional(),
   gpus: z.array(scalar.pipe(z.string().regex(/^[\w:.-]+$/, 'must be the ids of GPUs'))).optional(),
   gpus_per_executor: whole(1, 64).optional(),
   environment: z.record(text.regex(/^[A-Z_][A-Z0-9_]*$/i, 'must be names of variables'), scalar).default({}),
   address: text.optional(),
 })
+
+function readEngine(given: unknown, context: z.RefinementCtx): EngineAddress | undefined {
+  if (given === undefined) return undefined
+  const read = engineSettings.safeParse(given)
+  if (read.success) return read.data
+  for (const { path, message } of read.error.issues) context.addIssue({ code: 'custom', path: [...path], message })
+  return z.NEVER
+}
 
 const pools = z.strictObject(
   { pools: z.array(pool, 'must be a list').min(1, 'must name at least one pool') },

@@ -1,0 +1,125 @@
+/** A container engine, here or elsewhere, in the few words that the miner needs. The only importer of dockerode. */
+import { readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { withDeadline } from '@horde/kit/time'
+import type { default as Docker } from 'dockerode'
+import { type EngineAddress, engineUrl, type TlsEngine } from './engine-address.ts'
+import { EngineError, engineError } from './engine-error.ts'
+
+/** How long the engine may take to answer a call that waits for nothing else, in milliseconds. */
+const CALL_MS = 60_000
+const NOT_FOUND = 404
+/** What the engine answers for a container that is stopped, or gone, already. */
+const ALREADY_DONE = [304, NOT_FOUND, 409]
+
+export type ContainerOptions = Docker.ContainerCreateOptions
+
+export interface FoundContainer {
+  id: string
+  /** created, running, paused, restarting, removing, exited or dead. */
+  state: string
+  labels: Readonly<Record<string, string>>
+}
+
+export interface EngineClient extends AsyncDisposable {
+  /** For logs. */
+  readonly url: string
+  /** The engine's socket on its own host. */
+  readonly socket: string
+  /** Gives the id. */
+  createContainer(options: ContainerOptions): Promise<string>
+  startContainer(id: string): Promise<void>
+  /** SIGTERM, and SIGKILL after so many milliseconds. One that does not run is as good as stopped. */
+  stopContainer(id: string, withinMs: number): Promise<void>
+  /** By id or name, also a running one, with its anonymous volumes. One that is gone is as good as removed. */
+  removeContainer(id: string): Promise<void>
+  /** Those that run and those that do not. */
+  containersWith(label: string): Promise<FoundContainer[]>
+  /** Resolves with the exit code of a started container when it has ended. The signal is the only deadline. */
+  waitForEnd(id: string, signal: AbortSignal): Promise<number>
+  /** What a container says from now on, stdout and stderr as the engine interleaves them. */
+  output(id: string, signal: AbortSignal): Promise<Readable>
+  /** The address of the engine's bridge on its own host; undefined when it tells none. */
+  bridgeAddress(): Promise<string | undefined>
+}
+
+/**
+ * Every call rejects with EngineError, whose message is for the operator.
+ *
+ * @throws Error when what it takes to get there is not to be had on this machine: files that are missing
+ */
+export async function engineClient(address: EngineAddress): Promise<EngineClient> {
+  // Loaded here, so that a miner with another manager does without it.
+  const { default: Engine } = await import('dockerode')
+  const url = engineUrl(address)
+  if ('ssh' in address) throw new Error(`${url}: engines over SSH can not be used yet`)
+  // All that the client would otherwise take from DOCKER_HOST and its like.
+  const nothing = { host: undefined, port: undefined, ca: undefined, cert: undefined, key: undefined }
+  const way = 'tls' in address ? await tlsOptions(address) : { socketPath: address.socket, protocol: 'http' as const }
+  const docker = new Engine({ ...nothing, ...way } as Docker.DockerOptions)
+  return clientOf(docker, url, 'socket' in address ? address.socket : address.remoteSocket)
+}
+
+async function tlsOptions({ tls: { host, port, ca, cert, key } }: TlsEngine): Promise<Docker.DockerOptions> {
+  const read = (path: string) =>
+    readFile(path, 'utf8').catch(cause => {
+      throw new Error(`${path}, for tls, can not be read`, { cause })
+    })
+  return { protocol: 'https', host, port, ca: await read(ca), cert: await read(cert), key: await read(key) }
+}
+
+function clientOf(docker: Docker, url: string, socket: string): EngineClient {
+  const call = <T>(what: string, answer: Promise<T>, withinMs = CALL_MS): Promise<T> =>
+    withDeadline(answer, withinMs, what).catch(error => {
+      throw engineError(what, url, error)
+    })
+  return {
+    url,
+    socket,
+    createContainer: async options => (await call('creating a container', docker.createContainer(options))).id,
+    startContainer: async id => void (await call('starting a container', docker.getContainer(id).start())),
+    stopContainer: (id, withinMs) => {
+      const stopped = docker.getContainer(id).stop({ t: Math.ceil(withinMs / 1000) })
+      return call('stopping a container', stopped, withinMs + CALL_MS).catch(unlessDone)
+    },
+    removeContainer: id =>
+      call('removing a container', docker.getContainer(id).remove({ force: true, v: true })).catch(unlessDone),
+    containersWith: async label => {
+      const wanted = { all: true, filters: { label: [label] } }
+      const found = await call('listing containers', docker.listContainers(wanted))
+      return found.map(({ Id, State, Labels }) => ({ id: Id, state: State, labels: Labels }))
+    },
+    waitForEnd: (id, signal) =>
+      waitForEnd(docker, id, signal).catch(error => {
+        throw engineError('waiting for a container', url, error)
+      }),
+    output: async (id, signal) => {
+      const options = { stream: true, stdout: true, stderr: true, abortSignal: signal }
+      return (await call('attaching to a container', docker.getContainer(id).attach(options))) as unknown as Readable
+    },
+    bridgeAddress: async () => {
+      const { IPAM } = await call('asking for the bridge', docker.getNetwork('bridge').inspect())
+      const { Gateway, Subnet } = (IPAM?.Config?.[0] ?? {}) as { Gateway?: string; Subnet?: string }
+      // Older engines leave the gateway of the default bridge out; it is the first address of the subnet.
+      return Gateway ?? Subnet?.replace(/\.\d+\/\d+$/, '.1')
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+function unlessDone(error: unknown): void {
+  const status = error instanceof EngineError ? error.status : undefined
+  if (status === undefined || !ALREADY_DONE.includes(status)) throw error
+}
+
+/** The answer is read as a stream: the client's own `wait` never settles when the connection is cut in its middle. */
+async function waitForEnd(docker: Docker, id: string, signal: AbortSignal): Promise<number> {
+  const request = { path: `/containers/${id}/wait?`, method: 'POST', isStream: true, abortSignal: signal }
+  const options = { condition: 'not-running' }
+  const answer = await new Promise<Readable>((resolve, reject) => {
+    const heard = (error: unknown, told: unknown) => (error ? reject(error) : resolve(told as Readable))
+    docker.modem.dial({ ...request, options, statusCodes: { 200: true } }, heard)
+  })
+  return (JSON.parse(await text(answer)) as { StatusCode: number }).StatusCode
+}

@@ -1,0 +1,62 @@
+/** The container that an executor lives in. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { ExecutorOrder } from '../manager.ts'
+import type { ContainerOptions } from './engine-client.ts'
+
+/** Its value is the miner's name for itself: only its own containers are ever taken over or removed. */
+export const OWNER_LABEL = 'compute-horde.miner'
+const CLASS_LABEL = 'compute-horde.class'
+/** By it a miner that was restarted finds the executor of a job. Labels are shown to many; the token is a credential. */
+export const TOKEN_LABEL = 'compute-horde.token-sha256'
+
+/** What the executors of a host remember outlives their containers, in a volume; where the image expects it. */
+const STATE_VOLUME = 'compute-horde-executor-state'
+const STATE_FOLDER = '/var/lib/compute-horde'
+const KEPT_LOG_BYTES = '10m'
+
+/** What a container of the executor image is to run. */
+export interface ExecutorProgram {
+  args: readonly string[]
+  environment: Readonly<Record<string, string>>
+  labels: Readonly<Record<string, string>>
+}
+
+/** The program for one order of the miner. */
+export function programOf({ environment, minerAddress, token, executorClass }: ExecutorOrder): ExecutorProgram {
+  return {
+    args: [],
+    environment: { ...environment, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token },
+    labels: { [CLASS_LABEL]: executorClass, [TOKEN_LABEL]: tokenHash(token) },
+  }
+}
+
+/** The value of a token's label. */
+export function tokenHash(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
+
+/** Known before the engine's answer, so that also a container whose id never came can be removed. */
+export function newContainerName(): string {
+  return `compute-horde-executor-${randomBytes(6).toString('hex')}`
+}
+
+/** @param host the image, whose containers these are, and the engine's socket on its own host */
+export function containerOptions(
+  { args, environment: wanted, labels }: ExecutorProgram,
+  host: { image: string; owner: string; socket: string },
+): ContainerOptions {
+  const environment: Record<string, string> = { ...wanted, DOCKER_HOST: `unix://${host.socket}` }
+  return {
+    Image: host.image,
+    Cmd: [...args],
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Labels: { [OWNER_LABEL]: host.owner, ...labels },
+    HostConfig: {
+      Binds: [`${host.socket}:${host.socket}`, `${STATE_VOLUME}:${environment.STATE_FOLDER ?? STATE_FOLDER}`],
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      Init: true,
+      LogConfig: { Type: 'json-file', Config: { 'max-size': KEPT_LOG_BYTES, 'max-file': '1' } },
+    },
+  }
+}
