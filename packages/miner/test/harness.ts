@@ -26,8 +26,9 @@ import {
 } from '@horde/protocol/validator-miner'
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
-import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
+import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
 
+export const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 const HEAR_WITHIN_MS = 10_000
 const NETUID = 1
 
@@ -56,19 +57,29 @@ export class PlayedManager implements ExecutorManager {
   readonly #exits = new Map<string, (how: string) => void>()
   readonly stopped: string[] = []
   failNext = false
+  /** Tokens of executors of an earlier run that still run. */
+  readonly leftovers = new Set<string>()
 
   async start(order: ExecutorOrder) {
     if (this.failNext) {
       this.failNext = false
       throw new Error('no executor today')
     }
-    const exited = new Promise<string>(resolve => this.#exits.set(order.token, resolve))
     const taker = this.#waiting.shift()
     if (taker) taker(order)
     else this.#orders.push(order)
+    return this.#played(order.token)
+  }
+
+  async takeOver(tokens: ReadonlySet<string>) {
+    return new Map([...this.leftovers].filter(token => tokens.has(token)).map(token => [token, this.#played(token)]))
+  }
+
+  #played(token: string): StartedExecutor {
+    const exited = new Promise<string>(resolve => this.#exits.set(token, resolve))
     const stop = async () => {
-      this.stopped.push(order.token)
-      this.exit(order.token, 'stopped')
+      this.stopped.push(token)
+      this.exit(token, 'stopped')
     }
     return { id: 'played', exited, stop }
   }
@@ -93,10 +104,14 @@ export type MinerOptions = {
   chainUrl: string
   manager: ExecutorManager
   databaseUrl?: string
+  /** An open database, in place of one of its own. */
+  database?: Database
   addressForExecutors?: string
   env?: Record<string, string>
   clock?: Clock
   log?: Log
+  /** What an earlier run left in the database. */
+  before?(db: Database): Promise<void>
   /** What the miner is given instead of the database. */
   disturb?(db: Database): Database
 }
@@ -115,8 +130,8 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     ADMIN_PORT: '0',
     ...options.env,
   })
-  const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
-  const { db } = stack.use(await openDatabase({ url: databaseUrl, migrationsFolder }))
+  const db = options.database ?? stack.use(await openDatabase({ url: databaseUrl, migrationsFolder })).db
+  await options.before?.(db)
   const aborted = new AbortController()
   const deps = {
     config,

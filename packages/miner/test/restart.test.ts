@@ -1,0 +1,234 @@
+/** What a miner that was killed finds when it starts again: the jobs of its database, and executors that went on without it. */
+import { randomUUID } from 'node:crypto'
+import { type Database, openDatabase } from '@horde/kit/database'
+import type { JobState } from '@horde/protocol/job-state'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { jobs } from '../src/db/schema.ts'
+import type { ExecutorManager } from '../src/horde/manager.ts'
+import {
+  connectExecutor,
+  connectValidator,
+  migrationsFolder,
+  PlayedManager,
+  startChain,
+  startTestMiner,
+  type TestMiner,
+  validatorKey,
+} from './harness.ts'
+
+let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
+/** One for all: a new one takes seconds. */
+let database: Database
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startChain())
+  database = stack.use(await openDatabase({ url: 'pglite://memory', migrationsFolder })).db
+})
+afterAll(() => stack.disposeAsync())
+
+let uuid: string
+let token: string
+let manager: PlayedManager
+beforeEach(async () => {
+  await database.delete(jobs)
+  uuid = randomUUID()
+  token = `${uuid}-${randomUUID()}`
+  manager = new PlayedManager()
+})
+
+const work = (): V0JobRequest => ({
+  message_type: 'V0JobRequest',
+  job_uuid: uuid as never,
+  docker_image_name: 'img',
+  raw_script: null,
+  docker_run_options_preset: 'none',
+  docker_run_cmd: ['a'],
+  volume: { volume_type: 'inline', contents: '' },
+  output_upload: null,
+})
+const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const finished = () => ({
+  message_type: 'V0FinishedRequest' as const,
+  job_uuid: uuid as never,
+  docker_process_stdout: 'answer\n',
+  docker_process_stderr: '',
+})
+const ready = () => ({ message_type: 'V0ReadyRequest' as const, job_uuid: uuid as never })
+
+/** Leaves a job in the database as a miner does that is killed while the job is in this state. */
+async function leaveJob(db: Database, state: JobState, kept: { work: boolean }): Promise<void> {
+  const now = new Date()
+  const row = await insertJob(
+    db,
+    {
+      validator: validatorKey().ss58,
+      uuid,
+      executorClass: 'always_on.test',
+      imageName: 'img',
+      timeoutSeconds: 5,
+      volumeType: 'inline',
+      executorToken: token,
+      place: 'always_on.test/0',
+      state: 'offered',
+    },
+    now,
+  )
+  const id = row?.id ?? 0
+  const way: [JobState, Parameters<typeof moveJob>[2]][] = [
+    ['accepted', { event: 'V0AcceptJobRequest', to: 'accepted' }],
+    ['ready', { event: 'V0ExecutorReadyRequest', to: 'ready' }],
+    ['running', { event: 'V0JobRequest', to: 'running', work: kept.work ? work() : undefined }],
+  ]
+  const steps = way.findIndex(([to]) => to === state) + 1
+  for (const [, move] of way.slice(0, steps)) await moveJob(db, id, move, now)
+}
+
+type Left = {
+  state: JobState
+  hasExecutor: boolean
+  keptWork?: boolean
+  manager?: ExecutorManager
+  graceSeconds?: number
+}
+
+async function startAgain(left: Left): Promise<TestMiner> {
+  if (left.hasExecutor) manager.leftovers.add(token)
+  const { chain, url: chainUrl } = network
+  return startTestMiner({
+    chain,
+    chainUrl,
+    database,
+    manager: left.manager ?? manager,
+    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_GRACE_SECONDS: String(left.graceSeconds ?? 30) },
+    before: db => leaveJob(db, left.state, { work: left.keptWork ?? true }),
+  })
+}
+
+const orderOf = (miner: TestMiner) => ({
+  token,
+  minerAddress: miner.url,
+  executorClass: 'always_on.test',
+  environment: {},
+})
+const stored = (miner: TestMiner) => findJob(miner.db, validatorKey().ss58, uuid)
+
+describe('an executor that went on', () => {
+  it('finishes the job that it runs, and the validator that comes back gets the result', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: true })
+    const executor = await connectExecutor(orderOf(miner), manager)
+    expect(await executor.next(), 'it says so again, in case it was lost').toMatchObject(said('V0RunJobRequest'))
+    await executor.say(finished())
+    await expect.poll(async () => (await stored(miner))?.state).toBe('finished')
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toMatchObject({ ...said('V0JobFinishedRequest'), docker_process_stdout: 'answer\n' })
+    await expect.poll(() => manager.stopped).toContain(token)
+    expect((await stored(miner))?.work, 'nothing of the work is kept').toBeNull()
+  })
+
+  it('is ready still: the validator hears it on its new connection, sends the work there, and has the result there', async () => {
+    await using miner = await startAgain({ state: 'ready', hasExecutor: true })
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+    const executor = await connectExecutor(orderOf(miner), manager)
+    await executor.say(ready())
+    await validator.say(work())
+    expect(await executor.next()).toEqual({ ...work(), message_type: 'V0RunJobRequest' })
+    await executor.say(finished())
+    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    await expect.poll(async () => (await stored(miner))?.deliveredAt).toBeInstanceOf(Date)
+  })
+
+  it('is told of its job again when it was not ready yet', async () => {
+    await using miner = await startAgain({ state: 'accepted', hasExecutor: true })
+    const executor = await connectExecutor(orderOf(miner), manager)
+    expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
+    await executor.say(ready())
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+  })
+
+  it('never got the work, which was too large to be kept: the validator is asked for it', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: true, keptWork: false })
+    const executor = await connectExecutor(orderOf(miner), manager)
+    await executor.say(ready())
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+    await validator.say(work())
+    expect(await executor.next()).toEqual({ ...work(), message_type: 'V0RunJobRequest' })
+    await executor.say(finished())
+    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+  })
+
+  it('is gone before it comes back: its job is broken at once', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: true })
+    manager.exit(token)
+    await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-exited' })
+  })
+
+  it('does not come back within the grace', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: true, graceSeconds: 1 })
+    await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-lost' })
+    expect(manager.stopped).toContain(token)
+  })
+
+  it('takes the place that it had: no other job gets it', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: true })
+    await using validator = await connectValidator(miner)
+    const other = randomUUID() as never
+    await validator.say({
+      message_type: 'V0InitialJobRequest',
+      job_uuid: other,
+      base_docker_image_name: 'img',
+      timeout_seconds: 5,
+      volume_type: 'inline',
+      executor_class: 'always_on.test',
+    })
+    expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: other })
+  })
+})
+
+describe('an executor that is gone', () => {
+  it.each(['ready', 'running'] as const)('a %s job is broken, and its validator hears it', async state => {
+    await using miner = await startAgain({ state, hasExecutor: false })
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toMatchObject({ ...said('V0JobFailedRequest'), docker_process_exit_status: null })
+    expect(await stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-exited' })
+  })
+
+  it('an accepted job gets another, under the same token', async () => {
+    await using miner = await startAgain({ state: 'accepted', hasExecutor: false })
+    const order = await manager.order()
+    expect(order.token).toBe(token)
+    const executor = await connectExecutor(order, manager)
+    expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
+    await executor.say(ready())
+    await using validator = await connectValidator(miner)
+    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+  })
+
+  it('an offered job, of which its validator has heard nothing, is broken', async () => {
+    await using miner = await startAgain({ state: 'offered', hasExecutor: false })
+    expect(await stored(miner)).toMatchObject({ state: 'broken', reason: 'abandoned' })
+  })
+})
+
+describe('a manager that can not find executors again', () => {
+  const blind = () => ({ start: (order: Parameters<PlayedManager['start']>[0]) => manager.start(order) })
+
+  it.each(['accepted', 'running'] as const)('a %s job waits for its executor to come back', async state => {
+    await using miner = await startAgain({ state, hasExecutor: false, manager: blind() })
+    const executor = await connectExecutor(orderOf(miner))
+    expect(await executor.next()).toMatchObject({ job_uuid: uuid })
+    if (state === 'accepted') await executor.say(ready())
+    else await executor.say(finished())
+    await expect.poll(async () => (await stored(miner))?.state).toBe(state === 'accepted' ? 'ready' : 'finished')
+  })
+
+  it('and is broken when it does not', async () => {
+    await using miner = await startAgain({ state: 'running', hasExecutor: false, manager: blind(), graceSeconds: 1 })
+    await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-lost' })
+  })
+})
