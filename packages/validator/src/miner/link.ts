@@ -53,6 +53,8 @@ export interface LinkOptions {
   /** The largest frame that the miner may send, in bytes. */
   maxFrameBytes: number
   reconnect?: BackoffOptions
+  /** How many connections in a row may come to nothing. Default: 6. */
+  attempts?: number
   clock: Clock
   log: Log
   signal: AbortSignal
@@ -130,7 +132,7 @@ export class MinerLink implements AsyncDisposable {
       dial: aborted => this.#dial(aborted),
       use: (socket, aborted) => this.#use(socket, aborted),
       backoff: this.#options.reconnect ?? RECONNECT,
-      maxAttempts: RECONNECT_ATTEMPTS,
+      maxAttempts: this.#options.attempts ?? RECONNECT_ATTEMPTS,
       stableMs: STABLE_MS,
       isFinal: error => {
         refused = error instanceof RefusedError

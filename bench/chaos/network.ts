@@ -1,0 +1,92 @@
+/** A chain with validators and one miner, and the miner as a process, all in one folder. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Hotkey, hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
+import { startDevchain } from '@horde/devchain/devchain'
+import { freePort } from '@horde/kit/testing/port'
+import { startPostgres } from '@horde/kit/testing/postgres'
+import { MinerProcess } from './miner-process.ts'
+import type { ChaosOptions } from './options.ts'
+import { Relay } from './relay.ts'
+import { executorsOf } from './trouble.ts'
+
+const NETUID = 1
+const BLOCK_MS = 1_000
+const STAKE_RAO = '5000000000000'
+const PYTHON_IMAGE = 'compute-horde/python:3.11'
+
+export interface Network extends AsyncDisposable {
+  validators: Hotkey[]
+  minerHotkey: string
+  miner: MinerProcess
+  relay: Relay
+  databaseUrl: string
+  /** What the miner has said. */
+  logFile: string
+}
+
+/** Nothing of it is left when it is closed, but for its folder, which is kept when `keep()` says so. */
+export async function startNetwork(options: ChaosOptions, keep: () => boolean): Promise<Network> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'chaos-'))
+  stack.defer(async () => {
+    if (keep()) process.stderr.write(`chaos: the miner's log is in ${folder}\n`)
+    else await rm(folder, { recursive: true, force: true })
+  })
+  const seed = `0x${randomBytes(32).toString('hex')}`
+  const validators = Array.from({ length: options.validators }, (_, at) => hotkeyFromUri(`${seed}//validator-${at}`))
+  const minerUri = `${seed}//miner`
+  const minerHotkey = hotkeyFromUri(minerUri).ss58
+  await writeHotkeyFile({ directory: join(folder, 'wallets'), name: 'miner' }, minerUri)
+  const neurons = [
+    ...validators.map(({ ss58 }) => ({ hotkey: ss58, coldkey: ss58, stake: STAKE_RAO })),
+    { hotkey: minerHotkey, coldkey: minerHotkey, stake: '0' },
+  ]
+  const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets: [{ netuid: NETUID, neurons }] }
+  const chain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis }))
+  const databaseUrl = options.postgres ? stack.use(await startPostgres()).url : `pglite://${join(folder, 'database')}`
+  const port = await freePort()
+  const logFile = join(folder, 'miner.log')
+  const miner = new MinerProcess(environmentOf(options, { folder, port, databaseUrl, chainUrl: chain.url }), logFile)
+  stack.defer(async () => {
+    await miner.kill()
+    for (const pid of await executorsOf(minerHotkey)) process.kill(pid, 'SIGKILL')
+  })
+  const relay = stack.use(await Relay.start(port))
+  const opened = stack.move()
+  return {
+    validators,
+    minerHotkey,
+    miner,
+    relay,
+    databaseUrl,
+    logFile,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+type Place = { folder: string; port: number; databaseUrl: string; chainUrl: string }
+
+function environmentOf(options: ChaosOptions, { folder, port, databaseUrl, chainUrl }: Place): Record<string, string> {
+  return {
+    BITTENSOR_NETUID: String(NETUID),
+    BITTENSOR_NETWORK: chainUrl,
+    BITTENSOR_WALLET_DIRECTORY: join(folder, 'wallets'),
+    BITTENSOR_WALLET_NAME: 'miner',
+    BITTENSOR_MINER_ADDRESS: '127.0.0.2',
+    BITTENSOR_MINER_PORT: String(port),
+    LISTEN_HOST: '127.0.0.1',
+    DATABASE_URL: databaseUrl,
+    EXECUTOR_MANAGER: 'process',
+    EXECUTOR_CLASS: 'always_on.test',
+    EXECUTOR_COUNT: String(options.executors),
+    EXECUTOR_WARM_COUNT: String(options.warm),
+    VALIDATORS_REFRESH_SECONDS: '2',
+    PYTHON_IMAGE,
+    STATE_FOLDER: join(folder, 'executors'),
+    TMPDIR: folder,
+    LOG_LEVEL: 'info',
+  }
+}

@@ -1,0 +1,77 @@
+/** What goes wrong while jobs run: the miner is killed, executors are killed, connections are cut. */
+import { readdir, readFile } from 'node:fs/promises'
+import { systemClock } from '@horde/kit/time'
+import type { Random } from '../soak/random.ts'
+import type { MinerProcess } from './miner-process.ts'
+import type { Relay } from './relay.ts'
+
+/** How often an executor is killed, and a connection cut, in seconds, on average. */
+const KILL_EXECUTOR_SECONDS = 7
+const CUT_SECONDS = 2
+
+export interface Troubles {
+  minerKills: number
+  executorKills: number
+  cuts: number
+}
+
+export interface Victims {
+  miner: MinerProcess
+  relay: Relay
+  /** Whose executors they are. */
+  owner: string
+}
+
+/** Makes trouble until the signal; gives how much. The miner runs at its end. */
+export async function makeTrouble(
+  { miner, relay, owner }: Victims,
+  killSeconds: number,
+  random: Random,
+  signal: AbortSignal,
+): Promise<Troubles> {
+  const done: Troubles = { minerKills: 0, executorKills: 0, cuts: 0 }
+  const again = async (seconds: number, act: () => Promise<void>) => {
+    while (!signal.aborted) {
+      const ms = seconds * 2_000 * random()
+      await systemClock.sleep(ms, signal).catch(() => {})
+      if (!signal.aborted) await act()
+    }
+  }
+  const killMiner = async () => {
+    await miner.kill()
+    done.minerKills += 1
+    miner.start()
+  }
+  const killExecutor = async () => {
+    const pids = await executorsOf(owner)
+    const pid = pids[Math.floor(random() * pids.length)]
+    if (pid === undefined) return
+    try {
+      process.kill(pid, 'SIGKILL')
+      done.executorKills += 1
+    } catch {
+      // It went by itself between the look and the signal.
+    }
+  }
+  const cut = async () => {
+    if (relay.cutOne(random())) done.cuts += 1
+  }
+  await Promise.all([
+    again(killSeconds, killMiner),
+    again(KILL_EXECUTOR_SECONDS, killExecutor),
+    again(CUT_SECONDS, cut),
+  ])
+  return done
+}
+
+/** The executors of a miner that run now, as pids. */
+export async function executorsOf(owner: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
+  const owned = await Promise.all(
+    pids.map(async pid => {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+      return environment.split('\0').includes(`COMPUTE_HORDE_MINER=${owner}`)
+    }),
+  )
+  return pids.filter((_, at) => owned[at])
+}

@@ -1,0 +1,130 @@
+/** A validator that gives jobs to the miner, one after the other on each of its seats, and knows every answer. */
+import { randomUUID } from 'node:crypto'
+import type { Hotkey } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import { jobUuid } from '@horde/protocol/primitives'
+import { openBatch } from '../../packages/validator/src/db/batches.ts'
+import { driveJob } from '../../packages/validator/src/drive-job.ts'
+import type { JobEnd, JobToDrive } from '../../packages/validator/src/job/job-to-drive.ts'
+import { MinerLink } from '../../packages/validator/src/miner/link.ts'
+import type { Random } from '../soak/random.ts'
+
+/** How long a job may take from its offer to its end, in ms: a miner that is killed again and again takes its time. */
+const JOB_MS = 300_000
+/** The longest that a job's script sleeps, in seconds. */
+const LONGEST_SLEEP_SECONDS = 3
+const TIMEOUT_SECONDS = 60
+/** After a refusal, in ms. */
+const PAUSE_MS = 500
+const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
+
+export interface Given {
+  uuid: string
+  validator: string
+  end: JobEnd
+  wasAccepted: boolean
+  /** Whether the answer is this job's own. */
+  isRight: boolean
+  seconds: number
+}
+
+export interface ValidatorDeps {
+  key: Hotkey
+  minerHotkey: string
+  /** host:port */
+  address: string
+  db: Database
+  /** Peers of 2024 open a connection for each job. */
+  isOld: boolean
+  random: Random
+}
+
+/** Gives jobs until `isEnough` says so; each is told to `onEnd`. */
+export async function giveJobs(
+  deps: ValidatorDeps,
+  seats: number,
+  isEnough: () => boolean,
+  onEnd: (job: Given) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await using shared = deps.isOld ? undefined : openLink(deps, signal)
+  const work = async () => {
+    while (!isEnough() && !signal.aborted) {
+      const job = await giveOne(deps, shared, signal)
+      onEnd(job)
+      if (!job.wasAccepted) await systemClock.sleep(PAUSE_MS, signal)
+    }
+  }
+  await Promise.all(Array.from({ length: seats }, work))
+}
+
+function openLink({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSignal): MinerLink {
+  return new MinerLink({
+    miner: { hotkey: minerHotkey, address },
+    hotkey: key,
+    maxFrameBytes: LARGE_FRAME_BYTES,
+    reconnect: RECONNECT,
+    attempts: Number.POSITIVE_INFINITY,
+    clock: systemClock,
+    log: silentLog,
+    signal,
+  })
+}
+
+async function giveOne(deps: ValidatorDeps, shared: MinerLink | undefined, signal: AbortSignal): Promise<Given> {
+  const { db, minerHotkey, address, random, key } = deps
+  const uuid = jobUuid.parse(randomUUID())
+  await using own = shared ? undefined : openLink(deps, signal)
+  using talk = (shared ?? (own as MinerLink)).converse(uuid)
+  const row = { uuid, minerHotkey, minerUid: 1, minerAddress: address }
+  const now = new Date()
+  await openBatch(db, { netuid: 1, benchmark: 'chaos', startedAt: now, deadline: now, jobs: [row] })
+  const from = performance.now()
+  const answer = `answer ${uuid}`
+  const job = jobOf(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
+  const end = await driveJob(job, { talk, db, clock: systemClock, log: silentLog }, signal)
+  const wasAccepted = end.state !== 'rejected' && end.reason !== 'no-answer'
+  const isRight = end.stdout?.trim() === answer
+  return { uuid, validator: key.ss58, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
+}
+
+function jobOf(uuid: JobToDrive['uuid'], answer: string, sleepSeconds: number): JobToDrive {
+  const executor_class = 'always_on.test' as const
+  const script = `import time\ntime.sleep(${sleepSeconds.toFixed(2)})\nprint(${JSON.stringify(answer)})`
+  return {
+    uuid,
+    plan: () => ({
+      executorClass: executor_class,
+      offer: {
+        message_type: 'V0InitialJobRequest',
+        job_uuid: uuid,
+        base_docker_image_name: null,
+        timeout_seconds: TIMEOUT_SECONDS,
+        volume_type: 'inline',
+        executor_class,
+      },
+      work: {
+        message_type: 'V0JobRequest',
+        job_uuid: uuid,
+        docker_image_name: null,
+        raw_script: script,
+        docker_run_options_preset: 'none',
+        docker_run_cmd: [],
+        volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
+        output_upload: null,
+      },
+      readyMs: JOB_MS,
+      resultMs: JOB_MS,
+    }),
+    judge: result => ({ score: 0, rightAnswer: result.message_type === 'V0JobFinishedRequest', reason: null }),
+    unanswered: { score: 0, rightAnswer: false },
+    connectMs: JOB_MS,
+    manifestMs: 100,
+    acceptMs: JOB_MS,
+    endsAt: performance.now() + JOB_MS,
+  }
+}
