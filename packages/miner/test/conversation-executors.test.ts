@@ -1,0 +1,202 @@
+/** Every message of an executor in every state of its job: the one answer that each has, and who hears of it. */
+import { randomUUID } from 'node:crypto'
+import type { ExecutorMessage } from '@horde/protocol/miner-executor'
+import type { MinerMessage, V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import {
+  connectExecutor,
+  connectValidator,
+  PlayedManager,
+  secondValidatorKey,
+  startChain,
+  startTestMiner,
+  type TestMiner,
+  type ValidatorPeer,
+  validatorKey,
+} from './harness.ts'
+
+const SOON_MS = 10_000
+
+let stack: AsyncDisposableStack
+let miner: TestMiner
+let bystander: ValidatorPeer
+let uuid: string
+const manager = new PlayedManager()
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '2' }
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
+  bystander = await connectValidator(miner, secondValidatorKey())
+})
+afterAll(async () => {
+  await bystander.close()
+  expect(await bystander.nextUntilClosed(), 'another validator hears nothing of all this').toEqual([])
+  await stack.disposeAsync()
+})
+beforeEach(() => {
+  uuid = randomUUID()
+})
+
+const work = (): V0JobRequest => ({
+  message_type: 'V0JobRequest',
+  job_uuid: uuid as never,
+  docker_image_name: 'img',
+  raw_script: null,
+  docker_run_options_preset: 'none',
+  docker_run_cmd: [],
+  volume: { volume_type: 'inline', contents: '' },
+  output_upload: null,
+})
+
+type State = 'accepted' | 'ready' | 'running'
+
+/** A job in a state, and what its validator has heard of it read off. */
+async function jobIn(state: State) {
+  const validator = await connectValidator(miner)
+  await validator.say({
+    message_type: 'V0InitialJobRequest',
+    job_uuid: uuid as never,
+    base_docker_image_name: 'img',
+    timeout_seconds: 5,
+    volume_type: 'inline',
+    executor_class: 'always_on.test',
+  })
+  await validator.next()
+  const { token, ...order } = await manager.order()
+  const executor = await connectExecutor({ ...order, token }, manager)
+  await executor.next()
+  if (state !== 'accepted') {
+    await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+    await validator.next()
+  }
+  if (state === 'running') {
+    await validator.say(work())
+    await executor.next()
+  }
+  return { validator, executor, token }
+}
+
+const output = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
+const MESSAGES = {
+  V0ReadyRequest: {},
+  V0FailedToPrepare: {},
+  V0FinishedRequest: output,
+  V0FailedRequest: { ...output, docker_process_exit_status: 3, timeout: false },
+} as const
+
+const messageOf = (message_type: keyof typeof MESSAGES, job_uuid: string) =>
+  ({ message_type, job_uuid, ...MESSAGES[message_type] }) as unknown as ExecutorMessage
+
+const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
+
+/** Has the executor exit, so that whatever was said before it has been heard, and gives what the validator is told then. */
+async function endOf({ validator, token }: { validator: ValidatorPeer; token: string }): Promise<string> {
+  manager.exit(token)
+  const { message_type } = await validator.next()
+  await validator.close()
+  return message_type
+}
+
+describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage['message_type'] | undefined]>([
+  ['accepted', 'V0ReadyRequest', 'ready', null, 'V0ExecutorReadyRequest'],
+  ['accepted', 'V0FailedToPrepare', 'broken', 'prepare-failed', 'V0ExecutorFailedRequest'],
+  ['accepted', 'V0FinishedRequest', 'broken', 'out-of-order', 'V0ExecutorFailedRequest'],
+  ['accepted', 'V0FailedRequest', 'broken', 'out-of-order', 'V0ExecutorFailedRequest'],
+  ['ready', 'V0ReadyRequest', 'ready', null, undefined],
+  ['ready', 'V0FailedToPrepare', 'broken', 'out-of-order', 'V0JobFailedRequest'],
+  ['ready', 'V0FinishedRequest', 'broken', 'out-of-order', 'V0JobFailedRequest'],
+  ['ready', 'V0FailedRequest', 'broken', 'out-of-order', 'V0JobFailedRequest'],
+  ['running', 'V0ReadyRequest', 'running', null, undefined],
+  ['running', 'V0FailedToPrepare', 'broken', 'out-of-order', 'V0JobFailedRequest'],
+  ['running', 'V0FinishedRequest', 'finished', null, 'V0JobFinishedRequest'],
+  ['running', 'V0FailedRequest', 'failed', 'exit-status', 'V0JobFailedRequest'],
+])('%s, and %s comes', (from, message, to, reason, told) => {
+  it(`the job is ${to}`, async () => {
+    const peers = await jobIn(from)
+    await peers.executor.say(messageOf(message, uuid))
+    if (told === undefined) {
+      expect(await endOf(peers), 'nothing was said before').toBe('V0JobFailedRequest')
+      return
+    }
+    const heard = await peers.validator.next()
+    expect(heard).toMatchObject({ message_type: told, job_uuid: uuid })
+    if (to === 'broken' && told === 'V0JobFailedRequest') {
+      expect(heard, 'what came out of order is no result').toMatchObject({
+        docker_process_exit_status: null,
+        docker_process_stdout: '',
+      })
+    }
+    await expect.poll(stored, { timeout: SOON_MS }).toMatchObject({ state: to, reason })
+    if (to === 'ready') expect(await endOf(peers)).toBe('V0JobFailedRequest')
+    await peers.validator.close()
+  })
+})
+
+describe.each<State>(['accepted', 'ready', 'running'])('%s, and what concerns no job of its comes', state => {
+  it('is answered with an error, but for an error, and the job goes on', async () => {
+    const peers = await jobIn(state)
+    const { executor } = peers
+    const other = randomUUID()
+    const types = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]
+    for (const type of types) {
+      await executor.say(messageOf(type, other))
+      expect(await executor.next()).toEqual({
+        message_type: 'GenericError',
+        details: 'This executor is for another job_uuid',
+      })
+    }
+    await executor.say({ message_type: 'V0Nonsense', job_uuid: uuid } as never)
+    expect(await executor.next()).toMatchObject({ message_type: 'GenericError' })
+    await executor.say({ message_type: 'V0ReadyRequest' } as never)
+    expect(await executor.next(), 'of no job').toMatchObject({ message_type: 'GenericError' })
+    await executor.say({ message_type: 'GenericError', details: 'whatever' })
+    expect(await stored()).toMatchObject({ state })
+    const told = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
+    expect(await endOf(peers)).toBe(told)
+  })
+})
+
+it('frames that are none are answered with an error, and the job goes on', async () => {
+  const validator = await connectValidator(miner)
+  await validator.say({
+    message_type: 'V0InitialJobRequest',
+    job_uuid: uuid as never,
+    base_docker_image_name: 'img',
+    timeout_seconds: 5,
+    volume_type: 'inline',
+    executor_class: 'always_on.test',
+  })
+  await validator.next()
+  const { minerAddress, token } = await manager.order()
+  const ws = new WebSocket(`${minerAddress}/v0.1/executor_interface/${token}`)
+  const heard: { message_type: string }[] = []
+  ws.onmessage = ({ data }) => heard.push(JSON.parse(String(data)))
+  await new Promise(resolve => {
+    ws.onopen = resolve
+  })
+  for (const frame of ['{', '[]', '7', 'null', Buffer.from([1, 2, 3])]) ws.send(frame)
+  await expect
+    .poll(() => heard.map(each => each.message_type), { timeout: SOON_MS })
+    .toEqual(['V0PrepareJobRequest', ...Array(5).fill('GenericError')])
+  ws.send(JSON.stringify({ message_type: 'V0FailedToPrepare', job_uuid: uuid }))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+  ws.close()
+  manager.exit(token)
+  await validator.close()
+})
+
+it('once its job has ended its token is good for nothing', async () => {
+  const { validator, executor } = await jobIn('running')
+  await executor.say(messageOf('V0FinishedRequest', uuid))
+  await validator.next()
+  const row = await stored()
+  await expect.poll(() => manager.stopped, { timeout: SOON_MS }).toContain(row?.executorToken)
+  const order = { token: row?.executorToken ?? '', minerAddress: miner.url, executorClass: '', environment: {} }
+  const again = await connectExecutor(order)
+  expect(await again.next()).toMatchObject({ message_type: 'GenericError' })
+  expect((await again.closed).code).toBe(1000)
+  await validator.close()
+})
