@@ -13,11 +13,12 @@ import { sweepLeftovers } from '../packages/executor/src/engine/leftovers.ts'
 import { engine } from '../packages/executor/test/jobs.ts'
 import { jobs as minersJobs } from '../packages/miner/src/db/schema.ts'
 import { judge, leftIn, type MinersView } from './chaos/judge.ts'
-import { type Network, startNetwork } from './chaos/network.ts'
 import { type ChaosOptions, readOptions, USAGE, UsageError } from './chaos/options.ts'
 import { report } from './chaos/report.ts'
-import { executorsOf, makeTrouble, type Troubles } from './chaos/trouble.ts'
+import { makeTrouble, type Troubles } from './chaos/trouble.ts'
 import { type Given, giveJobs } from './chaos/validator.ts'
+import { type Network, startNetwork } from './network/network.ts'
+import { executorsOf } from './network/owned-processes.ts'
 import { seededRandom } from './soak/random.ts'
 
 const EXIT_USAGE = 2
@@ -36,7 +37,9 @@ async function chaos(args: readonly string[], signal: AbortSignal): Promise<numb
   const options = readOptions(args)
   process.stdout.write(`seed ${options.seed}\n\n`)
   let isBad = true
-  await using network = await startNetwork(options, () => isBad)
+  const { validators, postgres } = options
+  const settings = { EXECUTOR_COUNT: String(options.executors), EXECUTOR_WARM_COUNT: String(options.warm) }
+  await using network = await startNetwork({ validators, postgres, settings, keep: () => isBad })
   const { given, troubles } = await runJobs(options, network, signal)
   const code = await network.miner.stop()
   const complaints = [

@@ -1,9 +1,9 @@
 /** What goes wrong while jobs run: the miner is killed, executors are killed, connections are cut. */
-import { readdir, readFile } from 'node:fs/promises'
 import { systemClock } from '@horde/kit/time'
+import type { MinerProcess } from '../network/miner-process.ts'
+import { executorsOf } from '../network/owned-processes.ts'
+import type { Relay } from '../network/relay.ts'
 import type { Random } from '../soak/random.ts'
-import type { MinerProcess } from './miner-process.ts'
-import type { Relay } from './relay.ts'
 
 /** How often an executor is killed, and a connection cut, in seconds, on average. */
 const KILL_EXECUTOR_SECONDS = 7
@@ -62,16 +62,4 @@ export async function makeTrouble(
     again(CUT_SECONDS, cut),
   ])
   return done
-}
-
-/** The executors of a miner that run now, as pids. */
-export async function executorsOf(owner: string): Promise<number[]> {
-  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
-  const owned = await Promise.all(
-    pids.map(async pid => {
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
-      return environment.split('\0').includes(`COMPUTE_HORDE_MINER=${owner}`)
-    }),
-  )
-  return pids.filter((_, at) => owned[at])
 }

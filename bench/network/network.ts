@@ -8,31 +8,43 @@ import { startDevchain } from '@horde/devchain/devchain'
 import { freePort } from '@horde/kit/testing/port'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import { MinerProcess } from './miner-process.ts'
-import type { ChaosOptions } from './options.ts'
+import { executorsOf } from './owned-processes.ts'
 import { Relay } from './relay.ts'
-import { executorsOf } from './trouble.ts'
 
 const NETUID = 1
 const BLOCK_MS = 1_000
 const STAKE_RAO = '5000000000000'
 const PYTHON_IMAGE = 'compute-horde/python:3.11'
 
+export interface NetworkOptions {
+  validators: number
+  /** Whether the miner's database is a Postgres; else it is the embedded one. */
+  postgres: boolean
+  /** Further settings of the miner. */
+  settings: Readonly<Record<string, string>>
+  /** Whether what the miner has said is kept. */
+  keep?(): boolean
+}
+
 export interface Network extends AsyncDisposable {
   validators: Hotkey[]
   minerHotkey: string
   miner: MinerProcess
+  /** host:port for validators. */
+  address: string
+  adminUrl: string
   relay: Relay
   databaseUrl: string
   /** What the miner has said. */
   logFile: string
 }
 
-/** Nothing of it is left when it is closed, but for its folder, which is kept when `keep()` says so. */
-export async function startNetwork(options: ChaosOptions, keep: () => boolean): Promise<Network> {
+/** The miner itself is not started. Nothing of it all is left when it is closed. */
+export async function startNetwork({ keep = () => false, ...options }: NetworkOptions): Promise<Network> {
   await using stack = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'chaos-'))
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'))
   stack.defer(async () => {
-    if (keep()) process.stderr.write(`chaos: the miner's log is in ${folder}\n`)
+    if (keep()) process.stderr.write(`the miner's log is in ${folder}\n`)
     else await rm(folder, { recursive: true, force: true })
   })
   const seed = `0x${randomBytes(32).toString('hex')}`
@@ -47,9 +59,10 @@ export async function startNetwork(options: ChaosOptions, keep: () => boolean): 
   const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets: [{ netuid: NETUID, neurons }] }
   const chain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis }))
   const databaseUrl = options.postgres ? stack.use(await startPostgres()).url : `pglite://${join(folder, 'database')}`
-  const port = await freePort()
+  const [port, adminPort] = [await freePort(), await freePort()]
   const logFile = join(folder, 'miner.log')
-  const miner = new MinerProcess(environmentOf(options, { folder, port, databaseUrl, chainUrl: chain.url }), logFile)
+  const environment = environmentOf({ folder, port, adminPort, databaseUrl, chainUrl: chain.url })
+  const miner = new MinerProcess({ ...environment, ...options.settings }, logFile)
   stack.defer(async () => {
     await miner.kill()
     for (const pid of await executorsOf(minerHotkey)) process.kill(pid, 'SIGKILL')
@@ -60,6 +73,8 @@ export async function startNetwork(options: ChaosOptions, keep: () => boolean): 
     validators,
     minerHotkey,
     miner,
+    address: `127.0.0.1:${port}`,
+    adminUrl: `http://127.0.0.1:${adminPort}`,
     relay,
     databaseUrl,
     logFile,
@@ -67,9 +82,9 @@ export async function startNetwork(options: ChaosOptions, keep: () => boolean): 
   }
 }
 
-type Place = { folder: string; port: number; databaseUrl: string; chainUrl: string }
+type Place = { folder: string; port: number; adminPort: number; databaseUrl: string; chainUrl: string }
 
-function environmentOf(options: ChaosOptions, { folder, port, databaseUrl, chainUrl }: Place): Record<string, string> {
+function environmentOf({ folder, port, adminPort, databaseUrl, chainUrl }: Place): Record<string, string> {
   return {
     BITTENSOR_NETUID: String(NETUID),
     BITTENSOR_NETWORK: chainUrl,
@@ -81,8 +96,7 @@ function environmentOf(options: ChaosOptions, { folder, port, databaseUrl, chain
     DATABASE_URL: databaseUrl,
     EXECUTOR_MANAGER: 'process',
     EXECUTOR_CLASS: 'always_on.test',
-    EXECUTOR_COUNT: String(options.executors),
-    EXECUTOR_WARM_COUNT: String(options.warm),
+    ADMIN_PORT: String(adminPort),
     VALIDATORS_REFRESH_SECONDS: '2',
     PYTHON_IMAGE,
     STATE_FOLDER: join(folder, 'executors'),

@@ -26,6 +26,10 @@ export class MinerProcess {
     return this.#starts
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   start(): void {
     const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...this.#environment }
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
