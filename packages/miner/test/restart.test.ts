@@ -223,10 +223,16 @@ describe('an executor that is gone', () => {
 })
 
 describe('a manager that can not find executors again', () => {
-  const blind = () => ({ start: (order: Parameters<PlayedManager['start']>[0]) => manager.start(order) })
+  const start = (order: Parameters<PlayedManager['start']>[0]) => manager.start(order)
+  const blind = () => ({ start })
+  const away = () => ({ start, takeOver: () => Promise.reject(new Error('no engine today')) })
 
-  it.each(['accepted', 'running'] as const)('a %s job waits for its executor to come back', async state => {
-    await using miner = await startAgain({ state, hasExecutor: false, manager: blind() })
+  it.each([
+    ['accepted', blind],
+    ['running', blind],
+    ['running', away],
+  ] as const)('a %s job waits for its executor to come back', async (state, managed) => {
+    await using miner = await startAgain({ state, hasExecutor: false, manager: managed() })
     const executor = await connectExecutor(orderOf(miner))
     expect(await executor.next()).toMatchObject({ job_uuid: uuid })
     if (state === 'accepted') await executor.say(ready())

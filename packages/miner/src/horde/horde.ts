@@ -31,6 +31,8 @@ export class Horde implements AsyncDisposable {
   readonly #deps: HordeDeps
   readonly #opened: OpenPool[]
   readonly #managers: Set<ExecutorManager>
+  /** Those that could tell which executors an earlier run had left. */
+  readonly #seeing = new Set<ExecutorManager>()
   readonly #busyGpus = new Set<string>()
   readonly #over = new AbortController()
   #pools: ExecutorPool[] = []
@@ -54,10 +56,25 @@ export class Horde implements AsyncDisposable {
     return [...new Set(this.#opened.map(({ host }) => host))]
   }
 
-  /** Executors of an earlier run of this miner: those with one of the tokens are given, all others are ended. */
+  /**
+   * Executors of an earlier run of this miner: those with one of the tokens are given, all others are ended. A manager that
+   * can not look now, as its engine is away, is no reason not to start: its executors may still come back by themselves.
+   */
   async takeOver(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>> {
-    const found = await Promise.all([...this.#managers].map(manager => manager.takeOver?.(tokens)))
-    return new Map(found.flatMap(each => [...(each ?? [])]))
+    const found = await Promise.all([...this.#managers].map(manager => this.#takeOverFrom(manager, tokens)))
+    return new Map(found.flatMap(each => [...each]))
+  }
+
+  async #takeOverFrom(manager: ExecutorManager, tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>> {
+    if (manager.takeOver === undefined) return new Map()
+    try {
+      const found = await manager.takeOver(tokens)
+      this.#seeing.add(manager)
+      return found
+    } catch (err) {
+      this.#deps.log.error({ err }, 'executors of an earlier run could not be looked for')
+      return new Map()
+    }
   }
 
   /** From now on there are places to reserve, and executors dial this port. */
@@ -166,6 +183,7 @@ export class Horde implements AsyncDisposable {
     const minerAddress = `ws://${host.includes(':') ? `[${host}]` : host}:${this.#executorPort}`
     return new ExecutorPool(settings, {
       manager,
+      findsLeftovers: this.#seeing.has(manager),
       minerAddress,
       lines,
       busyGpus: this.#busyGpus,
@@ -188,7 +206,7 @@ function outside(executorClass: string, place: string | null): Reservation {
     executorClass,
     place: place ?? '',
     warm: undefined,
-    findsLeftovers: true,
+    findsLeftovers: false,
     start: () => Promise.reject(new Error('the place of this job is in no pool any more')),
     release: () => {},
   }

@@ -26,7 +26,7 @@ export type JobWord =
 /** How long what a dead executor had said may take to be read from its sockets, in milliseconds. */
 const LAST_WORDS_MS = 2_000
 /** How long an executor may take to take a message off the wire, in milliseconds; one that does not is cut, and may come back. */
-const SAY_WITHIN_MS = 60_000
+const SAY_WITHIN_MS = 300_000
 
 export class ExecutorLine {
   readonly token: string

@@ -53,7 +53,15 @@ beforeEach(() => {
 })
 
 function poolOf(changes: Partial<PoolSettings> = {}): ExecutorPool {
-  const deps = { manager: orders, minerAddress: 'ws://m', lines, busyGpus, startWithinMs: START_MS, graceMs: GRACE_MS }
+  const deps = {
+    manager: orders,
+    findsLeftovers: true,
+    minerAddress: 'ws://m',
+    lines,
+    busyGpus,
+    startWithinMs: START_MS,
+    graceMs: GRACE_MS,
+  }
   return new ExecutorPool({ ...SETTINGS, ...changes }, { ...deps, clock, log: silentLog })
 }
 

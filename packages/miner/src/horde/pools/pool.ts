@@ -19,7 +19,7 @@ export interface Reservation {
   readonly place: string
   /** The executor that waited in this place; undefined: one must be started. */
   readonly warm: WarmExecutor | undefined
-  /** Whether executors of an earlier run of this miner can be found here: then one that was not found is gone. */
+  /** Whether executors of an earlier run of this miner were looked for here: then one that was not found is gone. */
   readonly findsLeftovers: boolean
   /** Starts an executor for one job in this place. */
   start(token: string): Promise<StartedExecutor>
@@ -40,6 +40,8 @@ export type PoolUsage = {
 
 export type PoolDeps = {
   manager: ExecutorManager
+  /** Whether it has told which executors an earlier run left. */
+  findsLeftovers: boolean
   /** Where its executors dial, ws://host:port. */
   minerAddress: string
   lines: ExecutorLines
@@ -173,7 +175,7 @@ export class ExecutorPool {
 
   #take(place: Place): Reservation {
     const settings = this.#settings
-    const { manager, minerAddress, busyGpus } = this.#deps
+    const { manager, findsLeftovers, minerAddress, busyGpus } = this.#deps
     const warm = place.warm && rank(place) <= STARTING ? place.warm : undefined
     if (!warm) this.#drop(place)
     place.taken = true
@@ -185,7 +187,7 @@ export class ExecutorPool {
       executorClass,
       place: `${settings.name}/${place.index}`,
       warm,
-      findsLeftovers: manager.takeOver !== undefined,
+      findsLeftovers,
       start: token =>
         manager.start({ token, minerAddress, executorClass, environment: environmentOf(settings, place.index, false) }),
       release: once(() => {
