@@ -64,6 +64,11 @@ export const settings = defineSettings({
     about: 'The least level of the log lines that are written.',
     example: 'debug',
   }),
+  PREPARE_AHEAD: setting(envBoolean.default(false), {
+    about:
+      'Whether a job is prepared, as far as that goes, before it is offered. Its miner says so to an executor that it keeps for a job to come.',
+    example: 'true',
+  }),
   EXECUTOR_GPU_DEVICE_IDS: setting(gpuDevices.optional(), {
     about:
       "This executor's NVIDIA GPUs: all, none, or ids separated by commas. Unset: all where the engine tells of an NVIDIA runtime, else none.",
@@ -245,7 +250,7 @@ export const settings = defineSettings({
 
 export type ExecutorSettings = SettingsOf<typeof settings>
 
-const { MINER_ADDRESS: _, EXECUTOR_TOKEN: __, ...ofHost } = settings
+const { MINER_ADDRESS: _, EXECUTOR_TOKEN: __, PREPARE_AHEAD: ___, ...ofHost } = settings
 /** What an operator's commands need: all but what a miner gives to each executor. */
 export const hostSettings = defineSettings(ofHost)
 

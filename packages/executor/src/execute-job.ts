@@ -11,6 +11,7 @@ import { sweepLeftovers } from './engine/leftovers.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
+import type { PreparedAhead } from './prepare-ahead.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
 import type { Stages } from './stages.ts'
@@ -23,26 +24,35 @@ export interface ExecuteDeps {
   self: Identity
   state: StateFolder
   stages: Stages
+  /** What was done before the offer; undefined: nothing was to be. */
+  ahead?: PreparedAhead | undefined
   clock: Clock
   log: Log
 }
 
-/** Takes one job from its offer to its answer. Rejects when the signal aborts before the answer was delivered. */
-export async function executeJob(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
+/**
+ * Takes one job from its offer to its answer. Gives where the engine keeps its things, when the job came so far that this is
+ * known. Rejects when the signal aborts before the answer was delivered.
+ */
+export async function executeJob(
+  offer: V0PrepareJobRequest,
+  deps: ExecuteDeps,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const log = deps.log.child({ jobUuid: offer.job_uuid })
   const started = performance.now()
-  const sweep = sweepLeftovers(deps.engine, deps.self, log).catch(err => {
+  const sweep = (deps.ahead?.sweep() ?? sweepLeftovers(deps.engine, deps.self, log)).catch(err => {
     log.warn({ err }, 'could not look for what killed executors left behind')
   })
   try {
-    await walk(offer, { ...deps, log }, signal)
+    return await walk(offer, { ...deps, log }, signal)
   } finally {
     await sweep
     log.info({ ms: Math.round(performance.now() - started) }, 'job done with')
   }
 }
 
-async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<void> {
+async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<string | undefined> {
   const { miner, log, settings, stages } = deps
   const { job_uuid } = offer
   stages.enter('preparing')
@@ -53,7 +63,8 @@ async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: Abort
     signal.throwIfAborted()
     log.error({ err }, 'could not prepare the job')
     stages.answering('not_prepared')
-    return await miner.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
+    await miner.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
+    return undefined
   }
   await using _ = preparation
   await miner.sayReady(job_uuid)
@@ -67,6 +78,7 @@ async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: Abort
   const removed = preparation[Symbol.asyncDispose]()
   await miner.answer(report(offer, outcome), signal)
   await removed
+  return preparation.dataFolder
 }
 
 /** The host's own trouble in the middle of a job; its miner is told so in place of a result. */

@@ -1,6 +1,7 @@
 /** What a job gets of its host, by the settings. */
 import type { HostSettings } from './config.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'
+import type { WorkspaceSizes } from './engine/workspace.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75
@@ -22,6 +23,12 @@ export function jobLimits(settings: HostSettings, host: { memoryBytes: number; c
     writableRootBytes: settings.WRITABLE_ROOT ? settings.ROOT_MAX_SIZE_BYTES : undefined,
     runtime: settings.RUNTIME,
   }
+}
+
+/** What the volumes of a job with these limits hold. */
+export function workspaceSizes(limits: SandboxLimits): WorkspaceSizes {
+  const { outputBytes, tmpBytes, writableVolumeBytes, filesPerFolder } = limits
+  return { outputBytes, homeBytes: tmpBytes, writableVolumeBytes, filesPerFolder }
 }
 
 /** What files of so many bytes together may take in memory, where each is rounded up to whole pages. */

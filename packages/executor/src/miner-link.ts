@@ -55,6 +55,7 @@ export interface MinerLinkOptions {
 
 export class MinerLink {
   readonly #options: MinerLinkOptions
+  readonly #connected = Promise.withResolvers<void>()
   readonly #offer = Promise.withResolvers<V0PrepareJobRequest>()
   readonly #work = Promise.withResolvers<V0RunJobRequest>()
   readonly #answered = Promise.withResolvers<void>()
@@ -97,6 +98,11 @@ export class MinerLink {
     return this.#socket !== undefined
   }
 
+  /** Resolves with the first connection. */
+  connected(signal: AbortSignal): Promise<void> {
+    return orAborted(this.#connected.promise, signal)
+  }
+
   /** The job, once the miner offers it. */
   hearOffer(signal: AbortSignal): Promise<V0PrepareJobRequest> {
     return orAborted(this.#offer.promise, signal)
@@ -122,6 +128,7 @@ export class MinerLink {
 
   async #use(socket: MinerSocket, signal: AbortSignal): Promise<'done' | undefined> {
     this.#socket = socket
+    this.#connected.resolve()
     const heard = { messages: 0, refused: false }
     this.#delivering = this.#catchUp(socket)
     // Only what the miner says needs the schemas: they come while its offer is on the way, which the socket keeps.

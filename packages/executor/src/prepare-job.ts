@@ -7,14 +7,15 @@ import type { Engine } from './engine/container.ts'
 import { HOLDER_IMAGE } from './engine/holder.ts'
 import type { Identity } from './engine/identity.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'
-import { Workspace, type WorkspaceSizes } from './engine/workspace.ts'
+import { Workspace } from './engine/workspace.ts'
 import { checkHost } from './host/check-host.ts'
 import type { Gpus } from './host/gpus.ts'
 import { inForce } from './host/in-force.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
 import { ImageError } from './images/pull-image.ts'
-import { jobLimits } from './job-limits.ts'
+import { jobLimits, workspaceSizes } from './job-limits.ts'
+import type { PreparedAhead } from './prepare-ahead.ts'
 
 /** A place where a job can run at once. Closing it removes everything that the job made. */
 export interface Preparation extends AsyncDisposable {
@@ -33,6 +34,8 @@ export interface PrepareDeps {
   settings: ExecutorSettings
   self: Identity
   state: StateFolder
+  /** What was done before the offer; undefined: nothing was to be. */
+  ahead?: PreparedAhead | undefined
   clock: Clock
   log: Log
 }
@@ -43,16 +46,18 @@ export async function prepareJob(
   deps: PrepareDeps,
   signal: AbortSignal,
 ): Promise<Preparation> {
-  const { engine, settings, self, log } = deps
-  const { facts, gpus, checkGpus } = await checkHost(deps)
+  const { engine, settings, self, ahead, log } = deps
+  const { facts, gpus, checkGpus } = (await ahead?.host()) ?? (await checkHost(deps))
   const limits = jobLimits(settings, facts)
   log.info(inForce(facts, limits), 'what holds the job')
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
+  const openWorkspace = async () =>
+    (await ahead?.takeWorkspace(offer.job_uuid)) ?? Workspace.open(engine, owner, workspaceSizes(limits), log)
   // Both are mostly the engine's time: a pull, and the start of the holder. Without the one, nobody waits for the other.
   const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
     ensureImages(offer, gpus, deps, AbortSignal.any([signal, stop.signal])),
-    Workspace.open(engine, owner, sizesOf(limits), log).catch(error => {
+    openWorkspace().catch(error => {
       stop.abort()
       throw error
     }),
@@ -91,8 +96,4 @@ async function ensureImages(offer: V0PrepareJobRequest, gpus: Gpus, deps: Prepar
       log.warn({ image: name, why: error.message }, 'the image for scripts is not to be had')
     })
   }
-}
-
-function sizesOf({ outputBytes, tmpBytes, writableVolumeBytes, filesPerFolder }: SandboxLimits): WorkspaceSizes {
-  return { outputBytes, homeBytes: tmpBytes, writableVolumeBytes, filesPerFolder }
 }

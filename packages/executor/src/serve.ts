@@ -24,10 +24,12 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   const staying = link.stay(either).finally(() => stop.abort())
   const health = openHealth(settings, link, stages, log)
   try {
-    const offer = await link.hearOffer(either)
-    // The engine's client is heavy: an executor that waits for its job does without.
+    const offered = link.hearOffer(either)
+    offered.catch(() => {})
+    // The engine's client is heavy: an executor that waits for its job does without, unless it is to be ready at once.
+    await (settings.PREPARE_AHEAD ? link.connected(either) : offered)
     const { takeJob } = await import('./take-job.ts')
-    await takeJob(offer, { miner: link, settings, stages, log }, either, signal)
+    await takeJob(offered, { miner: link, settings, stages, log }, either, signal)
   } catch (err) {
     // Once the miner is gone for good, or the process is asked to stop, the walk ends in this way.
     if (!either.aborted) log.error({ err }, 'the job was given up')

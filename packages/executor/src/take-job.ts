@@ -1,4 +1,7 @@
-/** Opens what a job needs on this host, from its offer on. An executor that still waits for one has loaded none of it. */
+/**
+ * Opens what a job needs on this host. Loaded with the offer: an executor that still waits for one has none of it, unless
+ * it is to prepare ahead.
+ */
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
@@ -9,6 +12,7 @@ import { executeJob } from './execute-job.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
+import { PreparedAhead } from './prepare-ahead.ts'
 import type { Stages } from './stages.ts'
 
 export interface TakeJobDeps {
@@ -19,13 +23,14 @@ export interface TakeJobDeps {
 }
 
 /**
- * Takes a job to its delivered answer, and makes room on the host's disk after it.
+ * Takes a job to its delivered answer, and makes room on the host's disk after it. Until there is an offer what can be done
+ * without it is done, where the settings say so; when there will be none that is removed, and this rejects like `offered`.
  *
  * @param signal ends the job; also when the miner is out of touch for good
  * @param stopping ends the rest: this process is asked to stop
  */
 export async function takeJob(
-  offer: V0PrepareJobRequest,
+  offered: Promise<V0PrepareJobRequest>,
   deps: TakeJobDeps,
   signal: AbortSignal,
   stopping: AbortSignal,
@@ -34,7 +39,9 @@ export async function takeJob(
   const engine = new Engine()
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
   const images = new ImageStore({ engine, settings, state, log })
-  await executeJob(offer, { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }, signal)
+  const host = { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }
+  await using ahead = settings.PREPARE_AHEAD ? new PreparedAhead(host) : undefined
+  const dataFolder = await executeJob(await offered, { ...host, ahead }, signal)
   // The miner has its answer: this is nobody's time.
-  await images.makeRoom(stopping)
+  await images.makeRoom(stopping, dataFolder)
 }

@@ -1,54 +1,16 @@
 /** What an executor finds out about its host, and remembers. */
 
-import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { CountingEngine } from './counting-engine.ts'
 import { expectGoodEnd, job } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { PrivateEngine } from './private-engine.ts'
 
 /** A test that starts many executors, on a busy machine, in ms. */
 const MANY_MS = 180_000
-const SOCKET = '/var/run/docker.sock'
-
-/** Hands everything on to the machine's engine, and counts how often that is asked about itself. */
-class CountingEngine implements AsyncDisposable {
-  readonly dockerHost: string
-  questions = 0
-  readonly #server: Server
-  readonly #open = new Set<Socket>()
-
-  private constructor(path: string) {
-    this.dockerHost = `unix://${path}`
-    this.#server = createServer(client => {
-      const engine = connect(SOCKET)
-      client.on('data', bytes => {
-        if (bytes.toString('latin1').startsWith('GET /info')) this.questions += 1
-      })
-      client.pipe(engine).pipe(client)
-      for (const socket of [client, engine]) {
-        this.#open.add(socket)
-        socket.on('error', () => {}).on('close', () => this.#open.delete(socket))
-      }
-    })
-  }
-
-  static async start(folder: string): Promise<CountingEngine> {
-    const path = join(folder, 'counting.sock')
-    const engine = new CountingEngine(path)
-    engine.#server.listen(path)
-    await once(engine.#server, 'listening')
-    return engine
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#open) socket.destroy()
-    await new Promise(resolve => this.#server.close(resolve))
-  }
-}
 
 let folder: string
 let miner: TestMiner

@@ -6,7 +6,7 @@ import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
 import { Engine } from '../src/engine/container.ts'
-import { JOB_LABEL } from '../src/engine/identity.ts'
+import { EXECUTOR_LABEL, JOB_LABEL } from '../src/engine/identity.ts'
 import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
 
@@ -104,22 +104,29 @@ export async function resultOn(connection: Connection): Promise<Result> {
   return parsed.message
 }
 
-/** Fails when a container, volume or folder of a job is still there. */
+/** Fails when a container, volume or folder of a job, or of its executor, is still there. */
 export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Promise<void> {
   const label = `${JOB_LABEL}=${wanted.job_uuid}`
-  const [containers, volumes, folders] = await Promise.all([
+  const [containers, volumes, ofExecutor] = await Promise.all([
     engine.containersWith(label),
     engine.volumesWith(label),
-    foldersOf(executor),
+    leftBy(executor),
   ])
-  const left = [...containers.map(({ id }) => id), ...volumes.map(({ id }) => id), ...folders]
+  const left = [...containers.map(({ id }) => id), ...volumes.map(({ id }) => id), ...ofExecutor]
   if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`)
 }
 
-/** The folders of an executor process in the folder for temporary files. */
-async function foldersOf({ process: { pid } }: TestExecutor): Promise<string[]> {
-  const names = await readdir(tmpdir())
-  return names.filter(name => name.startsWith(FOLDER_PREFIX) && name.includes(`-${pid}-`))
+/** The containers, volumes and folders that an executor process has made, and not removed. */
+export async function leftBy({ process: { pid } }: TestExecutor): Promise<string[]> {
+  const [containers, volumes, names] = await Promise.all([
+    engine.containersWith(EXECUTOR_LABEL),
+    engine.volumesWith(EXECUTOR_LABEL),
+    readdir(tmpdir()),
+  ])
+  const isOurs = new RegExp(`^process/.*/${pid}/\\d+$`)
+  const labelled = [...containers, ...volumes].filter(({ labels }) => isOurs.test(labels[EXECUTOR_LABEL] ?? ''))
+  const folders = names.filter(name => name.startsWith(FOLDER_PREFIX) && name.includes(`-${pid}-`))
+  return [...labelled.map(({ id }) => id), ...folders]
 }
 
 export async function expectGoodEnd(executor: TestExecutor, connection: Connection): Promise<void> {

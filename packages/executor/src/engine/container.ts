@@ -84,6 +84,11 @@ export class Engine {
     return (await modem.getSocketPath()) ?? `${protocol}://${host}:${port}`
   }
 
+  /** Rejects when it does not answer. */
+  async ping(): Promise<void> {
+    await call('asking the engine for an answer', this.#docker.ping())
+  }
+
   async facts(): Promise<EngineFacts> {
     const questions = Promise.all([this.#docker.info(), this.#docker.version()])
     return engineFacts(...(await call('asking the engine about itself', questions)))

@@ -79,6 +79,14 @@ export async function importHolderImage(engine: Engine, machine: string): Promis
   await engine.importImage(tar as unknown as Readable, HOLDER_IMAGE)
 }
 
+/** A tar that gives the holder's /output another mode, and changes nothing else. */
+export function outputWithMode(mode: number): Readable {
+  const tar = pack()
+  tar.entry({ name: 'output/', type: 'directory', mode })
+  tar.finalize()
+  return tar as unknown as Readable
+}
+
 /**
  * What the engine is asked for: a program that does nothing, with the volumes mounted. `ownNetwork`: an engine with user
  * namespaces insists on it; where it does not, the making of a network namespace is a third of the holder's start.
@@ -93,6 +101,8 @@ export function holderOptions(
     Entrypoint: [PROGRAM],
     User: NOBODY,
     Labels: labels,
+    // As the first process of its container it hears no other: an engine that stops would wait for it, ten seconds.
+    StopSignal: 'SIGKILL',
     HostConfig: {
       NetworkMode: ownNetwork ? 'none' : 'host',
       IpcMode: 'none',

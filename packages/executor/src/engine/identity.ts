@@ -6,6 +6,8 @@ import { hostname } from 'node:os'
 export const EXECUTOR_LABEL = 'compute-horde.executor'
 /** The label with the uuid of the job that a thing was made for. */
 export const JOB_LABEL = 'compute-horde.job'
+/** The value of that label on what was made before the job was known. */
+export const NO_JOB_YET = 'none-yet'
 
 /**
  * An executor is named by its process (machine, boot, pid namespace, pid, start time), or, when it lives in a container,

@@ -1,6 +1,6 @@
 /** Everything that one job needs of the host: a folder, volumes, containers. Whoever opens it closes it, and then nothing is left. */
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { access, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -8,8 +8,8 @@ import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { type ContainerOptions, type Engine, EngineError } from './container.ts'
 import { acrossRestart } from './engine-restart.ts'
-import { holderOptions, importHolderImage } from './holder.ts'
-import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL } from './identity.ts'
+import { holderOptions, importHolderImage, outputWithMode } from './holder.ts'
+import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL, NO_JOB_YET } from './identity.ts'
 import { folderName } from './leftovers.ts'
 import { memoryVolume } from './sandbox.ts'
 
@@ -18,8 +18,12 @@ export const SCRIPT_FOLDER = 'script'
 const SCRIPT_NAME = 'script.py'
 export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
 
-/** The mode of an /output that nothing was loaded into. */
+/** The mode of an /output that nothing was loaded into, and of one that was made ahead of its job's offer. */
 const NOT_LOADED = 0o700
+const MADE_AHEAD = 0o711
+
+/** How long the engine may take to change that mode, in ms. */
+const MARK_MS = 60_000
 
 /** How often a removal is tried, and how long it waits in between, in ms: a volume is in use until its container is gone. */
 const REMOVAL_ATTEMPTS = 5
@@ -28,7 +32,8 @@ const REMOVAL_PAUSE_MS = 200
 /** For whom a workspace is made, and what must be known of the engine's host. */
 export interface WorkspaceOwner {
   self: Identity
-  jobUuid: string
+  /** Undefined: made ahead of the job's offer, and told later. */
+  jobUuid: string | undefined
   machine: string
   hasUserNamespaces: boolean
 }
@@ -49,7 +54,6 @@ export class Workspace implements AsyncDisposable {
   readonly inputVolume: string
   readonly outputVolume: string
   readonly homeVolume: string
-  readonly labels: Record<string, string>
   readonly #scriptVolume: string
   readonly #imageVolumes: string[] = []
   readonly #engine: Engine
@@ -58,6 +62,7 @@ export class Workspace implements AsyncDisposable {
   readonly #log: Log
   /** All that were ever asked for, also those that the engine is still making. */
   readonly #containers: Promise<string>[] = []
+  #jobUuid: string | undefined
   #scriptMountpoint = ''
   #holder = ''
   #removed: Promise<void> | undefined
@@ -69,7 +74,7 @@ export class Workspace implements AsyncDisposable {
     this.#sizes = sizes
     this.#log = log
     this.folder = folder
-    this.labels = { [EXECUTOR_LABEL]: identityText(owner.self), [JOB_LABEL]: owner.jobUuid }
+    this.#jobUuid = owner.jobUuid
     this.inputVolume = `${name}-input`
     this.outputVolume = `${name}-output`
     this.homeVolume = `${name}-home`
@@ -83,10 +88,36 @@ export class Workspace implements AsyncDisposable {
     try {
       await workspace.#createVolumes()
       await workspace.#startHolder()
+      if (owner.jobUuid === undefined) await workspace.#markAsMadeAhead()
       return workspace
     } catch (error) {
       await workspace[Symbol.asyncDispose]()
       throw error
+    }
+  }
+
+  /** What is made from now on carries; labels do not change once they are given. */
+  get labels(): Record<string, string> {
+    return { [EXECUTOR_LABEL]: identityText(this.#owner.self), [JOB_LABEL]: this.#jobUuid ?? NO_JOB_YET }
+  }
+
+  /** Says for which job this is, after all. */
+  assignTo(jobUuid: string): void {
+    this.#jobUuid = jobUuid
+  }
+
+  /**
+   * Whether a workspace that was made ahead can still be used: nobody has removed or stopped anything of it, and the
+   * engine, which may have been restarted, still knows that its volumes are mounted. Rejects when the engine is away.
+   */
+  async isIntact(): Promise<boolean> {
+    try {
+      await access(this.folder)
+      // A volume that was mounted anew, for whatever reason, has the mode that it was made with.
+      return (await this.#engine.permissionsOf(this.#holder, '/output')) === MADE_AHEAD
+    } catch (error) {
+      if (error instanceof EngineError && error.status === undefined) throw error
+      return false
     }
   }
 
@@ -171,6 +202,10 @@ export class Workspace implements AsyncDisposable {
     ])
     this.#holder = holder
     this.#scriptMountpoint = mountpoint
+  }
+
+  async #markAsMadeAhead(): Promise<void> {
+    await this.load(outputWithMode(MADE_AHEAD), AbortSignal.timeout(MARK_MS))
   }
 
   /** Starts a container that keeps volumes mounted. */

@@ -50,16 +50,24 @@ export interface CheckedHost {
    * @param image any that the engine has
    */
   checkGpus(image: string): Promise<void>
+  /** Whether this was found less than so many ms ago, on the engine and the boot that are there now. */
+  isYoungerThan(ms: number): Promise<boolean>
+}
+
+/** How long a host that was found to be good is remembered, in ms. */
+export function hostMemoryMs({ HOST_CHECK_MAX_AGE_SECONDS }: CheckSettings): number {
+  return HOST_CHECK_MAX_AGE_SECONDS * 1_000
 }
 
 /**
  * Rejects with CheckError where a stranger's job must not run. Only what was good is remembered, so that a host that is
  * mended works at once.
+ *
+ * @param maxAgeMs how old a memory may be to be trusted. Default: as the settings say.
  */
-export async function checkHost(deps: CheckDeps): Promise<CheckedHost> {
-  const { state, settings, clock, log } = deps
+export async function checkHost(deps: CheckDeps, maxAgeMs = hostMemoryMs(deps.settings)): Promise<CheckedHost> {
+  const { state, clock, log } = deps
   const key = await memoryKey(deps)
-  const maxAgeMs = settings.HOST_CHECK_MAX_AGE_SECONDS * 1_000
   const known = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)[key]
   if (known) return checked(known, key, deps)
   // An executor that remembers does without all that looking takes.
@@ -80,19 +88,22 @@ function reasonText({ subject, found, advice }: Finding): string {
 }
 
 function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
-  const { engine, settings, self } = deps
-  const { facts, offersGpus } = entry
+  const { engine, settings, self, clock } = deps
+  const { facts, at } = entry
+  let { offersGpus } = entry
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
   const checkGpus = async (image: string) => {
     if (gpus === undefined || offersGpus || !needsGpuProbe(gpus, facts)) return
     await probeGpus(engine, { gpus, image, runtime: settings.RUNTIME, owner: identityText(self) })
-    await remember({ ...entry, offersGpus: true }, key, deps)
+    offersGpus = true
+    await remember({ ...entry, offersGpus }, key, deps)
   }
-  return { facts, gpus, checkGpus }
+  const isYoungerThan = async (ms: number) => isFresh(at, clock.now(), ms) && (await memoryKey(deps)) === key
+  return { facts, gpus, checkGpus, isYoungerThan }
 }
 
 async function remember(entry: Remembered, key: string, { state, settings, clock }: CheckDeps): Promise<void> {
-  const maxAgeMs = settings.HOST_CHECK_MAX_AGE_SECONDS * 1_000
+  const maxAgeMs = hostMemoryMs(settings)
   if (maxAgeMs === 0) return
   // Of two executors that write at once one loses its entry, and looks again the next time.
   const entries = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)
@@ -102,9 +113,12 @@ async function remember(entry: Remembered, key: string, { state, settings, clock
 function freshEntries(memory: unknown, now: number, maxAgeMs: number): Record<string, Remembered> {
   const { form, entries } = (memory ?? {}) as { form?: unknown; entries?: Record<string, Remembered> }
   if (form !== MEMORY_FORM || entries === undefined) return {}
-  // What comes from the future was written under another time, and may be of any age.
-  const isFresh = ({ at }: Remembered) => at <= now && now - at < maxAgeMs
-  return Object.fromEntries(Object.entries(entries).filter(([, entry]) => isFresh(entry)))
+  return Object.fromEntries(Object.entries(entries).filter(([, { at }]) => isFresh(at, now, maxAgeMs)))
+}
+
+/** What comes from the future was written under another time, and may be of any age. */
+function isFresh(at: number, now: number, maxAgeMs: number): boolean {
+  return at <= now && now - at < maxAgeMs
 }
 
 /** What must not have changed for the memory to hold: the engine, as far as it shows from outside, the boot, and us. */

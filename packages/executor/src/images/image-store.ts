@@ -57,11 +57,13 @@ export class ImageStore {
   /**
    * Removes unused images when the engine's disk is too full. Trouble is a warning; aborting the signal ends it between two
    * images.
+   *
+   * @param knownFolder where the engine keeps them; undefined: it is asked, which takes it four processes
    */
-  async makeRoom(signal: AbortSignal): Promise<void> {
+  async makeRoom(signal: AbortSignal, knownFolder?: string): Promise<void> {
     const { engine, settings, log } = this.#deps
     try {
-      const { dataFolder } = await engine.facts()
+      const dataFolder = knownFolder ?? (await engine.facts()).dataFolder
       const removal = {
         engine,
         uses: this.#uses,

@@ -1,0 +1,154 @@
+/** An executor that prepares ahead of its offer: how soon it is ready, and what becomes of what it made. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EXECUTOR_LABEL, JOB_LABEL, NO_JOB_YET } from '../src/engine/identity.ts'
+import { Conversation } from './conversation.ts'
+import { engine, expectNothingLeft, job, leftBy, PYTHON } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+import { RawMiner } from './raw-miner.ts'
+import { untilRunning } from './running.ts'
+import { UploadServer } from './uploads.ts'
+import { expectWhole, PREPARING, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
+import { TestWeb } from './web.ts'
+
+/** Twice the aim, for a machine that does other things as well. bench/ measures what it is. */
+const MOST_DOCKER_RUNS = 0.3
+const ROUNDS = 5
+const LIST_LOADED = fileURLToPath(new URL('list-loaded.mjs', import.meta.url))
+
+const docker = (...args: string[]) => promisify(execFile)('docker', args)
+
+let miner: TestMiner
+let uploads: UploadServer
+beforeAll(async () => {
+  miner = await TestMiner.start()
+  uploads = await UploadServer.start()
+})
+afterAll(async () => {
+  await miner[Symbol.asyncDispose]()
+  await uploads[Symbol.asyncDispose]()
+})
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return performance.now() - started
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+test('is ready in a fraction of what a plain docker run takes', async () => {
+  const [plain, prepare]: [number[], number[]] = [[], []]
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const [warm, wanted] = [await warmed(miner), await job({ image: PYTHON })]
+    plain.push(await timed(() => docker('run', '--rm', '--network', 'none', PYTHON, 'true')))
+    prepare.push(await timed(() => ready(warm, wanted)))
+    warm.executor.process.kill('SIGTERM')
+    await warm.executor.exit()
+    await expectNothingLeft(wanted, warm.executor)
+  }
+  expect(median(prepare) / median(plain)).toBeLessThan(MOST_DOCKER_RUNS)
+})
+
+test('runs a job, whose container bears its uuid, and leaves nothing', async () => {
+  const [warm, wanted] = [await warmed(miner), await wholeJob(uploads, true)]
+  await ready(warm, wanted)
+  await warm.connection.say(wanted.work)
+  const id = await untilRunning(wanted)
+  const all = await engine.containersWith(EXECUTOR_LABEL)
+  const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
+  const jobs = all.filter(({ labels }) => labels[EXECUTOR_LABEL] === own).map(({ labels }) => labels[JOB_LABEL])
+  expect(jobs.sort()).toEqual([wanted.job_uuid, NO_JOB_YET].sort())
+  await docker('exec', id, 'touch', '/tmp/go')
+  await expectWhole(warm, uploads)
+  await expectNothingLeft(wanted, warm.executor)
+})
+
+test('a job that is offered before anything is prepared is prepared as ever', async () => {
+  const [warm, wanted] = [await warming(miner), await wholeJob(uploads)]
+  await ready(warm, wanted)
+  await warm.connection.say(wanted.work)
+  await expectWhole(warm, uploads)
+  await expectNothingLeft(wanted, warm.executor)
+})
+
+test('what is out of order has the same answers, and a connection that is lost is dialled again', async () => {
+  await using raw = await RawMiner.start()
+  const talk = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
+  const objected = (details: string) => expect.objectContaining({ message_type: 'GenericError', details })
+  await expect.poll(() => talk.executor.log, PREPARING).toContain('prepared ahead of the offer')
+  talk.connection.message(talk.wanted.work)
+  expect(await talk.connection.hear()).toEqual(objected('no job was prepared here'))
+  await talk.reconnect()
+  await talk.prepare()
+  talk.offer()
+  expect(await talk.connection.hear()).toEqual(objected('a job was already prepared here'))
+  await talk.finish()
+})
+
+describe('leaves nothing', () => {
+  const gone = async ({ executor }: Warm, code: number) => {
+    expect(await executor.exit()).toBe(code)
+    expect(await leftBy(executor)).toEqual([])
+  }
+
+  test('when it is stopped', async () => {
+    const warm = await warmed(miner)
+    expect(await leftBy(warm.executor)).not.toEqual([])
+    warm.executor.process.kill('SIGTERM')
+    await gone(warm, 1)
+  })
+
+  test('when it is stopped while it prepares', async () => {
+    const warm = await warming(miner)
+    await expect.poll(() => leftBy(warm.executor), { ...PREPARING, interval: 1 }).not.toEqual([])
+    warm.executor.process.kill('SIGTERM')
+    await gone(warm, 1)
+  })
+
+  test('when its miner dismisses it', async () => {
+    const warm = await warmed(miner)
+    await warm.connection.close(1000)
+    await gone(warm, 0)
+  })
+
+  test('when its miner refuses its token', async () => {
+    const warm = await warming(miner)
+    await warm.connection.say({ message_type: 'GenericError', details: 'unknown token' })
+    await warm.connection.close(1000)
+    await gone(warm, 1)
+  })
+
+  test('when its miner is gone for good', async () => {
+    await using another = await TestMiner.start()
+    const warm = await warmed(another, { RECONNECT_ATTEMPTS: '2', RECONNECT_DELAY_SECONDS: '0.01' })
+    await another.vanish()
+    await gone(warm, 1)
+  })
+
+  test('and has loaded nothing, when it is never connected', async () => {
+    await using server = await TestWeb.start((_, response) => void response.writeHead(401).end())
+    const env = { MINER_ADDRESS: `ws://127.0.0.1:${server.port}`, NODE_OPTIONS: `--import=${LIST_LOADED}` }
+    const executor = miner.spawn({ PREPARE_AHEAD: 'true', ...env })
+    expect(await executor.exit()).toBe(1)
+    expect(executor.log).toMatch(/^loaded (?!.*dockerode)/m)
+    expect(await leftBy(executor)).toEqual([])
+  })
+
+  test('that the next one does not remove, when it is killed', async () => {
+    const killed = await warmed(miner)
+    const neighbour = await warmed(miner)
+    await killed.executor.kill()
+    expect(await leftBy(killed.executor)).not.toEqual([])
+    await warmed(miner)
+    await expect.poll(() => leftBy(killed.executor), PREPARING).toEqual([])
+    const wanted = await wholeJob(uploads)
+    await ready(neighbour, wanted)
+    await neighbour.connection.say(wanted.work)
+    await expectWhole(neighbour, uploads)
+  })
+})

@@ -1,0 +1,57 @@
+/** Executors that prepare ahead of their offer, and a job that shows whether everything of one works. */
+import { expect } from 'vitest'
+import { expectGoodEnd, type Job, job, PYTHON, resultOn } from './jobs.ts'
+import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
+import type { UploadServer } from './uploads.ts'
+
+/** How long preparing may take on a busy machine, in ms. */
+export const PREPARING = { timeout: 25_000 }
+const PREPARED = 'prepared ahead of the offer'
+
+const WARM = { PREPARE_AHEAD: 'true', ALLOW_PRIVATE_TARGETS: 'true' }
+
+export interface Warm {
+  executor: TestExecutor
+  connection: Connection
+}
+
+/** Starts an executor that prepares ahead, and waits for its connection. */
+export async function warming(miner: TestMiner, env: Record<string, string> = {}): Promise<Warm> {
+  const executor = miner.spawn({ ...WARM, ...env })
+  return { executor, connection: await executor.connection() }
+}
+
+/** Starts one, and waits until all is done that can be before an offer. */
+export async function warmed(miner: TestMiner, env: Record<string, string> = {}): Promise<Warm> {
+  const warm = await warming(miner, env)
+  await expect.poll(() => warm.executor.log, PREPARING).toContain(PREPARED)
+  return warm
+}
+
+export async function ready({ connection }: Warm, wanted: Job): Promise<void> {
+  await connection.say(wanted.offer)
+  expect(await hear(connection, 'V0ReadyRequest')).toMatchObject({ job_uuid: wanted.job_uuid })
+}
+
+/** A job with an input, a script and outputs, which waits for a file /tmp/go if it is to. */
+export function wholeJob(uploads: UploadServer, waits = false): Promise<Job> {
+  const script = `
+import os, time
+while ${waits ? 'not os.path.exists("/tmp/go")' : 'False'}: time.sleep(0.02)
+open(os.path.expanduser("~/note"), "w").write("home")
+open("/output/result", "w").write(open("/volume/in.txt").read().upper())
+print("went")
+`
+  return job({ script, offeredImage: PYTHON, files: { 'in.txt': 'of the job' }, upload: uploads.put() })
+}
+
+/** Fails unless a whole job's work, which was sent, comes to its good end. */
+export async function expectWhole({ executor, connection }: Warm, uploads: UploadServer): Promise<void> {
+  expect(await resultOn(connection)).toMatchObject({
+    message_type: 'V0FinishedRequest',
+    docker_process_stdout: 'went\n',
+    docker_process_stderr: '',
+  })
+  await expectGoodEnd(executor, connection)
+  expect(await uploads.texts()).toMatchObject({ result: 'OF THE JOB', 'stdout.txt': 'went\n' })
+}
