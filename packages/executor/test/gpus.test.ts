@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { PrivateEngine } from './private-engine.ts'
+import { PREPARING, ready, warmed, warming } from './warm.ts'
 
 const ECHO = 'compute-horde/echo:v0'
 const FILES = { 'payload.txt': 'computed' }
@@ -88,6 +89,27 @@ describe('an executor with GPUs', () => {
     expect(await asked()).toEqual(['0,2', '0,2'])
     expect(await computed('0,2', 'nvidia_all')).toBe('computed')
     expect(await asked()).toEqual(['0,2', '0,2', '0,2'])
+  })
+
+  test('asks for them ahead of the offer, and not again, where it prepares ahead and nothing is remembered', async () => {
+    const wanted = await job({ image: ECHO, files: FILES, preset: 'nvidia_all' })
+    const warm = await warmed(miner, { ...environment('0,2'), STATE_FOLDER: '/proc/no-such-folder' })
+    await expect.poll(asked, PREPARING).toEqual(['0,2'])
+    await ready(warm, wanted)
+    expect(await asked()).toEqual(['0,2'])
+    await warm.connection.say(wanted.work)
+    expect(await resultOn(warm.connection)).toMatchObject({ docker_process_stdout: 'computed' })
+    await expectGoodEnd(warm.executor, warm.connection)
+    expect(await asked()).toEqual(['0,2', '0,2'])
+  })
+
+  test('that found one missing ahead of the offer takes no job', async () => {
+    const { executor, connection } = await warming(miner, environment('0,7'))
+    await expect.poll(() => executor.log, PREPARING).toContain('could not prepare ahead of the offer')
+    await connection.say((await job({ image: ECHO })).offer)
+    await hear(connection, 'V0FailedToPrepare')
+    await expectGoodEnd(executor, connection)
+    expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
   })
 
   test('gives all of them, when it has all', async () => {
