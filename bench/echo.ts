@@ -1,7 +1,7 @@
 /**
  * How long an `echo` job takes beside a plain `docker run` of the same image, alternating in one run, so that both meet
  * the same machine. Ready: from the executor's start, and from the prepare it hears, to its ready. Run: from the work
- * being sent to its result.
+ * being sent to its result. Each once with an executor that was just started, and once with one that is prepared ahead.
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -13,7 +13,8 @@ import { promisify } from 'node:util'
 import { withDeadline } from '@horde/kit/time'
 import type { MinerToExecutorMessage } from '@horde/protocol/miner-executor'
 import { jobUuid } from '@horde/protocol/primitives'
-import { BenchMiner, type ExecutorSocket, STEP_MS } from './miner.ts'
+import { cpuOf, cpuOfChildren } from './cpu.ts'
+import { type Arrival, BenchMiner, type ExecutorSocket, STEP_MS } from './miner.ts'
 import { table } from './table.ts'
 
 const IMAGE = 'compute-horde/echo:v0'
@@ -24,7 +25,9 @@ const INPUT_BASE64 =
   'AAAAAAAAAIABAAAAAHBheWxvYWQudHh0UEsFBgAAAAABAAEAOQAAADYAAAAAAA=='
 
 const run = promisify(execFile)
-type Round = { docker: number; connected: number; ready: number; run: number }
+/** Milliseconds; `cpu` is the executor's own, from its offer to its exit. */
+type Job = { connected: number; ready: number; run: number; cpu: number }
+type Round = { docker: number; clientCpu: number; cold: Job; warm: Job }
 
 /** Prints the table of an echo job. */
 export async function benchEcho(rounds: number): Promise<void> {
@@ -38,22 +41,36 @@ export async function benchEcho(rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) measured.push(await oneRound(miner, folder))
   const rows = [
     { name: 'docker run --rm --network none', values: measured.map(round => round.docker) },
-    { name: 'executor start to connected', values: measured.map(round => round.connected) },
-    { name: 'prepare sent to ready heard', values: measured.map(round => round.ready) },
-    { name: 'start to ready, a cold executor', values: measured.map(round => round.connected + round.ready) },
-    { name: 'run sent to result heard', values: measured.map(round => round.run) },
+    { name: 'executor start to connected', values: measured.map(({ cold }) => cold.connected) },
+    { name: 'prepare sent to ready heard', values: measured.map(({ cold }) => cold.ready) },
+    { name: 'start to ready, a cold executor', values: measured.map(({ cold }) => cold.connected + cold.ready) },
+    { name: 'run sent to result heard', values: measured.map(({ cold }) => cold.run) },
+    { name: 'prepare sent to ready heard, warm', values: measured.map(({ warm }) => warm.ready) },
+    { name: 'run sent to result heard, warm', values: measured.map(({ warm }) => warm.run) },
   ]
-  process.stdout.write(`${table('milliseconds', rows)}\n`)
+  const cpuRows = [
+    { name: 'the client of docker run', values: measured.map(round => round.clientCpu) },
+    { name: 'executor, offer to exit', values: measured.map(({ cold }) => cold.cpu) },
+    { name: 'the same, prepared ahead', values: measured.map(({ warm }) => warm.cpu) },
+  ]
+  process.stdout.write(`${table('milliseconds', rows)}\n\n${table('milliseconds of processor', cpuRows)}\n`)
   await rm(folder, { recursive: true })
 }
 
 async function oneRound(miner: BenchMiner, folder: string): Promise<Round> {
+  const before = cpuOfChildren()
   const docker = await timed(() =>
     run('docker', ['run', '--rm', '--network', 'none', '-v', `${folder}:/volume:ro`, IMAGE]),
   )
+  const clientCpu = cpuOfChildren() - before
+  const cold = await oneJob(await miner.startExecutor())
+  return { docker, clientCpu, cold, warm: await oneJob(await miner.startWarmExecutor()) }
+}
+
+async function oneJob({ process: child, socket, connectedMs: connected }: Arrival): Promise<Job> {
   const job_uuid = jobUuid.parse(randomUUID())
-  const { process: child, socket, connectedMs: connected } = await miner.startExecutor()
   const exited = once(child, 'exit')
+  const [waiting, before] = [cpuOf(child.pid), cpuOfChildren()]
   const offer = { job_uuid, base_docker_image_name: IMAGE, timeout_seconds: 60, volume_type: 'inline' as const }
   const ready = await timed(() => ask(socket, { message_type: 'V0PrepareJobRequest', ...offer }, 'V0ReadyRequest'))
   const work = {
@@ -67,7 +84,7 @@ async function oneRound(miner: BenchMiner, folder: string): Promise<Round> {
   }
   const ran = await timed(() => ask(socket, { message_type: 'V0RunJobRequest', ...work }, 'V0FinishedRequest'))
   await withDeadline(exited, STEP_MS, 'executor exit')
-  return { docker, connected, ready, run: ran }
+  return { connected, ready, run: ran, cpu: cpuOfChildren() - before - waiting }
 }
 
 async function ask(socket: ExecutorSocket, message: MinerToExecutorMessage, answer: string): Promise<void> {

@@ -27,6 +27,8 @@ export interface Arrival {
   socket: ExecutorSocket
   /** From the start of its process to its connection, in milliseconds. */
   connectedMs: number
+  /** What it has logged so far. */
+  log(): string
 }
 
 export class BenchMiner implements AsyncDisposable {
@@ -53,8 +55,8 @@ export class BenchMiner implements AsyncDisposable {
     return new BenchMiner(server, await mkdtemp(join(tmpdir(), 'bench-state-')))
   }
 
-  /** Starts an executor and waits until it is there; one at a time. */
-  async startExecutor(): Promise<Arrival> {
+  /** Starts an executor, with more settings, and waits until it is there; one at a time. */
+  async startExecutor(more: Record<string, string> = {}): Promise<Arrival> {
     const { port } = this.#server.address() as AddressInfo
     const arrival = new Promise<ExecutorSocket>(resolve => {
       this.#arrived = resolve
@@ -65,11 +67,23 @@ export class BenchMiner implements AsyncDisposable {
       EXECUTOR_TOKEN: `${randomUUID()}-${randomUUID()}`,
       STATE_FOLDER: this.#stateFolder,
       LOG_LEVEL: 'error',
+      ...more,
     }
     const started = performance.now()
-    const child = spawn(process.execPath, [EXECUTOR], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(process.execPath, [EXECUTOR], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    let log = ''
+    child.stdout.setEncoding('utf8').on('data', text => {
+      log += text
+    })
     const socket = await withDeadline(arrival, STEP_MS, 'executor')
-    return { process: child, socket, connectedMs: performance.now() - started }
+    return { process: child, socket, connectedMs: performance.now() - started, log: () => log }
+  }
+
+  /** Starts one that is kept warm, and waits until all is done that can be before an offer. */
+  async startWarmExecutor(more: Record<string, string> = {}): Promise<Arrival> {
+    const arrival = await this.startExecutor({ PREPARE_AHEAD: 'true', LOG_LEVEL: 'info', ...more })
+    await withDeadline(said(arrival, 'prepared ahead of the offer'), STEP_MS, 'preparing ahead')
+    return arrival
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -77,4 +91,8 @@ export class BenchMiner implements AsyncDisposable {
     this.#server.close()
     await rm(this.#stateFolder, { recursive: true, force: true })
   }
+}
+
+async function said({ process: { stdout }, log }: Arrival, words: string): Promise<void> {
+  while (!log().includes(words) && stdout) await once(stdout, 'data')
 }

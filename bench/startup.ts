@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BenchMiner } from './miner.ts'
+import { type Arrival, BenchMiner } from './miner.ts'
 import { table } from './table.ts'
 
 /** How long a process is left alone before its memory is read, in milliseconds. */
@@ -23,12 +23,14 @@ export async function benchStartup(rounds: number): Promise<void> {
   const times: { bare: number; connected: number }[] = []
   const bare: Memory[] = []
   const executors: Memory[] = []
+  const warm: Memory[] = []
   for (let round = 0; round < rounds; round += 1) {
     times.push({ bare: await startBare(), connected: await startExecutor(miner) })
   }
   for (let round = 0; round < Math.min(rounds, 5); round += 1) {
     bare.push(await memoryOfBare())
-    executors.push(await memoryOfExecutor(miner))
+    executors.push(await memoryOfExecutor(await miner.startExecutor()))
+    warm.push(await memoryOfExecutor(await miner.startWarmExecutor()))
   }
   const lines = [
     table('milliseconds', [
@@ -39,6 +41,8 @@ export async function benchStartup(rounds: number): Promise<void> {
       { name: 'node, RSS', values: bare.map(each => each.rss) },
       { name: 'executor waiting for its offer, RSS', values: executors.map(each => each.rss) },
       { name: 'the same, its share (PSS)', values: executors.map(each => each.pss) },
+      { name: 'one that is prepared ahead, RSS', values: warm.map(each => each.rss) },
+      { name: 'the same, its share (PSS)', values: warm.map(each => each.pss) },
     ]),
   ]
   process.stdout.write(`${lines.join('\n\n')}\n`)
@@ -66,8 +70,7 @@ async function memoryOfBare(): Promise<Memory> {
   return memory
 }
 
-async function memoryOfExecutor(miner: BenchMiner): Promise<Memory> {
-  const executor = await miner.startExecutor()
+async function memoryOfExecutor(executor: Arrival): Promise<Memory> {
   const memory = await memoryAtRest(executor.process.pid)
   const exited = once(executor.process, 'exit')
   await executor.socket.close()
