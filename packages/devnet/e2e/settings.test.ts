@@ -2,9 +2,10 @@ import { settings as executorSettings } from '@horde/executor/config'
 import { minerSettings } from '@horde/miner/config'
 import { expect, it } from 'vitest'
 
-it('a miner hands on every setting of its executors, but for the two that it makes', () => {
+it('a miner hands on every setting of its executors, but for those that it makes', () => {
   const names = minerSettings.EXECUTOR_ENV_NAMES.schema.parse(undefined)
-  const own = ['MINER_ADDRESS', 'EXECUTOR_TOKEN']
+  // Only to executors that it keeps warm does it say that they are to prepare ahead.
+  const own = ['MINER_ADDRESS', 'EXECUTOR_TOKEN', 'PREPARE_AHEAD']
   expect([...names].sort()).toEqual(
     Object.keys(executorSettings)
       .filter(name => !own.includes(name))
