@@ -4,6 +4,8 @@ import { PYTHON, result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { FIRST_REMAPPED_ID, PrivateEngine } from './private-engine.ts'
 import { textsIn } from './read-zip.ts'
+import { UploadServer } from './uploads.ts'
+import { expectWhole, ready, warmed, wholeJob } from './warm.ts'
 import { TestWeb } from './web.ts'
 
 test('a job finds its input, and leaves results, as a user of its own', async () => {
@@ -29,4 +31,17 @@ print(open("/proc/self/uid_map").read().split()[1])
   expect(await textsIn(bodies[0] ?? Buffer.alloc(0))).toMatchObject({ result: 'of the job' })
   expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
   expect(await engine.docker('volume', 'ls', '--quiet')).toBe('')
+})
+
+test('a job finds all of that where it was prepared ahead', async () => {
+  await using uploads = await UploadServer.start()
+  await using engine = await PrivateEngine.start({ userNamespaces: true })
+  await engine.load(PYTHON)
+  await using miner = await TestMiner.start()
+  const [warm, wanted] = [await warmed(miner, { DOCKER_HOST: engine.dockerHost }), await wholeJob(uploads)]
+  await ready(warm, wanted)
+  await warm.connection.say(wanted.work)
+  await expectWhole(warm, uploads)
+  expect(warm.executor.log).not.toContain('it is made anew')
+  expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
 })
