@@ -40,6 +40,9 @@ const answers: Record<string, (request: IncomingMessage, response: ServerRespons
   '/no-http': ({ socket }) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
   '/headers': ({ socket }) => socket.end(`${HEAD}${'X-More: and more\r\n'.repeat(5_000)}\r\n`),
   '/reset': ({ socket }) => socket.resetAndDestroy(),
+  '/upgrade': ({ socket }) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nand so on')
+  },
   '/silent': () => {},
   '/endless': (_, response) => {
     const more = () => {
@@ -116,6 +119,7 @@ describe('what a server may do', () => {
     ['/other-scheme', 1, 'Input URL refused: only http and https are followed'],
     ['/nonsense', 1, 'Input URL refused: it is redirected to what is not a URL'],
     ['/compressed', 1, `${NOT_FETCHED}the server compressed it, which nobody asked for`],
+    ['/upgrade', 1, `${NOT_FETCHED}the server answered with status 101`],
     ['/boasts', 1, TOO_LARGE],
     ['/endless', 1, TOO_LARGE],
   ])('%s: asked %d times, then %s', async (path, times, why) => {
@@ -216,6 +220,13 @@ describe('private targets', () => {
     expect(await outcomeOf(web.url('/good', host), { allowPrivate: false })).toBe(PRIVATE)
     expect(requests).toHaveLength(0)
   })
+})
+
+test.each(['%ff:password', 'user:%', '%e:0', '%4:1%'])('a URL for %s@… is refused', async login => {
+  expect(await outcomeOf(web.url('/good').replace('//', `//${login}@`))).toBe(
+    'Input URL refused: its user name or password cannot be read',
+  )
+  expect(requests).toHaveLength(0)
 })
 
 test('a server whose certificate nobody vouches for is refused at once', async () => {

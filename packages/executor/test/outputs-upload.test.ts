@@ -112,6 +112,7 @@ describe('an upload', () => {
     ['ftp://example.org/', 'Output URL refused: only http and https are followed'],
     ['file:///tmp/x', 'Output URL refused: only http and https are followed'],
     ['', 'Output URL refused: it is not a URL'],
+    ['http://%ff@127.0.0.1/', 'Output URL refused: its user name or password cannot be read'],
   ])('to %j is refused', async (url, why) => {
     expect(await failureOf({ ...store.put(), url })).toBe(why)
   })
@@ -180,6 +181,7 @@ describe('a server that is no good', () => {
   test.each([
     ['refuses before it has read all', `413 Payload Too Large\r\nConnection: close\r\n${empty}`, 1, 'status 413'],
     ['breaks before it has read all', `503 Busy\r\nConnection: close\r\n${empty}`, 3, 'status 503'],
+    ['speaks on in its own way', '101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', 1, 'status 101'],
     ['talks of other things first', `102 Processing\r\n\r\nHTTP/1.1 403 No\r\n${empty}`, 1, 'status 403'],
   ])('that %s', async (_, text, connections, status) => {
     const outcome = `${failed}the server answered with ${status}`

@@ -51,9 +51,7 @@ export async function openResponse(url: string, options: RequestOptions): Promis
     ...(allowPrivate ? {} : { lookup: publicLookup }),
   })
   try {
-    const response = new Promise<IncomingMessage>((resolve, reject) => {
-      request.once('response', resolve).once('error', reject)
-    })
+    const response = responseTo(request)
     const sent = options.body ? send(options.body, request) : Promise.resolve(request.end())
     // A server that refuses may stop reading before it has the whole body: its answer is what counts. One that
     // accepts has to take the rest.
@@ -65,6 +63,18 @@ export async function openResponse(url: string, options: RequestOptions): Promis
     signal.throwIfAborted()
     throw requestError(error)
   }
+}
+
+/** Settles however the request ends: a connection that ends without a word is closed in silence. */
+function responseTo(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve).once('error', reject)
+    request.once('upgrade', ({ statusCode }, socket) => {
+      socket.destroy()
+      reject(new RequestError(`the server answered with status ${statusCode}`, { retryable: false }))
+    })
+    request.once('close', () => reject(new Error('closed')))
+  })
 }
 
 /** Rejects unless the whole body was handed to the connection. */

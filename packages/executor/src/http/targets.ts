@@ -13,10 +13,23 @@ export function checkUrl(text: string, allowPrivate: boolean): URL {
   const url = URL.parse(text)
   if (url === null) throw new TargetError('it is not a URL')
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TargetError('only http and https are followed')
+  if (!isReadable(`${url.username}:${url.password}`)) {
+    throw new TargetError('its user name or password cannot be read')
+  }
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host))
     throw new TargetError('it points into a private network')
   return url
+}
+
+/** What is not readable so, Node would throw at as it makes a request of it. */
+function isReadable(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded)
+    return true
+  } catch {
+    return false
+  }
 }
 
 type LookupAll = (
