@@ -15,6 +15,10 @@ const MAX_IMAGE_VOLUMES = 16
 /** What the engine says when what an image has in its folders does not fit into their volumes. */
 const NO_SPACE = /no space left on device/i
 
+/** What it says of an image's folder that is a file, lies below one, or has a name that leads nowhere. */
+const NO_FOLDER =
+  /\bis not (?:a )?directory|: not a directory|\btoo many links\b|: file name too long|\blstat .*: invalid argument/i
+
 /** What the engine says when an image is gone that was made sure of before. */
 const NO_IMAGE = /no such image/i
 
@@ -47,20 +51,29 @@ export async function createJobContainer(
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
     if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
+    if (NO_FOLDER.test(error.message)) {
+      throw new JobFailure('The image has a VOLUME or WORKDIR where there can be no folder')
+    }
     if (error.status !== 400) throw error
     throw new JobFailure(`The engine refuses the job: ${error.message}`)
   }
 }
 
-/** A home that does not fit into its volume stays as the image has it; a volume that does not fit fails the job. */
+/** A home that cannot be a volume of its own stays as the image has it; a volume that does not fit fails the job. */
 async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Workspace, log: Log): Promise<string> {
+  const others = job.imageFolders.filter(({ volume }) => volume !== workspace.homeVolume)
   try {
     return await workspace.createContainer(containerOptions(job, limits))
   } catch (error) {
-    if (!(error instanceof EngineError && NO_SPACE.test(error.message))) throw error
-    const hasVolumes = job.imageFolders.some(({ volume }) => volume !== workspace.homeVolume)
-    if (hasVolumes) throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
-    log.warn({ image: job.image }, 'the home of the image is larger than TMP_SIZE_BYTES: it stays read-only')
-    return workspace.createContainer(containerOptions({ ...job, imageFolders: [] }, limits))
+    if (!(error instanceof EngineError)) throw error
+    const isFull = NO_SPACE.test(error.message)
+    // What is in a volume already, be it a part of what the image has there, the engine would not copy again.
+    if (isFull && others.length > 0)
+      throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
+    if (!isFull && !NO_FOLDER.test(error.message)) throw error
+    if (others.length === job.imageFolders.length) throw error
+    const why = isFull ? 'it is larger than TMP_SIZE_BYTES' : 'it is no folder'
+    log.warn({ image: job.image, why }, 'the home of the image stays as it is, and read-only')
+    return workspace.createContainer(containerOptions({ ...job, imageFolders: others }, limits))
   }
 }

@@ -17,6 +17,11 @@ const NOT_STARTED: Partial<Trial> = {
 }
 const refused = (why: RegExp): Partial<Trial> => ({ expected: isRefused(why), uploads: [{ 'no zip': '' }] })
 
+/** Where no folder can be: at a file, below one, and by names that lead nowhere. */
+const NO_FOLDERS = ['/etc/passwd', '/etc/passwd/below', `/${'x'.repeat(300)}`, '/leads']
+const LOOP = { leads: '/leads' }
+const IS_NO_FOLDER = refused(/^The image has a VOLUME or WORKDIR where there can be no folder$/)
+
 /** An image with these instructions that must run as any other. */
 const oddity = (name: string, changes: readonly string[], more: Partial<Trial> = {}): Trial => ({
   name: `image with ${name}`,
@@ -40,6 +45,22 @@ export const images: readonly Trial[] = [
   ...['/output', '/volume', '/tmp', '/tmp/below', '/dev/shm', '/etc', '/script.py'].map(folder =>
     oddity(`VOLUME ${folder}`, [`VOLUME ${folder}`]),
   ),
+  ...[...NO_FOLDERS, '/leads/nowhere'].map(home =>
+    oddity(`HOME=${home.slice(0, 30)}`, [`ENV HOME=${home}`], {
+      image: { changes: [`ENV HOME=${home}`], links: LOOP },
+    }),
+  ),
+  ...NO_FOLDERS.flatMap(folder => [
+    oddity(`VOLUME ${folder.slice(0, 30)}`, [], {
+      image: { changes: [`VOLUME ${folder}`], links: LOOP },
+      ...IS_NO_FOLDER,
+    }),
+    oddity(`WORKDIR ${folder.slice(0, 30)}`, [], {
+      image: { changes: [`WORKDIR ${folder}`], links: LOOP },
+      ...IS_NO_FOLDER,
+    }),
+  ]),
+  oddity('HOME that is a file, and a VOLUME', ['ENV HOME=/etc/passwd', 'VOLUME /data']),
   oddity('VOLUME /proc', ['VOLUME /proc'], NOT_STARTED),
   ...['/', '/output/below', '/volume/below'].map(folder =>
     oddity(
