@@ -16,6 +16,7 @@ const LOCAL_HEADER_BYTES = 30
 export interface DirectoryLimits {
   /** Of all entries together, uncompressed. */
   maxBytes: number
+  /** With the folders that are only in the names of others. */
   maxEntries: number
 }
 
@@ -45,7 +46,7 @@ export async function checkedDirectory(zip: ZipFile, limits: DirectoryLimits): P
     if (checked.name !== '') add(checked, entries)
     else if (!checked.isDirectory) throw new JobFailure('Input zip has a file without a name')
   }
-  refuseFilesAsFolders(entries)
+  checkFolders(entries, limits.maxEntries - count)
   refuseOverlaps(entries.values())
   return [...entries.values()]
 }
@@ -88,12 +89,16 @@ function add(entry: InputEntry, entries: Map<string, InputEntry>): void {
   else if (!entry.isDirectory) throw new JobFailure('Input zip has several files of one name')
 }
 
-function refuseFilesAsFolders(entries: ReadonlyMap<string, InputEntry>): void {
+/** A zip need not tell of its folders; in a few long names there may be more of them than a disk has room for. */
+function checkFolders(entries: ReadonlyMap<string, InputEntry>, maxUntold: number): void {
+  const untold = new Set<string>()
   for (const name of entries.keys()) {
     for (const folder of parentsOf(name)) {
-      if (entries.get(folder)?.isDirectory === false)
-        throw new JobFailure('Input zip has a file and a folder of one name')
+      const entry = entries.get(folder)
+      if (entry === undefined) untold.add(folder)
+      else if (!entry.isDirectory) throw new JobFailure('Input zip has a file and a folder of one name')
     }
+    if (untold.size > maxUntold) throw new JobFailure(TOO_MANY)
   }
 }
 

@@ -89,6 +89,14 @@ describe('size', () => {
     expect(await refusalOfEntries(entries, {}, small)).toBe('Input zip has too many entries')
   })
 
+  test('folders count once each, also those that are only in the names of others', async () => {
+    const together = ['a/b/c/1', 'a/b/c/2', 'a/b/', 'a/b/c/d/3', 'a/x/4'].map(name => ({ name }))
+    expect(await refusalOfEntries(together, {}, small)).toBe('accepted')
+    expect(await refusalOfEntries([...together, { name: 'z/5' }], {}, small)).toBe('Input zip has too many entries')
+    const apart = Array.from({ length: 9 }, (_, at) => ({ name: `${at}${'/d'.repeat(60)}` }))
+    expect(await refusalOfEntries(apart, {}, small)).toBe('Input zip has too many entries')
+  })
+
   test('more entries than it tells of do not exist, fewer are a mistake', async () => {
     expect(await textsIn(rawZip([{ name: 'a' }, { name: 'b' }], { count: 1 }))).toEqual({ a: '' })
     expect(await refusalOfEntries([{ name: 'a' }], { count: 2 })).toBe(BEYOND)
