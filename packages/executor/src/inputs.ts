@@ -5,7 +5,6 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Volume } from '@horde/protocol/job'
 import { pack } from 'tar-stream'
-import { SCRIPT_PATH } from './engine/workspace.ts'
 import { download } from './http/download.ts'
 import { RequestError } from './http/request.ts'
 import { TargetError } from './http/targets.ts'
@@ -41,15 +40,18 @@ export async function fetchInput(
   return path
 }
 
-/** Everything that a job finds when it starts, as a tar for the workspace: the input, an empty /output, the script. */
+/**
+ * Everything that a job finds when it starts, as a tar for the workspace: the input, an empty /output, and further files,
+ * texts by path.
+ */
 export function loadingArchive(
   zipPath: string,
-  script: string | null,
+  further: Record<string, string>,
   limits: InputLimits,
   isWritable = false,
 ): Readable {
   const tar = pack()
-  fill(tar, zipPath, script, limits, isWritable).then(
+  fill(tar, zipPath, further, limits, isWritable).then(
     () => tar.finalize(),
     error => tar.destroy(error as Error),
   )
@@ -61,7 +63,7 @@ type Pack = ReturnType<typeof pack>
 async function fill(
   tar: Pack,
   zipPath: string,
-  script: string | null,
+  further: Record<string, string>,
   limits: InputLimits,
   isWritable: boolean,
 ): Promise<void> {
@@ -71,7 +73,7 @@ async function fill(
   // Any uid may write to /output; nobody may take another's files away.
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
-  if (script !== null) tar.entry({ name: SCRIPT_PATH, mode: 0o644 }, script)
+  for (const [name, text] of Object.entries(further)) tar.entry({ name, mode: 0o644 }, text)
   const folders = new Set<string>()
   for (const { name, isDirectory, size, isExecutable, entry } of zip.entries) {
     // A zip need not name its folders, and the engine makes those that the tar does not name in its own way.

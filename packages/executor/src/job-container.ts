@@ -1,9 +1,10 @@
 /** From a job's request and its image to a container in the sandbox. */
+import { dirname, join } from 'node:path'
 import type { Log } from '@horde/kit/log'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import { EngineError } from './engine/container.ts'
 import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from './engine/sandbox.ts'
-import type { Workspace } from './engine/workspace.ts'
+import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from './engine/workspace.ts'
 import type { Gpus } from './host/gpus.ts'
 import type { ReadyImage } from './images/image-store.ts'
 import { JobFailure } from './job-failure.ts'
@@ -24,6 +25,17 @@ const NO_IMAGE = /no such image/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
+/** Beside the script, where nothing but the engine comes. */
+const HOSTNAME = 'hostname'
+
+/** The files that a job's container wants in the workspace besides the input, texts by path. */
+export function jobFiles(work: V0RunJobRequest, limits: SandboxLimits): Record<string, string> {
+  return {
+    ...(work.raw_script ? { [SCRIPT_PATH]: work.raw_script } : {}),
+    ...(limits.writableRootBytes === undefined ? {} : { [`${SCRIPT_FOLDER}/${HOSTNAME}`]: 'job\n' }),
+  }
+}
+
 /** Makes the container of a job, ready to be started. Rejects with JobFailure when it is the job's or its image's own fault. */
 export async function createJobContainer(
   work: V0RunJobRequest,
@@ -43,6 +55,8 @@ export async function createJobContainer(
     outputVolume: workspace.outputVolume,
     imageFolders: [...imageFolders, ...(home === undefined ? [] : [{ folder: home, volume: workspace.homeVolume }])],
     scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
+    hostnamePath:
+      limits.writableRootBytes === undefined ? undefined : join(dirname(workspace.scriptHostPath), HOSTNAME),
     gpus,
     labels: workspace.labels,
   }

@@ -11,7 +11,7 @@ import type { Gpus } from './host/gpus.ts'
 import type { ImageStore, ReadyImage } from './images/image-store.ts'
 import { ImageError } from './images/pull-image.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
-import { createJobContainer } from './job-container.ts'
+import { createJobContainer, jobFiles } from './job-container.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
@@ -80,7 +80,7 @@ async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: Abort
   const ms = settings.INPUT_TIMEOUT_SECONDS * 1_000
   await withinDeadline('The input was not there', ms, signal, async stage => {
     const zip = await fetchInput(work.volume, workspace.folder, limits, stage)
-    const tar = loadingArchive(zip, work.raw_script || null, limits, settings.WRITABLE_VOLUME)
+    const tar = loadingArchive(zip, jobFiles(work, preparation.limits), limits, settings.WRITABLE_VOLUME)
     const broken = new Promise<never>((_, reject) => tar.once('error', reject))
     try {
       await Promise.race([workspace.load(tar, stage), broken])

@@ -171,6 +171,20 @@ time.sleep(${mib > 8 ? 50 : 0.5})
     expect(await printed({ image, args: ['python', '-c', writing(4)] }, env)).toBe('written')
   })
 
+  test('is all of the disk that it may write to: nothing else of the engine lies open', async () => {
+    const image = await images.ready('root', { changes: ['USER root'] })
+    const script = `
+KERNEL = "overlay tmpfs proc sysfs cgroup cgroup2 mqueue devpts".split()
+for line in open("/proc/mounts"):
+  source, folder, kind, options = line.split()[:4]
+  if kind not in KERNEL and "ro" not in options.split(","): print(folder)
+try: open("/etc/hostname", "a"); print("opened")
+except OSError as error: print(error.strerror)
+open("/etc/hosts", "a").write("127.0.0.1 here")
+`
+    expect(await printed({ image, args: ['python', '-c', script] }, env)).toBe('Read-only file system')
+  })
+
   test('that is written to without measure ends the job, which says so', async () => {
     const image = await images.ready('root', { changes: ['USER root'] })
     expect(await result(miner, { image, args: ['python', '-c', writing(16)] }, env)).toMatchObject({

@@ -45,7 +45,7 @@ async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promi
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   const signal = AbortSignal.timeout(10_000)
   try {
-    const tar = loadingArchive(await fetchInput(volume, folder, all, signal), null, all)
+    const tar = loadingArchive(await fetchInput(volume, folder, all, signal), {}, all)
     for await (const _ of tar);
     return 'accepted'
   } catch (error) {

@@ -27,6 +27,7 @@ const JOB: SandboxedJob = {
   inputVolume: 'in',
   outputVolume: 'out',
   scriptPath: undefined,
+  hostnamePath: undefined,
   gpus: undefined,
   imageFolders: [{ folder: '/root', volume: 'home' }],
   labels: { label: 'value' },
@@ -155,14 +156,13 @@ test('without arguments the image runs its own', () => {
   expect(containerOptions({ ...JOB, command: [] }, LIMITS)).not.toHaveProperty('Cmd')
 })
 
-test('a raw script is mounted read-only, as one file', () => {
-  const { HostConfig } = containerOptions({ ...JOB, scriptPath: '/where/script.py' }, LIMITS)
-  expect(HostConfig?.Mounts).toContainEqual({
-    Type: 'bind',
-    Source: '/where/script.py',
-    Target: '/script.py',
-    ReadOnly: true,
-  })
+test.each([
+  ['a raw script', { scriptPath: '/where/file' }, '/script.py'],
+  ["the host's name", { hostnamePath: '/where/file' }, '/etc/hostname'],
+])('%s is mounted read-only, as one file', (_, part, target) => {
+  const { HostConfig } = containerOptions({ ...JOB, ...part }, LIMITS)
+  const file = { Type: 'bind', Source: '/where/file', Target: target, ReadOnly: true }
+  expect(HostConfig?.Mounts?.filter(({ Type }) => Type === 'bind')).toEqual([file])
 })
 
 test.each([

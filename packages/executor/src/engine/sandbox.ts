@@ -38,6 +38,11 @@ export interface SandboxedJob {
   outputVolume: string
   /** Where the engine keeps the raw script on its host; undefined when there is none. */
   scriptPath: string | undefined
+  /**
+   * Where it keeps the file that the job has as its /etc/hostname; undefined where the job's root is read-only. The engine's
+   * own lies on its disk beside what the job writes, open to it and measured by nobody.
+   */
+  hostnamePath: string | undefined
   /** This executor's GPUs, when the job asks for them: all, or their ids. */
   gpus: 'all' | readonly string[] | undefined
   /** The folders that keep what the image has there, and the volumes in memory behind them. */
@@ -138,14 +143,14 @@ function mounts(job: SandboxedJob, limits: SandboxLimits) {
     const { ReadOnly, NoCopy = true } = more
     return { Type: 'volume' as const, Source, Target, ReadOnly, VolumeOptions: { ...NO_COPY, NoCopy } }
   }
+  const file = (Source: string, Target: string) => ({ Type: 'bind' as const, Source, Target, ReadOnly: true })
   return [
     volume(job.inputVolume, '/volume', { ReadOnly: limits.writableVolumeBytes === undefined }),
     volume(job.outputVolume, '/output', { ReadOnly: false }),
     // The engine copies what the image has there into the volume, owner and mode included.
     ...job.imageFolders.map(each => volume(each.volume, each.folder, { ReadOnly: false, NoCopy: false })),
-    ...(job.scriptPath === undefined
-      ? []
-      : [{ Type: 'bind' as const, Source: job.scriptPath, Target: '/script.py', ReadOnly: true }]),
+    ...(job.scriptPath === undefined ? [] : [file(job.scriptPath, '/script.py')]),
+    ...(job.hostnamePath === undefined ? [] : [file(job.hostnamePath, '/etc/hostname')]),
   ]
 }
 
