@@ -2,6 +2,7 @@
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { CapturedOutput } from './captured-output.ts'
 import { type Engine, EngineError } from './container.ts'
+import { engineDisk } from './disk.ts'
 import { Absences, acrossRestart } from './engine-restart.ts'
 import { followOutput } from './follow-output.ts'
 import { type RootLimits, watchRoot } from './watch-root.ts'
@@ -49,7 +50,10 @@ export interface RunLimits {
   /** stdout and stderr together, in bytes. */
   maxOutputBytes: number
   /** Where the job may write to its image's own folders. */
-  root?: RootLimits
+  root?: RootLimits & {
+    /** Where the engine keeps its containers. */
+    dataFolder: string
+  }
 }
 
 export interface RunDeps {
@@ -78,7 +82,7 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
       ended.promise.then(() => 'exited' as const),
       clock.sleep(limits.timeMs, either).then(() => 'timed out' as const),
       followed.then(({ how }) => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
-      limits.root ? watchRoot(id, limits.root, deps, either) : never(either),
+      limits.root ? watchRootOf(id, limits.root, deps, either) : never(either),
     ])
     if (end !== 'exited') await killAndWait(engine, id, clock, signal)
     const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
@@ -93,6 +97,16 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
   } finally {
     stop.abort()
   }
+}
+
+function watchRootOf(
+  id: string,
+  limits: NonNullable<RunLimits['root']>,
+  { engine, clock }: RunDeps,
+  signal: AbortSignal,
+) {
+  const writtenBytes = () => engine.writtenBytes(id)
+  return watchRoot(limits, { writtenBytes, disk: () => engineDisk(limits.dataFolder), clock }, signal)
 }
 
 async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {

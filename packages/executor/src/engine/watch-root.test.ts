@@ -1,5 +1,6 @@
+import { manualClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
-import { runsShort } from './watch-root.ts'
+import { runsShort, watchRoot } from './watch-root.ts'
 
 const DISK = { bytes: 1_000, freeBytes: 500, inodes: 1_000, freeInodes: 500 }
 
@@ -18,4 +19,18 @@ test.each([
   ],
 ])('a disk runs short: %s', (_, before, now, short) => {
   expect(runsShort({ ...DISK, ...before }, { ...DISK, ...now })).toBe(short)
+})
+
+test('a measurement that takes long does not keep the disk from being looked at', async () => {
+  const clock = manualClock()
+  const looks = [DISK, DISK, { ...DISK, freeInodes: 10 }]
+  const watch = {
+    clock,
+    writtenBytes: () => new Promise<number>(() => {}),
+    disk: async () => looks.shift() ?? DISK,
+  }
+  const outcome = watchRoot({ maxBytes: 100, everyMs: 2_000 }, watch, new AbortController().signal)
+  await clock.whenSleeping(2)
+  await clock.advance(4_000)
+  expect(await outcome).toBe('filled the disk')
 })

@@ -1,15 +1,21 @@
 /** What holds a job that may write to its image's own folders: the engine has no limit for those, so they are measured. */
 import type { Clock } from '@horde/kit/time'
-import { type Engine, EngineError } from './container.ts'
-import { type DiskUse, engineDisk } from './disk.ts'
+import { EngineError } from './container.ts'
+import type { DiskUse } from './disk.ts'
 
 export interface RootLimits {
   /** What the job may write, in bytes. */
   maxBytes: number
   /** The pause between two measurements, in ms. */
   everyMs: number
-  /** Where the engine keeps its containers. */
-  dataFolder: string
+}
+
+export interface RootWatch {
+  /** What the job has written so far, in bytes: it takes the longer the more files there are. */
+  writtenBytes(): Promise<number>
+  /** How full the disk is that it lies on. */
+  disk(): Promise<DiskUse>
+  clock: Clock
 }
 
 /** A disk with less than this free, of its bytes or its inodes, is running short. */
@@ -22,22 +28,34 @@ const LEAST_TAKEN_SHARE = 0.01
  * take inodes and no bytes. Otherwise it goes on until the signal aborts, and rejects.
  */
 export async function watchRoot(
-  id: string,
   limits: RootLimits,
-  { engine, clock }: { engine: Engine; clock: Clock },
+  watch: RootWatch,
   signal: AbortSignal,
 ): Promise<'wrote too much' | 'filled the disk'> {
-  const before = await engineDisk(limits.dataFolder)
-  for (;;) {
-    await clock.sleep(limits.everyMs, signal)
-    if ((await writtenBytes(engine, id)) > limits.maxBytes) return 'wrote too much'
-    if (runsShort(before, await engineDisk(limits.dataFolder))) return 'filled the disk'
-  }
+  const before = await watch.disk()
+  return Promise.race([
+    until(async () => (await writtenBytes(watch)) > limits.maxBytes, limits, watch, signal).then(
+      () => 'wrote too much' as const,
+    ),
+    until(async () => runsShort(before, await watch.disk()), limits, watch, signal).then(
+      () => 'filled the disk' as const,
+    ),
+  ])
+}
+
+async function until(
+  isSo: () => Promise<boolean>,
+  { everyMs }: RootLimits,
+  { clock }: RootWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  do await clock.sleep(everyMs, signal)
+  while (!(await isSo()))
 }
 
 /** An engine that restarts cannot tell; it is asked again the next time. */
-async function writtenBytes(engine: Engine, id: string): Promise<number> {
-  return engine.writtenBytes(id).catch(error => {
+async function writtenBytes(watch: RootWatch): Promise<number> {
+  return watch.writtenBytes().catch(error => {
     if (error instanceof EngineError && error.status === undefined) return 0
     throw error
   })
