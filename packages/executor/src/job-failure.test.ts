@@ -35,3 +35,11 @@ test('a stop from outside is not the deadline', async () => {
   stop.abort(new Error('enough'))
   await expect(outcome).rejects.toThrow('enough')
 })
+
+test.each([
+  ['the deadline', 20, NEVER, 'It was not there within 0.02 seconds'],
+  ['a stop', LONG_MS, AbortSignal.timeout(20), 'The operation was aborted due to timeout'],
+])('a stage that does not end by itself is waited for only so long after %s', async (_, ms, signal, message) => {
+  const stage = () => new Promise<never>(() => {})
+  await expect(withinDeadline('It was not there', ms, signal, stage, 10)).rejects.toThrow(message)
+})

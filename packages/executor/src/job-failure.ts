@@ -3,22 +3,44 @@ export class JobFailure extends Error {
   override readonly name = 'JobFailure'
 }
 
+/** How long a stage that is told to end may take to do so, in ms: it has connections and files to close. */
+const PARTING_MS = 5_000
+
 /**
  * Runs a stage of a job with a deadline of its own: past it the stage's signal aborts, and the job fails with the
- * sentence `what` and the time that it had.
+ * sentence `what` and the time that it had. A stage that does not heed its signal is left behind after `partingMs`.
  */
 export async function withinDeadline<T>(
   what: string,
   ms: number,
   signal: AbortSignal,
   stage: (signal: AbortSignal) => Promise<T>,
+  partingMs = PARTING_MS,
 ): Promise<T> {
   const deadline = AbortSignal.timeout(ms)
+  const either = AbortSignal.any([signal, deadline])
   try {
-    return await stage(AbortSignal.any([signal, deadline]))
+    return await endingWith(stage(either), either, partingMs)
   } catch (error) {
     signal.throwIfAborted()
     if (deadline.aborted) throw new JobFailure(`${what} within ${ms / 1_000} seconds`)
     throw error
+  }
+}
+
+/** The promise's outcome; at the latest, so long after the signal aborted, its reason. */
+async function endingWith<T>(promise: Promise<T>, signal: AbortSignal, partingMs: number): Promise<T> {
+  const { promise: abandoned, reject } = Promise.withResolvers<never>()
+  let timer: NodeJS.Timeout | undefined
+  const part = () => {
+    timer = setTimeout(() => reject(signal.reason), partingMs)
+  }
+  if (signal.aborted) part()
+  signal.addEventListener('abort', part, { once: true })
+  try {
+    return await Promise.race([promise, abandoned])
+  } finally {
+    signal.removeEventListener('abort', part)
+    clearTimeout(timer)
   }
 }
