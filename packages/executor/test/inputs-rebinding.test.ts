@@ -8,7 +8,10 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 const SCRIPT = fileURLToPath(new URL('./own-network.ts', import.meta.url))
-const SETUP = 'ip link set lo up && ip addr add 8.8.4.4/32 dev lo && mount --bind "$0" /etc/resolv.conf && exec "$@"'
+/** One address of the internet where somebody else seems to be, and one of this machine itself. */
+const ADDRESSES = 'ip link set lo up && ip route add local 8.8.4.4/32 dev lo && ip addr add 8.8.8.8/32 dev lo'
+const SETUP = `${ADDRESSES} && mount --bind "$0" /etc/resolv.conf && exec "$@"`
+const OWN = 'Input URL refused: it points to the machine of the executor'
 const REFUSED = 'Input URL refused: it points into a private network'
 
 test('what a name meant when it was checked is what is connected to', async () => {
@@ -25,6 +28,8 @@ test('what a name meant when it was checked is what is connected to', async () =
     retried: { outcome: REFUSED, lookups: 2 },
     both: { outcome: 'public', lookups: 1 },
     private: { outcome: REFUSED, lookups: 1 },
+    own: { outcome: OWN, lookups: 1 },
+    address: { outcome: OWN, lookups: 0 },
     leaked: 0,
   })
 })

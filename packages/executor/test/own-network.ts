@@ -1,6 +1,6 @@
 /**
- * Runs in a network of its own, where this machine has an address of the internet, and asks itself what names mean: names
- * that mean something else the next time. Prints what came of fetching inputs from them.
+ * Runs in a network of its own, with addresses of the internet, and asks itself what names mean: names that mean something
+ * else the next time. Prints what came of fetching inputs from them.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -11,6 +11,8 @@ import { join } from 'node:path'
 import { fetchInput } from '../src/inputs.ts'
 
 const PUBLIC = '8.8.4.4'
+/** Of the internet, and of this machine. */
+const OWN = '8.8.8.8'
 const LOOPBACK = '127.0.0.1'
 const TYPE_A = 1
 const HEADER_BYTES = 12
@@ -53,11 +55,15 @@ async function serveFiles(address: string, listener: RequestListener): Promise<v
   await once(createServer(listener).listen(80, address), 'listening')
 }
 
-async function outcomeOf(path: string, answers: string[][]): Promise<{ outcome: string; lookups: number }> {
+async function outcomeOf(
+  path: string,
+  answers: string[][],
+  host = 'changing.example',
+): Promise<{ outcome: string; lookups: number }> {
   meanings = answers
   lookups = 0
   const folder = await mkdtemp(join(tmpdir(), 'own-network-'))
-  const volume = { volume_type: 'zip_url' as const, contents: `http://changing.example${path}` }
+  const volume = { volume_type: 'zip_url' as const, contents: `http://${host}${path}` }
   const limits = { maxBytes: 1_000, maxEntries: 1, allowPrivate: false }
   const outcome = await fetchInput(volume, folder, limits, AbortSignal.timeout(20_000)).then(
     stored => readFile(stored, 'utf8'),
@@ -69,10 +75,12 @@ async function outcomeOf(path: string, answers: string[][]): Promise<{ outcome: 
 
 let leaked = 0
 await serveNames()
-await serveFiles(LOOPBACK, (_, response) => {
-  leaked += 1
-  response.end('secret')
-})
+for (const address of [LOOPBACK, OWN]) {
+  await serveFiles(address, (_, response) => {
+    leaked += 1
+    response.end('secret')
+  })
+}
 await serveFiles(PUBLIC, ({ url, socket }, response) => {
   if (url === '/on') response.writeHead(302, { Location: 'http://changing.example/' }).end()
   else if (url === '/broken') socket.destroy()
@@ -84,5 +92,7 @@ const outcomes = {
   retried: await outcomeOf('/broken', [[PUBLIC], [LOOPBACK]]),
   both: await outcomeOf('/', [[LOOPBACK, PUBLIC]]),
   private: await outcomeOf('/', [[LOOPBACK]]),
+  own: await outcomeOf('/', [[OWN]]),
+  address: await outcomeOf('/', [], OWN),
 }
 process.stdout.write(JSON.stringify({ ...outcomes, leaked }), () => process.exit())

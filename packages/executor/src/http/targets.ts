@@ -1,6 +1,7 @@
 /** Where input and output URLs may point. What a job names must not reach into the network that its executor is in. */
 import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { isPublicAddress } from '@horde/kit/public-address'
 
 /** A URL that this executor does not follow. */
@@ -17,9 +18,19 @@ export function checkUrl(text: string, allowPrivate: boolean): URL {
     throw new TargetError('its user name or password cannot be read')
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host))
-    throw new TargetError('it points into a private network')
+  const objection = !allowPrivate && isIP(host) !== 0 ? objectionTo(host) : undefined
+  if (objection !== undefined) throw new TargetError(objection)
   return url
+}
+
+/**
+ * What is wrong with an address; undefined when it may be connected to. This machine's own ones lead behind its firewall, be
+ * they of the internet.
+ */
+function objectionTo(address: string): string | undefined {
+  if (!isPublicAddress(address)) return 'it points into a private network'
+  const own = Object.values(networkInterfaces()).flatMap(list => list?.map(each => each.address) ?? [])
+  return own.includes(address) ? 'it points to the machine of the executor' : undefined
 }
 
 /** What is not readable so, Node would throw at as it makes a request of it. */
@@ -40,16 +51,17 @@ type LookupAll = (
 
 /**
  * A look-up for connections out of one that knows them all: the addresses that it gives are the ones that are connected
- * to, so a name that means something else the next time changes nothing. Private addresses are dropped; a name that has
- * no others ends in TargetError.
+ * to, so a name that means something else the next time changes nothing. Private addresses and this machine's own are
+ * dropped; a name that has no others ends in TargetError.
  */
 export function publicOnly(lookupAll: LookupAll): LookupFunction {
   return (hostname, options, callback) => {
     lookupAll(hostname, { ...options, all: true }, (error, addresses) => {
-      const found = error ? [] : addresses.filter(({ address }) => isPublicAddress(address))
+      if (error) return callback(error, '')
+      const objections = addresses.map(({ address }) => objectionTo(address))
+      const found = addresses.filter((_, at) => objections[at] === undefined)
       const [first] = found
-      if (error) callback(error, '')
-      else if (!first) callback(new TargetError('it points into a private network'), '')
+      if (!first) callback(new TargetError(objections[0] ?? 'its name has no address'), '')
       else if (options.all) callback(null, found)
       else callback(null, first.address, first.family)
     })
