@@ -78,11 +78,13 @@ test.each<[string, EngineInfo, object]>([
   expect(engineFacts({ ...INFO, ...told }, VERSION)).toMatchObject(facts)
 })
 
-test('an engine that tells nothing has no seccomp, and every number is empty', () => {
+test('an engine that tells nothing has neither limits nor seccomp, and every number is empty', () => {
   expect(engineFacts({}, {})).toMatchObject({
     apiVersion: '',
     system: '',
     cgroupVersion: '1',
+    missingLimits: ['memory', 'pids', 'cpus'],
+    hasSwapLimit: false,
     seccompProfile: undefined,
   })
 })

@@ -43,7 +43,7 @@ export interface EngineFacts {
   dataFolder: string
   /** 1 or 2. */
   cgroupVersion: string
-  /** The limits that it says it cannot enforce, but for swap. */
+  /** The limits that it does not say it can enforce, but for swap. */
   missingLimits: string[]
   /** Whether it can keep a container from swap. */
   hasSwapLimit: boolean
@@ -84,8 +84,8 @@ export function engineFacts(info: EngineInfo, version: EngineVersion): EngineFac
     dataFolder: info.DockerRootDir ?? '',
     // Engines that know of no second version do not tell.
     cgroupVersion: info.CgroupVersion || '1',
-    missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === false ? [name] : [])),
-    hasSwapLimit: info.SwapLimit !== false,
+    missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === true ? [] : [name])),
+    hasSwapLimit: info.SwapLimit === true,
     seccompProfile: profile === UNCONFINED ? undefined : profile,
     mandatoryAccess: has('apparmor') ? 'apparmor' : has('selinux') ? 'selinux' : undefined,
     hasUserNamespaces: has('userns'),
