@@ -179,9 +179,20 @@ test.each([
 ])(
   "an image cannot ask for more GPUs than %s: NVIDIA's runtime, where it is the default, obeys the environment",
   (gpus, devices) => {
-    expect(containerOptions({ ...JOB, gpus }, LIMITS).Env).toEqual([`NVIDIA_VISIBLE_DEVICES=${devices}`])
+    expect(containerOptions({ ...JOB, gpus }, LIMITS).Env).toContain(`NVIDIA_VISIBLE_DEVICES=${devices}`)
   },
 )
+
+test('an image cannot ask for other devices along with its GPUs: networks, disks, switches, channels to other machines', () => {
+  const { Env } = containerOptions({ ...JOB, gpus: ['0'] }, LIMITS)
+  expect(Env?.slice(1)).toEqual([
+    'NVIDIA_GDS=disabled',
+    'NVIDIA_MOFED=disabled',
+    'NVIDIA_NVSWITCH=disabled',
+    'NVIDIA_GDRCOPY=disabled',
+    'NVIDIA_IMEX_CHANNELS=void',
+  ])
+})
 
 test('a writable root keeps the folders in memory, and the largest file is as large as it', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRootBytes: 9_000_000, runtime: 'runsc' })

@@ -55,7 +55,7 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
   return {
     Image: job.image,
     ...(job.command.length > 0 ? { Cmd: [...job.command] } : {}),
-    Env: [`NVIDIA_VISIBLE_DEVICES=${visibleDevices(job.gpus)}`],
+    Env: nvidiaEnvironment(job.gpus),
     Labels: job.labels,
     AttachStdin: false,
     AttachStdout: true,
@@ -126,10 +126,19 @@ function gpuOptions(job: SandboxedJob) {
   return job.gpus === undefined ? {} : { DeviceRequests: [gpuRequest(job.gpus)] }
 }
 
-/** Where NVIDIA's runtime is the engine's default it gives a container what its environment names, and images name all. */
-function visibleDevices(gpus: SandboxedJob['gpus']): string {
-  if (gpus === undefined) return 'void'
-  return gpus === 'all' ? 'all' : gpus.join(',')
+/** What NVIDIA's runtime would give along with GPUs: InfiniBand is a network. */
+const NO_OTHER_DEVICES = [
+  ...['GDS', 'MOFED', 'NVSWITCH', 'GDRCOPY'].map(name => `NVIDIA_${name}=disabled`),
+  'NVIDIA_IMEX_CHANNELS=void',
+]
+
+/**
+ * Where NVIDIA's runtime is the engine's default it gives a container what its environment names, and images name all they
+ * can get. Without GPUs it gives nothing.
+ */
+function nvidiaEnvironment(gpus: SandboxedJob['gpus']): string[] {
+  if (gpus === undefined) return ['NVIDIA_VISIBLE_DEVICES=void']
+  return [`NVIDIA_VISIBLE_DEVICES=${gpus === 'all' ? 'all' : gpus.join(',')}`, ...NO_OTHER_DEVICES]
 }
 
 /** What asks the engine for GPUs, in the words of `docker run --gpus`. */
