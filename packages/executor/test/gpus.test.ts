@@ -11,11 +11,12 @@ import { PREPARING, ready, warmed, warming } from './warm.ts'
 const ECHO = 'compute-horde/echo:v0'
 const FILES = { 'payload.txt': 'computed' }
 
-/** Notes which devices a container asks for, and has the ids 0 to 3. */
+/** Notes which devices a container asks for, and has the ids 0 to 3, as long as its driver works. */
 const HOOK = `#!/bin/sh
 bundle=$(sed 's/.*"bundle":"\\([^"]*\\)".*/\\1/')
 devices=$(grep -o '"NVIDIA_VISIBLE_DEVICES=[^"]*"' "$bundle/config.json" | tail -1)
 echo "$devices" >>"$GPU_LOG"
+if [ -e "$GPU_LOG.broken" ]; then echo 'nvidia-container-cli: driver/library version mismatch' >&2; exit 1; fi
 case $devices in *[4-9]*) echo 'nvidia-container-cli: device error: unknown device' >&2; exit 1 ;; esac
 `
 
@@ -28,7 +29,9 @@ beforeAll(async () => {
   gpuLog = join(folder, 'log')
   await program('nvidia-container-runtime-hook', HOOK)
   await toolkit('1.17.8')
-  engine = await PrivateEngine.start({ programs: folder, environment: { GPU_LOG: gpuLog } })
+  // It tells of NVIDIA, as it does where the toolkit is installed, be there a GPU or not.
+  const settings = { runtimes: { nvidia: { path: 'runc' } } }
+  engine = await PrivateEngine.start({ programs: folder, settings, environment: { GPU_LOG: gpuLog } })
   await engine.load(ECHO)
 })
 beforeEach(async () => {
@@ -127,6 +130,22 @@ describe('an executor with GPUs', () => {
     // Nothing of that is remembered.
     expect(await refused(environment('0,7'))).toContain('unknown device')
     expect(await asked()).toEqual(['0,7', '0,7'])
+  })
+
+  test('takes no job when its driver is broken, unless GPUs are only what the engine tells of', async () => {
+    await writeFile(`${gpuLog}.broken`, '')
+    try {
+      expect(await refused(environment('all'))).toMatch(/does not offer this executor's GPUs.*version mismatch/)
+      const { EXECUTOR_GPU_DEVICE_IDS: _, ...untold } = environment('')
+      const wanted = await job({ image: ECHO, files: FILES })
+      const { executor, connection } = await readied(miner, wanted, untold)
+      await connection.say(wanted.work)
+      expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: 'computed' })
+      await expectGoodEnd(executor, connection)
+      expect(await asked()).toEqual(['all'])
+    } finally {
+      await rm(`${gpuLog}.broken`)
+    }
   })
 
   test('takes no job where NVIDIA’s toolkit lets it out, unless that is accepted', async () => {

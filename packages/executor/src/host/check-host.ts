@@ -8,7 +8,7 @@ import type { ExecutorSettings } from '../config.ts'
 import type { Engine } from '../engine/container.ts'
 import { type Identity, identityText } from '../engine/identity.ts'
 import { CheckError } from './check-error.ts'
-import { type Gpus, gpusOf, needsGpuProbe, probeGpus } from './gpus.ts'
+import { type Gpus, givenGpus, gpusOf, probeGpus } from './gpus.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { Finding } from './judge-host.ts'
 import type { StateFolder } from './state-folder.ts'
@@ -44,8 +44,8 @@ export interface CheckedHost {
   facts: HostFacts
   gpus: Gpus
   /**
-   * Asks the engine for this executor's GPUs, where only that tells whether it offers them, and remembers that it does.
-   * Rejects with CheckError when it does not.
+   * Asks the engine for the GPUs that this executor was given, as only that tells whether it offers them, and remembers that
+   * it does. Rejects with CheckError when it does not.
    *
    * @param image any that the engine has
    */
@@ -93,8 +93,9 @@ function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
   let { offersGpus } = entry
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
   const checkGpus = async (image: string) => {
-    if (gpus === undefined || offersGpus || !needsGpuProbe(gpus, facts)) return
-    await probeGpus(engine, { gpus, image, runtime: settings.RUNTIME, owner: identityText(self) })
+    const given = givenGpus(settings.EXECUTOR_GPU_DEVICE_IDS)
+    if (given === undefined || offersGpus) return
+    await probeGpus(engine, { gpus: given, image, runtime: settings.RUNTIME, owner: identityText(self) })
     offersGpus = true
     await remember({ ...entry, offersGpus }, key, deps)
   }

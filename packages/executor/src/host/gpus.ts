@@ -13,9 +13,12 @@ export function gpusOf(setting: string | undefined, facts: { tellsOfNvidia: bool
   return setting === 'all' ? 'all' : setting.split(',')
 }
 
-/** Whether only a container can tell: an engine tells neither of its ids, nor of NVIDIA where it only has the hook. */
-export function needsGpuProbe(gpus: Gpus, facts: { tellsOfNvidia: boolean }): boolean {
-  return gpus !== undefined && (gpus !== 'all' || !facts.tellsOfNvidia)
+/**
+ * The GPUs that an executor was given, and that the engine must offer: undefined where it has none, or only those that the
+ * engine tells of, as it does wherever NVIDIA's toolkit is installed.
+ */
+export function givenGpus(setting: string | undefined): Gpus {
+  return setting === undefined ? undefined : gpusOf(setting, { tellsOfNvidia: false })
 }
 
 /** No program of this name exists: a container that is asked to run it gets as far as its devices, and no further. */
