@@ -139,6 +139,16 @@ test('what the engine is asked for, in full', () => {
             "Name": "core",
             "Soft": 0,
           },
+          {
+            "Hard": 2048,
+            "Name": "sigpending",
+            "Soft": 2048,
+          },
+          {
+            "Hard": 409600,
+            "Name": "msgqueue",
+            "Soft": 409600,
+          },
         ],
       },
       "Image": "image:tag",

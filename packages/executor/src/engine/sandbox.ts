@@ -8,6 +8,13 @@ import { NO_COPY } from './holder.ts'
 
 const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'
 
+/**
+ * What the kernel counts for a user in all containers and on the host together: signals that wait, timers among them, and
+ * the bytes of POSIX queues. With less than the host's own limits (819,200 bytes of queues), a job leaves others some.
+ */
+const PENDING_SIGNALS = 2_048
+const QUEUE_BYTES = 409_600
+
 export interface SandboxLimits {
   /** Memory without any swap beyond it, /tmp and /dev/shm included. */
   memoryBytes: number
@@ -84,6 +91,8 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
         { Name: 'nofile', Soft: limits.openFiles, Hard: limits.openFiles },
         { Name: 'fsize', Soft: largestFile(limits), Hard: largestFile(limits) },
         { Name: 'core', Soft: 0, Hard: 0 },
+        { Name: 'sigpending', Soft: PENDING_SIGNALS, Hard: PENDING_SIGNALS },
+        { Name: 'msgqueue', Soft: QUEUE_BYTES, Hard: QUEUE_BYTES },
       ],
       ...(limits.runtime === undefined ? {} : { Runtime: limits.runtime }),
       ...rootOptions(limits),

@@ -81,6 +81,29 @@ print(most < 256)
     expected: finishes(/^True\n$/),
   },
   {
+    name: 'bomb of signals, timers and queues, of which the kernel gives a user so many in all containers together',
+    parts: {
+      args: [
+        'python',
+        '-c',
+        `
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def most(way, count):
+  made = 0
+  while made < count and way(made) >= 0: made += 1
+  return made
+timer = ctypes.c_void_p()
+timers = most(lambda _: libc.timer_create(1, None, ctypes.byref(timer)), 20_000)
+queues = most(lambda at: libc.mq_open(b"/%d" % at, 0o102, 0o600, None), 200)
+print(timers <= 2048 or timers, queues <= 5 or queues)
+`,
+      ],
+    },
+    image: { changes: ['USER root'] },
+    expected: finishes(/^True True\n$/),
+  },
+  {
     name: 'busy loops on every core until it is killed',
     parts: {
       script: `
