@@ -69,7 +69,7 @@ export async function createJobContainer(
       throw new JobFailure('The image has a VOLUME or WORKDIR where there can be no folder')
     }
     if (error.status !== 400) throw error
-    throw new JobFailure(`The engine refuses the job: ${error.message}`)
+    throw new JobFailure('The engine refuses the job', error.message)
   }
 }
 

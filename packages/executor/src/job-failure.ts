@@ -1,6 +1,14 @@
-/** A job that could not be run as it was asked for: the sentence goes to whoever asked. */
+/** A job that could not be run as it was asked for: the message goes to whoever asked. */
 export class JobFailure extends Error {
   override readonly name = 'JobFailure'
+  /** The message without what others said, for the log. */
+  readonly sentence: string
+
+  /** @param details what others said about it, which may repeat anything that the job's author chose */
+  constructor(sentence: string, details?: string) {
+    super(details === undefined ? sentence : `${sentence}: ${details}`)
+    this.sentence = sentence
+  }
 }
 
 /** How long a stage that is told to end may take to do so, in ms: it has connections and files to close. */

@@ -50,6 +50,8 @@ export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: Ab
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof JobFailure || error instanceof ImageError)) throw error
+    const why = error instanceof JobFailure ? error.sentence : error.message
+    deps.log.info({ why }, 'the job could not be run as it was asked for')
     return { exitStatus: null, timedOut: false, succeeded: false, stdout: error.message, stderr: '' }
   }
 }
@@ -107,7 +109,8 @@ async function runAndUpload(
       : { root: { maxBytes: sandbox.writableRootBytes, everyMs: settings.ROOT_WATCH_SECONDS * 1_000, dataFolder } }),
   }
   const end = await runContainer(id, limits, { engine, output, clock }, signal)
-  log.info({ end: end.kind, exitStatus: end.kind === 'exited' ? end.exitStatus : null }, 'job container ended')
+  const { exitStatus, why } = end.kind === 'exited' ? { why: null, ...end } : { exitStatus: null, why: null }
+  log.info({ end: end.kind, exitStatus, why }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)
   const failure = work.output_upload ? await deliver(work.output_upload, end, output, deps, signal) : undefined
   return outcomeOf(end, failure, await output.texts())
@@ -125,7 +128,9 @@ async function deliver(
   if (lost !== undefined) await output.note(lost)
   const failure = await upload(target, output, deps, signal)
   if (failure !== undefined) await output.note(failure)
-  return lost ?? failure
+  const why = lost ?? failure
+  if (why !== undefined) deps.log.info({ why }, 'the outputs were not delivered')
+  return why
 }
 
 /** Uploads what the job left, also for a job that failed. Gives the sentence that says why it could not. */

@@ -23,7 +23,16 @@ const KILL_MS = 60_000
 const KILLED = 137
 
 /** The engine's exit codes for a command that never ran, by what is wrong with it. */
-const NO_COMMAND: Record<number, string> = { 126: 'The command cannot be run.', 127: 'The image has no such command.' }
+const NO_COMMAND: Record<number, Told> = {
+  126: { why: 'command cannot be run', note: 'The command cannot be run.' },
+  127: { why: 'no such command', note: 'The image has no such command.' },
+}
+const OUT_OF_MEMORY: Told = { why: 'out of memory', note: 'The job ran out of memory.' }
+/** An engine on cgroup v1 may miss the news of memory when the whole container dies at once. */
+const KILLED_SOMEHOW: Told = {
+  why: 'killed from outside',
+  note: 'The job was killed from outside, most likely for running out of memory.',
+}
 /** What the container's init says, alone, of a command that it cannot run; a shell's own 127 looks otherwise. */
 const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
@@ -34,11 +43,18 @@ const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\
 
 /** The job's own end, or ours to it. `note` is a sentence for its stderr. */
 export type RunEnd = (
-  | { kind: 'exited'; exitStatus: number; note?: string }
+  | ({ kind: 'exited'; exitStatus: number } & Partial<Told>)
   | { kind: Killed | 'not started' | 'stopped'; note: string }
 ) & {
   /** The engine went away while the job ran, or did not deliver all that it printed. */
   wasCut?: boolean
+}
+
+/** What is known of an exit besides its status. */
+interface Told {
+  /** For the log, a few words that are the same each time. */
+  why: string
+  note: string
 }
 
 /** What a job is killed for. */
@@ -117,10 +133,10 @@ async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {
     if (!(error instanceof EngineError) || error.status === undefined) throw error
     const { exitCode } = await engine.endOf(id)
     // A runtime that was asked to start an init says so only of that; without one it is the job's own command.
-    const note = RUNTIME_FAILED.test(error.message) ? NO_COMMAND[exitCode] : undefined
-    if (note !== undefined) return { kind: 'exited', exitStatus: exitCode, note }
-    const told = error.message.replaceAll(HOST_PATH, '…')
-    return { kind: 'not started', note: `The container could not be started: ${told}` }
+    const told = RUNTIME_FAILED.test(error.message) ? NO_COMMAND[exitCode] : undefined
+    if (told !== undefined) return { kind: 'exited', exitStatus: exitCode, ...told }
+    const words = error.message.replaceAll(HOST_PATH, '…')
+    return { kind: 'not started', note: `The container could not be started: ${words}` }
   }
 }
 
@@ -151,13 +167,11 @@ async function describe(
   if (end !== 'exited') return { kind: end, note: `The job was killed ${becauseOf(end, limits)}.` }
   const { exitCode, outOfMemory } = await acrossRestart(() => engine.endOf(id), clock)
   const exited = { kind: 'exited' as const, exitStatus: exitCode }
-  if (outOfMemory && exitCode !== 0) return { ...exited, note: 'The job ran out of memory.' }
-  // An engine on cgroup v1 may miss the news when the whole container dies at once.
-  if (exitCode === KILLED)
-    return { ...exited, note: 'The job was killed from outside, most likely for running out of memory.' }
+  if (outOfMemory && exitCode !== 0) return { ...exited, ...OUT_OF_MEMORY }
+  if (exitCode === KILLED) return { ...exited, ...KILLED_SOMEHOW }
   const noCommand = NO_COMMAND[exitCode]
   if (noCommand === undefined || !INIT_FAILED.test((await output.texts()).stderr)) return exited
-  return { ...exited, note: noCommand }
+  return { ...exited, ...noCommand }
 }
 
 function becauseOf(end: Killed, limits: RunLimits): string {

@@ -98,5 +98,5 @@ function broken(error: unknown): never {
   const { message } = error as Error
   if (message.includes('encryption')) throw new JobFailure('Input zip is encrypted')
   const [, words] = WORDS.find(([pattern]) => pattern.test(message)) ?? []
-  throw new JobFailure(`Input zip is broken: ${words ?? message}`)
+  throw new JobFailure('Input zip is broken', words ?? message)
 }

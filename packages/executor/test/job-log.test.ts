@@ -1,0 +1,121 @@
+/** What the log of an executor tells its operator about the end of a job, and what of a stranger's never gets into it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TrialImages } from './hostile/trial-images.ts'
+import { expectGoodEnd, type JobParts, job, PYTHON, readied, resultOn } from './jobs.ts'
+import { TestMiner } from './miner.ts'
+
+const MIB = 1024 * 1024
+const ENDED = 'job container ended'
+const NOT_RUN = 'the job could not be run as it was asked for'
+
+let miner: TestMiner
+let images: TrialImages
+beforeAll(async () => {
+  miner = await TestMiner.start()
+  images = new TrialImages()
+})
+afterAll(async () => {
+  await miner[Symbol.asyncDispose]()
+  await images[Symbol.asyncDispose]()
+})
+
+/** Runs a job. Gives all that its executor logged. */
+async function logOf(parts: JobParts, env: Record<string, string> = {}): Promise<string> {
+  const wanted = await job(parts)
+  const { executor, connection } = await readied(miner, wanted, env)
+  await connection.say(wanted.work)
+  await resultOn(connection)
+  await expectGoodEnd(executor, connection)
+  return executor.log
+}
+
+/** The fields of the one line with this message. */
+function line(log: string, message: string): Record<string, unknown> {
+  const lines = log
+    .trim()
+    .split('\n')
+    .map(text => JSON.parse(text))
+  const found = lines.filter(({ msg }) => msg === message)
+  expect(found).toHaveLength(1)
+  return found[0]
+}
+
+describe('each end of a job is told apart', () => {
+  test.each<[string, JobParts, Record<string, string>, object]>([
+    ['good', { script: 'pass' }, {}, { end: 'exited', exitStatus: 0, why: null }],
+    ['its own status', { script: 'exit(127)' }, {}, { end: 'exited', exitStatus: 127, why: null }],
+    ['no command', { image: PYTHON, args: ['none'] }, {}, { end: 'exited', exitStatus: 127, why: 'no such command' }],
+    [
+      'no program',
+      { image: PYTHON, args: ['/etc'] },
+      {},
+      { end: 'exited', exitStatus: 126, why: 'command cannot be run' },
+    ],
+    [
+      'memory',
+      { script: 'import os, time\nif os.fork() == 0: x = "x" * 10**9\nos.wait(); time.sleep(0.5); exit(5)' },
+      { MEMORY_LIMIT_BYTES: `${128 * MIB}` },
+      { end: 'exited', exitStatus: 5, why: 'out of memory' },
+    ],
+    [
+      'killed',
+      { script: 'import os; os.kill(os.getpid(), 9)' },
+      {},
+      { end: 'exited', exitStatus: 137, why: 'killed from outside' },
+    ],
+    ['time', { script: 'import time; time.sleep(60)', timeoutSeconds: 1 }, {}, { end: 'timed out', exitStatus: null }],
+    ['output', { script: 'print("x" * 9_000)' }, { MAX_OUTPUT_BYTES: '5000' }, { end: 'printed too much' }],
+  ])('%s', async (_, parts, env, told) => {
+    expect(line(await logOf(parts, env), ENDED)).toMatchObject(told)
+  })
+
+  test.each<[string, JobParts, Record<string, string>, string]>([
+    [
+      'no image',
+      { image: '127.0.0.1:1/no/such:image', offeredImage: null },
+      {},
+      'The registry of the image 127.0.0.1:1/no/such:image does not answer',
+    ],
+    ['no GPUs', { preset: 'nvidia_all' }, {}, 'The job asks for NVIDIA GPUs and this executor has none'],
+    ['input', { files: { a: 'x'.repeat(999) } }, { VOLUME_MAX_SIZE_BYTES: '500' }, 'Input volume too large'],
+  ])('%s', async (_, parts, env, why) => {
+    expect(line(await logOf(parts, env), NOT_RUN)).toMatchObject({ level: 'info', why })
+  })
+
+  test('an image that cannot be started', async () => {
+    const image = await images.ready('user', { changes: ['USER no-such-user'] })
+    expect(line(await logOf({ image }), ENDED)).toMatchObject({ end: 'not started', exitStatus: null })
+  })
+
+  test('an upload that failed', async () => {
+    const upload = { output_upload_type: 'zip_and_http_put', url: 'http://127.0.0.1/' }
+    expect(line(await logOf({ script: 'pass', upload }), 'the outputs were not delivered')).toMatchObject({
+      level: 'info',
+      why: 'Output URL refused: it points into a private network',
+    })
+  })
+})
+
+test('nothing that the author of a job chose is in the log, but for the names of images', async () => {
+  const url = 'https://secret-user:secret-password@127.0.0.1/secret-path?X-Amz-Signature=secret'
+  const upload = { output_upload_type: 'zip_and_http_post', url, form_fields: { 'secret-field': 'secret' } }
+  const script = 'import sys; print("secret"); print("secret", file=sys.stderr); open("/output/secret", "w"); exit(3)'
+  const args = ['python', '/script.py', '--secret']
+  const none = { image: PYTHON, args: ['secret-program'], upload }
+  const image = await images.ready('odd', {
+    changes: ['ENV SECRET=secret', 'USER secret', 'WORKDIR /etc/passwd/secret'],
+  })
+  const started = await images.ready('user', { changes: ['USER secret'] })
+  const remote = { volume_type: 'zip_url', contents: url }
+  const zip = { volume_type: 'inline', contents: Buffer.from('secret').toString('base64') }
+  const logs = await Promise.all([
+    logOf({ script, args, files: { 'secret/secret': 'secret' }, upload }),
+    logOf(none),
+    logOf({ image }),
+    logOf({ image: started }),
+    logOf({ volume: remote }),
+    logOf({ volume: zip }),
+    logOf({ image: PYTHON, preset: 'secret' }),
+  ])
+  expect(logs.filter(log => log.includes('secret'))).toEqual([])
+})
