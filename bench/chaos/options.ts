@@ -2,12 +2,12 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
-export const USAGE = `usage: pnpm chaos [--jobs 200] [--executors 8] [--warm 3] [--validators 3] [--kill 6] [--postgres] [--seed N]
+export const USAGE = `usage: pnpm chaos [--jobs 200] [--executors 8] [--warm 3] [--validators 3] [--kill 10] [--postgres] [--seed N]
   --jobs N        how many jobs must be accepted, and end
   --executors N   how many executors the miner has
   --warm N        how many of them wait for a job
   --validators N  how many validators give it jobs; the last one as peers of 2024 do, with a connection for each job
-  --kill S        the miner is killed with -9 so many seconds after it was started, on average
+  --kill S        the miner is killed with -9 up to so many seconds after it began to serve, now and then before that
   --postgres      the miner's database is a Postgres, not the embedded one
   --seed N        draws the same jobs and the same moments again`
 
@@ -58,7 +58,7 @@ function valuesOf(args: readonly string[]) {
       executors: text('8'),
       warm: text('3'),
       validators: text('3'),
-      kill: text('6'),
+      kill: text('10'),
       postgres: { type: 'boolean' as const, default: false },
       seed: text(String(randomInt(LARGEST_SEED))),
     }

@@ -8,6 +8,8 @@ import type { Random } from '../soak/random.ts'
 /** How often an executor is killed, and a connection cut, in seconds, on average. */
 const KILL_EXECUTOR_SECONDS = 7
 const CUT_SECONDS = 2
+/** How many of the miner's runs may be killed before they serve: a busy machine would come to nothing else. */
+const EARLY_KILLS = 0.2
 
 export interface Troubles {
   minerKills: number
@@ -38,6 +40,9 @@ export async function makeTrouble(
     }
   }
   const killMiner = async () => {
+    if (random() >= EARLY_KILLS) await orAborted(miner.serving, signal)
+    await systemClock.sleep(killSeconds * 1_000 * random(), signal).catch(() => {})
+    if (signal.aborted) return
     await miner.kill()
     done.minerKills += 1
     miner.start()
@@ -62,4 +67,10 @@ export async function makeTrouble(
     again(CUT_SECONDS, cut),
   ])
   return done
+}
+
+async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => aborted.resolve(), { once: true })
+  if (!signal.aborted) await Promise.race([promise, aborted.promise])
 }

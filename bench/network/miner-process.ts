@@ -14,6 +14,7 @@ export class MinerProcess {
   readonly #log: WriteStream
   #child: ChildProcess | undefined
   #starts = 0
+  #served = Promise.withResolvers<void>()
 
   /** @param logFile what all runs have said */
   constructor(environment: Record<string, string>, logFile: string) {
@@ -30,11 +31,19 @@ export class MinerProcess {
     return this.#child?.pid
   }
 
+  /** Resolves when the latest run serves; when it ends before that, with its successor. */
+  get serving(): Promise<void> {
+    return this.#served.promise
+  }
+
   start(): void {
     const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...this.#environment }
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     // Executors that outlive it hold its pipes: they are read on.
     child.stdout.pipe(this.#log, { end: false })
+    child.stdout.on('data', chunk => {
+      if (String(chunk).includes('"miner started"')) this.#served.resolve()
+    })
     child.stderr.pipe(this.#log, { end: false })
     this.#child = child
     this.#starts += 1
@@ -47,6 +56,7 @@ export class MinerProcess {
     const gone = once(child, 'exit')
     child.kill('SIGKILL')
     await gone
+    this.#served = Promise.withResolvers<void>()
   }
 
   /** Asks it to stop; gives its exit code. */
