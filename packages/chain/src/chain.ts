@@ -49,13 +49,35 @@ export type WeightsToSet = {
 
 export type WeightOf = { readonly uid: number; readonly weight: number }
 
+/** A best block, as this machine heard of it. */
+export type Head = {
+  readonly number: number
+  /** In ms since the epoch. */
+  readonly seenAtMs: number
+  /** False for the one that a connection began with: it may be older than the moment it was seen. */
+  readonly fresh: boolean
+}
+
+/** What the client knows about its connection. */
+export type ChainState = {
+  readonly connected: boolean
+  /** The node it is connected to; null during an outage. */
+  readonly endpoint: string | null
+  /** The best block it last heard of. */
+  readonly lastBlock: Head | null
+}
+
 /**
  * The chain, as services see it. Every call has a deadline and fails with a `ChainError`; during an outage calls wait
  * a little for the connection and then fail with code `Unavailable` (retryable).
  */
 export interface Chain extends AsyncDisposable {
+  /** Says what is known, and asks nobody. */
+  state(): ChainState
   /** The best block's number. */
   blockNumber(): Promise<number>
+  /** The best block's number, and when its author made it by the author's clock, in ms since the epoch. */
+  blockTime(): Promise<{ block: number; timeMs: number }>
   /** Every neuron of a subnet as of one block, in a handful of requests. */
   metagraph(netuid: number): Promise<Metagraph>
   hyperparameters(netuid: number): Promise<Hyperparameters>

@@ -1,19 +1,18 @@
 import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
-import type { AxonToServe, Chain, Hyperparameters, WeightOf, WeightsToSet } from './chain.ts'
+import type { AxonToServe, Chain, ChainState, Head, Hyperparameters, WeightOf, WeightsToSet } from './chain.ts'
 import type { Metagraph } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
-import { Connection, type ConnectionSettings, type Head, type Live } from './subtensor/connection.ts'
+import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
 import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
 import type { Included } from './subtensor/extrinsics/submit.ts'
+import { readBlockTime } from './subtensor/read-block-time.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
 import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
 import { ensureSendable, findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
-
-export type { Head }
 
 export type SubtensorOptions = {
   /** ws: or wss: URLs, tried in turn. See `endpointsOf`. */
@@ -29,15 +28,6 @@ export type SubtensorOptions = {
   /** How long a call that sends an extrinsic may wait for the block that includes it, in ms; default 180 s. */
   readonly inclusionTimeoutMs?: number
 } & Partial<Omit<ConnectionSettings, 'endpoints' | 'log' | 'clock'>>
-
-/** What the client knows about its connection. */
-export type SubtensorState = {
-  readonly connected: boolean
-  /** The node it is connected to; null during an outage. */
-  readonly endpoint: string | null
-  /** The best block it last heard of, and when (ms since the epoch). */
-  readonly lastBlock: Head | null
-}
 
 const FIRST_CONNECTION_MS = 60_000
 const READ_TIMEOUT_MS = 60_000
@@ -91,7 +81,7 @@ export class Subtensor implements Chain {
     return this.#connection.live?.endpoint ?? null
   }
 
-  state(): SubtensorState {
+  state(): ChainState {
     return { connected: this.connected, endpoint: this.endpoint, lastBlock: this.#connection.head ?? null }
   }
 
@@ -117,6 +107,10 @@ export class Subtensor implements Chain {
 
   blockNumber(): Promise<number> {
     return this.#read('block number', async ({ rpc }) => heightOf(await rpc.send('chain_getHeader', [])))
+  }
+
+  blockTime(): Promise<{ block: number; timeMs: number }> {
+    return this.#read('block time', readBlockTime)
   }
 
   metagraph(netuid: number): Promise<Metagraph> {

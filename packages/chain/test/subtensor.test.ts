@@ -137,6 +137,22 @@ it('reads hyperparameters', async () => {
   expect(await chain.hyperparameters(VERSIONED)).toMatchObject({ weightsVersionKey: 7n })
 })
 
+it('reads when the best block was made', async () => {
+  const before = Date.now()
+  await devchain.mineBlock()
+  const { block, timeMs } = await chain.blockTime()
+  expect(block).toBe(devchain.blockNumber())
+  expect(timeMs).toBeGreaterThanOrEqual(before)
+  expect(timeMs).toBeLessThanOrEqual(Date.now())
+})
+
+it('tells the block that it found from those that came', async () => {
+  await using other = await connectTo([devchain.url])
+  expect(other.state().lastBlock).toMatchObject({ number: devchain.blockNumber(), fresh: false })
+  await devchain.mineBlock()
+  await expect.poll(() => other.state().lastBlock).toMatchObject({ number: devchain.blockNumber(), fresh: true })
+})
+
 describe('serveAxon', () => {
   const axon = { ip: '127.0.0.2', port: 8000, version: 3 }
   const announced = async (netuid: number) => (await chain.metagraph(netuid)).neurons[1]?.axon

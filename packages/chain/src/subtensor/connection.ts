@@ -2,6 +2,7 @@ import type { Log } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import { ApiPromise } from '@polkadot/api'
+import type { Head } from '../chain.ts'
 import { ChainError } from '../errors.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
 
@@ -32,8 +33,6 @@ export type Live = AsyncDisposable & {
   /** The last sending of each account: the next one asks for its nonce only once that one is in the pool. */
   readonly sending: Map<string, Promise<unknown>>
 }
-
-export type Head = { readonly number: number; readonly seenAtMs: number }
 
 /**
  * The extensions that Bittensor's runtimes add to a transaction. They encode to nothing; named here, @polkadot/api does
@@ -165,10 +164,12 @@ export class Connection implements AsyncDisposable {
   }
 
   async #followHeads({ rpc }: Live): Promise<void> {
+    let fresh = false
     await rpc.follow('chain_subscribeNewHeads', 'chain_unsubscribeNewHeads', [], header => {
       const number = Number((header as { number?: unknown } | null)?.number)
       if (!Number.isSafeInteger(number)) return
-      this.#head = { number, seenAtMs: this.#settings.clock.now() }
+      this.#head = { number, seenAtMs: this.#settings.clock.now(), fresh }
+      fresh = true
       for (const listener of this.#headListeners) listener(this.#head)
     })
   }
