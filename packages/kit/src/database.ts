@@ -25,8 +25,8 @@ export interface OpenDatabase extends AsyncDisposable {
 export interface DatabaseOptions {
   /** `postgres://user:password@host:port/name`, `pglite://<folder>` or `pglite://memory`. */
   url: string
-  /** The folder that drizzle-kit writes migrations to. */
-  migrationsFolder: string
+  /** The folder that drizzle-kit writes migrations to. Without it only a database that is there is opened, as it is. */
+  migrationsFolder?: string
   log?: Log
   /** Gives up waiting for a server that is starting. */
   signal?: AbortSignal
@@ -35,9 +35,11 @@ export interface DatabaseOptions {
 }
 
 /**
- * Opens a database and brings its schema up to date; two processes that start at once do so one after the other.
+ * Opens a database and brings its schema up to date, if there is a folder of migrations; two processes that start at
+ * once do so one after the other.
  *
- * @throws DatabaseError when the URL is wrong, the server cannot be reached, or a folder is in use by another process
+ * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, or
+ *   what was to be opened as it is has never been made
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options

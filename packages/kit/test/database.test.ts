@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
+import { pendingMigrations } from '@horde/kit/database/pending-migrations'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -56,6 +57,22 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect(rows).toEqual([{ two: 2 }])
   })
 
+  test('can be opened as it is, and says which migrations are due', async () => {
+    const url = await newUrl()
+    {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      expect(await pendingMigrations(opened.db, migrationsFolder)).toEqual([])
+      await opened.db.execute(sql`delete from drizzle.__drizzle_migrations where id = 2`)
+    }
+    {
+      await using asItIs = await openDatabase({ url })
+      expect(await pendingMigrations(asItIs.db, migrationsFolder)).toEqual(['0001_second'])
+      await asItIs.db.execute(sql`drop schema drizzle cascade`)
+    }
+    await using bare = await openDatabase({ url })
+    expect(await pendingMigrations(bare.db, migrationsFolder)).toEqual(['0000_first', '0001_second'])
+  })
+
   test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {
     await using opened = await openDatabase({ url: await newUrl(), migrationsFolder })
     const failing = inTransaction(opened.db, async tx => {
@@ -99,6 +116,13 @@ test('a database in memory leaves nothing on disk', async () => {
   expect(await readdir('.')).toEqual(before)
 })
 
+test('what is not there is not made when it is to be opened as it is', async () => {
+  const path = join(folder, 'never-made')
+  const error = await openDatabase({ url: `pglite://${path}` }).catch(error => error)
+  expect([error.message, error.problem]).toEqual([`there is no database in ${path} yet`, 'missing'])
+  await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
 test.each(['mysql://u:hunter2@h/db', 'hunter2', 'postgres://u:hunter2/x@h/db', 'pglite://', ''])(
   'a wrong URL is refused without repeating it: %s',
   async url => {
@@ -119,6 +143,7 @@ test('a folder that another process has open is refused; what it wrote before a 
   const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
   expect(error).toBeInstanceOf(DatabaseError)
   expect(error.message).toBe(`${path} is in use by another process (pid ${child.pid})`)
+  expect(error.problem).toBe('in use')
   child.kill('SIGKILL')
   await exited
   await using opened = await openDatabase({ url, migrationsFolder })

@@ -36,5 +36,6 @@ async function flock(file: number, folder: string): Promise<void> {
   if (code === 0) return
   if (code !== LOCKED) throw new DatabaseError(`cannot lock ${folder}: flock exited with ${code}`)
   const holder = /^\d+/.exec(readFileSync(join(folder, 'lock'), 'utf8'))?.[0]
-  throw new DatabaseError(`${folder} is in use by another process${holder ? ` (pid ${holder})` : ''}`)
+  const message = `${folder} is in use by another process${holder ? ` (pid ${holder})` : ''}`
+  throw new DatabaseError(message, { problem: 'in use' })
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
@@ -5,29 +6,36 @@ import { migrate } from 'drizzle-orm/pglite/migrator'
 import type { Database, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
+import { DatabaseError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
 
-/** Opens PGlite in a folder (made when missing), or in memory. The data live in `<folder>/data`. */
+/** Opens PGlite in a folder (made when missing and to be migrated), or in memory. The data live in `<folder>/data`. */
 export async function openPglite(
   folder: string | undefined,
-  migrationsFolder: string,
+  migrationsFolder: string | undefined,
   log: Log,
 ): Promise<OpenDatabase> {
+  if (migrationsFolder === undefined) ensureMade(folder)
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
   const client = await PGlite.create(folder === undefined ? {} : { dataDir: resolve(folder, 'data') })
   held.defer(() => closeWithin(client, log))
   const db = drizzle({ client })
-  await migrate(db, { migrationsFolder })
+  if (migrationsFolder !== undefined) await migrate(db, { migrationsFolder })
   const opened = held.move()
   return {
     db: db as unknown as Database,
     dialect: 'pglite',
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+function ensureMade(folder: string | undefined): void {
+  if (folder !== undefined && existsSync(resolve(folder, 'data', 'PG_VERSION'))) return
+  throw new DatabaseError(`there is no database in ${folder ?? 'memory'} yet`, { problem: 'missing' })
 }
 
 async function closeWithin(client: PGlite, log: Log): Promise<void> {

@@ -104,12 +104,14 @@ async function transactOn<T>(
   }
 }
 
-/** Migrates on a connection of its own, whose lock and settings end with it. */
+/** Migrates, where that is asked for, on a connection of its own, whose lock and settings end with it. */
 async function migrateAlone(target: PostgresTarget, options: PostgresOptions): Promise<void> {
+  const { migrationsFolder } = options
   const client = await connect(target, options)
   try {
+    if (migrationsFolder === undefined) return
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
-    await migrate(drizzle({ client }), { migrationsFolder: options.migrationsFolder })
+    await migrate(drizzle({ client }), { migrationsFolder })
   } finally {
     await client.end().catch(err => options.log.debug({ err }, 'migration connection did not close cleanly'))
   }
