@@ -6,6 +6,7 @@ import type { Database } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import { startLoop } from '@horde/kit/loop'
+import { createMetrics } from '@horde/kit/metrics'
 import type { Clock } from '@horde/kit/time'
 import { addressToAnnounce, announce } from './announce.ts'
 import { SeenSignatures } from './authenticate.ts'
@@ -17,15 +18,15 @@ import { ExecutorLines } from './jobs/executor-line.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
 import { openNews } from './jobs/news.ts'
 import { findLeftovers, recoverJobs } from './jobs/recover-jobs.ts'
+import { Tally } from './metrics/tally.ts'
+import { openOperator } from './operator/open-operator.ts'
 import { preloadImages } from './preload-images.ts'
 import { type RunJobDeps, runJob } from './run-job.ts'
-import { openAdmin, openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
+import { openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
 import { openDesk } from './validator-desk.ts'
 import { ValidatorList } from './validators.ts'
 
 const DAY_MS = 86_400_000
-/** After so many refreshes without an answer the list of validators counts as old. */
-const OLD_AFTER_REFRESHES = 3
 
 export type MinerDeps = {
   config: MinerConfig
@@ -52,6 +53,8 @@ export type RunningMiner = AsyncDisposable & {
 export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()
+  const registry = createMetrics('miner')
+  const tally = new Tally(registry, clock)
   const live = new LiveJobs()
   const lines = new ExecutorLines(clock)
   const horde = stack.use(await openHorde(deps, lines))
@@ -68,21 +71,23 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
 
   const ports = await openPorts(config, horde.hosts, log, stack)
   horde.begin((ports.executors ?? ports.validators).port)
-  const jobs = jobRunner({ db, live, lines, news, clock, log }, config)
+  const jobs = jobRunner({ db, live, lines, news, tally, clock, log }, config)
   for (const job of recoverJobs(leftovers, { db, horde, lines, live, clock, log })) jobs.drive(job)
+  const held = new HeldConnections(config.MAX_CONNECTIONS_PER_VALIDATOR)
   serveValidatorsOn(ports.validators.router, {
-    desk: openDesk({ db, live, lines, news, horde, drive: jobs.drive, clock, log }),
+    desk: openDesk({ db, live, lines, news, horde, drive: jobs.drive, tally, clock, log }),
     isValidator: key => validators.has(key),
-    held: new HeldConnections(config.MAX_CONNECTIONS_PER_VALIDATOR),
+    held,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
+    tally,
     clock,
     log,
   })
   serveExecutorsOn((ports.executors ?? ports.validators).router, { lines, log })
 
-  const health = () => healthOf(validators, config.VALIDATORS_REFRESH_SECONDS * 1000)
-  const adminPort = await openAdmin(config, health, log, stack)
+  const shown = { live, horde, held, validators, tally, registry, port: ports.validators.port }
+  const { adminPort, health } = await openOperator({ ...deps, ...shown }, signal, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => horde.close())
   startPreload(horde, clock, log, stack)
@@ -145,6 +150,7 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
     },
   }
   const drive = (job: LiveJob) => {
+    full.tally.took(job)
     const run: Promise<void> = runJob(job, full, stopped.signal)
       .catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'job could not be driven'))
       .finally(() => running.delete(run))
@@ -196,16 +202,4 @@ function startLoops(
     { name: 'announce', everyMs: config.ANNOUNCE_SECONDS * 1000, run: announceAddress },
   ]
   for (const loop of loops) stack.use(startLoop({ ...loop, clock, log, signal }))
-}
-
-async function healthOf(validators: ValidatorList, refreshMs: number): Promise<Health> {
-  const age = validators.ageMs()
-  if (age === undefined) return notReady('The chain has not said yet who the validators are.')
-  if (validators.size === 0) return notReady('The chain names no validators on this subnet.')
-  const old = `The list of validators is ${Math.round(age / 1000)} s old: the chain does not answer.`
-  return { live: true, ready: true, reasons: age > OLD_AFTER_REFRESHES * refreshMs ? [old] : [] }
-}
-
-function notReady(reason: string): Health {
-  return { live: true, ready: false, reasons: [reason] }
 }

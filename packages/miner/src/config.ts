@@ -215,6 +215,14 @@ export const minerSettings = defineSettings({
     about: 'How long a result that its validator has not had stays due, in days.',
     example: '7',
   }),
+  DISK_LOW_BYTES: setting(envInteger({ min: 0 }).default(10_000_000_000), {
+    about: 'A disk in use with less free than this is a warning in /health, in bytes.',
+    example: '10000000000',
+  }),
+  DISK_FULL_BYTES: setting(envInteger({ min: 0 }).default(1_000_000_000), {
+    about: 'With less free than this on a disk in use the miner is not ready, in bytes.',
+    example: '1000000000',
+  }),
   ...serviceSettings,
 })
 

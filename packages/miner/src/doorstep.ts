@@ -48,6 +48,11 @@ export class HeldConnections {
     return { [Symbol.dispose]: () => this.#release(validator) }
   }
 
+  /** How many each holds now. */
+  get byValidator(): ReadonlyMap<string, number> {
+    return this.#held
+  }
+
   #release(validator: string): void {
     const left = (this.#held.get(validator) ?? 1) - 1
     if (left > 0) this.#held.set(validator, left)

@@ -16,6 +16,7 @@ import type { ExecutorLines, JobReport, JobWord } from './jobs/executor-line.ts'
 import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
 import { obtainExecutor } from './jobs/obtain-executor.ts'
+import type { Tally } from './metrics/tally.ts'
 
 /** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
 const LEAVE_MS = 10_000
@@ -28,6 +29,7 @@ export type RunJobDeps = {
   lines: ExecutorLines
   news: News
   deadlines: Deadlines
+  tally: Tally
   clock: Clock
   log: Log
 }
@@ -80,6 +82,7 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
       await move(job, late ? 'connection lost' : 'timed out', { reason }, deps, signal)
     } else if (word.from === 'executor' && 'connected' in word) {
       lostAt = word.connected ? undefined : clock.monotonic()
+      if (word.connected) deps.tally.connected(job)
       if (word.connected) await briefExecutor(job)
     } else await hear(word, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
@@ -191,6 +194,7 @@ async function move(
   await save(job, { event, to, reason, result, work }, deps, signal)
   Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready', movedAt: deps.clock.now() })
   deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
+  deps.tally.moved(job, from)
   await deps.news.tell(job)
 }
 

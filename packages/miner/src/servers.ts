@@ -1,15 +1,13 @@
-/** The ports of a miner: one for validators, the same or another for executors, and one for its operator. */
+/** The ports of a miner for its peers: one for validators, the same or another for executors. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { createHttp, type Health, type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
+import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
-import { createMetrics } from '@horde/kit/metrics'
 import { wrapSocket } from '@horde/kit/socket'
 import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { parseFromExecutor } from '@horde/protocol/miner-executor'
 import { parseFromValidator } from '@horde/protocol/validator-miner'
-import type { MinerConfig } from './config.ts'
 import { Doorstep } from './doorstep.ts'
 import { type ExecutorEdge, serveExecutor } from './executor-session.ts'
 import { serveValidator, type ValidatorEdge } from './validator-session.ts'
@@ -70,18 +68,4 @@ export function serveExecutorsOn(router: UpgradeRouter, edge: ExecutorEdge): voi
 
 function socketOptions(log: Log) {
   return { maxFrameBytes: LARGE_FRAME_BYTES, maxQueuedFrames: MAX_QUEUED_FRAMES, log }
-}
-
-/** /health and /metrics, where a setting asks for them. */
-export async function openAdmin(
-  config: MinerConfig,
-  health: () => Promise<Health>,
-  log: Log,
-  stack: AsyncDisposableStack,
-): Promise<number | undefined> {
-  if (config.ADMIN_PORT === undefined) return undefined
-  const app = createHttp({ log, health, metrics: createMetrics('miner') })
-  stack.defer(() => app.close())
-  await app.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT })
-  return portOf(app.server)
 }

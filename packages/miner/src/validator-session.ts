@@ -7,6 +7,7 @@ import { fitFrame } from '@horde/protocol/shorten'
 import type { MinerMessage, V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import { type AuthenticationRules, refusalOf } from './authenticate.ts'
 import type { Admit, HeldConnections } from './doorstep.ts'
+import type { Tally } from './metrics/tally.ts'
 
 export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
 
@@ -77,6 +78,7 @@ export type ValidatorEdge = {
   rules: Omit<AuthenticationRules, 'claimedHotkey'>
   /** How long a peer may take to authenticate, in milliseconds. */
   authenticateWithinMs: number
+  tally: Pick<Tally, 'refused'>
   clock: Clock
   log: Log
 }
@@ -113,6 +115,7 @@ async function refuse(socket: ValidatorSocket, claimed: string, refusal: Refusal
   // The hotkey of a stranger is no more than what a stranger said.
   edge.log.info({ ...(edge.isValidator(claimed) && { validator: claimed }), why }, 'validator refused')
   edge.log.debug({ claimed, details }, 'who was refused')
+  edge.tally.refused(why)
   await socket.say({ message_type: 'GenericError', details }).catch(() => {})
   await socket.close(1000, 'not authenticated')
 }

@@ -1,6 +1,6 @@
 /** Who may talk to this miner: the subnet's validators, as of the last time that the chain could be asked. */
 import type { Chain } from '@horde/chain/chain'
-import { validatorsOf } from '@horde/chain/metagraph'
+import { type Metagraph, validatorsOf } from '@horde/chain/metagraph'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 
@@ -19,6 +19,7 @@ export class ValidatorList {
   readonly #options: ValidatorListOptions
   #hotkeys: ReadonlySet<string>
   #readAt: number | undefined
+  #metagraph: Metagraph | undefined
 
   constructor(options: ValidatorListOptions) {
     this.#options = options
@@ -35,6 +36,7 @@ export class ValidatorList {
     const changed = hotkeys.size !== this.#hotkeys.size || [...hotkeys].some(hotkey => !this.#hotkeys.has(hotkey))
     this.#hotkeys = hotkeys
     this.#readAt = clock.now()
+    this.#metagraph = metagraph
     if (changed) log.info({ validators: hotkeys.size, block: metagraph.block }, 'validators changed')
   }
 
@@ -44,6 +46,11 @@ export class ValidatorList {
 
   get size(): number {
     return this.#hotkeys.size
+  }
+
+  /** What the list was made of; undefined when the chain has never answered. */
+  get metagraph(): Metagraph | undefined {
+    return this.#metagraph
   }
 
   /** How old the list is, in milliseconds; undefined when the chain has never answered. */

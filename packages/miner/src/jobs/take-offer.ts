@@ -8,6 +8,7 @@ import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validato
 import { findJob, insertJob, moveJob, type NewJob } from '../db/jobs.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { Reservation } from '../horde/pools/pool.ts'
+import type { Tally } from '../metrics/tally.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import type { ExecutorLine, ExecutorLines } from './executor-line.ts'
 import { LiveJob, type LiveJobs, newExecutorToken } from './live-job.ts'
@@ -21,6 +22,7 @@ export type OfferDeps = {
   lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
+  tally: Tally
   clock: Clock
   log: Log
 }
@@ -93,11 +95,12 @@ async function decline(
   offer: V0InitialJobRequest,
   executorClass: string,
   session: ValidatorSession,
-  { db, log, clock }: OfferDeps,
+  { db, log, clock, tally }: OfferDeps,
 ): Promise<void> {
   const row = { ...newJob(offer, executorClass, session), state: 'rejected' as const, executorToken: '', place: null }
   await insertJob(db, row, new Date(clock.now()))
   log.info({ jobUuid: offer.job_uuid, validator: session.validator, from: FIRST_STATE, to: 'rejected' }, 'job moved')
+  tally.declined(executorClass, 'declined')
   await session.say(answer('V0DeclineJobRequest', offer))
 }
 

@@ -1,0 +1,47 @@
+/** Tables of the status page, and times as people say them. */
+import { type Html, html } from './html.ts'
+
+const MINUTE = 60
+const HOUR = 3_600
+const DAY = 86_400
+/** From so many seconds on, tenths say nothing. */
+const WHOLE_SECONDS = 10
+
+/** @param head the columns' names; # before one: its cells are numbers */
+export function table(head: readonly string[], rows: readonly (readonly Html[])[], empty: string): Html {
+  if (rows.length === 0) return html`<p class="dim">${empty}</p>`
+  const columns = head.map(name => ({ name: name.replace(/^#/, ''), css: name.startsWith('#') ? 'number' : '' }))
+  const heads = columns.map(({ name, css }) => html`<th scope="col" class="${css}">${name}</th>`)
+  const body = rows.map(row => {
+    const cells = row.map((cell, i) => cellOf(cell, columns[i]))
+    return html`<tr>${cells}</tr>
+`
+  })
+  return html`<table><thead><tr>${heads}</tr></thead><tbody>
+${body}</tbody></table>`
+}
+
+/** A narrow window shows each cell as a line of its own, with the column's name. */
+function cellOf(cell: Html, column: { name: string; css: string } | undefined): Html {
+  const { name = '', css = '' } = column ?? {}
+  if (cell.text === '') return html`<td class="${css}"></td>`
+  return html`<td class="${css}" data-of="${name}"><div>${cell}</div></td>`
+}
+
+/** In the two units that say most: `2 d 3 h`. */
+export function duration(seconds: number): string {
+  if (seconds < WHOLE_SECONDS) return `${seconds.toFixed(1).replace(/\.0$/, '')} s`
+  const whole = Math.round(seconds)
+  if (whole < MINUTE) return `${whole} s`
+  if (whole < HOUR) return `${Math.floor(whole / MINUTE)} min ${whole % MINUTE} s`
+  if (whole < DAY) return `${Math.floor(whole / HOUR)} h ${Math.floor((whole % HOUR) / MINUTE)} min`
+  return `${Math.floor(whole / DAY)} d ${Math.floor((whole % DAY) / HOUR)} h`
+}
+
+export function ago(seconds: number | null): string {
+  return seconds === null ? 'never' : `${duration(seconds)} ago`
+}
+
+export function time(iso: string): Html {
+  return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time>`
+}

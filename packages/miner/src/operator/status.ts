@@ -1,0 +1,144 @@
+/** The status of the miner as plain data: /status.json, and what the page is made of. */
+import { neuronOf } from '@horde/chain/metagraph'
+import type { Health } from '@horde/kit/http'
+import type { Clock } from '@horde/kit/time'
+import type { FinalState, JobState } from '@horde/protocol/job-state'
+import { REASONS } from '@horde/protocol/reasons'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { ListedJob } from '../db/list-jobs.ts'
+import type { PoolUsage } from '../horde/pools/pool.ts'
+import type { Finding, Verdict } from '../watch/finding.ts'
+import { healthOf } from './health.ts'
+import { type RankedValidator, rankValidators } from './rank-validators.ts'
+import type { StatusSources } from './sources.ts'
+import { shown } from './strangers-text.ts'
+
+/** How many jobs and ends are shown at most. */
+const MAX_JOBS = 200
+const MAX_ENDS = 50
+
+export type MinerStatus = {
+  health: Health
+  miner: {
+    hotkey: string
+    netuid: number
+    /** Null: not registered, or not known yet. */
+    uid: number | null
+    registered: boolean | null
+    port: number
+    /** What the chain says; null: nothing. */
+    announced: { ip: string; port: number; block: number } | null
+    version: string
+    node: string
+    startedAt: string
+    uptimeSeconds: number
+  }
+  chain: { connected: boolean; node: string | null; block: number | null; blockSeenSecondsAgo: number | null }
+  watches: { watch: string; verdict: Verdict; lookedSecondsAgo: number | null; findings: Omit<Finding, 'of'>[] }[]
+  horde: PoolUsage[]
+  jobs: { open: number; now: ShownJob[] }
+  ends: { sinceStart: Readonly<Record<FinalState, number>>; last: ShownEnd[] }
+  validators: { ageSeconds: number | null; listed: (RankedValidator & { connections: number })[] }
+}
+
+/** Text of strangers is cut and cleaned of control characters. */
+export type ShownJob = {
+  uuid: string
+  validator: string
+  executorClass: string
+  image: string | null
+  state: JobState
+  sinceSeconds: number
+}
+
+export type ShownEnd = Omit<ShownJob, 'sinceSeconds'> & {
+  reason: string | null
+  /** The reason as a sentence. */
+  why: string | null
+  offeredAt: string
+  endedAt: string | null
+  /** From offer to end. */
+  seconds: number | null
+  /** Whether its validator has had it on the right connection. */
+  delivered: boolean
+}
+
+export async function readStatus(sources: StatusSources, clock: Clock): Promise<MinerStatus> {
+  const now = clock.now()
+  const ago = (ms: number | null | undefined) => (ms == null ? null : Math.max(0, Math.round((now - ms) / 1000)))
+  const { lastBlock, connected, endpoint } = sources.chain()
+  const jobs = sources.jobs()
+  const age = sources.listAgeMs()
+  return {
+    health: healthOf(sources),
+    miner: minerOf(sources, now),
+    chain: {
+      connected,
+      node: endpoint && nodeName(endpoint),
+      block: lastBlock?.number ?? null,
+      blockSeenSecondsAgo: ago(lastBlock?.seenAtMs),
+    },
+    watches: sources.watches().map(({ watch, verdict, lookedAtMs, findings }) => {
+      return { watch, verdict, lookedSecondsAgo: ago(lookedAtMs), findings: findings.map(({ of: _, ...rest }) => rest) }
+    }),
+    horde: sources.horde(),
+    jobs: {
+      open: jobs.length,
+      now: jobs
+        .slice(0, MAX_JOBS)
+        .map(({ sinceMs, ...job }) => ({ ...fit(job), sinceSeconds: Math.max(0, Math.round((now - sinceMs) / 1000)) })),
+    },
+    ends: { sinceStart: sources.ends(), last: (await sources.lastEnds(MAX_ENDS)).map(shownEnd) },
+    validators: { ageSeconds: age === undefined ? null : Math.round(age / 1000), listed: validatorsOf(sources) },
+  }
+}
+
+function minerOf({ own, metagraph }: StatusSources, nowMs: number): MinerStatus['miner'] {
+  const known = metagraph()
+  const neuron = known && neuronOf(known, own.hotkey)
+  const axon = neuron?.axon
+  return {
+    hotkey: own.hotkey,
+    netuid: own.netuid,
+    uid: neuron?.uid ?? null,
+    registered: known === undefined ? null : neuron !== undefined,
+    port: own.port,
+    announced: axon ? { ip: axon.ip, port: axon.port, block: axon.block } : null,
+    version: packageJson.version,
+    node: process.version,
+    startedAt: new Date(own.startedAtMs).toISOString(),
+    uptimeSeconds: Math.round((nowMs - own.startedAtMs) / 1000),
+  }
+}
+
+/** Without path and query, where providers put keys. */
+function nodeName(endpoint: string): string {
+  return URL.parse(endpoint)?.host ?? 'unknown'
+}
+
+function validatorsOf(sources: StatusSources): MinerStatus['validators']['listed'] {
+  const connections = sources.connections()
+  return rankValidators(sources.metagraph(), sources).map(validator => {
+    return { ...validator, connections: connections.get(validator.hotkey) ?? 0 }
+  })
+}
+
+export function shownEnd(job: ListedJob): ShownEnd {
+  const { uuid, validator, executorClass, imageName, state, reason, offeredAt, endedAt, deliveredAt } = job
+  return {
+    ...fit({ uuid, validator, executorClass, image: imageName, state }),
+    reason,
+    why: reason === null ? null : (REASONS[reason] ?? null),
+    offeredAt: offeredAt.toISOString(),
+    endedAt: endedAt?.toISOString() ?? null,
+    seconds: endedAt === null ? null : (endedAt.getTime() - offeredAt.getTime()) / 1000,
+    delivered: deliveredAt !== null,
+  }
+}
+
+type StrangersTexts = { uuid: string; executorClass: string; image: string | null }
+
+function fit<T extends StrangersTexts>(job: T): T {
+  const { uuid, executorClass, image } = job
+  return { ...job, uuid: shown(uuid), executorClass: shown(executorClass), image: image === null ? null : shown(image) }
+}

@@ -1,0 +1,29 @@
+/** Whether the database answers, and how soon. */
+import type { Database } from '@horde/kit/database'
+import { type Clock, withDeadline } from '@horde/kit/time'
+import { ping } from '../db/ping.ts'
+import { bad, type Finding, ok, warn } from './finding.ts'
+import type { Watch } from './watches.ts'
+
+const EVERY_MS = 30_000
+/** How long an answer may take, in milliseconds, before the database is slow, and before it counts as gone. */
+const SLOW_MS = 1_000
+const GONE_MS = 10_000
+
+export function databaseWatch(db: Database, clock: Clock): Watch {
+  const look = async (): Promise<Finding[]> => {
+    const askedAt = clock.monotonic()
+    try {
+      await withDeadline(ping(db), GONE_MS, 'the database', clock)
+    } catch (error) {
+      const advice = 'see whether it runs: no job is taken, and no result kept, without it'
+      return [bad('database', `does not answer (${(error as Error).message})`, advice)]
+    }
+    const ms = clock.monotonic() - askedAt
+    const found = `answers in ${ms.toFixed(0)} ms`
+    const finding =
+      ms < SLOW_MS ? ok('database', found) : warn('database', found, 'see what else its disk is busy with')
+    return [{ ...finding, measured: ms / 1000 }]
+  }
+  return { name: 'database', everyMs: EVERY_MS, look }
+}
