@@ -60,7 +60,7 @@ export function addGauges(registry: Registry, sources: StatusSources, clock: Clo
       collect() {
         this.reset()
         // Without labels, reset leaves a 0 behind, which would be a lie where there is nothing to say.
-        this.remove()
+        if (labelNames.length === 0) this.remove()
         for (const [labels, value] of read(sources, clock.now())) this.set({ ...labels }, value)
       },
     })

@@ -16,7 +16,7 @@ export function jobsNow({ jobs }: MinerStatus): Html {
     hotkey(job.validator),
   ])
   const more = jobs.open > jobs.now.length ? html`<small>the first ${jobs.now.length} of them</small>` : null
-  const head = ['Job', 'State', '#For', 'Class', 'Image', 'Validator']
+  const head = ['Job', 'State', '#For', 'Class', '~Image', 'Validator']
   return html`<section><h2>Jobs now<small>${jobs.open}</small>${more}</h2>${table(head, rows, 'None.')}</section>
 `
 }
@@ -33,7 +33,7 @@ export function lastEnds({ ends: { last, sinceStart } }: MinerStatus): Html {
   ])
   const { finished, failed, broken, rejected } = sinceStart
   const counts = `since the start: ${finished} finished, ${failed} failed, ${broken} broken, ${rejected} offers declined`
-  const head = ['Job', 'End', 'Why', '#Took', 'Ended', 'Image', 'Validator']
+  const head = ['Job', 'End', '~Why', '#Took', 'Ended', '~Image', 'Validator']
   return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, 'None yet.')}</section>
 `
 }

@@ -46,7 +46,7 @@ export function validators({ validators: { listed, ageSeconds } }: MinerStatus):
     html`${connections}`,
   ])
   const age = ageSeconds === null ? 'the chain has not been heard yet' : `as of ${ago(ageSeconds)}`
-  const head = ['#Rank', 'Hotkey', '#Uid', '#Stake, TAO', 'Permit', 'Note', '#Connections']
+  const head = ['#Rank', '~Hotkey', '#Uid', '#Stake, TAO', 'Permit', 'Note', '#Connections']
   return html`<section><h2>Validators<small>${age}</small></h2>${table(head, rows, 'None.')}</section>
 `
 }
@@ -61,6 +61,6 @@ export function watches({ watches: all }: MinerStatus): Html {
       html`${lookedSecondsAgo === null ? 'not yet' : ago(lookedSecondsAgo)}`,
     ])
   })
-  return html`<section><h2>Watches</h2>${table(['What', 'How', 'Found', 'Looked'], rows, 'None.')}</section>
+  return html`<section><h2>Watches</h2>${table(['What', 'How', '~Found', 'Looked'], rows, 'None.')}</section>
 `
 }

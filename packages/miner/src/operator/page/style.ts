@@ -26,8 +26,9 @@ dd { margin: 0; overflow-wrap: anywhere }
 .wide { grid-column: 1 / -1 }
 table { border-collapse: collapse; width: 100% }
 th { text-align: left; font-weight: normal; color: var(--dim); font-size: .85rem; padding: 0 .75rem .3rem 0 }
-td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertical-align: top }
+.long { overflow-wrap: anywhere }
+.number { text-align: right; padding-right: 1.5rem; font-variant-numeric: tabular-nums; white-space: nowrap }
 .key { font-family: ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; font-size: .87em }
 .dim { color: var(--dim) }
 .badge { font-size: .85rem; font-weight: 600; border: 1px solid; border-radius: 1rem; padding: .05rem .6rem; white-space: nowrap }
@@ -38,10 +39,13 @@ td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertica
   table, tbody, tr { display: block }
   tr { border-top: 1px solid var(--line); padding: .45rem 0 }
   tr:first-child { border-top: 0; padding-top: 0 }
-  td { display: flex; gap: 1rem; justify-content: space-between; border: 0; padding: .1rem 0; text-align: right }
+  td, .number {
+    display: flex; gap: 1rem; justify-content: space-between; border: 0; padding: .1rem 0; text-align: right;
+    overflow-wrap: anywhere; white-space: normal;
+  }
   td::before { content: attr(data-of); color: var(--dim); text-align: left; flex: none }
   td:empty { display: none }
-  .number { white-space: normal }
+  .key { font-size: .76em }
 }
 `
 

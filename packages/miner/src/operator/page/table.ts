@@ -7,10 +7,12 @@ const DAY = 86_400
 /** From so many seconds on, tenths say nothing. */
 const WHOLE_SECONDS = 10
 
-/** @param head the columns' names; # before one: its cells are numbers */
+const KINDS: Readonly<Record<string, string>> = { '#': 'number', '~': 'long' }
+
+/** @param head the columns' names; # before one: its cells are numbers; ~: texts that may be long */
 export function table(head: readonly string[], rows: readonly (readonly Html[])[], empty: string): Html {
   if (rows.length === 0) return html`<p class="dim">${empty}</p>`
-  const columns = head.map(name => ({ name: name.replace(/^#/, ''), css: name.startsWith('#') ? 'number' : '' }))
+  const columns = head.map(name => ({ name: name.replace(/^[#~]/, ''), css: KINDS[name.charAt(0)] ?? '' }))
   const heads = columns.map(({ name, css }) => html`<th scope="col" class="${css}">${name}</th>`)
   const body = rows.map(row => {
     const cells = row.map((cell, i) => cellOf(cell, columns[i]))
@@ -30,6 +32,7 @@ function cellOf(cell: Html, column: { name: string; css: string } | undefined): 
 
 /** In the two units that say most: `2 d 3 h`. */
 export function duration(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
   if (seconds < WHOLE_SECONDS) return `${seconds.toFixed(1).replace(/\.0$/, '')} s`
   const whole = Math.round(seconds)
   if (whole < MINUTE) return `${whole} s`
@@ -39,7 +42,8 @@ export function duration(seconds: number): string {
 }
 
 export function ago(seconds: number | null): string {
-  return seconds === null ? 'never' : `${duration(seconds)} ago`
+  if (seconds === null) return 'never'
+  return seconds < 1 ? 'just now' : `${duration(seconds)} ago`
 }
 
 export function time(iso: string): Html {

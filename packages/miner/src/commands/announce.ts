@@ -1,0 +1,34 @@
+/** The command `announce`: the miner's address on the chain, once. */
+import { ownHotkey } from '@horde/chain/settings'
+import { ChainError } from '@horde/chain/errors'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { createLog } from '@horde/kit/log'
+import { addressToAnnounce } from '../announce.ts'
+import { readMinerConfig } from '../config.ts'
+import type { CommandDeps } from './run-command.ts'
+
+/** How long the chain may take to answer at all, in milliseconds. */
+const CONNECT_MS = 30_000
+
+export async function announceOnce({ environment, print, complain }: CommandDeps, signal: AbortSignal): Promise<number> {
+  const config = readMinerConfig(environment)
+  const { BITTENSOR_NETUID: netuid, BITTENSOR_MINER_PORT: port, BITTENSOR_NETWORK: endpoints } = config
+  if (port === 0) {
+    complain('BITTENSOR_MINER_PORT is 0: only a miner that runs knows the port that the system chose\n')
+    return 1
+  }
+  const log = createLog('miner', { level: 'warn', destination: process.stderr })
+  const hotkey = await ownHotkey(config)
+  const ip = await addressToAnnounce(config.BITTENSOR_MINER_ADDRESS, config.ADDRESS_SERVICES, log, signal)
+  await using chain = await connectSubtensor({ endpoints, log, signal, firstConnectionMs: CONNECT_MS })
+  try {
+    const { announced, block } = await chain.serveAxon(netuid, { ip, port }, hotkey)
+    const since = block === null ? '' : announced ? `, in block ${block}` : `, since block ${block}`
+    print(`${announced ? 'announced' : 'the chain says already'}: ${ip} port ${port}${since}\n`)
+    return 0
+  } catch (error) {
+    if (!(error instanceof ChainError)) throw error
+    complain(`${ip} port ${port} could not be announced: ${error.message}\n`)
+    return 1
+  }
+}

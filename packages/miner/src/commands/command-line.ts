@@ -1,0 +1,105 @@
+/** The commands of the miner, and what their lines may say. */
+import { parseArgs } from 'node:util'
+import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
+
+const PROGRAM = 'node packages/miner/src/main.ts'
+/** How many jobs the command `jobs` lists. */
+const LISTED = 20
+export const MAX_LISTED = 1_000
+
+/** What the command line asks for. */
+export type Command =
+  | { name: 'serve' | 'check' | 'announce' }
+  | { name: 'validators'; json: boolean }
+  | { name: 'jobs'; json: boolean; last: number; state: JobState | undefined }
+  | { name: 'help'; of: CommandName | undefined }
+
+export type CommandName = keyof typeof COMMANDS
+
+type Option = { type: 'string' | 'boolean'; about: string }
+type Described = { about: string; more: string; options: Readonly<Record<string, Option>> }
+
+const JSON_OPTION = { json: { type: 'boolean', about: 'as JSON' } } as const
+
+const COMMANDS = {
+  serve: {
+    about: 'serves validators until it is stopped; the default',
+    more: 'Its log goes to stdout as JSON lines. ADMIN_PORT opens /health, /metrics and /status.',
+    options: {},
+  },
+  check: {
+    about: 'says whether this miner can work: a line for everything, ok, warn or bad, with what to do',
+    more: 'Changes nothing, also beside a miner that runs. Exits with 1 when something is bad.',
+    options: {},
+  },
+  validators: {
+    about: 'lists who may talk to this miner: rank, hotkey, stake, permit, and who is extra or banned by setting',
+    more: 'Asks the chain.',
+    options: JSON_OPTION,
+  },
+  jobs: {
+    about: 'lists the last jobs',
+    more: 'From the database, or, while the embedded one is in use, from the running miner by its ADMIN_PORT.',
+    options: {
+      last: { type: 'string', about: `how many, at most ${MAX_LISTED}; ${LISTED} unless told` },
+      state: { type: 'string', about: `only those in one state: ${JOB_STATES.join(', ')}` },
+      ...JSON_OPTION,
+    },
+  },
+  announce: {
+    about: "announces this miner's address on the chain once, unless the chain says it already",
+    more: 'The miner does this by itself while it serves.',
+    options: {},
+  },
+} as const satisfies Record<string, Described>
+
+/** The command, or what is wrong with the line. */
+export function readCommand(args: readonly string[]): Command | { mistake: string } {
+  const [first = 'serve'] = args
+  if (first === '--help' || first === '-h' || first === 'help') return { name: 'help', of: nameOf(args[1]) }
+  // Without a name the options are those of serve.
+  const name = first.startsWith('-') ? 'serve' : nameOf(first)
+  if (name === undefined) return { mistake: `there is no command ${first}` }
+  try {
+    const { options } = COMMANDS[name] as Described
+    const help = { help: { type: 'boolean', short: 'h' } } as const
+    const { values } = parseArgs({ args: args.slice(first === name ? 1 : 0), options: { ...options, ...help } })
+    if (values.help) return { name: 'help', of: name }
+    return commandOf(name, values as Values)
+  } catch (error) {
+    return { mistake: `${name}: ${(error as Error).message}` }
+  }
+}
+
+/** @param of without it, all commands */
+export function usage(of?: CommandName): string {
+  if (of === undefined) {
+    const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}  ${about}`)
+    return [`usage: ${PROGRAM} [command]`, '', ...lines, '', `  <command> --help says more about one`, ''].join('\n')
+  }
+  const { about, more, options } = COMMANDS[of] as Described
+  const lines = Object.entries(options).map(([name, { type, about: what }]) => {
+    return `  --${`${name}${type === 'string' ? ` ${name.toUpperCase()}` : ''}`.padEnd(14)}  ${what}`
+  })
+  const head = `usage: ${PROGRAM} ${of}${lines.length > 0 ? ' [options]' : ''}`
+  return [head, '', `${about[0]?.toUpperCase()}${about.slice(1)}. ${more}`, ...(lines.length > 0 ? ['', ...lines] : []), ''].join('\n')
+}
+
+type Values = { json?: boolean; last?: string; state?: string }
+
+function commandOf(name: CommandName, { json = false, last = String(LISTED), state }: Values): Command | { mistake: string } {
+  if (name === 'validators') return { name, json }
+  if (name !== 'jobs') return { name }
+  const count = /^\d{1,4}$/.test(last) ? Number(last) : 0
+  if (count < 1 || count > MAX_LISTED) return { mistake: `jobs: --last must be from 1 to ${MAX_LISTED}` }
+  if (state !== undefined && !isState(state)) return { mistake: `jobs: --state must be one of ${JOB_STATES.join(', ')}` }
+  return { name, json, last: count, state }
+}
+
+function nameOf(text: string | undefined): CommandName | undefined {
+  return text !== undefined && Object.hasOwn(COMMANDS, text) ? (text as CommandName) : undefined
+}
+
+function isState(text: string): text is JobState {
+  return (JOB_STATES as readonly string[]).includes(text)
+}

@@ -1,0 +1,70 @@
+/** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
+import { DatabaseError, openDatabase } from '@horde/kit/database'
+import { createLog } from '@horde/kit/log'
+import type { JobState } from '@horde/protocol/job-state'
+import { type MinerConfig, readMinerConfig } from '../config.ts'
+import { lastJobs } from '../db/list-jobs.ts'
+import { askMiner } from '../operator/ask-miner.ts'
+import { type ShownEnd, shownEnd } from '../operator/status.ts'
+import type { CommandDeps } from './run-command.ts'
+import { textTable } from './text-table.ts'
+
+/** How long a database server may take to answer at all, in milliseconds. */
+const CONNECT_MS = 10_000
+const UUID_SHOWN = 36
+const HOTKEY_SHOWN = 10
+
+export type JobsWanted = { last: number; state: JobState | undefined; json: boolean }
+
+export async function listJobs(
+  wanted: JobsWanted,
+  { environment, print, complain }: CommandDeps,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = readMinerConfig(environment)
+  const jobs = await jobsOf(config, wanted, signal)
+  if (typeof jobs === 'string') {
+    complain(`${jobs}\n`)
+    return 1
+  }
+  print(wanted.json ? `${JSON.stringify({ jobs })}\n` : tableOf(jobs))
+  return 0
+}
+
+/** The jobs, or why they are not to be had. */
+async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<ShownEnd[] | string> {
+  const log = createLog('miner', { level: 'warn', destination: process.stderr })
+  try {
+    await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
+    return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(shownEnd)
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error
+    if (error.problem === 'missing') return []
+    if (error.problem !== 'in use') return error.message
+    return jobsOfMiner(config, wanted, `${error.message}`)
+  }
+}
+
+async function jobsOfMiner(
+  config: MinerConfig,
+  { last, state }: JobsWanted,
+  why: string,
+): Promise<ShownEnd[] | string> {
+  const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
+  const answer = await askMiner<{ jobs: ShownEnd[] }>(config, path)
+  return 'problem' in answer ? `${why}, and its admin port ${answer.problem}` : answer.said.jobs
+}
+
+function tableOf(jobs: readonly ShownEnd[]): string {
+  const rows = jobs.map(job => [
+    job.offeredAt.slice(0, 19).replace('T', ' '),
+    job.uuid.slice(0, UUID_SHOWN),
+    job.state,
+    job.reason ?? '',
+    job.seconds === null ? '–' : job.seconds.toFixed(1),
+    job.executorClass,
+    `${job.validator.slice(0, HOTKEY_SHOWN)}…`,
+    job.image ?? '',
+  ])
+  return textTable([['offered, UTC', 'job', 'state', 'reason', 'seconds', 'class', 'validator', 'image'], ...rows])
+}

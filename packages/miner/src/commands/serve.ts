@@ -1,0 +1,66 @@
+/** The miner itself: reads its settings, opens what must be closed, and works until it is told to stop. */
+import { ownHotkey } from '@horde/chain/settings'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { openDatabase } from '@horde/kit/database'
+import { createLog, type Log } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { type RunningMiner, startMiner } from '../app.ts'
+import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
+import { migrationsFolder } from '../db/migrations.ts'
+import { openManager, usualHost } from '../horde/open.ts'
+import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import type { CommandDeps } from './run-command.ts'
+
+export async function serve({ environment, setOnHangup }: CommandDeps, signal: AbortSignal): Promise<number> {
+  const config = readMinerConfig(environment)
+  const log = createLog('miner', { level: config.LOG_LEVEL })
+  const clock = systemClock
+  const hotkey = await ownHotkey(config)
+  const pools = await readPools(config)
+  await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
+  await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
+  const deps = {
+    config,
+    chain,
+    hotkey,
+    pools,
+    db: database.db,
+    openManager: opener(config, hotkey.ss58, log),
+    hostFor: hostFor(config),
+    clock,
+    log,
+  }
+  await using miner = await startMiner(deps, signal)
+  setOnHangup(() => void reload(miner, config, log))
+  await aborted(signal)
+  return 0
+}
+
+function opener(config: MinerConfig, owner: string, log: Log) {
+  const { processEnvironment } = config
+  const pullImage = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
+  const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
+  return (pool: PoolSettings) =>
+    openManager(pool, { owner, processEnvironment, pullImage, stopWithinMs, clock: systemClock, log })
+}
+
+function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {
+  return async (pool: PoolSettings) => pool.address ?? ADDRESS_FOR_EXECUTORS ?? (await usualHost(pool))
+}
+
+/** Goes on with the pools as their file says now; with those it has, when that is wrong. */
+async function reload(miner: RunningMiner, config: MinerConfig, log: Log): Promise<void> {
+  try {
+    await miner.reload(await readPools(config))
+    log.info('pools reloaded')
+  } catch (err) {
+    log.error({ err }, 'pools not reloaded: they stay as they are')
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,34 @@
+/** The command `validators`: who may talk to this miner, as the chain says it now. */
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { createLog } from '@horde/kit/log'
+import { readMinerConfig } from '../config.ts'
+import { type RankedValidator, rankValidators } from '../operator/rank-validators.ts'
+import type { CommandDeps } from './run-command.ts'
+import { textTable } from './text-table.ts'
+
+/** How long the chain may take to answer at all, in milliseconds. */
+const CONNECT_MS = 30_000
+
+export async function listValidators(
+  { json }: { json: boolean },
+  { environment, print }: CommandDeps,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = readMinerConfig(environment)
+  const log = createLog('miner', { level: 'warn', destination: process.stderr })
+  const endpoints = config.BITTENSOR_NETWORK
+  await using chain = await connectSubtensor({ endpoints, log, signal, firstConnectionMs: CONNECT_MS })
+  const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
+  const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
+  const validators = rankValidators(metagraph, { extra, banned })
+  print(json ? `${JSON.stringify({ block: metagraph.block, validators })}\n` : tableOf(validators))
+  return 0
+}
+
+function tableOf(validators: readonly RankedValidator[]): string {
+  const rows = validators.map(({ rank, uid, hotkey, stakeTao, permit, note }) => {
+    const stake = stakeTao === null ? '–' : stakeTao.toFixed(0)
+    return [String(rank ?? '–'), hotkey, String(uid ?? '–'), stake, permit ? 'yes' : 'no', note ?? '']
+  })
+  return textTable([['rank', 'hotkey', 'uid', 'stake TAO', 'permit', 'note'], ...rows])
+}
