@@ -1,6 +1,7 @@
 /** The command `announce`: the miner's address on the chain, once. */
-import { ownHotkey } from '@horde/chain/settings'
+
 import { ChainError } from '@horde/chain/errors'
+import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
 import { addressToAnnounce } from '../announce.ts'
@@ -10,7 +11,10 @@ import type { CommandDeps } from './run-command.ts'
 /** How long the chain may take to answer at all, in milliseconds. */
 const CONNECT_MS = 30_000
 
-export async function announceOnce({ environment, print, complain }: CommandDeps, signal: AbortSignal): Promise<number> {
+export async function announceOnce(
+  { environment, print, complain }: CommandDeps,
+  signal: AbortSignal,
+): Promise<number> {
   const config = readMinerConfig(environment)
   const { BITTENSOR_NETUID: netuid, BITTENSOR_MINER_PORT: port, BITTENSOR_NETWORK: endpoints } = config
   if (port === 0) {

@@ -82,17 +82,27 @@ export function usage(of?: CommandName): string {
     return `  --${`${name}${type === 'string' ? ` ${name.toUpperCase()}` : ''}`.padEnd(14)}  ${what}`
   })
   const head = `usage: ${PROGRAM} ${of}${lines.length > 0 ? ' [options]' : ''}`
-  return [head, '', `${about[0]?.toUpperCase()}${about.slice(1)}. ${more}`, ...(lines.length > 0 ? ['', ...lines] : []), ''].join('\n')
+  return [
+    head,
+    '',
+    `${about[0]?.toUpperCase()}${about.slice(1)}. ${more}`,
+    ...(lines.length > 0 ? ['', ...lines] : []),
+    '',
+  ].join('\n')
 }
 
 type Values = { json?: boolean; last?: string; state?: string }
 
-function commandOf(name: CommandName, { json = false, last = String(LISTED), state }: Values): Command | { mistake: string } {
+function commandOf(
+  name: CommandName,
+  { json = false, last = String(LISTED), state }: Values,
+): Command | { mistake: string } {
   if (name === 'validators') return { name, json }
   if (name !== 'jobs') return { name }
   const count = /^\d{1,4}$/.test(last) ? Number(last) : 0
   if (count < 1 || count > MAX_LISTED) return { mistake: `jobs: --last must be from 1 to ${MAX_LISTED}` }
-  if (state !== undefined && !isState(state)) return { mistake: `jobs: --state must be one of ${JOB_STATES.join(', ')}` }
+  if (state !== undefined && !isState(state))
+    return { mistake: `jobs: --state must be one of ${JOB_STATES.join(', ')}` }
   return { name, json, last: count, state }
 }
 

@@ -1,0 +1,55 @@
+/** What `check` finds out about the database, without changing anything in it. */
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { DatabaseError, openDatabase } from '@horde/kit/database'
+import { pendingMigrations } from '@horde/kit/database/pending-migrations'
+import { parseDatabaseUrl } from '@horde/kit/database/url'
+import { silentLog } from '@horde/kit/log'
+import { migrationsFolder } from '../db/migrations.ts'
+import { bad, type Finding, ok } from '../watch/finding.ts'
+
+/** How long a server may take to answer at all, in milliseconds. */
+const CONNECT_MS = 10_000
+
+export async function databaseFinding(url: string, signal: AbortSignal): Promise<Finding> {
+  try {
+    await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
+    const due = await pendingMigrations(database.db, migrationsFolder)
+    if (due.length === 0) return ok('database', 'opens, and its tables are up to date')
+    return ok('database', `opens; the next start brings its tables up to date (${due.join(', ')})`)
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) {
+      return bad(
+        'database',
+        `does not open: ${(error as Error).message}`,
+        'see DATABASE_URL, and the log of its server',
+      )
+    }
+    if (error.problem === 'in use') return ok('database', `in use by the running miner: ${error.message}`)
+    if (error.problem === 'missing') return await newFinding(url)
+    return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
+  }
+}
+
+/** An embedded one is made at the first start, where its folder may be made. */
+async function newFinding(url: string): Promise<Finding> {
+  const target = parseDatabaseUrl(url)
+  const folder = 'folder' in target ? target.folder : undefined
+  if (folder === undefined) return ok('database', 'in memory: what it holds is gone with the miner')
+  const above = await firstThere(resolve(folder))
+  const mayWrite = await access(above, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (mayWrite) return ok('database', `the first start makes it in ${folder}`)
+  return bad('database', `can not be made in ${folder}`, `let this user write in ${above}, or set DATABASE_URL`)
+}
+
+async function firstThere(path: string): Promise<string> {
+  const isThere = await access(path).then(
+    () => true,
+    () => false,
+  )
+  return isThere || dirname(path) === path ? path : firstThere(dirname(path))
+}

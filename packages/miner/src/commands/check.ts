@@ -1,0 +1,95 @@
+/** The command `check`: whether this miner can work, one line for everything that was looked at. Nothing is changed. */
+import { ownHotkey } from '@horde/chain/settings'
+import { ConfigError } from '@horde/kit/config'
+import { addressFindings } from '../check/address.ts'
+import { chainFindings } from '../check/chain.ts'
+import { databaseFinding } from '../check/database.ts'
+import { poolFindings } from '../check/executors.ts'
+import { portFinding } from '../check/port.ts'
+import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
+import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import { lookAtDisks } from '../watch/disk.ts'
+import { lookAtEngine } from '../watch/engine.ts'
+import { bad, type Finding, findingLine, ok, warn } from '../watch/finding.ts'
+import { gpuWatch } from '../watch/gpus.ts'
+import { diskFolders, diskRules, enginesOf } from '../watch/miner-watches.ts'
+import { usedGpus } from '../watch/used-gpus.ts'
+import type { CommandDeps } from './run-command.ts'
+
+const EXIT_BAD = 1
+
+/** Gives the exit code: 0 when nothing is bad, else 1. */
+export async function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
+  let isGood = true
+  for await (const finding of findings(environment, signal)) {
+    isGood &&= finding.verdict !== 'bad'
+    print(`${findingLine(finding)}\n`)
+  }
+  return isGood ? 0 : EXIT_BAD
+}
+
+async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
+  const settings = await settingsOr(environment)
+  if (Array.isArray(settings)) return yield* settings
+  yield ok('settings', 'all can be read')
+  const { config } = settings
+  const hotkey = yield* hotkeyFindings(config)
+  yield* surroundings(config, hotkey, signal)
+  yield* hosts(settings, hotkey, signal)
+}
+
+/** Gives the hotkey; undefined when there is none to be had: what needs none is looked at all the same. */
+async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, string | undefined> {
+  try {
+    const { ss58 } = await ownHotkey(config)
+    yield ok('hotkey', ss58)
+    return ss58
+  } catch (error) {
+    yield* mistakesOf(error)
+    return undefined
+  }
+}
+
+async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
+  const metagraph = yield* chainFindings(config, hotkey, signal)
+  const database = await databaseFinding(config.databaseUrl, signal)
+  yield database
+  yield await portFinding(config, hotkey, database.found.startsWith('in use'))
+  yield* addressFindings(config, hotkey, metagraph, signal)
+}
+
+/** What is found where executors run. */
+async function* hosts({ config, pools }: Settings, hotkey: string | undefined, signal: AbortSignal) {
+  const engines = enginesOf(pools, config)
+  yield* await lookAtDisks(await diskFolders(config, engines, signal), diskRules(config))
+  const missing = new Set<string>()
+  for (const use of engines) {
+    const found = await lookAtEngine(use, signal)
+    yield* found
+    if (found.some(({ verdict }) => verdict !== 'ok')) missing.add(use.engine.name)
+  }
+  yield* await gpuWatch(() => usedGpus(pools), config.processEnvironment).look(signal)
+  for (const pool of pools) {
+    const { manager, engine, name } = pool
+    if (manager === 'docker' && 'socket' in engine && missing.has(engine.socket)) {
+      yield warn(`executors of ${name}`, 'could not be looked at', 'see the lines about their engine above')
+    } else yield* poolFindings(pool, config, `check of ${hotkey ?? 'a miner'}`)
+  }
+}
+
+type Settings = { config: MinerConfig; pools: PoolSettings[] }
+
+/** The settings, or what is wrong with them. */
+async function settingsOr(environment: NodeJS.ProcessEnv): Promise<Settings | Finding[]> {
+  try {
+    const config = readMinerConfig(environment)
+    return { config, pools: await readPools(config) }
+  } catch (error) {
+    return mistakesOf(error)
+  }
+}
+
+function mistakesOf(error: unknown): Finding[] {
+  if (!(error instanceof ConfigError)) throw error
+  return error.mistakes.map(({ name, problem }) => bad('settings', `${name} ${problem}`, 'see the table in the README'))
+}
