@@ -128,6 +128,8 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     LISTEN_HOST: '127.0.0.1',
     DATABASE_URL: databaseUrl,
     ADMIN_PORT: '0',
+    // Of a played executor's engine there is nothing to watch.
+    EXECUTOR_MANAGER: 'process',
     ...options.env,
   })
   const db = options.database ?? stack.use(await openDatabase({ url: databaseUrl, migrationsFolder })).db

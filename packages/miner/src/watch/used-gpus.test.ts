@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest'
+import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import { usedGpus } from './used-gpus.ts'
+
+const pool = (changes: Partial<PoolSettings> = {}): PoolSettings => ({
+  ...{ name: 'p', executorClass: 'always_on.gpu-24gb', count: 1, warm: 0, manager: 'docker', image: 'img' },
+  ...{ engine: { socket: '/var/run/docker.sock' }, gpus: [], environment: {}, address: undefined },
+  ...changes,
+})
+const elsewhere = { tls: { host: 'h', port: 1, ca: '', cert: '', key: '' }, remoteSocket: '/s' }
+
+it.each<[string, PoolSettings[], 'all' | string[]]>([
+  ['a pool of a class with GPUs that names none uses all', [pool()], 'all'],
+  ['a pool of another class uses none', [pool({ executorClass: 'always_on.test' })], []],
+  [
+    'a pool may name them',
+    [
+      pool({
+        gpus: [
+          ['0', '1'],
+          ['2', '3'],
+        ],
+      }),
+    ],
+    ['0', '1', '2', '3'],
+  ],
+  ['or its executors', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0,GPU-1' } })], ['0', 'GPU-1']],
+  ['or say that there are none', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: 'none' } })], []],
+  ['those of another host are not to be seen', [pool({ engine: elsewhere })], []],
+  ['nor those of a module of the operator', [pool({ manager: '/my/manager.mjs' })], []],
+  ['two pools may share', [pool({ gpus: [['0']] }), pool({ gpus: [['0'], ['1']], manager: 'process' })], ['0', '1']],
+])('%s', (_, pools, used) => {
+  expect(usedGpus(pools)).toEqual(used)
+})

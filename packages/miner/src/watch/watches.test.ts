@@ -1,0 +1,81 @@
+import { createLog, type Log } from '@horde/kit/log'
+import { manualClock } from '@horde/kit/time'
+import { describe, expect, it } from 'vitest'
+import { bad, type Finding, findingLine, findingSentence, ok, warn, worst } from './finding.ts'
+import { type Watch, Watches } from './watches.ts'
+
+const { signal } = new AbortController()
+
+function listen(): { log: Log; lines: { level: string; msg: string; found?: string[] }[] } {
+  const lines: { level: string; msg: string }[] = []
+  const log = createLog('test', { destination: { write: line => void lines.push(JSON.parse(line)) } })
+  return { log, lines }
+}
+
+describe('watches', () => {
+  const watchOf = (look: () => Promise<Finding[]>): Watch => ({ name: 'disk', everyMs: 1_000, look })
+
+  it('look again and again, and remember what they found and when', async () => {
+    const clock = manualClock(5_000)
+    let found = 'nothing'
+    await using watches = new Watches([watchOf(async () => [ok('disk', found)])], { clock, log: listen().log, signal })
+    expect(watches.state()).toEqual([{ watch: 'disk', lookedAtMs: null, verdict: 'ok', findings: [] }])
+    await clock.advance(0)
+    expect(watches.state()).toMatchObject([{ lookedAtMs: 5_000, findings: [{ found: 'nothing' }] }])
+    found = 'room'
+    await clock.advance(1_000)
+    expect(watches.state()).toMatchObject([{ lookedAtMs: 6_000, findings: [{ found: 'room' }] }])
+  })
+
+  it('tell a change once', async () => {
+    const clock = manualClock()
+    const { log, lines } = listen()
+    let next: Finding[] = [ok('disk', 'room')]
+    await using _ = new Watches([watchOf(async () => next)], { clock, log, signal })
+    await clock.advance(1_500)
+    expect(lines).toEqual([])
+    next = [ok('disk', 'room'), bad('disk', 'full', 'make room')]
+    await clock.advance(3_000)
+    next = [ok('disk', 'room')]
+    await clock.advance(2_000)
+    expect(lines).toMatchObject([
+      { level: 'warn', watch: 'disk', verdict: 'bad', found: ['full'] },
+      { level: 'info', watch: 'disk' },
+    ])
+  })
+
+  it('that can not look say so, and look again', async () => {
+    const clock = manualClock()
+    let isBroken = true
+    const look = async () => {
+      if (isBroken) throw new Error('the chain is away')
+      return [ok('disk', 'room')]
+    }
+    await using watches = new Watches([watchOf(look)], { clock, log: listen().log, signal })
+    await clock.advance(0)
+    expect(watches.state()).toMatchObject([
+      { verdict: 'warn', findings: [{ found: 'could not be looked at: the chain is away' }] },
+    ])
+    isBroken = false
+    await clock.advance(1_000)
+    expect(watches.state()).toMatchObject([{ verdict: 'ok' }])
+  })
+})
+
+describe('findings', () => {
+  it('are lines and sentences', () => {
+    const finding = bad('clock', '12.0 s behind', 'set it by NTP')
+    expect(findingLine(finding)).toBe('bad  clock: 12.0 s behind. To do: set it by NTP')
+    expect(findingLine(ok('clock', 'well'))).toBe('ok   clock: well')
+    expect(findingSentence(finding)).toBe('Clock: 12.0 s behind. To do: set it by NTP.')
+    expect(findingSentence(ok('clock', 'well'))).toBe('Clock: well.')
+  })
+
+  it('the worst of them counts', () => {
+    expect([worst([]), worst([ok('a', 'b')]), worst([bad('a', 'b', ''), warn('a', 'b', '')])]).toEqual([
+      'ok',
+      'ok',
+      'bad',
+    ])
+  })
+})

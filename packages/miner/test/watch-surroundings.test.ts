@@ -1,0 +1,109 @@
+/** Watches over disks, the engine and the database: real ones, and ones that are away. */
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { openDatabase } from '@horde/kit/database'
+import { systemClock } from '@horde/kit/time'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { databaseWatch } from '../src/watch/database.ts'
+import { lookAtDisks } from '../src/watch/disk.ts'
+import { engineWatch } from '../src/watch/engine.ts'
+import { localEngine } from '../src/watch/local-engine.ts'
+import { temporaryFolder } from './harness.ts'
+
+const { signal } = new AbortController()
+const TOO_MUCH = Number.MAX_SAFE_INTEGER
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+beforeEach(async () => {
+  folder = await temporaryFolder()
+})
+afterEach(() => folder[Symbol.asyncDispose]())
+
+describe('disks', () => {
+  const place = (of: string, ...path: string[]) => ({ of, path: join(folder.path, ...path) })
+
+  it('one finding for each, whatever lies on it, also what is still to be made', async () => {
+    const folders = [place('database', 'not', 'yet', 'made'), place('temporary files')]
+    const [finding, ...more] = await lookAtDisks(folders, { lowBytes: 0, fullBytes: 0 })
+    expect(more).toEqual([])
+    expect(finding).toMatchObject({
+      ...{ verdict: 'ok', subject: 'disk', of: 'database, temporary files', measured: expect.any(Number) },
+      found: expect.stringMatching(/^\d+\.\d GB of \d+\.\d GB free \(database, temporary files\)$/),
+    })
+  })
+
+  it.each([
+    ['warn', { lowBytes: TOO_MUCH, fullBytes: 0 }],
+    ['bad', { lowBytes: TOO_MUCH, fullBytes: TOO_MUCH }],
+  ])('%s with less free than %j', async (verdict, rules) => {
+    expect(await lookAtDisks([place('database')], rules)).toMatchObject(
+      [{ verdict, advice: /room/ }].map(each => ({ ...each, advice: expect.stringMatching(each.advice) })),
+    )
+  })
+
+  it('on several disks there are several', async () => {
+    const folders = [place('database'), { of: 'memory', path: '/dev/shm' }]
+    expect((await lookAtDisks(folders, { lowBytes: 0, fullBytes: 0 })).map(({ of }) => of)).toEqual([
+      'database',
+      'memory',
+    ])
+  })
+
+  it('nothing is said about a folder that another machine has', async () => {
+    const elsewhere = { ...place('images', 'not-here'), mayBeElsewhere: true }
+    expect(await lookAtDisks([elsewhere], { lowBytes: 0, fullBytes: 0 })).toEqual([])
+  })
+})
+
+describe('engines', () => {
+  const look = (socket: string, image: string, mayPull: boolean) =>
+    engineWatch(() => [{ engine: localEngine(socket), images: [image], mayPull }]).look(signal)
+  const docker = '/var/run/docker.sock'
+
+  it('the one of this machine answers, and has the image of executors', async () => {
+    expect(await look(docker, 'compute-horde/executor:v0', false)).toMatchObject([
+      { verdict: 'ok', subject: 'engine', found: expect.stringMatching(/^Docker \d+\.\d+\S* answers at/) },
+      { verdict: 'ok', subject: 'image', found: 'compute-horde/executor:v0 is there' },
+    ])
+    const { dataFolder, runtimes } = await localEngine(docker).facts(signal)
+    expect([dataFolder, runtimes]).toEqual([expect.stringMatching(/^\//), expect.arrayContaining(['runc'])])
+  })
+
+  it('an image that is not there is a warning where it may be pulled, else bad', async () => {
+    expect((await look(docker, 'no/such:image', true))[1]).toMatchObject({ verdict: 'warn', subject: 'image' })
+    expect((await look(docker, 'no/such:image', false))[1]).toMatchObject({
+      verdict: 'bad',
+      found: expect.stringContaining('DEBUG_SKIP_PULLING_EXECUTOR_IMAGE'),
+    })
+  })
+
+  it('one that is away is bad', async () => {
+    const nowhere = join(folder.path, 'docker.sock')
+    expect(await look(nowhere, 'img', true)).toMatchObject([
+      { verdict: 'bad', subject: 'engine', found: expect.stringContaining('ENOENT'), advice: expect.any(String) },
+    ])
+  })
+
+  it('one that answers nonsense is bad', async () => {
+    const socket = join(folder.path, 'docker.sock')
+    const server = createServer((_request, response) => response.writeHead(500).end('{"message":"no"}'))
+    await new Promise<void>(resolve => server.listen(socket, resolve))
+    expect(await look(socket, 'img', true)).toMatchObject([
+      { verdict: 'bad', found: expect.stringContaining('status 500') },
+    ])
+    server.close()
+  })
+})
+
+it('a database that answers is ok, and one that does not is bad', async () => {
+  const database = await openDatabase({
+    url: 'pglite://memory',
+    migrationsFolder: new URL('../drizzle', import.meta.url).pathname,
+  })
+  const watch = databaseWatch(database.db, systemClock)
+  expect(await watch.look(signal)).toMatchObject([
+    { verdict: 'ok', found: expect.stringMatching(/^answers in \d+ ms$/), measured: expect.any(Number) },
+  ])
+  await database[Symbol.asyncDispose]()
+  expect(await watch.look(signal)).toMatchObject([{ verdict: 'bad', found: expect.stringMatching(/^does not answer/) }])
+})
