@@ -1,6 +1,6 @@
 /** What `check` finds out about the database, without changing anything in it. */
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { pendingMigrations } from '@horde/kit/database/pending-migrations'
@@ -38,18 +38,22 @@ async function newFinding(url: string): Promise<Finding> {
   const folder = 'folder' in target ? target.folder : undefined
   if (folder === undefined) return ok('database', 'in memory: what it holds is gone with the miner')
   const above = await firstThere(resolve(folder))
-  const mayWrite = await access(above, constants.W_OK).then(
-    () => true,
-    () => false,
-  )
-  if (mayWrite) return ok('database', `the first start makes it in ${folder}`)
-  return bad('database', `can not be made in ${folder}`, `let this user write in ${above}, or set DATABASE_URL`)
+  if (await mayMakeIn(above)) return ok('database', `the first start makes it in ${folder}`)
+  return bad('database', `can not be made in ${folder}`, `let this user make folders in ${above}, or set DATABASE_URL`)
+}
+
+async function mayMakeIn(path: string): Promise<boolean> {
+  const [seen, mayWrite] = await Promise.all([stat(path), isAllowed(path, constants.W_OK)])
+  return seen.isDirectory() && mayWrite
 }
 
 async function firstThere(path: string): Promise<string> {
-  const isThere = await access(path).then(
+  return (await isAllowed(path, constants.F_OK)) || dirname(path) === path ? path : firstThere(dirname(path))
+}
+
+function isAllowed(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
     () => true,
     () => false,
   )
-  return isThere || dirname(path) === path ? path : firstThere(dirname(path))
 }
