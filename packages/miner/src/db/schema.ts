@@ -41,6 +41,7 @@ export const jobs = pgTable(
     uniqueIndex('jobs_validator_uuid').on(table.validator, table.uuidKey),
     index('jobs_state').on(table.state),
     index('jobs_due').on(table.validator, table.deliveredAt, table.endedAt),
+    index('jobs_ended').on(table.endedAt),
   ],
 )
 
