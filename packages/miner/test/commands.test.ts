@@ -150,6 +150,8 @@ describe.each(['pglite', 'postgres'])('jobs on %s', engine => {
 it('jobs of a database that was never made are none; of one that is away, why', async () => {
   const none = await operator.runHere(['jobs', '--json'], { DATABASE_URL: `pglite://${operator.folder}/never-made` })
   expect([none.code, none.stdout]).toEqual([0, '{"jobs":[]}\n'])
+  const bare = await operator.runHere(['jobs'], { DATABASE_URL: await postgres.newDatabase() })
+  expect([bare.code, bare.stderr]).toEqual([1, expect.stringMatching(/^its tables are not up to date: .*0000_jobs/)])
   const away = await operator.runHere(['jobs'], { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' })
   expect([away.code, away.stdout]).toEqual([1, ''])
   expect(away.stderr).toMatch(/cannot connect to Postgres at u@127\.0\.0\.1:1\/x/)

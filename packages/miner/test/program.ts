@@ -7,7 +7,7 @@ import { temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
-export type Ran = { code: number | null; stdout: string; stderr: string; lines: string[] }
+type Ran = { code: number | null; stdout: string; stderr: string; lines: string[] }
 
 export type Operator = AsyncDisposable & {
   folder: string

@@ -1,5 +1,6 @@
 /** What a running miner shows its operator, and nobody else. */
 import { createHash } from 'node:crypto'
+import type { Database } from '@horde/kit/database'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../src/config.ts'
 import type { MinerStatus } from '../src/operator/status.ts'
@@ -41,13 +42,15 @@ const ATTRIBUTES = new Set([
 ])
 
 let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
 let miner: TestMiner
 let validator: ValidatorPeer
 const manager = new PlayedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
-  const { chain, url: chainUrl } = stack.use(await startChain())
+  network = stack.use(await startChain())
+  const { chain, url: chainUrl } = network
   const env = {
     EXECUTOR_CLASS: 'always_on.test',
     EXECUTOR_COUNT: '3',
@@ -130,16 +133,16 @@ it('tells the last ends, with reasons, the latest first', async () => {
   await validator.say(offerOf('img', 'no<b>such'))
   await validator.next()
   await expect
-    .poll(async () => (await status()).ends.last.map(({ uuid }) => uuid).slice(0, 3))
+    .poll(async () => (await status()).ends.last?.map(({ uuid }) => uuid).slice(0, 3))
     .toEqual([finished, broken, failed])
   const { ends } = await status()
-  expect(ends.last.slice(0, 3)).toMatchObject([
+  expect(ends.last?.slice(0, 3)).toMatchObject([
     { state: 'finished', reason: null, why: null },
     { state: 'broken', reason: 'prepare-failed', why: 'The executor could not prepare the job.' },
     { state: 'failed', reason: 'exit-status' },
   ])
   expect(ends.sinceStart).toMatchObject({ finished: 1, failed: 1, rejected: 1 })
-  await expect.poll(async () => (await status()).ends.last[0]?.delivered).toBe(true)
+  await expect.poll(async () => (await status()).ends.last?.[0]?.delivered).toBe(true)
 })
 
 describe('the page', () => {
@@ -207,4 +210,24 @@ describe('/jobs.json', () => {
   it.each(['?last=0', '?last=1001', '?last=x', '?state=gone'])('%s is refused', async query => {
     expect((await get(`/jobs.json${query}`)).status).toBe(400)
   })
+})
+
+it('while the database is away, the rest is still to be seen', async () => {
+  let isAway = false
+  const disturb = (db: Database): Database =>
+    new Proxy(db, {
+      get(target, key) {
+        if (isAway && (key === 'select' || key === 'execute')) throw new Error('the database is away')
+        return Reflect.get(target, key, target)
+      },
+    })
+  const { chain, url: chainUrl } = network
+  await using other = await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), disturb })
+  isAway = true
+  const ask = (path: string) => fetch(`http://127.0.0.1:${other.adminPort}${path}`)
+  const said = (await (await ask('/status.json')).json()) as MinerStatus
+  expect(said).toMatchObject({ ends: { last: null }, miner: { uid: 2 } })
+  expect(await (await ask('/status')).text()).toContain('The database does not answer.')
+  isAway = false
+  expect(((await (await ask('/status.json')).json()) as MinerStatus).ends.last).toEqual([])
 })

@@ -12,24 +12,33 @@ import { bad, type Finding, ok } from '../watch/finding.ts'
 /** How long a server may take to answer at all, in milliseconds. */
 const CONNECT_MS = 10_000
 
-export async function databaseFinding(url: string, signal: AbortSignal): Promise<Finding> {
+/** `isInUse`: by the process that has an embedded one. */
+export type DatabaseLook = { finding: Finding; isInUse: boolean }
+
+export async function lookAtDatabase(url: string, signal: AbortSignal): Promise<DatabaseLook> {
   try {
-    await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
-    const due = await pendingMigrations(database.db, migrationsFolder)
-    if (due.length === 0) return ok('database', 'opens, and its tables are up to date')
-    return ok('database', `opens; the next start brings its tables up to date (${due.join(', ')})`)
+    return { finding: await openFinding(url, signal), isInUse: false }
   } catch (error) {
-    if (!(error instanceof DatabaseError)) {
-      return bad(
-        'database',
-        `does not open: ${(error as Error).message}`,
-        'see DATABASE_URL, and the log of its server',
-      )
+    if (error instanceof DatabaseError && error.problem === 'in use') {
+      return { finding: ok('database', `in use by the running miner: ${error.message}`), isInUse: true }
     }
-    if (error.problem === 'in use') return ok('database', `in use by the running miner: ${error.message}`)
-    if (error.problem === 'missing') return await newFinding(url)
-    return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
+    return { finding: await problemFinding(error as Error, url), isInUse: false }
   }
+}
+
+async function openFinding(url: string, signal: AbortSignal): Promise<Finding> {
+  await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
+  const due = await pendingMigrations(database.db, migrationsFolder)
+  if (due.length === 0) return ok('database', 'opens, and its tables are up to date')
+  return ok('database', `opens; the next start brings its tables up to date (${due.join(', ')})`)
+}
+
+async function problemFinding(error: Error, url: string): Promise<Finding> {
+  if (!(error instanceof DatabaseError)) {
+    return bad('database', `does not open: ${error.message}`, 'see DATABASE_URL, and the log of its server')
+  }
+  if (error.problem === 'missing') return newFinding(url)
+  return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
 }
 
 /** An embedded one is made at the first start, where its folder may be made. */

@@ -3,7 +3,7 @@ import { ownHotkey } from '@horde/chain/settings'
 import { ConfigError } from '@horde/kit/config'
 import { addressFindings } from '../check/address.ts'
 import { chainFindings } from '../check/chain.ts'
-import { databaseFinding } from '../check/database.ts'
+import { lookAtDatabase } from '../check/database.ts'
 import { poolFindings } from '../check/executors.ts'
 import { portFinding } from '../check/port.ts'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
@@ -52,9 +52,9 @@ async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, str
 
 async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
   const metagraph = yield* chainFindings(config, hotkey, signal)
-  const database = await databaseFinding(config.databaseUrl, signal)
-  yield database
-  yield await portFinding(config, hotkey, database.found.startsWith('in use'))
+  const { finding, isInUse } = await lookAtDatabase(config.databaseUrl, signal)
+  yield finding
+  yield await portFinding(config, hotkey, isInUse)
   yield* addressFindings(config, hotkey, metagraph, signal)
 }
 

@@ -1,11 +1,11 @@
 /** The commands of the miner, and what their lines may say. */
 import { parseArgs } from 'node:util'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
+import { MAX_LISTED } from '../db/list-jobs.ts'
 
 const PROGRAM = 'node packages/miner/src/main.ts'
 /** How many jobs the command `jobs` lists. */
 const LISTED = 20
-export const MAX_LISTED = 1_000
 
 /** What the command line asks for. */
 export type Command =

@@ -1,9 +1,11 @@
 /** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
 import { DatabaseError, openDatabase } from '@horde/kit/database'
+import { pendingMigrations } from '@horde/kit/database/pending-migrations'
 import { createLog } from '@horde/kit/log'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
+import { migrationsFolder } from '../db/migrations.ts'
 import { askMiner } from '../operator/ask-miner.ts'
 import { type ShownEnd, shownEnd } from '../operator/status.ts'
 import type { CommandDeps } from './run-command.ts'
@@ -36,6 +38,9 @@ async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSign
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
     await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
+    const due = await pendingMigrations(database.db, migrationsFolder)
+    if (due.length > 0)
+      return `its tables are not up to date: the next start of the miner sees to that (${due.join(', ')})`
     return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(shownEnd)
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error

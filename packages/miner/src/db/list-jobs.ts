@@ -4,6 +4,9 @@ import type { JobState } from '@horde/protocol/job-state'
 import { desc, inArray } from 'drizzle-orm'
 import { jobs } from './schema.ts'
 
+/** How many jobs one list has, at most. */
+export const MAX_LISTED = 1_000
+
 const LISTED = {
   id: jobs.id,
   uuid: jobs.uuid,

@@ -6,15 +6,12 @@ import type { Clock } from '@horde/kit/time'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
-import type { ListedJob } from '../db/list-jobs.ts'
+import { type ListedJob, MAX_LISTED } from '../db/list-jobs.ts'
 import { healthOf } from './health.ts'
 import { statusPage } from './page/page.ts'
 import { POLICY } from './page/style.ts'
 import type { StatusSources } from './sources.ts'
 import { readStatus, shownEnd } from './status.ts'
-
-/** How many jobs one answer lists at most. */
-export const MAX_LISTED = 1_000
 
 export type AdminDeps = {
   sources: StatusSources

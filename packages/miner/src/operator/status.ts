@@ -1,7 +1,7 @@
 /** The status of the miner as plain data: /status.json, and what the page is made of. */
 import { neuronOf } from '@horde/chain/metagraph'
 import type { Health } from '@horde/kit/http'
-import type { Clock } from '@horde/kit/time'
+import { type Clock, withDeadline } from '@horde/kit/time'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -16,6 +16,8 @@ import { shown } from './strangers-text.ts'
 /** How many jobs and ends are shown at most. */
 const MAX_JOBS = 200
 const MAX_ENDS = 50
+/** How long the database may take to say the last ends, in milliseconds. */
+const ENDS_MS = 3_000
 
 export type MinerStatus = {
   health: Health
@@ -37,7 +39,8 @@ export type MinerStatus = {
   watches: { watch: string; verdict: Verdict; lookedSecondsAgo: number | null; findings: Omit<Finding, 'of'>[] }[]
   horde: PoolUsage[]
   jobs: { open: number; now: ShownJob[] }
-  ends: { sinceStart: Readonly<Record<FinalState, number>>; last: ShownEnd[] }
+  /** `last` is null while the database does not say it. */
+  ends: { sinceStart: Readonly<Record<FinalState, number>>; last: ShownEnd[] | null }
   validators: { ageSeconds: number | null; listed: (RankedValidator & { connections: number })[] }
 }
 
@@ -88,8 +91,18 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
         .slice(0, MAX_JOBS)
         .map(({ sinceMs, ...job }) => ({ ...fit(job), sinceSeconds: Math.max(0, Math.round((now - sinceMs) / 1000)) })),
     },
-    ends: { sinceStart: sources.ends(), last: (await sources.lastEnds(MAX_ENDS)).map(shownEnd) },
+    /** `last` is null while the database does not say it. */
+    ends: { sinceStart: sources.ends(), last: await lastEnds(sources, clock) },
     validators: { ageSeconds: age === undefined ? null : Math.round(age / 1000), listed: validatorsOf(sources) },
+  }
+}
+
+/** A status without them says more than none. */
+async function lastEnds({ lastEnds }: StatusSources, clock: Clock): Promise<ShownEnd[] | null> {
+  try {
+    return (await withDeadline(lastEnds(MAX_ENDS), ENDS_MS, 'the last ends', clock)).map(shownEnd)
+  } catch {
+    return null
   }
 }
 

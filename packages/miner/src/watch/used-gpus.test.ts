@@ -24,7 +24,7 @@ it.each<[string, PoolSettings[], 'all' | string[]]>([
     ],
     ['0', '1', '2', '3'],
   ],
-  ['or its executors', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0,GPU-1' } })], ['0', 'GPU-1']],
+  ['or its executors', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0, GPU-1' } })], ['0', 'GPU-1']],
   ['or say that there are none', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: 'none' } })], []],
   ['those of another host are not to be seen', [pool({ engine: elsewhere })], []],
   ['nor those of a module of the operator', [pool({ manager: '/my/manager.mjs' })], []],

@@ -17,6 +17,6 @@ function gpusOf({ gpus, environment, executorClass }: PoolSettings): string[] {
   if (gpus.length > 0) return gpus.flat()
   const named = environment.EXECUTOR_GPU_DEVICE_IDS?.trim()
   if (named === 'none') return []
-  if (named) return named.split(',')
+  if (named) return named.split(',').map(id => id.trim())
   return CLASSES[executorClass].preset === 'nvidia_all' ? ['all'] : []
 }

@@ -62,6 +62,39 @@ describe('watches', () => {
   })
 })
 
+describe('a look that hangs', () => {
+  it('is a warning, is not repeated, and does not hold up the stop', async () => {
+    const clock = manualClock()
+    let looks = 0
+    let end = (_: Finding[]) => {}
+    const hanging = new Promise<Finding[]>(resolve => {
+      end = resolve
+    })
+    const look = () => {
+      looks += 1
+      return looks === 1 ? hanging : Promise.resolve([ok('disk', 'room')])
+    }
+    const watch = { name: 'disk', everyMs: 60_000, look }
+    const watches = new Watches([watch], { clock, log: listen().log, signal })
+    await clock.advance(30_000)
+    expect(watches.state()).toMatchObject([
+      { verdict: 'warn', findings: [{ found: expect.stringMatching(/^could not be looked at: .*30000 ms/) }] },
+    ])
+    await clock.advance(60_000)
+    expect([looks, watches.state()[0]?.verdict]).toEqual([1, 'warn'])
+    end([ok('disk', 'slow')])
+    await clock.advance(60_000)
+    expect([looks, watches.state()[0]?.verdict]).toEqual([2, 'ok'])
+    await watches[Symbol.asyncDispose]()
+
+    const stuck = { ...watch, look: () => new Promise<Finding[]>(() => {}) }
+    const stopped = new Watches([stuck], { clock, log: listen().log, signal })
+    await clock.advance(0)
+    await stopped[Symbol.asyncDispose]()
+    expect(stopped.state()).toMatchObject([{ lookedAtMs: null }])
+  })
+})
+
 describe('findings', () => {
   it('are lines and sentences', () => {
     const finding = bad('clock', '12.0 s behind', 'set it by NTP')

@@ -28,7 +28,10 @@ export type WatchesDeps = { clock: Clock; log: Log; signal: AbortSignal }
 export class Watches implements AsyncDisposable {
   readonly #deps: WatchesDeps
   readonly #seen = new Map<string, Watched>()
+  /** Looks that have not ended. One that hangs is waited for again, and not repeated: it may hold what others need. */
+  readonly #looking = new Map<string, Promise<Finding[]>>()
   readonly #loops: AsyncDisposable[]
+  #isClosed = false
 
   constructor(watches: readonly Watch[], deps: WatchesDeps) {
     this.#deps = deps
@@ -43,13 +46,19 @@ export class Watches implements AsyncDisposable {
     return [...this.#seen.values()]
   }
 
+  /** Does not wait for looks that go on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     await Promise.all(this.#loops.map(loop => loop[Symbol.asyncDispose]()))
   }
 
   async #look(watch: Watch, signal: AbortSignal): Promise<void> {
-    const findings = await watch.look(signal).catch((error: Error) => [couldNotLook(watch.name, error)])
-    if (this.#deps.signal.aborted) return
+    const looking = this.#looking.get(watch.name) ?? watch.look(signal)
+    this.#looking.set(watch.name, looking)
+    const ended = () => this.#looking.delete(watch.name)
+    looking.then(ended, ended)
+    const findings = await untilAborted(looking, signal).catch((error: Error) => [couldNotLook(watch.name, error)])
+    if (this.#isClosed || this.#deps.signal.aborted) return
     const before = this.#seen.get(watch.name)?.verdict
     const verdict = worst(findings)
     this.#seen.set(watch.name, { watch: watch.name, lookedAtMs: this.#deps.clock.now(), verdict, findings })
@@ -62,6 +71,15 @@ export class Watches implements AsyncDisposable {
     if (verdict === 'ok') log.info({ watch }, 'all is well again where a watch looks')
     else log.warn({ watch, verdict, found }, 'a watch found something')
   }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const onAbort = () => reject(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  return promise
 }
 
 function couldNotLook(name: string, error: Error): Finding {

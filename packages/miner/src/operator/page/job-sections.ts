@@ -22,7 +22,7 @@ export function jobsNow({ jobs }: MinerStatus): Html {
 }
 
 export function lastEnds({ ends: { last, sinceStart } }: MinerStatus): Html {
-  const rows = last.map(job => [
+  const rows = (last ?? []).map(job => [
     html`<span class="key" title="${job.uuid}">${job.uuid.slice(0, UUID_SHOWN)}</span>`,
     html`<span class="${job.state === 'finished' ? 'ok' : job.state === 'broken' ? 'bad' : 'warn'}">${job.state}</span>`,
     html`${job.why ?? ''}`,
@@ -34,7 +34,7 @@ export function lastEnds({ ends: { last, sinceStart } }: MinerStatus): Html {
   const { finished, failed, broken, rejected } = sinceStart
   const counts = `since the start: ${finished} finished, ${failed} failed, ${broken} broken, ${rejected} offers declined`
   const head = ['Job', 'End', '~Why', '#Took', 'Ended', '~Image', 'Validator']
-  return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, 'None yet.')}</section>
+  return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, last === null ? 'The database does not answer.' : 'None yet.')}</section>
 `
 }
 
