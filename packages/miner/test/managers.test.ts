@@ -4,7 +4,7 @@ import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { createLog, silentLog } from '@horde/kit/log'
+import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
@@ -13,6 +13,7 @@ import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
 import { processManager } from '../src/horde/process.ts'
+import { capturedLog } from './captured-log.ts'
 import {
   connectValidator,
   minerKey,
@@ -55,12 +56,6 @@ beforeAll(async () => {
   home = stack.use(await temporaryFolder()).path
 })
 afterAll(() => stack.disposeAsync())
-
-/** A log, and its lines at info and above. */
-function capturedLog() {
-  const lines: Record<string, unknown>[] = []
-  return { log: createLog('miner', { destination: { write: line => lines.push(JSON.parse(line)) } }), lines }
-}
 
 async function startWith(
   manager: ExecutorManager,

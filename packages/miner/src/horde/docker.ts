@@ -6,7 +6,9 @@ import type { Clock } from '@horde/kit/time'
 import { type DockerHost, endContainer, endLeftovers } from './docker/docker-host.ts'
 import type { EngineAddress } from './docker/engine-address.ts'
 import { engineClient } from './docker/engine-client.ts'
+import { EngineError } from './docker/engine-error.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
+import { ExecutorImage } from './docker/executor-image.ts'
 import { runningContainer } from './docker/running-container.ts'
 import { takeOver } from './docker/take-over.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
@@ -24,11 +26,15 @@ export type DockerManagerOptions = {
   log: Log
 }
 
+const NOT_FOUND = 404
+
 /** Containers that a miner asked for before are left alone until takeOver. */
 export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
   const engine = await engineClient(options.engine)
   const closing = new AbortController()
-  const host: DockerHost = { ...options, engine, leftovers: new Set(), closed: closing.signal }
+  const executorImage = new ExecutorImage({ ...options, engine, closed: closing.signal })
+  const host = { ...options, engine, executorImage, leftovers: new Set<string>(), closed: closing.signal }
+  executorImage.begin()
   const command = (name: string) => (environment: Readonly<Record<string, string>>) =>
     startContainer({ args: [name], environment, labels: {} }, host)
   return {
@@ -45,10 +51,11 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
 
 async function startContainer(program: ExecutorProgram, host: DockerHost): Promise<StartedExecutor> {
   const { engine } = host
+  await host.executorImage.arrived()
   await endLeftovers(host)
   const name = newContainerName()
   try {
-    const id = await engine.createContainer({ name, ...containerOptions(program, { ...host, socket: engine.socket }) })
+    const id = await createContainer(name, program, host)
     const output = await engine.output(id, host.closed)
     await engine.startContainer(id)
     const executor = runningContainer(id, host, output)
@@ -57,6 +64,19 @@ async function startContainer(program: ExecutorProgram, host: DockerHost): Promi
   } catch (error) {
     await endContainer(name, host).catch(() => {})
     throw error
+  }
+}
+
+/** The image is looked for where the engine says that it lacks something: what is there is not asked for each time. */
+async function createContainer(name: string, program: ExecutorProgram, host: DockerHost): Promise<string> {
+  const { engine, executorImage } = host
+  const options = { name, ...containerOptions(program, { ...host, socket: engine.socket }) }
+  try {
+    return await engine.createContainer(options)
+  } catch (error) {
+    if (!(error instanceof EngineError && error.status === NOT_FOUND)) throw error
+    await executorImage.get()
+    return engine.createContainer(options)
   }
 }
 

@@ -2,10 +2,12 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { EngineClient } from './engine-client.ts'
+import type { ExecutorImage } from './executor-image.ts'
 
 export interface DockerHost {
   readonly engine: EngineClient
   readonly image: string
+  readonly executorImage: ExecutorImage
   /** Whose the containers are, as their label says. */
   readonly owner: string
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */

@@ -22,6 +22,16 @@ export interface FoundContainer {
   labels: Readonly<Record<string, string>>
 }
 
+/** One event of a pull. */
+export interface PullEvent {
+  status?: string
+  /** A layer's short id. */
+  id?: string
+  progressDetail?: { current?: number; total?: number }
+  /** Set on the last event of a pull that failed in the middle: it ends like any other. */
+  error?: string
+}
+
 export interface EngineClient extends AsyncDisposable {
   /** For logs. */
   readonly url: string
@@ -40,6 +50,9 @@ export interface EngineClient extends AsyncDisposable {
   waitForEnd(id: string, signal: AbortSignal): Promise<number>
   /** What a container says from now on, stdout and stderr as the engine interleaves them. */
   output(id: string, signal: AbortSignal): Promise<Readable>
+  hasImage(name: string): Promise<boolean>
+  /** The events of a pull, as the engine tells them. The signal is the only deadline; ending the iteration ends the pull. */
+  pull(name: string, signal: AbortSignal): AsyncGenerator<PullEvent>
   /** The address of the engine's bridge on its own host; undefined when it tells none. */
   bridgeAddress(): Promise<string | undefined>
 }
@@ -98,6 +111,21 @@ function clientOf(docker: Docker, url: string, socket: string): EngineClient {
       const options = { stream: true, stdout: true, stderr: true, abortSignal: signal }
       return (await call('attaching to a container', docker.getContainer(id).attach(options))) as unknown as Readable
     },
+    hasImage: name =>
+      call('looking for an image', docker.getImage(name).inspect()).then(
+        () => true,
+        error => {
+          if (error instanceof EngineError && error.status === NOT_FOUND) return false
+          throw error
+        },
+      ),
+    pull: async function* (name, signal) {
+      try {
+        yield* pull(docker, name, signal)
+      } catch (error) {
+        throw engineError('pulling an image', url, error)
+      }
+    },
     bridgeAddress: async () => {
       const { IPAM } = await call('asking for the bridge', docker.getNetwork('bridge').inspect())
       const { Gateway, Subnet } = (IPAM?.Config?.[0] ?? {}) as { Gateway?: string; Subnet?: string }
@@ -122,4 +150,22 @@ async function waitForEnd(docker: Docker, id: string, signal: AbortSignal): Prom
     docker.modem.dial({ ...request, options, statusCodes: { 200: true } }, heard)
   })
   return (JSON.parse(await text(answer)) as { StatusCode: number }).StatusCode
+}
+
+async function* pull(docker: Docker, name: string, signal: AbortSignal): AsyncGenerator<PullEvent> {
+  const stream = (await docker.pull(name, { abortSignal: signal })) as Readable
+  const stop = () => stream.destroy(signal.reason as Error)
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    signal.throwIfAborted()
+    let rest = ''
+    for await (const chunk of stream.setEncoding('utf8')) {
+      const lines = `${rest}${chunk}`.split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) if (line.trim() !== '') yield JSON.parse(line)
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stream.destroy()
+  }
 }
