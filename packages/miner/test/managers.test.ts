@@ -6,25 +6,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
 import { processManager } from '../src/horde/process.ts'
 import { capturedLog } from './captured-log.ts'
-import {
-  connectValidator,
-  minerKey,
-  startChain,
-  startTestMiner,
-  temporaryFolder,
-  type ValidatorPeer,
-} from './harness.ts'
+import { connectValidator, minerKey, startChain, startTestMiner, temporaryFolder } from './harness.ts'
+import { STEP_MS, scriptJob, untilReady } from './script-job.ts'
 
-/** How long a real executor may take for one step on a busy machine, in milliseconds. */
-const STEP_MS = 60_000
 const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
 const containersLabelled = async (label: string) => docker('ps', '-aq', '--filter', `label=${label}`)
@@ -66,31 +56,6 @@ async function startWith(
   const { chain, url: chainUrl } = network
   const settings = { EXECUTOR_CLASS: 'always_on.test', ...env }
   return startTestMiner({ chain, chainUrl, manager, addressForExecutors, env: settings, log })
-}
-
-function scriptJob(raw_script: string, timeout_seconds = 60): { offer: V0InitialJobRequest; work: V0JobRequest } {
-  const job_uuid = randomUUID() as never
-  const offer = { job_uuid, base_docker_image_name: null, timeout_seconds, volume_type: 'inline' as const }
-  return {
-    offer: { message_type: 'V0InitialJobRequest', ...offer, executor_class: 'always_on.test' },
-    work: {
-      message_type: 'V0JobRequest',
-      job_uuid,
-      docker_image_name: null,
-      raw_script,
-      docker_run_options_preset: 'none',
-      docker_run_cmd: [],
-      volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
-      output_upload: null,
-    },
-  }
-}
-
-async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
-  await validator.say(job.offer)
-  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0AcceptJobRequest' })
-  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-  await validator.say(job.work)
 }
 
 describe.each([

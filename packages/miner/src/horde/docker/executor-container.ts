@@ -12,6 +12,14 @@ export const TOKEN_LABEL = 'compute-horde.token-sha256'
 /** What the executors of a host remember outlives their containers, in a volume; where the image expects it. */
 const STATE_VOLUME = 'compute-horde-executor-state'
 const STATE_FOLDER = '/var/lib/compute-horde'
+/** Where an executor finds its host's engine. */
+const SOCKET = '/var/run/docker.sock'
+/**
+ * Of an executor itself; its jobs have their own. With the largest input and 64 MiB of output it takes about 300 MiB; the rest is
+ * for operators who allow more output.
+ */
+const MEMORY_BYTES = 1024 * 1024 * 1024
+const PIDS = 128
 const KEPT_LOG_BYTES = '10m'
 
 /** What a container of the executor image is to run. */
@@ -40,21 +48,36 @@ export function newContainerName(): string {
   return `compute-horde-executor-${randomBytes(6).toString('hex')}`
 }
 
-/** @param host the image, whose containers these are, and the engine's socket on its own host */
+/**
+ * An executor serves a stranger and holds the engine's socket: it gets that, a volume for what executors remember, a /tmp on
+ * the engine's disk, which goes with it, and no more memory and processes than its work takes. The GPUs are its jobs'.
+ *
+ * @param host the image, whose containers these are, and the engine's socket on its own host
+ */
 export function containerOptions(
   { args, environment: wanted, labels }: ExecutorProgram,
   host: { image: string; owner: string; socket: string },
 ): ContainerOptions {
-  const environment: Record<string, string> = { ...wanted, DOCKER_HOST: `unix://${host.socket}` }
+  const environment: Record<string, string> = { ...wanted, DOCKER_HOST: `unix://${SOCKET}` }
+  const stateFolder = environment.STATE_FOLDER ?? STATE_FOLDER
   return {
     Image: host.image,
     Cmd: [...args],
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     Labels: { [OWNER_LABEL]: host.owner, ...labels },
     HostConfig: {
-      Binds: [`${host.socket}:${host.socket}`, `${STATE_VOLUME}:${environment.STATE_FOLDER ?? STATE_FOLDER}`],
+      // Not among the binds: of those the engine makes a folder where the socket is missing.
+      Mounts: [
+        { Type: 'bind', Source: host.socket, Target: SOCKET },
+        { Type: 'volume', Source: STATE_VOLUME, Target: stateFolder },
+        { Type: 'volume', Source: '', Target: '/tmp' },
+      ],
+      ReadonlyRootfs: true,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
+      Memory: MEMORY_BYTES,
+      MemorySwap: MEMORY_BYTES,
+      PidsLimit: PIDS,
       Init: true,
       LogConfig: { Type: 'json-file', Config: { 'max-size': KEPT_LOG_BYTES, 'max-file': '1' } },
     },

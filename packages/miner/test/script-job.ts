@@ -1,0 +1,39 @@
+/** Jobs that a real executor can do. */
+import { randomUUID } from 'node:crypto'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { expect } from 'vitest'
+import type { ValidatorPeer } from './harness.ts'
+
+/** How long a real executor may take for one step on a busy machine, in milliseconds. */
+export const STEP_MS = 60_000
+
+/** A job for a real executor. */
+export function scriptJob(
+  raw_script: string,
+  timeout_seconds = 60,
+): { offer: V0InitialJobRequest; work: V0JobRequest } {
+  const job_uuid = randomUUID() as never
+  const offer = { job_uuid, base_docker_image_name: null, timeout_seconds, volume_type: 'inline' as const }
+  return {
+    offer: { message_type: 'V0InitialJobRequest', ...offer, executor_class: 'always_on.test' },
+    work: {
+      message_type: 'V0JobRequest',
+      job_uuid,
+      docker_image_name: null,
+      raw_script,
+      docker_run_options_preset: 'none',
+      docker_run_cmd: [],
+      volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
+      output_upload: null,
+    },
+  }
+}
+
+/** Offers a job and, when its executor is ready, says the work. */
+export async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
+  await validator.say(job.offer)
+  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  await validator.say(job.work)
+}
