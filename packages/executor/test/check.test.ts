@@ -4,9 +4,9 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { engine } from './jobs.ts'
-import { PrivateEngine } from './private-engine.ts'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
 const GOOD = { PYTHON_IMAGE: 'compute-horde/python:3.11', EXECUTOR_GPU_DEVICE_IDS: 'none' }

@@ -1,9 +1,10 @@
 /** A job whose engine is restarted under it, with live-restore, as an upgrade of Docker does. */
+
+import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { withDeadline } from '@horde/kit/time'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { job, PYTHON, readied, result, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'
-import { PrivateEngine } from './private-engine.ts'
 import { textsIn } from './read-zip.ts'
 import { TestWeb } from './web.ts'
 

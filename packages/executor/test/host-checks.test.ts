@@ -3,11 +3,11 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
 import { expectGoodEnd, job } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
-import { PrivateEngine } from './private-engine.ts'
 
 /** A test that starts many executors, on a busy machine, in ms. */
 const MANY_MS = 180_000

@@ -1,8 +1,9 @@
 /** An engine that gives containers users of their own: root in a job is nobody on the host. */
+
+import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/kit/testing/private-engine'
 import { expect, test } from 'vitest'
 import { PYTHON, result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
-import { FIRST_REMAPPED_ID, PrivateEngine } from './private-engine.ts'
 import { textsIn } from './read-zip.ts'
 import { UploadServer } from './uploads.ts'
 import { expectWhole, ready, warmed, wholeJob } from './warm.ts'

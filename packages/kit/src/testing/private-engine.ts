@@ -1,6 +1,6 @@
 /**
  * A Docker engine of a test's own, in its own network namespace, with settings and programs that the machine's engine does
- * not have. Needs root, or sudo without a password.
+ * not have.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,19 +10,23 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { withDeadline } from '@horde/kit/time'
+import { withDeadline } from '../time.ts'
+import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
 const START_MS = 60_000
 const STOP_MS = 60_000
 const LISTENS = 'API listen on'
 
+export const TLS_PORT = 2376
+
 const REMAPPED = 'horde-remap'
 /** What root of a container is to the host, where users are remapped. */
 export const FIRST_REMAPPED_ID = 300_000
 
+const UNLINKED = ['--bridge=none', '--iptables=false', '--ip6tables=false']
+
 const run = promisify(execFile)
-const SUDO = process.geteuid?.() === 0 ? [] : ['sudo', '-n']
 
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
@@ -33,13 +37,17 @@ export interface PrivateEngineOptions {
   programs?: string
   /** Further variables of its environment. */
   environment?: Record<string, string>
+  /** Whether it has a bridge for containers, over which they reach this machine, and this machine the engine's. */
+  isLinked?: boolean
+  /** Its certificate, the key, and the CA of its clients, as paths: it then listens on TLS_PORT of its link as well. */
+  tls?(link: Link): Promise<{ ca: string; cert: string; key: string }>
 }
 
 export class PrivateEngine implements AsyncDisposable {
   readonly #folder: string
   readonly #options: PrivateEngineOptions
-  /** Lives in the namespaces of the daemon, so that they outlast it. */
-  #keeper: { process: ChildProcess; pid: string } | undefined
+  /** A second engine in the machine's own network would take down the first one's bridge. */
+  #network: PrivateNetwork | undefined
   #daemon: ChildProcess | undefined
 
   private constructor(folder: string, options: PrivateEngineOptions) {
@@ -54,7 +62,7 @@ export class PrivateEngine implements AsyncDisposable {
       await chmod(engine.#folder, 0o711)
       const settings = { ...options.settings, ...(options.userNamespaces ? { 'userns-remap': REMAPPED } : {}) }
       await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(settings))
-      await engine.#startKeeper()
+      engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
       await engine.#startDaemon()
       return engine
     } catch (error) {
@@ -63,9 +71,19 @@ export class PrivateEngine implements AsyncDisposable {
     }
   }
 
+  get socket(): string {
+    return join(this.#folder, 'docker.sock')
+  }
+
   /** For DOCKER_HOST. */
   get dockerHost(): string {
-    return `unix://${this.#folder}/docker.sock`
+    return `unix://${this.socket}`
+  }
+
+  /** The network that it is in. */
+  get network(): PrivateNetwork {
+    if (!this.#network) throw new Error('a private engine that is not started')
+    return this.#network
   }
 
   /** Runs the docker client on it. Gives what it printed. */
@@ -95,23 +113,8 @@ export class PrivateEngine implements AsyncDisposable {
       if (ids.length > 0) await this.docker('rm', '--force', ...ids).catch(() => {})
       await this.#stopDaemon()
     }
-    if (this.#keeper) {
-      const ended = once(this.#keeper.process, 'exit')
-      await asRoot('kill', '-KILL', this.#keeper.pid)
-      await ended
-    }
+    await this.#network?.[Symbol.asyncDispose]()
     await asRoot('rm', '-rf', this.#folder)
-  }
-
-  async #startKeeper(): Promise<void> {
-    // A second engine in the machine's own network namespace would take down the first one's bridge.
-    const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
-    const mounts = this.#options.userNamespaces ? await this.#remappedUsers() : []
-    const script = [...mounts, 'echo $$', 'exec sleep infinity'].join(' && ')
-    const [program = '', ...args] = [...SUDO, ...namespaces, 'sh', '-c', script]
-    const keeper = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const [pid] = await withDeadline(once(createInterface({ input: keeper.stdout }), 'line'), START_MS, 'namespaces')
-    this.#keeper = { process: keeper, pid }
   }
 
   /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
@@ -137,14 +140,21 @@ export class PrivateEngine implements AsyncDisposable {
     const variables = Object.entries({ ...environment, PATH: path }).map(([name, value]) => `${name}=${value}`)
     const folders = ['data', 'exec'].map(name => `--${name}-root=${this.#folder}/${name}`)
     const files = [`--config-file=${this.#folder}/daemon.json`, `--pidfile=${this.#folder}/docker.pid`]
-    const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', `--host=${this.dockerHost}`]
-    const namespaces = ['nsenter', '--target', this.#keeper?.pid ?? '', '--net', '--mount']
-    const command = [...namespaces, 'dockerd', ...folders, ...files, ...network]
-    const [program = '', ...args] = [...SUDO, 'env', ...variables, ...command]
+    const network = this.#options.isLinked ? await this.#linkedOptions() : UNLINKED
+    const command = ['env', ...variables, 'dockerd', ...folders, ...files, ...network, `--host=${this.dockerHost}`]
+    const [program, ...args] = this.network.inside(...command)
     const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#daemon = daemon
     await withDeadline(untilListening(daemon), START_MS, 'a private engine to start')
-    await asRoot('chmod', '666', `${this.#folder}/docker.sock`)
+    await asRoot('chmod', '666', this.socket)
+  }
+
+  async #linkedOptions(): Promise<string[]> {
+    const link = await this.network.link()
+    const tls = await this.#options.tls?.(link)
+    if (!tls) return [`--bip=${link.bridge}`]
+    const certificates = [`--tlscacert=${tls.ca}`, `--tlscert=${tls.cert}`, `--tlskey=${tls.key}`]
+    return [`--bip=${link.bridge}`, '--tlsverify', ...certificates, `--host=tcp://${link.there}:${TLS_PORT}`]
   }
 
   async #stopDaemon(): Promise<void> {
@@ -171,9 +181,4 @@ async function untilListening(daemon: ChildProcess): Promise<void> {
   daemon.once('error', reject)
   daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${said.slice(-5).join('\n')}`)))
   await promise
-}
-
-async function asRoot(...command: string[]): Promise<void> {
-  const [program = '', ...args] = [...SUDO, ...command]
-  await run(program, args)
 }
