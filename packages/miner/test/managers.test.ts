@@ -12,7 +12,7 @@ import type { ExecutorManager } from '../src/horde/manager.ts'
 import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
 import { processManager } from '../src/horde/process.ts'
 import { capturedLog } from './captured-log.ts'
-import { connectValidator, minerKey, startChain, startTestMiner, temporaryFolder } from './harness.ts'
+import { connectValidator, startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { STEP_MS, scriptJob, untilReady } from './script-job.ts'
 
 const run = promisify(execFile)
@@ -32,7 +32,7 @@ const containers = () =>
     image: 'compute-horde/executor:v0',
     pullImage: false,
     engine: { socket: '/var/run/docker.sock' },
-    owner: minerKey().ss58,
+    owner,
     stopWithinMs: 10_000,
     clock: systemClock,
     log: silentLog,
@@ -75,7 +75,7 @@ describe.each([
       docker_process_stdout: '42\n',
     })
     await expect.poll(() => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)).toBe('')
-    await expect.poll(() => containersLabelled(`compute-horde.miner=${minerKey().ss58}`), { timeout: 20_000 }).toBe('')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`), { timeout: 20_000 }).toBe('')
   })
 
   it('have their images brought by the time that the miner has long begun', async () => {
@@ -83,7 +83,7 @@ describe.each([
     const images = { PRELOAD_IMAGES: 'compute-horde/echo:v0,compute-horde/python:3.11', IMAGE_PULL_POLICY: 'never' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
     await expect.poll(() => lines.map(({ msg }) => msg), { timeout: STEP_MS }).toContain('images preloaded')
-    await expect.poll(() => containersLabelled(`compute-horde.miner=${minerKey().ss58}`), { timeout: 20_000 }).toBe('')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`), { timeout: 20_000 }).toBe('')
   })
 
   it('miss images that are not to be had, and the miner says so', async () => {
@@ -108,7 +108,7 @@ describe.each([
     await miner[Symbol.asyncDispose]()
     expect(await heard).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
     expect(await running()).toBe('')
-    expect(await containersLabelled(`compute-horde.miner=${minerKey().ss58}`)).toBe('')
+    expect(await containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 })
 
