@@ -34,17 +34,20 @@ install_packages() { # install_packages PACKAGE…
 
 has_postgres() { command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 
-# The tests' registry, which they start themselves with settings of their own. The package's own service would listen on
-# every address of this machine: it is masked before it comes, or stopped where there is no systemd.
-install_registry() {
+# A server that tests start themselves, with settings of their own. The package's own service would listen on every address
+# of this machine: it is masked before it comes, or stopped where there is no systemd.
+install_without_service() { # install_without_service PACKAGE SERVICE
+  local unit
   as_root mkdir -p /etc/systemd/system
-  as_root ln -sf /dev/null /etc/systemd/system/docker-registry.service
-  install_packages docker-registry
+  for unit in "$2.service" "$2.socket"; do as_root ln -sf /dev/null "/etc/systemd/system/$unit"; done
+  install_packages "$1"
   if ! [ -d /run/systemd/system ]; then
-    as_root /etc/init.d/docker-registry stop >/dev/null 2>&1 || true
-    as_root update-rc.d docker-registry disable >/dev/null 2>&1 || true
+    as_root "/etc/init.d/$2" stop >/dev/null 2>&1 || true
+    as_root update-rc.d "$2" disable >/dev/null 2>&1 || true
   fi
 }
+
+has_sshd() { command -v sshd >/dev/null || [ -x /usr/sbin/sshd ]; }
 
 setup_packages() {
   local missing=()
@@ -53,6 +56,8 @@ setup_packages() {
   # Tests make certificates, and networks, of their own.
   command -v openssl >/dev/null || missing+=(openssl)
   command -v ip >/dev/null || missing+=(iproute2)
+  # Miners reach engines of other hosts by ssh.
+  command -v ssh >/dev/null || missing+=(openssh-client)
   has_postgres || missing+=(postgresql)
   if ! engine_answers && ! dockerd_path >/dev/null && ! engine_answers_root; then
     missing+=(docker.io)
@@ -60,7 +65,8 @@ setup_packages() {
     if grep -qs Y /sys/module/apparmor/parameters/enabled && ! [ -x /sbin/apparmor_parser ]; then missing+=(apparmor); fi
   fi
   if [ ${#missing[@]} = 0 ]; then say 'packages: nothing is missing'; else install_packages "${missing[@]}"; fi
-  command -v docker-registry >/dev/null || install_registry
+  command -v docker-registry >/dev/null || install_without_service docker-registry docker-registry
+  has_sshd || install_without_service openssh-server ssh
   # Newer releases keep the client in a package of its own.
   command -v docker >/dev/null || install_packages docker-cli
 }

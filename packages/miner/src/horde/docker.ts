@@ -30,7 +30,7 @@ const NOT_FOUND = 404
 
 /** Containers that a miner asked for before are left alone until takeOver. */
 export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
-  const engine = await engineClient(options.engine)
+  const engine = await engineClient(options.engine, options)
   const closing = new AbortController()
   const executorImage = new ExecutorImage({ ...options, engine, closed: closing.signal })
   const host = { ...options, engine, executorImage, leftovers: new Set<string>(), closed: closing.signal }

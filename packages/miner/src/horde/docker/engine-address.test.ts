@@ -53,6 +53,7 @@ describe('the engine of a pool', () => {
     ['ssh:// with a path', { host: 'ssh://me@h/run/docker.sock', ssh }, '', 'with nothing behind it'],
     ['a host that is an option', { host: 'ssh://me@-oProxyCommand=x', ssh }, '', 'host must be tcp://host:port or'],
     ['a user that is an option', { host: 'ssh://-oProxyCommand=x@h', ssh }, '', 'must name the user'],
+    ['a path with a meaning', { host: 'ssh://me@h', ssh: { ...ssh, identity: '/k/%h' } }, 'ssh.identity', 'without :'],
     ['another scheme', { host: 'http://10.0.0.5', tls }, '', 'host must be tcp://host:port or ssh://user@host:port'],
     ['no URL', { host: '10.0.0.5:2376', tls }, '', 'host must be tcp://host:port or ssh://user@host:port'],
   ])('is refused with %s', (_name, given, where, words) => {

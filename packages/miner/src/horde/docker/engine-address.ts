@@ -27,6 +27,9 @@ const USER = /^[a-z_][\w.-]*$/i
 
 const path = z.string('must be the path of a file').regex(/^\//, 'must be an absolute path')
 
+/** As ssh takes it: it reads meaning into some characters. */
+const plainPath = path.regex(/^[^:%$"\\]+$/, 'must be a path without : % $ " and \\')
+
 /** An object without other keys, whose mistakes are told in words for operators. */
 function part<T extends z.ZodRawShape>(what: string, shape: T) {
   const names = Object.keys(shape).join(', ')
@@ -42,8 +45,8 @@ const given = part('an object', {
   socket: path.optional(),
   host: z.string('must be a URL').optional(),
   tls: part('the paths of three files', { ca: path, cert: path, key: path }).optional(),
-  ssh: part('the paths of two files', { identity: path, known_hosts: path }).optional(),
-  remote_socket: path.optional(),
+  ssh: part('the paths of two files', { identity: plainPath, known_hosts: plainPath }).optional(),
+  remote_socket: plainPath.optional(),
 })
 
 type Given = z.output<typeof given>

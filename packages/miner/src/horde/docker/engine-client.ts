@@ -2,10 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { withDeadline } from '@horde/kit/time'
+import { type Log, silentLog } from '@horde/kit/log'
+import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import type { default as Docker } from 'dockerode'
 import { type EngineAddress, engineUrl, type TlsEngine } from './engine-address.ts'
 import { EngineError, engineError } from './engine-error.ts'
+import { SshTunnel } from './ssh/ssh-tunnel.ts'
 
 /** How long the engine may take to answer a call that waits for nothing else, in milliseconds. */
 const CALL_MS = 60_000
@@ -58,20 +60,49 @@ export interface EngineClient extends AsyncDisposable {
 }
 
 /**
- * Every call rejects with EngineError, whose message is for the operator.
+ * Every call rejects with EngineError, whose message is for the operator. An engine that can not be reached is found out
+ * by the first call.
  *
  * @throws Error when what it takes to get there is not to be had on this machine: files that are missing
  */
-export async function engineClient(address: EngineAddress): Promise<EngineClient> {
+export async function engineClient(
+  address: EngineAddress,
+  { clock = systemClock, log = silentLog }: { clock?: Clock; log?: Log } = {},
+): Promise<EngineClient> {
   // Loaded here, so that a miner with another manager does without it.
   const { default: Engine } = await import('dockerode')
-  const url = engineUrl(address)
-  if ('ssh' in address) throw new Error(`${url}: engines over SSH can not be used yet`)
+  const way = await wayTo(address, { clock, log })
   // All that the client would otherwise take from DOCKER_HOST and its like.
   const nothing = { host: undefined, port: undefined, ca: undefined, cert: undefined, key: undefined }
-  const way = 'tls' in address ? await tlsOptions(address) : { socketPath: address.socket, protocol: 'http' as const }
-  const docker = new Engine({ ...nothing, ...way } as Docker.DockerOptions)
-  return clientOf(docker, url, 'socket' in address ? address.socket : address.remoteSocket)
+  const docker = new Engine({ ...nothing, ...way.options } as Docker.DockerOptions)
+  return clientOf(docker, way, {
+    url: engineUrl(address),
+    socket: 'socket' in address ? address.socket : address.remoteSocket,
+  })
+}
+
+interface Way {
+  options: Docker.DockerOptions
+  /** Why calls break off, where the way knows it. */
+  trouble?(): string | undefined
+  /** Resolves when calls can be made. */
+  ready(): Promise<void>
+  close(): Promise<void>
+}
+
+async function wayTo(address: EngineAddress, dependencies: { clock: Clock; log: Log }): Promise<Way> {
+  const nothing = async () => {}
+  if ('socket' in address) {
+    return { options: { socketPath: address.socket, protocol: 'http' }, ready: nothing, close: nothing }
+  }
+  if ('tls' in address) return { options: await tlsOptions(address), ready: nothing, close: nothing }
+  const tunnel = await SshTunnel.open(address, dependencies)
+  return {
+    options: { socketPath: tunnel.socket, protocol: 'http' },
+    trouble: () => tunnel.trouble,
+    ready: () => tunnel.ready(),
+    close: () => tunnel[Symbol.asyncDispose](),
+  }
 }
 
 async function tlsOptions({ tls: { host, port, ca, cert, key } }: TlsEngine): Promise<Docker.DockerOptions> {
@@ -82,58 +113,63 @@ async function tlsOptions({ tls: { host, port, ca, cert, key } }: TlsEngine): Pr
   return { protocol: 'https', host, port, ca: await read(ca), cert: await read(cert), key: await read(key) }
 }
 
-function clientOf(docker: Docker, url: string, socket: string): EngineClient {
-  const call = <T>(what: string, answer: Promise<T>, withinMs = CALL_MS): Promise<T> =>
-    withDeadline(answer, withinMs, what).catch(error => {
-      throw engineError(what, url, error)
-    })
+function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; socket: string }): EngineClient {
+  const failed = (what: string) => (error: unknown) => {
+    throw engineError(what, url, error, way.trouble?.())
+  }
+  const call = async <T>(what: string, ask: () => Promise<T>, withinMs = CALL_MS): Promise<T> => {
+    const answer = way.ready().then(() => withDeadline(ask(), withinMs, what))
+    return answer.catch(failed(what))
+  }
+  const container = (id: string) => docker.getContainer(id)
   return {
     url,
     socket,
-    createContainer: async options => (await call('creating a container', docker.createContainer(options))).id,
-    startContainer: async id => void (await call('starting a container', docker.getContainer(id).start())),
+    createContainer: async options => (await call('creating a container', () => docker.createContainer(options))).id,
+    startContainer: async id => void (await call('starting a container', () => container(id).start())),
     stopContainer: (id, withinMs) => {
-      const stopped = docker.getContainer(id).stop({ t: Math.ceil(withinMs / 1000) })
-      return call('stopping a container', stopped, withinMs + CALL_MS).catch(unlessDone)
+      const stop = () => container(id).stop({ t: Math.ceil(withinMs / 1000) })
+      return call('stopping a container', stop, withinMs + CALL_MS).catch(unlessDone)
     },
     removeContainer: id =>
-      call('removing a container', docker.getContainer(id).remove({ force: true, v: true })).catch(unlessDone),
+      call('removing a container', () => container(id).remove({ force: true, v: true })).catch(unlessDone),
     containersWith: async label => {
       const wanted = { all: true, filters: { label: [label] } }
-      const found = await call('listing containers', docker.listContainers(wanted))
+      const found = await call('listing containers', () => docker.listContainers(wanted))
       return found.map(({ Id, State, Labels }) => ({ id: Id, state: State, labels: Labels }))
     },
     waitForEnd: (id, signal) =>
-      waitForEnd(docker, id, signal).catch(error => {
-        throw engineError('waiting for a container', url, error)
-      }),
-    output: async (id, signal) => {
+      way
+        .ready()
+        .then(() => waitForEnd(docker, id, signal))
+        .catch(failed('waiting for a container')),
+    output: (id, signal) => {
       const options = { stream: true, stdout: true, stderr: true, abortSignal: signal }
-      return (await call('attaching to a container', docker.getContainer(id).attach(options))) as unknown as Readable
+      return call('attaching to a container', async () => (await container(id).attach(options)) as unknown as Readable)
     },
     hasImage: name =>
-      call('looking for an image', docker.getImage(name).inspect()).then(
-        () => true,
-        error => {
-          if (error instanceof EngineError && error.status === NOT_FOUND) return false
-          throw error
-        },
-      ),
+      call('looking for an image', () => docker.getImage(name).inspect()).then(() => true, falseIfMissing),
     pull: async function* (name, signal) {
       try {
+        await way.ready()
         yield* pull(docker, name, signal)
       } catch (error) {
-        throw engineError('pulling an image', url, error)
+        failed('pulling an image')(error)
       }
     },
     bridgeAddress: async () => {
-      const { IPAM } = await call('asking for the bridge', docker.getNetwork('bridge').inspect())
+      const { IPAM } = await call('asking for the bridge', () => docker.getNetwork('bridge').inspect())
       const { Gateway, Subnet } = (IPAM?.Config?.[0] ?? {}) as { Gateway?: string; Subnet?: string }
       // Older engines leave the gateway of the default bridge out; it is the first address of the subnet.
       return Gateway ?? Subnet?.replace(/\.\d+\/\d+$/, '.1')
     },
-    [Symbol.asyncDispose]: async () => {},
+    [Symbol.asyncDispose]: () => way.close(),
   }
+}
+
+function falseIfMissing(error: unknown): false {
+  if (error instanceof EngineError && error.status === NOT_FOUND) return false
+  throw error
 }
 
 function unlessDone(error: unknown): void {

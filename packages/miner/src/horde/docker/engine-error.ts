@@ -33,15 +33,22 @@ const MEANINGS: readonly [RegExp, string][] = [
   [/^(EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/, 'its host does not answer'],
 ]
 
-/** @param what was being done; @param url the engine's */
-export function engineError(what: string, url: string, cause: unknown): EngineError {
+const BROKEN = ['ECONNRESET', 'EPIPE']
+
+/**
+ * @param what was being done
+ * @param url the engine's
+ * @param trouble what the way to the engine says about a connection that broke off
+ */
+export function engineError(what: string, url: string, cause: unknown, trouble?: string): EngineError {
   if (cause instanceof EngineError) return cause
   const { statusCode: status, json, message, code } = cause as Answer
   const told = (json as { message?: unknown } | undefined)?.message
   if (status !== undefined) {
     return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, cause })
   }
-  const meaning = MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
+  const isBroken = code !== undefined && BROKEN.includes(code)
+  const meaning = isBroken ? trouble : MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
   return new EngineError(`${what}: the engine at ${url} could not be asked: ${meaning ?? message}`, { cause })
 }
 

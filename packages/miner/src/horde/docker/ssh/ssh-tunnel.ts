@@ -1,0 +1,157 @@
+/** A socket of this machine that leads to an engine's socket on another host, by OpenSSH's own client. */
+import { access, mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Log } from '@horde/kit/log'
+import { keepConnected } from '@horde/kit/reconnect'
+import { type Clock, withDeadline } from '@horde/kit/time'
+import { engineUrl, type SshEngine } from '../engine-address.ts'
+import { CONNECT_SECONDS, SshConnection } from './ssh-connection.ts'
+
+/** How often the new socket is tried until it leads there, in milliseconds. */
+const TRY_MS = 50
+/** A tunnel that held so long was good, in milliseconds. */
+const STABLE_MS = 10_000
+const BACKOFF = { minMs: 500, maxMs: 30_000, jitterMs: 500 }
+/** How long a call waits for the tunnel, in milliseconds. */
+const READY_MS = 20_000
+
+type Dependencies = { clock: Clock; log: Log }
+
+export class SshTunnel implements AsyncDisposable {
+  /** The socket of this machine. */
+  readonly socket: string
+  readonly #engine: SshEngine
+  readonly #folder: string
+  readonly #dependencies: Dependencies
+  readonly #over = new AbortController()
+  #keeping: Promise<unknown> | undefined
+  #connection: SshConnection | undefined
+  /** How the attempt of the moment ends, or how the last one ended. */
+  #attempt = newAttempt()
+
+  private constructor(engine: SshEngine, folder: string, dependencies: Dependencies) {
+    this.socket = join(folder, 'engine.sock')
+    this.#engine = engine
+    this.#folder = folder
+    this.#dependencies = dependencies
+  }
+
+  /** Begins to keep a tunnel, and waits for nothing. Rejects when a file is missing that it takes. */
+  static async open(engine: SshEngine, dependencies: Dependencies): Promise<SshTunnel> {
+    for (const name of ['identity', 'knownHosts'] as const) {
+      await access(engine.ssh[name]).catch(cause => {
+        throw new Error(`${engine.ssh[name]}, for ssh, can not be read`, { cause })
+      })
+    }
+    const tunnel = new SshTunnel(engine, await mkdtemp(join(tmpdir(), 'compute-horde-ssh-')), dependencies)
+    tunnel.#keeping = tunnel.#keep()
+    return tunnel
+  }
+
+  /** Resolves when there is a tunnel. Rejects when the last attempt came to nothing, with the reason. */
+  ready(): Promise<void> {
+    return withDeadline(this.#attempt.promise, READY_MS, `ssh to ${engineUrl(this.#engine)}`)
+  }
+
+  /** What ssh has had to say since it was let in, in words for the operator: why calls break off. */
+  get trouble(): string | undefined {
+    return this.#connection?.trouble
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort(new Error('the tunnel is closed'))
+    this.#attempt.end(new Error('the tunnel is closed'))
+    await this.#keeping
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  #keep(): Promise<unknown> {
+    const { clock, log } = this.#dependencies
+    return keepConnected({
+      dial: async () => {
+        if (this.#attempt.hasEnded) this.#attempt = newAttempt()
+        return this.#connect().then(
+          connection => {
+            this.#attempt.end()
+            return connection
+          },
+          error => {
+            this.#attempt.end(error)
+            throw error
+          },
+        )
+      },
+      use: async ({ ended }, signal) => {
+        await Promise.race([ended, aborted(signal)])
+        // Whoever asks from now on waits for the next attempt, and does not hear of one that was good.
+        if (!signal.aborted) this.#attempt = newAttempt()
+      },
+      backoff: BACKOFF,
+      stableMs: STABLE_MS,
+      clock,
+      log: log.child({ engine: engineUrl(this.#engine) }),
+      signal: this.#over.signal,
+    })
+  }
+
+  async #connect(): Promise<SshConnection> {
+    await rm(this.socket, { force: true })
+    const connection = new SshConnection(this.#engine, this.socket)
+    const over = new AbortController()
+    const ended = connection.ended.then(() => over.abort(new Error(connection.trouble ?? 'ssh ended without a word')))
+    try {
+      await this.#untilItLeads(AbortSignal.any([over.signal, this.#over.signal]))
+      this.#connection = connection
+      return connection
+    } catch (error) {
+      await connection[Symbol.asyncDispose]()
+      await ended
+      throw new Error(`${engineUrl(this.#engine)}: ${(error as Error).message}`)
+    }
+  }
+
+  /** ssh makes the socket once it has been let in. */
+  async #untilItLeads(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#dependencies
+    const deadline = clock.monotonic() + 2 * CONNECT_SECONDS * 1000
+    while (!(await takesConnections(this.socket))) {
+      if (clock.monotonic() > deadline) throw new Error('it does not let this miner in')
+      await clock.sleep(TRY_MS, signal)
+    }
+  }
+}
+
+function takesConnections(socket: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const connection = connect(socket)
+    connection.once('connect', () => {
+      connection.destroy()
+      resolve(true)
+    })
+    connection.once('error', () => resolve(false))
+  })
+}
+
+function newAttempt() {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  promise.catch(() => {})
+  const attempt = {
+    promise,
+    hasEnded: false,
+    end: (error?: unknown) => {
+      attempt.hasEnded = true
+      if (error === undefined) resolve()
+      else reject(error)
+    },
+  }
+  return attempt
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
