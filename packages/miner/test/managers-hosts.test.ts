@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -220,16 +220,33 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
     await expect.poll(sshClients, { timeout: STEP_MS }).not.toContain(first)
     expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: '1\n' })
     // Its exit is told as well: its place is free.
-    const next = scriptJob('print(2)')
-    const accepted = async () => {
+    let next = scriptJob('')
+    const offered = async () => {
+      next = scriptJob('print(2)')
       await validator.say(next.offer)
       return (await validator.next(STEP_MS)).message_type
     }
-    await expect.poll(accepted, { timeout: STEP_MS }).toBe('V0AcceptJobRequest')
+    await expect.poll(offered, { timeout: STEP_MS }).toBe('V0AcceptJobRequest')
     expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
     await validator.say(next.work)
     expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: '2\n' })
     await expect.poll(containers, { timeout: STEP_MS }).toBe('')
+  })
+
+  it('that is away leaves no executor behind when it is back', async () => {
+    const manager = await open(overSsh())
+    const executor = await manager.start(order)
+    const [before] = (await containers()).split('\n')
+    await ssh.stop()
+    for (const pid of await sshClients()) process.kill(pid)
+    await expect.poll(sshClients, { timeout: STEP_MS }).toEqual([])
+    await expect(executor.stop()).rejects.toThrow(/could not be asked|nobody listens/)
+    await ssh.resume(engine.network)
+    await expect.poll(() => manager.start(order).catch(() => undefined), { timeout: STEP_MS }).toBeDefined()
+    expect((await containers()).split('\n')).not.toContain(before)
+    await manager.takeOver?.(new Set())
+    expect(await containers()).toBe('')
+    await manager.close?.()
   })
 
   it('ends with its miner, also when that is killed', async () => {
@@ -241,4 +258,37 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
     miner.kill('SIGKILL')
     await expect.poll(sshClients, { timeout: STEP_MS }).toEqual([])
   })
+})
+
+it('what an earlier run left on a host that is away is ended later', { timeout: 3 * STEP_MS }, async () => {
+  const { machine } = await engine.network.link()
+  const mute = createTcpServer().listen(0, machine)
+  stack.defer(() => void mute.close())
+  await once(mute, 'listening')
+  const minerAddress = `ws://${machine}:${(mute.address() as AddressInfo).port}`
+  const args = [MINER, owner, minerAddress, '', 'wanted,unwanted', JSON.stringify(overSsh())]
+  const earlier = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await expect.poll(async () => (await containers()).split('\n'), { timeout: STEP_MS }).toHaveLength(2)
+  await once(earlier.stdout, 'data')
+  earlier.kill('SIGKILL')
+  const left = (await containers()).split('\n')
+
+  await ssh.stop()
+  const manager = await open(overSsh())
+  expect(await manager.takeOver?.(new Set(['wanted']))).toEqual(new Map())
+  expect(logged.lines.at(-1)).toMatchObject({
+    level: 'error',
+    err: { message: expect.stringContaining('nobody listens') },
+  })
+  expect((await containers()).split('\n')).toEqual(left)
+
+  await ssh.resume(engine.network)
+  const starting = () => manager.start({ ...order, minerAddress })
+  await expect.poll(() => starting().catch(() => undefined), { timeout: STEP_MS }).toBeDefined()
+  const after = (await containers()).split('\n')
+  expect(after).toHaveLength(2)
+  expect(after.filter(id => left.includes(id))).toHaveLength(1)
+  await manager.takeOver?.(new Set())
+  expect(await containers()).toBe('')
+  await manager.close?.()
 })

@@ -31,7 +31,9 @@ class Miner implements AsyncDisposable {
 
   constructor(owner: string, { wanted = [], started = [] }: { wanted?: string[]; started?: string[] }) {
     const args = [MINER, owner, `ws://${address}`, wanted.join(), started.join()]
-    this.#process = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    // What other clients take from their environment means nothing here: the miner's settings say where the engine is.
+    const env = { ...process.env, DOCKER_HOST: 'tcp://127.0.0.1:1', DOCKER_TLS_VERIFY: '1' }
+    this.#process = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
     if (this.#process.stdout === null) throw new Error('a process without stdout')
     createInterface({ input: this.#process.stdout }).on('line', line => this.lines.push(line))
   }
@@ -153,6 +155,17 @@ describe('executors of a miner that was killed', () => {
     for (const each of found) expect(new Set(each?.keys())).toEqual(tokens)
     expect(await containersOf(owner)).toHaveLength(2)
   })
+})
+
+it('a check that was killed leaves its container until the next one', async () => {
+  await docker('run', '--detach', ...label('compute-horde.miner', owner), '--entrypoint', 'true', IMAGE)
+  await expect.poll(() => docker('ps', '-q', '--filter', `label=compute-horde.miner=${owner}`)).toBe('')
+  const manager = await open()
+  const check = await manager.check?.({ LOG_LEVEL: 'silent' })
+  expect(await check?.exited).toBe('exit code 0')
+  await check?.stop()
+  expect(await containersOf(owner)).toEqual([])
+  await manager.close?.()
 })
 
 const label = (name: string, value: string) => ['--label', `${name}=${value}`]

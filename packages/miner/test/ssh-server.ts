@@ -50,11 +50,13 @@ export class TestSshServer implements AsyncDisposable {
     const lines = Object.entries(config).map(([name, value]) => `${name} ${value}\n`)
     await writeFile(join(server.folder, 'config'), lines.join(''))
     await chmod(server.folder, 0o755)
-    await server.#run(network, there)
+    await server.resume(network)
     return server
   }
 
-  async #run(network: PrivateNetwork, there: string): Promise<void> {
+  /** Starts it, or starts it again. */
+  async resume(network: PrivateNetwork): Promise<void> {
+    const { there } = await network.link()
     await asRoot('mkdir', '-p', '/run/sshd')
     const [program, ...args] = network.inside('/usr/sbin/sshd', '-D', '-e', '-f', join(this.folder, 'config'))
     const server = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -71,13 +73,18 @@ export class TestSshServer implements AsyncDisposable {
     await vi.waitFor(answers, { timeout: START_MS })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Nobody is let in any more; connections that there are go on. */
+  async stop(): Promise<void> {
     const server = this.#process
-    if (server && server.exitCode === null) {
-      const ended = once(server, 'exit')
-      await asRoot('kill', '-TERM', (await readFile(join(this.folder, 'pid'), 'utf8')).trim())
-      await ended
-    }
+    this.#process = undefined
+    if (!server || server.exitCode !== null) return
+    const ended = once(server, 'exit')
+    await asRoot('kill', '-TERM', (await readFile(join(this.folder, 'pid'), 'utf8')).trim())
+    await ended
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
     await rm(this.folder, { recursive: true, force: true })
   }
 }

@@ -10,7 +10,7 @@ import { EngineError } from './docker/engine-error.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
 import { ExecutorImage } from './docker/executor-image.ts'
 import { runningContainer } from './docker/running-container.ts'
-import { takeOver } from './docker/take-over.ts'
+import { endOverdue, removeEnded, takeOver } from './docker/take-over.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
 
 export type DockerManagerOptions = {
@@ -33,7 +33,14 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   const engine = await engineClient(options.engine, options)
   const closing = new AbortController()
   const executorImage = new ExecutorImage({ ...options, engine, closed: closing.signal })
-  const host = { ...options, engine, executorImage, leftovers: new Set<string>(), closed: closing.signal }
+  const host: DockerHost = {
+    ...options,
+    engine,
+    executorImage,
+    leftovers: new Set<string>(),
+    overdue: undefined,
+    closed: closing.signal,
+  }
   executorImage.begin()
   const command = (name: string) => (environment: Readonly<Record<string, string>>) =>
     startContainer({ args: [name], environment, labels: {} }, host)
@@ -41,7 +48,10 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
     takeOver: tokens => takeOver(tokens, host),
     start: order => startContainer(programOf(order), host),
     preload: command('preload'),
-    check: command('check'),
+    check: async environment => {
+      await removeEnded(host)
+      return command('check')(environment)
+    },
     close: async () => {
       closing.abort()
       await engine[Symbol.asyncDispose]()
@@ -52,6 +62,7 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
 async function startContainer(program: ExecutorProgram, host: DockerHost): Promise<StartedExecutor> {
   const { engine } = host
   await host.executorImage.arrived()
+  await endOverdue(host)
   await endLeftovers(host)
   const name = newContainerName()
   try {

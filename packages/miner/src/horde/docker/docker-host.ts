@@ -14,6 +14,8 @@ export interface DockerHost {
   readonly stopWithinMs: number
   /** Ids and names of containers that could not be removed: nobody uses them any more. */
   readonly leftovers: Set<string>
+  /** The tokens that executors of an earlier run may have: the others are to be ended, once the engine can be asked. */
+  overdue: ReadonlySet<string> | undefined
   readonly clock: Clock
   readonly log: Log
   /** Aborts when the manager is closed: nothing is watched any more. */

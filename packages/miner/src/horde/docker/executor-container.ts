@@ -1,5 +1,5 @@
 /** The container that an executor lives in. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { ExecutorOrder } from '../manager.ts'
 import type { ContainerOptions } from './engine-client.ts'
 
@@ -8,6 +8,10 @@ export const OWNER_LABEL = 'compute-horde.miner'
 const CLASS_LABEL = 'compute-horde.class'
 /** By it a miner that was restarted finds the executor of a job. Labels are shown to many; the token is a credential. */
 export const TOKEN_LABEL = 'compute-horde.token-sha256'
+
+/** Tells the containers of this run of the miner from those of earlier ones. */
+export const RUN_LABEL = 'compute-horde.run'
+export const THIS_RUN = randomUUID()
 
 /** What the executors of a host remember outlives their containers, in a volume; where the image expects it. */
 const STATE_VOLUME = 'compute-horde-executor-state'
@@ -64,7 +68,7 @@ export function containerOptions(
     Image: host.image,
     Cmd: [...args],
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    Labels: { [OWNER_LABEL]: host.owner, ...labels },
+    Labels: { [OWNER_LABEL]: host.owner, [RUN_LABEL]: THIS_RUN, ...labels },
     HostConfig: {
       // Not among the binds: of those the engine makes a folder where the socket is missing.
       Mounts: [
