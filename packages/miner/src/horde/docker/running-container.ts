@@ -1,5 +1,6 @@
 /** An executor's container from its start to its removal. */
 import type { Readable } from 'node:stream'
+import { withDeadline } from '@horde/kit/time'
 import type { StartedExecutor } from '../manager.ts'
 import { forwardLog } from './container-log.ts'
 import { type DockerHost, endContainer } from './docker-host.ts'
@@ -7,6 +8,8 @@ import { EngineError } from './engine-error.ts'
 
 /** How long an engine whose answer broke off is left alone before it is asked again, in milliseconds. */
 const ASK_AGAIN_MS = 1_000
+/** How long the last lines of a log may take, in milliseconds, once its container has ended. */
+const LAST_LINES_MS = 1_000
 const NOT_FOUND = 404
 const SHORT_ID = 12
 
@@ -50,7 +53,9 @@ async function watch(id: string, host: DockerHost, output: Readable | undefined)
       following = undefined
     })
     try {
-      return `exit code ${await engine.waitForEnd(id, closed)}`
+      const code = await engine.waitForEnd(id, closed)
+      await withDeadline(following, LAST_LINES_MS, 'the last lines of a log', clock).catch(() => {})
+      return `exit code ${code}`
     } catch (err) {
       if (closed.aborted) return 'its miner has stopped'
       if (err instanceof EngineError && err.status === NOT_FOUND) return 'its container is gone'

@@ -3,7 +3,6 @@ import { withDeadline } from '@horde/kit/time'
 import type { StartedExecutor } from '../manager.ts'
 import { type DockerHost, endContainer } from './docker-host.ts'
 import type { FoundContainer } from './engine-client.ts'
-import { EngineError } from './engine-error.ts'
 import { OWNER_LABEL, RUN_LABEL, THIS_RUN, TOKEN_LABEL, tokenHash } from './executor-container.ts'
 import { runningContainer } from './running-container.ts'
 
@@ -15,19 +14,17 @@ const RUNS = ['running', 'paused']
  * The running executors of this miner that have one of the tokens, by token. All other containers of this miner are ended
  * and removed, those without a wanted token and those that do not run any more or never did.
  *
- * Of an engine that does not answer none are given: those that still run come back by themselves. The others are then
- * ended before the next start there.
+ * Rejects when the engine can't be asked: those that still run come back by themselves, and the others are ended before the
+ * next start there.
  */
 export async function takeOver(tokens: ReadonlySet<string>, host: DockerHost): Promise<Map<string, StartedExecutor>> {
   try {
     const { wanted, others } = await find(tokens, host)
     await Promise.all(others.map(container => end(container, host)))
     return new Map(wanted.map(({ token, id }) => [token, runningContainer(id, host)]))
-  } catch (err) {
-    if (err instanceof EngineError && err.status !== undefined) throw err
-    host.log.error({ err }, 'an engine can not be asked for executors of an earlier run; it is before the next start')
+  } catch (error) {
     host.overdue = tokens
-    return new Map()
+    throw error
   }
 }
 
