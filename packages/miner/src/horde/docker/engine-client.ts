@@ -6,7 +6,7 @@ import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import type { default as Docker } from 'dockerode'
 import { type EngineAddress, engineUrl, type TlsEngine } from './engine-address.ts'
-import { EngineError, engineError } from './engine-error.ts'
+import { EngineError, engineError, isBrokenOff } from './engine-error.ts'
 import { SshTunnel } from './ssh/ssh-tunnel.ts'
 
 /** How long the engine may take to answer a call that waits for nothing else, in milliseconds. */
@@ -84,7 +84,7 @@ export async function engineClient(
 interface Way {
   options: Docker.DockerOptions
   /** Why calls break off, where the way knows it. */
-  trouble?(): string | undefined
+  trouble?(): Promise<string | undefined>
   /** Resolves when calls can be made. */
   ready(): Promise<void>
   close(): Promise<void>
@@ -99,7 +99,7 @@ async function wayTo(address: EngineAddress, dependencies: { clock: Clock; log: 
   const tunnel = await SshTunnel.open(address, dependencies)
   return {
     options: { socketPath: tunnel.socket, protocol: 'http' },
-    trouble: () => tunnel.trouble,
+    trouble: () => tunnel.trouble(),
     ready: () => tunnel.ready(),
     close: () => tunnel[Symbol.asyncDispose](),
   }
@@ -114,8 +114,8 @@ async function tlsOptions({ tls: { host, port, ca, cert, key } }: TlsEngine): Pr
 }
 
 function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; socket: string }): EngineClient {
-  const failed = (what: string) => (error: unknown) => {
-    throw engineError(what, url, error, way.trouble?.())
+  const failed = (what: string) => async (error: unknown) => {
+    throw engineError(what, url, error, isBrokenOff(error) ? await way.trouble?.() : undefined)
   }
   const call = async <T>(what: string, ask: () => Promise<T>, withinMs = CALL_MS): Promise<T> => {
     const answer = way.ready().then(() => withDeadline(ask(), withinMs, what))
@@ -154,7 +154,7 @@ function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; sock
         await way.ready()
         yield* pull(docker, name, signal)
       } catch (error) {
-        failed('pulling an image')(error)
+        await failed('pulling an image')(error)
       }
     },
     bridgeAddress: async () => {

@@ -33,12 +33,15 @@ const MEANINGS: readonly [RegExp, string][] = [
   [/^(EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/, 'its host does not answer'],
 ]
 
-const BROKEN = ['ECONNRESET', 'EPIPE']
+/** Whether a connection to the engine broke off: the way there may know why. */
+export function isBrokenOff(error: unknown): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes((error as Answer).code ?? '')
+}
 
 /**
  * @param what was being done
  * @param url the engine's
- * @param trouble what the way to the engine says about a connection that broke off
+ * @param trouble what the way to the engine says of it
  */
 export function engineError(what: string, url: string, cause: unknown, trouble?: string): EngineError {
   if (cause instanceof EngineError) return cause
@@ -47,8 +50,7 @@ export function engineError(what: string, url: string, cause: unknown, trouble?:
   if (status !== undefined) {
     return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, cause })
   }
-  const isBroken = code !== undefined && BROKEN.includes(code)
-  const meaning = isBroken ? trouble : MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
+  const meaning = trouble ?? MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
   return new EngineError(`${what}: the engine at ${url} could not be asked: ${meaning ?? message}`, { cause })
 }
 

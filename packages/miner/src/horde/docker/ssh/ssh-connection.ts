@@ -44,6 +44,8 @@ const MEANINGS: readonly [RegExp, string][] = [
 export class SshConnection implements AsyncDisposable {
   /** Resolves when it has ended. */
   readonly ended: Promise<unknown>
+  /** Resolves with the first thing that ssh says. */
+  readonly hasSpoken: Promise<unknown>
   readonly #process: ChildProcess
   readonly #said: string[] = []
 
@@ -57,7 +59,8 @@ export class SshConnection implements AsyncDisposable {
     })
     this.#process = process
     this.ended = Promise.race([once(process, 'close'), once(process, 'error')]).catch(() => {})
-    createInterface({ input: process.stderr }).on('line', line => this.#heard(line))
+    const lines = createInterface({ input: process.stderr }).on('line', line => this.#heard(line))
+    this.hasSpoken = new Promise(resolve => lines.once('line', resolve))
     process.stdin.on('error', () => {})
   }
 

@@ -16,6 +16,8 @@ const STABLE_MS = 10_000
 const BACKOFF = { minMs: 500, maxMs: 30_000, jitterMs: 500 }
 /** How long a call waits for the tunnel, in milliseconds. */
 const READY_MS = 20_000
+/** How long ssh may take to tell why a connection through it broke off, in milliseconds. */
+const REASON_MS = 1_000
 
 type Dependencies = { clock: Clock; log: Log }
 
@@ -55,9 +57,13 @@ export class SshTunnel implements AsyncDisposable {
     return withDeadline(this.#attempt.promise, READY_MS, `ssh to ${engineUrl(this.#engine)}`)
   }
 
-  /** What ssh has had to say since it was let in, in words for the operator: why calls break off. */
-  get trouble(): string | undefined {
-    return this.#connection?.trouble
+  /** Why calls break off, as ssh tells it, in words for the operator; undefined: it does not. */
+  async trouble(): Promise<string | undefined> {
+    const connection = this.#connection
+    if (!connection) return undefined
+    // The connection breaks before its reason is told.
+    await withDeadline(connection.hasSpoken, REASON_MS, 'ssh to tell a reason').catch(() => {})
+    return connection.trouble
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
