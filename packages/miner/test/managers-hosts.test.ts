@@ -1,12 +1,13 @@
 /** Executors on another host: an engine and an SSH server in a network of their own, and what can go wrong on the way there. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PrivateEngine, TLS_PORT } from '@horde/kit/testing/private-engine'
 import { systemClock } from '@horde/kit/time'
@@ -254,9 +255,13 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await once(miner.stdout, 'data')
-    expect(await sshClients()).toHaveLength(1)
+    const [client, ...others] = await sshClients()
+    expect(others).toEqual([])
+    const socket = /-L\0([^:]+):/.exec(await readFile(`/proc/${client}/cmdline`, 'utf8'))?.[1] ?? ''
+    expect(existsSync(socket)).toBe(true)
     miner.kill('SIGKILL')
     await expect.poll(sshClients, { timeout: STEP_MS }).toEqual([])
+    expect(existsSync(dirname(socket))).toBe(false)
   })
 })
 

@@ -1,6 +1,7 @@
 /** One run of OpenSSH's own client, which leads a socket of this machine to one of another host. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { withDeadline } from '@horde/kit/time'
 import type { SshEngine } from '../engine-address.ts'
@@ -15,12 +16,15 @@ const STOP_MS = 5_000
 const KEPT_LINES = 20
 const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
-/** Ends ssh when its stdin does, so also when the miner is killed: the shell outlives neither of them. */
+/**
+ * Ends ssh when it is told to, and when its stdin ends without a word: then the miner was killed, and the socket's folder goes
+ * as well. The shell outlives neither of them.
+ */
 const KEEPER = `
   exec 3<&0
   ssh "$@" </dev/null 3<&- &
   ssh=$!
-  (read -r _ <&3; kill "$ssh") 2>/dev/null &
+  (read -r _ <&3 || rm -rf "$0"; kill "$ssh") 2>/dev/null &
   reader=$!
   wait "$ssh"
   code=$?
@@ -49,10 +53,10 @@ export class SshConnection implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly #said: string[] = []
 
-  /** @param socket the path on this machine; ssh makes it once it has been let in */
+  /** @param socket the path on this machine, in a folder of its own; ssh makes it once it has been let in */
   constructor(engine: SshEngine, socket: string) {
     // A group of its own: Ctrl-C in the miner's terminal reaches the miner alone.
-    const process = spawn('sh', ['-c', KEEPER, 'sh', ...sshArguments(engine, socket)], {
+    const process = spawn('sh', ['-c', KEEPER, dirname(socket), ...sshArguments(engine, socket)], {
       env: ENVIRONMENT,
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true,
@@ -72,7 +76,7 @@ export class SshConnection implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.stdin?.end()
+    this.#process.stdin?.end('end\n')
     await withDeadline(this.ended, STOP_MS, 'ssh to end').catch(() => this.#kill())
     await this.ended
   }
