@@ -4,6 +4,7 @@ import { openWebSocket } from './socket/dial.ts'
 import { DialError, SocketClosedError } from './socket/errors.ts'
 import { startHeartbeat } from './socket/heartbeat.ts'
 import { FrameQueue } from './socket/queue.ts'
+import { Receipts } from './socket/receipts.ts'
 import { FrameWriter } from './socket/writer.ts'
 
 export { DialError, SocketClosedError }
@@ -37,6 +38,17 @@ export interface SocketEnd {
   reason: string
 }
 
+/** A message on its way. */
+export interface Delivery {
+  /** Resolves once the kernel has the message. Rejects with SocketClosedError. */
+  said: Promise<void>
+  /**
+   * True once the peer's WebSocket has read the message: it has answered a ping right behind it. False when the
+   * connection ended before; the message may have arrived all the same. Never rejects.
+   */
+  arrived: Promise<boolean>
+}
+
 /**
  * A WebSocket that says Out and hears In. Frames queue from the moment it exists until somebody hears them; a peer that
  * talks faster than it is heard is made to wait.
@@ -47,6 +59,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   readonly #ws: WebSocket
   readonly #queue: FrameQueue<In>
   readonly #writer: FrameWriter
+  readonly #receipts: Receipts
   readonly #closeTimeoutMs: number
   #endedFor: string | undefined
 
@@ -55,6 +68,7 @@ export class Socket<In, Out> implements AsyncDisposable {
     this.#ws = ws
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS
     this.#writer = new FrameWriter(ws)
+    this.#receipts = new Receipts(ws)
     this.#queue = new FrameQueue({
       parse: options.parse,
       maxFrames: options.maxQueuedFrames ?? MAX_QUEUED_FRAMES,
@@ -90,6 +104,16 @@ export class Socket<In, Out> implements AsyncDisposable {
   async say(message: Out): Promise<void> {
     if (!this.isOpen) throw new SocketClosedError('said on a closed connection')
     await this.#writer.write(JSON.stringify(message))
+  }
+
+  /** Says a message as `say` does, and asks the peer for a receipt. */
+  deliver(message: Out): Delivery {
+    if (!this.isOpen) {
+      const said = Promise.reject(new SocketClosedError('said on a closed connection'))
+      return { said, arrived: Promise.resolve(false) }
+    }
+    const { ping, arrived } = this.#receipts.ask()
+    return { said: this.#writer.write(JSON.stringify(message), ping), arrived }
   }
 
   /**

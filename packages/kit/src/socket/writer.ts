@@ -1,3 +1,4 @@
+import type { Socket as NetSocket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { SocketClosedError } from './errors.ts'
 
@@ -20,10 +21,14 @@ export class FrameWriter {
     return this.#writtenBytes
   }
 
-  /** Resolves when the kernel has the whole frame. Rejects with SocketClosedError. */
-  write(text: string): Promise<void> {
+  /**
+   * Resolves when the kernel has the whole frame. Rejects with SocketClosedError.
+   *
+   * @param ping goes out right behind the frame, in one piece with its end
+   */
+  write(text: string, ping?: Buffer): Promise<void> {
     const bytes = Buffer.from(text)
-    const written = this.#last.then(() => this.#writeFragments(bytes))
+    const written = this.#last.then(() => this.#writeFragments(bytes, ping))
     this.#last = written.catch(() => {})
     return written
   }
@@ -36,21 +41,31 @@ export class FrameWriter {
     }
   }
 
-  async #writeFragments(bytes: Buffer): Promise<void> {
+  async #writeFragments(bytes: Buffer, ping: Buffer | undefined): Promise<void> {
     const step = bytes.length > LARGEST_WHOLE_BYTES ? FRAGMENT_BYTES : Math.max(1, bytes.length)
     for (let start = 0; start < bytes.length; start += step) {
       const fragment = bytes.subarray(start, start + step)
-      await this.#send(fragment, start + step >= bytes.length)
+      const isLast = start + step >= bytes.length
+      await this.#send(fragment, isLast, isLast ? ping : undefined)
       this.#writtenBytes += fragment.length
     }
   }
 
-  #send(fragment: Buffer, fin: boolean): Promise<void> {
+  #send(fragment: Buffer, fin: boolean, ping: Buffer | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
+      const socket = socketOf(this.#ws)
+      // A peer that closes as soon as it has its answer must have got the ping by then.
+      socket?.cork()
       this.#ws.send(fragment, { binary: false, fin }, error => {
         if (error) reject(new SocketClosedError('connection closed before a message was out', { cause: error }))
         else resolve()
       })
+      if (ping) this.#ws.ping(ping, undefined, () => {})
+      socket?.uncork()
     })
   }
+}
+
+function socketOf(ws: WebSocket): NetSocket | null {
+  return (ws as unknown as { _socket: NetSocket | null })._socket
 }

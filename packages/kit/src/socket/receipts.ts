@@ -1,0 +1,43 @@
+import type { WebSocket } from 'ws'
+
+/** A ping's payload: the number of the receipt that it asks for. */
+const NUMBER_BYTES = 8
+
+/**
+ * Receipts of a peer: it answers a ping only after it has read every frame before it. TCP alone does not tell: what the
+ * kernel has taken may never arrive. A pong stands for all pings before it, as RFC 6455 lets peers answer the latest.
+ */
+export class Receipts {
+  readonly #waiting = new Map<number, (arrived: boolean) => void>()
+  #last = 0
+
+  constructor(ws: WebSocket) {
+    ws.on('pong', (data: Buffer) => this.#take(data))
+    ws.once('close', () => this.#end())
+  }
+
+  /** The payload of the ping to send, and a promise of its answer: false when the connection ended without one. */
+  ask(): { ping: Buffer; arrived: Promise<boolean> } {
+    this.#last += 1
+    const ping = Buffer.alloc(NUMBER_BYTES)
+    ping.writeBigUInt64BE(BigInt(this.#last))
+    const { promise: arrived, resolve } = Promise.withResolvers<boolean>()
+    this.#waiting.set(this.#last, resolve)
+    return { ping, arrived }
+  }
+
+  #take(pong: Buffer): void {
+    if (pong.length !== NUMBER_BYTES) return
+    const answered = pong.readBigUInt64BE()
+    for (const [number, resolve] of this.#waiting) {
+      if (number > answered) return
+      this.#waiting.delete(number)
+      resolve(true)
+    }
+  }
+
+  #end(): void {
+    for (const resolve of this.#waiting.values()) resolve(false)
+    this.#waiting.clear()
+  }
+}

@@ -1,0 +1,85 @@
+import { SocketClosedError, wrapSocket } from '@horde/kit/socket'
+import { expect, test } from 'vitest'
+import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket, ticks } from './wire.ts'
+
+const PING = 0x9
+const PONG = 0xa
+
+/** A server's socket whose peer answers nothing by itself. */
+async function mutePeer() {
+  const accepted = Promise.withResolvers<TestSocket>()
+  const stack = new AsyncDisposableStack()
+  const server = stack.use(await startServer(ws => accepted.resolve(wrapSocket(ws, options))))
+  const peer = stack.use(await rawPeer(server.port))
+  const got: Buffer[] = []
+  peer.on('data', (chunk: Buffer) => got.push(chunk))
+  return {
+    socket: await accepted.promise,
+    peer,
+    got: () => Buffer.concat(got),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+/** The payloads of the pings among frames of a server, each shorter than 126 bytes. */
+function pingsIn(bytes: Buffer): Buffer[] {
+  const pings: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes[at + 1] ?? 0
+    if (((bytes[at] ?? 0) & 0xf) === PING) pings.push(bytes.subarray(at + 2, at + 2 + length))
+    at += 2 + length
+  }
+  return pings
+}
+
+const isPending = async (promise: Promise<unknown>) => (await Promise.race([promise, ticks(20)])) === undefined
+
+test('a message that the peer has read has arrived, large or small', async () => {
+  await using pair = await connectPair()
+  for (const text of ['small', 'x'.repeat(3 * MIB)]) {
+    const { said, arrived } = pair.near.deliver(text)
+    await said
+    expect(await pair.far.hear()).toBe(text)
+    expect(await arrived).toBe(true)
+  }
+})
+
+test('a peer that closes as soon as it has read a message has given its receipt', async () => {
+  for (let round = 0; round < 50; round += 1) {
+    await using pair = await connectPair()
+    const { arrived } = pair.near.deliver('answer')
+    await pair.far.hear()
+    void pair.far.close()
+    expect(await arrived).toBe(true)
+  }
+})
+
+test('what the kernel took but no peer has read has not arrived', async () => {
+  await using mute = await mutePeer()
+  const { said, arrived } = mute.socket.deliver('answer')
+  await said
+  expect(await isPending(arrived)).toBe(true)
+  mute.peer.destroy()
+  expect(await arrived).toBe(false)
+})
+
+test('one pong stands for the pings before it; any other pong for none', async () => {
+  await using mute = await mutePeer()
+  const deliveries = ['a', 'b', 'c'].map(text => mute.socket.deliver(text))
+  await expect.poll(() => pingsIn(mute.got())).toHaveLength(3)
+  const [, second = Buffer.alloc(0)] = pingsIn(mute.got())
+  mute.peer.write(Buffer.concat([frame(PONG, ''), frame(PONG, 'abc')]))
+  expect(await isPending(deliveries[0]?.arrived ?? Promise.resolve())).toBe(true)
+  mute.peer.write(frame(PONG, second))
+  expect(await Promise.all(deliveries.slice(0, 2).map(({ arrived }) => arrived))).toEqual([true, true])
+  mute.peer.destroy()
+  expect(await deliveries[2]?.arrived).toBe(false)
+})
+
+test('nothing arrives on a closed connection', async () => {
+  await using pair = await connectPair()
+  await pair.near.close()
+  const { said, arrived } = pair.near.deliver('late')
+  await expect(said).rejects.toBeInstanceOf(SocketClosedError)
+  expect(await arrived).toBe(false)
+})
