@@ -9,7 +9,7 @@ import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
 import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
-import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import type {
   ExecutorMessage,
   MinerToExecutorMessage,
@@ -78,7 +78,7 @@ export class MinerLink {
       dial: signal =>
         dialSocket(url, {
           parse: frame => frame,
-          maxFrameBytes: LARGE_FRAME_BYTES,
+          maxFrameBytes: LARGEST_PASSED_ON_BYTES,
           closeTimeoutMs: PARTING_MS,
           log,
           signal,

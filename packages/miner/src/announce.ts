@@ -1,63 +1,69 @@
 /** The miner's address on the chain: announced when it differs from what the chain says, and only then. */
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
-import { isIP } from 'node:net'
 import type { Chain } from '@horde/chain/chain'
+import { ChainError } from '@horde/chain/errors'
+import { ipToNumber } from '@horde/chain/ip'
+import { type Axon, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Log } from '@horde/kit/log'
-
-/** How long a public service may take to say this machine's address, in milliseconds. */
-const ASK_WITHIN_MS = 5_000
-/** Looking up the route to an address sends nothing; this one is public and never local. */
-const SOME_PUBLIC_ADDRESS = '8.8.8.8'
-const DNS_PORT = 53
+import { findAddress } from './announce/own-address.ts'
 
 export type Announcement = { chain: Chain; netuid: number; hotkey: Hotkey; ip: string; port: number; log: Log }
 
-export async function announce({ chain, netuid, hotkey, ip, port, log }: Announcement): Promise<void> {
-  const { announced, block } = await chain.serveAxon(netuid, { ip, port }, hotkey)
-  if (announced) log.info({ ip, port, block }, 'address announced on the chain')
-}
+export type AnnounceOutcome =
+  /** The chain says it; `announced`: since now, as of `block`. */
+  | { readonly announced: boolean; readonly block: number | null }
+  /** The chain takes another announcement from this block on. */
+  | { readonly waitsForBlock: number }
 
 /**
- * The address to announce: the given one, or, for `auto`, what the first of the services says that answers, else the
- * address of the interface that leads to the internet.
+ * Announces once, unless the chain says the same already, or would refuse because the last time was too few blocks ago.
+ *
+ * @throws ChainError when the chain refuses the address or cannot be asked
  */
+export async function announce(announcement: Announcement): Promise<AnnounceOutcome> {
+  const { chain, netuid, hotkey, ip, port, log } = announcement
+  const { axon, block: now } = await axonOf(announcement)
+  if (axon && !saysTheSame(axon, ip, port)) {
+    const allowed = await allowedFrom(axon, announcement)
+    if (now < allowed) return { waitsForBlock: allowed }
+  }
+  try {
+    const { announced, block } = await chain.serveAxon(netuid, { ip, port }, hotkey)
+    if (announced) log.info({ ip, port, block }, 'address announced on the chain')
+    return { announced, block }
+  } catch (error) {
+    // The same address in other words, or somebody else announced for this hotkey meanwhile.
+    if (!(error instanceof ChainError) || error.code !== 'ServingTooFast') throw error
+    const latest = await axonOf(announcement)
+    if (!latest.axon) throw error
+    return { waitsForBlock: await allowedFrom(latest.axon, announcement) }
+  }
+}
+
+/** What the chain says of the hotkey, and the block in which it says so. */
+async function axonOf({ chain, netuid, hotkey }: Announcement): Promise<{ axon: Axon | null; block: number }> {
+  const metagraph = await chain.metagraph(netuid)
+  return { axon: neuronOf(metagraph, hotkey.ss58)?.axon ?? null, block: metagraph.block }
+}
+
+/** The first block that takes another announcement. */
+async function allowedFrom({ block }: Axon, { chain, netuid }: Announcement): Promise<number> {
+  return block + (await chain.hyperparameters(netuid)).servingRateLimit
+}
+
+function saysTheSame(axon: Axon, ip: string, port: number): boolean {
+  const [said, wanted] = [ipToNumber(axon.ip), ipToNumber(ip)]
+  return axon.port === port && said.ip === wanted.ip && said.ipType === wanted.ipType
+}
+
+/** The address to announce: see `findAddress`. */
 export async function addressToAnnounce(
   given: string,
   services: readonly string[],
   log: Log,
   signal: AbortSignal,
 ): Promise<string> {
-  if (given !== 'auto') return given
-  for (const service of services) {
-    const address = await ask(service, signal).catch(err => {
-      log.warn({ err, service }, 'service did not say the public address')
-    })
-    if (address) {
-      log.info({ address, service }, 'public address found by asking a service')
-      return address
-    }
-  }
-  const address = await interfaceAddress()
-  log.warn({ address }, 'public address taken from the network interface; set BITTENSOR_MINER_ADDRESS if it is wrong')
+  const { address, how } = await findAddress(given, services, log, signal)
+  if (given === 'auto') log.info({ address, how }, 'public address found')
   return address
-}
-
-async function ask(service: string, signal: AbortSignal): Promise<string> {
-  const response = await fetch(service, { signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_WITHIN_MS)]) })
-  const address = (await response.text()).trim()
-  if (!response.ok || isIP(address) === 0) throw new Error(`the answer (status ${response.status}) is not an address`)
-  return address
-}
-
-async function interfaceAddress(): Promise<string> {
-  const socket = createSocket('udp4')
-  try {
-    socket.connect(DNS_PORT, SOME_PUBLIC_ADDRESS)
-    await once(socket, 'connect')
-    return socket.address().address
-  } finally {
-    socket.close()
-  }
 }

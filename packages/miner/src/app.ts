@@ -5,25 +5,27 @@ import { ConfigError } from '@horde/kit/config'
 import type { Database } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
-import { startLoop } from '@horde/kit/loop'
 import { createMetrics } from '@horde/kit/metrics'
 import type { Clock } from '@horde/kit/time'
-import { addressToAnnounce, announce } from './announce.ts'
-import { SeenSignatures } from './authenticate.ts'
+import { type AnnouncementState, Announcer } from './announce/announcer.ts'
 import { type MinerConfig, minerSettings } from './config.ts'
-import { HeldConnections } from './doorstep.ts'
 import { Horde, type HordeDeps } from './horde/horde.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
 import { ExecutorLines } from './jobs/executor-line.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
 import { openNews } from './jobs/news.ts'
+import { Admission, type AdmissionRules } from './jobs/offers/admission.ts'
+import { FloodLog } from './jobs/offers/flood-log.ts'
 import { findLeftovers, recoverJobs } from './jobs/recover-jobs.ts'
+import { startLoops } from './loops.ts'
 import { Tally } from './metrics/tally.ts'
 import { openOperator } from './operator/open-operator.ts'
 import { preloadImages } from './preload-images.ts'
 import { type RunJobDeps, runJob } from './run-job.ts'
 import { openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
 import { openDesk } from './validator-desk.ts'
+import { SeenSignatures } from './validators/authenticate.ts'
+import { ValidatorSessions } from './validators/validator-sessions.ts'
 import { ValidatorList } from './validators.ts'
 
 const DAY_MS = 86_400_000
@@ -45,6 +47,7 @@ export type RunningMiner = AsyncDisposable & {
   port: number
   adminPort: number | undefined
   health(): Promise<Health>
+  announcement(): AnnouncementState
   /** Goes on with other pools; running jobs stay. Rejects, and changes nothing, when they can't be opened. */
   reload(pools: readonly PoolSettings[]): Promise<void>
 }
@@ -59,7 +62,8 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   const lines = new ExecutorLines(clock)
   const horde = stack.use(await openHorde(deps, lines))
   const leftovers = await findLeftovers({ db, horde, lines, live, clock, log })
-  const news = openNews({ db, live, clock, log, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS })
+  const sessions = new ValidatorSessions(config.MAX_CONNECTIONS_PER_VALIDATOR)
+  const news = stack.use(openNews({ db, live, sessions, clock, log, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS }))
   const validators = new ValidatorList({
     chain,
     netuid: config.BITTENSOR_NETUID,
@@ -73,26 +77,28 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   horde.begin((ports.executors ?? ports.validators).port)
   const jobs = jobRunner({ db, live, lines, news, tally, clock, log }, config)
   for (const job of recoverJobs(leftovers, { db, horde, lines, live, clock, log })) jobs.drive(job)
-  const held = new HeldConnections(config.MAX_CONNECTIONS_PER_VALIDATOR)
-  serveValidatorsOn(ports.validators.router, {
-    desk: openDesk({ db, live, lines, news, horde, drive: jobs.drive, tally, clock, log }),
-    isValidator: key => validators.has(key),
-    held,
-    rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(), clock },
+  const admission = new Admission(admissionRules(config, validators), clock)
+  const floods = new FloodLog(clock, log)
+  serveValidatorsOn(ports.validators, {
+    desk: openDesk({ db, live, lines, news, horde, admission, floods, drive: jobs.drive, tally, clock, log }),
+    standingOf: key => validators.standingOf(key),
+    sessions,
+    rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
     tally,
     clock,
     log,
   })
-  serveExecutorsOn((ports.executors ?? ports.validators).router, { lines, log })
+  serveExecutorsOn(ports.executors ?? ports.validators, { lines, log })
 
-  const shown = { live, horde, held, validators, tally, registry, port: ports.validators.port }
+  const announcer = announcerOf(deps, ports.validators.port)
+  const shown = { live, horde, sessions, validators, announcer, tally, registry, port: ports.validators.port }
   const { adminPort, health } = await openOperator({ ...deps, ...shown }, signal, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => horde.close())
   startPreload(horde, clock, log, stack)
   horde.keepWarm()
-  startLoops(deps, validators, ports.validators.port, signal, stack)
+  startLoops({ ...deps, sessions, validators, live, announcer }, signal, stack)
   log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
 
   const opened = stack.move()
@@ -100,6 +106,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
     port: ports.validators.port,
     adminPort,
     health,
+    announcement: () => announcer.state(),
     reload: pools => horde.reload(pools),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
@@ -122,7 +129,11 @@ function openHorde(
 
 /** Opens the port for validators, and the one for executors where it is another. */
 async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log, stack: AsyncDisposableStack) {
-  const validators = await openPort(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, log, stack)
+  const { MAX_UNKNOWN_CONNECTIONS: maxUnknown, MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: perAddress } = config
+  const requestWithinMs = config.AUTHENTICATE_SECONDS * 1000
+  const open = (host: string, port: number, maxUnknownPerAddress: number) =>
+    openPort({ host, port, maxUnknown, maxUnknownPerAddress, requestWithinMs, log }, stack)
+  const validators = await open(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, perAddress)
   const port = config.PORT_FOR_EXECUTORS
   // 0 lets the system choose: that is never the public port.
   const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
@@ -132,7 +143,27 @@ async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log
     const problem = `is needed: executors dial this miner at ${hosts.join(' and ')}`
     throw new ConfigError([{ name: 'LISTEN_HOST_FOR_EXECUTORS', problem }], minerSettings)
   }
-  return { validators, executors: await openPort(host, port, log, stack) }
+  // A whole host's executors may come from one address, and all at once.
+  return { validators, executors: await open(host, port, maxUnknown) }
+}
+
+function announcerOf({ config, chain, hotkey, clock, log }: MinerDeps, port: number): Announcer {
+  return new Announcer({
+    ...{ chain, netuid: config.BITTENSOR_NETUID, hotkey, port, clock, log },
+    given: config.BITTENSOR_MINER_ADDRESS,
+    services: config.ADDRESS_SERVICES,
+    checkEveryMs: config.ADDRESS_CHECK_SECONDS * 1000,
+  })
+}
+
+function admissionRules(config: MinerConfig, validators: ValidatorList): AdmissionRules {
+  return {
+    maxOpenJobs: config.MAX_OPEN_JOBS_PER_VALIDATOR,
+    maxOffersPerMinute: config.MAX_OFFERS_PER_MINUTE,
+    maxTimeoutSeconds: config.MAX_TIMEOUT_SECONDS,
+    isValidator: hotkey => validators.has(hotkey),
+    migrating: config.MIGRATING,
+  }
 }
 
 function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
@@ -183,23 +214,4 @@ function startPreload(horde: Horde, clock: Clock, log: Log, stack: AsyncDisposab
     stopped.abort()
     await preload
   })
-}
-
-function startLoops(
-  { config, chain, hotkey, clock, log }: MinerDeps,
-  validators: ValidatorList,
-  port: number,
-  signal: AbortSignal,
-  stack: AsyncDisposableStack,
-): void {
-  let ip: string | undefined
-  const announceAddress = async (loopSignal: AbortSignal) => {
-    ip ??= await addressToAnnounce(config.BITTENSOR_MINER_ADDRESS, config.ADDRESS_SERVICES, log, loopSignal)
-    await announce({ chain, netuid: config.BITTENSOR_NETUID, hotkey, ip, port, log })
-  }
-  const loops = [
-    { name: 'validators', everyMs: config.VALIDATORS_REFRESH_SECONDS * 1000, run: () => validators.refresh() },
-    { name: 'announce', everyMs: config.ANNOUNCE_SECONDS * 1000, run: announceAddress },
-  ]
-  for (const loop of loops) stack.use(startLoop({ ...loop, clock, log, signal }))
 }

@@ -24,7 +24,7 @@ const seconds = (byDefault: number, max = 86_400) => envInteger({ min: 0, max })
 
 const address = z
   .string()
-  .refine(text => text === 'auto' || isIP(text) !== 0, 'must be auto or an IP address')
+  .refine(text => text === 'auto' || (isIP(text) !== 0 && !text.includes('%')), 'must be auto or an IP address')
   .default('auto')
 
 const hotkeys = envList
@@ -163,6 +163,11 @@ export const minerSettings = defineSettings({
     about: 'How often the list of validators is read from the chain, in seconds.',
     example: '60',
   }),
+  MIGRATING: setting(envBoolean.default(false), {
+    about:
+      'Whether this miner is about to be moved or stopped: it announces nothing and accepts no offers, while its jobs finish and their results are delivered.',
+    example: 'true',
+  }),
   ANNOUNCE_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
     about: 'How often the announced address is compared with the chain, in seconds.',
     example: '60',
@@ -171,13 +176,39 @@ export const minerSettings = defineSettings({
     about: 'URLs that answer with the address they were asked from, for BITTENSOR_MINER_ADDRESS=auto.',
     example: 'https://checkip.amazonaws.com',
   }),
-  AUTHENTICATE_SECONDS: setting(seconds(5), {
-    about: 'How long a connection may take to authenticate, in seconds.',
+  ADDRESS_CHECK_SECONDS: setting(envInteger({ min: 1, max: 604_800 }).default(600), {
+    about: 'How often the services are asked again whether the address has changed, in seconds.',
+    example: '600',
+  }),
+  AUTHENTICATE_SECONDS: setting(envInteger({ min: 1, max: 3_600 }).default(5), {
+    about: 'How long a connection may take to ask for a WebSocket, and then to authenticate, in seconds.',
     example: '5',
+  }),
+  MAX_UNKNOWN_CONNECTIONS: setting(envInteger({ min: 1, max: 65_535 }).default(256), {
+    about:
+      'How many connections to one port may wait to be authenticated; one more costs the oldest one of the address that has most its place.',
+    example: '256',
+  }),
+  MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: setting(envInteger({ min: 1, max: 65_535 }).default(64), {
+    about:
+      'The same for one IPv4 address, or one /64 of IPv6. Where all peers come by way of one address, such as a proxy, as many as in all.',
+    example: '64',
   }),
   MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(64), {
     about: 'How many connections one validator may hold at once; peers of 2024 open one for each job.',
     example: '64',
+  }),
+  MAX_OPEN_JOBS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 1_000_000 }).default(1_024), {
+    about: 'How many open jobs one validator may have; further offers are declined.',
+    example: '1024',
+  }),
+  MAX_OFFERS_PER_MINUTE: setting(envInteger({ min: 1, max: 1_000_000 }).default(6_000), {
+    about: 'How many offers one validator may make within a minute, all at once or one by one; more are declined.',
+    example: '6000',
+  }),
+  MAX_TIMEOUT_SECONDS: setting(envInteger({ min: 1, max: 31_536_000 }).default(86_400), {
+    about: 'The longest time limit that a job may ask for, in seconds; an offer that asks for more is declined.',
+    example: '86400',
   }),
   EXECUTOR_START_SECONDS: setting(seconds(60), {
     about: "How long an executor may take to connect, beyond its class's spin-up time, in seconds.",
@@ -222,6 +253,15 @@ export const minerSettings = defineSettings({
   DISK_FULL_BYTES: setting(envInteger({ min: 0 }).default(1_000_000_000), {
     about: 'With less free than this on a disk in use the miner is not ready, in bytes.',
     example: '1000000000',
+  }),
+  DELIVERED_RESULTS_KEPT_HOURS: setting(envInteger({ min: 0, max: 8_760 }).default(24), {
+    about:
+      'How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept.',
+    example: '24',
+  }),
+  JOBS_KEPT_DAYS: setting(envInteger({ min: 1, max: 3_650 }).default(30), {
+    about: 'How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway.',
+    example: '30',
   }),
   ...serviceSettings,
 })

@@ -8,9 +8,9 @@ import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-ad
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { parseFromExecutor } from '@horde/protocol/miner-executor'
 import { parseFromValidator } from '@horde/protocol/validator-miner'
-import { Doorstep } from './doorstep.ts'
+import { Doorstep, type DoorstepLimits } from './doorstep.ts'
 import { type ExecutorEdge, serveExecutor } from './executor-session.ts'
-import { serveValidator, type ValidatorEdge } from './validator-session.ts'
+import { serveValidator, type ValidatorEdge } from './validators/serve-validator.ts'
 
 const VALIDATOR_URL = /^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]{1,60})\/?$/
 const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS}})/?$`)
@@ -19,18 +19,32 @@ const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS
 const MAX_CONNECTIONS = 4_096
 /** Frames of one connection that wait unread; more make the peer wait. */
 const MAX_QUEUED_FRAMES = 64
+/** How often connections that send no whole request are looked for, in milliseconds. */
+const LATE_REQUESTS_MS = 1_000
 
-export type OpenPort = { port: number; router: UpgradeRouter }
+export type OpenPort = { port: number; router: UpgradeRouter; doorstep: Doorstep }
 
-/** Opens a port that speaks WebSocket only. */
-export async function openPort(host: string, port: number, log: Log, stack: AsyncDisposableStack): Promise<OpenPort> {
-  const server = createServer((_request, response) => response.writeHead(404).end())
+export type PortOptions = DoorstepLimits & {
+  host: string
+  port: number
+  /** How long a peer may take to ask for a WebSocket, in milliseconds. */
+  requestWithinMs: number
+  log: Log
+}
+
+/** Opens a port that speaks WebSocket only, without compression. */
+export async function openPort(options: PortOptions, stack: AsyncDisposableStack): Promise<OpenPort> {
+  const { host, port, requestWithinMs: within, log } = options
+  const timeouts = { requestTimeout: within, headersTimeout: within, connectionsCheckingInterval: LATE_REQUESTS_MS }
+  const server = createServer(timeouts, (_request, response) => response.writeHead(404).end())
   stack.defer(() => closeServer(server))
+  const doorstep = new Doorstep(options)
+  server.on('connection', socket => doorstep.enter(socket))
   const router = upgradeRouter(server, { log, maxPayload: LARGE_FRAME_BYTES, maxConnections: MAX_CONNECTIONS })
   stack.use(router)
   server.listen(port, host)
   await once(server, 'listening')
-  return { port: portOf(server), router }
+  return { port: portOf(server), router, doorstep }
 }
 
 function portOf(server: Server): number {
@@ -46,21 +60,19 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
-export function serveValidatorsOn(router: UpgradeRouter, edge: ValidatorEdge): void {
-  const doorstep = new Doorstep()
+export function serveValidatorsOn({ router, doorstep }: OpenPort, edge: ValidatorEdge): void {
   router.onUpgrade(VALIDATOR_URL, (ws, match, request) => {
     const [, hotkey = ''] = match
-    const admit = doorstep.enter(ws, match, request)
+    const admit = doorstep.watch(request.socket)
     const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromValidator })
     return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, edge, admit)
   })
 }
 
-export function serveExecutorsOn(router: UpgradeRouter, edge: ExecutorEdge): void {
-  const doorstep = new Doorstep()
+export function serveExecutorsOn({ router, doorstep }: OpenPort, edge: ExecutorEdge): void {
   router.onUpgrade(EXECUTOR_URL, (ws, match, request) => {
     const [, token = ''] = match
-    const admit = doorstep.enter(ws, match, request)
+    const admit = doorstep.watch(request.socket)
     const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromExecutor })
     return serveExecutor(socket as Parameters<typeof serveExecutor>[0], token, edge, admit)
   })

@@ -4,7 +4,8 @@ import type { MinerMessage, ValidatorMessage } from '@horde/protocol/validator-m
 import type { Horde } from './horde/horde.ts'
 import { type OfferDeps, takeOffer } from './jobs/take-offer.ts'
 import { takeWork } from './jobs/take-work.ts'
-import type { ValidatorDesk, ValidatorSession } from './validator-session.ts'
+import type { ValidatorSession } from './validator-session.ts'
+import type { ValidatorDesk } from './validators/serve-validator.ts'
 
 export type DeskDeps = OfferDeps & { horde: Pick<Horde, 'reserve' | 'manifest'>; log: Log }
 
@@ -12,11 +13,7 @@ export function openDesk(deps: DeskDeps): ValidatorDesk {
   return {
     async arrived(session) {
       if (session.capabilities.has('manifest')) await session.say(manifestOf(deps.horde))
-      try {
-        await deps.news.arrived(session)
-      } catch (err) {
-        deps.log.error({ err, validator: session.validator }, 'what is due could not be told')
-      }
+      deps.news.arrived(session)
     },
     left: session => deps.news.left(session),
     async hear(message, session) {

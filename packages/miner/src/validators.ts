@@ -1,8 +1,11 @@
 /** Who may talk to this miner: the subnet's validators, as of the last time that the chain could be asked. */
 import type { Chain } from '@horde/chain/chain'
-import { type Metagraph, validatorsOf } from '@horde/chain/metagraph'
+import { type Metagraph, neuronOf, validatorsOf } from '@horde/chain/metagraph'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+
+/** What a hotkey is to this miner: a validator that is served; known to the subnet, but no validator now; or neither. */
+export type Standing = 'active' | 'inactive' | 'unknown'
 
 export type ValidatorListOptions = {
   chain: Chain
@@ -13,6 +16,15 @@ export type ValidatorListOptions = {
   banned: readonly string[]
   clock: Clock
   log: Log
+}
+
+/** The chain knows the subnet and names nobody on it. */
+class EmptySubnetError extends Error {
+  override readonly name = 'EmptySubnetError'
+
+  constructor(netuid: number) {
+    super(`the chain names no neuron on subnet ${netuid}`)
+  }
 }
 
 export class ValidatorList {
@@ -26,10 +38,15 @@ export class ValidatorList {
     this.#hotkeys = new Set(options.extra.filter(hotkey => !options.banned.includes(hotkey)))
   }
 
-  /** Asks the chain. When that fails the last good list stays, and its age grows. */
+  /**
+   * Asks the chain. When that fails the last good list stays, and its age grows.
+   *
+   * @throws ChainError, or EmptySubnetError for an answer without any neuron: no subnet is that empty, a node may be
+   */
   async refresh(): Promise<void> {
     const { chain, netuid, extra, banned, clock, log } = this.#options
     const metagraph = await chain.metagraph(netuid)
+    if (metagraph.neurons.length === 0) throw new EmptySubnetError(netuid)
     const listed = validatorsOf(metagraph, { extra, banned }).map(({ hotkey }) => hotkey)
     const unregistered = extra.filter(hotkey => !banned.includes(hotkey))
     const hotkeys = new Set([...listed, ...unregistered])
@@ -42,6 +59,13 @@ export class ValidatorList {
 
   has(hotkey: string): boolean {
     return this.#hotkeys.has(hotkey)
+  }
+
+  /** Whoever is banned is unknown here. */
+  standingOf(hotkey: string): Standing {
+    if (this.#hotkeys.has(hotkey)) return 'active'
+    const neuron = this.#metagraph && neuronOf(this.#metagraph, hotkey)
+    return neuron && !this.#options.banned.includes(hotkey) ? 'inactive' : 'unknown'
   }
 
   get size(): number {

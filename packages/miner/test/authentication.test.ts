@@ -1,8 +1,13 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { addressOf } from '@horde/chain/wallet'
+import { authenticationBytes } from '@horde/protocol/signing'
+import type { V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   authentication,
   connectValidator,
   dialMiner,
+  minerKey,
   PlayedManager,
   secondValidatorKey,
   startChain,
@@ -22,6 +27,22 @@ const OFFER = {
   executor_class: 'always_on.test',
 } as never
 
+/** The order of sr25519's group: s and s + this are one number to who does not look. */
+const GROUP_ORDER = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n
+const MARKER = 1n << 255n
+
+/** A key of the other kind, whose address an operator took for a validator's. */
+const ed25519 = generateKeyPairSync('ed25519')
+const ed25519Hotkey = addressOf(ed25519.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32))
+
+/** The second half of a signature as another number that means the same. */
+function malleated(signature: string): string {
+  const bytes = Buffer.from(signature.slice(2), 'hex')
+  const s = BigInt(`0x${Buffer.from(bytes.subarray(32)).reverse().toString('hex')}`) - MARKER + GROUP_ORDER + MARKER
+  const half = Buffer.from(s.toString(16).padStart(64, '0'), 'hex').reverse()
+  return `0x${Buffer.concat([bytes.subarray(0, 32), half]).toString('hex')}`
+}
+
 let stack: AsyncDisposableStack
 let miner: TestMiner
 const manager = new PlayedManager()
@@ -33,6 +54,7 @@ beforeAll(async () => {
     EXECUTOR_CLASS: 'always_on.test',
     AUTHENTICATE_SECONDS: '1',
     BANNED_VALIDATORS: secondValidatorKey().ss58,
+    EXTRA_VALIDATORS: ed25519Hotkey,
   }
   miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
 })
@@ -52,6 +74,7 @@ describe('an authentication that is not good is refused, and an offer behind it 
   it.each([
     ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],
     ['a banned validator', () => secondValidatorKey(), () => ({}), /Unknown validator/],
+    ['a neuron that is no validator', () => minerKey(), () => ({}), /^Inactive validator$/],
     ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: strangerKey().ss58 }), /URL/],
     ['another miner', () => validatorKey(), () => ({ miner_hotkey: strangerKey().ss58 }), /miner hotkey/],
     ['a timestamp in the past', () => validatorKey(), () => ({ timestamp: now() - 13 }), /1[234] s off/],
@@ -80,6 +103,30 @@ describe('an authentication that is not good is refused, and an offer behind it 
     const second = await dialMiner(miner, validatorKey().ss58)
     await second.say(message)
     expect(await refusal(second)).toBe('The signature was used before')
+  })
+
+  it.each([
+    ['a prefix that says its kind', (signature: string) => signature.replace('0x', '0x01')],
+    ['no 0x', (signature: string) => signature.slice(2)],
+    ['its number written in another way', malleated],
+  ])('a signature with %s', async (_name, change) => {
+    const message = authentication(validatorKey()) as V0AuthenticateRequest
+    const peer = await dialMiner(miner, validatorKey().ss58)
+    await peer.say({ ...message, signature: change(message.signature) })
+    await peer.say(OFFER)
+    expect(await refusal(peer)).toBe('The signature does not verify')
+  })
+
+  it('an ed25519 signature, by the very key of the hotkey', async () => {
+    const { message_type, payload } = authentication(validatorKey(), {
+      validator_hotkey: ed25519Hotkey,
+    }) as V0AuthenticateRequest
+    const bytes = authenticationBytes(payload)
+    const signature = `0x${sign(null, bytes, ed25519.privateKey).toString('hex')}`
+    const peer = await dialMiner(miner, ed25519Hotkey)
+    await peer.say({ message_type, payload, signature, capabilities: undefined })
+    await peer.say(OFFER)
+    expect(await refusal(peer)).toBe('The signature does not verify')
   })
 
   it('anything else as the first message', async () => {

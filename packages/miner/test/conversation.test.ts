@@ -165,6 +165,7 @@ describe('reserving', () => {
       })
       .toBe('V0AcceptJobRequest')
     manager.exit((await manager.order()).token)
+    expect(await validator.next(), 'or it would stay due').toEqual(said('V0ExecutorFailedRequest'))
   })
 
   it('an executor that can not be started breaks its job and gives its place back', async () => {

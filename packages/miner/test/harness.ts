@@ -11,7 +11,7 @@ import { type Database, openDatabase } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
-import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import {
   type ExecutorMessage,
   type MinerToExecutorMessage,
@@ -148,7 +148,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
-  while (!(await miner.health()).ready) await clock.sleep(20)
+  while (!(await miner.health()).ready && !config.MIGRATING) await clock.sleep(20)
   const opened = stack.move()
   const url = `ws://127.0.0.1:${miner.port}`
   return { ...miner, db, manager, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
@@ -176,7 +176,7 @@ function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
 
 export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 
-const options = { maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog }
+const options = { maxFrameBytes: LARGEST_PASSED_ON_BYTES, log: silentLog }
 
 /** A connection to the validators' socket that has said nothing yet. */
 export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {

@@ -10,6 +10,12 @@ export const SMALL_FRAME_BYTES = 1_000_000
 /** The largest frame, in bytes, that any of our sockets accepts. */
 export const LARGE_FRAME_BYTES = 50 * 1024 * 1024
 
+/**
+ * The largest frame, in bytes, that an executor accepts: the largest that a validator may send its miner, and room for what
+ * is written out when it is passed on.
+ */
+export const LARGEST_PASSED_ON_BYTES = LARGE_FRAME_BYTES + 64 * 1024
+
 /** The largest frame, in bytes, that may be said to a peer that told these capabilities. */
 export function largestFrameFor(capabilities: readonly string[] | null | undefined): number {
   return capabilities?.includes('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES

@@ -5,6 +5,12 @@
 export const REASONS = {
   // rejected
   declined: 'The miner had no free executor of that class, or was not willing.',
+  'no-free-executor': 'No executor of that class was free.',
+  'too-many-open-jobs': 'The validator had as many open jobs as it may have.',
+  'too-many-offers': 'The validator made more offers than it may make.',
+  'time-limit-too-long': 'The job asked for more time than this miner gives.',
+  'not-a-validator': 'Who made the offer was no validator any more.',
+  migrating: 'The miner took no new jobs, because it was to be moved or stopped.',
   // failed
   'exit-status': 'The job exited with a status other than 0.',
   'time-limit': 'The job ran into its own time limit.',

@@ -4,7 +4,7 @@ import { ChainError } from '@horde/chain/errors'
 import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
-import { addressToAnnounce } from '../announce.ts'
+import { addressToAnnounce, announce } from '../announce.ts'
 import { readMinerConfig } from '../config.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -26,7 +26,14 @@ export async function announceOnce(
   const ip = await addressToAnnounce(config.BITTENSOR_MINER_ADDRESS, config.ADDRESS_SERVICES, log, signal)
   await using chain = await connectSubtensor({ endpoints, log, signal, firstConnectionMs: CONNECT_MS })
   try {
-    const { announced, block } = await chain.serveAxon(netuid, { ip, port }, hotkey)
+    const outcome = await announce({ chain, netuid, hotkey, ip, port, log })
+    if ('waitsForBlock' in outcome) {
+      complain(
+        `${ip} port ${port}: the last announcement was too few blocks ago, try again in block ${outcome.waitsForBlock}\n`,
+      )
+      return 1
+    }
+    const { announced, block } = outcome
     const since = block === null ? '' : announced ? `, in block ${block}` : `, since block ${block}`
     print(`${announced ? 'announced' : 'the chain says already'}: ${ip} port ${port}${since}\n`)
     return 0

@@ -34,7 +34,8 @@ export type NewJob = Pick<
   | 'executorToken'
   | 'place'
   | 'state'
->
+> &
+  Partial<Pick<JobRow, 'reason'>>
 
 /** Stores a job just offered. Undefined when its validator has offered this uuid before. */
 export async function insertJob(db: Database, job: NewJob, at: Date): Promise<JobRow | undefined> {

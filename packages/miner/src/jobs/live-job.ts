@@ -10,6 +10,7 @@ import type { StartedExecutor } from '../horde/manager.ts'
 import type { Reservation } from '../horde/pools/pool.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import type { ExecutorLine, JobWord } from './executor-line.ts'
+import { Home } from './news/home.ts'
 
 /** The executor that a job has: its place in the horde, and the line to it. */
 export type LiveExecutor = { reservation: Reservation; line: ExecutorLine }
@@ -32,18 +33,15 @@ export class LiveJob {
   work: V0JobRequest | undefined
   /** Its executor runs for it and says that it has not got the work, which this miner has not either any more. */
   workLost = false
-  /**
-   * The connection that offered the job or sent its work: the one that its messages go to. Undefined: that was a
-   * connection of an earlier run of this miner.
-   */
-  home: ValidatorSession | undefined
-  /** Whether the end went out on the home connection. */
+  readonly home: Home
+  /** Whether its validator has read the end on a home connection. */
   delivered = false
   /** Of a job that an earlier run of this miner began: its executor, when it was found running. */
   recovery: { executor: StartedExecutor | undefined } | undefined
   /** When the job came into its state, in ms since the epoch. */
   movedAt: number
 
+  /** @param home undefined: the job was offered to an earlier run of this miner */
   constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession | undefined, executor: LiveExecutor) {
     this.id = row.id
     this.validator = row.validator
@@ -53,7 +51,7 @@ export class LiveJob {
     this.movedAt = (row.startedAt ?? row.readyAt ?? row.offeredAt).getTime()
     this.wasReady = row.readyAt !== null
     this.offer = offer
-    this.home = home
+    this.home = new Home(home)
     this.reservation = executor.reservation
     this.executor = executor.line
     this.executor.jobUuid = row.uuid
@@ -63,8 +61,8 @@ export class LiveJob {
 
   /** From now on the job's messages go to this connection, which offered it or sent its work: its end too. */
   moveTo(session: ValidatorSession): void {
-    if (this.home !== session) this.delivered = false
-    this.home = session
+    if (!this.home.has(session)) this.delivered = false
+    this.home.add(session)
   }
 }
 

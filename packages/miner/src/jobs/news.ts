@@ -1,25 +1,30 @@
 /**
  * What validators are told about their jobs, on which connection, and what counts as delivered.
  *
- * A job's messages go to its home: the connection that offered it or sent its work. When that one is gone, they go to
- * the connections of the same validator that were authenticated after it. A result is delivered once it went out on the
- * home; said elsewhere it stays due on later connections. See docs/protocol.md, "Several connections".
+ * A job's messages go to its home: the connections that offered it or sent its work. When those are gone, they go to
+ * the connections of the same validator that were authenticated since. An end is delivered once a home connection has
+ * read it; told elsewhere it stays due on later connections. See docs/protocol.md, "Several connections".
  */
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { isFinal } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
-import { REASONS } from '@horde/protocol/reasons'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { abandonJob, jobDue, jobsDue, markDelivered } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { ValidatorSession } from '../validator-session.ts'
+import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { LiveJob, LiveJobs } from './live-job.ts'
+import { endOf } from './news/end-of.ts'
+import { Home } from './news/home.ts'
 
-export type News = {
-  arrived(session: ValidatorSession): Promise<void>
-  left(session: ValidatorSession): Promise<void>
+/** Disposing of it waits until what arrived is stored; the connections must be closed by then. */
+export type News = AsyncDisposable & {
+  /** Tells a new connection what it may have missed, in the background: who has an offer to make need not wait for it. */
+  arrived(session: ValidatorSession): void
+  /** Tells others what a connection that is gone may have missed, in the background. */
+  left(session: ValidatorSession): void
   /** Says what a job's state makes due, where it is due and was not said yet. */
   tell(job: LiveJob): Promise<void>
   /** Says the end of a job that nobody drives on a connection that asked for it. */
@@ -29,58 +34,84 @@ export type News = {
 export type NewsDeps = {
   db: Database
   live: LiveJobs
+  sessions: ValidatorSessions
   clock: Clock
   log: Log
   /** How long an end stays due, in milliseconds. */
   keepMs: number
 }
 
-export function openNews({ db, live, clock, log, keepMs }: NewsDeps): News {
-  const sessions = new Map<string, Set<ValidatorSession>>()
+/** What telling needs to know of a job. */
+type About = Pick<LiveJob, 'id' | 'validator' | 'home' | 'delivered'>
+
+export function openNews({ db, live, sessions, clock, log, keepMs }: NewsDeps): News {
+  /** Ends that have arrived, until that is stored. */
+  const arrivedEnds = new Set<number>()
+  const background = new Set<Promise<void>>()
   const now = () => new Date(clock.now())
+
+  function inBackground(work: Promise<void>): void {
+    const task: Promise<void> = work
+      .catch(err => log.error({ err }, 'what is due could not be told'))
+      .finally(() => background.delete(task))
+    background.add(task)
+  }
 
   async function tell(job: LiveJob): Promise<void> {
     const message = messageDue(job)
-    if (!message || job.delivered) return
-    const listening = listeners(job)
-    const said = await Promise.all(listening.map(session => session.sayOnce(job.id, message)))
-    const wentHome = job.home !== undefined && listening[0] === job.home && said[0] === true
-    if (!wentHome || !isFinal(job.state)) return
-    job.delivered = true
-    await markDelivered(db, job.id, now())
+    if (message && !job.delivered) await say(job, message)
   }
 
-  function listeners(job: LiveJob): ValidatorSession[] {
-    const { home } = job
-    if (home?.isOpen) return [home]
-    return [...(sessions.get(job.validator) ?? [])].filter(({ number }) => home === undefined || number > home.number)
+  async function say(about: About, message: MinerMessage): Promise<void> {
+    const said = listeners(about).map(session => {
+      const told = session.tellOnce(about.id, message)
+      const isEnd = message.message_type !== 'V0ExecutorReadyRequest'
+      if (isEnd && about.home.has(session)) inBackground(follow(told.arrived, about, message))
+      return told.said
+    })
+    await Promise.all(said)
   }
 
-  async function arrived(session: ValidatorSession): Promise<void> {
-    const mine = sessions.get(session.validator) ?? new Set()
-    sessions.set(session.validator, mine.add(session))
+  /** What the home may not have read is told to whoever may hear it instead. */
+  async function follow(arrived: Promise<boolean>, about: About, message: MinerMessage): Promise<void> {
+    if (await arrived) return deliver(about)
+    if (!about.delivered) await say(about, message)
+  }
+
+  async function deliver(about: About): Promise<void> {
+    about.delivered = true
+    arrivedEnds.add(about.id)
+    await markDelivered(db, about.id, now()).finally(() => arrivedEnds.delete(about.id))
+  }
+
+  function listeners({ home, validator }: About): ValidatorSession[] {
+    if (home.open) return [home.open]
+    return sessions.of(validator).filter(({ isOpen, number }) => isOpen && number > home.number)
+  }
+
+  async function tellMissed(session: ValidatorSession): Promise<void> {
     for (const job of live.of(session.validator)) await tell(job)
     const since = new Date(clock.now() - keepMs)
     // One at a time: a result may be large, and there may be many.
     for (const id of await jobsDue(db, session.validator, since)) {
+      if (!session.isOpen) return
       const row = await jobDue(db, id)
-      if (row && !live.find(row.validator, row.uuid)) await session.sayOnce(id, endOf(row))
+      if (!row || arrivedEnds.has(id) || live.find(row.validator, row.uuid)) continue
+      await session.tellOnce(id, endOf(row)).said
     }
   }
 
-  async function left(session: ValidatorSession): Promise<void> {
-    const mine = sessions.get(session.validator)
-    mine?.delete(session)
-    if (mine?.size === 0) sessions.delete(session.validator)
-    for (const job of live.of(session.validator)) if (job.home === session) await tell(job)
+  async function tellOthers(session: ValidatorSession): Promise<void> {
+    for (const job of live.of(session.validator)) if (job.home.has(session)) await tell(job)
   }
 
   async function tellEnd(found: JobRow, session: ValidatorSession): Promise<void> {
     // Open without a driver: the database was away when its end was to be stored.
     const row = isFinal(found.state) ? found : await abandon(found)
     const end = endOf(row)
-    const said = session.wasTold(row.id, end) || (await session.sayOnce(row.id, end))
-    if (said) await markDelivered(db, row.id, now())
+    // Who was declined hears so each time that it asks: it has nothing to lose by it.
+    if (row.state === 'rejected') await session.say(end)
+    else await say({ id: row.id, validator: row.validator, home: new Home(session), delivered: false }, end)
   }
 
   async function abandon(row: JobRow): Promise<JobRow> {
@@ -90,7 +121,15 @@ export function openNews({ db, live, clock, log, keepMs }: NewsDeps): News {
     return ended ?? row
   }
 
-  return { arrived, left, tell, tellEnd }
+  return {
+    arrived: session => inBackground(tellMissed(session)),
+    left: session => inBackground(tellOthers(session)),
+    tell,
+    tellEnd,
+    async [Symbol.asyncDispose]() {
+      while (background.size > 0) await Promise.all(background)
+    },
+  }
 }
 
 /** What a validator that was away must be told of a job in this state. */
@@ -105,24 +144,4 @@ function messageDue(job: LiveJob): MinerMessage | undefined {
     reason: job.reason ?? null,
     result: job.result ?? null,
   })
-}
-
-type Ended = Pick<JobRow, 'uuid' | 'state' | 'reason' | 'result' | 'readyAt'>
-
-/** The message that tells a job's end: what was broken before it was ready failed to be prepared. */
-export function endOf({ uuid, state, reason, result, readyAt }: Ended): MinerMessage {
-  const job_uuid = uuid as JobUuid
-  if (state === 'rejected') return { message_type: 'V0DeclineJobRequest', job_uuid }
-  if (state === 'broken' && readyAt === null) return { message_type: 'V0ExecutorFailedRequest', job_uuid }
-  const output = {
-    docker_process_stdout: result?.stdout ?? '',
-    docker_process_stderr: result?.stderr ?? (reason ? REASONS[reason] : ''),
-  }
-  if (state === 'finished') return { message_type: 'V0JobFinishedRequest', job_uuid, ...output }
-  return {
-    message_type: 'V0JobFailedRequest',
-    job_uuid,
-    docker_process_exit_status: result?.exitStatus ?? null,
-    ...output,
-  }
 }

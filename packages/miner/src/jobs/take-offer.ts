@@ -1,56 +1,65 @@
 /** A validator's offer: reserve, store, accept, and drive the job; or decline at once. */
-import type { Database } from '@horde/kit/database'
-import type { Log } from '@horde/kit/log'
-import type { Clock } from '@horde/kit/time'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { FIRST_STATE, isFinal } from '@horde/protocol/job-state'
-import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
-import { findJob, insertJob, moveJob, type NewJob } from '../db/jobs.ts'
+import type { Reason } from '@horde/protocol/reasons'
+import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { findJob, insertJob, moveJob } from '../db/jobs.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { Reservation } from '../horde/pools/pool.ts'
-import type { Tally } from '../metrics/tally.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import type { ExecutorLine, ExecutorLines } from './executor-line.ts'
 import { LiveJob, type LiveJobs, newExecutorToken } from './live-job.ts'
 import type { News } from './news.ts'
+import { type DeclineDeps, decline, type OfferedJob } from './offers/decline.ts'
 
-export type OfferDeps = {
-  db: Database
+export type OfferDeps = DeclineDeps & {
   live: LiveJobs
   news: News
   horde: Pick<Horde, 'reserve'>
   lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
-  tally: Tally
-  clock: Clock
-  log: Log
 }
-
-type Answer = Extract<MinerMessage, { message_type: 'V0AcceptJobRequest' | 'V0DeclineJobRequest' }>
 
 export function takeOffer(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
   return deps.live.inTurn(session.validator, offer.job_uuid, () => take(offer, session, deps))
 }
 
 async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
-  const known = deps.live.find(session.validator, offer.job_uuid)
+  const { validator } = session
+  const known = deps.live.find(validator, offer.job_uuid)
   if (known) return sayAgain(known, session, deps)
-  const ended = await findJob(deps.db, session.validator, offer.job_uuid)
+  const job = offeredJob(offer, session)
+  // Looked up no further: a flood must not reach the database.
+  if (!deps.admission.mayOffer(validator)) return decline(job, 'too-many-offers', session, deps)
+  const ended = await findJob(deps.db, validator, offer.job_uuid)
   if (ended) return deps.news.tellEnd(ended, session)
+  const taken = await reserve(offer, job, session, deps)
+  if (taken instanceof LiveJob) await accept(taken, session, deps)
+  else await decline(job, taken, session, deps)
+}
 
-  const executorClass = offer.executor_class ?? DEFAULT_CLASS
-  const reservation = deps.horde.reserve(executorClass)
-  if (!reservation) return decline(offer, executorClass, session, deps)
+/** A job with a place for its executor, or why the offer is declined. */
+async function reserve(
+  offer: V0InitialJobRequest,
+  job: OfferedJob,
+  session: ValidatorSession,
+  deps: OfferDeps,
+): Promise<LiveJob | Reason> {
+  const open = deps.live.of(session.validator).filter(({ state }) => !isFinal(state)).length
+  const admitted = deps.admission.enter(offer, session.validator, open)
+  if (typeof admitted === 'string') return admitted
+  using _ = admitted
+  const reservation = deps.horde.reserve(job.executorClass)
+  if (!reservation) return 'no-free-executor'
   const line = reservation.warm?.line ?? deps.lines.open(newExecutorToken(offer.job_uuid))
   try {
-    const { place } = reservation
-    const fields = { ...newJob(offer, executorClass, session), executorToken: line.token, place }
-    const row = await insertJob(deps.db, fields, now(deps))
+    const fields = { ...job, executorToken: line.token, place: reservation.place, state: FIRST_STATE }
+    const row = await insertJob(deps.db, fields, new Date(deps.clock.now()))
     if (!row) throw new Error('a job was stored by another process in the same database')
-    const job = new LiveJob(row, offer, session, { reservation, line })
-    deps.live.add(job)
-    await accept(job, session, deps)
+    const taken = new LiveJob(row, offer, session, { reservation, line })
+    deps.live.add(taken)
+    return taken
   } catch (error) {
     void giveUp(reservation, line, deps)
     throw error
@@ -74,12 +83,13 @@ async function accept(job: LiveJob, session: ValidatorSession, deps: OfferDeps):
     await moveJob(db, job.id, { event: 'V0AcceptJobRequest', to: 'accepted' }, new Date(clock.now()))
   } catch (error) {
     live.remove(job)
+    void giveUp(job.reservation, job.executor, deps)
     throw error
   }
   job.state = 'accepted'
   job.movedAt = clock.now()
   log.info({ jobUuid: job.uuid, validator: job.validator, from: FIRST_STATE, to: job.state }, 'job moved')
-  const said = session.say(answer('V0AcceptJobRequest', job.offer))
+  const said = sayAccepted(job, session)
   drive(job)
   await said
 }
@@ -87,43 +97,21 @@ async function accept(job: LiveJob, session: ValidatorSession, deps: OfferDeps):
 /** The same validator offers the same uuid again: it gets the state of the job it has, and later news on this line. */
 async function sayAgain(job: LiveJob, session: ValidatorSession, { news }: OfferDeps): Promise<void> {
   job.moveTo(session)
-  if (!isFinal(job.state)) await session.say(answer('V0AcceptJobRequest', job.offer))
+  if (!isFinal(job.state)) await sayAccepted(job, session)
   await news.tell(job)
 }
 
-async function decline(
-  offer: V0InitialJobRequest,
-  executorClass: string,
-  session: ValidatorSession,
-  { db, log, clock, tally }: OfferDeps,
-): Promise<void> {
-  const row = { ...newJob(offer, executorClass, session), state: 'rejected' as const, executorToken: '', place: null }
-  await insertJob(db, row, new Date(clock.now()))
-  log.info({ jobUuid: offer.job_uuid, validator: session.validator, from: FIRST_STATE, to: 'rejected' }, 'job moved')
-  tally.declined(executorClass, 'declined')
-  await session.say(answer('V0DeclineJobRequest', offer))
+function sayAccepted({ offer: { job_uuid } }: LiveJob, session: ValidatorSession): Promise<boolean> {
+  return session.say({ message_type: 'V0AcceptJobRequest', job_uuid })
 }
 
-function newJob(
-  offer: V0InitialJobRequest,
-  executorClass: string,
-  session: ValidatorSession,
-): Omit<NewJob, 'executorToken' | 'place'> {
+function offeredJob(offer: V0InitialJobRequest, { validator }: ValidatorSession): OfferedJob {
   return {
-    validator: session.validator,
+    validator,
     uuid: offer.job_uuid,
-    executorClass,
+    executorClass: offer.executor_class ?? DEFAULT_CLASS,
     imageName: offer.base_docker_image_name,
     timeoutSeconds: offer.timeout_seconds,
     volumeType: offer.volume_type,
-    state: FIRST_STATE,
   }
-}
-
-function answer(message_type: Answer['message_type'], { job_uuid }: V0InitialJobRequest): Answer {
-  return { message_type, job_uuid }
-}
-
-function now({ clock }: OfferDeps): Date {
-  return new Date(clock.now())
 }

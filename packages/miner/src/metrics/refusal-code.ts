@@ -1,6 +1,7 @@
 /** Why a validator's connection was refused, as a label: the sentences for people, by their beginnings. */
 const CODES: readonly (readonly [beginning: string, code: string])[] = [
   ['Unknown validator', 'unknown-validator'],
+  ['Inactive validator', 'inactive-validator'],
   ['Too many connections', 'too-many-connections'],
   ['The first message must be', 'not-an-authentication'],
   ['The connection closed', 'closed'],

@@ -16,7 +16,7 @@ const watched = (...findings: Watched['findings']): Watched => {
 
 const sources = (changes: Partial<HealthSources> = {}): HealthSources => ({
   ...{ listAgeMs: () => 1_000, oldListMs: 10_000, metagraph: () => metagraph, extra: [], banned: [] },
-  watches: () => [watched(ok('disk', 'room'))],
+  ...{ watches: () => [watched(ok('disk', 'room'))], migrating: false, jobs: () => [] },
   ...changes,
 })
 
@@ -32,6 +32,11 @@ describe('the miner', () => {
       'The chain has not said yet who the validators are.',
     ],
     ['nobody may talk to it', { banned: ['5Validator'] }, 'The chain names no validators on this subnet.'],
+    [
+      'it is about to be moved',
+      { migrating: true, jobs: () => [{}, {}] as never },
+      'The miner is migrating: it takes no new jobs. Jobs still open: 2.',
+    ],
     [
       'a watch found something bad',
       { watches: () => [watched(ok('disk', 'room'), bad('clock', '12.0 s behind', 'set it'))] },

@@ -6,15 +6,20 @@ import type { StatusSources } from './sources.ts'
 
 export type HealthSources = Pick<
   StatusSources,
-  'listAgeMs' | 'oldListMs' | 'metagraph' | 'extra' | 'banned' | 'watches'
+  'listAgeMs' | 'oldListMs' | 'metagraph' | 'extra' | 'banned' | 'watches' | 'migrating' | 'jobs'
 >
 
 /** Ready: validators are known, and no watch found something bad. Warnings are reasons that leave it ready. */
 export function healthOf(sources: HealthSources): Health {
   const findings = sources.watches().flatMap(({ findings }) => findings)
   const sentences = (verdict: string) => findings.filter(each => each.verdict === verdict).map(findingSentence)
-  const unready = [...whyNobodyComes(sources), ...sentences('bad')]
+  const unready = [...migration(sources), ...whyNobodyComes(sources), ...sentences('bad')]
   return { live: true, ready: unready.length === 0, reasons: [...unready, ...oldList(sources), ...sentences('warn')] }
+}
+
+function migration({ migrating, jobs }: HealthSources): string[] {
+  if (!migrating) return []
+  return [`The miner is migrating: it takes no new jobs. Jobs still open: ${jobs().length}.`]
 }
 
 function whyNobodyComes({ listAgeMs, metagraph, extra, banned }: HealthSources): string[] {

@@ -6,13 +6,14 @@ import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { Registry } from 'prom-client'
+import type { Announcer } from '../announce/announcer.ts'
 import type { MinerConfig } from '../config.ts'
 import { lastEnds, lastJobs } from '../db/list-jobs.ts'
-import type { HeldConnections } from '../doorstep.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
 import { addGauges } from '../metrics/gauges.ts'
 import type { Tally } from '../metrics/tally.ts'
+import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { ValidatorList } from '../validators.ts'
 import { minerWatches } from '../watch/miner-watches.ts'
 import { Watches } from '../watch/watches.ts'
@@ -30,7 +31,8 @@ export type OperatorDeps = {
   db: Database
   live: LiveJobs
   horde: Pick<Horde, 'usage' | 'pools'>
-  held: HeldConnections
+  sessions: Pick<ValidatorSessions, 'counts'>
+  announcer: Pick<Announcer, 'state'>
   validators: ValidatorList
   tally: Tally
   registry: Registry
@@ -63,7 +65,7 @@ export async function openOperator(
 }
 
 function sourcesOf(deps: OperatorDeps, watches: Watches): StatusSources {
-  const { config, chain, hotkey, db, live, horde, held, validators, tally, port, clock } = deps
+  const { config, chain, hotkey, db, live, horde, sessions, announcer, validators, tally, port, clock } = deps
   return {
     own: { hotkey: hotkey.ss58, netuid: config.BITTENSOR_NETUID, port, startedAtMs: clock.now() },
     horde: () => horde.usage(),
@@ -79,7 +81,9 @@ function sourcesOf(deps: OperatorDeps, watches: Watches): StatusSources {
     oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1000,
     extra: config.EXTRA_VALIDATORS,
     banned: config.BANNED_VALIDATORS,
-    connections: () => held.byValidator,
+    connections: () => sessions.counts(),
+    announcement: () => announcer.state(),
+    migrating: config.MIGRATING,
     chain: () => chain.state(),
     watches: () => watches.state(),
   }

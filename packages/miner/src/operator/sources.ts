@@ -2,6 +2,7 @@
 import type { ChainState } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
+import type { AnnouncementState } from '../announce/announcer.ts'
 import type { ListedJob } from '../db/list-jobs.ts'
 import type { PoolUsage } from '../horde/pools/pool.ts'
 import type { Watched } from '../watch/watches.ts'
@@ -45,6 +46,10 @@ export type StatusSources = {
   banned: readonly string[]
   /** Authenticated connections, by validator. */
   connections(): ReadonlyMap<string, number>
+  /** How it is with the address on the chain. */
+  announcement(): AnnouncementState
+  /** Whether the miner takes no new jobs, by the operator's setting. */
+  migrating: boolean
   chain(): ChainState
   watches(): Watched[]
 }

@@ -30,6 +30,8 @@ export type MinerStatus = {
     port: number
     /** What the chain says; null: nothing. */
     announced: { ip: string; port: number; block: number } | null
+    /** Where the miner is to be reached, how that was found, and what keeps the chain from saying it; null: nothing. */
+    address: { ip: string | null; how: string | null; waitsForBlock: number | null; error: string | null }
     version: string
     node: string
     startedAt: string
@@ -106,10 +108,11 @@ async function lastEnds({ lastEnds }: StatusSources, clock: Clock): Promise<Show
   }
 }
 
-function minerOf({ own, metagraph }: StatusSources, nowMs: number): MinerStatus['miner'] {
+function minerOf({ own, metagraph, announcement }: StatusSources, nowMs: number): MinerStatus['miner'] {
   const known = metagraph()
   const neuron = known && neuronOf(known, own.hotkey)
   const axon = neuron?.axon
+  const { address: ip = null, how = null, waitsForBlock = null, lastError: error = null } = announcement()
   return {
     hotkey: own.hotkey,
     netuid: own.netuid,
@@ -117,6 +120,7 @@ function minerOf({ own, metagraph }: StatusSources, nowMs: number): MinerStatus[
     registered: known === undefined ? null : neuron !== undefined,
     port: own.port,
     announced: axon ? { ip: axon.ip, port: axon.port, block: axon.block } : null,
+    address: { ip, how, waitsForBlock, error },
     version: packageJson.version,
     node: process.version,
     startedAt: new Date(own.startedAtMs).toISOString(),

@@ -4,7 +4,7 @@ import { type Html, html } from './html.ts'
 import { ago, table, time } from './table.ts'
 
 export function self({ miner, chain }: MinerStatus): Html {
-  const { registered, announced } = miner
+  const { registered, announced, address: own } = miner
   const onSubnet =
     registered === null ? 'not known yet' : registered ? html`uid ${miner.uid}` : html`<span class="bad">no</span>`
   const address = announced ? `${announced.ip} port ${announced.port}, block ${announced.block}` : 'nothing'
@@ -13,7 +13,8 @@ export function self({ miner, chain }: MinerStatus): Html {
   return html`<section><h2>This miner</h2><dl>
 <div class="wide"><dt>Hotkey</dt><dd class="key">${miner.hotkey}</dd></div>
 <div><dt>Registered on subnet ${miner.netuid}</dt><dd>${onSubnet}</dd></div>
-<div><dt>Announced on the chain</dt><dd>${address}</dd></div>
+<div><dt>Address</dt><dd>${own.ip === null ? 'not known' : `${own.ip}, ${own.how}`}</dd></div>
+<div><dt>Announced on the chain</dt><dd>${address}${trouble(own)}</dd></div>
 <div><dt>Port for validators</dt><dd>${miner.port}</dd></div>
 <div><dt>Chain</dt><dd>${node}</dd></div>
 <div><dt>Latest block</dt><dd>${block}</dd></div>
@@ -21,6 +22,12 @@ export function self({ miner, chain }: MinerStatus): Html {
 <div><dt>Started</dt><dd>${time(miner.startedAt)}</dd></div>
 </dl></section>
 `
+}
+
+/** Why the chain does not say the address. */
+function trouble({ error, waitsForBlock }: MinerStatus['miner']['address']): Html | null {
+  if (error !== null) return html`<br><span class="bad">${error}</span>`
+  return waitsForBlock === null ? null : html`<br><span class="dim">again in block ${waitsForBlock}</span>`
 }
 
 export function horde({ horde: pools }: MinerStatus): Html {

@@ -10,6 +10,19 @@ const REMEMBER_MS = 2 * AUTHENTICATION_WINDOW_SECONDS * 1000
 /** The signatures that were accepted lately. One that comes again is a replay. */
 export class SeenSignatures {
   readonly #seen = new Map<string, number>()
+  readonly #since: { now: number; monotonic: number }
+
+  /** What an earlier run accepted is not known: what was signed before this one began may be a replay as well. */
+  constructor(clock: Clock) {
+    this.#since = { now: clock.now(), monotonic: clock.monotonic() }
+  }
+
+  /** Whether a signature with this timestamp, in seconds, may have been accepted by an earlier run. */
+  mayBeOlder(timestamp: number, clock: Clock): boolean {
+    // By then every such signature is too old by itself, and a clock that was set back must not lock everybody out.
+    if (clock.monotonic() - this.#since.monotonic > REMEMBER_MS) return false
+    return timestamp < Math.floor(this.#since.now / 1000)
+  }
 
   /** True when the signature is new; from then on it is not. */
   take(signature: string, nowMs: number): boolean {
@@ -41,6 +54,7 @@ export function refusalOf(request: V0AuthenticateRequest, rules: AuthenticationR
   if (offBy > AUTHENTICATION_WINDOW_SECONDS) {
     return `The timestamp is ${Math.round(offBy)} s off; ${AUTHENTICATION_WINDOW_SECONDS} s are allowed`
   }
+  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock)) return 'The timestamp is of before this miner started'
   const bytes = authenticationBytes(payload)
   if (!verifySignature(payload.validator_hotkey, bytes, signature)) return 'The signature does not verify'
   if (!rules.seen.take(signature, rules.clock.now())) return 'The signature was used before'

@@ -1,0 +1,93 @@
+/** Retention: jobs that ended long ago go, and outputs that nobody waits for any more are cut to their ends. */
+import type { Database } from '@horde/kit/database'
+import { FINAL_STATES } from '@horde/protocol/job-state'
+import { shorten } from '@horde/protocol/shorten'
+import { and, eq, inArray, isNotNull, lt, or, sql } from 'drizzle-orm'
+import { jobs } from './schema.ts'
+
+/** Rows that one statement removes: it must be short, for others wait for its locks. */
+const ROWS_AT_ONCE = 500
+/** Outputs that are read at once, to be cut: each may have two million characters. */
+const OUTPUTS_AT_ONCE = 10
+/** What stays of each text, in characters, and the length in bytes beyond which a stored output was not cut yet. */
+const KEPT_CHARACTERS = 1_000
+const WHOLE_BYTES = 16_384
+/** Declined offers never ran and are many; they are kept so long, in milliseconds. */
+const DECLINED_KEPT_MS = 86_400_000
+
+/** All in milliseconds since the end of a job, or since its delivery. */
+export type Retention = {
+  /** How long jobs that have ended are kept, but for those that are still due. */
+  jobsKeptMs: number
+  /** How long an end that was not delivered is due: so long it stays whole, whatever else is asked for. */
+  resultsKeptMs: number
+  /** How long an output stays whole once it was delivered. */
+  deliveredKeptMs: number
+}
+
+export type Evicted = { jobs: number; outputs: number }
+
+/** Goes batch by batch, without a transaction around them. Ends early, between two batches, when `signal` is aborted. */
+export async function evictOldJobs(
+  db: Database,
+  retention: Retention,
+  now: Date,
+  signal: AbortSignal,
+): Promise<Evicted> {
+  const evicted = { jobs: 0, outputs: 0 }
+  for (let rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE && !signal.aborted; evicted.jobs += rows) {
+    rows = await removeSome(db, retention, now)
+  }
+  for (let rows = OUTPUTS_AT_ONCE; rows === OUTPUTS_AT_ONCE && !signal.aborted; evicted.outputs += rows) {
+    rows = await cutSome(db, retention, now)
+  }
+  return evicted
+}
+
+async function removeSome(db: Database, { jobsKeptMs, resultsKeptMs }: Retention, now: Date): Promise<number> {
+  const notDue = or(isNotNull(jobs.deliveredAt), lt(jobs.endedAt, before(now, resultsKeptMs)))
+  const old = db
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(
+      and(
+        inArray(jobs.state, FINAL_STATES),
+        or(
+          and(eq(jobs.state, 'rejected'), lt(jobs.endedAt, before(now, Math.min(DECLINED_KEPT_MS, jobsKeptMs)))),
+          and(lt(jobs.endedAt, before(now, jobsKeptMs)), notDue),
+        ),
+      ),
+    )
+    .orderBy(jobs.id)
+    .limit(ROWS_AT_ONCE)
+    .for('update', { skipLocked: true })
+  const removed = await db.delete(jobs).where(inArray(jobs.id, old)).returning({ id: jobs.id })
+  return removed.length
+}
+
+async function cutSome(db: Database, { resultsKeptMs, deliveredKeptMs }: Retention, now: Date): Promise<number> {
+  const whole = await db
+    .select({ id: jobs.id, result: jobs.result })
+    .from(jobs)
+    .where(
+      and(
+        inArray(jobs.state, FINAL_STATES),
+        or(lt(jobs.deliveredAt, before(now, deliveredKeptMs)), lt(jobs.endedAt, before(now, resultsKeptMs))),
+        // The operators of json would stumble over the NUL characters that a job may print; its text does not.
+        sql`octet_length(${jobs.result}::text) > ${WHOLE_BYTES}`,
+      ),
+    )
+    .orderBy(jobs.id)
+    .limit(OUTPUTS_AT_ONCE)
+  for (const { id, result } of whole) {
+    if (result === null) continue
+    const { exitStatus, stdout, stderr } = result
+    const cut = { exitStatus, stdout: shorten(stdout, KEPT_CHARACTERS), stderr: shorten(stderr, KEPT_CHARACTERS) }
+    await db.update(jobs).set({ result: cut }).where(eq(jobs.id, id))
+  }
+  return whole.length
+}
+
+function before(now: Date, ms: number): Date {
+  return new Date(now.getTime() - ms)
+}

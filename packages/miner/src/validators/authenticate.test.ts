@@ -1,0 +1,53 @@
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import { type Clock, manualClock } from '@horde/kit/time'
+import { authenticationBytes } from '@horde/protocol/signing'
+import { expect, it } from 'vitest'
+import { refusalOf, SeenSignatures } from './authenticate.ts'
+
+const NOON_MS = 1_700_000_000_500
+const validator = hotkeyFromUri('//validator')
+const miner = hotkeyFromUri('//miner')
+
+function signed(timestamp: number) {
+  const payload = { validator_hotkey: validator.ss58, miner_hotkey: miner.ss58, timestamp } as never
+  const signature = `0x${Buffer.from(validator.sign(authenticationBytes(payload))).toString('hex')}`
+  return { message_type: 'V0AuthenticateRequest' as const, payload, signature }
+}
+
+function rulesAt(clock: Clock) {
+  return { claimedHotkey: validator.ss58, minerHotkey: miner.ss58, seen: new SeenSignatures(clock), clock }
+}
+
+const seconds = (clock: Clock) => Math.floor(clock.now() / 1000)
+
+it('a signature is good once, for as long as its timestamp is', async () => {
+  const clock = manualClock(NOON_MS)
+  const rules = rulesAt(clock)
+  const early = signed(seconds(clock) + 10)
+  expect(refusalOf(early, rules)).toBeUndefined()
+  await clock.advance(19_000)
+  expect(refusalOf(early, rules)).toBe('The signature was used before')
+  expect(refusalOf({ ...early, signature: `0x${early.signature.slice(2).toUpperCase()}` }, rules)).toMatch(
+    /used before/,
+  )
+  await clock.advance(2_000)
+  expect(refusalOf(early, rules)).toMatch(/s off/)
+})
+
+it('what may have been used with an earlier run of the miner is not taken', async () => {
+  const clock = manualClock(NOON_MS)
+  const rules = rulesAt(clock)
+  expect(refusalOf(signed(seconds(clock) - 1), rules)).toBe('The timestamp is of before this miner started')
+  expect(refusalOf(signed(seconds(clock)), rules), 'signed in the second of the start').toBeUndefined()
+})
+
+it('a clock that is set back after the start locks nobody out', async () => {
+  const clock = manualClock(NOON_MS)
+  let setBackMs = 0
+  const wrong: Clock = { ...clock, now: () => clock.now() - setBackMs }
+  const rules = rulesAt(wrong)
+  setBackMs = 3_600_000
+  expect(refusalOf(signed(seconds(wrong)), rules)).toMatch(/before this miner started/)
+  await clock.advance(21_000)
+  expect(refusalOf(signed(seconds(wrong)), rules)).toBeUndefined()
+})

@@ -1,0 +1,222 @@
+/** What strangers may cost, on both doors: connections, bytes, frames and time. */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import {
+  authentication,
+  connectExecutor,
+  connectValidator,
+  PlayedManager,
+  startChain,
+  startTestMiner,
+  strangerKey,
+  type TestMiner,
+  validatorKey,
+} from './harness.ts'
+import {
+  connectRaw,
+  messagesIn,
+  pieces,
+  pingFrame,
+  type RawPeer,
+  textFrame,
+  upgradeRaw,
+  upgradeRequest,
+} from './raw-peer.ts'
+
+const UNKNOWN = 8
+const UNKNOWN_PER_ADDRESS = 4
+const CROWD = 20
+
+let stack: AsyncDisposableStack
+let start: (env?: Record<string, string>) => Promise<TestMiner>
+let miner: TestMiner
+const manager = new PlayedManager()
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  start = async env => {
+    const limits = {
+      EXECUTOR_CLASS: 'always_on.test',
+      AUTHENTICATE_SECONDS: '30',
+      MAX_UNKNOWN_CONNECTIONS: String(UNKNOWN),
+      MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: String(UNKNOWN_PER_ADDRESS),
+    }
+    return startTestMiner({ chain, chainUrl, manager, env: { ...limits, ...env } })
+  }
+  miner = stack.use(await start())
+})
+afterAll(() => stack.disposeAsync())
+
+function offer(uuid = randomUUID()) {
+  return {
+    message_type: 'V0InitialJobRequest' as const,
+    job_uuid: uuid as never,
+    base_docker_image_name: null,
+    timeout_seconds: 5,
+    volume_type: 'inline' as const,
+    executor_class: 'always_on.test',
+  }
+}
+
+/** How many of a crowd are still connected, once nobody else is cut. */
+async function survivors(crowd: readonly RawPeer[], expected: number): Promise<RawPeer[]> {
+  await expect.poll(() => crowd.filter(peer => !peer.destroyed).length).toBe(expected)
+  return crowd.filter(peer => !peer.destroyed)
+}
+
+async function connectCrowd(port: number, addresses: readonly string[]): Promise<RawPeer[]> {
+  const crowd: RawPeer[] = []
+  for (const address of addresses) crowd.push(await connectRaw(port, address))
+  return crowd
+}
+
+const leave = async (crowd: readonly RawPeer[]) => {
+  for (const peer of crowd) peer.destroy()
+  await Promise.all(crowd.map(({ ended }) => ended))
+}
+
+describe('connections that have not authenticated', () => {
+  it('are so many from one address, the latest ones, whether they ask for a WebSocket or not', async () => {
+    const mute = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
+    const left = await survivors(mute, UNKNOWN_PER_ADDRESS)
+    expect(left).toEqual(mute.slice(-UNKNOWN_PER_ADDRESS))
+    const asking = await Promise.all(
+      Array.from({ length: CROWD }, () => upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.9')),
+    )
+    await survivors([...mute, ...asking], UNKNOWN_PER_ADDRESS)
+    await leave(asking)
+  })
+
+  it('keep out neither who comes from elsewhere nor who waits there already', async () => {
+    const waiting = await upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.2')
+    const crowd = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
+    await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
+    expect(await peer.next()).toMatchObject({ message_type: 'V0ExecutorManifestRequest' })
+    await survivors(crowd, UNKNOWN_PER_ADDRESS)
+    waiting.write(textFrame(authentication(validatorKey(), {}, ['manifest'])))
+    await expect.poll(() => messagesIn(waiting.got())).toMatchObject([{ message_type: 'V0ExecutorManifestRequest' }])
+    await leave([...crowd, waiting])
+  })
+
+  it('are so many in all: the address that has most gives way', async () => {
+    const waiting = await upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.2')
+    const addresses = ['127.0.0.5', '127.0.0.6', '127.0.0.7'].flatMap(address =>
+      Array(UNKNOWN_PER_ADDRESS).fill(address),
+    )
+    const crowd = await connectCrowd(miner.port, addresses)
+    await survivors([waiting, ...crowd], UNKNOWN)
+    expect(waiting.destroyed).toBe(false)
+    await leave([...crowd, waiting])
+  })
+
+  it('leave their place once they are known', async () => {
+    const known = []
+    for (let index = 0; index < 2 * UNKNOWN; index += 1) {
+      known.push(await connectValidator(miner, validatorKey(), ['manifest']))
+      await known[index]?.next()
+    }
+    expect(known.filter(({ isOpen }) => isOpen)).toHaveLength(2 * UNKNOWN)
+    await Promise.all(known.map(peer => peer.close()))
+  })
+
+  it('have so long for a whole request, and then so long to authenticate', async () => {
+    await using hasty = await start({ AUTHENTICATE_SECONDS: '1' })
+    const mute = await connectRaw(hasty.port)
+    const slow = await connectRaw(hasty.port)
+    slow.write(upgradeRequest('/v0.1/validator_interface/x').slice(0, 40))
+    await Promise.all([mute.ended, slow.ended])
+    expect(slow.got().toString()).toMatch(/^(HTTP\/1.1 408|$)/)
+    const silent = await upgradeRaw(hasty.port, validatorKey().ss58)
+    await expect
+      .poll(() => messagesIn(silent.got()), { timeout: 5_000 })
+      .toMatchObject([{ message_type: 'GenericError' }])
+    await silent.ended
+  })
+})
+
+describe('before the authentication', () => {
+  it('eight frames may come, of any kind', async () => {
+    const peer = await upgradeRaw(miner.port, validatorKey().ss58)
+    const message = authentication(validatorKey(), {}, ['manifest'])
+    for (const piece of [...pieces(message, 7).slice(0, 6), pingFrame(), pieces(message, 7)[6] as Buffer]) {
+      const pongs = peer.got().length
+      peer.write(piece)
+      if (piece.length < 10) await expect.poll(() => peer.got().length).toBeGreaterThan(pongs)
+    }
+    await expect.poll(() => messagesIn(peer.got())).toMatchObject([{ message_type: 'V0ExecutorManifestRequest' }])
+    peer.destroy()
+  })
+
+  it.each([
+    ['pings', Array.from({ length: 9 }, pingFrame)],
+    ['pieces of a message', pieces(authentication(validatorKey()), 20).slice(0, 9)],
+  ])('a ninth one cuts the connection: %s', async (_name, frames) => {
+    const peer = await upgradeRaw(miner.port, validatorKey().ss58)
+    peer.write(Buffer.concat(frames))
+    await peer.ended
+    expect(messagesIn(peer.got())).toEqual([])
+  })
+
+  it('nothing is compressed, whoever asks', async () => {
+    const peer = await connectRaw(miner.port)
+    const extensions = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'
+    peer.write(upgradeRequest(`/v0.1/validator_interface/${validatorKey().ss58}`, [extensions]))
+    await once(peer, 'data')
+    expect(peer.got().toString()).toMatch(/^HTTP\/1.1 101 /)
+    expect(peer.got().toString()).not.toMatch(/extensions/i)
+    peer.destroy()
+  })
+})
+
+describe('however fast it types', () => {
+  const offers = () => Array.from({ length: 50 }, () => offer())
+
+  it('a validator gets an answer to all that comes in one piece with its authentication', async () => {
+    const peer = await upgradeRaw(miner.port, validatorKey().ss58)
+    const sent = offers()
+    peer.write(Buffer.concat([authentication(validatorKey()), ...sent].map(textFrame)))
+    await expect.poll(() => messagesIn(peer.got()), { timeout: 10_000 }).toHaveLength(sent.length)
+    const [first, ...others] = messagesIn(peer.got())
+    expect(first).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: sent[0]?.job_uuid })
+    expect(new Set(others.map(({ message_type }) => message_type))).toEqual(new Set(['V0DeclineJobRequest']))
+    manager.exit((await manager.order()).token)
+    await expect.poll(() => messagesIn(peer.got()).at(-1)).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+    peer.destroy()
+  })
+
+  it.each([
+    ['a stranger', () => authentication(strangerKey()), strangerKey],
+    ['a forger', () => authentication(strangerKey(), { validator_hotkey: validatorKey().ss58 }), validatorKey],
+  ])('%s gets nothing done', async (_name, message, dialled) => {
+    const peer = await upgradeRaw(miner.port, dialled().ss58)
+    const sent = offers()
+    peer.write(Buffer.concat([message(), ...sent].map(textFrame)))
+    await peer.ended
+    expect(messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+    for (const { job_uuid } of sent) {
+      for (const key of [validatorKey(), strangerKey()])
+        expect(await findJob(miner.db, key.ss58, job_uuid)).toBeUndefined()
+    }
+  })
+})
+
+it("the executors' door has its limits too, and a crowd there keeps no executor out", async () => {
+  await using apart = await start({ PORT_FOR_EXECUTORS: '0' })
+  await using validator = await connectValidator(apart)
+  await validator.say(offer())
+  await validator.next()
+  const order = await manager.order()
+  const port = Number(new URL(order.minerAddress).port)
+  expect(port).not.toBe(apart.port)
+  const crowd = await connectCrowd(port, Array(CROWD).fill('127.0.0.1'))
+  await survivors(crowd, UNKNOWN)
+  const executor = await connectExecutor(order, manager)
+  expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest' })
+  await leave(crowd)
+  await executor.close()
+  manager.exit(order.token)
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+})

@@ -1,0 +1,162 @@
+/** What counts as delivered, and who hears what a connection that died may have missed. */
+import { randomUUID } from 'node:crypto'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { openBadLine } from './bad-line.ts'
+import {
+  connectExecutor,
+  connectValidator,
+  PlayedManager,
+  secondValidatorKey,
+  startChain,
+  startTestMiner,
+  type TestMiner,
+  type ValidatorPeer,
+  validatorKey,
+} from './harness.ts'
+
+let stack: AsyncDisposableStack
+let miner: TestMiner
+let uuid: string
+const manager = new PlayedManager()
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '4' }
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
+})
+afterAll(() => stack.disposeAsync())
+beforeEach(() => {
+  uuid = randomUUID()
+})
+
+const offer = (): V0InitialJobRequest => ({
+  message_type: 'V0InitialJobRequest',
+  job_uuid: uuid as never,
+  base_docker_image_name: 'img',
+  timeout_seconds: 5,
+  volume_type: 'inline',
+  executor_class: 'always_on.test',
+})
+const work = (): V0JobRequest => ({
+  message_type: 'V0JobRequest',
+  job_uuid: uuid as never,
+  docker_image_name: 'img',
+  raw_script: null,
+  docker_run_options_preset: 'none',
+  docker_run_cmd: [],
+  volume: { volume_type: 'inline', contents: '' },
+  output_upload: null,
+})
+const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
+
+/** Offers a job on a connection, and gives its executor once it was told to prepare. */
+async function offered(validator: ValidatorPeer) {
+  await validator.say(offer())
+  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  const executor = await connectExecutor(await manager.order(), manager)
+  await executor.next()
+  return {
+    ready: () => executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
+    finish: async () => {
+      expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
+      const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
+      await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+    },
+  }
+}
+
+/** Proves that nothing else was said on a connection: the answer to this comes next. */
+async function isSilent(peer: ValidatorPeer): Promise<void> {
+  await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
+  expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
+}
+
+it('a result that the kernel took on a dead line is due, and said to who comes', async () => {
+  await using line = await openBadLine(miner.port)
+  const lost = await connectValidator(line)
+  const executor = await offered(lost)
+  await executor.ready()
+  await lost.next()
+  await lost.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  line.freeze()
+  await executor.finish()
+  await expect.poll(async () => (await stored())?.state).toBe('finished')
+  line.cut()
+  await using later = await connectValidator(miner)
+  expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
+  expect((await stored())?.deliveredAt).toBeNull()
+  await later.say(offer())
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+  await isSilent(later)
+})
+
+it('who came before the old connection was known to be dead hears of ready and result when it is', async () => {
+  await using line = await openBadLine(miner.port)
+  const lost = await connectValidator(line)
+  const executor = await offered(lost)
+  line.freeze()
+  await executor.ready()
+  await expect.poll(async () => (await stored())?.state).toBe('ready')
+  await using second = await connectValidator(miner)
+  await isSilent(second)
+  line.cut()
+  expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
+
+  await using anotherLine = await openBadLine(miner.port)
+  const home = await connectValidator(anotherLine)
+  await home.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  await using third = await connectValidator(miner)
+  anotherLine.freeze()
+  await executor.finish()
+  await expect.poll(async () => (await stored())?.state).toBe('finished')
+  await isSilent(third)
+  anotherLine.cut()
+  expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
+  await isSilent(second)
+  await third.say(work())
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+})
+
+it('the connection that offered the job is at home still when the one that sent its work is gone', async () => {
+  await using offering = await connectValidator(miner)
+  const executor = await offered(offering)
+  await executor.ready()
+  expect(await offering.next()).toEqual(said('V0ExecutorReadyRequest'))
+  const working = await connectValidator(miner)
+  await working.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  await working.close()
+  await executor.finish()
+  expect(await offering.next()).toMatchObject(said('V0JobFinishedRequest'))
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+})
+
+it('an offer need not wait until all that is due was said', async () => {
+  const validator = secondValidatorKey()
+  const due = 60
+  for (let index = 0; index < due; index += 1) {
+    const job = {
+      validator: validator.ss58,
+      uuid: randomUUID(),
+      executorClass: 'always_on.test',
+      imageName: null,
+      place: null,
+    }
+    const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
+    const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
+    const result = { exitStatus: 0, stdout: 'x'.repeat(100_000), stderr: '' }
+    await moveJob(miner.db, row?.id ?? 0, { event: 'V0JobFinishedRequest', to: 'finished', result }, new Date())
+  }
+  await using peer = await connectValidator(miner, validator)
+  await peer.say({ ...offer(), executor_class: 'none such' })
+  const heard: string[] = []
+  while (heard.length < due + 1) heard.push((await peer.next()).message_type)
+  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(due)
+  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(due / 2)
+})

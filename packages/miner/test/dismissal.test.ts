@@ -1,0 +1,114 @@
+/** Validators that stop being validators while they are connected: the chain says so, and what is open finishes first. */
+import { randomUUID } from 'node:crypto'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import { type Devchain, startDevchain } from '@horde/devchain/devchain'
+import { silentLog } from '@horde/kit/log'
+import { freePort } from '@horde/kit/testing/port'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import {
+  authentication,
+  connectExecutor,
+  connectValidator,
+  dialMiner,
+  minerKey,
+  PlayedManager,
+  secondValidatorKey,
+  startTestMiner,
+  type TestMiner,
+  validatorKey,
+} from './harness.ts'
+
+const ENOUGH_TAO = 5_000
+const TOO_FEW_TAO = 999
+
+let stack: AsyncDisposableStack
+let port: number
+let devchain: Devchain
+let miner: TestMiner
+const manager = new PlayedManager()
+
+/** The chain, as it is from now on: both validators with so much stake. */
+async function startChainWith(tao: number): Promise<Devchain> {
+  const neuron = (hotkey: string, stake: number) => ({ hotkey, coldkey: hotkey, stake: `${stake}000000000` })
+  const validators = [validatorKey(), secondValidatorKey()].map(({ ss58 }) => neuron(ss58, tao))
+  const subnets = [{ netuid: 1, neurons: [...validators, neuron(minerKey().ss58, 0)] }]
+  return startDevchain({ port, blockMs: 200, genesis: { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets } })
+}
+
+async function restake(tao: number): Promise<void> {
+  await devchain[Symbol.asyncDispose]()
+  devchain = await startChainWith(tao)
+}
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  port = await freePort()
+  devchain = await startChainWith(ENOUGH_TAO)
+  stack.defer(() => devchain[Symbol.asyncDispose]())
+  const backoff = { minMs: 50, maxMs: 200, factor: 2, jitterMs: 10 }
+  const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url], log: silentLog, backoff }))
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '2', VALIDATORS_REFRESH_SECONDS: '1' }
+  miner = stack.use(await startTestMiner({ chain, chainUrl: devchain.url, manager, env }))
+})
+afterEach(() => stack.disposeAsync())
+
+const offer = (uuid: string): V0InitialJobRequest => ({
+  message_type: 'V0InitialJobRequest',
+  job_uuid: uuid as never,
+  base_docker_image_name: 'img',
+  timeout_seconds: 5,
+  volume_type: 'inline',
+  executor_class: 'always_on.test',
+})
+const work = (uuid: string): V0JobRequest => ({
+  message_type: 'V0JobRequest',
+  job_uuid: uuid as never,
+  docker_image_name: 'img',
+  raw_script: null,
+  docker_run_options_preset: 'none',
+  docker_run_cmd: [],
+  volume: { volume_type: 'inline', contents: '' },
+  output_upload: null,
+})
+
+it('one that is none any more finishes what is open, gets nothing new, and is closed then', async () => {
+  const [uuid, another] = [randomUUID(), randomUUID()]
+  const busy = await connectValidator(miner)
+  const idle = await connectValidator(miner, secondValidatorKey(), ['manifest'])
+  await idle.next()
+  await busy.say(offer(uuid))
+  expect(await busy.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  const executor = await connectExecutor(await manager.order(), manager)
+  await executor.next()
+
+  await restake(TOO_FEW_TAO)
+  expect(await idle.next(20_000)).toMatchObject({ details: 'You are no validator of this subnet any more' })
+  expect((await idle.closed).code).toBe(1000)
+  await busy.say(offer(another))
+  expect(await busy.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: another })
+  expect(await findJob(miner.db, validatorKey().ss58, another)).toMatchObject({ reason: 'not-a-validator' })
+
+  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  expect(await busy.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  await busy.say(work(uuid))
+  await executor.next()
+  const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
+  await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+  expect(await busy.next()).toMatchObject({ message_type: 'V0JobFinishedRequest', docker_process_stdout: 'answer' })
+  expect(await busy.next()).toMatchObject({ details: 'You are no validator of this subnet any more' })
+  expect((await busy.closed).code).toBe(1000)
+  expect((await findJob(miner.db, validatorKey().ss58, uuid))?.deliveredAt).toBeInstanceOf(Date)
+
+  const refused = await dialMiner(miner, validatorKey().ss58)
+  expect(await refused.nextUntilClosed()).toMatchObject([{ details: 'Inactive validator' }])
+  await restake(ENOUGH_TAO)
+  const isServed = async () => {
+    await using again = await dialMiner(miner, validatorKey().ss58)
+    await again.say(authentication(validatorKey(), {}, ['manifest'])).catch(() => {})
+    return (await again.next()).message_type
+  }
+  await expect.poll(isServed, { timeout: 20_000 }).toBe('V0ExecutorManifestRequest')
+})
