@@ -135,6 +135,9 @@ export class PreparedAhead implements AsyncDisposable {
   /** Nobody waits for its removal but the end of this. */
   #giveUp(workspace: Workspace): void {
     this.#workspace = undefined
-    this.#removals.push(workspace[Symbol.asyncDispose]())
+    const removal = workspace[Symbol.asyncDispose]()
+    this.#removals.push(
+      removal.catch(err => this.#deps.log.error({ err }, 'something that was prepared ahead could not be removed')),
+    )
   }
 }
