@@ -15,12 +15,13 @@ test('a good host is good in everything', () => {
     'ok limits',
     'ok swap',
     'ok seccomp',
+    'ok network',
     'ok users',
     'ok escapes',
   ])
 })
 
-test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn', RegExp]>([
+test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn' | 'ok', RegExp]>([
   ['engine', { apiVersion: '1.40', version: '19.03.15' }, '19.03.15, API 1.40', 'bad', /20\.10 or newer/],
   ['engine', { apiVersion: '' }, 'does not tell', 'warn', /^$/],
   ['engine', { system: 'windows' }, 'windows', 'bad', /Linux containers/],
@@ -29,6 +30,8 @@ test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn', RegExp]>([
   ['swap', { hasSwapLimit: false, swapBytes: 4096 }, '4096 bytes', 'bad', /swapaccount=1/],
   ['swap', { hasSwapLimit: false, swapBytes: undefined }, 'not known', 'warn', /swapaccount=1/],
   ['seccomp', { seccompProfile: undefined }, 'no profile', 'bad', /seccomp-profile/],
+  ['network', { apiVersion: '1.41', seccompProfile: 'default' }, 'vsock', 'warn', /Docker 23/],
+  ['network', { apiVersion: '1.41', seccompProfile: '/own.json' }, 'jobs have none', 'ok', /^$/],
   [
     'escapes',
     { runc: { version: '1.1.11', build: 'v1.1.11-0-g4bccb38' } },

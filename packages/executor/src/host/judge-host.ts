@@ -1,10 +1,24 @@
 /** Whether a host can hold strangers' jobs: facts in, findings out. */
-import { type EscapeContext, KNOWN_ESCAPES, type Likelihood, likelihoodOf, unknownParts } from './known-escapes.ts'
+import {
+  type EscapeContext,
+  isSandboxOfItsOwn,
+  KNOWN_ESCAPES,
+  type Likelihood,
+  likelihoodOf,
+  unknownParts,
+} from './known-escapes.ts'
 import { compareVersions, parseVersion } from './versions.ts'
 
 /** Older engines ignore that a container's cgroup namespace is to be private, as their API does not know it. */
 const LEAST_API = '1.41'
 const LEAST_ENGINE = '20.10'
+
+/**
+ * From this API on an engine's own seccomp profile forbids vsock, which no namespace holds: by it a virtual machine speaks
+ * with its host (moby/moby#44562, #44712).
+ */
+const NO_VSOCK_API = '1.42'
+const NO_VSOCK_ENGINE = '23'
 
 /** What engines call the profile that they come with. */
 const OWN_PROFILES = ['default', 'builtin']
@@ -35,6 +49,7 @@ export function judgeHost(context: JudgeContext): Finding[] {
     limitsFinding(context),
     swapFinding(context),
     seccompFinding(context),
+    networkFinding(context),
     usersFinding(context),
     ...escapeFindings(context),
   ]
@@ -45,12 +60,13 @@ function engineFinding({ facts }: JudgeContext): Finding {
   if (facts.system !== 'linux') {
     return bad('engine', `it runs ${facts.system || 'an unknown system'}`, 'use one that runs Linux containers')
   }
-  const [has, needs] = [parseVersion(facts.apiVersion), parseVersion(LEAST_API)]
-  if (has && needs && compareVersions(has, needs) < 0) {
+  if (isOlder(facts.apiVersion, LEAST_API)) {
     const advice = `use Docker ${LEAST_ENGINE} or newer: this one ignores private cgroup namespaces`
     return bad('engine', found, advice)
   }
-  return has ? ok('engine', found) : warn('engine', 'it does not tell the version of its API')
+  return parseVersion(facts.apiVersion)
+    ? ok('engine', found)
+    : warn('engine', 'it does not tell the version of its API')
 }
 
 function kernelFinding({ facts }: JudgeContext): Finding {
@@ -101,6 +117,20 @@ function seccompFinding({ facts: { seccompProfile } }: JudgeContext): Finding {
   }
   const advice = 'remove seccomp-profile from the settings of the engine, and use a kernel with CONFIG_SECCOMP_FILTER'
   return bad('seccomp', 'the engine gives containers no profile', advice)
+}
+
+function networkFinding(context: JudgeContext): Finding {
+  const { apiVersion, seccompProfile = '' } = context.facts
+  const allowsVsock = OWN_PROFILES.includes(seccompProfile) && isOlder(apiVersion, NO_VSOCK_API)
+  if (!allowsVsock || isSandboxOfItsOwn(context)) return ok('network', 'jobs have none')
+  const found = 'jobs have none but vsock, by which a virtual machine speaks with its host'
+  return warn('network', found, `use Docker ${NO_VSOCK_ENGINE} or newer, whose seccomp profile forbids it`)
+}
+
+/** Of versions that cannot be read nothing is known. */
+function isOlder(version: string, than: string): boolean {
+  const [has, needs] = [parseVersion(version), parseVersion(than)]
+  return has !== undefined && needs !== undefined && compareVersions(has, needs) < 0
 }
 
 function usersFinding({ facts }: JudgeContext): Finding {

@@ -164,7 +164,7 @@ export function unknownParts(context: EscapeContext): string[] {
 }
 
 /** gVisor and Kata have a kernel of their own between the job and the host's. */
-function isSandboxOfItsOwn({ facts, runtime }: EscapeContext): boolean {
+export function isSandboxOfItsOwn({ facts, runtime }: EscapeContext): boolean {
   return /runsc|kata/.test(`${runtime} ${facts.runtimes[runtime] ?? ''}`)
 }
 
