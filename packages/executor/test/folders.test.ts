@@ -70,7 +70,7 @@ describe('/output', () => {
     })
     const script = 'import time; open("/output/kept", "w").write("x" * 1000); time.sleep(60)'
     const upload = { output_upload_type: 'zip_and_http_put', url: web.url('/') }
-    const answer = await result(miner, { script, upload, timeoutSeconds: 1 }, { ALLOW_PRIVATE_TARGETS: 'true' })
+    const answer = await result(miner, { script, upload, timeoutSeconds: 5 }, { ALLOW_PRIVATE_TARGETS: 'true' })
     expect(answer).toMatchObject({ message_type: 'V0FailedRequest', timeout: true })
     expect(bodies).toHaveLength(1)
     expect(bodies[0]?.includes('kept')).toBe(true)

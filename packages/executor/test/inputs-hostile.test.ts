@@ -152,7 +152,7 @@ print(json.dumps(found))
 
 test('an input of 100 MB passes through an executor of little memory', async () => {
   pages.set('/huge.zip', rawZip([PAYLOAD, { name: 'huge', contents: Buffer.alloc(99 * MIB), method: 0 }]))
-  const script = 'import os, time; print(os.stat("/volume/huge").st_size, flush=True); time.sleep(2)'
+  const script = 'import os, time; print(os.stat("/volume/huge").st_size, flush=True); time.sleep(5)'
   const wanted = await job({ script, volume: remote('/huge.zip') })
   const { executor, connection } = await readied(miner, wanted, { ...LOCAL, NODE_OPTIONS: '--max-old-space-size=32' })
   await connection.say(wanted.work)

@@ -127,7 +127,7 @@ describe('a job that ends badly', () => {
   const trace = 'import time; open("/output/trace", "w").write("t"); print("on", flush=True)\n'
 
   test.each([
-    ['by its time limit', 'time.sleep(600)', {}, 2, { docker_process_exit_status: null, timeout: true }],
+    ['by its time limit', 'time.sleep(600)', {}, 5, { docker_process_exit_status: null, timeout: true }],
     ['by its output', 'while True: print("x" * 1_000)', { MAX_OUTPUT_BYTES: '100000' }, 60, { timeout: false }],
     ['by its memory', 'x = bytearray(500_000_000)', { MEMORY_LIMIT_BYTES: '100000000' }, 60, { timeout: false }],
     ['by itself', 'exit(9)', {}, 60, { docker_process_exit_status: 9, timeout: false }],

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EXECUTOR_LABEL, parseIdentity } from '../src/engine/identity.ts'
 import { engine, expectGoodEnd, expectNothingLeft, job, PYTHON, readied, result, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 
@@ -99,15 +100,13 @@ describe('a job that ends badly', () => {
 
   test('past its time limit it is killed, and its container is gone', async () => {
     const script = 'import signal, time; signal.signal(15, signal.SIG_IGN); print("on", flush=True); time.sleep(600)'
-    const started = performance.now()
-    expect(await result(miner, { script, timeoutSeconds: 1 })).toMatchObject({
+    expect(await result(miner, { script, timeoutSeconds: 5 })).toMatchObject({
       message_type: 'V0FailedRequest',
       docker_process_exit_status: null,
       timeout: true,
       docker_process_stdout: 'on\n',
-      docker_process_stderr: 'The job was killed after its 1 seconds.\n',
+      docker_process_stderr: 'The job was killed after its 5 seconds.\n',
     })
-    expect(performance.now() - started).toBeLessThan(15_000)
   })
 
   test('an offer without a time limit gets the default one', async () => {
@@ -161,11 +160,12 @@ describe('a job that cannot be prepared', () => {
     await connection.say(wanted.offer)
     expect((await hear(connection, 'V0FailedToPrepare')).job_uuid).toBe(wanted.job_uuid)
     await expectGoodEnd(executor, connection)
-    return executor.log
+    return executor
   }
+  const logOf = async (...asked: Parameters<typeof failsToPrepare>) => (await failsToPrepare(...asked)).log
 
   test('an image that is not to be had', async () => {
-    expect(await failsToPrepare('127.0.0.1:1/no/such:image')).toContain(
+    expect(await logOf('127.0.0.1:1/no/such:image')).toContain(
       'The registry of the image 127.0.0.1:1/no/such:image does not answer',
     )
   })
@@ -174,24 +174,26 @@ describe('a job that cannot be prepared', () => {
     const registry = createServer(() => {}).listen(0, '127.0.0.1')
     await once(registry, 'listening')
     const { port } = registry.address() as AddressInfo
-    const log = await failsToPrepare(`127.0.0.1:${port}/slow/image`, { PULL_TIMEOUT_SECONDS: '1' })
+    const log = await logOf(`127.0.0.1:${port}/slow/image`, { PULL_TIMEOUT_SECONDS: '1' })
     expect(log).toContain('not done within 1000 ms')
     registry.close()
   })
 
   test('an image whose name is none', async () => {
-    expect(await failsToPrepare('../containers/json?x=')).toContain('its image is not the name of one')
+    expect(await logOf('../containers/json?x=')).toContain('its image is not the name of one')
   })
 
   test('an engine that does not answer', async () => {
-    expect(await failsToPrepare(PYTHON, { DOCKER_HOST: 'unix:///nowhere/docker.sock' })).toContain('ENOENT')
+    expect(await logOf(PYTHON, { DOCKER_HOST: 'unix:///nowhere/docker.sock' })).toContain('ENOENT')
   })
 
   test('GPUs that this executor was given and the engine does not offer', async () => {
-    const log = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
+    const { log, process } = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
     expect(log).toContain("does not offer this executor's GPUs")
-    const left = await engine.containersWith('compute-horde.executor')
-    expect(left.filter(({ labels }) => labels['compute-horde.job'] === undefined)).toEqual([])
+    // Others may be asking for theirs at this moment.
+    const left = await engine.containersWith(EXECUTOR_LABEL)
+    const owners = left.map(({ labels }) => parseIdentity(labels[EXECUTOR_LABEL] ?? ''))
+    expect(owners.filter(owner => owner?.kind === 'process' && owner.pid === process.pid)).toEqual([])
   })
 })
 

@@ -54,7 +54,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 end = time.monotonic() + 20
 while time.monotonic() < end: libc.renameat2(-100, b"a", -100, b"b", 2)
 `,
-      timeoutSeconds: 2,
+      timeoutSeconds: 5,
     },
     // Whichever of the two was the folder at the end.
     uploads: [{ 'a/shadow': 'mine' }, { 'b/shadow': 'mine' }],

@@ -66,11 +66,11 @@ for _ in range(5):
     signal.alarm(120)
     while True:
       open("/output/alive", "a").write("x"); time.sleep(0.01)
-time.sleep(0.5)
-print(os.path.exists("/output/alive"))
+while not os.path.exists("/output/alive"): time.sleep(0.05)
+print("alive")
 `,
     },
-    expected: finishes(/^True\n$/),
+    expected: finishes(/^alive\n$/),
   },
   {
     name: 'zombies',
@@ -78,11 +78,12 @@ print(os.path.exists("/output/alive"))
       script: `${FUSE}
 for _ in range(50):
   if os.fork() == 0: os._exit(0)
-time.sleep(0.5)
-print(sum("Z" in open(f"/proc/{name}/stat").read() for name in os.listdir("/proc") if name.isdigit()) > 40)
+def dead(): return sum("Z" in open(f"/proc/{name}/stat").read() for name in os.listdir("/proc") if name.isdigit())
+while dead() <= 40: time.sleep(0.05)
+print("dead")
 `,
     },
-    expected: finishes(/^True\n$/),
+    expected: finishes(/^dead\n$/),
   },
   {
     name: 'crashes where cores are dumped',
