@@ -58,7 +58,7 @@ export class ImageStore {
    * Removes unused images when the engine's disk is too full. Trouble is a warning; aborting the signal ends it between two
    * images.
    *
-   * @param knownFolder where the engine keeps them; undefined: it is asked, which takes it four processes
+   * @param knownFolder where the engine keeps them; undefined: it is asked, and may start programs to answer
    */
   async makeRoom(signal: AbortSignal, knownFolder?: string): Promise<void> {
     const { engine, settings, log } = this.#deps
