@@ -202,7 +202,7 @@ describe('an engine without the image of executors', () => {
 it('an engine that is away is bad', async () => {
   const { code, lines } = await checkRest({ EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: '/nowhere.sock' })
   expect(about('engine', lines)).toEqual([
-    expect.stringMatching(/^bad {2}engine: Docker does not answer at \/nowhere\.sock/),
+    expect.stringMatching(/^bad {2}engine: Docker at unix:\/\/\/nowhere\.sock is away: .*no such socket/),
   ])
   expect(code).toBe(1)
 })

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { openDatabase } from '@horde/kit/database'
 import { systemClock } from '@horde/kit/time'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readMinerConfig } from '../src/config.ts'
+import type { EngineAddress } from '../src/horde/docker/engine-address.ts'
 import { databaseWatch } from '../src/watch/database.ts'
 import { lookAtDisks } from '../src/watch/disk.ts'
 import { engineWatch } from '../src/watch/engine.ts'
-import { localEngine } from '../src/watch/local-engine.ts'
+import { enginesOf } from '../src/watch/miner-watches.ts'
 import { temporaryFolder } from './harness.ts'
 
 const { signal } = new AbortController()
@@ -56,17 +58,15 @@ describe('disks', () => {
 })
 
 describe('engines', () => {
-  const look = (socket: string, image: string, mayPull: boolean) =>
-    engineWatch(() => [{ engine: localEngine(socket), images: [image], mayPull }]).look(signal)
-  const docker = '/var/run/docker.sock'
+  const look = (engine: EngineAddress, image: string, mayPull: boolean) =>
+    engineWatch(() => [{ engine, images: [image], mayPull }]).look(signal)
+  const docker = { socket: '/var/run/docker.sock' }
 
   it('the one of this machine answers, and has the image of executors', async () => {
     expect(await look(docker, 'compute-horde/executor:v0', false)).toMatchObject([
-      { verdict: 'ok', subject: 'engine', found: expect.stringMatching(/^Docker \d+\.\d+\S* answers at/) },
+      { verdict: 'ok', subject: 'engine', found: expect.stringMatching(/^Docker \d+\.\d+\S* answers at unix:/) },
       { verdict: 'ok', subject: 'image', found: 'compute-horde/executor:v0 is there' },
     ])
-    const { dataFolder, runtimes } = await localEngine(docker).facts(signal)
-    expect([dataFolder, runtimes]).toEqual([expect.stringMatching(/^\//), expect.arrayContaining(['runc'])])
   })
 
   it('an image that is not there is a warning where it may be pulled, else bad', async () => {
@@ -78,20 +78,46 @@ describe('engines', () => {
   })
 
   it('one that is away is bad', async () => {
-    const nowhere = join(folder.path, 'docker.sock')
-    expect(await look(nowhere, 'img', true)).toMatchObject([
-      { verdict: 'bad', subject: 'engine', found: expect.stringContaining('ENOENT'), advice: expect.any(String) },
+    expect(await look({ socket: join(folder.path, 'docker.sock') }, 'img', true)).toMatchObject([
+      {
+        verdict: 'bad',
+        subject: 'engine',
+        found: expect.stringContaining('no such socket'),
+        advice: expect.any(String),
+      },
+    ])
+  })
+
+  it('one of another host whose certificates are not there is bad', async () => {
+    const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map(name => join(folder.path, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const tls = { host: '127.0.0.1', port: 1, ca, cert, key }
+    expect(await look({ tls, remoteSocket: '/d.sock' }, 'img', true)).toMatchObject([
+      { verdict: 'bad', found: expect.stringMatching(/^Docker at tcp:\/\/127\.0\.0\.1:1 is away: .*ca\.pem/) },
     ])
   })
 
   it('one that answers nonsense is bad', async () => {
     const socket = join(folder.path, 'docker.sock')
-    const server = createServer((_request, response) => response.writeHead(500).end('{"message":"no"}'))
+    const server = createServer((_request, response) => response.writeHead(500).end('{"message":"out of order"}'))
     await new Promise<void>(resolve => server.listen(socket, resolve))
-    expect(await look(socket, 'img', true)).toMatchObject([
-      { verdict: 'bad', found: expect.stringContaining('status 500') },
+    expect(await look({ socket }, 'img', true)).toMatchObject([
+      { verdict: 'bad', found: expect.stringContaining('out of order') },
     ])
     server.close()
+  })
+
+  it('pools that use the same one are one, with all their images', () => {
+    const config = readMinerConfig({ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local' })
+    const pool = { name: 'p', executorClass: 'always_on.test', count: 1, warm: 0, gpus: [], environment: {} } as const
+    const more = { engine: docker, address: undefined, manager: 'docker' }
+    const pools = ['a', 'b', 'a'].map(image => ({ ...pool, ...more, image }))
+    expect(enginesOf([...pools, { ...pool, ...more, manager: 'process', image: 'c' }], config)).toEqual([
+      { engine: docker, images: ['a', 'b'], mayPull: true },
+    ])
   })
 })
 

@@ -7,6 +7,7 @@ import { lookAtDatabase } from '../check/database.ts'
 import { poolFindings } from '../check/executors.ts'
 import { portFinding } from '../check/port.ts'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
+import { engineUrl } from '../horde/docker/engine-address.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import { lookAtDisks } from '../watch/disk.ts'
 import { lookAtEngine } from '../watch/engine.ts'
@@ -61,17 +62,17 @@ async function* surroundings(config: MinerConfig, hotkey: string | undefined, si
 /** What is found where executors run. */
 async function* hosts({ config, pools }: Settings, hotkey: string | undefined, signal: AbortSignal) {
   const engines = enginesOf(pools, config)
-  yield* await lookAtDisks(await diskFolders(config, engines, signal), diskRules(config))
+  yield* await lookAtDisks(await diskFolders(config, engines), diskRules(config))
   const missing = new Set<string>()
   for (const use of engines) {
-    const found = await lookAtEngine(use, signal)
+    const found = await lookAtEngine(use)
     yield* found
-    if (found.some(({ verdict }) => verdict !== 'ok')) missing.add(use.engine.name)
+    if (found.some(({ verdict }) => verdict !== 'ok')) missing.add(engineUrl(use.engine))
   }
   yield* await gpuWatch(() => usedGpus(pools), config.processEnvironment).look(signal)
   for (const pool of pools) {
     const { manager, engine, name } = pool
-    if (manager === 'docker' && 'socket' in engine && missing.has(engine.socket)) {
+    if (manager === 'docker' && missing.has(engineUrl(engine))) {
       yield warn(`executors of ${name}`, 'could not be looked at', 'see the lines about their engine above')
     } else yield* poolFindings(pool, config, `check of ${hotkey ?? 'a miner'}`)
   }

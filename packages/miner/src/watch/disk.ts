@@ -20,8 +20,8 @@ export type DiskFolder = {
 /** In bytes: less free is a warning, or bad. */
 export type DiskRules = { lowBytes: number; fullBytes: number }
 
-export function diskWatch(folders: (signal: AbortSignal) => Promise<DiskFolder[]>, rules: DiskRules): Watch {
-  return { name: 'disk', everyMs: EVERY_MS, look: async signal => lookAtDisks(await folders(signal), rules) }
+export function diskWatch(folders: () => Promise<DiskFolder[]>, rules: DiskRules): Watch {
+  return { name: 'disk', everyMs: EVERY_MS, look: async () => lookAtDisks(await folders(), rules) }
 }
 
 /** One finding a disk, whatever lies on it. */

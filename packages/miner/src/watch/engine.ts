@@ -1,30 +1,17 @@
-/** The container engines that executors are started by, and the image of executors there. */
+/** The container engines that executors are started by, here and on other hosts, and the images of executors there. */
+import { withDeadline } from '@horde/kit/time'
+import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
+import { engineClient } from '../horde/docker/engine-client.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
 import type { Watch } from './watches.ts'
 
 const EVERY_MS = 60_000
-
-export type EngineFacts = {
-  version: string
-  /** Where it keeps images and containers, on its own machine. */
-  dataFolder: string
-  /** The runtimes that it names. */
-  runtimes: readonly string[]
-}
-
-/** What is asked of an engine here. Both calls reject with an Error for the operator when it does not answer. */
-export interface Engine {
-  /** For people: where it is. */
-  readonly name: string
-  /** Whether it is this machine's, so that its folders are to be seen here. */
-  readonly isHere: boolean
-  facts(signal: AbortSignal): Promise<EngineFacts>
-  hasImage(image: string, signal: AbortSignal): Promise<boolean>
-}
+/** How long a whole look may take, in milliseconds, the way to another host included. */
+const LOOK_MS = 20_000
 
 /** An engine, and what executors need of it. */
 export type EngineUse = {
-  engine: Engine
+  engine: EngineAddress
   /** Of executors. */
   images: readonly string[]
   /** Whether an image that is not there is pulled. */
@@ -32,23 +19,29 @@ export type EngineUse = {
 }
 
 export function engineWatch(uses: () => readonly EngineUse[]): Watch {
-  const look = async (signal: AbortSignal) => (await Promise.all(uses().map(use => lookAtEngine(use, signal)))).flat()
-  return { name: 'engine', everyMs: EVERY_MS, look }
+  return { name: 'engine', everyMs: EVERY_MS, look: async () => (await Promise.all(uses().map(lookAtEngine))).flat() }
 }
 
-export async function lookAtEngine({ engine, images, mayPull }: EngineUse, signal: AbortSignal): Promise<Finding[]> {
+export async function lookAtEngine(use: EngineUse): Promise<Finding[]> {
+  const url = engineUrl(use.engine)
   try {
-    const { version } = await engine.facts(signal)
-    const found = [ok('engine', `Docker ${version} answers at ${engine.name}`)]
-    for (const image of images) {
-      const isThere = await engine.hasImage(image, signal)
-      found.push(isThere ? ok('image', `${image} is there`) : missingImage(image, mayPull))
-    }
-    return found
+    return await withDeadline(askEngine(use, url), LOOK_MS, url)
   } catch (error) {
     const advice = 'start Docker there, and let the user of this miner use it (on this machine: the group docker)'
-    return [bad('engine', `Docker does not answer at ${engine.name} (${(error as Error).message})`, advice)]
+    return [bad('engine', `Docker at ${url} is away: ${(error as Error).message}`, advice)]
   }
+}
+
+/** On a connection of its own: what is remembered of an older one says nothing about now. */
+async function askEngine({ engine, images, mayPull }: EngineUse, url: string): Promise<Finding[]> {
+  await using client = await engineClient(engine)
+  const { version } = await client.facts()
+  const found = [ok('engine', `Docker ${version} answers at ${url}`)]
+  for (const image of images) {
+    const isThere = await client.hasImage(image)
+    found.push(isThere ? ok('image', `${image} is there`) : missingImage(image, mayPull))
+  }
+  return found
 }
 
 function missingImage(image: string, mayPull: boolean): Finding {

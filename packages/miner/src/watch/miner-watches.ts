@@ -6,13 +6,14 @@ import type { Database } from '@horde/kit/database'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
 import type { Clock } from '@horde/kit/time'
 import type { MinerConfig } from '../config.ts'
+import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
+import { engineClient } from '../horde/docker/engine-client.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import { clockWatch } from './clock.ts'
 import { databaseWatch } from './database.ts'
 import { type DiskFolder, type DiskRules, diskWatch } from './disk.ts'
 import { type EngineUse, engineWatch } from './engine.ts'
 import { gpuWatch } from './gpus.ts'
-import { localEngine } from './local-engine.ts'
 import { registrationWatch } from './registration.ts'
 import { usedGpus } from './used-gpus.ts'
 import type { Watch } from './watches.ts'
@@ -35,41 +36,41 @@ export function minerWatches({ config, chain, hotkey, db, pools, metagraph, cloc
     registrationWatch(hotkey, metagraph),
     clockWatch({ chain, clock }),
     databaseWatch(db, clock),
-    diskWatch(signal => diskFolders(config, engines(), signal), diskRules(config)),
+    diskWatch(() => diskFolders(config, engines()), diskRules(config)),
     engineWatch(engines),
     gpuWatch(() => usedGpus(pools()), config.processEnvironment),
   ]
 }
 
-/** The engines of this machine that the pools use, each with its images. */
+/** The engines that the pools use, each with its images. */
 export function enginesOf(pools: readonly PoolSettings[], config: MinerConfig): EngineUse[] {
-  const images = new Map<string, Set<string>>()
-  for (const { manager, engine, image } of pools) {
-    if (manager !== 'docker' || !('socket' in engine)) continue
-    images.set(engine.socket, (images.get(engine.socket) ?? new Set()).add(image))
+  const uses = new Map<string, { engine: EngineAddress; images: Set<string> }>()
+  for (const { engine, image } of pools.filter(({ manager }) => manager === 'docker')) {
+    const use = uses.get(engineUrl(engine)) ?? { engine, images: new Set() }
+    uses.set(engineUrl(engine), { ...use, images: use.images.add(image) })
   }
   const mayPull = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
-  return [...images].map(([socket, names]) => ({ engine: localEngine(socket), images: [...names], mayPull }))
+  return [...uses.values()].map(({ engine, images }) => ({ engine, images: [...images], mayPull }))
 }
 
 export function diskRules(config: MinerConfig): DiskRules {
   return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
 }
 
-/** An engine that does not answer is another watch's business. */
-export async function diskFolders(
-  config: MinerConfig,
-  engines: readonly EngineUse[],
-  signal: AbortSignal,
-): Promise<DiskFolder[]> {
+/** Folders of this machine. An engine that does not answer is another watch's business. */
+export async function diskFolders(config: MinerConfig, engines: readonly EngineUse[]): Promise<DiskFolder[]> {
   const target = parseDatabaseUrl(config.databaseUrl)
   const folder = 'folder' in target ? target.folder : undefined
-  const ofEngines = await Promise.all(
-    engines.filter(({ engine }) => engine.isHere).map(({ engine }) => engine.facts(signal).catch(() => undefined)),
-  )
+  const here = engines.filter(({ engine }) => 'socket' in engine)
+  const images = await Promise.all(here.map(({ engine }) => imagesFolder(engine).catch(() => undefined)))
   return [
     ...(folder === undefined ? [] : [{ of: 'database', path: folder }]),
     { of: 'temporary files', path: tmpdir() },
-    ...ofEngines.flatMap(facts => (facts ? [{ of: 'images', path: facts.dataFolder, mayBeElsewhere: true }] : [])),
+    ...images.flatMap(path => (path === undefined ? [] : [{ of: 'images', path, mayBeElsewhere: true }])),
   ]
+}
+
+async function imagesFolder(engine: EngineAddress): Promise<string> {
+  await using client = await engineClient(engine)
+  return (await client.facts()).dataFolder
 }

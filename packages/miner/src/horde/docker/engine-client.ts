@@ -24,6 +24,12 @@ export interface FoundContainer {
   labels: Readonly<Record<string, string>>
 }
 
+export interface EngineFacts {
+  version: string
+  /** Where it keeps images and containers, on its own host. */
+  dataFolder: string
+}
+
 /** One event of a pull. */
 export interface PullEvent {
   status?: string
@@ -39,6 +45,7 @@ export interface EngineClient extends AsyncDisposable {
   readonly url: string
   /** The engine's socket on its own host. */
   readonly socket: string
+  facts(): Promise<EngineFacts>
   /** Gives the id. */
   createContainer(options: ContainerOptions): Promise<string>
   startContainer(id: string): Promise<void>
@@ -125,6 +132,10 @@ function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; sock
   return {
     url,
     socket,
+    facts: async () => {
+      const { ServerVersion, DockerRootDir } = (await call('asking about itself', () => docker.info())) as Info
+      return { version: ServerVersion ?? 'of an unknown version', dataFolder: DockerRootDir ?? '/' }
+    },
     createContainer: async options => (await call('creating a container', () => docker.createContainer(options))).id,
     startContainer: async id => void (await call('starting a container', () => container(id).start())),
     stopContainer: (id, withinMs) => {
@@ -166,6 +177,8 @@ function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; sock
     [Symbol.asyncDispose]: () => way.close(),
   }
 }
+
+type Info = { ServerVersion?: string; DockerRootDir?: string }
 
 function falseIfMissing(error: unknown): false {
   if (error instanceof EngineError && error.status === NOT_FOUND) return false
