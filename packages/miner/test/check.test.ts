@@ -154,6 +154,11 @@ describe('the database', () => {
   })
 })
 
+it('a miner that is to be moved is told of it', async () => {
+  const { lines } = await checkRest({ MIGRATING: 'true' })
+  expect(about('migrating', lines)).toEqual([expect.stringMatching(/^warn migrating: the miner takes no new jobs/)])
+})
+
 it('a port that somebody else has is told', async () => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

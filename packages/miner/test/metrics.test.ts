@@ -6,6 +6,7 @@ import {
   authentication,
   connectValidator,
   dialMiner,
+  minerKey,
   PlayedManager,
   startChain,
   startTestMiner,
@@ -98,6 +99,7 @@ it('refused connections are counted by why', async () => {
   const key = validatorKey()
   const expected = [
     ['unknown-validator', strangerKey().ss58, authentication(strangerKey())],
+    ['inactive-validator', minerKey().ss58, authentication(minerKey())],
     ['other-validator', key.ss58, authentication(key, { validator_hotkey: strangerKey().ss58 })],
     ['other-miner', key.ss58, authentication(key, { miner_hotkey: strangerKey().ss58 })],
     ['timestamp', key.ss58, authentication(key, { timestamp: 1 })],

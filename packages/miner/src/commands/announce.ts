@@ -21,6 +21,10 @@ export async function announceOnce(
     complain('BITTENSOR_MINER_PORT is 0: only a miner that runs knows the port that the system chose\n')
     return 1
   }
+  if (config.MIGRATING) {
+    complain('MIGRATING is set: this miner is not announced\n')
+    return 1
+  }
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   const hotkey = await ownHotkey(config)
   const ip = await addressToAnnounce(config.BITTENSOR_MINER_ADDRESS, config.ADDRESS_SERVICES, log, signal)

@@ -34,6 +34,8 @@ async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): A
   if (Array.isArray(settings)) return yield* settings
   yield ok('settings', 'all can be read')
   const { config } = settings
+  if (config.MIGRATING)
+    yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(config)
   yield* surroundings(config, hotkey, signal)
   yield* hosts(settings, hotkey, signal)
