@@ -1,6 +1,7 @@
 /** Pulls from a registry that is in trouble: something stands between it and the engine. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { engineDisk } from '../src/engine/disk.ts'
 import { ImageError, pullImage } from '../src/images/pull-image.ts'
 import { ImageHost } from './image-host.ts'
 import { engine } from './jobs.ts'
@@ -65,6 +66,18 @@ test('a pull that nobody waits for any more is ended in the engine as well', asy
   await expect.poll(() => [...proxy.open], { timeout: 10_000 }).toEqual([])
 })
 
+test('a pull that would fill the disk is ended in the engine as well', async () => {
+  proxy.manner = 'slow'
+  const roomy = { bytes: 1_000, freeBytes: 500, inodes: 0, freeInodes: 0 }
+  const disk = async () => (layersAsked() === 0 ? roomy : { ...roomy, freeBytes: 40 })
+  const options = { credentials: undefined, pullMs: 30_000, disk, diskMs: 50, log: host.log }
+  await expect(pullImage(engine, name, options, signal)).rejects.toThrow(
+    `The disk of this host is too full for the image ${name}`,
+  )
+  await expect.poll(() => [...proxy.open], { timeout: 10_000 }).toEqual([])
+  expect(await engine.image(name)).toBeUndefined()
+})
+
 test('a pull that dies in the middle, and one that brings something else, have their sentences', async () => {
   proxy.manner = 'without layers'
   await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off in the middle`)
@@ -76,7 +89,8 @@ test('a pull that dies in the middle, and one that brings something else, have t
 
 test('the log tells now and then how far a pull is', async () => {
   proxy.manner = 'slow'
-  const options = { credentials: undefined, pullMs: 3_000, progressMs: 200, log: host.log }
+  const disk = () => engineDisk('/')
+  const options = { credentials: undefined, pullMs: 3_000, progressMs: 200, disk, log: host.log }
   await expect(pullImage(engine, name, options, signal)).rejects.toThrow(ImageError)
   const lines = host.lines.filter(({ msg }) => msg === 'pulling an image goes on')
   expect(lines.length).toBeGreaterThan(1)

@@ -2,7 +2,7 @@
 import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
 import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
-import { usedPercent } from '../engine/disk.ts'
+import { engineDisk, usedPercent } from '../engine/disk.ts'
 import type { StateFolder } from '../host/state-folder.ts'
 import { ImageUses } from './image-uses.ts'
 import { isImageName, parseImageName, resolveAlias } from './names.ts'
@@ -111,10 +111,16 @@ export class ImageStore {
     refresh?: { beginMs: number; present: ImageFacts },
   ): Promise<ImageFacts> {
     const { engine, settings, log } = this.#deps
+    // An engine that does not answer to this does not to the pull either, and then says so.
+    const dataFolder = engine.facts().then(
+      facts => facts.dataFolder,
+      () => '/',
+    )
     const options = {
       credentials: credentialsFor(name, settings.DOCKER_AUTH_CONFIG),
       pullMs: settings.PULL_TIMEOUT_SECONDS * 1_000,
       ...(refresh && { beginMs: Math.min(refresh.beginMs, settings.PULL_TIMEOUT_SECONDS * 1_000) }),
+      disk: async () => engineDisk(await dataFolder),
       log,
     }
     await pullImage(engine, name, options, signal)

@@ -1,13 +1,16 @@
 /** Pulls one image, within its time, and tells how far it is. */
 import type { Log } from '@horde/kit/log'
-import { DeadlineError } from '@horde/kit/time'
+import { DeadlineError, systemClock } from '@horde/kit/time'
 import type { Engine } from '../engine/container.ts'
+import { type DiskUse, untilRunsShort } from '../engine/disk.ts'
 import { pullFailure } from './pull-failure.ts'
 import { PullProgress } from './pull-progress.ts'
 import type { RegistryCredentials } from './registry-credentials.ts'
 
 /** How often the log tells how far a pull is, in ms. */
 const PROGRESS_MS = 5_000
+/** How often the engine's disk is looked at meanwhile, in ms. */
+const DISK_MS = 1_000
 
 /** An image that is neither here nor to be had, or not to be used; the sentence goes to whoever asked for it. */
 export class ImageError extends Error {
@@ -25,22 +28,32 @@ export interface PullOptions {
   pullMs: number
   /** How often the log tells how far it is, in ms. Default: 5 s. */
   progressMs?: number
+  /** How full the engine's disk is: what a stranger's image may unpack to, nobody knows before. */
+  disk(): Promise<DiskUse>
+  /** How often it is looked at, in ms. Default: 1 s. */
+  diskMs?: number
   log: Log
 }
 
 /** Resolves when the engine has what the registry has. Rejects with ImageError, and then nothing of the pull goes on. */
 export async function pullImage(engine: Engine, name: string, options: PullOptions, signal: AbortSignal) {
-  const { credentials, pullMs, beginMs, progressMs = PROGRESS_MS, log } = options
+  const { credentials, pullMs, beginMs, progressMs = PROGRESS_MS, diskMs = DISK_MS, log } = options
   const started = performance.now()
   const progress = new PullProgress()
   using deadline = new MovableDeadline(beginMs ?? pullMs)
+  const [over, full] = [new AbortController(), new AbortController()]
+  const either = AbortSignal.any([signal, deadline.signal, full.signal])
+  untilRunsShort(options.disk, diskMs, systemClock, over.signal).then(
+    () => full.abort(),
+    () => {},
+  )
   const telling = setInterval(
     () => log.info({ image: name, ...progress.sum() }, 'pulling an image goes on'),
     progressMs,
   )
   log.info({ image: name }, 'pulling an image')
   try {
-    for await (const event of engine.pull(name, credentials, AbortSignal.any([signal, deadline.signal]))) {
+    for await (const event of engine.pull(name, credentials, either)) {
       // A pull that dies in the middle ends like any other: only the event says so.
       if (event.error !== undefined) throw new Error(event.error)
       const hadBegun = progress.hasBegun
@@ -49,11 +62,13 @@ export async function pullImage(engine: Engine, name: string, options: PullOptio
     }
   } catch (error) {
     signal.throwIfAborted()
+    if (full.signal.aborted) throw new ImageError(`The disk of this host is too full for the image ${name}`)
     if (deadline.signal.aborted) throw tooLate(name, deadline.ms, progress)
     log.debug({ image: name, details: (error as Error).message }, 'what the engine says of a failed pull')
     throw new ImageError(pullFailure(name, error, credentials !== undefined))
   } finally {
     clearInterval(telling)
+    over.abort()
   }
   const ms = Math.round(performance.now() - started)
   if (progress.hasBegun) log.info({ image: name, ms, ...progress.sum() }, 'image pulled')
