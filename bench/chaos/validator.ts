@@ -15,6 +15,8 @@ import type { Random } from '../soak/random.ts'
 
 /** How long a job may take from its offer to its end, in ms: a miner that is killed again and again takes its time. */
 const JOB_MS = 300_000
+/** How long the answer to an offer may take, in ms: one that was lost with its connection is not repeated, as by peers of 2024. */
+const ANSWER_MS = 30_000
 /** The longest that a job's script sleeps, in seconds. */
 const LONGEST_SLEEP_SECONDS = 3
 const TIMEOUT_SECONDS = 60
@@ -124,7 +126,7 @@ function jobOf(uuid: JobToDrive['uuid'], answer: string, sleepSeconds: number): 
     unanswered: { score: 0, rightAnswer: false },
     connectMs: JOB_MS,
     manifestMs: 100,
-    acceptMs: JOB_MS,
+    acceptMs: ANSWER_MS,
     endsAt: performance.now() + JOB_MS,
   }
 }
