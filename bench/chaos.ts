@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
-import { systemClock } from '@horde/kit/time'
+import { systemClock, withDeadline } from '@horde/kit/time'
 import { ownIdentity } from '../packages/executor/src/engine/identity.ts'
 import { sweepLeftovers } from '../packages/executor/src/engine/leftovers.ts'
 import { engine } from '../packages/executor/test/jobs.ts'
@@ -29,6 +29,8 @@ const STOP_MS = 60_000
 /** How long what executors clean up may take, in ms. */
 const SETTLE_MS = 30_000
 const PROGRESS_EVERY = 20
+/** How long the miner may take to serve again after its last end, in ms. */
+const SERVE_MS = 60_000
 
 const migrationsOf = (service: 'miner' | 'validator') =>
   fileURLToPath(new URL(`../packages/${service}/drizzle`, import.meta.url))
@@ -41,6 +43,7 @@ async function chaos(args: readonly string[], signal: AbortSignal): Promise<numb
   const settings = { EXECUTOR_COUNT: String(options.executors), EXECUTOR_WARM_COUNT: String(options.warm) }
   await using network = await startNetwork({ validators, postgres, settings, keep: () => isBad })
   const { given, troubles } = await runJobs(options, network, signal)
+  await withDeadline(network.miner.serving, SERVE_MS, 'the miner to serve')
   const code = await network.miner.stop()
   const complaints = [
     ...(code === 0 ? [] : [`the miner stopped with exit code ${code}`]),

@@ -10,18 +10,20 @@ import { jobUuid } from '@horde/protocol/primitives'
 import { openBatch } from '../../packages/validator/src/db/batches.ts'
 import { driveJob } from '../../packages/validator/src/drive-job.ts'
 import type { JobEnd, JobToDrive } from '../../packages/validator/src/job/job-to-drive.ts'
-import { MinerLink } from '../../packages/validator/src/miner/link.ts'
+import { type Conversation, MinerLink } from '../../packages/validator/src/miner/link.ts'
 import type { Random } from '../soak/random.ts'
 
 /** How long a job may take from its offer to its end, in ms: a miner that is killed again and again takes its time. */
 const JOB_MS = 300_000
 /** How long the answer to an offer may take, in ms: one that was lost with its connection is not repeated, as by peers of 2024. */
-const ANSWER_MS = 30_000
+const ANSWER_MS = 15_000
 /** The longest that a job's script sleeps, in seconds. */
 const LONGEST_SLEEP_SECONDS = 3
 const TIMEOUT_SECONDS = 60
 /** After a refusal, in ms. */
 const PAUSE_MS = 500
+/** What tells that a job was accepted: its acceptance, and, where that was lost, that it is ready. */
+const ACCEPTING = ['V0AcceptJobRequest', 'V0ExecutorReadyRequest']
 const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
 
 export interface Given {
@@ -88,8 +90,14 @@ async function giveOne(deps: ValidatorDeps, shared: MinerLink | undefined, signa
   const from = performance.now()
   const answer = `answer ${uuid}`
   const job = jobOf(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
-  const end = await driveJob(job, { talk, db, clock: systemClock, log: silentLog }, signal)
-  const wasAccepted = end.state !== 'rejected' && end.reason !== 'no-answer'
+  let wasAccepted = false
+  const next: Conversation['next'] = async (ms, aborted) => {
+    const event = await talk.next(ms, aborted)
+    if (event?.type === 'said' && ACCEPTING.includes(event.word.message_type)) wasAccepted = true
+    return event
+  }
+  const listening = { ...talk, next }
+  const end = await driveJob(job, { talk: listening, db, clock: systemClock, log: silentLog }, signal)
   const isRight = end.stdout?.trim() === answer
   return { uuid, validator: key.ss58, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
 }

@@ -44,7 +44,7 @@ const CONNECTION_DEFAULTS = {
 
 /**
  * Connects to a Bittensor chain and stays connected.
- * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`
+ * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`; `signal.reason` when aborted before
  */
 export async function connectSubtensor(options: SubtensorOptions): Promise<Subtensor> {
   if (options.endpoints.length === 0) throw new RangeError('an endpoint is needed')
@@ -54,6 +54,7 @@ export async function connectSubtensor(options: SubtensorOptions): Promise<Subte
     return subtensor
   } catch (error) {
     await subtensor[Symbol.asyncDispose]()
+    options.signal?.throwIfAborted()
     throw error
   }
 }

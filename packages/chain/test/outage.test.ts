@@ -65,6 +65,14 @@ describe('a lost node', () => {
     expect(chain.endpoint).toBe(live.url)
   })
 
+  it('that does not answer is not waited for by whoever is told to stop', async () => {
+    const stop = new AbortController()
+    const connecting = connectSubtensor({ endpoints: ['ws://127.0.0.1:1'], signal: stop.signal })
+    const why = new Error('stopped')
+    stop.abort(why)
+    await expect(connecting).rejects.toBe(why)
+  })
+
   it('that stands still is left for the next endpoint', async () => {
     const [still, running] = [await network(), await network({ blockMs: 50 })]
     const chain = await client([still.url, running.url], { staleMs: 1_500 })
