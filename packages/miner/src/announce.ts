@@ -1,11 +1,14 @@
 /** The miner's address on the chain: announced when it differs from what the chain says, and only then. */
 import type { Chain } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
-import { ipToNumber } from '@horde/chain/ip'
+import { type IpNumber, ipToNumber } from '@horde/chain/ip'
 import { type Axon, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Log } from '@horde/kit/log'
 import { findAddress } from './announce/own-address.ts'
+
+/** The chain takes these from nobody, and says so before it looks at its rate limit. */
+const NEVER_TAKEN = ['127.0.0.1', '::1', '255.255.255.255', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'].map(ipToNumber)
 
 export type Announcement = { chain: Chain; netuid: number; hotkey: Hotkey; ip: string; port: number; log: Log }
 
@@ -23,7 +26,7 @@ export type AnnounceOutcome =
 export async function announce(announcement: Announcement): Promise<AnnounceOutcome> {
   const { chain, netuid, hotkey, ip, port, log } = announcement
   const { axon, block: now } = await axonOf(announcement)
-  if (axon && !saysTheSame(axon, ip, port)) {
+  if (axon && !saysTheSame(axon, ip, port) && !NEVER_TAKEN.some(each => isSame(each, ipToNumber(ip)))) {
     const allowed = await allowedFrom(axon, announcement)
     if (now < allowed) return { waitsForBlock: allowed }
   }
@@ -52,8 +55,11 @@ async function allowedFrom({ block }: Axon, { chain, netuid }: Announcement): Pr
 }
 
 function saysTheSame(axon: Axon, ip: string, port: number): boolean {
-  const [said, wanted] = [ipToNumber(axon.ip), ipToNumber(ip)]
-  return axon.port === port && said.ip === wanted.ip && said.ipType === wanted.ipType
+  return axon.port === port && isSame(ipToNumber(axon.ip), ipToNumber(ip))
+}
+
+function isSame(one: IpNumber, other: IpNumber): boolean {
+  return one.ip === other.ip && one.ipType === other.ipType
 }
 
 /** The address to announce: see `findAddress`. */

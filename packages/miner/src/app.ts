@@ -81,7 +81,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   const floods = new FloodLog(clock, log)
   serveValidatorsOn(ports.validators, {
     desk: openDesk({ db, live, lines, news, horde, admission, floods, drive: jobs.drive, tally, clock, log }),
-    standingOf: key => validators.standingOf(key),
+    validators,
     sessions,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,

@@ -10,8 +10,9 @@ import { type DismissDeps, dismissStrangers } from './validators/dismiss-strange
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
-/** How often jobs that are kept no longer are looked for, in milliseconds. */
+/** How often jobs that are kept no longer are looked for, and how long after the start first, in milliseconds. */
 const EVICT_EVERY_MS = HOUR_MS
+const EVICT_FIRST_MS = 600_000
 
 export type LoopDeps = DismissDeps & {
   config: MinerConfig
@@ -24,13 +25,13 @@ export type LoopDeps = DismissDeps & {
 /** Starts them all; they end with `signal`, or with `stack`. */
 export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisposableStack): void {
   const { config, announcer, validators, clock, log } = deps
-  const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>) =>
-    stack.use(startLoop({ name, everyMs, run, clock, log, signal }))
+  const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>, firstAfterMs = 0) =>
+    stack.use(startLoop({ name, everyMs, firstAfterMs, run, clock, log, signal }))
   start('validators', config.VALIDATORS_REFRESH_SECONDS * 1000, async aborted => {
     await unlessAborted(validators.refresh(), aborted)
     await dismissStrangers(deps)
   })
-  start('evict', EVICT_EVERY_MS, aborted => evict(deps, aborted))
+  start('evict', EVICT_EVERY_MS, aborted => evict(deps, aborted), EVICT_FIRST_MS)
   if (config.MIGRATING) return
   start('announce', config.ANNOUNCE_SECONDS * 1000, aborted => unlessAborted(announcer.run(aborted), aborted))
 }

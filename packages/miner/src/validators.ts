@@ -32,6 +32,7 @@ export class ValidatorList {
   #hotkeys: ReadonlySet<string>
   #readAt: number | undefined
   #metagraph: Metagraph | undefined
+  readonly #listed = Promise.withResolvers<void>()
 
   constructor(options: ValidatorListOptions) {
     this.#options = options
@@ -54,11 +55,17 @@ export class ValidatorList {
     this.#hotkeys = hotkeys
     this.#readAt = clock.now()
     this.#metagraph = metagraph
+    this.#listed.resolve()
     if (changed) log.info({ validators: hotkeys.size, block: metagraph.block }, 'validators changed')
   }
 
   has(hotkey: string): boolean {
     return this.#hotkeys.has(hotkey)
+  }
+
+  /** Resolves once the chain has said for the first time who the validators are. */
+  get listed(): Promise<void> {
+    return this.#listed.promise
   }
 
   /** Whoever is banned is unknown here. */

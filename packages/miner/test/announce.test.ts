@@ -110,6 +110,15 @@ describe('announcing', () => {
     expect(told('error')).toEqual([])
   })
 
+  it.each(['127.0.0.1', '::1'])(
+    'is refused at once, not waited for, of an address that nobody may announce: %s',
+    async ip => {
+      await announcer().run(signal)
+      const own = { chain, netuid: NETUID, hotkey: minerKey(), port: 8091, log: log() }
+      await expect(announce({ ...own, ip })).rejects.toMatchObject({ code: 'InvalidIpAddress' })
+    },
+  )
+
   it('waits as well when the chain refuses the same address in other words for its rate', async () => {
     const { block } = await chain.serveAxon(NETUID, { ip: '127.0.0.2', port: 8091, version: 6 }, minerKey())
     const outcome = await announce({

@@ -96,6 +96,11 @@ describe('announce', () => {
     ])
   })
 
+  it('says from which block on the chain takes another address', async () => {
+    const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_ADDRESS: '127.0.0.3' })
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/too few blocks ago, try again in block \d+\n$/)])
+  })
+
   it('needs a port that is known', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_PORT: '0' })
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^BITTENSOR_MINER_PORT is 0/)])

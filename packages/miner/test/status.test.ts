@@ -124,6 +124,8 @@ it('says who this miner is, what its horde does, and who may talk to it', async 
   await expect
     .poll(async () => (await status()).miner.announced, { timeout: 10_000 })
     .toEqual({ ip: '127.0.0.2', port: miner.port, block: expect.any(Number) })
+  const how = 'set as BITTENSOR_MINER_ADDRESS'
+  expect((await status()).miner.address).toEqual({ ip: '127.0.0.2', how, waitsForBlock: null, error: null })
 })
 
 it('tells the last ends, with reasons, the latest first', async () => {

@@ -2,6 +2,7 @@
 const CODES: readonly (readonly [beginning: string, code: string])[] = [
   ['Unknown validator', 'unknown-validator'],
   ['Inactive validator', 'inactive-validator'],
+  ['The chain has not said', 'no-list-yet'],
   ['Too many connections', 'too-many-connections'],
   ['The first message must be', 'not-an-authentication'],
   ['The connection closed', 'closed'],

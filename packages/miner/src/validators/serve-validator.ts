@@ -6,7 +6,7 @@ import type { V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/va
 import type { Admit } from '../doorstep.ts'
 import type { Tally } from '../metrics/tally.ts'
 import { errorOf, ValidatorSession, type ValidatorSocket } from '../validator-session.ts'
-import type { Standing } from '../validators.ts'
+import type { ValidatorList } from '../validators.ts'
 import { type AuthenticationRules, refusalOf } from './authenticate.ts'
 import type { ValidatorSessions } from './validator-sessions.ts'
 
@@ -19,7 +19,7 @@ export type ValidatorDesk = {
 
 export type ValidatorEdge = {
   desk: ValidatorDesk
-  standingOf(hotkey: string): Standing
+  validators: Pick<ValidatorList, 'standingOf' | 'listed'>
   sessions: ValidatorSessions
   rules: Omit<AuthenticationRules, 'claimedHotkey'>
   /** How long a peer may take to authenticate, in milliseconds. */
@@ -53,15 +53,23 @@ export async function serveValidator(
   }
 }
 
-/** Why a connection is refused: a constant sentence for the log, and for the peer what it said that was wrong. */
-type Refusal = { why: string; details?: string }
+/**
+ * Why a connection is refused: a constant sentence for the log, and for the peer what it said that was wrong. One that may
+ * come again hears no error: peers take an error for the last word.
+ */
+type Refusal = { why: string; details?: string; mayComeAgain?: boolean }
+
+/** "Try again later", as a close code. */
+const TRY_AGAIN_LATER = 1013
 
 async function refuse(socket: ValidatorSocket, claimed: string, refusal: Refusal, edge: ValidatorEdge): Promise<void> {
   const { why, details = why } = refusal
   // The hotkey of a stranger is no more than what a stranger said.
-  edge.log.info({ ...(edge.standingOf(claimed) !== 'unknown' && { validator: claimed }), why }, 'validator refused')
+  const isKnown = edge.validators.standingOf(claimed) !== 'unknown'
+  edge.log.info({ ...(isKnown && { validator: claimed }), why }, 'validator refused')
   edge.log.debug({ claimed, details }, 'who was refused')
   edge.tally.refused(why)
+  if (refusal.mayComeAgain) return socket.close(TRY_AGAIN_LATER, 'not ready yet')
   await socket.say(errorOf(details)).catch(() => {})
   await socket.close(1000, 'not authenticated')
 }
@@ -72,7 +80,8 @@ async function authenticated(
   claimedHotkey: string,
   edge: ValidatorEdge,
 ): Promise<V0AuthenticateRequest | Refusal> {
-  const standing = edge.standingOf(claimedHotkey)
+  const standing = await standingOf(claimedHotkey, edge)
+  if (standing === undefined) return { why: 'The chain has not said yet who the validators are', mayComeAgain: true }
   if (standing === 'unknown') return { why: 'Unknown validator', details: `Unknown validator: ${claimedHotkey}` }
   if (standing === 'inactive') return { why: 'Inactive validator' }
   const unauthenticated = 'The first message must be a V0AuthenticateRequest'
@@ -87,6 +96,19 @@ async function authenticated(
     if (error instanceof DeadlineError) return { why: 'The authentication did not come in time' }
     throw error
   }
+}
+
+/** A miner that has just started waits for the chain before it calls anybody a stranger. Undefined: it says nothing. */
+async function standingOf(hotkey: string, { validators, authenticateWithinMs, clock }: ValidatorEdge) {
+  if (validators.standingOf(hotkey) !== 'active') {
+    const listed = withDeadline(validators.listed, authenticateWithinMs, 'the list of validators', clock)
+    const isListed = await listed.then(
+      () => true,
+      () => false,
+    )
+    if (!isListed) return undefined
+  }
+  return validators.standingOf(hotkey)
 }
 
 async function hear(heard: Parsed<ValidatorMessage>, session: ValidatorSession, edge: ValidatorEdge): Promise<void> {
