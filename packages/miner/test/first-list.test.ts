@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
+  authentication,
   connectValidator,
+  dialMiner,
   PlayedManager,
   startChain,
   startTestMiner,
@@ -59,4 +61,14 @@ it('asks them to come again, with no word of an error, when the chain says nothi
   const validator = await connectValidator(miner, validatorKey())
   expect(await validator.nextUntilClosed()).toEqual([])
   expect((await validator.closed).code).toBe(1013)
+})
+
+it('asks whoever signed before it started to come again: an earlier run may have heard that', async () => {
+  await using miner = await start(network.chain)
+  const peer = await dialMiner(miner, validatorKey().ss58)
+  await peer.say(authentication(validatorKey(), { timestamp: Math.floor(Date.now() / 1000) - 5 }))
+  expect(await peer.nextUntilClosed()).toEqual([])
+  expect((await peer.closed).code).toBe(1013)
+  await using again = await connectValidator(miner, validatorKey(), ['manifest'])
+  expect(await again.next()).toMatchObject({ message_type: 'V0ExecutorManifestRequest' })
 })

@@ -4,6 +4,9 @@ import type { Clock } from '@horde/kit/time'
 import { authenticationBytes } from '@horde/protocol/signing'
 import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 
+/** The refusal that a peer with a slow clock can outwait. */
+export const SIGNED_BEFORE_START = 'The timestamp is of before this miner started'
+
 /** Signatures are remembered until no clock in the window can bring them again, in milliseconds. */
 const REMEMBER_MS = 2 * AUTHENTICATION_WINDOW_SECONDS * 1000
 
@@ -54,7 +57,7 @@ export function refusalOf(request: V0AuthenticateRequest, rules: AuthenticationR
   if (offBy > AUTHENTICATION_WINDOW_SECONDS) {
     return `The timestamp is ${Math.round(offBy)} s off; ${AUTHENTICATION_WINDOW_SECONDS} s are allowed`
   }
-  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock)) return 'The timestamp is of before this miner started'
+  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock)) return SIGNED_BEFORE_START
   const bytes = authenticationBytes(payload)
   if (!verifySignature(payload.validator_hotkey, bytes, signature)) return 'The signature does not verify'
   if (!rules.seen.take(signature, rules.clock.now())) return 'The signature was used before'

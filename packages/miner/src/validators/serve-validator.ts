@@ -7,7 +7,7 @@ import type { Admit } from '../doorstep.ts'
 import type { Tally } from '../metrics/tally.ts'
 import { errorOf, ValidatorSession, type ValidatorSocket } from '../validator-session.ts'
 import type { ValidatorList } from '../validators.ts'
-import { type AuthenticationRules, refusalOf } from './authenticate.ts'
+import { type AuthenticationRules, refusalOf, SIGNED_BEFORE_START } from './authenticate.ts'
 import type { ValidatorSessions } from './validator-sessions.ts'
 
 /** What a verified connection is served with. */
@@ -91,7 +91,7 @@ async function authenticated(
     if (!first.ok) return { why: unauthenticated, details: `${unauthenticated}: ${first.error.message}` }
     if (first.message.message_type !== 'V0AuthenticateRequest') return { why: unauthenticated }
     const why = refusalOf(first.message, { ...edge.rules, claimedHotkey })
-    return why === undefined ? first.message : { why }
+    return why === undefined ? first.message : { why, mayComeAgain: why === SIGNED_BEFORE_START }
   } catch (error) {
     if (error instanceof DeadlineError) return { why: 'The authentication did not come in time' }
     throw error
