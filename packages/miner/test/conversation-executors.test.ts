@@ -1,7 +1,7 @@
 /** Every message of an executor in every state of its job: the one answer that each has, and who hears of it. */
 import { randomUUID } from 'node:crypto'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
-import type { MinerMessage, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import {
@@ -15,6 +15,7 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 const SOON_MS = 10_000
 
@@ -40,30 +41,12 @@ beforeEach(() => {
   uuid = randomUUID()
 })
 
-const work = (): V0JobRequest => ({
-  message_type: 'V0JobRequest',
-  job_uuid: uuid as never,
-  docker_image_name: 'img',
-  raw_script: null,
-  docker_run_options_preset: 'none',
-  docker_run_cmd: [],
-  volume: { volume_type: 'inline', contents: '' },
-  output_upload: null,
-})
-
 type State = 'accepted' | 'ready' | 'running'
 
 /** A job in a state, and what its validator has heard of it read off. */
 async function jobIn(state: State) {
   const validator = await connectValidator(miner)
-  await validator.say({
-    message_type: 'V0InitialJobRequest',
-    job_uuid: uuid as never,
-    base_docker_image_name: 'img',
-    timeout_seconds: 5,
-    volume_type: 'inline',
-    executor_class: 'always_on.test',
-  })
+  await validator.say(offerOf(uuid))
   await validator.next()
   const { token, ...order } = await manager.order()
   const executor = await connectExecutor({ ...order, token }, manager)
@@ -73,7 +56,7 @@ async function jobIn(state: State) {
     await validator.next()
   }
   if (state === 'running') {
-    await validator.say(work())
+    await validator.say(workOf(uuid))
     await executor.next()
   }
   return { validator, executor, token }
@@ -161,14 +144,7 @@ describe.each<State>(['accepted', 'ready', 'running'])('%s, and what concerns no
 
 it('frames that are none are answered with an error, and the job goes on', async () => {
   const validator = await connectValidator(miner)
-  await validator.say({
-    message_type: 'V0InitialJobRequest',
-    job_uuid: uuid as never,
-    base_docker_image_name: 'img',
-    timeout_seconds: 5,
-    volume_type: 'inline',
-    executor_class: 'always_on.test',
-  })
+  await validator.say(offerOf(uuid))
   await validator.next()
   const { minerAddress, token } = await manager.order()
   const ws = new WebSocket(`${minerAddress}/v0.1/executor_interface/${token}`)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { MinerMessage, V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import {
@@ -12,6 +12,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 const EXECUTORS = 3
 
@@ -31,30 +32,9 @@ beforeEach(() => {
   uuid = randomUUID()
 })
 
-function offer(changes: Partial<V0InitialJobRequest> = {}): V0InitialJobRequest {
-  return {
-    message_type: 'V0InitialJobRequest',
-    job_uuid: uuid as never,
-    base_docker_image_name: 'img',
-    timeout_seconds: 5,
-    volume_type: 'inline',
-    executor_class: 'always_on.test',
-    ...changes,
-  }
-}
+const offer = (changes: Partial<V0InitialJobRequest> = {}) => offerOf(uuid, changes)
 
-function work(): V0JobRequest {
-  return {
-    message_type: 'V0JobRequest',
-    job_uuid: uuid as never,
-    docker_image_name: 'img',
-    raw_script: null,
-    docker_run_options_preset: 'none',
-    docker_run_cmd: ['a', 'b c'],
-    volume: { volume_type: 'inline', contents: '' },
-    output_upload: null,
-  }
-}
+const work = () => workOf(uuid, { docker_run_cmd: ['a', 'b c'] })
 
 const said = (message_type: MinerMessage['message_type'] | string) => ({ message_type, job_uuid: uuid })
 const finished = (stdout = 'answer\n') => ({

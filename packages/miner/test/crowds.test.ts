@@ -24,6 +24,7 @@ import {
   upgradeRaw,
   upgradeRequest,
 } from './raw-peer.ts'
+import { offerOf } from './words.ts'
 
 const UNKNOWN = 8
 const UNKNOWN_PER_ADDRESS = 4
@@ -50,16 +51,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-function offer(uuid = randomUUID()) {
-  return {
-    message_type: 'V0InitialJobRequest' as const,
-    job_uuid: uuid as never,
-    base_docker_image_name: null,
-    timeout_seconds: 5,
-    volume_type: 'inline' as const,
-    executor_class: 'always_on.test',
-  }
-}
+const offer = (uuid: string = randomUUID()) => offerOf(uuid, { base_docker_image_name: null })
 
 /** How many of a crowd are still connected, once nobody else is cut. */
 async function survivors(crowd: readonly RawPeer[], expected: number): Promise<RawPeer[]> {

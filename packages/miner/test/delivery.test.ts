@@ -1,6 +1,5 @@
 /** What counts as delivered, and who hears what a connection that died may have missed. */
 import { randomUUID } from 'node:crypto'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
 import { openBadLine } from './bad-line.ts'
@@ -15,6 +14,7 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -32,24 +32,8 @@ beforeEach(() => {
   uuid = randomUUID()
 })
 
-const offer = (): V0InitialJobRequest => ({
-  message_type: 'V0InitialJobRequest',
-  job_uuid: uuid as never,
-  base_docker_image_name: 'img',
-  timeout_seconds: 5,
-  volume_type: 'inline',
-  executor_class: 'always_on.test',
-})
-const work = (): V0JobRequest => ({
-  message_type: 'V0JobRequest',
-  job_uuid: uuid as never,
-  docker_image_name: 'img',
-  raw_script: null,
-  docker_run_options_preset: 'none',
-  docker_run_cmd: [],
-  volume: { volume_type: 'inline', contents: '' },
-  output_upload: null,
-})
+const offer = () => offerOf(uuid)
+const work = () => workOf(uuid)
 const said = (message_type: string) => ({ message_type, job_uuid: uuid })
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 

@@ -5,7 +5,6 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { freePort } from '@horde/kit/testing/port'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import {
@@ -20,6 +19,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 const ENOUGH_TAO = 5_000
 const TOO_FEW_TAO = 999
@@ -55,31 +55,12 @@ beforeEach(async () => {
 })
 afterEach(() => stack.disposeAsync())
 
-const offer = (uuid: string): V0InitialJobRequest => ({
-  message_type: 'V0InitialJobRequest',
-  job_uuid: uuid as never,
-  base_docker_image_name: 'img',
-  timeout_seconds: 5,
-  volume_type: 'inline',
-  executor_class: 'always_on.test',
-})
-const work = (uuid: string): V0JobRequest => ({
-  message_type: 'V0JobRequest',
-  job_uuid: uuid as never,
-  docker_image_name: 'img',
-  raw_script: null,
-  docker_run_options_preset: 'none',
-  docker_run_cmd: [],
-  volume: { volume_type: 'inline', contents: '' },
-  output_upload: null,
-})
-
 it('one that is none any more finishes what is open, gets nothing new, and is closed then', async () => {
   const [uuid, another] = [randomUUID(), randomUUID()]
   const busy = await connectValidator(miner)
   const idle = await connectValidator(miner, secondValidatorKey(), ['manifest'])
   await idle.next()
-  await busy.say(offer(uuid))
+  await busy.say(offerOf(uuid))
   expect(await busy.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
@@ -87,13 +68,13 @@ it('one that is none any more finishes what is open, gets nothing new, and is cl
   await restake(TOO_FEW_TAO)
   expect(await idle.next(20_000)).toMatchObject({ details: 'You are no validator of this subnet any more' })
   expect((await idle.closed).code).toBe(1000)
-  await busy.say(offer(another))
+  await busy.say(offerOf(another))
   expect(await busy.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: another })
   expect(await findJob(miner.db, validatorKey().ss58, another)).toMatchObject({ reason: 'not-a-validator' })
 
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await busy.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-  await busy.say(work(uuid))
+  await busy.say(workOf(uuid))
   await executor.next()
   const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
   await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })

@@ -1,7 +1,7 @@
 /** Frames of every size and kind, from validators who may send them, and what is said to those who take less. */
 import { randomUUID } from 'node:crypto'
 import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import {
@@ -13,6 +13,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 const STEP_MS = 60_000
 
@@ -27,46 +28,28 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-const offer = (uuid: string): V0InitialJobRequest => ({
-  message_type: 'V0InitialJobRequest',
-  job_uuid: uuid as never,
-  base_docker_image_name: 'img',
-  timeout_seconds: 5,
-  volume_type: 'inline',
-  executor_class: 'always_on.test',
-})
-
 /** Work whose frame is exactly so long. */
-function workOf(uuid: string, bytes: number): V0JobRequest {
-  const work = (contents: string): V0JobRequest => ({
-    message_type: 'V0JobRequest',
-    job_uuid: uuid as never,
-    docker_image_name: 'img',
-    raw_script: null,
-    docker_run_options_preset: 'none',
-    docker_run_cmd: [],
-    volume: { volume_type: 'inline', contents },
-    output_upload: null,
-  })
+function workOfBytes(uuid: string, bytes: number): V0JobRequest {
+  const work = (contents: string) => workOf(uuid, { volume: { volume_type: 'inline', contents } })
   return work('A'.repeat(bytes - Buffer.byteLength(JSON.stringify(work('')))))
 }
 
 it('work of 50 MiB reaches the executor; one byte more closes the connection, and the job goes on', async () => {
   const uuid = randomUUID()
   const validator = await connectValidator(miner)
-  await validator.say(offer(uuid))
+  await validator.say(offerOf(uuid))
   await validator.next()
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   await validator.next()
-  await validator.say(workOf(uuid, LARGE_FRAME_BYTES + 1)).catch(() => {})
+  await validator.say(workOfBytes(uuid, LARGE_FRAME_BYTES + 1)).catch(() => {})
   expect((await validator.closed).code).toBe(1009)
   expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ state: 'ready' })
 
   await using again = await connectValidator(miner)
   expect(await again.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-  const work = workOf(uuid, LARGE_FRAME_BYTES)
+  const work = workOfBytes(uuid, LARGE_FRAME_BYTES)
   await again.say(work)
   expect(await executor.next(STEP_MS)).toEqual({ ...work, message_type: 'V0RunJobRequest' })
   const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
@@ -91,10 +74,10 @@ it.each([[undefined], [['large-frames', 'manifest']]])(
       { message_type: long },
       { message_type: 'V0InitialJobRequest', job_uuid: long, volume_type: long },
       {
-        ...workOf(randomUUID(), 1_000),
+        ...workOfBytes(randomUUID(), 1_000),
         output_upload: { output_upload_type: long, url: 1, form_fields: manyMistakes },
       },
-      { ...workOf(randomUUID(), 1_000), docker_run_cmd: Array(100_000).fill({}), [long]: long },
+      { ...workOfBytes(randomUUID(), 1_000), docker_run_cmd: Array(100_000).fill({}), [long]: long },
       Array(1_000_000).fill(0),
     ]
     for (const frame of nonsense) {

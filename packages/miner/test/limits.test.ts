@@ -15,6 +15,7 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
+import { offerOf } from './words.ts'
 
 let stack: AsyncDisposableStack
 let start: (env: Record<string, string>) => Promise<TestMiner>
@@ -35,15 +36,8 @@ beforeEach(() => {
   lines.length = 0
 })
 
-const offer = (changes: Partial<V0InitialJobRequest> = {}): V0InitialJobRequest => ({
-  message_type: 'V0InitialJobRequest',
-  job_uuid: randomUUID() as never,
-  base_docker_image_name: null,
-  timeout_seconds: 5,
-  volume_type: 'inline',
-  executor_class: 'always_on.test',
-  ...changes,
-})
+const offer = (changes: Partial<V0InitialJobRequest> = {}) =>
+  offerOf(randomUUID(), { base_docker_image_name: null, ...changes })
 
 async function answerTo(peer: ValidatorPeer, message: V0InitialJobRequest): Promise<string> {
   await peer.say(message)

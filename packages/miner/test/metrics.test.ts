@@ -1,4 +1,5 @@
 /** /metrics of a miner at work, and the README's table of it. */
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { METRICS, metricsTable } from '../src/metrics/definitions.ts'
@@ -15,7 +16,8 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
-import { offerOf, playJob } from './play-job.ts'
+import { playJob } from './play-job.ts'
+import { offerOf } from './words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -87,7 +89,7 @@ it('executors, jobs and connections are shown as they are now', async () => {
 })
 
 it('declined offers are counted by why, and a class that there is not is other', async () => {
-  await validator.say(offerOf('img', 'always_on.nonsense'))
+  await validator.say(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
   const text = await metrics()
   expect(text).toMatch(/^miner_offers_declined_total\{executor_class="other",reason="[a-z-]+"\} 1$/m)
@@ -104,7 +106,7 @@ it('refused connections are counted by why', async () => {
     ['other-miner', key.ss58, authentication(key, { miner_hotkey: strangerKey().ss58 })],
     ['timestamp', key.ss58, authentication(key, { timestamp: 1 })],
     ['signature', key.ss58, authentication(strangerKey(), { validator_hotkey: key.ss58 })],
-    ['not-an-authentication', key.ss58, offerOf('img')],
+    ['not-an-authentication', key.ss58, offerOf(randomUUID())],
     ['too-late', key.ss58, undefined],
   ] as const
   for (const [code, hotkey, message] of expected) {

@@ -1,20 +1,10 @@
 /** A job from its offer to wherever a test wants it, its executor played. */
 import { randomUUID } from 'node:crypto'
-import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { connectExecutor, type PlayedManager, type ValidatorPeer } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 export type Until = 'accepted' | 'ready' | 'finished' | 'failed' | 'not prepared' | 'exited'
-
-export function offerOf(image: string | null, executor_class = 'always_on.test'): V0InitialJobRequest {
-  return {
-    message_type: 'V0InitialJobRequest',
-    job_uuid: randomUUID() as never,
-    base_docker_image_name: image,
-    timeout_seconds: 5,
-    volume_type: 'inline',
-    executor_class,
-  }
-}
 
 /** Gives the job's uuid and the last word that its validator heard about it. */
 export async function playJob(
@@ -22,7 +12,7 @@ export async function playJob(
   manager: PlayedManager,
   { image = 'img', until }: { image?: string | null; until: Until },
 ): Promise<{ uuid: string; heard: MinerMessage }> {
-  const offer = offerOf(image)
+  const offer = offerOf(randomUUID(), { base_docker_image_name: image })
   const { job_uuid } = offer
   const heard = async () => ({ uuid: job_uuid as string, heard: await validator.next() })
   await validator.say(offer)
@@ -42,16 +32,7 @@ export async function playJob(
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
   const ready = await heard()
   if (until === 'ready') return ready
-  await validator.say({
-    message_type: 'V0JobRequest',
-    job_uuid,
-    docker_image_name: 'img',
-    raw_script: null,
-    docker_run_options_preset: 'none',
-    docker_run_cmd: [],
-    volume: { volume_type: 'inline', contents: '' },
-    output_upload: null,
-  })
+  await validator.say(workOf(job_uuid))
   await executor.next()
   const output = { job_uuid, docker_process_stdout: 'what it said', docker_process_stderr: '' }
   if (until === 'finished') await executor.say({ message_type: 'V0FinishedRequest', ...output })

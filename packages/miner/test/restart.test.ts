@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
@@ -17,6 +16,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
 
 /** How long a miner may take to notice, on a busy machine, in milliseconds. */
 const SOON_MS = 15_000
@@ -42,16 +42,7 @@ beforeEach(async () => {
   manager = new PlayedManager()
 })
 
-const work = (): V0JobRequest => ({
-  message_type: 'V0JobRequest',
-  job_uuid: uuid as never,
-  docker_image_name: 'img',
-  raw_script: null,
-  docker_run_options_preset: 'none',
-  docker_run_cmd: ['a'],
-  volume: { volume_type: 'inline', contents: '' },
-  output_upload: null,
-})
+const work = () => workOf(uuid, { docker_run_cmd: ['a'] })
 const said = (message_type: string) => ({ message_type, job_uuid: uuid })
 const finished = () => ({
   message_type: 'V0FinishedRequest' as const,
@@ -185,14 +176,7 @@ describe('an executor that went on', () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     await using validator = await connectValidator(miner)
     const other = randomUUID() as never
-    await validator.say({
-      message_type: 'V0InitialJobRequest',
-      job_uuid: other,
-      base_docker_image_name: 'img',
-      timeout_seconds: 5,
-      volume_type: 'inline',
-      executor_class: 'always_on.test',
-    })
+    await validator.say(offerOf(other))
     expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: other })
   })
 })

@@ -1,5 +1,5 @@
 /** What a running miner shows its operator, and nobody else. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../src/config.ts'
@@ -16,7 +16,8 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
-import { offerOf, playJob } from './play-job.ts'
+import { playJob } from './play-job.ts'
+import { offerOf } from './words.ts'
 
 const PAGES = ['/', '/health', '/metrics', '/status', '/status.json', '/jobs.json']
 /** Escapes of terminals, of HTML and of its attributes, and a turn of the direction of what follows. */
@@ -82,7 +83,7 @@ describe('the ports for peers serve none of it', () => {
   })
 
   it('and neither does the one for executors', async () => {
-    await validator.say(offerOf('img'))
+    await validator.say(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
     const order = await manager.order()
     const executors = order.minerAddress.replace('ws:', 'http:')
@@ -132,7 +133,7 @@ it('tells the last ends, with reasons, the latest first', async () => {
   const { uuid: failed } = await playJob(validator, manager, { until: 'failed' })
   const { uuid: broken } = await playJob(validator, manager, { until: 'not prepared' })
   const { uuid: finished } = await playJob(validator, manager, { until: 'finished' })
-  await validator.say(offerOf('img', 'no<b>such'))
+  await validator.say(offerOf(randomUUID(), { executor_class: 'no<b>such' }))
   await validator.next()
   await expect
     .poll(async () => (await status()).ends.last?.map(({ uuid }) => uuid).slice(0, 3))

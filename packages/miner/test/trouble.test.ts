@@ -11,6 +11,7 @@ import {
   startTestMiner,
   validatorKey,
 } from './harness.ts'
+import { offerOf } from './words.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
 
@@ -41,16 +42,7 @@ function shakyDatabase() {
   return { away, disturb }
 }
 
-function offer(uuid: string) {
-  return {
-    message_type: 'V0InitialJobRequest' as const,
-    job_uuid: uuid as never,
-    base_docker_image_name: null,
-    timeout_seconds: 5,
-    volume_type: 'inline' as const,
-    executor_class: 'always_on.test',
-  }
-}
+const offer = (uuid: string) => offerOf(uuid, { base_docker_image_name: null })
 
 it('a validator that comes while the database is away is served once it is back', async () => {
   const { away, disturb } = shakyDatabase()

@@ -1,7 +1,6 @@
 /** Executors that were started ahead: bound to a job when one comes, and each serves one. */
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
 import {
@@ -13,6 +12,7 @@ import {
   startTestMiner,
   type TestMiner,
 } from './harness.ts'
+import { offerOf } from './words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -38,15 +38,6 @@ beforeEach(async () => {
   return () => running.disposeAsync()
 })
 
-const offer = (job_uuid: string): V0InitialJobRequest => ({
-  message_type: 'V0InitialJobRequest',
-  job_uuid: job_uuid as never,
-  base_docker_image_name: 'img',
-  timeout_seconds: 5,
-  volume_type: 'inline',
-  executor_class: 'always_on.test',
-})
-
 it('a job gets the executor that waits, and the place of the next is filled anew', async () => {
   const order = await manager.order()
   expect(order.token).toMatch(/^[0-9a-f-]{36}-[0-9a-f-]{36}$/)
@@ -54,7 +45,7 @@ it('a job gets the executor that waits, and the place of the next is filled anew
   const executor = await connectExecutor(order, manager)
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.say(offerOf(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
@@ -67,7 +58,7 @@ it('one that is still on its way is bound as well', async () => {
   const order = await manager.order()
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.say(offerOf(uuid))
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
   const executor = await connectExecutor(order, manager)
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
@@ -82,7 +73,7 @@ it('what it says before there is a job is answered with an error, and does no ha
     details: 'There is no job for this executor yet',
   })
   await using validator = await connectValidator(miner)
-  await validator.say(offer(uuid))
+  await validator.say(offerOf(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
 })
 
@@ -98,7 +89,7 @@ it('other pools: a waiting executor of a pool that is no more goes, running jobs
   const executor = await connectExecutor(order, manager)
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.say(offerOf(uuid))
   await executor.next()
   await validator.next()
   const waiting = await manager.order()
@@ -113,7 +104,7 @@ it('other pools: a waiting executor of a pool that is no more goes, running jobs
   await miner.reload([{ ...pool, name: 'other', engine: { socket: '' }, environment: {}, address: undefined }])
   await expect.poll(() => manager.stopped).toEqual([waiting.token])
   const declined = randomUUID()
-  await validator.say(offer(declined))
+  await validator.say(offerOf(declined))
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: declined })
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })

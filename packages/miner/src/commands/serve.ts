@@ -31,7 +31,11 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
     log,
   }
   await using miner = await startMiner(deps, signal)
-  setOnHangup(() => void reload(miner, config, log))
+  // One after the other, however often it is asked for.
+  let reloaded = Promise.resolve()
+  setOnHangup(() => {
+    reloaded = reloaded.then(() => reload(miner, config, log))
+  })
   await aborted(signal)
   return 0
 }
