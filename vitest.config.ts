@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** How long one test, and one hook, may take on a busy machine with two cores, in milliseconds. */
@@ -7,8 +8,12 @@ const END_TO_END_MS = 300_000
 
 const times = { testTimeout: TEST_MS, hookTimeout: HOOK_MS }
 
+/** Most tests wait for an engine or a clock: on two cores, two files at a time take two thirds of the time of one. */
+const LEAST_WORKERS = 2
+
 export default defineConfig({
   test: {
+    maxWorkers: Math.max(LEAST_WORKERS, availableParallelism() - 1),
     projects: [
       {
         test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], sequence: { groupOrder: 0 }, ...times },
