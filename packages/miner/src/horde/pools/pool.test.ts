@@ -209,6 +209,15 @@ describe('other settings', () => {
     expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/2', undefined])
   })
 
+  it('fewer places and more again: the ones between are back, whatever ran beyond them', () => {
+    const pool = poolOf({ count: 3 })
+    const reserved = [pool.reserve(), pool.reserve(), pool.reserve()]
+    reserved[1]?.release()
+    pool.change({ ...SETTINGS, count: 1 })
+    pool.change({ ...SETTINGS, count: 3 })
+    expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/1', undefined])
+  })
+
   it('another environment: those that wait are started anew with it', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     await look(pool)

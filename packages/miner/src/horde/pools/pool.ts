@@ -150,7 +150,7 @@ export class ExecutorPool {
   }
 
   #addPlaces(): void {
-    for (let index = this.#places.length; index < this.#settings.count; index += 1) {
+    for (let index = 0; index < this.#settings.count; index += 1) {
       if (!this.#places.some(place => place.index === index))
         this.#places.push({ index, taken: false, warm: undefined })
     }
