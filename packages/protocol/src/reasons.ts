@@ -29,6 +29,7 @@ export const REASONS = {
   'work-not-sent': 'The work itself did not come in time.',
   'run-timed-out': 'No result came in time.',
   'out-of-order': 'A message came that this state of the job does not allow.',
+  'validator-away': 'The result came while the validator was away: how long the job took is not known.',
   stopped: 'The service that drove the job was stopped.',
   abandoned: 'The service that drove the job went away without ending it.',
 } as const

@@ -1,3 +1,4 @@
+import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import {
@@ -14,19 +15,33 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 
+/** What a benchmark keeps of a job, in its own words: anything JSON. */
+export type Challenge = { readonly [name: string]: unknown }
+
+export const JOB_SOURCES = ['facilitator', 'command'] as const
+export type JobSource = (typeof JOB_SOURCES)[number]
+
+/** Numbers and names behind a setting's scores, as the scoring that made them has them. */
+export type Explanation = { readonly [name: string]: unknown }
+
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
-/** One round of synthetic jobs, a job for every miner. */
+export const SCORINGS = ['2024', 'efficiency'] as const
+export type ScoringName = (typeof SCORINGS)[number]
+
+/** One round of synthetic jobs, a job for every executor of every miner. */
 export const batches = pgTable('batches', {
   id: serial('id').primaryKey(),
   netuid: integer('netuid').notNull(),
   /** What its jobs measured: sha256, … */
   benchmark: text('benchmark').notNull(),
+  /** The scoring that its jobs' scores were made by. */
+  scoring: text('scoring').$type<ScoringName>().notNull().default('2024'),
   startedAt: moment('started_at').notNull(),
   /** When it closes at the latest, whatever is still out. */
   deadline: moment('deadline').notNull(),
   closedAt: moment('closed_at'),
-  /** False for one that this validator's own stop cut short: its scores would favour whoever was fast. */
+  /** False for one that is never scored: a trial of some miners, or one that this validator's own stop cut short. */
   counts: boolean('counts').notNull().default(true),
   /** Set together with its weights' inclusion in a block: a batch counts once. */
   scoredAt: moment('scored_at'),
@@ -45,31 +60,59 @@ export const jobs = pgTable(
     /** Null until the offer, and for miners that told no manifest. */
     executorClass: text('executor_class'),
     image: text('image'),
+    /** How long the job itself may take. */
+    timeoutSeconds: doublePrecision('timeout_seconds'),
+    /** What the benchmark made of the job, its answer too: whoever takes the job up after a restart can judge it. */
+    challenge: jsonb('challenge').$type<Challenge>(),
+    /** What an organic job was asked to be, as it came: whoever takes it up after a restart can go on. */
+    request: jsonb('request').$type<FacilitatorJobRequest>(),
+    /** Who asked for an organic job. */
+    source: text('source').$type<JobSource>(),
     state: text('state').$type<JobState>().notNull(),
     reason: text('reason').$type<Reason>(),
     /** From the work's handing to the kernel to the result's frame. */
     seconds: doublePrecision('seconds'),
-    /** Null for an organic job, and until the job has ended. */
+    /**
+     * Null for an organic job, and until the job has ended. Null at its end: excused, because this validator was away when
+     * it was to be measured.
+     */
     score: doublePrecision('score'),
+    /** What the benchmark says of the answer, for people. */
+    comment: text('comment'),
     rightAnswer: boolean('right_answer'),
     exitStatus: integer('exit_status'),
     /** What the miner said, its head and tail. */
     stdout: text('stdout'),
     stderr: text('stderr'),
+    /** The miner's last complaint while the job was open, bounded. */
+    complaint: text('complaint'),
     createdAt: moment('created_at').notNull(),
+    /** When it ends whatever its stage. */
+    deadline: moment('deadline'),
+    offeredAt: moment('offered_at'),
     acceptedAt: moment('accepted_at'),
     readyAt: moment('ready_at'),
     runningAt: moment('running_at'),
     endedAt: moment('ended_at'),
   },
-  table => [index('jobs_batch_id').on(table.batchId), index('jobs_state').on(table.state)],
+  table => [
+    index('jobs_batch_id').on(table.batchId),
+    index('jobs_state').on(table.state),
+    index('jobs_miner').on(table.minerHotkey, table.createdAt),
+    index('jobs_created_at').on(table.createdAt),
+  ],
 )
 
 /** One score of a weight setting. */
 export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }
 
-export const SETTING_STATES = ['planned', 'included', 'refused'] as const
+/** planned: written down, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */
+export const SETTING_STATES = ['planned', 'committed', 'included', 'refused'] as const
 export type SettingState = (typeof SETTING_STATES)[number]
+
+/** How the chain is told: at once, by a hash that is revealed later, or by a ciphertext that the chain opens itself. */
+export const SETTING_METHODS = ['set', 'commit-hash', 'commit-timelocked'] as const
+export type SettingMethod = (typeof SETTING_METHODS)[number]
 
 /** What was to be set on the chain, written down before it was sent. */
 export const weightSettings = pgTable(
@@ -81,12 +124,23 @@ export const weightSettings = pgTable(
     state: text('state').$type<SettingState>().notNull(),
     /** Where the scores come from: batches, the last setting, the chain's row, or nowhere (uniform). */
     basis: text('basis').notNull(),
+    method: text('method').$type<SettingMethod>().notNull().default('set'),
+    /** How each score came about, for `explain`. */
+    explanation: jsonb('explanation').$type<Explanation>(),
     batchIds: integer('batch_ids').array().notNull(),
     scores: jsonb('scores').$type<ScoredNeuron[]>().notNull(),
     uids: integer('uids').array().notNull(),
     weights: integer('weights').array().notNull(),
     versionKey: bigint('version_key', { mode: 'bigint' }).notNull(),
     plannedAt: moment('planned_at').notNull(),
+    /** The best block when it was planned: a row that the chain shows as set at an earlier block is another one. */
+    plannedAtBlock: integer('planned_at_block'),
+    /** Of a commit by hash: what its hash is made with, the hash itself, and the epoch it was made in. */
+    salt: integer('salt').array(),
+    commitHash: text('commit_hash'),
+    commitEpoch: bigint('commit_epoch', { mode: 'bigint' }),
+    committedAt: moment('committed_at'),
+    commitBlock: integer('commit_block'),
     endedAt: moment('ended_at'),
     block: integer('block'),
     blockHash: text('block_hash'),
