@@ -8,6 +8,7 @@ import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import { jobUuid } from '@horde/protocol/primitives'
 import { openBatch } from '../../packages/validator/src/db/batches.ts'
+import { Journal } from '../../packages/validator/src/db/journal.ts'
 import { driveJob } from '../../packages/validator/src/drive-job.ts'
 import type { JobEnd, JobToDrive } from '../../packages/validator/src/job/job-to-drive.ts'
 import { type Conversation, MinerLink } from '../../packages/validator/src/miner/link.ts'
@@ -97,7 +98,8 @@ async function giveOne(deps: ValidatorDeps, shared: MinerLink | undefined, signa
     return event
   }
   const listening = { ...talk, next }
-  const end = await driveJob(job, { talk: listening, db, clock: systemClock, log: silentLog }, signal)
+  await using journal = new Journal({ db, clock: systemClock, log: silentLog }, signal)
+  const end = await driveJob(job, { talk: listening, journal, clock: systemClock, log: silentLog }, signal)
   const isRight = end.stdout?.trim() === answer
   return { uuid, validator: key.ss58, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
 }
@@ -130,8 +132,13 @@ function jobOf(uuid: JobToDrive['uuid'], answer: string, sleepSeconds: number): 
       readyMs: JOB_MS,
       resultMs: JOB_MS,
     }),
-    judge: result => ({ score: 0, rightAnswer: result.message_type === 'V0JobFinishedRequest', reason: null }),
-    unanswered: { score: 0, rightAnswer: false },
+    judge: result => ({
+      score: 0,
+      rightAnswer: result.message_type === 'V0JobFinishedRequest',
+      reason: null,
+      comment: null,
+    }),
+    unanswered: { score: 0, rightAnswer: false, comment: null },
     connectMs: JOB_MS,
     manifestMs: 100,
     acceptMs: ANSWER_MS,

@@ -6,6 +6,7 @@ export const REASONS = {
   // rejected
   declined: 'The miner had no free executor of that class, or was not willing.',
   'no-free-executor': 'No executor of that class was free.',
+  'no-executor': 'The miner lists no executor of a class that is known.',
   'too-many-open-jobs': 'The validator had as many open jobs as it may have.',
   'too-many-offers': 'The validator made more offers than it may make.',
   'time-limit-too-long': 'The job asked for more time than this miner gives.',
@@ -29,6 +30,7 @@ export const REASONS = {
   'work-not-sent': 'The work itself did not come in time.',
   'run-timed-out': 'No result came in time.',
   'out-of-order': 'A message came that this state of the job does not allow.',
+  'no-turn': 'The batch closed before the job had its turn: more jobs than may run at once.',
   'validator-away': 'The result came while the validator was away: how long the job took is not known.',
   stopped: 'The service that drove the job was stopped.',
   abandoned: 'The service that drove the job went away without ending it.',

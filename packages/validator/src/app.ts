@@ -4,13 +4,16 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { OpenDatabase } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { algorithmAt, hashcatBenchmark, makeChallenge } from './benchmarks/hashcat.ts'
+import type { BatchReport } from './batch/batch-part.ts'
+import { Turns } from './batch/turns.ts'
+import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
 import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
 import { FacilitatorLink } from './facilitator.ts'
-import { type BatchReport, runBatch } from './run-batch.ts'
+import { resumeBatches } from './resume-batches.ts'
+import { type BatchRequest, runBatch } from './run-batch.ts'
 import { runOrganicJob } from './run-organic-job.ts'
 import { setWeights, type WeightsOutcome } from './set-weights.ts'
 
@@ -18,19 +21,39 @@ import { setWeights, type WeightsOutcome } from './set-weights.ts'
 const BATCH_OVERDUE_MS = 30_000
 const ORGANIC_OVERDUE_MS = 900_000
 
+/** Somebody else is at it already. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError'
+}
+
 export interface ValidatorDeps {
   config: ValidatorConfig
   chain: Chain
   hotkey: Hotkey
+  /** What synthetic jobs are. */
+  benchmark: Benchmark
   database: OpenDatabase
+  /** Whether batches and organic jobs that a stop cuts short are taken up at the next start. Default: false. */
+  leaveOpen?: boolean
+  /** Told how long a ready executor waited for its work, in ms. */
+  onWorkSent?: (waitedMs: number) => void
   clock: Clock
   log: Log
 }
 
 /** What a validator can do, each when told to. */
 export interface Validator {
-  /** One batch: a synthetic job for every serving miner, by the algorithm of the hour. */
-  batch(signal: AbortSignal): Promise<BatchReport>
+  /**
+   * One batch: a synthetic job for every executor of every serving miner, or just of those in `only`: hotkeys, uids, or
+   * hotkey@host:port. Such a batch is a trial, which is never scored.
+   *
+   * @throws BusyError while another batch of this validator runs
+   */
+  batch(signal: AbortSignal, options?: { only?: readonly string[] | undefined }): Promise<BatchReport>
+  /** Takes up the batches that an earlier process left open. */
+  resume(signal: AbortSignal): Promise<BatchReport[]>
+  /** When the next batch is due. */
+  turns: Turns
   /** Sets the weights that are due. */
   weights(signal: AbortSignal): Promise<WeightsOutcome>
   /** The link to the facilitator, when one is set; whoever opens it disposes of it. */
@@ -39,23 +62,28 @@ export interface Validator {
   sweep(): Promise<void>
 }
 
-export function wireValidator({ config, chain, hotkey, database, clock, log }: ValidatorDeps): Validator {
+export function wireValidator(deps: ValidatorDeps): Validator {
+  const { config, chain, hotkey, benchmark, database, leaveOpen = false, clock, log, onWorkSent } = deps
   const { db, dialect } = database
   const netuid = config.BITTENSOR_NETUID
   const tryLock = oneAtATime(dialect, config.databaseUrl, `weights of ${hotkey.ss58} on ${netuid}`, log)
+  const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
+  const request = batchRequest(config, benchmark, leaveOpen)
+  const batchDeps = { chain, hotkey, db, clock, log, onWorkSent }
   return {
-    batch: signal => {
-      const algorithm = algorithmAt(clock.now(), config.algorithms)
-      const request = {
-        netuid,
-        allowPrivate: config.ALLOW_PRIVATE_MINERS,
-        benchmarkName: algorithm.name,
-        makeBenchmark: () => hashcatBenchmark(makeChallenge(algorithm), config.SYNTHETIC_JOB_IMAGE),
-        limits: config.limits,
-        deadlineMs: config.BATCH_DEADLINE_SECONDS * 1000,
-      }
-      return runBatch(request, { chain, hotkey, db, clock, log }, signal)
+    batch: async (signal, { only } = {}) => {
+      await using lock = await tryBatchLock()
+      if (!lock) throw new BusyError('another batch of this validator is running')
+      return await runBatch({ ...request, only }, batchDeps, signal)
     },
+    resume: async signal => {
+      await using lock = await tryBatchLock()
+      return lock ? await resumeBatches(request, batchDeps, signal) : []
+    },
+    turns: new Turns({
+      ...{ netuid, windowMs: config.BATCH_INTERVAL_SECONDS * 1000, outside: config.BATCHES_OUTSIDE_VALIDATORS },
+      ...{ chain, hotkey, db, clock, log },
+    }),
     weights: signal => {
       const request = { netuid, versionKey: config.WEIGHTS_VERSION_KEY, maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS }
       return setWeights(request, { chain, hotkey, db, tryLock, clock, log }, signal)
@@ -75,5 +103,20 @@ export function wireValidator({ config, chain, hotkey, database, clock, log }: V
       const organic = await abandonOrganicJobs(db, new Date(now - ORGANIC_OVERDUE_MS), new Date(now))
       if (synthetic + organic > 0) log.warn({ synthetic, organic }, 'jobs that nobody drove any more were ended')
     },
+  }
+}
+
+function batchRequest(config: ValidatorConfig, benchmark: Benchmark, leaveOpen: boolean): BatchRequest {
+  return {
+    netuid: config.BITTENSOR_NETUID,
+    allowPrivate: config.ALLOW_PRIVATE_MINERS,
+    benchmark,
+    scoring: { name: '2024' },
+    limits: config.limits,
+    starts: config.starts,
+    maxJobsPerMiner: config.MAX_JOBS_PER_MINER,
+    gatherMs: config.BATCH_GATHER_SECONDS * 1000,
+    deadlineMs: config.BATCH_DEADLINE_SECONDS * 1000,
+    leaveOpen,
   }
 }

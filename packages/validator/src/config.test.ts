@@ -13,7 +13,12 @@ describe('the settings', () => {
 
   it('have defaults but for the network and the subnet', () => {
     const config = readValidatorConfig(NEEDED)
-    expect(config.algorithms.map(({ passwordLength, timeoutSeconds }) => [passwordLength, timeoutSeconds])).toEqual([
+    expect(
+      config.benchmarkSettings.hashcat.algorithms.map(({ passwordLength, timeoutSeconds }) => [
+        passwordLength,
+        timeoutSeconds,
+      ]),
+    ).toEqual([
       [6, 90],
       [5, 45],
       [5, 45],
@@ -29,10 +34,10 @@ describe('the settings', () => {
       ...NEEDED,
       ...{ HASHCAT_PASSWORD_LENGTH_SHA384: '3', HASHCAT_TIMEOUT_SECONDS_SHA512: '20.5' },
     })
-    expect(config.algorithms).toEqual([
-      { name: 'sha256', mode: 1410, passwordLength: 6, timeoutSeconds: 90 },
-      { name: 'sha384', mode: 10810, passwordLength: 3, timeoutSeconds: 45 },
-      { name: 'sha512', mode: 1710, passwordLength: 5, timeoutSeconds: 20.5 },
+    expect(config.benchmarkSettings.hashcat.algorithms).toEqual([
+      { name: 'sha256', mode: 1410, passwordLength: 6, timeoutSeconds: 90, referenceSeconds: 30 },
+      { name: 'sha384', mode: 10810, passwordLength: 3, timeoutSeconds: 45, referenceSeconds: 15 },
+      { name: 'sha512', mode: 1710, passwordLength: 5, timeoutSeconds: 20.5, referenceSeconds: 15 },
     ])
   })
 })

@@ -14,8 +14,10 @@ import {
 } from '@horde/kit/config'
 import { serviceSettings } from '@horde/kit/service-settings'
 import { z } from 'zod'
+import type { StartLimits } from './batch/starts.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'
 import { ALGORITHMS } from './benchmarks/hashcat.ts'
+import type { BenchmarkSettings } from './benchmarks/load-benchmark.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
 import type { OrganicLimits } from './organic/organic-job.ts'
 
@@ -26,6 +28,12 @@ const passwordLength = ({ name, passwordLength: byDefault }: Algorithm) =>
   setting(envInteger({ min: 1, max: 16 }).default(byDefault), {
     about: `How many characters a password has that is to be found from its ${name} hash; fewer for slow executors.`,
     example: '3',
+  })
+
+const reference = ({ name, referenceSeconds }: Algorithm) =>
+  setting(seconds(referenceSeconds, 0.001), {
+    about: `How long an executor that is just good enough takes to find a password from its ${name} hash, in seconds.`,
+    example: String(referenceSeconds),
   })
 
 const timeout = ({ name, timeoutSeconds }: Algorithm) =>
@@ -47,19 +55,58 @@ export const validatorSettings = defineSettings({
     example: 'wss://facilitator.example/ws/v0/',
   }),
   BATCH_INTERVAL_SECONDS: setting(seconds(7_200, 1), {
-    about: 'From the start of one batch of synthetic jobs to the next, in seconds.',
+    about:
+      'The window in which each validator runs one batch of synthetic jobs, in its own part by its rank, in seconds; windows are counted from the Unix epoch, so that all validators have the same.',
     example: '7200',
   }),
   BATCH_AT_START: setting(envBoolean.default(false), {
-    about: 'Whether a batch runs as soon as the validator starts. Otherwise an interval after the last one.',
+    about:
+      "Whether a batch runs as soon as the validator starts, whatever the time. Otherwise at the validator's next turn.",
+    example: 'true',
+  }),
+  BATCHES_OUTSIDE_VALIDATORS: setting(envBoolean.default(false), {
+    about:
+      "Whether batches run although this hotkey is none of the subnet's validators; its part is then behind theirs.",
     example: 'true',
   }),
   BATCH_DEADLINE_SECONDS: setting(seconds(600, 1), {
     about: 'When a batch closes, whatever is still out, in seconds from its start.',
     example: '600',
   }),
+  BATCH_GATHER_SECONDS: setting(seconds(15), {
+    about:
+      'How long the first job of a batch waits for all miners to be connected and to have told what they have, in seconds.',
+    example: '15',
+  }),
+  BATCH_JOBS_AT_ONCE: setting(envInteger({ min: 1, max: 100_000 }).default(1_024), {
+    about: 'How many synthetic jobs run at once at most.',
+    example: '1024',
+  }),
+  BATCH_JOB_STARTS_PER_SECOND: setting(envInteger({ min: 1, max: 100_000 }).default(250), {
+    about:
+      'How many synthetic jobs are offered in a second at most; fewer for a slow machine, whose clock is fair only while it keeps up.',
+    example: '250',
+  }),
+  MAX_JOBS_PER_MINER: setting(envInteger({ min: 1, max: 10_000 }).default(64), {
+    about: 'How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists.',
+    example: '64',
+  }),
+  BENCHMARK: setting(z.string().min(1).default('hashcat'), {
+    about:
+      "What synthetic jobs are: hashcat, echo, or the path of an operator's own module (packages/validator/README.md).",
+    example: 'hashcat',
+  }),
+  ECHO_JOB_IMAGE: setting(z.string().default('compute-horde/echo:v0'), {
+    about: 'The image of echo jobs: it prints /volume/payload.txt.',
+    example: 'compute-horde/echo:v0',
+  }),
+  ECHO_TIMEOUT_SECONDS: setting(seconds(30, 1), { about: 'How long an echo job may take, in seconds.', example: '30' }),
+  ECHO_REFERENCE_SECONDS: setting(seconds(2, 0.001), {
+    about: 'How long an executor that is just good enough takes for an echo job, in seconds.',
+    example: '2',
+  }),
   SYNTHETIC_JOB_IMAGE: setting(z.string().default('backenddevelopersltd/compute-horde-job:v0-latest'), {
-    about: 'The image of synthetic jobs: its entry point is hashcat.',
+    about: 'The image of hashcat jobs: its entry point is hashcat.',
     example: 'compute-horde/hashcat:v0',
   }),
   HASHCAT_PASSWORD_LENGTH_SHA256: passwordLength(SHA256),
@@ -68,6 +115,9 @@ export const validatorSettings = defineSettings({
   HASHCAT_TIMEOUT_SECONDS_SHA256: timeout(SHA256),
   HASHCAT_TIMEOUT_SECONDS_SHA384: timeout(SHA384),
   HASHCAT_TIMEOUT_SECONDS_SHA512: timeout(SHA512),
+  HASHCAT_REFERENCE_SECONDS_SHA256: reference(SHA256),
+  HASHCAT_REFERENCE_SECONDS_SHA384: reference(SHA384),
+  HASHCAT_REFERENCE_SECONDS_SHA512: reference(SHA512),
   CONNECT_SECONDS: setting(seconds(70), {
     about: 'How long reaching a miner may take, all attempts together, in seconds.',
     example: '70',
@@ -119,8 +169,10 @@ export const validatorSettings = defineSettings({
 export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
   /** DATABASE_URL, or where the embedded database is without it. */
   databaseUrl: string
-  /** What synthetic jobs are made of, in the order in which the hours bring them. */
-  algorithms: readonly [Algorithm, Algorithm, Algorithm]
+  /** What synthetic jobs are. */
+  benchmarkSettings: BenchmarkSettings
+  /** How synthetic jobs start. */
+  starts: StartLimits
   /** How long the stages of a synthetic job may take. */
   limits: StageLimits
   /** How long the stages of a user's job may take. */
@@ -133,23 +185,16 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
   return {
     ...settings,
     databaseUrl: settings.DATABASE_URL ?? `pglite://${homedir()}/.compute-horde/validator`,
-    algorithms: [
-      {
-        ...SHA256,
-        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA256,
-        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA256,
+    benchmarkSettings: {
+      benchmark: settings.BENCHMARK,
+      hashcat: { image: settings.SYNTHETIC_JOB_IMAGE, algorithms: algorithmsOf(settings) },
+      echo: {
+        image: settings.ECHO_JOB_IMAGE,
+        timeoutSeconds: settings.ECHO_TIMEOUT_SECONDS,
+        referenceSeconds: settings.ECHO_REFERENCE_SECONDS,
       },
-      {
-        ...SHA384,
-        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA384,
-        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA384,
-      },
-      {
-        ...SHA512,
-        passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA512,
-        timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA512,
-      },
-    ],
+    },
+    starts: { atOnce: settings.BATCH_JOBS_AT_ONCE, perSecond: settings.BATCH_JOB_STARTS_PER_SECOND },
     limits: {
       connectMs: settings.CONNECT_SECONDS * 1000,
       manifestMs: settings.MANIFEST_WAIT_MS,
@@ -164,4 +209,27 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       jobMs: settings.ORGANIC_JOB_SECONDS * 1000,
     },
   }
+}
+
+function algorithmsOf(settings: SettingsOf<typeof validatorSettings>): readonly [Algorithm, Algorithm, Algorithm] {
+  return [
+    {
+      ...SHA256,
+      passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA256,
+      timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA256,
+      referenceSeconds: settings.HASHCAT_REFERENCE_SECONDS_SHA256,
+    },
+    {
+      ...SHA384,
+      passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA384,
+      timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA384,
+      referenceSeconds: settings.HASHCAT_REFERENCE_SECONDS_SHA384,
+    },
+    {
+      ...SHA512,
+      passwordLength: settings.HASHCAT_PASSWORD_LENGTH_SHA512,
+      timeoutSeconds: settings.HASHCAT_TIMEOUT_SECONDS_SHA512,
+      referenceSeconds: settings.HASHCAT_REFERENCE_SECONDS_SHA512,
+    },
+  ]
 }

@@ -8,6 +8,7 @@ import { createLog } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
 import { systemClock } from '@horde/kit/time'
 import { wireValidator } from './app.ts'
+import { loadBenchmark } from './benchmarks/load-benchmark.ts'
 import { batchCommand } from './commands/batch.ts'
 import { serve } from './commands/serve.ts'
 import { readValidatorConfig } from './config.ts'
@@ -37,9 +38,10 @@ async function main(signal: AbortSignal): Promise<number | undefined> {
   const output = command.name === 'serve' ? {} : { destination: process.stderr }
   const log = createLog('validator', { level: config.LOG_LEVEL, ...output })
   const hotkey = await ownHotkey(config)
+  const benchmark = await loadBenchmark(config.benchmarkSettings)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
   await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
-  const deps = { config, chain, hotkey, database, clock: systemClock, log }
+  const deps = { config, chain, hotkey, benchmark, database, clock: systemClock, log }
   if (command.name === 'serve') {
     await serve(deps, signal)
     return undefined

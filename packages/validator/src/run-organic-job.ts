@@ -10,6 +10,7 @@ import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/f
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { uuidKey } from '@horde/protocol/primitives'
 import { insertOrganicJob } from './db/jobs.ts'
+import { Journal } from './db/journal.ts'
 import { driveJob } from './drive-job.ts'
 import { MinerLink } from './miner/link.ts'
 import { addressOf, type ServingMiner } from './miner/serving.ts'
@@ -72,10 +73,11 @@ async function runOn(
     maxFrameBytes: LARGE_FRAME_BYTES,
     ...(deps.reconnect ? { reconnect: deps.reconnect } : {}),
   })
+  await using journal = new Journal({ db, clock, log }, signal)
   using talk = link.converse(request.uuid)
   const job = organicJob(request, deps.limits, clock.monotonic() + deps.limits.jobMs)
   const onReady = () => deps.report(acceptedUpdate(request.uuid))
-  return finalUpdate(request.uuid, await driveJob({ ...job, onReady }, { talk, db, clock, log }, signal))
+  return finalUpdate(request.uuid, await driveJob({ ...job, onReady }, { talk, journal, clock, log }, signal))
 }
 
 /** The miner, or why there is none. */

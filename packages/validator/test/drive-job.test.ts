@@ -5,11 +5,12 @@ import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { syntheticJob } from '../src/benchmarks/synthetic-job.ts'
 import { insertOrganicJob } from '../src/db/jobs.ts'
+import { Journal } from '../src/db/journal.ts'
 import { driveJob } from '../src/drive-job.ts'
 import type { Conversation, LinkEvent } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'
-import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT } from './drive.ts'
-import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
+import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT, WORK } from './drive.ts'
+import { type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 
@@ -78,14 +79,10 @@ describe('a good job', () => {
     })
   })
 
-  it('asks a miner with a manifest for the class that it has, with the preset of the class', async () => {
-    const { miner, stored } = await run(
-      async peer => {
-        peer.say(MANIFEST)
-        await play.finished(peer)
-      },
-      { limits: { manifestMs: 10_000 } },
-    )
+  it('asks for the class that it was made for, with the preset of the class', async () => {
+    const { miner, stored } = await run(async peer => void (await play.finished(peer)), {
+      executorClass: 'always_on.test',
+    })
     expect(miner.heard[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
     expect(miner.heard[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
     expect(stored.executorClass).toBe('always_on.test')
@@ -198,7 +195,7 @@ describe('a job that ends badly', () => {
         const texts = { docker_process_stdout: 'out\0put', docker_process_stderr: 'err' }
         peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
       },
-      { benchmark: { timeoutSeconds } },
+      { work: { timeoutSeconds } },
     )
     expect(gist(result)).toEqual(['failed', reason, 0])
     expect(result.stored).toMatchObject({ exitStatus: status, stdout: 'out\ufffdput', stderr: 'err' })
@@ -234,9 +231,9 @@ describe('a job that ends badly', () => {
     expect([end.state, end.reason, end.score]).toEqual(['broken', 'no-connection', 0])
   })
 
-  it('has no connection to a miner that closes at once, six times', async () => {
-    const result = await run(peer => peer.close(1011), { limits: { manifestMs: 5_000 } })
-    expect(gist(result)).toEqual(['broken', 'no-connection', 0])
+  it('loses a miner that closes at once, six times', async () => {
+    const result = await run(peer => peer.close(1011), {})
+    expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
     expect(result.miner.connections()).toBe(6)
   })
 
@@ -345,7 +342,7 @@ describe('a hostile miner cannot hold its job open', () => {
         peer.stopReading()
         peer.sayOfJob('V0ExecutorReadyRequest')
       },
-      { withinMs: 1_500, benchmark: { command: ['x'.repeat(30_000_000)] } },
+      { withinMs: 1_500, work: { command: ['x'.repeat(30_000_000)] } },
     )
     expect(gist(result)).toEqual(['broken', 'work-not-sent', 0])
   })
@@ -381,8 +378,16 @@ describe('a hostile miner cannot hold its job open', () => {
       say: async () => 1,
       [Symbol.dispose]: () => {},
     }
-    const job = syntheticJob(uuid, RIGHT, { ...PATIENT, manifestMs: 0 }, 1_000)
-    const end = await driveJob(job, { talk, db, clock, log }, new AbortController().signal)
+    const job = syntheticJob(
+      {
+        ...{ uuid, benchmark: RIGHT, work: WORK, executorClass: undefined, scoring: { name: '2024' } },
+        ...{ limits: PATIENT, endsAt: 1_000, leaveOpen: false },
+      },
+      log,
+    )
+    const { signal } = new AbortController()
+    const journal = new Journal({ db, clock, log }, signal)
+    const end = await driveJob(job, { talk, journal, clock, log }, signal)
     expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
   })
 })
@@ -391,14 +396,14 @@ describe('a database that is away for a moment', () => {
   it('costs a miner nothing', async () => {
     const { db } = database()
     const away = { on: false, refused: 0 }
-    const update = ((table: never) => {
-      if (!away.on) return db.update(table)
+    const execute = ((query: never) => {
+      if (!away.on) return db.execute(query)
       away.refused += 1
       if (away.refused >= 2) away.on = false
       throw new Error('the database is away')
-    }) as typeof db.update
+    }) as typeof db.execute
     const shaky = new Proxy(db, {
-      get: (target, key) => (key === 'update' ? update : Reflect.get(target, key, target)),
+      get: (target, key) => (key === 'execute' ? execute : Reflect.get(target, key, target)),
     })
     const result = await run(
       async peer => {
@@ -427,9 +432,9 @@ describe('a database that is away for a moment', () => {
 it('leaves a job alone that somebody else has ended', async () => {
   const { db } = database()
   const result = await run(async peer => {
-    const offer = await play.accepted(peer)
+    const offer = await play.offered(peer)
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
-    peer.sayOfJob('V0ExecutorReadyRequest')
+    peer.sayOfJob('V0AcceptJobRequest')
   })
   expect(result.end).toMatchObject({ state: 'broken', reason: 'abandoned' })
   expect(result.lines.map(line => line.msg)).toContain('job was ended by somebody else')

@@ -3,14 +3,16 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { createLog, type Log } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
+import type { ExecutorClass } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
 import { eq } from 'drizzle-orm'
-import type { Benchmark } from '../src/benchmarks/benchmark.ts'
+import type { Benchmark, Work } from '../src/benchmarks/benchmark.ts'
 import { type StageLimits, syntheticJob } from '../src/benchmarks/synthetic-job.ts'
 import { openBatch } from '../src/db/batches.ts'
+import { Journal } from '../src/db/journal.ts'
 import { jobs } from '../src/db/schema.ts'
 import { driveJob } from '../src/drive-job.ts'
-import type { JobEnd } from '../src/job/job-to-drive.ts'
+import type { JobEnd, LeftJob } from '../src/job/job-to-drive.ts'
 import { MinerLink } from '../src/miner/link.ts'
 import type { ScriptedMiner } from './scripted-miner.ts'
 
@@ -18,12 +20,20 @@ export const VALIDATOR = hotkeyFromUri('//Alice')
 export const MINER = hotkeyFromUri('//Bob')
 
 /** Whoever says "right" is right. */
-export const RIGHT: Benchmark = {
-  name: 'word',
+export const WORK: Work = {
+  label: 'word',
   image: 'word:v0',
   command: ['say', 'right'],
   timeoutSeconds: 5,
-  isRight: stdout => stdout === 'right',
+  referenceSeconds: 1,
+  challenge: { word: 'right' },
+}
+
+export const RIGHT: Benchmark = {
+  name: 'word',
+  prepare: () => WORK,
+  verify: ({ word }, { stdout }) =>
+    stdout === word ? { score: 1, comment: 'Right.' } : { score: 0, comment: 'Wrong.' },
 }
 
 /** Long enough for a busy machine; a test that waits for one of them makes that one short. */
@@ -51,7 +61,11 @@ export interface DriveOptions {
   db: Database
   log: Log
   limits?: Partial<StageLimits>
-  benchmark?: Partial<Benchmark>
+  work?: Partial<Work>
+  executorClass?: ExecutorClass
+  left?: LeftJob
+  leaveOpen?: boolean
+  onWorkSent?: (waitedMs: number) => void
   /** When the job ends whatever its stage, in ms from now. */
   withinMs?: number
   maxFrameBytes?: number
@@ -76,11 +90,20 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
     log,
     signal,
   })
-  using talk = link.converse(uuid)
-  const endsAt = clock.monotonic() + withinMs
-  const limits = { ...PATIENT, ...options.limits }
-  const job = syntheticJob(uuid, { ...RIGHT, ...options.benchmark }, limits, endsAt)
-  const end: JobEnd = await driveJob(job, { talk, db, clock, log }, signal)
+  const { left, leaveOpen = false, executorClass, onWorkSent } = options
+  if (left) await db.update(jobs).set({ state: left.state }).where(eq(jobs.uuid, row.uuid))
+  const job = syntheticJob(
+    {
+      ...{ uuid, benchmark: RIGHT, work: { ...WORK, ...options.work }, executorClass, scoring: { name: '2024' } },
+      ...{ limits: { ...PATIENT, ...options.limits }, endsAt: clock.monotonic() + withinMs, left, leaveOpen },
+    },
+    log,
+  )
+  const end = await (async (): Promise<JobEnd> => {
+    await using journal = new Journal({ db, clock, log }, signal)
+    using talk = link.converse(uuid)
+    return await driveJob(job, { talk, journal, clock, log, onWorkSent }, signal)
+  })()
   const [stored] = await db.select().from(jobs).where(eq(jobs.uuid, uuid.toLowerCase()))
   if (!stored) throw new Error('the job has no row')
   return { uuid, end, stored }

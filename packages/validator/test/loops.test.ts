@@ -1,9 +1,11 @@
 import type { Chain, Hyperparameters } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
+import { MIN_VALIDATOR_STAKE_RAO } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Validator } from '../src/app.ts'
+import { Turns } from '../src/batch/turns.ts'
 import { closeBatch, openBatch } from '../src/db/batches.ts'
 import { startLoops } from '../src/loops.ts'
 import { withDatabase } from './databases.ts'
@@ -23,20 +25,24 @@ afterEach(async () => {
 /** What a validator on a chain at block 1000 does by itself, as it happens. */
 async function start(
   clock: ManualClock,
-  { lastUpdate = 1_000, batchAtStart = false, answers = [] as (Error | 'ok')[] } = {},
+  { lastUpdate = 1_000, batchAtStart = false, answers = [] as (Error | 'ok')[], richer = 0, left = 0 } = {},
 ) {
   const did: string[] = []
   const neuron = {
     uid: 0,
     hotkey: VALIDATOR.ss58,
     coldkey: '',
-    stakeRao: 0n,
+    stakeRao: MIN_VALIDATOR_STAKE_RAO,
     validatorPermit: true,
     lastUpdate,
     axon: null,
   }
+  const others = Array.from({ length: richer }, (_, i) => ({
+    ...neuron,
+    ...{ uid: i + 1, hotkey: `richer ${i}`, stakeRao: 2n * MIN_VALIDATOR_STAKE_RAO },
+  }))
   const chain = {
-    metagraph: async () => ({ netuid, block: 1_000, neurons: [neuron] }),
+    metagraph: async () => ({ netuid, block: 1_000, neurons: [neuron, ...others] }),
     hyperparameters: async () => ({ activityCutoff: 100 }) as Hyperparameters,
   } as unknown as Chain
   const at = () => (clock.now() - NOON) / 1000
@@ -45,13 +51,22 @@ async function start(
       const answer = answers.shift()
       did.push(`${at()} batch${answer instanceof Error ? ' refused' : ''}`)
       if (answer instanceof Error) throw answer
+      await batchAt(new Date(clock.now()), true)
+    },
+    resume: async () => {
+      if (left > 0) did.push(`${at()} resumed`)
+      return Array.from({ length: left-- > 0 ? 1 : 0 })
     },
     weights: async () => void did.push(`${at()} weights`),
-    sweep: async () => void did.push(`${at()} sweep`),
+    sweep: async () => {},
+    turns: new Turns({
+      ...{ netuid, windowMs: TWO_HOURS_MS, outside: false, chain, hotkey: VALIDATOR, db: database().db, clock },
+      log: silentLog,
+    }),
   } as unknown as Validator
-  const times = { netuid, batchEveryMs: TWO_HOURS_MS, batchAtStart, weightsCheckMs: MINUTE_MS }
+  const times = { netuid, windowMs: TWO_HOURS_MS, batchAtStart, weightsCheckMs: MINUTE_MS }
   const deps = { validator, chain, hotkey: VALIDATOR, db: database().db, clock, log: silentLog }
-  opened.push(...(await startLoops(times, deps, new AbortController().signal)))
+  opened.push(...startLoops(times, deps, new AbortController().signal))
   return did
 }
 
@@ -70,37 +85,69 @@ async function batchAt(startedAt: Date, closed: boolean): Promise<void> {
   if (closed) await closeBatch(db, id, startedAt, true)
 }
 
+/** This window's batch was run already, and nothing of it is to be scored. */
+async function batchToday(): Promise<void> {
+  const { db } = database()
+  const startedAt = new Date(NOON)
+  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
+  await closeBatch(db, id, startedAt, false)
+}
+
+const batchesOf = (did: readonly string[]) => did.filter(line => !line.endsWith('weights'))
+
 describe('batches', () => {
-  it('run at the start when told to, and every interval after', async () => {
+  it('run at the start when told to, and then in the own part of each window', async () => {
     netuid += 1
     const clock = manualClock(NOON)
-    const did = await start(clock, { batchAtStart: true })
-    await pass(clock, TWO_HOURS_MS, TWO_HOURS_MS / 2)
-    expect(did).toEqual(['0 sweep', '0 batch', '0 weights', '7200 sweep', '7200 batch', '7200 weights'])
+    const did = await start(clock, { batchAtStart: true, richer: 3 })
+    await pass(clock, 2 * TWO_HOURS_MS, MINUTE_MS)
+    expect(batchesOf(did)).toEqual(['0 batch', '12600 batch'])
+    expect(did.slice(0, 2)).toEqual(['0 batch', '0 weights'])
   })
 
-  it('keep their rhythm over a restart', async () => {
+  it('wait for their part, and one that was run in this window is not run again after a restart', async () => {
     netuid += 1
-    await batchAt(new Date(NOON - TWO_HOURS_MS + 90_000), false)
     const clock = manualClock(NOON)
-    const did = await start(clock)
-    await pass(clock, 2 * MINUTE_MS, 30_000)
-    expect(did).toEqual(['90 sweep', '90 batch', '90 weights'])
+    const did = await start(clock, { richer: 3 })
+    await pass(clock, TWO_HOURS_MS, MINUTE_MS)
+    expect(batchesOf(did)).toEqual(['5400 batch'])
+    const later = manualClock(clock.now() - MINUTE_MS)
+    const again = await start(later, { richer: 3 })
+    await pass(later, 30_000, 10_000)
+    expect(batchesOf(again)).toEqual([])
   })
 
-  it('wait for a chain that is away, not for the next interval', async () => {
+  it('are none for a hotkey that is no validator', async () => {
+    netuid += 1
+    const clock = manualClock(NOON)
+    const did = await start(clock, { richer: 24 })
+    await pass(clock, TWO_HOURS_MS, 10 * MINUTE_MS)
+    expect(batchesOf(did)).toEqual([])
+  })
+
+  it('that were left open are taken up first, and their weights set', async () => {
+    netuid += 1
+    await batchAt(new Date(NOON), true)
+    const clock = manualClock(NOON)
+    const did = await start(clock, { left: 1 })
+    await pass(clock, 1_000, 1_000)
+    expect(did).toEqual(['0 resumed', '0 weights'])
+  })
+
+  it('wait for a chain that is away, not for the next window', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const away = new ChainError('Unavailable')
     const did = await start(clock, { batchAtStart: true, answers: [away, away, 'ok'] })
     await pass(clock, 20_000, 5_000)
-    expect(did).toEqual(['0 sweep', '0 batch refused', '5 batch refused', '15 batch', '15 weights'])
+    expect(did).toEqual(['0 batch refused', '5 batch refused', '15 batch', '15 weights'])
   })
 })
 
 describe('weights', () => {
   it('are left alone while they count', async () => {
     netuid += 1
+    await batchToday()
     const clock = manualClock(NOON)
     const did = await start(clock, { lastUpdate: 951 })
     await pass(clock, 3 * MINUTE_MS, MINUTE_MS)
@@ -109,6 +156,7 @@ describe('weights', () => {
 
   it('are set again after half of the activity cutoff', async () => {
     netuid += 1
+    await batchToday()
     const clock = manualClock(NOON)
     const did = await start(clock, { lastUpdate: 950 })
     await pass(clock, MINUTE_MS, MINUTE_MS)
@@ -117,7 +165,7 @@ describe('weights', () => {
 
   it('are set when a batch waits for them', async () => {
     netuid += 1
-    await batchAt(new Date(NOON - MINUTE_MS), true)
+    await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)
     const did = await start(clock)
     await pass(clock, MINUTE_MS, MINUTE_MS)

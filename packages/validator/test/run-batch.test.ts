@@ -36,8 +36,9 @@ async function batch(scripts: Script[], request: Partial<BatchRequest> = {}, sig
   const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
   const report = await runBatch(
     {
-      ...{ netuid: NETUID, allowPrivate: true, benchmarkName: 'word', makeBenchmark: () => RIGHT },
-      ...{ limits: PATIENT, deadlineMs: 20_000, reconnect: AT_ONCE },
+      ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
+      ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
+      ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
       ...request,
     },
     { chain, hotkey: VALIDATOR, db: database().db, clock: systemClock, log: silentLog },

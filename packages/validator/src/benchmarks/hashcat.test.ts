@@ -68,19 +68,23 @@ describe('makeChallenge', () => {
 })
 
 describe('hashcatBenchmark', () => {
-  const challenge = makeChallenge({ ...sha512, passwordLength: 3 })
-  const benchmark = hashcatBenchmark(challenge, 'image:v0')
+  const benchmark = hashcatBenchmark([{ ...sha512, passwordLength: 3 }], 'image:v0')
+  const isRight = (password: string, stdout: string) =>
+    benchmark.verify({ password }, { stdout, stderr: '' }).score === 1
 
   it('takes the password, trimmed, and nothing else', () => {
-    expect(benchmark.isRight(challenge.password)).toBe(true)
-    expect(benchmark.isRight(`\n ${challenge.password}\r\n`)).toBe(true)
-    expect(benchmark.isRight('')).toBe(false)
-    expect(benchmark.isRight(challenge.password.toUpperCase() + challenge.password)).toBe(false)
-    expect(benchmark.isRight(`${challenge.password} ${challenge.password}`)).toBe(false)
+    expect(isRight('aB3', 'aB3')).toBe(true)
+    expect(isRight('aB3', '\n aB3\r\n')).toBe(true)
+    expect(isRight('aB3', '')).toBe(false)
+    expect(isRight('aB3', 'AB3')).toBe(false)
+    expect(isRight('aB3', 'aB3 aB3')).toBe(false)
   })
 
-  it('does not show the password in its command', () => {
-    expect(benchmark.command.at(-1)).toBe('?1?1?1')
-    expect(benchmark.command.slice(0, -1).join(' ')).not.toContain(` ${challenge.password} `)
+  it('makes work of its own for each job, whose command does not show the password', async () => {
+    const [one, other] = [await benchmark.prepare(0), await benchmark.prepare(0)]
+    expect(one).toMatchObject({ label: 'sha512', image: 'image:v0', timeoutSeconds: 45, referenceSeconds: 15 })
+    expect(one.command.at(-1)).toBe('?1?1?1')
+    expect(one.command.slice(0, -1).join(' ')).not.toContain(` ${one.challenge.password} `)
+    expect(one.challenge).not.toEqual(other.challenge)
   })
 })

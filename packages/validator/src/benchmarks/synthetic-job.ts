@@ -1,9 +1,9 @@
-import { CLASSES, DEFAULT_CLASS, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
+import type { Log } from '@horde/kit/log'
+import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
-import type { JobToDrive, ResultWord, Verdict } from '../job/job-to-drive.ts'
-import type { Manifest } from '../miner/link.ts'
-import { isInTime, scoreOf } from '../score.ts'
-import { type Benchmark, offerOf, workOf } from './benchmark.ts'
+import type { JobToDrive, LeftJob, ResultWord, Verdict } from '../job/job-to-drive.ts'
+import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
+import { type Benchmark, offerOf, type Work, workOf } from './benchmark.ts'
 
 /** How long the stages of a synthetic job may take, in ms. */
 export interface StageLimits {
@@ -16,43 +16,84 @@ export interface StageLimits {
   resultGraceMs: number
 }
 
-/** The class that a manifest's miner is asked for: the first that it has and that we know. */
-export function classOf(manifest: Manifest | undefined): ExecutorClass | undefined {
-  const first = manifest?.find(({ executor_class, count }) => count > 0 && isExecutorClass(executor_class))
-  return first?.executor_class as ExecutorClass | undefined
+export interface SyntheticJob {
+  uuid: JobUuid
+  benchmark: Pick<Benchmark, 'verify'>
+  work: Work
+  /** Undefined for a miner that told no manifest. */
+  executorClass: ExecutorClass | undefined
+  scoring: Scoring
+  limits: StageLimits
+  /** When it ends whatever its stage, in ms of the monotonic clock. */
+  endsAt: number
+  left?: LeftJob | undefined
+  leaveOpen: boolean
 }
 
-/** A benchmark as a job to drive. */
-export function syntheticJob(uuid: JobUuid, benchmark: Benchmark, limits: StageLimits, endsAt: number): JobToDrive {
+/** A piece of a benchmark's work as a job to drive. */
+export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
+  const { uuid, work, executorClass, limits, left } = job
+  const plan = {
+    executorClass,
+    offer: offerOf(work, uuid, executorClass),
+    work: workOf(work, uuid, executorClass),
+    readyMs: CLASSES[executorClass ?? DEFAULT_CLASS].spinUpSeconds * 1000 + limits.readySlackMs,
+    resultMs: work.timeoutSeconds * 1000 + limits.resultGraceMs,
+  }
   return {
     uuid,
-    plan: manifest => {
-      const executorClass = classOf(manifest)
-      return {
-        executorClass,
-        offer: offerOf(benchmark, uuid, executorClass),
-        work: workOf(benchmark, uuid, executorClass),
-        readyMs: CLASSES[executorClass ?? DEFAULT_CLASS].spinUpSeconds * 1000 + limits.readySlackMs,
-        resultMs: benchmark.timeoutSeconds * 1000 + limits.resultGraceMs,
-      }
-    },
-    judge: (result, seconds) => judge(benchmark, result, seconds),
-    unanswered: { score: 0, rightAnswer: false },
+    plan: () => plan,
+    judge: (result, seconds) => judge(job, result, seconds, log),
+    // Why a job of before the restart came to nothing, nobody knows: the miner may have said it to nobody.
+    unanswered: { score: left ? null : 0, rightAnswer: left ? null : false, comment: null },
     connectMs: limits.connectMs,
-    manifestMs: limits.manifestMs,
+    // A batch asks for the manifest before it makes jobs.
+    manifestMs: 0,
     acceptMs: limits.acceptMs,
-    endsAt,
+    endsAt: job.endsAt,
+    left,
+    leaveOpen: job.leaveOpen,
   }
 }
 
-/** What a result is worth: the formula's score for a right answer in time, else 0. */
-export function judge(benchmark: Benchmark, result: ResultWord, seconds: number): Verdict {
-  const { timeoutSeconds } = benchmark
-  if (result.message_type === 'V0JobFailedRequest') {
-    const ranOut = seconds >= timeoutSeconds ? 'time-limit' : 'not-run'
-    return { score: 0, rightAnswer: false, reason: result.docker_process_exit_status === null ? ranOut : 'exit-status' }
+/**
+ * What a result is worth: by the scoring for a right answer in time, else 0. Nothing, and not 0, when nobody knows how
+ * long it took, or when the benchmark itself fails: that is no miner's fault.
+ */
+export function judge(
+  { uuid, benchmark, work, scoring }: Pick<SyntheticJob, 'uuid' | 'benchmark' | 'work' | 'scoring'>,
+  result: ResultWord,
+  seconds: number | undefined,
+  log: Log,
+): Verdict {
+  const { timeoutSeconds, referenceSeconds } = work
+  if (result.message_type === 'V0JobFailedRequest') return judgeFailure(result, seconds, timeoutSeconds)
+  const judgement = verified(benchmark, work, result, log.child({ jobUuid: uuid }))
+  if (!judgement) return { score: null, rightAnswer: null, reason: null, comment: 'The answer could not be verified.' }
+  const { score: quality, comment } = judgement
+  if (quality <= 0) return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment }
+  if (seconds === undefined) return { score: null, rightAnswer: true, reason: 'validator-away', comment }
+  if (!isInTime(seconds, timeoutSeconds)) return { score: 0, rightAnswer: true, reason: 'time-limit', comment }
+  const score = scoreJob({ seconds, timeoutSeconds, referenceSeconds, quality }, scoring)
+  return { score, rightAnswer: true, reason: null, comment }
+}
+
+function judgeFailure(
+  result: ResultWord & { message_type: 'V0JobFailedRequest' },
+  seconds: number | undefined,
+  timeoutSeconds: number,
+): Verdict {
+  const ranOut = seconds !== undefined && seconds >= timeoutSeconds ? 'time-limit' : 'not-run'
+  const reason = result.docker_process_exit_status === null ? ranOut : 'exit-status'
+  return { score: 0, rightAnswer: false, reason, comment: null }
+}
+
+function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultWord, log: Log) {
+  try {
+    const { docker_process_stdout: stdout, docker_process_stderr: stderr } = result
+    return benchmark.verify(work.challenge, { stdout, stderr })
+  } catch (err) {
+    log.error({ err }, 'the benchmark could not verify an answer')
+    return undefined
   }
-  if (!benchmark.isRight(result.docker_process_stdout)) return { score: 0, rightAnswer: false, reason: 'wrong-answer' }
-  if (!isInTime(seconds, timeoutSeconds)) return { score: 0, rightAnswer: true, reason: 'time-limit' }
-  return { score: scoreOf(seconds, timeoutSeconds), rightAnswer: true, reason: null }
 }

@@ -3,14 +3,14 @@ import { silentLog } from '@horde/kit/log'
 import { jobUuid } from '@horde/protocol/primitives'
 import { describe, expect, it } from 'vitest'
 import type { Validator } from '../app.ts'
+import type { BatchReport } from '../batch/batch-part.ts'
 import type { JobEnd } from '../job/job-to-drive.ts'
-import type { BatchReport } from '../run-batch.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
 import { batchCommand } from './batch.ts'
 
 const uuid = jobUuid.parse('9a74be09-d985-4a66-9d28-554f00ad7cfa')
 const miner = (uid: number) => ({ uid, hotkey: `hotkey-${uid}`, address: '127.0.0.2:1' })
-const unanswered = { executorClass: undefined, exitStatus: null, stdout: null, stderr: null, word: null }
+const unanswered = { executorClass: undefined, exitStatus: null, stdout: null, stderr: null, comment: null, word: null }
 const right: JobEnd = { ...unanswered, state: 'finished', reason: null, seconds: 9, score: 1.9, rightAnswer: true }
 const declined: JobEnd = {
   ...{ ...unanswered, state: 'rejected', reason: 'declined', seconds: null, score: 0, rightAnswer: false },
@@ -31,7 +31,7 @@ const SET: WeightsOutcome = {
 /** What the command prints and exits with when the batch and the weights turn out so. */
 async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome | Error) {
   let settings = 0
-  const validator: Validator = {
+  const validator: Pick<Validator, 'batch' | 'weights' | 'sweep'> = {
     batch: async () => report,
     weights: async () => {
       settings += 1
@@ -39,7 +39,6 @@ async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome |
       return outcome
     },
     sweep: async () => {},
-    facilitator: () => undefined,
   }
   let printed = ''
   const print = (text: string) => {

@@ -1,6 +1,6 @@
 import type { Log } from '@horde/kit/log'
 import type { Validator } from '../app.ts'
-import type { BatchJob, BatchReport } from '../run-batch.ts'
+import type { BatchJob, BatchReport } from '../batch/batch-part.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
 
 /** One batch and one setting of weights, as a program reads it. */
@@ -25,7 +25,7 @@ export interface BatchResult {
 }
 
 export interface BatchCommandDeps {
-  validator: Validator
+  validator: Pick<Validator, 'batch' | 'weights' | 'sweep'>
   /** Writes the result. */
   print(text: string): void
   log: Log
@@ -43,7 +43,11 @@ export async function batchCommand(json: boolean, deps: BatchCommandDeps, signal
   return outcome?.outcome === 'set' && outcome.confirmed ? 0 : 1
 }
 
-async function weightsOf(validator: Validator, log: Log, signal: AbortSignal): Promise<WeightsOutcome | undefined> {
+async function weightsOf(
+  validator: Pick<Validator, 'weights'>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<WeightsOutcome | undefined> {
   try {
     return await validator.weights(signal)
   } catch (err) {

@@ -14,16 +14,15 @@ export type ServeDeps = ValidatorDeps & { chain: Subtensor }
 /** Runs a validator until the signal aborts. */
 export async function serve(deps: ServeDeps, signal: AbortSignal): Promise<void> {
   const { config, hotkey, database, log } = deps
-  const validator: Validator = wireValidator(deps)
-  await validator.sweep()
+  const validator: Validator = wireValidator({ ...deps, leaveOpen: true })
   await using stack = new AsyncDisposableStack()
   const times = {
     netuid: config.BITTENSOR_NETUID,
-    batchEveryMs: config.BATCH_INTERVAL_SECONDS * 1000,
+    windowMs: config.BATCH_INTERVAL_SECONDS * 1000,
     batchAtStart: config.BATCH_AT_START,
     weightsCheckMs: config.WEIGHTS_CHECK_SECONDS * 1000,
   }
-  const loops = await startLoops(times, { ...deps, validator, db: database.db }, signal)
+  const loops = startLoops(times, { ...deps, validator, db: database.db }, signal)
   for (const loop of loops) stack.use(loop)
   const facilitator = validator.facilitator()
   if (facilitator) stack.use(facilitator)

@@ -1,14 +1,18 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { OPEN_STATES } from '@horde/protocol/job-state'
-import { and, asc, desc, eq, inArray, isNotNull, isNull, lt, notExists } from 'drizzle-orm'
+import { FIRST_STATE, OPEN_STATES } from '@horde/protocol/job-state'
+import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lt } from 'drizzle-orm'
 import { abandonJobs, type NewJob } from './jobs.ts'
-import { batches, jobs } from './schema.ts'
+import { batches, jobs, type ScoringName } from './schema.ts'
 
 export interface NewBatch {
   netuid: number
   benchmark: string
   startedAt: Date
   deadline: Date
+  /** Default: 2024. */
+  scoring?: ScoringName
+  /** False for a trial that is never scored. Default: true. */
+  counts?: boolean
   jobs: readonly NewJob[]
 }
 
@@ -18,43 +22,68 @@ export function openBatch(db: Database, batch: NewBatch): Promise<number> {
   return inTransaction(db, async tx => {
     const [opened] = await tx.insert(batches).values(row).returning({ id: batches.id })
     if (!opened) throw new Error('the database gave no id for a new batch')
-    const rows = newJobs.map(job => ({
-      ...job,
-      batchId: opened.id,
-      state: 'offered' as const,
-      createdAt: row.startedAt,
-    }))
-    if (rows.length > 0) await tx.insert(jobs).values(rows)
+    await addJobs(tx, opened.id, newJobs, row.startedAt)
     return opened.id
   })
 }
 
-/** Closes a batch, and with it what is still open in it; one that does not count is never scored. */
+/** Adds jobs to a batch, offered. */
+export async function addJobs(db: Database, batchId: number, newJobs: readonly NewJob[], at: Date): Promise<void> {
+  const rows = newJobs.map(job => ({ ...job, batchId, state: FIRST_STATE, createdAt: at }))
+  if (rows.length > 0) await db.insert(jobs).values(rows)
+}
+
+/** Closes a batch, and with it what is still open in it. With `counts` false it is never scored. */
 export function closeBatch(db: Database, id: number, at: Date, counts: boolean): Promise<void> {
   return inTransaction(db, async tx => {
     await tx
       .update(batches)
-      .set({ closedAt: at, counts })
+      .set({ closedAt: at, ...(counts ? {} : { counts }) })
       .where(and(eq(batches.id, id), isNull(batches.closedAt)))
     await abandonJobs(tx, [id], at)
   })
 }
 
 /**
- * Closes the batches whose deadline lies before a moment: whoever ran them is gone. One with jobs that were still open does
- * not count, as one that was stopped. Returns how many jobs were still open.
+ * Closes the batches whose deadline lies before a moment: whoever ran them is gone. What was measured counts; what was
+ * still open is excused. Returns how many jobs that were.
  */
 export function closeOverdueBatches(db: Database, deadlineBefore: Date, at: Date): Promise<number> {
   return inTransaction(db, async tx => {
-    const isOpen = and(eq(jobs.batchId, batches.id), inArray(jobs.state, [...OPEN_STATES]))
     const closed = await tx
       .update(batches)
-      .set({ closedAt: at, counts: notExists(tx.select({ uuid: jobs.uuid }).from(jobs).where(isOpen)) })
+      .set({ closedAt: at })
       .where(and(isNull(batches.closedAt), lt(batches.deadline, deadlineBefore)))
       .returning({ id: batches.id })
     const ids = closed.map(batch => batch.id)
     return abandonJobs(tx, ids, at)
   })
+}
+
+/** A batch that was begun and not closed, with its open jobs. */
+export interface OpenBatch {
+  batch: typeof batches.$inferSelect
+  openJobs: (typeof jobs.$inferSelect)[]
+}
+
+/** A subnet's open batches that count, whose deadline lies after a moment: oldest first. */
+export async function openBatches(db: Database, netuid: number, deadlineAfter: Date): Promise<OpenBatch[]> {
+  const open = await db
+    .select()
+    .from(batches)
+    .where(
+      and(
+        eq(batches.netuid, netuid),
+        isNull(batches.closedAt),
+        eq(batches.counts, true),
+        gte(batches.deadline, deadlineAfter),
+      ),
+    )
+    .orderBy(asc(batches.id))
+  const openOf = (id: number) => and(eq(jobs.batchId, id), inArray(jobs.state, [...OPEN_STATES]))
+  return Promise.all(
+    open.map(async batch => ({ batch, openJobs: await db.select().from(jobs).where(openOf(batch.id)) })),
+  )
 }
 
 /** The ids of a subnet's closed batches that no weights were made of yet, oldest first. */

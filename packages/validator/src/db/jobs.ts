@@ -1,28 +1,65 @@
 import type { Database } from '@horde/kit/database'
-import { isFinal, type JobEvent, type JobState, OPEN_STATES, statesBefore } from '@horde/protocol/job-state'
+import {
+  isFinal,
+  type JobEvent,
+  type JobState,
+  OPEN_STATES,
+  type OpenState,
+  statesBefore,
+} from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
-import { and, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { and, inArray, isNull, lt, sql } from 'drizzle-orm'
 import { jobs } from './schema.ts'
 
 /** How much of each of a miner's texts is kept, in characters. */
 const MAX_KEPT_CHARACTERS = 10_000
+/** How much of a complaint is kept, in characters. */
+const MAX_COMPLAINT_CHARACTERS = 1_000
 /** One more than the largest number of a Postgres integer. */
 const INTEGER_END = 2 ** 31
 
-export type NewJob = Pick<typeof jobs.$inferInsert, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'>
+export type NewJob = Pick<typeof jobs.$inferInsert, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'> &
+  Partial<
+    Pick<typeof jobs.$inferInsert, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline'>
+  >
 
 /** What is known of a job once it has ended. Scores are null for organic jobs. */
 export interface JobResult {
   reason: Reason | null
-  /** From the work's handing to the kernel to the result's frame. */
+  /** From the work's handing to the kernel to the result's frame, in seconds. */
   seconds: number | null
+  /** What the benchmark says of the answer, for people. */
+  comment: string | null
   exitStatus: number | null
   stdout: string | null
   stderr: string | null
   score: number | null
   rightAnswer: boolean | null
 }
+
+/** The columns that a job's way fills, and their types in the database. */
+const SAVED_COLUMNS = {
+  state: 'text',
+  reason: 'text',
+  seconds: 'float8',
+  score: 'float8',
+  rightAnswer: 'boolean',
+  comment: 'text',
+  exitStatus: 'integer',
+  stdout: 'text',
+  stderr: 'text',
+  complaint: 'text',
+  executorClass: 'text',
+  image: 'text',
+  offeredAt: 'timestamptz',
+  acceptedAt: 'timestamptz',
+  readyAt: 'timestamptz',
+  runningAt: 'timestamptz',
+  endedAt: 'timestamptz',
+} as const
+
+export type JobFields = Partial<Pick<typeof jobs.$inferInsert, keyof typeof SAVED_COLUMNS>>
 
 export interface JobMove {
   event: JobEvent
@@ -42,36 +79,53 @@ export async function insertOrganicJob(db: Database, job: NewJob, at: Date): Pro
   return rows.length > 0
 }
 
-/** Notes what is about to be offered; false when somebody else has ended the job. */
-export async function planJob(
-  db: Database,
-  uuid: string,
-  plan: { executorClass: string | null; image: string | null },
-): Promise<boolean> {
-  const rows = await db
-    .update(jobs)
-    .set({ ...plan, image: keptText(plan.image) })
-    .where(and(eq(jobs.uuid, uuid), eq(jobs.state, 'offered')))
-    .returning({ uuid: jobs.uuid })
-  return rows.length > 0
+/** What becomes of a job: saved only while its state is one of `from`. What is undefined stays as it is. */
+export interface JobChange {
+  uuid: string
+  from: readonly OpenState[]
+  set: JobFields
 }
 
-/** Moves a job on; false when its state does not allow it: somebody else was faster. */
-export async function moveJob(db: Database, uuid: string, move: JobMove): Promise<boolean> {
-  const rows = await db
-    .update(jobs)
-    .set({ state: move.to, ...momentOf(move), ...(move.result ? kept(move.result) : {}) })
-    .where(and(eq(jobs.uuid, uuid), inArray(jobs.state, statesBefore(move.to, move.event))))
-    .returning({ uuid: jobs.uuid })
-  return rows.length > 0
+/** A move of the state machine, as a change. */
+export function changeOf(uuid: string, move: JobMove): JobChange {
+  const set = { state: move.to, ...momentOf(move), ...(move.result ? kept(move.result) : {}) }
+  return { uuid, from: statesBefore(move.to, move.event), set }
 }
 
-/** Ends the open jobs of some batches, which nobody drives any more. Returns how many there were. */
+/** What is noted of a job that does not move by it. */
+export function noteOf(uuid: string, fields: Omit<JobFields, 'state'>): JobChange {
+  const { image, complaint, ...rest } = fields
+  return {
+    ...{ uuid, from: OPEN_STATES },
+    set: { ...rest, ...keptUnder('image', image), ...keptUnder('complaint', complaint, MAX_COMPLAINT_CHARACTERS) },
+  }
+}
+
+/** Saves changes of many jobs, at most one of each, by one statement. Gives the uuids of the jobs that allowed theirs. */
+export async function saveChanges(db: Database, changes: readonly JobChange[]): Promise<Set<string>> {
+  const rows = changes.map(({ uuid, from, set }) => ({ uuid, allowed: from, ...set }))
+  const columns = Object.entries(SAVED_COLUMNS)
+  const types = sql.raw(columns.map(([name, type]) => `"${name}" ${type}`).join(', '))
+  const sets = sql.raw(
+    columns.map(([name]) => `${columnOf(name)} = coalesce(said."${name}", jobs.${columnOf(name)})`).join(', '),
+  )
+  const saved = await db.execute<{ uuid: string }>(sql`
+    update jobs set ${sets}
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as said(uuid uuid, allowed text[], ${types})
+    where jobs.uuid = said.uuid and jobs.state = any(said.allowed)
+    returning jobs.uuid`)
+  return new Set(saved.rows.map(({ uuid }) => uuid))
+}
+
+/**
+ * Ends the open jobs of some batches, which nobody drives any more. They are excused: that was no miner's fault. Returns
+ * how many there were.
+ */
 export async function abandonJobs(db: Database, batchIds: readonly number[], at: Date): Promise<number> {
   if (batchIds.length === 0) return 0
   const rows = await db
     .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', endedAt: at, score: 0, rightAnswer: false })
+    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
     .where(and(inArray(jobs.state, [...OPEN_STATES]), inArray(jobs.batchId, [...batchIds])))
     .returning({ uuid: jobs.uuid })
   return rows.length
@@ -91,7 +145,7 @@ export async function abandonOrganicJobs(db: Database, createdBefore: Date, at: 
 export async function scoresOf(db: Database, batchIds: readonly number[]): Promise<Map<string, number>> {
   if (batchIds.length === 0) return new Map()
   const rows = await db
-    .select({ hotkey: jobs.minerHotkey, score: sql<number>`sum(${jobs.score})::float8`.mapWith(Number) })
+    .select({ hotkey: jobs.minerHotkey, score: sql<number>`coalesce(sum(${jobs.score}), 0)::float8`.mapWith(Number) })
     .from(jobs)
     .where(inArray(jobs.batchId, [...batchIds]))
     .groupBy(jobs.minerHotkey)
@@ -111,12 +165,21 @@ function kept(result: JobResult): JobResult {
   return {
     ...result,
     exitStatus: exitStatus !== null && Math.abs(exitStatus) < INTEGER_END ? exitStatus : null,
+    comment: keptText(result.comment),
     stdout: keptText(result.stdout),
     stderr: keptText(result.stderr),
   }
 }
 
-/** Postgres stores no NUL. */
-function keptText(text: string | null): string | null {
-  return text === null ? null : shorten(text.replaceAll('\0', '\ufffd'), MAX_KEPT_CHARACTERS)
+function keptUnder<Name extends string>(name: Name, text: string | null | undefined, maxCharacters?: number) {
+  return text === undefined ? {} : { [name]: keptText(text, maxCharacters) }
+}
+
+/** Postgres stores no NUL, and no half of a surrogate pair. */
+function keptText(text: string | null, maxCharacters = MAX_KEPT_CHARACTERS): string | null {
+  return text === null ? null : shorten(text.replaceAll('\0', '\ufffd'), maxCharacters).toWellFormed()
+}
+
+function columnOf(name: string): string {
+  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }

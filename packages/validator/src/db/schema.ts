@@ -14,9 +14,10 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { Work } from '../benchmarks/benchmark.ts'
 
-/** What a benchmark keeps of a job, in its own words: anything JSON. */
-export type Challenge = { readonly [name: string]: unknown }
+/** What is kept of a synthetic job's work, so that it can be sent, and its answer judged, after a restart too. */
+export type Challenge = { readonly benchmark: string; readonly work: Work }
 
 export const JOB_SOURCES = ['facilitator', 'command'] as const
 export type JobSource = (typeof JOB_SOURCES)[number]
@@ -62,7 +63,6 @@ export const jobs = pgTable(
     image: text('image'),
     /** How long the job itself may take. */
     timeoutSeconds: doublePrecision('timeout_seconds'),
-    /** What the benchmark made of the job, its answer too: whoever takes the job up after a restart can judge it. */
     challenge: jsonb('challenge').$type<Challenge>(),
     /** What an organic job was asked to be, as it came: whoever takes it up after a restart can go on. */
     request: jsonb('request').$type<FacilitatorJobRequest>(),

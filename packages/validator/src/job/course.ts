@@ -1,4 +1,3 @@
-import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { SocketClosedError } from '@horde/kit/socket'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
@@ -6,16 +5,18 @@ import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type Job
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import type { ValidatorMessage } from '@horde/protocol/validator-miner'
-import { type JobResult, moveJob, planJob } from '../db/jobs.ts'
-import { untilSaved } from '../db/until-saved.ts'
+import { changeOf, type JobChange, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
+import type { Journal } from '../db/journal.ts'
 import type { Conversation, JobWord, LinkEvent, Manifest } from '../miner/link.ts'
 import type { JobEnd, JobPlan, JobToDrive, ResultWord, Verdict } from './job-to-drive.ts'
 
 export interface CourseDeps {
   talk: Conversation
-  db: Database
+  journal: Journal
   clock: Clock
   log: Log
+  /** Told how long a ready executor waited for its work, in ms: from its frame's arrival until the kernel had the work. */
+  onWorkSent?: ((waitedMs: number) => void) | undefined
 }
 
 /** The reason for a stage's time-out, for a miner that is connected. */
@@ -26,12 +27,17 @@ const SILENCE = {
   running: 'run-timed-out',
 } as const satisfies Partial<Record<JobState, Reason>>
 
-/** A job on its way: its state, and what has been said on which connection. */
+/**
+ * A job on its way: its state, and what has been said on which connection. It is saved behind its back and waits for the
+ * database at its end alone: no miner is to pay for a slow one.
+ */
 export class Course {
   readonly #job: JobToDrive
   readonly #deps: CourseDeps
   readonly #signal: AbortSignal
-  #state: JobState = FIRST_STATE
+  readonly #saves: Promise<boolean>[] = []
+  #state: JobState
+  #endedElsewhere = false
   #plan: JobPlan | undefined
   #connected = false
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
@@ -40,41 +46,51 @@ export class Course {
   #workSaidOn = 0
   /** When the kernel first had the work. A miner that asks for it again does not start the clock again. */
   #workAt: number | undefined
+  /** An earlier process may have sent the work: when, no clock of this one knows. */
+  #isTimeUnknown = false
 
   constructor(job: JobToDrive, deps: CourseDeps, signal: AbortSignal) {
     this.#job = job
     this.#deps = deps
     this.#signal = signal
     this.#limit = deps.clock.monotonic() + job.connectMs
+    this.#state = job.left?.state ?? FIRST_STATE
+    this.#isTimeUnknown = this.#state === 'ready' || this.#state === 'running'
   }
 
-  /** Says the offer, once. Gives the end when that is not possible. */
+  /** Says the offer, once, unless it was said before a restart. Gives the end when that is not possible. */
   async offer(): Promise<JobEnd | undefined> {
     let manifest: Manifest | undefined
     for (;;) {
       const event = await this.#next()
       if (event === undefined) return this.endByMishap('timed out', 'no-connection')
       if (event.type === 'over') return this.#endByLink(event.refused, 'no-connection')
+      if (event.type === 'complained') this.#note({ complaint: event.text })
       if (event.type !== 'connected') continue
       manifest ??= await this.#hearManifest()
-      this.#plan = this.#job.plan(manifest)
-      if (!(await this.#savePlan(this.#plan))) return this.#abandon()
+      this.#plan ??= this.#job.plan(manifest)
+      this.#connected = true
+      if (!this.#isOfferDue()) return undefined
       const offeredOn = await this.#say(this.#plan.offer)
       if (offeredOn === undefined) continue
       this.#offeredOn = offeredOn
-      this.#connected = true
+      const { executorClass, offer } = this.#plan
+      const { base_docker_image_name: image } = offer
+      this.#note({ executorClass: executorClass ?? null, image, offeredAt: this.#wallTime() })
       return undefined
     }
   }
 
   /** Hears what the miner makes of the offer, until the job has ended. */
   async follow(): Promise<JobEnd> {
-    this.#allow(this.#job.acceptMs)
+    this.#allow(this.#stageMs())
     for (;;) {
       const event = await this.#next()
+      if (this.#endedElsewhere) return this.#abandon()
       if (event === undefined) return this.#endBySilence()
       if (event.type === 'over') return this.#endByLink(event.refused && this.#state === 'offered', 'connection-lost')
       if (event.type === 'connected' || event.type === 'lost') this.#connected = event.type === 'connected'
+      if (event.type === 'complained') this.#note({ complaint: event.text })
       const end = event.type === 'said' ? await this.#hear(event) : undefined
       if (end) return end
     }
@@ -85,7 +101,20 @@ export class Course {
     return this.#end(event, { ...this.#job.unanswered, reason })
   }
 
+  /** Of a job that was left behind, only an offer that nobody is known to have answered is said again. */
+  #isOfferDue(): boolean {
+    const { left } = this.#job
+    return left === undefined || (left.state === 'offered' && left.repeatOffer)
+  }
+
+  /** How long the stage that the job is in may take. */
+  #stageMs(): number {
+    if (this.#state === 'offered') return this.#job.acceptMs
+    return (this.#state === 'accepted' ? this.#plan?.readyMs : this.#plan?.resultMs) ?? 0
+  }
+
   async #hearManifest(): Promise<Manifest | undefined> {
+    if (this.#job.manifestMs === 0) return undefined
     const until = this.#deps.clock.monotonic() + this.#job.manifestMs
     for (;;) {
       const event = await this.#deps.talk.next(this.#left(until), this.#signal)
@@ -110,31 +139,40 @@ export class Course {
     const event = word.message_type
     // On a new connection a miner says ready again, but not that it had accepted.
     if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered' && connection > this.#offeredOn) {
-      if (!(await this.#move('V0AcceptJobRequest'))) return this.#abandon()
+      this.#move('V0AcceptJobRequest')
     }
+    if (this.#job.left && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()
     const to = advance(this.#state, event)
     if (isFinal(to)) return this.#endByWord(word, to, at)
-    if (event === 'V0ExecutorReadyRequest' && !(await this.#getReady(connection))) return this.#abandon()
+    if (event === 'V0ExecutorReadyRequest') await this.#getReady(connection, at)
     if (event === 'V0AcceptJobRequest' && to !== this.#state) {
       this.#allow(this.#plan?.readyMs ?? 0)
-      if (!(await this.#move(event))) return this.#abandon()
+      this.#move(event)
     }
     return undefined
   }
 
-  /** Sends the work, before anything is saved. A ready heard again on another connection means that it was lost. */
-  async #getReady(connection: number): Promise<boolean> {
-    const readyAt = this.#wallTime()
-    if (this.#state === 'accepted') this.#allow(this.#plan?.resultMs ?? 0)
-    const sentAt = connection > this.#workSaidOn ? await this.#sendWork(connection) : undefined
-    if (this.#state === 'accepted') {
-      if (!(await this.#move('V0ExecutorReadyRequest', readyAt))) return false
-      this.#job.onReady?.()
-    }
-    return this.#state !== 'ready' || sentAt === undefined || this.#move('V0JobRequest', sentAt)
+  /** A result of a job that was left behind: its work was sent by the process before, which could not save that any more. */
+  #catchUp(): void {
+    if (this.#workAt !== undefined) return
+    this.#isTimeUnknown = true
+    if (this.#state === 'offered') this.#move('V0AcceptJobRequest')
+    if (this.#state === 'accepted') this.#move('V0ExecutorReadyRequest')
+    if (this.#state === 'ready') this.#move('V0JobRequest')
   }
 
-  async #sendWork(connection: number): Promise<Date | undefined> {
+  /** Sends the work, before anything is saved. A ready heard again on another connection means that it was lost. */
+  async #getReady(connection: number, heardAt: number): Promise<void> {
+    const readyAt = this.#wallTime()
+    if (this.#state === 'accepted') this.#allow(this.#plan?.resultMs ?? 0)
+    const sentAt = connection > this.#workSaidOn ? await this.#sendWork(connection, heardAt) : undefined
+    if (this.#state === 'accepted') {
+      this.#move('V0ExecutorReadyRequest', readyAt, undefined, () => this.#job.onReady?.())
+    }
+    if (this.#state === 'ready' && sentAt !== undefined) this.#move('V0JobRequest', sentAt)
+  }
+
+  async #sendWork(connection: number, heardAt: number): Promise<Date | undefined> {
     if (!this.#plan) return undefined
     this.#workSaidOn = connection
     const saidOn = await this.#say(this.#plan.work)
@@ -143,6 +181,7 @@ export class Course {
     if (this.#workAt === undefined) {
       this.#workAt = this.#deps.clock.monotonic()
       this.#allow(this.#plan.resultMs)
+      this.#deps.onWorkSent?.(this.#workAt - heardAt)
     }
     return this.#wallTime()
   }
@@ -150,8 +189,9 @@ export class Course {
   #endByWord(word: JobWord, to: FinalState, at: number): Promise<JobEnd> {
     const { message_type: event } = word
     if (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest') {
-      if (to !== 'broken' && this.#workAt !== undefined)
-        return this.#endByResult(word as ResultWord, (at - this.#workAt) / 1000)
+      if (to !== 'broken' && (this.#workAt !== undefined || this.#isTimeUnknown)) {
+        return this.#endByResult(word as ResultWord, this.#secondsUntil(at))
+      }
     }
     const { unanswered } = this.#job
     if (to === 'rejected') return this.#end(event, { ...unanswered, reason: 'declined' })
@@ -160,7 +200,12 @@ export class Course {
     return this.#end(event, { ...unanswered, reason: unprepared ? 'prepare-failed' : 'out-of-order' })
   }
 
-  #endByResult(word: ResultWord, seconds: number): Promise<JobEnd> {
+  /** From the work's sending to a result that arrived at this moment, where this process sent it, in seconds. */
+  #secondsUntil(at: number): number | undefined {
+    return this.#workAt === undefined || this.#isTimeUnknown ? undefined : (at - this.#workAt) / 1000
+  }
+
+  #endByResult(word: ResultWord, seconds: number | undefined): Promise<JobEnd> {
     return this.#end(word.message_type, this.#job.judge(word, seconds), { seconds, word })
   }
 
@@ -173,7 +218,11 @@ export class Course {
     return this.endByMishap('connection lost', refused ? 'not-authorized' : otherwise)
   }
 
-  async #end(event: JobEvent, verdict: Verdict, said?: { seconds: number; word: ResultWord }): Promise<JobEnd> {
+  async #end(
+    event: JobEvent,
+    verdict: Verdict,
+    said?: { seconds: number | undefined; word: ResultWord },
+  ): Promise<JobEnd> {
     const result: JobResult = {
       ...verdict,
       seconds: said?.seconds ?? null,
@@ -181,7 +230,8 @@ export class Course {
       stdout: said?.word.docker_process_stdout ?? null,
       stderr: said?.word.docker_process_stderr ?? null,
     }
-    if (!(await this.#move(event, this.#wallTime(), result))) return this.#abandon()
+    this.#move(event, this.#wallTime(), result)
+    if ((await Promise.all(this.#saves)).includes(false)) return this.#abandon()
     return {
       ...result,
       state: this.#state as FinalState,
@@ -198,21 +248,30 @@ export class Course {
     return { ...result, state: 'broken', reason: 'abandoned', executorClass: this.#plan?.executorClass, word: null }
   }
 
-  async #savePlan({ executorClass, offer }: JobPlan): Promise<boolean> {
-    const plan = { executorClass: executorClass ?? null, image: offer.base_docker_image_name }
-    return untilSaved(() => planJob(this.#deps.db, uuidKey(this.#job.uuid), plan), this.#deps, this.#signal)
-  }
-
-  async #move(event: JobEvent, at = this.#wallTime(), result?: JobResult): Promise<boolean> {
+  #move(event: JobEvent, at = this.#wallTime(), result?: JobResult, onSaved?: () => void): void {
     const from = this.#state
     const to = advance(from, event)
-    const change = { event, to, at, ...(result ? { result } : {}) }
-    const save = () => moveJob(this.#deps.db, uuidKey(this.#job.uuid), change)
-    if (!(await untilSaved(save, this.#deps, this.#signal))) return false
     this.#state = to
     const { reason, seconds, score } = result ?? {}
     this.#deps.log.info({ jobUuid: this.#job.uuid, from, to, reason, seconds, score }, 'job moved')
-    return true
+    this.#save(changeOf(uuidKey(this.#job.uuid), { event, to, at, ...(result ? { result } : {}) }), onSaved)
+  }
+
+  #note(fields: Omit<JobFields, 'state'>): void {
+    this.#save(noteOf(uuidKey(this.#job.uuid), fields))
+  }
+
+  #save(change: JobChange, onSaved?: () => void): void {
+    const saved = this.#deps.journal.note(change)
+    this.#saves.push(saved)
+    saved.then(
+      isSaved => {
+        if (isSaved) onSaved?.()
+        else this.#endedElsewhere = true
+      },
+      // Whoever ends the job hears of it.
+      () => {},
+    )
   }
 
   /** The next event of the stage. A word that came after the stage's end is none: whoever never stops talking is late too. */

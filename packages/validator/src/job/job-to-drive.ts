@@ -1,5 +1,5 @@
 import type { ExecutorClass } from '@horde/protocol/classes'
-import type { FinalState } from '@horde/protocol/job-state'
+import type { FinalState, OpenState } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type {
   V0InitialJobRequest,
@@ -25,24 +25,35 @@ export interface JobPlan {
 export type ResultWord = V0JobFinishedRequest | V0JobFailedRequest
 
 /** What a result is worth. */
-export type Verdict = Pick<JobResult, 'reason' | 'score' | 'rightAnswer'>
+export type Verdict = Pick<JobResult, 'reason' | 'score' | 'rightAnswer' | 'comment'>
+
+/** What an earlier process of this validator left of a job. */
+export interface LeftJob {
+  state: OpenState
+  /** Whether the offer may be said again: a miner of 2024 breaks off when it hears one twice. */
+  repeatOffer: boolean
+}
 
 export interface JobToDrive {
   uuid: JobUuid
   plan(manifest: Manifest | undefined): JobPlan
-  /** Judges a result that came `seconds` after the work was sent. */
-  judge(result: ResultWord, seconds: number): Verdict
+  /** Judges a result that came `seconds` after the work was sent; undefined when nobody measured that. */
+  judge(result: ResultWord, seconds: number | undefined): Verdict
   /** The verdict over a job that ended without a result. */
   unanswered: Omit<Verdict, 'reason'>
   /** To a connection on which the offer was said, in ms. */
   connectMs: number
-  /** How long a new connection may take to tell its manifest, in ms; old miners tell none. */
+  /** How long a new connection may take to tell its manifest, in ms; old miners tell none. 0: nobody asks for it. */
   manifestMs: number
   /** From the offer to its answer, in ms. */
   acceptMs: number
   /** When the job ends whatever its stage, in ms of the monotonic clock. */
   endsAt: number
-  /** Called once the executor is ready. */
+  /** Given when it is taken up after a restart. */
+  left?: LeftJob | undefined
+  /** Whether a stop of this validator leaves it open, to be taken up at the next start. */
+  leaveOpen?: boolean
+  /** Called once it is saved that the executor is ready. */
   onReady?(): void
 }
 

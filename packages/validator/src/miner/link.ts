@@ -27,6 +27,8 @@ export type LinkEvent =
   | { type: 'manifest'; manifest: Manifest }
   /** `at`: the frame's arrival, in ms of the monotonic clock. */
   | { type: 'said'; word: JobWord; connection: number; at: number }
+  /** The miner says that something is wrong, in its own words. */
+  | { type: 'complained'; text: string }
   /** Nobody will dial again. `refused`: the miner does not want this validator. */
   | { type: 'over'; refused: boolean }
 
@@ -35,6 +37,8 @@ export const RECONNECT: BackoffOptions = { minMs: 2_000, maxMs: 32_000, factor: 
 export const RECONNECT_ATTEMPTS = 6
 /** How much waits unheard at most; a peer that says more about one job has lost the rest. */
 const MAX_WAITING = 100
+/** How much of a complaint is passed on, in characters. */
+const MAX_COMPLAINT_CHARACTERS = 1_000
 /** A connection that lived so long makes the next loss a first one, in ms. */
 const STABLE_MS = 60_000
 /** How many frames that are no messages are answered on one connection; a peer that says more of them knows. */
@@ -52,6 +56,8 @@ export interface LinkOptions {
   hotkey: Hotkey
   /** The largest frame that the miner may send, in bytes. */
   maxFrameBytes: number
+  /** How much the miner may send in all, in bytes: beyond it nobody listens any more. Default: no limit. */
+  maxBytes?: number | undefined
   reconnect?: BackoffOptions
   /** How many connections in a row may come to nothing. Default: 6. */
   attempts?: number
@@ -68,7 +74,7 @@ export interface Conversation extends Disposable {
   say(message: ValidatorMessage): Promise<number>
 }
 
-type Heard = { parsed: Parsed<MinerMessage>; at: number }
+type Heard = { parsed: Parsed<MinerMessage>; at: number; bytes: number }
 type MinerSocket = Socket<Heard, ValidatorMessage>
 
 /** The miner closed the door behind an error before it ever said anything else. */
@@ -76,10 +82,16 @@ class RefusedError extends Error {
   override name = 'RefusedError'
 }
 
+/** The miner has sent more than it may. */
+class TooMuchError extends Error {
+  override name = 'TooMuchError'
+}
+
 /** A connection to one miner that comes back when it is lost, authenticated each time. It repeats nothing by itself. */
 export class MinerLink implements AsyncDisposable {
   readonly #options: LinkOptions
-  readonly #inboxes = new Map<string, Inbox<LinkEvent>>()
+  /** By job; under a symbol, who hears what concerns no job. */
+  readonly #inboxes = new Map<string | symbol, Inbox<LinkEvent>>()
   readonly #ended = new AbortController()
   readonly #running: Promise<void>
   #socket: MinerSocket | undefined
@@ -93,6 +105,8 @@ export class MinerLink implements AsyncDisposable {
   #complained = false
   /** How many frames of this connection were answered with an error. */
   #complaints = 0
+  /** How much the miner has sent on all connections. */
+  #bytes = 0
 
   constructor(options: LinkOptions) {
     this.#options = { ...options, log: options.log.child({ miner: options.miner.hotkey }) }
@@ -101,7 +115,15 @@ export class MinerLink implements AsyncDisposable {
 
   /** What is said about one job from now on; what the link knows already comes first. */
   converse(jobUuid: string): Conversation {
-    const key = uuidKey(jobUuid)
+    return this.#open(uuidKey(jobUuid))
+  }
+
+  /** What is said about the link itself: connections and manifests. */
+  listen(): Conversation {
+    return this.#open(Symbol('link'))
+  }
+
+  #open(key: string | symbol): Conversation {
     const inbox = new Inbox<LinkEvent>({ clock: this.#options.clock, maxWaiting: MAX_WAITING })
     this.#inboxes.set(key, inbox)
     if (this.#socket) inbox.put({ type: 'connected', connection: this.#connection })
@@ -136,7 +158,7 @@ export class MinerLink implements AsyncDisposable {
       stableMs: STABLE_MS,
       isFinal: error => {
         refused = error instanceof RefusedError
-        return refused
+        return refused || error instanceof TooMuchError
       },
       clock: this.#options.clock,
       // A stranger who cannot be reached is not worth an operator's attention: the end of its job tells.
@@ -151,7 +173,7 @@ export class MinerLink implements AsyncDisposable {
     const { miner, hotkey, maxFrameBytes, clock, log } = this.#options
     return dialSocket<Heard, ValidatorMessage>(`ws://${miner.address}/v0.1/validator_interface/${hotkey.ss58}`, {
       // Parsed as it is heard, and somebody always hears: this is the moment of the frame's arrival.
-      parse: frame => ({ parsed: parseFromMiner(frame), at: clock.monotonic() }),
+      parse: frame => ({ at: clock.monotonic(), parsed: parseFromMiner(frame), bytes: frame.length }),
       maxFrameBytes,
       log,
       signal,
@@ -179,8 +201,10 @@ export class MinerLink implements AsyncDisposable {
     if (this.#complained && !this.#welcome) throw new RefusedError('the miner refused the authentication')
   }
 
-  async #take({ parsed, at }: Heard, socket: MinerSocket): Promise<void> {
-    const { log } = this.#options
+  async #take({ parsed, at, bytes }: Heard, socket: MinerSocket): Promise<void> {
+    const { log, maxBytes = Number.POSITIVE_INFINITY } = this.#options
+    this.#bytes += bytes
+    if (this.#bytes > maxBytes) throw new TooMuchError(`more than ${maxBytes} bytes`)
     if (!parsed.ok) {
       log.debug({ err: parsed.error }, 'frame of a miner not understood')
       this.#complaints += 1
@@ -192,6 +216,7 @@ export class MinerLink implements AsyncDisposable {
     if (message.message_type === 'GenericError' || message.message_type === 'UnauthorizedError') {
       this.#complained = true
       log.debug({ complaint: message }, 'miner complained')
+      this.#tellAll({ type: 'complained', text: String(message.details ?? '').slice(0, MAX_COMPLAINT_CHARACTERS) })
       if (message.message_type === 'UnauthorizedError' && !this.#welcome) throw new RefusedError(message.code)
     } else if (message.message_type === 'V0ExecutorManifestRequest') {
       this.#welcome = true

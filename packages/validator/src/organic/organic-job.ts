@@ -15,7 +15,7 @@ export interface OrganicLimits {
   jobMs: number
 }
 
-const NO_SCORE = { score: null, rightAnswer: null }
+const NO_SCORE = { score: null, rightAnswer: null, comment: null }
 
 /** A facilitator's request as a job to drive. `endsAt`: when it ends whatever its stage, ms of the monotonic clock. */
 export function organicJob(request: FacilitatorJobRequest, limits: OrganicLimits, endsAt: number): JobToDrive {

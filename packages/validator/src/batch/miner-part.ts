@@ -1,0 +1,95 @@
+import { isExecutorClass } from '@horde/protocol/classes'
+import type { OpenState } from '@horde/protocol/job-state'
+import { jobUuid } from '@horde/protocol/primitives'
+import { type SyntheticJob, syntheticJob } from '../benchmarks/synthetic-job.ts'
+import { addJobs } from '../db/batches.ts'
+import type { jobs } from '../db/schema.ts'
+import { untilSaved } from '../db/until-saved.ts'
+import { driveJob } from '../drive-job.ts'
+import { greet } from '../miner/greet.ts'
+import { MinerLink } from '../miner/link.ts'
+import type { BatchJob, MinerPart, OpenJob, PartDeps } from './batch-part.ts'
+import { endWithoutExecutor, endWithoutPlace } from './end-undriven.ts'
+import { executorsOf } from './executors-of.ts'
+import { newJobOf } from './new-job.ts'
+
+/** The largest frame that a miner may send about a synthetic job, in bytes. */
+const MAX_SYNTHETIC_FRAME_BYTES = 2 * 1024 * 1024
+/** How much a miner may send about all its jobs of a batch, in bytes. */
+const MAX_SYNTHETIC_BYTES = 64 * 1024 * 1024
+
+/** A miner's whole part in a batch: a job for each of its executors, all over one connection. Each job stands alone. */
+export async function runMinerPart(
+  part: MinerPart,
+  first: OpenJob,
+  deps: PartDeps,
+  signal: AbortSignal,
+): Promise<BatchJob[]> {
+  await deps.dials.begin(part.endsAt, signal)
+  await using link = linkTo(part, deps, signal)
+  const manifest = await greet(link, part.limits, deps.clock, signal)
+  const [firstClass, ...otherClasses] = executorsOf(manifest, part.maxJobsPerMiner)
+  const opened = deps.gate.arrive()
+  if (manifest && firstClass === undefined) {
+    return [{ miner: part.miner, uuid: first.uuid, end: await endWithoutExecutor(first, deps) }]
+  }
+
+  const others = await Promise.all(otherClasses.map(executorClass => newJobOf(part.miner, part, executorClass)))
+  const rows = others.map(({ row }) => row)
+  await untilSaved(() => addJobs(deps.db, part.batchId, rows, part.startedAt), deps, signal)
+  await opened
+  const all = [{ ...first, executorClass: firstClass }, ...others.map(({ job }) => job)]
+  return await Promise.all(all.map(job => runAlone(part, job, link, deps, signal)))
+}
+
+/** Takes a miner's jobs up that an earlier process left open. */
+export async function resumeMinerPart(
+  part: MinerPart,
+  rows: readonly (typeof jobs.$inferSelect)[],
+  deps: PartDeps,
+  signal: AbortSignal,
+): Promise<BatchJob[]> {
+  await using link = linkTo(part, deps, signal)
+  return await Promise.all(
+    rows.map(row => {
+      const uuid = jobUuid.parse(row.uuid)
+      const { executorClass, challenge } = row
+      if (challenge?.benchmark !== part.benchmark.name) return { miner: part.miner, uuid, end: undefined }
+      const known = executorClass !== null && isExecutorClass(executorClass) ? executorClass : undefined
+      // Whoever told a manifest is no miner of 2024.
+      const left = { state: row.state as OpenState, repeatOffer: known !== undefined }
+      return runAlone(part, { uuid, work: challenge.work, executorClass: known, left }, link, deps, signal)
+    }),
+  )
+}
+
+function linkTo({ miner, reconnect }: MinerPart, { hotkey, clock, log }: PartDeps, signal: AbortSignal): MinerLink {
+  return new MinerLink({
+    ...{ miner, hotkey, clock, log, signal },
+    maxFrameBytes: MAX_SYNTHETIC_FRAME_BYTES,
+    maxBytes: MAX_SYNTHETIC_BYTES,
+    ...(reconnect ? { reconnect } : {}),
+  })
+}
+
+/** Whatever goes wrong with this job is kept from the others. */
+async function runAlone(
+  part: MinerPart,
+  job: OpenJob & Pick<SyntheticJob, 'left'>,
+  link: MinerLink,
+  deps: PartDeps,
+  signal: AbortSignal,
+): Promise<BatchJob> {
+  const { miner, benchmark, scoring, limits, endsAt, leaveOpen } = part
+  const { uuid } = job
+  try {
+    using place = await deps.starts.begin(endsAt, signal)
+    if (!place) return { miner, uuid, end: await endWithoutPlace(job, deps) }
+    using talk = link.converse(uuid)
+    const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen }, deps.log)
+    return { miner, uuid, end: await driveJob(toDrive, { ...deps, talk }, signal) }
+  } catch (err) {
+    if (!signal.aborted) deps.log.error({ err, jobUuid: uuid, miner: miner.hotkey }, 'job could not be driven')
+    return { miner, uuid, end: undefined }
+  }
+}

@@ -1,0 +1,81 @@
+import { access } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import type { Benchmark, Judgement, Work } from './benchmark.ts'
+import { type EchoSettings, echoBenchmark } from './echo.ts'
+import { type Algorithm, hashcatBenchmark } from './hashcat.ts'
+
+export interface BenchmarkSettings {
+  /** `hashcat`, `echo`, or the path of a module. */
+  benchmark: string
+  hashcat: { image: string; algorithms: readonly [Algorithm, ...Algorithm[]] }
+  echo: EchoSettings
+}
+
+/** A benchmark that cannot be used, or made something that is none. Says what is wrong and where. */
+export class BenchmarkError extends Error {
+  override readonly name = 'BenchmarkError'
+}
+
+const moduleShape = z.object({
+  name: z.string().min(1).max(100),
+  prepare: z.custom<Benchmark['prepare']>(value => typeof value === 'function', 'must be a function'),
+  verify: z.custom<Benchmark['verify']>(value => typeof value === 'function', 'must be a function'),
+})
+
+const workShape: z.ZodType<Work> = z.object({
+  label: z.string().min(1).max(100),
+  image: z.string().min(1),
+  command: z.array(z.string()),
+  input: z.base64().optional(),
+  timeoutSeconds: z.number().positive().max(86_400),
+  referenceSeconds: z.number().positive().max(86_400),
+  challenge: z.record(z.string(), z.json()),
+})
+
+const judgementShape: z.ZodType<Judgement> = z.object({ score: z.number().min(0).max(1), comment: z.string() })
+
+/**
+ * The benchmark that the settings name.
+ *
+ * @throws BenchmarkError when an operator's own module cannot be loaded, or is no benchmark
+ */
+export async function loadBenchmark({ benchmark, hashcat, echo }: BenchmarkSettings): Promise<Benchmark> {
+  if (benchmark === 'hashcat') return hashcatBenchmark(hashcat.algorithms, hashcat.image)
+  if (benchmark === 'echo') return echoBenchmark(echo)
+  return loadModule(resolve(benchmark))
+}
+
+async function loadModule(path: string): Promise<Benchmark> {
+  const module = await importOf(path)
+  const parsed = moduleShape.safeParse(module.default)
+  if (!parsed.success) throw new BenchmarkError(`the default export of ${path} is no benchmark: ${lines(parsed.error)}`)
+  // Called on the module's own object, which may be a class's instance.
+  const own = module.default as Benchmark
+  return {
+    name: parsed.data.name,
+    prepare: async batchStartMs => checked(workShape, await own.prepare(batchStartMs), `prepare of ${path}`),
+    verify: (challenge, answer) => checked(judgementShape, own.verify(challenge, answer), `verify of ${path}`),
+  }
+}
+
+async function importOf(path: string): Promise<{ default?: unknown }> {
+  try {
+    await access(path)
+    return await import(pathToFileURL(path).href)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new BenchmarkError(`the benchmark ${path} could not be loaded: ${why}`, { cause })
+  }
+}
+
+function checked<T>(shape: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = shape.safeParse(value)
+  if (!parsed.success) throw new BenchmarkError(`${where} gave something else than it should: ${lines(parsed.error)}`)
+  return parsed.data
+}
+
+function lines(error: z.ZodError): string {
+  return error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`).join('; ')
+}

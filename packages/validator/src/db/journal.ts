@@ -1,0 +1,79 @@
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import { type JobChange, saveChanges } from './jobs.ts'
+import { untilSaved } from './until-saved.ts'
+
+/** How many jobs are saved by one statement at most. */
+const MAX_JOBS_A_STATEMENT = 250
+
+export interface JournalDeps {
+  db: Database
+  clock: Clock
+  log: Log
+}
+
+interface Waiting {
+  change: JobChange
+  saved: PromiseWithResolvers<boolean>
+}
+
+/**
+ * Saves what becomes of jobs, behind the back of whoever drives them: a job waits for the database only at its end. What
+ * is noted while a statement is under way goes with the next one, however many jobs that are, so that a thousand jobs that
+ * move at once cost a few statements. Disposing of it saves what is left.
+ */
+export class Journal implements AsyncDisposable {
+  readonly #deps: JournalDeps
+  readonly #signal: AbortSignal
+  #waiting = new Map<string, Waiting>()
+  #saving: Promise<void> | undefined
+
+  /** Aborting makes it give up on a database that is away. */
+  constructor(deps: JournalDeps, signal: AbortSignal) {
+    this.#deps = deps
+    this.#signal = signal
+  }
+
+  /**
+   * Notes a change of a job. Resolves with true once it is saved, with false when the job's state does not allow it:
+   * somebody else has ended it. Rejects when the database is away for long.
+   */
+  note(change: JobChange): Promise<boolean> {
+    const already = this.#waiting.get(change.uuid)
+    if (already) {
+      already.change = { ...already.change, set: { ...already.change.set, ...change.set } }
+      return already.saved.promise
+    }
+    const saved = Promise.withResolvers<boolean>()
+    this.#waiting.set(change.uuid, { change, saved })
+    this.#saving ??= this.#saveAll()
+    return saved.promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#saving
+  }
+
+  async #saveAll(): Promise<void> {
+    // What has to be said in this turn of the event loop is said first.
+    await new Promise(resolve => setImmediate(resolve))
+    while (this.#waiting.size > 0) {
+      const all = [...this.#waiting.values()]
+      this.#waiting = new Map()
+      for (let i = 0; i < all.length; i += MAX_JOBS_A_STATEMENT)
+        await this.#save(all.slice(i, i + MAX_JOBS_A_STATEMENT))
+    }
+    this.#saving = undefined
+  }
+
+  async #save(some: readonly Waiting[]): Promise<void> {
+    try {
+      const changes = some.map(({ change }) => change)
+      const saved = await untilSaved(() => saveChanges(this.#deps.db, changes), this.#deps, this.#signal)
+      for (const { change, saved: told } of some) told.resolve(saved.has(change.uuid))
+    } catch (error) {
+      for (const { saved: told } of some) told.reject(error)
+    }
+  }
+}
