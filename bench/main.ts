@@ -3,6 +3,7 @@ import { benchCrowd } from './crowd.ts'
 import { benchEcho } from './echo.ts'
 import { benchStartup } from './startup.ts'
 import { benchThroughMiner } from './through-miner.ts'
+import { benchValidatorBatch } from './validator-batch.ts'
 
 const ROUNDS = 20
 /** Jobs at once on one miner. */
@@ -17,3 +18,5 @@ process.stdout.write('\n')
 await benchThroughMiner(rounds)
 process.stdout.write('\n')
 await benchCrowd(crowd)
+process.stdout.write('\n')
+await benchValidatorBatch()

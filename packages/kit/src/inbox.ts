@@ -1,5 +1,8 @@
 import { type Clock, systemClock } from './time.ts'
 
+/** Nobody looks at it. Without a reason of its own an abort makes an error with a stack, which costs more than the wait. */
+const OVER = 'over'
+
 export interface InboxOptions {
   clock?: Clock
   /** How much may wait untaken; what comes beyond it is refused. Default: no limit. */
@@ -48,7 +51,7 @@ export class Inbox<T> {
       await Promise.race([this.#news.promise, timeUp])
     } finally {
       timeUp.catch(() => {})
-      heard.abort()
+      heard.abort(OVER)
     }
   }
 }

@@ -5,7 +5,7 @@ import { type JobChange, saveChanges } from './jobs.ts'
 import { untilSaved } from './until-saved.ts'
 
 /** How many jobs are saved by one statement at most. */
-const MAX_JOBS_A_STATEMENT = 250
+const MAX_JOBS_A_STATEMENT = 64
 
 export interface JournalDeps {
   db: Database
