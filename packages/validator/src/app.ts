@@ -86,7 +86,8 @@ export function wireValidator(deps: ValidatorDeps): Validator {
     }),
     weights: signal => {
       const request = { netuid, versionKey: config.WEIGHTS_VERSION_KEY, maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS }
-      return setWeights(request, { chain, hotkey, db, tryLock, clock, log }, signal)
+      const { scoringRules } = config
+      return setWeights(request, { chain, hotkey, db, tryLock, clock, scoringRules, log }, signal)
     },
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined

@@ -20,6 +20,9 @@ import { ALGORITHMS } from './benchmarks/hashcat.ts'
 import type { BenchmarkSettings } from './benchmarks/load-benchmark.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
 import type { OrganicLimits } from './organic/organic-job.ts'
+import type { Scoring } from './scoring/job-score.ts'
+import type { ScoringRules } from './scoring/network-scores.ts'
+import { scoringOf, scoringRulesOf, scoringSettings } from './scoring/settings.ts'
 
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS
@@ -151,6 +154,7 @@ export const validatorSettings = defineSettings({
     about: 'Whether miners on loopback, private and link-local addresses are dialled. For local networks.',
     example: 'false',
   }),
+  ...scoringSettings,
   WEIGHTS_VERSION_KEY: setting(envInteger({ min: 0 }).default(2), {
     about: 'The version key that is said with the weights.',
     example: '2',
@@ -177,6 +181,10 @@ export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
   limits: StageLimits
   /** How long the stages of a user's job may take. */
   organicLimits: OrganicLimits
+  /** How synthetic jobs are scored. */
+  scoring: Scoring
+  /** How scores become parts of the weights. */
+  scoringRules: ScoringRules
 }
 
 /** @throws ConfigError that lists every mistake */
@@ -208,6 +216,8 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       readyMs: settings.ORGANIC_READY_SECONDS * 1000,
       jobMs: settings.ORGANIC_JOB_SECONDS * 1000,
     },
+    scoring: scoringOf(settings),
+    scoringRules: scoringRulesOf(settings),
   }
 }
 

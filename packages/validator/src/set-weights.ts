@@ -10,6 +10,7 @@ import type { Clock } from '@horde/kit/time'
 import type { TryLock } from './db/one-at-a-time.ts'
 import { untilSaved } from './db/until-saved.ts'
 import { planSetting, refuseSetting, settleSetting } from './db/weight-settings.ts'
+import type { ScoringRules } from './scoring/network-scores.ts'
 import { type Basis, planWeights } from './weights/plan-weights.ts'
 import { waitForRateLimit } from './weights/rate-limit.ts'
 
@@ -33,6 +34,8 @@ export interface WeightsDeps {
   db: Database
   tryLock: TryLock
   clock: Clock
+  /** Default: those of settings that are left alone. */
+  scoringRules?: ScoringRules
   log: Log
 }
 
@@ -64,7 +67,7 @@ export async function setWeights(
   const plan = await planWeights(request.netuid, deps)
   const id = await planSetting(deps.db, {
     ...{ netuid: request.netuid, hotkey: deps.hotkey.ss58, versionKey: BigInt(request.versionKey) },
-    ...{ basis: plan.basis, batchIds: plan.batchIds, scores: plan.scores },
+    ...{ basis: plan.basis, batchIds: plan.batchIds, scores: plan.scores, explanation: plan.explanation },
     ...{ uids: [...plan.row.uids], weights: [...plan.row.weights], plannedAt: new Date(deps.clock.now()) },
   })
   const { block, blockHash } = await submitOrRefuse(id, plan.row, request, deps, signal)

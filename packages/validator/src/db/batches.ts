@@ -1,8 +1,9 @@
 import { type Database, inTransaction } from '@horde/kit/database'
 import { FIRST_STATE, OPEN_STATES } from '@horde/protocol/job-state'
-import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gte, inArray, isNull, lt } from 'drizzle-orm'
 import { abandonJobs, type NewJob } from './jobs.ts'
 import { batches, jobs, type ScoringName } from './schema.ts'
+import { batchesToScore } from './scores.ts'
 
 export interface NewBatch {
   netuid: number
@@ -88,14 +89,7 @@ export async function openBatches(db: Database, netuid: number, deadlineAfter: D
 
 /** The ids of a subnet's closed batches that no weights were made of yet, oldest first. */
 export async function unscoredBatches(db: Database, netuid: number): Promise<number[]> {
-  const rows = await db
-    .select({ id: batches.id })
-    .from(batches)
-    .where(
-      and(eq(batches.netuid, netuid), eq(batches.counts, true), isNotNull(batches.closedAt), isNull(batches.scoredAt)),
-    )
-    .orderBy(asc(batches.id))
-  return rows.map(row => row.id)
+  return (await batchesToScore(db, netuid)).map(({ id }) => id)
 }
 
 /** When a subnet's last batch started. */

@@ -5,7 +5,16 @@ import { batches, type ScoredNeuron, weightSettings } from './schema.ts'
 /** What is about to be set. */
 export type NewSetting = Pick<
   typeof weightSettings.$inferInsert,
-  'netuid' | 'hotkey' | 'basis' | 'batchIds' | 'scores' | 'uids' | 'weights' | 'versionKey' | 'plannedAt'
+  | 'netuid'
+  | 'hotkey'
+  | 'basis'
+  | 'batchIds'
+  | 'scores'
+  | 'explanation'
+  | 'uids'
+  | 'weights'
+  | 'versionKey'
+  | 'plannedAt'
 >
 
 /** Writes down what is about to be set; returns the setting's id. */

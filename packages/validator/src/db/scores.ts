@@ -1,0 +1,115 @@
+/** What scores are made of, and what they were made of last time. */
+import type { Database } from '@horde/kit/database'
+import { DEFAULT_CLASS } from '@horde/protocol/classes'
+import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lte, ne, sql } from 'drizzle-orm'
+import type { Asked } from '../scoring/demand.ts'
+import type { ScoreExplanation } from '../scoring/explanation.ts'
+import type { Tally } from '../scoring/network-scores.ts'
+import { batches, jobs, type ScoredNeuron, type ScoringName, weightSettings } from './schema.ts'
+
+/** Of miners that tell no manifest. */
+const executorClass = sql<string>`coalesce(${jobs.executorClass}, ${sql.raw(`'${DEFAULT_CLASS}'`)})`
+const number = (expression: ReturnType<typeof sql>) => sql<number>`${expression}`.mapWith(Number)
+
+export interface UnscoredBatch {
+  id: number
+  scoring: ScoringName
+  startedAt: Date
+}
+
+/** A subnet's closed, counting batches that no weights were made of yet, oldest first. */
+export function batchesToScore(db: Database, netuid: number): Promise<UnscoredBatch[]> {
+  return db
+    .select({ id: batches.id, scoring: batches.scoring, startedAt: batches.startedAt })
+    .from(batches)
+    .where(
+      and(eq(batches.netuid, netuid), eq(batches.counts, true), isNotNull(batches.closedAt), isNull(batches.scoredAt)),
+    )
+    .orderBy(asc(batches.id))
+}
+
+/** The jobs of some batches by miner and class. One that ended without a score is excused. */
+export async function talliesOf(db: Database, batchIds: readonly number[]): Promise<Tally[]> {
+  if (batchIds.length === 0) return []
+  return db
+    .select({
+      hotkey: jobs.minerHotkey,
+      executorClass,
+      jobs: number(sql`count(*)`),
+      excused: number(sql`count(*) - count(${jobs.score})`),
+      sum: number(sql`coalesce(sum(${jobs.score}), 0)::float8`),
+    })
+    .from(jobs)
+    .where(inArray(jobs.batchId, [...batchIds]))
+    .groupBy(jobs.minerHotkey, executorClass)
+    .orderBy(asc(jobs.minerHotkey), asc(executorClass))
+}
+
+/**
+ * What users asked of each class, by the organic jobs that ended between two moments. Only what a facilitator brought
+ * counts: the operator's own commands are no demand.
+ */
+export async function executorsAsked(db: Database, from: Date, to: Date): Promise<Map<string, Asked>> {
+  const ran = sql`${jobs.readyAt} is not null`
+  const seconds = sql`extract(epoch from ${jobs.endedAt} - ${jobs.readyAt})`
+  const rows = await db
+    .select({
+      executorClass,
+      executorSeconds: number(sql`coalesce(sum(greatest(0, ${seconds})) filter (where ${ran}), 0)::float8`),
+      ran: number(sql`count(*) filter (where ${ran})`),
+      turnedAway: number(sql`count(*) filter (where ${jobs.readyAt} is null)`),
+    })
+    .from(jobs)
+    .where(and(isNull(jobs.batchId), eq(jobs.source, 'facilitator'), gte(jobs.endedAt, from), lte(jobs.endedAt, to)))
+    .groupBy(executorClass)
+  return new Map(rows.map(({ executorClass: name, ...asked }) => [name, asked]))
+}
+
+export interface SettingScores {
+  id: number
+  scores: ScoredNeuron[]
+  /** Null for one that an earlier release wrote. */
+  explanation: ScoreExplanation | null
+}
+
+/** The scores of the last weights that a hotkey set, if it has set any. */
+export async function lastSettingScores(
+  db: Database,
+  netuid: number,
+  hotkey: string,
+): Promise<SettingScores | undefined> {
+  const { id, scores, explanation } = weightSettings
+  const [row] = await db
+    .select({ id, scores, explanation })
+    .from(weightSettings)
+    .where(
+      and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey), eq(weightSettings.state, 'included')),
+    )
+    .orderBy(desc(id))
+    .limit(1)
+  return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
+}
+
+/** The newest setting of a hotkey that was not refused, whatever has become of it. */
+export async function newestSetting(db: Database, netuid: number, hotkey: string) {
+  const [row] = await db
+    .select()
+    .from(weightSettings)
+    .where(
+      and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey), ne(weightSettings.state, 'refused')),
+    )
+    .orderBy(desc(weightSettings.id))
+    .limit(1)
+  return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
+}
+
+/** A miner's jobs in some batches, in their order. */
+export function minersJobs(db: Database, batchIds: readonly number[], hotkey: string) {
+  const { batchId, uuid, state, reason, seconds, score } = jobs
+  return db
+    .select({ batchId, benchmark: batches.benchmark, uuid, executorClass, state, reason, seconds, score })
+    .from(jobs)
+    .innerJoin(batches, eq(batches.id, jobs.batchId))
+    .where(and(inArray(jobs.batchId, [...batchIds]), eq(jobs.minerHotkey, hotkey)))
+    .orderBy(asc(batchId), asc(executorClass), asc(uuid))
+}
