@@ -36,7 +36,8 @@ export function classShares(classes: readonly ClassStanding[]): Map<string, numb
   let left = 1
   for (const [i, { name, part, height }] of vessels.entries()) {
     const partsLeft = vessels.slice(i).reduce((sum, vessel) => sum + vessel.part, 0)
-    const share = part * Math.min(height, left / partsLeft)
+    // The level never falls below 1, but by rounding.
+    const share = part * Math.min(height, Math.max(1, left / partsLeft))
     shares.set(name, share)
     left = Math.max(0, left - share)
   }

@@ -1,0 +1,100 @@
+/** One executor behind two hotkeys, whose jobs run at once: what it earns beside the same executor behind one. */
+
+import { readSettings } from '@horde/kit/config'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Scoring, scoreJob } from './job-score.ts'
+import { scoringOf, scoringSettings } from './settings.ts'
+
+const EFFICIENCY = scoringOf(readSettings(scoringSettings, {}))
+const RULE_2024: Scoring = { name: '2024' }
+
+/** A job: seconds that it takes whatever else runs, seconds that a GPU computes, and both for the reference. */
+interface Job {
+  fixed: number
+  computing: number
+  timeout: number
+  reference: number
+}
+
+/** What `hotkeys` hotkeys earn together whose jobs compute on one GPU at once. */
+function earned({ fixed, computing, timeout, reference }: Job, hotkeys: number, scoring: Scoring): number {
+  const seconds = fixed + hotkeys * computing
+  const run = { seconds, timeoutSeconds: timeout, referenceSeconds: reference, quality: 1 }
+  return hotkeys * scoreJob(run, scoring)
+}
+
+const gain = (job: Job, scoring: Scoring) => earned(job, 2, scoring) / earned(job, 1, scoring)
+
+describe('what two hotkeys earn beside one', () => {
+  // A job of 10 s on its own, as slow as the reference, of 90 s at most. The table stands in docs/scoring.md.
+  it.each([
+    [0, 0.87, 1.88],
+    [0.05, 0.9, 1.89],
+    [0.1, 0.93, 1.89],
+    [0.15, 0.96, 1.9],
+    [0.2, 0.99, 1.91],
+    [0.25, 1.02, 1.91],
+    [0.5, 1.23, 1.94],
+  ])('with a fixed part of %d: %d by efficiency, %d by 2024', (share, byEfficiency, by2024) => {
+    const job = { fixed: 10 * share, computing: 10 * (1 - share), timeout: 90, reference: 10 }
+    expect(gain(job, EFFICIENCY)).toBeCloseTo(byEfficiency, 2)
+    expect(gain(job, RULE_2024)).toBeCloseTo(by2024, 2)
+  })
+})
+
+const seconds = (min: number, max: number) => fc.double({ min, max, noNaN: true })
+/** Jobs of any length whose fixed part is under 20 %, on executors up to ten times as fast as the reference. */
+const jobs = fc
+  .record({
+    alone: seconds(0.1, 1_000),
+    fixedShare: seconds(0, 0.2),
+    timeout: seconds(0.1, 3_000),
+    speed: seconds(0.001, 10),
+  })
+  .map(({ alone, fixedShare, timeout, speed }) => ({
+    fixed: alone * fixedShare,
+    computing: alone * (1 - fixedShare),
+    timeout,
+    reference: alone * speed,
+  }))
+
+describe('by efficiency', () => {
+  it('two or more hotkeys never earn more than one while the fixed part is under 20 %', () => {
+    fc.assert(
+      fc.property(jobs, fc.integer({ min: 2, max: 50 }), (job, hotkeys) => {
+        expect(earned(job, hotkeys, EFFICIENCY)).toBeLessThanOrEqual(earned(job, 1, EFFICIENCY))
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('and lose at least 1 % when they come in time at all', () => {
+    fc.assert(
+      fc.property(jobs, job => {
+        fc.pre(earned(job, 1, EFFICIENCY) > 0)
+        expect(gain(job, EFFICIENCY)).toBeLessThan(0.99)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it("a cap below an executor's score takes the property away, which is why it is ten times the speed of the reference", () => {
+    const fast = { fixed: 0, computing: 1, timeout: 90, reference: 10 }
+    expect(gain(fast, EFFICIENCY)).toBeLessThan(1)
+    expect(gain({ ...fast, reference: 20 }, EFFICIENCY)).toBeCloseTo((2 * 10 ** 1.2) / 16, 6)
+    expect(EFFICIENCY.name === 'efficiency' && EFFICIENCY.cap ** (1 / EFFICIENCY.exponent)).toBeGreaterThan(10)
+  })
+})
+
+describe('by 2024', () => {
+  it('two hotkeys earn more whenever one comes within two thirds of its time', () => {
+    fc.assert(
+      fc.property(jobs, job => {
+        const alone = job.fixed + job.computing
+        fc.pre(alone > 0.01 && alone < (2 / 3) * job.timeout && job.fixed + 2 * job.computing <= job.timeout)
+        expect(gain(job, RULE_2024)).toBeGreaterThan(1)
+      }),
+    )
+  })
+})
