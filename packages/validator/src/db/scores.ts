@@ -72,7 +72,7 @@ export interface SettingScores {
   explanation: ScoreExplanation | null
 }
 
-/** The scores of the last weights that a hotkey set, if it has set any. */
+/** The scores of the last weights that a hotkey set or committed, if it has. */
 export async function lastSettingScores(
   db: Database,
   netuid: number,
@@ -83,7 +83,11 @@ export async function lastSettingScores(
     .select({ id, scores, explanation })
     .from(weightSettings)
     .where(
-      and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey), eq(weightSettings.state, 'included')),
+      and(
+        eq(weightSettings.netuid, netuid),
+        eq(weightSettings.hotkey, hotkey),
+        inArray(weightSettings.state, ['included', 'committed']),
+      ),
     )
     .orderBy(desc(id))
     .limit(1)
@@ -105,9 +109,9 @@ export async function newestSetting(db: Database, netuid: number, hotkey: string
 
 /** A miner's jobs in some batches, in their order. */
 export function minersJobs(db: Database, batchIds: readonly number[], hotkey: string) {
-  const { batchId, uuid, state, reason, seconds, score } = jobs
+  const { batchId, uuid, state, reason, seconds, score, comment } = jobs
   return db
-    .select({ batchId, benchmark: batches.benchmark, uuid, executorClass, state, reason, seconds, score })
+    .select({ batchId, benchmark: batches.benchmark, uuid, executorClass, state, reason, seconds, score, comment })
     .from(jobs)
     .innerJoin(batches, eq(batches.id, jobs.batchId))
     .where(and(inArray(jobs.batchId, [...batchIds]), eq(jobs.minerHotkey, hotkey)))
