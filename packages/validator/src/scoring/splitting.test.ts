@@ -87,6 +87,23 @@ describe('by efficiency', () => {
   })
 })
 
+describe('where the length of the work is luck', () => {
+  /** What two hotkeys earn beside one, over pieces of work from next to nothing to 18 s. */
+  const gainOver = (referenceOf: (computing: number) => number) => {
+    const pieces = Array.from({ length: 1_000 }, (_, i) => ((i + 0.5) / 1_000) * 18)
+    const sum = (hotkeys: number) =>
+      pieces
+        .map(computing => ({ fixed: 0, computing, timeout: 90, reference: referenceOf(computing) }))
+        .reduce((all, job) => all + earned(job, hotkeys, EFFICIENCY), 0)
+    return sum(2) / sum(1)
+  }
+
+  it('a split loses by the reference of each piece, and gains by that of the mean piece', () => {
+    expect(gainOver(computing => computing)).toBeCloseTo(0.87, 2)
+    expect(gainOver(() => 9)).toBeCloseTo(1.11, 2)
+  })
+})
+
 describe('by 2024', () => {
   it('two hotkeys earn more whenever one comes within two thirds of its time', () => {
     fc.assert(
