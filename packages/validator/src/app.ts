@@ -112,7 +112,7 @@ function batchRequest(config: ValidatorConfig, benchmark: Benchmark, leaveOpen: 
     netuid: config.BITTENSOR_NETUID,
     allowPrivate: config.ALLOW_PRIVATE_MINERS,
     benchmark,
-    scoring: { name: '2024' },
+    scoring: config.scoring,
     limits: config.limits,
     starts: config.starts,
     maxJobsPerMiner: config.MAX_JOBS_PER_MINER,

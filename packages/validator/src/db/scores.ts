@@ -107,9 +107,9 @@ export async function newestSetting(db: Database, netuid: number, hotkey: string
   return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
 }
 
-/** A miner's jobs in some batches, in their order. */
+/** A miner's jobs in some batches, in their order. Its class is null where the miner told no manifest. */
 export function minersJobs(db: Database, batchIds: readonly number[], hotkey: string) {
-  const { batchId, uuid, state, reason, seconds, score, comment } = jobs
+  const { batchId, uuid, executorClass, state, reason, seconds, score, comment } = jobs
   return db
     .select({ batchId, benchmark: batches.benchmark, uuid, executorClass, state, reason, seconds, score, comment })
     .from(jobs)

@@ -9,7 +9,7 @@ export interface Tally {
   hotkey: string
   executorClass: string
   jobs: number
-  /** Of these, without a score: the validator was away when they were to be measured. */
+  /** Of these, without a score: by the validator's own fault they could not be measured. */
   excused: number
   /** Of the scores. */
   sum: number
