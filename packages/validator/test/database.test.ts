@@ -4,17 +4,10 @@ import { silentLog } from '@horde/kit/log'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { closeBatch, closeOverdueBatches, lastBatchStart, openBatch, unscoredBatches } from '../src/db/batches.ts'
-import {
-  abandonOrganicJobs,
-  changeOf,
-  insertOrganicJob,
-  type JobMove,
-  noteOf,
-  saveChanges,
-  scoresOf,
-} from '../src/db/jobs.ts'
+import { abandonOrganicJobs, changeOf, insertOrganicJob, type JobMove, noteOf, saveChanges } from '../src/db/jobs.ts'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
+import { talliesOf } from '../src/db/scores.ts'
 import { lastScores, planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
@@ -102,13 +95,10 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     await closeBatch(db, id, LATER, true)
     expect(await unscoredBatches(db, 2)).toEqual([id])
     expect(await jobOf(c.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null, endedAt: LATER })
-    expect(await scoresOf(db, [id])).toEqual(
-      new Map([
-        ['bob', 1.75],
-        ['charlie', 0],
-      ]),
-    )
-    expect(await scoresOf(db, [])).toEqual(new Map())
+    expect(await talliesOf(db, [id])).toMatchObject([
+      { hotkey: 'bob', jobs: 2, excused: 0, sum: 1.75 },
+      { hotkey: 'charlie', jobs: 1, excused: 1, sum: 0 },
+    ])
     expect(await lastBatchStart(db, 2)).toEqual(START)
     expect(await lastBatchStart(db, 77)).toBeUndefined()
   })

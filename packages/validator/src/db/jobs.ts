@@ -141,17 +141,6 @@ export async function abandonOrganicJobs(db: Database, createdBefore: Date, at: 
   return rows.length
 }
 
-/** The sum of the scores of some batches by miner hotkey. */
-export async function scoresOf(db: Database, batchIds: readonly number[]): Promise<Map<string, number>> {
-  if (batchIds.length === 0) return new Map()
-  const rows = await db
-    .select({ hotkey: jobs.minerHotkey, score: sql<number>`coalesce(sum(${jobs.score}), 0)::float8`.mapWith(Number) })
-    .from(jobs)
-    .where(inArray(jobs.batchId, [...batchIds]))
-    .groupBy(jobs.minerHotkey)
-  return new Map(rows.map(row => [row.hotkey, row.score]))
-}
-
 function momentOf({ to, at }: JobMove) {
   if (to === 'accepted') return { acceptedAt: at }
   if (to === 'ready') return { readyAt: at }
