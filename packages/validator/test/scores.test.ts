@@ -63,6 +63,29 @@ describe.each(engines)('on %s', (_, newUrl) => {
     return { ...made, scores: Object.fromEntries(made.scores) }
   }
 
+  it('give a miner all of whose jobs were excused what is usual for it in the window', async () => {
+    const scored = { scoredAt: at(-600), startedAt: at(-7_200) }
+    await batch(
+      90,
+      scored,
+      { minerHotkey: 'a', score: 2 },
+      { minerHotkey: 'a', score: 1 },
+      { minerHotkey: 'b', score: 3 },
+    )
+    await batch(90, { scoredAt: at(-600), startedAt: at(-2 * DAY) }, { minerHotkey: 'a', score: 100 })
+    await batch(
+      90,
+      {},
+      { minerHotkey: 'a', score: null },
+      { minerHotkey: 'b', score: 1.5 },
+      { minerHotkey: 'c', score: null },
+    )
+    const { scores } = await earnedScores(neurons(90, 'a', 'b', 'c'), { db, clock: { now: () => NOW } })
+    expect(scores.get('a')).toBeCloseTo(0.5)
+    expect(scores.get('b')).toBeCloseTo(0.5)
+    expect(scores.get('c')).toBe(0)
+  })
+
   it('finds the batches that closed, count, and were not scored', async () => {
     const ids = [await batch(1), await batch(1, { scoring: '2024' })]
     await batch(1, { closedAt: null })

@@ -58,7 +58,7 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
 
 /**
  * What a result is worth: by the scoring for a right answer in time, else 0. Nothing, and not 0, when nobody knows how
- * long it took, or when the benchmark itself fails: that is no miner's fault.
+ * long it took: that is no miner's fault.
  */
 export function judge(
   { uuid, benchmark, work, scoring }: Pick<SyntheticJob, 'uuid' | 'benchmark' | 'work' | 'scoring'>,
@@ -69,7 +69,10 @@ export function judge(
   const { timeoutSeconds, referenceSeconds } = work
   if (result.message_type === 'V0JobFailedRequest') return judgeFailure(result, seconds, timeoutSeconds)
   const judgement = verified(benchmark, work, result, log.child({ jobUuid: uuid }))
-  if (!judgement) return { score: null, rightAnswer: null, reason: null, comment: 'The answer could not be verified.' }
+  // An excuse would be worth something to whoever can make a module of the operator's fail.
+  if (!judgement) {
+    return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment: 'The benchmark failed at this answer.' }
+  }
   const { score: quality, comment } = judgement
   if (quality <= 0) return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment }
   if (seconds === undefined) return { score: null, rightAnswer: true, reason: 'validator-away', comment }

@@ -45,6 +45,21 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .orderBy(asc(jobs.minerHotkey), asc(executorClass))
 }
 
+/** What a miner's measured job in a class scored on average, in the closed batches since a moment, scored ones too. */
+export function usualScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
+  return db
+    .select({ hotkey: jobs.minerHotkey, executorClass, mean: number(sql`avg(${jobs.score})::float8`) })
+    .from(jobs)
+    .innerJoin(batches, eq(batches.id, jobs.batchId))
+    .where(
+      and(
+        ...[eq(batches.netuid, netuid), eq(batches.scoring, scoring), eq(batches.counts, true)],
+        ...[isNotNull(batches.closedAt), gte(batches.startedAt, since), isNotNull(jobs.score)],
+      ),
+    )
+    .groupBy(jobs.minerHotkey, executorClass)
+}
+
 /**
  * What users asked of each class, by the organic jobs that ended between two moments. Only what a facilitator brought
  * counts: the operator's own commands are no demand.

@@ -1,9 +1,9 @@
 import type { Metagraph } from '@horde/chain/metagraph'
 import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
-import { batchesToScore, executorsAsked, talliesOf, type UnscoredBatch } from '../db/scores.ts'
+import { batchesToScore, executorsAsked, talliesOf, type UnscoredBatch, usualScores } from '../db/scores.ts'
 import type { ScoreExplanation } from './explanation.ts'
-import { type ScoringRules, scoreNetwork } from './network-scores.ts'
+import { type ScoringRules, scoreNetwork, type Tally } from './network-scores.ts'
 import { DEFAULT_SCORING_RULES } from './settings.ts'
 
 export interface EarnedDeps {
@@ -27,10 +27,12 @@ export async function earnedScores(metagraph: Metagraph, deps: EarnedDeps): Prom
   const { db, clock, scoringRules: rules = DEFAULT_SCORING_RULES } = deps
   const now = clock.now()
   const unscored = await batchesToScore(db, metagraph.netuid)
-  const { counting, setAside, scoring } = sorted(unscored, now - rules.windowSeconds * 1000)
+  const since = new Date(now - rules.windowSeconds * 1000)
+  const { counting, setAside, scoring } = sorted(unscored, since.getTime())
   // A hotkey that has left would take a part of its class's sum, and nobody would get it.
   const here = new Set(metagraph.neurons.map(({ hotkey }) => hotkey))
-  const tallies = (await talliesOf(db, counting)).filter(({ hotkey }) => here.has(hotkey))
+  const present = (await talliesOf(db, counting)).filter(({ hotkey }) => here.has(hotkey))
+  const tallies = await withUsual(present, () => usualScores(db, metagraph.netuid, scoring, since))
   const asked = await executorsAsked(db, new Date(now - rules.demand.windowSeconds * 1000), new Date(now))
   const { classes, miners } = scoreNetwork({ scoring, batches: counting.length, tallies, asked }, rules)
   return {
@@ -38,6 +40,16 @@ export async function earnedScores(metagraph: Metagraph, deps: EarnedDeps): Prom
     scores: new Map(miners.map(({ hotkey, score }) => [hotkey, score])),
     explanation: { scoring, batches: counting, setAside, windowSeconds: rules.windowSeconds, classes, miners },
   }
+}
+
+/** A miner all of whose jobs were excused has what is usual for it: a restart in mid-batch costs nobody a weight. */
+async function withUsual(tallies: Tally[], ask: () => ReturnType<typeof usualScores>): Promise<Tally[]> {
+  const isExcused = ({ jobs, excused }: Tally) => excused === jobs
+  if (!tallies.some(isExcused)) return tallies
+  const usual = new Map((await ask()).map(({ hotkey, executorClass, mean }) => [`${hotkey} ${executorClass}`, mean]))
+  return tallies.map(tally =>
+    isExcused(tally) ? { ...tally, usual: usual.get(`${tally.hotkey} ${tally.executorClass}`) } : tally,
+  )
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Tally {
   excused: number
   /** Of the scores. */
   sum: number
+  /** The mean of what the miner's measured jobs in the class scored in the window, batches that were scored already too. */
+  usual?: number | undefined
 }
 
 export interface ScoringRules {
@@ -38,9 +40,12 @@ export interface NetworkScores {
   miners: MinerExplanation[]
 }
 
-/** The sum of a miner's scores, in which an excused job counts as the mean of the others. */
-export function sumOf({ jobs, excused, sum }: Pick<Tally, 'jobs' | 'excused' | 'sum'>): number {
-  return excused < jobs ? (sum * jobs) / (jobs - excused) : 0
+/**
+ * The sum of a miner's scores, in which an excused job counts as the mean of the others; where all were excused, as what is
+ * usual for the miner.
+ */
+export function sumOf({ jobs, excused, sum, usual = 0 }: Pick<Tally, 'jobs' | 'excused' | 'sum' | 'usual'>): number {
+  return excused < jobs ? (sum * jobs) / (jobs - excused) : usual * jobs
 }
 
 /**
@@ -64,7 +69,8 @@ export function scoreNetwork(results: NetworkResults, rules: ScoringRules): Netw
 function resultOf2024(tallies: readonly Tally[]): ClassResult[] {
   const jobs = total(tallies.map(each => each.jobs))
   const excused = total(tallies.map(each => each.excused))
-  const sum = sumOf({ jobs, excused, sum: total(tallies.map(each => each.sum)) })
+  const sum =
+    excused < jobs ? sumOf({ jobs, excused, sum: total(tallies.map(each => each.sum)) }) : total(tallies.map(sumOf))
   return [{ name: null, jobs, excused, sum, ofClass: 0, part: sum }]
 }
 
