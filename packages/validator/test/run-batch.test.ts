@@ -1,54 +1,14 @@
-import type { Neuron } from '@horde/chain/metagraph'
-import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
-import { silentLog } from '@horde/kit/log'
-import { systemClock } from '@horde/kit/time'
-import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
-import { batches, jobs } from '../src/db/schema.ts'
-import { type BatchRequest, runBatch } from '../src/run-batch.ts'
+import type { BatchRequest } from '../src/run-batch.ts'
 import { withDatabase } from './databases.ts'
-import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from './drive.ts'
-import { HOST, MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
+import { PATIENT } from './drive.ts'
+import { NETUID, runScripts, type Script } from './run-scripts.ts'
+import { MANIFEST, play, type ScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
-const NETUID = 7
 
-type Script = (peer: Peer) => Promise<unknown>
-
-const neuron = (uid: number, hotkey: Hotkey, port: number | undefined): Neuron => ({
-  ...{ uid, hotkey: hotkey.ss58, coldkey: hotkey.ss58, stakeRao: 0n, validatorPermit: false, lastUpdate: 0 },
-  axon: port === undefined ? null : { ip: HOST, port, ipType: 4, protocol: 4, version: 0, block: 1 },
-})
-
-/** A batch on miners with these scripts; uid 0 is the validator, and the last uid serves nothing. */
-async function batch(scripts: Script[], request: Partial<BatchRequest> = {}, signal = new AbortController().signal) {
-  await using stack = new AsyncDisposableStack()
-  const miners: ScriptedMiner[] = []
-  for (const [i, script] of scripts.entries()) {
-    const act = async (peer: Peer) => void (await script(peer))
-    miners.push(stack.use(await startScriptedMiner(hotkeyFromUri(`//miner/${i}`), act)))
-  }
-  const neurons = [
-    neuron(0, VALIDATOR, 9),
-    ...miners.map((miner, i) => neuron(i + 1, miner.hotkey, miner.port)),
-    neuron(miners.length + 1, hotkeyFromUri('//idle'), undefined),
-  ]
-  const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
-  const report = await runBatch(
-    {
-      ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
-      ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
-      ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
-      ...request,
-    },
-    { chain, hotkey: VALIDATOR, db: database().db, clock: systemClock, log: silentLog },
-    signal,
-  )
-  for (const miner of miners) expect(miner.mistakes).toEqual([])
-  const rows = await database().db.select().from(jobs).where(eq(jobs.batchId, report.id))
-  const [row] = await database().db.select().from(batches).where(eq(batches.id, report.id))
-  return { report, miners, rows, row }
-}
+const batch = (scripts: Script[], request?: Partial<BatchRequest>, signal?: AbortSignal) =>
+  runScripts(scripts, database().db, request, signal)
 
 describe('runBatch', () => {
   it('gives every serving miner one job at once, each standing alone', async () => {

@@ -49,15 +49,18 @@ export async function resumeMinerPart(
   deps: PartDeps,
   signal: AbortSignal,
 ): Promise<BatchJob[]> {
+  await deps.dials.begin(part.endsAt, signal)
   await using link = linkTo(part, deps, signal)
+  const manifest = await greet(link, part.limits, deps.clock, signal)
+  const [firstClass] = executorsOf(manifest, 1)
   return await Promise.all(
     rows.map(row => {
       const uuid = jobUuid.parse(row.uuid)
       const { executorClass, challenge } = row
       if (challenge?.benchmark !== part.benchmark.name) return { miner: part.miner, uuid, end: undefined }
-      const known = executorClass !== null && isExecutorClass(executorClass) ? executorClass : undefined
+      const known = executorClass !== null && isExecutorClass(executorClass) ? executorClass : firstClass
       // Whoever told a manifest is no miner of 2024.
-      const left = { state: row.state as OpenState, repeatOffer: known !== undefined }
+      const left = { state: row.state as OpenState, repeatOffer: manifest !== undefined }
       return runAlone(part, { uuid, work: challenge.work, executorClass: known, left }, link, deps, signal)
     }),
   )

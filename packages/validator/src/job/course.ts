@@ -101,10 +101,10 @@ export class Course {
     return this.#end(event, { ...this.#job.unanswered, reason })
   }
 
-  /** Of a job that was left behind, only an offer that nobody is known to have answered is said again. */
+  /** The offer of a job that was left behind asks what has become of it: a result that was said to a dying process is said again. */
   #isOfferDue(): boolean {
     const { left } = this.#job
-    return left === undefined || (left.state === 'offered' && left.repeatOffer)
+    return left === undefined || left.repeatOffer
   }
 
   /** How long the stage that the job is in may take. */

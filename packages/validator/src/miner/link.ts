@@ -103,6 +103,8 @@ export class MinerLink implements AsyncDisposable {
   /** The miner has said something that only an accepted validator hears. */
   #welcome = false
   #complained = false
+  /** What it said is wrong, last. */
+  #complaint: string | undefined
   /** How many frames of this connection were answered with an error. */
   #complaints = 0
   /** How much the miner has sent on all connections. */
@@ -128,6 +130,7 @@ export class MinerLink implements AsyncDisposable {
     this.#inboxes.set(key, inbox)
     if (this.#socket) inbox.put({ type: 'connected', connection: this.#connection })
     if (this.#manifest) inbox.put({ type: 'manifest', manifest: this.#manifest })
+    if (this.#complaint !== undefined) inbox.put({ type: 'complained', text: this.#complaint })
     if (this.#over) inbox.end(this.#over)
     return {
       next: (ms, signal) => inbox.next(ms, signal),
@@ -216,7 +219,8 @@ export class MinerLink implements AsyncDisposable {
     if (message.message_type === 'GenericError' || message.message_type === 'UnauthorizedError') {
       this.#complained = true
       log.debug({ complaint: message }, 'miner complained')
-      this.#tellAll({ type: 'complained', text: String(message.details ?? '').slice(0, MAX_COMPLAINT_CHARACTERS) })
+      this.#complaint = (message.details ?? '').slice(0, MAX_COMPLAINT_CHARACTERS)
+      this.#tellAll({ type: 'complained', text: this.#complaint })
       if (message.message_type === 'UnauthorizedError' && !this.#welcome) throw new RefusedError(message.code)
     } else if (message.message_type === 'V0ExecutorManifestRequest') {
       this.#welcome = true

@@ -1,0 +1,105 @@
+/** A chain, a database and miners for one validator that is killed and started again. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { connectSubtensor } from '@horde/chain/subtensor'
+import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
+import { startDevchain } from '@horde/devchain/devchain'
+import { openDatabase } from '@horde/kit/database'
+import { startPostgres } from '@horde/kit/testing/postgres'
+import type { RestartOptions } from './options.ts'
+
+export const NETUID = 3
+const HOST = '127.0.0.2'
+const VALIDATOR_URI = '//Validator'
+const STAKE = '5000000000000'
+const MAIN = fileURLToPath(new URL('../../packages/validator/src/main.ts', import.meta.url))
+const MINERS = fileURLToPath(new URL('../network/many-miners.ts', import.meta.url))
+const MIGRATIONS = fileURLToPath(new URL('../../packages/validator/drizzle', import.meta.url))
+/** A batch takes some seconds; the next one follows soon. */
+const WINDOW_SECONDS = '10'
+const A_DAY_SECONDS = '86400'
+const BLOCK_MS = 200
+
+export async function startWorld({ miners, executors }: Pick<RestartOptions, 'miners' | 'executors'>) {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'horde-restarts-'))
+  stack.defer(() => rm(folder, { recursive: true }))
+  const { port, done } = await startMiners(executors, stack)
+  const devchain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis: genesisOf(miners, port) }))
+  const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url] }))
+  while (!(await chain.metagraph(NETUID)).neurons[0]?.validatorPermit) await devchain.mineBlock()
+  await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, VALIDATOR_URI)
+  const postgres = stack.use(await startPostgres())
+  const url = await postgres.newDatabase()
+  const { db } = stack.use(await openDatabase({ url, migrationsFolder: MIGRATIONS }))
+  const env = {
+    ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
+    ...{ DATABASE_URL: url, ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo', BATCH_INTERVAL_SECONDS: WINDOW_SECONDS },
+    ...{ BATCH_DEADLINE_SECONDS: '60', BATCH_GATHER_SECONDS: '3', WEIGHTS_CHECK_SECONDS: '2', LOG_LEVEL: 'info' },
+  }
+  const owned = stack.move()
+  return {
+    db,
+    chain,
+    /** The uuids of the jobs that the miners have done. */
+    done,
+    /** Left alone, it starts no new batch. */
+    startValidator: ({ alone = false } = {}) =>
+      startValidator({ ...env, ...(alone ? { BATCH_INTERVAL_SECONDS: A_DAY_SECONDS } : {}) }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+export type World = Awaited<ReturnType<typeof startWorld>>
+
+function genesisOf(miners: number, port: number) {
+  const coldkey = hotkeyFromUri('//Owner').ss58
+  const neurons = [
+    { hotkey: hotkeyFromUri(VALIDATOR_URI).ss58, coldkey, stake: STAKE },
+    ...Array.from({ length: miners }, (_, i) => ({
+      ...{ hotkey: hotkeyFromUri(`//miner/${i}`).ss58, coldkey, axon: { ip: HOST, port } },
+    })),
+  ]
+  const hyperparameters = { CommitRevealWeightsEnabled: false, MinAllowedWeights: 1, WeightsSetRateLimit: 1 }
+  return { sudo: coldkey, subnets: [{ netuid: NETUID, tempo: 2, hyperparameters, neurons }] }
+}
+
+async function startMiners(executors: number, stack: AsyncDisposableStack) {
+  const child = spawn(process.execPath, [MINERS, String(executors), '--tell'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  stack.defer(async () => {
+    const closed = once(child, 'close')
+    child.stdin.end()
+    await closed
+  })
+  const lines = createInterface({ input: child.stdout })
+  const [port] = (await once(lines, 'line')) as [string]
+  const done = new Set<string>()
+  lines.on('line', uuid => done.add(uuid))
+  return { port: Number(port), done }
+}
+
+export interface ValidatorProcess {
+  child: ChildProcess
+  /** Resolves with its exit code, or with null when a signal ended it. */
+  ended: Promise<number | null>
+  /** Its last lines. */
+  lines: string[]
+}
+
+function startValidator(env: Record<string, string>): ValidatorProcess {
+  const child = spawn(process.execPath, [MAIN], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', line => {
+    lines.push(line)
+    if (lines.length > 200) lines.shift()
+  })
+  return { child, lines, ended: once(child, 'close').then(([code]) => code as number | null) }
+}

@@ -1,0 +1,55 @@
+import type { Neuron } from '@horde/chain/metagraph'
+import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { eq } from 'drizzle-orm'
+import { expect } from 'vitest'
+import { batches, jobs } from '../src/db/schema.ts'
+import { type BatchRequest, runBatch } from '../src/run-batch.ts'
+import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from './drive.ts'
+import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
+
+export const NETUID = 7
+
+export type Script = (peer: Peer) => Promise<unknown>
+
+const neuron = (uid: number, hotkey: Hotkey, port: number | undefined): Neuron => ({
+  ...{ uid, hotkey: hotkey.ss58, coldkey: hotkey.ss58, stakeRao: 0n, validatorPermit: false, lastUpdate: 0 },
+  axon: port === undefined ? null : { ip: HOST, port, ipType: 4, protocol: 4, version: 0, block: 1 },
+})
+
+/** A batch on miners with these scripts; uid 0 is the validator, and the last uid serves nothing. */
+export async function runScripts(
+  scripts: Script[],
+  db: Database,
+  request: Partial<BatchRequest> = {},
+  signal = new AbortController().signal,
+) {
+  await using stack = new AsyncDisposableStack()
+  const miners: ScriptedMiner[] = []
+  for (const [i, script] of scripts.entries()) {
+    const act = async (peer: Peer) => void (await script(peer))
+    miners.push(stack.use(await startScriptedMiner(hotkeyFromUri(`//miner/${i}`), act)))
+  }
+  const neurons = [
+    neuron(0, VALIDATOR, 9),
+    ...miners.map((miner, i) => neuron(i + 1, miner.hotkey, miner.port)),
+    neuron(miners.length + 1, hotkeyFromUri('//idle'), undefined),
+  ]
+  const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
+  const report = await runBatch(
+    {
+      ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
+      ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
+      ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
+      ...request,
+    },
+    { chain, hotkey: VALIDATOR, db, clock: systemClock, log: silentLog },
+    signal,
+  )
+  for (const miner of miners) expect(miner.mistakes).toEqual([])
+  const rows = await db.select().from(jobs).where(eq(jobs.batchId, report.id))
+  const [row] = await db.select().from(batches).where(eq(batches.id, report.id))
+  return { report, miners, rows, row }
+}

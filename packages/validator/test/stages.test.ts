@@ -1,0 +1,71 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { jobs } from '../src/db/schema.ts'
+import { withDatabase } from './databases.ts'
+import { WORK } from './drive.ts'
+import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './misbehaviours.ts'
+import { runScripts } from './run-scripts.ts'
+import { play, type ScriptedMiner, talk } from './scripted-miner.ts'
+
+const database = withDatabase()
+/** How many miners there are at least. */
+const CROWD = 60
+const DEADLINE_MS = 20_000
+
+type Row = typeof jobs.$inferSelect
+/** All of one batch: every misbehaviour more than once, and good miners between them. */
+const copies = Math.ceil(CROWD / MISBEHAVIOURS.length)
+const scripts = MISBEHAVIOURS.flatMap(each => Array.from({ length: copies }, () => each))
+
+describe('with every misbehaviour in one batch at once', () => {
+  let rows: Row[]
+  let miners: ScriptedMiner[]
+  let tookMs: number
+  let isClosed: boolean
+  beforeAll(async () => {
+    const work = { ...WORK, timeoutSeconds: TIMEOUT_SECONDS }
+    const startedAt = performance.now()
+    const good = Array.from({ length: 4 }, () => play.finished)
+    const ran = await runScripts([...scripts.map(({ script }) => script), ...good], database().db, {
+      ...{ limits: LIMITS, deadlineMs: DEADLINE_MS },
+      benchmark: {
+        name: 'word',
+        prepare: () => work,
+        verify: (_, { stdout }) => ({ score: stdout === 'right' ? 1 : 0, comment: '' }),
+      },
+    })
+    tookMs = performance.now() - startedAt
+    ;({ miners } = ran)
+    isClosed = ran.row?.closedAt instanceof Date
+    rows = miners.map(miner => ran.rows.find(row => row.minerHotkey === miner.hotkey.ss58) as Row)
+  })
+
+  const of = (one: Misbehaviour) =>
+    scripts.flatMap((each, i) => (each === one ? [{ row: rows[i] as Row, miner: miners[i] as ScriptedMiner }] : []))
+
+  it.each(MISBEHAVIOURS)('once $at, to $does ends as it should, each alone', one => {
+    const [state, reason, scored] = one.ends
+    for (const { row, miner } of of(one)) {
+      expect([row.state, row.reason, (row.score ?? -1) > 0]).toEqual([state, reason, scored])
+      if (!scored) expect(row.score).toBe(0)
+      expect(talk(miner)).toEqual(one.hears)
+      expect(row.endedAt).toBeInstanceOf(Date)
+    }
+  })
+
+  it('the good ones have their scores, and the batch closes on time', () => {
+    for (const row of rows.slice(scripts.length)) expect(row).toMatchObject({ state: 'finished', reason: null })
+    expect(isClosed).toBe(true)
+    expect(tookMs).toBeLessThan(DEADLINE_MS)
+  })
+
+  it('a job with a complaint keeps it, and every move has its moment', () => {
+    const refused = of(MISBEHAVIOURS[0] as Misbehaviour)
+    for (const { row } of refused) expect(row.complaint).toBe('no')
+    for (const row of rows.filter(each => each.state === 'finished')) {
+      const moments = [row.createdAt, row.offeredAt, row.acceptedAt, row.readyAt, row.runningAt, row.endedAt].map(
+        Number,
+      )
+      expect(moments).toEqual(moments.toSorted((a, b) => a - b))
+    }
+  })
+})
