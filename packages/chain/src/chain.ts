@@ -1,3 +1,4 @@
+import type { Epochs } from './epochs.ts'
 import type { Metagraph } from './metagraph.ts'
 import type { Hotkey } from './wallet.ts'
 
@@ -47,6 +48,43 @@ export type WeightsToSet = {
   readonly versionKey: number | bigint
 }
 
+export type WeightsToReveal = WeightsToSet & {
+  /** u16 each: what the commit's hash was made with. */
+  readonly salt: readonly number[]
+}
+
+/** A commit by hash that the chain holds. */
+export type OpenCommit = {
+  /** 0x and 64 hex digits. */
+  readonly hash: string
+  /** The epoch that it was made in, as the chain counts them now. */
+  readonly epoch: number
+  /** The block that took it in. */
+  readonly block: number
+}
+
+/** Ways of committing weights that a chain's metadata has: by hash; sealed for a round of drand, in two forms. */
+export const COMMIT_CALLS = ['commit_weights', 'commit_timelocked_weights', 'commit_crv3_weights'] as const
+export type CommitCall = (typeof COMMIT_CALLS)[number]
+
+/** How a subnet takes weights by commit and reveal, and what a hotkey has committed, as of one block. */
+export type CommitReveal = {
+  readonly netuid: number
+  readonly block: number
+  readonly enabled: boolean
+  /** A commit of epoch e is revealed in epoch e + this, and in no other. */
+  readonly revealPeriodEpochs: number
+  readonly epochs: Epochs
+  /** The time between two blocks, as the chain announces it, in ms. */
+  readonly blockMs: number
+  readonly calls: readonly CommitCall[]
+  /** The hotkey's, oldest first; expired ones too, until the chain drops them. */
+  readonly commits: readonly OpenCommit[]
+}
+
+/** Where a row of weights stands that may have been set. */
+export type SetRow = { readonly block: number; readonly blockHash: string }
+
 export type WeightOf = { readonly uid: number; readonly weight: number }
 
 /** A best block, as this machine heard of it. */
@@ -87,7 +125,14 @@ export interface Chain extends AsyncDisposable {
    */
   serveAxon(netuid: number, axon: AxonToServe, hotkey: Hotkey): Promise<{ announced: boolean; block: number | null }>
   /** Sets the hotkey's weights and resolves once they are in a block. */
-  setWeights(weights: WeightsToSet, hotkey: Hotkey): Promise<{ block: number; blockHash: string }>
+  setWeights(weights: WeightsToSet, hotkey: Hotkey): Promise<SetRow>
+  /** Where the chain took this row in for a hotkey, after a block; undefined when it holds another row, or an older one. */
+  findWeights(weights: WeightsToSet, hotkey: string, afterBlock: number): Promise<SetRow | undefined>
+  commitReveal(netuid: number, hotkey: string): Promise<CommitReveal>
+  /** Commits the hash of `commitHash`, and resolves once it is in a block. */
+  commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<SetRow>
+  /** Sets the weights of an earlier commit, in the one epoch that is due for it, and resolves once they are in a block. */
+  revealWeights(weights: WeightsToReveal, hotkey: Hotkey): Promise<SetRow>
   /** The row of weights that the chain holds for a neuron: in the order sent, upscaled so that the largest is 65535. */
   weightsOf(netuid: number, uid: number): Promise<WeightOf[]>
 }

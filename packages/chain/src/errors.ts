@@ -56,6 +56,16 @@ export const CHAIN_ERRORS = {
   MaxWeightExceeded: meaning('a weight is above MaxWeightsLimit', ['MaxWeightExceeded']),
   InvalidWeights: meaning('uids, weights or the version key are no numbers that the chain can hold'),
 
+  // Commits and their reveals.
+  TooManyCommits: passing('too many commits wait for their reveal', ['TooManyUnrevealedCommits']),
+  RevealTooEarly: passing('the epoch in which the commit is to be revealed has not begun', ['RevealTooEarly']),
+  CommitExpired: meaning('the epoch in which the commit was to be revealed is over', ['ExpiredWeightCommit']),
+  /** The pool has one number for both: only the chain's epoch says which. */
+  RevealOutOfRange: passing('the commit is to be revealed in another epoch', ['InvalidRevealCommitTempo']),
+  CommitNotFound: meaning('the chain holds no such commit', ['NoWeightsCommitFound']),
+  CommitMismatch: meaning('the chain holds commits, but none of these weights', ['InvalidRevealCommitHashNotMatch']),
+  InvalidRevealRound: meaning('the round that would open the commit is over', ['InvalidRevealRound']),
+
   // Axons.
   InvalidIpType: meaning('the ip type is neither 4 nor 6', ['InvalidIpType']),
   InvalidIpAddress: meaning('the chain takes no such ip address', ['InvalidIpAddress']),
@@ -120,6 +130,8 @@ export class ChainError extends Error {
   readonly chainName: string | null
   /** True when the same call may succeed later without anybody changing anything. */
   readonly retryable: boolean
+  /** True when an extrinsic went out and may yet get into a block, whatever this error says of it. */
+  mayTakeEffect = false
 
   constructor(code: ChainErrorCode, detail?: string, options: { chainName?: string; cause?: unknown } = {}) {
     const { says, retryable } = CHAIN_ERRORS[code]

@@ -1,8 +1,26 @@
 import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
-import type { AxonToServe, Chain, ChainState, Head, Hyperparameters, WeightOf, WeightsToSet } from './chain.ts'
+import type {
+  AxonToServe,
+  Chain,
+  ChainState,
+  CommitReveal,
+  Head,
+  Hyperparameters,
+  WeightOf,
+  WeightsToReveal,
+  WeightsToSet,
+} from './chain.ts'
 import type { Metagraph } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
+import {
+  ensureRevealable,
+  findCommit,
+  findRevealed,
+  readCommitReveal,
+  sendCommit,
+  sendReveal,
+} from './subtensor/commit-reveal.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
 import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
@@ -149,6 +167,29 @@ export class Subtensor implements Chain {
     return this.#send<Included>('set_weights', {
       send: (live, onSent) => sendWeights(live, row, hotkey, onSent),
       look: live => findWeights(live, row, hotkey.ss58, before ?? 0),
+    })
+  }
+
+  findWeights(row: WeightsToSet, hotkey: string, afterBlock: number): Promise<Included | undefined> {
+    return this.#read('weights', live => findWeights(live, row, hotkey, afterBlock))
+  }
+
+  commitReveal(netuid: number, hotkey: string): Promise<CommitReveal> {
+    return this.#read('commits', live => readCommitReveal(live, netuid, hotkey))
+  }
+
+  commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<Included> {
+    return this.#send<Included>('commit_weights', {
+      send: (live, onSent) => sendCommit(live, { netuid, hash }, hotkey, onSent),
+      look: live => findCommit(live, netuid, hash, hotkey.ss58),
+    })
+  }
+
+  async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<Included> {
+    ensureRevealable(row)
+    return this.#send<Included>('reveal_weights', {
+      send: (live, onSent) => sendReveal(live, row, hotkey, onSent),
+      look: live => findRevealed(live, row, hotkey.ss58),
     })
   }
 

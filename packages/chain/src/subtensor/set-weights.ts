@@ -11,7 +11,7 @@ import { bestBlockHash, countOf, entryOf, listOf, readStorage } from './storage.
 
 const PALLET = 'subtensorModule'
 
-const isU16 = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= U16_MAX
+export const isU16 = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= U16_MAX
 
 /** @throws ChainError InvalidWeights for numbers that cannot be put into the call */
 export function ensureSendable({ uids, weights, versionKey }: WeightsToSet): void {
@@ -57,9 +57,11 @@ export async function findWeights(
     { entry: entryOf(live.api, PALLET, 'weights'), args: [row.netuid, neuron.uid] },
   ])
   if (!isSameRow(weightsIn(stored), row)) return undefined
-  const blockHash = hashOf(await live.rpc.send('chain_getBlockHash', [neuron.lastUpdate]))
-  return { block: neuron.lastUpdate, blockHash }
+  return { block: neuron.lastUpdate, blockHash: await blockHashOf(live, neuron.lastUpdate) }
 }
+
+export const blockHashOf = async ({ rpc }: Live, block: number): Promise<string> =>
+  hashOf(await rpc.send('chain_getBlockHash', [block]))
 
 async function readNeuron(
   live: Live,

@@ -21,6 +21,9 @@ const UNSURE: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
 /** Of these one look is enough: the extrinsic is out of the pool, and what took its place is in the chain. */
 const DECIDED: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['NotIncluded', 'StaleNonce', 'Banned'])
 
+/** Of these the extrinsic itself is void: its nonce is used. */
+const VOID: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['StaleNonce'])
+
 /** How often the chain is asked again when no new block is heard of, in ms. */
 const LOOK_EVERY_MS = 2_000
 
@@ -60,6 +63,7 @@ export async function sendAndConfirm<T = Included>(
     if (!UNSURE.has(error.code)) throw error
     const shown = await lookUntil(connection, attempt, DECIDED.has(error.code) ? 0 : until, clock)
     if (shown !== undefined) return shown
+    error.mayTakeEffect = !VOID.has(error.code)
     throw error
   }
 }

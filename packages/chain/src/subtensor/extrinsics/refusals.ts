@@ -41,6 +41,9 @@ const CUSTOM: Readonly<Record<number, ChainErrorCode>> = {
   11: 'InvalidIpAddress',
   12: 'ServingTooFast',
   13: 'InvalidPort',
+  15: 'InvalidRevealRound',
+  16: 'CommitNotFound',
+  17: 'RevealOutOfRange',
   18: 'UnequalLengths',
   19: 'NotRegistered',
 }

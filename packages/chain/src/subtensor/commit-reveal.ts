@@ -1,0 +1,149 @@
+import type { Codec } from '@polkadot/types/types'
+import { hexToU8a, u8aToHex } from '@polkadot/util'
+import { COMMIT_CALLS, type CommitCall, type CommitReveal, type OpenCommit, type WeightsToReveal } from '../chain.ts'
+import { commitHash } from '../commit.ts'
+import { type Epochs, epochsByFormula, epochsByState, indexByFormula } from '../epochs.ts'
+import { ChainError } from '../errors.ts'
+import type { Hotkey } from '../wallet.ts'
+import type { Live } from './connection.ts'
+import { type Included, submit } from './extrinsics/submit.ts'
+import { RpcError } from './rpc.ts'
+import { blockHashOf, ensureSendable, findWeights, isU16 } from './set-weights.ts'
+import { bestBlockHash, boolOf, countOf, findEntry, listOf, readStorage } from './storage.ts'
+
+const PALLET = 'subtensorModule'
+const NEXT_EPOCH = 'SubnetInfoRuntimeApi_get_next_epoch_start_block'
+
+/** The items of one reading. A chain that lacks one does without what it says. */
+const OF_SUBNET = [
+  'networksAdded',
+  'tempo',
+  'commitRevealWeightsEnabled',
+  'revealPeriodEpochs',
+  'subnetEpochIndex',
+  'lastEpochBlock',
+  'pendingEpochAt',
+] as const
+type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits'
+
+/** @throws ChainError SubnetNotFound */
+export async function readCommitReveal(live: Live, netuid: number, hotkey: string): Promise<CommitReveal> {
+  const at = await bestBlockHash(live)
+  const items = await readItems(live, at, netuid, hotkey)
+  if (!boolOf(items.get('networksAdded'))) throw new ChainError('SubnetNotFound', `netuid ${netuid}`)
+  const tempo = countOf(items.get('tempo'))
+  return {
+    netuid,
+    block: countOf(items.get('number')),
+    enabled: boolOf(items.get('commitRevealWeightsEnabled')),
+    revealPeriodEpochs: items.has('revealPeriodEpochs') ? countOf(items.get('revealPeriodEpochs')) : 1,
+    epochs: await epochsOf(live, at, netuid, items),
+    blockMs: 2 * countOf(live.api.consts.timestamp?.minimumPeriod),
+    calls: callsOf(live),
+    commits: listOf(items.get('weightCommits')).map(commit => openCommit(commit, netuid, tempo)),
+  }
+}
+
+/** Which calls the chain's metadata has. */
+const callsOf = ({ api }: Live): CommitCall[] =>
+  COMMIT_CALLS.filter(call => api.tx[PALLET]?.[call.replace(/_([a-z0-9])/g, (_, first) => first.toUpperCase())])
+
+/**
+ * A commit as the chain keeps it: (hash, epoch, block, 0) today; before spec 423 (hash, block, first and last block of its
+ * reveal), and the epoch follows from the block.
+ */
+export function openCommit(commit: Codec, netuid: number, tempo: number): OpenCommit {
+  const [hash, second, third, fourth] = listOf(commit)
+  const hex = u8aToHex(hash?.toU8a() ?? null)
+  if (countOf(fourth) === 0) return { hash: hex, epoch: countOf(second), block: countOf(third) }
+  return { hash: hex, epoch: indexByFormula(netuid, tempo, countOf(second)), block: countOf(second) }
+}
+
+async function epochsOf(live: Live, at: string, netuid: number, items: Map<Item, Codec | null>): Promise<Epochs> {
+  const count = (item: Item): number => countOf(items.get(item))
+  if (!items.has('subnetEpochIndex')) return epochsByFormula(netuid, count('tempo'), count('number'))
+  return epochsByState(netuid, count('number'), {
+    tempo: count('tempo'),
+    epochIndex: count('subnetEpochIndex'),
+    lastEpochBlock: count('lastEpochBlock'),
+    pendingEpochAt: count('pendingEpochAt'),
+    announcedBlock: await announcedEpoch(live, at, netuid),
+  })
+}
+
+/** When the runtime itself says that the next epoch begins; null when it does not say. */
+async function announcedEpoch({ rpc, api }: Live, at: string, netuid: number): Promise<number | null> {
+  try {
+    const input = u8aToHex(api.registry.createType('u16', netuid).toU8a())
+    const answer = await rpc.send<string>('state_call', [NEXT_EPOCH, input, at])
+    const announced = api.registry.createType('Option<u64>', hexToU8a(answer))
+    return announced.isSome ? countOf(announced.unwrap()) : null
+  } catch (error) {
+    // A runtime without it.
+    if (error instanceof RpcError) return null
+    throw error
+  }
+}
+
+async function readItems(live: Live, at: string, netuid: number, hotkey: string): Promise<Map<Item, Codec | null>> {
+  const wanted: [Item, string, unknown[]][] = [
+    ['number', 'system', []],
+    ['weightCommits', PALLET, [netuid, hotkey]],
+    ...OF_SUBNET.map((item): [Item, string, unknown[]] => [item, PALLET, [netuid]]),
+  ]
+  const reads = wanted.flatMap(([item, pallet, args]) => {
+    const entry = findEntry(live.api, pallet, item)
+    return entry ? [{ item, entry, args }] : []
+  })
+  const values = await readStorage(live, at, reads)
+  return new Map(reads.map(({ item }, i) => [item, values[i] ?? null]))
+}
+
+export async function sendCommit(
+  live: Live,
+  { netuid, hash }: { netuid: number; hash: string },
+  hotkey: Hotkey,
+  onSent: () => void,
+): Promise<Included> {
+  const commitWeights = live.api.tx[PALLET]?.commitWeights
+  if (!commitWeights) throw new ChainError('Unsupported', 'the call commit_weights is missing')
+  return submit(live, commitWeights(netuid, hash), hotkey, onSent)
+}
+
+/** Where the chain took a commit in, if it holds it. */
+export async function findCommit(
+  live: Live,
+  netuid: number,
+  hash: string,
+  hotkey: string,
+): Promise<Included | undefined> {
+  const { commits } = await readCommitReveal(live, netuid, hotkey)
+  const found = commits.find(commit => commit.hash === hash)
+  return found && { block: found.block, blockHash: await blockHashOf(live, found.block) }
+}
+
+/** @throws ChainError InvalidWeights for numbers that cannot be put into the call */
+export function ensureRevealable(row: WeightsToReveal): void {
+  ensureSendable(row)
+  if (!row.salt.every(isU16)) throw new ChainError('InvalidWeights', 'the salt')
+}
+
+export async function sendReveal(
+  live: Live,
+  row: WeightsToReveal,
+  hotkey: Hotkey,
+  onSent: () => void,
+): Promise<Included> {
+  const revealWeights = live.api.tx[PALLET]?.revealWeights
+  if (!revealWeights) throw new ChainError('Unsupported', 'the call reveal_weights is missing')
+  const { netuid, uids, weights, salt, versionKey } = row
+  return submit(live, revealWeights(netuid, [...uids], [...weights], [...salt], versionKey), hotkey, onSent)
+}
+
+/** Whether the chain holds the row, and its commit no more; where it was included, as far as the chain still says. */
+export async function findRevealed(live: Live, row: WeightsToReveal, hotkey: string): Promise<Included | undefined> {
+  const { commits } = await readCommitReveal(live, row.netuid, hotkey)
+  const hash = commitHash(row, hotkey)
+  if (commits.some(commit => commit.hash === hash)) return undefined
+  return findWeights(live, row, hotkey, 0)
+}

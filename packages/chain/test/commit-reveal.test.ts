@@ -1,0 +1,169 @@
+import type { Devchain } from '@horde/devchain/devchain'
+import { TypeRegistry } from '@polkadot/types'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { commitHash, newSalt } from '../src/commit.ts'
+import { openCommit } from '../src/subtensor/commit-reveal.ts'
+import type { Subtensor } from '../src/subtensor.ts'
+import { alice, bob, charlie, connectTo, EASY, NETUID, nobody, startNetwork } from './network.ts'
+import { startRelay } from './relay.ts'
+
+const REVEALING = { ...EASY, CommitRevealWeightsEnabled: true }
+const PLAIN = 2
+const SLOW = 3
+const TWO_LATER = 4
+
+let devchain: Devchain
+let chain: Subtensor
+const open: AsyncDisposable[] = []
+beforeAll(async () => {
+  devchain = await startNetwork({
+    subnets: [
+      { tempo: 9, hyperparameters: REVEALING },
+      { netuid: PLAIN },
+      { netuid: SLOW, hyperparameters: { ...REVEALING, WeightsSetRateLimit: 50 } },
+      { netuid: TWO_LATER, tempo: 4, hyperparameters: { ...REVEALING, RevealPeriodEpochs: 2 } },
+    ],
+  })
+  chain = await connectTo([devchain.url])
+})
+afterAll(async () => {
+  await chain?.[Symbol.asyncDispose]()
+  await devchain?.[Symbol.asyncDispose]()
+})
+afterEach(async () => {
+  for (const each of open.splice(0)) await each[Symbol.asyncDispose]()
+})
+
+const rowOf = (weights: number[], netuid = NETUID) => ({
+  ...{ netuid, uids: weights.map((_, uid) => uid), weights, versionKey: 0 },
+  salt: newSalt(),
+})
+/** Mines until a subnet's epoch is this many further on. */
+async function passEpochs(count: number, netuid = NETUID): Promise<void> {
+  const { epochs } = await chain.commitReveal(netuid, alice.ss58)
+  while ((await chain.commitReveal(netuid, alice.ss58)).epochs.index < epochs.index + count) await devchain.mineBlock()
+}
+const commit = (row: ReturnType<typeof rowOf>, hotkey = alice) =>
+  chain.commitWeights(row.netuid, commitHash(row, hotkey.ss58), hotkey)
+
+it('says how a subnet takes commits', async () => {
+  expect(await chain.commitReveal(NETUID, bob.ss58)).toEqual({
+    ...{ netuid: NETUID, block: devchain.blockNumber(), enabled: true, revealPeriodEpochs: 1, blockMs: 1_000 },
+    epochs: expect.objectContaining({ netuid: NETUID, block: devchain.blockNumber() }),
+    ...{ calls: ['commit_weights'], commits: [] },
+  })
+  expect(await chain.commitReveal(PLAIN, bob.ss58)).toMatchObject({ enabled: false })
+  await expect(chain.commitReveal(99, bob.ss58)).rejects.toMatchObject({ code: 'SubnetNotFound' })
+})
+
+it('knows when the next epoch begins', async () => {
+  const { epochs } = await chain.commitReveal(NETUID, alice.ss58)
+  while (devchain.blockNumber() < (epochs.nextBlock ?? 0) - 1) await devchain.mineBlock()
+  expect((await chain.commitReveal(NETUID, alice.ss58)).epochs.index).toBe(epochs.index)
+  await devchain.mineBlock()
+  expect((await chain.commitReveal(NETUID, alice.ss58)).epochs).toMatchObject({
+    index: epochs.index + 1,
+    block: epochs.nextBlock,
+  })
+})
+
+it('commits, waits, reveals; older commits go with it', async () => {
+  const [first, second] = [rowOf([1, 2, 3], TWO_LATER), rowOf([3, 2, 1], TWO_LATER)]
+  const inBlock = await commit(first)
+  expect(inBlock).toEqual({ block: devchain.blockNumber(), blockHash: expect.stringMatching(/^0x[0-9a-f]{64}$/) })
+  const { epochs, commits } = await chain.commitReveal(TWO_LATER, alice.ss58)
+  expect(commits).toEqual([{ hash: commitHash(first, alice.ss58), epoch: epochs.index, block: inBlock.block }])
+  await expect(chain.revealWeights(first, alice)).rejects.toMatchObject({
+    ...{ code: 'RevealOutOfRange', chainName: 'Custom(17)', retryable: true },
+  })
+  await commit(second)
+  await passEpochs(2, TWO_LATER)
+  const { block } = await chain.revealWeights(second, alice)
+  expect(await chain.weightsOf(TWO_LATER, 0)).toEqual([
+    { uid: 0, weight: 65_535 },
+    { uid: 1, weight: 43_690 },
+    { uid: 2, weight: 21_845 },
+  ])
+  expect((await chain.commitReveal(TWO_LATER, alice.ss58)).commits).toEqual([])
+  expect(await chain.findWeights(second, alice.ss58, block - 1)).toMatchObject({ block })
+  expect(await chain.findWeights(second, alice.ss58, block)).toBeUndefined()
+  expect(await chain.findWeights(first, alice.ss58, 0)).toBeUndefined()
+  await expect(chain.revealWeights(first, alice)).rejects.toMatchObject({ code: 'CommitNotFound', retryable: false })
+})
+
+describe('refusals', () => {
+  it('of a commit', async () => {
+    const plain = rowOf([1, 1, 1], PLAIN)
+    await expect(commit(plain)).rejects.toMatchObject({ code: 'CommitRevealDisabled', retryable: false })
+    await expect(chain.revealWeights(plain, alice)).rejects.toMatchObject({ code: 'CommitNotFound' })
+    await expect(commit(rowOf([1]), nobody)).rejects.toMatchObject({ code: 'NotRegistered' })
+    await commit(rowOf([1, 1, 1], SLOW))
+    await expect(commit(rowOf([1, 1, 1], SLOW))).rejects.toMatchObject({
+      ...{ code: 'SettingWeightsTooFast', retryable: true },
+    })
+    for (let count = 0; count < 10; count += 1) await commit(rowOf([1, count, 1]), bob)
+    // Ten may be open; the epoch can have changed in between, but never twice.
+    const one = rowOf([9, 9, 9])
+    await expect(commit(one, bob)).rejects.toMatchObject({ code: 'TooManyCommits', retryable: true })
+  })
+
+  it('of a reveal', async () => {
+    const row = rowOf([1, 2, 3])
+    await commit(row)
+    await expect(chain.revealWeights({ ...row, weights: [3, 2, 1] }, alice)).rejects.toMatchObject({
+      code: 'CommitNotFound',
+    })
+    await expect(chain.revealWeights({ ...row, salt: [70_000] }, alice)).rejects.toMatchObject({
+      code: 'InvalidWeights',
+    })
+    await passEpochs(2)
+    await expect(chain.revealWeights(row, alice)).rejects.toMatchObject({ code: 'RevealOutOfRange' })
+    // A neuron without a permit can commit what it may not reveal.
+    const vain = rowOf([1, 1, 1])
+    await commit(vain, charlie)
+    await passEpochs(1)
+    await expect(chain.revealWeights(vain, charlie)).rejects.toMatchObject({ code: 'NoValidatorPermit' })
+  })
+})
+
+it('a line that is cut after a commit, and after a reveal: the chain says that they are in', async () => {
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  let submissions = 0
+  relay.faults = {
+    toNode: (frame, line) => {
+      if (frame.method !== 'author_submitAndWatchExtrinsic') return frame
+      submissions += 1
+      setImmediate(() => line.cut())
+      return frame
+    },
+  }
+  const row = rowOf([5, 6, 7])
+  expect(await away.commitWeights(NETUID, commitHash(row, alice.ss58), alice)).toMatchObject({
+    block: devchain.blockNumber(),
+  })
+  await passEpochs(1)
+  expect(await away.revealWeights(row, alice)).toMatchObject({ block: devchain.blockNumber() })
+  expect(submissions).toBe(2)
+})
+
+it('an error says whether what was sent may yet take effect', async () => {
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const hasty = await connectTo([relay.url], { inclusionTimeoutMs: 1_000 })
+  open.push(hasty)
+  relay.faults = { toNode: frame => (frame.method === 'author_submitAndWatchExtrinsic' ? null : frame) }
+  const row = rowOf([5, 6, 7], PLAIN)
+  await expect(hasty.setWeights(row, alice)).rejects.toMatchObject({ code: 'InclusionUnknown', mayTakeEffect: true })
+  await expect(chain.setWeights(row, nobody)).rejects.toMatchObject({ code: 'NotRegistered', mayTakeEffect: false })
+})
+
+it('reads commits of both eras', () => {
+  const registry = new TypeRegistry()
+  const hash = `0x${'ab'.repeat(32)}`
+  const stored = (...numbers: number[]) => registry.createType('(H256,u64,u64,u64)', [hash, ...numbers])
+  expect(openCommit(stored(41, 417, 0), 1, 9)).toEqual({ hash, epoch: 41, block: 417 })
+  expect(openCommit(stored(417, 428, 437), 1, 9)).toEqual({ hash, epoch: 41, block: 417 })
+})
