@@ -96,3 +96,36 @@ test('the first run can wait', async () => {
   expect(runs).toBe(1)
   await loop[Symbol.asyncDispose]()
 })
+
+test('a run may say when the next one is, and somebody else may begin it sooner', async () => {
+  const starts: number[] = []
+  let nextInMs: number | undefined = 10
+  const { clock, loop } = setUp(async () => void starts.push(clock.monotonic()), { nextInMs: () => nextInMs })
+  await clock.advance(25)
+  expect(starts).toEqual([0, 10, 20])
+  nextInMs = undefined
+  await clock.advance(150)
+  expect(starts).toEqual([0, 10, 20, 30, 130])
+  loop.wake()
+  await clock.advance(0)
+  expect(starts).toEqual([0, 10, 20, 30, 130, 175])
+  await clock.advance(100)
+  expect(starts).toEqual([0, 10, 20, 30, 130, 175, 275])
+  await loop[Symbol.asyncDispose]()
+})
+
+test('one that is woken in the middle of a run begins again right after it', async () => {
+  const starts: number[] = []
+  const { clock, loop } = setUp(async () => {
+    starts.push(clock.monotonic())
+    await clock.sleep(30)
+  })
+  await clock.advance(10)
+  loop.wake()
+  await clock.advance(30)
+  expect(starts).toEqual([0, 30])
+  await clock.advance(100)
+  const ended = loop[Symbol.asyncDispose]()
+  await clock.advance(100)
+  await ended
+})

@@ -10,6 +10,8 @@ export interface LoopOptions {
   /** How long the first run waits, in ms. Default: 0. */
   firstAfterMs?: number
   run(signal: AbortSignal): Promise<void>
+  /** Asked after a run that went well: how long until the next, in ms. Undefined: as `everyMs` says. */
+  nextInMs?(): number | undefined
   log: Log
   clock?: Clock
   /** Ends the loop. */
@@ -32,6 +34,8 @@ export interface LoopState {
 export interface Loop extends AsyncDisposable {
   readonly name: string
   state(): LoopState
+  /** Begins the next run at once, or right after the one in progress. */
+  wake(): void
 }
 
 /** Starts a loop whose runs never overlap, whose errors never end it, and which can always say how it is doing. */
@@ -40,6 +44,7 @@ export function startLoop(options: LoopOptions): Loop {
   const ended = new AbortController()
   const signal = AbortSignal.any([options.signal, ended.signal])
   let state: LoopState = { running: false, runs: 0, failuresInARow: 0 }
+  let woken = new AbortController()
 
   async function runOnce(): Promise<void> {
     const { error: _, ...rest } = state
@@ -56,19 +61,26 @@ export function startLoop(options: LoopOptions): Loop {
   }
 
   async function runUntilAborted(): Promise<void> {
-    await clock.sleep(options.firstAfterMs ?? 0, signal)
+    await sleep(options.firstAfterMs ?? 0)
     while (!signal.aborted) {
       const startedAt = clock.monotonic()
       await runOnce()
       const late = (clock.monotonic() - startedAt) % options.everyMs
-      await clock.sleep(options.everyMs - late, signal)
+      const asked = state.failuresInARow === 0 ? options.nextInMs?.() : undefined
+      await sleep(asked ?? options.everyMs - late)
     }
+  }
+
+  async function sleep(ms: number): Promise<void> {
+    await clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => {})
+    woken = new AbortController()
   }
 
   const running = runUntilAborted().catch(() => {})
   return {
     name,
     state: () => state,
+    wake: () => woken.abort(),
     async [Symbol.asyncDispose]() {
       ended.abort()
       await running

@@ -16,6 +16,7 @@ import { resumeBatches } from './resume-batches.ts'
 import { type BatchRequest, runBatch } from './run-batch.ts'
 import { runOrganicJob } from './run-organic-job.ts'
 import { setWeights, type WeightsOutcome } from './set-weights.ts'
+import { revealWeights } from './weights/reveal-weights.ts'
 
 /** How long after its deadline a batch, and after its start an organic job, counts as left behind, in ms. */
 const BATCH_OVERDUE_MS = 30_000
@@ -56,6 +57,8 @@ export interface Validator {
   turns: Turns
   /** Sets the weights that are due. */
   weights(signal: AbortSignal): Promise<WeightsOutcome>
+  /** Reveals the commits that are due; in how many ms to look again, undefined when none waits. */
+  reveals(signal: AbortSignal): Promise<number | undefined>
   /** The link to the facilitator, when one is set; whoever opens it disposes of it. */
   facilitator(): FacilitatorLink | undefined
   /** Ends what an earlier process left behind. */
@@ -67,6 +70,8 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const { db, dialect } = database
   const netuid = config.BITTENSOR_NETUID
   const tryLock = oneAtATime(dialect, config.databaseUrl, `weights of ${hotkey.ss58} on ${netuid}`, log)
+  // A lock of its own: setting waits for the rate limit, and a reveal must not wait for that.
+  const tryRevealLock = oneAtATime(dialect, config.databaseUrl, `reveals of ${hotkey.ss58} on ${netuid}`, log)
   const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
   const request = batchRequest(config, benchmark, leaveOpen)
   const batchDeps = { chain, hotkey, db, clock, log, onWorkSent }
@@ -89,6 +94,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       const { scoringRules } = config
       return setWeights(request, { chain, hotkey, db, tryLock, clock, scoringRules, log }, signal)
     },
+    reveals: signal => revealWeights(netuid, { chain, hotkey, db, tryLock: tryRevealLock, clock, log }, signal),
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined
       const shared = { chain, hotkey, db, clock, log }

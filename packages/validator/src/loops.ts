@@ -8,6 +8,7 @@ import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import type { Validator } from './app.ts'
 import { unscoredBatches } from './db/batches.ts'
+import { lastSetting } from './db/weight-settings.ts'
 import { ownNeuron } from './weights/rate-limit.ts'
 
 /** How often a batch asks a chain that is away. */
@@ -16,7 +17,7 @@ const CHAIN_AWAY: BackoffOptions = { minMs: 5_000, maxMs: 60_000, factor: 2 }
 const TURN_CHECK_MS = 60_000
 
 export interface LoopDeps {
-  validator: Pick<Validator, 'batch' | 'resume' | 'weights' | 'sweep' | 'turns'>
+  validator: Pick<Validator, 'batch' | 'resume' | 'weights' | 'reveals' | 'sweep' | 'turns'>
   chain: Chain
   hotkey: Hotkey
   db: Database
@@ -32,11 +33,18 @@ export interface LoopTimes {
   weightsCheckMs: number
 }
 
-/** What a validator does by itself: batches, each with its weights, and weights again before the chain forgets them. */
+/**
+ * What a validator does by itself: batches, each with its weights, and weights again before the chain forgets them; reveals
+ * of what was committed.
+ */
 export function startLoops(times: LoopTimes, deps: LoopDeps, signal: AbortSignal): Loop[] {
   const { validator, clock, log } = deps
   const checkMs = Math.min(TURN_CHECK_MS, times.windowMs / 2)
   let isFirst = true
+  const setWeights = async (stop: AbortSignal) => {
+    const outcome = await validator.weights(stop)
+    if (outcome.outcome === 'committed') reveals.wake()
+  }
   const batches = startLoop({
     name: 'batches',
     everyMs: checkMs,
@@ -44,10 +52,10 @@ export function startLoops(times: LoopTimes, deps: LoopDeps, signal: AbortSignal
       const atStart = isFirst && times.batchAtStart
       isFirst = false
       await validator.sweep()
-      if ((await validator.resume(stop)).length > 0 && !stop.aborted) await validator.weights(stop)
+      if ((await validator.resume(stop)).length > 0 && !stop.aborted) await setWeights(stop)
       if (stop.aborted || !(atStart || (await isTurn(checkMs, deps, stop)))) return
       await batchOnceReachable(deps, stop)
-      if (!stop.aborted) await validator.weights(stop)
+      if (!stop.aborted) await setWeights(stop)
     },
     ...{ clock, log, signal },
   })
@@ -56,11 +64,37 @@ export function startLoops(times: LoopTimes, deps: LoopDeps, signal: AbortSignal
     firstAfterMs: times.weightsCheckMs,
     everyMs: times.weightsCheckMs,
     run: async stop => {
-      if (await areWeightsDue(times.netuid, deps)) await validator.weights(stop)
+      if (await areWeightsDue(times.netuid, deps)) await setWeights(stop)
     },
     ...{ clock, log, signal },
   })
-  return [batches, weights]
+  const reveals = startReveals(times, deps, () => weights.wake(), signal)
+  return [batches, weights, reveals]
+}
+
+/**
+ * Looks as often as blocks come where a reveal is near, and as often as for weights otherwise. `onLeftOpen`: at the start,
+ * when nobody knows what became of the last weights.
+ */
+function startReveals(
+  { netuid, weightsCheckMs }: LoopTimes,
+  { validator, hotkey, db, clock, log }: LoopDeps,
+  onLeftOpen: () => void,
+  signal: AbortSignal,
+): Loop {
+  let isFirst = true
+  let againInMs: number | undefined
+  return startLoop({
+    name: 'reveals',
+    everyMs: weightsCheckMs,
+    run: async stop => {
+      if (isFirst && (await lastSetting(db, netuid, hotkey.ss58))?.state === 'planned') onLeftOpen()
+      isFirst = false
+      againInMs = await validator.reveals(stop)
+    },
+    nextInMs: () => (againInMs === undefined ? undefined : Math.min(againInMs, weightsCheckMs)),
+    ...{ clock, log, signal },
+  })
 }
 
 /** Waits for the next turn when it comes before the next check. False when it is further away, or there is none. */
@@ -87,9 +121,16 @@ async function batchOnceReachable({ validator, clock, log }: LoopDeps, signal: A
   }
 }
 
-/** Weights are due when a batch waits for them, and when half of the time has passed after which they stop to count. */
+/**
+ * Weights are due when a batch waits for them, and when half of the time has passed after which they stop to count; after a
+ * refusal no more often than the chain takes weights. One that was left open is looked at right away.
+ */
 async function areWeightsDue(netuid: number, { chain, hotkey, db }: LoopDeps): Promise<boolean> {
-  if ((await unscoredBatches(db, netuid)).length > 0) return true
-  const [metagraph, { activityCutoff }] = await Promise.all([chain.metagraph(netuid), chain.hyperparameters(netuid)])
-  return metagraph.block - ownNeuron(metagraph, hotkey).lastUpdate >= activityCutoff / 2
+  const [last, waiting] = [await lastSetting(db, netuid, hotkey.ss58), await unscoredBatches(db, netuid)]
+  if (last?.state === 'planned') return true
+  if (last?.state !== 'refused' && waiting.length > 0) return true
+  const [metagraph, rules] = await Promise.all([chain.metagraph(netuid), chain.hyperparameters(netuid)])
+  const { block } = metagraph
+  if (last?.state === 'refused' && block - (last.plannedAtBlock ?? 0) < rules.weightsSetRateLimit) return false
+  return waiting.length > 0 || block - ownNeuron(metagraph, hotkey).lastUpdate >= rules.activityCutoff / 2
 }

@@ -1,22 +1,24 @@
 import type { Chain, WeightOf } from '@horde/chain/chain'
+import { commitHash, newSalt } from '@horde/chain/commit'
 import { ChainError } from '@horde/chain/errors'
 import type { Hotkey } from '@horde/chain/wallet'
-import type { WeightRow } from '@horde/chain/weights'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
-import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
+import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
+import { unscoredBatches } from './db/batches.ts'
 import type { TryLock } from './db/one-at-a-time.ts'
-import { untilSaved } from './db/until-saved.ts'
-import { planSetting, refuseSetting, settleSetting } from './db/weight-settings.ts'
+import { planSetting } from './db/weight-settings.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
+import { type Landed, type SentSetting, saveLanded } from './weights/landed.ts'
 import { type Basis, planWeights } from './weights/plan-weights.ts'
-import { waitForRateLimit } from './weights/rate-limit.ts'
+import { ownNeuron, waitForRateLimit } from './weights/rate-limit.ts'
+import { settlePlanned } from './weights/settle-planned.ts'
+import { submitSetting } from './weights/submit-setting.ts'
 
-/** How refusals that pass are met: so often, so far apart. */
-const RETRY: BackoffOptions = { minMs: 2_000, maxMs: 30_000, factor: 2, jitterMs: 500 }
-const ATTEMPTS = 5
+/** Commits that a hotkey may have open at once; the chain takes no more. */
+const MAX_OPEN_COMMITS = 10
 
 export interface WeightsRequest {
   netuid: number
@@ -29,7 +31,17 @@ export interface WeightsRequest {
 }
 
 export interface WeightsDeps {
-  chain: Pick<Chain, 'metagraph' | 'hyperparameters' | 'blockNumber' | 'setWeights' | 'weightsOf'>
+  chain: Pick<
+    Chain,
+    | 'metagraph'
+    | 'hyperparameters'
+    | 'blockNumber'
+    | 'setWeights'
+    | 'weightsOf'
+    | 'findWeights'
+    | 'commitReveal'
+    | 'commitWeights'
+  >
   hotkey: Hotkey
   db: Database
   tryLock: TryLock
@@ -42,84 +54,88 @@ export interface WeightsDeps {
 export type WeightsOutcome =
   /** In a block. `confirmed`: the chain, read back, holds just this row. */
   | { outcome: 'set'; basis: Basis; block: number; weights: WeightOf[]; confirmed: boolean }
+  /** Their hash is in a block; to be revealed when `epoch` and the subnet's reveal period are over. */
+  | { outcome: 'committed'; basis: Basis; block: number; epoch: number }
   /** The chain's rate limit is further away than this call waits. */
   | { outcome: 'too soon'; dueAtBlock: number }
+  /** The chain takes no more commits before one is revealed or expires. */
+  | { outcome: 'too many commits'; open: number }
   /** Another process, or another call, is setting this hotkey's weights. */
   | { outcome: 'busy' }
 
 /**
- * Sets the weights that the unscored batches make, or again the last ones when there is nothing to score. What is to be
- * set is written down first; the batches count as scored once it is in a block. Passing refusals are tried again, a few
- * times; nothing on the chain happens inside a database transaction.
+ * Sets the weights that the unscored batches make, or again the last ones when there is nothing to score; on a subnet with
+ * commit-reveal, commits them. What is to be set is written down first; the batches count as scored once it is in a block.
+ * What an earlier call left open is settled before. Passing refusals are tried again, a few times; nothing on the chain
+ * happens inside a database transaction.
  *
  * @throws ChainError when the chain refused for good, or could not be reached
  */
 export async function setWeights(
   request: WeightsRequest,
   deps: WeightsDeps,
-  signal: AbortSignal,
+  stop: AbortSignal,
 ): Promise<WeightsOutcome> {
+  const { netuid } = request
   await using lock = await deps.tryLock()
   if (!lock) return { outcome: 'busy' }
+  const signal = AbortSignal.any([stop, lock.lost])
+  const earlier = await settlePlanned(request, deps, signal)
+  if (earlier && (await unscoredBatches(deps.db, netuid)).length === 0) return outcomeOf(earlier, deps)
   const dueAtBlock = await waitForRateLimit(request, deps, signal)
   if (dueAtBlock !== undefined) return { outcome: 'too soon', dueAtBlock }
 
-  const plan = await planWeights(request.netuid, deps)
-  const id = await planSetting(deps.db, {
-    ...{ netuid: request.netuid, hotkey: deps.hotkey.ss58, versionKey: BigInt(request.versionKey) },
-    ...{ basis: plan.basis, batchIds: plan.batchIds, scores: plan.scores, explanation: plan.explanation },
-    ...{ uids: [...plan.row.uids], weights: [...plan.row.weights], plannedAt: new Date(deps.clock.now()) },
-  })
-  const { block, blockHash } = await submitOrRefuse(id, plan.row, request, deps, signal)
-  const inclusion = { at: new Date(deps.clock.now()), block, blockHash }
-  await untilSaved(() => settleSetting(deps.db, id, inclusion), deps, signal)
-
-  const weights = await deps.chain.weightsOf(request.netuid, plan.uid)
-  const confirmed = isRow(weights, plan.row)
-  const fields = { setting: id, basis: plan.basis, batches: plan.batchIds.length, entries: weights.length, block }
-  if (confirmed) deps.log.info(fields, 'weights set')
-  else deps.log.warn(fields, 'the chain holds other weights than those that were set')
-  return { outcome: 'set', basis: plan.basis, block, weights, confirmed }
+  const way = await wayToSet(netuid, deps)
+  if (way.openCommits >= MAX_OPEN_COMMITS) return { outcome: 'too many commits', open: way.openCommits }
+  signal.throwIfAborted()
+  const setting = await writeDown(request, way, deps)
+  const landed = await submitSetting(setting, request, deps, signal)
+  await saveLanded(setting, landed, deps, signal)
+  return outcomeOf({ setting, landed }, deps)
 }
 
-async function submit(
-  row: WeightRow,
-  request: WeightsRequest,
-  deps: WeightsDeps,
-  signal: AbortSignal,
-): Promise<{ block: number; blockHash: string }> {
-  const { netuid, versionKey } = request
-  const delays = backoff(request.retry ?? RETRY)
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await deps.chain.setWeights({ netuid, ...row, versionKey }, deps.hotkey)
-    } catch (error) {
-      if (!(error instanceof ChainError && error.retryable) || attempt >= ATTEMPTS) throw error
-      const delayMs = Math.round(delays.next().value)
-      deps.log.warn({ err: error, code: error.code, attempt, delayMs }, 'weights not set, trying again')
-      await deps.clock.sleep(delayMs, signal)
-      if (error.code === 'SettingWeightsTooFast') await waitForRateLimit(request, deps, signal)
-    }
-  }
+interface Way {
+  method: 'set' | 'commit-hash'
+  /** The best block. */
+  block: number
+  openCommits: number
 }
 
-async function submitOrRefuse(
-  id: number,
-  row: WeightRow,
-  request: WeightsRequest,
-  deps: WeightsDeps,
-  signal: AbortSignal,
-): Promise<{ block: number; blockHash: string }> {
-  try {
-    return await submit(row, request, deps, signal)
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    await refuseSetting(deps.db, id, { at: new Date(deps.clock.now()), why })
-    throw error
-  }
+/** @throws ChainError OnlySealedCommits */
+async function wayToSet(netuid: number, { chain, hotkey }: WeightsDeps): Promise<Way> {
+  const { enabled, calls, commits, block, epochs, revealPeriodEpochs } = await chain.commitReveal(netuid, hotkey.ss58)
+  if (!enabled) return { method: 'set', block, openCommits: 0 }
+  if (!calls.includes('commit_weights')) throw new ChainError('OnlySealedCommits')
+  const open = commits.filter(({ epoch }) => epoch + revealPeriodEpochs >= epochs.index)
+  return { method: 'commit-hash', block, openCommits: open.length }
 }
 
-function isRow(held: readonly WeightOf[], { uids, weights }: WeightRow): boolean {
+async function writeDown(request: WeightsRequest, { method, block }: Way, deps: WeightsDeps): Promise<SentSetting> {
+  const { netuid } = request
+  const { basis, batchIds, scores, explanation, row } = await planWeights(netuid, deps)
+  const sent = { netuid, uids: [...row.uids], weights: [...row.weights], versionKey: BigInt(request.versionKey) }
+  const salt = method === 'commit-hash' ? newSalt() : null
+  const hash = salt && commitHash({ ...sent, salt }, deps.hotkey.ss58)
+  const planned = { ...sent, method, salt, commitHash: hash, plannedAtBlock: block, basis, batchIds }
+  const more = { hotkey: deps.hotkey.ss58, scores, explanation, plannedAt: new Date(deps.clock.now()) }
+  return { ...planned, id: await planSetting(deps.db, { ...planned, ...more }) }
+}
+
+/** What came of a setting that is in a block, read back from the chain. */
+async function outcomeOf(
+  { setting, landed }: { setting: SentSetting; landed: Landed },
+  { chain, hotkey, log }: WeightsDeps,
+): Promise<WeightsOutcome> {
+  const basis = setting.basis as Basis
+  if (landed.state === 'committed') return { outcome: 'committed', basis, block: landed.block, epoch: landed.epoch }
+  const { uid } = ownNeuron(await chain.metagraph(setting.netuid), hotkey)
+  const weights = await chain.weightsOf(setting.netuid, uid)
+  const confirmed = isRow(weights, setting)
+  if (!confirmed) log.warn({ setting: setting.id }, 'the chain holds other weights than those that were set')
+  return { outcome: 'set', basis, block: landed.block, weights, confirmed }
+}
+
+function isRow(held: readonly WeightOf[], { uids, weights }: Pick<SentSetting, 'uids' | 'weights'>): boolean {
   const expected = upscaled(weights)
   return held.length === uids.length && held.every(({ uid, weight }, i) => uid === uids[i] && weight === expected[i])
 }

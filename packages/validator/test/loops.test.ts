@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Validator } from '../src/app.ts'
 import { Turns } from '../src/batch/turns.ts'
 import { closeBatch, openBatch } from '../src/db/batches.ts'
+import { planSetting, refuseSetting } from '../src/db/weight-settings.ts'
 import { startLoops } from '../src/loops.ts'
 import { withDatabase } from './databases.ts'
 import { VALIDATOR } from './drive.ts'
@@ -25,7 +26,15 @@ afterEach(async () => {
 /** What a validator on a chain at block 1000 does by itself, as it happens. */
 async function start(
   clock: ManualClock,
-  { lastUpdate = 1_000, batchAtStart = false, answers = [] as (Error | 'ok')[], richer = 0, left = 0 } = {},
+  {
+    lastUpdate = 1_000,
+    batchAtStart = false,
+    answers = [] as (Error | 'ok')[],
+    reveals = [] as number[],
+    commits = false,
+    richer = 0,
+    left = 0,
+  } = {},
 ) {
   const did: string[] = []
   const neuron = {
@@ -43,7 +52,7 @@ async function start(
   }))
   const chain = {
     metagraph: async () => ({ netuid, block: 1_000, neurons: [neuron, ...others] }),
-    hyperparameters: async () => ({ activityCutoff: 100 }) as Hyperparameters,
+    hyperparameters: async () => ({ activityCutoff: 100, weightsSetRateLimit: 10 }) as Hyperparameters,
   } as unknown as Chain
   const at = () => (clock.now() - NOON) / 1000
   const validator = {
@@ -57,7 +66,15 @@ async function start(
       if (left > 0) did.push(`${at()} resumed`)
       return Array.from({ length: left-- > 0 ? 1 : 0 })
     },
-    weights: async () => void did.push(`${at()} weights`),
+    weights: async () => {
+      did.push(`${at()} weights`)
+      return { outcome: commits ? 'committed' : 'set' }
+    },
+    reveals: async () => {
+      const againInMs = reveals.shift()
+      if (commits) did.push(`${at()} reveals`)
+      return againInMs
+    },
     sweep: async () => {},
     turns: new Turns({
       ...{ netuid, windowMs: TWO_HOURS_MS, outside: false, chain, hotkey: VALIDATOR, db: database().db, clock },
@@ -73,10 +90,10 @@ async function start(
 /** Lets time pass in steps, with the database's own pace in between. */
 async function pass(clock: ManualClock, ms: number, stepMs: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += stepMs) {
-    await clock.whenSleeping(2)
+    await clock.whenSleeping(3)
     await clock.advance(stepMs)
   }
-  await clock.whenSleeping(2)
+  await clock.whenSleeping(3)
 }
 
 async function batchAt(startedAt: Date, closed: boolean): Promise<void> {
@@ -170,5 +187,51 @@ describe('weights', () => {
     const did = await start(clock)
     await pass(clock, MINUTE_MS, MINUTE_MS)
     expect(did).toEqual(['60 weights'])
+  })
+
+  const setting = async (state: 'planned' | 'refused', plannedAtBlock: number) => {
+    const { db } = database()
+    const empty = { basis: 'uniform', batchIds: [], scores: [], uids: [], weights: [], versionKey: 2n }
+    const planned = { ...empty, netuid, hotkey: VALIDATOR.ss58, plannedAt: new Date(NOON), plannedAtBlock }
+    const id = await planSetting(db, planned)
+    if (state === 'refused') await refuseSetting(db, id, { at: new Date(NOON), why: 'NoValidatorPermit' })
+  }
+
+  it('that were refused are tried again no more often than the chain takes weights', async () => {
+    netuid += 1
+    await batchAt(new Date(NOON), true)
+    await setting('refused', 991)
+    const clock = manualClock(NOON)
+    const did = await start(clock)
+    await pass(clock, 3 * MINUTE_MS, MINUTE_MS)
+    expect(did).toEqual([])
+    netuid += 1
+    await batchAt(new Date(NOON), true)
+    await setting('refused', 990)
+    const again = manualClock(NOON)
+    const didAgain = await start(again)
+    await pass(again, MINUTE_MS, MINUTE_MS)
+    expect(didAgain).toEqual(['60 weights'])
+  })
+
+  it('that a killed process left open are looked at right at the start', async () => {
+    netuid += 1
+    await batchToday()
+    await setting('planned', 1_000)
+    const clock = manualClock(NOON)
+    const did = await start(clock)
+    await pass(clock, 1_000, 500)
+    expect(did).toEqual(['0 weights'])
+  })
+
+  it('that were committed are revealed when their time has come: looked for as often as that asks for', async () => {
+    netuid += 1
+    await batchAt(new Date(NOON), true)
+    const clock = manualClock(NOON)
+    const did = await start(clock, { commits: true, reveals: [45_000, 90_000, 5_000] })
+    await pass(clock, MINUTE_MS, 15_000)
+    await expect.poll(() => did).toEqual(['0 reveals', '45 reveals', '60 weights', '60 reveals'])
+    await pass(clock, 5_000, 5_000)
+    expect(did.at(-1)).toBe('65 reveals')
   })
 })

@@ -118,10 +118,10 @@ describe('on a real chain', () => {
 })
 
 /** A chain of three miners and us, whose answers to set_weights are given; what was sent and what it holds. */
-function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], over: Partial<Hyperparameters> = {}) {
+function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayTakeEffect = false) {
   const sent: WeightsToSet[] = []
   const state = { block: 500, lastUpdate: 400, held: [] as { uid: number; weight: number }[] }
-  const rules = { netuid, minAllowedWeights: 1, maxWeightsLimit: 65_535, weightsSetRateLimit: 100, ...over }
+  const rules = { netuid, minAllowedWeights: 1, maxWeightsLimit: 65_535, weightsSetRateLimit: 100 }
   const neurons = () =>
     [VALIDATOR.ss58, ...MINERS].map((hotkey, uid) => ({
       ...{ uid, hotkey, coldkey: COLDKEY, stakeRao: 0n, validatorPermit: true, axon: null },
@@ -135,10 +135,18 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], over
     setWeights: async row => {
       sent.push(row)
       const answer = answers.shift() ?? 'ok'
-      if (answer !== 'ok') throw new ChainError(answer)
+      if (answer !== 'ok') throw Object.assign(new ChainError(answer), { mayTakeEffect })
       const weights = upscaled(row.weights)
       state.held = row.uids.map((uid, i) => ({ uid, weight: weights[i] ?? 0 }))
       return { block: state.block, blockHash: '0xb10c' }
+    },
+    findWeights: async () => undefined,
+    commitReveal: async () => ({
+      ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
+      epochs: { netuid, block: state.block, lengthBlocks: 10, index: 50, nextBlock: 510 },
+    }),
+    commitWeights: async () => {
+      throw new ChainError('CommitRevealDisabled')
     },
   }
   return { chain, sent, state }

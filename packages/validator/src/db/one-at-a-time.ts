@@ -6,8 +6,14 @@ import { Client } from 'pg'
 /** How long getting hold of the server may take, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Takes the right to do something; undefined while somebody else has it. Disposing of it gives it back. */
-export type TryLock = () => Promise<AsyncDisposable | undefined>
+/** The right to do something. Disposing of it gives it back. */
+export interface Lock extends AsyncDisposable {
+  /** Aborts when it was lost and somebody else may have it: with the connection to the server. */
+  readonly lost: AbortSignal
+}
+
+/** Takes the right to do something; undefined while somebody else has it. */
+export type TryLock = () => Promise<Lock | undefined>
 
 /**
  * The right to do what `what` names, for one caller at a time: of all processes on a Postgres database, by an advisory
@@ -23,6 +29,7 @@ function lockHere(): TryLock {
     if (taken) return undefined
     taken = true
     return {
+      lost: new AbortController().signal,
       async [Symbol.asyncDispose]() {
         taken = false
       },
@@ -31,19 +38,23 @@ function lockHere(): TryLock {
 }
 
 /** Holds the lock on a connection of its own, for it belongs to the session. */
-async function lockOnServer(connectionString: string, what: string, log: Log): Promise<AsyncDisposable | undefined> {
+async function lockOnServer(connectionString: string, what: string, log: Log): Promise<Lock | undefined> {
   const client = new Client({
     connectionString,
     application_name: 'horde lock',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   })
-  client.on('error', err => log.warn({ err }, 'connection of a lock lost'))
+  const lost = new AbortController()
+  client.on('error', err => {
+    log.warn({ err }, 'connection of a lock lost')
+    lost.abort(new Error('the connection of the lock was lost', { cause: err }))
+  })
   const close = () => client.end().catch(err => log.debug({ err }, 'connection of a lock did not close cleanly'))
   try {
     await client.connect()
     const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [keyOf(what)])
-    if (rows[0]?.taken) return { [Symbol.asyncDispose]: close }
+    if (rows[0]?.taken) return { lost: lost.signal, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error

@@ -1,20 +1,13 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { and, desc, eq, inArray, isNull } from 'drizzle-orm'
-import { batches, type ScoredNeuron, weightSettings } from './schema.ts'
+import { and, asc, desc, eq, inArray, isNull } from 'drizzle-orm'
+import { batches, type ScoredNeuron, type SettingState, weightSettings } from './schema.ts'
+
+export type WeightSetting = typeof weightSettings.$inferSelect
 
 /** What is about to be set. */
-export type NewSetting = Pick<
+export type NewSetting = Omit<
   typeof weightSettings.$inferInsert,
-  | 'netuid'
-  | 'hotkey'
-  | 'basis'
-  | 'batchIds'
-  | 'scores'
-  | 'explanation'
-  | 'uids'
-  | 'weights'
-  | 'versionKey'
-  | 'plannedAt'
+  'id' | 'state' | 'commitEpoch' | 'committedAt' | 'commitBlock' | 'endedAt' | 'block' | 'blockHash' | 'refusal'
 >
 
 /** Writes down what is about to be set; returns the setting's id. */
@@ -25,6 +18,26 @@ export async function planSetting(db: Database, setting: NewSetting): Promise<nu
     .returning({ id: weightSettings.id })
   if (!row) throw new Error('the database gave no id for a new weight setting')
   return row.id
+}
+
+export interface Commitment {
+  at: Date
+  block: number
+  /** The epoch that the chain counts it to. */
+  epoch: number
+}
+
+/** The commit is in a block: its batches are scored from now on, as long as it can be revealed. */
+export function commitSetting(db: Database, id: number, { at, block, epoch }: Commitment): Promise<void> {
+  return inTransaction(db, async tx => {
+    const moved = { state: 'committed', committedAt: at, commitBlock: block, commitEpoch: BigInt(epoch) } as const
+    const [row] = await tx
+      .update(weightSettings)
+      .set(moved)
+      .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'planned')))
+      .returning()
+    if (row) await scoreBatches(tx, row, at)
+  })
 }
 
 export interface Inclusion {
@@ -40,33 +53,72 @@ export function settleSetting(db: Database, id: number, inclusion: Inclusion): P
     const [row] = await tx
       .update(weightSettings)
       .set({ state: 'included', endedAt: at, block, blockHash })
-      .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'planned')))
-      .returning({ batchIds: weightSettings.batchIds })
-    if (!row || row.batchIds.length === 0) return
-    await tx
-      .update(batches)
-      .set({ scoredAt: at })
-      .where(and(inArray(batches.id, row.batchIds), isNull(batches.scoredAt)))
+      .where(and(eq(weightSettings.id, id), inArray(weightSettings.state, ['planned', 'committed'])))
+      .returning()
+    if (row) await scoreBatches(tx, row, at)
   })
 }
 
-/** The weights were not set; the batches wait for the next setting. */
-export async function refuseSetting(db: Database, id: number, refusal: { at: Date; why: string }): Promise<void> {
+/** The weights were not set, and will not be: the batches wait for the next setting, those of a commit too. */
+export function refuseSetting(db: Database, id: number, refusal: { at: Date; why: string }): Promise<void> {
   const { at, why } = refusal
-  await db
-    .update(weightSettings)
-    .set({ state: 'refused', endedAt: at, refusal: why })
-    .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'planned')))
+  return inTransaction(db, async tx => {
+    const [row] = await tx
+      .update(weightSettings)
+      .set({ state: 'refused', endedAt: at, refusal: why })
+      .where(and(eq(weightSettings.id, id), inArray(weightSettings.state, ['planned', 'committed'])))
+      .returning()
+    if (!row?.committedAt || row.batchIds.length === 0) return
+    // What the commit has scored, and nothing that was scored by another setting.
+    await tx
+      .update(batches)
+      .set({ scoredAt: null })
+      .where(and(inArray(batches.id, row.batchIds), eq(batches.scoredAt, row.committedAt)))
+  })
 }
 
-/** The scores of the last weights that a hotkey set, if it has set any. */
+async function scoreBatches(tx: Database, { batchIds }: WeightSetting, at: Date): Promise<void> {
+  if (batchIds.length === 0) return
+  await tx
+    .update(batches)
+    .set({ scoredAt: at })
+    .where(and(inArray(batches.id, batchIds), isNull(batches.scoredAt)))
+}
+
+const ofHotkey = (netuid: number, hotkey: string) =>
+  and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey))
+
+/** A hotkey's settings in a state, oldest first. */
+export function settingsIn(
+  db: Database,
+  netuid: number,
+  hotkey: string,
+  state: SettingState,
+): Promise<WeightSetting[]> {
+  return db
+    .select()
+    .from(weightSettings)
+    .where(and(ofHotkey(netuid, hotkey), eq(weightSettings.state, state)))
+    .orderBy(asc(weightSettings.id))
+}
+
+/** A hotkey's last setting, whatever became of it. */
+export async function lastSetting(db: Database, netuid: number, hotkey: string): Promise<WeightSetting | undefined> {
+  const [row] = await db
+    .select()
+    .from(weightSettings)
+    .where(ofHotkey(netuid, hotkey))
+    .orderBy(desc(weightSettings.id))
+    .limit(1)
+  return row
+}
+
+/** The scores of the last weights that a hotkey set or committed, if it has. */
 export async function lastScores(db: Database, netuid: number, hotkey: string): Promise<ScoredNeuron[] | undefined> {
   const [row] = await db
     .select({ scores: weightSettings.scores })
     .from(weightSettings)
-    .where(
-      and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey), eq(weightSettings.state, 'included')),
-    )
+    .where(and(ofHotkey(netuid, hotkey), inArray(weightSettings.state, ['included', 'committed'])))
     .orderBy(desc(weightSettings.id))
     .limit(1)
   return row?.scores

@@ -61,9 +61,11 @@ export async function sendAndConfirm<T = Included>(
     const isLate = cause instanceof DeadlineError
     const error = isLate ? new ChainError('InclusionUnknown', cause.message, { cause }) : chainErrorOf(cause)
     if (!UNSURE.has(error.code)) throw error
-    const shown = await lookUntil(connection, attempt, DECIDED.has(error.code) ? 0 : until, clock)
-    if (shown !== undefined) return shown
     error.mayTakeEffect = !VOID.has(error.code)
+    const shown = await lookUntil(connection, attempt, DECIDED.has(error.code) ? 0 : until, clock).catch(failed => {
+      throw Object.assign(chainErrorOf(failed), { mayTakeEffect: error.mayTakeEffect })
+    })
+    if (shown !== undefined) return shown
     throw error
   }
 }

@@ -1,0 +1,124 @@
+import type { Chain, CommitReveal, OpenCommit } from '@horde/chain/chain'
+import { epochRange } from '@horde/chain/epochs'
+import { ChainError, type ChainErrorCode } from '@horde/chain/errors'
+import type { Hotkey } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import type { TryLock } from '../db/one-at-a-time.ts'
+import { untilSaved } from '../db/until-saved.ts'
+import { refuseSetting, settingsIn, settleSetting, type WeightSetting } from '../db/weight-settings.ts'
+
+/** When the chain announces no block time, and when there is no telling, in ms. */
+const BLOCK_MS = 1_000
+const UNKNOWN_MS = 60_000
+
+/** These say that the chain has another commit, epoch or setting than a moment ago: the next look finds out. */
+const LOOK_AGAIN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
+  'CommitNotFound',
+  'CommitMismatch',
+  'CommitExpired',
+  'CommitRevealDisabled',
+])
+
+export interface RevealDeps {
+  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findWeights'>
+  hotkey: Hotkey
+  db: Database
+  tryLock: TryLock
+  clock: Clock
+  log: Log
+}
+
+/**
+ * Reveals what this hotkey has committed and is due now, oldest first; a reveal takes older commits with it. One that can
+ * not be revealed any more is refused, and its batches are free again. Gives in how many ms to look again; undefined when
+ * nothing waits.
+ *
+ * @throws ChainError when the chain could not be asked
+ */
+export async function revealWeights(netuid: number, deps: RevealDeps, stop: AbortSignal): Promise<number | undefined> {
+  const waiting = () => settingsIn(deps.db, netuid, deps.hotkey.ss58, 'committed')
+  if ((await waiting()).length === 0) return undefined
+  await using lock = await deps.tryLock()
+  if (!lock) return BLOCK_MS
+  const signal = AbortSignal.any([stop, lock.lost])
+  for (const setting of await waiting()) {
+    signal.throwIfAborted()
+    const againInMs = await revealOne(setting, deps, signal)
+    // Younger commits are due later, or together with this one, and after it.
+    if (againInMs !== undefined) return againInMs
+  }
+  return undefined
+}
+
+/** Undefined when the setting has ended, one way or the other; else in how many ms to look again. */
+async function revealOne(setting: WeightSetting, deps: RevealDeps, signal: AbortSignal): Promise<number | undefined> {
+  const state = await deps.chain.commitReveal(setting.netuid, deps.hotkey.ss58)
+  const blockMs = state.blockMs || BLOCK_MS
+  // A node that lags behind knows nothing of the commit yet.
+  if (state.block < (setting.commitBlock ?? 0)) return blockMs
+  const commit = state.commits.find(({ hash }) => hash === setting.commitHash)
+  if (!commit) return endWithoutCommit(setting, deps, signal)
+  const due = commit.epoch + state.revealPeriodEpochs
+  if (!state.enabled) return refuse(setting, 'commit-reveal was switched off before the reveal', deps, signal)
+  if (state.epochs.index > due) return refuse(setting, `its epoch, ${due}, is over without a reveal`, deps, signal)
+  if (state.epochs.index < due) return msUntil(due, state, blockMs)
+  return reveal(setting, commit, blockMs, deps, signal)
+}
+
+/** The epoch is the right one: now or never. */
+async function reveal(
+  setting: WeightSetting,
+  { epoch }: OpenCommit,
+  blockMs: number,
+  deps: RevealDeps,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    const shown = await deps.chain.revealWeights({ ...setting, salt: setting.salt ?? [] }, deps.hotkey)
+    await settle(setting, shown, deps, signal)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof ChainError)) throw error
+    const { code, chainName, mayTakeEffect, retryable } = error
+    if (!mayTakeEffect && !retryable && !LOOK_AGAIN.has(code)) return refuse(setting, error.message, deps, signal)
+    deps.log.warn({ setting: setting.id, code, chainName, epoch }, 'weights not revealed, looking again')
+    return blockMs
+  }
+}
+
+/** The chain has dropped the commit: it was revealed, as its row shows, or a younger one was. */
+async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal: AbortSignal): Promise<undefined> {
+  const shown = await deps.chain.findWeights(setting, deps.hotkey.ss58, 0)
+  if (shown) return settle(setting, shown, deps, signal)
+  return refuse(setting, 'the chain holds neither its commit nor its weights any more', deps, signal)
+}
+
+async function settle(
+  { id, basis, batchIds }: WeightSetting,
+  shown: { block: number; blockHash: string },
+  deps: RevealDeps,
+  signal: AbortSignal,
+): Promise<undefined> {
+  const inclusion = { at: new Date(deps.clock.now()), ...shown }
+  await untilSaved(() => settleSetting(deps.db, id, inclusion), deps, signal)
+  deps.log.info({ setting: id, basis, batches: batchIds.length, block: shown.block }, 'weights revealed')
+}
+
+async function refuse(
+  { id, batchIds }: WeightSetting,
+  why: string,
+  deps: RevealDeps,
+  signal: AbortSignal,
+): Promise<undefined> {
+  const refusal = { at: new Date(deps.clock.now()), why }
+  await untilSaved(() => refuseSetting(deps.db, id, refusal), deps, signal)
+  deps.log.error({ setting: id, batches: batchIds.length, why }, 'a commit was in vain, its batches are free')
+}
+
+/** Until the middle of the first block of an epoch to come. */
+function msUntil(epoch: number, { block, epochs }: CommitReveal, blockMs: number): number {
+  const range = epochRange(epochs, epoch)
+  return range ? Math.max(1, range.first - block) * blockMs - blockMs / 2 : UNKNOWN_MS
+}
