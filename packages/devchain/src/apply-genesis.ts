@@ -43,10 +43,7 @@ function addSubnet(store: Store, { netuid, tempo, hyperparameters, owner, neuron
   store.set(storage.SubtokenEnabled, [netuid], true)
   // A subnet of the file takes plain set_weights unless the file says otherwise; one registered later has the default.
   store.set(storage.CommitRevealWeightsEnabled, [netuid], false)
-  for (const [name, value] of Object.entries(hyperparameters)) {
-    const entry = storage[name as keyof typeof storage] as Placed<[number], unknown, unknown>
-    if (value !== undefined) store.set(entry, [netuid], value)
-  }
+  writeHyperparameters(store, netuid, hyperparameters)
   if (owner) {
     associate(store, owner.hotkey, owner.coldkey)
     store.set(storage.SubnetOwner, [netuid], owner.coldkey)
@@ -54,6 +51,13 @@ function addSubnet(store: Store, { netuid, tempo, hyperparameters, owner, neuron
   }
   for (const [uid, neuron] of neurons.entries()) addNeuron(store, netuid, uid, neuron)
   assignPermits(store, netuid)
+}
+
+export function writeHyperparameters(store: Store, netuid: number, values: Subnet['hyperparameters']): void {
+  for (const [name, value] of Object.entries(values)) {
+    const entry = storage[name as keyof typeof storage] as Placed<[number], unknown, unknown>
+    if (value !== undefined) store.set(entry, [netuid], value)
+  }
 }
 
 function addNeuron(store: Store, netuid: number, uid: number, { hotkey, coldkey, stake, axon }: Neuron): void {

@@ -1,9 +1,9 @@
 import { type Log, silentLog } from '@horde/kit/log'
 import { cryptoWaitReady } from '@polkadot/util-crypto'
-import { genesisStore } from './apply-genesis.ts'
+import { genesisStore, writeHyperparameters } from './apply-genesis.ts'
 import { Chain } from './chain/chain.ts'
 import { type Pace, startProducer } from './chain/producer.ts'
-import { type Genesis, parseGenesis } from './genesis.ts'
+import { type Genesis, type Hyperparameters, hyperparametersSchema, parseGenesis } from './genesis.ts'
 import { encodeMetadata } from './metadata/encode.ts'
 import { startServer } from './rpc/server.ts'
 import { autosave } from './state/autosave.ts'
@@ -31,6 +31,10 @@ export interface Devchain extends AsyncDisposable {
   blockNumber(): number
   /** Makes a block now, whatever the pace. */
   mineBlock(): Promise<void>
+  /** Extrinsics that wait for a block. */
+  waiting(): number
+  /** Makes a block that begins with other hyperparameters for a subnet, whoever may set them and when. */
+  setHyperparameters(netuid: number, values: Hyperparameters): Promise<void>
 }
 
 const DEFAULT_HOST = '127.0.0.1'
@@ -61,6 +65,11 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
     blockNumber: () => chain.head.header.number,
     mineBlock: async () => {
       chain.produce(Date.now())
+    },
+    waiting: () => chain.pool.size,
+    setHyperparameters: async (netuid, values) => {
+      const parsed = hyperparametersSchema.parse(values)
+      chain.produce(Date.now(), store => writeHyperparameters(store, netuid, parsed))
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

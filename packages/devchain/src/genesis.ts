@@ -47,6 +47,10 @@ const hyperparameterSchemas = {
   TargetRegistrationsPerInterval: u16,
 } satisfies Record<Names, z.ZodType>
 
+/** Some of a subnet's hyperparameters, as a genesis file names them. */
+export const hyperparametersSchema = z.strictObject(hyperparameterSchemas).partial()
+export type Hyperparameters = z.input<typeof hyperparametersSchema>
+
 const ipv4 = z.ipv4().transform(text => {
   const ip = text.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n)
   return { ip, ip_type: 4 }
@@ -76,7 +80,7 @@ const neuron = z.strictObject({
 const subnet = z.strictObject({
   netuid: z.int().min(1).max(4095),
   tempo: u16.default(360),
-  hyperparameters: z.strictObject(hyperparameterSchemas).partial().default({}),
+  hyperparameters: hyperparametersSchema.default({}),
   owner: z.strictObject({ coldkey: account, hotkey: account }).optional(),
   neurons: z.array(neuron).default([]),
 })

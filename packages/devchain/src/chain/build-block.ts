@@ -19,6 +19,8 @@ export interface BuildInput {
   /** ms since epoch. */
   now: number
   transactions: Transaction[]
+  /** What happens before them, for no reason that the chain knows of. */
+  intervene?: ((store: Store) => void) | undefined
 }
 
 export interface Built {
@@ -30,12 +32,13 @@ export interface Built {
 }
 
 /** Builds the next block: epochs, the time, then every transaction that is still valid. */
-export function buildBlock({ reader, parent, genesis, now, transactions }: BuildInput): Built {
+export function buildBlock({ reader, parent, genesis, now, transactions, intervene }: BuildInput): Built {
   const number = parent.header.number + 1
   const store = new Store(reader)
   const context = new Context(store, BigInt(number), dispatch)
   openBlock(context, parent, number)
   const inherent = setTime(context, now)
+  intervene?.(store)
   const included: Transaction[] = []
   const dropped: Built['dropped'] = []
   for (const transaction of transactions) {

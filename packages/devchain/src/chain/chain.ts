@@ -121,11 +121,11 @@ export class Chain {
     return { view, block: number + 1, genesis: this.genesisHash }
   }
 
-  /** Makes the next block of what is ready. `now`: ms since epoch. */
-  produce(now: number): Block {
+  /** Makes the next block of what is ready. `now`: ms since epoch; `intervene` changes the state before all of it. */
+  produce(now: number, intervene?: (store: Store) => void): Block {
     const transactions = this.pool.ready(account => this.nonceOf(account)).slice(0, BLOCK_TRANSACTIONS)
     const reader = this.#state.at(this.head.header.number)
-    const built = buildBlock({ reader, parent: this.head, genesis: this.genesisHash, now, transactions })
+    const built = buildBlock({ reader, parent: this.head, genesis: this.genesisHash, now, transactions, intervene })
     const { block } = built
     this.#state.commit(block.header.number, built.changes)
     this.#blocks.append(block)
