@@ -44,6 +44,7 @@ export function startLoops(times: LoopTimes, deps: LoopDeps, signal: AbortSignal
   const setWeights = async (stop: AbortSignal) => {
     const outcome = await validator.weights(stop)
     if (outcome.outcome === 'committed') reveals.wake()
+    else if (outcome.outcome !== 'set') log.debug(outcome, 'weights are for later')
   }
   const batches = startLoop({
     name: 'batches',

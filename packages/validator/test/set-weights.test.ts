@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { closeBatch, openBatch, unscoredBatches } from '../src/db/batches.ts'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
 import { jobs, weightSettings } from '../src/db/schema.ts'
-import { setWeights, type WeightsDeps, type WeightsRequest } from '../src/set-weights.ts'
+import { setWeights, type WeightsDeps } from '../src/set-weights.ts'
 import { withDatabase } from './databases.ts'
 import { VALIDATOR } from './drive.ts'
 
@@ -153,14 +153,14 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
 }
 
 describe('when the chain refuses', () => {
-  const run = async (answers: (ChainErrorCode | 'ok')[], over: Partial<WeightsRequest> = {}) => {
+  const run = async (answers: (ChainErrorCode | 'ok')[], mayTakeEffect = false) => {
     const netuid = nextNetuid++
     const batchId = await scored(netuid, [1, 1, 0])
-    const answering = answeringChain(netuid, answers)
+    const answering = answeringChain(netuid, answers, mayTakeEffect)
     const { db } = database()
     const tryLock = oneAtATime('pglite', '', '', silentLog)
     const outcome = await setWeights(
-      { netuid, versionKey: 2, maxWaitBlocks: 50, blockPollMs: 1, retry: { minMs: 1, maxMs: 1 }, ...over },
+      { netuid, versionKey: 2, maxWaitBlocks: 50, blockPollMs: 1, retry: { minMs: 1, maxMs: 1 } },
       { chain: answering.chain, hotkey: VALIDATOR, db, tryLock, clock: systemClock, log: silentLog },
       NEVER,
     ).catch((error: unknown) => error)
@@ -175,12 +175,38 @@ describe('when the chain refuses', () => {
     expect((await settings(netuid)).map(({ state }) => state)).toEqual(['included'])
   })
 
+  it.each<ChainErrorCode>([
+    ...(['StaleNonce', 'FutureNonce', 'ExpiredEra', 'BlockFull', 'Banned', 'AlreadyImported'] as const),
+    ...(['InclusionUnknown', 'Timeout', 'RpcFailed', 'BadAnswer', 'SettingWeightsTooFast'] as const),
+  ])('tries again after %s', async code => {
+    const { outcome, sent } = await run([code, 'ok'])
+    expect(outcome).toMatchObject({ outcome: 'set', confirmed: true })
+    expect(sent).toHaveLength(2)
+  })
+
+  it.each<ChainErrorCode>([
+    ...(['NotEnoughStake', 'BadSignature', 'BadSigner', 'NotAllowed', 'ChainRefused', 'Unsupported'] as const),
+    ...(['Closed', 'NotRegistered', 'NotEnoughBalance', 'InvalidWeights'] as const),
+  ])('does not try again after %s', async code => {
+    const { netuid, batchId, outcome, sent } = await run([code, 'ok'])
+    expect(outcome).toMatchObject({ code })
+    expect(sent).toHaveLength(1)
+    expect(await unscoredBatches(database().db, netuid)).toEqual([batchId])
+  })
+
   it('gives up after five attempts, with the batch still to be scored', async () => {
     const { netuid, batchId, outcome, sent } = await run(Array(9).fill('Timeout'))
     expect(outcome).toMatchObject({ name: 'ChainError', code: 'Timeout' })
     expect(sent).toHaveLength(5)
     expect(await unscoredBatches(database().db, netuid)).toEqual([batchId])
     expect(await settings(netuid)).toMatchObject([{ state: 'refused', refusal: expect.stringContaining('Timeout') }])
+  })
+
+  it('keeps as planned what may yet be in a block, whatever the last answer is', async () => {
+    const { netuid, outcome, sent } = await run(['Timeout', 'NoValidatorPermit'], true)
+    expect(outcome).toMatchObject({ name: 'ChainError', code: 'NoValidatorPermit' })
+    expect(sent).toHaveLength(2)
+    expect(await settings(netuid)).toMatchObject([{ state: 'planned', refusal: null }])
   })
 
   it('does not try again what will not pass', async () => {

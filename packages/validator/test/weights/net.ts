@@ -8,7 +8,7 @@ import { type Log, silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
 import { closeBatch, openBatch } from '../../src/db/batches.ts'
-import { oneAtATime } from '../../src/db/one-at-a-time.ts'
+import { oneAtATime, type TryLock } from '../../src/db/one-at-a-time.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
 import { setWeights, type WeightsDeps, type WeightsOutcome, type WeightsRequest } from '../../src/set-weights.ts'
 import { type RevealDeps, revealWeights } from '../../src/weights/reveal-weights.ts'
@@ -104,12 +104,14 @@ export interface Setter {
   reveal(netuid: number, over?: Partial<RevealDeps['chain']>): Promise<number | undefined>
 }
 
-export function setterOn(
-  net: Net,
-  db: Database,
-  { hotkey = VALIDATOR, log = silentLog }: { hotkey?: Hotkey; log?: Log } = {},
-): Setter {
-  const tryLock = oneAtATime('pglite', '', '', silentLog)
+export interface SetterOptions {
+  hotkey?: Hotkey
+  log?: Log
+  tryLock?: TryLock
+}
+
+export function setterOn(net: Net, db: Database, options: SetterOptions = {}): Setter {
+  const { hotkey = VALIDATOR, log = silentLog, tryLock = oneAtATime('pglite', '', '', silentLog) } = options
   const tryRevealLock = oneAtATime('pglite', '', '', silentLog)
   const deps = { hotkey, db, clock: systemClock, log }
   const { chain } = net
