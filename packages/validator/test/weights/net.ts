@@ -14,8 +14,8 @@ import { setWeights, type WeightsDeps, type WeightsOutcome, type WeightsRequest 
 import { type RevealDeps, revealWeights } from '../../src/weights/reveal-weights.ts'
 
 export const VALIDATOR = hotkeyFromUri('//Alice')
-export const RIVAL = hotkeyFromUri('//Rival')
-export const MINERS = ['//Bob', '//Charlie', '//Dave'].map(uri => hotkeyFromUri(uri).ss58)
+const RIVAL = hotkeyFromUri('//Rival')
+const MINERS = ['//Bob', '//Charlie', '//Dave'].map(uri => hotkeyFromUri(uri).ss58)
 const OWNER = hotkeyFromUri('//Owner').ss58
 const TAO = 1_000_000_000n
 const NEVER = new AbortController().signal
