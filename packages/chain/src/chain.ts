@@ -67,6 +67,18 @@ export type OpenCommit = {
 export const COMMIT_CALLS = ['commit_weights', 'commit_timelocked_weights', 'commit_crv3_weights'] as const
 export type CommitCall = (typeof COMMIT_CALLS)[number]
 
+/** Weights that a later round of drand's quicknet opens. */
+export type SealedWeights = {
+  readonly netuid: number
+  readonly call: 'commit_timelocked_weights' | 'commit_crv3_weights'
+  /** The form that the chain expects, as it says itself. */
+  readonly version: number
+  readonly ciphertext: Uint8Array
+  readonly round: number
+  /** Of the ciphertext. */
+  readonly hash: string
+}
+
 /** How a subnet takes weights by commit and reveal, and what a hotkey has committed, as of one block. */
 export type CommitReveal = {
   readonly netuid: number
@@ -80,6 +92,10 @@ export type CommitReveal = {
   readonly calls: readonly CommitCall[]
   /** The hotkey's, oldest first; expired ones too, until the chain drops them. */
   readonly commits: readonly OpenCommit[]
+  /** The hotkey's sealed ones that may yet be opened, by the hash of their ciphertext. */
+  readonly sealed: readonly OpenCommit[]
+  /** The form of sealed commits that the chain expects. */
+  readonly sealedVersion: number
 }
 
 /** Where a row of weights stands that may have been set. */
@@ -131,6 +147,8 @@ export interface Chain extends AsyncDisposable {
   commitReveal(netuid: number, hotkey: string): Promise<CommitReveal>
   /** Commits the hash of `commitHash`, and resolves once it is in a block. */
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<SetRow>
+  /** Commits what `sealWeights` sealed, and resolves once it is in a block. */
+  commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<SetRow>
   /** Sets the weights of an earlier commit, in the one epoch that is due for it, and resolves once they are in a block. */
   revealWeights(weights: WeightsToReveal, hotkey: Hotkey): Promise<SetRow>
   /** The row of weights that the chain holds for a neuron: in the order sent, upscaled so that the largest is 65535. */

@@ -7,6 +7,7 @@ import type {
   CommitReveal,
   Head,
   Hyperparameters,
+  SealedWeights,
   WeightOf,
   WeightsToReveal,
   WeightsToSet,
@@ -28,6 +29,7 @@ import type { Included } from './subtensor/extrinsics/submit.ts'
 import { readBlockTime } from './subtensor/read-block-time.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
+import { sendSealed } from './subtensor/sealed-commits.ts'
 import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
 import { ensureSendable, findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
@@ -182,6 +184,13 @@ export class Subtensor implements Chain {
     return this.#send<Included>('commit_weights', {
       send: (live, onSent) => sendCommit(live, { netuid, hash }, hotkey, onSent),
       look: live => findCommit(live, netuid, hash, hotkey.ss58),
+    })
+  }
+
+  commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+    return this.#send<Included>(sealed.call, {
+      send: (live, onSent) => sendSealed(live, sealed, hotkey, onSent),
+      look: live => findCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
     })
   }
 

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { commitHash, newSalt } from '../src/commit.ts'
 import { openCommit } from '../src/subtensor/commit-reveal.ts'
 import type { Subtensor } from '../src/subtensor.ts'
+import { sealWeights } from '../src/timelock.ts'
 import { alice, bob, charlie, connectTo, EASY, NETUID, nobody, startNetwork } from './network.ts'
 import { startRelay } from './relay.ts'
 
@@ -50,7 +51,7 @@ it('says how a subnet takes commits', async () => {
   expect(await chain.commitReveal(NETUID, bob.ss58)).toEqual({
     ...{ netuid: NETUID, block: devchain.blockNumber(), enabled: true, revealPeriodEpochs: 1, blockMs: 1_000 },
     epochs: expect.objectContaining({ netuid: NETUID, block: devchain.blockNumber() }),
-    ...{ calls: ['commit_weights'], commits: [] },
+    ...{ calls: ['commit_weights', 'commit_timelocked_weights'], commits: [], sealed: [], sealedVersion: 4 },
   })
   expect(await chain.commitReveal(PLAIN, bob.ss58)).toMatchObject({ enabled: false })
   await expect(chain.commitReveal(99, bob.ss58)).rejects.toMatchObject({ code: 'SubnetNotFound' })
@@ -166,4 +167,57 @@ it('reads commits of both eras', () => {
   const stored = (...numbers: number[]) => registry.createType('(H256,u64,u64,u64)', [hash, ...numbers])
   expect(openCommit(stored(41, 417, 0), 1, 9)).toEqual({ hash, epoch: 41, block: 417 })
   expect(openCommit(stored(417, 428, 437), 1, 9)).toEqual({ hash, epoch: 41, block: 417 })
+})
+
+describe('sealed commits', () => {
+  /** What drand's quicknet signed its round 1000 with, and a time at which the formula gives that round. */
+  const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
+  const ROUND = 1_000
+  const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
+
+  async function sealNow(row: ReturnType<typeof rowOf>) {
+    const state = await chain.commitReveal(row.netuid, alice.ss58)
+    const first = (state.epochs.nextBlock ?? 0) + (state.revealPeriodEpochs - 1) * state.epochs.lengthBlocks
+    return sealWeights(row, alice.ss58, state, ROUND_AT_MS - (first + 3 - state.block) * state.blockMs)
+  }
+
+  it('are opened by the chain in their epoch, once it knows the round', async () => {
+    const row = rowOf([7, 8, 9])
+    const sealed = await sealNow(row)
+    expect(sealed).toMatchObject({ call: 'commit_timelocked_weights', version: 4, round: ROUND })
+    const { block } = await chain.commitSealed(sealed, alice)
+    const { epochs, sealed: open } = await chain.commitReveal(NETUID, alice.ss58)
+    expect(open).toEqual([{ hash: sealed.hash, epoch: epochs.index, block }])
+    expect((await chain.commitReveal(NETUID, bob.ss58)).sealed).toEqual([])
+    await passEpochs(1)
+    await devchain.mineBlock()
+    expect((await chain.commitReveal(NETUID, alice.ss58)).sealed).toHaveLength(1)
+    await devchain.setPulse(ROUND, PULSE)
+    await devchain.mineBlock()
+    expect((await chain.commitReveal(NETUID, alice.ss58)).sealed).toEqual([])
+    expect((await chain.weightsOf(NETUID, 0)).map(({ uid, weight }) => [uid, weight])).toEqual([
+      [0, 50_972],
+      [1, 58_253],
+      [2, 65_535],
+    ])
+  })
+
+  it('are refused for a round that is over', async () => {
+    const late = { ...(await sealNow(rowOf([1, 1, 1]))), round: ROUND - 1 }
+    await expect(chain.commitSealed(late, alice)).rejects.toMatchObject({
+      ...{ code: 'InvalidRevealRound', chainName: 'Custom(15)', retryable: false },
+    })
+  })
+
+  it('have the older payload for the older call', async () => {
+    const state = await chain.commitReveal(NETUID, alice.ss58)
+    const [newer, older] = (['commit_timelocked_weights', 'commit_crv3_weights'] as const).map(call =>
+      sealWeights(rowOf([1, 1, 1]), alice.ss58, { ...state, calls: [call] }, Date.now()),
+    )
+    // The hotkey, 32 bytes and their length.
+    expect((newer?.ciphertext.length ?? 0) - (older?.ciphertext.length ?? 0)).toBe(33)
+    await expect(async () => chain.commitSealed(older as NonNullable<typeof older>, alice)).rejects.toMatchObject({
+      code: 'Unsupported',
+    })
+  })
 })

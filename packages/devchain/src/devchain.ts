@@ -5,7 +5,9 @@ import { Chain } from './chain/chain.ts'
 import { type Pace, startProducer } from './chain/producer.ts'
 import { type Genesis, type Hyperparameters, hyperparametersSchema, parseGenesis } from './genesis.ts'
 import { encodeMetadata } from './metadata/encode.ts'
+import { drandStorage } from './pallets/drand.ts'
 import { startServer } from './rpc/server.ts'
+import { fromHex, type Hex } from './scale/bytes.ts'
 import { autosave } from './state/autosave.ts'
 import { loadState } from './state/state-file.ts'
 
@@ -35,6 +37,8 @@ export interface Devchain extends AsyncDisposable {
   waiting(): number
   /** Makes a block that begins with other hyperparameters for a subnet, whoever may set them and when. */
   setHyperparameters(netuid: number, values: Hyperparameters): Promise<void>
+  /** Makes a block that knows what the beacon signed a round with (0x and hex): commits sealed for it can be opened. */
+  setPulse(round: number, signature: string): Promise<void>
 }
 
 const DEFAULT_HOST = '127.0.0.1'
@@ -70,6 +74,13 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
     setHyperparameters: async (netuid, values) => {
       const parsed = hyperparametersSchema.parse(values)
       chain.produce(Date.now(), store => writeHyperparameters(store, netuid, parsed))
+    },
+    setPulse: async (round, signature) => {
+      const pulse = { round: BigInt(round), randomness: new Uint8Array(), signature: fromHex(signature as Hex) }
+      chain.produce(Date.now(), store => {
+        store.set(drandStorage.Pulses, [pulse.round], pulse)
+        store.set(drandStorage.LastStoredRound, [], pulse.round)
+      })
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

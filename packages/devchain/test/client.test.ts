@@ -52,6 +52,7 @@ describe('an unmodified client', () => {
       ['Utility', 11],
       ['Sudo', 12],
       ['AdminUtils', 19],
+      ['Drand', 26],
     ])
     expect(api.consts.system?.ss58Prefix?.toJSON()).toBe(42)
   })

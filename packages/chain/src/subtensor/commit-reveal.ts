@@ -8,6 +8,7 @@ import type { Hotkey } from '../wallet.ts'
 import type { Live } from './connection.ts'
 import { type Included, submit } from './extrinsics/submit.ts'
 import { RpcError } from './rpc.ts'
+import { readSealed } from './sealed-commits.ts'
 import { blockHashOf, ensureSendable, findWeights, isU16 } from './set-weights.ts'
 import { bestBlockHash, boolOf, countOf, findEntry, listOf, readStorage } from './storage.ts'
 
@@ -24,7 +25,10 @@ const OF_SUBNET = [
   'lastEpochBlock',
   'pendingEpochAt',
 ] as const
-type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits'
+
+/** What chains expect that do not say it. */
+const SEALED_VERSION = 4
+type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits' | 'commitRevealWeightsVersion'
 
 /** @throws ChainError SubnetNotFound */
 export async function readCommitReveal(live: Live, netuid: number, hotkey: string): Promise<CommitReveal> {
@@ -32,15 +36,18 @@ export async function readCommitReveal(live: Live, netuid: number, hotkey: strin
   const items = await readItems(live, at, netuid, hotkey)
   if (!boolOf(items.get('networksAdded'))) throw new ChainError('SubnetNotFound', `netuid ${netuid}`)
   const tempo = countOf(items.get('tempo'))
+  const revealPeriodEpochs = items.has('revealPeriodEpochs') ? countOf(items.get('revealPeriodEpochs')) : 1
+  const epochs = await epochsOf(live, at, netuid, items)
   return {
     netuid,
     block: countOf(items.get('number')),
     enabled: boolOf(items.get('commitRevealWeightsEnabled')),
-    revealPeriodEpochs: items.has('revealPeriodEpochs') ? countOf(items.get('revealPeriodEpochs')) : 1,
-    epochs: await epochsOf(live, at, netuid, items),
+    ...{ revealPeriodEpochs, epochs },
     blockMs: 2 * countOf(live.api.consts.timestamp?.minimumPeriod),
     calls: callsOf(live),
     commits: listOf(items.get('weightCommits')).map(commit => openCommit(commit, netuid, tempo)),
+    sealed: await readSealed(live, at, { netuid, hotkey, from: epochs.index - revealPeriodEpochs, to: epochs.index }),
+    sealedVersion: countOf(items.get('commitRevealWeightsVersion')) || SEALED_VERSION,
   }
 }
 
@@ -89,6 +96,7 @@ async function readItems(live: Live, at: string, netuid: number, hotkey: string)
   const wanted: [Item, string, unknown[]][] = [
     ['number', 'system', []],
     ['weightCommits', PALLET, [netuid, hotkey]],
+    ['commitRevealWeightsVersion', PALLET, []],
     ...OF_SUBNET.map((item): [Item, string, unknown[]] => [item, PALLET, [netuid]]),
   ]
   const reads = wanted.flatMap(([item, pallet, args]) => {
@@ -117,9 +125,12 @@ export async function findCommit(
   hash: string,
   hotkey: string,
 ): Promise<Included | undefined> {
-  const { commits } = await readCommitReveal(live, netuid, hotkey)
-  const found = commits.find(commit => commit.hash === hash)
-  return found && { block: found.block, blockHash: await blockHashOf(live, found.block) }
+  const { commits, sealed, block } = await readCommitReveal(live, netuid, hotkey)
+  const found = [...commits, ...sealed].find(commit => commit.hash === hash)
+  if (!found) return undefined
+  // Older sealed commits do not say their block.
+  const inBlock = found.block || block
+  return { block: inBlock, blockHash: await blockHashOf(live, inBlock) }
 }
 
 /** @throws ChainError InvalidWeights for numbers that cannot be put into the call */

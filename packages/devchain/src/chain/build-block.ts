@@ -3,6 +3,7 @@ import { timestampStorage } from '../pallets/timestamp.ts'
 import { Context } from '../runtime/context.ts'
 import { dispatch } from '../runtime/dispatch.ts'
 import { beginBlock } from '../runtime/subtensor/epoch.ts'
+import { openTimelocked } from '../runtime/subtensor/timelock.ts'
 import type { Hex } from '../scale/bytes.ts'
 import type { Changes, Reader } from '../state/state.ts'
 import { Store } from '../state/store.ts'
@@ -71,6 +72,7 @@ function openBlock(context: Context, parent: Block, number: number): void {
   // The genesis hash stays: immortal transactions are signed against it.
   if (oldest > 0) store.remove(systemStorage.BlockHash, [oldest])
   beginBlock(store, context.block)
+  openTimelocked(context)
 }
 
 /** Timestamp.set, the one extrinsic that nobody signs. */

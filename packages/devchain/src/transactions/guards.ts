@@ -6,6 +6,7 @@ import { checkReveal } from '../runtime/subtensor/commit-reveal.ts'
 import { passesNetworkRateLimit } from '../runtime/subtensor/networks.ts'
 import { hasStakeForWeights, passesWeightsRateLimit, storageIndex, uidOf } from '../runtime/subtensor/neurons.ts'
 import { checkEndpoint } from '../runtime/subtensor/serve.ts'
+import { checkRound } from '../runtime/subtensor/timelock.ts'
 import type { Hex } from '../scale/bytes.ts'
 import type { View } from '../state/store.ts'
 import type { ArgsOf } from '../table/pallet.ts'
@@ -84,6 +85,11 @@ const GUARDS: { [N in keyof SubtensorCalls]?: Guard<N> } = {
   },
   commit_weights: (view, who, { netuid }, block) => {
     stake(view, who, netuid)
+    rate(view, who, netuid, MAIN, block, 'CommittingWeightsTooFast')
+  },
+  commit_timelocked_weights: (view, who, { netuid, reveal_round }, block) => {
+    stake(view, who, netuid)
+    checkRound(view, reveal_round)
     rate(view, who, netuid, MAIN, block, 'CommittingWeightsTooFast')
   },
   commit_mechanism_weights: (view, who, { netuid, mecid }, block) => {

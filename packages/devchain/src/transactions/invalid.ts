@@ -39,6 +39,7 @@ const CUSTOM_CODES: Record<string, number> = {
   InvalidIpAddress: 11,
   ServingRateLimitExceeded: 12,
   InvalidPort: 13,
+  InvalidRevealRound: 15,
   NoWeightsCommitFound: 16,
   RevealTooEarly: 17,
   InputLengthsUnequal: 18,

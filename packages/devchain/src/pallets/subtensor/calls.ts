@@ -48,6 +48,11 @@ export const subtensorCalls = {
     FREE,
   ),
   batch_commit_weights: call(100, { netuids: vec(compactU16), commit_hashes: vec(hash) }, FREE),
+  commit_timelocked_weights: call(
+    113,
+    { netuid: u16, commit: bytes, reveal_round: u64, commit_reveal_version: u16 },
+    FREE,
+  ),
   commit_mechanism_weights: call(115, { netuid: u16, mecid: u8, commit_hash: hash }, FREE),
   reveal_mechanism_weights: call(116, { netuid: u16, mecid: u8, ...reveal }, FREE),
   set_mechanism_weights: call(119, { netuid: u16, mecid: u8, ...row }, FREE),

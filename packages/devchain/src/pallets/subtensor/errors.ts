@@ -45,6 +45,8 @@ export const subtensorErrors = [
   'RevealPeriodTooSmall',
   'CannotAffordLockCost',
   'RegistrationPriceLimitExceeded',
+  'IncorrectCommitRevealVersion',
+  'InvalidRevealRound',
 ] as const
 
 export type SubtensorError = (typeof subtensorErrors)[number]

@@ -40,6 +40,9 @@ export const subtensorEvents = {
   NetworkRateLimitSet: fieldsOf(u64),
   WeightsCommitted: committed,
   WeightsRevealed: committed,
+  /** hotkey, index, hash of the commit, round. */
+  TimelockedWeightsCommitted: fieldsOf(accountId, u16, hash, u64),
+  TimelockedWeightsRevealed: fieldsOf(u16, accountId),
   WeightsBatchRevealed: fieldsOf(accountId, u16, vec(hash)),
   BatchWeightsCompleted: fieldsOf(vec(compactU16), accountId),
   BatchCompletedWithErrors: empty,

@@ -31,6 +31,8 @@ export const safeFloat = struct('share_pool::SafeFloat', { mantissa: u128, expon
 
 /** (hash, epoch of the commit, block of the commit, 0). */
 const weightCommit = tuple(hash, u64, u64, u64)
+/** hotkey, block of the commit, ciphertext, round that opens it. */
+const sealedCommit = tuple(accountId, u64, bytes, u64)
 const weightRow = vec(tuple(u16, u16))
 
 const TAO = 1_000_000_000n
@@ -127,6 +129,8 @@ const limits = { TxRateLimit: value(u64, 1000n) }
 const commits = {
   CommitRevealWeightsVersion: value(u16, 4),
   WeightCommits: optionalMap([twox(u16), twox(accountId)], vec(weightCommit)),
+  /** By the epoch that they were made in. */
+  TimelockedWeightCommits: map([twox(u16), twox(u64)], vec(sealedCommit), []),
 }
 
 export const subtensorStorage = place('SubtensorModule', {

@@ -16,7 +16,7 @@ export type Revealed = Row & { salt: number[] }
 type Commit = ValueOf<(typeof storage)['WeightCommits']['type']>[number]
 
 /** Commits that a hotkey may have open at once. */
-const MAX_OPEN_COMMITS = 10
+export const MAX_OPEN_COMMITS = 10
 
 const committed = tuple(accountId, u16, vec(u16), vec(u16), vec(u16), u64)
 
@@ -29,16 +29,22 @@ export function commitHash(hotkey: Hex, index: number, row: Omit<Revealed, 'netu
 export function commitWeights(context: Context, hotkey: Hex, netuid: number, mecid: number, hash: Hex): void {
   const { store, block } = context
   const index = ensureMechanism(store, netuid, mecid)
-  ensure(store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealDisabled')
-  const uid = uidOf(store, netuid, hotkey)
-  ensure(uid !== undefined, 'HotKeyNotRegisteredInSubNet')
-  ensure(passesWeightsRateLimit(store, netuid, index, uid, block), 'CommittingWeightsTooFast')
+  const uid = ensureMayCommit(context, hotkey, netuid, index)
   const open = (store.get(storage.WeightCommits, index, hotkey) ?? []).filter(one => !isExpired(store, netuid, one))
   ensure(open.length < MAX_OPEN_COMMITS, 'TooManyUnrevealedCommits')
   const commit: Commit = [hash, store.get(storage.SubnetEpochIndex, netuid), block, 0n]
   store.set(storage.WeightCommits, [index, hotkey], [...open, commit])
   setColumn(store, storage.LastUpdate, index, uid, block)
   context.emit(SUBTENSOR, 'WeightsCommitted', [hotkey, index, hash])
+}
+
+/** What is asked of every commit, however it is sealed; the uid of whom it is. */
+export function ensureMayCommit({ store, block }: Context, hotkey: Hex, netuid: number, index: number): number {
+  ensure(store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealDisabled')
+  const uid = uidOf(store, netuid, hotkey)
+  ensure(uid !== undefined, 'HotKeyNotRegisteredInSubNet')
+  ensure(passesWeightsRateLimit(store, netuid, index, uid, block), 'CommittingWeightsTooFast')
+  return uid
 }
 
 /** Sets the weights of an earlier commit, in the one epoch that is due for it; older commits go with it. */

@@ -10,6 +10,7 @@ import { burnedRegister } from './register.ts'
 import { serveAxon, serveCertificate, servePrometheus } from './serve.ts'
 import { setWeights } from './set-weights.ts'
 import { addStake, removeStake } from './stake.ts'
+import { commitTimelocked } from './timelock.ts'
 
 const MAIN = 0
 
@@ -65,6 +66,11 @@ export const subtensorHandlers: Handlers<typeof subtensorCalls> = {
 
   commit_weights: (context, origin, { netuid, commit_hash }) =>
     commitWeights(context, signerOf(origin), netuid, MAIN, commit_hash),
+
+  commit_timelocked_weights: (context, origin, { netuid, commit, reveal_round, commit_reveal_version }) => {
+    const sealed = { netuid, commit, round: reveal_round, version: commit_reveal_version }
+    commitTimelocked(context, signerOf(origin), sealed)
+  },
 
   commit_mechanism_weights: (context, origin, { netuid, mecid, commit_hash }) =>
     commitWeights(context, signerOf(origin), netuid, mecid, commit_hash),

@@ -1,0 +1,15 @@
+import { bytes, struct } from '../scale/composites.ts'
+import { u64 } from '../scale/primitives.ts'
+import type { Pallet } from '../table/pallet.ts'
+import { blake2, optionalMap, place, value } from '../table/storage-entry.ts'
+
+/** What the randomness beacon publishes of a round. */
+const pulse = struct('pallet_drand::types::Pulse', { round: u64, randomness: bytes, signature: bytes })
+
+export const drandStorage = place('Drand', {
+  Pulses: optionalMap([blake2(u64)], pulse),
+  LastStoredRound: value(u64, 0n),
+})
+
+/** The beacon's rounds, as far as the chain knows them. Here nobody fetches them: whoever runs the chain says them. */
+export const drand: Pallet = { name: 'Drand', index: 26, storage: drandStorage }
