@@ -64,7 +64,7 @@ export const CHAIN_ERRORS = {
   RevealOutOfRange: passing('the commit is to be revealed in another epoch', ['InvalidRevealCommitTempo']),
   CommitNotFound: meaning('the chain holds no such commit', ['NoWeightsCommitFound']),
   CommitMismatch: meaning('the chain holds commits, but none of these weights', ['InvalidRevealCommitHashNotMatch']),
-  OnlySealedCommits: meaning('the subnet takes weights by commit and reveal, and the chain has no commits by hash'),
+  NoCommits: meaning('the subnet takes weights by commit and reveal, and the chain offers no call for that'),
   InvalidRevealRound: meaning('the round that would open the commit is over', ['InvalidRevealRound']),
 
   // Axons.

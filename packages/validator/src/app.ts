@@ -90,7 +90,12 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       ...{ chain, hotkey, db, clock, log },
     }),
     weights: signal => {
-      const request = { netuid, versionKey: config.WEIGHTS_VERSION_KEY, maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS }
+      const request = {
+        netuid,
+        versionKey: config.WEIGHTS_VERSION_KEY,
+        commitBy: config.WEIGHTS_COMMIT_BY,
+        maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS,
+      }
       const { scoringRules } = config
       return setWeights(request, { chain, hotkey, db, tryLock, clock, scoringRules, log }, signal)
     },

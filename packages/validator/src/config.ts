@@ -23,6 +23,7 @@ import type { OrganicLimits } from './organic/organic-job.ts'
 import type { Scoring } from './scoring/job-score.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
 import { scoringOf, scoringRulesOf, scoringSettings } from './scoring/settings.ts'
+import { COMMITS_BY } from './weights/commit-by.ts'
 
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS
@@ -158,6 +159,11 @@ export const validatorSettings = defineSettings({
   WEIGHTS_VERSION_KEY: setting(envInteger({ min: 0 }).default(2), {
     about: 'The version key that is said with the weights.',
     example: '2',
+  }),
+  WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('hash'), {
+    about:
+      'On a subnet with commit-reveal, where the chain takes both: hash, revealed by this validator an epoch or more later; or timelock, sealed for a round of drand and opened by the chain.',
+    example: 'timelock',
   }),
   WEIGHTS_WAIT_BLOCKS: setting(envInteger({ min: 0, max: 10_000 }).default(100), {
     about: "How many blocks a weight setting waits for the chain's rate limit before it is put off.",

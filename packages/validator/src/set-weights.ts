@@ -1,6 +1,4 @@
 import type { Chain, WeightOf } from '@horde/chain/chain'
-import { commitHash, newSalt } from '@horde/chain/commit'
-import { ChainError } from '@horde/chain/errors'
 import type { Hotkey } from '@horde/chain/wallet'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database } from '@horde/kit/database'
@@ -11,18 +9,19 @@ import { unscoredBatches } from './db/batches.ts'
 import type { TryLock } from './db/one-at-a-time.ts'
 import { planSetting } from './db/weight-settings.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
+import type { CommitBy } from './weights/commit-by.ts'
 import { type Landed, type SentSetting, saveLanded } from './weights/landed.ts'
 import { type Basis, planWeights } from './weights/plan-weights.ts'
 import { ownNeuron, waitForRateLimit } from './weights/rate-limit.ts'
 import { settlePlanned } from './weights/settle-planned.ts'
 import { submitSetting } from './weights/submit-setting.ts'
-
-/** Commits that a hotkey may have open at once; the chain takes no more. */
-const MAX_OPEN_COMMITS = 10
+import { MAX_OPEN_COMMITS, tellingOf, type Way, wayToSet } from './weights/way-to-set.ts'
 
 export interface WeightsRequest {
   netuid: number
   versionKey: number
+  /** How weights are committed where the subnet wants that and the chain takes both. Default: by hash. */
+  commitBy?: CommitBy
   /** How many blocks to wait for the chain's rate limit at most; beyond it the weights are for later. */
   maxWaitBlocks: number
   /** How often the block number is asked for while waiting, in ms. */
@@ -41,6 +40,7 @@ export interface WeightsDeps {
     | 'findWeights'
     | 'commitReveal'
     | 'commitWeights'
+    | 'commitSealed'
   >
   hotkey: Hotkey
   db: Database
@@ -54,7 +54,7 @@ export interface WeightsDeps {
 export type WeightsOutcome =
   /** In a block. `confirmed`: the chain, read back, holds just this row. */
   | { outcome: 'set'; basis: Basis; block: number; weights: WeightOf[]; confirmed: boolean }
-  /** Their hash is in a block; to be revealed when `epoch` and the subnet's reveal period are over. */
+  /** Their commit is in a block; to be revealed when `epoch` and the subnet's reveal period are over. */
   | { outcome: 'committed'; basis: Basis; block: number; epoch: number }
   /** The chain's rate limit is further away than this call waits. */
   | { outcome: 'too soon'; dueAtBlock: number }
@@ -85,7 +85,7 @@ export async function setWeights(
   const dueAtBlock = await waitForRateLimit(request, deps, signal)
   if (dueAtBlock !== undefined) return { outcome: 'too soon', dueAtBlock }
 
-  const way = await wayToSet(netuid, deps)
+  const way = await wayToSet(netuid, request.commitBy ?? 'hash', deps)
   if (way.openCommits >= MAX_OPEN_COMMITS) return { outcome: 'too many commits', open: way.openCommits }
   signal.throwIfAborted()
   const setting = await writeDown(request, way, deps)
@@ -94,31 +94,16 @@ export async function setWeights(
   return outcomeOf({ setting, landed }, deps)
 }
 
-interface Way {
-  method: 'set' | 'commit-hash'
-  /** The best block. */
-  block: number
-  openCommits: number
-}
-
-/** @throws ChainError OnlySealedCommits */
-async function wayToSet(netuid: number, { chain, hotkey }: WeightsDeps): Promise<Way> {
-  const { enabled, calls, commits, block, epochs, revealPeriodEpochs } = await chain.commitReveal(netuid, hotkey.ss58)
-  if (!enabled) return { method: 'set', block, openCommits: 0 }
-  if (!calls.includes('commit_weights')) throw new ChainError('OnlySealedCommits')
-  const open = commits.filter(({ epoch }) => epoch + revealPeriodEpochs >= epochs.index)
-  return { method: 'commit-hash', block, openCommits: open.length }
-}
-
-async function writeDown(request: WeightsRequest, { method, block }: Way, deps: WeightsDeps): Promise<SentSetting> {
+async function writeDown(request: WeightsRequest, way: Way, deps: WeightsDeps): Promise<SentSetting> {
   const { netuid } = request
+  const { hotkey, clock } = deps
   const { basis, batchIds, scores, explanation, row } = await planWeights(netuid, deps)
   const sent = { netuid, uids: [...row.uids], weights: [...row.weights], versionKey: BigInt(request.versionKey) }
-  const salt = method === 'commit-hash' ? newSalt() : null
-  const hash = salt && commitHash({ ...sent, salt }, deps.hotkey.ss58)
-  const planned = { ...sent, method, salt, commitHash: hash, plannedAtBlock: block, basis, batchIds }
-  const more = { hotkey: deps.hotkey.ss58, scores, explanation, plannedAt: new Date(deps.clock.now()) }
-  return { ...planned, id: await planSetting(deps.db, { ...planned, ...more }) }
+  const { sealed, ...told } = tellingOf(sent, way, hotkey, clock.now())
+  const planned = { ...sent, ...told, method: way.method, plannedAtBlock: way.state.block, basis, batchIds }
+  const more = { hotkey: hotkey.ss58, scores, explanation, plannedAt: new Date(clock.now()) }
+  const id = await planSetting(deps.db, { ...planned, ...more })
+  return { ...planned, id, ...(sealed ? { sealed } : {}) }
 }
 
 /** What came of a setting that is in a block, read back from the chain. */

@@ -7,8 +7,8 @@ import { closeBatch, closeOverdueBatches, lastBatchStart, openBatch, unscoredBat
 import { abandonOrganicJobs, changeOf, insertOrganicJob, type JobMove, noteOf, saveChanges } from '../src/db/jobs.ts'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { talliesOf } from '../src/db/scores.ts'
-import { lastScores, planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
+import { lastSettingScores, talliesOf } from '../src/db/scores.ts'
+import { planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
@@ -144,14 +144,14 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     }
     const refused = await planSetting(db, setting)
     await refuseSetting(db, refused, { at: LATER, why: 'NoValidatorPermit' })
-    expect(await lastScores(db, 5, 'alice')).toBeUndefined()
+    expect(await lastSettingScores(db, 5, 'alice')).toBeUndefined()
     expect(await unscoredBatches(db, 5)).toEqual([id])
 
     const set = await planSetting(db, setting)
     await settleSetting(db, set, { at: LATER, block: 7, blockHash: '0x07' })
     expect(await unscoredBatches(db, 5)).toEqual([])
-    expect(await lastScores(db, 5, 'alice')).toEqual(scores)
-    expect(await lastScores(db, 5, 'bob')).toBeUndefined()
+    expect((await lastSettingScores(db, 5, 'alice'))?.scores).toEqual(scores)
+    expect(await lastSettingScores(db, 5, 'bob')).toBeUndefined()
     const rows = await db.select().from(weightSettings).where(eq(weightSettings.netuid, 5)).orderBy(weightSettings.id)
     expect(rows.map(row => [row.state, row.refusal, row.block])).toEqual([
       ['refused', 'NoValidatorPermit', null],

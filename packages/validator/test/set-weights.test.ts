@@ -143,8 +143,12 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
     findWeights: async () => undefined,
     commitReveal: async () => ({
       ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
+      ...{ sealed: [], sealedVersion: 4 },
       epochs: { netuid, block: state.block, lengthBlocks: 10, index: 50, nextBlock: 510 },
     }),
+    commitSealed: async () => {
+      throw new ChainError('CommitRevealDisabled')
+    },
     commitWeights: async () => {
       throw new ChainError('CommitRevealDisabled')
     },

@@ -1,6 +1,6 @@
 import { type Database, inTransaction } from '@horde/kit/database'
 import { and, asc, desc, eq, inArray, isNull } from 'drizzle-orm'
-import { batches, type ScoredNeuron, type SettingState, weightSettings } from './schema.ts'
+import { batches, type SettingState, weightSettings } from './schema.ts'
 
 export type WeightSetting = typeof weightSettings.$inferSelect
 
@@ -111,15 +111,4 @@ export async function lastSetting(db: Database, netuid: number, hotkey: string):
     .orderBy(desc(weightSettings.id))
     .limit(1)
   return row
-}
-
-/** The scores of the last weights that a hotkey set or committed, if it has. */
-export async function lastScores(db: Database, netuid: number, hotkey: string): Promise<ScoredNeuron[] | undefined> {
-  const [row] = await db
-    .select({ scores: weightSettings.scores })
-    .from(weightSettings)
-    .where(and(ofHotkey(netuid, hotkey), inArray(weightSettings.state, ['included', 'committed'])))
-    .orderBy(desc(weightSettings.id))
-    .limit(1)
-  return row?.scores
 }

@@ -1,4 +1,4 @@
-import type { Chain } from '@horde/chain/chain'
+import type { Chain, SealedWeights } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
@@ -10,7 +10,11 @@ import { commitSetting, settleSetting, type WeightSetting } from '../db/weight-s
 export type SentSetting = Pick<
   WeightSetting,
   'id' | 'netuid' | 'method' | 'uids' | 'weights' | 'versionKey' | 'salt' | 'commitHash' | 'plannedAtBlock' | 'basis'
-> & { readonly batchIds: readonly number[] }
+> & {
+  readonly batchIds: readonly number[]
+  /** Of a sealed commit, in the process that made it. */
+  readonly sealed?: SealedWeights
+}
 
 /** In a block: the weights themselves, or their commit. */
 export type Landed =
@@ -32,9 +36,9 @@ export async function findLanded(setting: SentSetting, { chain, hotkey }: Landed
     const found = await chain.findWeights(setting, hotkey.ss58, setting.plannedAtBlock ?? 0)
     return found && { state: 'included', ...found }
   }
-  const { commits } = await chain.commitReveal(setting.netuid, hotkey.ss58)
-  const commit = commits.find(({ hash }) => hash === setting.commitHash)
-  return commit && { state: 'committed', block: commit.block, epoch: commit.epoch }
+  const { commits, sealed, block } = await chain.commitReveal(setting.netuid, hotkey.ss58)
+  const commit = [...commits, ...sealed].find(({ hash }) => hash === setting.commitHash)
+  return commit && { state: 'committed', block: commit.block || block, epoch: commit.epoch }
 }
 
 /** Notes that a setting is in a block, and scores its batches, in one transaction. */

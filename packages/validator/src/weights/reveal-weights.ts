@@ -58,12 +58,14 @@ async function revealOne(setting: WeightSetting, deps: RevealDeps, signal: Abort
   const blockMs = state.blockMs || BLOCK_MS
   // A node that lags behind knows nothing of the commit yet.
   if (state.block < (setting.commitBlock ?? 0)) return blockMs
-  const commit = state.commits.find(({ hash }) => hash === setting.commitHash)
+  const commit = [...state.commits, ...state.sealed].find(({ hash }) => hash === setting.commitHash)
   if (!commit) return endWithoutCommit(setting, deps, signal)
   const due = commit.epoch + state.revealPeriodEpochs
   if (!state.enabled) return refuse(setting, 'commit-reveal was switched off before the reveal', deps, signal)
   if (state.epochs.index > due) return refuse(setting, `its epoch, ${due}, is over without a reveal`, deps, signal)
   if (state.epochs.index < due) return msUntil(due, state, blockMs)
+  // The chain opens sealed commits itself.
+  if (setting.method === 'commit-timelocked') return blockMs
   return reveal(setting, commit, blockMs, deps, signal)
 }
 

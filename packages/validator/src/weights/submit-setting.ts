@@ -18,7 +18,9 @@ export interface SubmitRequest extends RateLimitRequest {
 }
 
 export type SubmitDeps = LandedDeps &
-  RateLimitDeps & { chain: Pick<Chain, 'setWeights' | 'commitWeights' | 'commitReveal' | 'findWeights'> }
+  RateLimitDeps & {
+    chain: Pick<Chain, 'setWeights' | 'commitWeights' | 'commitSealed' | 'commitReveal' | 'findWeights'>
+  }
 
 /**
  * Sends a setting that has been written down until it is in a block: a few times, where what is in the way passes. Before it
@@ -73,7 +75,8 @@ async function sendOnce(setting: SentSetting, course: Course, deps: SubmitDeps, 
 async function send(setting: SentSetting, deps: SubmitDeps): Promise<Landed> {
   const { chain, hotkey } = deps
   if (setting.method === 'set') return { state: 'included', ...(await chain.setWeights(setting, hotkey)) }
-  await chain.commitWeights(setting.netuid, setting.commitHash ?? '', hotkey)
+  if (setting.sealed) await chain.commitSealed(setting.sealed, hotkey)
+  else await chain.commitWeights(setting.netuid, setting.commitHash ?? '', hotkey)
   const landed = await findLanded(setting, deps)
   if (landed) return landed
   throw Object.assign(new ChainError('InclusionUnknown', 'the chain does not show the commit'), { mayTakeEffect: true })

@@ -248,17 +248,17 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(false)
   })
 
-  it('a chain without commits by hash is refused by name, before anything is written down', async () => {
+  it('a chain without any commits is refused by name, before anything is written down', async () => {
     fresh()
     const batchId = await scored(db, netuid, [2, 1])
-    const sealedOnly = {
+    const none = {
       commitReveal: async (...args: Parameters<typeof net.chain.commitReveal>) => ({
         ...(await net.chain.commitReveal(...args)),
-        calls: ['commit_timelocked_weights' as const],
+        calls: [],
       }),
     }
-    const refused = setterOn(net, db).set(netuid, { chain: sealedOnly })
-    await expect(refused).rejects.toMatchObject({ code: 'OnlySealedCommits', retryable: false })
+    const refused = setterOn(net, db).set(netuid, { chain: none })
+    await expect(refused).rejects.toMatchObject({ code: 'NoCommits', retryable: false })
     expect(await states()).toEqual([])
     expect(await isScored(db, batchId)).toBe(false)
   })

@@ -108,12 +108,14 @@ export interface SetterOptions {
   hotkey?: Hotkey
   log?: Log
   tryLock?: TryLock
+  /** What the validator takes for the time, in ms since the epoch. */
+  now?: () => number
 }
 
 export function setterOn(net: Net, db: Database, options: SetterOptions = {}): Setter {
   const { hotkey = VALIDATOR, log = silentLog, tryLock = oneAtATime('pglite', '', '', silentLog) } = options
   const tryRevealLock = oneAtATime('pglite', '', '', silentLog)
-  const deps = { hotkey, db, clock: systemClock, log }
+  const deps = { hotkey, db, clock: { ...systemClock, ...(options.now ? { now: options.now } : {}) }, log }
   const { chain } = net
   const methods: WeightsDeps['chain'] = {
     metagraph: netuid => chain.metagraph(netuid),
@@ -123,6 +125,7 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
     weightsOf: (netuid, uid) => chain.weightsOf(netuid, uid),
     findWeights: (row, key, after) => chain.findWeights(row, key, after),
     commitReveal: (netuid, key) => chain.commitReveal(netuid, key),
+    commitSealed: (sealed, key) => chain.commitSealed(sealed, key),
     commitWeights: (netuid, hash, key) => chain.commitWeights(netuid, hash, key),
   }
   const reveals: RevealDeps['chain'] = {

@@ -1,0 +1,105 @@
+import { epochRange } from '@horde/chain/epochs'
+import { ChainError } from '@horde/chain/errors'
+import { upscaled } from '@horde/chain/weights/row'
+import type { Database, OpenDatabase } from '@horde/kit/database'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openTestDatabase, withPostgres } from '../databases.ts'
+import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
+
+const postgres = withPostgres()
+const engines = [
+  ['pglite', async () => 'pglite://memory'],
+  ['postgres', () => postgres().newDatabase()],
+] as const
+/** What drand's quicknet signed its round 1000 with, and when that was. */
+const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
+const ROUND = 1_000
+const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
+const SUBNETS = [1, 2, 3, 4]
+const BY_TIMELOCK = { request: { commitBy: 'timelock' as const } }
+
+/** The chain's clock of rounds stands still: a validator whose own clock says the right time seals for round 1000. */
+describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
+  let net: Net
+  let database: OpenDatabase
+  let db: Database
+  beforeAll(async () => {
+    database = await openTestDatabase(await newUrl())
+    db = database.db
+    const hyperparameters = { CommitRevealWeightsEnabled: true }
+    net = await startNet({ subnets: SUBNETS.map(netuid => ({ netuid, tempo: 9, hyperparameters })) })
+  })
+  afterAll(async () => {
+    await net[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  async function setter(netuid: number) {
+    await net.passEpochs(netuid, 1)
+    const { epochs, revealPeriodEpochs, block, blockMs } = await net.chain.commitReveal(netuid, VALIDATOR.ss58)
+    const first = epochRange(epochs, epochs.index + revealPeriodEpochs)?.first ?? 0
+    return setterOn(net, db, { now: () => ROUND_AT_MS - (first + 3 - block) * blockMs })
+  }
+  const last = async (netuid: number) => (await settingsOf(db, netuid)).at(-1)
+  const sealed = async (netuid: number) => (await net.chain.commitReveal(netuid, VALIDATOR.ss58)).sealed
+
+  it('for a round that never comes: in vain, and the batch is free', async () => {
+    const batchId = await scored(db, 1, [2, 1])
+    const ours = await setter(1)
+    expect(await ours.set(1, BY_TIMELOCK)).toMatchObject({ outcome: 'committed', basis: 'batches' })
+    expect(await last(1)).toMatchObject({ state: 'committed', method: 'commit-timelocked', salt: null })
+    expect(await isScored(db, batchId)).toBe(true)
+    expect((await sealed(1)).map(({ hash }) => hash)).toEqual([(await last(1))?.commitHash])
+    await net.passEpochs(1, 1)
+    expect(await ours.reveal(1)).toBe(1_000)
+    await net.passEpochs(1, 1)
+    expect(await ours.reveal(1)).toBeUndefined()
+    expect(await last(1)).toMatchObject({ state: 'refused' })
+    expect(await isScored(db, batchId)).toBe(false)
+  })
+
+  it('by a process that is killed right after: found in the chain', async () => {
+    const batchId = await scored(db, 2, [2, 1])
+    const ours = await setter(2)
+    const killed = {
+      commitSealed: async (...args: Parameters<typeof net.chain.commitSealed>) => {
+        await net.chain.commitSealed(...args)
+        throw Object.assign(new ChainError('Closed'), { mayTakeEffect: true })
+      },
+    }
+    await expect(ours.set(2, { ...BY_TIMELOCK, chain: killed })).rejects.toMatchObject({ code: 'Closed' })
+    const block = net.devchain.blockNumber()
+    expect(await last(2)).toMatchObject({ state: 'planned' })
+    expect(await isScored(db, batchId)).toBe(false)
+    expect(await setterOn(net, db).set(2, BY_TIMELOCK)).toMatchObject({ outcome: 'committed', block })
+    expect(await last(2)).toMatchObject({ state: 'committed', commitBlock: block })
+    expect(await isScored(db, batchId)).toBe(true)
+    expect(await sealed(2)).toHaveLength(1)
+  })
+
+  it('are opened by the chain: included once its row is there', async () => {
+    const batchId = await scored(db, 3, [2, 1])
+    const ours = await setter(3)
+    await ours.set(3, BY_TIMELOCK)
+    expect(await ours.reveal(3)).toBeGreaterThan(0)
+    await net.passEpochs(3, 1)
+    expect(await ours.reveal(3)).toBe(1_000)
+    await net.devchain.setPulse(ROUND, PULSE)
+    await net.mine(1)
+    expect(await ours.reveal(3)).toBeUndefined()
+    expect(await last(3)).toMatchObject({ state: 'included', batchIds: [batchId] })
+    const weights = upscaled([2, 1])
+    expect(await net.held(3)).toEqual([1, 2].map((uid, i) => ({ uid, weight: weights[i] })))
+  })
+
+  it('for a round that is over are refused by name', async () => {
+    const batchId = await scored(db, 4, [2, 1])
+    const late = setterOn(net, db, { now: () => ROUND_AT_MS - 90_000 })
+    await expect(late.set(4, BY_TIMELOCK)).rejects.toMatchObject({ code: 'InvalidRevealRound' })
+    expect(await last(4)).toMatchObject({ state: 'refused', refusal: expect.stringContaining('InvalidRevealRound') })
+    expect(await isScored(db, batchId)).toBe(false)
+    const byHash = await setter(4)
+    expect(await byHash.set(4)).toMatchObject({ outcome: 'committed' })
+    expect(await last(4)).toMatchObject({ method: 'commit-hash' })
+  })
+})
