@@ -1,4 +1,4 @@
-import type { Epochs } from './epochs.ts'
+import type { Epochs } from './commits/epochs.ts'
 import type { Metagraph } from './metagraph.ts'
 import type { Hotkey } from './wallet.ts'
 

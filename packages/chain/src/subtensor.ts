@@ -14,14 +14,6 @@ import type {
 } from './chain.ts'
 import type { Metagraph } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
-import {
-  ensureRevealable,
-  findCommit,
-  findRevealed,
-  readCommitReveal,
-  sendCommit,
-  sendReveal,
-} from './subtensor/commit-reveal.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
 import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
@@ -29,9 +21,23 @@ import type { Included } from './subtensor/extrinsics/submit.ts'
 import { readBlockTime } from './subtensor/read-block-time.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
-import { sendSealed } from './subtensor/sealed-commits.ts'
 import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
-import { ensureSendable, findWeights, readLastUpdate, readWeights, sendWeights } from './subtensor/set-weights.ts'
+import {
+  ensureRevealable,
+  findCommit,
+  findRevealed,
+  readCommitReveal,
+  sendCommit,
+  sendReveal,
+} from './subtensor/weights/commit-reveal.ts'
+import { sendSealed } from './subtensor/weights/sealed-commits.ts'
+import {
+  ensureSendable,
+  findWeights,
+  readLastUpdate,
+  readWeights,
+  sendWeights,
+} from './subtensor/weights/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
 
 export type SubtensorOptions = {

@@ -1,10 +1,10 @@
 import type { Devchain } from '@horde/devchain/devchain'
 import { TypeRegistry } from '@polkadot/types'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { commitHash, newSalt } from '../src/commit.ts'
-import { openCommit } from '../src/subtensor/commit-reveal.ts'
+import { commitHash, newSalt } from '../src/commits/commit-hash.ts'
+import { sealWeights } from '../src/commits/timelock.ts'
+import { openCommit } from '../src/subtensor/weights/commit-reveal.ts'
 import type { Subtensor } from '../src/subtensor.ts'
-import { sealWeights } from '../src/timelock.ts'
 import { alice, bob, charlie, connectTo, EASY, NETUID, nobody, startNetwork } from './network.ts'
 import { startRelay } from './relay.ts'
 

@@ -1,5 +1,5 @@
 import type { Chain, CommitReveal, OpenCommit } from '@horde/chain/chain'
-import { epochRange } from '@horde/chain/epochs'
+import { epochRange } from '@horde/chain/commits/epochs'
 import { ChainError, type ChainErrorCode } from '@horde/chain/errors'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'

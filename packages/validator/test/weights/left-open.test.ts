@@ -1,4 +1,4 @@
-import { commitHash } from '@horde/chain/commit'
+import { commitHash } from '@horde/chain/commits/commit-hash'
 import { ChainError } from '@horde/chain/errors'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'

@@ -1,4 +1,4 @@
-import { epochRange } from '@horde/chain/epochs'
+import { epochRange } from '@horde/chain/commits/epochs'
 import { ChainError } from '@horde/chain/errors'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'

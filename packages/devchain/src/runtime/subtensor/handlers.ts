@@ -4,13 +4,13 @@ import { type Context, signerOf } from '../context.ts'
 import { SUBTENSOR } from '../events.ts'
 import { ensure } from '../failure.ts'
 import type { Handlers } from '../handlers.ts'
-import { commitWeights, revealWeights } from './commit-reveal.ts'
+import { commitWeights, revealWeights } from './commits/commit-reveal.ts'
+import { commitTimelocked } from './commits/timelock.ts'
 import { registerNetwork, startCall } from './networks.ts'
 import { burnedRegister } from './register.ts'
 import { serveAxon, serveCertificate, servePrometheus } from './serve.ts'
 import { setWeights } from './set-weights.ts'
 import { addStake, removeStake } from './stake.ts'
-import { commitTimelocked } from './timelock.ts'
 
 const MAIN = 0
 

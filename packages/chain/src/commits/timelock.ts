@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { initSync, tle } from '@ideallabs/timelock_wasm_wrapper'
 import { TypeRegistry } from '@polkadot/types'
 import { blake2AsHex, decodeAddress } from '@polkadot/util-crypto'
-import type { CommitReveal, SealedWeights, WeightsToSet } from './chain.ts'
+import type { CommitReveal, SealedWeights, WeightsToSet } from '../chain.ts'
+import { ChainError } from '../errors.ts'
 import { epochRange } from './epochs.ts'
-import { ChainError } from './errors.ts'
 
 /** drand's quicknet, whose rounds open what is sealed for them: a public constant, as the chain hash 52db9ba7…c84e971 says. */
 const QUICKNET = {

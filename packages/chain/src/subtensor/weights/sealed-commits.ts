@@ -1,10 +1,10 @@
-import type { OpenCommit, SealedWeights } from '../chain.ts'
-import { ChainError } from '../errors.ts'
-import { sealHash } from '../timelock.ts'
-import type { Hotkey } from '../wallet.ts'
-import type { Live } from './connection.ts'
-import { type Included, submit } from './extrinsics/submit.ts'
-import { accountOf, countOf, findEntry, listOf, readStorage } from './storage.ts'
+import type { OpenCommit, SealedWeights } from '../../chain.ts'
+import { sealHash } from '../../commits/timelock.ts'
+import { ChainError } from '../../errors.ts'
+import type { Hotkey } from '../../wallet.ts'
+import type { Live } from '../connection.ts'
+import { type Included, submit } from '../extrinsics/submit.ts'
+import { accountOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { TypeRegistry } from '@polkadot/types'
 import { blake2AsHex, decodeAddress } from '@polkadot/util-crypto'
-import type { WeightsToReveal } from './chain.ts'
+import type { WeightsToReveal } from '../chain.ts'
 
 /** How many numbers the Python SDK takes for a salt; the chain does not count. */
 const SALT_LENGTH = 8
