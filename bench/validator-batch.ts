@@ -57,6 +57,7 @@ export interface BatchFigures {
   p99Ms: number
   /** By how much the measured time differs from the miner's own, in ms. */
   worstErrorMs: number
+  p50ErrorMs: number
   p99ErrorMs: number
   seconds: number
 }
@@ -84,7 +85,8 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
       cpuMsPerJob: (user + system) / 1000 / report.jobs.length,
       peakMb: peakBytes / 2 ** 20,
       ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
-      ...{ worstErrorMs: Math.max(...errors), p99ErrorMs: quantile(errors, 0.99) },
+      ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
+      p99ErrorMs: quantile(errors, 0.99),
     }
   } finally {
     process_.stdin.end()

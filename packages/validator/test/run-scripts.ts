@@ -25,6 +25,8 @@ export async function runScripts(
   db: Database,
   request: Partial<BatchRequest> = {},
   signal = new AbortController().signal,
+  /** What is done after the batch, while the miners are still there. */
+  meanwhile: () => Promise<unknown> = async () => undefined,
 ) {
   await using stack = new AsyncDisposableStack()
   const miners: ScriptedMiner[] = []
@@ -38,18 +40,25 @@ export async function runScripts(
     neuron(miners.length + 1, hotkeyFromUri('//idle'), undefined),
   ]
   const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
-  const report = await runBatch(
-    {
-      ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
-      ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
-      ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
-      ...request,
-    },
-    { chain, hotkey: VALIDATOR, db, clock: systemClock, log: silentLog },
-    signal,
-  )
+  const deps = { chain, hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const report = await runBatch(requestOf(request), deps, signal)
+  const before = await rowsOf(db, report.id)
+  const later = await meanwhile()
   for (const miner of miners) expect(miner.mistakes).toEqual([])
-  const rows = await db.select().from(jobs).where(eq(jobs.batchId, report.id))
-  const [row] = await db.select().from(batches).where(eq(batches.id, report.id))
-  return { report, miners, rows, row }
+  return { report, miners, later, ...before }
+}
+
+async function rowsOf(db: Database, id: number) {
+  const rows = await db.select().from(jobs).where(eq(jobs.batchId, id))
+  const [row] = await db.select().from(batches).where(eq(batches.id, id))
+  return { rows, row }
+}
+
+export function requestOf(request: Partial<BatchRequest>): BatchRequest {
+  return {
+    ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
+    ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
+    ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
+    ...request,
+  }
 }

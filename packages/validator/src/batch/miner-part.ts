@@ -7,7 +7,7 @@ import type { jobs } from '../db/schema.ts'
 import { untilSaved } from '../db/until-saved.ts'
 import { driveJob } from '../drive-job.ts'
 import { greet } from '../miner/greet.ts'
-import { MinerLink } from '../miner/link.ts'
+import { type Conversation, MinerLink } from '../miner/link.ts'
 import type { BatchJob, MinerPart, OpenJob, PartDeps } from './batch-part.ts'
 import { endWithoutExecutor, endWithoutPlace } from './end-undriven.ts'
 import { executorsOf } from './executors-of.ts'
@@ -39,7 +39,8 @@ export async function runMinerPart(
   await untilSaved(() => addJobs(deps.db, part.batchId, rows, part.startedAt), deps, signal)
   await opened
   const all = [{ ...first, executorClass: firstClass }, ...others.map(({ job }) => job)]
-  return await Promise.all(all.map(job => runAlone(part, job, link, deps, signal)))
+  using stack = new DisposableStack()
+  return await Promise.all(all.map(job => runAlone(part, job, stack.use(link.converse(job.uuid)), deps, signal)))
 }
 
 /** Takes a miner's jobs up that an earlier process left open. */
@@ -51,17 +52,26 @@ export async function resumeMinerPart(
 ): Promise<BatchJob[]> {
   await deps.dials.begin(part.endsAt, signal)
   await using link = linkTo(part, deps, signal)
+  using stack = new DisposableStack()
+  // Whatever the miner says of a job right behind its manifest is heard, however late the job goes on.
+  const talks = rows.map(({ uuid }) => stack.use(link.converse(uuid)))
   const manifest = await greet(link, part.limits, deps.clock, signal)
   const [firstClass] = executorsOf(manifest, 1)
   return await Promise.all(
-    rows.map(row => {
+    rows.map((row, i) => {
       const uuid = jobUuid.parse(row.uuid)
       const { executorClass, challenge } = row
       if (challenge?.benchmark !== part.benchmark.name) return { miner: part.miner, uuid, end: undefined }
       const known = executorClass !== null && isExecutorClass(executorClass) ? executorClass : firstClass
       // Whoever told a manifest is no miner of 2024.
       const left = { state: row.state as OpenState, repeatOffer: manifest !== undefined }
-      return runAlone(part, { uuid, work: challenge.work, executorClass: known, left }, link, deps, signal)
+      return runAlone(
+        part,
+        { uuid, work: challenge.work, executorClass: known, left },
+        talks[i] as Conversation,
+        deps,
+        signal,
+      )
     }),
   )
 }
@@ -79,7 +89,7 @@ function linkTo({ miner, reconnect }: MinerPart, { hotkey, clock, log }: PartDep
 async function runAlone(
   part: MinerPart,
   job: OpenJob & Pick<SyntheticJob, 'left'>,
-  link: MinerLink,
+  talk: Conversation,
   deps: PartDeps,
   signal: AbortSignal,
 ): Promise<BatchJob> {
@@ -88,7 +98,6 @@ async function runAlone(
   try {
     using place = await deps.starts.begin(endsAt, signal)
     if (!place) return { miner, uuid, end: await endWithoutPlace(job, deps) }
-    using talk = link.converse(uuid)
     const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen }, deps.log)
     return { miner, uuid, end: await driveJob(toDrive, { ...deps, talk }, signal) }
   } catch (err) {

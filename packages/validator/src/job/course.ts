@@ -138,7 +138,8 @@ export class Course {
   async #hear({ word, connection, at }: LinkEvent & { type: 'said' }): Promise<JobEnd | undefined> {
     const event = word.message_type
     // On a new connection a miner says ready again, but not that it had accepted.
-    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered' && connection > this.#offeredOn) {
+    const isAgain = this.#job.left !== undefined || connection > this.#offeredOn
+    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered' && isAgain) {
       this.#move('V0AcceptJobRequest')
     }
     if (this.#job.left && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()

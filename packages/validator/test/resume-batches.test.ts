@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import type { OpenState } from '@horde/protocol/job-state'
+import { eq } from 'drizzle-orm'
+import { describe, expect, it } from 'vitest'
+import { openBatch } from '../src/db/batches.ts'
+import { batches, jobs } from '../src/db/schema.ts'
+import { resumeBatches } from '../src/resume-batches.ts'
+import { withDatabase } from './databases.ts'
+import { VALIDATOR, WORK } from './drive.ts'
+import { requestOf, runScripts, type Script } from './run-scripts.ts'
+import { MANIFEST, type Peer, play, startScriptedMiner, talk } from './scripted-miner.ts'
+
+const database = withDatabase()
+let netuid = 400
+
+const answer = (peer: Peer, uuid: string, stdout = 'right') =>
+  peer.say({
+    message_type: 'V0JobFinishedRequest',
+    job_uuid: uuid,
+    docker_process_stdout: stdout,
+    docker_process_stderr: '',
+  })
+
+/** What becomes of a job that was left in this state, on a miner that acts so on the first connection after. */
+async function resume(
+  state: OpenState,
+  script: (peer: Peer, uuid: string) => Promise<unknown> | unknown,
+  { deadlineMs = 20_000, benchmark = 'word' } = {},
+) {
+  netuid += 1
+  const { db } = database()
+  const uuid = randomUUID()
+  await using miner = await startScriptedMiner(hotkeyFromUri('//left'), async peer => void (await script(peer, uuid)))
+  const startedAt = new Date(Date.now() - 1_000)
+  const deadline = new Date(Date.now() + deadlineMs)
+  const row = { uuid, minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address, deadline }
+  const challenge = { benchmark, work: WORK }
+  const newJobs = [{ ...row, challenge, timeoutSeconds: 5 }]
+  const id = await openBatch(db, { netuid, benchmark: 'word', scoring: '2024', startedAt, deadline, jobs: newJobs })
+  await db.update(jobs).set({ state, runningAt: startedAt }).where(eq(jobs.uuid, uuid))
+
+  const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const reports = await resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
+  expect(reports).toHaveLength(1)
+  expect(miner.mistakes).toEqual([])
+  const [job] = await db.select().from(jobs).where(eq(jobs.uuid, uuid))
+  const [batch] = await db.select().from(batches).where(eq(batches.id, id))
+  expect(batch?.closedAt).toBeInstanceOf(Date)
+  expect(batch?.counts).toBe(true)
+  if (!job) throw new Error('the job has no row')
+  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: talk(miner) }
+}
+
+const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
+
+describe('a job that a killed validator left', () => {
+  it('running, whose answer came meanwhile, is right, and excused: nobody measured it', async () => {
+    const { job, gist, said } = await resume('running', (peer, uuid) => {
+      peer.say(MANIFEST)
+      answer(peer, uuid)
+    })
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+    expect(job.seconds).toBeNull()
+    expect(said[0]).toBe('1 V0AuthenticateRequest')
+  })
+
+  it('running, whose answer the dead process had read, is asked for by its offer', async () => {
+    const { gist, said } = await resume('running', async (peer, uuid) => {
+      peer.say(MANIFEST)
+      expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
+      answer(peer, uuid)
+    })
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+    expect(said).toEqual(OFFERED_AGAIN)
+  })
+
+  it('running on a miner of 2024 is not offered again', async () => {
+    const { gist, said } = await resume('running', (peer, uuid) => answer(peer, uuid))
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+    expect(said).toEqual(['1 V0AuthenticateRequest'])
+  })
+
+  it('running, with a wrong answer, gets nothing', async () => {
+    const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid, 'wrong'))
+    expect(gist).toEqual(['finished', 'wrong-answer', 0, false])
+  })
+
+  it('running, whose executor is ready again, gets the work again, and is excused', async () => {
+    const { gist, said } = await resume('running', async (peer, uuid) => {
+      peer.say(MANIFEST)
+      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      await peer.hear('V0InitialJobRequest')
+      await peer.hear('V0JobRequest')
+      answer(peer, uuid)
+    })
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+    expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+  })
+
+  it.each(['offered', 'accepted'] as const)('%s, with ready said before anybody asks, is measured', async state => {
+    const { job, said } = await resume(state, async (peer, uuid) => {
+      peer.say(MANIFEST)
+      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      await peer.hear('V0InitialJobRequest')
+      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+      await peer.hear('V0JobRequest')
+      answer(peer, uuid)
+    })
+    expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
+    expect(job.score).toBeGreaterThan(1)
+    expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+  })
+
+  it('accepted, with an answer: the work had been sent, which nobody could save any more', async () => {
+    const { job, gist } = await resume('accepted', (peer, uuid) => answer(peer, uuid))
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+    expect(job.readyAt).toBeInstanceOf(Date)
+  })
+
+  it('offered, that the miner declines, ends without a score: it may have declined before', async () => {
+    const { gist } = await resume('offered', async peer => {
+      peer.say(MANIFEST)
+      await play.offered(peer)
+      peer.sayOfJob('V0DeclineJobRequest')
+    })
+    expect(gist).toEqual(['rejected', 'declined', null, null])
+  })
+
+  it('to a miner that says nothing ends with the batch, excused', async () => {
+    const { gist } = await resume('accepted', () => {}, { deadlineMs: 1_500 })
+    expect(gist).toEqual(['broken', 'prepare-timed-out', null, null])
+  })
+
+  it('of a benchmark that is no longer used is excused', async () => {
+    const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid), { benchmark: 'another' })
+    expect(gist).toEqual(['broken', 'abandoned', null, null])
+  })
+})
+
+it('a batch that a stop leaves open goes on where it was, and counts', async () => {
+  netuid += 1
+  const { db } = database()
+  const stop = new AbortController()
+  const uuids: string[] = []
+  const script: Script = async peer => {
+    if (peer.connection > 1) return answer(peer, uuids[0] ?? '')
+    uuids.push((await play.working(peer)).job_uuid)
+    stop.abort()
+  }
+  const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const resumed = () => resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
+  const { report, row, later } = await runScripts([script], db, { netuid, leaveOpen: true }, stop.signal, resumed)
+  expect(report.jobs.map(({ end }) => end)).toEqual([undefined])
+  expect(row).toMatchObject({ closedAt: null, counts: true })
+  expect(later).toMatchObject([{ id: report.id, counts: true, jobs: [{ end: { state: 'finished' } }] }])
+  const [job] = await db.select().from(jobs).where(eq(jobs.batchId, report.id))
+  expect(job).toMatchObject({ uuid: uuids[0], state: 'finished', rightAnswer: true })
+  expect(await resumed()).toEqual([])
+})
