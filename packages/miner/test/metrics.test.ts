@@ -1,8 +1,9 @@
 /** /metrics of a miner at work, and the README's table of it. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { metricsTable } from '@horde/kit/metrics/definitions'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { METRICS, metricsTable } from '../src/metrics/definitions.ts'
+import { METRICS } from '../src/metrics/definitions.ts'
 import {
   authentication,
   connectValidator,
@@ -47,7 +48,7 @@ async function sample(name: string): Promise<number | undefined> {
 
 it('the README, the definitions and the registry name the same metrics', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-  expect(readme).toContain(metricsTable())
+  expect(readme).toContain(metricsTable(METRICS))
   const types = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])
   const own = types.filter(([name]) => !/^miner_(process|nodejs)_/.test(name ?? ''))
   expect(Object.fromEntries(own)).toEqual(

@@ -2,9 +2,9 @@
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { isPublicAddress } from '@horde/kit/public-address'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { addressToAnnounce } from '../announce.ts'
 import type { MinerConfig } from '../config.ts'
-import { bad, type Finding, ok, warn } from '../watch/finding.ts'
 
 export async function* addressFindings(
   config: MinerConfig,

@@ -1,11 +1,11 @@
 /** Has an executor of every pool look at its host, where executors run and with what they are given. */
 import { createLog } from '@horde/kit/log'
 import { systemClock as clock, withDeadline } from '@horde/kit/time'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { CLASSES } from '@horde/protocol/classes'
 import type { MinerConfig } from '../config.ts'
 import { openManager } from '../horde/open.ts'
 import { environmentOf, type PoolSettings } from '../horde/pools/pool-settings.ts'
-import { bad, type Finding, ok, warn } from '../watch/finding.ts'
 
 /** How long an executor may take to look at its host, in milliseconds. */
 const CHECK_MS = 120_000

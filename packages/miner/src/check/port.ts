@@ -1,10 +1,10 @@
 /** Whether the port for validators can be had, or who has it. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { askService } from '@horde/kit/operator/ask-service'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import type { MinerConfig } from '../config.ts'
-import { askMiner } from '../operator/ask-miner.ts'
 import type { MinerStatus } from '../operator/status.ts'
-import { bad, type Finding, ok, warn } from '../watch/finding.ts'
 
 const UNSEEN = 'whether it can be reached from outside is not to be seen from here'
 
@@ -40,7 +40,7 @@ async function bindError(host: string, port: number): Promise<string | undefined
 }
 
 async function isOwnMiner(config: MinerConfig, hotkey: string | undefined): Promise<boolean> {
-  const answer = await askMiner<MinerStatus>(config, '/status.json')
+  const answer = await askService<MinerStatus>(config, '/status.json')
   return (
     'said' in answer && answer.said.miner?.hotkey === hotkey && answer.said.miner.port === config.BITTENSOR_MINER_PORT
   )

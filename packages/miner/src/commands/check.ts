@@ -1,32 +1,26 @@
 /** The command `check`: whether this miner can work, one line for everything that was looked at. Nothing is changed. */
 import { ownHotkey } from '@horde/chain/settings'
-import { ConfigError } from '@horde/kit/config'
+import { lookAtDatabase } from '@horde/kit/check/database'
+import { mistakesOf, printFindings } from '@horde/kit/check/report'
+import { lookAtDisks } from '@horde/kit/watch/disk'
+import { type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { addressFindings } from '../check/address.ts'
 import { chainFindings } from '../check/chain.ts'
-import { lookAtDatabase } from '../check/database.ts'
 import { poolFindings } from '../check/executors.ts'
 import { portFinding } from '../check/port.ts'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
+import { migrationsFolder } from '../db/migrations.ts'
 import { engineUrl } from '../horde/docker/engine-address.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { lookAtDisks } from '../watch/disk.ts'
 import { lookAtEngine } from '../watch/engine.ts'
-import { bad, type Finding, findingLine, ok, warn } from '../watch/finding.ts'
 import { gpuWatch } from '../watch/gpus.ts'
 import { diskFolders, diskRules, enginesOf } from '../watch/miner-watches.ts'
 import { usedGpus } from '../watch/used-gpus.ts'
 import type { CommandDeps } from './run-command.ts'
 
-const EXIT_BAD = 1
-
 /** Gives the exit code: 0 when nothing is bad, else 1. */
-export async function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
-  let isGood = true
-  for await (const finding of findings(environment, signal)) {
-    isGood &&= finding.verdict !== 'bad'
-    print(`${findingLine(finding)}\n`)
-  }
-  return isGood ? 0 : EXIT_BAD
+export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
+  return printFindings(findings(environment, signal), print)
 }
 
 async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
@@ -55,7 +49,7 @@ async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, str
 
 async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
   const metagraph = yield* chainFindings(config, hotkey, signal)
-  const { finding, isInUse } = await lookAtDatabase(config.databaseUrl, signal)
+  const { finding, isInUse } = await lookAtDatabase(config.databaseUrl, { service: 'miner', migrationsFolder }, signal)
   yield finding
   yield await portFinding(config, hotkey, isInUse)
   yield* addressFindings(config, hotkey, metagraph, signal)
@@ -90,9 +84,4 @@ async function settingsOr(environment: NodeJS.ProcessEnv): Promise<Settings | Fi
   } catch (error) {
     return mistakesOf(error)
   }
-}
-
-function mistakesOf(error: unknown): Finding[] {
-  if (!(error instanceof ConfigError)) throw error
-  return error.mistakes.map(({ name, problem }) => bad('settings', `${name} ${problem}`, 'see the table in the README'))
 }

@@ -1,5 +1,5 @@
 /** The commands of the miner, and what their lines may say. */
-import { parseArgs } from 'node:util'
+import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/kit/command-line/commands'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import { MAX_LISTED } from '../db/list-jobs.ts'
 
@@ -15,9 +15,6 @@ export type Command =
   | { name: 'help'; of: CommandName | undefined }
 
 export type CommandName = keyof typeof COMMANDS
-
-type Option = { type: 'string' | 'boolean'; about: string }
-type Described = { about: string; more: string; options: Readonly<Record<string, Option>> }
 
 const JSON_OPTION = { json: { type: 'boolean', about: 'as JSON' } } as const
 
@@ -51,52 +48,24 @@ const COMMANDS = {
     more: 'The miner does this by itself while it serves.',
     options: {},
   },
-} as const satisfies Record<string, Described>
+} as const satisfies Commands
 
 /** The command, or what is wrong with the line. */
 export function readCommand(args: readonly string[]): Command | { mistake: string } {
-  const [first = 'serve'] = args
-  if (first === '--help' || first === '-h' || first === 'help') return { name: 'help', of: nameOf(args[1]) }
-  // Without a name the options are those of serve.
-  const name = first.startsWith('-') ? 'serve' : nameOf(first)
-  if (name === undefined) return { mistake: `there is no command ${first}` }
-  try {
-    const { options } = COMMANDS[name] as Described
-    const help = { help: { type: 'boolean', short: 'h' } } as const
-    const { values } = parseArgs({ args: args.slice(first === name ? 1 : 0), options: { ...options, ...help } })
-    if (values.help) return { name: 'help', of: name }
-    return commandOf(name, values as Values)
-  } catch (error) {
-    return { mistake: `${name}: ${(error as Error).message}` }
-  }
+  const line = readLine<CommandName>(args, COMMANDS, 'serve')
+  if ('mistake' in line) return line
+  return 'help' in line ? { name: 'help', of: line.of } : commandOf(line.name, line.values)
 }
 
 /** @param of without it, all commands */
 export function usage(of?: CommandName): string {
-  if (of === undefined) {
-    const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}  ${about}`)
-    return [`usage: ${PROGRAM} [command]`, '', ...lines, '', `  <command> --help says more about one`, ''].join('\n')
-  }
-  const { about, more, options } = COMMANDS[of] as Described
-  const lines = Object.entries(options).map(([name, { type, about: what }]) => {
-    return `  --${`${name}${type === 'string' ? ` ${name.toUpperCase()}` : ''}`.padEnd(14)}  ${what}`
-  })
-  const head = `usage: ${PROGRAM} ${of}${lines.length > 0 ? ' [options]' : ''}`
-  return [
-    head,
-    '',
-    `${about[0]?.toUpperCase()}${about.slice(1)}. ${more}`,
-    ...(lines.length > 0 ? ['', ...lines] : []),
-    '',
-  ].join('\n')
+  return usageOf<CommandName>(PROGRAM, COMMANDS, of)
 }
 
 type Values = { json?: boolean; last?: string; state?: string }
 
-function commandOf(
-  name: CommandName,
-  { json = false, last = String(LISTED), state }: Values,
-): Command | { mistake: string } {
+function commandOf(name: CommandName, values: OptionValues): Command | { mistake: string } {
+  const { json = false, last = String(LISTED), state } = values as Values
   if (name === 'validators') return { name, json }
   if (name !== 'jobs') return { name }
   const count = /^\d{1,4}$/.test(last) ? Number(last) : 0
@@ -104,10 +73,6 @@ function commandOf(
   if (state !== undefined && !isState(state))
     return { mistake: `jobs: --state must be one of ${JOB_STATES.join(', ')}` }
   return { name, json, last: count, state }
-}
-
-function nameOf(text: string | undefined): CommandName | undefined {
-  return text !== undefined && Object.hasOwn(COMMANDS, text) ? (text as CommandName) : undefined
 }
 
 function isState(text: string): text is JobState {

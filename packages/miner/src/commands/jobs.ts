@@ -1,15 +1,16 @@
 /** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
+
+import { textTable } from '@horde/kit/command-line/text-table'
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { pendingMigrations } from '@horde/kit/database/pending-migrations'
 import { createLog } from '@horde/kit/log'
+import { askService } from '@horde/kit/operator/ask-service'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { askMiner } from '../operator/ask-miner.ts'
 import { type ShownEnd, shownEnd } from '../operator/status.ts'
 import type { CommandDeps } from './run-command.ts'
-import { textTable } from './text-table.ts'
 
 /** How long a database server may take to answer at all, in milliseconds. */
 const CONNECT_MS = 10_000
@@ -56,7 +57,7 @@ async function jobsOfMiner(
   why: string,
 ): Promise<ShownEnd[] | string> {
   const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
-  const answer = await askMiner<{ jobs: ShownEnd[] }>(config, path)
+  const answer = await askService<{ jobs: ShownEnd[] }>(config, path)
   return 'problem' in answer ? `${why}, and its admin port ${answer.problem}` : answer.said.jobs
 }
 

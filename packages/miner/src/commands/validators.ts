@@ -1,10 +1,11 @@
 /** The command `validators`: who may talk to this miner, as the chain says it now. */
+
+import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
 import { connectSubtensor } from '@horde/chain/subtensor'
+import { textTable } from '@horde/kit/command-line/text-table'
 import { createLog } from '@horde/kit/log'
 import { readMinerConfig } from '../config.ts'
-import { type RankedValidator, rankValidators } from '../operator/rank-validators.ts'
 import type { CommandDeps } from './run-command.ts'
-import { textTable } from './text-table.ts'
 
 /** How long the chain may take to answer at all, in milliseconds. */
 const CONNECT_MS = 30_000

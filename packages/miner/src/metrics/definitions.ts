@@ -1,10 +1,5 @@
-/** The miner's own metrics, said once: the registry is made of them and the README's table is printed from them. */
-
-export type MetricDefinition = {
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly labels: readonly string[]
-  readonly help: string
-}
+/** The miner's own metrics. */
+import type { Metrics, NamesOf } from '@horde/kit/metrics/definitions'
 
 /** Labels never hold what a stranger wrote: a class that there is not is `other`. */
 export const METRICS = {
@@ -70,15 +65,7 @@ export const METRICS = {
   },
   miner_watch_age_seconds: { type: 'gauge', labels: ['watch'], help: 'How long ago each watch looked.' },
   miner_ready: { type: 'gauge', labels: [], help: '1 when /health says ready.' },
-} as const satisfies Record<string, MetricDefinition>
+} as const satisfies Metrics
 
 export type MetricName = keyof typeof METRICS
-export type GaugeName = { [N in MetricName]: (typeof METRICS)[N]['type'] extends 'gauge' ? N : never }[MetricName]
-
-/** The metrics as a Markdown table, for the README. */
-export function metricsTable(): string {
-  const rows = Object.entries<MetricDefinition>(METRICS).map(([name, { type, labels, help }]) => {
-    return `| \`${name}\` | ${type} | ${labels.map(label => `\`${label}\``).join(', ')} | ${help} |`
-  })
-  return ['| Metric | Type | Labels | What it is |', '| --- | --- | --- | --- |', ...rows, ''].join('\n')
-}
+export type GaugeName = NamesOf<typeof METRICS, 'gauge'>

@@ -1,7 +1,7 @@
 import type { Metagraph } from '@horde/chain/metagraph'
+import { bad, ok, warn } from '@horde/kit/watch/finding'
+import type { Watched } from '@horde/kit/watch/watches'
 import { describe, expect, it } from 'vitest'
-import { bad, ok, warn } from '../watch/finding.ts'
-import type { Watched } from '../watch/watches.ts'
 import { type HealthSources, healthOf } from './health.ts'
 
 const validator = {

@@ -1,7 +1,8 @@
 /** Whether the miner can take work, and what an operator should know of even if it can. */
+
+import { rankValidators } from '@horde/chain/rank-validators'
 import type { Health } from '@horde/kit/http'
-import { findingSentence } from '../watch/finding.ts'
-import { rankValidators } from './rank-validators.ts'
+import { findingSentence } from '@horde/kit/watch/finding'
 import type { StatusSources } from './sources.ts'
 
 export type HealthSources = Pick<

@@ -5,19 +5,19 @@ import type { Database } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import { Watches } from '@horde/kit/watch/watches'
 import type { Registry } from 'prom-client'
 import type { Announcer } from '../announce/announcer.ts'
 import type { MinerConfig } from '../config.ts'
 import { lastEnds, lastJobs } from '../db/list-jobs.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
-import { addGauges } from '../metrics/gauges.ts'
+import { addMinerGauges } from '../metrics/gauges.ts'
 import type { Tally } from '../metrics/tally.ts'
 import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { ValidatorList } from '../validators.ts'
 import { minerWatches } from '../watch/miner-watches.ts'
-import { Watches } from '../watch/watches.ts'
-import { openAdmin } from './admin.ts'
+import { openMinerAdmin } from './admin.ts'
 import { healthOf } from './health.ts'
 import type { StatusSources } from './sources.ts'
 
@@ -55,12 +55,12 @@ export async function openOperator(
   const all = minerWatches({ config, chain, hotkey: hotkey.ss58, db, pools, metagraph, clock })
   const watches = stack.use(new Watches(all, { clock, log, signal }))
   const sources = sourcesOf(deps, watches)
-  addGauges(registry, sources, clock)
+  addMinerGauges(registry, sources, clock)
   const health = async () => healthOf(sources)
   const { ADMIN_HOST: host, ADMIN_PORT: port } = config
   if (port === undefined) return { adminPort: undefined, health }
   const listJobs = (...wanted: [limit: number, states: Parameters<typeof lastJobs>[2]]) => lastJobs(db, ...wanted)
-  const adminPort = await openAdmin({ host, port }, { sources, lastJobs: listJobs, registry, clock, log }, stack)
+  const adminPort = await openMinerAdmin({ host, port }, { sources, lastJobs: listJobs, registry, clock, log }, stack)
   return { adminPort, health }
 }
 

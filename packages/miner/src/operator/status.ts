@@ -1,17 +1,17 @@
 /** The status of the miner as plain data: /status.json, and what the page is made of. */
 import { neuronOf } from '@horde/chain/metagraph'
+import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
 import type { Health } from '@horde/kit/http'
+import { shown } from '@horde/kit/page/strangers-text'
+import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ListedJob } from '../db/list-jobs.ts'
 import type { PoolUsage } from '../horde/pools/pool.ts'
-import type { Finding, Verdict } from '../watch/finding.ts'
 import { healthOf } from './health.ts'
-import { type RankedValidator, rankValidators } from './rank-validators.ts'
 import type { StatusSources } from './sources.ts'
-import { shown } from './strangers-text.ts'
 
 /** How many jobs and ends are shown at most. */
 const MAX_JOBS = 200
@@ -38,7 +38,7 @@ export type MinerStatus = {
     uptimeSeconds: number
   }
   chain: { connected: boolean; node: string | null; block: number | null; blockSeenSecondsAgo: number | null }
-  watches: { watch: string; verdict: Verdict; lookedSecondsAgo: number | null; findings: Omit<Finding, 'of'>[] }[]
+  watches: ShownWatch[]
   horde: PoolUsage[]
   jobs: { open: number; now: ShownJob[] }
   /** `last` is null while the database does not say it. */
@@ -83,9 +83,7 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
       block: lastBlock?.number ?? null,
       blockSeenSecondsAgo: ago(lastBlock?.seenAtMs),
     },
-    watches: sources.watches().map(({ watch, verdict, lookedAtMs, findings }) => {
-      return { watch, verdict, lookedSecondsAgo: ago(lookedAtMs), findings: findings.map(({ of: _, ...rest }) => rest) }
-    }),
+    watches: shownWatches(sources.watches(), now),
     horde: sources.horde(),
     jobs: {
       open: jobs.length,

@@ -1,9 +1,9 @@
 /** The container engines that executors are started by, here and on other hosts, and the images of executors there. */
 import { withDeadline } from '@horde/kit/time'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+import type { Watch } from '@horde/kit/watch/watches'
 import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
 import { engineClient } from '../horde/docker/engine-client.ts'
-import { bad, type Finding, ok, warn } from './finding.ts'
-import type { Watch } from './watches.ts'
 
 const EVERY_MS = 60_000
 /** How long a whole look may take, in milliseconds, the way to another host included. */

@@ -1,7 +1,7 @@
 /** The GPUs of this machine, as NVIDIA's own tool sees them: one that fell off the bus, and memory that lies. */
 import { execFile } from 'node:child_process'
-import { bad, type Finding, ok, warn } from './finding.ts'
-import type { Watch } from './watches.ts'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+import type { Watch } from '@horde/kit/watch/watches'
 
 const EVERY_MS = 60_000
 /** How long nvidia-smi may take, in milliseconds: beside a GPU that is lost it hangs. */

@@ -2,21 +2,25 @@
 import { tmpdir } from 'node:os'
 import type { Chain } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
+import { clockWatch } from '@horde/chain/watch/clock'
+import { registrationWatch } from '@horde/chain/watch/registration'
 import type { Database } from '@horde/kit/database'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
 import type { Clock } from '@horde/kit/time'
+import { databaseWatch } from '@horde/kit/watch/database'
+import { type DiskFolder, type DiskRules, diskWatch } from '@horde/kit/watch/disk'
+import type { Watch } from '@horde/kit/watch/watches'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from '../config.ts'
 import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
 import { engineClient } from '../horde/docker/engine-client.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { clockWatch } from './clock.ts'
-import { databaseWatch } from './database.ts'
-import { type DiskFolder, type DiskRules, diskWatch } from './disk.ts'
 import { type EngineUse, engineWatch } from './engine.ts'
 import { gpuWatch } from './gpus.ts'
-import { registrationWatch } from './registration.ts'
 import { usedGpus } from './used-gpus.ts'
-import type { Watch } from './watches.ts'
+
+/** Why a miner must be registered. */
+export const WHY_REGISTERED = 'validators find miners through the chain'
 
 export type MinerWatchesDeps = {
   config: MinerConfig
@@ -33,8 +37,8 @@ export type MinerWatchesDeps = {
 export function minerWatches({ config, chain, hotkey, db, pools, metagraph, clock }: MinerWatchesDeps): Watch[] {
   const engines = () => enginesOf(pools(), config)
   return [
-    registrationWatch(hotkey, metagraph),
-    clockWatch({ chain, clock }),
+    registrationWatch(hotkey, metagraph, WHY_REGISTERED),
+    clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     databaseWatch(db, clock),
     diskWatch(() => diskFolders(config, engines()), diskRules(config)),
     engineWatch(engines),

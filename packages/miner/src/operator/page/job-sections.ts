@@ -1,7 +1,8 @@
 /** The sections of the status page about jobs. */
+
+import { type Html, html } from '@horde/kit/page/html'
+import { duration, table, time } from '@horde/kit/page/table'
 import type { MinerStatus } from '../status.ts'
-import { type Html, html } from './html.ts'
-import { duration, table, time } from './table.ts'
 
 const UUID_SHOWN = 8
 const HOTKEY_SHOWN = 10

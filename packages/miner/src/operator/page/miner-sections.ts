@@ -1,7 +1,8 @@
 /** The sections of the status page about the miner and what it stands on. */
+
+import { type Html, html } from '@horde/kit/page/html'
+import { ago, table, time } from '@horde/kit/page/table'
 import type { MinerStatus } from '../status.ts'
-import { type Html, html } from './html.ts'
-import { ago, table, time } from './table.ts'
 
 export function self({ miner, chain }: MinerStatus): Html {
   const { registered, announced, address: own } = miner
@@ -55,19 +56,5 @@ export function validators({ validators: { listed, ageSeconds } }: MinerStatus):
   const age = ageSeconds === null ? 'the chain has not been heard yet' : `as of ${ago(ageSeconds)}`
   const head = ['#Rank', '~Hotkey', '#Uid', '#Stake, TAO', 'Permit', 'Note', '#Connections']
   return html`<section><h2>Validators<small>${age}</small></h2>${table(head, rows, 'None.')}</section>
-`
-}
-
-export function watches({ watches: all }: MinerStatus): Html {
-  const rows = all.flatMap(({ watch, findings, lookedSecondsAgo }) => {
-    const shown = findings.length > 0 ? findings : [{ verdict: 'ok', subject: watch, found: 'nothing yet', advice: '' }]
-    return shown.map(({ verdict, subject, found, advice }) => [
-      html`${subject}`,
-      html`<span class="${verdict}">${verdict}</span>`,
-      html`${found}${advice === '' ? null : html`<br><span class="dim">To do: ${advice}</span>`}`,
-      html`${lookedSecondsAgo === null ? 'not yet' : ago(lookedSecondsAgo)}`,
-    ])
-  })
-  return html`<section><h2>Watches</h2>${table(['What', 'How', '~Found', 'Looked'], rows, 'None.')}</section>
 `
 }

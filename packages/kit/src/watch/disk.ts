@@ -1,4 +1,4 @@
-/** Room on the disks that the miner and its executors write to. */
+/** Room on the disks that a service and its jobs write to. */
 import { stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { bad, type Finding, ok, warn } from './finding.ts'

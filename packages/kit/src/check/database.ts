@@ -2,11 +2,10 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { DatabaseError, openDatabase } from '@horde/kit/database'
-import { pendingMigrations } from '@horde/kit/database/pending-migrations'
-import { parseDatabaseUrl } from '@horde/kit/database/url'
-import { silentLog } from '@horde/kit/log'
-import { migrationsFolder } from '../db/migrations.ts'
+import { pendingMigrations } from '../database/pending-migrations.ts'
+import { parseDatabaseUrl } from '../database/url.ts'
+import { DatabaseError, openDatabase } from '../database.ts'
+import { silentLog } from '../log.ts'
 import { bad, type Finding, ok } from '../watch/finding.ts'
 
 /** How long a server may take to answer at all, in milliseconds. */
@@ -15,37 +14,40 @@ const CONNECT_MS = 10_000
 /** `isInUse`: by the process that has an embedded one. */
 export type DatabaseLook = { finding: Finding; isInUse: boolean }
 
-export async function lookAtDatabase(url: string, signal: AbortSignal): Promise<DatabaseLook> {
+/** Whose database it is: the service's name, and its migrations. */
+export type DatabaseOwner = { service: string; migrationsFolder: string }
+
+export async function lookAtDatabase(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<DatabaseLook> {
   try {
-    return { finding: await openFinding(url, signal), isInUse: false }
+    return { finding: await openFinding(url, owner, signal), isInUse: false }
   } catch (error) {
     if (error instanceof DatabaseError && error.problem === 'in use') {
-      return { finding: ok('database', `in use by the running miner: ${error.message}`), isInUse: true }
+      return { finding: ok('database', `in use by the running ${owner.service}: ${error.message}`), isInUse: true }
     }
-    return { finding: await problemFinding(error as Error, url), isInUse: false }
+    return { finding: await problemFinding(error as Error, url, owner), isInUse: false }
   }
 }
 
-async function openFinding(url: string, signal: AbortSignal): Promise<Finding> {
+async function openFinding(url: string, { migrationsFolder }: DatabaseOwner, signal: AbortSignal): Promise<Finding> {
   await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
   const due = await pendingMigrations(database.db, migrationsFolder)
   if (due.length === 0) return ok('database', 'opens, and its tables are up to date')
   return ok('database', `opens; the next start brings its tables up to date (${due.join(', ')})`)
 }
 
-async function problemFinding(error: Error, url: string): Promise<Finding> {
+async function problemFinding(error: Error, url: string, owner: DatabaseOwner): Promise<Finding> {
   if (!(error instanceof DatabaseError)) {
     return bad('database', `does not open: ${error.message}`, 'see DATABASE_URL, and the log of its server')
   }
-  if (error.problem === 'missing') return newFinding(url)
+  if (error.problem === 'missing') return newFinding(url, owner)
   return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
 }
 
 /** An embedded one is made at the first start, where its folder may be made. */
-async function newFinding(url: string): Promise<Finding> {
+async function newFinding(url: string, { service }: DatabaseOwner): Promise<Finding> {
   const target = parseDatabaseUrl(url)
   const folder = 'folder' in target ? target.folder : undefined
-  if (folder === undefined) return ok('database', 'in memory: what it holds is gone with the miner')
+  if (folder === undefined) return ok('database', `in memory: what it holds is gone with the ${service}`)
   const above = await firstThere(resolve(folder))
   if (await mayMakeIn(above)) return ok('database', `the first start makes it in ${folder}`)
   return bad('database', `can not be made in ${folder}`, `let this user make folders in ${above}, or set DATABASE_URL`)

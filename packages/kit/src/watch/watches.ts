@@ -1,7 +1,7 @@
-/** What is looked at again and again while the miner works; what was found last is at hand, with its age. */
-import type { Log } from '@horde/kit/log'
-import { startLoop } from '@horde/kit/loop'
-import type { Clock } from '@horde/kit/time'
+/** What is looked at again and again while a service works; what was found last is at hand, with its age. */
+import type { Log } from '../log.ts'
+import { startLoop } from '../loop.ts'
+import type { Clock } from '../time.ts'
 import { type Finding, type Verdict, warn, worst } from './finding.ts'
 
 /** How long one look may take, in milliseconds. */

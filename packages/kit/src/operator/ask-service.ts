@@ -1,12 +1,13 @@
-/** What a miner that runs on this machine says on its admin port: for commands beside it. */
-import type { MinerConfig } from '../config.ts'
+/** What a service that runs on this machine says on its admin port: for commands beside it. */
+import type { SettingsOf } from '../config.ts'
+import type { serviceSettings } from '../service-settings.ts'
 
 /** How long its answer may take, in milliseconds. */
 const ANSWER_MS = 5_000
 
 /** The answer's JSON, or why there is none, in words that follow "its admin port". */
-export async function askMiner<T>(
-  { ADMIN_HOST, ADMIN_PORT }: Pick<MinerConfig, 'ADMIN_HOST' | 'ADMIN_PORT'>,
+export async function askService<T>(
+  { ADMIN_HOST, ADMIN_PORT }: Pick<SettingsOf<typeof serviceSettings>, 'ADMIN_HOST' | 'ADMIN_PORT'>,
   path: string,
 ): Promise<{ said: T } | { problem: string }> {
   if (!ADMIN_PORT) return { problem: 'is not known: set ADMIN_PORT to a number of its own' }

@@ -1,13 +1,12 @@
-/** This machine's clock against the chain's: an authentication counts only within 10 s of our time. */
-import type { Chain } from '@horde/chain/chain'
-import type { Clock } from '@horde/kit/time'
-import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
-import { bad, type Finding, ok, warn } from './finding.ts'
-import type { Watch } from './watches.ts'
+/** This machine's clock against the chain's: what peers sign counts only close to their time. */
 
-/** How far the clocks may be apart, in milliseconds. A block takes 1 to 3 s to come here: we seem ahead by that. */
+import type { Clock } from '@horde/kit/time'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+import type { Watch } from '@horde/kit/watch/watches'
+import type { Chain } from '../chain.ts'
+
+/** From how far apart on the clocks are a warning, in milliseconds. A block takes 1 to 3 s to come here: we seem ahead by that. */
 const WARN_MS = 5_000
-const BAD_MS = AUTHENTICATION_WINDOW_SECONDS * 1000
 /** Of so many looks the one in which the block came soonest counts. */
 const LOOKS = 5
 const EVERY_MS = 60_000
@@ -24,13 +23,14 @@ type Offset = {
   isExact: boolean
 }
 
-export function clockWatch(deps: ClockDeps): Watch {
+/** @param windowSeconds how far from our time an authentication counts */
+export function clockWatch(deps: ClockDeps, windowSeconds: number): Watch {
   let exact: number[] = []
   const look = async (signal: AbortSignal): Promise<Finding[]> => {
     const offset = await clockOffset(deps, WAIT_MS, signal)
     if (offset.isExact) exact = [...exact.slice(1 - LOOKS), offset.ms]
     const least = exact.length > 0 ? Math.min(...exact) : undefined
-    return [clockFinding(least === undefined ? offset : { ms: least, isExact: true })]
+    return [clockFinding(least === undefined ? offset : { ms: least, isExact: true }, windowSeconds)]
   }
   return { name: 'clock', everyMs: EVERY_MS, look }
 }
@@ -50,13 +50,13 @@ export async function clockOffset({ chain, clock }: ClockDeps, waitMs: number, s
   }
 }
 
-export function clockFinding({ ms, isExact }: Offset): Finding {
+export function clockFinding({ ms, isExact }: Offset, windowSeconds: number): Finding {
   if (ms > 0 && !isExact) return ok('clock', "not behind the chain's; how far ahead of it a new block will tell")
   const seconds = (Math.abs(ms) / 1000).toFixed(1)
   const found = `${seconds} s ${ms < 0 ? 'behind' : 'ahead of'} the chain's`
-  const advice = `set this machine's clock by NTP: authentications count within ${AUTHENTICATION_WINDOW_SECONDS} s of it`
+  const advice = `set this machine's clock by NTP: authentications count within ${windowSeconds} s of it`
   const measured = ms / 1000
-  if (Math.abs(ms) >= BAD_MS) return { ...bad('clock', found, advice), measured }
+  if (Math.abs(ms) >= windowSeconds * 1000) return { ...bad('clock', found, advice), measured }
   if (Math.abs(ms) >= WARN_MS) return { ...warn('clock', found, advice), measured }
   return { ...ok('clock', found), measured }
 }

@@ -1,17 +1,18 @@
 import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import { clockOffset, clockWatch } from '@horde/chain/watch/clock'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { clockOffset, clockWatch } from '../src/watch/clock.ts'
-import { minerKey } from './harness.ts'
 
+const WINDOW_SECONDS = 10
 const { signal } = new AbortController()
 
 let devchain: Devchain
 beforeAll(async () => {
-  const genesis = { balances: {}, sudo: minerKey().ss58, subnets: [] }
+  const genesis = { balances: {}, sudo: hotkeyFromUri('//Owner').ss58, subnets: [] }
   devchain = await startDevchain({ blockMs: 'per-extrinsic', genesis })
 })
 afterAll(() => devchain[Symbol.asyncDispose]())
@@ -23,7 +24,7 @@ const connect = (clock: Clock) => connectSubtensor({ endpoints: [devchain.url], 
 
 /** A look while the chain makes a block. */
 async function look(chain: Chain, clock: Clock) {
-  const looking = clockWatch({ chain, clock }).look(signal)
+  const looking = clockWatch({ chain, clock }, WINDOW_SECONDS).look(signal)
   await devchain.mineBlock()
   return looking
 }
@@ -50,7 +51,7 @@ it('the block that came soonest counts: one that was late does not make the cloc
   let late = 0
   const clock: Clock = { ...systemClock, now: () => Date.now() + late }
   await using chain = await connect(clock)
-  const watch = clockWatch({ chain, clock })
+  const watch = clockWatch({ chain, clock }, WINDOW_SECONDS)
   const lookOnce = async () => {
     const looking = watch.look(signal)
     await devchain.mineBlock()
@@ -69,7 +70,7 @@ describe('of a block that was there before', () => {
     const clock = ahead(3_600_000)
     await using chain = await connect(clock)
     expect(await clockOffset({ chain, clock }, 0, signal)).toMatchObject({ isExact: false })
-    const [finding] = await clockWatch({ chain, clock }).look(signal)
+    const [finding] = await clockWatch({ chain, clock }, WINDOW_SECONDS).look(signal)
     expect(finding).toMatchObject({ verdict: 'ok', found: expect.stringMatching(/^not behind/) })
   })
 
@@ -77,7 +78,7 @@ describe('of a block that was there before', () => {
     await devchain.mineBlock()
     const clock = ahead(-60_000)
     await using chain = await connect(clock)
-    const [finding] = await clockWatch({ chain, clock }).look(signal)
+    const [finding] = await clockWatch({ chain, clock }, WINDOW_SECONDS).look(signal)
     expect(finding).toMatchObject({ verdict: 'bad', found: expect.stringMatching(/s behind/) })
   })
 })

@@ -1,6 +1,6 @@
-import { createLog, type Log } from '@horde/kit/log'
-import { manualClock } from '@horde/kit/time'
 import { describe, expect, it } from 'vitest'
+import { createLog, type Log } from '../log.ts'
+import { manualClock } from '../time.ts'
 import { bad, type Finding, findingLine, findingSentence, ok, warn, worst } from './finding.ts'
 import { type Watch, Watches } from './watches.ts'
 

@@ -1,5 +1,5 @@
-/** Who may talk to this miner, as a list for its operator: the rule's own order, and those that settings add or take. */
-import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, validatorsOf } from '@horde/chain/metagraph'
+/** Validators as a list for an operator: the rule's own order, and those that a miner's settings add or take. */
+import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, validatorsOf } from './metagraph.ts'
 
 export type RankedValidator = {
   /** 1 is the most staked; null for who is not served, or not on the subnet. */

@@ -1,7 +1,8 @@
 /** Whether the database answers, and how soon. */
-import type { Database } from '@horde/kit/database'
-import { type Clock, withDeadline } from '@horde/kit/time'
-import { ping } from '../db/ping.ts'
+
+import { sql } from 'drizzle-orm'
+import type { Database } from '../database.ts'
+import { type Clock, withDeadline } from '../time.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
 import type { Watch } from './watches.ts'
 
@@ -14,9 +15,9 @@ export function databaseWatch(db: Database, clock: Clock): Watch {
   const look = async (): Promise<Finding[]> => {
     const askedAt = clock.monotonic()
     try {
-      await withDeadline(ping(db), GONE_MS, 'the database', clock)
+      await withDeadline(db.execute(sql`select 1`), GONE_MS, 'the database', clock)
     } catch (error) {
-      const advice = 'see whether it runs: no job is taken, and no result kept, without it'
+      const advice = 'see whether it runs: without it no job is taken, and no result kept'
       return [bad('database', `does not answer (${(error as Error).message})`, advice)]
     }
     const ms = clock.monotonic() - askedAt

@@ -1,6 +1,6 @@
-import type { Metagraph, Neuron } from '@horde/chain/metagraph'
-import { RAO_PER_TAO } from '@horde/chain/metagraph'
 import { expect, it } from 'vitest'
+import type { Metagraph, Neuron } from './metagraph.ts'
+import { RAO_PER_TAO } from './metagraph.ts'
 import { rankValidators } from './rank-validators.ts'
 
 const neuron = (uid: number, tao: bigint, validatorPermit = true): Neuron => ({

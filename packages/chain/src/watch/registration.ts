@@ -1,0 +1,28 @@
+/** Whether the own hotkey is registered on the subnet. */
+
+import { bad, type Finding, ok } from '@horde/kit/watch/finding'
+import type { Watch } from '@horde/kit/watch/watches'
+import { type Metagraph, neuronOf } from '../metagraph.ts'
+
+/** Often: it looks at what is known of the subnet, and asks nobody. */
+const EVERY_MS = 5_000
+
+/**
+ * @param metagraph as the chain said it last; undefined while it has not
+ * @param purpose why it must be registered, for people: `validators find miners through the chain`
+ */
+export function registrationWatch(hotkey: string, metagraph: () => Metagraph | undefined, purpose: string): Watch {
+  const look = async (): Promise<Finding[]> => {
+    const known = metagraph()
+    return known ? [registrationFinding(known, hotkey, purpose)] : []
+  }
+  return { name: 'registration', everyMs: EVERY_MS, look }
+}
+
+export function registrationFinding(metagraph: Metagraph, hotkey: string, purpose: string): Finding {
+  const { netuid } = metagraph
+  const own = neuronOf(metagraph, hotkey)
+  if (own) return ok('registration', `the hotkey has uid ${own.uid} on subnet ${netuid}`)
+  const advice = `register ${hotkey} (btcli subnet register --netuid ${netuid}): ${purpose}`
+  return bad('registration', `the hotkey is not registered on subnet ${netuid}`, advice)
+}
