@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { envPort, setting } from './config.ts'
+import { envInteger, envPort, setting } from './config.ts'
 
 /** The settings that every service with an operator has: its admin port and its log. */
 export const serviceSettings = {
@@ -15,5 +15,17 @@ export const serviceSettings = {
   LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), {
     about: 'The least level of log lines that are written.',
     example: 'info',
+  }),
+} as const
+
+/** When a disk in use counts as nearly full, and as full. */
+export const diskSettings = {
+  DISK_LOW_BYTES: setting(envInteger({ min: 0 }).default(10_000_000_000), {
+    about: 'A disk in use with less free than this is a warning in /health, in bytes.',
+    example: '10000000000',
+  }),
+  DISK_FULL_BYTES: setting(envInteger({ min: 0 }).default(1_000_000_000), {
+    about: 'With less free than this on a disk in use the service is not ready, in bytes.',
+    example: '1000000000',
   }),
 } as const

@@ -13,7 +13,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
@@ -246,14 +246,7 @@ export const minerSettings = defineSettings({
     about: 'How long a result that its validator has not had stays due, in days.',
     example: '7',
   }),
-  DISK_LOW_BYTES: setting(envInteger({ min: 0 }).default(10_000_000_000), {
-    about: 'A disk in use with less free than this is a warning in /health, in bytes.',
-    example: '10000000000',
-  }),
-  DISK_FULL_BYTES: setting(envInteger({ min: 0 }).default(1_000_000_000), {
-    about: 'With less free than this on a disk in use the miner is not ready, in bytes.',
-    example: '1000000000',
-  }),
+  ...diskSettings,
   DELIVERED_RESULTS_KEPT_HOURS: setting(envInteger({ min: 0, max: 8_760 }).default(24), {
     about:
       'How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept.',

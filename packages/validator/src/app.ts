@@ -103,7 +103,13 @@ export function wireValidator(deps: ValidatorDeps): Validator {
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined
       const shared = { chain, hotkey, db, clock, log }
-      const organic = { netuid, allowPrivate: config.ALLOW_PRIVATE_MINERS, limits: config.organicLimits, ...shared }
+      const organic = {
+        netuid,
+        source: 'facilitator' as const,
+        allowPrivate: config.ALLOW_PRIVATE_MINERS,
+        limits: config.organicLimits,
+        ...shared,
+      }
       return new FacilitatorLink({
         ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
         run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),

@@ -12,7 +12,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
 import { z } from 'zod'
 import type { StartLimits } from './batch/starts.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'
@@ -173,6 +173,15 @@ export const validatorSettings = defineSettings({
     about: 'How often it is checked whether weights are due, in seconds.',
     example: '60',
   }),
+  RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(30), {
+    about: 'How long batches and jobs are kept once they are over, in days; what no weights were made of yet stays.',
+    example: '30',
+  }),
+  WEIGHTS_RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(365), {
+    about: 'How long settings of weights are kept, in days; the last one, and one that is under way, stay.',
+    example: '365',
+  }),
+  ...diskSettings,
   ...serviceSettings,
 })
 

@@ -1,5 +1,6 @@
 import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
+import { shown } from '@horde/kit/page/strangers-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
@@ -14,7 +15,7 @@ import {
   type ValidatorToFacilitatorMessage,
 } from '@horde/protocol/facilitator-validator'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import { jobUuid } from '@horde/protocol/primitives'
+import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
 import { facilitatorLoginBytes } from '@horde/protocol/signing'
 import { failedUpdate } from './organic/status-updates.ts'
 
@@ -37,6 +38,12 @@ export interface FacilitatorOptions {
   log: Log
 }
 
+/** How it is with the link: `running` jobs, and updates `waiting` for the facilitator's answer. */
+export type FacilitatorState = { connected: boolean; running: number; waiting: number }
+
+/** `last`: what was told of it last. */
+type RunningJob = { ended: Promise<void>; last: V0JobStatusUpdate | undefined }
+
 type Heard = { parsed: Parsed<FacilitatorMessage>; frame: string | Uint8Array }
 type FacilitatorSocket = Socket<Heard, ValidatorToFacilitatorMessage>
 
@@ -48,7 +55,8 @@ export class FacilitatorLink implements AsyncDisposable {
   readonly #options: FacilitatorOptions
   readonly #jobsStop = new AbortController()
   readonly #linkStop = new AbortController()
-  readonly #jobs = new Set<Promise<void>>()
+  /** By their uuids' keys. */
+  readonly #jobs = new Map<string, RunningJob>()
   /** What the facilitator has not answered yet, in order, and on which connection it was said. */
   readonly #outbox: { update: V0JobStatusUpdate; saidOn?: FacilitatorSocket }[] = []
   readonly #running: Promise<unknown>
@@ -72,14 +80,14 @@ export class FacilitatorLink implements AsyncDisposable {
     })
   }
 
-  get connected(): boolean {
-    return this.#socket !== undefined
+  state(): FacilitatorState {
+    return { connected: this.#socket !== undefined, running: this.#jobs.size, waiting: this.#outbox.length }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { clock, log } = this.#options
     this.#jobsStop.abort()
-    await Promise.all(this.#jobs)
+    await Promise.all([...this.#jobs.values()].map(({ ended }) => ended))
     if (this.#outbox.length > 0) {
       await withDeadline(this.#allTold.promise, FAREWELL_MS, 'last updates', clock).catch(err =>
         log.warn({ err, updates: this.#outbox.length }, 'updates could not be told'),
@@ -105,7 +113,8 @@ export class FacilitatorLink implements AsyncDisposable {
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
     this.#flush()
     try {
-      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal)) this.#take(heard)
+      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
+        await this.#take(heard, socket)
     } finally {
       this.#socket = undefined
       ended.abort()
@@ -125,27 +134,48 @@ export class FacilitatorLink implements AsyncDisposable {
     }
   }
 
-  #take({ parsed, frame }: Heard): void {
+  async #take({ parsed, frame }: Heard, socket: FacilitatorSocket): Promise<void> {
     const { log } = this.#options
     if (!parsed.ok) {
-      log.warn({ err: parsed.error }, 'frame of the facilitator not understood')
       const uuid = uuidIn(frame)
-      if (uuid) this.#report(failedUpdate(uuid, `The request was not understood: ${parsed.error.message}`))
-    } else if (isJobRequest(parsed.message)) {
-      this.#start(parsed.message)
-    } else {
-      this.#hearAnswer()
-      if (parsed.message.status === 'success') return
-      log.error({ types: parsed.message.errors.map(({ type }) => type) }, 'facilitator says that something was wrong')
+      log.warn({ jobUuid: uuid }, 'frame of the facilitator not understood')
+      log.debug({ err: parsed.error }, 'what was wrong with it')
+      if (uuid && !this.#repeat(uuid)) {
+        this.#report(failedUpdate(uuid, `The request was not understood: ${parsed.error.message}`))
+      }
+      return
     }
+    if (isJobRequest(parsed.message)) return this.#start(parsed.message)
+    const { status, errors } = parsed.message
+    if (status === 'error') {
+      log.error({ types: errors.map(({ type }) => shown(type)) }, 'facilitator says that something was wrong')
+      // Without a login nothing that is said counts: it is tried again, later and later.
+      if (!this.#loggedIn) return socket.close()
+    }
+    this.#hearAnswer()
   }
 
   #start(request: FacilitatorJobRequest): void {
-    const job: Promise<void> = this.#options
-      .run(request, update => this.#report(update), this.#jobsStop.signal)
+    if (this.#repeat(request.uuid)) return
+    const job: RunningJob = { ended: Promise.resolve(), last: undefined }
+    const key = uuidKey(request.uuid)
+    this.#jobs.set(key, job)
+    const report = (update: V0JobStatusUpdate) => {
+      job.last = update
+      this.#report(update)
+    }
+    job.ended = this.#options
+      .run(request, report, this.#jobsStop.signal)
       .catch(err => this.#options.log.error({ err, jobUuid: request.uuid }, 'organic job could not be run'))
-      .finally(() => this.#jobs.delete(job))
-    this.#jobs.add(job)
+      .finally(() => this.#jobs.delete(key))
+  }
+
+  /** Tells again how it is with a job that is running; false when none of that uuid is. */
+  #repeat(uuid: JobUuid): boolean {
+    const job = this.#jobs.get(uuidKey(uuid))
+    // One of which nothing was told yet will be told of soon.
+    if (job?.last) this.#report({ ...job.last, uuid })
+    return job !== undefined
   }
 
   /** The facilitator answers the login, then each update, in order. */

@@ -25,7 +25,7 @@ const SUCCESS = { status: 'success', errors: [] }
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** A facilitator that answers with success; what it heard on all connections, in order. */
-async function startFacilitator() {
+async function startFacilitator(answerLogin: () => object = () => SUCCESS) {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
   const heard: ValidatorToFacilitatorMessage[] = []
@@ -36,7 +36,8 @@ async function startFacilitator() {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) throw parsed.error
       heard.push(parsed.message)
-      if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(SUCCESS))
+      const isLogin = parsed.message.message_type === 'V0AuthenticationRequest'
+      if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(isLogin ? answerLogin() : SUCCESS))
       if (parsed.message.message_type === 'V0AuthenticationRequest') {
         peers.push({
           say: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
@@ -94,7 +95,14 @@ async function setUp(
     },
   ]
   const deps = {
-    ...{ netuid: 1, allowPrivate: true, limits: { ...LIMITS, ...limits }, reconnect: AT_ONCE, hotkey: VALIDATOR },
+    ...{
+      netuid: 1,
+      source: 'facilitator' as const,
+      allowPrivate: true,
+      limits: { ...LIMITS, ...limits },
+      reconnect: AT_ONCE,
+      hotkey: VALIDATOR,
+    },
     ...{ chain: { metagraph: async () => ({ netuid: 1, block: 1, neurons }) }, db: database().db },
     ...{ clock: systemClock, log: silentLog },
   }
@@ -229,12 +237,19 @@ it('answers what it cannot run: an unknown miner, a uuid twice, variables, nonse
   })
   const { ask, facilitator } = world
   const stranger = request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 })
-  expect(await ask(stranger)).toEqual([update(stranger.uuid, 'failed', 'The miner is not registered on the subnet.')])
+  expect(await ask(stranger)).toEqual([
+    update(stranger.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
+  ])
   const job = request()
   await ask(job)
   facilitator.peers[0]?.say(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 3)
-  expect(facilitator.updates(job.uuid)[2]).toEqual(update(job.uuid, 'failed', 'A job with this uuid was run already.'))
+  expect(facilitator.updates(job.uuid)[2], 'what became of it').toEqual(facilitator.updates(job.uuid)[1])
+  const upperCase = { ...job, uuid: job.uuid.toUpperCase() as typeof job.uuid }
+  const [repeated] = await ask(upperCase)
+  expect(repeated).toMatchObject({ uuid: upperCase.uuid, status: 'completed' })
+  const nul = request({ args: ['a\0b'] })
+  expect(await ask(nul)).toEqual([update(nul.uuid, 'failed', expect.stringContaining('NUL'))])
   const variables = request({ env: { A: '1' } })
   expect(await ask(variables)).toEqual([update(variables.uuid, 'failed')])
   facilitator.peers[0]?.say('nonsense')
@@ -272,4 +287,69 @@ it('tells how jobs ended when it is stopped', async () => {
   await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
   expect(facilitator.updates(job.uuid)[1]).toMatchObject({ status: 'failed' })
   await world[Symbol.asyncDispose]()
+})
+
+it('tells of a running job that is asked for again how it is with it, and runs it once', async () => {
+  const finish = Promise.withResolvers<void>()
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    await finish.promise
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const { facilitator, miner } = world
+  const job = request()
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
+  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.say({ ...job, use_gpu: 'perhaps' })
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 3)
+  finish.resolve()
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 4)
+  expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual([
+    ...['accepted', 'accepted', 'accepted', 'completed'],
+  ])
+  expect(miner.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
+})
+
+it('keeps of a job what it was asked to be, by whom, and until when', async () => {
+  await using world = await setUp(
+    async peer => void (await play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest'))),
+  )
+  const job = request({ raw_script: 'print(1)', docker_image: '' })
+  await world.ask(job)
+  const [row] = await database().db.select().from(jobs).where(eq(jobs.uuid, job.uuid))
+  expect(row).toMatchObject({ state: 'rejected', request: job, source: 'facilitator', timeoutSeconds: 10 })
+  expect((row?.deadline?.getTime() ?? 0) - (row?.createdAt.getTime() ?? 0)).toBe(10_000)
+})
+
+it('nonsense of every kind costs nothing: the link stays, and jobs run', async () => {
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const [peer] = world.facilitator.peers
+  const nonsense = [
+    '',
+    'null',
+    '[]',
+    '{"message_type":"Nothing"}',
+    '{"status":"perhaps"}',
+    '{"status":1}',
+    '['.repeat(50_000),
+  ]
+  for (const frame of [...nonsense, { uuid: 7 }, { uuid: 'x' }, { message_type: 'V0JobRequest' }]) peer?.say(frame)
+  expect((await world.ask(request())).map(each => 'status' in each && each.status)).toEqual(['accepted', 'completed'])
+  expect(world.facilitator.peers).toHaveLength(1)
+})
+
+it('logs in again when its login was refused', async () => {
+  let refusals = 2
+  const refused = { status: 'error', errors: [{ msg: 'who are you?', type: 'unknown', help: null }] }
+  await using facilitator = await startFacilitator(() => (refusals-- > 0 ? refused : SUCCESS))
+  await using link = new FacilitatorLink({
+    ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
+    run: async () => {},
+  })
+  await facilitator.until(() => facilitator.peers.length === 3)
+  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
 })

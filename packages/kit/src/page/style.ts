@@ -33,6 +33,20 @@ td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertica
 .dim { color: var(--dim) }
 .badge { font-size: .85rem; font-weight: 600; border: 1px solid; border-radius: 1rem; padding: .05rem .6rem; white-space: nowrap }
 .ok { color: var(--ok) } .warn { color: var(--warn) } .bad { color: var(--bad) }
+svg { display: block; width: 100%; height: auto }
+svg text { fill: var(--dim); font-size: 11px }
+.axis { stroke: var(--line) }
+.line { fill: none; stroke: var(--c, currentColor); stroke-width: 2 }
+.bar { fill: var(--c, currentColor) }
+.open { color: var(--dim) }
+.part { fill: var(--line) }
+.now { stroke: var(--ink); stroke-width: 2 }
+.legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; margin: .5rem 0 0; padding: 0; list-style: none; font-size: .85rem }
+.legend li::before { content: "■ "; color: var(--c, currentColor) }
+.c0 { --c: light-dark(#2563a8, #6ea8e8) } .c1 { --c: light-dark(#b4540a, #e8955a) }
+.c2 { --c: light-dark(#17703c, #58c47f) } .c3 { --c: light-dark(#8e3aa8, #c88be0) }
+.c4 { --c: light-dark(#a8243e, #ee7d92) } .c5 { --c: light-dark(#5c6b0a, #b4c24e) }
+.c6 { --c: light-dark(#0b7285, #4fc3d6) } .c7 { --c: light-dark(#6b5b4b, #bfae9c) }
 @media (max-width: 46rem) {
   body { padding: .75rem }
   thead { display: none }

@@ -6,7 +6,7 @@ import type { Validator } from '../app.ts'
 import type { BatchReport } from '../batch/batch-part.ts'
 import type { JobEnd } from '../job/job-to-drive.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
-import { batchCommand } from './batch.ts'
+import { runBatchOnce } from './batch.ts'
 
 const uuid = jobUuid.parse('9a74be09-d985-4a66-9d28-554f00ad7cfa')
 const miner = (uid: number) => ({ uid, hotkey: `hotkey-${uid}`, address: '127.0.0.2:1' })
@@ -29,10 +29,14 @@ const SET: WeightsOutcome = {
 }
 
 /** What the command prints and exits with when the batch and the weights turn out so. */
-async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome | Error) {
+async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome | Error, miners: string[] = []) {
   let settings = 0
+  let only: readonly string[] | undefined
   const validator: Pick<Validator, 'batch' | 'weights' | 'sweep'> = {
-    batch: async () => report,
+    batch: async (_signal, options) => {
+      only = options?.only
+      return report
+    },
     weights: async () => {
       settings += 1
       if (outcome instanceof Error) throw outcome
@@ -44,11 +48,11 @@ async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome |
   const print = (text: string) => {
     printed += text
   }
-  const code = await batchCommand(json, { validator, print, log: silentLog }, new AbortController().signal)
-  return { code, printed, settings }
+  const code = await runBatchOnce({ json, miners }, { validator, print, log: silentLog }, new AbortController().signal)
+  return { code, printed, settings, only }
 }
 
-describe('batchCommand', () => {
+describe('the command batch', () => {
   it('says what came of it as one JSON line', async () => {
     const { code, printed } = await run(true, REPORT, SET)
     expect(code).toBe(0)
@@ -88,6 +92,18 @@ describe('batchCommand', () => {
 
   it('exits with 1 when the chain holds other weights', async () => {
     expect((await run(true, REPORT, { ...SET, confirmed: false } as WeightsOutcome)).code).toBe(1)
+  })
+
+  it('asks for some miners only, sets no weights after that, and exits by their answers', async () => {
+    const trial = { ...REPORT, counts: false }
+    expect(await run(false, trial, SET, ['1', '2'])).toMatchObject({
+      ...{ code: 1, settings: 0, only: ['1', '2'] },
+      printed: expect.stringContaining('A trial: no weights were set.'),
+    })
+    const right = { ...trial, jobs: trial.jobs.slice(0, 1) }
+    expect(await run(true, right, SET, ['1'])).toMatchObject({ code: 0, settings: 0 })
+    expect((await run(true, { ...trial, jobs: [] }, SET, ['1'])).code).toBe(1)
+    expect((await run(true, REPORT, SET)).only).toBeUndefined()
   })
 
   it('sets no weights after a batch that was cut short', async () => {

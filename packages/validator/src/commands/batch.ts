@@ -1,7 +1,11 @@
+/** The command `batch`: one batch now, and one setting of weights. */
+import { textTable } from '@horde/kit/command-line/text-table'
 import type { Log } from '@horde/kit/log'
-import type { Validator } from '../app.ts'
+import { type Validator, wireValidator } from '../app.ts'
 import type { BatchJob, BatchReport } from '../batch/batch-part.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
+import { openValidator } from './open-validator.ts'
+import type { CommandDeps } from './run-command.ts'
 
 /** One batch and one setting of weights, as a program reads it. */
 export interface BatchResult {
@@ -24,22 +28,48 @@ export interface BatchResult {
   block: number | null
 }
 
-export interface BatchCommandDeps {
+export interface BatchRunDeps {
   validator: Pick<Validator, 'batch' | 'weights' | 'sweep'>
   /** Writes the result. */
   print(text: string): void
   log: Log
 }
 
-/** One batch, then one setting of weights. Gives the exit code: 0 only when the chain holds the weights. */
-export async function batchCommand(json: boolean, deps: BatchCommandDeps, signal: AbortSignal): Promise<number> {
+export interface BatchWanted {
+  json: boolean
+  /** Only these: hotkeys, uids, or hotkey@host:port; all miners when empty. */
+  miners: readonly string[]
+}
+
+/** The command `batch`. */
+export async function batch(
+  wanted: BatchWanted,
+  { environment, print }: CommandDeps,
+  signal: AbortSignal,
+): Promise<number> {
+  await using stack = new AsyncDisposableStack()
+  const deps = await openValidator(environment, { destination: process.stderr }, signal, stack)
+  return await runBatchOnce(wanted, { validator: wireValidator(deps), print, log: deps.log }, signal)
+}
+
+/**
+ * One batch, then one setting of weights. Gives the exit code: 0 only when the chain holds the weights. A trial of some
+ * miners sets none: then 0 only when all their answers were right.
+ */
+export async function runBatchOnce(
+  { json, miners }: BatchWanted,
+  deps: BatchRunDeps,
+  signal: AbortSignal,
+): Promise<number> {
   const { validator, print, log } = deps
   await validator.sweep()
-  const report = await validator.batch(signal)
-  const outcome = report.counts ? await weightsOf(validator, log, signal) : undefined
+  const isTrial = miners.length > 0
+  const report = await validator.batch(signal, isTrial ? { only: miners } : {})
+  const outcome = report.counts && !isTrial ? await weightsOf(validator, log, signal) : undefined
   if (outcome && outcome.outcome !== 'set') log.error(outcome, 'weights were not set')
   const result = resultOf(report, outcome)
-  print(json ? `${JSON.stringify(result)}\n` : tableOf(result))
+  print(json ? `${JSON.stringify(result)}\n` : tableOf(result, isTrial))
+  if (isTrial) return result.jobs.length > 0 && result.jobs.every(({ answer }) => answer) ? 0 : 1
   return outcome?.outcome === 'set' && outcome.confirmed ? 0 : 1
 }
 
@@ -75,7 +105,7 @@ function resultOf(report: BatchReport, outcome: WeightsOutcome | undefined): Bat
   }
 }
 
-function tableOf({ batch, algorithm, jobs, weights, block }: BatchResult): string {
+function tableOf({ batch, algorithm, jobs, weights, block }: BatchResult, isTrial: boolean): string {
   const weightOf = new Map(weights.map(({ uid, weight }) => [uid, weight]))
   const rows = jobs.map(job => [
     String(job.uid),
@@ -86,17 +116,8 @@ function tableOf({ batch, algorithm, jobs, weights, block }: BatchResult): strin
     String(weightOf.get(job.uid) ?? 0),
     job.reason ?? '',
   ])
-  const lines = aligned([['uid', 'miner', 'state', 'seconds', 'score', 'weight', 'reason'], ...rows])
-  const end = block === null ? 'No weights were set.' : `Weights are in block ${block}.`
-  return [`Batch ${batch}: ${algorithm}, ${jobs.length} jobs`, ...lines, end, ''].join('\n')
-}
-
-function aligned(rows: string[][]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? []
-  return rows.map(row =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  const lines = textTable([['uid', 'miner', 'state', 'seconds', 'score', 'weight', 'reason'], ...rows])
+  const unset = isTrial ? 'A trial: no weights were set.' : 'No weights were set.'
+  const end = block === null ? unset : `Weights are in block ${block}.`
+  return `Batch ${batch}: ${algorithm}, ${jobs.length} jobs\n${lines}${end}\n`
 }

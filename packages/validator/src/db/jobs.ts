@@ -9,13 +9,15 @@ import {
 } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
-import { and, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { and, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { jobs } from './schema.ts'
 
 /** How much of each of a miner's texts is kept, in characters. */
 const MAX_KEPT_CHARACTERS = 10_000
 /** How much of a complaint is kept, in characters. */
 const MAX_COMPLAINT_CHARACTERS = 1_000
+/** How long after its deadline nobody drives an organic job any more, in ms. */
+const ORGANIC_OVERDUE_MS = 60_000
 /** One more than the largest number of a Postgres integer. */
 const INTEGER_END = 2 ** 31
 
@@ -131,12 +133,14 @@ export async function abandonJobs(db: Database, batchIds: readonly number[], at:
   return rows.length
 }
 
-/** Ends the organic jobs opened before a moment that nobody drives any more. Returns how many there were. */
+/** Ends the organic jobs that nobody drives any more: long past their deadline, or, without one, opened before a moment. Returns how many. */
 export async function abandonOrganicJobs(db: Database, createdBefore: Date, at: Date): Promise<number> {
+  const isOverdue = lt(jobs.deadline, new Date(at.getTime() - ORGANIC_OVERDUE_MS))
+  const isOld = and(isNull(jobs.deadline), lt(jobs.createdAt, createdBefore))
   const rows = await db
     .update(jobs)
     .set({ state: 'broken', reason: 'abandoned', endedAt: at })
-    .where(and(inArray(jobs.state, [...OPEN_STATES]), isNull(jobs.batchId), lt(jobs.createdAt, createdBefore)))
+    .where(and(inArray(jobs.state, [...OPEN_STATES]), isNull(jobs.batchId), or(isOverdue, isOld)))
     .returning({ uuid: jobs.uuid })
   return rows.length
 }

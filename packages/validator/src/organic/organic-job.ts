@@ -17,13 +17,23 @@ export interface OrganicLimits {
 
 const NO_SCORE = { score: null, rightAnswer: null, comment: null }
 
-/** A facilitator's request as a job to drive. `endsAt`: when it ends whatever its stage, ms of the monotonic clock. */
-export function organicJob(request: FacilitatorJobRequest, limits: OrganicLimits, endsAt: number): JobToDrive {
+/**
+ * A user's request as a job to drive.
+ *
+ * @param endsAt when it ends whatever its stage, in ms of the monotonic clock
+ * @param wanted the class that is asked for; without it one of the miner's that suits the job
+ */
+export function organicJob(
+  request: FacilitatorJobRequest,
+  limits: OrganicLimits,
+  endsAt: number,
+  wanted?: ExecutorClass,
+): JobToDrive {
   const { uuid } = request
   return {
     uuid,
     plan: manifest => {
-      const executorClass = classFor(presetOf(request), manifest)
+      const executorClass = wanted ?? classFor(presetOf(request), manifest)
       return {
         executorClass,
         offer: offerOf(request, limits, executorClass),

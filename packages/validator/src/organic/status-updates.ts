@@ -1,9 +1,11 @@
 import type { JobStatus, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
+import { isFinal } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS } from '@horde/protocol/reasons'
 import { fitFrame } from '@horde/protocol/shorten'
-import type { JobEnd } from '../job/job-to-drive.ts'
+import type { JobOutcome } from '../db/organic-jobs.ts'
+import type { JobEnd, ResultWord } from '../job/job-to-drive.ts'
 
 /** What an update needs beside the miner's texts, in bytes, at most. */
 const ENVELOPE_BYTES = 2_000
@@ -19,7 +21,7 @@ export function failedUpdate(uuid: JobUuid, comment: string): V0JobStatusUpdate 
 }
 
 /** How a job ended, in the facilitator's words: wire specification, section 3. */
-export function finalUpdate(uuid: JobUuid, end: JobEnd): V0JobStatusUpdate {
+export function finalUpdate(uuid: JobUuid, end: Pick<JobEnd, 'state' | 'reason' | 'word'>): V0JobStatusUpdate {
   const update = updateOf(uuid, statusOf(end), end.reason === null ? 'Miner finished job' : REASONS[end.reason])
   if (!end.word || !update.metadata) return update
   const response = {
@@ -32,7 +34,22 @@ export function finalUpdate(uuid: JobUuid, end: JobEnd): V0JobStatusUpdate {
   return { ...update, metadata: { ...update.metadata, miner_response: fitted } }
 }
 
-function statusOf({ state, reason }: JobEnd): JobStatus {
+/** What becomes of a job, or became, as its row says it: for whoever asks for the same uuid again. */
+export function updateOfOutcome(uuid: JobUuid, outcome: JobOutcome): V0JobStatusUpdate {
+  const { state, reason, stdout, stderr, readyAt } = outcome
+  if (!isFinal(state)) {
+    if (readyAt !== null) return acceptedUpdate(uuid)
+    return failedUpdate(uuid, 'A job with this uuid is being run by somebody else.')
+  }
+  const texts = { docker_process_stdout: stdout ?? '', docker_process_stderr: stderr ?? '' }
+  const isSaid = (state === 'finished' || state === 'failed') && stdout !== null
+  const message_type = state === 'finished' ? 'V0JobFinishedRequest' : 'V0JobFailedRequest'
+  const exit = { docker_process_exit_status: outcome.exitStatus }
+  const word = isSaid ? ({ ...{ message_type, job_uuid: uuid, ...texts }, ...exit } as ResultWord) : null
+  return finalUpdate(uuid, { state, reason, word })
+}
+
+function statusOf({ state, reason }: Pick<JobEnd, 'state' | 'reason'>): JobStatus {
   if (state === 'finished') return 'completed'
   return state === 'rejected' || reason === 'prepare-failed' ? 'rejected' : 'failed'
 }

@@ -1,0 +1,31 @@
+import { ownHotkey } from '@horde/chain/settings'
+import { connectSubtensor, type Subtensor } from '@horde/chain/subtensor'
+import { openDatabase } from '@horde/kit/database'
+import { createLog, type LogOptions } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import type { ValidatorDeps } from '../app.ts'
+import { loadBenchmark } from '../benchmarks/load-benchmark.ts'
+import { readValidatorConfig } from '../config.ts'
+import { migrationsFolder } from '../db/migrations.ts'
+
+export type OpenValidator = ValidatorDeps & { chain: Subtensor }
+
+/**
+ * What a validator stands on, opened by its settings; all of it closes with `stack`.
+ *
+ * @param where its log goes: for a command, whose stdout is its result, to stderr
+ */
+export async function openValidator(
+  environment: NodeJS.ProcessEnv,
+  where: Pick<LogOptions, 'destination'>,
+  signal: AbortSignal,
+  stack: AsyncDisposableStack,
+): Promise<OpenValidator> {
+  const config = readValidatorConfig(environment)
+  const log = createLog('validator', { level: config.LOG_LEVEL, ...where })
+  const hotkey = await ownHotkey(config)
+  const benchmark = await loadBenchmark(config.benchmarkSettings)
+  const database = stack.use(await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal }))
+  const chain = stack.use(await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal }))
+  return { config, chain, hotkey, benchmark, database, clock: systemClock, log }
+}

@@ -1,0 +1,122 @@
+/** Retention: batches with their jobs, users' jobs and settings of weights go when they are old and nothing needs them. */
+import { type Database, inTransaction } from '@horde/kit/database'
+import { FINAL_STATES, OPEN_STATES } from '@horde/protocol/job-state'
+import { and, desc, eq, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm'
+import { batches, jobs, weightSettings } from './schema.ts'
+
+/** Rows that one statement removes: it must be short, for others wait for its locks. */
+const ROWS_AT_ONCE = 500
+
+/** In milliseconds since the end. */
+export type Retention = { batchesKeptMs: number; settingsKeptMs: number }
+
+export type Evicted = { batches: number; jobs: number; settings: number }
+
+/**
+ * Goes piece by piece, in short transactions. Ends early, between two pieces, when `signal` is aborted. Never goes: a batch
+ * that is open, that waits for weights, or that a setting under way is made of; a job that is open; a setting under way, and
+ * the last that the chain took of each hotkey.
+ */
+export async function evictOld(
+  db: Database,
+  { batchesKeptMs, settingsKeptMs }: Retention,
+  now: Date,
+  signal: AbortSignal,
+): Promise<Evicted> {
+  const before = new Date(now.getTime() - batchesKeptMs)
+  const evicted = { batches: 0, jobs: 0, settings: 0 }
+  for (;;) {
+    const batch = signal.aborted ? undefined : await nextOldBatch(db, before)
+    if (batch === undefined) break
+    evicted.jobs += await untilNone(signal, () => removeJobs(db, eq(jobs.batchId, batch)))
+    // One that somebody holds is for the next time.
+    if (signal.aborted || (await removeBatch(db, batch)) === 0) break
+    evicted.batches += 1
+  }
+  const organic = and(isNull(jobs.batchId), lt(jobs.endedAt, before))
+  evicted.jobs += await untilNone(signal, () => removeJobs(db, organic))
+  const settingsBefore = new Date(now.getTime() - settingsKeptMs)
+  evicted.settings = await untilNone(signal, () => removeSettings(db, settingsBefore))
+  return evicted
+}
+
+async function untilNone(signal: AbortSignal, remove: () => Promise<number>): Promise<number> {
+  let all = 0
+  for (let rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE && !signal.aborted; all += rows) rows = await remove()
+  return all
+}
+
+async function nextOldBatch(db: Database, before: Date): Promise<number | undefined> {
+  const openJob = db
+    .select({ uuid: jobs.uuid })
+    .from(jobs)
+    .where(and(eq(jobs.batchId, batches.id), inArray(jobs.state, [...OPEN_STATES])))
+  const underWay = db
+    .select({ id: weightSettings.id })
+    .from(weightSettings)
+    .where(
+      and(
+        inArray(weightSettings.state, ['planned', 'committed']),
+        sql`${batches.id} = any(${weightSettings.batchIds})`,
+      ),
+    )
+  const isOver = or(eq(batches.counts, false), isNotNull(batches.scoredAt))
+  const [row] = await db
+    .select({ id: batches.id })
+    .from(batches)
+    .where(and(lt(batches.closedAt, before), isOver, notExists(openJob), notExists(underWay)))
+    .orderBy(batches.id)
+    .limit(1)
+  return row?.id
+}
+
+async function removeJobs(db: Database, which: ReturnType<typeof and>): Promise<number> {
+  const some = db
+    .select({ uuid: jobs.uuid })
+    .from(jobs)
+    .where(and(which, inArray(jobs.state, [...FINAL_STATES])))
+    .orderBy(jobs.uuid)
+    .limit(ROWS_AT_ONCE)
+    .for('update', { skipLocked: true })
+  const removed = await db.delete(jobs).where(inArray(jobs.uuid, some)).returning({ uuid: jobs.uuid })
+  return removed.length
+}
+
+/** Locks the batch before anything of its jobs is looked at, as whoever closes a batch does. */
+function removeBatch(db: Database, id: number): Promise<number> {
+  return inTransaction(db, async tx => {
+    await tx.select({ id: batches.id }).from(batches).where(eq(batches.id, id)).for('update')
+    const left = tx.select({ uuid: jobs.uuid }).from(jobs).where(eq(jobs.batchId, id))
+    const removed = await tx
+      .delete(batches)
+      .where(and(eq(batches.id, id), notExists(left)))
+      .returning({ id: batches.id })
+    return removed.length
+  })
+}
+
+async function removeSettings(db: Database, before: Date): Promise<number> {
+  const last = db
+    .selectDistinctOn([weightSettings.netuid, weightSettings.hotkey], { id: weightSettings.id })
+    .from(weightSettings)
+    .where(eq(weightSettings.state, 'included'))
+    .orderBy(weightSettings.netuid, weightSettings.hotkey, desc(weightSettings.id))
+  const some = db
+    .select({ id: weightSettings.id })
+    .from(weightSettings)
+    .where(
+      and(
+        inArray(weightSettings.state, ['included', 'refused']),
+        lt(weightSettings.endedAt, before),
+        sql`${weightSettings.id} not in (${last})`,
+      ),
+    )
+    .orderBy(weightSettings.id)
+    .limit(ROWS_AT_ONCE)
+    .for('update', { skipLocked: true })
+  const removed = await db
+    .delete(weightSettings)
+    .where(inArray(weightSettings.id, some))
+    .returning({ id: weightSettings.id })
+  return removed.length
+}

@@ -1,0 +1,97 @@
+/** Batches, scores and settings as an operator looks at them: the last ones, without what miners said. */
+import type { Database } from '@horde/kit/database'
+import type { JobState } from '@horde/protocol/job-state'
+import { and, asc, count, desc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { batches, jobs, weightSettings } from './schema.ts'
+
+export type BatchRow = Pick<
+  typeof batches.$inferSelect,
+  'id' | 'benchmark' | 'scoring' | 'startedAt' | 'deadline' | 'closedAt' | 'counts' | 'scoredAt'
+> & {
+  jobs: Partial<Record<JobState, number>>
+  rightAnswers: number
+}
+
+/** The last batches of a subnet, the latest first. */
+export async function lastBatches(db: Database, netuid: number, limit: number): Promise<BatchRow[]> {
+  const { netuid: _, ...columns } = {
+    ...{ id: batches.id, netuid: batches.netuid, benchmark: batches.benchmark, scoring: batches.scoring },
+    ...{ startedAt: batches.startedAt, deadline: batches.deadline, closedAt: batches.closedAt },
+    ...{ counts: batches.counts, scoredAt: batches.scoredAt },
+  }
+  const rows = await db
+    .select(columns)
+    .from(batches)
+    .where(eq(batches.netuid, netuid))
+    .orderBy(desc(batches.id))
+    .limit(limit)
+  const counted = await jobsOf(
+    db,
+    rows.map(({ id }) => id),
+  )
+  return rows.map(row => {
+    const own = counted.filter(({ batchId }) => batchId === row.id)
+    const byState = Object.fromEntries(own.map(each => [each.state, each.jobs]))
+    return { ...row, jobs: byState, rightAnswers: own.reduce((sum, { right }) => sum + right, 0) }
+  })
+}
+
+async function jobsOf(db: Database, batchIds: readonly number[]) {
+  if (batchIds.length === 0) return []
+  const right = sql<number>`count(*) filter (where ${jobs.rightAnswer})`.mapWith(Number)
+  return db
+    .select({ batchId: jobs.batchId, state: jobs.state, jobs: count(), right })
+    .from(jobs)
+    .where(inArray(jobs.batchId, [...batchIds]))
+    .groupBy(jobs.batchId, jobs.state)
+}
+
+export type MinerScore = { batchId: number; hotkey: string; uid: number; score: number }
+
+/** What each miner's jobs scored in each of some batches. */
+export async function minerScores(db: Database, batchIds: readonly number[]): Promise<MinerScore[]> {
+  if (batchIds.length === 0) return []
+  const rows = await db
+    .select({
+      ...{ batchId: jobs.batchId, hotkey: jobs.minerHotkey },
+      uid: sql<number>`max(${jobs.minerUid})`.mapWith(Number),
+      score: sql<number>`coalesce(sum(${jobs.score}), 0)::float8`.mapWith(Number),
+    })
+    .from(jobs)
+    .where(inArray(jobs.batchId, [...batchIds]))
+    .groupBy(jobs.batchId, jobs.minerHotkey)
+    .orderBy(asc(jobs.batchId))
+  return rows.map(row => ({ ...row, batchId: row.batchId ?? 0 }))
+}
+
+const SETTING = {
+  ...{ id: weightSettings.id, state: weightSettings.state, basis: weightSettings.basis, method: weightSettings.method },
+  ...{ uids: weightSettings.uids, weights: weightSettings.weights, scores: weightSettings.scores },
+  ...{ plannedAt: weightSettings.plannedAt, endedAt: weightSettings.endedAt, block: weightSettings.block },
+  ...{ commitBlock: weightSettings.commitBlock, refusal: weightSettings.refusal },
+}
+
+export type SettingRow = { [K in keyof typeof SETTING]: (typeof weightSettings.$inferSelect)[K] }
+
+/** The last settings of weights by a hotkey on a subnet, the latest first. */
+export async function lastSettings(db: Database, netuid: number, hotkey: string, limit: number): Promise<SettingRow[]> {
+  return db
+    .select(SETTING)
+    .from(weightSettings)
+    .where(and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey)))
+    .orderBy(desc(weightSettings.id))
+    .limit(limit)
+}
+
+const ORGANIC = {
+  ...{ uuid: jobs.uuid, source: jobs.source, minerHotkey: jobs.minerHotkey, image: jobs.image },
+  ...{ executorClass: jobs.executorClass, state: jobs.state, reason: jobs.reason, seconds: jobs.seconds },
+  ...{ createdAt: jobs.createdAt, endedAt: jobs.endedAt },
+}
+
+export type OrganicRow = { [K in keyof typeof ORGANIC]: (typeof jobs.$inferSelect)[K] }
+
+/** The last users' jobs, the latest first. */
+export async function lastOrganicJobs(db: Database, limit: number): Promise<OrganicRow[]> {
+  return db.select(ORGANIC).from(jobs).where(isNull(jobs.batchId)).orderBy(desc(jobs.createdAt)).limit(limit)
+}

@@ -1,0 +1,82 @@
+/** Wires what a running validator shows its operator: watches, metrics, and the pages of its admin port. */
+import type { Chain } from '@horde/chain/chain'
+import type { Hotkey } from '@horde/chain/wallet'
+import type { Database } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import { type Loop, startLoop } from '@horde/kit/loop'
+import { createMetrics } from '@horde/kit/metrics'
+import { openAdmin } from '@horde/kit/operator/admin'
+import type { Clock } from '@horde/kit/time'
+import { Watches } from '@horde/kit/watch/watches'
+import type { TurnState } from '../batch/turns.ts'
+import type { ValidatorConfig } from '../config.ts'
+import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../db/overview.ts'
+import type { FacilitatorState } from '../facilitator.ts'
+import { ValidatorMetrics } from '../metrics/validator-metrics.ts'
+import { validatorWatches } from '../watch/validator-watches.ts'
+import { healthOf } from './health.ts'
+import { nextBatchOf } from './next-batch.ts'
+import { validatorPage } from './page/page.ts'
+import type { StatusSources } from './sources.ts'
+import { readStatus } from './status.ts'
+import { SubnetView } from './subnet-view.ts'
+
+/** How often the subnet is read for the operator, and how long that may take, in milliseconds. */
+const SUBNET_EVERY_MS = 60_000
+const SUBNET_WITHIN_MS = 120_000
+
+export type OperatorDeps = {
+  config: ValidatorConfig
+  chain: Chain
+  hotkey: Hotkey
+  db: Database
+  clock: Clock
+  log: Log
+  loops: readonly Loop[]
+  /** What is known of the next turn. */
+  turn(): TurnState | undefined
+  facilitator: { state(): FacilitatorState } | undefined
+}
+
+/** Gives the admin port's number; undefined when none is set. All ends with `stack`. */
+export async function openOperator(
+  deps: OperatorDeps,
+  signal: AbortSignal,
+  stack: AsyncDisposableStack,
+): Promise<number | undefined> {
+  const { config, chain, hotkey, db, clock, log } = deps
+  const { ADMIN_HOST: host, ADMIN_PORT: port, BITTENSOR_NETUID: netuid } = config
+  const view = new SubnetView({ chain, netuid, clock })
+  const times = { everyMs: SUBNET_EVERY_MS, deadlineMs: SUBNET_WITHIN_MS }
+  const subnetLoop = stack.use(
+    startLoop({ name: 'subnet', ...times, run: () => view.refresh(), ...{ clock, log, signal } }),
+  )
+  const all = validatorWatches({ config, chain, hotkey: hotkey.ss58, db, subnet: () => view.known, clock })
+  const watches = stack.use(new Watches(all, { clock, log, signal }))
+  if (port === undefined) return undefined
+  const sources = sourcesOf(deps, view, watches, [...deps.loops, subnetLoop])
+  const metrics = new ValidatorMetrics(createMetrics('validator'), { sources, db, clock, log })
+  const options = { ...{ host, port, log, metrics, page: validatorPage }, health: async () => healthOf(sources) }
+  return openAdmin({ ...options, status: () => readStatus(sources, clock) }, stack)
+}
+
+function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops: readonly Loop[]): StatusSources {
+  const { config, chain, hotkey, db, facilitator, clock, turn } = deps
+  const netuid = config.BITTENSOR_NETUID
+  return {
+    own: { hotkey: hotkey.ss58, netuid, startedAtMs: clock.now() },
+    chain: () => chain.state(),
+    subnet: () => view.known,
+    subnetAgeMs: () => view.ageMs(),
+    nextBatch: () => nextBatchOf(turn(), config.BATCH_INTERVAL_SECONDS * 1000, clock.now()),
+    loops: () => loops,
+    facilitator: () => facilitator?.state(),
+    watches: () => watches.state(),
+    history: {
+      batches: limit => lastBatches(db, netuid, limit),
+      scores: ids => minerScores(db, ids),
+      settings: limit => lastSettings(db, netuid, hotkey.ss58, limit),
+      organicJobs: limit => lastOrganicJobs(db, limit),
+    },
+  }
+}

@@ -1,0 +1,33 @@
+/** Where the operator's pages get what they show: functions that give plain data, and ask nobody but the database. */
+import type { ChainState } from '@horde/chain/chain'
+import type { LoopState } from '@horde/kit/loop'
+import type { Watched } from '@horde/kit/watch/watches'
+import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/overview.ts'
+import type { FacilitatorState } from '../facilitator.ts'
+import type { SubnetKnown } from '../watch/standing.ts'
+import type { NextBatch } from './next-batch.ts'
+
+/** What this validator is, for as long as it runs. */
+export type OwnFacts = { hotkey: string; netuid: number; startedAtMs: number }
+
+export type StatusSources = {
+  own: OwnFacts
+  chain(): ChainState
+  /** The subnet as the chain said it last. */
+  subnet(): SubnetKnown | undefined
+  /** How old that is, in milliseconds; undefined when the chain has never answered. */
+  subnetAgeMs(): number | undefined
+  nextBatch(): NextBatch
+  loops(): readonly { name: string; state(): LoopState }[]
+  facilitator(): FacilitatorState | undefined
+  watches(): Watched[]
+  history: History
+}
+
+/** What the database remembers, the latest first. */
+export type History = {
+  batches(limit: number): Promise<BatchRow[]>
+  scores(batchIds: readonly number[]): Promise<MinerScore[]>
+  settings(limit: number): Promise<SettingRow[]>
+  organicJobs(limit: number): Promise<OrganicRow[]>
+}

@@ -1,0 +1,46 @@
+import { type Neuron, RAO_PER_TAO } from '@horde/chain/metagraph'
+import { describe, expect, it } from 'vitest'
+import { standingFindings, standingOf } from './standing.ts'
+
+const neuron = (uid: number, stakeTao: number, validatorPermit = true): Neuron => ({
+  ...{ uid, hotkey: `hotkey-${uid}`, coldkey: 'cold', stakeRao: BigInt(stakeTao) * RAO_PER_TAO, validatorPermit },
+  ...{ lastUpdate: 0, axon: null },
+})
+const subnet = (...neurons: Neuron[]) => ({ metagraph: { netuid: 1, block: 1, neurons }, stakeThresholdRao: 0n })
+const verdicts = (known: ReturnType<typeof subnet>, hotkey = 'hotkey-0') =>
+  standingFindings(known, hotkey).map(({ verdict, subject }) => `${verdict} ${subject}`)
+
+describe('what the chain lets a validator do', () => {
+  it('is all well with a permit, enough stake and a place in the order', () => {
+    const known = subnet(neuron(0, 2_000), neuron(1, 3_000))
+    expect(verdicts(known)).toEqual(['ok permit', 'ok stake', 'ok place'])
+    expect(standingFindings(known, 'hotkey-0')[2]?.found).toBe('2 of 2 validators by stake')
+    expect(standingOf(known.metagraph, 'hotkey-0')).toEqual({
+      ...{ registered: true, uid: 0, permit: true, stakeTao: 2_000, rank: 2, validators: 2 },
+    })
+  })
+
+  it('without a permit the chain takes no weights', () => {
+    expect(verdicts(subnet(neuron(0, 2_000, false)))).toEqual(['bad permit', 'ok stake', 'warn place'])
+  })
+
+  it('with less stake than miners ask for nobody listens, with less than the chain asks for it takes no weights', () => {
+    expect(verdicts(subnet(neuron(0, 999)))).toEqual(['ok permit', 'warn stake'])
+    expect(verdicts({ ...subnet(neuron(0, 2_000)), stakeThresholdRao: 3_000n * RAO_PER_TAO })).toEqual([
+      ...['ok permit', 'bad stake'],
+    ])
+  })
+
+  it('one outside the 24 is told so', () => {
+    const others = Array.from({ length: 24 }, (_, i) => neuron(i + 1, 5_000))
+    const known = subnet(neuron(0, 2_000), ...others)
+    expect(verdicts(known)).toEqual(['ok permit', 'ok stake', 'warn place'])
+    expect(standingFindings(known, 'hotkey-0')[2]?.found).toContain('not among the 24 validators')
+    expect(standingOf(known.metagraph, 'hotkey-0')).toMatchObject({ rank: null, validators: 24 })
+  })
+
+  it('of one that is not registered nothing is said here', () => {
+    expect(verdicts(subnet(neuron(1, 5_000)))).toEqual([])
+    expect(standingOf(subnet(neuron(1, 5_000)).metagraph, 'hotkey-0')).toMatchObject({ registered: false, rank: null })
+  })
+})

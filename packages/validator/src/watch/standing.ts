@@ -1,0 +1,84 @@
+/** What the chain lets this validator do, and whether miners listen to it: its permit, its stake, its place. */
+import { MAX_VALIDATORS, type Metagraph, MIN_VALIDATOR_STAKE_RAO, neuronOf, RAO_PER_TAO } from '@horde/chain/metagraph'
+import { rankValidators } from '@horde/chain/rank-validators'
+import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+import type { Watch } from '@horde/kit/watch/watches'
+
+/** Often: it looks at what is known of the subnet, and asks nobody. */
+const EVERY_MS = 5_000
+
+export type SubnetKnown = {
+  metagraph: Metagraph
+  /** The least stake, in rao, with which the chain takes weights. */
+  stakeThresholdRao: bigint
+}
+
+export type Standing = {
+  registered: boolean
+  uid: number | null
+  permit: boolean
+  stakeTao: number | null
+  /** The place in the validators' order, from 1; null outside it. */
+  rank: number | null
+  /** How many are in that order. */
+  validators: number
+}
+
+export function standingOf(metagraph: Metagraph, hotkey: string): Standing {
+  const own = neuronOf(metagraph, hotkey)
+  const ranked = rankValidators(metagraph, { extra: [], banned: [] })
+  return {
+    registered: own !== undefined,
+    uid: own?.uid ?? null,
+    permit: own?.validatorPermit ?? false,
+    stakeTao: own ? taoOf(own.stakeRao) : null,
+    rank: ranked.find(each => each.hotkey === hotkey)?.rank ?? null,
+    validators: ranked.length,
+  }
+}
+
+/** @param known as the chain said it last; undefined while it has not */
+export function standingWatch(hotkey: string, known: () => SubnetKnown | undefined): Watch {
+  const look = async (): Promise<Finding[]> => {
+    const subnet = known()
+    return subnet ? standingFindings(subnet, hotkey) : []
+  }
+  return { name: 'standing', everyMs: EVERY_MS, look }
+}
+
+/** Nothing for a hotkey that is not registered: that is another finding. */
+export function standingFindings({ metagraph, stakeThresholdRao }: SubnetKnown, hotkey: string): Finding[] {
+  const own = neuronOf(metagraph, hotkey)
+  if (!own) return []
+  const { permit, rank, validators } = standingOf(metagraph, hotkey)
+  const stake = `${taoOf(own.stakeRao).toLocaleString('en', { maximumFractionDigits: 0 })} TAO`
+  const findings = [permit ? ok('permit', 'the hotkey has a validator permit') : NO_PERMIT]
+  if (own.stakeRao < stakeThresholdRao) {
+    const advice = `stake at least ${taoOf(stakeThresholdRao)} TAO: the chain takes no weights from less`
+    return [...findings, bad('stake', stake, advice)]
+  }
+  if (own.stakeRao < MIN_VALIDATOR_STAKE_RAO) {
+    const advice = `stake at least ${taoOf(MIN_VALIDATOR_STAKE_RAO)} TAO: miners listen to nobody with less`
+    return [...findings, warn('stake', stake, advice)]
+  }
+  return [...findings, ok('stake', stake), placeFinding(rank, validators)]
+}
+
+const NO_PERMIT = bad(
+  'permit',
+  'the hotkey has no validator permit',
+  'stake more: the chain gives permits to the most staked, at an epoch, and takes weights from nobody else',
+)
+
+function placeFinding(rank: number | null, validators: number): Finding {
+  if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake`)
+  return warn(
+    'place',
+    `not among the ${MAX_VALIDATORS} validators by stake: miners need not listen, and no batch starts by itself`,
+    'stake more, or set that batches are run anyway',
+  )
+}
+
+function taoOf(rao: bigint): number {
+  return Number(rao / (RAO_PER_TAO / 1000n)) / 1000
+}

@@ -1,0 +1,47 @@
+/** What this validator watches, by its settings. */
+import type { Chain } from '@horde/chain/chain'
+import { clockWatch } from '@horde/chain/watch/clock'
+import { registrationWatch } from '@horde/chain/watch/registration'
+import type { Database } from '@horde/kit/database'
+import { parseDatabaseUrl } from '@horde/kit/database/url'
+import type { Clock } from '@horde/kit/time'
+import { databaseWatch } from '@horde/kit/watch/database'
+import { type DiskFolder, type DiskRules, diskWatch } from '@horde/kit/watch/disk'
+import type { Watch } from '@horde/kit/watch/watches'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
+import type { ValidatorConfig } from '../config.ts'
+import { type SubnetKnown, standingWatch } from './standing.ts'
+
+/** Why a validator must be registered. */
+export const WHY_REGISTERED = 'miners listen to registered validators, and the chain takes weights from nobody else'
+
+export type ValidatorWatchesDeps = {
+  config: ValidatorConfig
+  chain: Pick<Chain, 'state' | 'blockTime'>
+  hotkey: string
+  db: Database
+  /** The subnet as the chain said it last. */
+  subnet(): SubnetKnown | undefined
+  clock: Clock
+}
+
+export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: ValidatorWatchesDeps): Watch[] {
+  return [
+    registrationWatch(hotkey, () => subnet()?.metagraph, WHY_REGISTERED),
+    standingWatch(hotkey, subnet),
+    clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
+    databaseWatch(db, clock),
+    diskWatch(async () => diskFolders(config), diskRules(config)),
+  ]
+}
+
+export function diskRules(config: ValidatorConfig): DiskRules {
+  return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
+}
+
+/** Folders of this machine. A database elsewhere is its own operator's business. */
+export function diskFolders({ databaseUrl }: ValidatorConfig): DiskFolder[] {
+  const target = parseDatabaseUrl(databaseUrl)
+  const folder = 'folder' in target ? target.folder : undefined
+  return folder === undefined ? [] : [{ of: 'database', path: folder }]
+}
