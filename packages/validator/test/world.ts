@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
+import { type Devchain, startDevchain } from '@horde/devchain/devchain'
+import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
+
+export const NETUID = 3
+const TAO = 1_000_000_000n
+
+export interface World extends AsyncDisposable {
+  devchain: Devchain
+  miners: ScriptedMiner[]
+  /** A folder of its own, with the validator's wallet. */
+  folder: string
+  /** The settings of a validator of this world, but for its database. */
+  env: Record<string, string>
+}
+
+/** A chain with a validator (uid 0) that has its permit, and a miner for each script (uids from 1). */
+export async function startWorld(
+  scripts: readonly ((peer: Peer) => Promise<void>)[],
+  stakeTao = 5_000n,
+): Promise<World> {
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  const miners: ScriptedMiner[] = []
+  for (const [i, script] of scripts.entries()) {
+    miners.push(stack.use(await startScriptedMiner(hotkeyFromUri(`//world/${i}`), script)))
+  }
+  const coldkey = hotkeyFromUri('//Owner').ss58
+  const neurons = [
+    { hotkey: hotkeyFromUri('//Validator').ss58, coldkey, stake: String(stakeTao * TAO) },
+    ...miners.map(({ hotkey, port }) => ({ hotkey: hotkey.ss58, coldkey, axon: { ip: HOST, port } })),
+  ]
+  const hyperparameters = { CommitRevealWeightsEnabled: false, MinAllowedWeights: 1, WeightsSetRateLimit: 1 }
+  const subnet = { netuid: NETUID, tempo: 2, hyperparameters, neurons }
+  const devchain = stack.use(await startDevchain({ blockMs: 100, genesis: { sudo: coldkey, subnets: [subnet] } }))
+  // Permits are given at an epoch.
+  for (let block = 0; block < 2 * subnet.tempo + 2; block += 1) await devchain.mineBlock()
+  await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, '//Validator')
+  const env = {
+    ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
+    ...{ DATABASE_URL: `pglite://${join(folder, 'database')}`, ALLOW_PRIVATE_MINERS: 'true', LOG_LEVEL: 'warn' },
+    ...{ MANIFEST_WAIT_MS: '200', DISK_LOW_BYTES: '0', DISK_FULL_BYTES: '0' },
+  }
+  const opened = stack.move()
+  return { devchain, miners, folder, env, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
