@@ -28,6 +28,13 @@ const declining = async (peer: Peer) => {
   peer.sayOfJob('V0DeclineJobRequest')
 }
 
+const finished = (stdout: string) => ({
+  ...{
+    type: 'V0JobFinishedRequest',
+    fields: { docker_process_stdout: stdout, docker_process_stderr: 'a warning\n' },
+  },
+})
+
 let world: World
 beforeAll(async () => {
   world = await startWorld([answering, declining])
@@ -67,8 +74,8 @@ describe('check', { timeout: COMMAND_MS }, () => {
     const { code, stdout, stderr } = await run(['check'])
     expect(stderr).toEqual([])
     expect(stdout.map(line => line.slice(5).replace(/: .*/s, ''))).toEqual([
-      ...['settings', 'hotkey', 'chain', 'clock', 'registration', 'permit', 'stake', 'place', 'miners', 'database'],
-      ...['retention', 'disk', 'facilitator'],
+      ...['settings', 'hotkey', 'chain', 'clock', 'registration', 'permit', 'stake', 'place', 'miners', 'benchmark'],
+      ...['database', 'retention', 'disk', 'facilitator'],
     ])
     expect(stdout.filter(line => !line.startsWith('ok'))).toEqual([])
     expect(about('hotkey', stdout)).toEqual([`ok   hotkey: ${hotkeyFromUri('//Validator').ss58}`])
@@ -87,13 +94,17 @@ describe('check', { timeout: COMMAND_MS }, () => {
     expect(code).toBe(1)
   })
 
-  it('finds a wallet, a facilitator and a database that are not there', async () => {
+  it('finds a wallet, a benchmark, a facilitator and a database that are not there', async () => {
     const { code, stdout } = await run(['check'], {
-      ...{ BITTENSOR_WALLET_NAME: 'other', FACILITATOR_URI: `ws://127.0.0.1:${await freePort()}/ws/v0/` },
+      ...{
+        BITTENSOR_WALLET_NAME: 'other',
+        BENCHMARK: '/no/such.mjs',
+        FACILITATOR_URI: `ws://127.0.0.1:${await freePort()}/ws/v0/`,
+      },
       DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${await freePort()}/x`,
     })
     const bad = stdout.filter(line => line.startsWith('bad')).map(line => line.slice(5).replace(/: .*/s, ''))
-    expect(bad).toEqual(['settings', 'database', 'facilitator'])
+    expect(bad).toEqual(['settings', 'benchmark', 'database', 'facilitator'])
     expect(stdout.join()).not.toContain('hunter2')
     expect(code).toBe(1)
   })
@@ -114,12 +125,6 @@ describe('check', { timeout: COMMAND_MS }, () => {
 })
 
 describe('run-job', { timeout: COMMAND_MS }, () => {
-  const finished = (stdout: string) => ({
-    ...{
-      type: 'V0JobFinishedRequest',
-      fields: { docker_process_stdout: stdout, docker_process_stderr: 'a warning\n' },
-    },
-  })
   const states = (stderr: readonly string[]) =>
     stderr.filter(line => ['offered', 'accepted', 'ready', 'running', 'finished', 'failed'].includes(line))
 
@@ -184,6 +189,33 @@ describe('run-job', { timeout: COMMAND_MS }, () => {
     const { code, stdout, stderr } = await run(['run-job', '--miner', miner, '--image', 'echo:v0'])
     expect({ code, stdout }).toEqual({ code: 1, stdout: [] })
     expect(stderr).toContainEqual(expect.stringMatching(why))
+  })
+})
+
+describe('batch', { timeout: COMMAND_MS }, () => {
+  const env = { BENCHMARK: 'echo' }
+
+  it('of one miner is a trial: no other is asked, nothing is scored, no weights are set', async () => {
+    ending = finished('nonsense')
+    const offers = () =>
+      world.miners.map(({ heard }) => heard.filter(each => 'base_docker_image_name' in each.message).length)
+    const [, before] = offers()
+    const { code, stdout, stderr } = await run(['batch', '--miner', '1', '--json'], env)
+    const result = JSON.parse(stdout[0] ?? '')
+    expect(result, stderr.join('\n')).toMatchObject({
+      ...{ weights: [], block: null, jobs: [{ uid: 1, state: 'finished', reason: 'wrong-answer', answer: false }] },
+    })
+    expect(result.jobs).toHaveLength(1)
+    expect([code, offers()[1]]).toEqual([1, before])
+    const plan = await run(['weights', '--dry-run', '--json'])
+    expect(JSON.parse(plan.stdout[0] ?? '')).toMatchObject({ batches: [] })
+  })
+
+  it('tells a miner that there is not', async () => {
+    expect(await run(['batch', '--miner', '99'], env)).toMatchObject({
+      code: 1,
+      stderr: ['99 is no neuron of subnet 3'],
+    })
   })
 })
 
