@@ -94,20 +94,18 @@ async function store(db: Database) {
     ...{ uuid: randomUUID(), minerHotkey: '5Miner', minerUid: 1, minerAddress: 'x:1', createdAt: minutesAgo(240) },
     ...({ state: 'finished', ...fields } as const),
   })
-  await db
-    .insert(jobs)
-    .values([
-      job({ batchId: first?.id ?? 0, score: 1.5, rightAnswer: true, endedAt: minutesAgo(236) }),
-      job({ batchId: first?.id ?? 0, state: 'broken', reason: 'no-connection', score: 0, endedAt: minutesAgo(236) }),
-      job({ batchId: second?.id ?? 0, state: 'running' }),
-      job({
-        state: 'broken',
-        reason: 'connection-lost',
-        image: HOSTILE,
-        source: 'facilitator',
-        endedAt: minutesAgo(1),
-      }),
-    ])
+  await db.insert(jobs).values([
+    job({ batchId: first?.id ?? 0, score: 1.5, rightAnswer: true, endedAt: minutesAgo(236) }),
+    job({ batchId: first?.id ?? 0, state: 'broken', reason: 'no-connection', score: 0, endedAt: minutesAgo(236) }),
+    job({ batchId: second?.id ?? 0, state: 'running' }),
+    job({
+      state: 'broken',
+      reason: 'connection-lost',
+      image: HOSTILE,
+      source: 'facilitator',
+      endedAt: minutesAgo(1),
+    }),
+  ])
   const setting = {
     netuid: NETUID,
     hotkey: OWN,
