@@ -12,6 +12,7 @@ import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
 import { FacilitatorLink } from './facilitator.ts'
+import { leftOrganicJobs } from './organic/left-jobs.ts'
 import { resumeBatches } from './resume-batches.ts'
 import { type BatchRequest, runBatch } from './run-batch.ts'
 import { runOrganicJob } from './run-organic-job.ts'
@@ -112,6 +113,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       }
       return new FacilitatorLink({
         ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
+        leftJobs: signal => leftOrganicJobs(organic, signal),
         run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),
       })
     },

@@ -17,6 +17,7 @@ import {
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
 import { facilitatorLoginBytes } from '@horde/protocol/signing'
+import type { LeftOrganicJob } from './organic/left-jobs.ts'
 import { failedUpdate } from './organic/status-updates.ts'
 
 const RECONNECT: BackoffOptions = { minMs: 1_000, maxMs: 60_000, factor: 2, jitterMs: 1_000 }
@@ -32,6 +33,8 @@ export interface FacilitatorOptions {
   hotkey: Hotkey
   /** Runs a job to its end, and reports it; never rejects. */
   run(request: FacilitatorJobRequest, report: (update: V0JobStatusUpdate) => void, signal: AbortSignal): Promise<void>
+  /** The jobs that an earlier process left open. They are taken up before anything is heard. */
+  leftJobs?(signal: AbortSignal): Promise<LeftOrganicJob[]>
   heartbeatMs?: number
   reconnect?: BackoffOptions
   clock: Clock
@@ -69,7 +72,12 @@ export class FacilitatorLink implements AsyncDisposable {
     this.#options = options
     if (!options.uri.startsWith('wss:'))
       options.log.warn('the facilitator is reached without TLS: others can read along')
-    this.#running = keepConnected({
+    this.#running = this.#takeUp().then(() => this.#stayConnected())
+  }
+
+  #stayConnected(): Promise<unknown> {
+    const options = this.#options
+    return keepConnected({
       dial: signal => this.#dial(signal),
       use: (socket, signal) => this.#use(socket, signal),
       backoff: options.reconnect ?? RECONNECT,
@@ -155,18 +163,31 @@ export class FacilitatorLink implements AsyncDisposable {
     this.#hearAnswer()
   }
 
+  async #takeUp(): Promise<void> {
+    try {
+      const left = (await this.#options.leftJobs?.(this.#jobsStop.signal)) ?? []
+      if (this.#jobsStop.signal.aborted) return
+      for (const { uuid, run } of left) this.#drive(uuid, run)
+    } catch (err) {
+      this.#options.log.error({ err }, 'organic jobs that were left open could not be taken up')
+    }
+  }
+
   #start(request: FacilitatorJobRequest): void {
     if (this.#repeat(request.uuid)) return
+    this.#drive(request.uuid, (report, signal) => this.#options.run(request, report, signal))
+  }
+
+  #drive(uuid: JobUuid, run: LeftOrganicJob['run']): void {
     const job: RunningJob = { ended: Promise.resolve(), last: undefined }
-    const key = uuidKey(request.uuid)
+    const key = uuidKey(uuid)
     this.#jobs.set(key, job)
     const report = (update: V0JobStatusUpdate) => {
       job.last = update
       this.#report(update)
     }
-    job.ended = this.#options
-      .run(request, report, this.#jobsStop.signal)
-      .catch(err => this.#options.log.error({ err, jobUuid: request.uuid }, 'organic job could not be run'))
+    job.ended = run(report, this.#jobsStop.signal)
+      .catch(err => this.#options.log.error({ err, jobUuid: uuid }, 'organic job could not be run'))
       .finally(() => this.#jobs.delete(key))
   }
 

@@ -14,6 +14,8 @@ export interface Program extends AsyncDisposable {
   /** The first line of stdout, past or to come, in which this stands. Rejects when it ends without. */
   line(text: string): Promise<string>
   stop(): void
+  /** As kill -9 does. */
+  kill(): Promise<void>
 }
 
 /** The validator as a process of its own, with these arguments and, but for PATH, just this environment. */
@@ -33,6 +35,10 @@ export function startProgram(args: string[], env: Record<string, string>): Progr
     stderr,
     ended,
     stop: () => void child.kill('SIGTERM'),
+    kill: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
     line: text =>
       new Promise((resolve, reject) => {
         const look = () => {

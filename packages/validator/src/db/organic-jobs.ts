@@ -1,8 +1,9 @@
 /** Users' jobs, as those who asked for them look at them. */
 import type { Database } from '@horde/kit/database'
+import { OPEN_STATES } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
-import { and, eq, isNull } from 'drizzle-orm'
-import { jobs } from './schema.ts'
+import { and, asc, eq, inArray, isNull } from 'drizzle-orm'
+import { type JobSource, jobs } from './schema.ts'
 
 const OUTCOME = {
   ...{ state: jobs.state, reason: jobs.reason, exitStatus: jobs.exitStatus, source: jobs.source },
@@ -18,4 +19,23 @@ export async function findJob(db: Database, uuid: string): Promise<JobOutcome | 
     .from(jobs)
     .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId)))
   return row
+}
+
+export type LeftOrganicRow = typeof jobs.$inferSelect
+
+/** The open jobs that were asked for by some source, oldest first. */
+export async function openOrganicJobs(db: Database, source: JobSource): Promise<LeftOrganicRow[]> {
+  return db
+    .select()
+    .from(jobs)
+    .where(and(isNull(jobs.batchId), eq(jobs.source, source), inArray(jobs.state, [...OPEN_STATES])))
+    .orderBy(asc(jobs.createdAt))
+}
+
+/** Ends a job that nobody can take up any more. */
+export async function endLeftJob(db: Database, uuid: string, at: Date): Promise<void> {
+  await db
+    .update(jobs)
+    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+    .where(and(eq(jobs.uuid, uuid), inArray(jobs.state, [...OPEN_STATES])))
 }

@@ -2,6 +2,7 @@ import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validato
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { Journal } from '../db/journal.ts'
 import { driveJob } from '../drive-job.ts'
+import type { LeftJob } from '../job/job-to-drive.ts'
 import { MinerLink } from '../miner/link.ts'
 import type { ServingMiner } from '../miner/serving.ts'
 import type { OrganicDeps } from '../run-organic-job.ts'
@@ -12,6 +13,8 @@ export interface OrganicCourse {
   miner: ServingMiner
   request: FacilitatorJobRequest
   deadline: Date
+  /** Given when it is taken up after a restart. */
+  left?: LeftJob
 }
 
 export type DriveOrganicDeps = Pick<
@@ -21,7 +24,7 @@ export type DriveOrganicDeps = Pick<
 
 /** Drives a user's job, whose row is there already, to its end, and reports its steps. */
 export async function driveOrganicJob(
-  { miner, request, deadline }: OrganicCourse,
+  { miner, request, deadline, left }: OrganicCourse,
   { limits, reconnect, executorClass, hotkey, db, clock, log, report }: DriveOrganicDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -35,5 +38,5 @@ export async function driveOrganicJob(
   const endsAt = clock.monotonic() + (deadline.getTime() - clock.now())
   const job = organicJob(request, limits, endsAt, executorClass)
   const onReady = () => report(acceptedUpdate(request.uuid))
-  report(finalUpdate(request.uuid, await driveJob({ ...job, onReady }, { talk, journal, clock, log }, signal)))
+  report(finalUpdate(request.uuid, await driveJob({ ...job, onReady, left }, { talk, journal, clock, log }, signal)))
 }

@@ -1,0 +1,129 @@
+/** A validator that is killed while users' jobs run, and started again. */
+import { randomUUID } from 'node:crypto'
+import type { OpenDatabase } from '@horde/kit/database'
+import { eq } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { jobs } from '../src/db/schema.ts'
+import { openTestDatabase, withPostgres } from './databases.ts'
+import { request, startFacilitator } from './facilitator-double.ts'
+import { startProgram } from './program.ts'
+import { MANIFEST, type Peer, play } from './scripted-miner.ts'
+import { startWorld, type World } from './world.ts'
+
+/** How long it takes on a busy machine, in milliseconds. */
+const RESTART_MS = 60_000
+const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
+
+const postgres = withPostgres()
+let world: World
+let facilitator: Awaited<ReturnType<typeof startFacilitator>>
+/** What the miner does on each connection. */
+let script: (peer: Peer) => Promise<unknown>
+
+beforeAll(async () => {
+  // With so little stake it has no turn, and no batch comes between.
+  world = await startWorld([async peer => void (await script(peer))], 500n)
+  facilitator = await startFacilitator()
+})
+afterAll(async () => {
+  await facilitator[Symbol.asyncDispose]()
+  await world[Symbol.asyncDispose]()
+})
+
+const start = (DATABASE_URL: string) =>
+  startProgram([], { ...world.env, LOG_LEVEL: 'info', FACILITATOR_URI: facilitator.uri, DATABASE_URL })
+/** A new database, and where to look at it. */
+const newDatabase = async () => {
+  const url = await postgres().newDatabase()
+  return { url, database: await openTestDatabase(url) }
+}
+const jobFor = () => request({ miner_hotkey: world.miners[0]?.hotkey.ss58 })
+const statuses = (uuid: string) => facilitator.updates(uuid).map(each => 'status' in each && each.status)
+const stateOf = async ({ db }: OpenDatabase, uuid: string) =>
+  (await db.select({ state: jobs.state }).from(jobs).where(eq(jobs.uuid, uuid)))[0]?.state
+const offers = () =>
+  world.miners[0]?.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest').length
+
+it('hears the result of a job whose work was sent before it was killed', { timeout: RESTART_MS }, async () => {
+  const working = Promise.withResolvers<void>()
+  script = async peer => {
+    peer.say(MANIFEST)
+    await play.working(peer)
+    working.resolve()
+  }
+  const job = jobFor()
+  const { url, database: opened } = await newDatabase()
+  await using database = opened
+  await using first = start(url)
+  await first.line('validator started')
+  await facilitator.until(() => facilitator.peers.length === 1)
+  facilitator.peers[0]?.say(job)
+  await working.promise
+  await facilitator.until(() => statuses(job.uuid).length === 1)
+  await expect.poll(() => stateOf(database, job.uuid)).toBe('running')
+  await first.kill()
+
+  script = async peer => {
+    peer.say(MANIFEST)
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  }
+  await using _second = start(url)
+  await facilitator.until(() => statuses(job.uuid).includes('completed'))
+  expect(statuses(job.uuid)).toEqual(['accepted', 'accepted', 'completed'])
+  expect(facilitator.updates(job.uuid).at(-1)).toMatchObject({ metadata: { miner_response: TEXTS } })
+  expect(offers(), 'it was offered once').toBe(1)
+})
+
+it('goes on with a job that was not ready yet when it was killed', { timeout: RESTART_MS }, async () => {
+  const accepted = Promise.withResolvers<void>()
+  script = async peer => {
+    peer.say(MANIFEST)
+    await play.accepted(peer)
+    accepted.resolve()
+  }
+  const job = jobFor()
+  const { url, database: opened } = await newDatabase()
+  await using database = opened
+  const peersBefore = facilitator.peers.length
+  await using first = start(url)
+  await facilitator.until(() => facilitator.peers.length > peersBefore)
+  facilitator.peers.at(-1)?.say(job)
+  await accepted.promise
+  await expect.poll(() => stateOf(database, job.uuid)).toBe('accepted')
+  await first.kill()
+
+  script = async peer => {
+    peer.say(MANIFEST)
+    peer.sayOfJob('V0ExecutorReadyRequest')
+    await peer.hear('V0JobRequest')
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  }
+  await using _second = start(url)
+  await facilitator.until(() => statuses(job.uuid).includes('completed'))
+  expect(statuses(job.uuid)).toEqual(['accepted', 'completed'])
+})
+
+it('tells of a job that it comes too late for', { timeout: RESTART_MS }, async () => {
+  const [late, other] = [jobFor(), jobFor()]
+  const { url, database: opened } = await newDatabase()
+  await using database = opened
+  const row = {
+    ...{ minerHotkey: late.miner_hotkey ?? '', minerUid: 1, minerAddress: '127.0.0.2:1' },
+    ...{
+      state: 'running' as const,
+      createdAt: new Date(Date.now() - 400_000),
+      deadline: new Date(Date.now() - 100_000),
+    },
+  }
+  await database.db.insert(jobs).values([
+    { ...row, uuid: late.uuid, source: 'facilitator', request: late as never },
+    { ...row, uuid: other.uuid, source: 'command', request: other as never },
+    { ...row, uuid: randomUUID(), source: 'facilitator', deadline: null },
+  ])
+  await using _program = start(url)
+  await facilitator.until(() => statuses(late.uuid).length > 0)
+  expect(facilitator.updates(late.uuid)).toMatchObject([
+    { status: 'failed', metadata: { comment: 'The service that drove the job went away without ending it.' } },
+  ])
+  expect(statuses(other.uuid), 'the command line drove it').toEqual([])
+})
