@@ -174,7 +174,8 @@ export const validatorSettings = defineSettings({
     example: '60',
   }),
   RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(30), {
-    about: 'How long batches and jobs are kept once they are over, in days; what no weights were made of yet stays.',
+    about:
+      'How long batches and jobs are kept once they are over, in days; what no weights were made of yet, and what scoring looks at, stays.',
     example: '30',
   }),
   WEIGHTS_RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(365), {

@@ -13,13 +13,11 @@ const FIRST_MS = 600_000
 export type EvictionDeps = { db: Database; clock: Clock; log: Log }
 
 /** Has old batches, jobs and settings of weights removed, once an hour. */
-export function startEviction(
-  config: Pick<ValidatorConfig, 'RETENTION_DAYS' | 'WEIGHTS_RETENTION_DAYS'>,
-  { db, clock, log }: EvictionDeps,
-  signal: AbortSignal,
-): Loop {
+export function startEviction(config: ValidatorConfig, { db, clock, log }: EvictionDeps, signal: AbortSignal): Loop {
+  // What scoring still looks at stays, whatever is asked for.
+  const lookedAtMs = Math.max(config.SCORE_WINDOW_SECONDS, config.DEMAND_WINDOW_SECONDS) * 1000
   const retention = {
-    batchesKeptMs: config.RETENTION_DAYS * DAY_MS,
+    batchesKeptMs: Math.max(config.RETENTION_DAYS * DAY_MS, lookedAtMs),
     settingsKeptMs: config.WEIGHTS_RETENTION_DAYS * DAY_MS,
   }
   const run = async (stop: AbortSignal) => {

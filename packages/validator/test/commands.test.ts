@@ -226,8 +226,8 @@ describe('weights', { timeout: COMMAND_MS }, () => {
     expect(JSON.parse(stdout[0] ?? '')).toMatchObject({ basis: 'uniform', batches: [], weights: expect.any(Array) })
     const table = await run(['weights', '--dry-run'])
     expect(table.stdout.slice(0, 2)).toEqual([
-      'Nothing is set. By uniform, of 0 batches, it would be:',
-      expect.stringMatching(/^uid +miner +score +weight$/),
+      expect.stringMatching(/^Nothing is set\. The scores are the same for every neuron/),
+      expect.stringMatching(/^uid +miner +score +weight +share +on the chain$/),
     ])
   })
 
@@ -235,6 +235,13 @@ describe('weights', { timeout: COMMAND_MS }, () => {
     const { code, stdout, stderr } = await run(['weights', '--json'])
     expect(code, stderr.join('\n')).toBe(0)
     expect(JSON.parse(stdout[0] ?? '')).toMatchObject({ outcome: 'set', basis: 'uniform', confirmed: true })
+  })
+
+  it('and explain says how a miner came to its own', async () => {
+    const { code, stdout } = await run(['explain', '1'])
+    expect([code, stdout[0]]).toEqual([0, `Miner ${world.miners[0]?.hotkey.ss58}, uid 1.`])
+    expect(stdout).toContainEqual(expect.stringMatching(/^The chain holds \d+ for uid 1/))
+    expect(await run(['explain', '77'])).toMatchObject({ code: 1, stderr: [expect.stringMatching(/^77 is no neuron/)] })
   })
 })
 

@@ -32,6 +32,7 @@ describe('the command line', () => {
         },
       },
     ],
+    ['explain 3', { name: 'explain', miner: '3' }],
     ['--help', { name: 'help', of: undefined }],
     ['help batch', { name: 'help', of: 'batch' }],
     ['run-job -h', { name: 'help', of: 'run-job' }],
@@ -45,6 +46,8 @@ describe('the command line', () => {
     ['batch now', 'batch: '],
     ['check --json', 'check: '],
     ['--json', 'serve: '],
+    ['explain', 'explain: one hotkey or uid is needed'],
+    ['explain 1 2', 'explain: one hotkey or uid is needed'],
     ['run-job --image x', 'run-job: --miner is needed'],
     ['run-job --miner 3', 'run-job: exactly one of --image and --script'],
     ['run-job --miner 3 --image x --script y', 'run-job: exactly one of --image and --script'],
@@ -58,7 +61,7 @@ describe('the command line', () => {
 
 describe('help', () => {
   it('names all commands', () => {
-    for (const name of ['serve', 'check', 'batch', 'run-job', 'weights']) {
+    for (const name of ['serve', 'check', 'batch', 'run-job', 'weights', 'explain']) {
       expect(usage()).toMatch(new RegExp(`^  ${name} +\\S`, 'm'))
     }
   })

@@ -29,6 +29,7 @@ export type Command =
   | { name: 'batch'; json: boolean; miners: string[] }
   | { name: 'run-job'; job: WantedJob }
   | { name: 'weights'; json: boolean; dryRun: boolean }
+  | { name: 'explain'; miner: string }
   | { name: 'help'; of: CommandName | undefined }
 
 export type CommandName = keyof typeof COMMANDS
@@ -78,6 +79,12 @@ const COMMANDS = {
       ...JSON_OPTION,
     },
   },
+  explain: {
+    about: 'says how a miner came to its weight: its jobs, its scores, its part',
+    more: 'Of the last setting of weights, from the database and the chain.',
+    options: {},
+    rest: '<hotkey or uid>',
+  },
 } as const satisfies Commands
 
 /** The command, or what is wrong with the line. */
@@ -96,9 +103,15 @@ function commandOf(name: CommandName, values: OptionValues, rest: string[]): Com
   const json = values.json === true
   if (name === 'batch') return { name, json, miners: (values.miner ?? []) as string[] }
   if (name === 'weights') return { name, json, dryRun: values['dry-run'] === true }
+  if (name === 'explain') return minerOf(rest)
   if (name !== 'run-job') return { name }
   const job = jobOf(values as JobValues, rest)
   return typeof job === 'string' ? { mistake: `run-job: ${job}` } : { name, job }
+}
+
+function minerOf([miner, ...more]: string[]): Command | { mistake: string } {
+  if (miner === undefined || more.length > 0) return { mistake: 'explain: one hotkey or uid is needed' }
+  return { name: 'explain', miner }
 }
 
 type JobValues = Partial<

@@ -44,6 +44,8 @@ async function run(command: Task, deps: CommandDeps, signal: AbortSignal): Promi
       return (await import('./batch.ts')).batch(command, deps, signal)
     case 'run-job':
       return (await import('./run-job.ts')).runJob(command.job, deps, signal)
+    case 'explain':
+      return (await import('./explain.ts')).explain(command, deps, signal)
     case 'weights':
       return (await import('./weights.ts')).weights(command, deps, signal)
   }

@@ -1,9 +1,9 @@
 /** The command `weights`: sets the weights that are due, or says what they would be. */
-import { textTable } from '@horde/kit/command-line/text-table'
 import { wireValidator } from '../app.ts'
+import { weightsTable } from '../explain/weights-table.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
 import { planWeights, type WeightsPlan } from '../weights/plan-weights.ts'
-import { openValidator } from './open-validator.ts'
+import { type OpenValidator, openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
 export type WeightsWanted = { json: boolean; dryRun: boolean }
@@ -17,9 +17,7 @@ export async function weights(
   await using stack = new AsyncDisposableStack()
   const deps = await openValidator(environment, { destination: process.stderr }, signal, stack)
   if (dryRun) {
-    const { chain, hotkey, config } = deps
-    const plan = await planWeights(config.BITTENSOR_NETUID, { chain, hotkey, db: deps.database.db })
-    print(json ? `${JSON.stringify(planResult(plan))}\n` : planTable(plan))
+    print(await planned(json, deps))
     return 0
   }
   const outcome = await wireValidator(deps).weights(signal)
@@ -27,22 +25,22 @@ export async function weights(
   return outcome.outcome === 'set' && outcome.confirmed ? 0 : 1
 }
 
-function planResult({ basis, batchIds, row, scores }: WeightsPlan) {
+/** What would be set now, as a table or as JSON. */
+async function planned(json: boolean, { chain, hotkey, config, database, clock }: OpenValidator): Promise<string> {
+  const { BITTENSOR_NETUID: netuid, scoringRules } = config
+  const plan = await planWeights(netuid, { chain, hotkey, db: database.db, clock, scoringRules })
+  if (json) return `${JSON.stringify(planResult(plan))}\n`
+  const [held, metagraph] = await Promise.all([chain.weightsOf(netuid, plan.uid), chain.metagraph(netuid)])
+  return `Nothing is set. ${weightsTable(plan, held, metagraph)}`
+}
+
+function planResult({ basis, batchIds, row, scores, explanation }: WeightsPlan) {
   const scored = new Map(scores.map(each => [each.uid, each]))
   const entries = row.uids.map((uid, i) => {
     const { hotkey = null, score = null } = scored.get(uid) ?? {}
     return { uid, hotkey, score, weight: row.weights[i] ?? 0 }
   })
-  return { basis, batches: batchIds, weights: entries }
-}
-
-function planTable(plan: WeightsPlan): string {
-  const { basis, batches, weights: entries } = planResult(plan)
-  const rows = entries.map(({ uid, hotkey, score, weight }) => {
-    return [String(uid), hotkey ?? '–', score === null ? '–' : score.toFixed(4), String(weight)]
-  })
-  const head = `Nothing is set. By ${basis}, of ${batches.length} batches, it would be:\n`
-  return head + textTable([['uid', 'miner', 'score', 'weight'], ...rows])
+  return { basis, batches: batchIds, weights: entries, explanation }
 }
 
 function sentenceOf(outcome: WeightsOutcome): string {

@@ -1,0 +1,27 @@
+/** The command `explain`: how a miner came to its weight. */
+import { explainMiner } from '../explain/explain-miner.ts'
+import { reportMiner } from '../explain/miner-report.ts'
+import { openValidator } from './open-validator.ts'
+import type { CommandDeps } from './run-command.ts'
+
+/** @param miner a hotkey, or a uid */
+export async function explain(
+  { miner }: { miner: string },
+  { environment, print, complain }: CommandDeps,
+  signal: AbortSignal,
+): Promise<number> {
+  await using stack = new AsyncDisposableStack()
+  const { chain, hotkey, config, database } = await openValidator(
+    environment,
+    { destination: process.stderr },
+    signal,
+    stack,
+  )
+  const report = await reportMiner(config.BITTENSOR_NETUID, miner, { chain, hotkey, db: database.db })
+  if (!report) {
+    complain(`${miner} is no neuron of subnet ${config.BITTENSOR_NETUID}, and the last setting has none of that name\n`)
+    return 1
+  }
+  print(explainMiner(report))
+  return 0
+}
