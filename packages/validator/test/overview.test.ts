@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { createMetrics } from '@horde/kit/metrics'
 import { manualClock } from '@horde/kit/time'
+import { inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readFigures } from '../src/db/figures.ts'
 import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../src/db/overview.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
 import { JobTally } from '../src/metrics/job-tally.ts'
+import { openHistory } from '../src/operator/history.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
@@ -120,6 +122,19 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
       { batchId: ids[1], hotkey: 'bob', uid: 1, score: 0 },
     ])
     expect(await minerScores(db, [])).toEqual([])
+  })
+
+  it('scores of closed batches are read once, those of open ones again', async () => {
+    const history = openHistory(db, 1, 'me')
+    const rows = await history.batches(9)
+    const sum = async () => (await history.scores(rows)).reduce((all, { score }) => all + score, 0)
+    expect(await sum()).toBe(2.5)
+    const job = (batchId: number | undefined) => row({ batchId: batchId ?? 0, score: 1, endedAt: at(-9) })
+    const [closed, open] = [job(ids[0]), job(ids[3])]
+    await db.insert(jobs).values([closed, open])
+    expect(await sum()).toBe(3.5)
+    await db.delete(jobs).where(inArray(jobs.uuid, [closed.uuid, open.uuid]))
+    expect(await sum()).toBe(2.5)
   })
 
   it("settings of one hotkey, and users' jobs", async () => {

@@ -55,7 +55,7 @@ beforeAll(async () => {
     endedAt: Date.now(),
     error: new Error(`no\nparams: ${HOSTILE}`),
   }
-  const loop = { name: 'weights', state: () => failing, [Symbol.asyncDispose]: async () => {} }
+  const loop = { name: 'weights', state: () => failing }
   const shown = {
     loops: [loop],
     turn: () => turn,

@@ -3,18 +3,18 @@ import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
-import { type Loop, startLoop } from '@horde/kit/loop'
+import { startLoop } from '@horde/kit/loop'
 import { createMetrics } from '@horde/kit/metrics'
 import { openAdmin } from '@horde/kit/operator/admin'
 import type { Clock } from '@horde/kit/time'
 import { Watches } from '@horde/kit/watch/watches'
 import type { TurnState } from '../batch/turns.ts'
 import type { ValidatorConfig } from '../config.ts'
-import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../db/overview.ts'
 import type { FacilitatorState } from '../facilitator.ts'
 import { ValidatorMetrics } from '../metrics/validator-metrics.ts'
 import { validatorWatches } from '../watch/validator-watches.ts'
 import { healthOf } from './health.ts'
+import { openHistory } from './history.ts'
 import { nextBatchOf } from './next-batch.ts'
 import { validatorPage } from './page/page.ts'
 import type { StatusSources } from './sources.ts'
@@ -25,6 +25,8 @@ import { SubnetView } from './subnet-view.ts'
 const SUBNET_EVERY_MS = 60_000
 const SUBNET_WITHIN_MS = 120_000
 
+type ShownLoops = ReturnType<StatusSources['loops']>
+
 export type OperatorDeps = {
   config: ValidatorConfig
   chain: Chain
@@ -32,7 +34,7 @@ export type OperatorDeps = {
   db: Database
   clock: Clock
   log: Log
-  loops: readonly Loop[]
+  loops: ShownLoops
   /** What is known of the next turn. */
   turn(): TurnState | undefined
   facilitator: { state(): FacilitatorState } | undefined
@@ -60,7 +62,7 @@ export async function openOperator(
   return openAdmin({ ...options, status: () => readStatus(sources, clock) }, stack)
 }
 
-function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops: readonly Loop[]): StatusSources {
+function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops: ShownLoops): StatusSources {
   const { config, chain, hotkey, db, facilitator, clock, turn } = deps
   const netuid = config.BITTENSOR_NETUID
   return {
@@ -72,11 +74,6 @@ function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops
     loops: () => loops,
     facilitator: () => facilitator?.state(),
     watches: () => watches.state(),
-    history: {
-      batches: limit => lastBatches(db, netuid, limit),
-      scores: ids => minerScores(db, ids),
-      settings: limit => lastSettings(db, netuid, hotkey.ss58, limit),
-      organicJobs: limit => lastOrganicJobs(db, limit),
-    },
+    history: openHistory(db, netuid, hotkey.ss58),
   }
 }

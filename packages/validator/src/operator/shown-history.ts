@@ -69,7 +69,7 @@ export type ShownHistory = {
 export async function readHistory(history: History): Promise<ShownHistory> {
   const batches = await history.batches(BATCHES)
   const ids = batches.map(({ id }) => id)
-  const scores = scoresOf(await history.scores(ids), ids)
+  const scores = scoresOf(await history.scores(batches), ids)
   return {
     batches: batches.map(shownBatch),
     scores: scores.slice(0, MINERS),

@@ -27,7 +27,8 @@ export type StatusSources = {
 /** What the database remembers, the latest first. */
 export type History = {
   batches(limit: number): Promise<BatchRow[]>
-  scores(batchIds: readonly number[]): Promise<MinerScore[]>
+  /** Of all jobs of some batches, by miner. */
+  scores(batches: readonly BatchRow[]): Promise<MinerScore[]>
   settings(limit: number): Promise<SettingRow[]>
   organicJobs(limit: number): Promise<OrganicRow[]>
 }
