@@ -42,7 +42,9 @@ const statuses = (uuid: string) => facilitator.updates(uuid).map(each => 'status
 const stateOf = async ({ db }: OpenDatabase, uuid: string) =>
   (await db.select({ state: jobs.state }).from(jobs).where(eq(jobs.uuid, uuid)))[0]?.state
 const offers = () =>
-  world.miners[0]?.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest').length
+  world.miners[0]?.heard.flatMap(({ message }) =>
+    message.message_type === 'V0InitialJobRequest' ? [message.job_uuid] : [],
+  )
 
 it('hears the result of a job whose work was sent before it was killed', { timeout: RESTART_MS }, async () => {
   const working = Promise.withResolvers<void>()
@@ -65,13 +67,14 @@ it('hears the result of a job whose work was sent before it was killed', { timeo
 
   script = async peer => {
     peer.say(MANIFEST)
+    await play.offered(peer)
     peer.sayOfJob('V0JobFinishedRequest', TEXTS)
   }
   await using _second = start(url)
   await facilitator.until(() => statuses(job.uuid).includes('completed'))
   expect(statuses(job.uuid)).toEqual(['accepted', 'accepted', 'completed'])
   expect(facilitator.updates(job.uuid).at(-1)).toMatchObject({ metadata: { miner_response: TEXTS } })
-  expect(offers(), 'it was offered once').toBe(1)
+  expect(offers(), 'the second asks what has become of the first').toEqual([job.uuid, job.uuid])
 })
 
 it('goes on with a job that was not ready yet when it was killed', { timeout: RESTART_MS }, async () => {
@@ -94,9 +97,7 @@ it('goes on with a job that was not ready yet when it was killed', { timeout: RE
 
   script = async peer => {
     peer.say(MANIFEST)
-    peer.sayOfJob('V0ExecutorReadyRequest')
-    await peer.hear('V0JobRequest')
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    await play.finished(peer, 'out')
   }
   await using _second = start(url)
   await facilitator.until(() => statuses(job.uuid).includes('completed'))

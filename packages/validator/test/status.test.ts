@@ -13,7 +13,7 @@ import { readValidatorConfig } from '../src/config.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
 import { METRICS } from '../src/metrics/definitions.ts'
 import { openOperator } from '../src/operator/open-operator.ts'
-import type { ValidatorStatus } from '../src/operator/status.ts'
+import type { ValidatorStatus } from '../src/operator/status/status.ts'
 import { openTestDatabase } from './databases.ts'
 import { NETUID, startWorld, type World } from './world.ts'
 

@@ -58,7 +58,7 @@ describe('the command batch', () => {
     expect(code).toBe(0)
     expect(printed.match(/\n/g)).toHaveLength(1)
     expect(JSON.parse(printed)).toEqual({
-      ...{ batch: 4, algorithm: 'sha384', block: 42, weights: [{ uid: 1, weight: 65_535 }] },
+      ...{ batch: 4, algorithm: 'sha384', block: 42, commitBlock: null, weights: [{ uid: 1, weight: 65_535 }] },
       jobs: [
         { miner: 'hotkey-1', uid: 1, state: 'finished', seconds: 9, score: 1.9, reason: null, answer: true },
         { miner: 'hotkey-2', uid: 2, state: 'rejected', seconds: null, score: 0, reason: 'declined', answer: false },
@@ -88,6 +88,14 @@ describe('the command batch', () => {
     const { code, printed } = await run(true, REPORT, outcome)
     expect(code).toBe(1)
     expect(JSON.parse(printed)).toMatchObject({ jobs: [{ uid: 1 }, { uid: 2 }, { uid: 3 }], weights: [], block: null })
+  })
+
+  it('says that weights are committed, and exits with 0', async () => {
+    const committed: WeightsOutcome = { outcome: 'committed', basis: 'batches', block: 7, epoch: 3 }
+    const { code, printed } = await run(false, REPORT, committed)
+    expect(code).toBe(0)
+    expect(printed).toContain('Weights are committed in block 7, to be revealed.')
+    expect(JSON.parse((await run(true, REPORT, committed)).printed)).toMatchObject({ block: null, commitBlock: 7 })
   })
 
   it('exits with 1 when the chain holds other weights', async () => {

@@ -4,6 +4,7 @@ import type { Log } from '@horde/kit/log'
 import { type Validator, wireValidator } from '../app.ts'
 import type { BatchJob, BatchReport } from '../batch/batch-part.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
+import { hasTaken } from './has-taken.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -26,6 +27,8 @@ export interface BatchResult {
   weights: { uid: number; weight: number }[]
   /** The block that took the weights in. */
   block: number | null
+  /** The block that took the commit to them in, on a subnet with commit-reveal. */
+  commitBlock: number | null
 }
 
 export interface BatchRunDeps {
@@ -53,7 +56,7 @@ export async function batch(
 }
 
 /**
- * One batch, then one setting of weights. Gives the exit code: 0 only when the chain holds the weights. A trial of some
+ * One batch, then one setting of weights. Gives the exit code: 0 only when the chain holds the weights, or their commit. A trial of some
  * miners sets none: then 0 only when all their answers were right.
  */
 export async function runBatchOnce(
@@ -66,11 +69,12 @@ export async function runBatchOnce(
   const isTrial = miners.length > 0
   const report = await validator.batch(signal, isTrial ? { only: miners } : {})
   const outcome = report.counts && !isTrial ? await weightsOf(validator, log, signal) : undefined
-  if (outcome && outcome.outcome !== 'set') log.error(outcome, 'weights were not set')
+  if (outcome && outcome.outcome !== 'set' && outcome.outcome !== 'committed')
+    log.error(outcome, 'weights were not set')
   const result = resultOf(report, outcome)
   print(json ? `${JSON.stringify(result)}\n` : tableOf(result, isTrial))
   if (isTrial) return result.jobs.length > 0 && result.jobs.every(({ answer }) => answer) ? 0 : 1
-  return outcome?.outcome === 'set' && outcome.confirmed ? 0 : 1
+  return hasTaken(outcome) ? 0 : 1
 }
 
 async function weightsOf(
@@ -102,10 +106,11 @@ function resultOf(report: BatchReport, outcome: WeightsOutcome | undefined): Bat
     })),
     weights: set?.weights.map(({ uid, weight }) => ({ uid, weight })) ?? [],
     block: set?.block ?? null,
+    commitBlock: outcome?.outcome === 'committed' ? outcome.block : null,
   }
 }
 
-function tableOf({ batch, algorithm, jobs, weights, block }: BatchResult, isTrial: boolean): string {
+function tableOf({ batch, algorithm, jobs, weights, block, commitBlock }: BatchResult, isTrial: boolean): string {
   const weightOf = new Map(weights.map(({ uid, weight }) => [uid, weight]))
   const rows = jobs.map(job => [
     String(job.uid),
@@ -118,6 +123,7 @@ function tableOf({ batch, algorithm, jobs, weights, block }: BatchResult, isTria
   ])
   const lines = textTable([['uid', 'miner', 'state', 'seconds', 'score', 'weight', 'reason'], ...rows])
   const unset = isTrial ? 'A trial: no weights were set.' : 'No weights were set.'
-  const end = block === null ? unset : `Weights are in block ${block}.`
+  const committed = commitBlock === null ? unset : `Weights are committed in block ${commitBlock}, to be revealed.`
+  const end = block === null ? committed : `Weights are in block ${block}.`
   return `Batch ${batch}: ${algorithm}, ${jobs.length} jobs\n${lines}${end}\n`
 }

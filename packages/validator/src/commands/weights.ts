@@ -3,12 +3,13 @@ import { wireValidator } from '../app.ts'
 import { weightsTable } from '../explain/weights-table.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
 import { planWeights, type WeightsPlan } from '../weights/plan-weights.ts'
+import { hasTaken } from './has-taken.ts'
 import { type OpenValidator, openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
 export type WeightsWanted = { json: boolean; dryRun: boolean }
 
-/** Gives the exit code: 0 when the chain holds the weights, or, of a dry run, when they could be made. */
+/** Gives the exit code: 0 when the chain holds the weights, or their commit, or, of a dry run, when they could be made. */
 export async function weights(
   { json, dryRun }: WeightsWanted,
   { environment, print }: CommandDeps,
@@ -22,7 +23,7 @@ export async function weights(
   }
   const outcome = await wireValidator(deps).weights(signal)
   print(json ? `${JSON.stringify(outcome)}\n` : `${sentenceOf(outcome)}\n`)
-  return outcome.outcome === 'set' && outcome.confirmed ? 0 : 1
+  return hasTaken(outcome) ? 0 : 1
 }
 
 /** What would be set now, as a table or as JSON. */
@@ -44,9 +45,21 @@ function planResult({ basis, batchIds, row, scores, explanation }: WeightsPlan) 
 }
 
 function sentenceOf(outcome: WeightsOutcome): string {
-  if (outcome.outcome === 'busy') return 'Not set: another process is setting them.'
-  if (outcome.outcome === 'too soon') return `Not set: the chain takes none before block ${outcome.dueAtBlock}.`
-  const { block, basis, weights: held, confirmed } = outcome
-  if (!confirmed) return `Set in block ${block}, but the chain holds other weights.`
-  return `Set in block ${block}, by ${basis}: ${held.length} weights.`
+  switch (outcome.outcome) {
+    case 'busy':
+      return 'Not set: another process is setting them.'
+    case 'too soon':
+      return `Not set: the chain takes none before block ${outcome.dueAtBlock}.`
+    case 'too many commits':
+      return `Not set: ${outcome.open} commits wait to be revealed, and the chain takes no more.`
+    case 'committed': {
+      const { block, basis, epoch } = outcome
+      return `Committed in block ${block}, by ${basis}, in epoch ${epoch}: a validator that runs reveals them.`
+    }
+    case 'set': {
+      const { block, basis, weights: held, confirmed } = outcome
+      if (!confirmed) return `Set in block ${block}, but the chain holds other weights.`
+      return `Set in block ${block}, by ${basis}: ${held.length} weights.`
+    }
+  }
 }

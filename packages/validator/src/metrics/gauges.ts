@@ -1,6 +1,6 @@
 /** Numbers that are read whenever somebody asks for the metrics. */
 import { measured, one, type Sample, verdicts, watchAges } from '@horde/kit/metrics/gauges'
-import type { Figures } from '../db/figures.ts'
+import type { Figures } from '../db/for-operator/figures.ts'
 import { healthOf } from '../operator/health.ts'
 import type { StatusSources } from '../operator/sources.ts'
 import { type Standing, standingOf } from '../watch/standing.ts'

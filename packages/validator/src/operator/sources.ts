@@ -2,10 +2,10 @@
 import type { ChainState } from '@horde/chain/chain'
 import type { LoopState } from '@horde/kit/loop'
 import type { Watched } from '@horde/kit/watch/watches'
-import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/overview.ts'
+import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/for-operator/overview.ts'
 import type { FacilitatorState } from '../facilitator.ts'
 import type { SubnetKnown } from '../watch/standing.ts'
-import type { NextBatch } from './next-batch.ts'
+import type { NextBatch } from './status/next-batch.ts'
 
 /** What this validator is, for as long as it runs. */
 export type OwnFacts = { hotkey: string; netuid: number; startedAtMs: number }

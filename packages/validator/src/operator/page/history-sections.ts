@@ -2,8 +2,8 @@
 import { type Html, html } from '@horde/kit/page/html'
 import { duration, table, time } from '@horde/kit/page/table'
 import type { JobState } from '@horde/protocol/job-state'
-import type { ShownBatch, ShownSetting } from '../shown-history.ts'
-import type { ValidatorStatus } from '../status.ts'
+import type { ShownBatch, ShownSetting } from '../status/shown-history.ts'
+import type { ValidatorStatus } from '../status/status.ts'
 import { barChart, legend, lineChart, stackChart } from './charts.ts'
 
 const HOTKEY_SHOWN = 10

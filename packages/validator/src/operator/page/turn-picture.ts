@@ -1,5 +1,5 @@
 import { type Html, html } from '@horde/kit/page/html'
-import type { TurnWindow } from '../next-batch.ts'
+import type { TurnWindow } from '../status/next-batch.ts'
 
 const WIDTH = 720
 const HEIGHT = 26

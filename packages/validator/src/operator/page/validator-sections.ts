@@ -1,7 +1,7 @@
 /** The sections of the status page about the validator and what it stands on. */
 import { type Html, html } from '@horde/kit/page/html'
 import { ago, duration, table, time } from '@horde/kit/page/table'
-import type { ValidatorStatus } from '../status.ts'
+import type { ValidatorStatus } from '../status/status.ts'
 import { turnPicture } from './turn-picture.ts'
 
 export function self({ validator, chain }: ValidatorStatus): Html {

@@ -1,4 +1,4 @@
-import type { TurnState } from '../batch/turns.ts'
+import type { TurnState } from '../../batch/turns.ts'
 
 /** When the next batch starts by itself, and its part of the window in which each validator has one. */
 export type NextBatch = {

@@ -2,7 +2,7 @@
 import type { Database } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { and, asc, count, desc, eq, inArray, isNull, sql } from 'drizzle-orm'
-import { batches, jobs, weightSettings } from './schema.ts'
+import { batches, jobs, weightSettings } from '../schema.ts'
 
 export type BatchRow = Pick<
   typeof batches.$inferSelect,

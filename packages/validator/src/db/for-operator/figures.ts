@@ -2,7 +2,7 @@
 import type { Database } from '@horde/kit/database'
 import { FINAL_STATES, type JobState, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, asc, count, eq, gt, gte, inArray, max, sql } from 'drizzle-orm'
-import { batches, jobs, type SettingMethod, type SettingState, weightSettings } from './schema.ts'
+import { batches, jobs, type SettingMethod, type SettingState, weightSettings } from '../schema.ts'
 
 export type JobKind = 'synthetic' | 'organic'
 

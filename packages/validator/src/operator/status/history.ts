@@ -6,8 +6,8 @@ import {
   lastSettings,
   type MinerScore,
   minerScores,
-} from '../db/overview.ts'
-import type { History } from './sources.ts'
+} from '../../db/for-operator/overview.ts'
+import type { History } from '../sources.ts'
 
 /**
  * What the database remembers. Scores of closed batches are read once: they do not change any more, and to add up those of

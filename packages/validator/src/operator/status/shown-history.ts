@@ -2,8 +2,8 @@
 import { shown } from '@horde/kit/page/strangers-text'
 import type { JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
-import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/overview.ts'
-import type { History } from './sources.ts'
+import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/for-operator/overview.ts'
+import type { History } from '../sources.ts'
 
 /** How many of each are shown. */
 const BATCHES = 24

@@ -1,6 +1,6 @@
 import { shown } from '@horde/kit/page/strangers-text'
+import type { StatusSources } from '../sources.ts'
 import type { ShownHistory } from './shown-history.ts'
-import type { StatusSources } from './sources.ts'
 
 /** How many are shown. */
 const MAX_TROUBLES = 20

@@ -3,13 +3,13 @@ import { type RankedValidator, rankValidators } from '@horde/chain/rank-validato
 import type { Health } from '@horde/kit/http'
 import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import packageJson from '../../package.json' with { type: 'json' }
-import type { FacilitatorState } from '../facilitator.ts'
-import { type Standing, standingOf } from '../watch/standing.ts'
-import { healthOf } from './health.ts'
+import packageJson from '../../../package.json' with { type: 'json' }
+import type { FacilitatorState } from '../../facilitator.ts'
+import { type Standing, standingOf } from '../../watch/standing.ts'
+import { healthOf } from '../health.ts'
+import type { StatusSources } from '../sources.ts'
 import type { NextBatch, TurnWindow } from './next-batch.ts'
 import { readHistory, type ShownHistory } from './shown-history.ts'
-import type { StatusSources } from './sources.ts'
 import { lastTroubles, type Trouble } from './troubles.ts'
 
 /** How long the database may take to say what it remembers, in milliseconds. */
