@@ -11,6 +11,7 @@ import type { ValidatorConfig } from './config.ts'
 import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
+import { markTold } from './db/organic-jobs.ts'
 import { FacilitatorLink } from './facilitator.ts'
 import { leftOrganicJobs } from './organic/left-jobs.ts'
 import { resumeBatches } from './resume-batches.ts'
@@ -114,6 +115,10 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       return new FacilitatorLink({
         ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
         leftJobs: signal => leftOrganicJobs(organic, signal),
+        onTold: ({ uuid }) => {
+          // What is not noted is told again after a restart.
+          markTold(db, uuid, new Date(clock.now())).catch(err => log.warn({ err, jobUuid: uuid }, 'not noted as told'))
+        },
         run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),
       })
     },

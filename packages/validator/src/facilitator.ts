@@ -33,8 +33,10 @@ export interface FacilitatorOptions {
   hotkey: Hotkey
   /** Runs a job to its end, and reports it; never rejects. */
   run(request: FacilitatorJobRequest, report: (update: V0JobStatusUpdate) => void, signal: AbortSignal): Promise<void>
-  /** The jobs that an earlier process left open. They are taken up before anything is heard. */
+  /** The jobs that an earlier process left open, or untold. They are taken up before anything is heard. */
   leftJobs?(signal: AbortSignal): Promise<LeftOrganicJob[]>
+  /** The facilitator has answered an update that says how a job ended. */
+  onTold?(update: V0JobStatusUpdate): void
   heartbeatMs?: number
   reconnect?: BackoffOptions
   clock: Clock
@@ -205,7 +207,11 @@ export class FacilitatorLink implements AsyncDisposable {
       this.#loggedIn = true
       return
     }
-    if (this.#outbox[0]?.saidOn === this.#socket) this.#outbox.shift()
+    const [answered] = this.#outbox
+    if (answered && answered.saidOn === this.#socket) {
+      this.#outbox.shift()
+      if (answered.update.status !== 'accepted') this.#options.onTold?.(answered.update)
+    }
     if (this.#outbox.length === 0) this.#allTold.resolve()
   }
 

@@ -128,3 +128,28 @@ it('tells of a job that it comes too late for', { timeout: RESTART_MS }, async (
   ])
   expect(statuses(other.uuid), 'the command line drove it').toEqual([])
 })
+
+it('tells once of a job that had ended and was not told', { timeout: RESTART_MS }, async () => {
+  const job = jobFor()
+  const { url, database: opened } = await newDatabase()
+  await using database = opened
+  const ended = { state: 'finished' as const, createdAt: new Date(), endedAt: new Date(), stdout: 'out', stderr: 'err' }
+  await database.db.insert(jobs).values({
+    ...{ ...ended, minerHotkey: job.miner_hotkey ?? '', minerUid: 1, minerAddress: '127.0.0.2:1' },
+    ...{ uuid: job.uuid, source: 'facilitator', request: job as never },
+  })
+  const toldAt = async () =>
+    (await database.db.select({ toldAt: jobs.toldAt }).from(jobs).where(eq(jobs.uuid, job.uuid)))[0]?.toldAt
+  await using first = start(url)
+  await facilitator.until(() => statuses(job.uuid).length > 0)
+  expect(facilitator.updates(job.uuid)).toMatchObject([{ status: 'completed', metadata: { miner_response: TEXTS } }])
+  await expect.poll(toldAt).toBeInstanceOf(Date)
+  await first.kill()
+
+  await using second = start(url)
+  await second.line('facilitator connected')
+  const other = { ...jobFor(), env: { A: 'b' } }
+  facilitator.peers.at(-1)?.say(other)
+  await facilitator.until(() => statuses(other.uuid).length > 0)
+  expect(statuses(job.uuid)).toEqual(['completed'])
+})

@@ -2,7 +2,7 @@
 import type { Database } from '@horde/kit/database'
 import { OPEN_STATES } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
-import { and, asc, eq, inArray, isNull } from 'drizzle-orm'
+import { and, asc, eq, gte, inArray, isNull, or } from 'drizzle-orm'
 import { type JobSource, jobs } from './schema.ts'
 
 const OUTCOME = {
@@ -23,13 +23,23 @@ export async function findJob(db: Database, uuid: string): Promise<JobOutcome | 
 
 export type LeftOrganicRow = typeof jobs.$inferSelect
 
-/** The open jobs that were asked for by some source, oldest first. */
-export async function openOrganicJobs(db: Database, source: JobSource): Promise<LeftOrganicRow[]> {
+/** The jobs of some source that are open, or ended since a moment without its having been told, oldest first. */
+export async function untoldJobs(db: Database, source: JobSource, endedSince: Date): Promise<LeftOrganicRow[]> {
+  const isOpen = inArray(jobs.state, [...OPEN_STATES])
+  const isUntold = and(isNull(jobs.toldAt), gte(jobs.endedAt, endedSince))
   return db
     .select()
     .from(jobs)
-    .where(and(isNull(jobs.batchId), eq(jobs.source, source), inArray(jobs.state, [...OPEN_STATES])))
+    .where(and(isNull(jobs.batchId), eq(jobs.source, source), or(isOpen, isUntold)))
     .orderBy(asc(jobs.createdAt))
+}
+
+/** Notes that whoever asked for a job was told how it ended. */
+export async function markTold(db: Database, uuid: string, at: Date): Promise<void> {
+  await db
+    .update(jobs)
+    .set({ toldAt: at })
+    .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId), isNull(jobs.toldAt)))
 }
 
 /** Ends a job that nobody can take up any more. */

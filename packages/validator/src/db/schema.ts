@@ -94,6 +94,8 @@ export const jobs = pgTable(
     readyAt: moment('ready_at'),
     runningAt: moment('running_at'),
     endedAt: moment('ended_at'),
+    /** When the facilitator had answered how a job of its ended; null until then. */
+    toldAt: moment('told_at'),
   },
   table => [
     index('jobs_batch_id').on(table.batchId),
