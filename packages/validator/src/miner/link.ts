@@ -43,6 +43,10 @@ const MAX_COMPLAINT_CHARACTERS = 1_000
 const STABLE_MS = 60_000
 /** How many frames that are no messages are answered on one connection; a peer that says more of them knows. */
 const MAX_COMPLAINTS = 20
+/** How many complaints of the miner's are passed on to its jobs: each goes to all of them. */
+const MAX_COMPLAINTS_HEARD = 20
+/** What a frame counts as beyond its length, in bytes: an empty one is work too. */
+const FRAME_COST_BYTES = 4 * 1024
 
 export interface MinerToDial {
   readonly hotkey: string
@@ -56,7 +60,7 @@ export interface LinkOptions {
   hotkey: Hotkey
   /** The largest frame that the miner may send, in bytes. */
   maxFrameBytes: number
-  /** How much the miner may send in all, in bytes: beyond it nobody listens any more. Default: no limit. */
+  /** How much the miner may send in all, in bytes, 4 KiB more for each frame: beyond it nobody listens any more. Default: no limit. */
   maxBytes?: number | undefined
   reconnect?: BackoffOptions
   /** How many connections in a row may come to nothing. Default: 6. */
@@ -94,6 +98,7 @@ export class MinerLink implements AsyncDisposable {
   readonly #inboxes = new Map<string | symbol, Inbox<LinkEvent>>()
   readonly #ended = new AbortController()
   readonly #running: Promise<void>
+  #complaintsHeard = 0
   #socket: MinerSocket | undefined
   #connection = 0
   #manifest: Manifest | undefined
@@ -176,7 +181,11 @@ export class MinerLink implements AsyncDisposable {
     const { miner, hotkey, maxFrameBytes, clock, log } = this.#options
     return dialSocket<Heard, ValidatorMessage>(`ws://${miner.address}/v0.1/validator_interface/${hotkey.ss58}`, {
       // Parsed as it is heard, and somebody always hears: this is the moment of the frame's arrival.
-      parse: frame => ({ at: clock.monotonic(), parsed: parseFromMiner(frame), bytes: frame.length }),
+      parse: frame => ({
+        at: clock.monotonic(),
+        parsed: parseFromMiner(frame),
+        bytes: frame.length + FRAME_COST_BYTES,
+      }),
       maxFrameBytes,
       log,
       signal,
@@ -219,8 +228,7 @@ export class MinerLink implements AsyncDisposable {
     if (message.message_type === 'GenericError' || message.message_type === 'UnauthorizedError') {
       this.#complained = true
       log.debug({ complaint: message }, 'miner complained')
-      this.#complaint = (message.details ?? '').slice(0, MAX_COMPLAINT_CHARACTERS)
-      this.#tellAll({ type: 'complained', text: this.#complaint })
+      this.#hearComplaint(message.details ?? '')
       if (message.message_type === 'UnauthorizedError' && !this.#welcome) throw new RefusedError(message.code)
     } else if (message.message_type === 'V0ExecutorManifestRequest') {
       this.#welcome = true
@@ -232,6 +240,13 @@ export class MinerLink implements AsyncDisposable {
       this.#welcome = true
       this.#pass(message, at)
     }
+  }
+
+  #hearComplaint(text: string): void {
+    this.#complaintsHeard += 1
+    if (this.#complaintsHeard > MAX_COMPLAINTS_HEARD) return
+    this.#complaint = text.slice(0, MAX_COMPLAINT_CHARACTERS)
+    this.#tellAll({ type: 'complained', text: this.#complaint })
   }
 
   #pass(word: JobWord, at: number): void {
