@@ -114,9 +114,7 @@ function depsOf({ db }: OpenDatabase, miners: number, port: number, waits: numbe
 }
 
 function errorsOf({ jobs }: BatchReport): number[] {
-  return jobs.flatMap(({ end }) =>
-    end?.seconds == null ? [] : [Math.abs(end.seconds * 1000 - Number(end.word?.docker_process_stderr))],
-  )
+  return jobs.flatMap(({ end }) => (end?.seconds == null ? [] : [Math.abs(end.seconds * 1000 - Number(end.stderr))]))
 }
 
 function quantile(values: readonly number[], q: number): number {

@@ -25,6 +25,11 @@ describe('nextTurn', () => {
     expect(turnAt(NOON + 6 * MINUTE, 3, NOON - MINUTE)).toBe(15)
   })
 
+  it('is not put off by a start that a wrong clock wrote far in the future', () => {
+    expect(turnAt(NOON, 1, NOON + 365 * 24 * 60 * MINUTE)).toBe(5)
+    expect(turnAt(NOON + 119 * MINUTE, 23, NOON + 121 * MINUTE)).toBe(235)
+  })
+
   it('never lies outside of its part, and never overlaps with that of another rank', () => {
     fc.assert(
       fc.property(

@@ -27,7 +27,8 @@ export function nextTurn({ nowMs, windowMs, rank, validators, lastStartMs }: Tur
   const partMs = windowMs / Math.max(1, validators)
   const windowStart = Math.floor(nowMs / windowMs) * windowMs
   const turn = { startMs: windowStart + rank * partMs, endMs: windowStart + (rank + 1) * partMs }
-  const isDone = lastStartMs !== undefined && lastStartMs >= windowStart
+  // A start far in the future is one by a clock that was wrong.
+  const isDone = lastStartMs !== undefined && lastStartMs >= windowStart && lastStartMs < nowMs + windowMs
   const isMissed = nowMs >= turn.endMs
   return isDone || isMissed ? { startMs: turn.startMs + windowMs, endMs: turn.endMs + windowMs } : turn
 }

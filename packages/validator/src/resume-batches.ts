@@ -28,7 +28,9 @@ async function resumeBatch(
   const { clock, log } = deps
   const { id, benchmark, startedAt, deadline, counts } = batch
   log.warn({ batch: id, openJobs: openJobs.length }, 'batch taken up that was left open')
-  const endsAt = clock.monotonic() + (deadline.getTime() - clock.now())
+  // By a clock that was set back meanwhile it would be open for longer than it may.
+  const leftMs = Math.min(deadline.getTime() - clock.now(), deadline.getTime() - startedAt.getTime())
+  const endsAt = clock.monotonic() + leftMs
   const part = { ...request, batchId: id, startedAt, deadline, endsAt }
   const jobs: BatchJob[] = await driveParts(
     [...Map.groupBy(openJobs, job => job.minerAddress + job.minerHotkey).values()],
@@ -36,7 +38,7 @@ async function resumeBatch(
       const [{ minerHotkey: hotkey, minerUid: uid, minerAddress: address }] = rows as [OpenBatch['openJobs'][number]]
       return resumeMinerPart({ ...part, miner: { hotkey, uid, address } }, rows, shared, signal)
     },
-    request,
+    { ...request, endsAt },
     deps,
     signal,
   )

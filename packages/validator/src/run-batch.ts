@@ -77,7 +77,7 @@ export async function runBatch(request: BatchRequest, deps: BatchDeps, signal: A
   const jobs = await driveParts(
     firsts,
     ({ miner, job }, shared) => runMinerPart({ ...part, miner }, job, shared, signal),
-    request,
+    { ...request, endsAt },
     deps,
     signal,
   )

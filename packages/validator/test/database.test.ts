@@ -3,7 +3,15 @@ import type { Database, OpenDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeBatch, closeOverdueBatches, lastBatchStart, openBatch, unscoredBatches } from '../src/db/batches.ts'
+import {
+  addJobs,
+  closeBatch,
+  closeOverdueBatches,
+  countJobs,
+  lastBatchStart,
+  openBatch,
+  unscoredBatches,
+} from '../src/db/batches.ts'
 import { abandonOrganicJobs, changeOf, insertOrganicJob, type JobMove, noteOf, saveChanges } from '../src/db/jobs.ts'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
@@ -107,6 +115,32 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     const id = await newBatch(3)
     await closeBatch(db, id, LATER, false)
     expect(await unscoredBatches(db, 3)).toEqual([])
+  })
+
+  it('takes a trial, or a batch that was cut short, for no turn', async () => {
+    const id = await newBatch(8)
+    await closeBatch(db, id, LATER, false)
+    expect(await lastBatchStart(db, 8)).toBeUndefined()
+  })
+
+  it('adds jobs once, also when nobody heard that they were added', async () => {
+    const id = await newBatch(9, [])
+    const job = newJob()
+    for (let i = 0; i < 2; i += 1) await addJobs(db, id, [job], START)
+    expect(await countJobs(db, id, 'bob')).toBe(1)
+    expect(await countJobs(db, id, 'charlie')).toBe(0)
+  })
+
+  it('takes a change said again, because nobody heard that it was saved, for saved; not one of somebody else', async () => {
+    const [mine, others] = [newJob(), newJob()]
+    await newBatch(10, [mine, others])
+    const accept = changeOf(mine.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })
+    expect(await saveChanges(db, [accept])).toEqual(new Set([mine.uuid]))
+    expect(await saveChanges(db, [accept], true)).toEqual(new Set([mine.uuid]))
+    await moveJob(others.uuid, { event: 'stopped', to: 'broken', at: START })
+    const end = changeOf(others.uuid, { event: 'timed out', to: 'broken', at: LATER })
+    expect(await saveChanges(db, [end], true)).toEqual(new Set())
+    expect(await saveChanges(db, [noteOf(others.uuid, { complaint: 'no' })], true)).toEqual(new Set())
   })
 
   it('ends what nobody drives any more, and only that', async () => {

@@ -3,10 +3,12 @@ import { ChainError } from '@horde/chain/errors'
 import { MIN_VALIDATOR_STAKE_RAO } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
+import { eq } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Validator } from '../src/app.ts'
 import { Turns } from '../src/batch/turns.ts'
 import { closeBatch, openBatch } from '../src/db/batches.ts'
+import { batches } from '../src/db/schema.ts'
 import { planSetting, refuseSetting } from '../src/db/weight-settings.ts'
 import { startLoops } from '../src/loops.ts'
 import { withDatabase } from './databases.ts'
@@ -107,7 +109,8 @@ async function batchToday(): Promise<void> {
   const { db } = database()
   const startedAt = new Date(NOON)
   const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
-  await closeBatch(db, id, startedAt, false)
+  await closeBatch(db, id, startedAt, true)
+  await db.update(batches).set({ scoredAt: startedAt }).where(eq(batches.id, id))
 }
 
 const batchesOf = (did: readonly string[]) => did.filter(line => !line.endsWith('weights'))

@@ -9,11 +9,13 @@ import { openBatch } from '../src/db/batches.ts'
 import { batches, jobs } from '../src/db/schema.ts'
 import { resumeBatches } from '../src/resume-batches.ts'
 import { withDatabase } from './databases.ts'
-import { VALIDATOR, WORK } from './drive.ts'
+import { PATIENT, VALIDATOR, WORK } from './drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
 import { MANIFEST, type Peer, play, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
+/** A manifest is waited for as long as a busy machine needs. */
+const LIMITS = { ...PATIENT, manifestMs: 500 }
 let netuid = 400
 
 const answer = (peer: Peer, uuid: string, stdout = 'right') =>
@@ -43,7 +45,7 @@ async function resume(
   await db.update(jobs).set({ state, runningAt: startedAt }).where(eq(jobs.uuid, uuid))
 
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
-  const reports = await resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
+  const reports = await resumeBatches(requestOf({ netuid, limits: LIMITS }), deps, new AbortController().signal)
   expect(reports).toHaveLength(1)
   expect(miner.mistakes).toEqual([])
   const [job] = await db.select().from(jobs).where(eq(jobs.uuid, uuid))
@@ -138,6 +140,30 @@ describe('a job that a killed validator left', () => {
     const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid), { benchmark: 'another' })
     expect(gist).toEqual(['broken', 'abandoned', null, null])
   })
+})
+
+it('a miner that the dead process had not heard of what it has gets a job for each executor', async () => {
+  const manifest = { executor_classes: [{ executor_class: 'always_on.test', count: 3 }] }
+  const { job, said } = await resume(
+    'offered',
+    async (peer, uuid) => {
+      peer.say({ ...MANIFEST, manifest })
+      for (let i = 0; i < 3; i += 1) {
+        const offer = await peer.hear('V0InitialJobRequest')
+        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: offer.job_uuid })
+      }
+      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      answer(peer, (await peer.hear('V0JobRequest')).job_uuid)
+    },
+    { deadlineMs: 2_500 },
+  )
+  expect(job).toMatchObject({ state: 'finished', rightAnswer: true, executorClass: 'always_on.test' })
+  expect(said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(3)
+  const rows = await database()
+    .db.select()
+    .from(jobs)
+    .where(eq(jobs.batchId, job.batchId ?? 0))
+  expect(rows.map(({ state }) => state).toSorted()).toEqual(['broken', 'broken', 'finished'])
 })
 
 it('a batch that a stop leaves open goes on where it was, and counts', async () => {

@@ -9,7 +9,7 @@ import type { JobUuid } from '@horde/protocol/primitives'
 import type { Benchmark, Work } from '../benchmarks/benchmark.ts'
 import type { StageLimits } from '../benchmarks/synthetic-job.ts'
 import type { Journal } from '../db/journal.ts'
-import type { JobEnd } from '../job/job-to-drive.ts'
+import type { BriefEnd } from '../job/brief-end.ts'
 import type { ServingMiner } from '../miner/serving.ts'
 import type { Scoring } from '../scoring/job-score.ts'
 import type { Gate } from './gate.ts'
@@ -50,7 +50,7 @@ export interface BatchJob {
   miner: ServingMiner
   uuid: JobUuid
   /** Undefined when our own fault, or a stop, kept it from being driven to an end. */
-  end: JobEnd | undefined
+  end: BriefEnd | undefined
 }
 
 /** A job that has its row. */

@@ -10,6 +10,8 @@ export interface DriveLimits {
   starts: StartLimits
   /** How long the first job waits for all miners to be connected, in ms. */
   gatherMs: number
+  /** When the batch closes, in ms of the monotonic clock. */
+  endsAt: number
 }
 
 type SharedDeps = Omit<PartDeps, 'journal' | 'gate' | 'dials' | 'starts'>
@@ -21,13 +23,13 @@ type SharedDeps = Omit<PartDeps, 'journal' | 'gate' | 'dials' | 'starts'>
 export async function driveParts<Item>(
   items: readonly Item[],
   run: (item: Item, deps: PartDeps) => Promise<BatchJob[]>,
-  { starts, gatherMs }: DriveLimits,
+  { starts, gatherMs, endsAt }: DriveLimits,
   deps: SharedDeps,
   signal: AbortSignal,
 ): Promise<BatchJob[]> {
   const { db, clock, log } = deps
   await using journal = new Journal({ db, clock, log }, signal)
-  const gate = new Gate(items.length, gatherMs, clock)
+  using gate = new Gate(items.length, Math.min(gatherMs, endsAt - clock.monotonic()), clock, signal)
   const shared = { ...deps, journal, gate, dials: new Starts(DIALS, clock), starts: new Starts(starts, clock) }
   const jobs = await Promise.all(
     items.map(item =>

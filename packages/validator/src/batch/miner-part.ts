@@ -1,13 +1,14 @@
 import { isExecutorClass } from '@horde/protocol/classes'
-import type { OpenState } from '@horde/protocol/job-state'
+import { FIRST_STATE, type OpenState } from '@horde/protocol/job-state'
 import { jobUuid } from '@horde/protocol/primitives'
 import { type SyntheticJob, syntheticJob } from '../benchmarks/synthetic-job.ts'
-import { addJobs } from '../db/batches.ts'
+import { addJobs, countJobs } from '../db/batches.ts'
 import type { jobs } from '../db/schema.ts'
 import { untilSaved } from '../db/until-saved.ts'
 import { driveJob } from '../drive-job.ts'
+import { briefly } from '../job/brief-end.ts'
 import { greet } from '../miner/greet.ts'
-import { type Conversation, MinerLink } from '../miner/link.ts'
+import { type Conversation, type Manifest, MinerLink } from '../miner/link.ts'
 import type { BatchJob, MinerPart, OpenJob, PartDeps } from './batch-part.ts'
 import { endWithoutExecutor, endWithoutPlace } from './end-undriven.ts'
 import { executorsOf } from './executors-of.ts'
@@ -27,7 +28,23 @@ export async function runMinerPart(
 ): Promise<BatchJob[]> {
   await deps.dials.begin(part.endsAt, signal)
   await using link = linkTo(part, deps, signal)
-  const manifest = await greet(link, part.limits, deps.clock, signal)
+  const manifest = await greet(link, { ...part.limits, endsAt: part.endsAt }, deps.clock, signal)
+  return await runJobs(part, first, { link, manifest }, deps, signal)
+}
+
+interface Greeted {
+  link: MinerLink
+  manifest: Manifest | undefined
+}
+
+/** The jobs of a miner that was reached, or of which nothing more is to be heard. */
+async function runJobs(
+  part: MinerPart,
+  first: OpenJob,
+  { link, manifest }: Greeted,
+  deps: PartDeps,
+  signal: AbortSignal,
+): Promise<BatchJob[]> {
   const [firstClass, ...otherClasses] = executorsOf(manifest, part.maxJobsPerMiner)
   const opened = deps.gate.arrive()
   if (manifest && firstClass === undefined) {
@@ -55,7 +72,10 @@ export async function resumeMinerPart(
   using stack = new DisposableStack()
   // Whatever the miner says of a job right behind its manifest is heard, however late the job goes on.
   const talks = rows.map(({ uuid }) => stack.use(link.converse(uuid)))
-  const manifest = await greet(link, part.limits, deps.clock, signal)
+  const manifest = await greet(link, { ...part.limits, endsAt: part.endsAt }, deps.clock, signal)
+  const alone = await neverOffered(part, rows, manifest, deps)
+  if (alone) return await runJobs(part, alone, { link, manifest }, deps, signal)
+  void deps.gate.arrive()
   const [firstClass] = executorsOf(manifest, 1)
   return await Promise.all(
     rows.map((row, i) => {
@@ -74,6 +94,22 @@ export async function resumeMinerPart(
       )
     }),
   )
+}
+
+/**
+ * The job of a miner with more executors, of which the dead process had not heard yet: it was offered to nobody, and the
+ * others are still to be made.
+ */
+async function neverOffered(
+  { batchId, benchmark, miner, maxJobsPerMiner }: MinerPart,
+  [row, ...more]: readonly (typeof jobs.$inferSelect)[],
+  manifest: Manifest | undefined,
+  { db }: PartDeps,
+): Promise<OpenJob | undefined> {
+  if (!row || more.length > 0 || row.state !== FIRST_STATE || row.offeredAt !== null) return undefined
+  if (manifest === undefined || executorsOf(manifest, maxJobsPerMiner).length < 2) return undefined
+  if (row.challenge?.benchmark !== benchmark.name || (await countJobs(db, batchId, miner.hotkey)) > 1) return undefined
+  return { uuid: jobUuid.parse(row.uuid), work: row.challenge.work, executorClass: undefined }
 }
 
 function linkTo({ miner, reconnect }: MinerPart, { hotkey, clock, log }: PartDeps, signal: AbortSignal): MinerLink {
@@ -95,11 +131,12 @@ async function runAlone(
 ): Promise<BatchJob> {
   const { miner, benchmark, scoring, limits, endsAt, leaveOpen } = part
   const { uuid } = job
+  using _ = talk
   try {
     using place = await deps.starts.begin(endsAt, signal)
     if (!place) return { miner, uuid, end: await endWithoutPlace(job, deps) }
     const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen }, deps.log)
-    return { miner, uuid, end: await driveJob(toDrive, { ...deps, talk }, signal) }
+    return { miner, uuid, end: briefly(await driveJob(toDrive, { ...deps, talk }, signal)) }
   } catch (err) {
     if (!signal.aborted) deps.log.error({ err, jobUuid: uuid, miner: miner.hotkey }, 'job could not be driven')
     return { miner, uuid, end: undefined }

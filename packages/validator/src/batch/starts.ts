@@ -31,19 +31,24 @@ export class Starts {
     if (this.#free > 0) this.#free -= 1
     else if (!(await this.#waitForPlace(until, signal))) return undefined
     try {
-      await this.#waitForTurn(signal)
-      return { [Symbol.dispose]: () => this.#giveBack() }
+      if (await this.#waitForTurn(until, signal)) return { [Symbol.dispose]: () => this.#giveBack() }
+      this.#giveBack()
+      return undefined
     } catch (error) {
       this.#giveBack()
       throw error
     }
   }
 
-  async #waitForTurn(signal: AbortSignal): Promise<void> {
+  /** False when its turn would come after `until`: it is told so then, and not before. */
+  async #waitForTurn(until: number, signal: AbortSignal): Promise<boolean> {
     const now = this.#clock.monotonic()
     const startAt = Math.max(now, this.#nextAt)
-    this.#nextAt = startAt + 1000 / this.#limits.perSecond
-    if (startAt > now) await this.#clock.sleep(startAt - now, signal)
+    const isInTime = startAt === now || startAt < until
+    if (isInTime) this.#nextAt = startAt + 1000 / this.#limits.perSecond
+    const waitUntil = isInTime ? startAt : until
+    if (waitUntil > now) await this.#clock.sleep(waitUntil - now, signal)
+    return isInTime
   }
 
   async #waitForPlace(until: number, signal: AbortSignal): Promise<boolean> {

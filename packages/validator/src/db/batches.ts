@@ -28,10 +28,15 @@ export function openBatch(db: Database, batch: NewBatch): Promise<number> {
   })
 }
 
-/** Adds jobs to a batch, offered. */
+/** Adds jobs to a batch, offered. Those that are there already stay as they are. */
 export async function addJobs(db: Database, batchId: number, newJobs: readonly NewJob[], at: Date): Promise<void> {
   const rows = newJobs.map(job => ({ ...job, batchId, state: FIRST_STATE, createdAt: at }))
-  if (rows.length > 0) await db.insert(jobs).values(rows)
+  if (rows.length > 0) await db.insert(jobs).values(rows).onConflictDoNothing()
+}
+
+/** How many jobs of a batch are a miner's, ended ones too. */
+export function countJobs(db: Database, batchId: number, minerHotkey: string): Promise<number> {
+  return db.$count(jobs, and(eq(jobs.batchId, batchId), eq(jobs.minerHotkey, minerHotkey)))
 }
 
 /** Closes a batch, and with it what is still open in it. With `counts` false it is never scored. */
@@ -92,12 +97,12 @@ export async function unscoredBatches(db: Database, netuid: number): Promise<num
   return (await batchesToScore(db, netuid)).map(({ id }) => id)
 }
 
-/** When a subnet's last batch started. */
+/** When a subnet's last batch started, trials left out. */
 export async function lastBatchStart(db: Database, netuid: number): Promise<Date | undefined> {
   const [row] = await db
     .select({ startedAt: batches.startedAt })
     .from(batches)
-    .where(eq(batches.netuid, netuid))
+    .where(and(eq(batches.netuid, netuid), eq(batches.counts, true)))
     .orderBy(desc(batches.id))
     .limit(1)
   return row?.startedAt

@@ -13,7 +13,7 @@ import { and, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { jobs } from './schema.ts'
 
 /** How much of each of a miner's texts is kept, in characters. */
-const MAX_KEPT_CHARACTERS = 10_000
+export const MAX_KEPT_CHARACTERS = 10_000
 /** How much of a complaint is kept, in characters. */
 const MAX_COMPLAINT_CHARACTERS = 1_000
 /** How long after its deadline nobody drives an organic job any more, in ms. */
@@ -103,8 +103,12 @@ export function noteOf(uuid: string, fields: Omit<JobFields, 'state'>): JobChang
   }
 }
 
-/** Saves changes of many jobs, at most one of each, by one statement. Gives the uuids of the jobs that allowed theirs. */
-export async function saveChanges(db: Database, changes: readonly JobChange[]): Promise<Set<string>> {
+/**
+ * Saves changes of many jobs, at most one of each, by one statement. Gives the uuids of the jobs that allowed theirs.
+ *
+ * @param isRepeat whether they were said before, and nobody heard whether they were saved: then they may be there already
+ */
+export async function saveChanges(db: Database, changes: readonly JobChange[], isRepeat = false): Promise<Set<string>> {
   const rows = changes.map(({ uuid, from, set }) => ({ uuid, allowed: from, ...set }))
   const columns = Object.entries(SAVED_COLUMNS)
   const types = sql.raw(columns.map(([name, type]) => `"${name}" ${type}`).join(', '))
@@ -114,7 +118,10 @@ export async function saveChanges(db: Database, changes: readonly JobChange[]): 
   const saved = await db.execute<{ uuid: string }>(sql`
     update jobs set ${sets}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as said(uuid uuid, allowed text[], ${types})
-    where jobs.uuid = said.uuid and jobs.state = any(said.allowed)
+    where jobs.uuid = said.uuid and (
+      jobs.state = any(said.allowed)
+      or (${isRepeat}::boolean and jobs.state = said.state and jobs.ended_at is not distinct from said."endedAt")
+    )
     returning jobs.uuid`)
   return new Set(saved.rows.map(({ uuid }) => uuid))
 }

@@ -70,7 +70,9 @@ export class Journal implements AsyncDisposable {
   async #save(some: readonly Waiting[]): Promise<void> {
     try {
       const changes = some.map(({ change }) => change)
-      const saved = await untilSaved(() => saveChanges(this.#deps.db, changes), this.#deps, this.#signal)
+      let tries = 0
+      const save = () => saveChanges(this.#deps.db, changes, tries++ > 0)
+      const saved = await untilSaved(save, this.#deps, this.#signal)
       for (const { change, saved: told } of some) told.resolve(saved.has(change.uuid))
     } catch (error) {
       for (const { saved: told } of some) told.reject(error)

@@ -6,6 +6,8 @@ export interface GreetLimits {
   connectMs: number
   /** How long it may take, once connected, to tell a manifest, in ms. */
   manifestMs: number
+  /** When nobody waits any longer, in ms of the monotonic clock. */
+  endsAt: number
 }
 
 /**
@@ -14,14 +16,14 @@ export interface GreetLimits {
  */
 export async function greet(
   link: MinerLink,
-  { connectMs, manifestMs }: GreetLimits,
+  { connectMs, manifestMs, endsAt }: GreetLimits,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Manifest | undefined> {
   using talk = link.listen()
   let until = clock.monotonic() + connectMs
   for (;;) {
-    const event = await talk.next(Math.max(0, until - clock.monotonic()), signal)
+    const event = await talk.next(Math.max(0, Math.min(until, endsAt) - clock.monotonic()), signal)
     if (event === undefined || event.type === 'over') return undefined
     if (event.type === 'manifest') return event.manifest
     if (event.type === 'connected') until = clock.monotonic() + manifestMs

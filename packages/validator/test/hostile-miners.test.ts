@@ -1,0 +1,84 @@
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { describe, expect, it } from 'vitest'
+import { MinerLink } from '../src/miner/link.ts'
+import { withDatabase } from './databases.ts'
+import { AT_ONCE, MINER, PATIENT, VALIDATOR } from './drive.ts'
+import { runScripts } from './run-scripts.ts'
+import { MANIFEST, play, startScriptedMiner } from './scripted-miner.ts'
+
+const database = withDatabase()
+/** Far more than an honest miner says in a batch. */
+const FLOOD = 30_000
+
+describe('a miner cannot keep the validator busy', () => {
+  it('by frames without end, however small: nobody listens any more', async () => {
+    const { report, miners } = await runScripts(
+      [
+        async peer => {
+          await play.accepted(peer)
+          for (let i = 0; i < FLOOD; i += 1) peer.say('')
+          peer.sayOfJob('V0ExecutorReadyRequest')
+          await peer.gone
+        },
+      ],
+      database().db,
+    )
+    expect(report.jobs.map(({ end }) => [end?.state, end?.reason, end?.score])).toEqual([
+      ['broken', 'connection-lost', 0],
+    ])
+    expect(miners[0]?.connections()).toBe(1)
+  })
+
+  it('by complaints, each of which all its jobs would hear', async () => {
+    const uuid = '9a74be09-d985-4a66-9d28-554f00ad7cfa'
+    await using miner = await startScriptedMiner(MINER, peer => {
+      for (let i = 0; i < 50; i += 1) peer.say({ message_type: 'GenericError', details: String(i) })
+      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+    })
+    const { signal } = new AbortController()
+    await using link = new MinerLink({
+      ...{ miner: { hotkey: MINER.ss58, address: miner.address }, hotkey: VALIDATOR, maxFrameBytes: 100_000 },
+      ...{ reconnect: AT_ONCE, clock: systemClock, log: silentLog, signal },
+    })
+    using talk = link.converse(uuid)
+    const types: string[] = []
+    while (types.at(-1) !== 'said') types.push((await talk.next(10_000, signal))?.type ?? 'said')
+    expect(types.filter(type => type === 'complained').length).toBe(20)
+  })
+})
+
+it('a miner cannot fill the memory: of its texts no more is kept until the end of the batch than is stored', async () => {
+  const { report, rows } = await runScripts([peer => play.finished(peer, 'x'.repeat(1_900_000))], database().db)
+  const [job] = report.jobs
+  expect(job?.end?.stdout).toBe(rows[0]?.stdout)
+  expect(job?.end?.stdout?.length).toBeLessThanOrEqual(10_000)
+  expect(job?.end).not.toHaveProperty('word')
+})
+
+it('a miner that comes and goes does not hold a batch beyond its deadline', async () => {
+  const startedAt = performance.now()
+  const { report, row } = await runScripts([async peer => peer.close()], database().db, {
+    ...{ deadlineMs: 1_000, gatherMs: 20_000, limits: { ...PATIENT, manifestMs: 5_000 } },
+    reconnect: { minMs: 60_000, maxMs: 60_000 },
+  })
+  expect(performance.now() - startedAt).toBeLessThan(5_000)
+  expect(report.jobs.map(({ end }) => [end?.state, end?.score])).toEqual([['broken', 0]])
+  expect(row?.closedAt).toBeInstanceOf(Date)
+})
+
+it('a stop does not wait for miners that do not come', async () => {
+  const startedAt = performance.now()
+  await runScripts(
+    [
+      async peer => void peer.say(MANIFEST),
+      async peer => {
+        await peer.gone
+      },
+    ],
+    database().db,
+    { gatherMs: 20_000, limits: { ...PATIENT, manifestMs: 10_000 } },
+    AbortSignal.timeout(1_000),
+  )
+  expect(performance.now() - startedAt).toBeLessThan(8_000)
+})

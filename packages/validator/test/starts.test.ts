@@ -1,0 +1,50 @@
+import { manualClock } from '@horde/kit/time'
+import { expect, it } from 'vitest'
+import { Gate } from '../src/batch/gate.ts'
+import { Starts } from '../src/batch/starts.ts'
+
+const { signal } = new AbortController()
+
+it('whoever would start after the end gets no place, and knows it at the end', async () => {
+  const clock = manualClock()
+  const starts = new Starts({ atOnce: 10, perSecond: 1 }, clock)
+  const places: string[] = []
+  for (let i = 0; i < 4; i += 1) {
+    void starts.begin(1_500, signal).then(place => places.push(`${clock.monotonic()} ${place !== undefined}`))
+  }
+  await clock.advance(0)
+  await clock.advance(10_000)
+  expect(places).toEqual(['0 true', '1000 true', '1500 false', '1500 false'])
+  const later = starts.begin(20_000, signal)
+  await clock.advance(0)
+  expect(await later).toBeDefined()
+})
+
+it('a place is free again when its owner was stopped, or got it too late', async () => {
+  const clock = manualClock()
+  const starts = new Starts({ atOnce: 1, perSecond: 1_000 }, clock)
+  const stop = new AbortController()
+  const first = await starts.begin(1_000, signal)
+  const stopped = starts.begin(1_000, stop.signal)
+  const late = starts.begin(500, signal)
+  stop.abort(new Error('stopped'))
+  await expect(stopped).rejects.toThrow('stopped')
+  await clock.advance(500)
+  expect(await late).toBeUndefined()
+  first?.[Symbol.dispose]()
+  expect(await starts.begin(1_000, signal)).toBeDefined()
+})
+
+it('a gate leaves no timer behind, and opens at a stop', async () => {
+  const clock = manualClock()
+  {
+    using _ = new Gate(0, 15_000, clock, signal)
+    expect(clock.sleeping).toBe(1)
+  }
+  expect(clock.sleeping).toBe(0)
+  const stop = new AbortController()
+  const opened = new Gate(2, 15_000, clock, stop.signal).arrive()
+  stop.abort()
+  await opened
+  expect(clock.sleeping).toBe(0)
+})
