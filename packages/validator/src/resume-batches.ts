@@ -4,6 +4,7 @@ import { driveParts } from './batch/drive-parts.ts'
 import { resumeMinerPart } from './batch/miner-part.ts'
 import { type OpenBatch, openBatches } from './db/batches.ts'
 import type { BatchDeps, BatchRequest } from './run-batch.ts'
+import { scoringNamed } from './scoring/settings.ts'
 
 /**
  * Takes the batches up that an earlier process left open: their miners are asked again, and what can be heard is heard,
@@ -16,7 +17,12 @@ export async function resumeBatches(
 ): Promise<BatchReport[]> {
   const { db, clock } = deps
   const left = await openBatches(db, request.netuid, new Date(clock.now()))
-  return Promise.all(left.map(each => resumeBatch(each, request, deps, signal)))
+  // Whoever fails waits for the others: nothing goes on behind the caller's back.
+  const resumed = await Promise.allSettled(left.map(each => resumeBatch(each, request, deps, signal)))
+  return resumed.map(each => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
 }
 
 async function resumeBatch(
@@ -31,7 +37,8 @@ async function resumeBatch(
   // By a clock that was set back meanwhile it would be open for longer than it may.
   const leftMs = Math.min(deadline.getTime() - clock.now(), deadline.getTime() - startedAt.getTime())
   const endsAt = clock.monotonic() + leftMs
-  const part = { ...request, batchId: id, startedAt, deadline, endsAt }
+  const scoring = request.scoring.name === batch.scoring ? request.scoring : scoringNamed(batch.scoring)
+  const part = { ...request, scoring, batchId: id, startedAt, deadline, endsAt }
   const jobs: BatchJob[] = await driveParts(
     [...Map.groupBy(openJobs, job => job.minerAddress + job.minerHotkey).values()],
     (rows, shared) => {

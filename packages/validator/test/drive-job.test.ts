@@ -201,6 +201,15 @@ describe('a job that ends badly', () => {
     expect(result.stored).toMatchObject({ exitStatus: status, stdout: 'out\ufffdput', stderr: 'err' })
   })
 
+  it('gets nothing for an answer that came before the work was out, right as it may be', async () => {
+    const result = await run(async peer => {
+      await play.ready(peer)
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      await peer.hear('V0JobRequest')
+    })
+    expect(gist(result)).toEqual(['finished', 'out-of-order', 0])
+  })
+
   it('is broken by a result before the work, and the work never leaves', async () => {
     const result = await run(async peer => {
       await play.accepted(peer)

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { openBatch } from '../src/db/batches.ts'
 import { batches, jobs } from '../src/db/schema.ts'
 import { resumeBatches } from '../src/resume-batches.ts'
+import type { Scoring } from '../src/scoring/job-score.ts'
 import { withDatabase } from './databases.ts'
 import { PATIENT, VALIDATOR, WORK } from './drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
@@ -26,11 +27,19 @@ const answer = (peer: Peer, uuid: string, stdout = 'right') =>
     docker_process_stderr: '',
   })
 
+const finishNow = async (peer: Peer, uuid: string) => {
+  peer.say(MANIFEST)
+  peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+  await peer.hear('V0InitialJobRequest')
+  await peer.hear('V0JobRequest')
+  answer(peer, uuid)
+}
+
 /** What becomes of a job that was left in this state, on a miner that acts so on the first connection after. */
 async function resume(
   state: OpenState,
   script: (peer: Peer, uuid: string) => Promise<unknown> | unknown,
-  { deadlineMs = 20_000, benchmark = 'word' } = {},
+  { deadlineMs = 20_000, benchmark = 'word', scoring = { name: '2024' } as Scoring } = {},
 ) {
   netuid += 1
   const { db } = database()
@@ -45,7 +54,11 @@ async function resume(
   await db.update(jobs).set({ state, runningAt: startedAt }).where(eq(jobs.uuid, uuid))
 
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
-  const reports = await resumeBatches(requestOf({ netuid, limits: LIMITS }), deps, new AbortController().signal)
+  const reports = await resumeBatches(
+    requestOf({ netuid, scoring, limits: LIMITS }),
+    deps,
+    new AbortController().signal,
+  )
   expect(reports).toHaveLength(1)
   expect(miner.mistakes).toEqual([])
   const [job] = await db.select().from(jobs).where(eq(jobs.uuid, uuid))
@@ -120,6 +133,22 @@ describe('a job that a killed validator left', () => {
     const { job, gist } = await resume('accepted', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.readyAt).toBeInstanceOf(Date)
+  })
+
+  it('accepted, with ready and the answer at once, is excused: the dead process had sent the work', async () => {
+    const { gist } = await resume('accepted', (peer, uuid) => {
+      peer.say(MANIFEST)
+      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      answer(peer, uuid)
+    })
+    expect(gist).toEqual(['finished', 'validator-away', null, true])
+  })
+
+  it('is scored as its batch is, also when the setting is another by now', async () => {
+    const scoring = { name: 'efficiency', exponent: 1.2, cap: 16 } as const
+    const { job } = await resume('accepted', (peer, uuid) => finishNow(peer, uuid), { scoring })
+    expect(job.score).toBeGreaterThan(1)
+    expect(job.score).toBeLessThanOrEqual(2)
   })
 
   it('offered, that the miner declines, ends without a score: it may have declined before', async () => {

@@ -190,6 +190,11 @@ export class Course {
   #endByWord(word: JobWord, to: FinalState, at: number): Promise<JobEnd> {
     const { message_type: event } = word
     if (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest') {
+      if (this.#workAt !== undefined && at < this.#workAt && !this.#isTimeUnknown) {
+        // It answers what nobody has asked yet; or what a process before this one had asked.
+        if (!this.#job.left) return this.#end(event, { ...this.#job.unanswered, reason: 'out-of-order' })
+        this.#isTimeUnknown = true
+      }
       if (to !== 'broken' && (this.#workAt !== undefined || this.#isTimeUnknown)) {
         return this.#endByResult(word as ResultWord, this.#secondsUntil(at))
       }

@@ -63,6 +63,11 @@ export function scoringOf(settings: ScoringSettings): Scoring {
   return { name: 'efficiency', exponent: settings.EFFICIENCY_EXPONENT, cap: settings.EFFICIENCY_CAP }
 }
 
+/** A scoring as settings that are left alone have it. */
+export function scoringNamed(SCORING: Scoring['name']): Scoring {
+  return scoringOf({ ...readSettings(scoringSettings, {}), SCORING })
+}
+
 /** How scores become parts of the weights. */
 export function scoringRulesOf(settings: ScoringSettings): ScoringRules {
   return {
