@@ -110,9 +110,9 @@ describe.each(engines)('on %s', (_, newUrl) => {
     )
     const second = await batch(3, {}, { score: 0, executorClass: GPU, state: 'rejected', reason: 'declined' })
     expect(await talliesOf(db, [first, second])).toEqual([
-      { hotkey: 'a', executorClass: GPU, jobs: 4, excused: 1, sum: 1.5 },
-      { hotkey: 'a', executorClass: LLM, jobs: 1, excused: 0, sum: 2 },
-      { hotkey: 'b', executorClass: GPU, jobs: 1, excused: 1, sum: 0 },
+      { hotkey: 'a', executorClass: GPU, batches: 2, jobs: 4, excused: 1, sum: 1.5 },
+      { hotkey: 'a', executorClass: LLM, batches: 1, jobs: 1, excused: 0, sum: 2 },
+      { hotkey: 'b', executorClass: GPU, batches: 1, jobs: 1, excused: 1, sum: 0 },
     ])
     expect(await talliesOf(db, [])).toEqual([])
     const rows = await minersJobs(db, [second, first], 'a')

@@ -35,6 +35,7 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .select({
       hotkey: jobs.minerHotkey,
       executorClass,
+      batches: number(sql`count(distinct ${jobs.batchId})`),
       jobs: number(sql`count(*)`),
       excused: number(sql`count(*) - count(${jobs.score})`),
       sum: number(sql`coalesce(sum(${jobs.score}), 0)::float8`),
@@ -45,10 +46,15 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .orderBy(asc(jobs.minerHotkey), asc(executorClass))
 }
 
-/** What a miner's measured job in a class scored on average, in the closed batches since a moment, scored ones too. */
+/** What is usual for miners in their classes: their measured jobs of the closed batches since a moment, scored ones too. */
 export function usualScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
   return db
-    .select({ hotkey: jobs.minerHotkey, executorClass, mean: number(sql`avg(${jobs.score})::float8`) })
+    .select({
+      hotkey: jobs.minerHotkey,
+      executorClass,
+      mean: number(sql`avg(${jobs.score})::float8`),
+      jobsPerBatch: number(sql`(count(*)::float8 / count(distinct ${jobs.batchId}))`),
+    })
     .from(jobs)
     .innerJoin(batches, eq(batches.id, jobs.batchId))
     .where(

@@ -42,14 +42,11 @@ export async function earnedScores(metagraph: Metagraph, deps: EarnedDeps): Prom
   }
 }
 
-/** A miner all of whose jobs were excused has what is usual for it: a restart in mid-batch costs nobody a weight. */
+/** What is usual for miners that had jobs excused: a restart in mid-batch costs nobody a weight. */
 async function withUsual(tallies: Tally[], ask: () => ReturnType<typeof usualScores>): Promise<Tally[]> {
-  const isExcused = ({ jobs, excused }: Tally) => excused === jobs
-  if (!tallies.some(isExcused)) return tallies
-  const usual = new Map((await ask()).map(({ hotkey, executorClass, mean }) => [`${hotkey} ${executorClass}`, mean]))
-  return tallies.map(tally =>
-    isExcused(tally) ? { ...tally, usual: usual.get(`${tally.hotkey} ${tally.executorClass}`) } : tally,
-  )
+  if (!tallies.some(({ excused }) => excused > 0)) return tallies
+  const usual = new Map((await ask()).map(each => [`${each.hotkey} ${each.executorClass}`, each]))
+  return tallies.map(tally => ({ ...tally, usual: usual.get(`${tally.hotkey} ${tally.executorClass}`) }))
 }
 
 /**

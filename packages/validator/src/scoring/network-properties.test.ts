@@ -23,7 +23,7 @@ const tallies: fc.Arbitrary<Tally[]> = fc.uniqueArray(
       jobs: fc.integer({ min: 1, max: 40 }),
       sum: fc.oneof(fc.constant(0), amount(1e-6, 1e3)),
     })
-    .map(each => ({ ...each, excused: 0 })),
+    .map(each => ({ ...each, batches: 1, excused: 0 })),
   { maxLength: 16, selector: each => `${each.hotkey} ${each.executorClass}` },
 )
 const asked = fc
@@ -123,6 +123,7 @@ describe('weights by efficiency', () => {
           const tally = (hotkey: string, sum: number) => ({
             hotkey,
             executorClass,
+            batches: results.batches,
             jobs: results.batches,
             excused: 0,
             sum,
@@ -146,7 +147,7 @@ describe('weights by efficiency', () => {
         classes,
         fc.integer({ min: 1, max: 1_000 }),
         (results, rules, executorClass, jobs) => {
-          const idle = { hotkey: 'e', executorClass, jobs, excused: 0, sum: 0 }
+          const idle = { hotkey: 'e', executorClass, batches: 1, jobs, excused: 0, sum: 0 }
           const tallies = [...results.tallies, idle]
           expectSame(earned(results, rules), earned({ ...results, tallies }, rules))
         },
@@ -167,10 +168,28 @@ describe('weights by efficiency', () => {
     )
   })
 
+  it('at most double by being excused for executors that were never measured', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 1_000 }),
+        amount(0, 1e3),
+        (measured, excused, sum) => {
+          const usual = { mean: sum / measured, jobsPerBatch: measured }
+          const declared = { batches: 1, jobs: measured + excused, excused, sum, usual }
+          expect(sumOf(declared)).toBeLessThanOrEqual(2 * sum + EPSILON)
+        },
+      ),
+    )
+  })
+
   it('are the same whether a job is excused or did as well as the mean of the others', () => {
     fc.assert(
       fc.property(networks, rules, fc.nat(15), fc.integer({ min: 1, max: 40 }), (results, rules, at, more) => {
-        const excused = changed(results, at, old => [{ ...old, jobs: old.jobs + more, excused: more }])
+        const excused = changed(results, at, old => {
+          const usual = { mean: old.sum / old.jobs, jobsPerBatch: old.jobs + more }
+          return [{ ...old, jobs: old.jobs + more, excused: more, usual }]
+        })
         const asGood = changed(results, at, old => [
           { ...old, jobs: old.jobs + more, sum: (old.sum * (old.jobs + more)) / old.jobs },
         ])

@@ -17,7 +17,7 @@ const RULES: ScoringRules = {
 }
 
 const tally = (hotkey: string, executorClass: string, sum: number, jobs = 1, excused = 0): Tally => ({
-  ...{ hotkey, executorClass, jobs, excused, sum },
+  ...{ hotkey, executorClass, batches: 1, jobs, excused, sum },
 })
 const results = (tallies: readonly Tally[], over: Partial<NetworkResults> = {}): NetworkResults => ({
   ...{ scoring: 'efficiency', batches: 1, tallies, asked: new Map() },
@@ -36,7 +36,23 @@ describe('the sum of a miner', () => {
     ['is nothing when all were excused', 2, 2, 0, 0],
     ['is nothing without jobs', 0, 0, 0, 0],
   ])('%s', (_, jobs, excused, sum, expected) => {
-    expect(sumOf({ jobs, excused, sum })).toBe(expected)
+    expect(sumOf({ batches: 1, jobs, excused, sum })).toBe(expected)
+  })
+
+  it.each([
+    ['as far as the miner usually has so many measured', 4, 3, 2, { mean: 1.5, jobsPerBatch: 4 }, 2 + 3 * 1.5],
+    ['also when nothing was measured this time', 4, 4, 0, { mean: 1.5, jobsPerBatch: 4 }, 6],
+    ['but not for executors that were declared for the occasion', 64, 63, 2, { mean: 2, jobsPerBatch: 1 }, 4],
+    [
+      'nor for those that were measured, and were not there',
+      64,
+      63,
+      2,
+      { mean: 4 / 65, jobsPerBatch: 32.5 },
+      2 + 31.5 * (4 / 65),
+    ],
+  ])('counts excused jobs %s', (_, jobs, excused, sum, usual, expected) => {
+    expect(sumOf({ batches: 1, jobs, excused, sum, usual })).toBeCloseTo(expected)
   })
 })
 

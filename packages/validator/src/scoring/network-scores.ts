@@ -8,13 +8,23 @@ import type { ClassExplanation, ClassResult, MinerExplanation } from './explanat
 export interface Tally {
   hotkey: string
   executorClass: string
+  /** How many batches they are of. */
+  batches: number
   jobs: number
   /** Of these, without a score: by the validator's own fault they could not be measured. */
   excused: number
   /** Of the scores. */
   sum: number
-  /** The mean of what the miner's measured jobs in the class scored in the window, batches that were scored already too. */
-  usual?: number | undefined
+  /** What is usual for the miner in this class. Needed only where jobs were excused. */
+  usual?: Usual | undefined
+}
+
+/** A miner's measured jobs of a class in the window, those that weights were made of already too. */
+export interface Usual {
+  /** Of their scores. */
+  mean: number
+  /** How many were measured in a batch in which any was. */
+  jobsPerBatch: number
 }
 
 export interface ScoringRules {
@@ -41,11 +51,16 @@ export interface NetworkScores {
 }
 
 /**
- * The sum of a miner's scores, in which an excused job counts as the mean of the others; where all were excused, as what is
- * usual for the miner.
+ * The sum of a miner's scores, in which an excused job counts as the mean of its measured ones in the window. It counts as
+ * far as the miner usually has so many jobs measured, or else as many as were measured this time: whoever declares
+ * executors that it has not got gains little by being excused.
  */
-export function sumOf({ jobs, excused, sum, usual = 0 }: Pick<Tally, 'jobs' | 'excused' | 'sum' | 'usual'>): number {
-  return excused < jobs ? (sum * jobs) / (jobs - excused) : usual * jobs
+export function sumOf({ batches, jobs, excused, sum, usual }: Omit<Tally, 'hotkey' | 'executorClass'>): number {
+  if (excused === 0) return sum
+  const measured = jobs - excused
+  const mean = usual?.mean ?? (measured > 0 ? sum / measured : 0)
+  const missing = (usual?.jobsPerBatch ?? 0) * batches - measured
+  return sum + mean * Math.min(excused, Math.max(measured, missing))
 }
 
 /**
@@ -69,8 +84,7 @@ export function scoreNetwork(results: NetworkResults, rules: ScoringRules): Netw
 function resultOf2024(tallies: readonly Tally[]): ClassResult[] {
   const jobs = total(tallies.map(each => each.jobs))
   const excused = total(tallies.map(each => each.excused))
-  const sum =
-    excused < jobs ? sumOf({ jobs, excused, sum: total(tallies.map(each => each.sum)) }) : total(tallies.map(sumOf))
+  const sum = total(tallies.map(sumOf))
   return [{ name: null, jobs, excused, sum, ofClass: 0, part: sum }]
 }
 
