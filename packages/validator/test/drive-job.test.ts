@@ -395,7 +395,7 @@ describe('a hostile miner cannot hold its job open', () => {
       log,
     )
     const { signal } = new AbortController()
-    const journal = new Journal({ db, clock, log }, signal)
+    const journal = new Journal({ db, clock: systemClock, log }, signal)
     const end = await driveJob(job, { talk, journal, clock, log }, signal)
     expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
   })

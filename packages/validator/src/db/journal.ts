@@ -7,6 +7,9 @@ import { untilSaved } from './until-saved.ts'
 /** How many jobs are saved by one statement at most. */
 const MAX_JOBS_A_STATEMENT = 64
 
+/** How long changes gather before they are saved, in ms: a statement costs about the same for one job as for many. */
+const GATHER_MS = 25
+
 export interface JournalDeps {
   db: Database
   clock: Clock
@@ -56,9 +59,8 @@ export class Journal implements AsyncDisposable {
   }
 
   async #saveAll(): Promise<void> {
-    // What has to be said in this turn of the event loop is said first.
-    await new Promise(resolve => setImmediate(resolve))
     while (this.#waiting.size > 0) {
+      await this.#deps.clock.sleep(GATHER_MS, this.#signal).catch(() => {})
       const all = [...this.#waiting.values()]
       this.#waiting = new Map()
       for (let i = 0; i < all.length; i += MAX_JOBS_A_STATEMENT)
