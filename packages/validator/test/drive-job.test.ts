@@ -440,11 +440,13 @@ describe('a database that is away for a moment', () => {
 
 it('leaves a job alone that somebody else has ended', async () => {
   const { db } = database()
+  const startedAt = performance.now()
   const result = await run(async peer => {
     const offer = await play.offered(peer)
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
     peer.sayOfJob('V0AcceptJobRequest')
   })
   expect(result.end).toMatchObject({ state: 'broken', reason: 'abandoned' })
+  expect(performance.now() - startedAt, 'at once, not at a deadline').toBeLessThan(PATIENT.readySlackMs)
   expect(result.lines.map(line => line.msg)).toContain('job was ended by somebody else')
 })

@@ -1,20 +1,16 @@
-import type { Log } from '@horde/kit/log'
 import { SocketClosedError } from '@horde/kit/socket'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
-import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
-import { uuidKey } from '@horde/protocol/primitives'
+import { advance, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import type { ValidatorMessage } from '@horde/protocol/validator-miner'
-import { changeOf, type JobChange, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
-import type { Journal } from '../db/journal.ts'
+import type { JobResult } from '../db/jobs.ts'
 import type { Conversation, JobWord, LinkEvent, Manifest } from '../miner/link.ts'
+import { JobRecord, type Move, type RecordDeps } from './job-record.ts'
 import type { JobEnd, JobPlan, JobToDrive, ResultWord, Verdict } from './job-to-drive.ts'
 
-export interface CourseDeps {
+export interface CourseDeps extends RecordDeps {
   talk: Conversation
-  journal: Journal
   clock: Clock
-  log: Log
   /** Told how long a ready executor waited for its work, in ms: from its frame's arrival until the kernel had the work. */
   onWorkSent?: ((waitedMs: number) => void) | undefined
 }
@@ -28,16 +24,16 @@ const SILENCE = {
 } as const satisfies Partial<Record<JobState, Reason>>
 
 /**
- * A job on its way: its state, and what has been said on which connection. It is saved behind its back and waits for the
- * database at its end alone: no miner is to pay for a slow one.
+ * A job on its way: its state, and what has been said on which connection. It waits for the database at its end alone: no
+ * miner is to pay for a slow one.
  */
 export class Course {
   readonly #job: JobToDrive
   readonly #deps: CourseDeps
   readonly #signal: AbortSignal
-  readonly #saves: Promise<boolean>[] = []
-  #state: JobState
-  #endedElsewhere = false
+  readonly #record: JobRecord
+  /** Ends a wait for the miner. */
+  readonly #waits: AbortSignal
   #plan: JobPlan | undefined
   #connected = false
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
@@ -54,8 +50,13 @@ export class Course {
     this.#deps = deps
     this.#signal = signal
     this.#limit = deps.clock.monotonic() + job.connectMs
-    this.#state = job.left?.state ?? FIRST_STATE
+    this.#record = new JobRecord(job.uuid, deps, job.left?.state)
+    this.#waits = AbortSignal.any([signal, this.#record.endedElsewhere])
     this.#isTimeUnknown = this.#state === 'ready' || this.#state === 'running'
+  }
+
+  get #state(): JobState {
+    return this.#record.state
   }
 
   /** Says the offer, once, unless it was said before a restart. Gives the end when that is not possible. */
@@ -63,9 +64,10 @@ export class Course {
     let manifest: Manifest | undefined
     for (;;) {
       const event = await this.#next()
+      if (this.#record.endedElsewhere.aborted) return this.#abandon()
       if (event === undefined) return this.endByMishap('timed out', 'no-connection')
       if (event.type === 'over') return this.#endByLink(event.refused, 'no-connection')
-      if (event.type === 'complained') this.#note({ complaint: event.text })
+      if (event.type === 'complained') this.#record.note({ complaint: event.text })
       if (event.type !== 'connected') continue
       manifest ??= await this.#hearManifest()
       this.#plan ??= this.#job.plan(manifest)
@@ -76,7 +78,7 @@ export class Course {
       this.#offeredOn = offeredOn
       const { executorClass, offer } = this.#plan
       const { base_docker_image_name: image } = offer
-      this.#note({ executorClass: executorClass ?? null, image, offeredAt: this.#wallTime() })
+      this.#record.note({ executorClass: executorClass ?? null, image, offeredAt: this.#wallTime() })
       return undefined
     }
   }
@@ -86,11 +88,11 @@ export class Course {
     this.#allow(this.#stageMs())
     for (;;) {
       const event = await this.#next()
-      if (this.#endedElsewhere) return this.#abandon()
+      if (this.#record.endedElsewhere.aborted) return this.#abandon()
       if (event === undefined) return this.#endBySilence()
       if (event.type === 'over') return this.#endByLink(event.refused && this.#state === 'offered', 'connection-lost')
       if (event.type === 'connected' || event.type === 'lost') this.#connected = event.type === 'connected'
-      if (event.type === 'complained') this.#note({ complaint: event.text })
+      if (event.type === 'complained') this.#record.note({ complaint: event.text })
       const end = event.type === 'said' ? await this.#hear(event) : undefined
       if (end) return end
     }
@@ -168,7 +170,7 @@ export class Course {
     if (this.#state === 'accepted') this.#allow(this.#plan?.resultMs ?? 0)
     const sentAt = connection > this.#workSaidOn ? await this.#sendWork(connection, heardAt) : undefined
     if (this.#state === 'accepted') {
-      this.#move('V0ExecutorReadyRequest', readyAt, undefined, () => this.#job.onReady?.())
+      this.#move('V0ExecutorReadyRequest', readyAt, { onSaved: () => this.#job.onReady?.() })
     }
     if (this.#state === 'ready' && sentAt !== undefined) this.#move('V0JobRequest', sentAt)
   }
@@ -236,8 +238,8 @@ export class Course {
       stdout: said?.word.docker_process_stdout ?? null,
       stderr: said?.word.docker_process_stderr ?? null,
     }
-    this.#move(event, this.#wallTime(), result)
-    if ((await Promise.all(this.#saves)).includes(false)) return this.#abandon()
+    this.#move(event, this.#wallTime(), { result })
+    if (!(await this.#record.allSaved())) return this.#abandon()
     return {
       ...result,
       state: this.#state as FinalState,
@@ -254,37 +256,20 @@ export class Course {
     return { ...result, state: 'broken', reason: 'abandoned', executorClass: this.#plan?.executorClass, word: null }
   }
 
-  #move(event: JobEvent, at = this.#wallTime(), result?: JobResult, onSaved?: () => void): void {
-    const from = this.#state
-    const to = advance(from, event)
-    this.#state = to
-    const { reason, seconds, score } = result ?? {}
-    this.#deps.log.info({ jobUuid: this.#job.uuid, from, to, reason, seconds, score }, 'job moved')
-    this.#save(changeOf(uuidKey(this.#job.uuid), { event, to, at, ...(result ? { result } : {}) }), onSaved)
+  #move(event: JobEvent, at = this.#wallTime(), more: Omit<Move, 'at'> = {}): void {
+    this.#record.move(event, { at, ...more })
   }
 
-  #note(fields: Omit<JobFields, 'state'>): void {
-    this.#save(noteOf(uuidKey(this.#job.uuid), fields))
-  }
-
-  #save(change: JobChange, onSaved?: () => void): void {
-    const saved = this.#deps.journal.note(change)
-    this.#saves.push(saved)
-    saved.then(
-      isSaved => {
-        if (isSaved) onSaved?.()
-        else this.#endedElsewhere = true
-      },
-      // Whoever ends the job hears of it.
-      () => {},
-    )
-  }
-
-  /** The next event of the stage. A word that came after the stage's end is none: whoever never stops talking is late too. */
+  /** The next event of the stage; none once somebody else has ended the job. A word that came after the stage's end is none: whoever never stops talking is late too. */
   async #next(): Promise<LinkEvent | undefined> {
     const until = this.#until()
-    const event = await this.#deps.talk.next(this.#left(until), this.#signal)
-    return event?.type === 'said' && event.at > until ? undefined : event
+    try {
+      const event = await this.#deps.talk.next(this.#left(until), this.#waits)
+      return event?.type === 'said' && event.at > until ? undefined : event
+    } catch (error) {
+      if (this.#signal.aborted || !this.#record.endedElsewhere.aborted) throw error
+      return undefined
+    }
   }
 
   /** When the stage ends, in ms of the monotonic clock. */
