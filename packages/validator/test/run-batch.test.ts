@@ -84,4 +84,23 @@ describe('runBatch', () => {
     expect(report.jobs).toEqual([])
     expect(miners[0]?.connections()).toBe(0)
   })
+
+  it('shares places out among miners: one that lists many executors and says nothing does not take them all', async () => {
+    const lists = (count: number) => ({
+      ...MANIFEST,
+      manifest: { executor_classes: [{ executor_class: 'always_on.test', count }] },
+    })
+    const silent: Script = async peer => peer.say(lists(4))
+    const good: Script = async peer => {
+      peer.say(lists(2))
+      for (let i = 0; i < 2; i += 1) await play.finished(peer)
+    }
+    const { report } = await batch([silent, good], {
+      ...{ limits: { ...PATIENT, manifestMs: 5_000 }, deadlineMs: 4_000, gatherMs: 3_000 },
+      starts: { atOnce: 2, perSecond: 1_000 },
+    })
+    const reasons = (uid: number) => report.jobs.filter(({ miner }) => miner.uid === uid).map(({ end }) => end?.reason)
+    expect(reasons(2)).toEqual([null, null])
+    expect(reasons(1), 'what nobody else wants').toEqual(['no-answer', 'no-answer', 'no-turn', 'no-turn'])
+  })
 })

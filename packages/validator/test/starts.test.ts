@@ -10,12 +10,12 @@ it('whoever would start after the end gets no place, and knows it at the end', a
   const starts = new Starts({ atOnce: 10, perSecond: 1 }, clock)
   const places: string[] = []
   for (let i = 0; i < 4; i += 1) {
-    void starts.begin(1_500, signal).then(place => places.push(`${clock.monotonic()} ${place !== undefined}`))
+    void starts.begin('a', 1_500, signal).then(place => places.push(`${clock.monotonic()} ${place !== undefined}`))
   }
   await clock.advance(0)
   await clock.advance(10_000)
   expect(places).toEqual(['0 true', '1000 true', '1500 false', '1500 false'])
-  const later = starts.begin(20_000, signal)
+  const later = starts.begin('a', 20_000, signal)
   await clock.advance(0)
   expect(await later).toBeDefined()
 })
@@ -24,15 +24,15 @@ it('a place is free again when its owner was stopped, or got it too late', async
   const clock = manualClock()
   const starts = new Starts({ atOnce: 1, perSecond: 1_000 }, clock)
   const stop = new AbortController()
-  const first = await starts.begin(1_000, signal)
-  const stopped = starts.begin(1_000, stop.signal)
-  const late = starts.begin(500, signal)
+  const first = await starts.begin('a', 1_000, signal)
+  const stopped = starts.begin('a', 1_000, stop.signal)
+  const late = starts.begin('a', 500, signal)
   stop.abort(new Error('stopped'))
   await expect(stopped).rejects.toThrow('stopped')
   await clock.advance(500)
   expect(await late).toBeUndefined()
   first?.[Symbol.dispose]()
-  expect(await starts.begin(1_000, signal)).toBeDefined()
+  expect(await starts.begin('a', 1_000, signal)).toBeDefined()
 })
 
 it('a gate leaves no timer behind, and opens at a stop', async () => {
@@ -47,4 +47,26 @@ it('a gate leaves no timer behind, and opens at a stop', async () => {
   stop.abort()
   await opened
   expect(clock.sleeping).toBe(0)
+})
+
+it('a place that gets free goes to whoever has the fewest, then to who asked first', async () => {
+  const clock = manualClock()
+  const starts = new Starts({ atOnce: 2, perSecond: 1_000_000 }, clock)
+  const got: string[] = []
+  const places: Record<string, Disposable | undefined> = {}
+  const ask = (who: string, name: string) =>
+    void starts.begin(who, 1_000, signal).then(place => {
+      got.push(name)
+      places[name] = place
+    })
+  for (const name of ['a1', 'b1', 'a2', 'a3', 'b2', 'c1']) ask(name[0] ?? '', name)
+  await clock.advance(1)
+  expect(got).toEqual(['a1', 'b1'])
+  places.b1?.[Symbol.dispose]()
+  await clock.advance(1)
+  places.b2?.[Symbol.dispose]()
+  await clock.advance(1)
+  places.c1?.[Symbol.dispose]()
+  await clock.advance(1)
+  expect(got).toEqual(['a1', 'b1', 'b2', 'c1', 'a2'])
 })

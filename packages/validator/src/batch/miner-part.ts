@@ -26,7 +26,7 @@ export async function runMinerPart(
   deps: PartDeps,
   signal: AbortSignal,
 ): Promise<BatchJob[]> {
-  await deps.dials.begin(part.endsAt, signal)
+  await deps.dials.begin(part.miner.hotkey, part.endsAt, signal)
   await using link = linkTo(part, deps, signal)
   const manifest = await greet(link, { ...part.limits, endsAt: part.endsAt }, deps.clock, signal)
   return await runJobs(part, first, { link, manifest }, deps, signal)
@@ -46,18 +46,31 @@ async function runJobs(
   signal: AbortSignal,
 ): Promise<BatchJob[]> {
   const [firstClass, ...otherClasses] = executorsOf(manifest, part.maxJobsPerMiner)
-  const opened = deps.gate.arrive()
   if (manifest && firstClass === undefined) {
+    void deps.gate.arrive()
     return [{ miner: part.miner, uuid: first.uuid, end: await endWithoutExecutor(first, deps) }]
   }
 
   const others = await Promise.all(otherClasses.map(executorClass => newJobOf(part.miner, part, executorClass)))
   const rows = others.map(({ row }) => row)
   await untilSaved(() => addJobs(deps.db, part.batchId, rows, part.startedAt), deps, signal)
-  await opened
+  await deps.gate.arrive()
   const all = [{ ...first, executorClass: firstClass }, ...others.map(({ job }) => job)]
-  using stack = new DisposableStack()
-  return await Promise.all(all.map(job => runAlone(part, job, stack.use(link.converse(job.uuid)), deps, signal)))
+  return await Promise.all(
+    all.map(async (job, i) => {
+      using talk = link.converse(job.uuid)
+      await rounds(i)
+      return await runAlone(part, job, talk, deps, signal)
+    }),
+  )
+}
+
+/**
+ * So many turns of the event loop. All miners come through the gate in one turn and ask for a place for their first job, in
+ * the next one for their second: a miner that lists many executors does not take all places.
+ */
+async function rounds(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) await new Promise(resolve => setImmediate(resolve))
 }
 
 /** Takes a miner's jobs up that an earlier process left open. */
@@ -67,7 +80,7 @@ export async function resumeMinerPart(
   deps: PartDeps,
   signal: AbortSignal,
 ): Promise<BatchJob[]> {
-  await deps.dials.begin(part.endsAt, signal)
+  await deps.dials.begin(part.miner.hotkey, part.endsAt, signal)
   await using link = linkTo(part, deps, signal)
   using stack = new DisposableStack()
   // Whatever the miner says of a job right behind its manifest is heard, however late the job goes on.
@@ -133,7 +146,7 @@ async function runAlone(
   const { uuid } = job
   using _ = talk
   try {
-    using place = await deps.starts.begin(endsAt, signal)
+    using place = await deps.starts.begin(miner.hotkey, endsAt, signal)
     if (!place) return { miner, uuid, end: await endWithoutPlace(job, deps) }
     const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen }, deps.log)
     return { miner, uuid, end: briefly(await driveJob(toDrive, { ...deps, talk }, signal)) }

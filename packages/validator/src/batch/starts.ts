@@ -7,11 +7,22 @@ export interface StartLimits {
   perSecond: number
 }
 
-/** Lets jobs start, in the order in which they ask. */
+/** Who waits for a place, and how it is told that it has one. */
+interface Waiting {
+  who: string
+  take(): void
+}
+
+/**
+ * Lets jobs start. A place that gets free goes to whoever has the fewest, and among these to who asked first: nobody takes
+ * all places by jobs that never end.
+ */
 export class Starts {
   readonly #limits: StartLimits
   readonly #clock: Clock
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: Waiting[] = []
+  /** How many places each has. */
+  readonly #held = new Map<string, number>()
   #free: number
   /** When the next job may start, in ms of the monotonic clock. */
   #nextAt = 0
@@ -23,19 +34,19 @@ export class Starts {
   }
 
   /**
-   * A place to run in, to be disposed of at the job's end; undefined when there is none until `until`, in ms of the monotonic
+   * A place for `who` to run in, to be disposed of at the job's end; undefined when there is none until `until`, in ms of the monotonic
    * clock. Rejects when aborted.
    */
-  async begin(until: number, signal: AbortSignal): Promise<Disposable | undefined> {
+  async begin(who: string, until: number, signal: AbortSignal): Promise<Disposable | undefined> {
     signal.throwIfAborted()
-    if (this.#free > 0) this.#free -= 1
-    else if (!(await this.#waitForPlace(until, signal))) return undefined
+    if (this.#free > 0) this.#give(who)
+    else if (!(await this.#waitForPlace(who, until, signal))) return undefined
     try {
-      if (await this.#waitForTurn(until, signal)) return { [Symbol.dispose]: () => this.#giveBack() }
-      this.#giveBack()
+      if (await this.#waitForTurn(until, signal)) return { [Symbol.dispose]: () => this.#giveBack(who) }
+      this.#giveBack(who)
       return undefined
     } catch (error) {
-      this.#giveBack()
+      this.#giveBack(who)
       throw error
     }
   }
@@ -51,10 +62,10 @@ export class Starts {
     return isInTime
   }
 
-  async #waitForPlace(until: number, signal: AbortSignal): Promise<boolean> {
+  async #waitForPlace(who: string, until: number, signal: AbortSignal): Promise<boolean> {
     const given = Promise.withResolvers<true>()
-    const take = () => given.resolve(true)
-    this.#waiting.push(take)
+    const waiting = { who, take: () => given.resolve(true) }
+    this.#waiting.push(waiting)
     const over = new AbortController()
     const waitMs = until - this.#clock.monotonic()
     const late = this.#clock.sleep(waitMs, AbortSignal.any([signal, over.signal])).then(() => false)
@@ -65,16 +76,31 @@ export class Starts {
     } finally {
       late.catch(() => {})
       over.abort()
-      const place = this.#waiting.indexOf(take)
+      const place = this.#waiting.indexOf(waiting)
       if (place >= 0) this.#waiting.splice(place, 1)
       // A place that came in the very moment in which the wait ended is for the next one.
-      else if (!isTaken) this.#giveBack()
+      else if (!isTaken) this.#giveBack(who)
     }
   }
 
-  #giveBack(): void {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#free += 1
+  #give(who: string): void {
+    this.#free -= 1
+    this.#held.set(who, this.#heldBy(who) + 1)
+  }
+
+  #giveBack(who: string): void {
+    this.#free += 1
+    const left = this.#heldBy(who) - 1
+    if (left > 0) this.#held.set(who, left)
+    else this.#held.delete(who)
+    if (this.#waiting.length === 0) return
+    const next = this.#waiting.reduce((best, each) => (this.#heldBy(each.who) < this.#heldBy(best.who) ? each : best))
+    this.#waiting.splice(this.#waiting.indexOf(next), 1)
+    this.#give(next.who)
+    next.take()
+  }
+
+  #heldBy(who: string): number {
+    return this.#held.get(who) ?? 0
   }
 }
