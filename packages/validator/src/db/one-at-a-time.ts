@@ -20,20 +20,33 @@ export type TryLock = () => Promise<Lock | undefined>
  * lock that ends with its process however it dies; of this process on PGlite, whose folder is one process's anyway.
  */
 export function oneAtATime(dialect: OpenDatabase['dialect'], url: string, what: string, log: Log): TryLock {
-  return dialect === 'postgres' ? () => lockOnServer(url, what, log) : lockHere()
+  const take = dialect === 'postgres' ? () => lockOnServer(url, what, log) : async () => FREE
+  return oneHere(take)
 }
 
-function lockHere(): TryLock {
+/** What no other process can have. */
+const FREE: Lock = { lost: new AbortController().signal, async [Symbol.asyncDispose]() {} }
+
+/** Callers of this process are told at once: the one who asks later does not get it because its connection took longer. */
+function oneHere(take: TryLock): TryLock {
   let taken = false
   return async () => {
     if (taken) return undefined
     taken = true
-    return {
-      lost: new AbortController().signal,
-      async [Symbol.asyncDispose]() {
-        taken = false
-      },
-    }
+    const lock = await take().catch(error => {
+      taken = false
+      throw error
+    })
+    if (!lock) taken = false
+    return (
+      lock && {
+        lost: lock.lost,
+        async [Symbol.asyncDispose]() {
+          await lock[Symbol.asyncDispose]()
+          taken = false
+        },
+      }
+    )
   }
 }
 

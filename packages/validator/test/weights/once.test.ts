@@ -86,6 +86,7 @@ it('who has lost the lock with its connection sends nothing any more', async () 
   const { db } = database
   await scored(db, FREE, [1, 2, 3])
   const tryLock = oneAtATime('postgres', url, 'lost', silentLog)
+  const ofAnotherProcess = oneAtATime('postgres', url, 'lost', silentLog)
   let sent = 0
   const losing = {
     commitReveal: async (...args: Parameters<typeof net.chain.commitReveal>) => {
@@ -94,7 +95,7 @@ it('who has lost the lock with its connection sends nothing any more', async () 
       )
       await expect
         .poll(async () => {
-          await using other = await tryLock()
+          await using other = await ofAnotherProcess()
           return other !== undefined
         })
         .toBe(true)
