@@ -104,7 +104,7 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
     // The cap may be reached in what a job had printed by the time that it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
-    const told = await describe(id, isOverCap ? 'printed too much' : end, limits, deps)
+    const told = await describe(id, isOverCap ? 'printed too much' : end, limits, absences, deps)
     if (told.kind === 'exited' && (await isEndUnknown(id, told.exitStatus, absences, deps))) {
       return { kind: 'stopped', note: STOPPED, wasCut: true }
     }
@@ -155,17 +155,26 @@ async function isEndUnknown(
 ): Promise<boolean> {
   if (!ENDED_BY_ENGINE.includes(exitStatus)) return false
   if (absences.count > 0) return true
-  return acrossRestart(async () => engine.wasSignalled(id, (await engine.endOf(id)).finishedAt), clock)
+  const ask = async () => engine.wasSignalled(id, (await engine.endOf(id)).finishedAt)
+  const wasSignalled = await acrossRestart(ask, clock, undefined, () => absences.add())
+  // An engine that was away meanwhile has forgotten whom it signalled when it stopped.
+  return wasSignalled || absences.count > 0
 }
 
 async function describe(
   id: string,
   end: 'exited' | Killed,
   limits: RunLimits,
+  absences: Absences,
   { engine, output, clock }: RunDeps,
 ): Promise<RunEnd> {
   if (end !== 'exited') return { kind: end, note: `The job was killed ${becauseOf(end, limits)}.` }
-  const { exitCode, outOfMemory } = await acrossRestart(() => engine.endOf(id), clock)
+  const { exitCode, outOfMemory } = await acrossRestart(
+    () => engine.endOf(id),
+    clock,
+    undefined,
+    () => absences.add(),
+  )
   const exited = { kind: 'exited' as const, exitStatus: exitCode }
   if (outOfMemory && exitCode !== 0) return { ...exited, ...OUT_OF_MEMORY }
   if (exitCode === KILLED) return { ...exited, ...KILLED_SOMEHOW }
