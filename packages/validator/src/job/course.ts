@@ -149,7 +149,8 @@ export class Course {
     if (isFinal(to)) return this.#endByWord(word, to, at)
     if (event === 'V0ExecutorReadyRequest') await this.#getReady(connection, at)
     if (event === 'V0AcceptJobRequest' && to !== this.#state) {
-      this.#allow(this.#plan?.readyMs ?? 0)
+      // From the message's arrival: a slow validator would give a miner more time than its class has.
+      this.#allow(this.#plan?.readyMs ?? 0, at)
       this.#move(event)
     }
     return undefined
@@ -260,12 +261,24 @@ export class Course {
     this.#record.move(event, { at, ...more })
   }
 
-  /** The next event of the stage; none once somebody else has ended the job. A word that came after the stage's end is none: whoever never stops talking is late too. */
+  /**
+   * Returns the next event of the stage; undefined at the stage's end, or once another process has ended the job. Drops
+   * messages that arrived after the stage's end, so that a miner that never stops talking times out too.
+   */
   async #next(): Promise<LinkEvent | undefined> {
+    const { clock, talk } = this.#deps
     const until = this.#until()
+    const wakeAt = Math.max(until, clock.monotonic())
     try {
-      const event = await this.#deps.talk.next(this.#left(until), this.#waits)
-      return event?.type === 'said' && event.at > until ? undefined : event
+      let lateMs = 0
+      let event = await talk.next(this.#left(until), this.#waits)
+      if (event === undefined) {
+        // When this process was held up over the deadline, what the miner said in time is still in the kernel: it is
+        // read now, and the miner does not pay for the delay.
+        lateMs = clock.monotonic() - wakeAt
+        event = await talk.next(0, this.#waits)
+      }
+      return event?.type === 'said' && event.at > until + 2 * lateMs ? undefined : event
     } catch (error) {
       if (this.#signal.aborted || !this.#record.endedElsewhere.aborted) throw error
       return undefined
@@ -282,8 +295,9 @@ export class Course {
     return Math.max(0, until - this.#deps.clock.monotonic())
   }
 
-  #allow(ms: number): void {
-    this.#limit = this.#deps.clock.monotonic() + ms
+  /** @param from when the stage began, in ms of the monotonic clock */
+  #allow(ms: number, from = this.#deps.clock.monotonic()): void {
+    this.#limit = from + ms
   }
 
   #wallTime(): Date {
