@@ -1,15 +1,16 @@
-import { Keyring } from '@polkadot/keyring'
 import type { KeyringPair } from '@polkadot/keyring/types'
-import { hexToU8a, u8aToHex } from '@polkadot/util'
+import { z } from 'zod'
+import { WalletError } from './errors.ts'
 import {
+  hexToU8a,
+  Keyring,
   mnemonicToMiniSecret,
   mnemonicValidate,
   sr25519PairFromSeed,
   sr25519Sign,
   sr25519Verify,
-} from '@polkadot/util-crypto'
-import { z } from 'zod'
-import { WalletError } from './errors.ts'
+  u8aToHex,
+} from './polkadot/crypto.ts'
 
 /** Bittensor's addresses: SS58 prefix 42, said explicitly, since some chain specs of 2024 carry a wrong one. */
 export const SS58_PREFIX = 42
@@ -84,7 +85,7 @@ export function keyfileText(pair: { publicKey: Uint8Array; secretKey: Uint8Array
   })
 }
 
-export const sr25519Keyring = (): Keyring => new Keyring({ type: 'sr25519', ss58Format: SS58_PREFIX })
+export const sr25519Keyring = () => new Keyring({ type: 'sr25519', ss58Format: SS58_PREFIX })
 
 function parseKeyfile(file: string, text: string): Keyfile {
   const trimmed = text.trim()

@@ -3,18 +3,20 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { KeyringPair } from '@polkadot/keyring/types'
-import { hexToU8a, u8aToHex, u8aWrapBytes } from '@polkadot/util'
+import { WalletError } from './errors.ts'
+import { addressOfKeyfile, keyfileText, pairOfKeyfile, SS58_PREFIX, sr25519Keyring } from './keyfile.ts'
 import {
   cryptoWaitReady,
   decodeAddress,
+  hexToU8a,
   keyExtractSuri,
   keyFromPath,
   mnemonicToMiniSecret,
   sr25519PairFromSeed,
   sr25519Verify,
-} from '@polkadot/util-crypto'
-import { WalletError } from './errors.ts'
-import { addressOfKeyfile, keyfileText, pairOfKeyfile, SS58_PREFIX, sr25519Keyring } from './keyfile.ts'
+  u8aToHex,
+  u8aWrapBytes,
+} from './polkadot/crypto.ts'
 
 /** A key that signs for a neuron. */
 export type Hotkey = {

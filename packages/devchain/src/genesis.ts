@@ -1,5 +1,5 @@
-import { decodeAddress } from '@polkadot/util-crypto'
 import { z } from 'zod'
+import { decodeAddress } from './crypto.ts'
 import type { hyperparameters } from './pallets/subtensor/storage.ts'
 import { type Hex, toHex } from './scale/bytes.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { TypeRegistry } from '@polkadot/types'
-import { blake2AsHex, decodeAddress } from '@polkadot/util-crypto'
 import type { WeightsToReveal } from '../chain.ts'
+import { TypeRegistry } from '../polkadot/api.ts'
+import { blake2AsHex, decodeAddress } from '../polkadot/crypto.ts'
 
 /** How many numbers the Python SDK takes for a salt; the chain does not count. */
 const SALT_LENGTH = 8

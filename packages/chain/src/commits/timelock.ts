@@ -2,10 +2,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { initSync, tle } from '@ideallabs/timelock_wasm_wrapper'
-import { TypeRegistry } from '@polkadot/types'
-import { blake2AsHex, decodeAddress } from '@polkadot/util-crypto'
 import type { CommitReveal, SealedWeights, WeightsToSet } from '../chain.ts'
 import { ChainError } from '../errors.ts'
+import { TypeRegistry } from '../polkadot/api.ts'
+import { blake2AsHex, decodeAddress } from '../polkadot/crypto.ts'
 import { epochRange } from './epochs.ts'
 
 /** drand's quicknet, whose rounds open what is sealed for them: a public constant, as the chain hash 52db9ba7…c84e971 says. */

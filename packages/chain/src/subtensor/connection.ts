@@ -1,9 +1,10 @@
 import type { Log } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import { ApiPromise } from '@polkadot/api'
+import type { ApiPromise } from '@polkadot/api'
 import type { Head } from '../chain.ts'
 import { ChainError } from '../errors.ts'
+import * as polkadot from '../polkadot/api.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
 
 export type ConnectionSettings = {
@@ -129,7 +130,7 @@ export class Connection implements AsyncDisposable {
     const { endpoints, requestTimeoutMs, dialTimeoutMs, log } = this.#settings
     const endpoint = endpoints[this.#turn++ % endpoints.length] ?? ''
     const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
-    const api = new ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
+    const api = new polkadot.ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
     const live: Live = { endpoint, rpc, api, sending: new Map(), [Symbol.asyncDispose]: () => api.disconnect() }
     try {
       const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', `${endpoint} hung up`)))

@@ -1,9 +1,9 @@
 import type { ApiPromise } from '@polkadot/api'
 import type { Codec, Registry } from '@polkadot/types/types'
-import { hexToU8a } from '@polkadot/util'
 import { ChainError } from '../errors.ts'
 import { ipFromNumber } from '../ip.ts'
 import type { Axon, Metagraph, Neuron } from '../metagraph.ts'
+import { hexToU8a } from '../polkadot/crypto.ts'
 import type { Live } from './connection.ts'
 import {
   accountOf,

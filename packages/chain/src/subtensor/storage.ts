@@ -1,10 +1,9 @@
 import type { ApiPromise } from '@polkadot/api'
 import type { StorageEntry } from '@polkadot/types/primitive/types'
 import type { Codec } from '@polkadot/types/types'
-import { hexToU8a } from '@polkadot/util'
-import { encodeAddress } from '@polkadot/util-crypto'
 import { ChainError } from '../errors.ts'
 import { SS58_PREFIX } from '../keyfile.ts'
+import { encodeAddress, hexToU8a } from '../polkadot/crypto.ts'
 import { hashOf } from './answers.ts'
 import type { Live } from './connection.ts'
 

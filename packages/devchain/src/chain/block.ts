@@ -1,4 +1,4 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a } from '../crypto.ts'
 import { hash } from '../scale/accounts.ts'
 import { type Hex, toHex } from '../scale/bytes.ts'
 import { bytes, struct, vec } from '../scale/composites.ts'

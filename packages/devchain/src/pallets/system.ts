@@ -1,4 +1,4 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a } from '../crypto.ts'
 import { accountId, hash, ZERO_HASH } from '../scale/accounts.ts'
 import { toHex } from '../scale/bytes.ts'
 import { bytes, struct, vec } from '../scale/composites.ts'

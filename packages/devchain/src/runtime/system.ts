@@ -1,4 +1,4 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a } from '../crypto.ts'
 import type { sudoCalls } from '../pallets/sudo.ts'
 import { sudoStorage } from '../pallets/sudo.ts'
 import type { systemCalls } from '../pallets/system.ts'

@@ -1,4 +1,4 @@
-import { blake2AsU8a, xxhashAsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a, xxhashAsU8a } from '../crypto.ts'
 import { ByteReader, fromHex, type Hex, ScaleError, toHex } from '../scale/bytes.ts'
 import { encode, type Type } from '../scale/type.ts'
 

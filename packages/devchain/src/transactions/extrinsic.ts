@@ -1,4 +1,4 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a } from '../crypto.ts'
 import {
   checkMetadataHashMode,
   compactBalance,

@@ -1,4 +1,4 @@
-import { blake2AsU8a, ed25519Verify, secp256k1Verify, sr25519Verify } from '@polkadot/util-crypto'
+import { blake2AsU8a, ed25519Verify, secp256k1Verify, sr25519Verify } from '../crypto.ts'
 import { BLOCK_HASH_COUNT, systemStorage } from '../pallets/system.ts'
 import { type EraValue, hash, type multiSignature } from '../scale/accounts.ts'
 import { fromHex, type Hex } from '../scale/bytes.ts'

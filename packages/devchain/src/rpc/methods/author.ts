@@ -1,6 +1,6 @@
-import { decodeAddress } from '@polkadot/util-crypto'
 import { z } from 'zod'
 import type { TransactionStatus, Watcher } from '../../chain/pool.ts'
+import { decodeAddress } from '../../crypto.ts'
 import { type Hex, toHex } from '../../scale/bytes.ts'
 import { decodeExtrinsic } from '../../transactions/extrinsic.ts'
 import { CALL_WEIGHT, feeOf, feeParts } from '../../transactions/fees.ts'

@@ -1,5 +1,5 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
 import { z } from 'zod'
+import { blake2AsU8a } from '../../crypto.ts'
 import { type Hex, toHex } from '../../scale/bytes.ts'
 import type { Reader } from '../../state/state.ts'
 import { versionJson } from '../json.ts'

@@ -1,4 +1,4 @@
-import { blake2AsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a } from '../../../crypto.ts'
 import { drandStorage } from '../../../pallets/drand.ts'
 import { subtensorStorage as storage } from '../../../pallets/subtensor/storage.ts'
 import { type Hex, toHex } from '../../../scale/bytes.ts'
