@@ -22,3 +22,9 @@ setup_dependencies() {
     *) fail "pnpm runs Node '$node' instead of 24" 'remove node_modules and run bin/setup again' ;;
   esac
 }
+
+# What a new embedded database is copied from.
+setup_database_template() {
+  as_developer pnpm exec node packages/kit/src/database/make-template.ts </dev/null ||
+    fail "the embedded database's template could not be made (above)" 'remove node_modules and run bin/setup again'
+}

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import type { Database, OpenDatabase } from '../database.ts'
@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
+import { copyTemplate, templateArchive } from './template.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
@@ -21,7 +22,7 @@ export async function openPglite(
   if (migrationsFolder === undefined) ensureMade(folder)
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
-  const client = await PGlite.create(folder === undefined ? {} : { dataDir: resolve(folder, 'data') })
+  const client = await PGlite.create(await source(folder))
   held.defer(() => closeWithin(client, log))
   const db = drizzle({ client })
   if (migrationsFolder !== undefined) await migrate(db, { migrationsFolder })
@@ -31,6 +32,16 @@ export async function openPglite(
     dialect: 'pglite',
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+async function source(folder: string | undefined): Promise<PGliteOptions> {
+  if (folder === undefined) {
+    const archive = await templateArchive()
+    return archive === undefined ? {} : { loadDataDir: archive }
+  }
+  const dataDir = resolve(folder, 'data')
+  await copyTemplate(dataDir)
+  return { dataDir }
 }
 
 function ensureMade(folder: string | undefined): void {
