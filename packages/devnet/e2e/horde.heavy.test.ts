@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-/** How long a horde may take to start on a busy machine, in milliseconds. */
-const STARTED_MS = 90_000
 const run = promisify(execFile)
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -97,9 +96,9 @@ describe.each([['process'], ['docker']])('pnpm dev --once --json --executors %s'
 describe('pnpm dev', () => {
   it('runs until Ctrl-C, which in the middle of a job leaves nothing behind', async () => {
     const { child, ended } = devnet('--password-length', '6')
-    await expect.poll(() => log, { timeout: STARTED_MS }).toMatch(/miner-1 .*from=ready to=running/)
+    await expect.poll(() => log, { timeout: WAIT_MS }).toMatch(/miner-1 .*from=ready to=running/)
     const containers = async () => (await traces()).containers.length
-    await expect.poll(containers, { timeout: STARTED_MS }).toBeGreaterThan(0)
+    await expect.poll(containers, { timeout: WAIT_MS }).toBeGreaterThan(0)
     child.kill('SIGINT')
     expect(await ended).toMatchObject({ code: 0 })
     expect(log).toMatch(/chain +ws:\/\/127\.0\.0\.1:\d+/)
@@ -109,7 +108,7 @@ describe('pnpm dev', () => {
 
   it('stops by itself, and says why, when a service ends', async () => {
     const { child, ended } = devnet()
-    await expect.poll(() => log, { timeout: STARTED_MS }).toMatch(/folder +\//)
+    await expect.poll(() => log, { timeout: WAIT_MS }).toMatch(/folder +\//)
     const miners = await run('pgrep', ['-P', String(child.pid), '-f', 'packages/miner/src/main.ts'])
     process.kill(Number(miners.stdout.split('\n')[0]), 'SIGKILL')
     expect(await ended).toMatchObject({ code: 1 })

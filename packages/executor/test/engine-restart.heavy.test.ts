@@ -1,5 +1,6 @@
 /** A job whose engine is restarted under it, with live-restore, as an upgrade of Docker does. */
 
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { withDeadline } from '@horde/kit/time'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -8,8 +9,6 @@ import { TestMiner } from './miner.ts'
 import { textsIn } from './read-zip.ts'
 import { TestWeb } from './web.ts'
 
-/** How long a container may take to run, in ms. */
-const RUNNING_MS = 30_000
 const TICKS = 30
 const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.\n'
 
@@ -47,7 +46,7 @@ open("/output/result", "w").write("of the job")
   const env = { DOCKER_HOST: engine.dockerHost, ALLOW_PRIVATE_TARGETS: 'true' }
   const { executor, connection } = await readied(miner, wanted, env)
   await connection.say(wanted.work)
-  await withDeadline(untilRunning(PYTHON), RUNNING_MS, 'waiting for the job to run')
+  await withDeadline(untilRunning(PYTHON), WAIT_MS, 'waiting for the job to run')
   await engine.restart()
   const answer = await resultOn(connection)
   expect(await executor.exit()).toBe(0)
@@ -87,7 +86,7 @@ test.each(['SIGTERM', 'SIGKILL'])('a job that the operator ends by %s is told as
   const wanted = await job({ script: 'import time; time.sleep(60)' })
   const { connection } = await readied(miner, wanted, { DOCKER_HOST: engine.dockerHost })
   await connection.say(wanted.work)
-  await withDeadline(untilRunning(PYTHON), RUNNING_MS, 'waiting for the job to run')
+  await withDeadline(untilRunning(PYTHON), WAIT_MS, 'waiting for the job to run')
   await engine.docker(
     'kill',
     '--signal',

@@ -6,7 +6,7 @@ import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
-import { PREPARING, ready, warmed, warming } from './warm.ts'
+import { ready, warmed, warming } from './warm.ts'
 
 const ECHO = 'compute-horde/echo:v0'
 const FILES = { 'payload.txt': 'computed' }
@@ -97,7 +97,7 @@ describe('an executor with GPUs', () => {
   test('asks for them ahead of the offer, and not again, where it prepares ahead and nothing is remembered', async () => {
     const wanted = await job({ image: ECHO, files: FILES, preset: 'nvidia_all' })
     const warm = await warmed(miner, { ...environment('0,2'), STATE_FOLDER: '/proc/no-such-folder' })
-    await expect.poll(asked, PREPARING).toEqual(['0,2'])
+    await expect.poll(asked).toEqual(['0,2'])
     await ready(warm, wanted)
     expect(await asked()).toEqual(['0,2'])
     await warm.connection.say(wanted.work)
@@ -108,7 +108,7 @@ describe('an executor with GPUs', () => {
 
   test('that found one missing ahead of the offer takes no job', async () => {
     const { executor, connection } = await warming(miner, environment('0,7'))
-    await expect.poll(() => executor.log, PREPARING).toContain('could not prepare ahead of the offer')
+    await expect.poll(() => executor.log).toContain('could not prepare ahead of the offer')
     await connection.say((await job({ image: ECHO })).offer)
     await hear(connection, 'V0FailedToPrepare')
     await expectGoodEnd(executor, connection)

@@ -11,8 +11,6 @@ import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
 import { type TestExecutor, TestMiner } from './miner.ts'
 
 const LIST_LOADED = new URL('list-loaded.mjs', import.meta.url).href
-/** On a busy machine. */
-const SLOW = { timeout: 20_000 }
 
 let folder: string
 let socket: string
@@ -42,7 +40,7 @@ const healthAt = async (socketPath: string) => {
 }
 
 async function untilServed(executor: TestExecutor): Promise<void> {
-  await expect.poll(() => executor.log, SLOW).toContain('health and metrics are served')
+  await expect.poll(() => executor.log).toContain('health and metrics are served')
 }
 
 /** Runs a job, whatever is said about health. Gives the log. */

@@ -1,10 +1,12 @@
 /** A registry on loopback, of small images that come when they are told to: until then, whoever pulls one waits. */
+
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
 import { pack } from 'tar-stream'
 import { removeRepository } from './registry.ts'
@@ -12,7 +14,6 @@ import { removeRepository } from './registry.ts'
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 const CONFIG = 'application/vnd.docker.container.image.v1+json'
 const LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
-const SLOW_MS = 25_000
 
 /** An image that somebody waits for, or will. */
 interface Held {
@@ -61,7 +62,7 @@ export class HeldRegistry implements AsyncDisposable {
 
   /** Resolves when somebody pulls an image. */
   async asked(image: string): Promise<void> {
-    await withDeadline(this.#of(image).asked.promise, SLOW_MS, 'waiting for a pull')
+    await withDeadline(this.#of(image).asked.promise, WAIT_MS, 'waiting for a pull')
   }
 
   /** Lets whoever pulls an image have it. */

@@ -52,7 +52,7 @@ test('a pull that ends with its time is ended in the engine as well', async () =
     `The image ${name} was not pulled within 2 seconds`,
   )
   expect(layersAsked()).toBeGreaterThan(0)
-  await expect.poll(() => [...proxy.open], { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => [...proxy.open]).toEqual([])
   expect(await engine.image(name)).toBeUndefined()
 })
 
@@ -60,10 +60,10 @@ test('a pull that nobody waits for any more is ended in the engine as well', asy
   proxy.manner = 'slow'
   const stop = new AbortController()
   const pull = host.executor().ensure(name, 'job', stop.signal)
-  await expect.poll(layersAsked, { timeout: 10_000 }).toBeGreaterThan(0)
+  await expect.poll(layersAsked).toBeGreaterThan(0)
   stop.abort(new Error('enough'))
   await expect(pull).rejects.toThrow('enough')
-  await expect.poll(() => [...proxy.open], { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => [...proxy.open]).toEqual([])
 })
 
 test('a pull that would fill the disk is ended in the engine as well', async () => {
@@ -74,7 +74,7 @@ test('a pull that would fill the disk is ended in the engine as well', async () 
   await expect(pullImage(engine, name, options, signal)).rejects.toThrow(
     `The disk of this host is too full for the image ${name}`,
   )
-  await expect.poll(() => [...proxy.open], { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => [...proxy.open]).toEqual([])
   expect(await engine.image(name)).toBeUndefined()
 })
 

@@ -35,7 +35,7 @@ function saltedHash(algorithm: string, password: string, saltHex: string): strin
   return createHash(algorithm).update(password).update(Buffer.from(saltHex, 'hex')).digest('hex')
 }
 
-describe('hashcat', { timeout: 60_000 }, () => {
+describe('hashcat', () => {
   const saltHex = '00ff10203a0d0a7f'
 
   it.each([

@@ -1,4 +1,5 @@
 /** A miner for tests: a real WebSocket server that real executor processes dial. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLog } from '@horde/kit/log'
 import { type Socket, wrapSocket } from '@horde/kit/socket'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
@@ -17,7 +19,6 @@ import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-e
 import { WebSocketServer } from 'ws'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
-const SLOW_MS = 25_000
 
 type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
@@ -76,7 +77,7 @@ export class TestMiner implements AsyncDisposable {
       }
     }
     const inVain = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
-    return withDeadline(Promise.race([search(), ...(inVain ? [inVain] : [])]), SLOW_MS, 'waiting for an executor')
+    return withDeadline(Promise.race([search(), ...(inVain ? [inVain] : [])]), WAIT_MS, 'waiting for an executor')
   }
 
   /** Stops listening, and cuts every connection without a word. */
@@ -133,7 +134,7 @@ export class TestExecutor {
 
   /** Its exit; fails when it takes too long. */
   exit(): Promise<number | string> {
-    return withDeadline(this.exited, SLOW_MS, 'waiting for an executor to exit')
+    return withDeadline(this.exited, WAIT_MS, 'waiting for an executor to exit')
   }
 }
 
@@ -142,7 +143,7 @@ export async function hear<T extends ExecutorMessage['message_type']>(
   connection: Connection,
   type: T,
 ): Promise<Said<T>> {
-  const parsed = await withDeadline(connection.hear(), SLOW_MS, `waiting for ${type}`)
+  const parsed = await withDeadline(connection.hear(), WAIT_MS, `waiting for ${type}`)
   if (!parsed?.ok) throw new Error(`expected ${type}, heard ${parsed ? parsed.error.message : 'nothing more'}`)
   if (parsed.message.message_type !== type) throw new Error(`expected ${type}, heard ${JSON.stringify(parsed.message)}`)
   return parsed.message as Said<T>

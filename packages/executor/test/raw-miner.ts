@@ -1,9 +1,11 @@
 /** A miner that speaks WebSocket by hand (RFC 6455): it can send what no library would, and leave a closing unanswered. */
+
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 
@@ -13,7 +15,6 @@ const FINAL = 0x80
 const TEXT = 1
 const BINARY = 2
 const CLOSE = 8
-const SLOW_MS = 25_000
 
 /** A message, a closing with its code, or the end without one. */
 export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
@@ -128,7 +129,7 @@ class Inbox<T> {
   take(what: string): Promise<T> {
     const [item] = this.#items.splice(0, 1)
     if (item !== undefined) return Promise.resolve(item)
-    return withDeadline(new Promise<T>(resolve => this.#takers.push(resolve)), SLOW_MS, `waiting for ${what}`)
+    return withDeadline(new Promise<T>(resolve => this.#takers.push(resolve)), WAIT_MS, `waiting for ${what}`)
   }
 }
 

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { LONG_MS } from '@horde/kit/testing/limits'
 import { expect, test } from 'vitest'
 import { EXECUTOR_LABEL, parseIdentity } from '../src/engine/identity.ts'
 import { engine } from './jobs.ts'
@@ -17,7 +18,7 @@ async function soak(...options: string[]) {
   return { code, stdout, stderr }
 }
 
-test('a short soak: in a row, at once, and among hostile jobs', { timeout: 240_000 }, async () => {
+test('a short soak: in a row, at once, and among hostile jobs', { timeout: LONG_MS }, async () => {
   const hostile =
     '^(fork bomb|memory hog|filler of /output|ten gigabytes of stdout|ignores every signal|daemons .*|links out .*)$'
   const short = ['--jobs', '6', '--at-once', '8', '--waves', '1', '--hostile', '1', '--only', hostile, '--seed', '3']

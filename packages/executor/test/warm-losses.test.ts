@@ -13,7 +13,7 @@ import { CountingEngine } from './counting-engine.ts'
 import { engine, expectNothingLeft, PYTHON } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { UploadServer } from './uploads.ts'
-import { expectWhole, PREPARING, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
+import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
 
 const NOT_PREPARED = 'could not prepare ahead of the offer; it is tried again'
 
@@ -97,7 +97,7 @@ describe('a job is whole when, while its executor waited,', () => {
   test('the engine came only then', async () => {
     await using own = new CountingEngine(folder)
     const warm = await warming(miner, { DOCKER_HOST: own.dockerHost })
-    await expect.poll(() => warm.executor.log, PREPARING).toContain(NOT_PREPARED)
+    await expect.poll(() => warm.executor.log).toContain(NOT_PREPARED)
     await own.listen()
     await expectGoodJob(warm)
   })
@@ -120,7 +120,7 @@ describe('a job is whole when, while its executor waited,', () => {
 test('an engine that is still away at the offer is answered as ever', async () => {
   const DOCKER_HOST = new CountingEngine(folder).dockerHost
   const { executor, connection } = await warming(miner, { DOCKER_HOST })
-  await expect.poll(() => executor.log, PREPARING).toContain(NOT_PREPARED)
+  await expect.poll(() => executor.log).toContain(NOT_PREPARED)
   await connection.say((await wholeJob(uploads)).offer)
   await hear(connection, 'V0FailedToPrepare')
   expect(await executor.exit()).toBe(0)

@@ -4,8 +4,6 @@ import { expectGoodEnd, type Job, job, PYTHON, resultOn } from './jobs.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
 import type { UploadServer } from './uploads.ts'
 
-/** How long preparing may take on a busy machine, in ms. */
-export const PREPARING = { timeout: 25_000 }
 const PREPARED = 'prepared ahead of the offer'
 
 const WARM = { PREPARE_AHEAD: 'true', ALLOW_PRIVATE_TARGETS: 'true' }
@@ -24,7 +22,7 @@ export async function warming(miner: TestMiner, env: Record<string, string> = {}
 /** Starts one, and waits until all is done that can be before an offer. */
 export async function warmed(miner: TestMiner, env: Record<string, string> = {}): Promise<Warm> {
   const warm = await warming(miner, env)
-  await expect.poll(() => warm.executor.log, PREPARING).toContain(PREPARED)
+  await expect.poll(() => warm.executor.log).toContain(PREPARED)
   return warm
 }
 

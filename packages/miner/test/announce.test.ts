@@ -72,7 +72,7 @@ async function onChain(): Promise<string | undefined> {
 }
 
 async function untilBlock(block: number): Promise<void> {
-  await expect.poll(() => chain.blockNumber(), { timeout: 10_000 }).toBeGreaterThanOrEqual(block)
+  await expect.poll(() => chain.blockNumber()).toBeGreaterThanOrEqual(block)
 }
 
 describe('announcing', () => {

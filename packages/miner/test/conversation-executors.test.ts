@@ -17,8 +17,6 @@ import {
 } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
-const SOON_MS = 10_000
-
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let bystander: ValidatorPeer
@@ -112,7 +110,7 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
         docker_process_stdout: '',
       })
     }
-    await expect.poll(stored, { timeout: SOON_MS }).toMatchObject({ state: to, reason })
+    await expect.poll(stored).toMatchObject({ state: to, reason })
     if (to === 'ready') expect(await endOf(peers)).toBe('V0JobFailedRequest')
     await peers.validator.close()
   })
@@ -155,7 +153,7 @@ it('frames that are none are answered with an error, and the job goes on', async
   })
   for (const frame of ['{', '[]', '7', 'null', Buffer.from([1, 2, 3])]) ws.send(frame)
   await expect
-    .poll(() => heard.map(each => each.message_type), { timeout: SOON_MS })
+    .poll(() => heard.map(each => each.message_type))
     .toEqual(['V0PrepareJobRequest', ...Array(5).fill('GenericError')])
   ws.send(JSON.stringify({ message_type: 'V0FailedToPrepare', job_uuid: uuid }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
@@ -169,7 +167,7 @@ it('once its job has ended its token is good for nothing', async () => {
   await executor.say(messageOf('V0FinishedRequest', uuid))
   await validator.next()
   const row = await stored()
-  await expect.poll(() => manager.stopped, { timeout: SOON_MS }).toContain(row?.executorToken)
+  await expect.poll(() => manager.stopped).toContain(row?.executorToken)
   const order = { token: row?.executorToken ?? '', minerAddress: miner.url, executorClass: '', environment: {} }
   const again = await connectExecutor(order)
   expect(await again.next()).toMatchObject({ message_type: 'GenericError' })

@@ -61,7 +61,7 @@ const TABLES = {
 } as const
 
 /** How long what happens by itself may take, and how often it is looked for, in milliseconds. */
-const SOON = { timeout: 10_000, interval: 10 }
+const SOON = { interval: 10 }
 
 type Speaker = keyof typeof TABLES
 type Cell = { says: string; state: string; cell: string }

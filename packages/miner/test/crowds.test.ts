@@ -122,9 +122,7 @@ describe('connections that have not authenticated', () => {
     await Promise.all([mute.ended, slow.ended])
     expect(slow.got().toString()).toMatch(/^(HTTP\/1.1 408|$)/)
     const silent = await upgradeRaw(hasty.port, validatorKey().ss58)
-    await expect
-      .poll(() => messagesIn(silent.got()), { timeout: 5_000 })
-      .toMatchObject([{ message_type: 'GenericError' }])
+    await expect.poll(() => messagesIn(silent.got())).toMatchObject([{ message_type: 'GenericError' }])
     await silent.ended
   })
 })
@@ -170,7 +168,7 @@ describe('however fast it types', () => {
     const peer = await upgradeRaw(miner.port, validatorKey().ss58)
     const sent = offers()
     peer.write(Buffer.concat([authentication(validatorKey()), ...sent].map(textFrame)))
-    await expect.poll(() => messagesIn(peer.got()), { timeout: 10_000 }).toHaveLength(sent.length)
+    await expect.poll(() => messagesIn(peer.got())).toHaveLength(sent.length)
     const [first, ...others] = messagesIn(peer.got())
     expect(first).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: sent[0]?.job_uuid })
     expect(new Set(others.map(({ message_type }) => message_type))).toEqual(new Set(['V0DeclineJobRequest']))

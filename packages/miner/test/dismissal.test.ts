@@ -91,5 +91,5 @@ it('one that is none any more finishes what is open, gets nothing new, and is cl
     await again.say(authentication(validatorKey(), {}, ['manifest'])).catch(() => {})
     return (await again.next()).message_type
   }
-  await expect.poll(isServed, { timeout: 20_000 }).toBe('V0ExecutorManifestRequest')
+  await expect.poll(isServed).toBe('V0ExecutorManifestRequest')
 })

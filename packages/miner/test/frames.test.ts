@@ -15,8 +15,6 @@ import {
 } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
-const STEP_MS = 60_000
-
 let stack: AsyncDisposableStack
 let miner: TestMiner
 const manager = new PlayedManager()
@@ -51,7 +49,7 @@ it('work of 50 MiB reaches the executor; one byte more closes the connection, an
   expect(await again.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   const work = workOfBytes(uuid, LARGE_FRAME_BYTES)
   await again.say(work)
-  expect(await executor.next(STEP_MS)).toEqual({ ...work, message_type: 'V0RunJobRequest' })
+  expect(await executor.next()).toEqual({ ...work, message_type: 'V0RunJobRequest' })
   const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
   await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
   expect(await again.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
@@ -82,7 +80,7 @@ it.each([[undefined], [['large-frames', 'manifest']]])(
     ]
     for (const frame of nonsense) {
       await validator.say(frame as never)
-      const answer = await validator.next(STEP_MS)
+      const answer = await validator.next()
       expect(answer).toMatchObject({ message_type: 'GenericError' })
       expect(JSON.stringify(answer).length).toBeLessThan(10_000)
     }

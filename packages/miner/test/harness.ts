@@ -1,4 +1,5 @@
 /** A real miner on loopback for tests, with the peers that talk to it: validators, and executors that a test plays. */
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,7 @@ import { startDevchain } from '@horde/devchain/devchain'
 import { type Database, openDatabase } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { dialSocket, type Socket } from '@horde/kit/socket'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import {
@@ -29,7 +31,6 @@ import { readMinerConfig, readPools } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
 
 export const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
-const HEAR_WITHIN_MS = 10_000
 const NETUID = 1
 
 export const minerKey = () => hotkeyFromUri('//miner')
@@ -89,7 +90,7 @@ export class PlayedManager implements ExecutorManager {
     const ready = this.#orders.shift()
     if (ready) return ready
     const next = new Promise<ExecutorOrder>(resolve => this.#waiting.push(resolve))
-    return withDeadline(next, HEAR_WITHIN_MS, 'an executor to be asked for')
+    return withDeadline(next, WAIT_MS, 'an executor to be asked for')
   }
 
   exit(token: string, how = 'exit code 1'): void {
@@ -160,7 +161,7 @@ type Peer<In, Out> = Socket<Parsed<In>, Out> & {
 }
 
 function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
-  const next = async (withinMs = HEAR_WITHIN_MS): Promise<In> => {
+  const next = async (withinMs = WAIT_MS): Promise<In> => {
     const heard = await withDeadline(socket.hear(), withinMs, 'a message')
     if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
     if (!heard.ok) throw heard.error

@@ -1,14 +1,16 @@
 /** Executors that share a host's GPUs, on an engine that takes whatever goes by the name of NVIDIA's hook. */
+
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '@horde/kit/log'
+import { LONG_MS } from '@horde/kit/testing/limits'
 import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { dockerManager } from '../src/horde/docker.ts'
 import { connectValidator, minerKey, startChain, startTestMiner } from './harness.ts'
-import { STEP_MS, scriptJob, untilReady } from './script-job.ts'
+import { scriptJob, untilReady } from './script-job.ts'
 
 const PYTHON = 'compute-horde/python:3.11'
 const EXECUTORS = 4
@@ -71,7 +73,7 @@ async function devicesOf(jobUuid: string): Promise<unknown[]> {
   return all.map(({ DeviceIDs }) => DeviceIDs)
 }
 
-it('four at once have two of eight GPUs each, and give their jobs just those', { timeout: 5 * STEP_MS }, async () => {
+it('four at once have two of eight GPUs each, and give their jobs just those', { timeout: LONG_MS }, async () => {
   await using miner = await startMiner()
   await using validator = await connectValidator(miner)
   const jobs = Array.from({ length: EXECUTORS }, () => scriptJob('import time; time.sleep(1000)', 2000))
@@ -81,7 +83,7 @@ it('four at once have two of eight GPUs each, and give their jobs just those', {
     await untilReady(validator, job)
   }
   const running = async () => (await Promise.all(jobs.map(({ work }) => devicesOf(work.job_uuid)))).flat()
-  await expect.poll(running, { timeout: STEP_MS }).toHaveLength(EXECUTORS)
+  await expect.poll(running).toHaveLength(EXECUTORS)
   const pairs = [
     ['0', '1'],
     ['2', '3'],

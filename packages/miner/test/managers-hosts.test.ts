@@ -17,7 +17,7 @@ import { dockerManager } from '../src/horde/docker.ts'
 import { capturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { connectValidator, startChain, startTestMiner } from './harness.ts'
-import { STEP_MS, scriptJob, untilReady } from './script-job.ts'
+import { scriptJob, untilReady } from './script-job.ts'
 import { newKey, TestSshServer } from './ssh-server.ts'
 
 const MINER = fileURLToPath(new URL('fixtures/docker-miner.ts', import.meta.url))
@@ -102,14 +102,14 @@ async function sshClients(): Promise<number[]> {
 describe.each([
   ['TLS', overTls],
   ['SSH', overSsh],
-])('executors on a host over %s', { timeout: 2 * STEP_MS }, (_name, address) => {
+])('executors on a host over %s', (_name, address) => {
   it('run a job, and nothing of them is left there', async () => {
     await using miner = await startMiner(address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
     await untilReady(validator, job)
-    expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: '42\n' })
-    await expect.poll(containers, { timeout: STEP_MS }).toBe('')
+    expect(await validator.next()).toMatchObject({ docker_process_stdout: '42\n' })
+    await expect.poll(containers).toBe('')
   })
 
   it('are stopped in the middle of a job', async () => {
@@ -209,7 +209,7 @@ describe('an engine over SSH is refused', () => {
   })
 })
 
-describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
+describe('a tunnel', () => {
   it('that breaks is made anew, and the job of an executor behind it goes on', async () => {
     await using miner = await startMiner(overSsh())
     await using validator = await connectValidator(miner)
@@ -218,20 +218,20 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
     const [first = 0, ...others] = await sshClients()
     expect(others).toEqual([])
     process.kill(first)
-    await expect.poll(sshClients, { timeout: STEP_MS }).not.toContain(first)
-    expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: '1\n' })
+    await expect.poll(sshClients).not.toContain(first)
+    expect(await validator.next()).toMatchObject({ docker_process_stdout: '1\n' })
     // Its exit is told as well: its place is free.
     let next = scriptJob('')
     const offered = async () => {
       next = scriptJob('print(2)')
       await validator.say(next.offer)
-      return (await validator.next(STEP_MS)).message_type
+      return (await validator.next()).message_type
     }
-    await expect.poll(offered, { timeout: STEP_MS }).toBe('V0AcceptJobRequest')
-    expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+    await expect.poll(offered).toBe('V0AcceptJobRequest')
+    expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
     await validator.say(next.work)
-    expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: '2\n' })
-    await expect.poll(containers, { timeout: STEP_MS }).toBe('')
+    expect(await validator.next()).toMatchObject({ docker_process_stdout: '2\n' })
+    await expect.poll(containers).toBe('')
   })
 
   it('that is away leaves no executor behind when it is back', async () => {
@@ -240,10 +240,10 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
     const [before] = (await containers()).split('\n')
     await ssh.stop()
     for (const pid of await sshClients()) process.kill(pid)
-    await expect.poll(sshClients, { timeout: STEP_MS }).toEqual([])
+    await expect.poll(sshClients).toEqual([])
     await expect(executor.stop()).rejects.toThrow(/could not be asked|nobody listens/)
     await ssh.resume(engine.network)
-    await expect.poll(() => manager.start(order).catch(() => undefined), { timeout: STEP_MS }).toBeDefined()
+    await expect.poll(() => manager.start(order).catch(() => undefined)).toBeDefined()
     expect((await containers()).split('\n')).not.toContain(before)
     await manager.takeOver?.(new Set())
     expect(await containers()).toBe('')
@@ -260,12 +260,12 @@ describe('a tunnel', { timeout: 3 * STEP_MS }, () => {
     const socket = /-L\0([^:]+):/.exec(await readFile(`/proc/${client}/cmdline`, 'utf8'))?.[1] ?? ''
     expect(existsSync(socket)).toBe(true)
     miner.kill('SIGKILL')
-    await expect.poll(sshClients, { timeout: STEP_MS }).toEqual([])
+    await expect.poll(sshClients).toEqual([])
     expect(existsSync(dirname(socket))).toBe(false)
   })
 })
 
-it('what an earlier run left on a host that is away is ended later', { timeout: 3 * STEP_MS }, async () => {
+it('what an earlier run left on a host that is away is ended later', async () => {
   const { machine } = await engine.network.link()
   const mute = createTcpServer().listen(0, machine)
   stack.defer(() => void mute.close())
@@ -273,7 +273,7 @@ it('what an earlier run left on a host that is away is ended later', { timeout: 
   const minerAddress = `ws://${machine}:${(mute.address() as AddressInfo).port}`
   const args = [MINER, owner, minerAddress, '', 'wanted,unwanted', JSON.stringify(overSsh())]
   const earlier = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  await expect.poll(async () => (await containers()).split('\n'), { timeout: STEP_MS }).toHaveLength(2)
+  await expect.poll(async () => (await containers()).split('\n')).toHaveLength(2)
   await once(earlier.stdout, 'data')
   earlier.kill('SIGKILL')
   const left = (await containers()).split('\n')
@@ -285,7 +285,7 @@ it('what an earlier run left on a host that is away is ended later', { timeout: 
 
   await ssh.resume(engine.network)
   const starting = () => manager.start({ ...order, minerAddress })
-  await expect.poll(() => starting().catch(() => undefined), { timeout: STEP_MS }).toBeDefined()
+  await expect.poll(() => starting().catch(() => undefined)).toBeDefined()
   const after = (await containers()).split('\n')
   expect(after).toHaveLength(2)
   expect(after.filter(id => left.includes(id))).toHaveLength(1)

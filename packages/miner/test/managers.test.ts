@@ -13,7 +13,7 @@ import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
 import { processManager } from '../src/horde/process.ts'
 import { capturedLog } from './captured-log.ts'
 import { connectValidator, startChain, startTestMiner, temporaryFolder } from './harness.ts'
-import { STEP_MS, scriptJob, untilReady } from './script-job.ts'
+import { scriptJob, untilReady } from './script-job.ts'
 
 const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
@@ -61,7 +61,7 @@ async function startWith(
 describe.each([
   ['process', processes, () => Promise.resolve('127.0.0.1')],
   ['docker', containers, () => bridgeAddress('/var/run/docker.sock')],
-])('executors by %s', { timeout: 2 * STEP_MS }, (_name, open, address) => {
+])('executors by %s', (_name, open, address) => {
   const env = { PORT_FOR_EXECUTORS: '0', PYTHON_IMAGE: 'compute-horde/python:3.11' }
 
   it('run a job for real, and nothing of them is left', async () => {
@@ -69,21 +69,21 @@ describe.each([
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
     await untilReady(validator, job)
-    expect(await validator.next(STEP_MS)).toMatchObject({
+    expect(await validator.next()).toMatchObject({
       message_type: 'V0JobFinishedRequest',
       job_uuid: job.work.job_uuid,
       docker_process_stdout: '42\n',
     })
     await expect.poll(() => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)).toBe('')
-    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`), { timeout: 20_000 }).toBe('')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
   it('have their images brought by the time that the miner has long begun', async () => {
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: 'compute-horde/echo:v0,compute-horde/python:3.11', IMAGE_PULL_POLICY: 'never' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
-    await expect.poll(() => lines.map(({ msg }) => msg), { timeout: STEP_MS }).toContain('images preloaded')
-    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`), { timeout: 20_000 }).toBe('')
+    await expect.poll(() => lines.map(({ msg }) => msg)).toContain('images preloaded')
+    await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
   it('miss images that are not to be had, and the miner says so', async () => {
@@ -91,7 +91,7 @@ describe.each([
     const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
     const said = () => lines.find(({ level }) => level === 'warn')
-    await expect.poll(said, { timeout: STEP_MS }).toMatchObject({
+    await expect.poll(said).toMatchObject({
       msg: 'not all images could be preloaded',
       how: 'exit code 1',
     })
@@ -103,7 +103,7 @@ describe.each([
     const job = scriptJob('import time; time.sleep(1000)', 2000)
     await untilReady(validator, job)
     const running = () => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)
-    await expect.poll(running, { timeout: STEP_MS }).not.toBe('')
+    await expect.poll(running).not.toBe('')
     const heard = validator.nextUntilClosed()
     await miner[Symbol.asyncDispose]()
     expect(await heard).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
@@ -127,7 +127,7 @@ it('executors are served on their own port only, where they have one', async () 
 describe("an operator's own manager, from outside the package", () => {
   const fixture = fileURLToPath(new URL('fixtures/operator-manager.mjs', import.meta.url))
 
-  it('starts the executor, tells its exit, and stops it', { timeout: 2 * STEP_MS }, async () => {
+  it('starts the executor, tells its exit, and stops it', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
@@ -139,7 +139,7 @@ describe("an operator's own manager, from outside the package", () => {
     })
     await using validator = await connectValidator(miner)
     await untilReady(validator, scriptJob('print("mine")'))
-    expect(await validator.next(STEP_MS)).toMatchObject({ docker_process_stdout: 'mine\n' })
+    expect(await validator.next()).toMatchObject({ docker_process_stdout: 'mine\n' })
   })
 
   it.each([

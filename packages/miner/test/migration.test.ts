@@ -67,6 +67,6 @@ it('announces nothing, declines offers, delivers results, and says why it is not
 
 it('announces as ever when it does not', async () => {
   await using miner = await start({})
-  await expect.poll(axon, { timeout: 20_000 }).toMatchObject({ ip: '127.0.0.2', port: miner.port })
+  await expect.poll(axon).toMatchObject({ ip: '127.0.0.2', port: miner.port })
   await expect.poll(() => miner.announcement()).toMatchObject({ address: '127.0.0.2', how: expect.any(String) })
 })

@@ -1,4 +1,5 @@
 /** Debian's docker-registry on loopback, with images of this host in it, and everything of them removed in the end. */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -6,11 +7,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { freePort } from '@horde/kit/testing/port'
 import { vi } from 'vitest'
 
 const run = promisify(execFile)
-const START_MS = 20_000
 
 export class TestRegistry implements AsyncDisposable {
   /** What the names of its images begin with. */
@@ -43,7 +44,7 @@ export class TestRegistry implements AsyncDisposable {
     const server = spawn('docker-registry', ['serve', join(this.#folder, 'config.yml')], { stdio: 'ignore' })
     this.#process = server
     await once(server, 'spawn')
-    await vi.waitFor(() => fetch(`http://${this.host}/v2/`), { timeout: START_MS })
+    await vi.waitFor(() => fetch(`http://${this.host}/v2/`), { timeout: WAIT_MS })
   }
 
   /** Nobody listens on its port any more. */

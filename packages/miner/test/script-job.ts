@@ -5,9 +5,6 @@ import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validato
 import { expect } from 'vitest'
 import type { ValidatorPeer } from './harness.ts'
 
-/** How long a real executor may take for one step on a busy machine, in milliseconds. */
-export const STEP_MS = 60_000
-
 /** A job for a real executor. */
 export function scriptJob(
   raw_script: string,
@@ -33,7 +30,7 @@ export function scriptJob(
 /** Offers a job and, when its executor is ready, says the work. */
 export async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
   await validator.say(job.offer)
-  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0AcceptJobRequest' })
-  expect(await validator.next(STEP_MS)).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   await validator.say(job.work)
 }

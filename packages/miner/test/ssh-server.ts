@@ -1,4 +1,5 @@
 /** OpenSSH's server in a private network, for one key of root's. */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -6,11 +7,11 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { asRoot, type PrivateNetwork } from '@horde/kit/testing/private-network'
 import { vi } from 'vitest'
 
 const run = promisify(execFile)
-const START_MS = 20_000
 const PORT = 2222
 
 export class TestSshServer implements AsyncDisposable {
@@ -70,7 +71,7 @@ export class TestSshServer implements AsyncDisposable {
       const socket = connect(PORT, there)
       await once(socket, 'connect').finally(() => socket.destroy())
     }
-    await vi.waitFor(answers, { timeout: START_MS })
+    await vi.waitFor(answers, { timeout: WAIT_MS })
   }
 
   /** Nobody is let in any more; connections that there are go on. */

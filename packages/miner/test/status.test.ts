@@ -123,7 +123,7 @@ it('says who this miner is, what its horde does, and who may talk to it', async 
     )
     .toEqual(['registration', 'clock', 'database', 'disk', 'engine', 'gpus'])
   await expect
-    .poll(async () => (await status()).miner.announced, { timeout: 10_000 })
+    .poll(async () => (await status()).miner.announced)
     .toEqual({ ip: '127.0.0.2', port: miner.port, block: expect.any(Number) })
   const how = 'set as BITTENSOR_MINER_ADDRESS'
   expect((await status()).miner.address).toEqual({ ip: '127.0.0.2', how, waitsForBlock: null, error: null })

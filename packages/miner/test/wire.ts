@@ -1,10 +1,10 @@
 /** A validator's connection that says any frame, and hears messages as they come: by a WebSocket that is not ours. */
+
 import type { Hotkey } from '@horde/chain/wallet'
 import { Inbox } from '@horde/kit/inbox'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { authentication } from './harness.ts'
-
-const HEAR_WITHIN_MS = 10_000
 
 export type Wire = {
   send(frame: string | Uint8Array): void
@@ -28,7 +28,7 @@ export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'un
   const say = (message: object) => send(JSON.stringify(message))
   if (how !== 'unauthenticated') say(authentication(key))
   const next = async () => {
-    const message = await heard.next(HEAR_WITHIN_MS, new AbortController().signal)
+    const message = await heard.next(WAIT_MS, new AbortController().signal)
     if (!message) throw new Error('nothing was said')
     return message
   }

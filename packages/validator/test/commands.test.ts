@@ -13,9 +13,6 @@ import { startProgram } from './program.ts'
 import { HOST, MANIFEST, type Peer, play } from './scripted-miner.ts'
 import { startWorld, type World } from './world.ts'
 
-/** How long a command may take on a busy machine, in milliseconds. */
-const COMMAND_MS = 60_000
-
 /** What the next job of the first miner ends with. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }
 const answering = async (peer: Peer) => {
@@ -65,7 +62,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
   return { code, stdout: linesOf(said.stdout), stderr: linesOf(said.stderr) }
 }
 
-describe('check', { timeout: COMMAND_MS }, () => {
+describe('check', () => {
   /** The lines about a subject. */
   const about = (subject: string, lines: readonly string[]) =>
     lines.filter(line => line.slice(5).startsWith(`${subject}: `))
@@ -124,7 +121,7 @@ describe('check', { timeout: COMMAND_MS }, () => {
   })
 })
 
-describe('run-job', { timeout: COMMAND_MS }, () => {
+describe('run-job', () => {
   const states = (stderr: readonly string[]) =>
     stderr.filter(line => ['offered', 'accepted', 'ready', 'running', 'finished', 'failed'].includes(line))
 
@@ -192,7 +189,7 @@ describe('run-job', { timeout: COMMAND_MS }, () => {
   })
 })
 
-describe('batch', { timeout: COMMAND_MS }, () => {
+describe('batch', () => {
   const env = { BENCHMARK: 'echo' }
 
   it('of one miner is a trial: no other is asked, nothing is scored, no weights are set', async () => {
@@ -219,7 +216,7 @@ describe('batch', { timeout: COMMAND_MS }, () => {
   })
 })
 
-describe('weights', { timeout: COMMAND_MS }, () => {
+describe('weights', () => {
   it('a dry run says what would be set, and sets nothing', async () => {
     const { code, stdout, stderr } = await run(['weights', '--dry-run', '--json'])
     expect(code, stderr.join('\n')).toBe(0)
@@ -245,9 +242,7 @@ describe('weights', { timeout: COMMAND_MS }, () => {
   })
 })
 
-it('beside a validator that has the embedded database a command says so, and check goes on', {
-  timeout: COMMAND_MS,
-}, async () => {
+it('beside a validator that has the embedded database a command says so, and check goes on', async () => {
   await using program = startProgram([], { ...world.env, LOG_LEVEL: 'info' })
   await program.line('validator started')
   const weights = await run(['weights'])

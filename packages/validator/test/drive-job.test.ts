@@ -4,6 +4,7 @@ import { jobUuid } from '@horde/protocol/primitives'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { syntheticJob } from '../src/benchmarks/synthetic-job.ts'
+import { openBatch } from '../src/db/batches.ts'
 import { insertOrganicJob } from '../src/db/jobs.ts'
 import { Journal } from '../src/db/journal.ts'
 import { driveJob } from '../src/drive-job.ts'
@@ -340,6 +341,67 @@ describe('a lost connection', () => {
     )
     expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+  })
+})
+
+describe('a validator that is held up itself', () => {
+  /** Keeps the whole process from doing anything else. */
+  const block = (ms: number) => {
+    const until = performance.now() + ms
+    while (performance.now() < until);
+  }
+
+  it('still takes what the miner said before the stage ended', async () => {
+    const result = await run(
+      async peer => {
+        await play.offered(peer)
+        peer.sayOfJob('V0AcceptJobRequest')
+        block(1_000)
+        peer.sayOfJob('V0ExecutorReadyRequest')
+        await peer.hear('V0JobRequest')
+        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      },
+      { limits: { acceptMs: 500 }, clock: systemClock },
+    )
+    expect(gist(result)).toEqual(['finished', null, expect.any(Number)])
+  })
+
+  it('counts a stage from the arrival of the message that began it, however late it reads that', async () => {
+    const uuid = jobUuid.parse(randomUUID())
+    const clock = manualClock()
+    const said = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): LinkEvent => ({
+      ...{ type: 'said', word: { message_type, job_uuid: uuid }, connection: 1, at },
+    })
+    const events: [readAt: number, event: LinkEvent][] = [
+      [0, { type: 'connected', connection: 1 }],
+      [700, said('V0AcceptJobRequest', 10)],
+      [3_600, said('V0ExecutorReadyRequest', 3_500)],
+    ]
+    const talk: Conversation = {
+      async next(ms) {
+        const [readAt, event] = events.shift() ?? [clock.monotonic() + ms, undefined]
+        await clock.advance(readAt - clock.monotonic())
+        return event
+      },
+      say: async () => 1,
+      [Symbol.dispose]: () => {},
+    }
+    const { db } = database()
+    const { log } = listeningLog()
+    const row = { uuid, minerHotkey: MINER.ss58, minerUid: 1, minerAddress: '127.0.0.2:1' }
+    const now = new Date()
+    await openBatch(db, { netuid: 1, benchmark: 'word', startedAt: now, deadline: now, jobs: [row] })
+    const job = syntheticJob(
+      {
+        ...{ uuid, benchmark: RIGHT, work: WORK, executorClass: 'always_on.test', scoring: { name: '2024' } },
+        ...{ limits: { ...PATIENT, readySlackMs: 0 }, endsAt: 60_000, leaveOpen: false },
+      },
+      log,
+    )
+    const { signal } = new AbortController()
+    await using journal = new Journal({ db, clock: systemClock, log }, signal)
+    const end = await driveJob(job, { talk, journal, clock, log }, signal)
+    expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
   })
 })
 

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { createLog, type Log } from '@horde/kit/log'
-import { type Clock, systemClock } from '@horde/kit/time'
+import { turnClock } from '@horde/kit/testing/turn-clock'
+import type { Clock } from '@horde/kit/time'
 import type { ExecutorClass } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
 import { eq } from 'drizzle-orm'
@@ -76,7 +77,9 @@ export interface DriveOptions {
 
 /** Drives one synthetic job on a miner: how it ended, and its row. */
 export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, options: DriveOptions) {
-  const { db, log, withinMs = 20_000, clock = systemClock, signal = new AbortController().signal } = options
+  const { db, log, withinMs = 20_000, signal = new AbortController().signal } = options
+  using stack = new DisposableStack()
+  const clock = options.clock ?? stack.use(turnClock())
   const uuid = jobUuid.parse(options.uuid ?? randomUUID())
   const now = new Date()
   const row = { uuid: uuid.toLowerCase(), minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address }

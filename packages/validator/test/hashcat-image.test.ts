@@ -12,7 +12,7 @@ const SANDBOX = [
   ...['--security-opt', 'no-new-privileges', '--memory', '2g', '--pids-limit', '256'],
 ]
 
-it.each(ALGORITHMS)('cracks $name (mode $mode) with the job image', { timeout: 120_000 }, async algorithm => {
+it.each(ALGORITHMS)('cracks $name (mode $mode) with the job image', async algorithm => {
   const benchmark = hashcatBenchmark([{ ...algorithm, passwordLength: 2 }], IMAGE)
   const { image, command, challenge } = await benchmark.prepare(0)
   const { stdout, stderr } = await run('docker', [...SANDBOX, image, ...command])

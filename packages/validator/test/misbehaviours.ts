@@ -1,10 +1,10 @@
-import { systemClock } from '@horde/kit/time'
+import type { Clock } from '@horde/kit/time'
 import type { StageLimits } from '../src/benchmarks/synthetic-job.ts'
 import { type Peer, play } from './scripted-miner.ts'
 
 /** How long the work may take, in seconds. */
 export const TIMEOUT_SECONDS = 2
-/** Long enough for whoever does as it should, on a busy machine; short enough to wait for whoever does not. */
+/** Short enough to wait for a miner that lets one pass. */
 export const LIMITS: StageLimits = {
   connectMs: 8_000,
   manifestMs: 300,
@@ -24,7 +24,7 @@ const AGAIN = [2, 3, 4, 5, 6].map(connection => `${connection} V0AuthenticateReq
 export interface Misbehaviour {
   at: 'connected' | 'offered' | 'accepted' | 'working'
   does: string
-  script(peer: Peer): Promise<unknown>
+  script(peer: Peer, clock: Clock): Promise<unknown>
   /** State, reason, and whether there is a score. */
   ends: [state: string, reason: string | null, scored: boolean]
   /** Everything the validator says, with the numbers of its connections. */
@@ -32,6 +32,7 @@ export interface Misbehaviour {
 }
 
 type Stage = (peer: Peer) => Promise<unknown>
+type Script = Misbehaviour['script']
 const { offered, accepted, working } = play
 const right = (peer: Peer) =>
   peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
@@ -40,11 +41,11 @@ const failed = (peer: Peer, status: number | null) => {
   peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
 }
 const after =
-  (stage: Stage, act: (peer: Peer) => unknown): Stage =>
-  async peer => {
+  (stage: Stage, act: (peer: Peer, clock: Clock) => unknown): Script =>
+  async (peer, clock) => {
     if (peer.connection > 1) return peer.cut()
     await stage(peer)
-    return act(peer)
+    return act(peer, clock)
   }
 const says = (type: string) => (peer: Peer) => peer.sayOfJob(type)
 const NONSENSE = ['nonsense', '[]', '{"message_type":"V1Something"}']
@@ -77,8 +78,8 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], hears: OFFER },
-    script: after(offered, async peer => {
-      await systemClock.sleep(TOO_LATE_MS)
+    script: after(offered, async (peer, clock) => {
+      await clock.sleep(TOO_LATE_MS)
       peer.sayOfJob('V0AcceptJobRequest')
     }),
   },
@@ -121,8 +122,8 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
-    script: after(accepted, async peer => {
-      await systemClock.sleep(TOO_LATE_MS)
+    script: after(accepted, async (peer, clock) => {
+      await clock.sleep(TOO_LATE_MS)
       peer.sayOfJob('V0ExecutorReadyRequest')
     }),
   },
@@ -170,8 +171,8 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], hears: WORK },
-    script: after(working, async peer => {
-      await systemClock.sleep(LATE_MS)
+    script: after(working, async (peer, clock) => {
+      await clock.sleep(LATE_MS)
       right(peer)
     }),
   },

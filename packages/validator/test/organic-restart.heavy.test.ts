@@ -10,8 +10,6 @@ import { startProgram } from './program.ts'
 import { MANIFEST, type Peer, play } from './scripted-miner.ts'
 import { startWorld, type World } from './world.ts'
 
-/** How long it takes on a busy machine, in milliseconds. */
-const RESTART_MS = 60_000
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 const postgres = withPostgres()
@@ -46,7 +44,7 @@ const offers = () =>
     message.message_type === 'V0InitialJobRequest' ? [message.job_uuid] : [],
   )
 
-it('hears the result of a job whose work was sent before it was killed', { timeout: RESTART_MS }, async () => {
+it('hears the result of a job whose work was sent before it was killed', async () => {
   const working = Promise.withResolvers<void>()
   script = async peer => {
     peer.say(MANIFEST)
@@ -77,7 +75,7 @@ it('hears the result of a job whose work was sent before it was killed', { timeo
   expect(offers(), 'the second asks what has become of the first').toEqual([job.uuid, job.uuid])
 })
 
-it('goes on with a job that was not ready yet when it was killed', { timeout: RESTART_MS }, async () => {
+it('goes on with a job that was not ready yet when it was killed', async () => {
   const accepted = Promise.withResolvers<void>()
   script = async peer => {
     peer.say(MANIFEST)
@@ -104,7 +102,7 @@ it('goes on with a job that was not ready yet when it was killed', { timeout: RE
   expect(statuses(job.uuid)).toEqual(['accepted', 'completed'])
 })
 
-it('tells of a job that it comes too late for', { timeout: RESTART_MS }, async () => {
+it('tells of a job that it comes too late for', async () => {
   const [late, other] = [jobFor(), jobFor()]
   const { url, database: opened } = await newDatabase()
   await using database = opened
@@ -129,7 +127,7 @@ it('tells of a job that it comes too late for', { timeout: RESTART_MS }, async (
   expect(statuses(other.uuid), 'the command line drove it').toEqual([])
 })
 
-it('tells once of a job that had ended and was not told', { timeout: RESTART_MS }, async () => {
+it('tells once of a job that had ended and was not told', async () => {
   const job = jobFor()
   const { url, database: opened } = await newDatabase()
   await using database = opened

@@ -1,13 +1,13 @@
 /** A short `pnpm restarts`: a real validator, killed again and again in the middle of its batches. */
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { LONG_MS } from '@horde/kit/testing/limits'
 import { expect, it } from 'vitest'
 
 const RESTARTS = fileURLToPath(new URL('../../../bench/restarts.ts', import.meta.url))
-/** How long it may take on a busy machine, in milliseconds. */
-const RESTARTS_MS = 240_000
 
 async function restarts(...options: string[]) {
   const child = spawn(process.execPath, [RESTARTS, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -15,7 +15,7 @@ async function restarts(...options: string[]) {
   return { code, stdout, stderr }
 }
 
-it('no result is lost, and no batch counts twice or not at all', { timeout: RESTARTS_MS }, async () => {
+it('no result is lost, and no batch counts twice or not at all', { timeout: LONG_MS }, async () => {
   const short = ['--jobs', '24', '--miners', '3', '--executors', '4', '--kill', '6', '--seed', '7']
   const { code, stdout, stderr } = await restarts(...short)
   expect(stdout).toMatch(/^seed 7\n/)
@@ -25,7 +25,7 @@ it('no result is lost, and no batch counts twice or not at all', { timeout: REST
   expect(code).toBe(0)
 })
 
-it('a command line that is none is told, with how it should be', { timeout: RESTARTS_MS }, async () => {
+it('a command line that is none is told, with how it should be', { timeout: LONG_MS }, async () => {
   const { code, stdout, stderr } = await restarts('--jobs', 'many')
   expect([code, stdout]).toEqual([2, ''])
   expect(stderr).toMatch(/^--jobs must be a whole number from 1 to 100000\nusage: pnpm restarts /)

@@ -2,7 +2,8 @@ import type { Neuron } from '@horde/chain/metagraph'
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
-import { systemClock } from '@horde/kit/time'
+import { turnClock } from '@horde/kit/testing/turn-clock'
+import type { Clock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
 import { expect } from 'vitest'
 import { batches, jobs } from '../src/db/schema.ts'
@@ -23,12 +24,13 @@ const neuron = (uid: number, hotkey: Hotkey, port: number | undefined): Neuron =
 export async function runScripts(
   scripts: Script[],
   db: Database,
-  request: Partial<BatchRequest> = {},
+  request: Partial<BatchRequest> & { clock?: Clock } = {},
   signal = new AbortController().signal,
   /** What is done after the batch, while the miners are still there. */
   meanwhile: () => Promise<unknown> = async () => undefined,
 ) {
   await using stack = new AsyncDisposableStack()
+  const clock = request.clock ?? stack.use(turnClock())
   const miners: ScriptedMiner[] = []
   for (const [i, script] of scripts.entries()) {
     const act = async (peer: Peer) => void (await script(peer))
@@ -40,7 +42,7 @@ export async function runScripts(
     neuron(miners.length + 1, hotkeyFromUri('//idle'), undefined),
   ]
   const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
-  const deps = { chain, hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const deps = { chain, hotkey: VALIDATOR, db, clock, log: silentLog }
   const report = await runBatch(requestOf(request), deps, signal)
   const before = await rowsOf(db, report.id)
   const later = await meanwhile()

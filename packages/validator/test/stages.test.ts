@@ -1,10 +1,11 @@
+import { turnClock } from '@horde/kit/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { jobs } from '../src/db/schema.ts'
 import { withDatabase } from './databases.ts'
 import { WORK } from './drive.ts'
 import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './misbehaviours.ts'
 import { runScripts } from './run-scripts.ts'
-import { play, type ScriptedMiner, talk } from './scripted-miner.ts'
+import { type Peer, play, type ScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 /** How many miners there are at least. */
@@ -23,17 +24,23 @@ describe('with every misbehaviour in one batch at once', () => {
   let isClosed: boolean
   beforeAll(async () => {
     const work = { ...WORK, timeoutSeconds: TIMEOUT_SECONDS }
-    const startedAt = performance.now()
+    using clock = turnClock()
+    const startedAt = clock.monotonic()
+    const bad = scripts.map(
+      ({ script }) =>
+        (peer: Peer) =>
+          script(peer, clock),
+    )
     const good = Array.from({ length: 4 }, () => play.finished)
-    const ran = await runScripts([...scripts.map(({ script }) => script), ...good], database().db, {
-      ...{ limits: LIMITS, deadlineMs: DEADLINE_MS },
+    const ran = await runScripts([...bad, ...good], database().db, {
+      ...{ limits: LIMITS, deadlineMs: DEADLINE_MS, clock },
       benchmark: {
         name: 'word',
         prepare: () => work,
         verify: (_, { stdout }) => ({ score: stdout === 'right' ? 1 : 0, comment: '' }),
       },
     })
-    tookMs = performance.now() - startedAt
+    tookMs = clock.monotonic() - startedAt
     ;({ miners } = ran)
     isClosed = ran.row?.closedAt instanceof Date
     rows = miners.map(miner => ran.rows.find(row => row.minerHotkey === miner.hotkey.ss58) as Row)

@@ -1,5 +1,7 @@
 /** Runs a job on a new executor, and says what is wrong with what became of it. */
+
 import { buffer } from 'node:stream/consumers'
+import { JOB_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
 import { fromBuffer, type ZipFile } from 'yauzl'
 import { result } from '../jobs.ts'
@@ -7,9 +9,6 @@ import type { TestMiner } from '../miner.ts'
 import { bodyOf, TestWeb } from '../web.ts'
 import { type Answer, complaintsAbout, type Trial } from './trial.ts'
 import type { TrialImages } from './trial-images.ts'
-
-/** How long a job may take, from its executor's start to its exit, in ms. */
-const JOB_MS = 120_000
 
 const SHOWN_CHARACTERS = 2_000
 

@@ -24,7 +24,7 @@ export function testTrials(title: string, trials: readonly Trial[]): void {
     await images[Symbol.asyncDispose]()
   })
 
-  describe.concurrent(title, { timeout: 120_000 }, () => {
+  describe.concurrent(title, () => {
     test.each(trials.map(trial => [trial.name, trial] as const))('%s', async (_, trial) => {
       expect(await runTrial(trial, { miner, images })).toEqual([])
     })

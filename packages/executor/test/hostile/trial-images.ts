@@ -1,14 +1,15 @@
 /** Images that strangers might bring along, made from the Python image without a build: by committing containers that never ran. */
+
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { extract, pack } from 'tar-stream'
 import { engine, PYTHON } from '../jobs.ts'
 import type { TrialImage } from './trial.ts'
 
 const docker = promisify(execFile)
-const LOAD_MS = 30_000
 
 export class TrialImages implements AsyncDisposable {
   /** Of this run alone: others may be at it on the same host. */
@@ -31,7 +32,7 @@ export class TrialImages implements AsyncDisposable {
         tar.entry({ name: path, mode, uid: 0, gid: 0 }, await fileOf(id, from))
       }
       tar.finalize()
-      await engine.putArchive(id, tar as never, '/', AbortSignal.timeout(LOAD_MS))
+      await engine.putArchive(id, tar as never, '/', AbortSignal.timeout(WAIT_MS))
       await docker('docker', ['commit', ...changes.flatMap(change => ['--change', change]), id, name])
       return name
     } finally {

@@ -13,7 +13,6 @@ const postgres = withPostgres()
 const NETUID = 3
 /** Blocks come when the test says so. */
 const BY_HAND = 3_600_000
-const PATIENCE = { timeout: 30_000 }
 
 let folder: string
 beforeAll(async () => {
@@ -46,7 +45,7 @@ async function setUp(hyperparameters: Parameters<typeof startNet>[0]['subnets'][
   const { db } = database
   const states = async () => (await settingsOf(db, NETUID)).map(({ state }) => state)
   /** Until an extrinsic waits for a block. */
-  const sent = () => expect.poll(() => net.devchain.waiting(), PATIENCE).toBe(1)
+  const sent = () => expect.poll(() => net.devchain.waiting()).toBe(1)
   const kill = (program: Program) => program[Symbol.asyncDispose]()
   return { net, db, batchId, start, states, sent, kill }
 }

@@ -1,0 +1,22 @@
+import type { Reporter, TestModule } from 'vitest/node'
+
+const MOST_FILES = 10
+
+/** Prints the files that a run of the tests spent most time in, slowest first, with their seconds. */
+export class SlowestFiles implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const rows = modules
+      .map(module => ({ name: module.relativeModuleId, seconds: secondsOf(module) }))
+      .toSorted((a, b) => b.seconds - a.seconds)
+      .slice(0, MOST_FILES)
+    if (rows.length < 2) return
+    const lines = rows.map(({ name, seconds }) => `${seconds.toFixed(1).padStart(8)} s  ${name}`)
+    process.stdout.write(`\nThe slowest files:\n${lines.join('\n')}\n`)
+  }
+}
+
+/** Loading, hooks and tests of a file. */
+function secondsOf(module: TestModule): number {
+  const { setupDuration, collectDuration, duration } = module.diagnostic()
+  return (setupDuration + collectDuration + duration) / 1000
+}
