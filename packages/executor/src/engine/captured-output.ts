@@ -12,6 +12,7 @@ export class CapturedOutput implements AsyncDisposable {
   readonly stdoutPath: string
   readonly stderrPath: string
   readonly #files: Record<OutputPiece['stream'], FileHandle>
+  readonly #written = { stdout: 0, stderr: 0 }
   #bytes = 0
   #lineIsOpen = false
 
@@ -50,6 +51,11 @@ export class CapturedOutput implements AsyncDisposable {
     return 'complete'
   }
 
+  /** How much of each text has arrived, in bytes. */
+  get written(): Record<OutputPiece['stream'], number> {
+    return { ...this.#written }
+  }
+
   /** Both texts. Bytes that are not UTF-8 become U+FFFD. */
   async texts(): Promise<{ stdout: string; stderr: string }> {
     const [stdout, stderr] = await Promise.all([readFile(this.stdoutPath), readFile(this.stderrPath)])
@@ -80,6 +86,7 @@ export class CapturedOutput implements AsyncDisposable {
     if (buffers.length === 0) return
     const bytes = Buffer.concat(buffers)
     await this.#files[stream].appendFile(bytes)
+    this.#written[stream] += bytes.length
     if (stream === 'stderr') this.#lineIsOpen = bytes.at(-1) !== NEW_LINE
   }
 }

@@ -7,9 +7,11 @@ import { type Absences, acrossRestart } from './engine-restart.ts'
 
 export interface Followed {
   how: CaptureEnd
-  /** Whether the engine cut the output off in between: what was printed meanwhile may be missing. */
-  wasCut: boolean
+  /** Where the engine cut the output off, in bytes of each text: what was printed then may be missing. Empty: nowhere. */
+  cuts: Cut[]
 }
+
+export type Cut = CapturedOutput['written']
 
 export interface FollowDeps {
   engine: Engine
@@ -35,8 +37,9 @@ export async function followOutput(
   let seen = absences.count
   const stop = () => stream.destroy()
   signal.addEventListener('abort', stop, { once: true })
+  const cuts: Cut[] = []
   try {
-    for (let wasCut = false; ; wasCut = true) {
+    for (;;) {
       const how = await output.collect(stream, maxBytes).catch(error => {
         signal.throwIfAborted()
         if (!isCut(error)) throw error
@@ -44,11 +47,12 @@ export async function followOutput(
       })
       // Its end is heard; the connection would otherwise stay half open.
       stream.destroy()
-      if (how === 'over the cap') return { how, wasCut }
+      if (how === 'over the cap') return { how, cuts }
       await Promise.race([ended, absences.moreThan(seen)])
-      if (absences.count === seen) return { how, wasCut }
+      if (absences.count === seen) return { how, cuts }
       seen = absences.count
-      if (!(await acrossRestart(() => engine.isRunning(id), clock, signal))) return { how, wasCut: true }
+      cuts.push(output.written)
+      if (!(await acrossRestart(() => engine.isRunning(id), clock, signal))) return { how, cuts }
       // It may have ended since; then nobody answers until the signal aborts.
       stream = await engine.attach(id, signal)
       signal.throwIfAborted()

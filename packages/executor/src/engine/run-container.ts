@@ -4,13 +4,15 @@ import type { CapturedOutput } from './captured-output.ts'
 import { type Engine, EngineError } from './container.ts'
 import { engineDisk } from './disk.ts'
 import { Absences, acrossRestart } from './engine-restart.ts'
-import { followOutput } from './follow-output.ts'
+import { type Cut, followOutput } from './follow-output.ts'
 import { type RootLimits, watchRoot } from './watch-root.ts'
 
 /** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
 const DRAIN_MS = 10_000
 
 const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
+/** How many of the places where it was cut off are told. */
+const MAX_CUTS_TOLD = 10
 
 const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.'
 /** The exit codes of containers that an engine ended itself, or lost sight of. */
@@ -108,11 +110,16 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     if (told.kind === 'exited' && (await isEndUnknown(id, told.exitStatus, absences, deps))) {
       return { kind: 'stopped', note: STOPPED, wasCut: true }
     }
-    if (drained !== undefined && !drained.wasCut) return told
-    return { ...told, wasCut: true, note: [told.note, INCOMPLETE].filter(Boolean).join(' ') }
+    if (drained !== undefined && drained.cuts.length === 0) return told
+    const notes = [told.note, INCOMPLETE, ...(drained?.cuts ?? []).slice(0, MAX_CUTS_TOLD).map(whereCut)]
+    return { ...told, wasCut: true, note: notes.filter(Boolean).join(' ') }
   } finally {
     stop.abort()
   }
+}
+
+function whereCut({ stdout, stderr }: Cut): string {
+  return `It broke off after ${stdout} bytes of stdout and ${stderr} bytes of stderr.`
 }
 
 function watchRootOf(
