@@ -12,6 +12,7 @@ import { systemClock } from '@horde/kit/time'
 import type { BatchReport } from '../packages/validator/src/batch/batch-part.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
 import { runBatch } from '../packages/validator/src/run-batch.ts'
+import { plainErrors } from './network/plain-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
 const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
@@ -59,6 +60,8 @@ export interface BatchFigures {
   worstErrorMs: number
   p50ErrorMs: number
   p99ErrorMs: number
+  /** The same for bare sockets with the same miners right before: what the machine itself makes of it. */
+  plainP50ErrorMs: number
   seconds: number
 }
 
@@ -67,6 +70,7 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
   const process_ = spawn(process.execPath, [MINERS, String(executors)], { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
     const [port] = (await once(createInterface({ input: process_.stdout }), 'line')) as [string]
+    const plain = await plainErrors(HOST, Number(port), miners, executors)
     const waits: number[] = []
     let peakBytes = 0
     const watch = setInterval(() => {
@@ -87,6 +91,7 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
       ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
       ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
       p99ErrorMs: quantile(errors, 0.99),
+      plainP50ErrorMs: quantile(plain, 0.5),
     }
   } finally {
     process_.stdin.end()
@@ -128,12 +133,31 @@ export async function benchValidatorBatch(): Promise<void> {
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   const rows: BatchFigures[] = []
   for (const [miners, executors] of CROWDS) rows.push(await measureBatch(database, miners, executors))
-  const header = ['miners', 'jobs', 'right', 'CPU ms/job', 'peak MB', 'p50 ms', 'p99 ms', 'wrong p99', 'worst', 's']
+  const header = [
+    'miners',
+    'jobs',
+    'right',
+    'CPU ms/job',
+    'peak MB',
+    'p50 ms',
+    'p99 ms',
+    'wrong p99',
+    'worst',
+    'plain p50',
+    's',
+  ]
   const lines = rows.map(each => [
     ...[each.miners, each.jobs, each.right].map(String),
-    ...[each.cpuMsPerJob, each.peakMb, each.p50Ms, each.p99Ms, each.p99ErrorMs, each.worstErrorMs, each.seconds].map(
-      figure => figure.toFixed(1),
-    ),
+    ...[
+      each.cpuMsPerJob,
+      each.peakMb,
+      each.p50Ms,
+      each.p99Ms,
+      each.p99ErrorMs,
+      each.worstErrorMs,
+      each.plainP50ErrorMs,
+      each.seconds,
+    ].map(figure => figure.toFixed(1)),
   ])
   const aligned = [header, ...lines].map(cells => cells.map(cell => cell.padStart(11)).join(''))
   process.stdout.write(`One batch, simulated miners, Postgres; p50, p99: ready to work\n${aligned.join('\n')}\n`)
