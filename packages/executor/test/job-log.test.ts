@@ -1,8 +1,11 @@
 /** What the log of an executor tells its operator about the end of a job, and what of a stranger's never gets into it. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TrialImages } from './hostile/trial-images.ts'
 import { expectGoodEnd, type JobParts, job, PYTHON, readied, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { untilRunning } from './running.ts'
 
 const MIB = 1024 * 1024
 const ENDED = 'job container ended'
@@ -18,6 +21,10 @@ afterAll(async () => {
   await miner[Symbol.asyncDispose]()
   await images[Symbol.asyncDispose]()
 })
+
+async function docker(...args: string[]): Promise<string> {
+  return (await promisify(execFile)('docker', args)).stdout.trim()
+}
 
 /** Runs a job. Gives all that its executor logged. */
 async function logOf(parts: JobParts, env: Record<string, string> = {}): Promise<string> {
@@ -52,12 +59,6 @@ describe('each end of a job is told apart', () => {
       { end: 'exited', exitStatus: 126, why: 'command cannot be run' },
     ],
     [
-      'memory',
-      { script: 'import os, time\nif os.fork() == 0: x = "x" * 10**9\nos.wait(); time.sleep(0.5); exit(5)' },
-      { MEMORY_LIMIT_BYTES: `${128 * MIB}` },
-      { end: 'exited', exitStatus: 5, why: 'out of memory' },
-    ],
-    [
       'killed',
       { script: 'import os; os.kill(os.getpid(), 9)' },
       {},
@@ -67,6 +68,27 @@ describe('each end of a job is told apart', () => {
     ['output', { script: 'print("x" * 9_000)' }, { MAX_OUTPUT_BYTES: '5000' }, { end: 'printed too much' }],
   ])('%s', async (_, parts, env, told) => {
     expect(line(await logOf(parts, env), ENDED)).toMatchObject(told)
+  })
+
+  test('memory', async () => {
+    const script = `
+import os, time
+if os.fork() == 0: x = "x" * 10**9
+os.wait()
+while not os.path.exists("/tmp/go"): time.sleep(0.05)
+exit(5)`
+    const wanted = await job({ script })
+    const { executor, connection } = await readied(miner, wanted, { MEMORY_LIMIT_BYTES: `${128 * MIB}` })
+    await connection.say(wanted.work)
+    const id = await untilRunning(wanted)
+    // The engine hears of it some time after the job's own process does.
+    const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
+    const told = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
+    await expect.poll(told).not.toBe('')
+    await docker('exec', id, 'touch', '/tmp/go')
+    await resultOn(connection)
+    await expectGoodEnd(executor, connection)
+    expect(line(executor.log, ENDED)).toMatchObject({ end: 'exited', exitStatus: 5, why: 'out of memory' })
   })
 
   test.each<[string, JobParts, Record<string, string>, string]>([
