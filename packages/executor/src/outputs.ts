@@ -38,6 +38,8 @@ export async function zipOutputs(
 ): Promise<string> {
   const path = join(folder, ZIP_NAME)
   const zip = new ZipFile()
+  // A file that breaks off is told here and nowhere else; unheard it would end the process.
+  zip.on('error', error => (zip.outputStream as Readable).destroy(error as Error))
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
   const written = pipeline(

@@ -90,7 +90,9 @@ export async function result(miner: TestMiner, parts: JobParts, env: Record<stri
   const wanted = await job(parts)
   const { executor, connection } = await readied(miner, wanted, env)
   await connection.say(wanted.work)
-  const answer = await resultOn(connection)
+  const answer = await resultOn(connection).catch(cause => {
+    throw new Error(`no result; the executor said:\n${executor.log}`, { cause })
+  })
   await expectGoodEnd(executor, connection)
   await expectNothingLeft(wanted, executor)
   return answer

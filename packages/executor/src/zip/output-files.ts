@@ -64,7 +64,7 @@ export async function addFiles(
       further.set(first, [...(further.get(first) ?? []), { name: names.next(path), facts: factsOf(header) }])
     } else if (path !== undefined && isRegular(header)) {
       count(total, header.size ?? 0, limits)
-      const contents = Readable.from(entry, { objectMode: false })
+      const contents = heard(Readable.from(entry, { objectMode: false }))
       zip.addReadStream(contents, names.next(path), factsOf(header))
       await finished(contents, { signal, writable: false })
       continue
@@ -90,7 +90,7 @@ async function addFurtherNames(
     }
     const path = join(source.folder, `several-names-${kept}`)
     kept += 1
-    await pipeline(Readable.from(entry), createWriteStream(path, { mode: 0o600 }), { signal })
+    await pipeline(heard(Readable.from(entry)), createWriteStream(path, { mode: 0o600 }), { signal })
     for (const { name, facts } of names) zip.addFile(path, name, facts)
   }
 }
@@ -114,7 +114,7 @@ async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<R
 
 async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<Entry, void, undefined> {
   const entries = extract()
-  const read = pipeline(tar, entries as unknown as NodeJS.WritableStream, { signal })
+  const read = pipeline(heard(tar), entries as unknown as NodeJS.WritableStream, { signal })
   read.catch(error => entries.destroy(error as Error))
   try {
     yield* entries
@@ -122,6 +122,14 @@ async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<En
   } finally {
     tar.destroy()
   }
+}
+
+/**
+ * Returns the stream; an error of it no longer ends the process. Its reader learns of the error in another way, but after an
+ * abort the reader has stopped listening, and the stream may still break.
+ */
+function heard<S extends Readable>(stream: S): S {
+  return stream.on('error', () => {})
 }
 
 function count(total: { files: number; bytes: number }, bytes: number, limits: FileLimits): void {
