@@ -38,8 +38,8 @@ export interface DatabaseOptions {
  * Opens a database and brings its schema up to date, if there is a folder of migrations; two processes that start at
  * once do so one after the other.
  *
- * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, or
- *   what was to be opened as it is has never been made
+ * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, a
+ *   newer release has migrated the database, or what was to be opened as it is has never been made
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
-import { pendingMigrations } from '@horde/kit/database/pending-migrations'
+import { schemaState } from '@horde/kit/database/schema-state'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -61,16 +61,35 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     const url = await newUrl()
     {
       await using opened = await openDatabase({ url, migrationsFolder })
-      expect(await pendingMigrations(opened.db, migrationsFolder)).toEqual([])
+      expect(await schemaState(opened.db, migrationsFolder)).toEqual({ pending: [] })
       await opened.db.execute(sql`delete from drizzle.__drizzle_migrations where id = 2`)
     }
     {
       await using asItIs = await openDatabase({ url })
-      expect(await pendingMigrations(asItIs.db, migrationsFolder)).toEqual(['0001_second'])
+      expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: ['0001_second'] })
       await asItIs.db.execute(sql`drop schema drizzle cascade`)
     }
     await using bare = await openDatabase({ url })
-    expect(await pendingMigrations(bare.db, migrationsFolder)).toEqual(['0000_first', '0001_second'])
+    expect(await schemaState(bare.db, migrationsFolder)).toEqual({ pending: ['0000_first', '0001_second'] })
+  })
+
+  test('a schema that a newer release has migrated is refused with a sentence, and left as it is', async () => {
+    const url = await newUrl()
+    const count = sql`select count(*)::int as count from drizzle.__drizzle_migrations`
+    const newer = Date.UTC(2099, 0, 2)
+    {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      await opened.db.execute(sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('x', ${newer})`)
+    }
+    const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
+    expect(error).toBeInstanceOf(DatabaseError)
+    expect(error.problem).toBe('newer')
+    expect(error.message).toBe(
+      'a newer release has changed the database (1 migration, the last of 2099-01-02), and this release knows only up to 0001_second',
+    )
+    await using asItIs = await openDatabase({ url })
+    expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: [], refusal: error.message })
+    expect((await asItIs.db.execute<{ count: number }>(count)).rows).toEqual([{ count: 3 }])
   })
 
   test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {

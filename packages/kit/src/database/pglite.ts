@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
+import { refuseNewerSchema } from './schema-state.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
@@ -24,7 +25,10 @@ export async function openPglite(
   const client = await PGlite.create(folder === undefined ? {} : { dataDir: resolve(folder, 'data') })
   held.defer(() => closeWithin(client, log))
   const db = drizzle({ client })
-  if (migrationsFolder !== undefined) await migrate(db, { migrationsFolder })
+  if (migrationsFolder !== undefined) {
+    await refuseNewerSchema(db as unknown as Database, migrationsFolder)
+    await migrate(db, { migrationsFolder })
+  }
   const opened = held.move()
   return {
     db: db as unknown as Database,
