@@ -36,7 +36,7 @@ function fileOf(name: string, importer: string): string {
 function linesOf(file: string): CheckLine[] {
   const text = readFileSync(file, 'utf8').replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')
   if (!/import \{[^}]*\b(ok|warn|bad)\b[^}]*\} from|export function bad\(/.test(text)) return []
-  return [...text.matchAll(/(?<!function )\b(ok|warn|bad)\(/g)].flatMap(({ 0: call, 1: verdict, index }) => {
+  return [...text.matchAll(/(?<!function |[^.]\.)\b(ok|warn|bad)\(/g)].flatMap(({ 0: call, 1: verdict, index }) => {
     const [subject = '', found = ''] = argumentsAt(text, index + call.length)
     const [subjects, words] = [subject, found].map(argument => textsOf(argument, text.slice(0, index)))
     return (subjects ?? []).flatMap(subject =>
