@@ -1,23 +1,29 @@
 # shellcheck shell=bash
-# Other people's programs that the long matrix of deployment tests runs ours against: Bittensor's command line tool. About
-# 110 MB, so only `bin/setup --peers` installs it.
+# Other people's programs that the long matrix of deployment tests runs ours against: Bittensor's command line tool, today's and
+# the older one, in virtual environments of their own. About 310 MB, so only `bin/setup --peers` installs them.
 
-readonly BITTENSOR_VERSION=11.3.0
-readonly BITTENSOR_FOLDER=.venvs/bittensor
-
-has_bittensor() {
-  [ -x "$BITTENSOR_FOLDER/bin/btcli" ] && [ "$("$BITTENSOR_FOLDER/bin/btcli" --version 2>/dev/null)" = "$BITTENSOR_VERSION" ]
-}
+readonly PEERS_FOLDER=.venvs
+readonly PEERS=(bittensor==11.3.0 bittensor-cli==9.23.2)
 
 setup_peers() {
-  if has_bittensor; then
-    say "peers: btcli $BITTENSOR_VERSION is there"
-    return
-  fi
-  # Debian's Python says that venv is there, and only making one shows that ensurepip is not.
+  local peer folder
+  for peer in "${PEERS[@]}"; do
+    folder=$PEERS_FOLDER/${peer%%==*}
+    # Written last, so that what was interrupted is made anew.
+    if [ "$(cat "$folder/installed" 2>/dev/null)" = "$peer" ]; then
+      say "peers: $peer is there"
+    else
+      install_peer "$peer" "$folder"
+    fi
+  done
+}
+
+install_peer() { # install_peer PACKAGE==VERSION FOLDER
+  # Debian's Python says that venv is there, and only ensurepip shows that it is not.
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
-  say "peers: installing bittensor $BITTENSOR_VERSION from PyPI"
-  as_developer /usr/bin/python3 -m venv --clear "$BITTENSOR_FOLDER"
-  as_developer "$BITTENSOR_FOLDER/bin/pip" install --quiet "bittensor==$BITTENSOR_VERSION" ||
-    fail "pip could not install bittensor $BITTENSOR_VERSION" "see its words above: $BITTENSOR_FOLDER/bin/pip install bittensor==$BITTENSOR_VERSION"
+  say "peers: installing $1 from PyPI"
+  as_developer /usr/bin/python3 -m venv --clear "$2"
+  as_developer "$2/bin/pip" install --quiet "$1" ||
+    fail "pip could not install $1" "see what it says: $2/bin/pip install $1"
+  printf '%s\n' "$1" | as_developer tee "$2/installed" >/dev/null
 }
