@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
-import { schemaState } from '@horde/kit/database/schema-state'
+import { prepareMigration, schemaState } from '@horde/kit/database/schema-state'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -37,6 +37,32 @@ const engines = {
     await cp(join(folder, 'deep', 'made'), copy, { recursive: true })
     return `pglite://${copy}`
   },
+}
+
+/** A release with some of the migrations; `oldestReader`: the last one that the oldest release knows which can read its tables. */
+async function releaseWith(tags: readonly string[], oldestReader?: string): Promise<string> {
+  const path = await mkdtemp(join(folder, 'release-'))
+  await cp(migrationsFolder, path, { recursive: true })
+  await writeFile(join(path, '0002_third.sql'), 'alter table jobs add column note text;')
+  const entries = tags.map((tag, idx) => ({
+    idx,
+    version: '7',
+    when: 1_760_000_000_000 + idx * 1000,
+    tag,
+    breakpoints: true,
+  }))
+  await writeFile(join(path, 'meta/_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))
+  if (oldestReader !== undefined)
+    await writeFile(join(path, 'oldest-reader.json'), JSON.stringify({ tag: oldestReader }))
+  return path
+}
+
+/** Why another release refuses the database that is open; undefined when it does not. */
+async function refusalOf({ db }: { db: Database }, migrationsFolder: string): Promise<Error | undefined> {
+  return prepareMigration(db, migrationsFolder).then(
+    () => undefined,
+    (error: Error) => error,
+  )
 }
 
 describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
@@ -90,6 +116,25 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     await using asItIs = await openDatabase({ url })
     expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: [], refusal: error.message })
     expect((await asItIs.db.execute<{ count: number }>(count)).rows).toEqual([{ count: 3 }])
+  })
+
+  test('the release before works with a newer schema that says so; one before that is refused', async () => {
+    const url = await newUrl()
+    const newest = await releaseWith(['0000_first', '0001_second', '0002_third'], '0001_second')
+    const oldest = await releaseWith(['0000_first'])
+    {
+      await using opened = await openDatabase({ url, migrationsFolder: newest })
+      await addJob(opened.db, { id: 1, state: 'offered' })
+    }
+    for (const _ of Array(2)) {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      expect(await schemaState(opened.db, migrationsFolder)).toEqual({ pending: [] })
+      expect(await allJobs(opened.db)).toHaveLength(1)
+      const error = await refusalOf(opened, oldest)
+      expect(error).toMatchObject({ problem: 'newer', message: expect.stringContaining('only up to 0000_first') })
+    }
+    await using opened = await openDatabase({ url, migrationsFolder: newest })
+    expect(await allJobs(opened.db)).toHaveLength(1)
   })
 
   test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {

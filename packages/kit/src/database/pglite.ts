@@ -8,7 +8,7 @@ import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
-import { refuseNewerSchema } from './schema-state.ts'
+import { prepareMigration } from './schema-state.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
@@ -26,7 +26,7 @@ export async function openPglite(
   held.defer(() => closeWithin(client, log))
   const db = drizzle({ client })
   if (migrationsFolder !== undefined) {
-    await refuseNewerSchema(db as unknown as Database, migrationsFolder)
+    await prepareMigration(db as unknown as Database, migrationsFolder)
     await migrate(db, { migrationsFolder })
   }
   const opened = held.move()

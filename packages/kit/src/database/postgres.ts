@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import { backoff } from '../reconnect.ts'
 import { systemClock, withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
-import { refuseNewerSchema } from './schema-state.ts'
+import { prepareMigration } from './schema-state.ts'
 import type { PostgresTarget } from './url.ts'
 
 const MAX_CONNECTIONS = 10
@@ -113,7 +113,7 @@ async function migrateAlone(target: PostgresTarget, options: PostgresOptions): P
     if (migrationsFolder === undefined) return
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     const db = drizzle({ client })
-    await refuseNewerSchema(db as unknown as Database, migrationsFolder)
+    await prepareMigration(db as unknown as Database, migrationsFolder)
     await migrate(db, { migrationsFolder })
   } finally {
     await client.end().catch(err => options.log.debug({ err }, 'migration connection did not close cleanly'))
