@@ -38,7 +38,7 @@ it('have no mistakes', async () => {
 })
 
 it('with a mistake in an expression or in a script are found out', async () => {
-  const file = join(copy, '.github/workflows/images.yml')
+  const file = join(copy, '.github/workflows/release.yml')
   const text = await readFile(file, 'utf8')
   await writeFile(file, text.replace('needs.version.outputs.version', 'needs.versoin.outputs.version'))
   expect(await complaints(copy)).toContain('property "versoin" is not defined')
@@ -49,7 +49,7 @@ it('with a mistake in an expression or in a script are found out', async () => {
 
 it('publish every role of the Dockerfile, with arguments that it has', async () => {
   const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8')
-  const workflow = await readFile(join(root, '.github/workflows/images.yml'), 'utf8')
+  const workflow = await readFile(join(root, '.github/workflows/release.yml'), 'utf8')
   const targets = [...dockerfile.matchAll(/^FROM .* AS ([a-z-]+)$/gm)].map(([, name]) => name ?? '')
   const isRole = (name: string) => dockerfile.includes(`packages/${name}/src/`)
   const [, roles = ''] = /^ *role: \[(.*)\]$/m.exec(workflow) ?? []
