@@ -80,10 +80,12 @@ function textsOf(argument: string, before: string): string[] {
   const literal = literalOf(argument)
   if (literal !== undefined) return [literal]
   if (!/^\w+$/.test(argument)) return ['…']
-  const given = before.lastIndexOf(`const ${argument} = `)
-  if (given < 0) return ['…']
-  const value = argumentsAt(`${before.slice(given + `const ${argument} = `.length).split(/\n {0,4}(?=\w)/, 1)[0]})`, 0)
-  return [literalOf(value[0] ?? '') ?? '…']
+  const head = `const ${argument} = `
+  const declared = before.lastIndexOf(head)
+  if (declared < 0) return ['…']
+  // The value ends before the next statement, which begins a line with at most four spaces.
+  const value = before.slice(declared + head.length).split(/\n {0,4}(?=\w)/, 1)[0] ?? ''
+  return [literalOf(value.trim()) ?? '…']
 }
 
 function literalOf(argument: string): string | undefined {
