@@ -34,6 +34,7 @@ on_server() { ssh "${ssh_options[@]}" -- "$destination" "$1"; }
 # Opens the connection, and finds out how to become root. False, with the problem named, where that cannot be.
 connect() {
   local said uid
+  # shellcheck disable=SC2016
   said=$(printf 'echo "@compute-horde@ uid $(id -u)"; if command -v sudo >/dev/null; then sudo -k -n true 2>/dev/null && echo "@compute-horde@ sudo free" || echo "@compute-horde@ sudo asks"; fi\n' |
     on_server 'bash --norc -s' 2>"$scratch/ssh-said")
   uid=$(printf '%s\n' "$said" | sed -n 's/^@compute-horde@ uid //p')
@@ -89,16 +90,16 @@ take_password() {
 # takes what follows, which is data, for commands.
 send_step() { # send_step STEP
   if [ -n "$password" ]; then printf '%s\n' "$password"; fi
-  print_server_command | sed '$d'
-  print_server_steps
-  printf 'opt_version=%s opt_prefix=%s opt_base_image=%s opt_source_url= opt_source_sha256=%s ' "$(quoted "${version:-$VERSION}")" \
+  printf 'opt_version=%s opt_prefix=%s opt_base_image=%s opt_source_sha256=%s ' "$(quoted "${version:-$VERSION}")" \
     "$(quoted "$image_prefix")" "$(quoted "$base_image")" "$(quoted "$source_sha256")"
   printf 'opt_network=%s opt_network_given=%s opt_netuid=%s opt_netuid_given=%s ' "$(quoted "$network")" "$(quoted "$network_given")" \
     "$(quoted "$netuid")" "$(quoted "$netuid_given")"
   printf 'opt_port=%s opt_port_given=%s opt_admin_port=%s opt_admin_port_given=%s ' "$(quoted "$public_port")" "$(quoted "$port_given")" \
     "$(quoted "$admin_port")" "$(quoted "$admin_port_given")"
-  printf 'opt_gpu=%s opt_auto_update=%s opt_now=%s opt_nvidia_url=%s opt_disk_gib=%s; ' "$gpu" "$auto_update" "$(date +%s)" \
-    "$(quoted "${COMPUTE_HORDE_NVIDIA_URL:-}")" "$(quoted "${COMPUTE_HORDE_DISK_GIB:-}")"
+  printf 'opt_gpu=%s opt_auto_update=%s opt_now=%s opt_nvidia_url=%s opt_disk_gib=%s opt_apt_lock_seconds=%s\n' "$gpu" "$auto_update" \
+    "$(date +%s)" "$(quoted "${COMPUTE_HORDE_NVIDIA_URL:-}")" "$(quoted "${COMPUTE_HORDE_DISK_GIB:-}")" "$(quoted "${COMPUTE_HORDE_APT_LOCK_SECONDS:-}")"
+  print_server_command | sed '$d'
+  print_server_steps
   printf 'run_step %s %s; exit\n' "$ROLE" "$1"
 }
 
@@ -183,5 +184,5 @@ run_step() { # run_step STEP TITLE SENDER
     stop "$code" "The connection was lost in the step '$2', which ends by itself on the server." 'run this again: it goes on from there'
   fi
   stop "$code" "The step '$2' failed: $(sed -n 's/^failed //p' "$scratch/answers" | tail -n 1)" \
-    "$(sed -n 's/^todo //p' "$scratch/answers" | tail -n 1). Then run this again: it goes on from there."
+    "$(sed -n 's/^todo //p' "$scratch/answers" | tail -n 1). Run this again when that is done: it goes on from there."
 }

@@ -56,7 +56,7 @@ show_files() {
 }
 
 show_next_steps() {
-  local port command="ssh ${ssh_words}$destination"
+  local command="ssh -t ${ssh_words}$destination"
   say ''
   say "The $ROLE runs on $destination. It starts again by itself after a reboot."
   if [ "$(answer_of check)" != 0 ]; then

@@ -6,7 +6,9 @@ check_hotkey() {
   # A quoted ~ was not expanded by the shell.
   # shellcheck disable=SC2088
   case $hotkey_path in '~/'*) hotkey_path=$HOME/${hotkey_path#??} ;; esac
-  local file=$hotkey_path folder=${hotkey_path%/*} example='~/.bittensor/wallets/WALLET/hotkeys/HOTKEY'
+  local file=$hotkey_path folder=${hotkey_path%/*} example
+  # shellcheck disable=SC2088
+  example='~/.bittensor/wallets/WALLET/hotkeys/HOTKEY'
   if [ "$folder" = "$file" ]; then folder=.; fi
   if [ -d "$file" ]; then
     problem "$file is a folder" "pass the file of the hotkey: $example"
@@ -16,7 +18,7 @@ check_hotkey() {
     problem "$file is a coldkey, which stays on your machine" "pass the file of the hotkey: $example"
   elif [ ! -r "$file" ]; then
     problem "$file cannot be read by $(id -un)" 'see its owner and mode: ls -l'
-  elif [ "$(head -c 5 "$file" | tr -d '\0')" = '$NACL' ] || head -c 16 "$file" | grep -aEq '^(\$ANSIBLE|gAAAA)'; then
+  elif head -c 16 "$file" | grep -aEq '^([$]NACL|[$]ANSIBLE|gAAAA)'; then
     problem "$file is encrypted, and the $ROLE has nobody to type its password" \
       'make a hotkey without a password: btcli wallet new-hotkey --no-use-password'
   else

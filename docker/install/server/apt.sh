@@ -20,7 +20,7 @@ apt_get() { # apt_get ARGUMENTS...
     if [ "$SECONDS" -ge "$end" ]; then
       rm -f "$output"
       fail "another program has held apt's lock for $APT_LOCK_SECONDS s: $(apt_lock_holder)" \
-        'wait until it is done (ps -ef | grep -E "apt|dpkg"), then run this again'
+        'wait until it is done (ps -ef | grep -E "apt|dpkg")'
     fi
     if [ "$told" = no ]; then
       told=yes

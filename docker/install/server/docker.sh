@@ -114,7 +114,7 @@ start_docker() {
   until docker info >/dev/null 2>&1; do
     if [ "$SECONDS" -ge "$end" ]; then
       journalctl --no-pager --lines 10 --unit docker 2>/dev/null || true
-      fail 'Docker does not start (above: the end of its log)' 'mend it (journalctl -u docker), then run this again'
+      fail 'Docker does not start (above: the end of its log)' 'mend it (journalctl -u docker)'
     fi
     sleep 1
   done

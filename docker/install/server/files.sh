@@ -7,7 +7,7 @@ receive_files() {
   while IFS=' ' read -r name size && [ "$name" != end ]; do
     head -c "$size" >"$incoming/$name"
   done
-  [ "${name:-}" = end ] || fail 'the connection ended while files were sent' 'run this again'
+  [ "${name:-}" = end ] || fail 'the connection ended while files were sent' 'see the connection'
 }
 
 step_files() {
@@ -74,7 +74,6 @@ step_images() {
     mkdir -p "$folder/source"
     receive_files
     archive=$incoming/source.tar.gz
-    if [ -n "$opt_source_url" ]; then fetch_archive "$opt_source_url" "$archive"; fi
     if [ -n "$opt_source_sha256" ]; then check_archive "$archive" "$opt_source_sha256"; fi
     version=$(unpack_sources "$archive")
     rm -rf "$incoming"
@@ -120,7 +119,7 @@ step_start() {
 first_start() { # first_start VERSION
   set_setting COMPUTE_HORDE_VERSION "$1"
   set_setting IMAGE_PREFIX "$new_prefix"
-  if [ "$opt_prefix" ]; then adopt_files "$(image_of "$role" "$1")"; fi
+  adopt_files "$(image_of "$role" "$1")"
   if comes_up; then
     settle "$1" "$1"
     return
@@ -128,7 +127,7 @@ first_start() { # first_start VERSION
   say 'The last lines of its log:'
   last_log_lines
   fail "the $role does not get healthy (above: the end of its log)" \
-    "mend what its log names; settings are in $folder/.env; then run this again"
+    "mend what its log names; settings are in $folder/.env"
 }
 
 # Compose leaves alone what has not changed.
@@ -138,7 +137,7 @@ start_again() {
     return
   fi
   last_log_lines
-  fail "the $role does not get healthy (above: the end of its log)" "mend what its log names; settings are in $folder/.env; then run this again"
+  fail "the $role does not get healthy (above: the end of its log)" "mend what its log names; settings are in $folder/.env"
 }
 
 step_check() {

@@ -89,7 +89,7 @@ step_nvidia() {
   fi
   if [ "$(driver_state)" = reboot ]; then
     answer reboot ''
-    fail 'the NVIDIA driver works after a reboot only' 'reboot the server (sudo reboot), then run this script again: it goes on from here'
+    fail 'the NVIDIA driver works after a reboot only' 'reboot the server (sudo reboot)'
   fi
   say 'The NVIDIA driver and the container toolkit are there'
 }
