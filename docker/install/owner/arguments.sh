@@ -47,12 +47,13 @@ read_arguments() {
       --dry-run) dry_run=yes ;;
       --yes | -y) assume_yes=yes ;;
       --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --identity | --ssh-port)
-        if [ $# -lt 2 ] || [ -z "$2" ]; then
-          problem "$1 needs a value" "$SCRIPT --help"
-          break
-        fi
-        take_option "$1" "$2"
-        shift
+        case ${2:-} in
+          '' | --*) problem "$1 needs a value" "$SCRIPT --help" ;;
+          *)
+            take_option "$1" "$2"
+            shift
+            ;;
+        esac
         ;;
       --*=*) problem "'$1' is not an option" "write ${1%%=*} and its value as two words; see $SCRIPT --help" ;;
       -?*) problem "'$1' is not an option" "$SCRIPT --help" ;;

@@ -3,6 +3,7 @@
 NVIDIA_URL=${opt_nvidia_url:-https://nvidia.github.io/libnvidia-container}
 NVIDIA_LIST=/etc/apt/sources.list.d/compute-horde-nvidia-container-toolkit.list
 NVIDIA_KEY=/etc/apt/keyrings/compute-horde-nvidia-container-toolkit.asc
+APT_LISTS=/etc/apt/sources.list
 # The boot in which the driver was installed.
 DRIVER_BOOT_FILE=/var/lib/compute-horde-driver-boot
 
@@ -53,7 +54,7 @@ driver_packages() {
 }
 
 toolkit_list() { # prints the apt list that names the toolkit's packages already
-  grep -rlE "^[^#]*(nvidia\.github\.io/libnvidia-container|${NVIDIA_URL#*://})" /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1
+  grep -rlE "^[^#]*(nvidia\.github\.io/libnvidia-container|${NVIDIA_URL#*://})" "$APT_LISTS" "$APT_LISTS.d" 2>/dev/null | head -n 1
 }
 
 check_nvidia() {
