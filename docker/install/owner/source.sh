@@ -74,7 +74,7 @@ send_source() {
       # Without the files that macOS would add.
       COPYFILE_DISABLE=1 tar -czf "$source_archive" --exclude node_modules --exclude .env --exclude '*.log' \
         --exclude test --exclude e2e --exclude matrix \
-        package.json pnpm-lock.yaml pnpm-workspace.yaml LICENSE bin docker packages patches
+        package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore LICENSE bin docker packages patches
     ) || return
   fi
   send_file source.tar.gz "$source_archive"

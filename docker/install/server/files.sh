@@ -28,7 +28,7 @@ step_files() {
     write_settings "$incoming/env.example"
   fi
   keep_state origin "$(if [ -n "$opt_prefix" ]; then echo registry; else echo sources; fi)"
-  keep_state base-image "$opt_base_image"
+  if [ -n "$opt_base_image" ]; then set_setting BASE_IMAGE "$opt_base_image"; fi
   rm -rf "$incoming"
   if [ "$opt_auto_update" = yes ]; then install_timer; fi
 }
@@ -60,7 +60,11 @@ write_settings() { # write_settings EXAMPLE
   set_setting BITTENSOR_NETUID "$opt_netuid"
   set_setting WALLET_FOLDER "$folder/wallet"
   set_setting ADMIN_PORT "$opt_admin_port"
-  if [ "$role" = miner ]; then set_setting PUBLIC_PORT "$opt_port"; fi
+  if [ "$role" = miner ]; then
+    set_setting PUBLIC_PORT "$opt_port"
+    # Where its disk watch looks.
+    set_setting DOCKER_DATA_FOLDER "$(docker info --format '{{.DockerRootDir}}')"
+  fi
   if [ -n "$opt_prefix" ]; then set_setting IMAGE_PREFIX "$opt_prefix"; fi
   set_setting COMPUTE_HORDE_VERSION none
 }

@@ -24,6 +24,8 @@ export interface StandIn {
   healthy?: 'yes' | 'no' | 'exits'
   /** The youngest migration that it knows. */
   migration?: number
+  /** The version that it says it has; otherwise its tag. */
+  label?: string
 }
 
 export class TestRegistry implements AsyncDisposable {
@@ -67,9 +69,9 @@ export class TestRegistry implements AsyncDisposable {
   async pushStandIns(version: string, standIn: StandIn = {}): Promise<void> {
     const context = await standInContext()
     try {
-      const { healthy = 'yes', migration = 100 } = standIn
+      const { healthy = 'yes', migration = 100, label = version } = standIn
       const image = `horde-test/stand-in:${version}-${this.#port}`
-      const values = [`VERSION=${version}`, `HEALTHY=${healthy}`, `MIGRATION=${migration}`]
+      const values = [`VERSION=${label}`, `HEALTHY=${healthy}`, `MIGRATION=${migration}`]
       await build(context, 'role', image, values)
       this.#tags.add(image)
       for (const name of ROLE_IMAGES) await this.push(image, `horde/${name}:${version}`)
