@@ -50,10 +50,14 @@ finish_dpkg() {
   fi
 }
 
-install_packages() { # install_packages PACKAGE...
+update_lists() {
   finish_dpkg
+  say 'Fetching the lists of packages'
+  apt_get update || fail 'the lists of packages could not be fetched (above)' 'see whether this server reaches its mirror: apt-get update'
+}
+
+install_packages() { # install_packages PACKAGE..., after update_lists
   say "Installing $*"
-  apt_get update || fail 'the lists of packages could not be fetched (above)' "see whether this server reaches its mirror: apt-get update"
   apt_get install --no-install-recommends "$@" || fail "$* could not be installed (above)" "apt-get install $*"
 }
 

@@ -90,20 +90,23 @@ check_docker() {
 
 step_docker() {
   case $(docker_kind) in
-    none) install_packages docker.io "$(compose_package_after_update)" ;;
+    none)
+      update_lists
+      install_packages docker.io "$(compose_package)"
+      ;;
     stopped) start_docker ;;
-    engine) if ! has_compose; then install_packages "$(compose_package_after_update)"; fi ;;
+    engine)
+      if ! has_compose; then
+        update_lists
+        install_packages "$(compose_package)"
+      fi
+      ;;
     *) fail 'the Docker of this server cannot be used' 'run this again: its checks say why' ;;
   esac
   docker info >/dev/null 2>&1 || start_docker
   has_compose || fail 'Docker has no Compose after installing it' 'install docker-compose-v2 or docker-compose by hand'
   systemctl enable --quiet docker 2>/dev/null || true
   say "Docker $(docker version --format '{{.Server.Version}}') with Compose is there"
-}
-
-compose_package_after_update() {
-  apt_get update >/dev/null || true
-  compose_package
 }
 
 start_docker() {

@@ -98,7 +98,7 @@ step_nvidia() {
 install_driver() {
   local packages
   if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then add_non_free; fi
-  apt_get update || fail 'the lists of packages could not be fetched (above)' 'apt-get update'
+  update_lists
   packages=$(driver_packages)
   # shellcheck disable=SC2086
   install_packages $packages
@@ -117,7 +117,10 @@ add_non_free() {
 install_toolkit() {
   local key
   if [ -z "$(toolkit_list)" ]; then
-    type -P curl >/dev/null || install_packages curl ca-certificates
+    if ! type -P curl >/dev/null; then
+      update_lists
+      install_packages curl ca-certificates
+    fi
     mkdir -p "${NVIDIA_KEY%/*}"
     key=$(curl --silent --show-error --fail --location "$NVIDIA_URL/gpgkey" 2>&1 </dev/null) ||
       fail "NVIDIA's key could not be fetched: $key" "see whether this server reaches $NVIDIA_URL"
@@ -125,5 +128,6 @@ install_toolkit() {
     chmod 644 "$NVIDIA_KEY"
     printf 'deb [signed-by=%s] %s/stable/deb/%s /\n' "$NVIDIA_KEY" "$NVIDIA_URL" "$(dpkg --print-architecture)" >"$NVIDIA_LIST"
   fi
+  update_lists
   install_packages nvidia-container-toolkit
 }

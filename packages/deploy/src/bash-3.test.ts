@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the names and samples are shell code
 import { expect, test } from 'vitest'
 import { missingInBash3 } from './bash-3.ts'
 

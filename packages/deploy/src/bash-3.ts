@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the names and samples are shell code
 /**
  * What bash 3.2, the bash of macOS, lacks, and what the tools of macOS do differently from GNU's. It cannot be run
  * everywhere, so the scripts are searched instead.
@@ -33,9 +34,11 @@ const MISSING: readonly [what: string, pattern: RegExp][] = [
 
 /** What a script uses of it, as `line NUMBER: WHAT`. Comments are not looked at. */
 export function missingInBash3(script: string): string[] {
-  return script.split('\n').flatMap((line, index) =>
-    /^\s*#/.test(line)
-      ? []
-      : MISSING.filter(([, pattern]) => pattern.test(line)).map(([what]) => `line ${index + 1}: ${what}`),
-  )
+  return script
+    .split('\n')
+    .flatMap((line, index) =>
+      /^\s*#/.test(line)
+        ? []
+        : MISSING.filter(([, pattern]) => pattern.test(line)).map(([what]) => `line ${index + 1}: ${what}`),
+    )
 }

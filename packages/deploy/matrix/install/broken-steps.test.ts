@@ -15,7 +15,7 @@ let owner: Owner
 let server: TestServer
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushPostgres('library/postgres:15')
+  await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
   await registry.pushStandIns('0.2.0', { healthy: 'exits' })
 })
@@ -51,9 +51,14 @@ test('no network: the step Docker fails with what apt said', async () => {
 
 test('too little disk is found before anything is changed, and a disk that fills up is named', async () => {
   await start('with-docker')
-  await server.sh('systemctl stop docker docker.socket; mount -t tmpfs -o size=60m tmpfs /var/lib/docker; systemctl start docker')
+  await server.sh(
+    'systemctl stop docker docker.socket; mount -t tmpfs -o size=60m tmpfs /var/lib/docker; systemctl start docker',
+  )
   const refused = await install()
-  expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('only 0 GiB are free on the disk of /var/lib/docker') })
+  expect(refused).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('only 0 GiB are free on the disk of /var/lib/docker'),
+  })
   expect(await server.sh('ls /opt')).toBe('containerd')
   const filled = await install({ COMPUTE_HORDE_DISK_GIB: '0' })
   expect(filled.output).toContain('no space left on device')
@@ -78,14 +83,16 @@ test('another host key than the known one is refused by name, and nothing is sen
 test('a key that the server does not take, and a server that does not answer, are told apart', async () => {
   await start('bare')
   await server.sh('rm /etc/ssh/test_authorized_keys')
-  expect((await install()).output).toContain('see the user\'s name, and the key: --identity FILE')
+  expect((await install()).output).toContain("see the user's name, and the key: --identity FILE")
   await server.sh('systemctl stop ssh')
   expect((await install()).output).toMatch(/no connection to root@127\.0\.0\.1: .*(reset|closed|refused)/)
 })
 
 test('a port that is taken is named with its holder before anything is changed', async () => {
   await start('with-docker')
-  await server.sh('systemd-run --unit=taken /usr/sbin/sshd -D -p 8000 && systemd-run --unit=taken2 /usr/sbin/sshd -D -p 8002')
+  await server.sh(
+    'systemd-run --unit=taken /usr/sbin/sshd -D -p 8000 && systemd-run --unit=taken2 /usr/sbin/sshd -D -p 8002',
+  )
   await server.until("ss -Htln 'sport = :8002' | grep -q . && ss -Htln 'sport = :8000' | grep -q .")
   const ended = await install()
   expect(ended.output).toContain('port 8000 of the server is taken by sshd')
@@ -97,7 +104,9 @@ test('a port that is taken is named with its holder before anything is changed',
 
 test('a Docker that does not start is named with the end of its log', async () => {
   await start('with-docker')
-  await server.sh('systemctl stop docker docker.socket; cp /etc/docker/daemon.json /root/; echo "{" >/etc/docker/daemon.json')
+  await server.sh(
+    'systemctl stop docker docker.socket; cp /etc/docker/daemon.json /root/; echo "{" >/etc/docker/daemon.json',
+  )
   const ended = await install()
   expect(ended.output).toContain('start Docker, which is installed and does not answer')
   expect(ended.output).toContain("The step 'Docker' failed: Docker does not start")
@@ -125,7 +134,9 @@ describe('killed in the middle', () => {
         args: PULL,
         onOutput: (output, child) => {
           if (!output.includes(step) || killed) return
-          killed = server.try("pkill -9 -f 'bash --norc -s'").then(() => process.kill(-(child.pid as number), 'SIGKILL'))
+          killed = server
+            .try("pkill -9 -f 'bash --norc -s'")
+            .then(() => process.kill(-(child.pid as number), 'SIGKILL'))
         },
       })
       await killed

@@ -1,7 +1,7 @@
 /** Servers as they are: each trait of a server or a connection that install scripts of this kind have failed on. */
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { Owner, OWNER_PASSWORD } from '../../src/testing/owner.ts'
+import { OWNER_PASSWORD, Owner } from '../../src/testing/owner.ts'
 import { SecretWatch } from '../../src/testing/secret-watch.ts'
 import { IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
@@ -14,7 +14,7 @@ let owner: Owner
 let server: TestServer
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushPostgres('library/postgres:15')
+  await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
 })
 afterAll(() => registry[Symbol.asyncDispose]())
@@ -55,7 +55,9 @@ describe('a fresh server', () => {
 
   test('whose apt asks about a changed conffile and about restarts is asked nothing, and the file stays', async () => {
     await start('bare')
-    await server.sh('apt-get -qq update && apt-get -qq install -y --no-install-recommends needrestart debconf >/dev/null')
+    await server.sh(
+      'apt-get -qq update && apt-get -qq install -y --no-install-recommends needrestart debconf >/dev/null',
+    )
     // A conffile of a package that comes along, changed by the owner before.
     await server.write('/etc/default/docker', '# mine\n')
     const ended = await owner.install('validator', server, { user: 'deploy', args: PULL })
@@ -100,7 +102,11 @@ describe('sudo', () => {
 describe('another Docker', () => {
   test.each([
     ['podman', '#!/bin/sh\ncase $1 in --version) echo "podman version 4.3.1";; esac\n', 'the command docker is podman'],
-    ['rootless', '#!/bin/sh\ncase "$*" in *SecurityOptions*) echo \'["name=rootless"]\';; esac\n', 'Docker runs rootless'],
+    [
+      'rootless',
+      '#!/bin/sh\ncase "$*" in *SecurityOptions*) echo \'["name=rootless"]\';; esac\n',
+      'Docker runs rootless',
+    ],
   ])('that is %s is refused before anything is changed', async (_, program, problem) => {
     await start('bare')
     await server.write('/usr/local/bin/docker', program, '755')
@@ -112,7 +118,9 @@ describe('another Docker', () => {
 
   test('from snap is refused before anything is changed', async () => {
     await start('bare')
-    await server.sh('mkdir -p /snap/bin && touch /usr/bin/snap && chmod 755 /usr/bin/snap && ln -s /usr/bin/snap /snap/bin/docker')
+    await server.sh(
+      'mkdir -p /snap/bin && touch /usr/bin/snap && chmod 755 /usr/bin/snap && ln -s /usr/bin/snap /snap/bin/docker',
+    )
     const ended = await owner.install('miner', server, { args: PULL })
     expect(ended.output).toContain('Docker is installed as a snap')
     expect(ended.code).toBe(2)
@@ -153,21 +161,26 @@ describe('the connection', () => {
 
   test.each(['fish', 'csh', 'zsh'])('to a user whose login shell is %s', async shell => {
     await start('with-docker')
-    await server.sh(`apt-get -qq update && apt-get -qq install -y --no-install-recommends ${shell} >/dev/null && usermod --shell $(command -v ${shell}) deploy`)
+    await server.sh(
+      `apt-get -qq update && apt-get -qq install -y --no-install-recommends ${shell} >/dev/null && usermod --shell $(command -v ${shell}) deploy`,
+    )
     const ended = await owner.install('validator', server, { user: 'deploy', args: PULL })
     expect(ended.output).toContain(DONE)
   })
 
   test('to a user whose profile prints', async () => {
     await start('with-docker')
-    for (const file of ['.bashrc', '.profile', '.bash_profile']) await server.write(`/home/deploy/${file}`, 'echo "Welcome! problem 12 updates"; echo to stderr >&2\n')
+    for (const file of ['.bashrc', '.profile', '.bash_profile'])
+      await server.write(`/home/deploy/${file}`, 'echo "Welcome! problem 12 updates"; echo to stderr >&2\n')
     const ended = await owner.install('validator', server, { user: 'deploy', args: PULL })
     expect(ended.output).toContain(DONE)
   })
 
   test('to a user without sudo is refused', async () => {
     await start('bare')
-    await server.sh('apt-get -qq remove -y --allow-remove-essential sudo >/dev/null 2>&1 || mv /usr/bin/sudo /usr/bin/no-sudo')
+    await server.sh(
+      'apt-get -qq remove -y --allow-remove-essential sudo >/dev/null 2>&1 || mv /usr/bin/sudo /usr/bin/no-sudo',
+    )
     const ended = await owner.install('validator', server, { user: 'deploy', args: PULL })
     expect(ended).toMatchObject({ code: 2, output: expect.stringContaining('is not root, and the server has no sudo') })
   })
@@ -182,18 +195,24 @@ test('an .env that is there is kept, and what differs from the command line is n
   expect(ended.output).toContain('BITTENSOR_NETUID=7 and is kept; --netuid 8 is ignored')
   expect(ended.output).toContain('OLD_SETTING, which is no setting any more')
   expect(ended.output).toContain('New settings in /opt/compute-horde/validator/.env: MAX_JOBS_PER_MINER')
-  expect(await server.sh(`grep -E '^(LOG_LEVEL|BITTENSOR_NETUID)=' ${path} | sort`)).toBe('BITTENSOR_NETUID=7\nLOG_LEVEL=debug')
+  expect(await server.sh(`grep -E '^(LOG_LEVEL|BITTENSOR_NETUID)=' ${path} | sort`)).toBe(
+    'BITTENSOR_NETUID=7\nLOG_LEVEL=debug',
+  )
 })
 
 test('a server with an NVIDIA card gets driver and toolkit, asks for a reboot, and goes on after it', async () => {
   await start('with-docker')
-  await server.sh('apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-dev python3-minimal curl >/dev/null')
+  await server.sh(
+    'apt-get -qq update && apt-get -qq install -y --no-install-recommends dpkg-dev python3-minimal curl >/dev/null',
+  )
   await server.write('/usr/local/bin/lspci', '#!/bin/sh\necho "01:00.0 0302: 10de:2330 (rev a1)"\n', '755')
   await server.write('/root/make-repository', await repository(), '755')
   await server.sh('bash /root/make-repository')
   const env = { COMPUTE_HORDE_NVIDIA_URL: 'file:///srv/nvidia' }
   const first = await owner.install('miner', server, { args: PULL, env })
-  expect(first.output).toContain('install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi); a reboot follows')
+  expect(first.output).toContain(
+    'install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi); a reboot follows',
+  )
   expect(first.output).toContain('the NVIDIA driver works after a reboot only')
   expect(first.code).toBe(3)
   expect(await server.sh('cat /root/nvidia-ctk.log')).toBe('runtime configure --runtime=docker')

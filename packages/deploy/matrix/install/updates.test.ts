@@ -11,7 +11,7 @@ let owner: Owner
 let server: TestServer
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushPostgres('library/postgres:15')
+  await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
   await registry.pushStandIns('0.2.0')
   await registry.pushStandIns('0.3.0', { healthy: 'exits' })
@@ -43,7 +43,9 @@ test('an update that fails twice leaves the version that was healthy before both
 
 test('an update that was killed while it switched is finished, or undone, by the next command', async () => {
   await install()
-  await server.sh('(setsid compute-horde validator update 0.3.0 >/root/update.log 2>&1 </dev/null & echo $! >/root/update.pid)')
+  await server.sh(
+    '(setsid compute-horde validator update 0.3.0 >/root/update.log 2>&1 </dev/null & echo $! >/root/update.pid)',
+  )
   await server.until('grep -q "Starting validator 0.3.0" /root/update.log')
   await server.sh('pkill -9 -f "compute-horde validator update"')
   const next = await command('update 0.2.0')
@@ -90,7 +92,8 @@ test('--auto-update adds a timer that updates to what latest stands for; it is o
 
 test('a role that was uninstalled without --purge comes back with its database', async () => {
   await install()
-  const sql = (text: string) => server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${text}"`)
+  const sql = (text: string) =>
+    server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${text}"`)
   await sql('create table jobs (id int); insert into jobs values (7)')
   await command('uninstall --yes')
   expect(await server.sh('docker ps -aq')).toBe('')
@@ -101,6 +104,8 @@ test('a role that was uninstalled without --purge comes back with its database',
 test('everything is back by itself after a reboot', async () => {
   await install()
   await server.reboot()
-  await server.until('test "$(docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1)" = healthy')
+  await server.until(
+    'test "$(docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1)" = healthy',
+  )
   expect((await command('status')).code).toBe(0)
 })

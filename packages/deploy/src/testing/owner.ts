@@ -90,7 +90,11 @@ export class Owner implements AsyncDisposable {
   }
 
   /** util-linux' script gives it a terminal. */
-  #onTerminal(command: readonly string[], answers: readonly { when: string; type: string }[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  #onTerminal(
+    command: readonly string[],
+    answers: readonly { when: string; type: string }[],
+    env: NodeJS.ProcessEnv,
+  ): Promise<Ended> {
     const line = command.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
     const left = [...answers]
     let heard = 0

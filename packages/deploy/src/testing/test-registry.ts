@@ -16,6 +16,7 @@ const TRY_AGAIN_MS = 50
 
 /** What stands before the images' names, for the server. */
 export const IMAGE_PREFIX = '127.0.0.1:5000/horde'
+const POSTGRES = 'horde-test/postgres:15'
 /** The roles' images and the executor's. */
 const ROLE_IMAGES = ['validator', 'miner', 'executor']
 
@@ -80,11 +81,10 @@ export class TestRegistry implements AsyncDisposable {
     }
   }
 
-  /** Puts a database in place of the public image of Postgres into it: the server's Docker takes it for Docker Hub's. */
-  async pushPostgres(name: string): Promise<void> {
-    const image = 'horde-test/postgres:stand-in'
-    await build(STAND_IN, 'postgres', image, [])
-    await this.push(image, name)
+  /** Puts the database from Debian's packages into it: the server's Docker takes it for Docker Hub's postgres:15. */
+  async pushPostgres(): Promise<void> {
+    await build(join(CHECKOUT, 'docker/postgres'), undefined, POSTGRES, [])
+    await this.push(POSTGRES, 'library/postgres:15')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,7 +113,6 @@ async function standInContext(): Promise<string> {
   await mkdir(server, { recursive: true })
   await mkdir(join(context, 'files/bin'))
   await copyFile(join(STAND_IN, 'Dockerfile'), join(context, 'Dockerfile'))
-  await copyFile(join(STAND_IN, 'postgres.sh'), join(context, 'postgres.sh'))
   await copyFile(join(STAND_IN, 'role.sh'), join(context, 'files/role.sh'))
   await copyFile(join(STAND_IN, 'node.sh'), join(context, 'files/bin/node'))
   await chmod(join(context, 'files/bin/node'), 0o755)
@@ -126,9 +125,18 @@ async function standInContext(): Promise<string> {
   return context
 }
 
-async function build(context: string, target: string, image: string, values: readonly string[]): Promise<void> {
+async function build(
+  context: string,
+  target: string | undefined,
+  image: string,
+  values: readonly string[],
+): Promise<void> {
   const args = [`BASE_IMAGE=${BASE_IMAGE}`, ...values].flatMap(value => ['--build-arg', value])
-  const ended = await run('docker', ['build', '--quiet', '--target', target, '--tag', image, ...args, context], { withinMs: BUILD_MS })
+  const ended = await run(
+    'docker',
+    ['build', '--quiet', ...(target ? ['--target', target] : []), '--tag', image, ...args, context],
+    { withinMs: BUILD_MS },
+  )
   if (ended.code !== 0) throw new Error(`${image} could not be built: ${ended.output}`)
 }
 

@@ -138,13 +138,25 @@ function runOptions({ registry, runOptions = [] }: TestServerOptions): string[] 
   const capabilities = CAPABILITIES.split(' ').flatMap(name => ['--cap-add', name])
   const security = ['seccomp=unconfined', 'systempaths=unconfined'].flatMap(name => ['--security-opt', name])
   const registryMounts = registry
-    ? ['--volume', `${registry}:/var/lib/test-registry:ro`, '--volume', `${REGISTRY_PROGRAM}:/usr/local/bin/docker-registry:ro`]
+    ? [
+        '--volume',
+        `${registry}:/var/lib/test-registry:ro`,
+        '--volume',
+        `${REGISTRY_PROGRAM}:/usr/local/bin/docker-registry:ro`,
+      ]
     : []
   return [
     ...capabilities,
     ...security,
     ...['--device-cgroup-rule', 'a *:* rwm', '--tmpfs', '/run', '--tmpfs', '/run/lock', '--tmpfs', '/tmp:exec'],
-    ...['--volume', '/sys/fs/cgroup:/sys/fs/cgroup:rw', '--volume', '/var/lib/docker', '--volume', '/var/lib/containerd'],
+    ...[
+      '--volume',
+      '/sys/fs/cgroup:/sys/fs/cgroup:rw',
+      '--volume',
+      '/var/lib/docker',
+      '--volume',
+      '/var/lib/containerd',
+    ],
     ...['--publish', '127.0.0.1::22', '--hostname', 'testserver'],
     ...registryMounts,
     ...runOptions,
@@ -154,11 +166,22 @@ function runOptions({ registry, runOptions = [] }: TestServerOptions): string[] 
 /** Builds the image where its definition has changed. */
 async function serverImage(kind: 'bare' | 'with-docker'): Promise<string> {
   const hash = createHash('sha256')
-  for (const name of ['Dockerfile', 'test-registry.service', 'test-registry.yml']) hash.update(await readFile(join(FOLDER, name)))
+  for (const name of ['Dockerfile', 'test-registry.service', 'test-registry.yml'])
+    hash.update(await readFile(join(FOLDER, name)))
   const image = `horde-test/server-${kind}:${hash.digest('hex').slice(0, 12)}`
   const known = await run('docker', ['image', 'inspect', image])
   if (known.code === 0) return image
-  const build = ['build', '--quiet', '--build-arg', `BASE_IMAGE=${BASE_IMAGE}`, '--target', kind, '--tag', image, FOLDER]
+  const build = [
+    'build',
+    '--quiet',
+    '--build-arg',
+    `BASE_IMAGE=${BASE_IMAGE}`,
+    '--target',
+    kind,
+    '--tag',
+    image,
+    FOLDER,
+  ]
   const built = await run('docker', build, { withinMs: BUILD_MS })
   if (built.code !== 0) throw new Error(`the test server's image could not be built: ${built.output}`)
   return image

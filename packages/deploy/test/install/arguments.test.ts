@@ -24,7 +24,18 @@ const hotkeyFile = async (name: string, content: string) => {
 }
 
 test('names every mistake of one command line, and exits with 2', async () => {
-  const args = ['--port', '99999', '--nonsense', '--netuid', 'many', '--version', '1 2', '--identity', '/none', ...CLOSED]
+  const args = [
+    '--port',
+    '99999',
+    '--nonsense',
+    '--netuid',
+    'many',
+    '--version',
+    '1 2',
+    '--identity',
+    '/none',
+    ...CLOSED,
+  ]
   const { code, output } = await owner.script('miner', [NOWHERE, '/no/hotkey', ...args])
   expect(code).toBe(2)
   for (const mistake of [
@@ -85,12 +96,16 @@ describe('the key', () => {
     expect(await refusal(await hotkeyFile('coldkey', '{}'))).toContain('stays on your machine')
     const key = await readFile(owner.hotkey, 'utf8')
     await hotkeyFile('wallet/coldkeypub.txt', JSON.stringify({ ss58Address: JSON.parse(key).ss58Address }))
-    expect(await refusal(await hotkeyFile('wallet/hotkeys/renamed', key))).toContain("is the wallet's coldkey under another name")
+    expect(await refusal(await hotkeyFile('wallet/hotkeys/renamed', key))).toContain(
+      "is the wallet's coldkey under another name",
+    )
   })
 
   test('that is a folder, a public key or something else is refused', async () => {
     expect(await refusal(owner.folder)).toContain('is a folder')
-    expect(await refusal(join(owner.folder, 'my wallets/first/coldkeypub.txt'))).toContain('the public part of a key only')
+    expect(await refusal(join(owner.folder, 'my wallets/first/coldkeypub.txt'))).toContain(
+      'the public part of a key only',
+    )
     expect(await refusal(await hotkeyFile('photo', 'JPEG'))).toContain("is not a hotkey's file")
   })
 
@@ -112,7 +127,8 @@ describe('the sources', () => {
 
   test('as an archive need a checksum, and must match it', async () => {
     const archive = await hotkeyFile('sources.tar.gz', 'anything')
-    const from = async (source: string) => (await owner.script('miner', [NOWHERE, owner.hotkey, '--from', source, ...CLOSED])).output
+    const from = async (source: string) =>
+      (await owner.script('miner', [NOWHERE, owner.hotkey, '--from', source, ...CLOSED])).output
     expect(await from(archive)).toContain('there is no checksum')
     expect(await from(`${archive}#sha256=${'0'.repeat(64)}`)).toContain('is not what it should be')
     const hash = createHash('sha256').update('anything').digest('hex')

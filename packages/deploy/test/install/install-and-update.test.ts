@@ -21,7 +21,7 @@ let commandLines: string[]
 
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushPostgres('library/postgres:15')
+  await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
   await registry.pushStandIns('0.2.0', { migration: 200 })
   await registry.pushStandIns('0.3.0', { healthy: 'exits', migration: 200 })
@@ -47,8 +47,12 @@ test('installs through a pipe, as a user with sudo, from a wallet path with spac
   expect(installed.output).toContain('What to do next:')
   expect(installed.code).toBe(0)
   expect(installed.output).toContain(HOTKEY_ADDRESS)
-  expect(await server.sh('docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1')).toBe('healthy')
-  expect(await server.sh(`grep -E '^BITTENSOR_NET' ${FOLDER}/.env`)).toBe('BITTENSOR_NETUID=7\nBITTENSOR_NETWORK=ws://127.0.0.1:9944')
+  expect(
+    await server.sh('docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1'),
+  ).toBe('healthy')
+  expect(await server.sh(`grep -E '^BITTENSOR_NET' ${FOLDER}/.env`)).toBe(
+    'BITTENSOR_NETUID=7\nBITTENSOR_NETWORK=ws://127.0.0.1:9944',
+  )
 })
 
 test('copies the hotkey and the public part of the coldkey, readable by the role alone', async () => {
@@ -57,7 +61,9 @@ test('copies the hotkey and the public part of the coldkey, readable by the role
   )
   expect(await server.sh(`stat -c %a ${FOLDER}/.env`)).toBe('600')
   // Nothing of the coldkey is anywhere.
-  expect(await server.sh(`grep -rlF '${COLDKEY_SECRET}' /opt /etc /home /root /tmp /var/log 2>/dev/null || true`)).toBe('')
+  expect(await server.sh(`grep -rlF '${COLDKEY_SECRET}' /opt /etc /home /root /tmp /var/log 2>/dev/null || true`)).toBe(
+    '',
+  )
 })
 
 test('leaves nothing secret in output, command lines, histories, or files that others can read', async () => {
@@ -100,11 +106,17 @@ test('answers status, check and logs', async () => {
 })
 
 test('updates with a backup, and rolls back to the version before', async () => {
-  await sql("create schema drizzle; create table drizzle.__drizzle_migrations (created_at bigint); insert into drizzle.__drizzle_migrations values (100); create table jobs (id int); insert into jobs select generate_series(1, 1000)")
+  await sql(
+    'create schema drizzle; create table drizzle.__drizzle_migrations (created_at bigint); insert into drizzle.__drizzle_migrations values (100); create table jobs (id int); insert into jobs select generate_series(1, 1000)',
+  )
   const updated = await command('update 0.2.0')
-  expect(updated.output).toMatch(/Backup: .*\nStarting validator 0\.2\.0 in place of 0\.1\.0\nvalidator 0\.2\.0 is healthy\./)
+  expect(updated.output).toMatch(
+    /Backup: .*\nStarting validator 0\.2\.0 in place of 0\.1\.0\nvalidator 0\.2\.0 is healthy\./,
+  )
   expect(await version()).toBe('0.2.0')
-  expect((await command('update 0.2.0')).output).toBe(`Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already and is healthy.\n`)
+  expect((await command('update 0.2.0')).output).toBe(
+    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already and is healthy.\n`,
+  )
   await sql('insert into drizzle.__drizzle_migrations values (200)')
   const back = await command('rollback --yes')
   expect(back.output).toContain('The database has tables of a newer version')
@@ -140,5 +152,9 @@ test('restores the rows of a backup, and refuses one of a newer schema', async (
 test('asks on a terminal before it removes anything, and then removes everything', async () => {
   expect((await command('uninstall --purge')).output).toContain('There is no terminal to ask on')
   expect((await command('uninstall --purge --yes')).code).toBe(0)
-  expect(await server.sh('docker ps -aq; docker volume ls -q; ls /opt/compute-horde /usr/local/bin/compute-horde 2>/dev/null || true')).toBe('')
+  expect(
+    await server.sh(
+      'docker ps -aq; docker volume ls -q; ls /opt/compute-horde /usr/local/bin/compute-horde 2>/dev/null || true',
+    ),
+  ).toBe('')
 })

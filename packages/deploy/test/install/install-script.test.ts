@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { INSTALLED_ROLES, installScript, installScriptPath } from '../../src/install-script.ts'
 import { missingInBash3 } from '../../src/bash-3.ts'
+import { INSTALLED_ROLES, installScript, installScriptPath } from '../../src/install-script.ts'
 import { run } from '../../src/testing/run-program.ts'
 
 const PARTS = join(import.meta.dirname, '../../../../docker/install')

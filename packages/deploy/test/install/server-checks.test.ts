@@ -4,8 +4,19 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ServerParts } from '../../src/testing/server-parts.ts'
 
-const UBUNTU = { ID: 'ubuntu', NAME: 'Ubuntu', PRETTY_NAME: 'Ubuntu 24.04.2 LTS', VERSION_CODENAME: 'noble', ID_LIKE: 'debian' }
-const DEBIAN = { ID: 'debian', NAME: 'Debian GNU/Linux', PRETTY_NAME: 'Debian GNU/Linux 12', VERSION_CODENAME: 'bookworm' }
+const UBUNTU = {
+  ID: 'ubuntu',
+  NAME: 'Ubuntu',
+  PRETTY_NAME: 'Ubuntu 24.04.2 LTS',
+  VERSION_CODENAME: 'noble',
+  ID_LIKE: 'debian',
+}
+const DEBIAN = {
+  ID: 'debian',
+  NAME: 'Debian GNU/Linux',
+  PRETTY_NAME: 'Debian GNU/Linux 12',
+  VERSION_CODENAME: 'bookworm',
+}
 const CANDIDATE = (names: string) =>
   `case "$1" in policy) case " ${names} " in *" $2 "*) echo "  Candidate: 1.0";; *) echo "  Candidate: (none)";; esac;; pkgnames) printf '%s\\n' ${names};; esac`
 
@@ -30,7 +41,9 @@ describe('Docker', () => {
     await server.fake('docker', 'case "$1" in compose) exit 1;; esac; exit 0')
     await server.fake('docker-compose', 'exit 127')
     await server.fake('apt-cache', CANDIDATE('docker-compose-v2'))
-    expect(await answers('check_docker')).toContain('add Compose to the Docker that is there (package docker-compose-v2)')
+    expect(await answers('check_docker')).toContain(
+      'add Compose to the Docker that is there (package docker-compose-v2)',
+    )
     await server.fake('dpkg-query', 'case "$*" in *docker-ce*) printf installed;; esac')
     expect(await answers('check_docker')).toContain('(package docker-compose-plugin)')
   })
@@ -49,7 +62,10 @@ describe('Docker', () => {
   })
 
   test('that is rootless is refused, with what to do', async () => {
-    await server.fake('docker', 'case "$*" in *SecurityOptions*) echo \'["name=seccomp","name=rootless"]\';; esac; exit 0')
+    await server.fake(
+      'docker',
+      'case "$*" in *SecurityOptions*) echo \'["name=seccomp","name=rootless"]\';; esac; exit 0',
+    )
     expect(await answers('check_docker')).toMatch(/^problem Docker runs rootless.*\ntodo /)
     await server.fake('docker', 'exit 1')
     await server.fake('pgrep', 'exit 0')
@@ -63,12 +79,14 @@ describe('Docker', () => {
 
   test('that does not answer is to be started, and a client alone is refused', async () => {
     await server.fake('docker', 'exit 1')
-    expect(await answers('type() { case $2 in dockerd) echo /usr/bin/dockerd;; *) builtin type "$@";; esac; }; check_docker')).toContain(
-      'plan start Docker',
-    )
-    expect(await answers('type() { case $2 in dockerd) return 1;; *) builtin type "$@";; esac; }; check_docker')).toContain(
-      'problem there is a Docker client without an engine',
-    )
+    expect(
+      await answers(
+        'type() { case $2 in dockerd) echo /usr/bin/dockerd;; *) builtin type "$@";; esac; }; check_docker',
+      ),
+    ).toContain('plan start Docker')
+    expect(
+      await answers('type() { case $2 in dockerd) return 1;; *) builtin type "$@";; esac; }; check_docker'),
+    ).toContain('problem there is a Docker client without an engine')
   })
 })
 
@@ -104,14 +122,21 @@ describe('an NVIDIA card', () => {
     await server.fake('dpkg', 'echo amd64')
     expect(await answers('check_nvidia')).toContain('install the NVIDIA driver (nvidia-driver-570-server)')
     await server.system(DEBIAN)
-    expect(await answers('check_nvidia')).toContain('install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi)')
+    expect(await answers('check_nvidia')).toContain(
+      'install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi)',
+    )
   })
 
   test('whose driver was installed in this boot needs a reboot, and a broken one is a problem', async () => {
     await server.fake('lspci', CARD)
-    await server.fake('nvidia-smi', 'echo "NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver."; exit 9')
+    await server.fake(
+      'nvidia-smi',
+      'echo "NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver."; exit 9',
+    )
     await writeFile(join(server.folder, 'boot-id'), 'this boot\n')
-    expect(await answers('echo "this boot" >$FOLDER/driver; DRIVER_BOOT_FILE=$FOLDER/driver; driver_state')).toBe('reboot\n')
+    expect(await answers('echo "this boot" >$FOLDER/driver; DRIVER_BOOT_FILE=$FOLDER/driver; driver_state')).toBe(
+      'reboot\n',
+    )
     expect(await answers('echo "last boot" >$FOLDER/driver; DRIVER_BOOT_FILE=$FOLDER/driver; check_nvidia')).toMatch(
       /problem the NVIDIA driver is installed and does not work: NVIDIA-SMI has failed/,
     )
@@ -134,14 +159,19 @@ describe('an NVIDIA card', () => {
       join(server.folder, 'lists/nvidia-docker.list'),
       'deb [signed-by=/usr/share/keyrings/other.gpg] https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /\n',
     )
-    expect(await answers('APT_LISTS=$FOLDER/lists; check_nvidia')).toContain(`from the list that is there, ${server.folder}/lists/nvidia-docker.list`)
+    expect(await answers('APT_LISTS=$FOLDER/lists; check_nvidia')).toContain(
+      `from the list that is there, ${server.folder}/lists/nvidia-docker.list`,
+    )
     expect(await answers('APT_LISTS=$FOLDER/none; check_nvidia')).toContain("add NVIDIA's apt list")
   })
 })
 
 describe('apt', () => {
   test("is answered beforehand and keeps the owner's files", async () => {
-    await server.fake('apt-get', 'echo "$DEBIAN_FRONTEND $NEEDRESTART_SUSPEND $*" >"$FOLDER/asked"; if read -r line; then echo "read $line"; fi')
+    await server.fake(
+      'apt-get',
+      'echo "$DEBIAN_FRONTEND $NEEDRESTART_SUSPEND $*" >"$FOLDER/asked"; if read -r line; then echo "read $line"; fi',
+    )
     await server.call('apt_get install curl')
     const { output } = await server.call('cat $FOLDER/asked')
     expect(output).toContain('noninteractive 1 --quiet --yes')
@@ -155,11 +185,16 @@ describe('apt', () => {
     )
     const { code, output } = await server.call('APT_LOCK_RETRY_SECONDS=0; apt_get install curl')
     expect(code).toBe(0)
-    expect(output).toContain("Waiting for the system's own update to end (at most 900 s): process 711 (unattended-upgr)")
+    expect(output).toContain(
+      "Waiting for the system's own update to end (at most 900 s): process 711 (unattended-upgr)",
+    )
   })
 
   test('is given up on after a named time', async () => {
-    await server.fake('apt-get', 'echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"; exit 100')
+    await server.fake(
+      'apt-get',
+      'echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"; exit 100',
+    )
     const { code, output } = await server.call('apt_get update', { opt_apt_lock_seconds: '0' })
     expect(code).toBe(1)
     expect(output).toContain("failed another program has held apt's lock for 0 s: process 7 (apt-get)")
