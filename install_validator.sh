@@ -183,6 +183,9 @@ check_arguments() {
   if [ -n "$version" ] && [ -z "$image_prefix" ]; then
     problem '--version says which images are pulled, and without --image-prefix they are built' 'pass --image-prefix, or --from with the sources of that version'
   fi
+  if [ "$auto_update" = yes ] && [ -z "$image_prefix" ]; then
+    problem '--auto-update pulls new images, and without --image-prefix they are built' 'pass --image-prefix, or leave --auto-update out'
+  fi
   if [ -n "$identity" ] && [ ! -r "$identity" ]; then problem "the SSH key $identity cannot be read" 'see the path after --identity'; fi
 }
 
@@ -645,7 +648,7 @@ ROLE is validator or miner.
   check                   says whether the role can work: a line for everything, with what to do
   logs [OPTIONS]          the last lines of its log; the options are those of `docker compose logs`, such as --follow
   update [VERSION]        backs up, starts VERSION, and goes back to the version before when it does not get healthy
-     --from FILE|URL      builds from this archive of the sources; URL ends in #sha256=… or has a file URL.sha256
+     --from FILE|URL      builds from this archive of the sources, which is checked: FILE#sha256=…, or a file FILE.sha256
   rollback                back to the last version that was healthy before this one
   backup                  writes the database and the settings into one file; the service goes on running
   restore FILE            puts the database of a backup in place of the one there is
@@ -785,23 +788,11 @@ image_of() { printf '%s/%s:%s\n' "$(prefix)" "$1" "$2"; } # image_of NAME VERSIO
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 is_pulling() { [ "$(state_of origin)" = registry ]; }
 
-# A file of an image, without running anything of it; false where the image has none.
-file_of_image() { # file_of_image IMAGE PATH
-  local container status=0
-  container=$(docker create "$1" none) || return 1
-  docker cp "$container:$2" - 2>/dev/null | tar -xOf - 2>/dev/null || status=1
-  docker rm "$container" >/dev/null
-  return $status
-}
-
-folder_of_image() { # folder_of_image IMAGE PATH TO: as far as the image has it
+# Copies a folder of an image, without running anything of it, as far as the image has it.
+folder_of_image() { # folder_of_image IMAGE PATH TO
   local container
   container=$(docker create "$1" none) || return 1
-  if docker cp "$container:$2" "$3.part" >/dev/null 2>&1; then
-    rm -rf "$3"
-    mv "$3.part" "$3"
-    chmod -R u=rwX,go=rX "$3"
-  fi
+  docker cp "$container:$2/." - 2>/dev/null | tar -xf - -C "$3" --no-same-owner 2>/dev/null || true
   docker rm "$container" >/dev/null
 }
 
@@ -896,7 +887,7 @@ unpack_sources() { # unpack_sources ARCHIVE
 
 # Fetches an archive and checks it: URL#sha256=HEX, or a file URL.sha256 beside it.
 fetch_archive() { # fetch_archive URL FILE
-  local url=${1%%#*} wanted='' actual
+  local url=${1%%#*} wanted=''
   command -v curl >/dev/null || fail 'curl is missing' 'apt-get install curl'
   case $1 in *'#sha256='*) wanted=${1##*#sha256=} ;; esac
   [ -n "$wanted" ] || wanted=$(curl --silent --show-error --fail --location "$url.sha256" | cut -c1-64) ||
@@ -950,7 +941,12 @@ schema_of_database() {
   fi
 }
 schema_of_image() { # schema_of_image IMAGE
-  file_of_image "$1" "/app/packages/$role/drizzle/meta/_journal.json" | sed -n 's/.*"when": *\([0-9]*\).*/\1/p' | sort -n | tail -n 1
+  local files="$folder/state/migrations"
+  rm -rf "$files"
+  mkdir -p "$files"
+  folder_of_image "$1" "/app/packages/$role/drizzle/meta" "$files"
+  sed -n 's/.*"when": *\([0-9]*\).*/\1/p' "$files/_journal.json" | sort -n | tail -n 1
+  rm -rf "$files"
 }
 
 start_database() {
@@ -1089,15 +1085,22 @@ finish_switch() {
 
 # An image brings the compose file, the list of settings, the dashboards and this command in its own version.
 adopt_files() { # adopt_files IMAGE
-  local part="$folder/state/compose.part" name
-  if file_of_image "$1" "/app/docker/compose.$role.yml" >"$part" && [ -s "$part" ]; then
-    chmod 644 "$part"
-    cmp -s "$part" "$folder/compose.yml" || mv -f "$part" "$folder/compose.yml"
+  local files="$folder/state/files"
+  rm -rf "$files"
+  mkdir -p "$files"
+  folder_of_image "$1" /app/docker "$files"
+  if [ -s "$files/compose.$role.yml" ]; then
+    chmod 644 "$files/compose.$role.yml"
+    cmp -s "$files/compose.$role.yml" "$folder/compose.yml" || mv -f "$files/compose.$role.yml" "$folder/compose.yml"
   fi
-  if file_of_image "$1" "/app/docker/$role.env.example" >"$part" && [ -s "$part" ]; then merge_settings "$part"; fi
-  folder_of_image "$1" /app/docker/monitoring "$folder/monitoring"
-  if file_of_image "$1" /app/docker/install/server/compute-horde >"$part" && [ -s "$part" ]; then install_command "$part"; fi
-  rm -f "$part"
+  if [ -s "$files/$role.env.example" ]; then merge_settings "$files/$role.env.example"; fi
+  if [ -d "$files/monitoring" ]; then
+    rm -rf "$folder/monitoring"
+    mv "$files/monitoring" "$folder/monitoring"
+    chmod -R u=rwX,go=rX "$folder/monitoring"
+  fi
+  if [ -s "$files/install/server/compute-horde" ]; then install_command "$files/install/server/compute-horde"; fi
+  rm -rf "$files"
 }
 
 install_command() { # install_command FILE: by a rename, since a shell may be reading the old one
@@ -1152,7 +1155,10 @@ run_status() {
   for service in $(compose config --services 2>/dev/null); do
     container=$(container_of "$service")
     case $service in executor-image) continue ;; esac
-    if [ -z "$container" ]; then say "  $service: not started"; else
+    if [ -z "$container" ]; then
+      # The monitoring is there on request only.
+      case $service in "$role" | postgres) say "  $service: not started" ;; esac
+    else
       say "  $service: $(inspect "$container" '{{.State.Status}}'), $(health_of "$container"), since $(inspect "$container" '{{.State.StartedAt}}' | cut -c1-19)Z, $(inspect "$container" '{{.RestartCount}}') restarts"
     fi
   done
@@ -1225,6 +1231,13 @@ run_update() { # run_update [VERSION] [--from ARCHIVE]
         archive=$folder/source/.archive
         mkdir -p "$folder/source"
         fetch_archive "$from" "$archive"
+        ;;
+      *)
+        archive=${from%%#*}
+        [ -r "$archive" ] || fail "there is no file $archive" 'name the archive of the sources'
+        case $from in *'#sha256='*) digest=${from##*#sha256=} ;; *) digest=$(head -c 64 "$archive.sha256" 2>/dev/null || true) ;; esac
+        [ -n "$digest" ] || fail "there is no checksum for $archive" "name it: $archive#sha256=…"
+        check_archive "$archive" "$digest"
         ;;
     esac
     wanted=$(unpack_sources "$archive")
@@ -1884,6 +1897,8 @@ plan_files() {
 receive_files() {
   local name size
   incoming=$(mktemp -d "$ROOT/.incoming-$role.XXXXXX")
+  # Also when the step fails: the hotkey is among the files.
+  trap 'rm -rf "$incoming"' EXIT
   while IFS=' ' read -r name size && [ "$name" != end ]; do
     head -c "$size" >"$incoming/$name"
   done
@@ -1925,6 +1940,10 @@ put_wallet() {
   local wallet=$folder/wallet/default owner
   owner=$(stat -c %u:%g "$wallet/hotkeys/default" 2>/dev/null || echo 0:0)
   mkdir -p "$wallet/hotkeys"
+  if [ -e "$wallet/hotkeys/default" ] && ! cmp -s "$incoming/hotkey" "$wallet/hotkeys/default"; then
+    say "Another hotkey than before: the $role restarts with it"
+    keep_state restart yes
+  fi
   put_file "$incoming/hotkey" "$wallet/hotkeys/default" 600
   if [ -e "$incoming/coldkeypub.txt" ]; then put_file "$incoming/coldkeypub.txt" "$wallet/coldkeypub.txt" 600; fi
   chown -R "$owner" "$folder/wallet"
@@ -2016,6 +2035,10 @@ first_start() { # first_start VERSION
 
 # Compose leaves alone what has not changed.
 start_again() {
+  if [ -n "$(state_of restart)" ]; then
+    compose stop "$role" >/dev/null 2>&1 || true
+    rm -f "$folder/state/restart"
+  fi
   if comes_up; then
     say "$role $(setting COMPUTE_HORDE_VERSION) is healthy"
     return

@@ -113,6 +113,9 @@ check_arguments() {
   if [ -n "$version" ] && [ -z "$image_prefix" ]; then
     problem '--version says which images are pulled, and without --image-prefix they are built' 'pass --image-prefix, or --from with the sources of that version'
   fi
+  if [ "$auto_update" = yes ] && [ -z "$image_prefix" ]; then
+    problem '--auto-update pulls new images, and without --image-prefix they are built' 'pass --image-prefix, or leave --auto-update out'
+  fi
   if [ -n "$identity" ] && [ ! -r "$identity" ]; then problem "the SSH key $identity cannot be read" 'see the path after --identity'; fi
 }
 

@@ -4,6 +4,8 @@
 receive_files() {
   local name size
   incoming=$(mktemp -d "$ROOT/.incoming-$role.XXXXXX")
+  # Also when the step fails: the hotkey is among the files.
+  trap 'rm -rf "$incoming"' EXIT
   while IFS=' ' read -r name size && [ "$name" != end ]; do
     head -c "$size" >"$incoming/$name"
   done
@@ -45,6 +47,10 @@ put_wallet() {
   local wallet=$folder/wallet/default owner
   owner=$(stat -c %u:%g "$wallet/hotkeys/default" 2>/dev/null || echo 0:0)
   mkdir -p "$wallet/hotkeys"
+  if [ -e "$wallet/hotkeys/default" ] && ! cmp -s "$incoming/hotkey" "$wallet/hotkeys/default"; then
+    say "Another hotkey than before: the $role restarts with it"
+    keep_state restart yes
+  fi
   put_file "$incoming/hotkey" "$wallet/hotkeys/default" 600
   if [ -e "$incoming/coldkeypub.txt" ]; then put_file "$incoming/coldkeypub.txt" "$wallet/coldkeypub.txt" 600; fi
   chown -R "$owner" "$folder/wallet"
@@ -136,6 +142,10 @@ first_start() { # first_start VERSION
 
 # Compose leaves alone what has not changed.
 start_again() {
+  if [ -n "$(state_of restart)" ]; then
+    compose stop "$role" >/dev/null 2>&1 || true
+    rm -f "$folder/state/restart"
+  fi
   if comes_up; then
     say "$role $(setting COMPUTE_HORDE_VERSION) is healthy"
     return

@@ -19,6 +19,7 @@ test.each([
   'echo "${list[-1]}"',
   'exec {fd}<file',
   'tar --list',
+  'x=$(case $y in a) echo b ;; esac)',
 ])('refuses %s', line => {
   expect(missingInBash3(line)).toHaveLength(1)
 })

@@ -19,6 +19,7 @@ const MISSING: readonly [what: string, pattern: RegExp][] = [
   ['EPOCHSECONDS and the like', /\$\{?(?:EPOCHSECONDS|EPOCHREALTIME|SRANDOM|BASHPID)\b/],
   ['automatic file descriptors', /\bexec\s+\{\w+\}[<>]/],
   ['a fallthrough in case', /;;&|;&/],
+  ['a case inside $(…)', /\$\([^)]*\bcase\s/],
   ['local -', /\blocal\s+-(?:\s|$)/],
   ['read -i, -N', /\bread\s+(?:-\w+\s+)*-\w*[iN]/],
   ['readlink -f and realpath', /\breadlink\s+-\w*[fem]|\brealpath\b/],

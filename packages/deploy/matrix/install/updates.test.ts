@@ -1,4 +1,6 @@
 /** Updates that go wrong in the ways they do: killed in the middle, a moved tag, a schema the old version cannot use. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { Owner } from '../../src/testing/owner.ts'
 import { IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
@@ -99,6 +101,20 @@ test('a role that was uninstalled without --purge comes back with its database',
   expect(await server.sh('docker ps -aq')).toBe('')
   await install()
   expect(await sql('select id from jobs')).toBe('7')
+})
+
+test('another hotkey is put in place, and the role restarts with it', async () => {
+  await install()
+  const started = () => server.sh('docker inspect --format "{{.State.StartedAt}}" compute-horde-validator_validator_1')
+  const before = await started()
+  const other = join(owner.folder, 'other hotkey')
+  await writeFile(other, (await readFile(owner.hotkey, 'utf8')).replace('"secretPhrase":null', '"secretPhrase":""'))
+  const ended = await owner.install('validator', server, { args: PULL, hotkey: other })
+  expect(ended.output).toContain('Another hotkey than before: the validator restarts with it')
+  expect(await started()).not.toBe(before)
+  expect(await server.sh('cat /opt/compute-horde/validator/wallet/default/hotkeys/default')).toBe(
+    await readFile(other, 'utf8'),
+  )
 })
 
 test('everything is back by itself after a reboot', async () => {
