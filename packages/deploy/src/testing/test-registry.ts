@@ -83,8 +83,7 @@ export class TestRegistry implements AsyncDisposable {
 
   /** Puts the database from Debian's packages into it: the server's Docker takes it for Docker Hub's postgres:15. */
   async pushPostgres(): Promise<void> {
-    await build(join(CHECKOUT, 'docker/postgres'), undefined, POSTGRES, [])
-    await this.push(POSTGRES, 'library/postgres:15')
+    await this.push(await buildPostgres(), 'library/postgres:15')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,6 +103,12 @@ export class TestRegistry implements AsyncDisposable {
       await new Promise(resolve => setTimeout(resolve, TRY_AGAIN_MS))
     }
   }
+}
+
+/** The database from Debian's packages, in place of the public image postgres:15. Gives its name. */
+export async function buildPostgres(): Promise<string> {
+  await build(join(CHECKOUT, 'docker/postgres'), undefined, POSTGRES, [])
+  return POSTGRES
 }
 
 /** The stand-in's folder with what a role's image brings along of this checkout. */

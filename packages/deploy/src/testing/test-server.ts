@@ -94,6 +94,13 @@ export class TestServer implements AsyncDisposable {
     await this.sh(`chown root: '${path}' && chmod ${mode} '${path}'`)
   }
 
+  /** Gives its Docker an image of this machine, under a name: faster than through a registry. */
+  async load(image: string, name: string): Promise<void> {
+    const loaded = await run('bash', ['-c', `docker save '${image}' | docker exec -i ${this.#container} docker load`])
+    if (loaded.code !== 0) throw new Error(`${image} could not be loaded: ${loaded.output}`)
+    await this.sh(`docker tag '${image}' '${name}'`)
+  }
+
   /** Waits until a command succeeds. */
   async until(command: string, withinMs = START_MS): Promise<void> {
     const end = Date.now() + withinMs

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { COLDKEY_SECRET, HOTKEY_ADDRESS, HOTKEY_SEED, Owner } from '../../src/testing/owner.ts'
 import type { Ended } from '../../src/testing/run-program.ts'
 import { SecretWatch } from '../../src/testing/secret-watch.ts'
-import { IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
+import { buildPostgres, IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
 
 const FOLDER = '/opt/compute-horde/validator'
@@ -21,12 +21,12 @@ let commandLines: string[]
 
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
   await registry.pushStandIns('0.2.0', { migration: 200 })
   await registry.pushStandIns('0.3.0', { healthy: 'exits', migration: 200 })
   owner = await Owner.open()
   server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
+  await server.load(await buildPostgres(), 'postgres:15')
   const watch = new SecretWatch()
   installed = await owner.install('validator', server, { user: 'deploy', piped: true, args: PULL })
   commandLines = await watch.stop()
