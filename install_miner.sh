@@ -582,13 +582,23 @@ show_plan() {
 }
 
 show_files() {
+  local folder=/opt/compute-horde/$ROLE
   say ''
-  say "The file /opt/compute-horde/$ROLE/compose.yml:"
+  say "The file $folder/compose.yml:"
   print_compose_file | sed 's/^/  | /'
-  say "The file /opt/compute-horde/$ROLE/.env would be made from this, with a password of its own:"
+  say "The file $folder/.env, where there is none yet, is this:"
   print_env_example | sed 's/^/  | /'
-  say "The file $(printf '%s' /usr/local/bin/compute-horde): $(print_server_command | wc -l | tr -d ' ') lines"
-  say "The files of the wallet: $hotkey_path${coldkeypub:+, $coldkeypub}"
+  say 'in which these are set:'
+  say '  | POSTGRES_PASSWORD=(made on the server)'
+  say "  | BITTENSOR_NETWORK=$network"
+  say "  | BITTENSOR_NETUID=$netuid"
+  say "  | WALLET_FOLDER=$folder/wallet"
+  say "  | ADMIN_PORT=$admin_port"
+  if [ "$ROLE" = miner ]; then say "  | PUBLIC_PORT=$public_port"; fi
+  say "  | IMAGE_PREFIX=${image_prefix:-compute-horde}"
+  if [ -n "$base_image" ]; then say "  | BASE_IMAGE=$base_image"; fi
+  say "The file /usr/local/bin/compute-horde has $(print_server_command | wc -l | tr -d ' ') lines: docker/install/server/compute-horde."
+  say "Copied from this machine, and nothing else: $hotkey_path${coldkeypub:+ and $coldkeypub}"
 }
 
 show_next_steps() {

@@ -17,6 +17,8 @@ let registry: TestRegistry
 let server: TestServer
 let owner: Owner
 let installed: Ended
+let planned: Ended
+let changedByPlan: string
 let commandLines: string[]
 
 beforeAll(async () => {
@@ -27,6 +29,11 @@ beforeAll(async () => {
   owner = await Owner.open()
   server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
   await server.load(await buildPostgres(), 'postgres:15')
+  const everything =
+    'find / -xdev -newer /etc/test-registry.yml -type f -not -path "/var/lib/docker/*" -not -path "/var/log/*" | sort'
+  const before = await server.sh(everything)
+  planned = await owner.install('validator', server, { user: 'deploy', args: [...PULL, '--dry-run'] })
+  changedByPlan = (await server.sh(everything)).replace(before, '')
   const watch = new SecretWatch()
   installed = await owner.install('validator', server, { user: 'deploy', piped: true, args: PULL })
   commandLines = await watch.stop()
@@ -42,6 +49,14 @@ const sql = (text: string) =>
   server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${text}"`)
 const containers = () => server.sh('docker inspect --format "{{.Id}} {{.State.StartedAt}}" $(docker ps -q) | sort')
 const version = () => server.sh(`sed -n 's/^COMPUTE_HORDE_VERSION=//p' ${FOLDER}/.env`)
+
+test('prints every step and every file in a dry run, and changes nothing', () => {
+  expect(planned.output).toContain(`- pull ${IMAGE_PREFIX}/validator:0.1.0`)
+  expect(planned.output).toContain('  | BITTENSOR_NETUID=7\n')
+  expect(planned.output).toContain('  | services:\n')
+  expect(planned.output).toContain('Dry run: nothing was changed.')
+  expect(changedByPlan).toBe('')
+})
 
 test('installs through a pipe, as a user with sudo, from a wallet path with spaces', async () => {
   expect(installed.output).toContain('What to do next:')
