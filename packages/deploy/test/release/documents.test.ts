@@ -72,8 +72,22 @@ it('links lead to files that are there', () => {
 })
 
 it("commands of the server's script are those that it has", () => {
-  const known = ['status', 'check', 'logs', 'update', 'rollback', 'backup', 'restore', 'uninstall']
+  const [, usage = ''] = /^usage\(\) \{\n(.*?)^END$/ms.exec(textOf('docker/install/server/compute-horde')) ?? []
+  const known = [...usage.matchAll(/^ {2}([a-z]+) /gm)].map(([, command]) => command)
+  expect(known).toContain('rollback')
   const said = FILES.flatMap(file => [...textOf(file).matchAll(/compute-horde (?:validator|miner) ([a-z-]+)/g)])
   expect(said.map(([, command = '']) => command).filter(command => !known.includes(command))).toEqual([])
   expect(said.length).toBeGreaterThan(10)
+})
+
+it('options that the text names are those of the install scripts, or of the command on the server', () => {
+  const scripts = ['install_validator.sh', 'install_miner.sh', 'docker/install/server/compute-horde']
+    .map(textOf)
+    .join('\n')
+  const known = new Set([...scripts.matchAll(/^ +(--[a-z-]+) /gm)].map(([, option]) => option))
+  const said = FILES.flatMap(file =>
+    [...textOf(file).matchAll(/`(--[a-z-]+)(?: [^`]*)?`/g)].map(([, option]) => option),
+  )
+  expect(said.filter(option => !known.has(option))).toEqual([])
+  expect(said.length).toBeGreaterThan(5)
 })
