@@ -1,19 +1,28 @@
 #!/usr/bin/env bash
 # Builds the local images that are missing or whose definition changed. docker/README.md tells what each is for.
 #
-#   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [--plan] [hashcat echo python executor …]
+#   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [--plan] [NAME …]
 #
+#   NAME           hashcat, echo, python and executor, which are built without a name; or miner, validator, postgres
 #   (nothing)      from the public base images
 #   --base IMAGE   from this image: any Debian or Ubuntu, for what an image needs and the base lacks is installed
 #   --debian       from Debian's packages, without any registry
 #   --auto         from the public base images when their registry answers, else from Debian's packages
 #   --force        even when nothing changed
 #   --plan         build nothing; say what would be built, as lines of NAME and BASE
+#
+# The services' images (executor, miner, validator) need the npm registry while they are built. Its address is that of this
+# machine's npm. A private certificate authority is taken from CA_CERTIFICATE (PEM text), else from the folder in which
+# Debian keeps those that were added. IMAGE_PREFIX and COMPUTE_HORDE_VERSION change the names of the services' images.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly JOB_IMAGES=(hashcat echo python)
-readonly SERVICE_IMAGES=(executor)
+readonly SERVICE_IMAGES=(executor miner validator)
+readonly OTHER_IMAGES=(postgres)
+readonly BUILT_BY_DEFAULT=("${JOB_IMAGES[@]}" executor)
+readonly IMAGE_PREFIX=${IMAGE_PREFIX:-compute-horde}
+readonly ADDED_CERTIFICATES=/usr/local/share/ca-certificates
 readonly DEBIAN_RELEASE=bookworm
 readonly DEBIAN_BASE=compute-horde/debian:$DEBIAN_RELEASE
 readonly REGISTRY_URL=https://registry-1.docker.io/v2/
@@ -31,12 +40,23 @@ fail() {
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 is_service() { [[ " ${SERVICE_IMAGES[*]} " == *" $1 "* ]]; }
 
-tag_of() {
+# The version of the checkout, and of the services' images.
+version() {
+  if [ -n "${COMPUTE_HORDE_VERSION:-}" ]; then echo "$COMPUTE_HORDE_VERSION"; else sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json; fi
+}
+
+# The names of an image; the first is the one by which it is looked for.
+tags_of() {
   case $1 in
     python) echo compute-horde/python:3.11 ;;
+    postgres) echo "$IMAGE_PREFIX/postgres:15" ;;
+    executor) echo "$IMAGE_PREFIX/executor:v0 $IMAGE_PREFIX/executor:$(version)" ;;
+    miner | validator) echo "$IMAGE_PREFIX/$1:$(version)" ;;
     *) echo "compute-horde/$1:v0" ;;
   esac
 }
+
+tag_of() { tags_of "$1" | cut -d' ' -f1; }
 
 public_base_of() {
   case $1 in
@@ -45,10 +65,33 @@ public_base_of() {
   esac
 }
 
+# The packages of the workspace that a service consists of, one a line.
+packages_of() { # packages_of SERVICE
+  local package=$1 needed
+  echo "packages/$package"
+  # shellcheck disable=SC2013 # names of packages
+  for needed in $(sed -n '/"dependencies": {/,/}/s|.*"@horde/\(.*\)": "workspace.*|\1|p' "packages/$package/package.json"); do
+    packages_of "$needed"
+  done
+}
+
+# The files of the checkout that a service's image is made from.
+service_sources() { # service_sources SERVICE
+  local package
+  printf '%s\n' package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore docker/Dockerfile
+  find patches docker/image docker/install/server/compute-horde bin/steps/pnpm.sh -type f
+  find docker -maxdepth 1 -type f \( -name "compose.$1.yml" -o -name "$1.env.example" \)
+  for package in $(packages_of "$1" | sort -u); do
+    printf '%s\n' "$package/package.json"
+    find "$package" -path '*/node_modules' -prune -o -path '*/test' -prune -o -path '*/testing' -prune -o \
+      -type f \( -path "$package/src/*" -o -path "$package/drizzle/*" \) ! -name '*.test.ts' -print
+  done
+}
+
 # What an image is made from, as one hash. hashcat's image holds kernels for one type of CPU.
 definition_of() {
   {
-    if is_service "$1"; then docker/service-context.sh "$1" --sources; else find "docker/$1" -type f; fi |
+    if is_service "$1"; then service_sources "$1"; else find "docker/$1" -type f; fi |
       LC_ALL=C sort | xargs -d '\n' sha256sum
     [ "$1" != hashcat ] || grep -m1 '^model name' /proc/cpuinfo || true
   } | sha256sum | cut -c1-16
@@ -128,22 +171,48 @@ make_debian_base() {
   rm -rf "$folder"
 }
 
-context_of() { if is_service "$1"; then docker/service-context.sh "$1"; else tar -C "docker/$1" -cf - .; fi; }
+certificate_authority() {
+  if [ -n "${CA_CERTIFICATE:-}" ]; then echo "$CA_CERTIFICATE"; else cat "$ADDED_CERTIFICATES"/*.crt 2>/dev/null || true; fi
+}
 
-build() { # build NAME BASE DEFINITION
-  local tag log started=$SECONDS target=()
-  tag=$(tag_of "$1")
-  is_service "$1" && target=(--file docker/Dockerfile --target "$1")
+# The address of this machine's npm registry, as bin/setup finds it.
+npm_registry() (
+  # shellcheck source=/dev/null
+  . bin/steps/pnpm.sh
+  registry
+)
+
+revision() { git rev-parse HEAD 2>/dev/null || echo unknown; }
+
+docker_build() { # docker_build TAG ARGUMENT…
+  local tag=$1 log
+  shift
   log=$(mktemp)
-  say "building $tag on $2"
-  if ! context_of "$1" | docker build --force-rm --tag "$tag" --build-arg "BASE_IMAGE=$2" --label "compute-horde.image=$1" \
-    --label "compute-horde.definition=$3" --label "compute-horde.base=$2" "${target[@]}" - >"$log" 2>&1; then
+  if ! docker build --force-rm --tag "$tag" "$@" >"$log" 2>&1; then
     tail -40 "$log" >&2
     rm -f "$log"
     fail "could not build $tag (above: the end of what docker build said)"
   fi
   rm -f "$log"
-  say "$tag is built ($((SECONDS - started)) s)"
+}
+
+build() { # build NAME BASE DEFINITION
+  local tags started=$SECONDS arguments context=docker/$1 each
+  read -ra tags <<<"$(tags_of "$1")"
+  say "building ${tags[0]} on $2"
+  arguments=(--build-arg "BASE_IMAGE=$2")
+  if is_service "$1"; then
+    context=.
+    arguments+=(--file docker/Dockerfile --build-arg "NPM_REGISTRY=$(npm_registry)/"
+      --build-arg "CA_CERTIFICATE=$(certificate_authority)")
+    # With a name of its own, the stage with the dependencies stays for the next build.
+    docker_build "$IMAGE_PREFIX/$1-dependencies:v0" "${arguments[@]}" --target "$1-dependencies" "$context"
+    arguments+=(--target "$1" --build-arg "VERSION=$(version)" --build-arg "REVISION=$(revision)")
+  fi
+  docker_build "${tags[0]}" "${arguments[@]}" --label "compute-horde.image=$1" --label "compute-horde.definition=$3" \
+    --label "compute-horde.base=$2" "$context"
+  for each in "${tags[@]:1}"; do docker tag "${tags[0]}" "$each"; done
+  say "${tags[*]} built ($((SECONDS - started)) s)"
 }
 
 ensure() {
@@ -175,14 +244,14 @@ while [ $# -gt 0 ]; do
     --force) force=yes ;;
     --plan) plan=yes ;;
     *)
-      [[ " ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} " == *" $1 "* ]] ||
-        fail "'$1' is neither an option nor an image; the images are ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]}"
+      [[ " ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} ${OTHER_IMAGES[*]} " == *" $1 "* ]] ||
+        fail "'$1' is neither an option nor an image; the images are ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} ${OTHER_IMAGES[*]}"
       names+=("$1")
       ;;
   esac
   shift
 done
-[ ${#names[@]} -gt 0 ] || names=("${JOB_IMAGES[@]}" "${SERVICE_IMAGES[@]}")
+[ ${#names[@]} -gt 0 ] || names=("${BUILT_BY_DEFAULT[@]}")
 docker version >/dev/null 2>&1 || fail 'no Docker engine answers: run bin/setup'
 
 # One at a time: two at once would build the same image twice.

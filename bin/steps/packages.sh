@@ -56,6 +56,7 @@ setup_packages() {
   # Tests make certificates, and networks, of their own.
   command -v openssl >/dev/null || missing+=(openssl)
   command -v ip >/dev/null || missing+=(iproute2)
+  command -v shellcheck >/dev/null || missing+=(shellcheck)
   # Miners reach engines of other hosts by ssh.
   command -v ssh >/dev/null || missing+=(openssh-client)
   has_postgres || missing+=(postgresql)

@@ -1,6 +1,8 @@
 /** The command `check`: what this host is to jobs, for its operator. One line for everything that was looked at. */
+
 import { ConfigError, readSettings } from '@horde/kit/config'
 import { silentLog } from '@horde/kit/log'
+import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import { type HostSettings, hostSettings } from './config.ts'
 import { Engine } from './engine/container.ts'
 import { usedPercent } from './engine/disk.ts'
@@ -83,9 +85,10 @@ async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFac
     await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner })
     return ok('gpus', `the engine offers ${gpus === 'all' ? 'all' : gpus.join(', ')}`)
   } catch (error) {
+    const { message } = error as Error
     const advice =
       "install NVIDIA's driver and container toolkit, or set EXECUTOR_GPU_DEVICE_IDS to what there is, or none"
-    return bad('gpus', (error as Error).message, advice)
+    return driverMismatch(message) ?? bad('gpus', message, advice)
   }
 }
 

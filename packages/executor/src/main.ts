@@ -1,9 +1,14 @@
 /** The executor's commands, each with its settings. `start.js` is the program. */
 import { readSettings } from '@horde/kit/config'
 import { runService } from '@horde/kit/run'
+import { version } from '@horde/kit/version'
 import { hostSettings, settings } from './config.ts'
 
 await runService('executor', async signal => {
+  if (process.argv[2] === '--version') {
+    process.stdout.write(`${version}\n`)
+    return
+  }
   if (process.argv[2] === 'preload') {
     const { preload } = await import('./preload.ts')
     return preload(readSettings(hostSettings, process.env), signal)

@@ -77,6 +77,18 @@ test.each([
   expect(code).toBe(0)
 })
 
+test('a driver that was updated under a running kernel needs a reboot', async () => {
+  const hook = join(folder, 'nvidia-container-runtime-hook')
+  await writeFile(hook, '#!/bin/sh\necho "nvml error: driver/library version mismatch" >&2\nexit 1\n')
+  await chmod(hook, 0o755)
+  await using gpuEngine = await PrivateEngine.start({ programs: folder })
+  const { code, lines } = await check({ DOCKER_HOST: gpuEngine.dockerHost, EXECUTOR_GPU_DEVICE_IDS: 'all' })
+  expect(lines).toContainEqual(
+    'bad  gpus: the NVIDIA driver in the kernel and its libraries are of different versions. To do: reboot this machine: the driver was updated',
+  )
+  expect(code).toBe(1)
+})
+
 test('GPUs that the engine offers are told, on a host that never ran a job', async () => {
   await writeFile(join(folder, 'nvidia-container-runtime-hook'), '#!/bin/sh\n')
   await chmod(join(folder, 'nvidia-container-runtime-hook'), 0o755)

@@ -36,10 +36,11 @@ export interface DatabaseOptions {
 
 /**
  * Opens a database and brings its schema up to date, if there is a folder of migrations; two processes that start at
- * once do so one after the other.
+ * once do so one after the other. A newer schema is used as it is where its release says that this one can read it
+ * (`database/schema-state`).
  *
- * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, or
- *   what was to be opened as it is has never been made
+ * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, a
+ *   newer release has migrated the database to what this one cannot read, or what was to be opened as it is has never been made
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options

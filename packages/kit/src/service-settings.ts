@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { envInteger, envPort, setting } from './config.ts'
+import { envInteger, envList, envPort, setting } from './config.ts'
 
 /** The settings that every service with an operator has: its admin port and its log. */
 export const serviceSettings = {
@@ -18,8 +18,13 @@ export const serviceSettings = {
   }),
 } as const
 
-/** When a disk in use counts as nearly full, and as full. */
+/** Which disks are watched, and when one counts as nearly full, and as full. */
 export const diskSettings = {
+  DISK_FOLDERS: setting(envList.default([]), {
+    about:
+      'Further folders whose disks are watched, separated by commas, such as where the database of another container lies.',
+    example: '/disks/database',
+  }),
   DISK_LOW_BYTES: setting(envInteger({ min: 0 }).default(10_000_000_000), {
     about: 'A disk in use with less free than this is a warning in /health, in bytes.',
     example: '10000000000',

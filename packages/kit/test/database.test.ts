@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Database, DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
-import { pendingMigrations } from '@horde/kit/database/pending-migrations'
+import { prepareMigration, schemaState } from '@horde/kit/database/schema-state'
 import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -39,6 +39,32 @@ const engines = {
   },
 }
 
+/** A release with some of the migrations; `oldestReader`: the last one that the oldest release knows which can read its tables. */
+async function releaseWith(tags: readonly string[], oldestReader?: string): Promise<string> {
+  const path = await mkdtemp(join(folder, 'release-'))
+  await cp(migrationsFolder, path, { recursive: true })
+  await writeFile(join(path, '0002_third.sql'), 'alter table jobs add column note text;')
+  const entries = tags.map((tag, idx) => ({
+    idx,
+    version: '7',
+    when: 1_760_000_000_000 + idx * 1000,
+    tag,
+    breakpoints: true,
+  }))
+  await writeFile(join(path, 'meta/_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))
+  if (oldestReader !== undefined)
+    await writeFile(join(path, 'oldest-reader.json'), JSON.stringify({ tag: oldestReader }))
+  return path
+}
+
+/** Why another release refuses the database that is open; undefined when it does not. */
+async function refusalOf({ db }: { db: Database }, migrationsFolder: string): Promise<Error | undefined> {
+  return prepareMigration(db, migrationsFolder).then(
+    () => undefined,
+    (error: Error) => error,
+  )
+}
+
 describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
   test('the same queries work, and what is written is there after reopening', async () => {
     const url = await newUrl()
@@ -61,16 +87,54 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     const url = await newUrl()
     {
       await using opened = await openDatabase({ url, migrationsFolder })
-      expect(await pendingMigrations(opened.db, migrationsFolder)).toEqual([])
+      expect(await schemaState(opened.db, migrationsFolder)).toEqual({ pending: [] })
       await opened.db.execute(sql`delete from drizzle.__drizzle_migrations where id = 2`)
     }
     {
       await using asItIs = await openDatabase({ url })
-      expect(await pendingMigrations(asItIs.db, migrationsFolder)).toEqual(['0001_second'])
+      expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: ['0001_second'] })
       await asItIs.db.execute(sql`drop schema drizzle cascade`)
     }
     await using bare = await openDatabase({ url })
-    expect(await pendingMigrations(bare.db, migrationsFolder)).toEqual(['0000_first', '0001_second'])
+    expect(await schemaState(bare.db, migrationsFolder)).toEqual({ pending: ['0000_first', '0001_second'] })
+  })
+
+  test('a schema that a newer release has migrated is refused with a sentence, and left as it is', async () => {
+    const url = await newUrl()
+    const count = sql`select count(*)::int as count from drizzle.__drizzle_migrations`
+    const newer = Date.UTC(2099, 0, 2)
+    {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      await opened.db.execute(sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('x', ${newer})`)
+    }
+    const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
+    expect(error).toBeInstanceOf(DatabaseError)
+    expect(error.problem).toBe('newer')
+    expect(error.message).toBe(
+      'a newer release has changed the database (1 migration, the last of 2099-01-02), and this release knows only up to 0001_second',
+    )
+    await using asItIs = await openDatabase({ url })
+    expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: [], refusal: error.message })
+    expect((await asItIs.db.execute<{ count: number }>(count)).rows).toEqual([{ count: 3 }])
+  })
+
+  test('the release before works with a newer schema that says so; one before that is refused', async () => {
+    const url = await newUrl()
+    const newest = await releaseWith(['0000_first', '0001_second', '0002_third'], '0001_second')
+    const oldest = await releaseWith(['0000_first'])
+    {
+      await using opened = await openDatabase({ url, migrationsFolder: newest })
+      await addJob(opened.db, { id: 1, state: 'offered' })
+    }
+    for (const _ of Array(2)) {
+      await using opened = await openDatabase({ url, migrationsFolder })
+      expect(await schemaState(opened.db, migrationsFolder)).toEqual({ pending: [] })
+      expect(await allJobs(opened.db)).toHaveLength(1)
+      const error = await refusalOf(opened, oldest)
+      expect(error).toMatchObject({ problem: 'newer', message: expect.stringContaining('only up to 0000_first') })
+    }
+    await using opened = await openDatabase({ url, migrationsFolder: newest })
+    expect(await allJobs(opened.db)).toHaveLength(1)
   })
 
   test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {

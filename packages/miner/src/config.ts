@@ -113,6 +113,11 @@ export const minerSettings = defineSettings({
     about: 'The image of an executor, for EXECUTOR_MANAGER=docker.',
     example: 'compute-horde/executor:v0',
   }),
+  EXECUTOR_NETWORK: setting(z.string().optional(), {
+    about:
+      "The engine's network that executors' containers join, for EXECUTOR_MANAGER=docker on this machine. Unset: the engine's bridge.",
+    example: 'compute-horde-executors',
+  }),
   EXECUTOR_CLASS: setting(
     z.enum(EXECUTOR_CLASSES, `must be one of ${EXECUTOR_CLASSES.join(', ')}`).default(DEFAULT_CLASS),
     {

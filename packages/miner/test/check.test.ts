@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { openDatabase } from '@horde/kit/database'
 import { freePort } from '@horde/kit/testing/port'
 import { startPostgres } from '@horde/kit/testing/postgres'
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { migrationsFolder, minerKey, secondValidatorKey, startChain, strangerKey, validatorKey } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
@@ -141,6 +142,20 @@ describe('the database', () => {
       ])
     await using _ = await openDatabase({ url, migrationsFolder })
     expect(await database(url)).toEqual(['ok   database: opens, and its tables are up to date'])
+  })
+
+  it('that a newer release has changed is bad', async () => {
+    await using postgres = await startPostgres()
+    const url = await postgres.newDatabase()
+    await using opened = await openDatabase({ url, migrationsFolder })
+    await opened.db.execute(
+      sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('x', ${Date.UTC(2099, 0, 2)})`,
+    )
+    expect(await database(url)).toEqual([
+      expect.stringMatching(
+        /^bad {2}database: a newer release has changed the database .*To do: start the newer release/,
+      ),
+    ])
   })
 
   it('that is away is bad, and its password stays unsaid', async () => {

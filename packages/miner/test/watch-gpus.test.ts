@@ -72,6 +72,17 @@ describe('a GPU that fell off is bad', () => {
     expect(await look()).toEqual([`bad: nvidia-smi exited with 15: ${said}`])
   })
 
+  it('when the driver was updated under a running kernel, which a reboot ends', async () => {
+    await install(['Failed to initialize NVML: Driver/library version mismatch'], 18)
+    expect(await watch('all').look(signal)).toMatchObject([
+      {
+        verdict: 'bad',
+        found: 'the NVIDIA driver in the kernel and its libraries are of different versions',
+        advice: 'reboot this machine: the driver was updated',
+      },
+    ])
+  })
+
   it('when its columns say so', async () => {
     await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, [GPU requires reset]'])
     expect(await look()).toEqual(['bad: GPU 1 does not work any more'])

@@ -6,6 +6,7 @@ import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
+import { version } from '@horde/kit/version'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BatchResult } from '../src/commands/batch.ts'
@@ -102,7 +103,7 @@ describe('against a chain and miners', () => {
     const started = JSON.parse(await program.line('validator started')) as { adminPort: number }
     await program.line('weights set')
     const health = await fetch(`http://127.0.0.1:${started.adminPort}/health`)
-    expect([health.status, await health.json()]).toEqual([200, { live: true, ready: true, reasons: [] }])
+    expect([health.status, await health.json()]).toEqual([200, { version, live: true, ready: true, reasons: [] }])
     const metrics = await (await fetch(`http://127.0.0.1:${started.adminPort}/metrics`)).text()
     expect(metrics).toContain('validator_process_cpu_seconds_total')
     program.stop()

@@ -158,7 +158,10 @@ it('says who this validator is, and what the chain lets it do', async () => {
   await expect
     .poll(async () => (await status()).watches.filter(each => each.lookedSecondsAgo !== null).map(({ watch }) => watch))
     .toEqual(['registration', 'standing', 'clock', 'database', 'disk'])
-  expect((await (await get('/health')).json()) as object).toMatchObject({ live: true, ready: true, reasons: [] })
+  expect((await (await get('/health')).json()) as object).toMatchObject({
+    ...{ live: true, ready: true, reasons: [] },
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+  })
 })
 
 it('remembers batches, scores, weights and jobs, the latest first', async () => {

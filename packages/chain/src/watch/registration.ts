@@ -23,6 +23,7 @@ export function registrationFinding(metagraph: Metagraph, hotkey: string, purpos
   const { netuid } = metagraph
   const own = neuronOf(metagraph, hotkey)
   if (own) return ok('registration', `the hotkey has uid ${own.uid} on subnet ${netuid}`)
-  const advice = `register ${hotkey} (btcli subnet register --netuid ${netuid}): ${purpose}`
+  const command = `btcli subnets register --netuid ${netuid} --network NETWORK --wallet WALLET --wallet-hotkey HOTKEY`
+  const advice = `register ${hotkey} on the machine that holds its coldkey (${command}): ${purpose}`
   return bad('registration', `the hotkey is not registered on subnet ${netuid}`, advice)
 }

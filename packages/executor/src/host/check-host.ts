@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import manifest from '../../package.json' with { type: 'json' }
+import { version } from '@horde/kit/version'
 import type { ExecutorSettings } from '../config.ts'
 import type { Engine } from '../engine/container.ts'
 import { type Identity, identityText } from '../engine/identity.ts'
@@ -126,7 +126,7 @@ function isFresh(at: number, now: number, maxAgeMs: number): boolean {
 async function memoryKey({ engine, settings }: CheckDeps): Promise<string> {
   const address = await engine.address()
   const { KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS } = settings
-  const ours = [manifest.version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
+  const ours = [version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
   return JSON.stringify([address, engineStart(address), bootId(), ...ours])
 }
 

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { pendingMigrations } from '../database/pending-migrations.ts'
+import { schemaState } from '../database/schema-state.ts'
 import { parseDatabaseUrl } from '../database/url.ts'
 import { DatabaseError, openDatabase } from '../database.ts'
 import { silentLog } from '../log.ts'
@@ -10,6 +10,8 @@ import { bad, type Finding, ok } from '../watch/finding.ts'
 
 /** How long a server may take to answer at all, in milliseconds. */
 const CONNECT_MS = 10_000
+
+const NEWER_ADVICE = 'start the newer release again, or restore the backup that was made before the update'
 
 /** `isInUse`: by the process that has an embedded one. */
 export type DatabaseLook = { finding: Finding; isInUse: boolean }
@@ -30,9 +32,10 @@ export async function lookAtDatabase(url: string, owner: DatabaseOwner, signal: 
 
 async function openFinding(url: string, { migrationsFolder }: DatabaseOwner, signal: AbortSignal): Promise<Finding> {
   await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
-  const due = await pendingMigrations(database.db, migrationsFolder)
-  if (due.length === 0) return ok('database', 'opens, and its tables are up to date')
-  return ok('database', `opens; the next start brings its tables up to date (${due.join(', ')})`)
+  const { pending, refusal } = await schemaState(database.db, migrationsFolder)
+  if (refusal !== undefined) return bad('database', refusal, NEWER_ADVICE)
+  if (pending.length === 0) return ok('database', 'opens, and its tables are up to date')
+  return ok('database', `opens; the next start brings its tables up to date (${pending.join(', ')})`)
 }
 
 async function problemFinding(error: Error, url: string, owner: DatabaseOwner): Promise<Finding> {

@@ -29,6 +29,7 @@ export type ReadLine<Name extends string> =
   | { name: Name; values: OptionValues; rest: string[] }
   /** `of`: undefined for all commands. */
   | { help: true; of: Name | undefined }
+  | { version: true }
   /** What is wrong with the line. */
   | { mistake: string }
 
@@ -41,6 +42,7 @@ export function readLine<Name extends string>(
   const nameOf = (text = '') => (Object.hasOwn(commands, text) ? (text as Name) : undefined)
   const [first = byDefault] = args
   if (first === '--help' || first === '-h' || first === 'help') return { help: true, of: nameOf(args[1]) }
+  if (first === '--version') return { version: true }
   const name = first.startsWith('-') ? byDefault : nameOf(first)
   if (name === undefined) return { mistake: `there is no command ${first}` }
   const { options, rest } = commands[name]
@@ -62,7 +64,8 @@ export function readLine<Name extends string>(
 export function usage<Name extends string>(program: string, commands: Commands<Name>, of?: Name): string {
   if (of === undefined) {
     const lines = Object.entries<Described>(commands).map(([name, { about }]) => `  ${name.padEnd(10)}  ${about}`)
-    return [`usage: ${program} [command]`, '', ...lines, '', `  <command> --help says more about one`, ''].join('\n')
+    const more = ['  <command> --help says more about one', '  --version prints the version of this release']
+    return [`usage: ${program} [command]`, '', ...lines, '', ...more, ''].join('\n')
   }
   const { about, more, options, rest } = commands[of]
   const named = Object.entries(options).map(([name, option]) => [`--${name}${placeOf(name, option)}`, option.about])

@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
+import { prepareMigration } from './schema-state.ts'
 import { copyTemplate, templateArchive } from './template.ts'
 
 /** How long closing may take, in ms. */
@@ -25,7 +26,10 @@ export async function openPglite(
   const client = await PGlite.create(await source(folder))
   held.defer(() => closeWithin(client, log))
   const db = drizzle({ client })
-  if (migrationsFolder !== undefined) await migrate(db, { migrationsFolder })
+  if (migrationsFolder !== undefined) {
+    await prepareMigration(db as unknown as Database, migrationsFolder)
+    await migrate(db, { migrationsFolder })
+  }
   const opened = held.move()
   return {
     db: db as unknown as Database,

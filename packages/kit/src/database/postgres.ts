@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { backoff } from '../reconnect.ts'
 import { systemClock, withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
+import { prepareMigration } from './schema-state.ts'
 import type { PostgresTarget } from './url.ts'
 
 const MAX_CONNECTIONS = 10
@@ -111,7 +112,9 @@ async function migrateAlone(target: PostgresTarget, options: PostgresOptions): P
   try {
     if (migrationsFolder === undefined) return
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
-    await migrate(drizzle({ client }), { migrationsFolder })
+    const db = drizzle({ client })
+    await prepareMigration(db as unknown as Database, migrationsFolder)
+    await migrate(db, { migrationsFolder })
   } finally {
     await client.end().catch(err => options.log.debug({ err }, 'migration connection did not close cleanly'))
   }

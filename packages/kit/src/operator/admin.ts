@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { createHttp, type HttpOptions } from '../http.ts'
 import { POLICY } from '../page/style.ts'
+import { version } from '../version.ts'
 
 export type AdminOptions<Status> = HttpOptions & {
   host: string
@@ -22,12 +23,12 @@ const HEADERS = {
   'cache-control': 'no-store',
 }
 
-/** Opens the port and gives its number; it closes with `stack`. */
+/** Opens the port and gives its number; it closes with `stack`. /health also says which release runs. */
 export async function openAdmin<Status>(
-  { host, port, status, page, more, ...http }: AdminOptions<Status>,
+  { host, port, status, page, more, health, ...http }: AdminOptions<Status>,
   stack: AsyncDisposableStack,
 ): Promise<number> {
-  const app = createHttp(http)
+  const app = createHttp({ ...http, health: async () => ({ version, ...(await health()) }) })
   stack.defer(() => app.close())
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)

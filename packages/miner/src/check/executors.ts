@@ -15,10 +15,12 @@ export async function* poolFindings(pool: PoolSettings, config: MinerConfig, own
   const subject = `executors of ${pool.name}`
   const { manager: kind, count, environment, gpus } = pool
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
-  const { processEnvironment } = config
+  const { processEnvironment, EXECUTOR_NETWORK: network } = config
   const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
   try {
-    const manager = await openManager(pool, { owner, processEnvironment, pullImage: false, stopWithinMs, clock, log })
+    const manager = await openManager(pool, {
+      ...{ owner, processEnvironment, network, pullImage: false, stopWithinMs, clock, log },
+    })
     await using stack = new AsyncDisposableStack()
     stack.defer(() => manager.close?.())
     if (manager.check === undefined) {

@@ -15,6 +15,7 @@ describe('the command line', () => {
     ['jobs', jobs],
     ['jobs --last 5 --state failed --json', { name: 'jobs', json: true, last: 5, state: 'failed' }],
     ['jobs --last=1000', { ...jobs, last: 1_000 }],
+    ['--version', { name: 'version' }],
     ['--help', { name: 'help', of: undefined }],
     ['-h', { name: 'help', of: undefined }],
     ['help', { name: 'help', of: undefined }],

@@ -13,6 +13,7 @@ export type Command =
   | { name: 'validators'; json: boolean }
   | { name: 'jobs'; json: boolean; last: number; state: JobState | undefined }
   | { name: 'help'; of: CommandName | undefined }
+  | { name: 'version' }
 
 export type CommandName = keyof typeof COMMANDS
 
@@ -54,6 +55,7 @@ const COMMANDS = {
 export function readCommand(args: readonly string[]): Command | { mistake: string } {
   const line = readLine<CommandName>(args, COMMANDS, 'serve')
   if ('mistake' in line) return line
+  if ('version' in line) return { name: 'version' }
   return 'help' in line ? { name: 'help', of: line.of } : commandOf(line.name, line.values)
 }
 

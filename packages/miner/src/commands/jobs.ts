@@ -2,7 +2,7 @@
 
 import { textTable } from '@horde/kit/command-line/text-table'
 import { DatabaseError, openDatabase } from '@horde/kit/database'
-import { pendingMigrations } from '@horde/kit/database/pending-migrations'
+import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
 import { askService } from '@horde/kit/operator/ask-service'
 import type { JobState } from '@horde/protocol/job-state'
@@ -39,9 +39,10 @@ async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSign
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
     await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
-    const due = await pendingMigrations(database.db, migrationsFolder)
-    if (due.length > 0)
-      return `its tables are not up to date: the next start of the miner sees to that (${due.join(', ')})`
+    const { pending, refusal } = await schemaState(database.db, migrationsFolder)
+    if (refusal !== undefined) return refusal
+    if (pending.length > 0)
+      return `its tables are not up to date: the next start of the miner sees to that (${pending.join(', ')})`
     return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(shownEnd)
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error

@@ -1,4 +1,5 @@
 /** Runs what the command line asks for. Each command is loaded when it is asked for. */
+import { version } from '@horde/kit/version'
 import { readCommand, usage } from './command-line.ts'
 
 /** sysexits' EX_USAGE: the command line is wrong. */
@@ -24,6 +25,9 @@ export async function runCommand(args: readonly string[], deps: CommandDeps, sig
   switch (command.name) {
     case 'help':
       deps.print(usage(command.of))
+      return 0
+    case 'version':
+      deps.print(`${version}\n`)
       return 0
     case 'serve':
       return (await import('./serve.ts')).serve(deps, signal)

@@ -41,11 +41,11 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
 }
 
 function opener(config: MinerConfig, owner: string, log: Log) {
-  const { processEnvironment } = config
+  const { processEnvironment, EXECUTOR_NETWORK: network } = config
   const pullImage = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
   const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
   return (pool: PoolSettings) =>
-    openManager(pool, { owner, processEnvironment, pullImage, stopWithinMs, clock: systemClock, log })
+    openManager(pool, { owner, processEnvironment, network, pullImage, stopWithinMs, clock: systemClock, log })
 }
 
 function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {

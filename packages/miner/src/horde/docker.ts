@@ -18,6 +18,8 @@ export type DockerManagerOptions = {
   /** Whether an image that the engine lacks is pulled. */
   pullImage: boolean
   engine: EngineAddress
+  /** The engine's network that containers join. Unset: the engine's bridge. */
+  network?: string | undefined
   /** Containers carry it as a label, so that only this miner's are ever taken over or removed. */
   owner: string
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
@@ -35,6 +37,7 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   const executorImage = new ExecutorImage({ ...options, engine, closed: closing.signal })
   const host: DockerHost = {
     ...options,
+    network: options.network,
     engine,
     executorImage,
     leftovers: new Set<string>(),

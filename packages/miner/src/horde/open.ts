@@ -12,6 +12,8 @@ export type OpenManagerOptions = {
   owner: string
   /** The environment that processes begin with. */
   processEnvironment: Readonly<Record<string, string>>
+  /** The network that containers on this machine's engine join; undefined: the engine's bridge. */
+  network: string | undefined
   /** Whether an executor image that an engine lacks is pulled. */
   pullImage: boolean
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
@@ -23,11 +25,22 @@ export type OpenManagerOptions = {
 /** The manager of a pool. */
 export function openManager(pool: PoolSettings, options: OpenManagerOptions): Promise<ExecutorManager> {
   const { owner, processEnvironment: environment, pullImage, stopWithinMs, clock, log } = options
+  // A network of this machine's engine means nothing to another.
+  const network = 'socket' in pool.engine ? options.network : undefined
   switch (pool.manager) {
     case 'process':
       return Promise.resolve(processManager({ owner, environment, stopWithinMs, clock }))
     case 'docker':
-      return dockerManager({ image: pool.image, pullImage, engine: pool.engine, owner, stopWithinMs, clock, log })
+      return dockerManager({
+        image: pool.image,
+        pullImage,
+        engine: pool.engine,
+        network,
+        owner,
+        stopWithinMs,
+        clock,
+        log,
+      })
     default:
       return loadManager(pool.manager, { log })
   }

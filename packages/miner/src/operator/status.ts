@@ -5,9 +5,9 @@ import type { Health } from '@horde/kit/http'
 import { shown } from '@horde/kit/page/strangers-text'
 import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import { version } from '@horde/kit/version'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
-import packageJson from '../../package.json' with { type: 'json' }
 import type { ListedJob } from '../db/list-jobs.ts'
 import type { PoolUsage } from '../horde/pools/pool.ts'
 import { healthOf } from './health.ts'
@@ -119,7 +119,7 @@ function minerOf({ own, metagraph, announcement }: StatusSources, nowMs: number)
     port: own.port,
     announced: axon ? { ip: axon.ip, port: axon.port, block: axon.block } : null,
     address: { ip, how, waitsForBlock, error },
-    version: packageJson.version,
+    version,
     node: process.version,
     startedAt: new Date(own.startedAtMs).toISOString(),
     uptimeSeconds: Math.round((nowMs - own.startedAtMs) / 1000),

@@ -1,6 +1,7 @@
 /** The GPUs of this machine, as NVIDIA's own tool sees them: one that fell off the bus, and memory that lies. */
 import { execFile } from 'node:child_process'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import type { Watch } from '@horde/kit/watch/watches'
 
 const EVERY_MS = 60_000
@@ -29,7 +30,10 @@ export function gpuWatch(used: () => UsedGpus, environment: Readonly<Record<stri
     const answer = await askNvidiaSmi(environment, signal)
     // A miner in a container has not got it, wherever the GPUs are.
     if (answer === 'not here') return [ok('gpus', 'nobody looks at them: nvidia-smi is not here')]
-    if ('problem' in answer) return [bad('gpus', answer.problem, 'see dmesg; a GPU that is lost needs a reset')]
+    if ('problem' in answer) {
+      const { problem } = answer
+      return [driverMismatch(problem) ?? bad('gpus', problem, 'see dmesg; a GPU that is lost needs a reset')]
+    }
     const { gpus } = answer
     most = Math.max(most, gpus.length)
     return gpuFindings(gpus, wanted, most)

@@ -70,6 +70,7 @@ export async function diskFolders(config: MinerConfig, engines: readonly EngineU
   return [
     ...(folder === undefined ? [] : [{ of: 'database', path: folder }]),
     { of: 'temporary files', path: tmpdir() },
+    ...config.DISK_FOLDERS.map(path => ({ of: path, path })),
     ...images.flatMap(path => (path === undefined ? [] : [{ of: 'images', path, mayBeElsewhere: true }])),
   ]
 }

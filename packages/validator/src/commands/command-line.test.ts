@@ -33,6 +33,7 @@ describe('the command line', () => {
       },
     ],
     ['explain 3', { name: 'explain', miner: '3' }],
+    ['--version', { name: 'version' }],
     ['--help', { name: 'help', of: undefined }],
     ['help batch', { name: 'help', of: 'batch' }],
     ['run-job -h', { name: 'help', of: 'run-job' }],

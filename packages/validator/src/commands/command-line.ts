@@ -31,6 +31,7 @@ export type Command =
   | { name: 'weights'; json: boolean; dryRun: boolean }
   | { name: 'explain'; miner: string }
   | { name: 'help'; of: CommandName | undefined }
+  | { name: 'version' }
 
 export type CommandName = keyof typeof COMMANDS
 
@@ -91,6 +92,7 @@ const COMMANDS = {
 export function readCommand(args: readonly string[]): Command | { mistake: string } {
   const line = readLine<CommandName>(args, COMMANDS, 'serve')
   if ('mistake' in line) return line
+  if ('version' in line) return { name: 'version' }
   return 'help' in line ? { name: 'help', of: line.of } : commandOf(line.name, line.values, line.rest)
 }
 

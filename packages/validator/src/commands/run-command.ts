@@ -1,4 +1,5 @@
 /** Runs what the command line asks for. Each command is loaded when it is asked for. */
+import { version } from '@horde/kit/version'
 import { type Command, readCommand, usage } from './command-line.ts'
 
 /** sysexits' EX_USAGE: the command line is wrong. */
@@ -24,6 +25,10 @@ export async function runCommand(args: readonly string[], deps: CommandDeps, sig
     deps.print(usage(command.of))
     return 0
   }
+  if (command.name === 'version') {
+    deps.print(`${version}\n`)
+    return 0
+  }
   if (command.name === 'serve') return (await import('./serve.ts')).serve(deps, signal)
   try {
     return await run(command, deps, signal)
@@ -34,7 +39,7 @@ export async function runCommand(args: readonly string[], deps: CommandDeps, sig
   }
 }
 
-type Task = Exclude<Command, { name: 'serve' | 'help' }>
+type Task = Exclude<Command, { name: 'serve' | 'help' | 'version' }>
 
 async function run(command: Task, deps: CommandDeps, signal: AbortSignal): Promise<number> {
   switch (command.name) {

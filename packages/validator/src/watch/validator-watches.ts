@@ -40,8 +40,9 @@ export function diskRules(config: ValidatorConfig): DiskRules {
 }
 
 /** Folders of this machine. A database elsewhere is its own operator's business. */
-export function diskFolders({ databaseUrl }: ValidatorConfig): DiskFolder[] {
+export function diskFolders({ databaseUrl, DISK_FOLDERS }: ValidatorConfig): DiskFolder[] {
   const target = parseDatabaseUrl(databaseUrl)
   const folder = 'folder' in target ? target.folder : undefined
-  return folder === undefined ? [] : [{ of: 'database', path: folder }]
+  const named = DISK_FOLDERS.map(path => ({ of: path, path }))
+  return folder === undefined ? named : [{ of: 'database', path: folder }, ...named]
 }

@@ -7,6 +7,8 @@ import type { ExecutorImage } from './executor-image.ts'
 export interface DockerHost {
   readonly engine: EngineClient
   readonly image: string
+  /** The network that containers join; undefined: the engine's bridge. */
+  readonly network: string | undefined
   readonly executorImage: ExecutorImage
   /** Whose the containers are, as their label says. */
   readonly owner: string

@@ -56,11 +56,11 @@ export function newContainerName(): string {
  * An executor serves a stranger and holds the engine's socket: it gets that, a volume for what executors remember, a /tmp on
  * the engine's disk, which goes with it, and no more memory and processes than its work takes. The GPUs are its jobs'.
  *
- * @param host the image, whose containers these are, and the engine's socket on its own host
+ * @param host the image, whose containers these are, the network that they join, and the engine's socket on its own host
  */
 export function containerOptions(
   { args, environment: wanted, labels }: ExecutorProgram,
-  host: { image: string; owner: string; socket: string },
+  host: { image: string; owner: string; socket: string; network: string | undefined },
 ): ContainerOptions {
   const environment: Record<string, string> = { ...wanted, DOCKER_HOST: `unix://${SOCKET}` }
   const stateFolder = environment.STATE_FOLDER ?? STATE_FOLDER
@@ -70,6 +70,7 @@ export function containerOptions(
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     Labels: { [OWNER_LABEL]: host.owner, [RUN_LABEL]: THIS_RUN, ...labels },
     HostConfig: {
+      ...(host.network === undefined ? {} : { NetworkMode: host.network }),
       // Not among the binds: of those the engine makes a folder where the socket is missing.
       Mounts: [
         { Type: 'bind', Source: host.socket, Target: SOCKET },

@@ -3,7 +3,7 @@ import { type RankedValidator, rankValidators } from '@horde/chain/rank-validato
 import type { Health } from '@horde/kit/http'
 import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import packageJson from '../../../package.json' with { type: 'json' }
+import { version } from '@horde/kit/version'
 import type { FacilitatorState } from '../../facilitator.ts'
 import { type Standing, standingOf } from '../../watch/standing.ts'
 import { healthOf } from '../health.ts'
@@ -74,7 +74,7 @@ function validatorOf({ own, subnet }: StatusSources, nowMs: number): ValidatorSt
     hotkey: own.hotkey,
     netuid: own.netuid,
     standing: known ? standingOf(known.metagraph, own.hotkey) : null,
-    version: packageJson.version,
+    version,
     node: process.version,
     startedAt: new Date(own.startedAtMs).toISOString(),
     uptimeSeconds: Math.round((nowMs - own.startedAtMs) / 1000),

@@ -1,0 +1,63 @@
+/** Both roles with their real images on one server, from nothing to healthy: pulled, and built on the server itself. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { RealRoles, SERVER_BASE_IMAGE } from '../../src/testing/real-roles.ts'
+import { IMAGE_PREFIX } from '../../src/testing/test-registry.ts'
+import { TestServer } from '../../src/testing/test-server.ts'
+
+const DONE = 'What to do next:'
+const SECOND_RUN_SECONDS = 30
+const BACK_MS = 240_000
+/** Where Debian keeps the certificates that were added to a machine, which a build needs behind such a proxy. */
+const CERTIFICATES = '/usr/local/share/ca-certificates'
+
+let roles: RealRoles
+let server: TestServer | undefined
+beforeAll(async () => {
+  roles = await RealRoles.start()
+})
+afterEach(async () => {
+  await server?.[Symbol.asyncDispose]()
+  server = undefined
+})
+afterAll(() => roles?.[Symbol.asyncDispose]())
+
+test('both roles are pulled onto a bare server, run beside each other, and are back after a reboot', async () => {
+  const bare = await TestServer.start({ kind: 'bare', registry: roles.registry.images })
+  server = bare
+  const args = [...roles.network, '--image-prefix', IMAGE_PREFIX]
+  const miner = await roles.owner.install('miner', bare, {
+    user: 'deploy',
+    piped: true,
+    hotkey: roles.hotkeyPath('miner'),
+    args,
+  })
+  expect(miner.output).toContain(DONE)
+  const validator = await roles.owner.install('validator', bare, { hotkey: roles.hotkeyPath('validator'), args })
+  expect(validator.output).toContain(DONE)
+  const running = () => bare.sh('docker inspect --format "{{.Id}} {{.State.StartedAt}}" $(docker ps -q) | sort')
+  const before = await running()
+  const again = await roles.owner.install('miner', bare, { hotkey: roles.hotkeyPath('miner'), args })
+  expect(again.output).toContain(DONE)
+  expect(again.seconds).toBeLessThan(SECOND_RUN_SECONDS)
+  expect(await running()).toBe(before)
+  const open = await bare.sh("ss -Htln | awk '{ print $4 }' | grep -vE '^127\\.|:22$' | sort -u")
+  for (const address of open.split('\n')) expect(address).toMatch(/:8000$/)
+  await bare.reboot()
+  for (const role of ['miner', 'validator']) await bare.until(`compute-horde ${role} status`, BACK_MS)
+})
+
+test('a miner is built on the server, with Docker and nothing else, and the same sources are not built twice', async () => {
+  server = await TestServer.start({ kind: 'with-docker', registry: roles.registry.images })
+  for (const name of await readdir(CERTIFICATES)) {
+    await server.write(`${CERTIFICATES}/${name}`, await readFile(join(CERTIFICATES, name), 'utf8'))
+  }
+  const options = { hotkey: roles.hotkeyPath('miner'), args: [...roles.network, '--base-image', SERVER_BASE_IMAGE] }
+  const built = await roles.owner.install('miner', server, options)
+  expect(built.output).toContain(DONE)
+  const again = await roles.owner.install('miner', server, options)
+  expect(again.output).toContain(DONE)
+  expect(again.output).not.toContain('Building')
+  expect(again.seconds).toBeLessThan(SECOND_RUN_SECONDS)
+})

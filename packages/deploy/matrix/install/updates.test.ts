@@ -1,0 +1,127 @@
+/** Updates that go wrong in the ways they do: killed in the middle, a moved tag, a schema the old version cannot use. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { Owner } from '../../src/testing/owner.ts'
+import { IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
+import { TestServer } from '../../src/testing/test-server.ts'
+
+const PULL = ['--image-prefix', IMAGE_PREFIX, '--network', 'ws://127.0.0.1:9944']
+
+let registry: TestRegistry
+let owner: Owner
+let server: TestServer
+beforeAll(async () => {
+  registry = await TestRegistry.start()
+  await registry.pushPostgres()
+  await registry.pushStandIns('0.1.0')
+  await registry.pushStandIns('0.2.0')
+  await registry.pushStandIns('0.3.0', { healthy: 'exits' })
+  await registry.pushStandIns('latest', { label: '0.2.0' })
+})
+afterAll(() => registry[Symbol.asyncDispose]())
+beforeEach(async () => {
+  owner = await Owner.open()
+  server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
+})
+afterEach(async () => {
+  await server[Symbol.asyncDispose]()
+  await owner[Symbol.asyncDispose]()
+})
+
+const command = (line: string) => server.try(`compute-horde validator ${line}`)
+const install = (args: readonly string[] = []) => owner.install('validator', server, { args: [...PULL, ...args] })
+const version = () => server.sh("sed -n 's/^COMPUTE_HORDE_VERSION=//p' /opt/compute-horde/validator/.env")
+
+test('an update that fails twice leaves the version that was healthy before both', async () => {
+  await install()
+  expect((await command('update 0.2.0')).code).toBe(0)
+  expect((await command('update 0.3.0')).code).toBe(1)
+  expect((await command('update 0.3.0')).code).toBe(1)
+  expect(await version()).toBe('0.2.0')
+  expect((await command('rollback --yes')).code).toBe(0)
+  expect(await version()).toBe('0.1.0')
+})
+
+test('an update that was killed while it switched is finished, or undone, by the next command', async () => {
+  await install()
+  await server.sh(
+    '(setsid compute-horde validator update 0.3.0 >/root/update.log 2>&1 </dev/null & echo $! >/root/update.pid)',
+  )
+  await server.until('grep -q "Starting validator 0.3.0" /root/update.log')
+  await server.sh('pkill -9 -f "compute-horde validator update"')
+  const next = await command('update 0.2.0')
+  expect(next.output).toContain('An update to 0.3.0 was interrupted. Finishing it')
+  expect(next.code).toBe(0)
+  expect(await version()).toBe('0.2.0')
+})
+
+test('a tag that means another image than before is refused, unless its digest is named', async () => {
+  await install()
+  await command('update 0.2.0')
+  await command('rollback --yes')
+  await registry.pushStandIns('0.2.0', { migration: 999 })
+  const refused = await command('update 0.2.0')
+  expect(refused.output).toMatch(/0\.2\.0 is not what it was: its digest was sha256:[0-9a-f]{64} and is sha256:/)
+  expect(await version()).toBe('0.1.0')
+  const digest = /and is (sha256:[0-9a-f]{64})/.exec(refused.output)?.[1]
+  expect((await command(`update 0.2.0@${digest}`)).code).toBe(0)
+  expect(await version()).toBe('0.2.0')
+  await registry.pushStandIns('0.2.0')
+})
+
+test('the install script updates too, with a backup, and goes back when the new version is ill', async () => {
+  await install()
+  const updated = await install(['--version', '0.2.0'])
+  expect(updated.output).toContain('validator 0.2.0 is healthy.')
+  expect(await server.sh('ls /opt/compute-horde/validator/backups | wc -l')).toBe('1')
+  const ill = await install(['--version', '0.3.0'])
+  expect(ill.output).toContain('validator 0.2.0 is healthy again')
+  expect(ill.code).toBe(1)
+  expect(await version()).toBe('0.2.0')
+})
+
+test('--auto-update adds a timer that updates to what latest stands for; it is off otherwise', async () => {
+  await install()
+  expect(await server.sh('systemctl list-timers --all --no-legend | grep -c compute-horde || true')).toBe('0')
+  await install(['--auto-update'])
+  expect(await server.sh('systemctl is-enabled compute-horde-validator-update.timer')).toBe('enabled')
+  await server.sh('systemctl start compute-horde-validator-update.service')
+  expect(await version()).toBe('0.2.0')
+  expect((await command('uninstall --yes')).code).toBe(0)
+  expect(await server.sh('ls /etc/systemd/system | grep -c compute-horde || true')).toBe('0')
+})
+
+test('a role that was uninstalled without --purge comes back with its database', async () => {
+  await install()
+  const sql = (text: string) =>
+    server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${text}"`)
+  await sql('create table jobs (id int); insert into jobs values (7)')
+  await command('uninstall --yes')
+  expect(await server.sh('docker ps -aq')).toBe('')
+  await install()
+  expect(await sql('select id from jobs')).toBe('7')
+})
+
+test('another hotkey is put in place, and the role restarts with it', async () => {
+  await install()
+  const started = () => server.sh('docker inspect --format "{{.State.StartedAt}}" compute-horde-validator_validator_1')
+  const before = await started()
+  const other = join(owner.folder, 'other hotkey')
+  await writeFile(other, (await readFile(owner.hotkey, 'utf8')).replace('"secretPhrase":null', '"secretPhrase":""'))
+  const ended = await owner.install('validator', server, { args: PULL, hotkey: other })
+  expect(ended.output).toContain('Another hotkey than before: the validator restarts with it')
+  expect(await started()).not.toBe(before)
+  expect(await server.sh('cat /opt/compute-horde/validator/wallet/default/hotkeys/default')).toBe(
+    await readFile(other, 'utf8'),
+  )
+})
+
+test('everything is back by itself after a reboot', async () => {
+  await install()
+  await server.reboot()
+  await server.until(
+    'test "$(docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1)" = healthy',
+  )
+  expect((await command('status')).code).toBe(0)
+})

@@ -1,0 +1,61 @@
+/** The GitHub workflows, as actionlint and shellcheck read them. */
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../../../..', import.meta.url))
+const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12'
+/** Ignored by git, so that a second run finds the program built. */
+const TOOLS = join(root, '.tools')
+
+let copy: string
+
+beforeAll(async () => {
+  await run('go', ['install', ACTIONLINT], { env: { ...process.env, GOBIN: TOOLS } })
+  copy = await mkdtemp(join(tmpdir(), 'workflows-'))
+  await cp(join(root, '.github'), join(copy, '.github'), { recursive: true })
+})
+
+afterAll(() => rm(copy, { recursive: true, force: true }))
+
+/** What actionlint complains about; empty when nothing. */
+async function complaints(folder: string): Promise<string> {
+  const files = (await readdir(join(folder, '.github/workflows'))).map(name => join('.github/workflows', name))
+  const args = ['-no-color', '-oneline', '-shellcheck', 'shellcheck', ...files]
+  return run(join(TOOLS, 'actionlint'), args, { cwd: folder }).then(
+    ({ stdout }) => stdout,
+    (error: { stdout: string }) => error.stdout,
+  )
+}
+
+it('have no mistakes', async () => {
+  expect(await complaints(copy)).toBe('')
+})
+
+it('with a mistake in an expression or in a script are found out', async () => {
+  const file = join(copy, '.github/workflows/release.yml')
+  const text = await readFile(file, 'utf8')
+  await writeFile(file, text.replace('needs.version.outputs.version', 'needs.versoin.outputs.version'))
+  expect(await complaints(copy)).toContain('property "versoin" is not defined')
+  await writeFile(file, text.replace('echo "version=$version"', 'echo version=$version'))
+  expect(await complaints(copy)).toContain('SC2086')
+  await writeFile(file, text)
+})
+
+it('publish every role of the Dockerfile, with arguments that it has', async () => {
+  const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8')
+  const workflow = await readFile(join(root, '.github/workflows/release.yml'), 'utf8')
+  const targets = [...dockerfile.matchAll(/^FROM .* AS ([a-z-]+)$/gm)].map(([, name]) => name ?? '')
+  const isRole = (name: string) => dockerfile.includes(`packages/${name}/src/`)
+  const [, roles = ''] = /^ *role: \[(.*)\]$/m.exec(workflow) ?? []
+  expect(roles.split(', ').sort()).toEqual(targets.filter(isRole).sort())
+  const [, given = ''] = /build-args: \|\n((?: +\w+=.*\n)+)/.exec(workflow) ?? []
+  const names = [...given.matchAll(/^ +(\w+)=/gm)].map(([, name]) => name ?? '')
+  expect(names).toEqual(['VERSION', 'REVISION'])
+  for (const name of names) expect(dockerfile).toMatch(new RegExp(`^ARG ${name}=`, 'm'))
+})

@@ -1,0 +1,8 @@
+/** Prints the install scripts anew, each into its file at the top of the checkout. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { INSTALLED_ROLES, installScript, installScriptPath } from './install-script.ts'
+
+for (const role of INSTALLED_ROLES) {
+  writeFileSync(installScriptPath(role), installScript(role))
+  chmodSync(installScriptPath(role), 0o755)
+}

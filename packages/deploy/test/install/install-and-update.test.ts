@@ -1,0 +1,175 @@
+/** One server, from Docker alone to a role that was installed, updated, rolled back, backed up, restored and removed. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { COLDKEY_SECRET, HOTKEY_ADDRESS, HOTKEY_SEED, Owner } from '../../src/testing/owner.ts'
+import type { Ended } from '../../src/testing/run-program.ts'
+import { SecretWatch } from '../../src/testing/secret-watch.ts'
+import { buildPostgres, IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
+import { TestServer } from '../../src/testing/test-server.ts'
+
+const FOLDER = '/opt/compute-horde/validator'
+const PULL = ['--image-prefix', IMAGE_PREFIX, '--network', 'ws://127.0.0.1:9944', '--netuid', '7']
+/** What a second run may take, and a third of it on an idle machine, in seconds. */
+const SECOND_RUN_SECONDS = 30
+const UPDATE_BACK_SECONDS = 120
+const IMAGES_MS = 600_000
+
+let registry: TestRegistry
+let server: TestServer
+let owner: Owner
+let installed: Ended
+let planned: Ended
+let changedByPlan: string
+let commandLines: string[]
+
+beforeAll(async () => {
+  registry = await TestRegistry.start()
+  await registry.pushStandIns('0.1.0')
+  await registry.pushStandIns('0.2.0', { migration: 200 })
+  await registry.pushStandIns('0.3.0', { healthy: 'exits', migration: 200 })
+  owner = await Owner.open()
+  server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
+  await server.load(await buildPostgres(), 'postgres:15')
+  const everything =
+    'find / -xdev -newer /etc/test-registry.yml -type f -not -path "/var/lib/docker/*" -not -path "/var/log/*" | sort'
+  const before = await server.sh(everything)
+  planned = await owner.install('validator', server, { user: 'deploy', args: [...PULL, '--dry-run'] })
+  changedByPlan = (await server.sh(everything)).replace(before, '')
+  const watch = new SecretWatch()
+  installed = await owner.install('validator', server, { user: 'deploy', piped: true, args: PULL })
+  commandLines = await watch.stop()
+}, IMAGES_MS)
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]()
+  await owner?.[Symbol.asyncDispose]()
+  await registry?.[Symbol.asyncDispose]()
+})
+
+const command = (line: string) => server.try(`compute-horde validator ${line}`)
+const sql = (text: string) =>
+  server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${text}"`)
+const containers = () => server.sh('docker inspect --format "{{.Id}} {{.State.StartedAt}}" $(docker ps -q) | sort')
+const version = () => server.sh(`sed -n 's/^COMPUTE_HORDE_VERSION=//p' ${FOLDER}/.env`)
+
+test('prints every step and every file in a dry run, and changes nothing', () => {
+  expect(planned.output).toContain(`- pull ${IMAGE_PREFIX}/validator:0.1.0`)
+  expect(planned.output).toContain('  | BITTENSOR_NETUID=7\n')
+  expect(planned.output).toContain('  | services:\n')
+  expect(planned.output).toContain('Dry run: nothing was changed.')
+  expect(changedByPlan).toBe('')
+})
+
+test('installs through a pipe, as a user with sudo, from a wallet path with spaces', async () => {
+  expect(installed.output).toContain('What to do next:')
+  expect(installed.code).toBe(0)
+  expect(installed.output).toContain(HOTKEY_ADDRESS)
+  expect(
+    await server.sh('docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1'),
+  ).toBe('healthy')
+  expect(await server.sh(`grep -E '^BITTENSOR_NET' ${FOLDER}/.env`)).toBe(
+    'BITTENSOR_NETUID=7\nBITTENSOR_NETWORK=ws://127.0.0.1:9944',
+  )
+})
+
+test('copies the hotkey and the public part of the coldkey, readable by the role alone', async () => {
+  expect(await server.sh(`cd ${FOLDER}/wallet && find . -type f -printf '%P %m %U\\n' | sort`)).toBe(
+    'default/coldkeypub.txt 600 1000\ndefault/hotkeys/default 600 1000',
+  )
+  expect(await server.sh(`stat -c %a ${FOLDER}/.env`)).toBe('600')
+  // Nothing of the coldkey is anywhere.
+  expect(await server.sh(`grep -rlF '${COLDKEY_SECRET}' /opt /etc /home /root /tmp /var/log 2>/dev/null || true`)).toBe(
+    '',
+  )
+})
+
+test('leaves nothing secret in output, command lines, histories, or files that others can read', async () => {
+  const password = await server.sh(`sed -n 's/^POSTGRES_PASSWORD=//p' ${FOLDER}/.env`)
+  expect(password).toMatch(/^[0-9a-f]{48}$/)
+  const secrets = [password, HOTKEY_SEED]
+  for (const secret of secrets) {
+    expect(installed.output).not.toContain(secret)
+    expect(commandLines.filter(line => line.includes(secret))).toEqual([])
+    expect(await server.sh(`grep -rlF '${secret}' /var/log /root /home /tmp 2>/dev/null || true`)).toBe('')
+  }
+  // After the logs were searched: the journal keeps the command line of what logs, such as this runuser.
+  for (const secret of secrets) {
+    const others = `runuser -u owner -- grep -rlF '${secret}' /opt /etc /home /root /tmp /var /run /usr/local 2>/dev/null || true`
+    expect(await server.sh(others)).toBe('')
+  }
+  // The watch has seen the installation at work.
+  expect(commandLines.some(line => line.includes('compute-horde-validator'))).toBe(true)
+})
+
+test('opens no port but on loopback', async () => {
+  const listeners = await server.sh("ss -Htln | awk '{ print $4 }' | grep -vE ':(22|5000)$' | sort -u")
+  for (const address of listeners.split('\n')) expect(address).toMatch(/^127\.0\.0\.1:/)
+  expect(listeners).toContain('127.0.0.1:8001')
+})
+
+test('run again takes less than half a minute and restarts nothing', async () => {
+  const before = await containers()
+  const again = await owner.install('validator', server, { user: 'deploy', args: PULL })
+  expect(again.output).toContain('What to do next:')
+  expect(again.seconds).toBeLessThan(SECOND_RUN_SECONDS)
+  expect(await containers()).toBe(before)
+})
+
+test('answers status, check and logs', async () => {
+  expect((await command('status')).output).toContain('validator 0.1.0, images')
+  expect((await command('check')).output).toContain('ok    stand-in: packages/validator/src/main.ts check')
+  expect((await command('logs')).output).toContain('Started as 1000.')
+  expect(await command('dance')).toMatchObject({ code: 1, output: expect.stringContaining("'dance' is not a command") })
+})
+
+test('updates with a backup, and rolls back to the version before', async () => {
+  await sql(
+    'create schema drizzle; create table drizzle.__drizzle_migrations (created_at bigint); insert into drizzle.__drizzle_migrations values (100); create table jobs (id int); insert into jobs select generate_series(1, 1000)',
+  )
+  const updated = await command('update 0.2.0')
+  expect(updated.output).toMatch(
+    /Backup: .*\nStarting validator 0\.2\.0 in place of 0\.1\.0\nvalidator 0\.2\.0 is healthy\./,
+  )
+  expect(await version()).toBe('0.2.0')
+  expect((await command('update 0.2.0')).output).toBe(
+    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already and is healthy.\n`,
+  )
+  await sql('insert into drizzle.__drizzle_migrations values (200)')
+  const back = await command('rollback --yes')
+  expect(back.output).toContain('The database has tables of a newer version')
+  expect(back.code).toBe(0)
+  expect(await version()).toBe('0.1.0')
+  expect(await sql('select count(*) from jobs')).toBe('1000')
+})
+
+test('goes back by itself when an update does not get healthy', async () => {
+  const updated = await command('update 0.3.0')
+  expect(updated.output).toContain('This version ends at its start.')
+  expect(updated.output).toContain('validator 0.1.0 is healthy again')
+  expect(updated.code).toBe(1)
+  expect(updated.seconds).toBeLessThan(UPDATE_BACK_SECONDS)
+  expect(await version()).toBe('0.1.0')
+  expect((await command('status')).code).toBe(0)
+})
+
+test('restores the rows of a backup, and refuses one of a newer schema', async () => {
+  const older = (await command('backup')).output.replace('Backup: ', '').trim()
+  // The database has the migration of 0.2.0, which 0.1.0 does not know.
+  const refused = await command(`restore ${older} --yes`)
+  expect(refused.output).toContain('whose database is newer than validator 0.1.0 can read')
+  await sql('delete from drizzle.__drizzle_migrations where created_at = 200')
+  const file = (await command('backup')).output.replace('Backup: ', '').trim()
+  await sql('delete from jobs where id > 10')
+  const restored = await command(`restore ${file} --yes`)
+  expect(restored.output).toContain(`Restored ${file}`)
+  expect(await sql('select count(*), sum(id) from jobs')).toBe('1000|500500')
+  expect(await server.sh(`stat -c %a ${file}`)).toBe('600')
+})
+
+test('asks on a terminal before it removes anything, and then removes everything', async () => {
+  expect((await command('uninstall --purge')).output).toContain('There is no terminal to ask on')
+  expect((await command('uninstall --purge --yes')).code).toBe(0)
+  expect(
+    await server.sh(
+      'docker ps -aq; docker volume ls -q; ls /opt/compute-horde /usr/local/bin/compute-horde 2>/dev/null || true',
+    ),
+  ).toBe('')
+})

@@ -1,0 +1,228 @@
+/** How servers of many kinds are recognised, with fake programs in place of theirs. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ServerParts } from '../../src/testing/server-parts.ts'
+
+const UBUNTU = {
+  ID: 'ubuntu',
+  NAME: 'Ubuntu',
+  PRETTY_NAME: 'Ubuntu 24.04.2 LTS',
+  VERSION_CODENAME: 'noble',
+  ID_LIKE: 'debian',
+}
+const DEBIAN = {
+  ID: 'debian',
+  NAME: 'Debian GNU/Linux',
+  PRETTY_NAME: 'Debian GNU/Linux 12',
+  VERSION_CODENAME: 'bookworm',
+}
+const CANDIDATE = (names: string) =>
+  `case "$1" in policy) case " ${names} " in *" $2 "*) echo "  Candidate: 1.0";; *) echo "  Candidate: (none)";; esac;; pkgnames) printf '%s\\n' ${names};; esac`
+
+let server: ServerParts
+beforeEach(async () => {
+  server = await ServerParts.open()
+  await server.system(UBUNTU)
+  await server.fake('docker', 'exit 127')
+})
+afterEach(() => server[Symbol.asyncDispose]())
+
+const answers = async (command: string, options?: Record<string, string>) =>
+  (await server.call(command, options)).output.replaceAll('@compute-horde@ ', '')
+
+describe('Docker', () => {
+  test('that answers is used as it is', async () => {
+    await server.fake('docker', 'case "$*" in *SecurityOptions*) echo "[]";; esac; exit 0')
+    expect(await answers('docker_kind; check_docker')).toBe('engine\n')
+  })
+
+  test('without Compose is completed with the package that fits its source', async () => {
+    await server.fake('docker', 'case "$1" in compose) exit 1;; esac; exit 0')
+    await server.fake('docker-compose', 'exit 127')
+    await server.fake('apt-cache', CANDIDATE('docker-compose-v2'))
+    expect(await answers('check_docker')).toContain(
+      'add Compose to the Docker that is there (package docker-compose-v2)',
+    )
+    await server.fake('dpkg-query', 'case "$*" in *docker-ce*) printf installed;; esac')
+    expect(await answers('check_docker')).toContain('(package docker-compose-plugin)')
+  })
+
+  test('with a Compose older than 1.27 counts as without', async () => {
+    await server.fake('docker', 'case "$1" in compose) exit 1;; esac; exit 0')
+    await server.fake('docker-compose', 'echo 1.25.0')
+    expect(await answers('has_compose && echo yes || echo no')).toBe('no\n')
+    await server.fake('docker-compose', 'echo 1.29.2')
+    expect(await answers('has_compose && echo yes || echo no')).toBe('yes\n')
+  })
+
+  test('that is podman is refused, with what to do', async () => {
+    await server.fake('docker', 'case "$1" in --version) echo "podman version 4.9.3";; esac; exit 0')
+    expect(await answers('check_docker')).toMatch(/^problem .*podman.*\ntodo .*apt-get remove podman-docker/)
+  })
+
+  test('that is rootless is refused, with what to do', async () => {
+    await server.fake(
+      'docker',
+      'case "$*" in *SecurityOptions*) echo \'["name=seccomp","name=rootless"]\';; esac; exit 0',
+    )
+    expect(await answers('check_docker')).toMatch(/^problem Docker runs rootless.*\ntodo /)
+    await server.fake('docker', 'exit 1')
+    await server.fake('pgrep', 'exit 0')
+    expect(await answers('docker_kind')).toBe('rootless\n')
+  })
+
+  test('from snap is refused, with what to do', async () => {
+    await server.fake('readlink', 'echo /usr/bin/snap')
+    expect(await answers('check_docker')).toMatch(/^problem Docker is installed as a snap.*\ntodo .*snap remove docker/)
+  })
+
+  test('that does not answer is to be started, and a client alone is refused', async () => {
+    await server.fake('docker', 'exit 1')
+    expect(
+      await answers(
+        'type() { case $2 in dockerd) echo /usr/bin/dockerd;; *) builtin type "$@";; esac; }; check_docker',
+      ),
+    ).toContain('plan start Docker')
+    expect(
+      await answers('type() { case $2 in dockerd) return 1;; *) builtin type "$@";; esac; }; check_docker'),
+    ).toContain('problem there is a Docker client without an engine')
+  })
+})
+
+describe('the packages of', () => {
+  test.each([
+    ['Ubuntu', UBUNTU, 'docker-compose-v2'],
+    ['Debian', DEBIAN, 'docker-compose'],
+  ])('%s', async (_, system, compose) => {
+    await server.system(system)
+    await server.fake('apt-cache', CANDIDATE(''))
+    expect(await answers('compose_package')).toBe(`${compose}\n`)
+  })
+
+  test('another system are not known, which is said', async () => {
+    await server.system({ ID: 'fedora', PRETTY_NAME: 'Fedora Linux 42' })
+    expect(await answers('check_system')).toContain('problem the server runs Fedora Linux 42, not Debian or Ubuntu')
+    await server.system({ ID: 'linuxmint', ID_LIKE: 'ubuntu debian', PRETTY_NAME: 'Linux Mint 22' })
+    expect(await answers('check_system')).not.toContain('not Debian or Ubuntu')
+  })
+})
+
+describe('an NVIDIA card', () => {
+  const CARD = 'echo "01:00.0 0302: 10de:2330 (rev a1)"'
+
+  test('that is not there needs nothing', async () => {
+    await server.fake('lspci', 'echo "00:02.0 0300: 8086:3e92"')
+    expect(await answers('check_nvidia')).toBe('')
+  })
+
+  test('without its driver gets the newest for servers of Ubuntu, or that of Debian', async () => {
+    await server.fake('lspci', CARD)
+    await server.fake('apt-cache', CANDIDATE('nvidia-driver-535-server nvidia-driver-570-server nvidia-driver-580'))
+    await server.fake('dpkg', 'echo amd64')
+    expect(await answers('check_nvidia')).toContain('install the NVIDIA driver (nvidia-driver-570-server)')
+    await server.system(DEBIAN)
+    expect(await answers('check_nvidia')).toContain(
+      'install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi)',
+    )
+  })
+
+  test('whose driver was installed in this boot needs a reboot, and a broken one is a problem', async () => {
+    await server.fake('lspci', CARD)
+    await server.fake(
+      'nvidia-smi',
+      'echo "NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver."; exit 9',
+    )
+    await writeFile(join(server.folder, 'boot-id'), 'this boot\n')
+    expect(await answers('echo "this boot" >$FOLDER/driver; DRIVER_BOOT_FILE=$FOLDER/driver; driver_state')).toBe(
+      'reboot\n',
+    )
+    expect(await answers('echo "last boot" >$FOLDER/driver; DRIVER_BOOT_FILE=$FOLDER/driver; check_nvidia')).toMatch(
+      /problem the NVIDIA driver is installed and does not work: NVIDIA-SMI has failed/,
+    )
+  })
+
+  test('whose driver and library differ needs a reboot, which the check says too', async () => {
+    await server.fake('lspci', CARD)
+    await server.fake('nvidia-smi', 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
+    expect(await answers('check_nvidia')).toContain('plan ask for a reboot')
+    const { code, output } = await server.call('check_driver')
+    expect(code).toBe(1)
+    expect(output).toContain('reboot this server')
+  })
+
+  test('with the toolkit named in an apt list of another name uses that list', async () => {
+    await server.fake('lspci', CARD)
+    await server.fake('nvidia-smi', 'echo "GPU 0: NVIDIA H100"')
+    await mkdir(join(server.folder, 'lists'))
+    await writeFile(
+      join(server.folder, 'lists/nvidia-docker.list'),
+      'deb [signed-by=/usr/share/keyrings/other.gpg] https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /\n',
+    )
+    expect(await answers('APT_LISTS=$FOLDER/lists; check_nvidia')).toContain(
+      `from the list that is there, ${server.folder}/lists/nvidia-docker.list`,
+    )
+    expect(await answers('APT_LISTS=$FOLDER/none; check_nvidia')).toContain("add NVIDIA's apt list")
+  })
+})
+
+describe('apt', () => {
+  test("is answered beforehand and keeps the owner's files", async () => {
+    await server.fake(
+      'apt-get',
+      'echo "$DEBIAN_FRONTEND $NEEDRESTART_SUSPEND $*" >"$FOLDER/asked"; if read -r line; then echo "read $line"; fi',
+    )
+    await server.call('apt_get install curl')
+    const { output } = await server.call('cat $FOLDER/asked')
+    expect(output).toContain('noninteractive 1 --quiet --yes')
+    expect(output).toContain('--force-confold')
+  })
+
+  test('is waited for while another program holds its lock, and the owner is told which', async () => {
+    await server.fake(
+      'apt-get',
+      'if [ -e "$FOLDER/second" ]; then exit 0; fi; touch "$FOLDER/second"; echo "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 711 (unattended-upgr)"; exit 100',
+    )
+    const { code, output } = await server.call('APT_LOCK_RETRY_SECONDS=0; apt_get install curl')
+    expect(code).toBe(0)
+    expect(output).toContain(
+      "Waiting for the system's own update to end (at most 900 s): process 711 (unattended-upgr)",
+    )
+  })
+
+  test('is given up on after a named time', async () => {
+    await server.fake(
+      'apt-get',
+      'echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"; exit 100',
+    )
+    const { code, output } = await server.call('apt_get update', { opt_apt_lock_seconds: '0' })
+    expect(code).toBe(1)
+    expect(output).toContain("failed another program has held apt's lock for 0 s: process 7 (apt-get)")
+  })
+})
+
+describe('.env', () => {
+  const withFile = async (text: string) => {
+    await mkdir(join(server.folder, 'root/miner'), { recursive: true })
+    await writeFile(join(server.folder, 'root/miner/.env'), text)
+  }
+  const content = async () => (await server.call('cat "$folder/.env"')).output
+
+  test('is changed in the one line that sets a setting', async () => {
+    await withFile('# A.\nA=1\n\n# B.\n#B=2\nAB=3')
+    await server.call('set_setting A "x y=z"; set_setting B 5; set_setting C 7')
+    expect(await content()).toBe('# A.\nA=x y=z\n\n# B.\nB=5\nAB=3\nC=7\n')
+    await server.call('set_setting B 6')
+    expect(await content()).toContain('\nB=6\n')
+  })
+
+  test('keeps what the owner set, gets new settings with their comment, and old ones are named', async () => {
+    await withFile('A=mine\nGONE=1\n')
+    await writeFile(join(server.folder, 'example'), '# Settings.\n\n# A says a.\n#A=1\n\n# New says n.\n#NEW=2\n')
+    expect(await answers('merge_settings "$FOLDER/example"')).toBe(
+      `say New settings in ${server.folder}/root/miner/.env: NEW\nsay ${server.folder}/root/miner/.env sets GONE, which is no setting any more: remove the line\n`,
+    )
+    expect(await content()).toBe('A=mine\nGONE=1\n\n# New says n.\n#NEW=2\n')
+    expect(await answers('merge_settings "$FOLDER/example"')).not.toContain('New settings')
+  })
+})
