@@ -7,6 +7,9 @@ import { checkDashboard } from './check-dashboard.ts'
 import { buildImages, buildTools, checkoutVersion, docker, POSTGRES_IMAGE, PREFIX, PROMETHEUS_IMAGE } from './images.ts'
 import { COMPOSE_VERSIONS, RoleProject } from './role-project.ts'
 
+/** How long the miner's address may take to be on the chain, in milliseconds. */
+const ANNOUNCED = { timeout: 120_000, interval: 1_000 }
+
 let images: Record<string, string>
 let world: ChainAndWallets
 beforeAll(async () => {
@@ -38,8 +41,12 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
         ...{ ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo' },
       },
     })
-    await Promise.all([miner.compose('up', '--detach'), validator.compose('up', '--detach')])
-    await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
+    // The validator first: the batch that it may begin with is over before there is a miner.
+    await validator.compose('up', '--detach')
+    await validator.isHealthy('validator')
+    await miner.compose('up', '--detach')
+    await miner.isHealthy('miner')
+    await expect.poll(() => miner.logs(), ANNOUNCED).toContain('address announced on the chain')
     expect(await docker('inspect', '--format', '{{.Config.User}}', await validator.container('validator'))).toBe(
       '1000:1000',
     )
