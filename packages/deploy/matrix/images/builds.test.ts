@@ -81,7 +81,7 @@ it.each([
     environment: {
       ...{ IMAGE_PREFIX: `${PREFIX}-${compose}`, POSTGRES_IMAGE, BASE_IMAGE, SOURCE_FOLDER: CHECKOUT },
       ...{ ...world.environmentOf(world[role]), ADMIN_PORT: String(await freePort()) },
-      ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.bridge },
+      ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.address },
       ...{ EXECUTOR_NETWORK: `test-executors-${port}`, EXECUTOR_CLASS: 'always_on.test' },
     },
   })

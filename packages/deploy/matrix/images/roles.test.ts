@@ -28,7 +28,7 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
       compose,
       environment: {
         ...{ ...images, ...world.environmentOf(world.miner) },
-        ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: String(port), BITTENSOR_MINER_ADDRESS: world.bridge },
+        ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: String(port), BITTENSOR_MINER_ADDRESS: world.address },
         ...{ ADMIN_PORT: String(await freePort()), EXECUTOR_NETWORK: `test-executors-${port}` },
         ...{ EXECUTOR_CLASS: 'always_on.test', VALIDATORS_REFRESH_SECONDS: '2', ANNOUNCE_SECONDS: '2' },
       },
@@ -72,6 +72,7 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
     }
     await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
     expect(await miner.role('jobs', '--json')).toBe(jobs)
-    expect(await validator.sql('select * from weight_settings order by 1')).toBe(weights)
+    // Weights may have been set again since.
+    expect((await validator.sql('select * from weight_settings order by 1')).slice(0, weights.length)).toBe(weights)
   })
 })
