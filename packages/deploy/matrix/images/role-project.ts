@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import type { Role } from '../../src/compose-settings.ts'
-import { addedAuthorities, CHECKOUT, docker, TOOLS_IMAGE } from './images.ts'
+import { addedAuthorities, CHECKOUT, DOCKER_CLIENT, docker, TOOLS_IMAGE } from './images.ts'
 
 const run = promisify(execFile)
 
@@ -60,7 +60,12 @@ export class RoleProject implements AsyncDisposable {
   async compose(...args: string[]): Promise<string> {
     const { compose, override, socket = MACHINE_SOCKET } = this.#options
     const files = ['-f', 'compose.yml', ...(override === undefined ? [] : ['-f', 'override.yml'])]
-    const mounts = [`${socket}:${MACHINE_SOCKET}`, `${this.folder}:${this.folder}`]
+    // docker-compose 1.29 has the client build.
+    const mounts = [
+      `${socket}:${MACHINE_SOCKET}`,
+      `${this.folder}:${this.folder}`,
+      `${DOCKER_CLIENT}:/usr/bin/docker:ro`,
+    ]
     const command = [
       ...['run', '--rm', '--workdir', this.folder, '--env', 'CA_CERTIFICATE', '--env', 'DOCKER_BUILDKIT'],
       ...[...mounts, `${CHECKOUT}:${CHECKOUT}:ro`].flatMap(mount => ['--volume', mount]),
