@@ -1,31 +1,33 @@
 /** Validator and miner run from their compose files, by both versions of Compose. */
 
 import { freePort } from '@horde/kit/testing/port'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ChainAndWallets, startChainAndWallets } from './chain-and-wallets.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startChainAndWallets } from './chain-and-wallets.ts'
 import { checkDashboard } from './check-dashboard.ts'
 import { buildImages, buildTools, checkoutVersion, docker, POSTGRES_IMAGE, PREFIX, PROMETHEUS_IMAGE } from './images.ts'
 import { COMPOSE_VERSIONS, RoleProject } from './role-project.ts'
 
+/** How long the miner's address may take to be on the chain, in milliseconds. */
+const ANNOUNCED = { timeout: 120_000, interval: 1_000 }
+
 let images: Record<string, string>
-let world: ChainAndWallets
 beforeAll(async () => {
   await buildImages('executor', 'miner', 'validator', 'postgres')
   await buildTools()
   images = { IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: await checkoutVersion(), POSTGRES_IMAGE, PROMETHEUS_IMAGE }
-  world = await startChainAndWallets()
 })
-afterAll(() => world?.[Symbol.asyncDispose]())
 
 describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
   it('a batch runs on a miner, weights reach the chain, and down and up keep everything', async () => {
+    // A chain of its own, which knows no miner of an earlier test: a validator would begin with a batch on that one.
+    await using world = await startChainAndWallets()
     const port = await freePort()
     await using miner = await RoleProject.create({
       role: 'miner',
       compose,
       environment: {
         ...{ ...images, ...world.environmentOf(world.miner) },
-        ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: String(port), BITTENSOR_MINER_ADDRESS: world.bridge },
+        ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: String(port), BITTENSOR_MINER_ADDRESS: world.address },
         ...{ ADMIN_PORT: String(await freePort()), EXECUTOR_NETWORK: `test-executors-${port}` },
         ...{ EXECUTOR_CLASS: 'always_on.test', VALIDATORS_REFRESH_SECONDS: '2', ANNOUNCE_SECONDS: '2' },
       },
@@ -38,8 +40,12 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
         ...{ ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo' },
       },
     })
-    await Promise.all([miner.compose('up', '--detach'), validator.compose('up', '--detach')])
-    await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
+    // The validator first: the batch that it may begin with is over before there is a miner.
+    await validator.compose('up', '--detach')
+    await validator.isHealthy('validator')
+    await miner.compose('up', '--detach')
+    await miner.isHealthy('miner')
+    await expect.poll(() => miner.logs(), ANNOUNCED).toContain('address announced on the chain')
     expect(await docker('inspect', '--format', '{{.Config.User}}', await validator.container('validator'))).toBe(
       '1000:1000',
     )
@@ -59,12 +65,13 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
     expect(JSON.parse(jobs).jobs).toHaveLength(1)
     expect(weights).not.toBe('')
     for (const project of [miner, validator]) {
-      await project.compose('down')
+      await project.compose('--profile', 'monitoring', 'down')
       expect(await project.container('postgres')).toBe('')
       await project.compose('up', '--detach')
     }
     await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
     expect(await miner.role('jobs', '--json')).toBe(jobs)
-    expect(await validator.sql('select * from weight_settings order by 1')).toBe(weights)
+    // Weights may have been set again since.
+    expect((await validator.sql('select * from weight_settings order by 1')).slice(0, weights.length)).toBe(weights)
   })
 })
