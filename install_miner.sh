@@ -1725,8 +1725,11 @@ step_nvidia() {
 
 install_driver() {
   local packages
-  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then add_non_free; fi
   update_lists
+  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then
+    add_non_free
+    update_lists
+  fi
   packages=$(driver_packages)
   # shellcheck disable=SC2086
   install_packages $packages
@@ -2162,7 +2165,7 @@ services:
       ADMIN_PORT: "8002"
     ports:
       # The one port that is open to the internet. A firewall such as ufw does not see it: Docker publishes ports past it.
-      - "${PUBLIC_PORT:-8000}:${PUBLIC_PORT:-8000}"
+      - "${PUBLIC_ADDRESS:-0.0.0.0}:${PUBLIC_PORT:-8000}:${PUBLIC_PORT:-8000}"
       - "127.0.0.1:${ADMIN_PORT:-8002}:8002"
     # Root, for the socket below; of root's rights only that of reading files of others, such as the wallet, is left.
     cap_drop: [ALL]
@@ -2295,6 +2298,9 @@ POSTGRES_PASSWORD=
 
 # The port that validators dial: open to the internet, and announced on the chain. Example: 8000
 #PUBLIC_PORT=8000
+
+# The address of the server that PUBLIC_PORT is opened on. 0.0.0.0: all that it has. Example: 203.0.113.7
+#PUBLIC_ADDRESS=0.0.0.0
 
 # The engine's socket on the server, by which the miner starts executors. Example: /run/user/1000/docker.sock
 #DOCKER_SOCKET=/var/run/docker.sock

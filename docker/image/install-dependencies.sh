@@ -29,8 +29,9 @@ tidy() {
   rm -rf "$store"/@polkadot+types-support@*/node_modules/@polkadot/types-support/{metadata,json,cjs}
   # An executor opens no database.
   [ "$ROLE" != executor ] || rm -rf "$store"/{@electric-sql+pglite,drizzle-orm}@*
+  # Below node_modules Node runs no TypeScript.
   find "$APP/node_modules" -type f \
-    \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.flow' \) -delete
+    \( -name '*.map' -o -name '*.md' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.flow' \) -delete
   # The lockfile spoke of every package.
   for package in "$APP"/packages/*; do
     [ -d "$package/node_modules" ] || rm -rf "$package"

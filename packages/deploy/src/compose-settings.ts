@@ -51,6 +51,10 @@ const minerSettings = defineSettings({
     about: 'The port that validators dial: open to the internet, and announced on the chain.',
     example: '8000',
   }),
+  PUBLIC_ADDRESS: text('0.0.0.0', {
+    about: 'The address of the server that PUBLIC_PORT is opened on. 0.0.0.0: all that it has.',
+    example: '203.0.113.7',
+  }),
   DOCKER_SOCKET: text('/var/run/docker.sock', {
     about: "The engine's socket on the server, by which the miner starts executors.",
     example: '/run/user/1000/docker.sock',

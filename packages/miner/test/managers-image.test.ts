@@ -64,6 +64,22 @@ it('is pulled when it is missing, and the first executor waits for it', async ()
   await manager.close?.()
 })
 
+it('runs in the network that the settings name', async () => {
+  const network = `test-${randomUUID()}`
+  await docker('network', 'create', '--internal', network)
+  const engine = { socket: '/var/run/docker.sock' }
+  const options = { image: IMAGE, pullImage: false, engine, network, owner, stopWithinMs: 1_000, clock: systemClock }
+  const manager = await dockerManager({ ...options, log: logged.log })
+  const executor = await manager.start(order())
+  await executor.exited
+  const id = await docker('ps', '-aq', '--filter', `label=compute-horde.miner=${owner}`)
+  const networks = await docker('inspect', '--format', '{{json .NetworkSettings.Networks}}', id)
+  expect(Object.keys(JSON.parse(networks))).toEqual([network])
+  await executor.stop()
+  await manager.close?.()
+  await docker('network', 'rm', network)
+})
+
 it('is used as it is when it is there, whatever a registry has', async () => {
   const local = `${registry.host}/${randomUUID()}`
   await docker('tag', IMAGE, local)

@@ -1,5 +1,6 @@
 /** Watches over disks, the engine and the database: real ones, and ones that are away. */
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@horde/kit/database'
 import { systemClock } from '@horde/kit/time'
@@ -9,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../src/config.ts'
 import type { EngineAddress } from '../src/horde/docker/engine-address.ts'
 import { engineWatch } from '../src/watch/engine.ts'
-import { enginesOf } from '../src/watch/miner-watches.ts'
+import { diskFolders, enginesOf } from '../src/watch/miner-watches.ts'
 import { temporaryFolder } from './harness.ts'
 
 const { signal } = new AbortController()
@@ -49,6 +50,12 @@ describe('disks', () => {
       'database',
       'memory',
     ])
+  })
+
+  it('watches the folders that the settings name', async () => {
+    const settings = { BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local', DISK_FOLDERS: '/dev/shm, /disks/database' }
+    const folders = await diskFolders(readMinerConfig({ ...settings, DATABASE_URL: 'postgres://host/name' }), [])
+    expect(folders.map(({ path }) => path)).toEqual([tmpdir(), '/dev/shm', '/disks/database'])
   })
 
   it('nothing is said about a folder that another machine has', async () => {

@@ -1,0 +1,70 @@
+/** Validator and miner run from their compose files, by both versions of Compose. */
+
+import { freePort } from '@horde/kit/testing/port'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ChainAndWallets, startChainAndWallets } from './chain-and-wallets.ts'
+import { checkDashboard } from './check-dashboard.ts'
+import { buildImages, buildTools, checkoutVersion, docker, POSTGRES_IMAGE, PREFIX, PROMETHEUS_IMAGE } from './images.ts'
+import { COMPOSE_VERSIONS, RoleProject } from './role-project.ts'
+
+let images: Record<string, string>
+let world: ChainAndWallets
+beforeAll(async () => {
+  await buildImages('executor', 'miner', 'validator', 'postgres')
+  await buildTools()
+  images = { IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: await checkoutVersion(), POSTGRES_IMAGE, PROMETHEUS_IMAGE }
+  world = await startChainAndWallets()
+})
+afterAll(() => world?.[Symbol.asyncDispose]())
+
+describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
+  it('a batch runs on a miner, weights reach the chain, and down and up keep everything', async () => {
+    const port = await freePort()
+    await using miner = await RoleProject.create({
+      role: 'miner',
+      compose,
+      environment: {
+        ...{ ...images, ...world.environmentOf(world.miner) },
+        ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: String(port), BITTENSOR_MINER_ADDRESS: world.bridge },
+        ...{ ADMIN_PORT: String(await freePort()), EXECUTOR_NETWORK: `test-executors-${port}` },
+        ...{ EXECUTOR_CLASS: 'always_on.test', VALIDATORS_REFRESH_SECONDS: '2', ANNOUNCE_SECONDS: '2' },
+      },
+    })
+    await using validator = await RoleProject.create({
+      role: 'validator',
+      compose,
+      environment: {
+        ...{ ...images, ...world.environmentOf(world.validator), ADMIN_PORT: String(await freePort()) },
+        ...{ ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo' },
+      },
+    })
+    await Promise.all([miner.compose('up', '--detach'), validator.compose('up', '--detach')])
+    await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
+    expect(await docker('inspect', '--format', '{{.Config.User}}', await validator.container('validator'))).toBe(
+      '1000:1000',
+    )
+
+    const batch = JSON.parse((await validator.role('batch', '--json')).split('\n').at(-1) ?? '')
+    expect(batch).toMatchObject({
+      jobs: [{ miner: world.miner.hotkey, state: 'finished', answer: true }],
+      weights: [{ uid: world.miner.uid, weight: 65_535 }],
+      block: expect.any(Number),
+    })
+
+    await checkDashboard(miner, 'miner')
+    await checkDashboard(validator, 'validator')
+
+    const jobs = await miner.role('jobs', '--json')
+    const weights = await validator.sql('select * from weight_settings order by 1')
+    expect(JSON.parse(jobs).jobs).toHaveLength(1)
+    expect(weights).not.toBe('')
+    for (const project of [miner, validator]) {
+      await project.compose('down')
+      expect(await project.container('postgres')).toBe('')
+      await project.compose('up', '--detach')
+    }
+    await Promise.all([miner.isHealthy('miner'), validator.isHealthy('validator')])
+    expect(await miner.role('jobs', '--json')).toBe(jobs)
+    expect(await validator.sql('select * from weight_settings order by 1')).toBe(weights)
+  })
+})

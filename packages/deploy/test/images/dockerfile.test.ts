@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+
+const run = promisify(execFile)
+const CHECKOUT = fileURLToPath(new URL('../../../..', import.meta.url))
+const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
+/** bin/setup builds it. */
+const EXECUTOR = 'compute-horde/executor:v0'
+
+/** The workspace packages that a package needs to run, and itself. */
+async function neededBy(name: string): Promise<string[]> {
+  const { dependencies } = JSON.parse(await readFile(`${CHECKOUT}/packages/${name}/package.json`, 'utf8'))
+  const direct = Object.keys(dependencies).filter(each => each.startsWith('@horde/'))
+  const all = await Promise.all(direct.map(each => neededBy(each.slice('@horde/'.length))))
+  return [...new Set([name, ...all.flat()])].sort()
+}
+
+/** The stages of the Dockerfile, by name. */
+async function stages(): Promise<Map<string, string>> {
+  const text = await readFile(`${CHECKOUT}/docker/Dockerfile`, 'utf8')
+  const parts = text.split(/^(?=FROM )/m).slice(1)
+  return new Map(parts.map(part => [/ AS (\S+)/.exec(part)?.[1] ?? '', part]))
+}
+
+describe.each(['executor', 'miner', 'validator'])('the target %s', role => {
+  it('copies the sources of the packages that the role needs, and no others', async () => {
+    const stage = (await stages()).get(role) ?? ''
+    const copied = [...stage.matchAll(/^COPY packages\/(\w+) \/app\/packages\/\1$/gm)].map(([, name]) => name)
+    expect(copied.sort()).toEqual(await neededBy(role))
+  })
+
+  it('asks /health, says its version and commit, and knows nothing of how it was built', async () => {
+    const stage = (await stages()).get(role) ?? ''
+    expect(stage).toContain('CMD ["node", "docker/image/health-check.js"]')
+    expect(stage).toMatch(/image\.version="\$\{VERSION\}"/)
+    expect(stage).toMatch(/image\.revision="\$\{REVISION\}"/)
+    expect(stage).not.toMatch(/CA_CERTIFICATE|NPM_REGISTRY|pnpm/)
+  })
+})
+
+describe('the image of executors', () => {
+  it('carries its version and its commit', async () => {
+    const labels = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config.Labels}}', EXECUTOR))
+    const { version } = JSON.parse(await readFile(`${CHECKOUT}/package.json`, 'utf8'))
+    expect(labels).toMatchObject({
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.revision': expect.stringMatching(/^([0-9a-f]{40}|unknown)$/),
+    })
+  })
+
+  it('answers to the command line of a v0 miner', async () => {
+    const settings = ['MINER_ADDRESS=ws://127.0.0.1:1', 'EXECUTOR_TOKEN=token', 'RECONNECT_ATTEMPTS=1']
+    const options = ['--rm', '--network', 'none', ...settings.flatMap(each => ['--env', each])]
+    const command = ['python', 'manage.py', 'run_executor']
+    const ended = run('docker', ['run', ...options, EXECUTOR, ...command])
+    await expect(ended).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('"end":"gave up"') })
+  })
+
+  it('holds no build tools, no development dependencies and no private certificate authority', async () => {
+    const look = `
+      for tool in pnpm npm gcc make git curl; do command -v $tool; done
+      ls /app/node_modules/.pnpm | grep -E '^(vitest|typescript|@biomejs|@electric-sql)'
+      ls /usr/local/share/ca-certificates
+      find /app -name '*.test.ts' -o -name '*.map'
+      find /app/packages -name testing -o -name test
+      true`
+    expect(await docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', EXECUTOR, '-c', look)).toBe('')
+    expect(await docker('history', '--no-trunc', '--format', '{{.CreatedBy}}', EXECUTOR)).not.toMatch(
+      /BEGIN CERTIFICATE|CA_CERTIFICATE|NPM_REGISTRY/,
+    )
+  })
+
+  it('brings the compile cache that its start needs', async () => {
+    const look = 'find /app/node_modules/.cache/compute-horde -type f | wc -l'
+    const count = await docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', EXECUTOR, '-c', look)
+    expect(Number(count)).toBeGreaterThan(50)
+  })
+})
