@@ -1226,7 +1226,7 @@ run_update() { # run_update [VERSION] [--from ARCHIVE]
     esac
     shift
   done
-  printf '%s' "$wanted" | grep -Eqx '([0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?)?' ||
+  printf '%s\n' "$wanted" | grep -Eqx '([0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?)?' ||
     fail "'$wanted' is not a version" "such as 0.2.0: compute-horde $role update 0.2.0"
   lock
   finish_switch
