@@ -60,7 +60,7 @@ export type Dashboard = z.output<typeof dashboard>
 
 /** Queries whose answer is empty on a healthy server that has no such thing. */
 const MAY_BE_EMPTY =
-  /facilitator|miner_gpus|miner_refusals|miner_offers_declined|validator_next_batch|validator_last_batch/
+  /facilitator|jobs_open|miner_gpus|miner_refusals|miner_offers_declined|validator_next_batch|validator_last_batch/
 
 /** All queries of a dashboard, each with the title of its chart. */
 export function queriesOf({ panels }: Dashboard): { title: string; expr: string; mayBeEmpty: boolean }[] {

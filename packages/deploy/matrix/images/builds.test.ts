@@ -1,7 +1,6 @@
 /** Images are built by BuildKit, by the classic builder and by both versions of Compose, and keep nothing of how they were built. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +8,16 @@ import { promisify } from 'node:util'
 import { freePort } from '@horde/kit/testing/port'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type ChainAndWallets, startChainAndWallets } from './chain-and-wallets.ts'
-import { addedAuthorities, BASE_IMAGE, buildImages, buildTools, CHECKOUT, docker, POSTGRES_IMAGE } from './images.ts'
+import {
+  addedAuthorities,
+  BASE_IMAGE,
+  buildImages,
+  buildTools,
+  CHECKOUT,
+  DOCKER_CLIENT,
+  docker,
+  POSTGRES_IMAGE,
+} from './images.ts'
 import { RoleProject } from './role-project.ts'
 
 const run = promisify(execFile)
@@ -19,8 +27,6 @@ const REVISION = '0123456789abcdef0123456789abcdef01234567'
 const MIB = 1024 * 1024
 /** The largest image of a role on Debian's packages, in MiB: docker/README.md lists what they weigh. */
 const MOST_MIB = { executor: 300, miner: 350, validator: 340 }
-/** Debian's own client brings a BuildKit of its own, where another first on PATH has none. */
-const BUILDKIT_CLIENT = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker'
 
 let folder: string
 /** A certificate authority that nothing needs, and a line of it by which it is found. */
@@ -52,7 +58,7 @@ it.each([
     const options = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
     const command = ['build', '--file', 'docker/Dockerfile', '--target', role, '--tag', image, ...options, '.']
     const env = { ...process.env, DOCKER_BUILDKIT: buildkit }
-    await run(BUILDKIT_CLIENT, command, { cwd: CHECKOUT, env, timeout: BUILD_MS, maxBuffer: 64 * MIB })
+    await run(DOCKER_CLIENT, command, { cwd: CHECKOUT, env, timeout: BUILD_MS, maxBuffer: 64 * MIB })
 
     const [{ Config, Size }] = JSON.parse(await docker('image', 'inspect', image))
     expect(Config.Labels).toMatchObject({
@@ -81,7 +87,7 @@ it.each([
     environment: {
       ...{ IMAGE_PREFIX: `${PREFIX}-${compose}`, POSTGRES_IMAGE, BASE_IMAGE, SOURCE_FOLDER: CHECKOUT },
       ...{ ...world.environmentOf(world[role]), ADMIN_PORT: String(await freePort()) },
-      ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.bridge },
+      ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.address },
       ...{ EXECUTOR_NETWORK: `test-executors-${port}`, EXECUTOR_CLASS: 'always_on.test' },
     },
   })

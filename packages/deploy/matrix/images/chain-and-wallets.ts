@@ -12,15 +12,16 @@ const WALLET_USER = 1000
 
 export interface ChainAndWallets extends AsyncDisposable {
   chain: Devchain
-  /** The address of this machine that containers of every network reach. */
-  bridge: string
+  /** The address of this machine that the chain listens on, and that containers reach. */
+  address: string
   validator: Member
   miner: Member
   /** Settings that both roles need to find the chain and their keys. */
   environmentOf(member: Member): Record<string, string>
 }
 
-export async function startChainAndWallets(): Promise<ChainAndWallets> {
+/** @param given an address of this machine that containers reach; without it, that of the engine's bridge */
+export async function startChainAndWallets(given?: string): Promise<ChainAndWallets> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'compose-wallets-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
@@ -28,13 +29,12 @@ export async function startChainAndWallets(): Promise<ChainAndWallets> {
   if (!validator || !miner) throw new Error('a network without members')
   await ownedByValidator(folder, validator)
   const genesis = JSON.parse(await readFile(await writeGenesis(folder, [validator, miner]), 'utf8'))
-  const bridge = await docker('network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}')
-  const host = bridge === '' ? '172.17.0.1' : bridge
-  const chain = stack.use(await startDevchain({ host, blockMs: BLOCK_MS, genesis }))
+  const address = given ?? (await bridgeAddress())
+  const chain = stack.use(await startDevchain({ host: address, blockMs: BLOCK_MS, genesis }))
   const opened = stack.move()
   return {
     chain,
-    bridge: host,
+    address,
     validator,
     miner,
     environmentOf: ({ name }) => ({
@@ -45,6 +45,13 @@ export async function startChainAndWallets(): Promise<ChainAndWallets> {
     }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** Older engines do not name the gateway of their bridge; it is the first address of the subnet. */
+async function bridgeAddress(): Promise<string> {
+  const [{ IPAM }] = JSON.parse(await docker('network', 'inspect', 'bridge'))
+  const { Gateway, Subnet } = IPAM.Config[0] as { Gateway?: string; Subnet: string }
+  return Gateway ?? Subnet.replace(/\.\d+\/\d+$/, '.1')
 }
 
 /** As on a server: the files are closed to all but the user that the validator runs as. */

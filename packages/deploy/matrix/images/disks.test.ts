@@ -32,7 +32,7 @@ it.each([
     environment: {
       ...{ IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: await checkoutVersion(), POSTGRES_IMAGE },
       ...{ ...world.environmentOf(world[role]), ADMIN_PORT: String(await freePort()) },
-      ...{ PUBLIC_ADDRESS: world.bridge, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.bridge },
+      ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.address },
       ...{ EXECUTOR_NETWORK: `test-executors-${port}`, EXECUTOR_CLASS: 'always_on.test' },
       ...{ DISK_LOW_BYTES: '0', DISK_FULL_BYTES: String(FULL_BYTES) },
     },
@@ -52,7 +52,7 @@ it.each([
   }
   await onDisk(`head -c ${FILLED_MB}m /dev/zero >/disk/full`)
   const soon = { timeout: SEEN_MS, interval: LOOK_AGAIN_MS }
-  await expect.poll(reasons, soon).toMatch(new RegExp(`disk: .* free \\(.*${name}.*\\)`))
+  await expect.poll(reasons, soon).toMatch(new RegExp(`Disk: .* free \\(.*${name}.*\\)`))
   await onDisk('rm /disk/full')
   await expect.poll(reasons, soon).toMatch(/"ready":true/)
 })

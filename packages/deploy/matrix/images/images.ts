@@ -1,5 +1,6 @@
 /** The images that these tests run, built where they are missing, under names of their own. */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -17,6 +18,9 @@ export const PROMETHEUS_IMAGE = `${PREFIX}/prometheus`
 export const POSTGRES_IMAGE = `${PREFIX}/postgres:15`
 /** The base of all of them, which bin/setup makes where no registry is in reach. */
 export const BASE_IMAGE = 'compute-horde/debian:bookworm'
+
+/** Debian's own client brings a BuildKit, where another that is first on PATH has none. */
+export const DOCKER_CLIENT = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker'
 
 export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args, { maxBuffer: 64 * 1024 * 1024 })).stdout.trim()

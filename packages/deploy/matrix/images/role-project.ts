@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import type { Role } from '../../src/compose-settings.ts'
-import { addedAuthorities, CHECKOUT, docker, TOOLS_IMAGE } from './images.ts'
+import { addedAuthorities, CHECKOUT, DOCKER_CLIENT, docker, TOOLS_IMAGE } from './images.ts'
 
 const run = promisify(execFile)
 
@@ -15,6 +15,7 @@ const run = promisify(execFile)
 const HEALTHY_MS = 240_000
 const COMPOSE_MS = 900_000
 const LOOK_AGAIN_MS = 500
+const MACHINE_SOCKET = '/var/run/docker.sock'
 
 export const COMPOSE_VERSIONS = ['v1', 'v2'] as const
 type ComposeVersion = (typeof COMPOSE_VERSIONS)[number]
@@ -24,6 +25,8 @@ export interface RoleProjectOptions {
   compose: ComposeVersion
   /** Lines of `.env` beyond those that every test has. */
   environment: Readonly<Record<string, string>>
+  /** The socket of the engine. Default: this machine's. */
+  socket?: string
   /** A second file for Compose, which changes what the first says. */
   override?: string
 }
@@ -55,9 +58,14 @@ export class RoleProject implements AsyncDisposable {
 
   /** Runs Compose in a container, which sees the folder and the checkout by their own paths. Gives what it printed. */
   async compose(...args: string[]): Promise<string> {
-    const { compose, override } = this.#options
+    const { compose, override, socket = MACHINE_SOCKET } = this.#options
     const files = ['-f', 'compose.yml', ...(override === undefined ? [] : ['-f', 'override.yml'])]
-    const mounts = ['/var/run/docker.sock:/var/run/docker.sock', `${this.folder}:${this.folder}`]
+    // docker-compose 1.29 has the client build.
+    const mounts = [
+      `${socket}:${MACHINE_SOCKET}`,
+      `${this.folder}:${this.folder}`,
+      `${DOCKER_CLIENT}:/usr/bin/docker:ro`,
+    ]
     const command = [
       ...['run', '--rm', '--workdir', this.folder, '--env', 'CA_CERTIFICATE', '--env', 'DOCKER_BUILDKIT'],
       ...[...mounts, `${CHECKOUT}:${CHECKOUT}:ro`].flatMap(mount => ['--volume', mount]),
@@ -71,36 +79,40 @@ export class RoleProject implements AsyncDisposable {
   /** The id of a service's container, also of one that has ended. */
   async container(service: string): Promise<string> {
     const labels = [`project=${this.name}`, `service=${service}`].map(label => `label=com.docker.compose.${label}`)
-    return await docker('ps', '--all', '--quiet', ...labels.flatMap(label => ['--filter', label]))
+    return await this.#docker('ps', '--all', '--quiet', ...labels.flatMap(label => ['--filter', label]))
   }
 
   async isHealthy(service: string): Promise<void> {
     await expect
-      .poll(() => this.health(service), { timeout: HEALTHY_MS, interval: LOOK_AGAIN_MS })
-      .toMatchObject({ Status: 'healthy' })
+      .poll(() => this.#state(service), { timeout: HEALTHY_MS, interval: LOOK_AGAIN_MS })
+      .toMatchObject({ Running: true, Health: { Status: 'healthy' } })
   }
 
-  async health(service: string): Promise<{ Status: string; Log?: { Output: string }[] }> {
+  async #state(service: string): Promise<unknown> {
     const container = await this.container(service)
-    if (container === '') return { Status: 'not there' }
-    return JSON.parse(await docker('inspect', '--format', '{{json .State.Health}}', container))
+    if (container === '') return 'there is no container'
+    return JSON.parse(await this.#docker('inspect', '--format', '{{json .State}}', container))
   }
 
   /** Runs a command of the role's program beside the running service. */
   async role(...args: string[]): Promise<string> {
     const { role } = this.#options
-    return await docker('exec', await this.container(role), 'node', `packages/${role}/src/main.ts`, ...args)
+    return await this.#docker('exec', await this.container(role), 'node', `packages/${role}/src/main.ts`, ...args)
   }
 
   /** Asks the role's database; rows by line, columns by `|`. */
   async sql(query: string): Promise<string> {
     const psql = ['psql', '--username=horde', '--dbname=horde', '--tuples-only', '--no-align', '--command', query]
-    return await docker('exec', await this.container('postgres'), ...psql)
+    return await this.#docker('exec', await this.container('postgres'), ...psql)
   }
 
   /** What the role printed. */
   async logs(): Promise<string> {
-    return await docker('logs', await this.container(this.#options.role))
+    return await this.#docker('logs', await this.container(this.#options.role))
+  }
+
+  #docker(...args: string[]): Promise<string> {
+    return docker('--host', `unix://${this.#options.socket ?? MACHINE_SOCKET}`, ...args)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
