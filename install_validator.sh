@@ -1093,7 +1093,8 @@ finish_switch() {
   fi
 }
 
-# An image brings the compose file, the list of settings, the dashboards and this command in its own version.
+# An image brings the compose file, the list of settings, the dashboards and this command in its own version. A rollback keeps
+# the newer command and settings.
 adopt_files() { # adopt_files IMAGE
   local files="$folder/state/files"
   rm -rf "$files"
@@ -1103,13 +1104,13 @@ adopt_files() { # adopt_files IMAGE
     chmod 644 "$files/compose.$role.yml"
     cmp -s "$files/compose.$role.yml" "$folder/compose.yml" || mv -f "$files/compose.$role.yml" "$folder/compose.yml"
   fi
-  if [ -s "$files/$role.env.example" ]; then merge_settings "$files/$role.env.example"; fi
+  if [ "$goes_back" = no ] && [ -s "$files/$role.env.example" ]; then merge_settings "$files/$role.env.example"; fi
   if [ -d "$files/monitoring" ]; then
     rm -rf "$folder/monitoring"
     mv "$files/monitoring" "$folder/monitoring"
     chmod -R u=rwX,go=rX "$folder/monitoring"
   fi
-  if [ -s "$files/install/server/compute-horde" ]; then install_command "$files/install/server/compute-horde"; fi
+  if [ "$goes_back" = no ] && [ -s "$files/install/server/compute-horde" ]; then install_command "$files/install/server/compute-horde"; fi
   rm -rf "$files"
 }
 
@@ -1226,7 +1227,7 @@ run_update() { # run_update [VERSION] [--from ARCHIVE]
     esac
     shift
   done
-  printf '%s' "$wanted" | grep -Eqx '([0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?)?' ||
+  printf '%s\n' "$wanted" | grep -Eqx '([0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?)?' ||
     fail "'$wanted' is not a version" "such as 0.2.0: compute-horde $role update 0.2.0"
   lock
   finish_switch
@@ -1294,6 +1295,7 @@ run_rollback() {
   if [ "$(schema_of_database)" -gt "$(schema_of_image "$image")" ]; then
     say "The database has tables of a newer version. $target should read them; if it does not, the backup just taken comes back."
   fi
+  goes_back=yes
   switch_to "$target"
 }
 
@@ -1400,6 +1402,7 @@ set_role() { # set_role ROLE
   project=compute-horde-$role
   assume_yes=no
   backup=''
+  goes_back=no
   # What stands before the images' names from the next version on; empty: as .env says.
   new_prefix=''
 }
@@ -1618,7 +1621,7 @@ start_docker() {
   systemctl reset-failed docker.service docker.socket 2>/dev/null || true
   systemctl start docker >/dev/null 2>&1 </dev/null || true
   until docker info >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$end" ]; then
+    if [ "$SECONDS" -ge "$end" ] || systemctl is-failed --quiet docker; then
       journalctl --no-pager --lines 10 --unit docker 2>/dev/null || true
       fail 'Docker does not start (above: the end of its log)' 'mend it (journalctl -u docker)'
     fi
@@ -1725,8 +1728,11 @@ step_nvidia() {
 
 install_driver() {
   local packages
-  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then add_non_free; fi
   update_lists
+  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then
+    add_non_free
+    update_lists
+  fi
   packages=$(driver_packages)
   # shellcheck disable=SC2086
   install_packages $packages

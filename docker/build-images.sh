@@ -79,7 +79,7 @@ packages_of() { # packages_of SERVICE
 service_sources() { # service_sources SERVICE
   local package
   printf '%s\n' package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore docker/Dockerfile
-  find patches docker/image docker/install/server/compute-horde bin/steps/pnpm.sh -type f
+  find patches docker/image docker/install/server/compute-horde docker/monitoring bin/steps/pnpm.sh -type f
   find docker -maxdepth 1 -type f \( -name "compose.$1.yml" -o -name "$1.env.example" \)
   for package in $(packages_of "$1" | sort -u); do
     printf '%s\n' "$package/package.json"

@@ -115,7 +115,7 @@ start_docker() {
   systemctl reset-failed docker.service docker.socket 2>/dev/null || true
   systemctl start docker >/dev/null 2>&1 </dev/null || true
   until docker info >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$end" ]; then
+    if [ "$SECONDS" -ge "$end" ] || systemctl is-failed --quiet docker; then
       journalctl --no-pager --lines 10 --unit docker 2>/dev/null || true
       fail 'Docker does not start (above: the end of its log)' 'mend it (journalctl -u docker)'
     fi

@@ -97,8 +97,11 @@ step_nvidia() {
 
 install_driver() {
   local packages
-  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then add_non_free; fi
   update_lists
+  if [ "$(os_release ID)" = debian ] && ! has_candidate nvidia-driver; then
+    add_non_free
+    update_lists
+  fi
   packages=$(driver_packages)
   # shellcheck disable=SC2086
   install_packages $packages

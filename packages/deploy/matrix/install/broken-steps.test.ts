@@ -135,7 +135,7 @@ describe('killed in the middle', () => {
         onOutput: (output, child) => {
           if (!output.includes(step) || killed) return
           killed = server
-            .try("pkill -9 -f 'bash --norc -s'")
+            .try("pkill -9 -f '[b]ash --norc -s'")
             .then(() => process.kill(-(child.pid as number), 'SIGKILL'))
         },
       })

@@ -228,7 +228,7 @@ async function repository(): Promise<string> {
 mkdir -p /srv/nvidia/stable/deb/amd64 /srv/build
 make() { # make NAME PROGRAM BODY
   mkdir -p /srv/build/$1/DEBIAN /srv/build/$1/usr/bin
-  printf 'Package: %s\\nVersion: 99\\nArchitecture: amd64\\nMaintainer: test\\nDescription: test\\n' $1 >/srv/build/$1/DEBIAN/control
+  printf 'Package: %s\\nVersion: 9999\\nArchitecture: amd64\\nMaintainer: test\\nDescription: test\\n' $1 >/srv/build/$1/DEBIAN/control
   if [ -n "$2" ]; then printf '#!/bin/sh\\n%s\\n' "$3" >/srv/build/$1/usr/bin/$2; chmod 755 /srv/build/$1/usr/bin/$2; fi
   dpkg-deb --build /srv/build/$1 /srv/nvidia/stable/deb/amd64 >/dev/null
 }
@@ -239,5 +239,6 @@ make nvidia-container-toolkit nvidia-ctk 'echo "$*" >/root/nvidia-ctk.log; echo 
 cd /srv/nvidia/stable/deb/amd64 && dpkg-scanpackages . >Packages 2>/dev/null
 # A list of another name that is there already, as an owner may have made it.
 echo 'deb [trusted=yes] file:///srv/nvidia/stable/deb/amd64 /' >/etc/apt/sources.list.d/my-nvidia.list
+apt-get -qq update
 `
 }

@@ -49,7 +49,7 @@ test('an update that was killed while it switched is finished, or undone, by the
     '(setsid compute-horde validator update 0.3.0 >/root/update.log 2>&1 </dev/null & echo $! >/root/update.pid)',
   )
   await server.until('grep -q "Starting validator 0.3.0" /root/update.log')
-  await server.sh('pkill -9 -f "compute-horde validator update"')
+  await server.sh('pkill -9 -f "[c]ompute-horde validator update"')
   const next = await command('update 0.2.0')
   expect(next.output).toContain('An update to 0.3.0 was interrupted. Finishing it')
   expect(next.code).toBe(0)

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-const WITHIN_MS = 240_000
+const WITHIN_MS = 1_200_000
 
 export interface Ended {
   /** Its exit code; null when a signal ended it. */

@@ -41,6 +41,7 @@ export class TestServer implements AsyncDisposable {
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const image = await serverImage(options.kind ?? 'bare')
+    await mountAllCgroups()
     const folder = await mkdtemp(join(tmpdir(), 'test-server-'))
     await docker('run', '--detach', '--name', containerName(folder), ...runOptions(options), image)
     const server = new TestServer(containerName(folder), folder)
@@ -136,6 +137,25 @@ export class TestServer implements AsyncDisposable {
     await this.sh('chown root: /etc/ssh/test_authorized_keys && chmod 644 /etc/ssh/test_authorized_keys')
   }
 }
+
+/**
+ * systemd in the server mounts every hierarchy of cgroups (version 1) that this machine has not mounted. It then exists for every process
+ * of the machine, and a containerd that does not find its mount hears of no container that runs out of memory. So this
+ * machine mounts them first, as most machines do anyway. Does nothing with cgroups of version 2, or without the right to mount.
+ */
+async function mountAllCgroups(): Promise<void> {
+  await run('sh', ['-c', MOUNT_CGROUPS])
+}
+
+const MOUNT_CGROUPS = `
+cd /sys/fs/cgroup && [ "$(stat -fc %T .)" = tmpfs ] || exit 0
+missing() { ! grep -q "^cgroup .*[ ,]$1[ ,]" /proc/mounts; }
+mount -o remount,rw . || exit 0
+for name in $(awk '$4 == 1 { print $1 }' /proc/cgroups); do
+  if missing "$name" && mkdir -p "$name"; then mount -t cgroup -o "$name" cgroup "$name" || rmdir "$name"; fi
+done
+mount -o remount,ro .
+`
 
 function containerName(folder: string): string {
   return `horde-${folder.slice(folder.lastIndexOf('/') + 1)}`
