@@ -162,9 +162,16 @@ export const chainErrorByName = (name: string, detail?: string): ChainError =>
 export class WalletError extends Error {
   override readonly name = 'WalletError'
   readonly file: string
+  /** What is wrong with the file, without the remedy. */
+  readonly problem: string
+  /** What its owner can do, a command wherever one helps. */
+  readonly advice: string
 
-  constructor(file: string, says: string, options?: ErrorOptions) {
-    super(`${file}: ${says}`, options)
+  constructor(file: string, says: string, advice: string, options?: ErrorOptions) {
+    const problem = `${file}: ${says}`
+    super(`${problem}. ${advice.charAt(0).toUpperCase()}${advice.slice(1)}`, options)
     this.file = file
+    this.problem = problem
+    this.advice = advice
   }
 }

@@ -11,6 +11,7 @@ import {
   sr25519Verify,
   u8aToHex,
 } from './polkadot/crypto.ts'
+import { makeNew, regenerate, regenerateAddress } from './wallet-advice.ts'
 
 /** Bittensor's addresses: SS58 prefix 42, said explicitly, since some chain specs of 2024 carry a wrong one. */
 export const SS58_PREFIX = 42
@@ -27,6 +28,12 @@ const keyfileSchema = z.object({
 })
 type Keyfile = z.infer<typeof keyfileSchema>
 
+/** What polkadot-js exports of an account: its secret is encrypted. */
+const polkadotExportSchema = z.object({ encoded: z.string(), encoding: z.object({ content: z.unknown() }) })
+
+/** What Bittensor's tools write of a key that is no sr25519 one; of that they write 1, or nothing. */
+const otherKindSchema = z.object({ cryptoType: z.literal([0, 2, 'ed25519', 'ecdsa']) })
+
 /** How encrypted files begin, each with the program that made it. */
 const ENCRYPTED = [
   ['$NACL', 'a password'],
@@ -42,8 +49,7 @@ const ENCRYPTED = [
 export function pairOfKeyfile(file: string, text: string): KeyringPair {
   const keyfile = parseKeyfile(file, text)
   const secret = secretOf(file, keyfile)
-  if (!secret)
-    throw new WalletError(file, 'holds only a public key, and can not sign. Give the hotkey file with its secret')
+  if (!secret) throw new WalletError(file, 'holds only a public key, and can not sign', regenerate(file))
   const pair = sr25519Keyring().addFromPair(secret)
   const isOther = (said: string): boolean => {
     const isHex = said.startsWith('0x') || said.length === 2 * pair.publicKey.length
@@ -52,7 +58,7 @@ export function pairOfKeyfile(file: string, text: string): KeyringPair {
   const { ss58Address, publicKey, accountId } = keyfile
   // What it says is not shown: a file that is mixed up may have a secret there.
   if ([ss58Address, publicKey, accountId].some(said => said && isOther(said))) {
-    throw new WalletError(file, `says it is another key: its secret makes ${pair.address}. Regenerate the file`)
+    throw new WalletError(file, `says it is another key: its secret makes ${pair.address}`, regenerate(file))
   }
   return pair
 }
@@ -61,12 +67,12 @@ export function pairOfKeyfile(file: string, text: string): KeyringPair {
 export function addressOfKeyfile(file: string, text: string): string {
   const { ss58Address, publicKey, accountId } = parseKeyfile(file, text)
   const said = ss58Address || publicKey || accountId
-  if (!said) throw new WalletError(file, 'holds no address. Regenerate the file')
+  if (!said) throw new WalletError(file, 'holds no address', regenerateAddress(file))
   try {
     const keyring = sr25519Keyring()
     return keyring.encodeAddress(keyring.decodeAddress(said))
   } catch {
-    throw new WalletError(file, 'holds an address that can not be read. Regenerate the file')
+    throw new WalletError(file, 'holds an address that can not be read', regenerateAddress(file))
   }
 }
 
@@ -93,17 +99,25 @@ function parseKeyfile(file: string, text: string): Keyfile {
   if (encrypted) {
     throw new WalletError(
       file,
-      `is encrypted with ${encrypted[1]}. Give a plain key file: regenerate it without a password`,
+      `is encrypted with ${encrypted[1]}, and only a plain key file can be used`,
+      regenerate(file),
     )
   }
   // Bittensor 6 also knew files that hold nothing but a public key.
   if (/^0x[0-9a-fA-F]{64}$/.test(trimmed)) return { publicKey: trimmed }
-  const parsed = keyfileSchema.safeParse(jsonOrUndefined(trimmed))
+  const json = jsonOrUndefined(trimmed)
+  if (polkadotExportSchema.safeParse(json).success) {
+    throw new WalletError(file, "is polkadot-js' export of an account, and no Bittensor hotkey file", regenerate(file))
+  }
+  if (otherKindSchema.safeParse(json).success) {
+    throw new WalletError(file, 'is an ed25519 key, and the network takes sr25519 keys alone', makeNew(file))
+  }
+  const parsed = keyfileSchema.safeParse(json)
   if (!parsed.success) {
     // Neither the parser's error nor zod's goes along: both may quote the secret.
     const fields = [...new Set(parsed.error.issues.map(issue => issue.path.join('.')))].filter(Boolean).join(', ')
     const where = fields ? ` (${fields})` : ''
-    throw new WalletError(file, `is not a Bittensor key file, or is damaged${where}. Regenerate it`)
+    throw new WalletError(file, `is not a Bittensor key file, or is damaged${where}`, regenerate(file))
   }
   return parsed.data
 }
@@ -120,14 +134,14 @@ function secretOf(file: string, keyfile: Keyfile): { publicKey: Uint8Array; secr
   if (keyfile.secretSeed) return sr25519PairFromSeed(hexToU8a(withPrefix(keyfile.secretSeed)))
   if (keyfile.secretPhrase) {
     if (!mnemonicValidate(keyfile.secretPhrase)) {
-      throw new WalletError(file, 'holds a secretPhrase that is no valid mnemonic. Regenerate the file')
+      throw new WalletError(file, 'holds a secretPhrase that is no valid mnemonic', regenerate(file))
     }
     return sr25519PairFromSeed(mnemonicToMiniSecret(keyfile.secretPhrase))
   }
   if (!keyfile.privateKey) return undefined
   const secretKey = fromSchnorrkel(hexToU8a(withPrefix(keyfile.privateKey)))
   const said = keyfile.publicKey ?? keyfile.accountId ?? keyfile.ss58Address
-  if (!said) throw new WalletError(file, 'holds a privateKey without its publicKey. Regenerate the file')
+  if (!said) throw new WalletError(file, 'holds a privateKey without its publicKey', regenerate(file))
   return matchingPair(file, secretKey, withPrefixIfHex(said))
 }
 
@@ -144,7 +158,7 @@ function matchingPair(
   } catch {
     // A scalar out of range or an unreadable public key: the same remedy.
   }
-  throw new WalletError(file, 'holds a privateKey that does not belong to its publicKey. Regenerate the file')
+  throw new WalletError(file, 'holds a privateKey that does not belong to its publicKey', regenerate(file))
 }
 
 const withPrefix = (hex: string): string => (hex.startsWith('0x') ? hex : `0x${hex}`)

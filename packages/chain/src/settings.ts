@@ -50,6 +50,7 @@ export async function ownHotkey(settings: SettingsOf<typeof neuronSettings>): Pr
     return await readHotkey({ directory, name, hotkey: settings.BITTENSOR_WALLET_HOTKEY_NAME })
   } catch (error) {
     if (!(error instanceof WalletError)) throw error
-    throw new ConfigError([{ name: 'BITTENSOR_WALLET_HOTKEY_NAME', problem: error.message }], neuronSettings)
+    const { problem, advice } = error
+    throw new ConfigError([{ name: 'BITTENSOR_WALLET_HOTKEY_NAME', problem, advice }], neuronSettings)
   }
 }

@@ -17,6 +17,7 @@ import {
   u8aToHex,
   u8aWrapBytes,
 } from './polkadot/crypto.ts'
+import { create } from './wallet-advice.ts'
 
 /** A key that signs for a neuron. */
 export type Hotkey = {
@@ -148,9 +149,9 @@ async function readKeyfile(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT') throw new WalletError(file, 'does not exist. Create the wallet or name the right one')
-    if (code === 'EACCES') throw new WalletError(file, 'may not be read. Make it readable for this user')
-    throw new WalletError(file, `can not be read (${String(code)})`)
+    if (code === 'ENOENT') throw new WalletError(file, 'does not exist', create(file))
+    if (code === 'EACCES') throw new WalletError(file, 'may not be read by this user', `chown "$(id -un)" ${file}`)
+    throw new WalletError(file, `can not be read (${String(code)})`, create(file))
   }
 }
 

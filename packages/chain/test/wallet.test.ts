@@ -149,18 +149,35 @@ describe('hotkey files', () => {
     ['public', { accountId: ALICE_PUBLIC, publicKey: ALICE_PUBLIC, ss58Address: ALICE }, /can not sign/],
     ['address', { ss58Address: ALICE }, /can not sign/],
     ['bare', ALICE_PUBLIC, /can not sign/],
+    [
+      'export',
+      { encoded: 'topsecret', encoding: { content: ['pkcs8', 'sr25519'] }, address: ALICE },
+      /polkadot-js' export/,
+    ],
+    ['edwards', { accountId: ALICE_PUBLIC, cryptoType: 0, secretPhrase: 'topsecret' }, /is an ed25519 key/],
   ])('%s: says what is wrong, names the file, shows no content', async (name, content, says) => {
     const file = await inFile(name, content)
     const error: unknown = await read(name).catch((failure: unknown) => failure)
     expect(error).toBeInstanceOf(WalletError)
     expect((error as WalletError).message).toMatch(says)
     expect((error as WalletError).message).toContain(file)
+    const command = /btcli wallet (?:regen|new)-hotkey --wallet-path (\S+) --wallet wallet --wallet-hotkey (.+?) --/
+    const [, path, hotkey] = command.exec((error as WalletError).advice) ?? []
+    expect([path, hotkey?.replaceAll("'", '')]).toEqual([directory, name])
     const shown = inspect(error, { depth: 9, showHidden: true }).replaceAll(file, '')
     for (const secret of [SECRET, ALICE_PRIVATE.slice(2, 40), PHRASE_SEED.slice(2)]) expect(shown).not.toContain(secret)
   })
 
-  it('says that a file is missing, and expands ~', async () => {
+  it('reads a file of the other kind of key that says it is an sr25519 one', async () => {
+    await inFile('kind', { secretSeed: PHRASE_SEED, ss58Address: PHRASE_ADDRESS, cryptoType: 1 })
+    expect((await read('kind')).ss58).toBe(PHRASE_ADDRESS)
+  })
+
+  it('says that a file is missing and how to make it, and expands ~', async () => {
     await expect(read('absent')).rejects.toThrow(/wallet\/hotkeys\/absent: does not exist/)
+    await expect(read('absent')).rejects.toThrow(
+      `btcli wallet new-hotkey --wallet-path ${directory} --wallet wallet --wallet-hotkey absent`,
+    )
     const inHome = readHotkey({ directory: '~/no-such-folder-of-wallets' })
     await expect(inHome).rejects.toThrow(`${homedir()}/no-such-folder-of-wallets/default/hotkeys/default`)
     await expect(readHotkey({ directory: tmpdir(), name: '.', hotkey: '..' })).rejects.toThrow(WalletError)

@@ -25,6 +25,8 @@ export interface SettingMistake {
   readonly name: string
   /** What is wrong, without the name: `is not set`. */
   readonly problem: string
+  /** What to do about it, where that is more than to look the setting up. */
+  readonly advice?: string
 }
 
 /** Settings are missing or wrong; the message lists them all, for people. The exit code for it is 78 (EX_CONFIG). */
@@ -160,7 +162,8 @@ function describeProblem(text: string | undefined, error: z.ZodError, secret: bo
   return `${said} (got ${JSON.stringify(shown)}${quotes})`
 }
 
-function describeMistake({ name, problem }: SettingMistake, known: Setting | undefined): string {
+function describeMistake({ name, problem, advice }: SettingMistake, known: Setting | undefined): string {
+  if (advice !== undefined) return `${name}: ${problem}. What to do: ${advice}`
   return known ? `${name}: ${problem} — ${known.about} Example: ${name}=${known.example}` : `${name}: ${problem}`
 }
 

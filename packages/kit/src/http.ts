@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Log } from './log.ts'
+import { WITHOUT_PONG_LIMIT } from './socket/control-limit.ts'
 import { withDeadline } from './time.ts'
 
 /** How long the health check may take before it counts as failed, in ms. */
@@ -81,7 +82,7 @@ export interface UpgradeRouter extends AsyncDisposable {
 /** WebSockets on an HTTP server, by path; an unknown path is answered with 404. Disposing of it closes them all. */
 export function upgradeRouter(server: Server, options: UpgradeRouterOptions): UpgradeRouter {
   const { log, maxPayload = MAX_PAYLOAD_BYTES, maxConnections = Number.POSITIVE_INFINITY } = options
-  const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload })
+  const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload, ...WITHOUT_PONG_LIMIT })
   const routes: { path: RegExp; handler: UpgradeHandler }[] = []
   let closing = false
 

@@ -97,6 +97,34 @@ test('an error comes with its causes, and without the parameters of a failed que
   expect(lines[0]).not.toContain('stranger')
 })
 
+test.each([
+  ['a field', (text: string) => ({ complaint: text })],
+  ['a nested field', (text: string) => ({ complaint: { details: [text, { more: text }] } })],
+  ['the name of a field', (text: string) => ({ complaint: { [text]: 1 } })],
+  ['many fields', (text: string) => ({ complaint: Array.from({ length: 100_000 }, () => text.slice(0, 100)) })],
+  ['bytes', (text: string) => ({ frame: Buffer.from(text) })],
+  ['an error', (text: string) => ({ err: new Error(text) })],
+  ['the cause of an error', (text: string) => ({ err: new Error('no', { cause: new Error(text) }) })],
+  ['a field of an error', (text: string) => ({ err: Object.assign(new Error('no'), { body: text }) })],
+])('of a long text in %s a line keeps only a little, at every level', (_, fields) => {
+  const { log, lines, last } = capture({ level: 'debug' })
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    log[level](fields('x'.repeat(1_000_000)), 'miner complained')
+    expect(last().msg).toBe('miner complained')
+    expect(lines.at(-1)?.length).toBeLessThan(100_000)
+    expect(lines.at(-1)).not.toContain('x'.repeat(10_000))
+  }
+})
+
+test('a text that is cut says how long it was; a child and a bare error are cut too', () => {
+  const { log, last, lines } = capture()
+  log.info({ complaint: 'x'.repeat(40_000_000) }, 'miner complained')
+  expect(last().complaint).toBe(`${'x'.repeat(500)}… (40000000 characters)`)
+  log.child({ complaint: 'y'.repeat(1_000_000) }).info('said')
+  log.error(new Error('z'.repeat(1_000_000)))
+  for (const line of lines) expect(line.length).toBeLessThan(20_000)
+})
+
 test('redaction takes linear time on hostile text', () => {
   const started = performance.now()
   for (const piece of ['?', '"', '://', '://a:', '&token', 'TOKEN', '\\"', 'x', '"token":"'])

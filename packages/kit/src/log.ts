@@ -7,6 +7,7 @@ import {
   stdSerializers,
   stdTimeFunctions,
 } from 'pino'
+import { boundedError, boundedFields, boundedText } from './log/bounded.ts'
 
 /** A service's log: constant sentences with fields, one JSON object a line. */
 export type Log = Logger
@@ -55,11 +56,21 @@ export function createLog(name: string, options: LogOptions = {}): Log {
     level: options.level ?? 'info',
     base: { name },
     timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: label => ({ level: label }) },
-    serializers: { err: describeError, error: describeError, cause: describeError, reason: describeError },
+    // What a stranger sent may be in any field, at any level: a line never holds more than a little of a text.
+    formatters: { level: label => ({ level: label }), log: boundedFields },
+    serializers: {
+      ...{ err: describeError, error: describeError, cause: describeError, reason: describeError },
+      msg: (sentence: unknown) => (typeof sentence === 'string' ? boundedText(sentence) : sentence),
+    },
     hooks: { streamWrite: redact },
   }
-  return pino(pinoOptions, options.destination ?? destination({ dest: STDOUT, sync: true }))
+  const log = pino(pinoOptions, options.destination ?? destination({ dest: STDOUT, sync: true }))
+  const { child } = log
+  // pino writes what a child is made with as it is; children inherit this from the log.
+  log.child = function (this: Log, bindings, childOptions) {
+    return child.call(this, boundedFields(bindings), childOptions)
+  } as Log['child']
+  return log
 }
 
 /** A log that says nothing. */
@@ -70,10 +81,10 @@ export const silentLog: Log = pino({ level: 'silent' })
  * message and the stack, where drizzle puts them.
  */
 function describeError(error: unknown): unknown {
-  return error instanceof Error ? withoutParameters(stdSerializers.errWithCause(error)) : error
+  return error instanceof Error ? boundedError(withoutParameters(stdSerializers.errWithCause(error))) : error
 }
 
-function withoutParameters(value: object): object {
+function withoutParameters(value: object): Record<string, unknown> {
   const clean: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(value)) {
     if (key === 'params' || key === 'parameters') continue

@@ -1,5 +1,6 @@
 import { type RawData, WebSocket } from 'ws'
 import type { Log } from './log.ts'
+import { limitControlFrames } from './socket/control-limit.ts'
 import { openWebSocket } from './socket/dial.ts'
 import { DialError, SocketClosedError } from './socket/errors.ts'
 import { startHeartbeat } from './socket/heartbeat.ts'
@@ -81,6 +82,7 @@ export class Socket<In, Out> implements AsyncDisposable {
       options.log.debug({ err }, 'socket error')
       void this.#closeFor(err.code ?? 'socket error')
     })
+    limitControlFrames(ws, () => this.#cut('too many pings'))
     const heartbeat = startHeartbeat(ws, {
       everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
       timeoutMs: options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,

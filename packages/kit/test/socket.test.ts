@@ -237,3 +237,28 @@ test('closing drops what still comes, even when the queue is full', async () => 
   expect(await pair.near.closed).toMatchObject({ code: 1013 })
   expect((await hearAll(pair.far)).length).toBeLessThan(200)
 })
+
+test.each([
+  ['pings', 9],
+  ['pongs', 10],
+])('a flood of %s is cut off, and few of them are answered', async (_, opcode) => {
+  await using server = await acceptOne()
+  await using peer = await rawPeer(server.port)
+  const socket = await server.socket
+  let answered = 0
+  peer.on('data', (chunk: Buffer) => {
+    answered += chunk.length
+  })
+  peer.on('error', () => {})
+  const flood = Buffer.concat(count(50_000).map(() => frame(opcode, '')))
+  peer.write(flood)
+  expect(await socket.closed).toEqual({ code: 1006, reason: 'too many pings' })
+  expect(answered).toBeLessThan(50_000)
+})
+
+test('a thousand results at once, each with its receipt, are no flood', async () => {
+  await using pair = await connectPair()
+  const deliveries = count(4_000).map(i => pair.near.deliver(i))
+  for (const i of count(4_000)) expect(await pair.far.hear()).toBe(i)
+  expect(await Promise.all(deliveries.map(({ arrived }) => arrived))).not.toContain(false)
+})

@@ -8,7 +8,7 @@ import type { Clock } from '@horde/kit/time'
 export type Standing = 'active' | 'inactive' | 'unknown'
 
 export type ValidatorListOptions = {
-  chain: Chain
+  chain: Pick<Chain, 'metagraph'>
   netuid: number
   /** Hotkeys that are validators whatever the chain says. */
   extra: readonly string[]
@@ -32,6 +32,10 @@ export class ValidatorList {
   #hotkeys: ReadonlySet<string>
   #readAt: number | undefined
   #metagraph: Metagraph | undefined
+  /** Whom the chain named when it was last believed. */
+  #named: readonly string[] = []
+  /** The last answer lacked more than half of them. */
+  #isDoubtful = false
   readonly #listed = Promise.withResolvers<void>()
 
   constructor(options: ValidatorListOptions) {
@@ -40,7 +44,8 @@ export class ValidatorList {
   }
 
   /**
-   * Asks the chain. When that fails the last good list stays, and its age grows.
+   * Asks the chain. When that fails the last good list stays, and its age grows. So it does at the first answer that lacks more
+   * than half of the validators: a node may answer well and know half of the subnet. The second such answer counts.
    *
    * @throws ChainError, or EmptySubnetError for an answer without any neuron: no subnet is that empty, a node may be
    */
@@ -49,6 +54,17 @@ export class ValidatorList {
     const metagraph = await chain.metagraph(netuid)
     if (metagraph.neurons.length === 0) throw new EmptySubnetError(netuid)
     const listed = validatorsOf(metagraph, { extra, banned }).map(({ hotkey }) => hotkey)
+    const lost = this.#named.filter(hotkey => !listed.includes(hotkey)).length
+    const isMost = 2 * lost > this.#named.length
+    if (isMost && !this.#isDoubtful) {
+      this.#isDoubtful = true
+      const counts = { lost, validators: this.#named.length, block: metagraph.block }
+      log.warn(counts, 'most validators are missing in the answer of the chain: they stay until it says so again')
+      return
+    }
+    if (isMost) log.warn({ lost, block: metagraph.block }, 'most validators are gone: the chain said so twice')
+    this.#isDoubtful = false
+    this.#named = listed
     const unregistered = extra.filter(hotkey => !banned.includes(hotkey))
     const hotkeys = new Set([...listed, ...unregistered])
     const changed = hotkeys.size !== this.#hotkeys.size || [...hotkeys].some(hotkey => !this.#hotkeys.has(hotkey))

@@ -1,10 +1,11 @@
+import { type Metagraph, RAO_PER_TAO } from '@horde/chain/metagraph'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
-import { silentLog } from '@horde/kit/log'
+import { createLog, silentLog } from '@horde/kit/log'
 import { freePort } from '@horde/kit/testing/port'
 import { manualClock } from '@horde/kit/time'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ValidatorList } from '../src/validators.ts'
 import { minerKey, secondValidatorKey, strangerKey, validatorKey } from './harness.ts'
 
@@ -71,4 +72,49 @@ it('says who is a validator, who is known but none now, and who is neither', asy
     'unknown',
     'unknown',
   ])
+})
+
+describe('an answer that lacks more than half of the validators', () => {
+  const NAMES = ['a', 'b', 'c', 'd'].map(name => hotkeyFromUri(`//${name}`).ss58)
+
+  /** The list after each answer of the chain, which gives so many of the four hotkeys a permit; and its warnings. */
+  async function listAfter(permits: number[], known = NAMES.length, extra: string[] = []) {
+    const lines: Record<string, unknown>[] = []
+    const log = createLog('miner', { destination: { write: line => void lines.push(JSON.parse(line)) } })
+    const answers = permits.map(count => metagraphOf(NAMES.slice(0, known), count))
+    const chain = { metagraph: async () => answers.shift() as Metagraph }
+    const list = new ValidatorList({ chain, netuid: NETUID, extra, banned: [], clock: manualClock(), log })
+    const served: number[] = []
+    for (const _ of permits) {
+      await list.refresh()
+      served.push(NAMES.filter(name => list.has(name)).length)
+    }
+    return { served, warnings: lines.filter(({ level }) => level === 'warn').map(({ lost }) => lost) }
+  }
+
+  function metagraphOf(hotkeys: string[], permits: number): Metagraph {
+    const neurons = hotkeys.map((hotkey, uid) => ({
+      ...{ uid, hotkey, coldkey: hotkey, stakeRao: 5_000n * RAO_PER_TAO, validatorPermit: uid < permits },
+      ...{ lastUpdate: 0, axon: null },
+    }))
+    return { netuid: NETUID, block: 1, neurons }
+  }
+
+  it.each([
+    ['is believed at the second reading', [4, 0, 0], [4, 4, 0], [4, 4]],
+    ['counts for nothing when the next one is whole', [4, 1, 4, 1], [4, 4, 4, 4], [3, 3]],
+    ['is told from one that lacks half, which is believed at once', [4, 2, 2], [4, 2, 2], []],
+    ['is a first one again after one that was believed', [4, 0, 0, 4, 0], [4, 4, 0, 4, 4], [4, 4, 4]],
+  ])('%s', async (_, permits, served, warnings) => {
+    expect(await listAfter(permits)).toEqual({ served, warnings })
+  })
+
+  it('may be one that lacks the only validator', async () => {
+    expect(await listAfter([1, 0, 0], 1)).toEqual({ served: [1, 1, 0], warnings: [1, 1] })
+  })
+
+  it("leaves the operator's own validators alone", async () => {
+    const extra = [NAMES[3] as string]
+    expect((await listAfter([4, 0, 0], NAMES.length, extra)).served).toEqual([4, 4, 1])
+  })
 })

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws'
+import { WITHOUT_PONG_LIMIT } from './control-limit.ts'
 import { DialError } from './errors.ts'
 
 /** How long TCP, TLS and the upgrade may take together, in ms. */
@@ -25,6 +26,7 @@ export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (
       headers: options.headers,
       maxPayload: options.maxFrameBytes,
       perMessageDeflate: false,
+      ...WITHOUT_PONG_LIMIT,
     })
     const fail = (error: unknown) => {
       settle()
