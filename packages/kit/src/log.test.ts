@@ -126,8 +126,10 @@ test('a text that is cut says how long it was; a child and a bare error are cut 
 })
 
 test('redaction takes linear time on hostile text', () => {
-  const started = performance.now()
+  // Of the processor: a machine that does other things as well takes longer.
+  const before = process.cpuUsage()
   for (const piece of ['?', '"', '://', '://a:', '&token', 'TOKEN', '\\"', 'x', '"token":"'])
     redact(piece.repeat(200_000))
-  expect(performance.now() - started).toBeLessThan(5_000)
+  const { user, system } = process.cpuUsage(before)
+  expect((user + system) / 1_000).toBeLessThan(5_000)
 })

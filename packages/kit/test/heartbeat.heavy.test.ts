@@ -57,7 +57,8 @@ async function withoutPongs() {
   const server = stack.use(
     await startServer(ws => accepted.resolve(wrapSocket(ws, { closeTimeoutMs: 300, ...options, ...beat }))),
   )
-  const peer = stack.use(await rawPeer(server.port))
+  // It takes as much in one go as lets the kernel's buffers move, however long a turn of the event loop takes.
+  const peer = stack.use(await rawPeer(server.port, undefined, 4 * MIB))
   return { peer, socket: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 

@@ -1,4 +1,5 @@
 import { SocketClosedError, wrapSocket } from '@horde/kit/socket'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { expect, test } from 'vitest'
 import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket, ticks } from './wire.ts'
 
@@ -89,7 +90,7 @@ test('both sides learn the code and the reason; what was queued is still heard',
 })
 
 test('closing says first what was to be said', async () => {
-  await using pair = await connectPair()
+  await using pair = await connectPair({ near: { closeTimeoutMs: WAIT_MS } })
   const said = [pair.near.say('x'.repeat(5 * MIB)), pair.near.say('y')]
   await pair.near.close()
   await Promise.all(said)

@@ -105,9 +105,13 @@ function pass(from: TcpSocket, to: TcpSocket, bytes: number): void {
   if (chunk) to.write(chunk)
 }
 
-/** A peer that speaks raw bytes: upgraded, and then whatever the test writes. `first` goes out with the request. */
-export async function rawPeer(port: number, first: Buffer = Buffer.alloc(0)) {
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+/**
+ * A peer that speaks raw bytes: upgraded, and then whatever the test writes. `first` goes out with the request; the peer
+ * takes up to `atOnce` bytes off the wire in one go.
+ */
+export async function rawPeer(port: number, first: Buffer = Buffer.alloc(0), atOnce?: number) {
+  const host = { port, host: '127.0.0.1', allowHalfOpen: true, highWaterMark: atOnce }
+  const socket = connect(host as NetConnectOpts)
   socket.on('error', () => {})
   const request = [
     'GET /ws HTTP/1.1',
