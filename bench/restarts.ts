@@ -13,10 +13,12 @@ import { startWorld, type ValidatorProcess, type World } from './restarts/world.
 import { type Random, seededRandom } from './soak/random.ts'
 
 const EXIT_USAGE = 2
-/** The shortest life of a process, in ms: the next one is killed while it still starts. */
+/** The shortest life of a process, in ms. */
 const LEAST_LIFE_MS = 500
+/** How many of the processes may be killed while they still start: a busy machine would come to nothing else. */
+const EARLY_KILLS = 0.2
 /** How long what was left open may take to be closed and scored once nobody disturbs it any more, in ms. */
-const QUIET_MS = 120_000
+const QUIET_MS = 300_000
 const POLL_MS = 500
 
 async function main(signal: AbortSignal): Promise<number> {
@@ -53,6 +55,7 @@ async function killUntilEnough(world: World, options: RestartOptions, random: Ra
   let kills = 0
   while (!signal.aborted && (await jobsOf(world)) < options.jobs) {
     const validator: ValidatorProcess = world.startValidator()
+    if (random() >= EARLY_KILLS) await Promise.race([validator.started, validator.ended])
     const lifeMs = LEAST_LIFE_MS + random() * (options.killSeconds * 1000 - LEAST_LIFE_MS)
     await systemClock.sleep(lifeMs, signal).catch(() => {})
     validator.child.kill('SIGKILL')

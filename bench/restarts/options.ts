@@ -6,7 +6,7 @@ export const USAGE = `usage: pnpm restarts [--jobs 200] [--miners 10] [--executo
   --jobs N       how many jobs there must be before the validator is left alone
   --miners N     how many miners there are
   --executors N  how many executors each of them has
-  --kill S       the validator is killed with -9 up to so many seconds after its process was started
+  --kill S       the validator is killed with -9 up to so many seconds after it has started, now and then before that
   --seed N       draws the same moments again`
 
 /** The command line is not one. */

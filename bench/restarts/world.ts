@@ -23,6 +23,8 @@ const MIGRATIONS = fileURLToPath(new URL('../../packages/validator/drizzle', imp
 /** A batch takes some seconds; the next one follows soon. */
 const WINDOW_SECONDS = '10'
 const A_DAY_SECONDS = '86400'
+/** A batch must outlast however many kills fall into it: what is late is abandoned, and looks like a loss. */
+const BATCH_SECONDS = '240'
 const BLOCK_MS = 200
 
 export async function startWorld({ miners, executors }: Pick<RestartOptions, 'miners' | 'executors'>) {
@@ -40,7 +42,12 @@ export async function startWorld({ miners, executors }: Pick<RestartOptions, 'mi
   const env = {
     ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
     ...{ DATABASE_URL: url, ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo', BATCH_INTERVAL_SECONDS: WINDOW_SECONDS },
-    ...{ BATCH_DEADLINE_SECONDS: '60', BATCH_GATHER_SECONDS: '3', WEIGHTS_CHECK_SECONDS: '2', LOG_LEVEL: 'info' },
+    ...{
+      BATCH_DEADLINE_SECONDS: BATCH_SECONDS,
+      BATCH_GATHER_SECONDS: '3',
+      WEIGHTS_CHECK_SECONDS: '2',
+      LOG_LEVEL: 'info',
+    },
   }
   const owned = stack.move()
   return {
@@ -85,6 +92,8 @@ async function startMiners(executors: number, stack: AsyncDisposableStack) {
 
 export interface ValidatorProcess {
   child: ChildProcess
+  /** Resolves once it has started; never, when it ends before that. */
+  started: Promise<void>
   /** Resolves with its exit code, or with null when a signal ended it. */
   ended: Promise<number | null>
   /** Its last lines. */
@@ -97,9 +106,11 @@ function startValidator(env: Record<string, string>): ValidatorProcess {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: string[] = []
+  const { promise: started, resolve } = Promise.withResolvers<void>()
   createInterface({ input: child.stdout }).on('line', line => {
+    if (line.includes('"validator started"')) resolve()
     lines.push(line)
     if (lines.length > 200) lines.shift()
   })
-  return { child, lines, ended: once(child, 'close').then(([code]) => code as number | null) }
+  return { child, lines, started, ended: once(child, 'close').then(([code]) => code as number | null) }
 }
