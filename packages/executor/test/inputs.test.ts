@@ -7,6 +7,7 @@ import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
 import { JobFailure } from '../src/job-failure.ts'
 import { result, zipBase64, zipBytes } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { SkippedPauses } from './skipped-pauses.ts'
 import { TestWeb } from './web.ts'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
@@ -45,7 +46,7 @@ async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promi
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   const signal = AbortSignal.timeout(10_000)
   try {
-    const tar = loadingArchive(await fetchInput(volume, folder, all, signal), {}, all)
+    const tar = loadingArchive(await fetchInput(volume, folder, all, new SkippedPauses(), signal), {}, all)
     for await (const _ of tar);
     return 'accepted'
   } catch (error) {

@@ -3,13 +3,13 @@ import { createWriteStream } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { ByteLimit, ByteLimitError } from '../zip/byte-limit.ts'
-import { openResponse, RequestError, requestError, withRetries } from './request.ts'
+import { openResponse, RequestError, requestError } from './request.ts'
+import { logRefusal } from './response-text.ts'
+import { type RetryDeps, statusError, withRetries } from './retry.ts'
 import { TargetError } from './targets.ts'
 
 const MAX_REDIRECTS = 5
 const REDIRECTS = [301, 302, 303, 307, 308]
-const TRIES = 2
-const PAUSE_MS = 500
 
 /** What a disk says that is full or broken; no fault of the server's, and no other try helps. */
 const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO']
@@ -21,12 +21,18 @@ export interface DownloadLimits {
 }
 
 /**
- * Fetches a URL into a new file, with one more try where the first may have failed by chance. Rejects with
- * ByteLimitError, TargetError, RequestError, a disk's error, or the signal's reason.
+ * Fetches a URL into a new file, and tries again while the stage has time where a try may have failed by chance. Rejects
+ * with ByteLimitError, TargetError, RequestError, a disk's error, or the signal's reason.
  */
-export async function download(url: string, path: string, limits: DownloadLimits, signal: AbortSignal): Promise<void> {
-  await withRetries(TRIES, PAUSE_MS, signal, async () => {
-    const response = await follow(url, limits, signal)
+export async function download(
+  url: string,
+  path: string,
+  limits: DownloadLimits,
+  deps: RetryDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  await withRetries('download', deps, signal, async () => {
+    const response = await follow(url, limits, deps, signal)
     try {
       await store(response, path, limits)
     } catch (error) {
@@ -39,7 +45,12 @@ export async function download(url: string, path: string, limits: DownloadLimits
 }
 
 /** The answer to a URL, after its redirects. */
-async function follow(start: string, { allowPrivate }: DownloadLimits, signal: AbortSignal): Promise<IncomingMessage> {
+async function follow(
+  start: string,
+  { allowPrivate }: DownloadLimits,
+  { clock, log }: RetryDeps,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   let url = start
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     // A server that compresses by itself would have something else stored than what was asked for.
@@ -47,11 +58,10 @@ async function follow(start: string, { allowPrivate }: DownloadLimits, signal: A
     const response = await openResponse(url, { method: 'GET', headers, allowPrivate, signal })
     const { statusCode: status = 0 } = response
     if (status === 200) return response
-    response.destroy()
     const location = REDIRECTS.includes(status) ? response.headers.location : undefined
-    if (location === undefined) {
-      throw new RequestError(`the server answered with status ${status}`, { retryable: status >= 500 })
-    }
+    if (location === undefined) await logRefusal(response, log, signal)
+    response.destroy()
+    if (location === undefined) throw statusError(response, clock.now())
     url = redirected(url, location)
   }
   throw new RequestError(`more than ${MAX_REDIRECTS} redirects`, { retryable: false })
