@@ -1,8 +1,8 @@
 /** A file from the internet onto this disk, without it ever being in memory as a whole. */
-import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { pipeline } from 'node:stream/promises'
-import { ByteLimit, ByteLimitError } from '../zip/byte-limit.ts'
+import { ByteLimitError } from '../zip/byte-limit.ts'
+import { PartialFile } from './partial-file.ts'
 import { openResponse, RequestError, requestError } from './request.ts'
 import { logRefusal } from './response-text.ts'
 import { type RetryDeps, statusError, withRetries } from './retry.ts'
@@ -21,8 +21,9 @@ export interface DownloadLimits {
 }
 
 /**
- * Fetches a URL into a new file, and tries again while the stage has time where a try may have failed by chance. Rejects
- * with ByteLimitError, TargetError, RequestError, a disk's error, or the signal's reason.
+ * Fetches a URL into a new file. What may have failed by chance is tried again while the stage has time; where the server can
+ * tell whether the file is still the same one, a new try goes on where the last one ended. Rejects with ByteLimitError,
+ * TargetError, RequestError, a disk's error, or the signal's reason.
  */
 export async function download(
   url: string,
@@ -31,22 +32,26 @@ export async function download(
   deps: RetryDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  await withRetries('download', deps, signal, async () => {
-    const response = await follow(url, limits, deps, signal)
+  await using file = await open(path, 'w', 0o600)
+  const partial = new PartialFile(file, limits.maxBytes)
+  const fetchOn = async () => {
+    const response = await follow(url, partial, limits, deps, signal)
     try {
-      await store(response, path, limits)
+      await partial.add(response)
     } catch (error) {
       signal.throwIfAborted()
       throw isOurs(error) ? error : requestError(error)
     } finally {
       response.destroy()
     }
-  })
+  }
+  await withRetries('download', deps, signal, fetchOn, () => partial.stored)
 }
 
 /** The answer to a URL, after its redirects. */
 async function follow(
   start: string,
+  partial: PartialFile,
   { allowPrivate }: DownloadLimits,
   { clock, log }: RetryDeps,
   signal: AbortSignal,
@@ -54,13 +59,14 @@ async function follow(
   let url = start
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     // A server that compresses by itself would have something else stored than what was asked for.
-    const headers = { 'Accept-Encoding': 'identity' }
+    const headers = { 'Accept-Encoding': 'identity', ...partial.headers }
     const response = await openResponse(url, { method: 'GET', headers, allowPrivate, signal })
     const { statusCode: status = 0 } = response
-    if (status === 200) return response
+    if (partial.isAnswer(status)) return response
     const location = REDIRECTS.includes(status) ? response.headers.location : undefined
     if (location === undefined) await logRefusal(response, log, signal)
     response.destroy()
+    await partial.heed(status)
     if (location === undefined) throw statusError(response, clock.now())
     url = redirected(url, location)
   }
@@ -72,15 +78,6 @@ function redirected(from: string, location: string): string {
   if (to === null) throw new TargetError('it is redirected to what is not a URL')
   if (to.protocol === 'http:' && /^https:/i.test(from.trim())) throw new TargetError('it leads from https to http')
   return to.href
-}
-
-async function store(response: IncomingMessage, path: string, { maxBytes }: DownloadLimits): Promise<void> {
-  const { 'content-length': length = 0, 'content-encoding': encoding = 'identity' } = response.headers
-  if (encoding.trim().toLowerCase() !== 'identity') {
-    throw new RequestError('the server compressed it, which nobody asked for', { retryable: false })
-  }
-  if (Number(length) > maxBytes) throw new ByteLimitError(maxBytes)
-  await pipeline(response, new ByteLimit(maxBytes), createWriteStream(path, { mode: 0o600 }))
 }
 
 function isOurs(error: unknown): boolean {

@@ -17,12 +17,12 @@ export interface RetryDeps {
   log: Log
 }
 
-/** How far a transfer has come, for a caller that can go on from there; only ever grows while it makes progress. */
+/** How far a transfer has come, in bytes, for a caller that can go on from there. */
 export type Progress = () => number
 
 /**
  * Tries again what failed with a RequestError that is retryable, after a pause that grows and that is at least what the
- * server asked for. What went further than the try before starts with the shortest pause again. Rejects with the last error
+ * server asked for. What went further than every try before starts with the shortest pause again. Rejects with the last error
  * as soon as the stage has not enough time left for the next pause, or with the signal's reason when it aborts during one.
  *
  * @param what begins the log lines: 'download', 'upload'
@@ -42,7 +42,7 @@ export async function withRetries<T>(
     } catch (error) {
       if (!(error instanceof RequestError)) throw error
       if (progress() > reached) pauses = backoff(PAUSES)
-      reached = progress()
+      reached = Math.max(reached, progress())
       const pauseMs = pauseBefore(pauses.next().value, error)
       const isFinal = !error.retryable || pauseMs >= deps.msLeft()
       const { status, message: why } = error
