@@ -72,6 +72,8 @@ async function fill(
   // Any uid may change what is writable.
   const others = isWritable ? 0o022 : 0
   await using zip = await InputZip.open(zipPath, limits)
+  // An entry may take minutes without a byte coming of it: when nobody reads the archive any more, that ends too.
+  tar.once('close', () => void zip.stop())
   // Any uid may write to /output; nobody may take another's files away.
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
