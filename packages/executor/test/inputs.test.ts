@@ -35,7 +35,9 @@ beforeAll(async () => {
     else if (path === '/slow') response.write('PK')
     else if (path === '/flaky' && web.requests.filter(line => line.endsWith('/flaky')).length === 1)
       request.socket.destroy()
-    else if (path === '/flaky') response.end(zip)
+    else if (path === '/busy' && web.requests.filter(line => line.endsWith('/busy')).length === 1)
+      response.writeHead(429, { 'Retry-After': '1' }).end()
+    else if (path === '/flaky' || path === '/busy') response.end(zip)
     else response.writeHead(404).end()
   })
 })
@@ -81,6 +83,11 @@ describe('an input behind a URL', () => {
 
   test('comes to the job', async () => {
     const answer = await result(miner, { volume: remote(web.url('/hops/2')) }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
+  })
+
+  test('comes to the job from a server that was busy at first', async () => {
+    const answer = await result(miner, { volume: remote(web.url('/busy')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 

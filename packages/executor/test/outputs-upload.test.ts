@@ -186,6 +186,13 @@ describe('an upload', () => {
     expect(store.arrived[0]?.form).toEqual([...heard, 'file: output.zip (application/zip)'])
   })
 
+  test('to a server that was busy at first does not cost a job its work', async () => {
+    const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/1/429') }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'fine\n' })
+    expect(store.arrived).toHaveLength(2)
+    expect((await store.texts())['stdout.txt']).toBe('fine\n')
+  })
+
   test('that fails fails the job, which still tells its own exit status', async () => {
     const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/9/403') }, LOCAL)
     expect(answer).toMatchObject({
