@@ -7,6 +7,7 @@ import type { Volume } from '@horde/protocol/job'
 import { pack } from 'tar-stream'
 import { download } from './http/download.ts'
 import { RequestError } from './http/request.ts'
+import type { RetryDeps } from './http/retry.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
 import { ByteLimitError } from './zip/byte-limit.ts'
@@ -32,11 +33,12 @@ export async function fetchInput(
   volume: Volume,
   folder: string,
   limits: InputLimits,
+  deps: RetryDeps,
   signal: AbortSignal,
 ): Promise<string> {
   const path = join(folder, 'input.zip')
   if (volume.volume_type === 'inline') await writeInline(volume.contents, path, limits)
-  else await fetchRemote(volume.contents, path, limits, signal)
+  else await fetchRemote(volume.contents, path, limits, deps, signal)
   return path
 }
 
@@ -70,6 +72,8 @@ async function fill(
   // Any uid may change what is writable.
   const others = isWritable ? 0o022 : 0
   await using zip = await InputZip.open(zipPath, limits)
+  // An entry may take minutes without a byte coming of it: when nobody reads the archive any more, that ends too.
+  tar.once('close', () => void zip.stop())
   // Any uid may write to /output; nobody may take another's files away.
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
@@ -133,9 +137,15 @@ function* base64Pieces(contents: string): Generator<Buffer> {
   if (rest !== '') throw new JobFailure(NOT_BASE64)
 }
 
-async function fetchRemote(url: string, path: string, limits: InputLimits, signal: AbortSignal): Promise<void> {
+async function fetchRemote(
+  url: string,
+  path: string,
+  limits: InputLimits,
+  deps: RetryDeps,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await download(url, path, limits, signal)
+    await download(url, path, limits, deps, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof ByteLimitError) throw new JobFailure(TOO_LARGE)

@@ -16,19 +16,24 @@ const PARTING_MS = 5_000
 
 /**
  * Runs a stage of a job with a deadline of its own: past it the stage's signal aborts, and the job fails with the
- * sentence `what` and the time that it had. A stage that does not heed its signal is left behind after `partingMs`.
+ * sentence `what` and the time that it had. The stage is told how much of that is left, in ms. A stage that does not heed its signal is left behind after `partingMs`.
  */
 export async function withinDeadline<T>(
   what: string,
   ms: number,
   signal: AbortSignal,
-  stage: (signal: AbortSignal) => Promise<T>,
+  stage: (signal: AbortSignal, msLeft: () => number) => Promise<T>,
   partingMs = PARTING_MS,
 ): Promise<T> {
   const deadline = AbortSignal.timeout(ms)
+  const endsAt = performance.now() + ms
   const either = AbortSignal.any([signal, deadline])
   try {
-    return await endingWith(stage(either), either, partingMs)
+    return await endingWith(
+      stage(either, () => endsAt - performance.now()),
+      either,
+      partingMs,
+    )
   } catch (error) {
     signal.throwIfAborted()
     if (deadline.aborted) throw new JobFailure(`${what} within ${ms / 1_000} seconds`)

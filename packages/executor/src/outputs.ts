@@ -7,14 +7,14 @@ import { pipeline } from 'node:stream/promises'
 import type { OutputUpload } from '@horde/protocol/job'
 import { ZipFile } from 'yazl'
 import { formBody } from './http/multipart.ts'
-import { isSuccess, openResponse, RequestError, withRetries } from './http/request.ts'
+import { isSuccess, openResponse, RequestError } from './http/request.ts'
+import { logRefusal } from './http/response-text.ts'
+import { type RetryDeps, statusError, withRetries } from './http/retry.ts'
 import { TargetError } from './http/targets.ts'
 import { JobFailure } from './job-failure.ts'
 import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
 import { addFiles, type FileLimits } from './zip/output-files.ts'
 
-const UPLOAD_TRIES = 3
-const UPLOAD_PAUSE_MS = 1_000
 const ZIP_NAME = 'output.zip'
 const ZIP_TYPE = 'application/zip'
 
@@ -66,11 +66,12 @@ export async function zipOutputs(
   }
 }
 
-/** Uploads a zip as the job asks. Rejects with JobFailure. */
+/** Uploads a zip as the job asks, and tries again while the stage has time. Rejects with JobFailure. */
 export async function uploadZip(
   path: string,
   upload: OutputUpload,
   allowPrivate: boolean,
+  deps: RetryDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const { size } = await stat(path)
@@ -81,14 +82,16 @@ export async function uploadZip(
   const headers = { 'Content-Type': contentType, 'Content-Length': contentLength }
   const body = { open, length: contentLength }
   try {
-    await withRetries(UPLOAD_TRIES, UPLOAD_PAUSE_MS, signal, async () => {
+    await withRetries('upload', deps, signal, async () => {
       const response = await openResponse(upload.url, { method, headers, body, allowPrivate, signal })
-      response.destroy()
-      if (isSuccess(response)) return
-      const { statusCode: status = 0 } = response
-      const words = `the server answered with status ${status}`
-      const why = status >= 300 && status < 400 ? `${words}, and uploads follow no redirects` : words
-      throw new RequestError(why, { retryable: status >= 500 })
+      try {
+        if (isSuccess(response)) return
+        await logRefusal(response, deps.log, signal)
+        const isRedirect = Math.floor((response.statusCode ?? 0) / 100) === 3
+        throw statusError(response, deps.clock.now(), isRedirect ? ', and uploads follow no redirects' : '')
+      } finally {
+        response.destroy()
+      }
     })
   } catch (error) {
     signal.throwIfAborted()

@@ -72,7 +72,7 @@ function imageFor(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal):
 }
 
 async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
-  const { preparation, settings } = deps
+  const { preparation, settings, clock, log } = deps
   const { workspace } = preparation
   const limits = {
     maxBytes: settings.VOLUME_MAX_SIZE_BYTES,
@@ -80,8 +80,8 @@ async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: Abort
     allowPrivate: settings.ALLOW_PRIVATE_TARGETS,
   }
   const ms = settings.INPUT_TIMEOUT_SECONDS * 1_000
-  await withinDeadline('The input was not there', ms, signal, async stage => {
-    const zip = await fetchInput(work.volume, workspace.folder, limits, stage)
+  await withinDeadline('The input was not there', ms, signal, async (stage, msLeft) => {
+    const zip = await fetchInput(work.volume, workspace.folder, limits, { msLeft, clock, log }, stage)
     const tar = loadingArchive(zip, jobFiles(work, preparation.limits), limits, settings.WRITABLE_VOLUME)
     const broken = new Promise<never>((_, reject) => tar.once('error', reject))
     try {
@@ -137,7 +137,7 @@ async function deliver(
 async function upload(
   target: OutputUpload,
   output: CapturedOutput,
-  { preparation, settings }: RunJobDeps,
+  { preparation, settings, clock, log }: RunJobDeps,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const limits = {
@@ -147,10 +147,10 @@ async function upload(
   }
   const ms = settings.UPLOAD_TIMEOUT_SECONDS * 1_000
   try {
-    await withinDeadline('The output was not uploaded', ms, signal, async stage => {
+    await withinDeadline('The output was not uploaded', ms, signal, async (stage, msLeft) => {
       const openTar = () => preparation.workspace.readOutput()
       const zip = await zipOutputs(openTar, output, preparation.workspace.folder, limits, stage)
-      await uploadZip(zip, target, settings.ALLOW_PRIVATE_TARGETS, stage)
+      await uploadZip(zip, target, settings.ALLOW_PRIVATE_TARGETS, { msLeft, clock, log }, stage)
     })
     return undefined
   } catch (error) {

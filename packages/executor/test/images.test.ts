@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ImageHost } from './image-host.ts'
 import { engine } from './jobs.ts'
-import { importRandom, PASSWORD, TestRegistry } from './registry.ts'
+import { importRandom, PASSWORD, TestRegistry, tagImage } from './registry.ts'
 
 const { signal } = new AbortController()
 const NO_DIGEST = `sha256:${'0'.repeat(64)}`
@@ -85,6 +85,42 @@ test('what was made here has no registry to be asked', async () => {
   } finally {
     await engine.removeImage(name)
   }
+})
+
+describe('an image that is here under a name of another repository than it was pulled from', () => {
+  test.each(['latest', '1'])('has no registry to be asked, with the tag %s', async tag => {
+    const [pulled, retagged] = [newName('latest'), `registry.invalid/${randomUUID()}:${tag}`]
+    await registry.push(pulled)
+    const { id } = await ensure(pulled)
+    await tagImage(pulled, retagged)
+    try {
+      host.lines.length = 0
+      expect(await ensure(retagged, { IMAGE_PULL_POLICY: 'always' })).toMatchObject({
+        id,
+        digests: [expect.anything()],
+      })
+      expect(await ensure(retagged)).toMatchObject({ id })
+      expect(host.lines).toEqual([])
+    } finally {
+      await engine.removeImage(retagged)
+    }
+  })
+
+  test('is asked for under each repository that it was pulled from', async () => {
+    const [one, other] = [newName('latest'), newName('latest')]
+    const local = `compute-horde-test/${randomUUID()}:1`
+    await importRandom(local)
+    await registry.pushLocal(local, one)
+    await registry.pushLocal(local, other)
+    await engine.removeImage(local)
+    await ensure(one)
+    await ensure(other)
+    for (const name of [one, other]) {
+      host.lines.length = 0
+      expect((await ensure(name)).digests).toHaveLength(2)
+      expect(host.said('info')).toEqual(['pulling an image', 'the registry has nothing that is not here'])
+    }
+  })
 })
 
 test('what is here is used when the registry is away, or does not give it any more', async () => {

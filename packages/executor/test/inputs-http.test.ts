@@ -5,11 +5,19 @@ import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createLog } from '@horde/kit/log'
+import { WAIT_MS } from '@horde/kit/testing/limits'
+import { manualClock } from '@horde/kit/time'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { RetryDeps } from '../src/http/retry.ts'
 import { fetchInput, type InputLimits } from '../src/inputs.ts'
 import { TestCertificate } from './certificate.ts'
+import { SkippedPauses } from './skipped-pauses.ts'
 import { TestWeb } from './web.ts'
 
+const NEVER = new AbortController().signal
+/** The first pause fits, and with the second they do not. */
+const TWO_TRIES_MS = 1_200
 const BODY = 'as good as a zip'
 const TOO_LARGE = 'Input volume too large'
 const NOT_FETCHED = 'Input could not be fetched: '
@@ -87,10 +95,16 @@ afterAll(async () => {
 })
 
 /** What is fetched from a URL, or why it is not. */
-async function outcomeOf(url: string, limits: Partial<InputLimits> = {}, signal = AbortSignal.timeout(20_000)) {
+async function outcomeOf(
+  url: string,
+  limits: Partial<InputLimits> = {},
+  signal = AbortSignal.timeout(WAIT_MS),
+  deps: RetryDeps = new SkippedPauses(TWO_TRIES_MS),
+) {
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   try {
-    return await readFile(await fetchInput({ volume_type: 'zip_url', contents: url }, folder, all, signal), 'utf8')
+    const volume = { volume_type: 'zip_url' as const, contents: url }
+    return await readFile(await fetchInput(volume, folder, all, deps, signal), 'utf8')
   } catch (error) {
     return (error as Error).message
   }
@@ -108,6 +122,10 @@ describe('what a server may do', () => {
   })
 
   test.each([
+    ['/status/400', 1, `${NOT_FETCHED}the server answered with status 400`],
+    ['/status/403', 1, `${NOT_FETCHED}the server answered with status 403`],
+    ['/status/410', 1, `${NOT_FETCHED}the server answered with status 410`],
+    ['/status/501', 1, `${NOT_FETCHED}the server answered with status 501`],
     ['/status/404', 1, `${NOT_FETCHED}the server answered with status 404`],
     ['/status/304', 1, `${NOT_FETCHED}the server answered with status 304`],
     ['/status/206', 1, `${NOT_FETCHED}the server answered with status 206`],
@@ -128,7 +146,13 @@ describe('what a server may do', () => {
   })
 
   test.each([
+    ['/status/408', 'the server answered with status 408'],
+    ['/status/425', 'the server answered with status 425'],
+    ['/status/429', 'the server answered with status 429'],
     ['/status/500', 'the server answered with status 500'],
+    ['/status/502', 'the server answered with status 502'],
+    ['/status/503', 'the server answered with status 503'],
+    ['/status/504', 'the server answered with status 504'],
     ['/short', 'the connection failed (ECONNRESET)'],
     ['/cut', 'the connection failed (ECONNRESET)'],
     ['/reset', 'the connection failed (ECONNRESET)'],
@@ -154,9 +178,63 @@ describe('what a server may do', () => {
 
   test('while it pauses before another try, the deadline still counts', async () => {
     const stop = new AbortController()
-    const outcome = outcomeOf('http://127.0.0.1:1/', {}, stop.signal)
-    setImmediate(() => stop.abort(new Error('enough')))
+    const deps = { clock: manualClock(), msLeft: () => 60_000, log: createLog('test', { level: 'silent' }) }
+    const outcome = outcomeOf('http://127.0.0.1:1/', {}, stop.signal, deps)
+    await deps.clock.whenSleeping()
+    stop.abort(new Error('enough'))
     expect(await outcome).toBe('enough')
+  })
+})
+
+describe('a server that is busy', () => {
+  const HALF_AN_HOUR_S = 1_800
+
+  test.each([
+    ['in seconds', () => ({ 'Retry-After': String(HALF_AN_HOUR_S) })],
+    ['by a date', () => ({ 'Retry-After': new Date(Date.now() + HALF_AN_HOUR_S * 1_000 + 999).toUTCString() })],
+  ])('is asked again when it says so %s', async (_, headers) => {
+    const hour = new SkippedPauses(3_600_000)
+    await using web = await TestWeb.start((_, response) => {
+      if (web.requests.length === 1) response.writeHead(429, headers()).end()
+      else response.end(BODY)
+    })
+    expect(await outcomeOf(web.url('/'), {}, NEVER, hour)).toBe(BODY)
+    expect(hour.pauses).toHaveLength(1)
+    // The header tells whole seconds, and the date is read a moment after it is written.
+    expect(hour.pauses[0]).toBeGreaterThan((HALF_AN_HOUR_S - 60) * 1_000)
+    expect(hour.pauses[0]).toBeLessThan((HALF_AN_HOUR_S + 2) * 1_000)
+  })
+
+  test('is asked again and again until it has what is wanted', async () => {
+    await using web = await TestWeb.start((_, response) => {
+      if (web.requests.length < 10) response.writeHead(503).end()
+      else response.end(BODY)
+    })
+    expect(await outcomeOf(web.url('/'), {}, NEVER, new SkippedPauses(300_000))).toBe(BODY)
+  })
+
+  test.each([
+    ['text/html; charset=utf-8', [`<b>no</b>${'x'.repeat(191)}`]],
+    ['application/problem+json', [`<b>no</b>${'x'.repeat(191)}`]],
+    ['application/octet-stream', []],
+  ])('the log has its status at info, and the beginning of a text at debug: %s', async (type, texts) => {
+    await using web = await TestWeb.start((_, response) => {
+      response.writeHead(403, { 'Content-Type': type }).end(`<b>no</b>${'x'.repeat(5_000)}`)
+    })
+    const deps = new SkippedPauses()
+    await outcomeOf(web.url('/?signature=abc'), {}, NEVER, deps)
+    expect(deps.lines.filter(({ level }) => level === 'info')).toMatchObject([
+      { status: 403, msg: 'the download failed' },
+    ])
+    expect(deps.lines.filter(({ level }) => level === 'debug').map(({ text }) => text)).toEqual(texts)
+    expect(JSON.stringify(deps.lines)).not.toContain('signature')
+  })
+
+  test('a refusal whose text never ends costs no time', async () => {
+    await using web = await TestWeb.start((_, response) => {
+      response.writeHead(403, { 'Content-Type': 'text/plain' }).write('x'.repeat(1_000))
+    })
+    expect(await outcomeOf(web.url('/'), {}, NEVER)).toBe(`${NOT_FETCHED}the server answered with status 403`)
   })
 })
 
@@ -184,7 +262,7 @@ describe('what it is asked', () => {
     await symlink('/dev/full', join(full, 'input.zip'))
     const volume = { volume_type: 'zip_url' as const, contents: web.url('/good') }
     const limits = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true }
-    await expect(fetchInput(volume, full, limits, AbortSignal.timeout(9_000))).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expect(fetchInput(volume, full, limits, new SkippedPauses(), NEVER)).rejects.toMatchObject({ code: 'ENOSPC' })
     expect(requests).toHaveLength(1)
   })
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,10 +6,14 @@ import type { Volume } from '@horde/protocol/job'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
 import { JobFailure } from '../src/job-failure.ts'
+import python from './fixtures/python-zips.json' with { type: 'json' }
 import { result, zipBase64, zipBytes } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { rawZip } from './raw-zip.ts'
+import { SkippedPauses } from './skipped-pauses.ts'
 import { TestWeb } from './web.ts'
 
+const NEVER = new AbortController().signal
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 
 let miner: TestMiner
@@ -30,7 +35,9 @@ beforeAll(async () => {
     else if (path === '/slow') response.write('PK')
     else if (path === '/flaky' && web.requests.filter(line => line.endsWith('/flaky')).length === 1)
       request.socket.destroy()
-    else if (path === '/flaky') response.end(zip)
+    else if (path === '/busy' && web.requests.filter(line => line.endsWith('/busy')).length === 1)
+      response.writeHead(429, { 'Retry-After': '1' }).end()
+    else if (path === '/flaky' || path === '/busy') response.end(zip)
     else response.writeHead(404).end()
   })
 })
@@ -45,7 +52,7 @@ async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promi
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   const signal = AbortSignal.timeout(10_000)
   try {
-    const tar = loadingArchive(await fetchInput(volume, folder, all, signal), {}, all)
+    const tar = loadingArchive(await fetchInput(volume, folder, all, new SkippedPauses(), signal), {}, all)
     for await (const _ of tar);
     return 'accepted'
   } catch (error) {
@@ -53,6 +60,18 @@ async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promi
     return (error as Error).message
   }
 }
+
+/** Blocks of four bytes each, of which every one takes the time and memory of a large one; they never end. */
+function slowBzip2(blocks: number): Buffer {
+  const bits = [...Buffer.from(python.bzip2.text, 'base64')].map(byte => byte.toString(2).padStart(8, '0')).join('')
+  const end = bits.indexOf(0x177245385090n.toString(2).padStart(48, '0'))
+  const eight = bits.slice(32, end).repeat(8).match(/.{8}/g) ?? []
+  const bytes = Buffer.from(eight.map(byte => Number.parseInt(byte, 2)))
+  return Buffer.concat([Buffer.from('BZh9'), ...Array.from({ length: blocks / 8 }, () => bytes)])
+}
+
+/** How many threads this process speaks with. */
+const ports = () => process.getActiveResourcesInfo().filter(kind => kind === 'MessagePort').length
 
 const inline = (contents: string): Volume => ({ volume_type: 'inline', contents })
 const remote = (contents: string): Volume => ({ volume_type: 'zip_url', contents })
@@ -64,6 +83,11 @@ describe('an input behind a URL', () => {
 
   test('comes to the job', async () => {
     const answer = await result(miner, { volume: remote(web.url('/hops/2')) }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
+  })
+
+  test('comes to the job from a server that was busy at first', async () => {
+    const answer = await result(miner, { volume: remote(web.url('/busy')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 
@@ -120,6 +144,27 @@ describe('an inline input', () => {
     zip.fill(0xff, 45, 50)
     expect(await refusal(inline(zip.toString('base64')))).toMatch(/^Input zip is broken: /)
   })
+})
+
+test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s comes to the job', async method => {
+  const answer = await result(miner, { volume: { volume_type: 'inline', contents: python[method].zip } })
+  expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'packed by Python' })
+})
+
+test('an archive that nobody reads any more ends at once, whatever is unpacked for it', async () => {
+  const limits = { maxBytes: 10_000_000, maxEntries: 10, allowPrivate: true }
+  const entry = { name: 'a', method: 12, packed: slowBzip2(200_000), told: { size: 9_000_000 } }
+  const volume = inline(rawZip([entry]).toString('base64'))
+  const path = await fetchInput(volume, folder, limits, new SkippedPauses(), NEVER)
+  const before = ports()
+  const tar = loadingArchive(path, {}, limits)
+  tar.resume()
+  await expect.poll(ports).toBeGreaterThan(before)
+  const closed = once(tar, 'close')
+  tar.destroy()
+  await closed
+  // By itself the thread would go on for minutes.
+  await expect.poll(ports).toBe(before)
 })
 
 describe('a job whose input is refused', () => {

@@ -3,15 +3,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { OutputUpload } from '@horde/protocol/job'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobFailure } from '../src/job-failure.ts'
 import { uploadZip } from '../src/outputs.ts'
 import { expectNothingLeft, job, readied, result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { SkippedPauses } from './skipped-pauses.ts'
 import { UploadServer } from './uploads.ts'
 import { TestWeb } from './web.ts'
 
+/** Two pauses fit, and three do not. */
+const THREE_TRIES_MS = 3_000
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 
 let miner: TestMiner
@@ -37,7 +41,7 @@ async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<str
   const path = join(folder, 'upload.zip')
   await writeFile(path, 'zipped')
   try {
-    await uploadZip(path, upload, allowPrivate, AbortSignal.timeout(20_000))
+    await uploadZip(path, upload, allowPrivate, new SkippedPauses(THREE_TRIES_MS), AbortSignal.timeout(WAIT_MS))
     return 'uploaded'
   } catch (error) {
     expect(error).toBeInstanceOf(JobFailure)
@@ -47,7 +51,15 @@ async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<str
 
 describe('an upload', () => {
   test.each([
+    ['/fails/2/408', 3, 'uploaded'],
+    ['/fails/2/425', 3, 'uploaded'],
+    ['/fails/2/429', 3, 'uploaded'],
+    ['/fails/2/500', 3, 'uploaded'],
+    ['/fails/2/502', 3, 'uploaded'],
     ['/fails/2/503', 3, 'uploaded'],
+    ['/fails/2/504', 3, 'uploaded'],
+    ['/fails/9/400', 1, 'Output could not be uploaded: the server answered with status 400'],
+    ['/fails/9/501', 1, 'Output could not be uploaded: the server answered with status 501'],
     ['/fails/9/500', 3, 'Output could not be uploaded: the server answered with status 500'],
     ['/fails/9/403', 1, 'Output could not be uploaded: the server answered with status 403'],
     [
@@ -58,6 +70,38 @@ describe('an upload', () => {
   ])('to %s is tried %d times', async (path, tries, outcome) => {
     expect(await failureOf(store.put(path))).toBe(outcome)
     expect(store.arrived.map(({ zip }) => zip.toString())).toEqual(Array.from({ length: tries }, () => 'zipped'))
+  })
+
+  test.each([
+    ['in seconds', () => ({ 'Retry-After': '1800' })],
+    ['by a date', () => ({ 'Retry-After': new Date(Date.now() + 1_800_999).toUTCString() })],
+  ])('to a busy server is tried again when it says so %s', async (_, headers) => {
+    const hour = new SkippedPauses(3_600_000)
+    await using busy = await UploadServer.start((_, response) => {
+      if (busy.arrived.length === 1) response.writeHead(429, headers()).end()
+      else response.end()
+    })
+    const path = join(folder, 'upload.zip')
+    await writeFile(path, 'zipped')
+    await uploadZip(path, busy.put(), true, hour, AbortSignal.timeout(WAIT_MS))
+    expect(busy.arrived.map(({ zip }) => zip.toString())).toEqual(['zipped', 'zipped'])
+    expect(hour.pauses).toHaveLength(1)
+    expect(hour.pauses[0]).toBeGreaterThan(1_740_000)
+    expect(hour.pauses[0]).toBeLessThan(1_802_000)
+  })
+
+  test('that is refused has its status in the log, and the beginning of the text at debug', async () => {
+    await using strict = await UploadServer.start((_, response) => {
+      response.writeHead(403, { 'Content-Type': 'application/xml' }).end(`<Code>Denied</Code>${'x'.repeat(5_000)}`)
+    })
+    const deps = new SkippedPauses()
+    const path = join(folder, 'upload.zip')
+    await writeFile(path, 'zipped')
+    await uploadZip(path, strict.put(), true, deps, AbortSignal.timeout(WAIT_MS)).catch(() => {})
+    expect(deps.lines).toMatchObject([
+      { level: 'debug', status: 403, text: `<Code>Denied</Code>${'x'.repeat(181)}` },
+      { level: 'info', status: 403, msg: 'the upload failed' },
+    ])
   })
 
   test('to a server that answers before it has read all is still sent whole', async () => {
@@ -75,7 +119,7 @@ describe('an upload', () => {
     const path = join(folder, 'large.zip')
     await writeFile(path, Buffer.alloc(size))
     const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: eager.url('/'), form_fields: null }
-    await uploadZip(path, upload, true, AbortSignal.timeout(20_000))
+    await uploadZip(path, upload, true, new SkippedPauses(), AbortSignal.timeout(WAIT_MS))
     expect(await received.promise).toBe(size)
   })
 
@@ -87,7 +131,8 @@ describe('an upload', () => {
     const path = join(folder, 'large.zip')
     await writeFile(path, Buffer.alloc(20_000_000))
     const upload: OutputUpload = { output_upload_type: 'zip_and_http_put', url: rude.url('/'), form_fields: null }
-    await expect(uploadZip(path, upload, true, AbortSignal.timeout(20_000))).rejects.toThrow(
+    const deps = new SkippedPauses(THREE_TRIES_MS)
+    await expect(uploadZip(path, upload, true, deps, AbortSignal.timeout(WAIT_MS))).rejects.toThrow(
       /^Output could not be uploaded: the connection failed/,
     )
     expect(rude.requests).toHaveLength(3)
@@ -141,6 +186,13 @@ describe('an upload', () => {
     expect(store.arrived[0]?.form).toEqual([...heard, 'file: output.zip (application/zip)'])
   })
 
+  test('to a server that was busy at first does not cost a job its work', async () => {
+    const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/1/429') }, LOCAL)
+    expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'fine\n' })
+    expect(store.arrived).toHaveLength(2)
+    expect((await store.texts())['stdout.txt']).toBe('fine\n')
+  })
+
   test('that fails fails the job, which still tells its own exit status', async () => {
     const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/9/403') }, LOCAL)
     expect(answer).toMatchObject({
@@ -157,7 +209,7 @@ describe('a server that is no good', () => {
   const empty = 'Content-Length: 0\r\n\r\n'
 
   /** Uploads a large file to a server that does this with every connection, once it hears something. */
-  async function tried(answer: (socket: Socket) => unknown, signal = AbortSignal.timeout(20_000)) {
+  async function tried(answer: (socket: Socket) => unknown, signal = AbortSignal.timeout(WAIT_MS)) {
     let connections = 0
     const closed: Promise<unknown>[] = []
     const server = createServer(socket => {
@@ -169,7 +221,13 @@ describe('a server that is no good', () => {
     const path = join(folder, 'large.zip')
     await writeFile(path, Buffer.alloc(5_000_000))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-    const outcome = await uploadZip(path, { ...store.put(), url }, true, signal).then(
+    const outcome = await uploadZip(
+      path,
+      { ...store.put(), url },
+      true,
+      new SkippedPauses(THREE_TRIES_MS),
+      signal,
+    ).then(
       () => 'uploaded',
       error => (error as Error).message,
     )

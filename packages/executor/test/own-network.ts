@@ -8,6 +8,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
 import { fetchInput } from '../src/inputs.ts'
 
 const PUBLIC = '8.8.4.4'
@@ -16,6 +18,7 @@ const OWN = '8.8.8.8'
 const LOOPBACK = '127.0.0.1'
 const TYPE_A = 1
 const HEADER_BYTES = 12
+const RETRIES = { msLeft: () => 5_000, clock: systemClock, log: createLog('test', { level: 'silent' }) }
 
 /** What the name means, look-up by look-up; the last for good. */
 let meanings: string[][] = []
@@ -65,7 +68,7 @@ async function outcomeOf(
   const folder = await mkdtemp(join(tmpdir(), 'own-network-'))
   const volume = { volume_type: 'zip_url' as const, contents: `http://${host}${path}` }
   const limits = { maxBytes: 1_000, maxEntries: 1, allowPrivate: false }
-  const outcome = await fetchInput(volume, folder, limits, AbortSignal.timeout(20_000)).then(
+  const outcome = await fetchInput(volume, folder, limits, RETRIES, AbortSignal.timeout(20_000)).then(
     stored => readFile(stored, 'utf8'),
     error => (error as Error).message,
   )

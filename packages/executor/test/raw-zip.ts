@@ -6,8 +6,10 @@ export interface RawEntry {
   contents?: string | Buffer
   /** A file's mode and type as Unix has them. */
   mode?: number
-  /** 0: stored, 8: deflated. */
+  /** 0: stored, 8: deflated; any other: `packed` is what is stored. */
   method?: number
+  /** The contents as another program compressed them. */
+  packed?: Buffer
   flags?: number
   /** What the directory says in place of the truth. */
   told?: { name?: string; crc?: number; size?: number; compressedSize?: number; at?: number }
@@ -49,7 +51,7 @@ export function rawZip(entries: RawEntry[], end: RawZip = {}): Buffer {
 function entryBytes(entry: RawEntry, at: number): { local: Buffer; central: Buffer } {
   const { method = 8, flags = UTF8, told = {}, extra = Buffer.alloc(0), comment = Buffer.alloc(0) } = entry
   const contents = Buffer.from(entry.contents ?? '')
-  const stored = method === 8 ? deflateRawSync(contents) : contents
+  const stored = entry.packed ?? (method === 8 ? deflateRawSync(contents) : contents)
   const facts = { crc: crc32(contents), compressedSize: stored.length, size: contents.length }
   const name = Buffer.from(entry.name)
   const all = entry.descriptor ? flags | DESCRIPTOR : flags

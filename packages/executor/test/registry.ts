@@ -97,7 +97,7 @@ export class TestRegistry implements AsyncDisposable {
     this.#paths.add(path)
     // By another name for the same host: what is here of that name stays what it is.
     const pushed = `localhost:${this.port}${path}:${tag}`
-    await run('docker', ['tag', local, pushed])
+    await tagImage(local, pushed)
     const { stdout } = await run('docker', ['--config', this.#folder, 'push', pushed])
     await engine.removeImage(pushed)
     return `${this.host}${path}@${/digest: (sha256:\w+)/.exec(stdout)?.[1]}`
@@ -116,6 +116,11 @@ export async function importRandom(name: string, bytes = 100): Promise<void> {
   tar.entry({ name: 'content' }, randomBytes(bytes))
   tar.finalize()
   await engine.importImage(tar as never, name)
+}
+
+/** Gives an image that is here one more name. */
+export async function tagImage(name: string, further: string): Promise<void> {
+  await run('docker', ['tag', name, further])
 }
 
 /** Removes every image of a repository from this host, whatever its tag. */

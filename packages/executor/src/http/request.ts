@@ -3,7 +3,6 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { systemClock } from '@horde/kit/time'
 import { checkUrl, publicLookup, TargetError } from './targets.ts'
 
 // An import of node:http loads Node's fetch and WebSocket with it: 19 ms that every job would wait for.
@@ -14,15 +13,28 @@ const CERTIFICATE_ERROR = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^INVALID_(CA|PUR
 
 const USER_AGENT = 'compute-horde-executor'
 
+interface RequestErrorOptions {
+  retryable: boolean
+  status?: number
+  retryAfterMs?: number | undefined
+  cause?: unknown
+}
+
 /** A request that came to nothing; its message never holds the URL, which may carry a signature. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   /** Whether the same request may succeed later. */
   readonly retryable: boolean
+  /** What the server answered with, where it answered. */
+  readonly status: number | undefined
+  /** How long the server asks to be left alone, in ms. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(message: string, options: { retryable: boolean; cause?: unknown }) {
+  constructor(message: string, options: RequestErrorOptions) {
     super(message, { cause: options.cause })
     this.retryable = options.retryable
+    this.status = options.status
+    this.retryAfterMs = options.retryAfterMs
   }
 }
 
@@ -94,26 +106,6 @@ async function send({ open, length }: NonNullable<RequestOptions['body']>, reque
 
 export function isSuccess({ statusCode: status = 0 }: IncomingMessage): boolean {
   return status >= 200 && status < 300
-}
-
-/**
- * Tries again what failed with a RequestError that is retryable, after a pause of `pauseMs` milliseconds, which doubles.
- * Rejects with the last error, or with the signal's reason when it aborts during a pause.
- */
-export async function withRetries<T>(
-  tries: number,
-  pauseMs: number,
-  signal: AbortSignal,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  for (let made = 1; ; made += 1) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (!(error instanceof RequestError && error.retryable) || made >= tries) throw error
-      await systemClock.sleep(pauseMs * 2 ** (made - 1), signal)
-    }
-  }
 }
 
 export function requestError(error: unknown): Error {

@@ -5,7 +5,7 @@ import { type Engine, EngineError, type ImageFacts } from '../engine/container.t
 import { engineDisk, usedPercent } from '../engine/disk.ts'
 import type { StateFolder } from '../host/state-folder.ts'
 import { ImageUses } from './image-uses.ts'
-import { isImageName, parseImageName, resolveAlias } from './names.ts'
+import { isImageName, parseImageName, repositoryOf, resolveAlias } from './names.ts'
 import { ImageError, pullImage } from './pull-image.ts'
 import { credentialsFor } from './registry-credentials.ts'
 import { pinnedImages, removeUnusedImages } from './remove-unused-images.ts'
@@ -143,9 +143,17 @@ export class ImageStore {
 /** Whether the registry is asked for a newer one of an image that is here. */
 function isRefreshed(name: string, { digests }: ImageFacts, policy: HostSettings['IMAGE_PULL_POLICY']): boolean {
   const { tag = '' } = parseImageName(name) ?? {}
-  // What was made here has no registry, and what has a digest is the same for ever.
-  if (digests.length === 0 || isPinned(name)) return false
+  // What has a digest is the same for ever.
+  if (isPinned(name) || !cameFrom(name, digests)) return false
   return policy === 'always' || (policy === 'latest' && /(?:^|-)latest$/.test(tag))
+}
+
+/**
+ * Whether an image came from the repository of this name. A name that it was given here has no registry to be asked: the
+ * digests of an image name the repositories that it was pulled from or pushed to.
+ */
+function cameFrom(name: string, digests: readonly string[]): boolean {
+  return digests.some(digest => repositoryOf(digest) === repositoryOf(name))
 }
 
 function isPinned(name: string): boolean {

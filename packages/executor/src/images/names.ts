@@ -50,12 +50,13 @@ export function withTag(name: string): string {
 /** The one spelling of all names that mean the same image. What is not a name stays as it is. */
 export function canonicalName(name: string): string {
   const parsed = parseImageName(name)
-  return parsed === undefined ? name : withTag(`${repositoryOf(parsed)}${suffixOf(parsed)}`)
+  return parsed === undefined ? name : withTag(`${repositoryOf(name)}${suffixOf(parsed)}`)
 }
 
-/** The repository with its registry, in full. */
-export function repositoryOf({ registry, repository }: ImageName): string {
-  return `${registry}/${repository}`
+/** The repository of a name, with its registry, in full; undefined for what is not the name of an image. */
+export function repositoryOf(name: string): string | undefined {
+  const parsed = parseImageName(name)
+  return parsed && `${parsed.registry}/${parsed.repository}`
 }
 
 function suffixOf({ tag, digest }: ImageName): string {

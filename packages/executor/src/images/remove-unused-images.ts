@@ -3,7 +3,7 @@ import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
 import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
 import type { ImageUse, ImageUses } from './image-uses.ts'
-import { canonicalName, parseImageName, repositoryOf, resolveAlias } from './names.ts'
+import { canonicalName, repositoryOf, resolveAlias } from './names.ts'
 
 /** An image that was used less than so many ms ago is not removed: a job may be about to run in it. */
 const RECENT_MS = 3_600_000
@@ -84,14 +84,9 @@ async function removeNames({ id, tags, digests }: ImageFacts, engine: Engine, lo
 
 /** Whether an image has no other names than those that executors pulled it by. */
 function isOurs({ tags, digests }: ImageFacts, { names }: ImageUse): boolean {
-  const repositories = names.map(repository)
+  const repositories = names.map(repositoryOf)
   return (
     tags.every(tag => names.includes(canonicalName(tag))) &&
-    digests.every(digest => repositories.includes(repository(digest)))
+    digests.every(digest => repositories.includes(repositoryOf(digest)))
   )
-}
-
-function repository(name: string): string | undefined {
-  const parsed = parseImageName(name)
-  return parsed && repositoryOf(parsed)
 }

@@ -42,10 +42,11 @@ export class FileReader extends RandomAccessReader {
   }
 
   override _readStreamForRange(start: number, end: number): Readable {
-    return Readable.from(this.#chunks(start, end), { objectMode: false })
+    return Readable.from(this.chunks(start, end), { objectMode: false })
   }
 
-  async *#chunks(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+  /** Some of its bytes, piece by piece. */
+  async *chunks(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     for (let at = start; at < end; at += PIECE_BYTES) yield await this.#fresh(at, Math.min(PIECE_BYTES, end - at))
   }
 

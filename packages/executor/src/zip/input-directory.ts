@@ -2,12 +2,15 @@
 import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
 import { checkedName } from './entry-name.ts'
+import { LZMA, methodName, READABLE } from './methods.ts'
+import { LZMA_MAX_BYTES } from './unpack.ts'
 
 const TYPE_MASK = 0o170000
 const REGULAR = 0o100000
 const DIRECTORY = 0o040000
 const SYMLINK = 0o120000
 const TOO_LARGE = 'Input volume too large'
+const NOT_READ = ', which is not read here; it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard'
 const TOO_MANY = 'Input zip has too many entries'
 
 /** The fixed part of what stands before each entry's contents, in bytes. */
@@ -43,6 +46,7 @@ export async function checkedDirectory(zip: ZipFile, limits: DirectoryLimits): P
     const checked = checkedEntry(entry)
     bytes += checked.size
     if (bytes > limits.maxBytes) throw new JobFailure(TOO_LARGE)
+    refuseLargeLzma(entry)
     if (checked.name !== '') add(checked, entries)
     else if (!checked.isDirectory) throw new JobFailure('Input zip has a file without a name')
   }
@@ -58,13 +62,23 @@ function checkedEntry(entry: Entry): InputEntry {
   if (type !== 0 && type !== REGULAR && type !== DIRECTORY)
     throw new JobFailure('Input zip holds a device or other special file')
   if (entry.isEncrypted()) throw new JobFailure('Input zip is encrypted')
-  if (!entry.canDecodeFileData()) throw new JobFailure('Input zip is compressed by an unknown method')
+  checkMethod(entry)
   return {
     name: checkedName(raw),
     isDirectory: /[/\\]$/.test(raw),
     isExecutable: ((entry.externalFileAttributes >>> 16) & 0o111) !== 0,
     size: entry.uncompressedSize,
     entry: withoutTexts(entry),
+  }
+}
+
+function checkMethod({ compressionMethod: method }: Entry): void {
+  if (!READABLE.includes(method)) throw new JobFailure(`Input zip is compressed by ${methodName(method)}${NOT_READ}`)
+}
+
+function refuseLargeLzma({ compressionMethod: method, compressedSize, uncompressedSize }: Entry): void {
+  if (method === LZMA && Math.max(compressedSize, uncompressedSize) > LZMA_MAX_BYTES) {
+    throw new JobFailure(`Input zip has a file of more than ${LZMA_MAX_BYTES} bytes that is compressed by LZMA`)
   }
 }
 

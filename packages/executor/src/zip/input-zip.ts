@@ -3,8 +3,11 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job-failure.ts'
+import { BunzipThread } from './bunzip.ts'
 import { FileReader } from './file-reader.ts'
 import { checkedDirectory, type DirectoryLimits, type InputEntry } from './input-directory.ts'
+import { DEFLATED, STORED } from './methods.ts'
+import { unpack } from './unpack.ts'
 
 /** A stream costs more than a small file is worth; up to this size, in bytes, there is none. */
 const AT_ONCE_BYTES = 65_536
@@ -16,11 +19,13 @@ export class InputZip implements AsyncDisposable {
   readonly #zip: ZipFile
   readonly #reader: FileReader
   readonly #file: FileHandle
+  readonly #bunzip: BunzipThread
 
   private constructor(zip: ZipFile, reader: FileReader, file: FileHandle, entries: readonly InputEntry[]) {
     this.#zip = zip
     this.#reader = reader
     this.#file = file
+    this.#bunzip = new BunzipThread(file.fd)
     this.entries = entries
   }
 
@@ -41,11 +46,14 @@ export class InputZip implements AsyncDisposable {
 
   /** An entry's contents; small ones at once. Rejects, as the stream does, with JobFailure when they are not as told. */
   async contents(entry: Entry): Promise<Buffer | AsyncGenerator<Buffer, void, undefined>> {
-    if (entry.compressedSize > AT_ONCE_BYTES || entry.uncompressedSize > AT_ONCE_BYTES) return this.#stream(entry)
+    if (!isCommon(entry)) return this.#stream(entry, this.#unpacked(entry))
+    if (entry.compressedSize > AT_ONCE_BYTES || entry.uncompressedSize > AT_ONCE_BYTES) {
+      return this.#stream(entry, await this.#zip.openReadStreamPromise(entry).catch(broken))
+    }
     try {
       const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true })
       const stored = await this.#reader.bytes(fileDataStart, entry.compressedSize)
-      const contents = entry.compressionMethod === 0 ? stored : inflated(stored, entry.uncompressedSize)
+      const contents = entry.compressionMethod === STORED ? stored : inflated(stored, entry.uncompressedSize)
       checkChecksum(crc32(contents), entry)
       return contents
     } catch (error) {
@@ -53,23 +61,44 @@ export class InputZip implements AsyncDisposable {
     }
   }
 
-  async *#stream(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
+  async *#unpacked(entry: Entry): AsyncGenerator<Buffer, void, undefined> {
+    const { fileDataStart: start } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true })
+    const length = entry.compressedSize
+    const packed = { start, length, chunks: () => this.#reader.chunks(start, start + length) }
+    yield* unpack(entry.compressionMethod, packed, entry.uncompressedSize, this.#bunzip)
+  }
+
+  async *#stream(entry: Entry, contents: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
     try {
       let checksum = 0
-      for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
+      let bytes = 0
+      for await (const chunk of contents) {
+        bytes += chunk.length
+        if (bytes > entry.uncompressedSize) throw new Error(WRONG_SIZE)
         checksum = crc32(chunk, checksum)
         yield chunk
       }
+      if (bytes !== entry.uncompressedSize) throw new Error(WRONG_SIZE)
       checkChecksum(checksum, entry)
     } catch (error) {
       broken(error)
     }
   }
 
+  /** Ends whatever is being unpacked. */
+  async stop(): Promise<void> {
+    await this.#bunzip[Symbol.asyncDispose]()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
     this.#zip.close()
     await this.#file.close()
   }
+}
+
+function isCommon({ compressionMethod: method }: Entry): boolean {
+  return method === STORED || method === DEFLATED
 }
 
 function inflated(stored: Buffer, size: number): Buffer {
@@ -90,7 +119,7 @@ function checkChecksum(checksum: number, { crc32: told }: Entry): void {
 /** What the library says, in the words of whoever sent the zip. */
 const WORDS: [RegExp, string][] = [
   [/^End of central directory record signature/, 'it has no directory at its end; it is not a zip, or not all of one'],
-  [/bytes in the stream/, WRONG_SIZE],
+  [/bytes in the stream|Expected unpacked size|end reached but not decoder finished/, WRONG_SIZE],
 ]
 
 function broken(error: unknown): never {

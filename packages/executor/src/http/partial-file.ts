@@ -1,0 +1,116 @@
+/** A file that arrives in parts: how much of it is here, and by what the server recognises that the rest belongs to it. */
+import type { FileHandle } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { ByteLimitError } from '../zip/byte-limit.ts'
+import { RequestError } from './request.ts'
+
+/** How much later than its last change an answer must be, in ms, for two changes not to share one Last-Modified. */
+const STRONG_DATE_MS = 1_000
+
+const PARTIAL = 206
+const RANGE_NOT_SATISFIABLE = 416
+
+export class PartialFile {
+  readonly #file: FileHandle
+  readonly #maxBytes: number
+  #stored = 0
+  /** Undefined: nothing that is certain to change with the file, so what is here cannot be gone on from. */
+  #validator: string | undefined
+  /** How large the whole file is, where the server says so. */
+  #total: number | undefined
+
+  /** @param file opened for writing; the caller closes it */
+  constructor(file: FileHandle, maxBytes: number) {
+    this.#file = file
+    this.#maxBytes = maxBytes
+  }
+
+  /** How many bytes are here. */
+  get stored(): number {
+    return this.#stored
+  }
+
+  /** Which part to ask for; empty for the whole file. */
+  get headers(): Record<string, string> {
+    if (this.#stored === 0 || this.#validator === undefined) return {}
+    return { Range: `bytes=${this.#stored}-`, 'If-Range': this.#validator }
+  }
+
+  /** Whether a status answers the request with the part that was asked for, or the whole file. */
+  isAnswer(status: number | undefined): boolean {
+    return status === 200 || (status === PARTIAL && this.headers.Range !== undefined)
+  }
+
+  /** Forgets what is here when the server's answer says that it is of no use any more, and asks for the whole file next. */
+  async heed(status: number | undefined): Promise<void> {
+    if (status !== RANGE_NOT_SATISFIABLE || this.headers.Range === undefined) return
+    await this.#startOver()
+    throw new RequestError('the file changed while it was fetched', { retryable: true, status })
+  }
+
+  /**
+   * Adds what an answer brings. Rejects with ByteLimitError, RequestError, a disk's error, or that of the connection; then
+   * the bytes that came are kept, if the server can tell whether the rest belongs to them.
+   */
+  async add(response: IncomingMessage): Promise<void> {
+    const { 'content-length': length, 'content-encoding': encoding = 'identity' } = response.headers
+    if (encoding.trim().toLowerCase() !== 'identity') {
+      throw new RequestError('the server compressed it, which nobody asked for', { retryable: false })
+    }
+    if (response.statusCode === PARTIAL) await this.#checkPart(response)
+    else await this.#begin(response)
+    if (this.#stored + Number(length ?? 0) > this.#maxBytes) throw new ByteLimitError(this.#maxBytes)
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      if (this.#stored + chunk.length > this.#maxBytes) throw new ByteLimitError(this.#maxBytes)
+      await this.#append(chunk)
+    }
+    if (this.#total !== undefined && this.#stored !== this.#total) {
+      throw new RequestError('the server sent only a part of it', { retryable: true })
+    }
+  }
+
+  async #append(chunk: Buffer): Promise<void> {
+    for (let written = 0; written < chunk.length; ) {
+      const { bytesWritten } = await this.#file.write(chunk, written, chunk.length - written, this.#stored)
+      written += bytesWritten
+      this.#stored += bytesWritten
+    }
+  }
+
+  /** The whole file comes. */
+  async #begin(response: IncomingMessage): Promise<void> {
+    const { 'content-length': length } = response.headers
+    await this.#startOver()
+    this.#validator = validatorOf(response)
+    this.#total = length === undefined ? undefined : Number(length)
+  }
+
+  /** A part comes: it must be the one that was asked for, and of the same file. */
+  async #checkPart({ headers }: IncomingMessage): Promise<void> {
+    const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/i.exec(headers['content-range']?.trim() ?? '') ?? []
+    // A part need not name what it is of: it was asked for by that name.
+    const named = this.#validator?.startsWith('"') ? headers.etag : headers['last-modified']
+    const isSame = named === undefined || named === this.#validator
+    const isWhole = this.#total === undefined || total === '*' || Number(total) === this.#total
+    if (Number(start) === this.#stored && isSame && isWhole) {
+      if (total !== undefined && total !== '*') this.#total = Number(total)
+      return
+    }
+    await this.#startOver()
+    throw new RequestError('the server sent another part than it was asked for', { retryable: true })
+  }
+
+  async #startOver(): Promise<void> {
+    if (this.#stored > 0) await this.#file.truncate(0)
+    this.#stored = 0
+    this.#validator = undefined
+    this.#total = undefined
+  }
+}
+
+/** What If-Range may hold (RFC 9110, 13.1.5): a strong ETag, or a date that two versions of the file cannot share. */
+function validatorOf({ headers }: IncomingMessage): string | undefined {
+  const { etag, 'last-modified': modified = '', date = '' } = headers
+  if (etag !== undefined) return /^"[^"]*"$/.test(etag.trim()) ? etag.trim() : undefined
+  return Date.parse(date) - Date.parse(modified) >= STRONG_DATE_MS ? modified : undefined
+}

@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { constants, zstdCompressSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import python from '../../test/fixtures/python-zips.json' with { type: 'json' }
+import { type RawEntry, rawZip } from '../../test/raw-zip.ts'
+import { refusalOf, refusalOfEntries, textsIn } from '../../test/read-zip.ts'
+import { InputZip } from './input-zip.ts'
+import { BZIP2, LZMA, ZSTD } from './methods.ts'
+
+const BROKEN = 'Input zip is broken: '
+const WRONG_SIZE = `${BROKEN}an entry is not of the size that it tells`
+const WRONG_CHECKSUM = `${BROKEN}the checksum of an entry is wrong`
+const LARGE = { maxBytes: 10_000_000, maxEntries: 100 }
+const ZEROS = Buffer.alloc(1_000_000)
+
+const packed = (base64: string) => Buffer.from(base64, 'base64')
+
+/** Each method, with the same contents packed by it. */
+const METHODS = [
+  ['BZIP2', BZIP2, packed(python.bzip2.text), packed(python.bzip2.zeros)],
+  ['LZMA', LZMA, packed(python.lzma.text), packed(python.lzma.zeros)],
+  ['Zstandard', ZSTD, zstdCompressSync('text'), zstdCompressSync(ZEROS)],
+] as const
+
+test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s is read', async method => {
+  expect(await textsIn(packed(python[method].zip), LARGE)).toEqual({
+    'payload.txt': 'packed by Python',
+    empty: '',
+    folder: undefined,
+    'folder/long': '0123456789'.repeat(250_000),
+  })
+})
+
+describe.each(METHODS)('%s', (_, method, text, zeros) => {
+  const entry: RawEntry = { name: 'a', method, contents: 'text', packed: text }
+
+  test('comes through, many in one zip beside other methods', async () => {
+    const names = Array.from({ length: 50 }, (_, at) => `${at}`)
+    const others = [
+      { name: 'stored', contents: 'text', method: 0 },
+      { name: 'deflated', contents: 'text' },
+    ]
+    const texts = await textsIn(rawZip([...names.map(name => ({ ...entry, name })), ...others]))
+    expect(texts).toEqual(Object.fromEntries([...names, 'stored', 'deflated'].map(name => [name, 'text'])))
+  })
+
+  test.each([
+    ['larger than told', { packed: zeros, contents: ZEROS, told: { size: 10 } }, WRONG_SIZE],
+    // The library for LZMA ends at the size that is told.
+    ['larger than told by one', { told: { size: 3 } }, method === LZMA ? WRONG_CHECKSUM : WRONG_SIZE],
+    ['smaller than told', { told: { size: 10 } }, expect.stringMatching(/^Input zip is broken: /)],
+    ['without their checksum', { told: { crc: 1 } }, WRONG_CHECKSUM],
+    ['that end too early', { packed: text.subarray(0, 12) }, expect.stringMatching(/^Input zip is broken: /)],
+    ['of nothing', { packed: Buffer.alloc(0) }, expect.stringMatching(/^Input zip is broken: /)],
+    ['that are something else', { packed: randomBytes(500) }, expect.stringMatching(/^Input zip is broken: /)],
+    ['that are encrypted', { flags: 0x801 }, 'Input zip is encrypted'],
+    ['that only say that they are large', { told: { size: 4_000_000_000 } }, 'Input volume too large'],
+  ])('contents %s are refused', async (_, lie, why) => {
+    expect(await refusalOfEntries([{ ...entry, ...lie }])).toEqual(why)
+  })
+
+  test('a file of a great ratio is refused before it is unpacked', async () => {
+    const bomb = { name: 'a', method, packed: zeros, contents: ZEROS }
+    expect(await refusalOfEntries([bomb], {}, { maxBytes: 999_999, maxEntries: 1 })).toBe('Input volume too large')
+    expect(await refusalOfEntries([bomb], {}, { maxBytes: 1_000_000, maxEntries: 1 })).toBe('accepted')
+  })
+
+  test('whatever is done to its bytes, it is read or refused', async () => {
+    for (let at = 0; at < text.length; at += 1) {
+      const bytes = Buffer.from(text)
+      bytes[at] = (bytes[at] ?? 0) ^ 0x55
+      await refusalOfEntries([{ ...entry, packed: bytes }])
+    }
+  })
+})
+
+test.each([
+  [1, 'Shrink (method 1)'],
+  [6, 'Implode (method 6)'],
+  [9, 'Deflate64 (method 9)'],
+  [95, 'XZ (method 95)'],
+  [98, 'PPMd (method 98)'],
+  [77, 'method 77'],
+])('method %d is refused by its name', async (method, name) => {
+  expect(await refusalOfEntries([{ name: 'a', method, contents: 'text' }])).toBe(
+    `Input zip is compressed by ${name}, which is not read here; ` +
+      'it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard',
+  )
+})
+
+test('LZMA in a size that would be too much memory is refused before it is taken', async () => {
+  const entry = { name: 'a', method: LZMA, packed: packed(python.lzma.text), told: { size: 134_217_729 } }
+  expect(await refusalOfEntries([entry], {}, { maxBytes: 2 ** 40, maxEntries: 1 })).toBe(
+    'Input zip has a file of more than 134217728 bytes that is compressed by LZMA',
+  )
+})
+
+test('a dictionary of LZMA that is told to be huge takes no more than the contents', async () => {
+  const bytes = packed(python.lzma.text)
+  bytes.writeUInt32LE(0xffffffff, 5)
+  const before = process.memoryUsage().rss
+  const zip = rawZip([{ name: 'a', method: LZMA, contents: 'text', packed: bytes }])
+  expect(await textsIn(zip)).toEqual({ a: 'text' })
+  expect(process.memoryUsage().rss - before).toBeLessThan(1_000_000_000)
+})
+
+test('a window of Zstandard beyond 128 MiB is refused', async () => {
+  const params = { [constants.ZSTD_c_windowLog]: 28, [constants.ZSTD_c_enableLongDistanceMatching]: 1 }
+  // Without its size at its head a frame tells its window.
+  const frame = zstdCompressSync('text', { params: { ...params, [constants.ZSTD_c_contentSizeFlag]: 0 } })
+  frame[5] = (28 - 10) << 3
+  expect(await refusalOfEntries([{ name: 'a', method: ZSTD, contents: 'text', packed: frame }])).toMatch(
+    /^Input zip is broken: .*memory/i,
+  )
+})
+
+test('no more is unpacked than is read, and nothing once it is stopped', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'unread-'))
+  const path = join(folder, 'input.zip')
+  await writeFile(path, packed(python.bzip2.zip))
+  await using zip = await InputZip.open(path, LARGE)
+  await rm(folder, { recursive: true })
+  const long = zip.entries.find(({ name }) => name === 'folder/long')
+  if (long === undefined) throw new Error('the zip has no such entry')
+  const contents = (await zip.contents(long.entry)) as AsyncGenerator<Buffer>
+  let bytes = (await contents.next()).value?.length ?? 0
+  await zip.stop()
+  const reading = async () => {
+    for await (const chunk of contents) bytes += chunk.length
+  }
+  await expect(reading()).rejects.toThrow(`${BROKEN}it was unpacked no further`)
+  expect(bytes).toBeGreaterThan(0)
+  // Of the 2,500,000: what was read, and four chunks that wait.
+  expect(bytes).toBeLessThanOrEqual(5 * 262_144)
+})
+
+test('two entries of which the first is broken: the zip is refused', async () => {
+  const good = { name: 'b', method: BZIP2, contents: 'text', packed: packed(python.bzip2.text) }
+  expect(await refusalOf(rawZip([{ ...good, name: 'a', told: { size: 3 } }, good]))).toBe(WRONG_SIZE)
+})
