@@ -8,7 +8,7 @@ import { lookAtDisks } from '@horde/kit/watch/disk'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../src/config.ts'
 import type { EngineAddress } from '../src/horde/docker/engine-address.ts'
-import { engineWatch } from '../src/watch/engine.ts'
+import { lookAtEngine } from '../src/watch/engine.ts'
 import { enginesOf } from '../src/watch/miner-watches.ts'
 import { temporaryFolder } from './harness.ts'
 
@@ -59,7 +59,7 @@ describe('disks', () => {
 
 describe('engines', () => {
   const look = (engine: EngineAddress, image: string, mayPull: boolean) =>
-    engineWatch(() => [{ engine, images: [image], mayPull }]).look(signal)
+    lookAtEngine({ engine, images: [image], mayPull })
   const docker = { socket: '/var/run/docker.sock' }
 
   it('the one of this machine answers, and has the image of executors', async () => {

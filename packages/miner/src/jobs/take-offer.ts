@@ -15,7 +15,7 @@ import { type DeclineDeps, decline, type OfferedJob } from './offers/decline.ts'
 export type OfferDeps = DeclineDeps & {
   live: LiveJobs
   news: News
-  horde: Pick<Horde, 'reserve'>
+  horde: Pick<Horde, 'reserve' | 'lookAgain'>
   lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
@@ -50,8 +50,8 @@ async function reserve(
   const admitted = deps.admission.enter(offer, session.validator, open)
   if (typeof admitted === 'string') return admitted
   using _ = admitted
-  const reservation = deps.horde.reserve(job.executorClass)
-  if (!reservation) return 'no-free-executor'
+  const reservation = await reservePlace(job.executorClass, deps)
+  if (typeof reservation === 'string') return reservation
   const line = reservation.warm?.line ?? deps.lines.open(newExecutorToken(offer.job_uuid))
   try {
     const fields = { ...job, executorToken: line.token, place: reservation.place, state: FIRST_STATE }
@@ -63,6 +63,22 @@ async function reserve(
   } catch (error) {
     void giveUp(reservation, line, deps)
     throw error
+  }
+}
+
+/** A place where an executor can be started now, or why there is none. A pool that turns out to be unable is passed over. */
+async function reservePlace(executorClass: string, { horde }: OfferDeps): Promise<Reservation | Reason> {
+  const unable = new Set<string>()
+  let found: Reason | undefined
+  for (;;) {
+    const reservation = horde.reserve(executorClass, unable)
+    if (typeof reservation === 'string') return found ?? reservation
+    const why = await reservation.whyNot()
+    if (why === undefined) return reservation
+    found = why
+    unable.add(reservation.pool)
+    reservation.release()
+    horde.lookAgain()
   }
 }
 

@@ -14,9 +14,11 @@ import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from '../config.ts'
 import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
 import { engineClient } from '../horde/docker/engine-client.ts'
+import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { type EngineUse, engineWatch } from './engine.ts'
+import type { EngineUse } from './engine.ts'
 import { gpuWatch } from './gpus.ts'
+import { poolWatch } from './pools.ts'
 import { usedGpus } from './used-gpus.ts'
 
 /** Why a miner must be registered. */
@@ -28,21 +30,22 @@ export type MinerWatchesDeps = {
   hotkey: string
   db: Database
   /** The pools that take jobs now. */
-  pools(): readonly PoolSettings[]
+  pools(): readonly { settings: PoolSettings; manager: ExecutorManager }[]
   /** The subnet as the chain said it last. */
   metagraph(): Metagraph | undefined
   clock: Clock
 }
 
 export function minerWatches({ config, chain, hotkey, db, pools, metagraph, clock }: MinerWatchesDeps): Watch[] {
-  const engines = () => enginesOf(pools(), config)
+  const settings = () => pools().map(({ settings }) => settings)
+  const managers = () => pools().map(({ settings: { name }, manager }) => ({ name, manager }))
   return [
     registrationWatch(hotkey, metagraph, WHY_REGISTERED),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     databaseWatch(db, clock),
-    diskWatch(() => diskFolders(config, engines()), diskRules(config)),
-    engineWatch(engines),
-    gpuWatch(() => usedGpus(pools()), config.processEnvironment),
+    diskWatch(() => diskFolders(config, enginesOf(settings(), config)), diskRules(config)),
+    poolWatch(managers),
+    gpuWatch(() => usedGpus(settings()), config.processEnvironment),
   ]
 }
 
