@@ -4,13 +4,16 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { systemClock } from '@horde/kit/time'
+import type { Database } from '@horde/kit/database'
+import { type Clock, manualClock, systemClock } from '@horde/kit/time'
+import { bad, type Finding } from '@horde/kit/watch/finding'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 import { capturedLog } from './captured-log.ts'
 import {
+  connectExecutor,
   connectValidator,
   PlayedManager,
   startChain,
@@ -39,6 +42,20 @@ function start(options: Partial<Parameters<typeof startTestMiner>[0]>): Promise<
     ...{ chain: network.chain, chainUrl: network.url, manager: new PlayedManager(), ...more },
     env: { EXECUTOR_CLASS: 'always_on.test', ...env },
   })
+}
+
+/** Waits of about this length are those of watches that found all well for their next look, in milliseconds. */
+const ROUND_MS = 60_000
+const LATE_MS = 10_000
+
+/** The machine's clock, but watches that found all well look again only when the test has them look. */
+function watchClock(): Clock & { look(): Promise<void> } {
+  const waits = manualClock()
+  return {
+    ...systemClock,
+    sleep: (ms, signal) => (ms > ROUND_MS - LATE_MS && ms <= ROUND_MS ? waits : systemClock).sleep(ms, signal),
+    look: () => waits.advance(ROUND_MS),
+  }
 }
 
 /** Offers a job; gives what the miner answers. */
@@ -125,4 +142,61 @@ it('an engine that is away closes the pools of its host alone', async () => {
   const closed = async () => (await ask(miner, '/metrics')).match(/^miner_pool_closed.*$/gm)
   await expect.poll(closed).toEqual(['miner_pool_closed{pool="away"} 1', 'miner_pool_closed{pool="here"} 0'])
   expect((await offer(validator, 'always_on.cpu.8c.16gb')).answer).toBe('V0AcceptJobRequest')
+})
+
+it('a disk with too little room closes the pools that write to it', async () => {
+  await using folder = await temporaryFolder()
+  const { log, lines } = capturedLog()
+  const env = { DISK_FULL_BYTES: String(Number.MAX_SAFE_INTEGER) }
+  const databaseUrl = `pglite://${folder.path}/db`
+  await using miner = await start({ env, log, databaseUrl, isAwaited: false })
+  await expect.poll(async () => (await miner.health()).reasons.join()).toContain('make room')
+  await using validator = await connectValidator(miner)
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(lines).toContainEqual(expect.objectContaining({ msg: 'job moved', to: 'rejected', reason: 'disk-full' }))
+  expect(await ask(miner, '/status')).toContain('The disk that jobs are written to was full.')
+})
+
+it("what an operator's own manager finds closes its pool: running jobs go on, and it opens again by itself", async () => {
+  const findings: Finding[] = []
+  const manager = Object.assign(new PlayedManager(), { look: async () => findings })
+  const clock = watchClock()
+  await using miner = await start({ manager, env: { EXECUTOR_COUNT: '2' }, clock })
+  await using validator = await connectValidator(miner)
+  const { uuid } = await offer(validator)
+  const executor = await connectExecutor(await manager.order(), manager)
+
+  findings.push(bad('rack', 'is on fire', 'put it out'))
+  await clock.look()
+  await expect.poll(async () => (await miner.health()).reasons).toContain('Rack: is on fire. To do: put it out.')
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(await ask(miner, '/metrics')).toContain('reason="host-unwell"} 1')
+  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+
+  findings.length = 0
+  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
+})
+
+it('a database that does not answer has offers declined without asking it', async () => {
+  let isAway = false
+  const disturb = (db: Database): Database =>
+    new Proxy(db, {
+      get(target, key) {
+        if (!isAway || !['select', 'insert', 'update', 'execute'].includes(String(key))) return Reflect.get(target, key)
+        return () => {
+          throw new Error('the database is away')
+        }
+      },
+    })
+  await using miner = await start({ disturb })
+  await using validator = await connectValidator(miner)
+  isAway = true
+  await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Database: does not answer')
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(await ask(miner, '/metrics')).toContain('reason="database-away"} 1')
+  isAway = false
+  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })

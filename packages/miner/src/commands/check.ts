@@ -12,9 +12,10 @@ import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { engineUrl } from '../horde/docker/engine-address.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import { diskFolders, diskRules } from '../watch/disks.ts'
 import { lookAtEngine } from '../watch/engine.ts'
 import { gpuWatch } from '../watch/gpus.ts'
-import { diskFolders, diskRules, enginesOf } from '../watch/miner-watches.ts'
+import { enginesOf } from '../watch/miner-watches.ts'
 import { usedGpus } from '../watch/used-gpus.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -58,7 +59,7 @@ async function* surroundings(config: MinerConfig, hotkey: string | undefined, si
 /** What is found where executors run. */
 async function* hosts({ config, pools }: Settings, hotkey: string | undefined, signal: AbortSignal) {
   const engines = enginesOf(pools, config)
-  yield* await lookAtDisks(await diskFolders(config, engines), diskRules(config))
+  yield* await lookAtDisks(await diskFolders(config, pools), diskRules(config))
   const missing = new Set<string>()
   for (const use of engines) {
     const found = await lookAtEngine(use)

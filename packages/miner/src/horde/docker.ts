@@ -11,6 +11,7 @@ import { engineClient } from './docker/engine-client.ts'
 import { EngineError } from './docker/engine-error.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
+import { probeInContainer } from './docker/probe-container.ts'
 import { runningContainer } from './docker/running-container.ts'
 import { endOverdue, removeEnded, takeOver } from './docker/take-over.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
@@ -61,6 +62,7 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
     },
     look: () => lookThrough(engine, async () => [await executorImage.look()]),
     whyNot: () => whyNot(host),
+    probe: what => probeInContainer(what, host),
     close: async () => {
       closing.abort()
       await engine[Symbol.asyncDispose]()

@@ -133,7 +133,7 @@ export class Horde implements AsyncDisposable {
     if (this.#isClosed) return 'no-free-executor'
     const ofClass = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
     const pools = ofClass.filter(({ settings: { name } }) => !without.has(name) && !this.#watch.closedBy(name))
-    if (pools.length === 0) return this.#whyClosed(executorClass) ?? 'no-free-executor'
+    if (pools.length === 0) return this.closedBy(executorClass) ?? 'no-free-executor'
     // A pool that has an executor waiting comes before one that must start it.
     for (const pool of pools.sort((a, b) => b.usage().warm.ready - a.usage().warm.ready)) {
       const reservation = pool.reserve()
@@ -143,7 +143,7 @@ export class Horde implements AsyncDisposable {
   }
 
   /** Why a class has no pool that takes jobs: the reason of one of them; undefined where one does, or it has none. */
-  #whyClosed(executorClass: string): Reason | undefined {
+  closedBy(executorClass: string): Reason | undefined {
     const open = this.#pools.filter(pool => pool.settings.executorClass === executorClass && !pool.usage().draining)
     const reasons = open.map(({ settings: { name } }) => this.#watch.closedBy(name))
     return reasons.includes(undefined) ? undefined : reasons[0]

@@ -5,6 +5,7 @@
 
 import type { Finding } from '@horde/kit/watch/finding'
 import type { Reason } from '@horde/protocol/reasons'
+import type { Probe, ProbeResult } from './probe.ts'
 
 export interface ExecutorOrder {
   /** The executor's only credential, for its environment as EXECUTOR_TOKEN. Never log it. */
@@ -57,6 +58,8 @@ export interface ExecutorManager {
    * within a few seconds. Undefined: it could be, or that can't be told.
    */
   whyNot?(): Promise<Reason | undefined>
+  /** Runs a program to its end where executors run. Rejects when it can't, or when it takes longer than PROBE_MS. */
+  probe?(probe: Probe): Promise<ProbeResult>
   /** Called once, after the last executor was stopped. */
   close?(): Promise<void>
 }

@@ -15,7 +15,7 @@ import { type DeclineDeps, decline, type OfferedJob } from './offers/decline.ts'
 export type OfferDeps = DeclineDeps & {
   live: LiveJobs
   news: News
-  horde: Pick<Horde, 'reserve' | 'lookAgain'>
+  horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy'>
   lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
@@ -32,6 +32,8 @@ async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps:
   const job = offeredJob(offer, session)
   // Looked up no further: a flood must not reach the database.
   if (!deps.admission.mayOffer(validator)) return decline(job, 'too-many-offers', session, deps)
+  // Neither can the job be looked up, nor its end be stored.
+  if (deps.horde.closedBy(job.executorClass) === 'database-away') return decline(job, 'database-away', session, deps)
   const ended = await findJob(deps.db, validator, offer.job_uuid)
   if (ended) return deps.news.tellEnd(ended, session)
   const taken = await reserve(offer, job, session, deps)

@@ -31,6 +31,11 @@ export function aboutPools(pools: readonly string[], findings: readonly Finding[
   return findings.map(finding => ({ ...finding, pools }))
 }
 
+/** A watch over what all pools need: while it finds something bad they take no jobs. */
+export function closing(watch: Watch, pools: () => readonly string[]): Watch {
+  return { ...watch, againMs: AGAIN_MS, look: async signal => aboutPools(pools(), await watch.look(signal)) }
+}
+
 /** One finding for all pools of which the same was found: those of one engine. */
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const merged = new Map<string, Finding>()
