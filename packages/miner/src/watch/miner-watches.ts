@@ -16,7 +16,7 @@ import { poolDiskWatch } from './disks.ts'
 import type { EngineUse } from './engine.ts'
 import { gpuWatch } from './gpus.ts'
 import { closing, poolWatch } from './pools.ts'
-import { usedGpus } from './used-gpus.ts'
+import { gpuPool } from './used-gpus.ts'
 
 /** Why a miner must be registered. */
 export const WHY_REGISTERED = 'validators find miners through the chain'
@@ -42,7 +42,7 @@ export function minerWatches({ config, chain, hotkey, db, pools, metagraph, cloc
     closing(databaseWatch(db, clock), () => settings().map(({ name }) => name)),
     poolDiskWatch(pools, config),
     poolWatch(managers),
-    gpuWatch(() => usedGpus(settings()), config.processEnvironment),
+    gpuWatch(() => pools().map(({ settings, manager }) => gpuPool(settings, manager))),
   ]
 }
 
