@@ -7,7 +7,7 @@ import { takeWork } from './jobs/take-work.ts'
 import type { ValidatorSession } from './validator-session.ts'
 import type { ValidatorDesk } from './validators/serve-validator.ts'
 
-export type DeskDeps = OfferDeps & { horde: Pick<Horde, 'reserve' | 'manifest'>; log: Log }
+export type DeskDeps = OfferDeps & { horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy' | 'manifest'>; log: Log }
 
 export function openDesk(deps: DeskDeps): ValidatorDesk {
   return {

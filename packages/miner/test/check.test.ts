@@ -195,7 +195,7 @@ it('GPUs that executors use are looked at', async () => {
   await mkdir(folder)
   await writeFile(join(folder, 'nvidia-smi'), "#!/bin/sh\necho '0, GPU-a, NVIDIA RTX A6000, 0'\n")
   await chmod(join(folder, 'nvidia-smi'), 0o755)
-  const env = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: 'no/such:image', PATH: `${folder}:${process.env.PATH}` }
+  const env = { EXECUTOR_MANAGER: 'process', PATH: `${folder}:${process.env.PATH}` }
   const { lines } = await checkRest({ ...env, EXECUTOR_GPU_DEVICE_IDS: '0,1' })
   expect(about('gpus', lines)).toEqual([expect.stringMatching(/^bad {2}gpus: 1 are here, but not 1\./)])
 })

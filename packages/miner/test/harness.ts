@@ -29,6 +29,7 @@ import {
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
+import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 
 export const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 const NETUID = 1
@@ -108,11 +109,15 @@ export type MinerOptions = {
   /** An open database, in place of one of its own. */
   database?: Database
   addressForExecutors?: string
+  /** What starts the executors of each pool, in place of `manager` for all. */
+  openManager?(pool: PoolSettings): Promise<ExecutorManager>
   env?: Record<string, string>
   clock?: Clock
   log?: Log
   /** What an earlier run left in the database. */
   before?(db: Database): Promise<void>
+  /** Whether to wait until the miner is ready. Unset: unless it is migrating. */
+  isAwaited?: boolean
   /** What the miner is given instead of the database. */
   disturb?(db: Database): Database
 }
@@ -141,7 +146,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     chain,
     hotkey: minerKey(),
     pools: await readPools(config),
-    openManager: () => Promise.resolve(manager),
+    openManager: options.openManager ?? (() => Promise.resolve(manager)),
     hostFor: () => Promise.resolve(addressForExecutors),
     db: disturb(db),
     clock,
@@ -149,7 +154,8 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   }
   const miner = stack.use(await startMiner(deps, aborted.signal))
   stack.defer(() => aborted.abort())
-  while (!(await miner.health()).ready && !config.MIGRATING) await clock.sleep(20)
+  const isAwaited = options.isAwaited ?? !config.MIGRATING
+  while (isAwaited && !(await miner.health()).ready) await clock.sleep(20)
   const opened = stack.move()
   const url = `ws://127.0.0.1:${miner.port}`
   return { ...miner, db, manager, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }

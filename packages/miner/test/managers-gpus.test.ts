@@ -92,8 +92,10 @@ it('four at once have two of eight GPUs each, and give their jobs just those', {
   ]
   expect(await running()).toEqual(pairs)
   // Each executor asks for its own once before, to see whether the engine has them.
-  const noted = (await readFile(join(folder, 'log'), 'utf8')).match(/\d,\d/g)?.sort()
+  const noted = (await readFile(join(folder, 'log'), 'utf8')).match(/(?<==)\d,\d(?=")/g)?.sort()
   expect(noted).toEqual(pairs.flatMap(pair => [pair.join(), pair.join()]))
+  const watched = () => readFile(join(folder, 'log'), 'utf8')
+  await expect.poll(watched, { message: 'the miner looks at all of them' }).toContain('=0,1,2,3,4,5,6,7"')
   const executors = await engine.docker('ps', '--quiet', '--filter', `label=compute-horde.miner=${minerKey().ss58}`)
   expect(executors.split('\n')).toHaveLength(EXECUTORS)
 })

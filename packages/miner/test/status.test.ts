@@ -103,6 +103,7 @@ it('says who this miner is, what its horde does, and who may talk to it', async 
   expect(said.horde).toEqual([
     {
       ...{ pool: 'always_on.test', executorClass: 'always_on.test', places: 3, taken: 1, draining: false },
+      ...{ closedBy: null, closedWhy: null },
       warm: { ready: 0, starting: 0 },
     },
   ])

@@ -1,8 +1,12 @@
 /** The watch over GPUs, with a program of ours in the place of nvidia-smi. */
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { LONG_MS } from '@horde/kit/testing/limits'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { gpuWatch } from '../src/watch/gpus.ts'
+import type { ExecutorManager } from '../src/horde/manager.ts'
+import { PROBE_MS, type ProbeResult } from '../src/horde/probe.ts'
+import { probeInProcess } from '../src/horde/process/probe-process.ts'
+import { gpuWatch, lookAtGpus } from '../src/watch/gpus.ts'
 import { temporaryFolder } from './harness.ts'
 
 const ASKED = '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total --format=csv,noheader,nounits'
@@ -26,9 +30,16 @@ async function install(lines: readonly string[], exitCode = 0): Promise<void> {
   await chmod(path, 0o755)
 }
 
-const watch = (used: 'all' | string[]) => gpuWatch(() => used, { PATH: `${folder.path}:/usr/bin:/bin` })
-const look = async (used: 'all' | string[] = 'all') =>
-  (await watch(used).look(signal)).map(({ verdict, found }) => `${verdict}: ${found}`)
+const here = (): Pick<ExecutorManager, 'probe'> => {
+  return { probe: probe => probeInProcess(probe, { PATH: `${folder.path}:/usr/bin:/bin` }) }
+}
+const pool = (used: 'all' | string[], manager = here(), isGivenItsOwn = false) => {
+  return { name: 'p', manager, used, isGivenItsOwn, isNamed: used !== 'all' }
+}
+const watch = (used: 'all' | string[]) => gpuWatch(() => [pool(used)])
+const look = async (used: 'all' | string[] = 'all') => said(await lookAtGpus(pool(used)))
+const said = (findings: Awaited<ReturnType<typeof lookAtGpus>>) =>
+  findings.map(({ verdict, found }) => `${verdict}: ${found}`)
 
 describe('GPUs that are well', () => {
   it.each<['all' | string[]]>([
@@ -63,7 +74,14 @@ describe('a GPU that fell off is bad', () => {
     await install(GPUS)
     expect(await all.look(signal)).toMatchObject([{ verdict: 'ok', measured: 2 }])
     await install(GPUS.slice(1))
-    expect(await all.look(signal)).toMatchObject([{ verdict: 'bad', found: '1 are here, and there were 2' }])
+    expect(await all.look(signal), 'it counts at the second reading').toMatchObject([{ verdict: 'warn', pools: ['p'] }])
+    expect(await all.look(signal)).toMatchObject([
+      { verdict: 'bad', found: '1 are here, and there were 2', pools: ['p'] },
+    ])
+    await install(GPUS)
+    expect(await all.look(signal)).toMatchObject([{ verdict: 'ok' }])
+    await install(GPUS.slice(1))
+    expect(await all.look(signal)).toMatchObject([{ verdict: 'warn' }])
   })
 
   it('when nvidia-smi fails over it', async () => {
@@ -100,15 +118,41 @@ it('nobody looks where executors use none', async () => {
 })
 
 it('a machine without nvidia-smi is told as such', async () => {
-  expect(await look()).toEqual(['ok: nobody looks at them: nvidia-smi is not here'])
+  expect(await look()).toEqual(['warn: nvidia-smi is not where executors run'])
 })
 
-it('a look that is given up ends the program', async () => {
+it('an nvidia-smi that hangs is ended, and bad', { timeout: LONG_MS }, async () => {
   const path = join(folder.path, 'nvidia-smi')
   await writeFile(path, '#!/bin/sh\nexec sleep 1000\n')
   await chmod(path, 0o755)
-  const over = new AbortController()
-  const looking = watch('all').look(over.signal)
-  over.abort()
-  expect(await looking).toMatchObject([{ verdict: 'bad' }])
+  expect(await look()).toEqual([`bad: nvidia-smi gave no answer: nvidia-smi: not done within ${PROBE_MS} ms`])
+})
+
+describe('through an engine', () => {
+  const answers = (result: ProbeResult): Pick<ExecutorManager, 'probe'> => ({ probe: async () => result })
+  const refused = { refused: 'could not select device driver' }
+
+  it('GPUs are numbered anew: their number counts', async () => {
+    const one = answers({ exitCode: 0, output: `${GPUS[0]}\n` })
+    expect(said(await lookAtGpus(pool(['5'], one, true)))).toEqual(['ok: 1 are here and well'])
+    expect(said(await lookAtGpus(pool(['5', '6'], one, true)))).toEqual(['bad: 1 are here of the 2 that the pool has'])
+  })
+
+  it('GPUs that the settings name and the engine does not offer are bad', async () => {
+    const expected = 'the engine does not offer them: could not select device driver'
+    expect(said(await lookAtGpus(pool(['0'], answers(refused), true)))).toEqual([`bad: ${expected}`])
+  })
+
+  it('an engine without any is a warning where the class alone speaks of GPUs', async () => {
+    expect(await lookAtGpus(pool('all', answers(refused), true))).toMatchObject([{ verdict: 'warn' }])
+  })
+
+  it.each([
+    ['an image without nvidia-smi', answers({ missing: true })],
+    ['a driver without its libraries', answers({ exitCode: 12, output: 'NVML not found' })],
+    ['an engine that does not answer', { probe: () => Promise.reject(new Error('away')) }],
+    ['a manager that cannot look', {}],
+  ])('%s says nothing: what was bad stays so', async (_, manager) => {
+    expect(await lookAtGpus(pool(['0'], manager, true))).toMatchObject([{ verdict: 'warn', isUnknown: true }])
+  })
 })

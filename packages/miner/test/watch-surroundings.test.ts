@@ -9,8 +9,9 @@ import { lookAtDisks } from '@horde/kit/watch/disk'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../src/config.ts'
 import type { EngineAddress } from '../src/horde/docker/engine-address.ts'
-import { engineWatch } from '../src/watch/engine.ts'
-import { diskFolders, enginesOf } from '../src/watch/miner-watches.ts'
+import { diskFolders } from '../src/watch/disks.ts'
+import { lookAtEngine } from '../src/watch/engine.ts'
+import { enginesOf } from '../src/watch/miner-watches.ts'
 import { temporaryFolder } from './harness.ts'
 
 const { signal } = new AbortController()
@@ -66,7 +67,7 @@ describe('disks', () => {
 
 describe('engines', () => {
   const look = (engine: EngineAddress, image: string, mayPull: boolean) =>
-    engineWatch(() => [{ engine, images: [image], mayPull }]).look(signal)
+    lookAtEngine({ engine, images: [image], mayPull })
   const docker = { socket: '/var/run/docker.sock' }
 
   it('the one of this machine answers, and has the image of executors', async () => {

@@ -12,6 +12,12 @@ export const REASONS = {
   'time-limit-too-long': 'The job asked for more time than this miner gives.',
   'not-a-validator': 'Who made the offer was no validator any more.',
   migrating: 'The miner took no new jobs, because it was to be moved or stopped.',
+  'engine-away': 'The container engine that starts executors did not answer.',
+  'executor-image-missing': 'The image of executors was not there.',
+  'gpus-unwell': 'The GPUs of the executors did not work.',
+  'disk-full': 'The disk that jobs are written to was full.',
+  'database-away': 'The database of the miner did not answer.',
+  'host-unwell': 'The host of the executors could not run jobs.',
   // failed
   'exit-status': 'The job exited with a status other than 0.',
   'time-limit': 'The job ran into its own time limit.',

@@ -157,7 +157,8 @@ export const validatorSettings = defineSettings({
   }),
   ...scoringSettings,
   WEIGHTS_VERSION_KEY: setting(envInteger({ min: 0 }).default(2), {
-    about: 'The version key that is said with the weights.',
+    about:
+      'The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet.',
     example: '2',
   }),
   WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('hash'), {

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCommand } from '../src/commands/run-command.ts'
 import { startProgram } from './program.ts'
 import { HOST, MANIFEST, type Peer, play } from './scripted-miner.ts'
-import { startWorld, type World } from './world.ts'
+import { NETUID, startWorld, type World } from './world.ts'
 
 /** What the next job of the first miner ends with. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }
@@ -71,8 +71,8 @@ describe('check', () => {
     const { code, stdout, stderr } = await run(['check'])
     expect(stderr).toEqual([])
     expect(stdout.map(line => line.slice(5).replace(/: .*/s, ''))).toEqual([
-      ...['settings', 'hotkey', 'chain', 'clock', 'registration', 'permit', 'stake', 'place', 'miners', 'benchmark'],
-      ...['database', 'retention', 'disk', 'facilitator'],
+      ...['settings', 'hotkey', 'chain', 'clock', 'weights version', 'registration', 'permit', 'stake', 'place'],
+      ...['miners', 'benchmark', 'database', 'retention', 'disk', 'facilitator'],
     ])
     expect(stdout.filter(line => !line.startsWith('ok'))).toEqual([])
     expect(about('hotkey', stdout)).toEqual([`ok   hotkey: ${hotkeyFromUri('//Validator').ss58}`])
@@ -80,6 +80,16 @@ describe('check', () => {
     expect(about('miners', stdout)).toEqual(['ok   miners: 2 have announced an address'])
     expect(about('database', stdout)).toEqual([`ok   database: the first start makes it in ${world.folder}/database`])
     expect(code).toBe(0)
+  })
+
+  it('says that the subnet asks for a newer version key than ours, with both numbers', async () => {
+    await world.devchain.setHyperparameters(NETUID, { WeightsVersionKey: 7 })
+    const { code, stdout } = await run(['check'])
+    await world.devchain.setHyperparameters(NETUID, { WeightsVersionKey: 0 })
+    expect(about('weights version', stdout)).toEqual([
+      expect.stringMatching(/^bad .* asks for 7, and WEIGHTS_VERSION_KEY is 2: .*To do: .*WEIGHTS_VERSION_KEY=7$/),
+    ])
+    expect(code).toBe(1)
   })
 
   it('tells all wrong settings at once', async () => {

@@ -8,14 +8,14 @@ export type ShownWatch = {
   watch: string
   verdict: Verdict
   lookedSecondsAgo: number | null
-  findings: Omit<Finding, 'of'>[]
+  findings: Omit<Finding, 'of' | 'isUnknown'>[]
 }
 
 /** @param nowMs since the epoch, in milliseconds */
 export function shownWatches(watches: readonly Watched[], nowMs: number): ShownWatch[] {
   return watches.map(({ watch, verdict, lookedAtMs, findings }) => {
     const lookedSecondsAgo = lookedAtMs === null ? null : Math.max(0, Math.round((nowMs - lookedAtMs) / 1000))
-    return { watch, verdict, lookedSecondsAgo, findings: findings.map(({ of: _, ...rest }) => rest) }
+    return { watch, verdict, lookedSecondsAgo, findings: findings.map(({ of: _, isUnknown: __, ...rest }) => rest) }
   })
 }
 

@@ -14,6 +14,10 @@ export type Finding = {
   measured?: number
   /** What the number is of, where the subject has several. */
   of?: string
+  /** The pools of a miner that it is about: they take no new jobs while it is bad. */
+  pools?: readonly string[]
+  /** Set where it could not be told how it is: then what was bad before is taken to be so still. */
+  isUnknown?: true
 }
 
 export function ok(subject: string, found: string): Finding {
@@ -22,6 +26,11 @@ export function ok(subject: string, found: string): Finding {
 
 export function warn(subject: string, found: string, advice: string): Finding {
   return { verdict: 'warn', subject, found, advice }
+}
+
+/** A warning that it can't be told how something is. */
+export function unknown(subject: string, found: string, advice: string): Finding {
+  return { ...warn(subject, found, advice), isUnknown: true }
 }
 
 export function bad(subject: string, found: string, advice: string): Finding {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createLog, type Log } from '../log.ts'
 import { manualClock } from '../time.ts'
-import { bad, type Finding, findingLine, findingSentence, ok, warn, worst } from './finding.ts'
+import { bad, type Finding, findingLine, findingSentence, ok, unknown, warn, worst } from './finding.ts'
 import { type Watch, Watches } from './watches.ts'
 
 const { signal } = new AbortController()
@@ -92,6 +92,42 @@ describe('a look that hangs', () => {
     await clock.advance(0)
     await stopped[Symbol.asyncDispose]()
     expect(stopped.state()).toMatchObject([{ lookedAtMs: null }])
+  })
+})
+
+describe('what closes pools', () => {
+  const closes = (subject: string, ...pools: string[]) => ({ ...bad(subject, 'away', 'mend it'), pools })
+  const shown = (watches: Watches) =>
+    watches.state().flatMap(({ findings }) => findings.map(({ subject, verdict, pools }) => [subject, verdict, pools]))
+
+  it('is looked at again sooner, or at once when asked to, and stays bad while it can not be told', async () => {
+    const clock = manualClock()
+    const looks: (() => Finding[])[] = [
+      () => [closes('engine', 'a', 'b'), closes('image', 'c')],
+      () => [{ ...unknown('engine', 'no answer', ''), pools: ['a'] }],
+      () => {
+        throw new Error('no answer')
+      },
+      () => [ok('engine', 'well')],
+    ]
+    const look = async () => (looks.shift() as () => Finding[])()
+    const watch = { name: 'hosts', everyMs: 60_000, againMs: 10_000, look }
+    await using watches = new Watches([watch], { clock, log: listen().log, signal })
+    await clock.advance(10_000)
+    expect(shown(watches)).toEqual([
+      ['engine', 'warn', ['a']],
+      ['engine', 'bad', ['a']],
+    ])
+    watches.lookNow('hosts')
+    await clock.advance(0)
+    expect(shown(watches)).toEqual([
+      ['hosts', 'warn', undefined],
+      ['engine', 'bad', ['a']],
+    ])
+    await clock.advance(10_000)
+    expect(shown(watches)).toEqual([['engine', 'ok', undefined]])
+    await clock.advance(50_000)
+    expect(looks).toEqual([])
   })
 })
 

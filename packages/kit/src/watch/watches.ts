@@ -1,8 +1,8 @@
 /** What is looked at again and again while a service works; what was found last is at hand, with its age. */
 import type { Log } from '../log.ts'
-import { startLoop } from '../loop.ts'
+import { type Loop, startLoop } from '../loop.ts'
 import type { Clock } from '../time.ts'
-import { type Finding, type Verdict, warn, worst } from './finding.ts'
+import { type Finding, unknown, type Verdict, worst } from './finding.ts'
 
 /** How long one look may take, in milliseconds. */
 const LOOK_MS = 30_000
@@ -11,6 +11,8 @@ export type Watch = {
   name: string
   /** From one look to the next, in milliseconds. */
   everyMs: number
+  /** From a look that found something wrong to the next, in milliseconds. Unset: as everyMs says. */
+  againMs?: number
   look(signal: AbortSignal): Promise<Finding[]>
 }
 
@@ -30,7 +32,7 @@ export class Watches implements AsyncDisposable {
   readonly #seen = new Map<string, Watched>()
   /** Looks that have not ended. One that hangs is waited for again, and not repeated: it may hold what others need. */
   readonly #looking = new Map<string, Promise<Finding[]>>()
-  readonly #loops: AsyncDisposable[]
+  readonly #loops: readonly Loop[]
   #isClosed = false
 
   constructor(watches: readonly Watch[], deps: WatchesDeps) {
@@ -38,12 +40,19 @@ export class Watches implements AsyncDisposable {
     this.#loops = watches.map(watch => {
       this.#seen.set(watch.name, { watch: watch.name, lookedAtMs: null, verdict: 'ok', findings: [] })
       const run = (signal: AbortSignal) => this.#look(watch, signal)
-      return startLoop({ name: `watch ${watch.name}`, everyMs: watch.everyMs, deadlineMs: LOOK_MS, run, ...deps })
+      const nextInMs = () => (this.#seen.get(watch.name)?.verdict === 'ok' ? undefined : watch.againMs)
+      const { everyMs } = watch
+      return startLoop({ name: loopName(watch.name), everyMs, deadlineMs: LOOK_MS, run, nextInMs, ...deps })
     })
   }
 
   state(): Watched[] {
     return [...this.#seen.values()]
+  }
+
+  /** Has a watch look at once: something else has noticed that what it found last is true no more. */
+  lookNow(name: string): void {
+    this.#loops.find(loop => loop.name === loopName(name))?.wake()
   }
 
   /** Does not wait for looks that go on. */
@@ -57,9 +66,10 @@ export class Watches implements AsyncDisposable {
     this.#looking.set(watch.name, looking)
     const ended = () => this.#looking.delete(watch.name)
     looking.then(ended, ended)
-    const findings = await untilAborted(looking, signal).catch((error: Error) => [couldNotLook(watch.name, error)])
+    const seen = await untilAborted(looking, signal).catch((error: Error) => [couldNotLook(watch.name, error)])
     if (this.#isClosed || this.#deps.signal.aborted) return
-    const before = this.#seen.get(watch.name)?.verdict
+    const { verdict: before, findings: known = [] } = this.#seen.get(watch.name) ?? {}
+    const findings = [...seen, ...stillClosing(known, seen, watch.name)]
     const verdict = worst(findings)
     this.#seen.set(watch.name, { watch: watch.name, lookedAtMs: this.#deps.clock.now(), verdict, findings })
     if (verdict !== before) this.#tell(watch.name, verdict, findings)
@@ -73,6 +83,22 @@ export class Watches implements AsyncDisposable {
   }
 }
 
+/** What closed pools before, and can't be told now: of one subject for some pools, or by the whole watch for all. */
+function stillClosing(known: readonly Finding[], seen: readonly Finding[], watch: string): Finding[] {
+  const unknowns = seen.filter(({ isUnknown }) => isUnknown)
+  return known.flatMap(finding => {
+    const { verdict, subject, pools } = finding
+    if (verdict !== 'bad' || pools === undefined) return []
+    const about = unknowns.filter(each => each.subject === subject || each.subject === watch)
+    const still = pools.filter(pool => about.some(each => each.pools === undefined || each.pools.includes(pool)))
+    return still.length > 0 ? [{ ...finding, pools: still }] : []
+  })
+}
+
+function loopName(watch: string): string {
+  return `watch ${watch}`
+}
+
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const onAbort = () => reject(signal.reason)
@@ -83,5 +109,5 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 function couldNotLook(name: string, error: Error): Finding {
-  return warn(name, `could not be looked at: ${error.message}`, 'see whether it works by itself again')
+  return unknown(name, `could not be looked at: ${error.message}`, 'see whether it works by itself again')
 }

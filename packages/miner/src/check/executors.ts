@@ -6,6 +6,8 @@ import { CLASSES } from '@horde/protocol/classes'
 import type { MinerConfig } from '../config.ts'
 import { openManager } from '../horde/open.ts'
 import { environmentOf, type PoolSettings } from '../horde/pools/pool-settings.ts'
+import { lookAtGpus } from '../watch/gpus.ts'
+import { gpuPool } from '../watch/used-gpus.ts'
 
 /** How long an executor may take to look at its host, in milliseconds. */
 const CHECK_MS = 120_000
@@ -28,6 +30,7 @@ export async function* poolFindings(pool: PoolSettings, config: MinerConfig, own
       return
     }
     yield* gpuFindings(pool)
+    yield* await lookAtGpus(gpuPool(pool, manager))
     yield ok(subject, `${count} by ${kind}, and what one finds out there:`)
     const executor = await manager.check(environmentOf({ environment, gpus }, 0, false))
     stack.defer(() => executor.stop())

@@ -12,10 +12,9 @@ import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { engineUrl } from '../horde/docker/engine-address.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import { diskFolders, diskRules } from '../watch/disks.ts'
 import { lookAtEngine } from '../watch/engine.ts'
-import { gpuWatch } from '../watch/gpus.ts'
-import { diskFolders, diskRules, enginesOf } from '../watch/miner-watches.ts'
-import { usedGpus } from '../watch/used-gpus.ts'
+import { enginesOf } from '../watch/miner-watches.ts'
 import type { CommandDeps } from './run-command.ts'
 
 /** Gives the exit code: 0 when nothing is bad, else 1. */
@@ -32,7 +31,7 @@ async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): A
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(config)
   yield* surroundings(config, hotkey, signal)
-  yield* hosts(settings, hotkey, signal)
+  yield* hosts(settings, hotkey)
 }
 
 /** Gives the hotkey; undefined when there is none to be had: what needs none is looked at all the same. */
@@ -56,16 +55,15 @@ async function* surroundings(config: MinerConfig, hotkey: string | undefined, si
 }
 
 /** What is found where executors run. */
-async function* hosts({ config, pools }: Settings, hotkey: string | undefined, signal: AbortSignal) {
+async function* hosts({ config, pools }: Settings, hotkey: string | undefined) {
   const engines = enginesOf(pools, config)
-  yield* await lookAtDisks(await diskFolders(config, engines), diskRules(config))
+  yield* await lookAtDisks(await diskFolders(config, pools), diskRules(config))
   const missing = new Set<string>()
   for (const use of engines) {
     const found = await lookAtEngine(use)
     yield* found
     if (found.some(({ verdict }) => verdict !== 'ok')) missing.add(engineUrl(use.engine))
   }
-  yield* await gpuWatch(() => usedGpus(pools), config.processEnvironment).look(signal)
   for (const pool of pools) {
     const { manager, engine, name } = pool
     if (manager === 'docker' && missing.has(engineUrl(engine))) {

@@ -44,8 +44,9 @@ function opener(config: MinerConfig, owner: string, log: Log) {
   const { processEnvironment, EXECUTOR_NETWORK: network } = config
   const pullImage = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
   const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
-  return (pool: PoolSettings) =>
-    openManager(pool, { owner, processEnvironment, network, pullImage, stopWithinMs, clock: systemClock, log })
+  const localImages = new Set<string>()
+  const options = { owner, processEnvironment, network, pullImage, localImages, stopWithinMs, clock: systemClock, log }
+  return (pool: PoolSettings) => openManager(pool, options)
 }
 
 function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {

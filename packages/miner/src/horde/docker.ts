@@ -2,13 +2,16 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { Log } from '@horde/kit/log'
-import type { Clock } from '@horde/kit/time'
+import { type Clock, withDeadline } from '@horde/kit/time'
+import type { Reason } from '@horde/protocol/reasons'
+import { lookThrough } from '../watch/engine.ts'
 import { type DockerHost, endContainer, endLeftovers } from './docker/docker-host.ts'
 import type { EngineAddress } from './docker/engine-address.ts'
 import { engineClient } from './docker/engine-client.ts'
 import { EngineError } from './docker/engine-error.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
-import { ExecutorImage } from './docker/executor-image.ts'
+import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
+import { probeInContainer } from './docker/probe-container.ts'
 import { runningContainer } from './docker/running-container.ts'
 import { endOverdue, removeEnded, takeOver } from './docker/take-over.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
@@ -20,6 +23,8 @@ export type DockerManagerOptions = {
   engine: EngineAddress
   /** The engine's network that containers join. Unset: the engine's bridge. */
   network?: string | undefined
+  /** What the managers of one miner know of images that came from no registry. Unset: what this manager sees itself. */
+  localImages?: LocalImages
   /** Containers carry it as a label, so that only this miner's are ever taken over or removed. */
   owner: string
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
@@ -29,12 +34,15 @@ export type DockerManagerOptions = {
 }
 
 const NOT_FOUND = 404
+/** How long the engine may take to say whether it has the image when an offer waits for its answer, in milliseconds. */
+const ANSWER_MS = 2_000
 
 /** Containers that a miner asked for before are left alone until takeOver. */
 export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
   const engine = await engineClient(options.engine, options)
   const closing = new AbortController()
-  const executorImage = new ExecutorImage({ ...options, engine, closed: closing.signal })
+  const { localImages = new Set() } = options
+  const executorImage = new ExecutorImage({ ...options, localImages, engine, closed: closing.signal })
   const host: DockerHost = {
     ...options,
     network: options.network,
@@ -55,10 +63,23 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
       await removeEnded(host)
       return command('check')(environment)
     },
+    look: () => lookThrough(engine, async () => [await executorImage.look()]),
+    whyNot: () => whyNot(host),
+    probe: what => probeInContainer(what, host),
     close: async () => {
       closing.abort()
       await engine[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** An engine that is slow to answer is no reason: its watch gives it longer. */
+async function whyNot({ executorImage, clock }: DockerHost): Promise<Reason | undefined> {
+  try {
+    const isThere = await withDeadline(executorImage.isThere(), ANSWER_MS, 'looking for an image', clock)
+    return isThere ? undefined : 'executor-image-missing'
+  } catch (error) {
+    return error instanceof EngineError ? 'engine-away' : undefined
   }
 }
 

@@ -3,6 +3,7 @@ import type { Log } from '@horde/kit/log'
 import { startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import { CLASSES } from '@horde/protocol/classes'
+import { REASONS, type Reason } from '@horde/protocol/reasons'
 import type { ExecutorLines } from '../jobs/executor-line.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
 import { ExecutorPool, type PoolUsage, type Reservation } from './pools/pool.ts'
@@ -25,7 +26,18 @@ export type HordeDeps = {
   log: Log
 }
 
+/** What a pool has, and why it takes no job; null: it does. */
+export type ShownPool = PoolUsage & { closedBy: Reason | null }
+
 type OpenPool = { settings: PoolSettings; manager: ExecutorManager; host: string }
+
+/** What watches the pools. */
+export type PoolWatch = {
+  /** Why a pool takes no job, by its name; undefined: it does. */
+  closedBy(pool: string): Reason | undefined
+  /** Has all pools looked at. */
+  lookNow(): void
+}
 
 export class Horde implements AsyncDisposable {
   readonly #deps: HordeDeps
@@ -39,6 +51,9 @@ export class Horde implements AsyncDisposable {
   #executorPort = 0
   #keeping: AsyncDisposable | undefined
   #isClosed = false
+  #watch: PoolWatch = { closedBy: () => undefined, lookNow: () => {} }
+  /** What the log said last of the pools that take no job. */
+  readonly #loggedClosures = new Map<string, Reason>()
 
   private constructor(opened: OpenPool[], deps: HordeDeps) {
     this.#opened = opened
@@ -86,7 +101,7 @@ export class Horde implements AsyncDisposable {
   /** From now on executors are started ahead. */
   keepWarm(): void {
     const run = async () => {
-      for (const pool of this.#pools) pool.keepWarm()
+      for (const pool of this.#pools) if (!this.#noteClosure(pool)) pool.keepWarm()
     }
     const { clock, log } = this.#deps
     this.#keeping = startLoop({
@@ -99,16 +114,51 @@ export class Horde implements AsyncDisposable {
     })
   }
 
-  /** A place for one executor, or undefined when none of that class is free: the answer is immediate. */
-  reserve(executorClass: string): Reservation | undefined {
-    if (this.#isClosed) return undefined
-    const pools = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
+  /** From now on pools for which there is a reason take no job. Jobs that run go on. */
+  heed(watch: PoolWatch): void {
+    this.#watch = watch
+  }
+
+  /** Has the pools looked at: one of them was found to be unable to start an executor. */
+  lookAgain(): void {
+    this.#watch.lookNow()
+  }
+
+  /**
+   * A place for one executor, or why there is none: the answer is immediate.
+   *
+   * @param without pools that were found to be unable a moment ago
+   */
+  reserve(executorClass: string, without: ReadonlySet<string> = new Set()): Reservation | Reason {
+    if (this.#isClosed) return 'no-free-executor'
+    const ofClass = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
+    const pools = ofClass.filter(({ settings: { name } }) => !without.has(name) && !this.#watch.closedBy(name))
+    if (pools.length === 0) return this.closedBy(executorClass) ?? 'no-free-executor'
     // A pool that has an executor waiting comes before one that must start it.
     for (const pool of pools.sort((a, b) => b.usage().warm.ready - a.usage().warm.ready)) {
       const reservation = pool.reserve()
       if (reservation) return reservation
     }
-    return undefined
+    return 'no-free-executor'
+  }
+
+  /** Why a class has no pool that takes jobs: the reason of one of them; undefined where one does, or it has none. */
+  closedBy(executorClass: string): Reason | undefined {
+    const open = this.#pools.filter(pool => pool.settings.executorClass === executorClass && !pool.usage().draining)
+    const reasons = open.map(({ settings: { name } }) => this.#watch.closedBy(name))
+    return reasons.includes(undefined) ? undefined : reasons[0]
+  }
+
+  /** Tells the log when a pool begins to take no jobs, or takes them again. Gives why it takes none now. */
+  #noteClosure({ settings: { name: pool } }: ExecutorPool): Reason | undefined {
+    const reason = this.#watch.closedBy(pool)
+    if (reason === this.#loggedClosures.get(pool)) return reason
+    if (reason) this.#loggedClosures.set(pool, reason)
+    else this.#loggedClosures.delete(pool)
+    const { log } = this.#deps
+    if (reason) log.warn({ pool, reason, why: REASONS[reason] }, 'pool takes no jobs until this is mended')
+    else log.info({ pool }, 'pool takes jobs again')
+    return reason
   }
 
   /** The place of a job of an earlier run; one outside of all pools where it is not there any more. */
@@ -157,8 +207,9 @@ export class Horde implements AsyncDisposable {
     return [...counts].map(([executor_class, count]) => ({ executor_class, count }))
   }
 
-  usage(): PoolUsage[] {
-    return this.#pools.map(pool => pool.usage()).filter(({ draining, taken }) => !draining || taken > 0)
+  usage(): ShownPool[] {
+    const used = this.#pools.map(pool => pool.usage()).filter(({ draining, taken }) => !draining || taken > 0)
+    return used.map(usage => ({ ...usage, closedBy: this.#watch.closedBy(usage.pool) ?? null }))
   }
 
   /** The pools that take jobs: for what concerns the hosts where executors run. */
@@ -204,9 +255,11 @@ async function openPool(settings: PoolSettings, { openManager, hostFor }: HordeD
 function outside(executorClass: string, place: string | null): Reservation {
   return {
     executorClass,
+    pool: '',
     place: place ?? '',
     warm: undefined,
     findsLeftovers: false,
+    whyNot: async () => undefined,
     start: () => Promise.reject(new Error('the place of this job is in no pool any more')),
     release: () => {},
   }

@@ -3,6 +3,10 @@
  * behind it. See "Your own executor manager" in the package's README.
  */
 
+import type { Finding } from '@horde/kit/watch/finding'
+import type { Reason } from '@horde/protocol/reasons'
+import type { Probe, ProbeResult } from './probe.ts'
+
 export interface ExecutorOrder {
   /** The executor's only credential, for its environment as EXECUTOR_TOKEN. Never log it. */
   readonly token: string
@@ -44,6 +48,18 @@ export interface ExecutorManager {
    * run there.
    */
   check?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
+  /**
+   * Looks whether executors can be started there now, and their jobs run; every so often, and when whyNot gave a reason. While
+   * it finds something bad, the pool takes no jobs. Where it rejects, that is a warning, and the pool goes on.
+   */
+  look?(): Promise<Finding[]>
+  /**
+   * Asked before an offer is accepted, for a place without a warm executor: why none could be started now. It must answer
+   * within a few seconds. Undefined: it could be, or that can't be told.
+   */
+  whyNot?(): Promise<Reason | undefined>
+  /** Runs a program to its end where executors run. Rejects when it can't, or when it takes longer than PROBE_MS. */
+  probe?(probe: Probe): Promise<ProbeResult>
   /** Called once, after the last executor was stopped. */
   close?(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import { ConfigError } from '@horde/kit/config'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import type { LocalImages } from './docker/executor-image.ts'
 import { bridgeAddress, dockerManager } from './docker.ts'
 import type { ExecutorManager } from './manager.ts'
 import { loadManager } from './module.ts'
@@ -16,6 +17,8 @@ export type OpenManagerOptions = {
   network: string | undefined
   /** Whether an executor image that an engine lacks is pulled. */
   pullImage: boolean
+  /** What the managers of one miner know of images that came from no registry. Unset: what each sees itself. */
+  localImages?: LocalImages
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
   stopWithinMs: number
   clock: Clock
@@ -24,23 +27,14 @@ export type OpenManagerOptions = {
 
 /** The manager of a pool. */
 export function openManager(pool: PoolSettings, options: OpenManagerOptions): Promise<ExecutorManager> {
-  const { owner, processEnvironment: environment, pullImage, stopWithinMs, clock, log } = options
+  const { owner, processEnvironment: environment, stopWithinMs, clock, log } = options
   // A network of this machine's engine means nothing to another.
   const network = 'socket' in pool.engine ? options.network : undefined
   switch (pool.manager) {
     case 'process':
       return Promise.resolve(processManager({ owner, environment, stopWithinMs, clock }))
     case 'docker':
-      return dockerManager({
-        image: pool.image,
-        pullImage,
-        engine: pool.engine,
-        network,
-        owner,
-        stopWithinMs,
-        clock,
-        log,
-      })
+      return dockerManager({ ...options, image: pool.image, engine: pool.engine, network })
     default:
       return loadManager(pool.manager, { log })
   }

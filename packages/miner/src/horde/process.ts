@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from './manager.ts'
 import { OWNER_VARIABLE, takeOverProcesses } from './process/leftovers.ts'
+import { probeInProcess } from './process/probe-process.ts'
 import { stopProcess } from './process/stop-process.ts'
 
 export type ProcessManagerOptions = {
@@ -25,6 +26,7 @@ export function processManager(options: ProcessManagerOptions): ExecutorManager 
     start: order => startProcess([], environmentOf(order, options.owner), options),
     takeOver: tokens => takeOverProcesses(tokens, options),
     preload: environment => startProcess(['preload'], environment, options),
+    probe: probe => probeInProcess(probe, options.environment),
     check: environment => startProcess(['check'], environment, options),
   }
 }

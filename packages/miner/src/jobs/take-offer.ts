@@ -15,7 +15,7 @@ import { type DeclineDeps, decline, type OfferedJob } from './offers/decline.ts'
 export type OfferDeps = DeclineDeps & {
   live: LiveJobs
   news: News
-  horde: Pick<Horde, 'reserve'>
+  horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy'>
   lines: ExecutorLines
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
@@ -32,6 +32,8 @@ async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps:
   const job = offeredJob(offer, session)
   // Looked up no further: a flood must not reach the database.
   if (!deps.admission.mayOffer(validator)) return decline(job, 'too-many-offers', session, deps)
+  // Neither can the job be looked up, nor its end be stored.
+  if (deps.horde.closedBy(job.executorClass) === 'database-away') return decline(job, 'database-away', session, deps)
   const ended = await findJob(deps.db, validator, offer.job_uuid)
   if (ended) return deps.news.tellEnd(ended, session)
   const taken = await reserve(offer, job, session, deps)
@@ -50,8 +52,8 @@ async function reserve(
   const admitted = deps.admission.enter(offer, session.validator, open)
   if (typeof admitted === 'string') return admitted
   using _ = admitted
-  const reservation = deps.horde.reserve(job.executorClass)
-  if (!reservation) return 'no-free-executor'
+  const reservation = await reservePlace(job.executorClass, deps)
+  if (typeof reservation === 'string') return reservation
   const line = reservation.warm?.line ?? deps.lines.open(newExecutorToken(offer.job_uuid))
   try {
     const fields = { ...job, executorToken: line.token, place: reservation.place, state: FIRST_STATE }
@@ -63,6 +65,22 @@ async function reserve(
   } catch (error) {
     void giveUp(reservation, line, deps)
     throw error
+  }
+}
+
+/** A place where an executor can be started now, or why there is none. A pool that turns out to be unable is passed over. */
+async function reservePlace(executorClass: string, { horde }: OfferDeps): Promise<Reservation | Reason> {
+  const unable = new Set<string>()
+  let found: Reason | undefined
+  for (;;) {
+    const reservation = horde.reserve(executorClass, unable)
+    if (typeof reservation === 'string') return found ?? reservation
+    const why = await reservation.whyNot()
+    if (why === undefined) return reservation
+    found = why
+    unable.add(reservation.pool)
+    reservation.release()
+    horde.lookAgain()
   }
 }
 

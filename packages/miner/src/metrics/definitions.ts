@@ -34,6 +34,11 @@ export const METRICS = {
     labels: ['pool'],
     help: '1 for a pool that takes no new job any more.',
   },
+  miner_pool_closed: {
+    type: 'gauge',
+    labels: ['pool'],
+    help: '1 for a pool that takes no new job because of what a watch found.',
+  },
   miner_sessions: { type: 'gauge', labels: [], help: 'Authenticated connections of validators.' },
   miner_validators: { type: 'gauge', labels: [], help: 'Validators that are served.' },
   miner_validators_connected: { type: 'gauge', labels: [], help: 'Validators with at least one connection.' },

@@ -18,6 +18,7 @@ const READ: Readonly<Record<GaugeName, (sources: StatusSources, nowMs: number) =
   },
   miner_executors: sources => sources.horde().flatMap(executorsOf),
   miner_pool_draining: sources => sources.horde().map(({ pool, draining }) => [{ pool }, Number(draining)]),
+  miner_pool_closed: sources => sources.horde().map(({ pool, closedBy }) => [{ pool }, Number(closedBy !== null)]),
   miner_sessions: sources => one([...sources.connections().values()].reduce((sum, held) => sum + held, 0)),
   miner_validators: sources => {
     return one(rankValidators(sources.metagraph(), sources).filter(({ note }) => note !== 'banned').length)

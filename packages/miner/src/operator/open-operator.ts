@@ -16,7 +16,9 @@ import { addMinerGauges } from '../metrics/gauges.ts'
 import type { Tally } from '../metrics/tally.ts'
 import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { ValidatorList } from '../validators.ts'
+import { closedBy } from '../watch/closed-pools.ts'
 import { minerWatches } from '../watch/miner-watches.ts'
+import { POOL_WATCH } from '../watch/pools.ts'
 import { openMinerAdmin } from './admin.ts'
 import { healthOf } from './health.ts'
 import type { StatusSources } from './sources.ts'
@@ -30,7 +32,7 @@ export type OperatorDeps = {
   hotkey: Hotkey
   db: Database
   live: LiveJobs
-  horde: Pick<Horde, 'usage' | 'pools'>
+  horde: Pick<Horde, 'usage' | 'pools' | 'heed'>
   sessions: Pick<ValidatorSessions, 'counts'>
   announcer: Pick<Announcer, 'state'>
   validators: ValidatorList
@@ -51,9 +53,12 @@ export async function openOperator(
 ): Promise<Operator> {
   const { config, chain, hotkey, db, horde, validators, registry, clock, log } = deps
   const metagraph = () => validators.metagraph
-  const pools = () => horde.pools().map(({ settings }) => settings)
-  const all = minerWatches({ config, chain, hotkey: hotkey.ss58, db, pools, metagraph, clock })
+  const all = minerWatches({ config, chain, hotkey: hotkey.ss58, db, pools: () => horde.pools(), metagraph, clock })
   const watches = stack.use(new Watches(all, { clock, log, signal }))
+  horde.heed({
+    closedBy: pool => closedBy(pool, watches.state()),
+    lookNow: () => watches.lookNow(POOL_WATCH),
+  })
   const sources = sourcesOf(deps, watches)
   addMinerGauges(registry, sources, clock)
   const health = async () => healthOf(sources)

@@ -5,7 +5,7 @@ import type { Watched } from '@horde/kit/watch/watches'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import type { AnnouncementState } from '../announce/announcer.ts'
 import type { ListedJob } from '../db/list-jobs.ts'
-import type { PoolUsage } from '../horde/pools/pool.ts'
+import type { ShownPool } from '../horde/horde.ts'
 
 /** A job that is being driven. Its texts are strangers'. */
 export type JobNow = {
@@ -29,7 +29,7 @@ export type OwnFacts = {
 
 export type StatusSources = {
   own: OwnFacts
-  horde(): PoolUsage[]
+  horde(): ShownPool[]
   jobs(): JobNow[]
   /** How many jobs ended how since the start. */
   ends(): Readonly<Record<FinalState, number>>

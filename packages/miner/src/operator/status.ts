@@ -9,7 +9,7 @@ import { version } from '@horde/kit/version'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ListedJob } from '../db/list-jobs.ts'
-import type { PoolUsage } from '../horde/pools/pool.ts'
+import type { ShownPool } from '../horde/horde.ts'
 import { healthOf } from './health.ts'
 import type { StatusSources } from './sources.ts'
 
@@ -39,7 +39,7 @@ export type MinerStatus = {
   }
   chain: { connected: boolean; node: string | null; block: number | null; blockSeenSecondsAgo: number | null }
   watches: ShownWatch[]
-  horde: PoolUsage[]
+  horde: (ShownPool & { /** The reason as a sentence. */ closedWhy: string | null })[]
   jobs: { open: number; now: ShownJob[] }
   /** `last` is null while the database does not say it. */
   ends: { sinceStart: Readonly<Record<FinalState, number>>; last: ShownEnd[] | null }
@@ -84,7 +84,7 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
       blockSeenSecondsAgo: ago(lastBlock?.seenAtMs),
     },
     watches: shownWatches(sources.watches(), now),
-    horde: sources.horde(),
+    horde: sources.horde().map(pool => ({ ...pool, closedWhy: pool.closedBy && REASONS[pool.closedBy] })),
     jobs: {
       open: jobs.length,
       now: jobs

@@ -1,11 +1,9 @@
 /** The container engines that executors are started by, here and on other hosts, and the images of executors there. */
 import { withDeadline } from '@horde/kit/time'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
-import type { Watch } from '@horde/kit/watch/watches'
 import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
-import { engineClient } from '../horde/docker/engine-client.ts'
+import { type EngineClient, engineClient } from '../horde/docker/engine-client.ts'
 
-const EVERY_MS = 60_000
 /** How long a whole look may take, in milliseconds, the way to another host included. */
 const LOOK_MS = 20_000
 
@@ -18,30 +16,34 @@ export type EngineUse = {
   mayPull: boolean
 }
 
-export function engineWatch(uses: () => readonly EngineUse[]): Watch {
-  return { name: 'engine', everyMs: EVERY_MS, look: async () => (await Promise.all(uses().map(lookAtEngine))).flat() }
-}
-
-export async function lookAtEngine(use: EngineUse): Promise<Finding[]> {
-  const url = engineUrl(use.engine)
+/** For the command `check`, on a connection of its own. */
+export async function lookAtEngine({ engine, images, mayPull }: EngineUse): Promise<Finding[]> {
+  const url = engineUrl(engine)
   try {
-    return await withDeadline(askEngine(use, url), LOOK_MS, url)
+    await using client = await engineClient(engine)
+    return await lookThrough(client, async () => {
+      const found = images.map(async image => {
+        return (await client.findImage(image)) ? ok('image', `${image} is there`) : missingImage(image, mayPull)
+      })
+      return Promise.all(found)
+    })
   } catch (error) {
-    const advice = 'start Docker there, and let the user of this miner use it (on this machine: the group docker)'
-    return [bad('engine', `Docker at ${url} is away: ${(error as Error).message}`, advice)]
+    return [engineAway(url, error as Error)]
   }
 }
 
-/** On a connection of its own: what is remembered of an older one says nothing about now. */
-async function askEngine({ engine, images, mayPull }: EngineUse, url: string): Promise<Finding[]> {
-  await using client = await engineClient(engine)
-  const { version } = await client.facts()
-  const found = [ok('engine', `Docker ${version} answers at ${url}`)]
-  for (const image of images) {
-    const isThere = await client.hasImage(image)
-    found.push(isThere ? ok('image', `${image} is there`) : missingImage(image, mayPull))
+/** Asks an engine whether it answers, and if so for more. Never rejects. */
+export async function lookThrough(client: EngineClient, more: () => Promise<Finding[]>): Promise<Finding[]> {
+  const look = async () => {
+    const { version } = await client.facts()
+    return [ok('engine', `Docker ${version} answers at ${client.url}`), ...(await more())]
   }
-  return found
+  return withDeadline(look(), LOOK_MS, client.url).catch(error => [engineAway(client.url, error as Error)])
+}
+
+function engineAway(url: string, error: Error): Finding {
+  const advice = 'start Docker there, and let the user of this miner use it (on this machine: the group docker)'
+  return bad('engine', `Docker at ${url} is away: ${error.message}`, advice)
 }
 
 function missingImage(image: string, mayPull: boolean): Finding {

@@ -1,13 +1,19 @@
-/** The GPUs of this machine, as NVIDIA's own tool sees them: one that fell off the bus, and memory that lies. */
-import { execFile } from 'node:child_process'
-import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
+/** The GPUs of each pool, as NVIDIA's own tool sees them where its executors run: one that fell off the bus, and memory that lies. */
+import { bad, type Finding, ok, unknown, warn } from '@horde/kit/watch/finding'
 import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import type { Watch } from '@horde/kit/watch/watches'
+import type { ExecutorManager } from '../horde/manager.ts'
+import { type ProbeResult, ProbeTimeoutError } from '../horde/probe.ts'
+import { AGAIN_MS, aboutPools, mergeFindings } from './pools.ts'
 
 const EVERY_MS = 60_000
-/** How long nvidia-smi may take, in milliseconds: beside a GPU that is lost it hangs. */
-const ASK_MS = 15_000
-const QUERY = ['--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total', '--format=csv,noheader,nounits']
+const COMMAND = [
+  'nvidia-smi',
+  '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total',
+  '--format=csv,noheader,nounits',
+]
+/** The exit code of an nvidia-smi that lacks the libraries of the driver: it says nothing about GPUs. */
+const NO_LIBRARIES = 12
 /** What stands in a column of a GPU that does not work any more. */
 const LOST = /requires reset|unknown error|is lost|\bERR!/i
 /** Longest piece of nvidia-smi's own words that is repeated, in characters. */
@@ -16,41 +22,107 @@ const LONGEST_SAID = 160
 /** `all`, or indices and UUIDs as nvidia-smi lists them. */
 export type UsedGpus = 'all' | readonly string[]
 
+export type GpuPool = {
+  name: string
+  manager: Pick<ExecutorManager, 'probe'>
+  /** The GPUs that its executors use; nobody looks while that is none. */
+  used: UsedGpus
+  /** Whether a probe is given those GPUs alone, numbered anew, as a container is; else it sees all of the machine. */
+  isGivenItsOwn: boolean
+  /** Whether its settings name GPUs; else its class alone has some, and its executors do without where the engine has none. */
+  isNamed: boolean
+}
+
 type Gpu = { index: string; uuid: string; line: string; eccErrors: number }
 
-/**
- * @param used the GPUs that executors use; nobody looks while that is none
- * @param environment of the child process: PATH and the like
- */
-export function gpuWatch(used: () => UsedGpus, environment: Readonly<Record<string, string>>): Watch {
-  let most = 0
-  const look = async (signal: AbortSignal): Promise<Finding[]> => {
-    const wanted = used()
-    if (wanted.length === 0) return []
-    const answer = await askNvidiaSmi(environment, signal)
-    // A miner in a container has not got it, wherever the GPUs are.
-    if (answer === 'not here') return [ok('gpus', 'nobody looks at them: nvidia-smi is not here')]
-    if ('problem' in answer) {
-      const { problem } = answer
-      return [driverMismatch(problem) ?? bad('gpus', problem, 'see dmesg; a GPU that is lost needs a reset')]
-    }
-    const { gpus } = answer
-    most = Math.max(most, gpus.length)
-    return gpuFindings(gpus, wanted, most)
+/** What is remembered of a pool from one look to the next. */
+type Memory = { most: number; badInARow: number }
+
+/** What is bad counts at the second reading: a driver that is reset, or an engine that restarts, is no lost GPU. */
+export function gpuWatch(pools: () => readonly GpuPool[]): Watch {
+  const memories = new Map<string, Memory>()
+  const look = async (): Promise<Finding[]> => {
+    const looks = pools().map(async pool => {
+      const memory = memories.get(pool.name) ?? { most: 0, badInARow: 0 }
+      memories.set(pool.name, memory)
+      return aboutPools([pool.name], secondReading(await lookAtGpus(pool, memory), memory))
+    })
+    return mergeFindings((await Promise.all(looks)).flat())
   }
-  return { name: 'gpus', everyMs: EVERY_MS, look }
+  return { name: 'gpus', everyMs: EVERY_MS, againMs: AGAIN_MS, look }
+}
+
+function secondReading(findings: readonly Finding[], memory: Memory): Finding[] {
+  if (findings.some(({ isUnknown }) => isUnknown)) return [...findings]
+  memory.badInARow = findings.some(({ verdict }) => verdict === 'bad') ? memory.badInARow + 1 : 0
+  if (memory.badInARow !== 1) return [...findings]
+  return findings.map(finding => (finding.verdict === 'bad' ? { ...finding, verdict: 'warn' } : finding))
+}
+
+/** For the command `check`, which looks once. */
+export async function lookAtGpus(
+  { manager, used, isGivenItsOwn, isNamed, name }: GpuPool,
+  memory: { most: number } = { most: 0 },
+): Promise<Finding[]> {
+  if (used.length === 0) return []
+  if (manager.probe === undefined) return [cannotTell(`the manager of pool ${name} cannot look at them`)]
+  try {
+    const result = await manager.probe({ command: COMMAND, gpus: used })
+    if ('refused' in result && !isNamed && memory.most === 0) return [NONE_OFFERED]
+    const answer = answerOf(result)
+    if ('verdict' in answer) return [answer]
+    memory.most = Math.max(memory.most, answer.length)
+    return gpuFindings(answer, { used, isGivenItsOwn, most: memory.most })
+  } catch (error) {
+    if (error instanceof ProbeTimeoutError) return [notWell(`nvidia-smi gave no answer: ${error.message}`)]
+    return [cannotTell(`they could not be looked at: ${(error as Error).message}`)]
+  }
+}
+
+function answerOf(result: ProbeResult): Gpu[] | Finding {
+  if ('missing' in result) return cannotTell('nvidia-smi is not where executors run')
+  if ('refused' in result) return notWell(`the engine does not offer them: ${result.refused.slice(0, LONGEST_SAID)}`)
+  const lines = result.output.split('\n').filter(isFilled)
+  const said = (lines[0] ?? '').trim().slice(0, LONGEST_SAID)
+  if (result.exitCode === NO_LIBRARIES) return cannotTell(`nvidia-smi lacks the libraries of the driver: ${said}`)
+  if (result.exitCode !== 0)
+    return (
+      driverMismatch(result.output) ??
+      notWell(`nvidia-smi exited with ${result.exitCode}${said === '' ? '' : `: ${said}`}`)
+    )
+  return lines.map(gpuOf)
+}
+
+const NONE_OFFERED = warn(
+  'gpus',
+  'the engine offers none, and the class of the pool has some',
+  "install NVIDIA's container toolkit there, or choose another class",
+)
+
+function notWell(found: string): Finding {
+  return bad('gpus', found, 'see dmesg; a GPU that is lost needs a reset')
+}
+
+function cannotTell(found: string): Finding {
+  return unknown('gpus', found, 'nothing, where you look at the GPUs by other means')
 }
 
 /** @param most how many there have been since the start */
-function gpuFindings(gpus: readonly Gpu[], used: UsedGpus, most: number): Finding[] {
+function gpuFindings(
+  gpus: readonly Gpu[],
+  { used, isGivenItsOwn, most }: { used: UsedGpus; isGivenItsOwn: boolean; most: number },
+): Finding[] {
   const lost = gpus.filter(({ line }) => LOST.test(line))
   if (lost.length > 0) {
     const found = `GPU ${lost.map(({ index }) => index).join(', ')} does not work any more`
     return [bad('gpus', found, 'reset it (nvidia-smi --gpu-reset), or restart the machine')]
   }
-  const missing = used === 'all' ? [] : used.filter(id => !gpus.some(gpu => isGpu(gpu, id)))
+  const missing = used === 'all' || isGivenItsOwn ? [] : used.filter(id => !gpus.some(gpu => isGpu(gpu, id)))
   const advice = 'see dmesg: a GPU that fell off the bus comes back with a restart; or take it out of the settings'
   if (missing.length > 0) return [bad('gpus', `${gpus.length} are here, but not ${missing.join(', ')}`, advice)]
+  if (isGivenItsOwn && used !== 'all' && gpus.length < used.length) {
+    return [bad('gpus', `${gpus.length} are here of the ${used.length} that the pool has`, advice)]
+  }
   if (gpus.length < most) return [bad('gpus', `${gpus.length} are here, and there were ${most}`, advice)]
   if (gpus.length === 0) return [bad('gpus', 'there are none', advice)]
   const wrong = gpus.filter(({ eccErrors }) => eccErrors > 0)
@@ -67,21 +139,6 @@ function gpuFindings(gpus: readonly Gpu[], used: UsedGpus, most: number): Findin
 /** By index, by UUID, or by the beginning of a UUID, as the container toolkit takes them. Parts of GPUs are not listed. */
 function isGpu({ index, uuid }: Gpu, id: string): boolean {
   return id === index || (id.startsWith('GPU-') && uuid.startsWith(id)) || id.startsWith('MIG-') || id.includes(':')
-}
-
-type Answer = { gpus: Gpu[] } | { problem: string } | 'not here'
-
-function askNvidiaSmi(environment: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
-  const options = { env: { ...environment }, timeout: ASK_MS, killSignal: 'SIGKILL', signal } as const
-  return new Promise(resolve => {
-    execFile('nvidia-smi', QUERY, options, (error, stdout, stderr) => {
-      if (error === null) return resolve({ gpus: stdout.split('\n').filter(isFilled).map(gpuOf) })
-      if (error.code === 'ENOENT') return resolve('not here')
-      const [said = ''] = `${stdout}\n${stderr}`.split('\n').filter(isFilled)
-      const how = error.killed ? `gave no answer within ${ASK_MS / 1000} s` : `exited with ${error.code}`
-      resolve({ problem: `nvidia-smi ${how}${said === '' ? '' : `: ${said.trim().slice(0, LONGEST_SAID)}`}` })
-    })
-  })
 }
 
 /** A GPU without ECC has no number there. */

@@ -1,23 +1,22 @@
 /** What this miner watches, by its settings and its pools. */
-import { tmpdir } from 'node:os'
 import type { Chain } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { clockWatch } from '@horde/chain/watch/clock'
 import { registrationWatch } from '@horde/chain/watch/registration'
 import type { Database } from '@horde/kit/database'
-import { parseDatabaseUrl } from '@horde/kit/database/url'
 import type { Clock } from '@horde/kit/time'
 import { databaseWatch } from '@horde/kit/watch/database'
-import { type DiskFolder, type DiskRules, diskWatch } from '@horde/kit/watch/disk'
 import type { Watch } from '@horde/kit/watch/watches'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from '../config.ts'
 import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
-import { engineClient } from '../horde/docker/engine-client.ts'
+import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { type EngineUse, engineWatch } from './engine.ts'
+import { poolDiskWatch } from './disks.ts'
+import type { EngineUse } from './engine.ts'
 import { gpuWatch } from './gpus.ts'
-import { usedGpus } from './used-gpus.ts'
+import { closing, poolWatch } from './pools.ts'
+import { gpuPool } from './used-gpus.ts'
 
 /** Why a miner must be registered. */
 export const WHY_REGISTERED = 'validators find miners through the chain'
@@ -28,21 +27,22 @@ export type MinerWatchesDeps = {
   hotkey: string
   db: Database
   /** The pools that take jobs now. */
-  pools(): readonly PoolSettings[]
+  pools(): readonly { settings: PoolSettings; manager: ExecutorManager }[]
   /** The subnet as the chain said it last. */
   metagraph(): Metagraph | undefined
   clock: Clock
 }
 
 export function minerWatches({ config, chain, hotkey, db, pools, metagraph, clock }: MinerWatchesDeps): Watch[] {
-  const engines = () => enginesOf(pools(), config)
+  const settings = () => pools().map(({ settings }) => settings)
+  const managers = () => pools().map(({ settings: { name }, manager }) => ({ name, manager }))
   return [
     registrationWatch(hotkey, metagraph, WHY_REGISTERED),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
-    databaseWatch(db, clock),
-    diskWatch(() => diskFolders(config, engines()), diskRules(config)),
-    engineWatch(engines),
-    gpuWatch(() => usedGpus(pools()), config.processEnvironment),
+    closing(databaseWatch(db, clock), () => settings().map(({ name }) => name)),
+    poolDiskWatch(pools, config),
+    poolWatch(managers),
+    gpuWatch(() => pools().map(({ settings, manager }) => gpuPool(settings, manager))),
   ]
 }
 
@@ -55,27 +55,4 @@ export function enginesOf(pools: readonly PoolSettings[], config: MinerConfig): 
   }
   const mayPull = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
   return [...uses.values()].map(({ engine, images }) => ({ engine, images: [...images], mayPull }))
-}
-
-export function diskRules(config: MinerConfig): DiskRules {
-  return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
-}
-
-/** Folders of this machine. An engine that does not answer is another watch's business. */
-export async function diskFolders(config: MinerConfig, engines: readonly EngineUse[]): Promise<DiskFolder[]> {
-  const target = parseDatabaseUrl(config.databaseUrl)
-  const folder = 'folder' in target ? target.folder : undefined
-  const here = engines.filter(({ engine }) => 'socket' in engine)
-  const images = await Promise.all(here.map(({ engine }) => imagesFolder(engine).catch(() => undefined)))
-  return [
-    ...(folder === undefined ? [] : [{ of: 'database', path: folder }]),
-    { of: 'temporary files', path: tmpdir() },
-    ...config.DISK_FOLDERS.map(path => ({ of: path, path })),
-    ...images.flatMap(path => (path === undefined ? [] : [{ of: 'images', path, mayBeElsewhere: true }])),
-  ]
-}
-
-async function imagesFolder(engine: EngineAddress): Promise<string> {
-  await using client = await engineClient(engine)
-  return (await client.facts()).dataFolder
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { usedGpus } from './used-gpus.ts'
+import { gpuPool, usedGpus } from './used-gpus.ts'
 
 const pool = (changes: Partial<PoolSettings> = {}): PoolSettings => ({
   ...{ name: 'p', executorClass: 'always_on.gpu-24gb', count: 1, warm: 0, manager: 'docker', image: 'img' },
@@ -9,26 +9,35 @@ const pool = (changes: Partial<PoolSettings> = {}): PoolSettings => ({
 })
 const elsewhere = { tls: { host: 'h', port: 1, ca: '', cert: '', key: '' }, remoteSocket: '/s' }
 
-it.each<[string, PoolSettings[], 'all' | string[]]>([
-  ['a pool of a class with GPUs that names none uses all', [pool()], 'all'],
-  ['a pool of another class uses none', [pool({ executorClass: 'always_on.test' })], []],
+it.each<[string, PoolSettings, 'all' | string[]]>([
+  ['a pool of a class with GPUs that names none uses all', pool(), 'all'],
+  ['a pool of another class uses none', pool({ executorClass: 'always_on.test' }), []],
   [
     'a pool may name them',
-    [
-      pool({
-        gpus: [
-          ['0', '1'],
-          ['2', '3'],
-        ],
-      }),
-    ],
+    pool({
+      gpus: [
+        ['0', '1'],
+        ['2', '3'],
+      ],
+    }),
     ['0', '1', '2', '3'],
   ],
-  ['or its executors', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0, GPU-1' } })], ['0', 'GPU-1']],
-  ['or say that there are none', [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: 'none' } })], []],
-  ['those of another host are not to be seen', [pool({ engine: elsewhere })], []],
-  ['nor those of a module of the operator', [pool({ manager: '/my/manager.mjs' })], []],
-  ['two pools may share', [pool({ gpus: [['0']] }), pool({ gpus: [['0'], ['1']], manager: 'process' })], ['0', '1']],
-])('%s', (_, pools, used) => {
-  expect(usedGpus(pools)).toEqual(used)
+  ['or its executors', pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0, GPU-1' } }), ['0', 'GPU-1']],
+  ['or say that there are none', pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: 'none' } }), []],
+  ['those of another host are looked at there', pool({ engine: elsewhere }), 'all'],
+  ['those of a module of the operator are not known', pool({ manager: '/my/manager.mjs' }), []],
+  ['two executors may share', pool({ gpus: [['0'], ['1'], ['0']], manager: 'process' }), ['0', '1']],
+])('%s', (_, settings, used) => {
+  expect(usedGpus(settings)).toEqual(used)
+})
+
+it.each<[PoolSettings, boolean, boolean]>([
+  [pool(), true, false],
+  [pool({ manager: 'process', gpus: [['0']] }), false, true],
+  [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0' } }), true, true],
+])('a container is given its own GPUs, and settings may name them', (settings, isGivenItsOwn, isNamed) => {
+  expect(gpuPool(settings, { start: () => Promise.reject(new Error('none')) })).toMatchObject({
+    isGivenItsOwn,
+    isNamed,
+  })
 })

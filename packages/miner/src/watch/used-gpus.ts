@@ -1,15 +1,19 @@
 import { CLASSES } from '@horde/protocol/classes'
+import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import type { GpuPool } from './gpus.ts'
 
-/** The GPUs of this machine that executors use: `all`, or device ids; empty where there are none, or none that is known. */
-export function usedGpus(pools: readonly PoolSettings[]): 'all' | string[] {
-  const used = pools.filter(isHere).flatMap(gpusOf)
+/** The GPUs that the executors of a pool use: `all`, or device ids; empty where they use none, or only the operator's module knows. */
+export function usedGpus(pool: PoolSettings): 'all' | string[] {
+  if (pool.manager !== 'process' && pool.manager !== 'docker') return []
+  const used = gpusOf(pool)
   return used.includes('all') ? 'all' : [...new Set(used)]
 }
 
-/** Not on another host, nor where only a module of the operator's own knows. */
-function isHere({ manager, engine }: PoolSettings): boolean {
-  return manager === 'process' || (manager === 'docker' && 'socket' in engine)
+export function gpuPool(settings: PoolSettings, manager: ExecutorManager): GpuPool {
+  const isGivenItsOwn = settings.manager === 'docker'
+  const isNamed = settings.gpus.length > 0 || Boolean(settings.environment.EXECUTOR_GPU_DEVICE_IDS?.trim())
+  return { name: settings.name, manager, used: usedGpus(settings), isGivenItsOwn, isNamed }
 }
 
 /** Without a word about GPUs, executors of a class that has some use all that there are. */

@@ -10,7 +10,7 @@ import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { ValidatorConfig } from '../config.ts'
 import { servingMiners } from '../miner/serving.ts'
-import { standingFindings } from '../watch/standing.ts'
+import { standingFindings, versionFindings } from '../watch/standing.ts'
 import { WHY_REGISTERED } from '../watch/validator-watches.ts'
 
 /** How long a node may take to answer at all, in milliseconds. */
@@ -28,13 +28,15 @@ export async function* chainFindings(
     await using chain = await connectSubtensor({ endpoints, log: silentLog, signal, firstConnectionMs: CONNECT_MS })
     yield await blockFinding(chain, clock)
     yield clockFinding(await clockOffset({ chain, clock }, NEW_BLOCK_MS, signal), AUTHENTICATION_WINDOW_SECONDS)
-    const [metagraph, { stakeThresholdRao }] = await Promise.all([
+    const [metagraph, { stakeThresholdRao, weightsVersionKey }] = await Promise.all([
       chain.metagraph(netuid),
       chain.hyperparameters(netuid),
     ])
+    const subnet = { metagraph, stakeThresholdRao, weightsVersionKey }
+    yield* versionFindings(subnet, config.WEIGHTS_VERSION_KEY)
     if (hotkey !== undefined) {
       yield registrationFinding(metagraph, hotkey, WHY_REGISTERED)
-      yield* standingFindings({ metagraph, stakeThresholdRao }, hotkey)
+      yield* standingFindings(subnet, hotkey)
     }
     yield minersFinding(servingMiners(metagraph, hotkey ?? '', allowPrivate))
   } catch (error) {

@@ -27,12 +27,12 @@ export class SubnetView {
   /** @throws ChainError */
   async refresh(): Promise<void> {
     const { chain, netuid, clock } = this.#deps
-    const [metagraph, { stakeThresholdRao }] = await Promise.all([
+    const [metagraph, { stakeThresholdRao, weightsVersionKey }] = await Promise.all([
       chain.metagraph(netuid),
       chain.hyperparameters(netuid),
     ])
     if (metagraph.neurons.length === 0) return
-    this.#known = { metagraph, stakeThresholdRao }
+    this.#known = { metagraph, stakeThresholdRao, weightsVersionKey }
     this.#readAt = clock.monotonic()
   }
 }

@@ -1,6 +1,6 @@
 import { type Neuron, RAO_PER_TAO } from '@horde/chain/metagraph'
 import { describe, expect, it } from 'vitest'
-import { standingFindings, standingOf } from './standing.ts'
+import { standingFindings, standingOf, standingWatch } from './standing.ts'
 
 const neuron = (uid: number, stakeTao: number, validatorPermit = true): Neuron => ({
   ...{ uid, hotkey: `hotkey-${uid}`, coldkey: 'cold', stakeRao: BigInt(stakeTao) * RAO_PER_TAO, validatorPermit },
@@ -37,6 +37,21 @@ describe('what the chain lets a validator do', () => {
     expect(verdicts(known)).toEqual(['ok permit', 'ok stake', 'warn place'])
     expect(standingFindings(known, 'hotkey-0')[2]?.found).toContain('not among the 24 validators')
     expect(standingOf(known.metagraph, 'hotkey-0')).toMatchObject({ rank: null, validators: 24 })
+  })
+
+  it('with a version key below the one of the subnet it takes no weights, and that is said first', async () => {
+    const look = (weightsVersionKey: bigint) => {
+      const known = { ...subnet(neuron(0, 2_000)), weightsVersionKey }
+      return standingWatch({ hotkey: 'hotkey-0', versionKey: 2 }, () => known).look(new AbortController().signal)
+    }
+    expect((await look(7n))[0]).toMatchObject({
+      verdict: 'bad',
+      subject: 'weights version',
+      found: expect.stringContaining('the subnet asks for 7, and WEIGHTS_VERSION_KEY is 2'),
+      advice: expect.stringContaining('WEIGHTS_VERSION_KEY=7'),
+    })
+    expect((await look(2n))[0]).toMatchObject({ verdict: 'ok' })
+    expect((await look(0n))[0]).toMatchObject({ verdict: 'ok' })
   })
 
   it('of one that is not registered nothing is said here', () => {

@@ -11,6 +11,8 @@ export type SubnetKnown = {
   metagraph: Metagraph
   /** The least stake, in rao, with which the chain takes weights. */
   stakeThresholdRao: bigint
+  /** The least version key with which the chain takes weights. */
+  weightsVersionKey: bigint
 }
 
 export type Standing = {
@@ -37,17 +39,33 @@ export function standingOf(metagraph: Metagraph, hotkey: string): Standing {
   }
 }
 
-/** @param known as the chain said it last; undefined while it has not */
-export function standingWatch(hotkey: string, known: () => SubnetKnown | undefined): Watch {
+/**
+ * @param own this validator's hotkey, and the version key that it sends weights with
+ * @param known as the chain said it last; undefined while it has not
+ */
+export function standingWatch(own: OwnKeys, known: () => SubnetKnown | undefined): Watch {
   const look = async (): Promise<Finding[]> => {
     const subnet = known()
-    return subnet ? standingFindings(subnet, hotkey) : []
+    return subnet ? [...versionFindings(subnet, own.versionKey), ...standingFindings(subnet, own.hotkey)] : []
   }
   return { name: 'standing', everyMs: EVERY_MS, look }
 }
 
+export type OwnKeys = { hotkey: string; versionKey: number }
+
+/** Whether the subnet takes weights with our version key: any that is not below its own. */
+export function versionFindings({ weightsVersionKey }: SubnetKnown, versionKey: number): Finding[] {
+  const found = `the subnet asks for ${weightsVersionKey}, and WEIGHTS_VERSION_KEY is ${versionKey}`
+  if (weightsVersionKey <= BigInt(versionKey)) return [ok('weights version', found)]
+  const advice = `read what the subnet's owner changed, update this validator, and set WEIGHTS_VERSION_KEY=${weightsVersionKey}`
+  return [bad('weights version', `${found}: the chain refuses our weights`, advice)]
+}
+
 /** Nothing for a hotkey that is not registered: that is another finding. */
-export function standingFindings({ metagraph, stakeThresholdRao }: SubnetKnown, hotkey: string): Finding[] {
+export function standingFindings(
+  { metagraph, stakeThresholdRao }: Pick<SubnetKnown, 'metagraph' | 'stakeThresholdRao'>,
+  hotkey: string,
+): Finding[] {
   const own = neuronOf(metagraph, hotkey)
   if (!own) return []
   const { permit, rank, validators } = standingOf(metagraph, hotkey)

@@ -28,7 +28,7 @@ export type ValidatorWatchesDeps = {
 export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: ValidatorWatchesDeps): Watch[] {
   return [
     registrationWatch(hotkey, () => subnet()?.metagraph, WHY_REGISTERED),
-    standingWatch(hotkey, subnet),
+    standingWatch({ hotkey, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     databaseWatch(db, clock),
     diskWatch(async () => diskFolders(config), diskRules(config)),

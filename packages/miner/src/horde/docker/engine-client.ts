@@ -24,6 +24,11 @@ export interface FoundContainer {
   labels: Readonly<Record<string, string>>
 }
 
+export interface FoundImage {
+  /** `name@sha256:…`, one for each repository that it was pulled from or pushed to. */
+  digests: readonly string[]
+}
+
 export interface EngineFacts {
   version: string
   /** Where it keeps images and containers, on its own host. */
@@ -59,7 +64,8 @@ export interface EngineClient extends AsyncDisposable {
   waitForEnd(id: string, signal: AbortSignal): Promise<number>
   /** What a container says from now on, stdout and stderr as the engine interleaves them. */
   output(id: string, signal: AbortSignal): Promise<Readable>
-  hasImage(name: string): Promise<boolean>
+  /** Undefined: the engine does not have it. */
+  findImage(name: string): Promise<FoundImage | undefined>
   /** The events of a pull, as the engine tells them. The signal is the only deadline; ending the iteration ends the pull. */
   pull(name: string, signal: AbortSignal): AsyncGenerator<PullEvent>
   /** The address of the engine's bridge on its own host; undefined when it tells none. */
@@ -158,8 +164,11 @@ function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; sock
       const options = { stream: true, stdout: true, stderr: true, abortSignal: signal }
       return call('attaching to a container', async () => (await container(id).attach(options)) as unknown as Readable)
     },
-    hasImage: name =>
-      call('looking for an image', () => docker.getImage(name).inspect()).then(() => true, falseIfMissing),
+    findImage: name =>
+      call('looking for an image', () => docker.getImage(name).inspect()).then(
+        ({ RepoDigests }) => ({ digests: RepoDigests ?? [] }),
+        undefinedIfMissing,
+      ),
     pull: async function* (name, signal) {
       try {
         await way.ready()
@@ -180,8 +189,8 @@ function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; sock
 
 type Info = { ServerVersion?: string; DockerRootDir?: string }
 
-function falseIfMissing(error: unknown): false {
-  if (error instanceof EngineError && error.status === NOT_FOUND) return false
+function undefinedIfMissing(error: unknown): undefined {
+  if (error instanceof EngineError && error.status === NOT_FOUND) return undefined
   throw error
 }
 

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Log } from '@horde/kit/log'
 import { backoff } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import type { Reason } from '@horde/protocol/reasons'
 import type { ExecutorLines } from '../../jobs/executor-line.ts'
 import type { ExecutorManager, StartedExecutor } from '../manager.ts'
 import { environmentOf, type PoolSettings } from './pool-settings.ts'
@@ -15,12 +16,16 @@ const CLOSE_MS = 30_000
 
 export interface Reservation {
   readonly executorClass: string
+  /** The pool's name. */
+  readonly pool: string
   /** Which place of which pool, as stored with the job: `gpus/3`. */
   readonly place: string
   /** The executor that waited in this place; undefined: one must be started. */
   readonly warm: WarmExecutor | undefined
   /** Whether executors of an earlier run of this miner were looked for here: then one that was not found is gone. */
   readonly findsLeftovers: boolean
+  /** Why no executor could be started here now, asked of where it would be; undefined: it could be, or nobody can tell. */
+  whyNot(): Promise<Reason | undefined>
   /** Starts an executor for one job in this place. */
   start(token: string): Promise<StartedExecutor>
   /** Gives the place back. Calling it twice does no harm. */
@@ -185,9 +190,12 @@ export class ExecutorPool {
     const { executorClass } = settings
     return {
       executorClass,
+      pool: settings.name,
       place: `${settings.name}/${place.index}`,
       warm,
       findsLeftovers,
+      // One that waits for a job needs nothing more.
+      whyNot: async () => (warm ? undefined : await manager.whyNot?.()),
       start: token =>
         manager.start({ token, minerAddress, executorClass, environment: environmentOf(settings, place.index, false) }),
       release: once(() => {

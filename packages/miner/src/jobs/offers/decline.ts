@@ -22,6 +22,9 @@ export type DeclineDeps = {
 /** What an offer says of its job. */
 export type OfferedJob = Omit<NewJob, 'executorToken' | 'place' | 'state' | 'reason'>
 
+/** Of a flood nothing may reach the database, and one that does not answer stores nothing. */
+const UNSTORED: readonly Reason[] = ['too-many-offers', 'database-away']
+
 export async function decline(
   job: OfferedJob,
   reason: Reason,
@@ -29,7 +32,7 @@ export async function decline(
   { db, admission, floods, tally, clock, log }: DeclineDeps,
 ): Promise<void> {
   const { uuid: jobUuid, validator } = job
-  if (reason !== 'too-many-offers' && admission.mayStoreDecline(validator)) {
+  if (!UNSTORED.includes(reason) && admission.mayStoreDecline(validator)) {
     const row = { ...job, state: 'rejected' as const, reason, executorToken: '', place: null }
     await insertJob(db, row, new Date(clock.now()))
     log.info({ jobUuid, validator, from: FIRST_STATE, to: 'rejected', reason }, 'job moved')

@@ -32,8 +32,8 @@ function trouble({ error, waitsForBlock }: MinerStatus['miner']['address']): Htm
 }
 
 export function horde({ horde: pools }: MinerStatus): Html {
-  const rows = pools.map(({ pool, executorClass, places, taken, warm, draining }) => [
-    html`${pool}${draining ? html` <span class="badge warn">draining</span>` : null}`,
+  const rows = pools.map(({ pool, executorClass, places, taken, warm, draining, closedWhy }) => [
+    html`${pool}${draining ? html` <span class="badge warn">draining</span>` : null}${closed(closedWhy)}`,
     html`${executorClass}`,
     html`${taken}`,
     html`${Math.max(0, places - taken)}`,
@@ -41,6 +41,10 @@ export function horde({ horde: pools }: MinerStatus): Html {
   ])
   return html`<section><h2>Horde</h2>${table(['Pool', 'Class', '#Taken', '#Free', '#Warm'], rows, 'No executors.')}</section>
 `
+}
+
+function closed(why: string | null): Html | null {
+  return why === null ? null : html` <span class="badge bad">takes no jobs</span><br><span class="dim">${why}</span>`
 }
 
 export function validators({ validators: { listed, ageSeconds } }: MinerStatus): Html {

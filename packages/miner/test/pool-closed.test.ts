@@ -1,0 +1,202 @@
+/** Pools that can start no executor: their offers are declined at once, all others go on. */
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Database } from '@horde/kit/database'
+import { type Clock, manualClock, systemClock } from '@horde/kit/time'
+import { bad, type Finding } from '@horde/kit/watch/finding'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import { dockerManager } from '../src/horde/docker.ts'
+import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
+import { capturedLog } from './captured-log.ts'
+import {
+  connectExecutor,
+  connectValidator,
+  PlayedManager,
+  startChain,
+  startTestMiner,
+  type TestMiner,
+  temporaryFolder,
+  type ValidatorPeer,
+  validatorKey,
+} from './harness.ts'
+import { offerOf } from './words.ts'
+
+const run = promisify(execFile)
+const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
+
+let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startChain())
+})
+afterAll(() => stack.disposeAsync())
+
+function start(options: Partial<Parameters<typeof startTestMiner>[0]>): Promise<TestMiner> {
+  const { env, ...more } = options
+  return startTestMiner({
+    ...{ chain: network.chain, chainUrl: network.url, manager: new PlayedManager(), ...more },
+    env: { EXECUTOR_CLASS: 'always_on.test', ...env },
+  })
+}
+
+/** Waits of about this length are those of watches that found all well for their next look, in milliseconds. */
+const ROUND_MS = 60_000
+const LATE_MS = 10_000
+
+/** The machine's clock, but watches that found all well look again only when the test has them look. */
+function watchClock(): Clock & { look(): Promise<void> } {
+  const waits = manualClock()
+  return {
+    ...systemClock,
+    sleep: (ms, signal) => (ms > ROUND_MS - LATE_MS && ms <= ROUND_MS ? waits : systemClock).sleep(ms, signal),
+    look: () => waits.advance(ROUND_MS),
+  }
+}
+
+/** Offers a job; gives what the miner answers. */
+async function offer(
+  validator: ValidatorPeer,
+  executor_class = 'always_on.test',
+): Promise<{ uuid: string; answer: string }> {
+  const uuid = randomUUID()
+  await validator.say(offerOf(uuid, { base_docker_image_name: null, executor_class }))
+  return { uuid, answer: (await validator.next()).message_type }
+}
+
+async function ask(miner: TestMiner, path: string): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${miner.adminPort}${path}`)).text()
+}
+
+/** An image that this engine alone has, under two names: one can be taken away and given back. */
+async function localImage(): Promise<{ image: string; remove(): Promise<void>; bringBack(): Promise<void> }> {
+  const id = randomUUID()
+  const [image, kept] = [`compute-horde-test/${id}:v0`, `compute-horde-test/${id}:kept`]
+  await docker('tag', 'compute-horde/echo:v0', kept)
+  await docker('tag', kept, image)
+  stack.defer(() => docker('rmi', kept).then(() => {}))
+  return {
+    image,
+    remove: () => docker('rmi', image).then(() => {}),
+    bringBack: () => docker('tag', kept, image).then(() => {}),
+  }
+}
+
+it('declines at once when the image of its executors is gone, and asks no registry for one that came from none', async () => {
+  const { image, remove, bringBack } = await localImage()
+  const { log, lines } = capturedLog()
+  const owner = `test-${randomUUID()}`
+  const engine = { socket: '/var/run/docker.sock' }
+  const options = { image, pullImage: true, engine, owner, stopWithinMs: 1_000 }
+  const manager = await dockerManager({ ...options, clock: systemClock, log })
+  const env = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: image, PORT_FOR_EXECUTORS: '0' }
+  await using miner = await start({ manager, env, log })
+  await using validator = await connectValidator(miner)
+  // The miner has seen it, and rests.
+  await expect.poll(() => ask(miner, '/status.json')).toContain(`${image} is there`)
+  await remove()
+  const { uuid, answer } = await offer(validator)
+  expect(answer).toBe('V0DeclineJobRequest')
+  const stored = await findJob(miner.db, validatorKey().ss58, uuid)
+  expect(stored).toMatchObject({ state: 'rejected', reason: 'executor-image-missing' })
+  const health = async () => (await miner.health()).reasons.join('\n')
+  await expect.poll(health).toContain(`Image: ${image} is not on the engine at unix:///var/run/docker.sock any more`)
+  expect(await health()).toMatch(/To do: build it there again \(docker\/build-images.sh executor\), or .* docker load/)
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  const counted = 'miner_offers_declined_total{executor_class="always_on.test",reason="executor-image-missing"} 2'
+  expect(await ask(miner, '/metrics')).toContain(counted)
+  expect(await ask(miner, '/metrics')).toContain('miner_pool_closed{pool="always_on.test"} 1')
+  expect(await ask(miner, '/')).toContain('The image of executors was not there.')
+  await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is mended')
+  expect(lines.map(({ msg }) => msg)).not.toContain('pulling the executor image')
+
+  await bringBack()
+  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
+})
+
+it('an engine that is away closes the pools of its host alone', async () => {
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'pools.yml')
+  const away = join(folder.path, 'docker.sock')
+  const pools = [
+    { name: 'away', class: 'always_on.test', count: 1, engine: { socket: away }, image: 'compute-horde/echo:v0' },
+    { name: 'here', class: 'always_on.cpu.8c.16gb', count: 1, manager: 'process' },
+  ]
+  // JSON is YAML as well.
+  await writeFile(file, JSON.stringify({ pools }))
+  const { log, lines } = capturedLog()
+  const played = new PlayedManager()
+  const options = { pullImage: true, owner: `test-${randomUUID()}`, stopWithinMs: 1_000, clock: systemClock, log }
+  const openManager = async ({ manager, engine, image }: PoolSettings) =>
+    manager === 'process' ? played : await dockerManager({ ...options, image, engine })
+  const env = { EXECUTOR_MANAGER: 'docker', POOLS_FILE: file, PORT_FOR_EXECUTORS: '0' }
+  await using miner = await start({ openManager, env, log, isAwaited: false })
+  await using validator = await connectValidator(miner)
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(lines).toContainEqual(expect.objectContaining({ msg: 'job moved', to: 'rejected', reason: 'engine-away' }))
+  const closed = async () => (await ask(miner, '/metrics')).match(/^miner_pool_closed.*$/gm)
+  await expect.poll(closed).toEqual(['miner_pool_closed{pool="away"} 1', 'miner_pool_closed{pool="here"} 0'])
+  expect((await offer(validator, 'always_on.cpu.8c.16gb')).answer).toBe('V0AcceptJobRequest')
+})
+
+it('a disk with too little room closes the pools that write to it', async () => {
+  await using folder = await temporaryFolder()
+  const { log, lines } = capturedLog()
+  const env = { DISK_FULL_BYTES: String(Number.MAX_SAFE_INTEGER) }
+  const databaseUrl = `pglite://${folder.path}/db`
+  await using miner = await start({ env, log, databaseUrl, isAwaited: false })
+  await expect.poll(async () => (await miner.health()).reasons.join()).toContain('make room')
+  await using validator = await connectValidator(miner)
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(lines).toContainEqual(expect.objectContaining({ msg: 'job moved', to: 'rejected', reason: 'disk-full' }))
+  expect(await ask(miner, '/status')).toContain('The disk that jobs are written to was full.')
+})
+
+it("what an operator's own manager finds closes its pool: running jobs go on, and it opens again by itself", async () => {
+  const findings: Finding[] = []
+  const manager = Object.assign(new PlayedManager(), { look: async () => findings })
+  const clock = watchClock()
+  await using miner = await start({ manager, env: { EXECUTOR_COUNT: '2' }, clock })
+  await using validator = await connectValidator(miner)
+  const { uuid } = await offer(validator)
+  const executor = await connectExecutor(await manager.order(), manager)
+
+  findings.push(bad('rack', 'is on fire', 'put it out'))
+  await clock.look()
+  await expect.poll(async () => (await miner.health()).reasons).toContain('Rack: is on fire. To do: put it out.')
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(await ask(miner, '/metrics')).toContain('reason="host-unwell"} 1')
+  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+
+  findings.length = 0
+  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
+})
+
+it('a database that does not answer has offers declined without asking it', async () => {
+  let isAway = false
+  const disturb = (db: Database): Database =>
+    new Proxy(db, {
+      get(target, key) {
+        if (!isAway || !['select', 'insert', 'update', 'execute'].includes(String(key))) return Reflect.get(target, key)
+        return () => {
+          throw new Error('the database is away')
+        }
+      },
+    })
+  await using miner = await start({ disturb })
+  await using validator = await connectValidator(miner)
+  isAway = true
+  await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Database: does not answer')
+  expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
+  expect(await ask(miner, '/metrics')).toContain('reason="database-away"} 1')
+  isAway = false
+  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
+})
