@@ -163,8 +163,8 @@ function describeProblem(text: string | undefined, error: z.ZodError, secret: bo
 }
 
 function describeMistake({ name, problem, advice }: SettingMistake, known: Setting | undefined): string {
-  if (advice !== undefined) return `${name}: ${problem}. What to do: ${advice}`
-  return known ? `${name}: ${problem} — ${known.about} Example: ${name}=${known.example}` : `${name}: ${problem}`
+  if (!known) return `${name}: ${problem}`
+  return `${name}: ${problem} — ${advice === undefined ? known.about : `${advice}.`} Example: ${name}=${known.example}`
 }
 
 function defaultOf(each: Setting): { required: boolean; text: string } {
