@@ -92,7 +92,9 @@ describe('a GPU that fell off is bad', () => {
 
   it('when the driver was updated under a running kernel, which a reboot ends', async () => {
     await install(['Failed to initialize NVML: Driver/library version mismatch'], 18)
-    expect(await watch('all').look(signal)).toMatchObject([
+    const gpus = watch('all')
+    await gpus.look(signal)
+    expect(await gpus.look(signal)).toMatchObject([
       {
         verdict: 'bad',
         found: 'the NVIDIA driver in the kernel and its libraries are of different versions',
