@@ -78,7 +78,7 @@ async function localImage(): Promise<{ image: string; remove(): Promise<void>; b
   const [image, kept] = [`compute-horde-test/${id}:v0`, `compute-horde-test/${id}:kept`]
   await docker('tag', 'compute-horde/echo:v0', kept)
   await docker('tag', kept, image)
-  stack.defer(() => docker('rmi', kept).then(() => {}))
+  stack.defer(() => docker('rmi', kept, image).then(() => {}))
   return {
     image,
     remove: () => docker('rmi', image).then(() => {}),
