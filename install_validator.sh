@@ -2437,7 +2437,7 @@ BITTENSOR_NETWORK=
 # The most that demand multiplies a class's weight by. Example: 2
 #DEMAND_CEILING=2
 
-# The version key that is said with the weights. Example: 2
+# The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2
 #WEIGHTS_VERSION_KEY=2
 
 # On a subnet with commit-reveal, where the chain takes both: hash, revealed by this validator an epoch or more later; or timelock, sealed for a round of drand and opened by the chain. Example: timelock
