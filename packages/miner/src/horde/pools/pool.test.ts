@@ -230,3 +230,22 @@ describe('other settings', () => {
     ])
   })
 })
+
+describe('a manager that is asked why it could start no executor', () => {
+  it.each<[string, () => Promise<never>]>([
+    ['rejects', () => Promise.reject(new Error('a fault of the module'))],
+    ['never answers', () => new Promise(() => {})],
+    [
+      'throws',
+      () => {
+        throw new Error('a fault of the module')
+      },
+    ],
+  ])('and %s cannot tell, and the place is used', async (_, whyNot) => {
+    const pool = poolOf()
+    Object.assign(orders, { whyNot })
+    const asked = pool.reserve()?.whyNot()
+    await clock.advance(5_000)
+    expect(await Promise.race([asked, Promise.resolve('still waiting')])).toBeUndefined()
+  })
+})

@@ -13,6 +13,8 @@ import { WarmExecutor } from './warm-executor.ts'
 const REST = { minMs: 1_000, maxMs: 60_000 }
 /** How long ending the executors that wait may take when the pool is closed, in milliseconds. */
 const CLOSE_MS = 30_000
+/** How long a manager may take to say why it could start no executor, in milliseconds: an offer waits for it. */
+const WHY_NOT_MS = 4_000
 
 export interface Reservation {
   readonly executorClass: string
@@ -195,7 +197,7 @@ export class ExecutorPool {
       warm,
       findsLeftovers,
       // One that waits for a job needs nothing more.
-      whyNot: async () => (warm ? undefined : await manager.whyNot?.()),
+      whyNot: async () => (warm ? undefined : await this.#whyNot()),
       start: token =>
         manager.start({ token, minerAddress, executorClass, environment: environmentOf(settings, place.index, false) }),
       release: once(() => {
@@ -204,6 +206,16 @@ export class ExecutorPool {
         this.#forgetClosed()
       }),
     }
+  }
+
+  /** A manager may be the operator's own: one that fails or hangs here cannot tell, and must not keep the place. */
+  async #whyNot(): Promise<Reason | undefined> {
+    const { manager, clock, log } = this.#deps
+    const answer = async () => manager.whyNot?.()
+    return withDeadline(answer(), WHY_NOT_MS, 'asking a manager why it could start no executor', clock).catch(err => {
+      log.warn({ err, pool: this.#settings.name }, 'the manager cannot tell whether it could start an executor')
+      return undefined
+    })
   }
 
   #warm(place: Place): void {
