@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { Volume } from '@horde/protocol/job'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
@@ -50,7 +51,7 @@ afterAll(async () => {
 /** Tries to take an input in, and gives the reason why it was refused. */
 async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promise<string> {
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(WAIT_MS)
   try {
     const tar = loadingArchive(await fetchInput(volume, folder, all, new SkippedPauses(), signal), {}, all)
     for await (const _ of tar);

@@ -1,6 +1,7 @@
 /** A miner that goes away, in every state of an executor, and returns within its attempts, or never. */
 import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { jobUuid } from '@horde/protocol/primitives'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MinerLink } from '../src/miner-link.ts'
@@ -136,7 +137,7 @@ describe('and never returns', () => {
   })
 
   test('in all but name, for it never acknowledges: it is told only so often', async () => {
-    const signal = AbortSignal.timeout(10_000)
+    const signal = AbortSignal.timeout(WAIT_MS)
     const options = { address: miner.url, token: randomUUID(), attempts: 3, delayMs: 10, acknowledgeMs: 200 }
     const link = new MinerLink({ ...options, log: silentLog })
     const job_uuid = jobUuid.parse(randomUUID())

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobFailure } from '../src/job-failure.ts'
@@ -126,7 +127,7 @@ describe('the outputs are bounded', () => {
     await writeFile(texts.stdoutPath, '')
     const all = { maxZipBytes: 1_000_000, maxBytes: 1_000_000, maxFiles: 100, ...limits }
     try {
-      await zipOutputs(async () => tar as unknown as Readable, texts, folder, all, AbortSignal.timeout(20_000))
+      await zipOutputs(async () => tar as unknown as Readable, texts, folder, all, AbortSignal.timeout(WAIT_MS))
       return 'zipped'
     } catch (error) {
       expect(error).toBeInstanceOf(JobFailure)

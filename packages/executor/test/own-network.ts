@@ -9,6 +9,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog } from '@horde/kit/log'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { systemClock } from '@horde/kit/time'
 import { fetchInput } from '../src/inputs.ts'
 
@@ -68,7 +69,7 @@ async function outcomeOf(
   const folder = await mkdtemp(join(tmpdir(), 'own-network-'))
   const volume = { volume_type: 'zip_url' as const, contents: `http://${host}${path}` }
   const limits = { maxBytes: 1_000, maxEntries: 1, allowPrivate: false }
-  const outcome = await fetchInput(volume, folder, limits, RETRIES, AbortSignal.timeout(20_000)).then(
+  const outcome = await fetchInput(volume, folder, limits, RETRIES, AbortSignal.timeout(WAIT_MS)).then(
     stored => readFile(stored, 'utf8'),
     error => (error as Error).message,
   )

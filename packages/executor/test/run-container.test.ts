@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
 import { CapturedOutput } from '../src/engine/captured-output.ts'
@@ -47,7 +48,7 @@ async function endOfPrinting(bytes: number, engine: Engine, clock: Clock): Promi
   try {
     await using output = await CapturedOutput.open(folder)
     const limits = { timeMs: 60_000, maxOutputBytes: 1_000 }
-    return await runContainer(id, limits, { engine, output, clock }, AbortSignal.timeout(30_000))
+    return await runContainer(id, limits, { engine, output, clock }, AbortSignal.timeout(WAIT_MS))
   } finally {
     await engine.removeContainer(id)
     await rm(folder, { recursive: true })
