@@ -13,7 +13,7 @@ const VERSION = '1.2.3'
 const REVISION = '0123456789abcdef0123456789abcdef01234567'
 const MIB = 1024 * 1024
 /** The largest image of a role on Debian's packages, in MiB: docker/README.md lists what they weigh. */
-const MOST_MIB = { executor: 300, miner: 350, validator: 340 }
+const MOST_MIB = { executor: 275, miner: 320, validator: 305 }
 /** What a role says when it is asked for help; an executor, which knows no help, misses its settings. */
 const FIRST_WORDS = { executor: /EXECUTOR_TOKEN: is not set/, miner: /serves validators/, validator: /runs batches/ }
 const ROLES = ['executor', 'miner', 'validator'] as const
