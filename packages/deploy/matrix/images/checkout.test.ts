@@ -57,7 +57,7 @@ it.each([
         `${PROGRAMS[version]} -f docker/compose.${role}.yml ${words}`,
     )
   await compose('up -d')
-  const container = await compose(`ps -q ${role}`)
+  const container = (await compose(`ps -q ${role}`)).split('\n').at(-1)
   await server.until(`docker inspect --format '{{.State.Health.Status}}' ${container} | grep -qx healthy`, HEALTHY_MS)
   const images = (await server.sh("docker images --format '{{.Repository}}:{{.Tag}}'")).split('\n')
   expect(images).toEqual(
