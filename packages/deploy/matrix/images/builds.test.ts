@@ -1,7 +1,7 @@
 /** BuildKit and the classic builder both make every image, and the images keep nothing of how they were made. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { TestRegistry } from '../../src/testing/test-registry.ts'
 import { addedAuthorities, BASE_IMAGE, CHECKOUT, DOCKER_CLIENT, docker } from './images.ts'
 import { countInLayers, newAuthority } from './layers.ts'
@@ -41,11 +41,9 @@ afterAll(async () => {
   if (own.length > 0) await docker('rmi', '--force', ...own)
 })
 
-describe.each([
-  ['BuildKit', '1'],
-  ['the classic builder', '0'],
-])('%s', (_, buildkit) => {
-  it.each(ROLES)('builds the %s, and no layer holds a private authority', async role => {
+it.each(byBothBuilders(ROLES.map(role => ({ role }))))(
+  '$builder builds the $role, and no layer holds a private authority',
+  async ({ buildkit, role }) => {
     const image = `${PREFIX}-${buildkit}/${role}:${VERSION}`
     await buildRole(role, image, buildkit, BASE_IMAGE)
     const [{ Config, Size }] = JSON.parse(await docker('image', 'inspect', image))
@@ -57,36 +55,54 @@ describe.each([
     expect(Config.Healthcheck.Test).toEqual(['CMD', 'node', 'docker/image/health-check.js'])
     expect(Config.User).toBe(role === 'validator' ? '1000:1000' : '')
     expect(Size / MIB).toBeLessThan(MOST_MIB[role])
-    const said = await docker('run', '--rm', '--network', 'none', image, '--help').catch(({ stderr }) => stderr)
-    expect(said).toMatch(FIRST_WORDS[role])
+    expect(await firstWords(image)).toMatch(FIRST_WORDS[role])
     expect(await countInLayers(image, authority.line)).toBe(0)
     expect(await countInLayers(image, 'org.opencontainers.image.version')).toBeGreaterThan(0)
-  })
+  },
+)
 
-  it('keeps the private authority in the stage with the tools, where the search finds it', async () => {
+it.each(byBothBuilders([{}]))(
+  '$builder keeps the private authority in the stage with the tools, where the search finds it',
+  async ({ buildkit }) => {
     const image = `${PREFIX}-${buildkit}/tools:${VERSION}`
     await buildRole('tools', image, buildkit, BASE_IMAGE)
     expect(await countInLayers(image, authority.line)).toBeGreaterThan(0)
-  })
+  },
+)
 
-  it.each(ROLES)('builds the %s from a base of a registry', async role => {
+it.each(byBothBuilders(ROLES.map(role => ({ role }))))(
+  '$builder builds the $role from a base of a registry',
+  async ({ buildkit, role }) => {
     await docker('rmi', publicBase).catch(() => {})
     const image = `${PREFIX}-${buildkit}/${role}:public`
     await buildRole(role, image, buildkit, publicBase)
-    const said = await docker('run', '--rm', '--network', 'none', image, '--help').catch(({ stderr }) => stderr)
-    expect(said).toMatch(FIRST_WORDS[role])
+    expect(await firstWords(image)).toMatch(FIRST_WORDS[role])
     expect(await countInLayers(image, authority.line)).toBe(0)
-  })
+  },
+)
 
-  it.each(OTHERS)('builds the image $name', async ({ name, program, says }) => {
-    const image = `${PREFIX}-${buildkit}/${name}:${VERSION}`
-    await build([`docker/${name}`, '--tag', image, '--build-arg', `BASE_IMAGE=${BASE_IMAGE}`], buildkit)
-    const [entrypoint = '', ...rest] = program
-    const options = ['--rm', '--network', 'none', '--entrypoint', entrypoint]
-    expect(await docker('run', ...options, image, ...rest)).toMatch(says)
-    expect(await countInLayers(image, authority.line)).toBe(0)
-  })
+it.each(byBothBuilders(OTHERS))('$builder builds the image $name', async ({ buildkit, name, program, says }) => {
+  const image = `${PREFIX}-${buildkit}/${name}:${VERSION}`
+  await build([`docker/${name}`, '--tag', image, '--build-arg', `BASE_IMAGE=${BASE_IMAGE}`], buildkit)
+  const [entrypoint = '', ...rest] = program
+  const options = ['--rm', '--network', 'none', '--entrypoint', entrypoint]
+  expect(await docker('run', ...options, image, ...rest)).toMatch(says)
+  expect(await countInLayers(image, authority.line)).toBe(0)
 })
+
+/** @returns each case twice, with the name of a builder and the value of DOCKER_BUILDKIT that chooses it */
+function byBothBuilders<Case extends object>(cases: readonly Case[]) {
+  const builders = [
+    { builder: 'BuildKit', buildkit: '1' },
+    { builder: 'the classic builder', buildkit: '0' },
+  ]
+  return builders.flatMap(builder => cases.map(each => ({ ...builder, ...each })))
+}
+
+/** What a role's image prints when it is asked for help. */
+function firstWords(image: string): Promise<string> {
+  return docker('run', '--rm', '--network', 'none', image, '--help').catch(({ stderr }: { stderr: string }) => stderr)
+}
 
 async function buildRole(target: string, image: string, buildkit: string, base: string): Promise<void> {
   const certificates = `${await addedAuthorities()}\n${authority.pem}`
