@@ -2282,7 +2282,7 @@ POSTGRES_PASSWORD=
 # The version of the images: their tag. Example: 0.1.0
 #COMPUTE_HORDE_VERSION=dev
 
-# The image of the database. Example: postgres:15
+# The image of the database. With its digest, as postgres:15@sha256:..., it is the same one at every pull. Example: postgres:15
 #POSTGRES_IMAGE=postgres:15
 
 # The image of Prometheus, for the profile `monitoring`. Example: prom/prometheus:v2.53.5

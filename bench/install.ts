@@ -1,23 +1,75 @@
 /**
  * How long install_miner.sh takes from nothing to healthy, and what each of its steps takes: a bare test server, real images
- * from a registry on its loopback. Then the same command again, and a server that has Docker already.
+ * from a registry on its loopback. Then the same command again, and a server that has Docker already. Prints a table.
  */
+import { loadavg } from 'node:os'
 import { RealRoles, stepsOf } from '@horde/deploy/testing/real-roles'
 import type { Ended } from '@horde/deploy/testing/run-program'
 import { IMAGE_PREFIX } from '@horde/deploy/testing/test-registry'
 import { TestServer } from '@horde/deploy/testing/test-server'
 
-await using roles = await RealRoles.start()
-
-for (const kind of ['bare', 'with-docker'] as const) {
-  await using server = await TestServer.start({ kind, registry: roles.registry.images })
-  const options = { hotkey: roles.hotkeyPath('miner'), args: [...roles.network, '--image-prefix', IMAGE_PREFIX] }
-  print(`onto a server that is ${kind}`, await roles.owner.install('miner', server, options))
-  print('again', await roles.owner.install('miner', server, options))
+interface Column {
+  name: string
+  seconds: number
+  steps: ReturnType<typeof stepsOf>
+  /** How busy the machine was meanwhile: the average of a minute. */
+  load: number
 }
 
-function print(title: string, ended: Ended): void {
+await using roles = await RealRoles.start()
+
+const columns: Column[] = []
+for (const [kind, name] of [
+  ['bare', 'bare'],
+  ['with-docker', 'with Docker'],
+] as const) {
+  await using server = await TestServer.start({ kind, registry: roles.registry.images })
+  const options = { hotkey: roles.hotkeyPath('miner'), args: [...roles.network, '--image-prefix', IMAGE_PREFIX] }
+  columns.push(column(name, await roles.owner.install('miner', server, options)))
+  columns.push(column('again', await roles.owner.install('miner', server, options)))
+}
+process.stdout.write(`${table(columns)}\n`)
+
+function column(name: string, ended: Ended): Column {
   if (ended.code !== 0) throw new Error(ended.output)
-  const steps = stepsOf(ended).map(({ step, seconds }) => `  ${step.padEnd(28)}${String(seconds).padStart(4)} s`)
-  process.stdout.write([`install_miner.sh ${title}: ${ended.seconds.toFixed(0)} s`, ...steps, ''].join('\n'))
+  return { name, seconds: ended.seconds, steps: stepsOf(ended), load: loadavg()[0] ?? 0 }
+}
+
+/** A step that a run does not have is left empty. What is no step is the connection, and looking at the server. */
+function table(all: readonly Column[]): string {
+  const names = [...new Set(all.flatMap(({ steps }) => steps.map(({ step }) => step)))]
+  const secondsOf = ({ steps }: Column, name: string) => steps.find(({ step }) => step === name)?.seconds
+  const inSteps = ({ steps }: Column) => steps.reduce((sum, { seconds }) => sum + seconds, 0)
+  return [
+    row(
+      'seconds',
+      all.map(each => each.name),
+    ),
+    row(
+      '---',
+      all.map(() => '---'),
+    ),
+    row(
+      'before the first step',
+      all.map(each => (each.seconds - inSteps(each)).toFixed(0)),
+    ),
+    ...names.map(name =>
+      row(
+        name,
+        all.map(each => secondsOf(each, name)?.toString() ?? ''),
+      ),
+    ),
+    row(
+      'in all',
+      all.map(each => each.seconds.toFixed(0)),
+    ),
+    row(
+      'load of the machine',
+      all.map(each => each.load.toFixed(1)),
+    ),
+  ].join('\n')
+}
+
+function row(name: string, cells: readonly string[]): string {
+  return `| ${[name, ...cells].join(' | ')} |`
 }

@@ -3,7 +3,7 @@
 #
 #   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [--plan] [NAME …]
 #
-#   NAME           hashcat, echo, python and executor, which are built without a name; or miner, validator, postgres
+#   NAME           hashcat, echo, python and executor, which are built without a name; or miner, validator, postgres, debian
 #   (nothing)      from the public base images
 #   --base IMAGE   from this image: any Debian or Ubuntu, for what an image needs and the base lacks is installed
 #   --debian       from Debian's packages, without any registry
@@ -19,7 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly JOB_IMAGES=(hashcat echo python)
 readonly SERVICE_IMAGES=(executor miner validator)
-readonly OTHER_IMAGES=(postgres)
+readonly OTHER_IMAGES=(postgres debian)
 readonly BUILT_BY_DEFAULT=("${JOB_IMAGES[@]}" executor)
 readonly IMAGE_PREFIX=${IMAGE_PREFIX:-compute-horde}
 readonly ADDED_CERTIFICATES=/usr/local/share/ca-certificates
@@ -215,8 +215,23 @@ build() { # build NAME BASE DEFINITION
   say "${tags[*]} built ($((SECONDS - started)) s)"
 }
 
+# The base itself: it has no definition, and is made where there is none.
+ensure_debian() {
+  if has_image "$DEBIAN_BASE" && [ "$force" = no ]; then
+    [ "$plan" = yes ] || say "$DEBIAN_BASE is there"
+  elif [ "$plan" = yes ]; then
+    echo "debian $DEBIAN_BASE"
+  else
+    make_debian_base
+  fi
+}
+
 ensure() {
   local definition base
+  if [ "$1" = debian ]; then
+    ensure_debian
+    return
+  fi
   definition=$(definition_of "$1")
   if is_up_to_date "$1" "$definition"; then
     [ "$plan" = yes ] || say "$(tag_of "$1") is up to date"

@@ -27,6 +27,10 @@ tidy() {
   rm -rf "$store"/node-linux-* "$APP"/node_modules/{node-linux-*,.bin} "$APP"/{patches,pnpm-lock.yaml}
   # Recorded answers of a chain, for tests of @polkadot's own.
   rm -rf "$store"/@polkadot+types-support@*/node_modules/@polkadot/types-support/{metadata,json,cjs}
+  # A light client of chains, which @polkadot offers and loads only when it is asked for; nothing here asks.
+  rm -rf "$store"/{smoldot@,@substrate+connect,@substrate+light-client,@polkadot-api+}*
+  # Native parts for Bare, another program than Node.
+  rm -rf "$store"/bare-*/node_modules/bare-*/prebuilds
   # An executor opens no database.
   [ "$ROLE" != executor ] || rm -rf "$store"/{@electric-sql+pglite,drizzle-orm}@*
   # Below node_modules Node runs no TypeScript.

@@ -76,7 +76,10 @@ const imageSettings = defineSettings({
     example: 'registry.example/compute-horde',
   }),
   COMPUTE_HORDE_VERSION: text('dev', { about: 'The version of the images: their tag.', example: '0.1.0' }),
-  POSTGRES_IMAGE: text('postgres:15', { about: 'The image of the database.', example: 'postgres:15' }),
+  POSTGRES_IMAGE: text('postgres:15', {
+    about: 'The image of the database. With its digest, as postgres:15@sha256:..., it is the same one at every pull.',
+    example: 'postgres:15',
+  }),
   PROMETHEUS_IMAGE: text('prom/prometheus:v2.53.5', {
     about: 'The image of Prometheus, for the profile `monitoring`.',
     example: 'prom/prometheus:v2.53.5',

@@ -1,126 +1,117 @@
-/** Images are built by BuildKit, by the classic builder and by both versions of Compose, and keep nothing of how they were built. */
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/** BuildKit and the classic builder both make every image, and the images keep nothing of how they were made. */
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { freePort } from '@horde/kit/testing/port'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type ChainAndWallets, startChainAndWallets } from './chain-and-wallets.ts'
-import {
-  addedAuthorities,
-  BASE_IMAGE,
-  buildImages,
-  buildTools,
-  CHECKOUT,
-  DOCKER_CLIENT,
-  docker,
-  POSTGRES_IMAGE,
-} from './images.ts'
-import { RoleProject } from './role-project.ts'
+import { TestRegistry } from '../../src/testing/test-registry.ts'
+import { addedAuthorities, BASE_IMAGE, CHECKOUT, DOCKER_CLIENT, docker } from './images.ts'
+import { countInLayers, newAuthority } from './layers.ts'
 
 const run = promisify(execFile)
-const BUILD_MS = 900_000
+const BUILD_MS = 1_200_000
 const PREFIX = 'compute-horde-built'
+const VERSION = '1.2.3'
 const REVISION = '0123456789abcdef0123456789abcdef01234567'
 const MIB = 1024 * 1024
 /** The largest image of a role on Debian's packages, in MiB: docker/README.md lists what they weigh. */
-const MOST_MIB = { executor: 300, miner: 350, validator: 340 }
+const MOST_MIB = { executor: 275, miner: 320, validator: 305 }
+/** What a role says when it is asked for help; an executor, which knows no help, misses its settings. */
+const FIRST_WORDS = { executor: /EXECUTOR_TOKEN: is not set/, miner: /serves validators/, validator: /runs batches/ }
+const ROLES = ['executor', 'miner', 'validator'] as const
+/** The other images, each with a folder of its own; a program of each, and what it says. */
+const OTHERS = [
+  { name: 'echo', program: ['/bin/busybox', 'echo', 'works'], says: 'works' },
+  { name: 'python', program: ['python', '--version'], says: /^Python 3\.11/ },
+  { name: 'postgres', program: ['postgres', '--version'], says: /PostgreSQL\) 15\./ },
+  { name: 'hashcat', program: ['hashcat', '--version'], says: /^v6\./ },
+]
 
-let folder: string
-/** A certificate authority that nothing needs, and a line of it by which it is found. */
 let authority: { pem: string; line: string }
-let world: ChainAndWallets
+/** Has the base under the name of the public one, as a registry on loopback has it. */
+let registry: TestRegistry
+let publicBase: string
 beforeAll(async () => {
-  await buildImages('postgres')
-  await buildTools()
-  folder = await mkdtemp(join(tmpdir(), 'builds-'))
-  authority = await newAuthority(folder)
-  world = await startChainAndWallets()
+  authority = await newAuthority()
+  registry = await TestRegistry.start()
+  publicBase = await registry.push(BASE_IMAGE, 'library/debian:bookworm-slim')
 })
 afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await registry?.[Symbol.asyncDispose]()
   const names = (await docker('images', '--format', '{{.Repository}}:{{.Tag}}')).split('\n')
   const own = names.filter(name => name.startsWith(`${PREFIX}-`))
   if (own.length > 0) await docker('rmi', '--force', ...own)
 })
 
-it.each([
-  ['BuildKit', '1'],
-  ['the classic builder', '0'],
-])('%s builds every target, and a private authority is in no layer', async (_, buildkit) => {
-  const certificates = `${await addedAuthorities()}\n${authority.pem}`
-  for (const role of ['executor', 'miner', 'validator'] as const) {
-    const image = `${PREFIX}-${buildkit}/${role}:1.2.3`
-    const values = { BASE_IMAGE, CA_CERTIFICATE: certificates, VERSION: '1.2.3', REVISION }
-    const options = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
-    const command = ['build', '--file', 'docker/Dockerfile', '--target', role, '--tag', image, ...options, '.']
-    const env = { ...process.env, DOCKER_BUILDKIT: buildkit }
-    await run(DOCKER_CLIENT, command, { cwd: CHECKOUT, env, timeout: BUILD_MS, maxBuffer: 64 * MIB })
-
+it.each(byBothBuilders(ROLES.map(role => ({ role }))))(
+  '$builder builds the $role, and no layer holds a private authority',
+  async ({ buildkit, role }) => {
+    const image = `${PREFIX}-${buildkit}/${role}:${VERSION}`
+    await buildRole(role, image, buildkit, BASE_IMAGE)
     const [{ Config, Size }] = JSON.parse(await docker('image', 'inspect', image))
     expect(Config.Labels).toMatchObject({
-      'org.opencontainers.image.version': '1.2.3',
+      'org.opencontainers.image.version': VERSION,
       'org.opencontainers.image.revision': REVISION,
       'org.opencontainers.image.title': `compute-horde ${role}`,
     })
     expect(Config.Healthcheck.Test).toEqual(['CMD', 'node', 'docker/image/health-check.js'])
     expect(Config.User).toBe(role === 'validator' ? '1000:1000' : '')
     expect(Size / MIB).toBeLessThan(MOST_MIB[role])
-    const said = await docker('run', '--rm', '--network', 'none', image, '--help').catch(({ stderr }) => stderr)
-    expect(said).toMatch(FIRST_WORDS[role])
+    expect(await firstWords(image)).toMatch(FIRST_WORDS[role])
     expect(await countInLayers(image, authority.line)).toBe(0)
     expect(await countInLayers(image, 'org.opencontainers.image.version')).toBeGreaterThan(0)
-  }
+  },
+)
+
+it.each(byBothBuilders([{}]))(
+  '$builder keeps the private authority in the stage with the tools, where the search finds it',
+  async ({ buildkit }) => {
+    const image = `${PREFIX}-${buildkit}/tools:${VERSION}`
+    await buildRole('tools', image, buildkit, BASE_IMAGE)
+    expect(await countInLayers(image, authority.line)).toBeGreaterThan(0)
+  },
+)
+
+it.each(byBothBuilders(ROLES.map(role => ({ role }))))(
+  '$builder builds the $role from a base of a registry',
+  async ({ buildkit, role }) => {
+    await docker('rmi', publicBase).catch(() => {})
+    const image = `${PREFIX}-${buildkit}/${role}:public`
+    await buildRole(role, image, buildkit, publicBase)
+    expect(await firstWords(image)).toMatch(FIRST_WORDS[role])
+    expect(await countInLayers(image, authority.line)).toBe(0)
+  },
+)
+
+it.each(byBothBuilders(OTHERS))('$builder builds the image $name', async ({ buildkit, name, program, says }) => {
+  const image = `${PREFIX}-${buildkit}/${name}:${VERSION}`
+  await build([`docker/${name}`, '--tag', image, '--build-arg', `BASE_IMAGE=${BASE_IMAGE}`], buildkit)
+  const [entrypoint = '', ...rest] = program
+  const options = ['--rm', '--network', 'none', '--entrypoint', entrypoint]
+  expect(await docker('run', ...options, image, ...rest)).toMatch(says)
+  expect(await countInLayers(image, authority.line)).toBe(0)
 })
 
-it.each([
-  ['validator', 'v1'],
-  ['miner', 'v2'],
-] as const)('a %s starts from a checkout by Compose %s, which builds what is missing', async (role, compose) => {
-  const port = String(await freePort())
-  await using project = await RoleProject.create({
-    role,
-    compose,
-    environment: {
-      ...{ IMAGE_PREFIX: `${PREFIX}-${compose}`, POSTGRES_IMAGE, BASE_IMAGE, SOURCE_FOLDER: CHECKOUT },
-      ...{ ...world.environmentOf(world[role]), ADMIN_PORT: String(await freePort()) },
-      ...{ PUBLIC_ADDRESS: world.address, PUBLIC_PORT: port, BITTENSOR_MINER_ADDRESS: world.address },
-      ...{ EXECUTOR_NETWORK: `test-executors-${port}`, EXECUTOR_CLASS: 'always_on.test' },
-    },
-  })
-  await project.compose('up', '--detach')
-  await project.isHealthy(role)
-  if (role === 'miner') {
-    const executor = await docker('image', 'inspect', '--format', '{{.Id}}', `${PREFIX}-${compose}/executor:dev`)
-    expect(executor).toMatch(/^sha256:/)
-  }
-})
-
-/** What a role says when it is asked for help; an executor, which knows no help, misses its settings. */
-const FIRST_WORDS = { executor: /EXECUTOR_TOKEN: is not set/, miner: /serves validators/, validator: /runs batches/ }
-
-async function newAuthority(place: string): Promise<{ pem: string; line: string }> {
-  const [key, certificate] = [join(place, 'key.pem'), join(place, 'authority.pem')]
-  const options = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=nobody needs this']
-  await run('openssl', ['req', ...options, '-keyout', key, '-out', certificate])
-  const pem = await readFile(certificate, 'utf8')
-  return { pem, line: pem.split('\n')[5] ?? '' }
+/** @returns each case twice, with the name of a builder and the value of DOCKER_BUILDKIT that chooses it */
+function byBothBuilders<Case extends object>(cases: readonly Case[]) {
+  const builders = [
+    { builder: 'BuildKit', buildkit: '1' },
+    { builder: 'the classic builder', buildkit: '0' },
+  ]
+  return builders.flatMap(builder => cases.map(each => ({ ...builder, ...each })))
 }
 
-/** How many lines of an image's layers and settings hold a text. */
-async function countInLayers(image: string, text: string): Promise<number> {
-  const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const grep = spawn('grep', ['--text', '--count', '--fixed-strings', '--', text], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  save.stdout.pipe(grep.stdin)
-  let printed = ''
-  grep.stdout.on('data', part => {
-    printed += part
-  })
-  await Promise.all([once(save, 'close'), once(grep, 'close')])
-  return Number(printed)
+/** What a role's image prints when it is asked for help. */
+function firstWords(image: string): Promise<string> {
+  return docker('run', '--rm', '--network', 'none', image, '--help').catch(({ stderr }: { stderr: string }) => stderr)
+}
+
+async function buildRole(target: string, image: string, buildkit: string, base: string): Promise<void> {
+  const certificates = `${await addedAuthorities()}\n${authority.pem}`
+  const values = { BASE_IMAGE: base, CA_CERTIFICATE: certificates, VERSION, REVISION }
+  const options = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
+  await build(['--file', 'docker/Dockerfile', '--target', target, '--tag', image, ...options, '.'], buildkit)
+}
+
+async function build(args: readonly string[], buildkit: string): Promise<void> {
+  const env = { ...process.env, DOCKER_BUILDKIT: buildkit }
+  await run(DOCKER_CLIENT, ['build', ...args], { cwd: CHECKOUT, env, timeout: BUILD_MS, maxBuffer: 64 * MIB })
 }

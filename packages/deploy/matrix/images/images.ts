@@ -16,7 +16,7 @@ export const PREFIX = 'compute-horde-test'
 export const TOOLS_IMAGE = `${PREFIX}/compose-tools`
 export const PROMETHEUS_IMAGE = `${PREFIX}/prometheus`
 export const POSTGRES_IMAGE = `${PREFIX}/postgres:15`
-/** The base of all of them, which bin/setup makes where no registry is in reach. */
+/** The base of all of them, made from Debian's packages: bin/setup makes it. */
 export const BASE_IMAGE = 'compute-horde/debian:bookworm'
 
 /** Debian's own client brings a BuildKit, where another that is first on PATH has none. */

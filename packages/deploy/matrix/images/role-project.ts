@@ -19,6 +19,8 @@ const MACHINE_SOCKET = '/var/run/docker.sock'
 
 export const COMPOSE_VERSIONS = ['v1', 'v2'] as const
 type ComposeVersion = (typeof COMPOSE_VERSIONS)[number]
+/** What each builds with when an owner says nothing: the classic builder, and BuildKit. */
+const BUILDKIT = { v1: '0', v2: '1' }
 
 export interface RoleProjectOptions {
   role: Role
@@ -71,7 +73,7 @@ export class RoleProject implements AsyncDisposable {
       ...[...mounts, `${CHECKOUT}:${CHECKOUT}:ro`].flatMap(mount => ['--volume', mount]),
       ...[TOOLS_IMAGE, `compose-${compose}`, ...files, ...args],
     ]
-    const env = { ...process.env, CA_CERTIFICATE: await addedAuthorities(), DOCKER_BUILDKIT: '0' }
+    const env = { ...process.env, CA_CERTIFICATE: await addedAuthorities(), DOCKER_BUILDKIT: BUILDKIT[compose] }
     const { stdout, stderr } = await run('docker', command, { env, timeout: COMPOSE_MS, maxBuffer: 64 * 1024 * 1024 })
     return `${stdout}${stderr}`
   }

@@ -1,7 +1,8 @@
 /** Validator and miner run from their compose files, by both versions of Compose. */
 
 import { freePort } from '@horde/kit/testing/port'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { TestRegistry } from '../../src/testing/test-registry.ts'
 import { startChainAndWallets } from './chain-and-wallets.ts'
 import { checkDashboard } from './check-dashboard.ts'
 import { buildImages, buildTools, checkoutVersion, docker, POSTGRES_IMAGE, PREFIX, PROMETHEUS_IMAGE } from './images.ts'
@@ -10,11 +11,20 @@ import { COMPOSE_VERSIONS, RoleProject } from './role-project.ts'
 /** How long the miner's address may take to be on the chain, in milliseconds. */
 const ANNOUNCED = { timeout: 120_000, interval: 1_000 }
 
-let images: Record<string, string>
+let registry: TestRegistry
+let images: Record<string, string> | undefined
 beforeAll(async () => {
   await buildImages('executor', 'miner', 'validator', 'postgres')
   await buildTools()
-  images = { IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: await checkoutVersion(), POSTGRES_IMAGE, PROMETHEUS_IMAGE }
+  registry = await TestRegistry.start()
+  images = {
+    ...{ IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: await checkoutVersion(), PROMETHEUS_IMAGE },
+    POSTGRES_IMAGE: await pinned(await registry.push(POSTGRES_IMAGE, 'library/postgres:15')),
+  }
+})
+afterAll(async () => {
+  if (images?.POSTGRES_IMAGE) await docker('rmi', images.POSTGRES_IMAGE).catch(() => {})
+  await registry?.[Symbol.asyncDispose]()
 })
 
 describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
@@ -75,3 +85,13 @@ describe.each(COMPOSE_VERSIONS)('by Compose %s', compose => {
     expect((await validator.sql('select * from weight_settings order by 1')).slice(0, weights.length)).toBe(weights)
   })
 })
+
+/** The name of an image that is in a registry with its digest, as a server pins it. Only the registry keeps it. */
+async function pinned(name: string): Promise<string> {
+  const [{ RepoDigests }] = JSON.parse(await docker('image', 'inspect', name)) as [{ RepoDigests: string[] }]
+  const repository = name.slice(0, name.lastIndexOf(':'))
+  const digest = RepoDigests.find(each => each.startsWith(`${repository}@`))?.slice(repository.length)
+  if (digest === undefined) throw new Error(`${name} has no digest: ${RepoDigests.join(', ')}`)
+  await docker('rmi', name)
+  return `${name}${digest}`
+}

@@ -59,3 +59,13 @@ it('publish every role of the Dockerfile, with arguments that it has', async () 
   expect(names).toEqual(['VERSION', 'REVISION'])
   for (const name of names) expect(dockerfile).toMatch(new RegExp(`^ARG ${name}=`, 'm'))
 })
+
+it('give .ci/run the time that it gives itself', async () => {
+  const ci = await readFile(join(root, '.ci/run'), 'utf8')
+  const workflow = await readFile(join(root, '.github/workflows/ci.yml'), 'utf8')
+  expect(workflow).toMatch(/^ +- run: \.ci\/run$/m)
+  const [, seconds] = /^readonly TEST_SECONDS=(\d+)$/m.exec(ci) ?? []
+  const [, minutesMore] = /(\d+) minutes more are for set-up/.exec(ci) ?? []
+  const [, limit] = /^ +timeout-minutes: (\d+)$/m.exec(workflow) ?? []
+  expect(Number(limit)).toBeGreaterThanOrEqual(Number(seconds) / 60 + Number(minutesMore))
+})

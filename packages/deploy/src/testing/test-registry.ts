@@ -58,12 +58,13 @@ export class TestRegistry implements AsyncDisposable {
     return join(this.folder, 'images')
   }
 
-  /** Puts an image of this machine into it, under a name as the server sees it. */
-  async push(image: string, name: string): Promise<void> {
+  /** Puts an image of this machine into it, under a name as the server sees it. Gives the name that it has here. */
+  async push(image: string, name: string): Promise<string> {
     const tag = `127.0.0.1:${this.#port}/${name}`
     await docker('tag', image, tag)
     this.#tags.add(tag)
     await docker('push', tag)
+    return tag
   }
 
   /** Puts the stand-ins of a version into it, for all roles. */

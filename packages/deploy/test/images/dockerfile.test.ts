@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -38,6 +40,40 @@ describe.each(['executor', 'miner', 'validator'])('the target %s', role => {
     expect(stage).toMatch(/image\.version="\$\{VERSION\}"/)
     expect(stage).toMatch(/image\.revision="\$\{REVISION\}"/)
     expect(stage).not.toMatch(/CA_CERTIFICATE|NPM_REGISTRY|pnpm/)
+  })
+})
+
+describe('what an owner adds to a checkout', () => {
+  /** By docker/README.md: settings of one role or of two, and a wallet beside them. */
+  const secrets = ['docker/.env', 'docker/miner.env', 'docker/validator.env', 'docker/wallet/me/coldkey']
+
+  it('is nothing that git would take', async () => {
+    const ignored = await run('git', ['check-ignore', '--no-index', ...secrets], { cwd: CHECKOUT }).catch(
+      error => error,
+    )
+    expect(ignored.stdout.trim().split('\n')).toEqual(secrets)
+  })
+
+  it('does not reach a build', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'context-'))
+    const image = `test-context-${process.pid}`
+    try {
+      await copyFile(join(CHECKOUT, '.dockerignore'), join(folder, '.dockerignore'))
+      for (const path of [...secrets, 'docker/miner.env.example']) {
+        await mkdir(dirname(join(folder, path)), { recursive: true })
+        await writeFile(join(folder, path), 'secret')
+      }
+      await writeFile(join(folder, 'docker/Dockerfile'), 'FROM scratch\nCOPY . /\n')
+      await docker('build', '--quiet', '--tag', image, '--file', join(folder, 'docker/Dockerfile'), folder)
+      const container = await docker('create', image, 'nothing')
+      const listed = await run('sh', ['-c', `docker export ${container} | tar -t`])
+      await docker('rm', container)
+      expect(listed.stdout).toContain('docker/miner.env.example')
+      for (const path of secrets) expect(listed.stdout.split('\n')).not.toContain(path)
+    } finally {
+      await docker('rmi', '--force', image)
+      await rm(folder, { recursive: true })
+    }
   })
 })
 
