@@ -1071,6 +1071,8 @@ schema_of_image() { # schema_of_image IMAGE
 
 start_database() {
   local container end=$((SECONDS + HEALTHY_SECONDS))
+  container=$(container_of postgres)
+  if [ -n "$container" ] && [ "$(health_of "$container")" = healthy ]; then return 0; fi
   compose up --detach --no-deps postgres >/dev/null 2>&1 || fail 'the database does not start' "compute-horde $role logs postgres"
   until container=$(container_of postgres) && [ "$(health_of "$container")" = healthy ]; do
     [ "$SECONDS" -lt "$end" ] || fail 'the database does not become healthy' "docker logs $container"
@@ -1082,7 +1084,8 @@ start_database() {
 take_backup() { write_backup || fail 'the backup could not be written (above)' "see the free disk: df -h $folder"; }
 
 write_backup() {
-  local part
+  local part taken
+  taken=$(date -u +%Y-%m-%dT%H:%M:%SZ)
   umask 077
   mkdir -p "$folder/backups"
   rm -rf "$folder"/backups/.part.*
@@ -1095,7 +1098,7 @@ write_backup() {
     echo "version=$(setting COMPUTE_HORDE_VERSION)"
     echo "schema=$(schema_of_database)"
     echo "needs=$(needed_schema)"
-    echo "taken=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    echo "taken=$taken"
   } >"$part/about" || return
   cp "$folder/.env" "$part/settings.env" || return
   cp "$folder/compose.yml" "$part/compose.yml" || return
@@ -1151,7 +1154,7 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname not in ('te
 END
   # In one transaction: a restore that fails leaves the database as it was.
   {
-    echo 'begin; drop schema if exists public cascade; drop schema if exists drizzle cascade; create schema public;'
+    echo 'set client_min_messages = warning; begin; drop schema if exists public cascade; drop schema if exists drizzle cascade; create schema public;'
     if tar -xOf "$1" database.dump | in_postgres pg_restore --no-owner --file=-; then echo 'commit;'; else echo 'select 1/0;'; fi
   } | in_postgres psql --quiet --set ON_ERROR_STOP=1 >/dev/null
 }
