@@ -1301,13 +1301,23 @@ adopt_files() { # adopt_files IMAGE
     cmp -s "$files/compose.$role.yml" "$folder/compose.yml" || mv -f "$files/compose.$role.yml" "$folder/compose.yml"
   fi
   if [ "$goes_back" = no ] && [ -s "$files/$role.env.example" ]; then merge_settings "$files/$role.env.example"; fi
-  if [ -d "$files/monitoring" ]; then
-    rm -rf "$folder/monitoring"
-    mv "$files/monitoring" "$folder/monitoring"
-    chmod -R u=rwX,go=rX "$folder/monitoring"
-  fi
+  if [ -d "$files/monitoring" ]; then adopt_monitoring "$files/monitoring"; fi
   if [ "$goes_back" = no ] && [ -s "$files/install/server/compute-horde" ]; then install_command "$files/install/server/compute-horde"; fi
   rm -rf "$files"
+}
+
+# The files change within their folder, which running containers have mounted; these start again, to read them.
+adopt_monitoring() { # adopt_monitoring FOLDER
+  local service container
+  if diff -rq "$1" "$folder/monitoring" >/dev/null 2>&1; then return 0; fi
+  mkdir -p "$folder/monitoring"
+  find "$folder/monitoring" -mindepth 1 -delete
+  cp -R "$1/." "$folder/monitoring/"
+  chmod -R u=rwX,go=rX "$folder/monitoring"
+  for service in prometheus grafana; do
+    container=$(container_of "$service")
+    [ -z "$container" ] || docker restart "$container" >/dev/null 2>&1 || true
+  done
 }
 
 install_command() { # install_command FILE: by a rename, since a shell may be reading the old one
@@ -2469,6 +2479,9 @@ print_env_example() {
 
 # The name of the Compose project: containers and volumes are named after it.
 COMPOSE_PROJECT_NAME=compute-horde-validator
+
+# What runs beside the role. The profile `monitoring` is Prometheus and Grafana. Example: monitoring
+#COMPOSE_PROFILES=
 
 # What the compose file itself needs.
 
