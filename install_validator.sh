@@ -642,8 +642,10 @@ COMMAND_PATH=/usr/local/bin/compute-horde
 HEALTHY_SECONDS=${COMPUTE_HORDE_HEALTHY_SECONDS:-75}
 # How long a service that answers may take to be ready, in seconds. After that, what it lacks is said and not waited for.
 READY_SECONDS=20
-# How often in a row a service must be found well after its start: one that dies again at once is not.
+# How often in a row a service must be found well after its start, and how far apart, in seconds: one that dies again at once
+# is not.
 STEADY_LOOKS=3
+LOOK_AGAIN_SECONDS=0.5
 # A service whose process ended this often since its start will not become well.
 MAX_RESTARTS=4
 # How long to wait for another command that works on the same role, in seconds.
@@ -835,7 +837,7 @@ wait_until_well() { # wait_until_well [TOLERATED]
       told=$SECONDS
       say "Waiting for the $role to be well ($((end - SECONDS)) s left): $(how_it_is)"
     fi
-    sleep 1
+    sleep "$LOOK_AGAIN_SECONDS"
   done
   say "The $role is not well after $HEALTHY_SECONDS s: $(how_it_is)"
   return 1
@@ -1076,7 +1078,7 @@ start_database() {
   compose up --detach --no-deps postgres >/dev/null 2>&1 || fail 'the database does not start' "compute-horde $role logs postgres"
   until container=$(container_of postgres) && [ "$(health_of "$container")" = healthy ]; do
     [ "$SECONDS" -lt "$end" ] || fail 'the database does not become healthy' "docker logs $container"
-    sleep 1
+    sleep "$LOOK_AGAIN_SECONDS"
   done
 }
 
@@ -1385,6 +1387,9 @@ run_status() {
   say "  version before: $(state_of previous || true)"
   say "  free disk: $(df -Ph "$folder" | awk 'NR == 2 { print $4 }')"
   if systemctl is-enabled --quiet "compute-horde-$role-update.timer" 2>/dev/null; then say '  updates by itself: once a day'; else say '  updates by itself: no'; fi
+  if [ -n "$(state_of switching)$(state_of restoring)" ]; then
+    say "  a command that changes versions is under way, or was interrupted: compute-horde $role backup waits for it, or finishes it"
+  fi
   look
   say "  now: $(how_it_is)$(if [ "$is" = unready ]; then echo " (what to do about it: compute-horde $role check)"; fi)"
   [ "$is" = ready ]
@@ -1521,6 +1526,7 @@ run_rollback() {
 
 run_backup() {
   lock
+  finish_switch
   take_backup
 }
 

@@ -26,14 +26,18 @@ beforeAll(async () => {
   await registry.pushStandIns('0.5.0', { lacks: ['chain'] })
   await registry.pushStandIns('0.6.0', { lacks: ['chain', 'disk'], migration: 200 })
   await registry.pushStandIns('latest', { label: '0.2.0' })
-})
-afterAll(() => registry[Symbol.asyncDispose]())
-beforeEach(async () => {
-  owner = await Owner.open()
   server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
 })
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]()
+  await registry?.[Symbol.asyncDispose]()
+})
+beforeEach(async () => {
+  owner = await Owner.open()
+})
+// One server for all: each test leaves it without the role.
 afterEach(async () => {
-  await server[Symbol.asyncDispose]()
+  await server.sh('[ ! -e /opt/compute-horde/validator ] || compute-horde validator uninstall --purge --yes')
   await owner[Symbol.asyncDispose]()
 })
 
