@@ -1226,9 +1226,26 @@ settle() { # settle VERSION BEFORE
 
 start_role() {
   local log="$folder/state/start.log"
+  leave_jobs
   compose up --detach --remove-orphans >"$log" 2>&1 && return
   tail -n "$LOG_LINES" "$log" | sed 's/^/  | /'
   return 1
+}
+
+# A miner that is told to stop ends its jobs. One that is killed leaves them to the next one, which takes them up again
+# (docs/decisions/0007-a-killed-miner.md). So a miner that Compose is going to replace is killed first.
+leave_jobs() {
+  local container
+  [ "$role" = miner ] || return 0
+  container=$(container_of miner)
+  if [ -n "$container" ] && is_outdated "$container"; then docker kill "$container" >/dev/null 2>&1 || true; fi
+}
+
+is_outdated() { # is_outdated CONTAINER: whether it was made from other settings than those of now, or another image
+  local wanted
+  wanted=$(compose config --hash "$role" 2>/dev/null | sed 's/.* //')
+  [ -n "$wanted" ] && [ "$wanted" != "$(inspect "$1" '{{index .Config.Labels "com.docker.compose.config-hash"}}')" ] && return 0
+  ! runs_image "$(setting COMPUTE_HORDE_VERSION)"
 }
 
 # Starts the role and waits until it is well: see wait_until_well.
