@@ -2270,9 +2270,10 @@ own_wallet() { # own_wallet IMAGE
 step_start() {
   local wanted current
   wanted=$(state_of wanted)
-  current=$(setting COMPUTE_HORDE_VERSION)
-  new_prefix=${opt_prefix:-compute-horde}
+  new_prefix=''
   finish_switch
+  new_prefix=${opt_prefix:-compute-horde}
+  current=$(setting COMPUTE_HORDE_VERSION)
   if [ -z "$(state_of healthy)" ]; then
     first_start "$wanted"
   elif [ "$current" = "$wanted" ] && [ "$(setting IMAGE_PREFIX compute-horde)" = "$new_prefix" ]; then
