@@ -605,7 +605,9 @@ show_next_steps() {
   local command="ssh -t ${ssh_words}$destination"
   say ''
   say "The $ROLE runs on $destination. It starts again by itself after a reboot."
-  if [ "$(answer_of check)" != 0 ]; then
+  if [ -n "$(answer_of lacks)" ]; then
+    say "It is not ready yet, and lacks: $(answer_of lacks). The check above says what to do; see again: $command sudo compute-horde $ROLE check"
+  elif [ "$(answer_of check)" != 0 ]; then
     say "Its check found something bad (above): $command sudo compute-horde $ROLE check"
   fi
   say ''
@@ -636,9 +638,15 @@ export PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:
 
 ROOT=${COMPUTE_HORDE_ROOT:-/opt/compute-horde}
 COMMAND_PATH=/usr/local/bin/compute-horde
-# How long a service may take to become healthy after a start, in seconds: an update that fails is back within two minutes.
+# How long a service may take to be well after a start, in seconds: an update that fails is back within two minutes.
 HEALTHY_SECONDS=${COMPUTE_HORDE_HEALTHY_SECONDS:-75}
-# A service whose process ended this often since its start will not become healthy.
+# How long a service that answers may take to be ready, in seconds. After that, what it lacks is said and not waited for.
+READY_SECONDS=20
+# How often in a row a service must be found well after its start, and how far apart, in seconds: one that dies again at once
+# is not.
+STEADY_LOOKS=3
+LOOK_AGAIN_SECONDS=0.5
+# A service whose process ended this often since its start will not become well.
 MAX_RESTARTS=4
 # How long to wait for another command that works on the same role, in seconds.
 LOCK_SECONDS=900
@@ -654,12 +662,13 @@ Usage: compute-horde ROLE COMMAND
 
 ROLE is validator or miner.
 
-  status                  what runs, its version, its health, its last backup
+  status                  what runs, its version, what it lacks, its last backup
   check                   says whether the role can work: a line for everything, with what to do
   logs [OPTIONS]          the last lines of its log; the options are those of `docker compose logs`, such as --follow
-  update [VERSION]        backs up, starts VERSION, and goes back to the version before when it does not get healthy
+  update [VERSION]        backs up, starts VERSION, and goes back to the version before when VERSION is less well
      --from FILE|URL      builds from this archive of the sources, which is checked: FILE#sha256=…, or a file FILE.sha256
-  rollback                back to the last version that was healthy before this one
+  rollback                back to the last version that was healthy before this one; where that cannot read the database
+                          any more, with the backup of before the update, after asking
   backup                  writes the database and the settings into one file; the service goes on running
   restore FILE            puts the database of a backup in place of the one there is
   uninstall [--purge]     stops and removes the role; with --purge also its database, wallet copy, settings and backups
@@ -757,31 +766,116 @@ health_of() { # health_of CONTAINER: starting, healthy, unhealthy, or none
   inspect "$1" '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}'
 }
 
-is_healthy() {
-  local container
+# --- how well the role is ----------------------------------------------------------------------------------------------
+
+# Asks the role itself at /health, by the health check of its image. Sets `is`: away (its process or its admin port does not
+# answer), looking (it has not looked at everything since its start), unready, or ready. Sets `lacks` and `warned`: the names
+# of what is bad, and of what may become so; `unnamed` for a version that gives no names.
+look() {
+  local container said
+  is=away lacks='' warned=''
   container=$(container_of "$role")
-  [ -n "$container" ] && [ "$(inspect "$container" '{{.State.Running}}')" = true ] && [ "$(health_of "$container")" = healthy ]
+  [ -n "$container" ] || return 0
+  said=$(docker exec "$container" node docker/image/health-check.js 2>/dev/null </dev/null || true)
+  case $said in *'"live":true'*) ;; *) return 0 ;; esac
+  lacks=$(names_in "$said" bad)
+  warned=$(names_in "$said" warned)
+  case $said in
+    *'"complete":false'*) is=looking ;;
+    *'"ready":true'*) is=ready ;;
+    *)
+      is=unready
+      lacks=${lacks:-unnamed}
+      ;;
+  esac
 }
 
-# Waits until the role's container is healthy. False when it is not in time, or when it ends again and again.
-wait_until_healthy() {
-  local container restarts end=$((SECONDS + HEALTHY_SECONDS)) told=$SECONDS
+# Prints the names of a list in the answer of /health, each as one word.
+names_in() { # names_in ANSWER LIST
+  printf '%s\n' "$1" | sed -n 's/.*"'"$2"'":\[\([^]]*\)\].*/\1/p' | tr ' ,' '\055 ' | tr -d '"'
+}
+
+# The words of $1 that are not among those of $2. `*` stands for all words.
+words_beyond() { # words_beyond WORDS KNOWN
+  local word beyond='' all=" $1 "
+  case " $2 " in *' * '*) return 0 ;; esac
+  for word in $all; do
+    case " $2 " in *" $word "*) ;; *) beyond="$beyond $word" ;; esac
+  done
+  printf '%s\n' "${beyond# }"
+}
+
+# What a version may lack and still be as well as the one that runs now: what that lacks itself, or warns of. Everything
+# where that one does not answer, or gives no names.
+tolerated_now() {
+  look
+  if [ "$is" = away ]; then echo '*'; else
+    case " $lacks " in *' unnamed '*) echo '*' ;; *) printf '%s\n' "$lacks $warned" ;; esac
+  fi
+}
+
+# Waits until the role is well. Without TOLERATED: it answers, has its database, and is ready or has had READY_SECONDS for
+# that. With: it also lacks nothing else than that. Afterwards `is` and `lacks` are as seen last, and `beyond` is what it
+# lacks too much. False when it is not well in time, or ends again and again.
+wait_until_well() { # wait_until_well [TOLERATED]
+  local container restarts seen=0 at_restarts='' end=$((SECONDS + HEALTHY_SECONDS)) told=$SECONDS
   while [ "$SECONDS" -lt "$end" ]; do
-    if is_healthy; then return 0; fi
+    look
     container=$(container_of "$role")
     restarts=$(inspect "$container" '{{.RestartCount}}')
     if [ "${restarts:-0}" -ge "$MAX_RESTARTS" ]; then
       say "The $role ended $restarts times since its start."
+      is=away
       return 1
+    fi
+    if [ "$restarts" != "$at_restarts" ]; then seen=0 at_restarts=$restarts; fi
+    if is_well "$@"; then seen=$((seen + 1)); else seen=0; fi
+    if [ "$seen" -ge "$STEADY_LOOKS" ] || { [ "$seen" -ge 1 ] && [ "$(seconds_up "$container")" -ge "$READY_SECONDS" ]; }; then
+      return 0
     fi
     if [ $((SECONDS - told)) -ge 10 ]; then
       told=$SECONDS
-      say "Waiting for the $role to become healthy ($((end - SECONDS)) s left)"
+      say "Waiting for the $role to be well ($((end - SECONDS)) s left): $(how_it_is)"
     fi
-    sleep 1
+    sleep "$LOOK_AGAIN_SECONDS"
   done
-  say "The $role is not healthy after $HEALTHY_SECONDS s."
+  say "The $role is not well after $HEALTHY_SECONDS s: $(how_it_is)"
   return 1
+}
+
+is_well() { # is_well [TOLERATED]
+  beyond=''
+  case $is in away | looking) return 1 ;; esac
+  if [ $# = 0 ]; then
+    case " $lacks " in *' database '*) beyond=database ;; esac
+    [ -z "$beyond" ] && { [ "$is" = ready ] || [ "$(seconds_up "$(container_of "$role")")" -ge "$READY_SECONDS" ]; }
+  else
+    beyond=$(words_beyond "$lacks" "$1")
+    [ -z "$beyond" ]
+  fi
+}
+
+seconds_up() { # seconds_up CONTAINER: since its last start
+  local started
+  started=$(inspect "$1" '{{.State.StartedAt}}')
+  [ -n "$started" ] || { echo 0 && return; }
+  echo $(($(date +%s) - $(date -d "$started" +%s)))
+}
+
+how_it_is() {
+  case $is in
+    away) echo 'it does not answer' ;;
+    looking) echo 'it has not looked at everything yet' ;;
+    unready) echo "it lacks: $lacks" ;;
+    ready) echo 'it is ready' ;;
+  esac
+}
+
+# Said of a version that runs.
+say_how_well() {
+  if [ "$is" = ready ]; then say "$role $(setting COMPUTE_HORDE_VERSION) is healthy."; else
+    say "$role $(setting COMPUTE_HORDE_VERSION) runs, and is not ready yet: $(how_it_is). What to do about it: compute-horde $role check"
+  fi
 }
 
 last_log_lines() {
@@ -944,12 +1038,30 @@ in_postgres() {
 
 # The youngest migration that a database has, and that an image knows, as numbers that grow.
 schema_of_database() {
-  local table
-  table=$(in_postgres psql --no-align --tuples-only --command "select to_regclass('drizzle.__drizzle_migrations')" </dev/null) || return 1
-  if [ -z "$table" ]; then echo 0; else
-    in_postgres psql --no-align --tuples-only --command 'select coalesce(max(created_at), 0) from drizzle.__drizzle_migrations' </dev/null
+  if [ -z "$(ask_database "select to_regclass('drizzle.__drizzle_migrations')")" ]; then echo 0; else
+    ask_database 'select coalesce(max(created_at), 0) from drizzle.__drizzle_migrations'
   fi
 }
+
+ask_database() { in_postgres psql --no-align --tuples-only --command "$1" </dev/null; } # ask_database QUERY
+
+# The youngest migration that a version must know to work with the database: the release that migrated it has written down
+# the oldest release that can (packages/kit/src/database/schema-state.ts). Where it has not, all of them must be known.
+needed_schema() {
+  local schema reader=''
+  schema=$(schema_of_database)
+  if [ -n "$(ask_database "select to_regclass('drizzle.oldest_reader')")" ]; then
+    reader=$(ask_database "select known_until from drizzle.oldest_reader where migrated_until >= $schema")
+  fi
+  printf '%s\n' "${reader:-$schema}"
+}
+
+can_read() { # can_read IMAGE NEEDED-SCHEMA
+  local knows
+  knows=$(schema_of_image "$1")
+  [ "$2" -le "${knows:-0}" ]
+}
+
 schema_of_image() { # schema_of_image IMAGE
   local files="$folder/state/migrations"
   rm -rf "$files"
@@ -961,46 +1073,81 @@ schema_of_image() { # schema_of_image IMAGE
 
 start_database() {
   local container end=$((SECONDS + HEALTHY_SECONDS))
+  container=$(container_of postgres)
+  if [ -n "$container" ] && [ "$(health_of "$container")" = healthy ]; then return 0; fi
   compose up --detach --no-deps postgres >/dev/null 2>&1 || fail 'the database does not start' "compute-horde $role logs postgres"
   until container=$(container_of postgres) && [ "$(health_of "$container")" = healthy ]; do
     [ "$SECONDS" -lt "$end" ] || fail 'the database does not become healthy' "docker logs $container"
-    sleep 1
+    sleep "$LOOK_AGAIN_SECONDS"
   done
 }
 
 # Writes a backup and sets `backup`. pg_dump reads one snapshot, so the service may go on writing meanwhile.
-take_backup() {
-  local part
+take_backup() { write_backup || fail 'the backup could not be written (above)' "see the free disk: df -h $folder"; }
+
+write_backup() {
+  local part taken
+  taken=$(date -u +%Y-%m-%dT%H:%M:%SZ)
   umask 077
   mkdir -p "$folder/backups"
   rm -rf "$folder"/backups/.part.*
-  part=$(mktemp -d "$folder/backups/.part.XXXXXX")
+  part=$(mktemp -d "$folder/backups/.part.XXXXXX") || return
   backup=$folder/backups/$role-$(date -u +%Y%m%dT%H%M%SZ)-$(setting COMPUTE_HORDE_VERSION unknown).tar
   start_database
-  in_postgres pg_dump --format=custom --compress=6 >"$part/database.dump" </dev/null ||
-    fail 'the database could not be dumped (above)' "see the free disk: df -h $folder"
+  in_postgres pg_dump --format=custom --compress=6 >"$part/database.dump" </dev/null || return
   {
     echo "role=$role"
     echo "version=$(setting COMPUTE_HORDE_VERSION)"
     echo "schema=$(schema_of_database)"
-    echo "taken=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-  } >"$part/about"
-  cp "$folder/.env" "$part/settings.env"
-  cp "$folder/compose.yml" "$part/compose.yml"
-  tar -C "$part" -cf "$backup.part" about database.dump settings.env compose.yml ||
-    fail 'the backup could not be written (above)' "see the free disk: df -h $folder"
-  mv "$backup.part" "$backup"
+    echo "needs=$(needed_schema)"
+    echo "taken=$taken"
+  } >"$part/about" || return
+  cp "$folder/.env" "$part/settings.env" || return
+  cp "$folder/compose.yml" "$part/compose.yml" || return
+  tar -C "$part" -cf "$backup.part" about database.dump settings.env compose.yml || return
+  mv "$backup.part" "$backup" || return
   rm -rf "$part"
-  # shellcheck disable=SC2012
-  ls -1t "$folder"/backups/*.tar | tail -n +$((KEPT_BACKUPS + 1)) | while IFS= read -r old; do rm -f "$old"; done
+  remove_old_backups
   say "Backup: $backup"
+}
+
+# All but the newest, and those that a rollback, now or later, needs.
+remove_old_backups() {
+  local old needed
+  needed=" $(state_of previous-backup) $(cat "$folder/state/before/load" "$folder/state/before/backup" 2>/dev/null | tr '\n' ' ') "
+  # shellcheck disable=SC2012
+  ls -1t "$folder"/backups/*.tar | tail -n +$((KEPT_BACKUPS + 1)) | while IFS= read -r old; do
+    case $needed in *" $old "*) ;; *) rm -f "$old" ;; esac
+  done
+}
+
+# Prints the newest backup whose database an image can read; nothing where there is none.
+backup_for() { # backup_for IMAGE
+  local file needs knows
+  knows=$(schema_of_image "$1")
+  # shellcheck disable=SC2012
+  { ls -1t "$folder"/backups/*.tar 2>/dev/null || true; } | while IFS= read -r file; do
+    needs=$(schema_needed_by "$file")
+    if [ -z "${found:-}" ] && [ "$needs" -le "${knows:-0}" ]; then
+      found=yes
+      printf '%s\n' "$file"
+    fi
+  done
+}
+
+schema_needed_by() { # schema_needed_by BACKUP
+  local needs
+  needs=$(about_backup "$1" needs)
+  [ -n "$needs" ] || needs=$(about_backup "$1" schema)
+  # Without either it is no backup, and nothing can read it.
+  printf '%s\n' "${needs:-999999999999999}"
 }
 
 about_backup() { # about_backup FILE NAME
   tar -xOf "$1" about 2>/dev/null | sed -n "s/^$2=//p"
 }
 
-# Replaces the database by that of a backup, while the service is stopped.
+# Replaces the database by that of a backup, while the service is stopped. False when that failed; then it is as it was.
 load_backup() { # load_backup FILE
   compose stop "$role" >/dev/null 2>&1 || true
   start_database
@@ -1009,87 +1156,155 @@ select pg_terminate_backend(pid) from pg_stat_activity where datname not in ('te
 END
   # In one transaction: a restore that fails leaves the database as it was.
   {
-    echo 'begin; drop schema if exists public cascade; drop schema if exists drizzle cascade; create schema public;'
+    echo 'set client_min_messages = warning; begin; drop schema if exists public cascade; drop schema if exists drizzle cascade; create schema public;'
     if tar -xOf "$1" database.dump | in_postgres pg_restore --no-owner --file=-; then echo 'commit;'; else echo 'select 1/0;'; fi
-  } | in_postgres psql --quiet --set ON_ERROR_STOP=1 >/dev/null || fail "the database of $1 could not be restored (above)" \
-    "the database is as it was; start the service again: compute-horde $role update"
+  } | in_postgres psql --quiet --set ON_ERROR_STOP=1 >/dev/null
 }
 
 # --- versions ----------------------------------------------------------------------------------------------------------
 
-# Starts a version whose images are there. Goes back to the one before when it does not get healthy.
-switch_to() { # switch_to VERSION
-  local before image
+# Starts a version whose images are there, with the database of a backup where one is named. Goes back to the version before
+# when it is less well than that was. What a command needs that finds this half done is in state/switching and state/before.
+switch_to() { # switch_to VERSION [BACKUP]
+  local before image load=${2:-} tolerated
   before=$(setting COMPUTE_HORDE_VERSION)
   image=$(image_of "$role" "$1")
+  tolerated=$(tolerated_now)
   rm -rf "$folder/state/before.part"
   mkdir -p "$folder/state/before.part"
   cp -p "$folder/.env" "$folder/compose.yml" "$folder/state/before.part/"
   printf '%s\n' "${backup:-}" >"$folder/state/before.part/backup"
+  printf '%s\n' "$load" >"$folder/state/before.part/load"
+  printf '%s\n' "$tolerated" >"$folder/state/before.part/tolerated"
   rm -rf "$folder/state/before"
   mv "$folder/state/before.part" "$folder/state/before"
   keep_state switching "$1"
+  if [ -n "$load" ]; then replace_database "$load" "$before"; fi
   adopt_files "$image"
   set_setting COMPUTE_HORDE_VERSION "$1"
   [ -z "$new_prefix" ] || set_setting IMAGE_PREFIX "$new_prefix"
   say "Starting $role $1 in place of $before"
-  if comes_up; then
+  if comes_up "$tolerated"; then
     settle "$1" "$before"
     return
   fi
-  say "$role $1 does not get healthy. The last lines of its log:"
+  say "$role $1 does not get as well as $before was. The last lines of its log:"
   last_log_lines | sed 's/^/  | /'
   go_back "$before"
   fail "$role $1 did not get healthy; $before runs again" 'see the lines of the log above; report them with the version'
 }
 
+# For a version that cannot read what is there. The service stands still first, so that the backup of now has everything.
+replace_database() { # replace_database BACKUP VERSION-BEFORE
+  say "Stopping $role $2 and taking a backup of its database as it is now"
+  compose stop "$role" >/dev/null 2>&1 || true
+  if ! write_backup; then
+    go_back "$2"
+    fail "the backup could not be written (above); $2 runs again" "see the free disk: df -h $folder"
+  fi
+  printf '%s\n' "$backup" >"$folder/state/before/backup"
+  say "Restoring $1"
+  keep_state before/replaced yes
+  if ! load_backup "$1"; then
+    rm -f "$folder/state/before/replaced"
+    say "The database of $1 could not be restored (above), and is as it was."
+    go_back "$2"
+    fail "the rollback failed; $2 runs again" "see the lines above; free disk: df -h $folder"
+  fi
+}
+
 settle() { # settle VERSION BEFORE
-  [ "$1" = "$2" ] || keep_state previous "$2"
+  if [ "$1" != "$2" ]; then
+    keep_state previous "$2"
+    keep_state previous-backup "$(cat "$folder/state/before/backup" 2>/dev/null)"
+  fi
   keep_state healthy "$1"
   rm -rf "$folder/state/switching" "$folder/state/before"
-  say "$role $1 is healthy."
+  say_how_well
   remove_old_images "$1" "$(state_of previous)"
 }
 
 start_role() {
   local log="$folder/state/start.log"
+  leave_jobs
   compose up --detach --remove-orphans >"$log" 2>&1 && return
   tail -n "$LOG_LINES" "$log" | sed 's/^/  | /'
   return 1
 }
 
-comes_up() { start_role && wait_until_healthy; }
+# A miner that is told to stop ends its jobs. One that is killed leaves them to the next one, which takes them up again
+# (docs/decisions/0007-a-killed-miner.md). So a miner that Compose is going to replace is killed first.
+leave_jobs() {
+  local container
+  [ "$role" = miner ] || return 0
+  container=$(container_of miner)
+  if [ -n "$container" ] && is_outdated "$container"; then docker kill "$container" >/dev/null 2>&1 || true; fi
+}
+
+is_outdated() { # is_outdated CONTAINER: whether it was made from other settings than those of now, or another image
+  local wanted
+  wanted=$(compose config --hash "$role" 2>/dev/null | sed 's/.* //')
+  [ -n "$wanted" ] && [ "$wanted" != "$(inspect "$1" '{{index .Config.Labels "com.docker.compose.config-hash"}}')" ] && return 0
+  ! runs_image "$(setting COMPUTE_HORDE_VERSION)"
+}
+
+# Starts the role and waits until it is well: see wait_until_well.
+comes_up() { # comes_up [TOLERATED]
+  is=away lacks='' beyond=''
+  start_role && wait_until_well "$@"
+}
 
 # Puts files and version of before back; and the database of the backup when the old version cannot read the new one's.
 go_back() { # go_back VERSION
-  local saved
+  local saved database='the database as it is' tolerated lacked=$beyond
   say "Going back to $role $1."
   cp -p "$folder/state/before/.env" "$folder/state/before/compose.yml" "$folder/"
+  new_prefix=''
   saved=$(cat "$folder/state/before/backup")
-  if comes_up; then
-    rm -rf "$folder/state/switching" "$folder/state/before"
-    say "$role $1 is healthy again, with the database as it is."
-    return
+  tolerated=$(cat "$folder/state/before/tolerated" 2>/dev/null || echo '*')
+  start_database
+  if [ -e "$folder/state/before/replaced" ]; then
+    say "The database of before takes its place again: $saved"
+    put_back "$saved" "$1"
+    database='the database of before'
+  elif ! can_read "$(image_of "$role" "$1")" "$(needed_schema)"; then
+    say "$role $1 cannot work with the database as it is now. The backup of before the update takes its place;"
+    say "what was written since is lost: $saved"
+    put_back "$saved" "$1"
+    database='the database of the backup'
   fi
-  [ -e "$saved" ] || fail "$role $1 does not get healthy either, and there is no backup" "compute-horde $role logs"
-  say "$role $1 cannot work with the database as it is now. The backup of before the update takes its place;"
-  say "what was written since is lost: $saved"
-  load_backup "$saved"
-  comes_up || fail "$role $1 does not get healthy with its backup either" "compute-horde $role logs"
+  if ! comes_up "$tolerated"; then
+    [ "$is" != away ] || fail "$role $1 does not get healthy either" \
+      "compute-horde $role logs; a backup of before the update: compute-horde $role restore $saved"
+    say "$role $1 lacks now what it did not lack before: $beyond."
+    if [ -n "$lacked" ]; then say "So the other version may not be the cause. See compute-horde $role check, then try it again."; fi
+  fi
   rm -rf "$folder/state/switching" "$folder/state/before"
-  say "$role $1 is healthy again, with the database of the backup."
+  if [ "$is" = ready ]; then say "$role $1 is healthy again, with $database."; else say "$role $1 runs again, with $database: $(how_it_is)."; fi
 }
 
-# A command that was killed while it switched versions is finished first.
+put_back() { # put_back BACKUP VERSION
+  [ -e "$1" ] || fail "$role $2 cannot work with the database, and there is no backup" "compute-horde $role logs"
+  load_backup "$1" || fail "the database of $1 could not be restored (above)" "df -h $folder; then compute-horde $role status: it goes on"
+}
+
+# A command that was killed while it switched versions, or restored a backup, is finished first.
 finish_switch() {
-  local wanted
+  local wanted before
+  if [ -n "$(state_of restoring)" ]; then
+    say 'A restore was interrupted: the database is that of the backup, or as it was. Starting the service'
+    comes_up || fail "the $role does not get healthy" "compute-horde $role logs"
+    rm -f "$folder/state/restoring"
+  fi
   wanted=$(state_of switching)
   [ -n "$wanted" ] && [ -d "$folder/state/before" ] || return 0
+  before=$(sed -n 's/^COMPUTE_HORDE_VERSION=//p' "$folder/state/before/.env")
   say "An update to $wanted was interrupted. Finishing it"
-  if [ "$(setting COMPUTE_HORDE_VERSION)" = "$wanted" ] && comes_up; then
-    settle "$wanted" "$(sed -n 's/^COMPUTE_HORDE_VERSION=//p' "$folder/state/before/.env")"
+  beyond=''
+  if [ "$(setting COMPUTE_HORDE_VERSION)" = "$wanted" ] && comes_up "$(cat "$folder/state/before/tolerated")"; then
+    settle "$wanted" "$before"
   else
-    go_back "$(sed -n 's/^COMPUTE_HORDE_VERSION=//p' "$folder/state/before/.env")"
+    go_back "$before"
   fi
 }
 
@@ -1105,13 +1320,23 @@ adopt_files() { # adopt_files IMAGE
     cmp -s "$files/compose.$role.yml" "$folder/compose.yml" || mv -f "$files/compose.$role.yml" "$folder/compose.yml"
   fi
   if [ "$goes_back" = no ] && [ -s "$files/$role.env.example" ]; then merge_settings "$files/$role.env.example"; fi
-  if [ -d "$files/monitoring" ]; then
-    rm -rf "$folder/monitoring"
-    mv "$files/monitoring" "$folder/monitoring"
-    chmod -R u=rwX,go=rX "$folder/monitoring"
-  fi
+  if [ -d "$files/monitoring" ]; then adopt_monitoring "$files/monitoring"; fi
   if [ "$goes_back" = no ] && [ -s "$files/install/server/compute-horde" ]; then install_command "$files/install/server/compute-horde"; fi
   rm -rf "$files"
+}
+
+# The files change within their folder, which running containers have mounted; these start again, to read them.
+adopt_monitoring() { # adopt_monitoring FOLDER
+  local service container
+  if diff -rq "$1" "$folder/monitoring" >/dev/null 2>&1; then return 0; fi
+  mkdir -p "$folder/monitoring"
+  find "$folder/monitoring" -mindepth 1 -delete
+  cp -R "$1/." "$folder/monitoring/"
+  chmod -R u=rwX,go=rX "$folder/monitoring"
+  for service in prometheus grafana; do
+    container=$(container_of "$service")
+    [ -z "$container" ] || docker restart "$container" >/dev/null 2>&1 || true
+  done
 }
 
 install_command() { # install_command FILE: by a rename, since a shell may be reading the old one
@@ -1179,7 +1404,12 @@ run_status() {
   say "  version before: $(state_of previous || true)"
   say "  free disk: $(df -Ph "$folder" | awk 'NR == 2 { print $4 }')"
   if systemctl is-enabled --quiet "compute-horde-$role-update.timer" 2>/dev/null; then say '  updates by itself: once a day'; else say '  updates by itself: no'; fi
-  is_healthy || return 1
+  if [ -n "$(state_of switching)$(state_of restoring)" ]; then
+    say "  a command that changes versions is under way, or was interrupted: compute-horde $role backup waits for it, or finishes it"
+  fi
+  look
+  say "  now: $(how_it_is)$(if [ "$is" = unready ]; then echo " (what to do about it: compute-horde $role check)"; fi)"
+  [ "$is" = ready ]
 }
 
 # Asks the role itself; in its running container where there is one.
@@ -1270,8 +1500,9 @@ run_update() { # run_update [VERSION] [--from ARCHIVE]
 }
 
 change_version() { # change_version WANTED CURRENT
-  if [ "$1" = "$2" ] && is_healthy && runs_image "$1"; then
-    say "$role $1 runs already and is healthy."
+  look
+  if [ "$1" = "$2" ] && [ "$is" != away ] && runs_image "$1"; then
+    say "$role $1 runs already: $(how_it_is)."
     return
   fi
   take_backup
@@ -1283,43 +1514,60 @@ runs_image() { # runs_image VERSION: whether the container was made from what th
 }
 
 run_rollback() {
-  local target image
+  local target image current saved=''
   lock
   finish_switch
   target=$(state_of previous)
+  current=$(setting COMPUTE_HORDE_VERSION)
   [ -n "$target" ] || fail 'no other version was healthy here before this one' "compute-horde $role update VERSION"
   image=$(image_of "$role" "$target")
   has_image "$image" || { is_pulling && pull_image "$role" "$target"; } || fail "the image of $target is gone" "compute-horde $role update VERSION"
-  say "$role goes back from $(setting COMPUTE_HORDE_VERSION) to $target, the last version that was healthy before."
-  take_backup
-  if [ "$(schema_of_database)" -gt "$(schema_of_image "$image")" ]; then
-    say "The database has tables of a newer version. $target should read them; if it does not, the backup just taken comes back."
-  fi
+  say "$role goes back from $current to $target, the last version that was healthy before."
+  start_database
   goes_back=yes
-  switch_to "$target"
+  if can_read "$image" "$(needed_schema)"; then
+    take_backup
+    switch_to "$target"
+    return
+  fi
+  saved=$(backup_for "$image")
+  [ -n "$saved" ] || fail "$target cannot read the database, which a newer version has changed, and no backup in $folder/backups is one that it can read" \
+    "stay with $current, or put a backup of before its update there; nothing was changed"
+  say "$target cannot read the database, which a newer version has changed. It gets back the database of $(about_backup "$saved" taken),"
+  say "from the backup $saved."
+  say 'What was written since then is lost to it. A backup of the database as it is now is taken first, and kept.'
+  confirm "Go back to $target with the database of $(about_backup "$saved" taken)?"
+  switch_to "$target" "$saved"
+  say "What $current wrote since is in $backup. To have it again: compute-horde $role update $current, then restore that file"
 }
 
 run_backup() {
   lock
+  finish_switch
   take_backup
 }
 
 run_restore() { # run_restore FILE
-  local file=${1:-} knows has
+  local file=${1:-}
   [ -n "$file" ] || fail 'restore needs the file of a backup' "ls $folder/backups"
   [ -n "$(about_backup "$file" role)" ] || fail "$file is not a backup" "ls $folder/backups"
   [ "$(about_backup "$file" role)" = "$role" ] || fail "$file is a backup of a $(about_backup "$file" role)" "ls $folder/backups"
   lock
   finish_switch
-  has=$(about_backup "$file" schema)
-  knows=$(schema_of_image "$(image_of "$role" "$(setting COMPUTE_HORDE_VERSION)")")
-  [ "$has" -le "${knows:-0}" ] || fail \
+  can_read "$(image_of "$role" "$(setting COMPUTE_HORDE_VERSION)")" "$(schema_needed_by "$file")" || fail \
     "$file was made by $role $(about_backup "$file" version), whose database is newer than $role $(setting COMPUTE_HORDE_VERSION) can read" \
     "compute-horde $role update $(about_backup "$file" version), then restore it"
   confirm "The database of the $role is replaced by that of $(about_backup "$file" taken). Go on?"
   take_backup
-  load_backup "$file"
+  keep_state restoring "$file"
+  if ! load_backup "$file"; then
+    comes_up || true
+    rm -f "$folder/state/restoring"
+    fail "the database of $file could not be restored (above); it is as it was" "df -h $folder; compute-horde $role status"
+  fi
   comes_up || fail "the $role does not get healthy with the backup" "compute-horde $role logs; back: compute-horde $role restore $backup"
+  rm -f "$folder/state/restoring"
+  say_how_well
   say "Restored $file. The database of before is in $backup"
 }
 
@@ -1984,7 +2232,7 @@ write_settings() { # write_settings EXAMPLE
   set_setting COMPUTE_HORDE_VERSION none
 }
 
-# Pulls or builds. Says which version it was as the fact `version`.
+# Pulls or builds. Keeps the version as the state `wanted`.
 step_images() {
   local version name archive
   new_prefix=$opt_prefix
@@ -2022,9 +2270,10 @@ own_wallet() { # own_wallet IMAGE
 step_start() {
   local wanted current
   wanted=$(state_of wanted)
-  current=$(setting COMPUTE_HORDE_VERSION)
-  new_prefix=${opt_prefix:-compute-horde}
+  new_prefix=''
   finish_switch
+  new_prefix=${opt_prefix:-compute-horde}
+  current=$(setting COMPUTE_HORDE_VERSION)
   if [ -z "$(state_of healthy)" ]; then
     first_start "$wanted"
   elif [ "$current" = "$wanted" ] && [ "$(setting IMAGE_PREFIX compute-horde)" = "$new_prefix" ]; then
@@ -2056,7 +2305,7 @@ start_again() {
     rm -f "$folder/state/restart"
   fi
   if comes_up; then
-    say "$role $(setting COMPUTE_HORDE_VERSION) is healthy"
+    say_how_well
     return
   fi
   last_log_lines
@@ -2067,6 +2316,8 @@ step_check() {
   local status=0
   run_check || status=$?
   answer check "$status"
+  look
+  if [ "$is" = unready ]; then answer lacks "$lacks"; fi
 }
 
 # The side of the install scripts that runs on the server: one step for each connection, its answers as marked lines, so
@@ -2252,6 +2503,9 @@ print_env_example() {
 
 # The name of the Compose project: containers and volumes are named after it.
 COMPOSE_PROJECT_NAME=compute-horde-validator
+
+# What runs beside the role. The profile `monitoring` is Prometheus and Grafana. Example: monitoring
+#COMPOSE_PROFILES=
 
 # What the compose file itself needs.
 

@@ -69,7 +69,9 @@ show_next_steps() {
   local command="ssh -t ${ssh_words}$destination"
   say ''
   say "The $ROLE runs on $destination. It starts again by itself after a reboot."
-  if [ "$(answer_of check)" != 0 ]; then
+  if [ -n "$(answer_of lacks)" ]; then
+    say "It is not ready yet, and lacks: $(answer_of lacks). The check above says what to do; see again: $command sudo compute-horde $ROLE check"
+  elif [ "$(answer_of check)" != 0 ]; then
     say "Its check found something bad (above): $command sudo compute-horde $ROLE check"
   fi
   say ''

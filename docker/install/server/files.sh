@@ -75,7 +75,7 @@ write_settings() { # write_settings EXAMPLE
   set_setting COMPUTE_HORDE_VERSION none
 }
 
-# Pulls or builds. Says which version it was as the fact `version`.
+# Pulls or builds. Keeps the version as the state `wanted`.
 step_images() {
   local version name archive
   new_prefix=$opt_prefix
@@ -113,9 +113,10 @@ own_wallet() { # own_wallet IMAGE
 step_start() {
   local wanted current
   wanted=$(state_of wanted)
-  current=$(setting COMPUTE_HORDE_VERSION)
-  new_prefix=${opt_prefix:-compute-horde}
+  new_prefix=''
   finish_switch
+  new_prefix=${opt_prefix:-compute-horde}
+  current=$(setting COMPUTE_HORDE_VERSION)
   if [ -z "$(state_of healthy)" ]; then
     first_start "$wanted"
   elif [ "$current" = "$wanted" ] && [ "$(setting IMAGE_PREFIX compute-horde)" = "$new_prefix" ]; then
@@ -147,7 +148,7 @@ start_again() {
     rm -f "$folder/state/restart"
   fi
   if comes_up; then
-    say "$role $(setting COMPUTE_HORDE_VERSION) is healthy"
+    say_how_well
     return
   fi
   last_log_lines
@@ -158,4 +159,6 @@ step_check() {
   local status=0
   run_check || status=$?
   answer check "$status"
+  look
+  if [ "$is" = unready ]; then answer lacks "$lacks"; fi
 }

@@ -47,8 +47,10 @@ export type SubtensorOptions = {
   readonly clock?: Clock
   /** Ends the client, as disposing of it does. */
   readonly signal?: AbortSignal
-  /** How long `connectSubtensor` waits for the first connection, in ms; default 60 s. */
+  /** How long `connectSubtensor` waits for the first connection, in ms; default 60 s, or 5 s when the chain may be away. */
   readonly firstConnectionMs?: number
+  /** Whether `connectSubtensor` gives a client that goes on connecting when no endpoint answers in time. Default: false. */
+  readonly mayBeAway?: boolean
   /** How long a call that only reads may take, in ms; default 60 s. */
   readonly readTimeoutMs?: number
   /** How long a call that sends an extrinsic may wait for the block that includes it, in ms; default 180 s. */
@@ -56,6 +58,8 @@ export type SubtensorOptions = {
 } & Partial<Omit<ConnectionSettings, 'endpoints' | 'log' | 'clock'>>
 
 const FIRST_CONNECTION_MS = 60_000
+/** Short: a service that starts without the chain does all else meanwhile. */
+const FIRST_CONNECTION_OR_NONE_MS = 5_000
 const READ_TIMEOUT_MS = 60_000
 const INCLUSION_TIMEOUT_MS = 180_000
 
@@ -70,17 +74,24 @@ const CONNECTION_DEFAULTS = {
 
 /**
  * Connects to a Bittensor chain and stays connected.
- * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`; `signal.reason` when aborted before
+ * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`, unless the chain may be away;
+ * `signal.reason` when aborted before
  */
 export async function connectSubtensor(options: SubtensorOptions): Promise<Subtensor> {
   if (options.endpoints.length === 0) throw new RangeError('an endpoint is needed')
+  const { mayBeAway = false, log = silentLog, signal } = options
+  const waitMs = options.firstConnectionMs ?? (mayBeAway ? FIRST_CONNECTION_OR_NONE_MS : FIRST_CONNECTION_MS)
   const subtensor = new Subtensor(options)
   try {
-    await subtensor.ready(options.firstConnectionMs ?? FIRST_CONNECTION_MS)
+    await subtensor.ready(waitMs)
     return subtensor
   } catch (error) {
+    if (mayBeAway && !signal?.aborted) {
+      log.warn({ err: error }, 'the chain does not answer yet: started without it')
+      return subtensor
+    }
     await subtensor[Symbol.asyncDispose]()
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     throw error
   }
 }

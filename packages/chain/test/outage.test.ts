@@ -65,6 +65,17 @@ describe('a lost node', () => {
     expect(chain.endpoint).toBe(live.url)
   })
 
+  it('that nobody answers for at the start is connected to later by a client that may start without it', async () => {
+    const gone = await startNetwork()
+    await gone[Symbol.asyncDispose]()
+    const chain = await client([gone.url], { mayBeAway: true, firstConnectionMs: 50 })
+    expect(chain.state()).toMatchObject({ connected: false, endpoint: null })
+    const connected = reconnected(chain)
+    await network({ port: gone.port })
+    expect(await connected).toBe(gone.url)
+    expect(await chain.hyperparameters(NETUID)).toMatchObject({ tempo: 10 })
+  })
+
   it('that does not answer is not waited for by whoever is told to stop', async () => {
     const stop = new AbortController()
     const connecting = connectSubtensor({ endpoints: ['ws://127.0.0.1:1'], signal: stop.signal })

@@ -22,6 +22,9 @@ export const FIXED_BY_COMPOSE: readonly string[] = [
   'PORT_FOR_EXECUTORS',
 ]
 
+/** What Compose itself reads from the file. */
+export const COMPOSE_VARIABLES: readonly string[] = ['COMPOSE_PROJECT_NAME', 'COMPOSE_PROFILES']
+
 /** The example file of a role, ready to be written. */
 export function envExample(role: Role): string {
   const settings = Object.entries(SETTINGS[role]).filter(([name]) => !FIXED_BY_COMPOSE.includes(name))
@@ -31,6 +34,9 @@ export function envExample(role: Role): string {
     '',
     '# The name of the Compose project: containers and volumes are named after it.',
     `COMPOSE_PROJECT_NAME=compute-horde-${role}`,
+    '',
+    '# What runs beside the role. The profile `monitoring` is Prometheus and Grafana. Example: monitoring',
+    '#COMPOSE_PROFILES=',
     '',
     '# What the compose file itself needs.',
     '',

@@ -40,13 +40,13 @@ export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
 export const strangerKey = () => hotkeyFromUri('//stranger')
 
 /** A chain with two validators and the miner. */
-export async function startChain(): Promise<{ chain: Chain; url: string } & AsyncDisposable> {
+export async function startChain(port = 0): Promise<{ chain: Chain; url: string } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const neuron = (key: Hotkey, tao: number) => ({ hotkey: key.ss58, coldkey: key.ss58, stake: `${tao}000000000` })
   const neurons = [neuron(validatorKey(), 5000), neuron(secondValidatorKey(), 3000), neuron(minerKey(), 0)]
   const subnets = [{ netuid: NETUID, neurons }]
   const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets }
-  const devchain = stack.use(await startDevchain({ blockMs: 200, genesis }))
+  const devchain = stack.use(await startDevchain({ port, blockMs: 200, genesis }))
   const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url], log: silentLog }))
   const opened = stack.move()
   return { chain, url: devchain.url, [Symbol.asyncDispose]: () => opened.disposeAsync() }

@@ -54,9 +54,10 @@ it('announces nothing, declines offers, delivers results, and says why it is not
   }
   await validator.say(offer)
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: offer.job_uuid })
-  expect(await miner.health()).toEqual({
+  expect(await miner.health()).toMatchObject({
     live: true,
     ready: false,
+    bad: ['migrating'],
     reasons: ['The miner is migrating: it takes no new jobs. Jobs still open: 0.'],
   })
   const response = await fetch(`http://127.0.0.1:${miner.adminPort}/health`)

@@ -50,10 +50,11 @@ export function startLoops(times: LoopTimes, deps: LoopDeps, signal: AbortSignal
     name: 'batches',
     everyMs: checkMs,
     run: async stop => {
-      const atStart = isFirst && times.batchAtStart
-      isFirst = false
       await validator.sweep()
       if ((await validator.resume(stop)).length > 0 && !stop.aborted) await setWeights(stop)
+      // A first run that the chain's absence ended before this is made again.
+      const atStart = isFirst && times.batchAtStart
+      isFirst = false
       if (stop.aborted || !(atStart || (await isTurn(checkMs, deps, stop)))) return
       await batchOnceReachable(deps, stop)
       if (!stop.aborted) await setWeights(stop)

@@ -6,6 +6,7 @@ import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
+import { freePort } from '@horde/kit/testing/port'
 import { version } from '@horde/kit/version'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -103,13 +104,43 @@ describe('against a chain and miners', () => {
     const started = JSON.parse(await program.line('validator started')) as { adminPort: number }
     await program.line('weights set')
     const health = await fetch(`http://127.0.0.1:${started.adminPort}/health`)
-    expect([health.status, await health.json()]).toEqual([200, { version, live: true, ready: true, reasons: [] }])
+    const well = { version, live: true, ready: true, bad: [], warned: [], reasons: [] }
+    expect([health.status, await health.json()]).toEqual([200, { ...well, complete: expect.any(Boolean) }])
     const metrics = await (await fetch(`http://127.0.0.1:${started.adminPort}/metrics`)).text()
     expect(metrics).toContain('validator_process_cpu_seconds_total')
     program.stop()
     expect(await program.ended).toBe(0)
     expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBeGreaterThan(before)
     expect(await uidsOfWeights()).toEqual([1, 3])
+  })
+})
+
+describe('without the chain', () => {
+  it('starts, names what it lacks at /health, and is ready once the chain answers', async () => {
+    await using stack = new AsyncDisposableStack()
+    const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
+    stack.defer(() => rm(folder, { recursive: true }))
+    await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, '//Validator')
+    const port = await freePort()
+    const program = stack.use(
+      startProgram([], {
+        ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: `ws://127.0.0.1:${port}`, ADMIN_PORT: '0' },
+        ...{ BITTENSOR_WALLET_DIRECTORY: folder, DATABASE_URL: 'pglite://memory', LOG_LEVEL: 'info' },
+      }),
+    )
+    const { adminPort } = JSON.parse(await program.line('validator started')) as { adminPort: number }
+    const health = async () => {
+      const answer = await fetch(`http://127.0.0.1:${adminPort}/health`)
+      return { status: answer.status, ...((await answer.json()) as object) }
+    }
+    expect(await health()).toMatchObject({ status: 503, live: true, ready: false, bad: ['chain'] })
+    const coldkey = hotkeyFromUri('//Owner').ss58
+    const neurons = [{ hotkey: hotkeyFromUri('//Validator').ss58, coldkey, stake: String(5_000n * TAO) }]
+    const genesis = { sudo: coldkey, subnets: [{ netuid: NETUID, tempo: 2, neurons }] }
+    stack.use(await startDevchain({ port, blockMs: 200, genesis }))
+    await expect.poll(health).toMatchObject({ status: 200, ready: true, complete: true, bad: [] })
+    program.stop()
+    expect(await program.ended).toBe(0)
   })
 })
 

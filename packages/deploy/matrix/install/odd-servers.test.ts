@@ -76,7 +76,7 @@ describe('sudo', () => {
       { when: 'shall this be done? [y/N]', type: 'y' },
     ]
     const ended = await owner.install('validator', server, { user: 'owner', args: PULL, answers })
-    const lines = await watch.stop()
+    const { lines } = await watch.stop()
     expect(ended.output).toContain(DONE)
     expect(ended.output.match(/Password for sudo/g)).toHaveLength(2)
     expect(ended.output).not.toContain(OWNER_PASSWORD)

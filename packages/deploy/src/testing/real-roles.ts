@@ -1,5 +1,6 @@
 /** The real images of a validator and a miner in a registry, wallets of both, and a chain on which both are registered. */
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hotkeyFromUri, writeColdkeyPub, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
@@ -17,22 +18,29 @@ const KEYS = { validator: '//Validator', miner: '//Miner' } as const
 /** Of the validator, in rao: 10,000 TAO. */
 const STAKE = '10000000000000'
 
+/** The version of the images of the commit before, where a test asks for them. */
+export const VERSION_BEFORE = '0.0.9'
+
 /** The base image as the server sees it, for builds. */
 export const SERVER_BASE_IMAGE = '127.0.0.1:5000/base/debian:bookworm'
 
 export class RealRoles implements AsyncDisposable {
   readonly registry: TestRegistry
   readonly owner: Owner
+  /** Of the checkout, and of its images. */
+  readonly version: string
   readonly #chain: Devchain
 
-  private constructor(registry: TestRegistry, owner: Owner, chain: Devchain) {
+  private constructor(registry: TestRegistry, owner: Owner, version: string, chain: Devchain) {
     this.registry = registry
     this.owner = owner
+    this.version = version
     this.#chain = chain
   }
 
   static async start(): Promise<RealRoles> {
-    const version = await buildImages()
+    const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string }
+    await buildImages(CHECKOUT, version)
     const registry = await TestRegistry.start()
     await registry.pushPostgres()
     for (const name of IMAGES) await registry.push(`horde-test/${name}:${version}`, `horde/${name}:${version}`)
@@ -43,7 +51,26 @@ export class RealRoles implements AsyncDisposable {
       await writeHotkeyFile(place, KEYS[role])
       await writeColdkeyPub(place, coldkeyOf(role))
     }
-    return new RealRoles(registry, owner, await startChain())
+    return new RealRoles(registry, owner, version, await startChain())
+  }
+
+  /** Adds the images of the commit before, as VERSION_BEFORE. */
+  async addImagesOfBefore(): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'commit-before-'))
+    try {
+      const unpacked = await run('bash', ['-c', `git archive HEAD~1 | tar -x -C '${folder}'`], { cwd: CHECKOUT })
+      if (unpacked.code !== 0) throw new Error(`there is no commit before: ${unpacked.output}`)
+      await buildImages(folder, VERSION_BEFORE)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+    const names = IMAGES.map(name => `${name}:${VERSION_BEFORE}`)
+    for (const name of names) await this.registry.push(`horde-test/${name}`, `horde/${name}`)
+    await run('docker', ['rmi', ...names.map(name => `horde-test/${name}`)])
+  }
+
+  hotkeyOf(role: InstalledRole): string {
+    return hotkeyFromUri(KEYS[role]).ss58
   }
 
   hotkeyPath(role: InstalledRole): string {
@@ -88,15 +115,12 @@ async function startChain(): Promise<Devchain> {
   })
 }
 
-/** Gives their version. */
-async function buildImages(): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string }
+async function buildImages(checkout: string, version: string): Promise<void> {
   const env = { ...process.env, IMAGE_PREFIX: 'horde-test', COMPUTE_HORDE_VERSION: version }
   const built = await run('bash', ['docker/build-images.sh', '--auto', ...IMAGES], {
-    cwd: CHECKOUT,
+    cwd: checkout,
     env,
     withinMs: BUILD_MS,
   })
   if (built.code !== 0) throw new Error(`the images could not be built: ${built.output}`)
-  return version
 }

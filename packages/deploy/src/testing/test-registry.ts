@@ -1,7 +1,7 @@
 /** A registry on loopback that is filled here, and whose folder a test server mounts to serve the same images. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@horde/kit/testing/port'
@@ -22,7 +22,9 @@ const ROLE_IMAGES = ['validator', 'miner', 'executor']
 
 /** What a stand-in image of a version is like. */
 export interface StandIn {
-  healthy?: 'yes' | 'no' | 'exits'
+  healthy?: 'yes' | 'exits'
+  /** Names of what keeps it from being ready, each one word. */
+  lacks?: readonly string[]
   /** The youngest migration that it knows. */
   migration?: number
   /** The version that it says it has; otherwise its tag. */
@@ -71,9 +73,9 @@ export class TestRegistry implements AsyncDisposable {
   async pushStandIns(version: string, standIn: StandIn = {}): Promise<void> {
     const context = await standInContext()
     try {
-      const { healthy = 'yes', migration = 100, label = version } = standIn
+      const { healthy = 'yes', lacks = [], migration = 100, label = version } = standIn
       const image = `horde-test/stand-in:${version}-${this.#port}`
-      const values = [`VERSION=${label}`, `HEALTHY=${healthy}`, `MIGRATION=${migration}`]
+      const values = [`VERSION=${label}`, `HEALTHY=${healthy}`, `LACKS=${lacks.join(' ')}`, `MIGRATION=${migration}`]
       await build(context, 'role', image, values)
       this.#tags.add(image)
       for (const name of ROLE_IMAGES) await this.push(image, `horde/${name}:${version}`)
@@ -128,6 +130,7 @@ async function standInContext(): Promise<string> {
       await copyFile(join(CHECKOUT, 'docker', name), join(context, 'files/app/docker', name))
     }
   }
+  await cp(join(CHECKOUT, 'docker/monitoring'), join(context, 'files/app/docker/monitoring'), { recursive: true })
   return context
 }
 

@@ -19,30 +19,48 @@ let owner: Owner
 let installed: Ended
 let planned: Ended
 let changedByPlan: string
-let commandLines: string[]
+let seen: Awaited<ReturnType<SecretWatch['stop']>>
+/** Files with secrets that other users could read while the installation ran, by step. */
+let readable: Promise<string>[]
 
 beforeAll(async () => {
   registry = await TestRegistry.start()
-  await registry.pushStandIns('0.1.0')
-  await registry.pushStandIns('0.2.0', { migration: 200 })
-  await registry.pushStandIns('0.3.0', { healthy: 'exits', migration: 200 })
   owner = await Owner.open()
   server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
-  await server.load(await buildPostgres(), 'postgres:15')
+  const images = Promise.all([
+    buildPostgres().then(image => server.load(image, 'postgres:15')),
+    registry.pushStandIns('0.1.0'),
+    registry.pushStandIns('0.2.0', { migration: 300 }),
+    registry.pushStandIns('0.3.0', { healthy: 'exits', migration: 300 }),
+  ])
   const everything =
     'find / -xdev -newer /etc/test-registry.yml -type f -not -path "/var/lib/docker/*" -not -path "/var/log/*" | sort'
   const before = await server.sh(everything)
   planned = await owner.install('validator', server, { user: 'deploy', args: [...PULL, '--dry-run'] })
   changedByPlan = (await server.sh(everything)).replace(before, '')
+  await images
   const watch = new SecretWatch()
-  installed = await owner.install('validator', server, { user: 'deploy', piped: true, args: PULL })
-  commandLines = await watch.stop()
+  readable = []
+  const onOutput = (output: string) => {
+    const steps = output.split('\n== ').length - 1
+    while (readable.length < steps) readable.push(secretsForOthers())
+  }
+  installed = await owner.install('validator', server, { user: 'deploy', piped: true, args: PULL, onOutput })
+  readable.push(secretsForOthers())
+  seen = await watch.stop()
 }, IMAGES_MS)
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
   await owner?.[Symbol.asyncDispose]()
   await registry?.[Symbol.asyncDispose]()
 })
+
+/** The files with a secret that a user who is not root can read now. The words of the search are not themselves the secret. */
+function secretsForOthers(): Promise<string> {
+  const pattern = `${HOTKEY_SEED.slice(0, -1)}[${HOTKEY_SEED.slice(-1)}]|POSTGRES_PASSWORD=[0-9a-f]{48}`
+  const search = `grep -rlE '${pattern}' /opt /etc /home /root /tmp /var /run /usr/local /dev/shm`
+  return server.sh(`setpriv --reuid=owner --regid=owner --clear-groups ${search} 2>/dev/null || true`)
+}
 
 const command = (line: string) => server.try(`compute-horde validator ${line}`)
 const sql = (text: string) =>
@@ -65,6 +83,7 @@ test('installs through a pipe, as a user with sudo, from a wallet path with spac
   expect(
     await server.sh('docker inspect --format "{{.State.Health.Status}}" compute-horde-validator_validator_1'),
   ).toBe('healthy')
+  expect(await server.sh(`ls ${FOLDER}/monitoring`)).toContain('prometheus.validator.yml')
   expect(await server.sh(`grep -E '^BITTENSOR_NET' ${FOLDER}/.env`)).toBe(
     'BITTENSOR_NETUID=7\nBITTENSOR_NETWORK=ws://127.0.0.1:9944',
   )
@@ -87,16 +106,15 @@ test('leaves nothing secret in output, command lines, histories, or files that o
   const secrets = [password, HOTKEY_SEED]
   for (const secret of secrets) {
     expect(installed.output).not.toContain(secret)
-    expect(commandLines.filter(line => line.includes(secret))).toEqual([])
+    expect(seen.lines.filter(line => line.includes(secret))).toEqual([])
+    expect(seen.files.filter(text => text.includes(secret))).toEqual([])
     expect(await server.sh(`grep -rlF '${secret}' /var/log /root /home /tmp 2>/dev/null || true`)).toBe('')
   }
-  // After the logs were searched: the journal keeps the command line of what logs, such as this runuser.
-  for (const secret of secrets) {
-    const others = `runuser -u owner -- grep -rlF '${secret}' /opt /etc /home /root /tmp /var /run /usr/local 2>/dev/null || true`
-    expect(await server.sh(others)).toBe('')
-  }
-  // The watch has seen the installation at work.
-  expect(commandLines.some(line => line.includes('compute-horde-validator'))).toBe(true)
+  // One look at the beginning of each step, and one at the end.
+  expect(await Promise.all(readable)).toEqual(['', '', '', '', '', ''])
+  // Both watches have seen the installation at work.
+  expect(seen.lines.some(line => line.includes('compute-horde-validator'))).toBe(true)
+  expect(seen.files.some(text => text.includes('say') || text.includes('end 0'))).toBe(true)
 })
 
 test('opens no port but on loopback', async () => {
@@ -114,13 +132,16 @@ test('run again takes less than half a minute and restarts nothing', async () =>
 })
 
 test('answers status, check and logs', async () => {
-  expect((await command('status')).output).toContain('validator 0.1.0, images')
+  const status = await command('status')
+  expect(status.output).toContain('validator 0.1.0, images')
+  expect(status.output).toContain('now: it is ready')
+  expect(status.code).toBe(0)
   expect((await command('check')).output).toContain('ok    stand-in: packages/validator/src/main.ts check')
   expect((await command('logs')).output).toContain('Started as 1000.')
   expect(await command('dance')).toMatchObject({ code: 1, output: expect.stringContaining("'dance' is not a command") })
 })
 
-test('updates with a backup, and rolls back to the version before', async () => {
+test('updates with a backup, and a rollback keeps rows that the old version can read', async () => {
   await sql(
     'create schema drizzle; create table drizzle.__drizzle_migrations (created_at bigint); insert into drizzle.__drizzle_migrations values (100); create table jobs (id int); insert into jobs select generate_series(1, 1000)',
   )
@@ -130,14 +151,17 @@ test('updates with a backup, and rolls back to the version before', async () => 
   )
   expect(await version()).toBe('0.2.0')
   expect((await command('update 0.2.0')).output).toBe(
-    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already and is healthy.\n`,
+    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already: it is ready.\n`,
   )
-  await sql('insert into drizzle.__drizzle_migrations values (200)')
+  // As 0.2.0 migrates: it says that the release before can read the result.
+  await sql(
+    'insert into drizzle.__drizzle_migrations values (200); create table drizzle.oldest_reader (migrated_until bigint, known_until bigint); insert into drizzle.oldest_reader values (200, 100); insert into jobs values (1001)',
+  )
   const back = await command('rollback --yes')
-  expect(back.output).toContain('The database has tables of a newer version')
+  expect(back.output).not.toContain('Restoring')
   expect(back.code).toBe(0)
   expect(await version()).toBe('0.1.0')
-  expect(await sql('select count(*) from jobs')).toBe('1000')
+  expect(await sql('select count(*) from jobs')).toBe('1001')
 })
 
 test('goes back by itself when an update does not get healthy', async () => {
@@ -150,18 +174,30 @@ test('goes back by itself when an update does not get healthy', async () => {
   expect((await command('status')).code).toBe(0)
 })
 
-test('restores the rows of a backup, and refuses one of a newer schema', async () => {
-  const older = (await command('backup')).output.replace('Backup: ', '').trim()
-  // The database has the migration of 0.2.0, which 0.1.0 does not know.
-  const refused = await command(`restore ${older} --yes`)
-  expect(refused.output).toContain('whose database is newer than validator 0.1.0 can read')
-  await sql('delete from drizzle.__drizzle_migrations where created_at = 200')
-  const file = (await command('backup')).output.replace('Backup: ', '').trim()
-  await sql('delete from jobs where id > 10')
-  const restored = await command(`restore ${file} --yes`)
-  expect(restored.output).toContain(`Restored ${file}`)
-  expect(await sql('select count(*), sum(id) from jobs')).toBe('1000|500500')
-  expect(await server.sh(`stat -c %a ${file}`)).toBe('600')
+test('a rollback to a version that cannot read the tables asks, and restores the backup of before the update', async () => {
+  const updated = await command('update 0.2.0')
+  const before = /Backup: (.*)/.exec(updated.output)?.[1]
+  await sql('insert into drizzle.__drizzle_migrations values (300); insert into jobs values (1002)')
+  const asked = await command('rollback')
+  expect(asked.output).toContain('0.1.0 cannot read the database, which a newer version has changed.')
+  expect(asked.output).toContain(`from the backup ${before}.`)
+  expect(asked.output).toContain('What was written since then is lost to it.')
+  expect(asked.output).toContain('There is no terminal to ask on.')
+  expect(await version()).toBe('0.2.0')
+  const back = await command('rollback --yes')
+  expect(back.output).toContain('validator 0.1.0 is healthy.')
+  expect(back.code).toBe(0)
+  expect(await version()).toBe('0.1.0')
+  expect(await sql('select count(*), max(id) from jobs')).toBe('1001|1001')
+  // Nothing is lost for good: the newer version has the rows again.
+  const ofNow = /What 0\.2\.0 wrote since is in (.*)\. To have it again/.exec(back.output)?.[1]
+  expect((await command(`restore ${ofNow} --yes`)).output).toContain('is newer than validator 0.1.0 can read')
+  expect((await command('update 0.2.0')).code).toBe(0)
+  const restored = await command(`restore ${ofNow} --yes`)
+  expect(restored.output).toContain(`Restored ${ofNow}`)
+  expect(restored.code).toBe(0)
+  expect(await sql('select count(*), sum(id) from jobs')).toBe('1002|502503')
+  expect(await server.sh(`stat -c %a ${ofNow}`)).toBe('600')
 })
 
 test('asks on a terminal before it removes anything, and then removes everything', async () => {

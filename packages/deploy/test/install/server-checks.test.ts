@@ -226,3 +226,57 @@ describe('.env', () => {
     expect(await answers('merge_settings "$FOLDER/example"')).not.toContain('New settings')
   })
 })
+
+describe('how well a role is', () => {
+  /** `saying`: what its health check prints, as JSON; empty when it does not answer. */
+  const withRole = (saying: string) =>
+    server.fake('docker', `case "$1" in ps) echo c1;; exec) printf '%s\\n' '${saying}';; inspect) echo 0;; esac`)
+  const said = (fields: object) =>
+    JSON.stringify({
+      ...{ version: '0.1.0', live: true, ready: false, complete: true, bad: [], warned: [] },
+      ...fields,
+      reasons: ['A "bad":["x"] reason.'],
+    })
+  const looked = async () => (await answers('look; echo "$is|$lacks|$warned"')).trim()
+
+  test.each([
+    ['nothing', '', 'away||'],
+    ['that its health check failed', said({ live: false }), 'away||'],
+    ['that it is ready', said({ ready: true, warned: ['disk'] }), 'ready||disk'],
+    ['what it lacks', said({ bad: ['weights version', 'permit'] }), 'unready|weights-version permit|'],
+    ['that it has not looked yet', said({ complete: false, bad: ['chain'] }), 'looking|chain|'],
+    ['no names, as older versions', '{"live":true,"ready":false,"reasons":["Why."]}', 'unready|unnamed|'],
+  ])('is known from /health: %s', async (_, saying, expected) => {
+    await withRole(saying)
+    expect(await looked()).toBe(expected)
+  })
+
+  test('counts as well as before when it lacks nothing that it did not lack, or warn of', async () => {
+    await withRole(said({ bad: ['chain', 'disk'] }))
+    const isWell = async (tolerated: string) =>
+      (await answers(`look; if is_well "${tolerated}"; then echo yes; else echo "no: $beyond"; fi`)).trim()
+    expect(await isWell('disk chain permit')).toBe('yes')
+    expect(await isWell('chain')).toBe('no: disk')
+    expect(await isWell('*')).toBe('yes')
+    expect(await isWell('')).toBe('no: chain disk')
+    await withRole('')
+    expect(await isWell('*')).toBe('no:')
+  })
+
+  test('is tolerated to lack what it lacks or warns of now; anything when it does not answer', async () => {
+    await withRole(said({ bad: ['permit'], warned: ['chain'] }))
+    expect((await answers('tolerated_now')).trim()).toBe('permit chain')
+    await withRole('')
+    expect((await answers('tolerated_now')).trim()).toBe('*')
+  })
+
+  test('is never well without its database', async () => {
+    await withRole(said({ bad: ['database', 'registration'] }))
+    expect((await answers('seconds_up() { echo 99; }; look; is_well || echo "no: $beyond"')).trim()).toBe(
+      'no: database',
+    )
+    await withRole(said({ bad: ['registration'] }))
+    expect((await answers('seconds_up() { echo 99; }; look; is_well && echo yes')).trim()).toBe('yes')
+    expect((await answers('seconds_up() { echo 1; }; look; is_well || echo "not yet"')).trim()).toBe('not yet')
+  })
+})

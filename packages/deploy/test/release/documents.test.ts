@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { composeSettings } from '../../src/compose-settings.ts'
+import { COMPOSE_VARIABLES } from '../../src/env-example.ts'
 import { checkLines, root } from './check-lines.ts'
 import { DOCUMENTS, olderCommands, ROLES, type Role, shellCommands, textOf } from './documents.ts'
 
@@ -57,7 +58,8 @@ it('settings that the documents name exist', () => {
   const tables = ['validator', 'miner', 'executor'].map(name => textOf(`packages/${name}/README.md`)).join('\n')
   const ofServices = [...tables.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name = '']) => name)
   // DOCKER_HOST is Docker's own, and read by its client.
-  const known = new Set([...ofServices, ...Object.keys(composeSettings('miner')), 'DOCKER_HOST'])
+  const ofCompose = [...COMPOSE_VARIABLES, ...Object.keys(composeSettings('miner'))]
+  const known = new Set([...ofServices, ...ofCompose, 'DOCKER_HOST'])
   const names = FILES.flatMap(file => [...textOf(file).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)])
   expect(names.map(([, name = '']) => name).filter(name => !known.has(name))).toEqual([])
   expect(names.length).toBeGreaterThan(20)

@@ -18,7 +18,7 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
   const hotkey = await ownHotkey(config)
   const pools = await readPools(config)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
-  await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal })
+  await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, mayBeAway: true, log, signal })
   const deps = {
     config,
     chain,

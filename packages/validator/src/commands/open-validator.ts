@@ -13,11 +13,12 @@ export type OpenValidator = ValidatorDeps & { chain: Subtensor }
 /**
  * What a validator stands on, opened by its settings; all of it closes with `stack`.
  *
- * @param where its log goes: for a command, whose stdout is its result, to stderr
+ * @param options where its log goes: for a command, whose stdout is its result, to stderr; and whether it opens although the
+ * chain does not answer, which then is connected to later
  */
 export async function openValidator(
   environment: NodeJS.ProcessEnv,
-  where: Pick<LogOptions, 'destination'>,
+  { mayBeAway = false, ...where }: Pick<LogOptions, 'destination'> & { mayBeAway?: boolean },
   signal: AbortSignal,
   stack: AsyncDisposableStack,
 ): Promise<OpenValidator> {
@@ -26,6 +27,6 @@ export async function openValidator(
   const hotkey = await ownHotkey(config)
   const benchmark = await loadBenchmark(config.benchmarkSettings)
   const database = stack.use(await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal }))
-  const chain = stack.use(await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, log, signal }))
+  const chain = stack.use(await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, mayBeAway, log, signal }))
   return { config, chain, hotkey, benchmark, database, clock: systemClock, log }
 }

@@ -8,7 +8,7 @@ import type { CommandDeps } from './run-command.ts'
 
 export async function serve({ environment }: CommandDeps, signal: AbortSignal): Promise<number> {
   await using stack = new AsyncDisposableStack()
-  const deps = await openValidator(environment, {}, signal, stack)
+  const deps = await openValidator(environment, { mayBeAway: true }, signal, stack)
   const { config, hotkey, database, clock, log } = deps
   const { db } = database
   const validator: Validator = wireValidator({ ...deps, leaveOpen: true })

@@ -13,26 +13,42 @@ const well: HealthSources = {
   watches: () => [{ watch: 'disk', lookedAtMs: 0, verdict: 'ok', findings: [ok('disk', 'room')] }],
 }
 
-it.each<[string, Partial<HealthSources>, ready: boolean, reasons: string[]]>([
-  ['all is well', {}, true, []],
+it.each<[string, Partial<HealthSources>, bad: string[], warned: string[], reasons: string[]]>([
+  ['all is well', {}, [], [], []],
   [
     'the chain is away',
     { chain: () => ({ connected: false, endpoint: null, lastBlock: null }) },
-    false,
+    ['chain'],
+    [],
     ['There is no connection to the chain.'],
   ],
-  ['a loop fails again and again', { loops: () => [loop(3)] }, false, ['The last 3 runs of batches failed.']],
+  [
+    'a loop fails again and again',
+    { loops: () => [loop(3)] },
+    ['loop batches'],
+    [],
+    ['The last 3 runs of batches failed.'],
+  ],
+  [
+    'a loop fails because the chain is away',
+    { loops: () => [loop(3)], chain: () => ({ connected: false, endpoint: null, lastBlock: null }) },
+    ['chain'],
+    [],
+    ['There is no connection to the chain.', 'The last 3 runs of batches failed.'],
+  ],
   [
     'the facilitator is away',
     { facilitator: () => ({ connected: false, running: 0, waiting: 0 }) },
-    false,
+    ['facilitator'],
+    [],
     ['There is no connection to the facilitator.'],
   ],
-  ['it is there', { facilitator: () => ({ connected: true, running: 0, waiting: 0 }) }, true, []],
+  ['it is there', { facilitator: () => ({ connected: true, running: 0, waiting: 0 }) }, [], [], []],
   [
     'what is known of the subnet is old',
     { subnetAgeMs: () => 301_000 },
-    true,
+    [],
+    ['chain'],
     ['What is known of the subnet is 301 s old: the chain does not answer.'],
   ],
   [
@@ -47,9 +63,12 @@ it.each<[string, Partial<HealthSources>, ready: boolean, reasons: string[]]>([
         },
       ],
     },
-    false,
+    ['permit'],
+    ['clock'],
     ['Permit: none. To do: stake.', 'Clock: off. To do: set it.'],
   ],
-])('%s', (_, change, ready, reasons) => {
-  expect(healthOf({ ...well, ...change })).toEqual({ live: true, ready, reasons })
+])('%s', (_, change, badNames, warned, reasons) => {
+  const ready = badNames.length === 0
+  const said = { live: true, ready, complete: true, bad: badNames, warned, reasons }
+  expect(healthOf({ ...well, ...change })).toEqual(said)
 })

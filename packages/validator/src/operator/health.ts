@@ -1,6 +1,5 @@
 /** Whether the validator does its work, and what an operator should know of even if it does. */
-import type { Health } from '@horde/kit/http'
-import { findingSentence } from '@horde/kit/watch/finding'
+import { CHAIN, type Lack, type ServiceHealth, serviceHealth } from '@horde/kit/operator/health'
 import type { StatusSources } from './sources.ts'
 
 /** How many runs in a row may fail before a loop makes the validator unready. */
@@ -11,29 +10,34 @@ const OLD_SUBNET_MS = 300_000
 export type HealthSources = Pick<StatusSources, 'chain' | 'loops' | 'facilitator' | 'watches' | 'subnetAgeMs'>
 
 /** Ready: connected, no loop fails again and again, and no watch found something bad. Warnings leave it ready. */
-export function healthOf(sources: HealthSources): Health {
-  const findings = sources.watches().flatMap(({ findings }) => findings)
-  const sentences = (verdict: string) => findings.filter(each => each.verdict === verdict).map(findingSentence)
-  const unready = [...connections(sources), ...failingLoops(sources), ...sentences('bad')]
-  return { live: true, ready: unready.length === 0, reasons: [...unready, ...oldSubnet(sources), ...sentences('warn')] }
+export function healthOf(sources: HealthSources): ServiceHealth {
+  const bad = [...connections(sources), ...failingLoops(sources)]
+  return serviceHealth({ bad, warned: oldSubnet(sources) }, sources.watches())
 }
 
-function connections({ chain, facilitator }: HealthSources): string[] {
-  const reasons: string[] = []
-  if (!chain().connected) reasons.push('There is no connection to the chain.')
-  if (facilitator()?.connected === false) reasons.push('There is no connection to the facilitator.')
-  return reasons
+function connections({ chain, facilitator }: HealthSources): Lack[] {
+  const lacks: Lack[] = []
+  if (!chain().connected) lacks.push({ name: CHAIN, sentence: 'There is no connection to the chain.' })
+  if (facilitator()?.connected === false) {
+    lacks.push({ name: 'facilitator', sentence: 'There is no connection to the facilitator.' })
+  }
+  return lacks
 }
 
-function failingLoops({ loops }: HealthSources): string[] {
+/** Without the chain most of them fail: an update must not take that for a fault of the new release. */
+function failingLoops({ loops, chain }: HealthSources): Lack[] {
   return loops()
-    .map(loop => ({ name: loop.name, failures: loop.state().failuresInARow }))
+    .map(loop => ({ loop: loop.name, failures: loop.state().failuresInARow }))
     .filter(({ failures }) => failures > TOLERATED_FAILURES)
-    .map(({ name, failures }) => `The last ${failures} runs of ${name} failed.`)
+    .map(({ loop, failures }) => {
+      const name = chain().connected ? `loop ${loop}` : CHAIN
+      return { name, sentence: `The last ${failures} runs of ${loop} failed.` }
+    })
 }
 
-function oldSubnet({ subnetAgeMs }: HealthSources): string[] {
+function oldSubnet({ subnetAgeMs }: HealthSources): Lack[] {
   const age = subnetAgeMs() ?? 0
   if (age <= OLD_SUBNET_MS) return []
-  return [`What is known of the subnet is ${Math.round(age / 1000)} s old: the chain does not answer.`]
+  const seconds = Math.round(age / 1000)
+  return [{ name: CHAIN, sentence: `What is known of the subnet is ${seconds} s old: the chain does not answer.` }]
 }
