@@ -10,6 +10,7 @@ import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
 import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
+import { keepLock } from './db/kept-lock.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
 import { markTold } from './db/organic-jobs.ts'
 import { FacilitatorLink } from './facilitator.ts'
@@ -79,13 +80,16 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const batchDeps = { chain, hotkey, db, clock, log, onWorkSent }
   return {
     batch: async (signal, { only } = {}) => {
-      await using lock = await tryBatchLock()
+      await using lock = await keepLock(tryBatchLock, { clock, log })
       if (!lock) throw new BusyError('another batch of this validator is running')
-      return await runBatch({ ...request, only }, batchDeps, signal)
+      const whenLocked = () => lock.held()
+      return await runBatch({ ...request, only }, { ...batchDeps, whenLocked }, AbortSignal.any([signal, lock.lost]))
     },
     resume: async signal => {
-      await using lock = await tryBatchLock()
-      return lock ? await resumeBatches(request, batchDeps, signal) : []
+      await using lock = await keepLock(tryBatchLock, { clock, log })
+      if (!lock) return []
+      const whenLocked = () => lock.held()
+      return await resumeBatches(request, { ...batchDeps, whenLocked }, AbortSignal.any([signal, lock.lost]))
     },
     turns: new Turns({
       ...{ netuid, windowMs: config.BATCH_INTERVAL_SECONDS * 1000, outside: config.BATCHES_OUTSIDE_VALIDATORS },

@@ -47,6 +47,8 @@ export interface BatchDeps {
   log: Log
   /** Told how long a ready executor waited for its work, in ms. */
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Resolves when this process may act on its batch: not while the lock of batches is lost. Rejects when another process has it. */
+  whenLocked?: (() => Promise<void>) | undefined
 }
 
 /**
@@ -67,6 +69,7 @@ export async function runBatch(request: BatchRequest, deps: BatchDeps, signal: A
   const label = firsts[0]?.job.work.label ?? request.benchmark.name
   const isTrial = request.only !== undefined
   const { netuid, scoring } = request
+  await deps.whenLocked?.()
   const id = await openBatch(db, {
     ...{ netuid, benchmark: label, scoring: scoring.name, startedAt, deadline, counts: !isTrial },
     jobs: firsts.map(({ row }) => row),

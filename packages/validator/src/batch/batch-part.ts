@@ -44,6 +44,8 @@ export interface PartDeps {
   clock: Clock
   log: Log
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Resolves when this process may act on its batch: not while the lock of batches is lost. Rejects when another process has it. */
+  whenLocked?: (() => Promise<void>) | undefined
 }
 
 export interface BatchJob {

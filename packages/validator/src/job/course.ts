@@ -13,6 +13,8 @@ export interface CourseDeps extends RecordDeps {
   clock: Clock
   /** Told how long a ready executor waited for its work, in ms: from its frame's arrival until the kernel had the work. */
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Waited for before anything is sent: resolves when this process may act on the job. */
+  whenLocked?: (() => Promise<void>) | undefined
 }
 
 /** The reason for a stage's time-out, for a miner that is connected. */
@@ -129,12 +131,22 @@ export class Course {
   /** The connection that took the message; undefined when it was lost first, or the stage ended. */
   async #say(message: ValidatorMessage): Promise<number | undefined> {
     const { talk, clock } = this.#deps
+    await this.#waitForLock()
     try {
       return await withDeadline(talk.say(message), this.#left(this.#until()), 'saying to a miner', clock)
     } catch (error) {
       if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
       throw error
     }
+  }
+
+  /** A stage is longer by the time for which nothing could be sent. */
+  async #waitForLock(): Promise<void> {
+    const { clock, whenLocked } = this.#deps
+    if (!whenLocked) return
+    const from = clock.monotonic()
+    await whenLocked()
+    this.#limit += clock.monotonic() - from
   }
 
   async #hear({ word, connection, at }: LinkEvent & { type: 'said' }): Promise<JobEnd | undefined> {
