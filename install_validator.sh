@@ -2395,8 +2395,11 @@ BITTENSOR_NETWORK=
 # How long a miner may take to tell what executors it has before it counts as one of 2024, with one executor of the default class, in milliseconds. Example: 1000
 #MANIFEST_WAIT_MS=1000
 
-# How long a miner may take to accept or decline an offer, in seconds. Example: 30
+# How long a miner that told what executors it has may take to accept or decline an offer, in seconds. Example: 30
 #ACCEPT_SECONDS=30
+
+# The same for a miner that told nothing, as those of 2024: they hold an offer until their executor is free. No other job waits for it. Example: 300
+#SLOW_ACCEPT_SECONDS=300
 
 # How long an executor may take to be ready, beyond its class's spin-up time, in seconds. Example: 120
 #READY_SLACK_SECONDS=120

@@ -14,6 +14,7 @@ import { keepLock } from './db/kept-lock.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
 import { markTold } from './db/organic-jobs.ts'
 import { FacilitatorLink } from './facilitator.ts'
+import { hostClockOf } from './job/host-clock.ts'
 import { leftOrganicJobs } from './organic/left-jobs.ts'
 import { resumeBatches } from './resume-batches.ts'
 import { type BatchRequest, runBatch } from './run-batch.ts'
@@ -77,7 +78,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const tryRevealLock = oneAtATime(dialect, config.databaseUrl, `reveals of ${hotkey.ss58} on ${netuid}`, log)
   const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
   const request = batchRequest(config, benchmark, leaveOpen)
-  const batchDeps = { chain, hotkey, db, clock, log, onWorkSent }
+  const batchDeps = { chain, hotkey, db, clock, hostClock: hostClockOf(clock), log, onWorkSent }
   return {
     batch: async (signal, { only } = {}) => {
       await using lock = await keepLock(tryBatchLock, { clock, log })

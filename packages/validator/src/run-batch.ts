@@ -14,6 +14,7 @@ import type { StartLimits } from './batch/starts.ts'
 import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
 import { openBatch } from './db/batches.ts'
+import type { HostClock } from './job/host-clock.ts'
 import { chooseMiners } from './miner/choose.ts'
 import { type ServingMiner, servingMiners } from './miner/serving.ts'
 import type { Scoring } from './scoring/job-score.ts'
@@ -49,6 +50,8 @@ export interface BatchDeps {
   onWorkSent?: ((waitedMs: number) => void) | undefined
   /** Resolves when this process may act on its batch: not while the lock of batches is lost. Rejects when another process has it. */
   whenLocked?: (() => Promise<void>) | undefined
+  /** Absent where no clock outlives a process. */
+  hostClock?: HostClock | undefined
 }
 
 /**
