@@ -2568,6 +2568,12 @@ BITTENSOR_NETWORK=
 # The hotkey: a file in the wallet's hotkeys folder. Example: default
 #BITTENSOR_WALLET_HOTKEY_NAME=default
 
+# How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds. Example: 24
+#MAX_VALIDATORS=24
+
+# The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds. Example: 1000
+#MIN_VALIDATOR_STAKE_TAO=1000
+
 # The facilitator whose jobs this validator takes. Unset: only synthetic jobs. Example: wss://facilitator.example/ws/v0/
 #FACILITATOR_URI=
 
@@ -2643,8 +2649,11 @@ BITTENSOR_NETWORK=
 # How long a miner may take to tell what executors it has before it counts as one of 2024, with one executor of the default class, in milliseconds. Example: 1000
 #MANIFEST_WAIT_MS=1000
 
-# How long a miner may take to accept or decline an offer, in seconds. Example: 30
+# How long a miner that told what executors it has may take to accept or decline an offer, in seconds. Example: 30
 #ACCEPT_SECONDS=30
+
+# The same for a miner that told nothing, as those of 2024: they hold an offer until their executor is free. No other job waits for it. Example: 300
+#SLOW_ACCEPT_SECONDS=300
 
 # How long an executor may take to be ready, beyond its class's spin-up time, in seconds. Example: 120
 #READY_SLACK_SECONDS=120

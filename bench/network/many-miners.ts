@@ -2,9 +2,9 @@
  * Many miners in one process, as cheap as they can be: they accept every offer, are ready after a moment, and answer the
  * work after another one. What an answer's stderr says is how long it took them, in ms. Like real ones they keep what they
  * have to say until it was read, and know a job that is offered again. Prints its port, and with `--tell` each job that it
- * has done; ends with its stdin.
+ * has done; with `--work` it works for up to so many seconds, and a sixth of that at least; ends with its stdin.
  *
- * Command: `node bench/network/many-miners.ts <executors of each> [--tell]`
+ * Command: `node bench/network/many-miners.ts <executors of each> [--tell] [--work S]`
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,7 +15,7 @@ import { silentLog } from '@horde/kit/log'
 const HOST = '127.0.0.2'
 /** How long an executor takes to be ready, and to do its work: something between, in ms. */
 const READY_MS = [50, 1_000] as const
-const WORK_MS = [500, 3_000] as const
+const SHORT_WORK_MS = [500, 3_000] as const
 /** What an echo job has in its input. */
 const PAYLOAD = /[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}/
 
@@ -35,6 +35,9 @@ interface Job {
 
 const executors = Number(process.argv[2] ?? 1)
 const tells = process.argv.includes('--tell')
+const longest = process.argv.indexOf('--work')
+const longestMs = longest < 0 ? undefined : Number(process.argv[longest + 1]) * 1000
+const workMs = longestMs === undefined ? SHORT_WORK_MS : ([longestMs / 6, longestMs] as const)
 const jobs = new Map<string, Job>()
 /** The newest connection of each miner's validator. */
 const says = new Map<string, (message: object) => void>()
@@ -99,7 +102,7 @@ router.onUpgrade(/^\/v0\.1\/validator_interface\//, ws => {
       if (tells) process.stdout.write(`${job_uuid}\n`)
       if (ws.readyState === ws.OPEN) deliver(job)
       else says.get(miner)?.(job.answer)
-    }, between(WORK_MS))
+    }, between(workMs))
   }
 
   ws.on('message', data => {

@@ -27,11 +27,11 @@ const A_DAY_SECONDS = '86400'
 const BATCH_SECONDS = '240'
 const BLOCK_MS = 200
 
-export async function startWorld({ miners, executors }: Pick<RestartOptions, 'miners' | 'executors'>) {
+export async function startWorld({ miners, executors, workSeconds }: RestartOptions) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-restarts-'))
   stack.defer(() => rm(folder, { recursive: true }))
-  const { port, done } = await startMiners(executors, stack)
+  const { port, done } = await startMiners(executors, workSeconds, stack)
   const devchain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis: genesisOf(miners, port) }))
   const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url] }))
   while (!(await chain.metagraph(NETUID)).neurons[0]?.validatorPermit) await devchain.mineBlock()
@@ -76,8 +76,9 @@ function genesisOf(miners: number, port: number) {
   return { sudo: coldkey, subnets: [{ netuid: NETUID, tempo: 2, hyperparameters, neurons }] }
 }
 
-async function startMiners(executors: number, stack: AsyncDisposableStack) {
-  const child = spawn(process.execPath, [MINERS, String(executors), '--tell'], { stdio: ['pipe', 'pipe', 'inherit'] })
+async function startMiners(executors: number, workSeconds: number, stack: AsyncDisposableStack) {
+  const args = [MINERS, String(executors), '--tell', '--work', String(workSeconds)]
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   stack.defer(async () => {
     const closed = once(child, 'close')
     child.stdin.end()

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { isServing, type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, validatorsOf } from './metagraph.ts'
+import {
+  DEFAULT_VALIDATOR_RULE,
+  isServing,
+  type Metagraph,
+  type Neuron,
+  neuronOf,
+  RAO_PER_TAO,
+  type ValidatorRule,
+  validatorsOf,
+} from './metagraph.ts'
 
 const neuron = (uid: number, tao: number, rest: Partial<Neuron> = {}): Neuron => ({
   uid,
@@ -11,7 +20,10 @@ const neuron = (uid: number, tao: number, rest: Partial<Neuron> = {}): Neuron =>
   axon: null,
   ...rest,
 })
-const metagraph = (neurons: Neuron[]): Metagraph => ({ netuid: 12, block: 100, neurons })
+const metagraph = (neurons: Neuron[], rule?: Partial<ValidatorRule>): Metagraph => ({
+  ...{ netuid: 12, block: 100, neurons },
+  ...(rule && { validatorRule: { ...DEFAULT_VALIDATOR_RULE, ...rule, fromChain: { max: true, minStake: true } } }),
+})
 const uids = (neurons: Neuron[]): number[] => neurons.map(({ uid }) => uid)
 
 describe('validatorsOf', () => {
@@ -21,14 +33,19 @@ describe('validatorsOf', () => {
   })
 
   it('asks for 1,000 TAO to the rao, and for a permit', () => {
-    const subnet = metagraph([
+    const neurons = [
       neuron(0, 1_000),
       neuron(1, 0, { stakeRao: 1_000n * RAO_PER_TAO - 1n }),
       neuron(2, 5_000, { validatorPermit: false }),
-    ])
-    expect(uids(validatorsOf(subnet))).toEqual([0])
-    expect(uids(validatorsOf(subnet, { permitNeeded: false }))).toEqual([2, 0])
-    expect(uids(validatorsOf(subnet, { minStakeRao: 1n }))).toEqual([0, 1])
+      neuron(3, 0),
+    ]
+    expect(uids(validatorsOf(metagraph(neurons)))).toEqual([0])
+    expect(uids(validatorsOf(metagraph(neurons), { permitNeeded: false }))).toEqual([2, 0])
+    expect(uids(validatorsOf(metagraph(neurons, { minStakeRao: 1n })))).toEqual([0, 1])
+  })
+
+  it('never takes a neuron without stake, even where the chain asks for none', () => {
+    expect(uids(validatorsOf(metagraph([neuron(0, 0), neuron(1, 1)], { minStakeRao: 0n })))).toEqual([1])
   })
 
   it('takes the 24 with most stake', () => {
@@ -37,8 +54,8 @@ describe('validatorsOf', () => {
   })
 
   it('adds and bans the operator’s hotkeys; a ban is stronger and makes room', () => {
-    const subnet = metagraph([neuron(0, 3_000), neuron(1, 2_000), neuron(2, 1), neuron(3, 1_500)])
-    const options = { max: 2, extra: ['hotkey-2', 'hotkey-0', 'nobody'], banned: ['hotkey-0'] }
+    const subnet = metagraph([neuron(0, 3_000), neuron(1, 2_000), neuron(2, 1), neuron(3, 1_500)], { max: 2 })
+    const options = { extra: ['hotkey-2', 'hotkey-0', 'nobody'], banned: ['hotkey-0'] }
     expect(uids(validatorsOf(subnet, options))).toEqual([1, 3, 2])
   })
 })

@@ -31,42 +31,54 @@ export type Metagraph = {
   readonly netuid: number
   readonly block: number
   readonly neurons: readonly Neuron[]
+  /** As of the same block. Without one, the default holds. */
+  readonly validatorRule?: RuleInForce
 }
 
 export const RAO_PER_TAO = 1_000_000_000n
 
-/** How many neurons can be validators at once, at most (rule of 2024, kept). */
-export const MAX_VALIDATORS = 24
+/** Who counts as a validator. */
+export type ValidatorRule = {
+  /** Most validators, by stake. */
+  readonly max: number
+  /** The least stake of a validator. */
+  readonly minStakeRao: bigint
+}
 
-/** The least stake of a validator, in rao: 1,000 TAO (rule of 2024, kept). */
-export const MIN_VALIDATOR_STAKE_RAO = 1_000n * RAO_PER_TAO
+/** Who counts as a validator, and whether the chain says so; what it does not say, the settings do. */
+export type RuleInForce = ValidatorRule & { readonly fromChain: { readonly max: boolean; readonly minStake: boolean } }
+
+/** 24 validators of at least 1,000 TAO: the rule of 2024, and what holds where neither chain nor settings say another. */
+export const DEFAULT_VALIDATOR_RULE: ValidatorRule = { max: 24, minStakeRao: 1_000n * RAO_PER_TAO }
 
 export type ValidatorOptions = {
-  /** Most validators by stake; default 24. Hotkeys in `extra` come on top. */
-  readonly max?: number
-  /** Default 1,000 TAO. */
-  readonly minStakeRao?: bigint
   /** Ask for a validator permit; default true. False for a chain that gives none. */
   readonly permitNeeded?: boolean
-  /** Hotkeys (SS58) of the subnet that the operator counts as validators whatever their stake and permit. */
+  /** Hotkeys (SS58) of the subnet that the operator counts as validators whatever their stake and permit; they come on top. */
   readonly extra?: readonly string[]
   /** Hotkeys (SS58) that are never validators; stronger than `extra`. */
   readonly banned?: readonly string[]
 }
 
+/** The rule that a metagraph was read with. */
+export function ruleOf({ validatorRule }: Pick<Metagraph, 'validatorRule'>): RuleInForce {
+  return validatorRule ?? { ...DEFAULT_VALIDATOR_RULE, fromChain: { max: false, minStake: false } }
+}
+
 /**
  * The subnet's validators, most stake first, ties by lower uid. First the most staked of those with enough stake and a
- * permit; then the operator's own hotkeys, by the same order. A banned hotkey makes room for the next one.
+ * permit; then the operator's own hotkeys, by the same order. A banned hotkey makes room for the next one. A chain may ask
+ * for no stake at all; a neuron without any is no validator all the same.
  */
 export function validatorsOf(metagraph: Metagraph, options: ValidatorOptions = {}): Neuron[] {
-  const { max = MAX_VALIDATORS, minStakeRao = MIN_VALIDATOR_STAKE_RAO, permitNeeded = true } = options
+  const { permitNeeded = true } = options
+  const { max, minStakeRao } = ruleOf(metagraph)
   const banned = new Set(options.banned)
   const extra = new Set(options.extra)
   const byStake = metagraph.neurons.filter(neuron => !banned.has(neuron.hotkey)).sort(mostStakeFirst)
-  const entitled = byStake
-    .filter(neuron => neuron.stakeRao >= minStakeRao && (neuron.validatorPermit || !permitNeeded))
-    .slice(0, max)
-  const chosen = new Set(entitled)
+  const isEntitled = ({ stakeRao, validatorPermit }: Neuron) =>
+    stakeRao > 0n && stakeRao >= minStakeRao && (validatorPermit || !permitNeeded)
+  const chosen = new Set(byStake.filter(isEntitled).slice(0, max))
   return byStake.filter(neuron => chosen.has(neuron) || extra.has(neuron.hotkey))
 }
 

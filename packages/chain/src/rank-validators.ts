@@ -1,5 +1,5 @@
 /** Validators as a list for an operator: the rule's own order, and those that a miner's settings add or take. */
-import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, validatorsOf } from './metagraph.ts'
+import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from './metagraph.ts'
 
 export type RankedValidator = {
   /** 1 is the most staked; null for who is not served, or not on the subnet. */
@@ -34,8 +34,28 @@ export function rankValidators(
   ]
 }
 
+/** The rule that a metagraph was read with, for an operator. */
+export type ShownRule = {
+  max: number
+  minStakeTao: number
+  /** Each with who says it: an item of the chain, or a setting. */
+  text: string
+}
+
+export function shownRule(metagraph: Pick<Metagraph, 'validatorRule'>): ShownRule {
+  const { max, minStakeRao, fromChain } = ruleOf(metagraph)
+  const minStakeTao = taoOf(minStakeRao)
+  const maxBy = fromChain.max ? "the chain's MaxAllowedValidators" : 'MAX_VALIDATORS'
+  const minBy = fromChain.minStake ? "the chain's StakeThreshold" : 'MIN_VALIDATOR_STAKE_TAO'
+  const text = `at most ${max} (${maxBy}), of at least ${minStakeTao.toLocaleString('en')} TAO (${minBy})`
+  return { max, minStakeTao, text }
+}
+
+/** To three digits. */
+export const taoOf = (rao: bigint): number => Number(rao / (RAO_PER_TAO / 1000n)) / 1000
+
 function known(neuron: Neuron | undefined, hotkey = neuron?.hotkey ?? ''): RankedValidator {
-  const stakeTao = neuron ? Number(neuron.stakeRao / (RAO_PER_TAO / 1000n)) / 1000 : null
+  const stakeTao = neuron ? taoOf(neuron.stakeRao) : null
   return {
     rank: null,
     hotkey,

@@ -1,11 +1,16 @@
 /** The settings of every service that is a neuron: its subnet, its chain, its wallet. Named as Bittensor's world does. */
-import { ConfigError, defineSettings, envInteger, type SettingsOf, setting } from '@horde/kit/config'
+import { ConfigError, defineSettings, envInteger, envNumber, type SettingsOf, setting } from '@horde/kit/config'
 import { z } from 'zod'
 import { endpointsOf } from './endpoints.ts'
 import { WalletError } from './errors.ts'
+import { DEFAULT_VALIDATOR_RULE, RAO_PER_TAO, type ValidatorRule } from './metagraph.ts'
 import { type Hotkey, readHotkey } from './wallet.ts'
 
 const MAX_NETUID = 65_535
+const MAX_NEURONS = 65_535
+/** More than there will ever be. */
+const MAX_TAO = 21_000_000
+const DEFAULT_MIN_TAO = Number(DEFAULT_VALIDATOR_RULE.minStakeRao / RAO_PER_TAO)
 
 const endpoints = z.string().transform((text, context) => {
   try {
@@ -37,7 +42,22 @@ export const neuronSettings = defineSettings({
     about: "The hotkey: a file in the wallet's hotkeys folder.",
     example: 'default',
   }),
+  MAX_VALIDATORS: setting(envInteger({ min: 1, max: MAX_NEURONS }).default(DEFAULT_VALIDATOR_RULE.max), {
+    about:
+      'How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds.',
+    example: '24',
+  }),
+  MIN_VALIDATOR_STAKE_TAO: setting(envNumber({ min: 0, max: MAX_TAO }).default(DEFAULT_MIN_TAO), {
+    about: 'The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds.',
+    example: '1000',
+  }),
 })
+
+/** Who counts as a validator where the chain does not say it. */
+export function validatorRuleOf(settings: SettingsOf<typeof neuronSettings>): ValidatorRule {
+  const { MAX_VALIDATORS: max, MIN_VALIDATOR_STAKE_TAO: minStakeTao } = settings
+  return { max, minStakeRao: BigInt(Math.round(minStakeTao * Number(RAO_PER_TAO))) }
+}
 
 /**
  * The hotkey that the settings name.

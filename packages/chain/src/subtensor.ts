@@ -12,7 +12,7 @@ import type {
   WeightsToReveal,
   WeightsToSet,
 } from './chain.ts'
-import type { Metagraph } from './metagraph.ts'
+import { DEFAULT_VALIDATOR_RULE, type Metagraph, type ValidatorRule } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
 import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
@@ -55,6 +55,8 @@ export type SubtensorOptions = {
   readonly readTimeoutMs?: number
   /** How long a call that sends an extrinsic may wait for the block that includes it, in ms; default 180 s. */
   readonly inclusionTimeoutMs?: number
+  /** Who counts as a validator, where the chain does not say it; default: the rule of 2024. */
+  readonly validatorRule?: ValidatorRule
 } & Partial<Omit<ConnectionSettings, 'endpoints' | 'log' | 'clock'>>
 
 const FIRST_CONNECTION_MS = 60_000
@@ -102,12 +104,14 @@ export class Subtensor implements Chain {
   readonly #clock: Clock
   readonly #readTimeoutMs: number
   readonly #inclusionTimeoutMs: number
+  readonly #validatorRule: ValidatorRule
 
   constructor(options: SubtensorOptions) {
     const { log = silentLog, clock = systemClock, signal } = options
     this.#clock = clock
     this.#readTimeoutMs = options.readTimeoutMs ?? READ_TIMEOUT_MS
     this.#inclusionTimeoutMs = options.inclusionTimeoutMs ?? INCLUSION_TIMEOUT_MS
+    this.#validatorRule = options.validatorRule ?? DEFAULT_VALIDATOR_RULE
     this.#connection = new Connection({ ...CONNECTION_DEFAULTS, ...options, log, clock }, signal)
   }
 
@@ -152,7 +156,7 @@ export class Subtensor implements Chain {
   }
 
   metagraph(netuid: number): Promise<Metagraph> {
-    return this.#read('metagraph', live => readMetagraph(live, netuid))
+    return this.#read('metagraph', live => readMetagraph(live, netuid, this.#validatorRule))
   }
 
   hyperparameters(netuid: number): Promise<Hyperparameters> {

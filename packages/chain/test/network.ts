@@ -30,16 +30,19 @@ export type NetworkOptions = {
   port?: number
   stateFile?: string
   subnets?: readonly Subnet[]
+  /** The least stake with which the chain takes weights, in TAO; default 0. */
+  stakeThreshold?: number
 }
 
 /** What lets a test set weights twice in a row, or whenever it likes. */
 export const EASY = { WeightsSetRateLimit: 0, MinAllowedWeights: 1, ServingRateLimit: 0 }
 
 export function startNetwork(options: NetworkOptions = {}): Promise<Devchain> {
-  const { blockMs = 'per-extrinsic', port = 0, stateFile, subnets = [{}] } = options
+  const { blockMs = 'per-extrinsic', port = 0, stateFile, subnets = [{}], stakeThreshold = 0 } = options
   const genesis: Genesis = {
     balances: { [owner.ss58]: String(1_000n * RAO_PER_TAO) },
     sudo: owner.ss58,
+    stakeThreshold: String(BigInt(stakeThreshold) * RAO_PER_TAO),
     subnets: subnets.map(({ netuid = NETUID, tempo = 10, hyperparameters = EASY, neurons = NEURONS }) => ({
       netuid,
       tempo,

@@ -59,7 +59,10 @@ describe('validators', () => {
   it('is a table', async () => {
     const { code, lines, stderr } = await operator.runHere(['validators'], env)
     expect([code, stderr]).toEqual([0, ''])
-    expect(lines.map(line => line.split(/ {2,}/))).toEqual([
+    expect(lines[0]).toBe(
+      "Validators: at most 64 (the chain's MaxAllowedValidators), of at least 0 TAO (the chain's StakeThreshold).",
+    )
+    expect(lines.slice(1).map(line => line.split(/ {2,}/))).toEqual([
       ['rank', 'hotkey', 'uid', 'stake TAO', 'permit', 'note'],
       ['1', validatorKey().ss58, '0', '5000', 'yes'],
       ['–', strangerKey().ss58, '–', '–', 'no', 'extra'],
@@ -70,7 +73,8 @@ describe('validators', () => {
   it('or JSON', async () => {
     const { code, stdout } = await operator.runHere(['validators', '--json'], env)
     expect(code).toBe(0)
-    const { validators } = JSON.parse(stdout)
+    const { rule, validators } = JSON.parse(stdout)
+    expect(rule).toEqual({ max: 64, minStakeTao: 0 })
     expect(validators[0]).toEqual({
       ...{ rank: 1, hotkey: validatorKey().ss58, uid: 0, stakeTao: 5000, permit: true, note: null },
     })

@@ -12,9 +12,10 @@ import { minerKey, secondValidatorKey, strangerKey, validatorKey } from './harne
 const NETUID = 1
 const neuron = (hotkey: string, tao: number) => ({ hotkey, coldkey: hotkey, stake: `${tao}000000000` })
 
-async function startChain(neurons: ReturnType<typeof neuron>[], port = 0) {
+async function startChain(neurons: ReturnType<typeof neuron>[], port = 0, stakeThreshold = 1_000) {
   const subnets = [{ netuid: NETUID, neurons }]
-  const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets }
+  const stake = { stakeThreshold: `${stakeThreshold}000000000` }
+  const genesis = { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets, ...stake }
   return startDevchain({ port, blockMs: 'per-extrinsic', genesis })
 }
 
@@ -72,6 +73,19 @@ it('says who is a validator, who is known but none now, and who is neither', asy
     'unknown',
     'unknown',
   ])
+})
+
+it('serves as many as the chain may give permits to, with the stake that it takes weights from', async () => {
+  const thirty = Array.from({ length: 30 }, (_, i) => hotkeyFromUri(`//crowd//${i}`).ss58)
+  const neurons = thirty.map((hotkey, i) => neuron(hotkey, 10 + i))
+  await using devchain = await startChain([...neurons, neuron(strangerKey().ss58, 9)], 0, 10)
+  await using chain = await connectSubtensor({ endpoints: [devchain.url], log: silentLog })
+  const list = new ValidatorList({
+    ...{ chain, netuid: NETUID, extra: [], banned: [], clock: manualClock(), log: silentLog },
+  })
+  await list.refresh()
+  expect(thirty.filter(hotkey => list.has(hotkey))).toHaveLength(30)
+  expect(list.has(strangerKey().ss58)).toBe(false)
 })
 
 describe('an answer that lacks more than half of the validators', () => {

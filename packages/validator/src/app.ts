@@ -10,9 +10,11 @@ import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
 import { closeOverdueBatches } from './db/batches.ts'
 import { abandonOrganicJobs } from './db/jobs.ts'
+import { keepLock } from './db/kept-lock.ts'
 import { oneAtATime } from './db/one-at-a-time.ts'
 import { markTold } from './db/organic-jobs.ts'
 import { FacilitatorLink } from './facilitator.ts'
+import { hostClockOf } from './job/host-clock.ts'
 import { leftOrganicJobs } from './organic/left-jobs.ts'
 import { resumeBatches } from './resume-batches.ts'
 import { type BatchRequest, runBatch } from './run-batch.ts'
@@ -76,16 +78,19 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const tryRevealLock = oneAtATime(dialect, config.databaseUrl, `reveals of ${hotkey.ss58} on ${netuid}`, log)
   const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
   const request = batchRequest(config, benchmark, leaveOpen)
-  const batchDeps = { chain, hotkey, db, clock, log, onWorkSent }
+  const batchDeps = { chain, hotkey, db, clock, hostClock: hostClockOf(clock), log, onWorkSent }
   return {
     batch: async (signal, { only } = {}) => {
-      await using lock = await tryBatchLock()
+      await using lock = await keepLock(tryBatchLock, { clock, log })
       if (!lock) throw new BusyError('another batch of this validator is running')
-      return await runBatch({ ...request, only }, batchDeps, signal)
+      const whenLocked = () => lock.held()
+      return await runBatch({ ...request, only }, { ...batchDeps, whenLocked }, AbortSignal.any([signal, lock.lost]))
     },
     resume: async signal => {
-      await using lock = await tryBatchLock()
-      return lock ? await resumeBatches(request, batchDeps, signal) : []
+      await using lock = await keepLock(tryBatchLock, { clock, log })
+      if (!lock) return []
+      const whenLocked = () => lock.held()
+      return await resumeBatches(request, { ...batchDeps, whenLocked }, AbortSignal.any([signal, lock.lost]))
     },
     turns: new Turns({
       ...{ netuid, windowMs: config.BATCH_INTERVAL_SECONDS * 1000, outside: config.BATCHES_OUTSIDE_VALIDATORS },

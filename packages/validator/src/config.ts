@@ -132,8 +132,13 @@ export const validatorSettings = defineSettings({
     example: '1000',
   }),
   ACCEPT_SECONDS: setting(seconds(30), {
-    about: 'How long a miner may take to accept or decline an offer, in seconds.',
+    about: 'How long a miner that told what executors it has may take to accept or decline an offer, in seconds.',
     example: '30',
+  }),
+  SLOW_ACCEPT_SECONDS: setting(seconds(300), {
+    about:
+      'The same for a miner that told nothing, as those of 2024: they hold an offer until their executor is free. No other job waits for it.',
+    example: '300',
   }),
   READY_SLACK_SECONDS: setting(seconds(120), {
     about: "How long an executor may take to be ready, beyond its class's spin-up time, in seconds.",
@@ -224,6 +229,7 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       connectMs: settings.CONNECT_SECONDS * 1000,
       manifestMs: settings.MANIFEST_WAIT_MS,
       acceptMs: settings.ACCEPT_SECONDS * 1000,
+      slowAcceptMs: settings.SLOW_ACCEPT_SECONDS * 1000,
       readySlackMs: settings.READY_SLACK_SECONDS * 1000,
       resultGraceMs: settings.RESULT_GRACE_SECONDS * 1000,
     },

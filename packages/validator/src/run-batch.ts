@@ -14,6 +14,7 @@ import type { StartLimits } from './batch/starts.ts'
 import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
 import { openBatch } from './db/batches.ts'
+import type { HostClock } from './job/host-clock.ts'
 import { chooseMiners } from './miner/choose.ts'
 import { type ServingMiner, servingMiners } from './miner/serving.ts'
 import type { Scoring } from './scoring/job-score.ts'
@@ -47,6 +48,10 @@ export interface BatchDeps {
   log: Log
   /** Told how long a ready executor waited for its work, in ms. */
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Resolves when this process may act on its batch: not while the lock of batches is lost. Rejects when another process has it. */
+  whenLocked?: (() => Promise<void>) | undefined
+  /** Absent where no clock outlives a process. */
+  hostClock?: HostClock | undefined
 }
 
 /**
@@ -67,6 +72,7 @@ export async function runBatch(request: BatchRequest, deps: BatchDeps, signal: A
   const label = firsts[0]?.job.work.label ?? request.benchmark.name
   const isTrial = request.only !== undefined
   const { netuid, scoring } = request
+  await deps.whenLocked?.()
   const id = await openBatch(db, {
     ...{ netuid, benchmark: label, scoring: scoring.name, startedAt, deadline, counts: !isTrial },
     jobs: firsts.map(({ row }) => row),

@@ -76,7 +76,9 @@ describe('check', () => {
     ])
     expect(stdout.filter(line => !line.startsWith('ok'))).toEqual([])
     expect(about('hotkey', stdout)).toEqual([`ok   hotkey: ${hotkeyFromUri('//Validator').ss58}`])
-    expect(about('place', stdout)).toEqual(['ok   place: 1 of 1 validators by stake'])
+    expect(about('place', stdout)).toEqual([
+      "ok   place: 1 of 1 validators by stake: at most 64 (the chain's MaxAllowedValidators), of at least 0 TAO (the chain's StakeThreshold)",
+    ])
     expect(about('miners', stdout)).toEqual(['ok   miners: 2 have announced an address'])
     expect(about('database', stdout)).toEqual([`ok   database: the first start makes it in ${world.folder}/database`])
     expect(code).toBe(0)

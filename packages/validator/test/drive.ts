@@ -42,6 +42,7 @@ export const PATIENT: StageLimits = {
   connectMs: 10_000,
   manifestMs: 20,
   acceptMs: 10_000,
+  slowAcceptMs: 10_000,
   readySlackMs: 10_000,
   resultGraceMs: 10_000,
 }

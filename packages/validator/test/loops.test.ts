@@ -1,6 +1,6 @@
 import type { Chain, Hyperparameters } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
-import { MIN_VALIDATOR_STAKE_RAO } from '@horde/chain/metagraph'
+import { DEFAULT_VALIDATOR_RULE } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
@@ -43,14 +43,14 @@ async function start(
     uid: 0,
     hotkey: VALIDATOR.ss58,
     coldkey: '',
-    stakeRao: MIN_VALIDATOR_STAKE_RAO,
+    stakeRao: DEFAULT_VALIDATOR_RULE.minStakeRao,
     validatorPermit: true,
     lastUpdate,
     axon: null,
   }
   const others = Array.from({ length: richer }, (_, i) => ({
     ...neuron,
-    ...{ uid: i + 1, hotkey: `richer ${i}`, stakeRao: 2n * MIN_VALIDATOR_STAKE_RAO },
+    ...{ uid: i + 1, hotkey: `richer ${i}`, stakeRao: 2n * DEFAULT_VALIDATOR_RULE.minStakeRao },
   }))
   const chain = {
     metagraph: async () => ({ netuid, block: 1_000, neurons: [neuron, ...others] }),

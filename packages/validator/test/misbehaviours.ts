@@ -9,6 +9,7 @@ export const LIMITS: StageLimits = {
   connectMs: 8_000,
   manifestMs: 300,
   acceptMs: 3_000,
+  slowAcceptMs: 3_000,
   readySlackMs: 0,
   resultGraceMs: 3_000,
 }

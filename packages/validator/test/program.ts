@@ -14,6 +14,8 @@ export interface Program extends AsyncDisposable {
   /** The first line of stdout, past or to come, in which this stands. Rejects when it ends without. */
   line(text: string): Promise<string>
   stop(): void
+  /** Stands still from now on, as a process that is held up does, until that is disposed of. */
+  heldUp(): Promise<AsyncDisposable>
   /** As kill -9 does. */
   kill(): Promise<void>
 }
@@ -35,6 +37,10 @@ export function startProgram(args: string[], env: Record<string, string>): Progr
     stderr,
     ended,
     stop: () => void child.kill('SIGTERM'),
+    heldUp: async () => {
+      child.kill('SIGSTOP')
+      return { [Symbol.asyncDispose]: async () => void child.kill('SIGCONT') }
+    },
     kill: async () => {
       child.kill('SIGKILL')
       await ended

@@ -6,7 +6,8 @@ import type { OpenState } from '@horde/protocol/job-state'
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { openBatch } from '../src/db/batches.ts'
-import { batches, jobs } from '../src/db/schema.ts'
+import { batches, type HostMoment, jobs } from '../src/db/schema.ts'
+import { hostClockOf } from '../src/job/host-clock.ts'
 import { resumeBatches } from '../src/resume-batches.ts'
 import type { Scoring } from '../src/scoring/job-score.ts'
 import { withDatabase } from './databases.ts'
@@ -39,7 +40,13 @@ const finishNow = async (peer: Peer, uuid: string) => {
 async function resume(
   state: OpenState,
   script: (peer: Peer, uuid: string) => Promise<unknown> | unknown,
-  { deadlineMs = 20_000, benchmark = 'word', scoring = { name: '2024' } as Scoring } = {},
+  {
+    deadlineMs = 20_000,
+    benchmark = 'word',
+    scoring = { name: '2024' } as Scoring,
+    /** When the dead process sent the work, as its row has it. */
+    workSent = null as HostMoment | null,
+  } = {},
 ) {
   netuid += 1
   const { db } = database()
@@ -51,9 +58,9 @@ async function resume(
   const challenge = { benchmark, work: WORK }
   const newJobs = [{ ...row, challenge, timeoutSeconds: 5 }]
   const id = await openBatch(db, { netuid, benchmark: 'word', scoring: '2024', startedAt, deadline, jobs: newJobs })
-  await db.update(jobs).set({ state, runningAt: startedAt }).where(eq(jobs.uuid, uuid))
+  await db.update(jobs).set({ state, runningAt: startedAt, workSent }).where(eq(jobs.uuid, uuid))
 
-  const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const deps = { hotkey: VALIDATOR, db, clock: systemClock, hostClock, log: silentLog }
   const reports = await resumeBatches(
     requestOf({ netuid, scoring, limits: LIMITS }),
     deps,
@@ -69,6 +76,9 @@ async function resume(
   return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: talk(miner) }
 }
 
+const hostClock = hostClockOf(systemClock)
+/** As a process before this one would have written it down. */
+const sentBefore = (ms: number) => hostClock?.said(systemClock.monotonic() - ms) ?? null
 const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
 describe('a job that a killed validator left', () => {
@@ -90,6 +100,56 @@ describe('a job that a killed validator left', () => {
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(said).toEqual(OFFERED_AGAIN)
+  })
+
+  describe('running, with the moment at which its work was sent', () => {
+    const stillOpen = async (peer: Peer, uuid: string) => {
+      peer.say(MANIFEST)
+      await peer.hear('V0InitialJobRequest')
+      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+      answer(peer, uuid)
+    }
+
+    it('and still open on its miner, is measured from then on', async () => {
+      const { job } = await resume('running', stillOpen, { workSent: sentBefore(2_000) })
+      expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, score: expect.any(Number) })
+      expect(job.seconds).toBeGreaterThan(2)
+      expect(job.seconds).toBeLessThan(2 + WORK.timeoutSeconds)
+    })
+
+    it('is scored as too late when it is', async () => {
+      const { gist } = await resume('running', stillOpen, { workSent: sentBefore(1_000_000) })
+      expect(gist).toEqual(['finished', 'time-limit', 0, true])
+    })
+
+    it('is excused when its answer was there before anybody asked: it came while nobody listened', async () => {
+      const early = (peer: Peer, uuid: string) => {
+        peer.say(MANIFEST)
+        answer(peer, uuid)
+      }
+      const { gist } = await resume('running', early, { workSent: sentBefore(2_000) })
+      expect(gist).toEqual(['finished', 'validator-away', null, true])
+    })
+
+    it('is excused when the host was booted anew meanwhile', async () => {
+      const workSent = { boot: 'another', ms: sentBefore(2_000)?.ms ?? 0 }
+      const { gist } = await resume('running', stillOpen, { workSent })
+      expect(gist).toEqual(['finished', 'validator-away', null, true])
+    })
+
+    it('is excused, now and after another restart, when its executor is ready again: the work was lost', async () => {
+      const readyAgain = async (peer: Peer, uuid: string) => {
+        peer.say(MANIFEST)
+        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.hear('V0InitialJobRequest')
+        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.hear('V0JobRequest')
+        answer(peer, uuid)
+      }
+      const { gist, job } = await resume('running', readyAgain, { workSent: sentBefore(2_000) })
+      expect(gist).toEqual(['finished', 'validator-away', null, true])
+      expect(hostClock?.heard(job.workSent)).toBeUndefined()
+    })
   })
 
   it('running on a miner of 2024 is not offered again', async () => {

@@ -85,6 +85,48 @@ describe('runBatch', () => {
     expect(miners[0]?.connections()).toBe(0)
   })
 
+  describe('an offer that a miner holds back for longer than others may take', () => {
+    const limits = { ...PATIENT, acceptMs: 100, slowAcceptMs: 60_000 }
+    /** Accepts it when told to, as a Python miner does once its only executor is free. */
+    const holding =
+      (until: Promise<unknown>, manifest?: object): Script =>
+      async peer => {
+        if (manifest) peer.say(manifest)
+        await play.offered(peer)
+        await until
+        peer.sayOfJob('V0AcceptJobRequest')
+        peer.sayOfJob('V0ExecutorReadyRequest')
+        await peer.hear('V0JobRequest')
+        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      }
+
+    it('is waited for when the miner told no manifest, and the others do not wait with it', async () => {
+      const othersDone = Promise.withResolvers<void>()
+      let left = 3
+      const quick: Script = async peer => {
+        await play.finished(peer)
+        left -= 1
+        if (left === 0) othersDone.resolve()
+      }
+      const { report } = await batch([holding(othersDone.promise), quick, quick, quick], {
+        ...{ limits, deadlineMs: 60_000, starts: { atOnce: 1, perSecond: 1_000 } },
+      })
+      expect(report.jobs.map(({ end }) => end?.reason)).toEqual([null, null, null, null])
+    })
+
+    it('is given up when the miner told one: such a miner declines at once', async () => {
+      const { report } = await batch([holding(new Promise(() => {}), MANIFEST)], {
+        limits: { ...limits, manifestMs: 5_000 },
+      })
+      expect(report.jobs.map(({ end }) => end?.reason)).toEqual(['no-answer'])
+    })
+
+    it('is waited for no longer than the batch lasts', async () => {
+      const { report } = await batch([holding(new Promise(() => {}))], { limits, deadlineMs: 1_000 })
+      expect(report.jobs.map(({ end }) => end?.reason)).toEqual(['no-answer'])
+    })
+  })
+
   it('shares places out among miners: one that lists many executors and says nothing does not take them all', async () => {
     const lists = (count: number) => ({
       ...MANIFEST,

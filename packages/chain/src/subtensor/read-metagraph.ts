@@ -2,7 +2,7 @@ import type { ApiPromise } from '@polkadot/api'
 import type { Codec, Registry } from '@polkadot/types/types'
 import { ChainError } from '../errors.ts'
 import { ipFromNumber } from '../ip.ts'
-import type { Axon, Metagraph, Neuron } from '../metagraph.ts'
+import type { Axon, Metagraph, Neuron, ValidatorRule } from '../metagraph.ts'
 import { hexToU8a } from '../polkadot/crypto.ts'
 import type { Live } from './connection.ts'
 import {
@@ -18,15 +18,17 @@ import {
   type Read,
   readStorage,
 } from './storage.ts'
+import { ruleInForce, ruleReads } from './validator-rule.ts'
 
 const PALLET = 'subtensorModule'
 
 /**
  * A subnet as of the best block: the block's hash, the columns, the hotkeys, then what hangs on a hotkey. For 256
  * neurons these are four requests, and one more where a runtime API tells the stakes.
+ * @param fallback who counts as a validator, where the chain does not say it
  * @throws ChainError SubnetNotFound
  */
-export async function readMetagraph(live: Live, netuid: number): Promise<Metagraph> {
+export async function readMetagraph(live: Live, netuid: number, fallback: ValidatorRule): Promise<Metagraph> {
   const at = await bestBlockHash(live)
   const columns = await readColumns(live, at, netuid)
   const uids = Array.from({ length: columns.size }, (_, uid) => uid)
@@ -51,18 +53,36 @@ export async function readMetagraph(live: Live, netuid: number): Promise<Metagra
       axon: axon ? axonOf(axon) : null,
     }
   })
-  return { netuid, block: columns.block, neurons }
+  return { netuid, block: columns.block, neurons, validatorRule: ruleInForce(columns.rule, fallback) }
 }
 
-type Columns = { block: number; size: number; permits: Codec[]; lastUpdates: Codec[] }
+type Columns = {
+  block: number
+  size: number
+  permits: Codec[]
+  lastUpdates: Codec[]
+  rule: Parameters<typeof ruleInForce>[0]
+}
 
 async function readColumns(live: Live, at: string, netuid: number): Promise<Columns> {
   const column = (item: string): Read => ({ entry: entryOf(live.api, PALLET, item), args: [netuid] })
   const number: Read = { entry: entryOf(live.api, 'system', 'number'), args: [] }
   const columns = ['networksAdded', 'subnetworkN', 'validatorPermit', 'lastUpdate'].map(column)
-  const [block, added, size, permits, lastUpdates] = await readStorage(live, at, [number, ...columns])
+  const { max, minStake } = ruleReads(live.api, netuid)
+  const ofRule = [max, minStake].filter(read => read !== undefined)
+  const [block, added, size, permits, lastUpdates, ...rule] = await readStorage(live, at, [
+    number,
+    ...columns,
+    ...ofRule,
+  ])
   if (!boolOf(added)) throw new ChainError('SubnetNotFound', `netuid ${netuid}`)
-  return { block: countOf(block), size: countOf(size), permits: listOf(permits), lastUpdates: listOf(lastUpdates) }
+  return {
+    block: countOf(block),
+    size: countOf(size),
+    permits: listOf(permits),
+    lastUpdates: listOf(lastUpdates),
+    rule: { max: max && rule.shift(), minStake: minStake && rule.shift() },
+  }
 }
 
 /** For each hotkey its coldkey, its axon and its stake. */

@@ -1,7 +1,8 @@
 /** What `check` asks the chain: whether it answers, what it says of this miner, and what time it is there. */
 import { ChainError } from '@horde/chain/errors'
 import type { Metagraph } from '@horde/chain/metagraph'
-import { rankValidators } from '@horde/chain/rank-validators'
+import { rankValidators, shownRule } from '@horde/chain/rank-validators'
+import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { blockFinding } from '@horde/chain/watch/block'
 import { clockFinding, clockOffset } from '@horde/chain/watch/clock'
@@ -26,7 +27,8 @@ export async function* chainFindings(
 ): AsyncGenerator<Finding, Metagraph | undefined> {
   const endpoints = config.BITTENSOR_NETWORK
   try {
-    await using chain = await connectSubtensor({ endpoints, log: silentLog, signal, firstConnectionMs: CONNECT_MS })
+    const options = { validatorRule: validatorRuleOf(config), log: silentLog, firstConnectionMs: CONNECT_MS }
+    await using chain = await connectSubtensor({ endpoints, signal, ...options })
     yield await blockFinding(chain, clock)
     yield clockFinding(await clockOffset({ chain, clock }, NEW_BLOCK_MS, signal), AUTHENTICATION_WINDOW_SECONDS)
     const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
@@ -43,6 +45,9 @@ export async function* chainFindings(
 function validatorsFinding(metagraph: Metagraph, config: MinerConfig): Finding {
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const served = rankValidators(metagraph, { extra, banned }).filter(({ note }) => note !== 'banned')
-  if (served.length > 0) return ok('validators', `${served.length} may talk to this miner (the command validators)`)
-  return bad('validators', 'none may talk to this miner', 'see whether BITTENSOR_NETUID is the right one')
+  const { text } = shownRule(metagraph)
+  if (served.length === 0) {
+    return bad('validators', `none may talk to this miner: ${text}`, 'see whether BITTENSOR_NETUID is the right one')
+  }
+  return ok('validators', `${served.length} may talk to this miner (the command validators): ${text}`)
 }

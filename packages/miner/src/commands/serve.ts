@@ -1,5 +1,5 @@
 /** The miner itself: reads its settings, opens what must be closed, and works until it is told to stop. */
-import { ownHotkey } from '@horde/chain/settings'
+import { ownHotkey, validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { openDatabase } from '@horde/kit/database'
 import { createLog, type Log } from '@horde/kit/log'
@@ -18,7 +18,8 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
   const hotkey = await ownHotkey(config)
   const pools = await readPools(config)
   await using database = await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal })
-  await using chain = await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, mayBeAway: true, log, signal })
+  const [endpoints, validatorRule] = [config.BITTENSOR_NETWORK, validatorRuleOf(config)]
+  await using chain = await connectSubtensor({ endpoints, validatorRule, mayBeAway: true, log, signal })
   const deps = {
     config,
     chain,

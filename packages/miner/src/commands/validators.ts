@@ -1,6 +1,7 @@
 /** The command `validators`: who may talk to this miner, as the chain says it now. */
 
-import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
+import { type RankedValidator, rankValidators, shownRule } from '@horde/chain/rank-validators'
+import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { textTable } from '@horde/kit/command-line/text-table'
 import { createLog } from '@horde/kit/log'
@@ -18,11 +19,14 @@ export async function listValidators(
   const config = readMinerConfig(environment)
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   const endpoints = config.BITTENSOR_NETWORK
-  await using chain = await connectSubtensor({ endpoints, log, signal, firstConnectionMs: CONNECT_MS })
+  const validatorRule = validatorRuleOf(config)
+  await using chain = await connectSubtensor({ endpoints, validatorRule, log, signal, firstConnectionMs: CONNECT_MS })
   const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const validators = rankValidators(metagraph, { extra, banned })
-  print(json ? `${JSON.stringify({ block: metagraph.block, validators })}\n` : tableOf(validators))
+  const { text, ...rule } = shownRule(metagraph)
+  const table = `Validators: ${text}.\n${tableOf(validators)}`
+  print(json ? `${JSON.stringify({ block: metagraph.block, rule, validators })}\n` : table)
   return 0
 }
 

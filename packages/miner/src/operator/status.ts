@@ -1,6 +1,6 @@
 /** The status of the miner as plain data: /status.json, and what the page is made of. */
 import { neuronOf } from '@horde/chain/metagraph'
-import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
+import { type RankedValidator, rankValidators, type ShownRule, shownRule } from '@horde/chain/rank-validators'
 import type { Health } from '@horde/kit/http'
 import { shown } from '@horde/kit/page/strangers-text'
 import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
@@ -43,7 +43,12 @@ export type MinerStatus = {
   jobs: { open: number; now: ShownJob[] }
   /** `last` is null while the database does not say it. */
   ends: { sinceStart: Readonly<Record<FinalState, number>>; last: ShownEnd[] | null }
-  validators: { ageSeconds: number | null; listed: (RankedValidator & { connections: number })[] }
+  /** `rule` is null before the chain has answered. */
+  validators: {
+    ageSeconds: number | null
+    rule: ShownRule | null
+    listed: (RankedValidator & { connections: number })[]
+  }
 }
 
 /** Text of strangers is cut and cleaned of control characters. */
@@ -73,7 +78,6 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
   const ago = (ms: number | null | undefined) => (ms == null ? null : Math.max(0, Math.round((now - ms) / 1000)))
   const { lastBlock, connected, endpoint } = sources.chain()
   const jobs = sources.jobs()
-  const age = sources.listAgeMs()
   return {
     health: healthOf(sources),
     miner: minerOf(sources, now),
@@ -93,7 +97,7 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
     },
     /** `last` is null while the database does not say it. */
     ends: { sinceStart: sources.ends(), last: await lastEnds(sources, clock) },
-    validators: { ageSeconds: age === undefined ? null : Math.round(age / 1000), listed: validatorsOf(sources) },
+    validators: validatorsOf(sources),
   }
 }
 
@@ -131,11 +135,17 @@ function nodeName(endpoint: string): string {
   return URL.parse(endpoint)?.host ?? 'unknown'
 }
 
-function validatorsOf(sources: StatusSources): MinerStatus['validators']['listed'] {
+function validatorsOf(sources: StatusSources): MinerStatus['validators'] {
   const connections = sources.connections()
-  return rankValidators(sources.metagraph(), sources).map(validator => {
-    return { ...validator, connections: connections.get(validator.hotkey) ?? 0 }
-  })
+  const metagraph = sources.metagraph()
+  const age = sources.listAgeMs()
+  return {
+    ageSeconds: age === undefined ? null : Math.round(age / 1000),
+    rule: metagraph ? shownRule(metagraph) : null,
+    listed: rankValidators(metagraph, sources).map(validator => {
+      return { ...validator, connections: connections.get(validator.hotkey) ?? 0 }
+    }),
+  }
 }
 
 export function shownEnd(job: ListedJob): ShownEnd {

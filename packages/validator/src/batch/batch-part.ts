@@ -10,6 +10,7 @@ import type { Benchmark, Work } from '../benchmarks/benchmark.ts'
 import type { StageLimits } from '../benchmarks/synthetic-job.ts'
 import type { Journal } from '../db/journal.ts'
 import type { BriefEnd } from '../job/brief-end.ts'
+import type { HostClock } from '../job/host-clock.ts'
 import type { ServingMiner } from '../miner/serving.ts'
 import type { Scoring } from '../scoring/job-score.ts'
 import type { Gate } from './gate.ts'
@@ -44,6 +45,10 @@ export interface PartDeps {
   clock: Clock
   log: Log
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Resolves when this process may act on its batch: not while the lock of batches is lost. Rejects when another process has it. */
+  whenLocked?: (() => Promise<void>) | undefined
+  /** Absent where no clock outlives a process. */
+  hostClock?: HostClock | undefined
 }
 
 export interface BatchJob {

@@ -60,7 +60,7 @@ async function runJobs(
     all.map(async (job, i) => {
       using talk = link.converse(job.uuid)
       await rounds(i)
-      return await runAlone(part, job, talk, deps, signal)
+      return await runAlone(part, { ...job, mayHoldBack: manifest === undefined }, talk, deps, signal)
     }),
   )
 }
@@ -97,10 +97,11 @@ export async function resumeMinerPart(
       if (challenge?.benchmark !== part.benchmark.name) return { miner: part.miner, uuid, end: undefined }
       const known = executorClass !== null && isExecutorClass(executorClass) ? executorClass : firstClass
       // Whoever told a manifest is no miner of 2024.
-      const left = { state: row.state as OpenState, repeatOffer: manifest !== undefined }
+      const workAt = deps.hostClock?.heard(row.workSent)
+      const left = { state: row.state as OpenState, repeatOffer: manifest !== undefined, workAt }
       return runAlone(
         part,
-        { uuid, work: challenge.work, executorClass: known, left },
+        { uuid, work: challenge.work, executorClass: known, left, mayHoldBack: manifest === undefined },
         talks[i] as Conversation,
         deps,
         signal,
@@ -137,7 +138,7 @@ function linkTo({ miner, reconnect }: MinerPart, { hotkey, clock, log }: PartDep
 /** Whatever goes wrong with this job is kept from the others. */
 async function runAlone(
   part: MinerPart,
-  job: OpenJob & Pick<SyntheticJob, 'left'>,
+  job: OpenJob & Pick<SyntheticJob, 'left'> & { mayHoldBack: boolean },
   talk: Conversation,
   deps: PartDeps,
   signal: AbortSignal,
@@ -146,9 +147,13 @@ async function runAlone(
   const { uuid } = job
   using _ = talk
   try {
-    using place = await deps.starts.begin(miner.hotkey, endsAt, signal)
+    const place = await deps.starts.begin(miner.hotkey, endsAt, signal)
     if (!place) return { miner, uuid, end: await endWithoutPlace(job, deps) }
-    const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen }, deps.log)
+    using held = new DisposableStack()
+    held.use(place)
+    // Nobody waits for the place of a miner that holds its offer back; when it accepts, one more runs than may start.
+    const onHeldBack = job.mayHoldBack ? () => held.dispose() : undefined
+    const toDrive = syntheticJob({ ...job, benchmark, scoring, limits, endsAt, leaveOpen, onHeldBack }, deps.log)
     return { miner, uuid, end: briefly(await driveJob(toDrive, { ...deps, talk }, signal)) }
   } catch (err) {
     if (!signal.aborted) deps.log.error({ err, jobUuid: uuid, miner: miner.hotkey }, 'job could not be driven')

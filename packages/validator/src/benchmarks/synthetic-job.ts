@@ -10,6 +10,8 @@ export interface StageLimits {
   connectMs: number
   manifestMs: number
   acceptMs: number
+  /** The same for a miner that told no manifest: it holds an offer until its executor is free. */
+  slowAcceptMs: number
   /** Beyond the class's spin-up. */
   readySlackMs: number
   /** Beyond the benchmark's own timeout. A result that comes so late is heard, and worth nothing. */
@@ -28,11 +30,13 @@ export interface SyntheticJob {
   endsAt: number
   left?: LeftJob | undefined
   leaveOpen: boolean
+  /** Given for a miner that told no manifest: called once it has held the offer for longer than others may. */
+  onHeldBack?: (() => void) | undefined
 }
 
 /** A piece of a benchmark's work as a job to drive. */
 export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
-  const { uuid, work, executorClass, limits, left } = job
+  const { uuid, work, executorClass, limits, left, onHeldBack } = job
   const plan = {
     executorClass,
     offer: offerOf(work, uuid, executorClass),
@@ -50,6 +54,7 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
     // A batch asks for the manifest before it makes jobs.
     manifestMs: 0,
     acceptMs: limits.acceptMs,
+    ...(onHeldBack ? { slowAcceptMs: limits.slowAcceptMs, onHeldBack } : {}),
     endsAt: job.endsAt,
     left,
     leaveOpen: job.leaveOpen,

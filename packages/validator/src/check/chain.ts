@@ -1,5 +1,6 @@
 /** What `check` asks the chain: whether it answers, what it lets this validator do, and what time it is there. */
 import { ChainError } from '@horde/chain/errors'
+import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { blockFinding } from '@horde/chain/watch/block'
 import { clockFinding, clockOffset } from '@horde/chain/watch/clock'
@@ -25,7 +26,8 @@ export async function* chainFindings(
 ): AsyncGenerator<Finding> {
   const { BITTENSOR_NETWORK: endpoints, BITTENSOR_NETUID: netuid, ALLOW_PRIVATE_MINERS: allowPrivate } = config
   try {
-    await using chain = await connectSubtensor({ endpoints, log: silentLog, signal, firstConnectionMs: CONNECT_MS })
+    const options = { validatorRule: validatorRuleOf(config), log: silentLog, firstConnectionMs: CONNECT_MS }
+    await using chain = await connectSubtensor({ endpoints, signal, ...options })
     yield await blockFinding(chain, clock)
     yield clockFinding(await clockOffset({ chain, clock }, NEW_BLOCK_MS, signal), AUTHENTICATION_WINDOW_SECONDS)
     const [metagraph, { stakeThresholdRao, weightsVersionKey }] = await Promise.all([

@@ -1,4 +1,4 @@
-import { ownHotkey } from '@horde/chain/settings'
+import { ownHotkey, validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor, type Subtensor } from '@horde/chain/subtensor'
 import { openDatabase } from '@horde/kit/database'
 import { createLog, type LogOptions } from '@horde/kit/log'
@@ -27,6 +27,7 @@ export async function openValidator(
   const hotkey = await ownHotkey(config)
   const benchmark = await loadBenchmark(config.benchmarkSettings)
   const database = stack.use(await openDatabase({ url: config.databaseUrl, migrationsFolder, log, signal }))
-  const chain = stack.use(await connectSubtensor({ endpoints: config.BITTENSOR_NETWORK, mayBeAway, log, signal }))
+  const [endpoints, validatorRule] = [config.BITTENSOR_NETWORK, validatorRuleOf(config)]
+  const chain = stack.use(await connectSubtensor({ endpoints, validatorRule, mayBeAway, log, signal }))
   return { config, chain, hotkey, benchmark, database, clock: systemClock, log }
 }

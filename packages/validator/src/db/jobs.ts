@@ -10,7 +10,7 @@ import {
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
 import { and, inArray, isNull, lt, or, sql } from 'drizzle-orm'
-import { jobs } from './schema.ts'
+import { type HostMoment, jobs } from './schema.ts'
 
 /** How much of each of a miner's texts is kept, in characters. */
 export const MAX_KEPT_CHARACTERS = 10_000
@@ -58,6 +58,7 @@ const SAVED_COLUMNS = {
   acceptedAt: 'timestamptz',
   readyAt: 'timestamptz',
   runningAt: 'timestamptz',
+  workSent: 'jsonb',
   endedAt: 'timestamptz',
 } as const
 
@@ -69,6 +70,8 @@ export interface JobMove {
   at: Date
   /** Given with a final state. */
   result?: JobResult
+  /** Given when the work was sent. */
+  workSent?: HostMoment | undefined
 }
 
 /** Opens an organic job; false when its uuid is known already. */
@@ -90,7 +93,9 @@ export interface JobChange {
 
 /** A move of the state machine, as a change. */
 export function changeOf(uuid: string, move: JobMove): JobChange {
-  const set = { state: move.to, ...momentOf(move), ...(move.result ? kept(move.result) : {}) }
+  const { workSent } = move
+  const moments = { ...momentOf(move), ...(workSent ? { workSent } : {}) }
+  const set = { state: move.to, ...moments, ...(move.result ? kept(move.result) : {}) }
   return { uuid, from: statesBefore(move.to, move.event), set }
 }
 

@@ -16,6 +16,9 @@ import {
 } from 'drizzle-orm/pg-core'
 import type { Work } from '../benchmarks/benchmark.ts'
 
+/** A moment of the host's monotonic clock, and since which boot it goes. */
+export type HostMoment = { readonly boot: string; readonly ms: number }
+
 /** What is kept of a synthetic job's work, so that it can be sent, and its answer judged, after a restart too. */
 export type Challenge = { readonly benchmark: string; readonly work: Work }
 
@@ -93,6 +96,8 @@ export const jobs = pgTable(
     acceptedAt: moment('accepted_at'),
     readyAt: moment('ready_at'),
     runningAt: moment('running_at'),
+    /** When its work was first sent, by a clock that outlives the process. */
+    workSent: jsonb('work_sent').$type<HostMoment>(),
     endedAt: moment('ended_at'),
     /** When the facilitator had answered how a job of its ended; null until then. */
     toldAt: moment('told_at'),

@@ -4,7 +4,9 @@ import { advance, type FinalState, isFinal, type JobEvent, type JobState } from 
 import type { Reason } from '@horde/protocol/reasons'
 import type { ValidatorMessage } from '@horde/protocol/validator-miner'
 import type { JobResult } from '../db/jobs.ts'
+import type { HostMoment } from '../db/schema.ts'
 import type { Conversation, JobWord, LinkEvent, Manifest } from '../miner/link.ts'
+import { type HostClock, NO_MOMENT } from './host-clock.ts'
 import { JobRecord, type Move, type RecordDeps } from './job-record.ts'
 import type { JobEnd, JobPlan, JobToDrive, ResultWord, Verdict } from './job-to-drive.ts'
 
@@ -13,6 +15,9 @@ export interface CourseDeps extends RecordDeps {
   clock: Clock
   /** Told how long a ready executor waited for its work, in ms: from its frame's arrival until the kernel had the work. */
   onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Waited for before anything is sent: resolves when this process may act on the job. */
+  whenLocked?: (() => Promise<void>) | undefined
+  hostClock?: HostClock | undefined
 }
 
 /** The reason for a stage's time-out, for a miner that is connected. */
@@ -39,11 +44,14 @@ export class Course {
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
   #limit: number
   #offeredOn = 0
+  #isHeldBack = false
   #workSaidOn = 0
   /** When the kernel first had the work. A miner that asks for it again does not start the clock again. */
   #workAt: number | undefined
-  /** An earlier process may have sent the work: when, no clock of this one knows. */
+  /** An earlier process may have sent the work: when, or whether its answer came while nobody listened, nobody knows. */
   #isTimeUnknown = false
+  /** When an earlier process sent the work: counts once the miner has said that it still works. */
+  #workAtBefore: number | undefined
 
   constructor(job: JobToDrive, deps: CourseDeps, signal: AbortSignal) {
     this.#job = job
@@ -53,6 +61,7 @@ export class Course {
     this.#record = new JobRecord(job.uuid, deps, job.left?.state)
     this.#waits = AbortSignal.any([signal, this.#record.endedElsewhere])
     this.#isTimeUnknown = this.#state === 'ready' || this.#state === 'running'
+    this.#workAtBefore = this.#state === 'running' ? job.left?.workAt : undefined
   }
 
   get #state(): JobState {
@@ -89,6 +98,7 @@ export class Course {
     for (;;) {
       const event = await this.#next()
       if (this.#record.endedElsewhere.aborted) return this.#abandon()
+      if (event === undefined && this.#waitOn()) continue
       if (event === undefined) return this.#endBySilence()
       if (event.type === 'over') return this.#endByLink(event.refused && this.#state === 'offered', 'connection-lost')
       if (event.type === 'connected' || event.type === 'lost') this.#connected = event.type === 'connected'
@@ -115,6 +125,18 @@ export class Course {
     return (this.#state === 'accepted' ? this.#plan?.readyMs : this.#plan?.resultMs) ?? 0
   }
 
+  /** Whether the answer to the offer is waited for beyond its usual time. */
+  #waitOn(): boolean {
+    const { slowAcceptMs, acceptMs, endsAt, onHeldBack } = this.#job
+    if (this.#state !== 'offered' || this.#isHeldBack || slowAcceptMs === undefined || slowAcceptMs <= acceptMs)
+      return false
+    if (this.#deps.clock.monotonic() >= endsAt) return false
+    this.#isHeldBack = true
+    this.#limit += slowAcceptMs - acceptMs
+    onHeldBack?.()
+    return true
+  }
+
   async #hearManifest(): Promise<Manifest | undefined> {
     if (this.#job.manifestMs === 0) return undefined
     const until = this.#deps.clock.monotonic() + this.#job.manifestMs
@@ -129,12 +151,22 @@ export class Course {
   /** The connection that took the message; undefined when it was lost first, or the stage ended. */
   async #say(message: ValidatorMessage): Promise<number | undefined> {
     const { talk, clock } = this.#deps
+    await this.#waitForLock()
     try {
       return await withDeadline(talk.say(message), this.#left(this.#until()), 'saying to a miner', clock)
     } catch (error) {
       if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
       throw error
     }
+  }
+
+  /** A stage is longer by the time for which nothing could be sent. */
+  async #waitForLock(): Promise<void> {
+    const { clock, whenLocked } = this.#deps
+    if (!whenLocked) return
+    const from = clock.monotonic()
+    await whenLocked()
+    this.#limit += clock.monotonic() - from
   }
 
   async #hear({ word, connection, at }: LinkEvent & { type: 'said' }): Promise<JobEnd | undefined> {
@@ -148,12 +180,23 @@ export class Course {
     const to = advance(this.#state, event)
     if (isFinal(to)) return this.#endByWord(word, to, at)
     if (event === 'V0ExecutorReadyRequest') await this.#getReady(connection, at)
+    if (event === 'V0AcceptJobRequest') this.#goOnMeasuring()
     if (event === 'V0AcceptJobRequest' && to !== this.#state) {
       // From the message's arrival: a slow validator would give a miner more time than its class has.
       this.#allow(this.#plan?.readyMs ?? 0, at)
       this.#move(event)
     }
     return undefined
+  }
+
+  /**
+   * A miner that accepts a job again has not ended it yet: what it answers from now on comes while this process listens, and
+   * was asked for at a moment that is known.
+   */
+  #goOnMeasuring(): void {
+    if (this.#workAtBefore === undefined) return
+    this.#workAt = this.#workAtBefore
+    this.#isTimeUnknown = false
   }
 
   /** A result of a job that was left behind: its work was sent by the process before, which could not save that any more. */
@@ -170,10 +213,23 @@ export class Course {
     const readyAt = this.#wallTime()
     if (this.#state === 'accepted') this.#allow(this.#plan?.resultMs ?? 0)
     const sentAt = connection > this.#workSaidOn ? await this.#sendWork(connection, heardAt) : undefined
+    if (this.#job.left?.state === 'running' && sentAt !== undefined) this.#forgetMeasuring()
     if (this.#state === 'accepted') {
       this.#move('V0ExecutorReadyRequest', readyAt, { onSaved: () => this.#job.onReady?.() })
     }
-    if (this.#state === 'ready' && sentAt !== undefined) this.#move('V0JobRequest', sentAt)
+    if (this.#state === 'ready' && sentAt !== undefined)
+      this.#move('V0JobRequest', sentAt, { workSent: this.#sentMoment() })
+  }
+
+  /** The work was lost with the process that sent it: no miner is to pay for that, nor to have a head start. */
+  #forgetMeasuring(): void {
+    this.#workAtBefore = undefined
+    this.#isTimeUnknown = true
+    this.#record.note({ workSent: NO_MOMENT })
+  }
+
+  #sentMoment(): HostMoment | undefined {
+    return this.#workAt === undefined || this.#isTimeUnknown ? undefined : this.#deps.hostClock?.said(this.#workAt)
   }
 
   async #sendWork(connection: number, heardAt: number): Promise<Date | undefined> {

@@ -3,6 +3,7 @@ import { advance, FIRST_STATE, type JobEvent, type JobState } from '@horde/proto
 import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
 import { changeOf, type JobChange, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
 import type { Journal } from '../db/journal.ts'
+import type { HostMoment } from '../db/schema.ts'
 
 export interface RecordDeps {
   journal: Journal
@@ -13,6 +14,8 @@ export interface Move {
   at: Date
   /** Given with a final state. */
   result?: JobResult
+  /** Given when the work was sent. */
+  workSent?: HostMoment | undefined
   /** Called once it is saved. */
   onSaved?(): void
 }
@@ -41,13 +44,13 @@ export class JobRecord {
     return this.#endedElsewhere.signal
   }
 
-  move(event: JobEvent, { at, result, onSaved }: Move): void {
+  move(event: JobEvent, { at, result, workSent, onSaved }: Move): void {
     const from = this.#state
     const to = advance(from, event)
     this.#state = to
     const { reason, seconds, score } = result ?? {}
     this.#deps.log.info({ jobUuid: this.#uuid, from, to, reason, seconds, score }, 'job moved')
-    this.#save(changeOf(uuidKey(this.#uuid), { event, to, at, ...(result ? { result } : {}) }), onSaved)
+    this.#save(changeOf(uuidKey(this.#uuid), { event, to, at, workSent, ...(result ? { result } : {}) }), onSaved)
   }
 
   note(fields: Omit<JobFields, 'state'>): void {

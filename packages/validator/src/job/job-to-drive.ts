@@ -32,6 +32,8 @@ export interface LeftJob {
   state: OpenState
   /** Whether the offer may be said again: a miner of 2024 breaks off when it hears one twice. */
   repeatOffer: boolean
+  /** When its work was sent, in ms of the monotonic clock, where that is known. */
+  workAt?: number | undefined
 }
 
 export interface JobToDrive {
@@ -47,6 +49,10 @@ export interface JobToDrive {
   manifestMs: number
   /** From the offer to its answer, in ms. */
   acceptMs: number
+  /** For a miner that may hold the offer back: from the offer to its answer after all, in ms. */
+  slowAcceptMs?: number
+  /** Called when `acceptMs` are over for such a miner. */
+  onHeldBack?(): void
   /** When the job ends whatever its stage, in ms of the monotonic clock. */
   endsAt: number
   /** Given when it is taken up after a restart. */

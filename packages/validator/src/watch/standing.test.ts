@@ -14,7 +14,9 @@ describe('what the chain lets a validator do', () => {
   it('is all well with a permit, enough stake and a place in the order', () => {
     const known = subnet(neuron(0, 2_000), neuron(1, 3_000))
     expect(verdicts(known)).toEqual(['ok permit', 'ok stake', 'ok place'])
-    expect(standingFindings(known, 'hotkey-0')[2]?.found).toBe('2 of 2 validators by stake')
+    expect(standingFindings(known, 'hotkey-0')[2]?.found).toMatch(
+      /^2 of 2 validators by stake: at most 24 \(MAX_VALIDATORS\), of at least 1,000 TAO/,
+    )
     expect(standingOf(known.metagraph, 'hotkey-0')).toEqual({
       ...{ registered: true, uid: 0, permit: true, stakeTao: 2_000, rank: 2, validators: 2 },
     })

@@ -1,6 +1,6 @@
 /** What the chain lets this validator do, and whether miners listen to it: its permit, its stake, its place. */
-import { MAX_VALIDATORS, type Metagraph, MIN_VALIDATOR_STAKE_RAO, neuronOf, RAO_PER_TAO } from '@horde/chain/metagraph'
-import { rankValidators } from '@horde/chain/rank-validators'
+import { type Metagraph, neuronOf, ruleOf } from '@horde/chain/metagraph'
+import { rankValidators, shownRule, taoOf } from '@horde/chain/rank-validators'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import type { Watch } from '@horde/kit/watch/watches'
 
@@ -75,11 +75,12 @@ export function standingFindings(
     const advice = `stake at least ${taoOf(stakeThresholdRao)} TAO: the chain takes no weights from less`
     return [...findings, bad('stake', stake, advice)]
   }
-  if (own.stakeRao < MIN_VALIDATOR_STAKE_RAO) {
-    const advice = `stake at least ${taoOf(MIN_VALIDATOR_STAKE_RAO)} TAO: miners listen to nobody with less`
+  const { minStakeRao } = ruleOf(metagraph)
+  if (own.stakeRao < minStakeRao) {
+    const advice = `stake at least ${taoOf(minStakeRao)} TAO: miners listen to nobody with less`
     return [...findings, warn('stake', stake, advice)]
   }
-  return [...findings, ok('stake', stake), placeFinding(rank, validators)]
+  return [...findings, ok('stake', stake), placeFinding(metagraph, rank, validators)]
 }
 
 const NO_PERMIT = bad(
@@ -88,15 +89,12 @@ const NO_PERMIT = bad(
   'stake more: the chain gives permits to the most staked, at an epoch, and takes weights from nobody else',
 )
 
-function placeFinding(rank: number | null, validators: number): Finding {
-  if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake`)
+function placeFinding(metagraph: Metagraph, rank: number | null, validators: number): Finding {
+  const { max, text } = shownRule(metagraph)
+  if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake: ${text}`)
   return warn(
     'place',
-    `not among the ${MAX_VALIDATORS} validators by stake: miners need not listen, and no batch starts by itself`,
+    `not among the ${max} validators by stake: miners need not listen, and no batch starts by itself`,
     'stake more, or set that batches are run anyway',
   )
-}
-
-function taoOf(rao: bigint): number {
-  return Number(rao / (RAO_PER_TAO / 1000n)) / 1000
 }

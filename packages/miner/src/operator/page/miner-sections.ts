@@ -47,7 +47,7 @@ function closed(why: string | null): Html | null {
   return why === null ? null : html` <span class="badge bad">takes no jobs</span><br><span class="dim">${why}</span>`
 }
 
-export function validators({ validators: { listed, ageSeconds } }: MinerStatus): Html {
+export function validators({ validators: { listed, rule, ageSeconds } }: MinerStatus): Html {
   const rows = listed.map(({ rank, uid, stakeTao, permit, note, connections, ...validator }) => [
     html`${rank ?? '–'}`,
     html`<span class="key">${validator.hotkey}</span>`,
@@ -58,7 +58,8 @@ export function validators({ validators: { listed, ageSeconds } }: MinerStatus):
     html`${connections}`,
   ])
   const age = ageSeconds === null ? 'the chain has not been heard yet' : `as of ${ago(ageSeconds)}`
+  const which = rule === null ? null : html`<p class="dim">${rule.text}</p>`
   const head = ['#Rank', '~Hotkey', '#Uid', '#Stake, TAO', 'Permit', 'Note', '#Connections']
-  return html`<section><h2>Validators<small>${age}</small></h2>${table(head, rows, 'None.')}</section>
+  return html`<section><h2>Validators<small>${age}</small></h2>${which}${table(head, rows, 'None.')}</section>
 `
 }

@@ -44,7 +44,7 @@ export function troubles({ troubles: all }: ValidatorStatus): Html {
 `
 }
 
-export function validators({ validator, validators: { listed, ageSeconds } }: ValidatorStatus): Html {
+export function validators({ validator, validators: { listed, rule, ageSeconds } }: ValidatorStatus): Html {
   const rows = listed.map(({ rank, hotkey, uid, stakeTao, permit }) => [
     html`${rank ?? '–'}`,
     html`<span class="key">${hotkey}</span>${hotkey === validator.hotkey ? html` <span class="badge ok">this one</span>` : null}`,
@@ -53,8 +53,9 @@ export function validators({ validator, validators: { listed, ageSeconds } }: Va
     html`${permit ? 'yes' : 'no'}`,
   ])
   const age = ageSeconds === null ? 'the chain has not been heard yet' : `as of ${ago(ageSeconds)}`
+  const which = rule === null ? null : html`<p class="dim">${rule.text}</p>`
   const head = ['#Rank', '~Hotkey', '#Uid', '#Stake, TAO', 'Permit']
-  return html`<section><h2>Validators<small>${age}</small></h2>${table(head, rows, 'None.')}</section>
+  return html`<section><h2>Validators<small>${age}</small></h2>${which}${table(head, rows, 'None.')}</section>
 `
 }
 

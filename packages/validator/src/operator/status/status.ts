@@ -1,5 +1,5 @@
 /** The status of the validator as plain data: /status.json, and what the page is made of. */
-import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
+import { type RankedValidator, rankValidators, type ShownRule, shownRule } from '@horde/chain/rank-validators'
 import type { Health } from '@horde/kit/http'
 import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
@@ -34,7 +34,8 @@ export type ValidatorStatus = {
   history: ShownHistory | null
   facilitator: FacilitatorState | null
   troubles: Trouble[]
-  validators: { ageSeconds: number | null; listed: RankedValidator[] }
+  /** `rule` is null before the chain has answered. */
+  validators: { ageSeconds: number | null; rule: ShownRule | null; listed: RankedValidator[] }
   watches: ShownWatch[]
 }
 
@@ -53,6 +54,7 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
     troubles: lastTroubles(sources, history),
     validators: {
       ageSeconds: age === undefined ? null : Math.round(age / 1000),
+      rule: known ? shownRule(known) : null,
       listed: rankValidators(known, { extra: [], banned: [] }),
     },
     watches: shownWatches(sources.watches(), now),

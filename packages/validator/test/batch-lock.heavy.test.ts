@@ -1,0 +1,96 @@
+/** Two processes of one validator, and a Postgres that is restarted in the middle of a batch. */
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { batches, jobs } from '../src/db/schema.ts'
+import { openTestDatabase, withPostgres } from './databases.ts'
+import { type Program, startProgram } from './program.ts'
+import { MANIFEST, type Peer, play } from './scripted-miner.ts'
+import { startWorld, type World } from './world.ts'
+
+const postgres = withPostgres()
+let world: World
+let script: (peer: Peer) => Promise<unknown>
+beforeAll(async () => {
+  world = await startWorld([async peer => void (await script(peer))])
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+const start = (DATABASE_URL: string, env: Record<string, string> = {}): Program =>
+  startProgram([], {
+    ...{ ...world.env, DATABASE_URL, BENCHMARK: 'echo', BATCH_DEADLINE_SECONDS: '120', LOG_LEVEL: 'info', ...env },
+  })
+/** What the database has of the first batch and its jobs. */
+async function saved(url: string) {
+  await using database = await openTestDatabase(url)
+  const [batch] = await database.db.select().from(batches).orderBy(batches.id).limit(1)
+  return { batch, jobs: await database.db.select().from(jobs).where(sql`batch_id = ${batch?.id}`) }
+}
+/** The numbers of the connections on which work was heard. */
+const workOn = () =>
+  world.miners[0]?.heard.flatMap(({ connection, message }) =>
+    message.message_type === 'V0JobRequest' ? [connection] : [],
+  )
+
+it('hands the batch over when another process has taken the lock, and sends nothing any more', async () => {
+  const [offered, takenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const mayBeReady = Promise.withResolvers<void>()
+  script = async peer => {
+    peer.say(MANIFEST)
+    await play.accepted(peer)
+    if (peer.connection === 1) offered.resolve()
+    else takenUp.resolve()
+    await mayBeReady.promise
+    peer.sayOfJob('V0ExecutorReadyRequest')
+    await peer.hear('V0JobRequest')
+    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
+  }
+  const url = await postgres().newDatabase()
+  await using first = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400' })
+  await offered.promise
+  // The second one looks every second whether there is something to do.
+  await using second = start(url, { BATCH_INTERVAL_SECONDS: '2' })
+  await second.line('validator started')
+  await using held = await first.heldUp()
+  await postgres().restart()
+  await takenUp.promise
+  await held[Symbol.asyncDispose]()
+  await first.line('batch handed over')
+  mayBeReady.resolve()
+
+  await second.line('batch closed')
+  expect(workOn()).toEqual([2])
+  const { batch, jobs } = await saved(url)
+  expect(batch).toMatchObject({ counts: true, closedAt: expect.any(Date) })
+  expect(jobs.map(({ state }) => state)).toEqual(['finished'])
+})
+
+it('takes the lock again, sends nothing meanwhile, and goes on with what it measures', async () => {
+  const offered = Promise.withResolvers<void>()
+  const mayBeReady = Promise.withResolvers<void>()
+  const heardBefore = workOn()?.length ?? 0
+  script = async peer => {
+    peer.say(MANIFEST)
+    await play.accepted(peer)
+    offered.resolve()
+    await mayBeReady.promise
+    peer.sayOfJob('V0ExecutorReadyRequest')
+    await peer.hear('V0JobRequest')
+    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
+  }
+  const url = await postgres().newDatabase()
+  await using program = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400', LOG_LEVEL: 'debug' })
+  await offered.promise
+  const tries = () => program.stdout.filter(line => line.includes('lock could not be taken again yet')).length
+  await postgres().stop()
+  await expect.poll(tries).toBeGreaterThan(0)
+  mayBeReady.resolve()
+  await expect.poll(tries).toBeGreaterThan(tries() + 3)
+  expect(workOn()).toHaveLength(heardBefore)
+  await postgres().start()
+  await program.line('batch closed')
+  expect(program.stdout).toContainEqual(expect.stringContaining('lock taken again'))
+  expect(workOn()).toHaveLength(heardBefore + 1)
+  const { batch, jobs } = await saved(url)
+  expect(batch).toMatchObject({ counts: true, closedAt: expect.any(Date) })
+  expect(jobs).toMatchObject([{ state: 'finished', reason: 'wrong-answer', seconds: expect.any(Number) }])
+})
