@@ -228,6 +228,10 @@ export const settings = defineSettings({
     about: 'How long a host that was found to be good is not looked at again, in seconds.',
     example: '600',
   }),
+  ENGINE_CALL_SECONDS: setting(envInteger({ min: 1, max: 600 }).default(60), {
+    about: 'How long the container engine may take to answer a call that waits for nothing else, in seconds.',
+    example: '120',
+  }),
   STATE_FOLDER: setting(absolutePath.optional(), {
     about:
       'The folder in which the executors of this host remember what they found out. Unset: .local/state/compute-horde in the home folder.',
