@@ -12,8 +12,8 @@ beforeAll(async () => {
 })
 afterAll(() => miner[Symbol.asyncDispose]())
 
-async function resultFor(capabilities: string[] | null | undefined) {
-  const wanted = await job({ script: SCRIPT })
+async function resultFor(capabilities: string[] | null | undefined, script = SCRIPT) {
+  const wanted = await job({ script })
   const offer = { ...wanted.offer, ...(capabilities !== undefined && { capabilities }) }
   const { executor, connection } = await readied(miner, { ...wanted, offer })
   await connection.say(wanted.work)
@@ -30,6 +30,21 @@ test('a miner that takes large frames gets a million characters of each stream',
   expect(answer.docker_process_stderr.length).toBeLessThanOrEqual(MAX_OUTPUT_CHARACTERS)
   expect(/^heade+\n\[… \d+ characters cut …\]\ne+tail$/.test(answer.docker_process_stderr)).toBe(true)
 })
+
+/** As Python writes it: a miner of 2024 writes a result anew for its validator, which takes 1 MiB. */
+const inAscii = (message: object) =>
+  JSON.stringify(message).replaceAll(/[^ -~]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+test.each(['\u017c', '\u{1f600}', '\u007f'])(
+  'a result full of %j is small also when it is written anew in ASCII',
+  async character => {
+    const script = `import sys\nsys.stdout.write("${character}" * 400_000)`
+    const answer = await resultFor(undefined, script)
+    expect(inAscii(answer).length).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
+    expect(inAscii(answer).length).toBeGreaterThan(SMALL_FRAME_BYTES * 0.9)
+    expect(answer.docker_process_stdout).toMatch(/characters cut/)
+  },
+)
 
 test.each([undefined, null, [], ['later']])('a miner that tells %j gets a small frame', async capabilities => {
   expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
