@@ -123,6 +123,11 @@ export const settings = defineSettings({
       "How full the engine's disk may be, in percent; above it the images that executors pulled are removed, the least recently used first.",
     example: '90',
   }),
+  OFFER_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about:
+      'How long a connected executor waits for the offer of its job before it leaves, in seconds. One that prepares ahead waits for as long as it takes.',
+    example: '60',
+  }),
   WORK_TIMEOUT_SECONDS: setting(seconds.default(900), {
     about: 'How long a ready executor waits for the work itself before it gives the job up.',
     example: '600',
