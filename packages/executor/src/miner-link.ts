@@ -8,6 +8,7 @@ import { keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
+import { CAPABILITIES_HEADER } from '@horde/protocol/capabilities'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import type {
@@ -77,6 +78,7 @@ export class MinerLink {
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
+          headers: { [CAPABILITIES_HEADER]: 'large-frames' },
           parse: frame => frame,
           maxFrameBytes: LARGEST_PASSED_ON_BYTES,
           closeTimeoutMs: PARTING_MS,

@@ -3,6 +3,7 @@ import { MAX_OUTPUT_CHARACTERS } from '@horde/protocol/shorten'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { TestWeb } from './web.ts'
 
 const SCRIPT = 'import sys\nsys.stdout.write("ü" * 900_000)\nsys.stderr.write("head" + "e" * 2_000_000 + "tail")'
 
@@ -22,6 +23,17 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
   await expectNothingLeft(wanted, executor)
   return answer
 }
+
+test('says in its upgrade request that it takes large frames', async () => {
+  let told: unknown
+  await using server = await TestWeb.start((request, response) => {
+    told = request.headers['x-horde-capabilities']
+    response.writeHead(401).end()
+  })
+  const executor = miner.spawn({ MINER_ADDRESS: `ws://127.0.0.1:${server.port}` })
+  expect(await executor.exit()).toBe(1)
+  expect(told).toBe('large-frames')
+})
 
 test('a miner that takes large frames gets a million characters of each stream', async () => {
   const answer = await resultFor(['later', 'large-frames'])
