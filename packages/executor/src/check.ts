@@ -20,7 +20,7 @@ import { jobLimits } from './job-limits.ts'
 const EXIT_BAD = 1
 /** The settings that bound a job in one way or another, by their names. */
 const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/
-const NO_LIMIT = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS']
+const NO_LIMIT = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS', 'ENGINE_CALL_SECONDS']
 
 /** Prints the lines. Gives the exit code: 0 when jobs can run here, else 1. */
 export async function check(environment: Readonly<Record<string, string | undefined>>): Promise<number> {
@@ -42,7 +42,7 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   const settings = settingsOr(environment)
   if (Array.isArray(settings)) return yield* settings
   yield ok('settings', 'all can be read')
-  const engine = new Engine()
+  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   yield await stateFinding(settings)
   const look = await lookAtHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
   if (look instanceof Error) {
@@ -82,7 +82,7 @@ async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFac
   try {
     if ((await engine.image(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
     const owner = identityText(ownIdentity())
-    await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner })
+    await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner, log: silentLog })
     return ok('gpus', `the engine offers ${gpus === 'all' ? 'all' : gpus.join(', ')}`)
   } catch (error) {
     const { message } = error as Error

@@ -123,6 +123,11 @@ export const settings = defineSettings({
       "How full the engine's disk may be, in percent; above it the images that executors pulled are removed, the least recently used first.",
     example: '90',
   }),
+  OFFER_TIMEOUT_SECONDS: setting(seconds.default(300), {
+    about:
+      'How long a connected executor waits for the offer of its job before it leaves, in seconds. One that prepares ahead waits for as long as it takes.',
+    example: '60',
+  }),
   WORK_TIMEOUT_SECONDS: setting(seconds.default(900), {
     about: 'How long a ready executor waits for the work itself before it gives the job up.',
     example: '600',
@@ -227,6 +232,10 @@ export const settings = defineSettings({
   HOST_CHECK_MAX_AGE_SECONDS: setting(envInteger({ min: 0, max: 86_400 }).default(3_600), {
     about: 'How long a host that was found to be good is not looked at again, in seconds.',
     example: '600',
+  }),
+  ENGINE_CALL_SECONDS: setting(envInteger({ min: 1, max: 600 }).default(60), {
+    about: 'How long the container engine may take to answer a call that waits for nothing else, in seconds.',
+    example: '120',
   }),
   STATE_FOLDER: setting(absolutePath.optional(), {
     about:

@@ -7,7 +7,8 @@ import type { Log } from '@horde/kit/log'
 import { keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
-import { withDeadline } from '@horde/kit/time'
+import { DeadlineError, withDeadline } from '@horde/kit/time'
+import { CAPABILITIES_HEADER } from '@horde/protocol/capabilities'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import type {
@@ -41,7 +42,7 @@ export type Answer = Extract<
 >
 
 /** How the conversation ended. */
-export type LinkEnd = 'answered' | 'dismissed' | 'refused' | 'gave up' | 'aborted'
+export type LinkEnd = 'answered' | 'dismissed' | 'refused' | 'no offer' | 'gave up' | 'aborted'
 
 export interface MinerLinkOptions {
   address: string
@@ -77,6 +78,7 @@ export class MinerLink {
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
+          headers: { [CAPABILITIES_HEADER]: 'large-frames' },
           parse: frame => frame,
           maxFrameBytes: LARGEST_PASSED_ON_BYTES,
           closeTimeoutMs: PARTING_MS,
@@ -91,7 +93,7 @@ export class MinerLink {
       log,
       signal,
     })
-    return outcome === 'done' ? (this.#end ?? 'answered') : outcome
+    return this.#end ?? (outcome === 'done' ? 'answered' : outcome)
   }
 
   get isConnected(): boolean {
@@ -103,9 +105,23 @@ export class MinerLink {
     return orAborted(this.#connected.promise, signal)
   }
 
-  /** The job, once the miner offers it. */
-  hearOffer(signal: AbortSignal): Promise<V0PrepareJobRequest> {
-    return orAborted(this.#offer.promise, signal)
+  /**
+   * The job, once the miner offers it.
+   *
+   * @param ms how long that may take from the first connection on, after which this rejects with DeadlineError, and there is
+   *   nothing to stay for; undefined: as long as it takes
+   */
+  async hearOffer(ms: number | undefined, signal: AbortSignal): Promise<V0PrepareJobRequest> {
+    const offer = orAborted(this.#offer.promise, signal)
+    if (ms === undefined) return offer
+    offer.catch(() => {})
+    await this.connected(signal)
+    try {
+      return await withDeadline(offer, ms, 'waiting for the offer of a job')
+    } catch (error) {
+      if (error instanceof DeadlineError) this.#end = 'no offer'
+      throw error
+    }
   }
 
   /** Says that the job may come; from here on it may. */
@@ -129,7 +145,7 @@ export class MinerLink {
   async #use(socket: MinerSocket, signal: AbortSignal): Promise<'done' | undefined> {
     this.#socket = socket
     this.#connected.resolve()
-    const heard = { messages: 0, refused: false }
+    const heard = { messages: 0 }
     this.#delivering = this.#catchUp(socket)
     // Only what the miner says needs the schemas: they come while its offer is on the way, which the socket keeps.
     const [{ parseFromMiner }, { objectionTo }] = await Promise.all([
@@ -143,9 +159,8 @@ export class MinerLink {
     const end = await socket.closed
     await this.#delivering
     if (this.#end) return 'done'
-    if (this.#state !== 'idle') return undefined
-    if (!heard.refused && end.code !== 1000) return undefined
-    this.#end = heard.refused ? 'refused' : 'dismissed'
+    if (this.#state !== 'idle' || end.code !== 1000) return undefined
+    this.#end = 'dismissed'
     return 'done'
   }
 
@@ -170,7 +185,7 @@ export class MinerLink {
   async #hear(
     socket: MinerSocket,
     parsed: Parsed<MinerToExecutorMessage>,
-    heard: { messages: number; refused: boolean },
+    heard: { messages: number },
     objectionTo: typeof import('./out-of-order.ts').objectionTo,
   ): Promise<unknown> {
     const isFirst = heard.messages === 0
@@ -178,9 +193,13 @@ export class MinerLink {
     if (!parsed.ok) return this.#object(socket, parsed.error.message)
     const { message } = parsed
     if (message.message_type === 'GenericError') {
-      heard.refused = isFirst
       this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
       this.#options.log.debug({ details: message.details }, "the miner's error")
+      if (isFirst && this.#state === 'idle') {
+        this.#end = 'refused'
+        // Some miners leave the connection open.
+        void socket.close(1000)
+      }
       return
     }
     const wrong = objectionTo(message, this.#state, this.#jobUuid)

@@ -11,7 +11,8 @@ const EXIT_MISSED = 1
 export async function preload(settings: HostSettings, signal: AbortSignal): Promise<number> {
   const log = createLog('executor', { level: settings.LOG_LEVEL })
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
-  const images = new ImageStore({ engine: new Engine(), settings, state, log })
+  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const images = new ImageStore({ engine, settings, state, log })
   let missed = 0
   for (const image of settings.PRELOAD_IMAGES) {
     try {

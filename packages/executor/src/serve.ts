@@ -6,7 +6,14 @@ import { type LinkEnd, MinerLink } from './miner-link.ts'
 import { Stages } from './stages.ts'
 
 /** How an executor exits: 0 when it answered or was not needed, else 1. */
-const EXIT_CODES: Record<LinkEnd, number> = { answered: 0, dismissed: 0, refused: 1, 'gave up': 1, aborted: 1 }
+const EXIT_CODES: Record<LinkEnd, number> = {
+  answered: 0,
+  dismissed: 0,
+  refused: 1,
+  'no offer': 1,
+  'gave up': 1,
+  aborted: 1,
+}
 
 /** One executor's life: dials its miner, takes one job to its answer. Gives the exit code. */
 export async function serve(settings: ExecutorSettings, signal: AbortSignal): Promise<number> {
@@ -24,7 +31,8 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   const staying = link.stay(either).finally(() => stop.abort())
   const health = openHealth(settings, link, stages, log)
   try {
-    const offered = link.hearOffer(either)
+    const offerMs = settings.PREPARE_AHEAD ? undefined : settings.OFFER_TIMEOUT_SECONDS * 1_000
+    const offered = link.hearOffer(offerMs, either)
     offered.catch(() => {})
     // The engine's client is heavy: an executor that waits for its job does without, unless it is to be ready at once.
     await (settings.PREPARE_AHEAD ? link.connected(either) : offered)

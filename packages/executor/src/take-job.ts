@@ -36,7 +36,7 @@ export async function takeJob(
   stopping: AbortSignal,
 ): Promise<void> {
   const { settings, log } = deps
-  const engine = new Engine()
+  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
   const images = new ImageStore({ engine, settings, state, log })
   const host = { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }

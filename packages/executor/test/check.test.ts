@@ -1,8 +1,11 @@
 /** The command `check`, as an operator runs it. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -46,6 +49,45 @@ test('a good host: one line for everything, with the value of every limit', asyn
   const subjects = ['engine', 'kernel', 'runtime', 'limits', 'swap', 'seccomp', 'users', 'disk', 'job']
   for (const subject of subjects) expect(lines.some(line => line.startsWith(`ok   ${subject}: `))).toBe(true)
   expect(lines.find(line => line.includes(' engine: '))).toContain(version)
+})
+
+/** The machine's engine behind a socket of its own, where it tells some things otherwise. */
+async function engineTelling(changes: Record<string, unknown>): Promise<{ dockerHost: string } & AsyncDisposable> {
+  const server = createServer((question, answer) => {
+    const { method = '', url = '', headers } = question
+    const asked = httpRequest({ socketPath: '/var/run/docker.sock', method, path: url, headers }, async told => {
+      const isInfo = url.endsWith('/info')
+      const { 'content-length': _, ...rest } = told.headers
+      answer.writeHead(told.statusCode ?? 500, isInfo ? rest : told.headers)
+      if (isInfo) answer.end(JSON.stringify({ ...((await json(told)) as object), ...changes }))
+      else told.pipe(answer)
+    })
+    question.pipe(asked)
+  })
+  const path = join(folder, 'telling.sock')
+  await once(server.listen(path), 'listening')
+  const close = async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  }
+  return { dockerHost: `unix://${path}`, [Symbol.asyncDispose]: close }
+}
+
+const TAKEN = /^warn gpus: the engine's cgroup driver is systemd, whose reload .* takes them from running jobs/
+const NVIDIA = { nvidia: { path: 'nvidia-container-runtime' }, runc: { path: 'runc' } }
+
+test.each([
+  ['systemd and NVIDIA’s runtime', { CgroupDriver: 'systemd', Runtimes: NVIDIA }, true],
+  ['cgroupfs and NVIDIA’s runtime', { CgroupDriver: 'cgroupfs', Runtimes: NVIDIA }, false],
+  ['systemd alone', { CgroupDriver: 'systemd' }, false],
+])('an engine with %s: whether a reload of systemd takes GPUs away', async (_, changes, isWarned) => {
+  await using telling = await engineTelling(changes)
+  const { lines } = await check({ DOCKER_HOST: telling.dockerHost, EXECUTOR_GPU_DEVICE_IDS: '', KNOWN_ESCAPES: 'warn' })
+  const warnings = lines.filter(line => TAKEN.test(line))
+  expect(warnings).toHaveLength(isWarned ? 1 : 0)
+  const remedy = /To do: have "nvidia-ctk system create-dev-char-symlinks .* or set "native.cgroupdriver=cgroupfs"/
+  if (isWarned) expect(warnings[0]).toMatch(remedy)
+  expect(lines.some(line => / gpus: executors have none/.test(line))).toBe(!('Runtimes' in changes))
 })
 
 test.each([

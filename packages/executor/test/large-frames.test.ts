@@ -3,6 +3,7 @@ import { MAX_OUTPUT_CHARACTERS } from '@horde/protocol/shorten'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'
+import { TestWeb } from './web.ts'
 
 const SCRIPT = 'import sys\nsys.stdout.write("ü" * 900_000)\nsys.stderr.write("head" + "e" * 2_000_000 + "tail")'
 
@@ -12,8 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => miner[Symbol.asyncDispose]())
 
-async function resultFor(capabilities: string[] | null | undefined) {
-  const wanted = await job({ script: SCRIPT })
+async function resultFor(capabilities: string[] | null | undefined, script = SCRIPT) {
+  const wanted = await job({ script })
   const offer = { ...wanted.offer, ...(capabilities !== undefined && { capabilities }) }
   const { executor, connection } = await readied(miner, { ...wanted, offer })
   await connection.say(wanted.work)
@@ -23,6 +24,17 @@ async function resultFor(capabilities: string[] | null | undefined) {
   return answer
 }
 
+test('says in its upgrade request that it takes large frames', async () => {
+  let told: unknown
+  await using server = await TestWeb.start((request, response) => {
+    told = request.headers['x-horde-capabilities']
+    response.writeHead(401).end()
+  })
+  const executor = miner.spawn({ MINER_ADDRESS: `ws://127.0.0.1:${server.port}` })
+  expect(await executor.exit()).toBe(1)
+  expect(told).toBe('large-frames')
+})
+
 test('a miner that takes large frames gets a million characters of each stream', async () => {
   const answer = await resultFor(['later', 'large-frames'])
   expect(answer.docker_process_stdout === 'ü'.repeat(900_000)).toBe(true)
@@ -30,6 +42,21 @@ test('a miner that takes large frames gets a million characters of each stream',
   expect(answer.docker_process_stderr.length).toBeLessThanOrEqual(MAX_OUTPUT_CHARACTERS)
   expect(/^heade+\n\[… \d+ characters cut …\]\ne+tail$/.test(answer.docker_process_stderr)).toBe(true)
 })
+
+/** As Python writes it: a miner of 2024 writes a result anew for its validator, which takes 1 MiB. */
+const inAscii = (message: object) =>
+  JSON.stringify(message).replaceAll(/[^ -~]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+test.each(['\u017c', '\u{1f600}', '\u007f'])(
+  'a result full of %j is small also when it is written anew in ASCII',
+  async character => {
+    const script = `import sys\nsys.stdout.write("${character}" * 400_000)`
+    const answer = await resultFor(undefined, script)
+    expect(inAscii(answer).length).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
+    expect(inAscii(answer).length).toBeGreaterThan(SMALL_FRAME_BYTES * 0.9)
+    expect(answer.docker_process_stdout).toMatch(/characters cut/)
+  },
+)
 
 test.each([undefined, null, [], ['later']])('a miner that tells %j gets a small frame', async capabilities => {
   expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)

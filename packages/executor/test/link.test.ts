@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
+import { hear, TestMiner } from './miner.ts'
 import { untilRunning } from './running.ts'
+import { warming } from './warm.ts'
 import { TestWeb } from './web.ts'
 
 const SLEEPER = 'import time; print("on", flush=True); time.sleep(600)'
@@ -27,6 +28,28 @@ describe('a miner that has no use for an executor', () => {
     await connection.close(1000)
     expect(await executor.exit()).toBe(1)
     expect(executor.log).not.toContain(executor.token)
+  })
+
+  test('refuses its token with an error, and leaves the connection open', async () => {
+    const executor = miner.spawn()
+    const connection = await executor.connection()
+    await connection.say({ message_type: 'GenericError', details: 'No job waiting for token' })
+    expect(await executor.exit()).toBe(1)
+    expect(executor.log).toMatch(/"end":"refused"/)
+    expect(executor.log).not.toContain(executor.token)
+  })
+
+  test('never offers a job to it, unless it is to prepare ahead', async () => {
+    const env = { OFFER_TIMEOUT_SECONDS: '1' }
+    const { executor: ahead, connection } = await warming(miner, env)
+    const executor = miner.spawn(env)
+    await executor.connection()
+    expect(await executor.exit()).toBe(1)
+    expect(executor.log).toMatch(/"end":"no offer"/)
+    await connection.say((await job({})).offer)
+    await hear(connection, 'V0ReadyRequest')
+    ahead.process.kill('SIGTERM')
+    await ahead.exit()
   })
 
   test('refuses the upgrade itself', async () => {

@@ -5,12 +5,15 @@ import { uuidKey } from '@horde/protocol/primitives'
 import type { Admit } from './doorstep.ts'
 import type { ExecutorLine, ExecutorLines, ExecutorSocket } from './jobs/executor-line.ts'
 
+/** What an executor says of itself when it asks for a connection. */
+export type ExecutorPeer = { token: string; capabilities: readonly string[] }
+
 export type ExecutorEdge = { lines: ExecutorLines; log: Log }
 
 /** Serves an executor's connection until it ends. */
 export async function serveExecutor(
   socket: ExecutorSocket,
-  token: string,
+  { token, capabilities }: ExecutorPeer,
   { lines, log }: ExecutorEdge,
   admit: Admit,
 ): Promise<void> {
@@ -23,7 +26,7 @@ export async function serveExecutor(
     return socket.close(1000, 'unknown token')
   }
   admit()
-  line.attach(socket)
+  line.attach(socket, capabilities)
   try {
     for await (const heard of socket) {
       const objection = heard.ok ? objectionTo(heard.message, line, log) : heard.error.message

@@ -5,6 +5,7 @@
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
 import { advance, isFinal, isInOrder, JOB_MESSAGES, type JobEvent, type JobMessage } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { MAX_OUTPUT_CHARACTERS, shorten } from '@horde/protocol/shorten'
@@ -22,6 +23,13 @@ import type { Tally } from './metrics/tally.ts'
 const LEAVE_MS = 10_000
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
 const SAVE_AGAIN_MS = 1_000
+
+/** For the validator of a job whose executor would close the connection for its work, and be of no use any more. */
+const TOO_LARGE: JobResult = {
+  exitStatus: null,
+  stdout: `The work is larger than the ${LARGEST_WORK_BYTES} bytes that this executor takes`,
+  stderr: '',
+}
 
 export type RunJobDeps = {
   db: Database
@@ -44,7 +52,7 @@ export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else await move(job, 'executor exited', { reason: missing(job) }, deps, signal)
   } finally {
-    if (executor && isFinal(job.state) && job.state !== 'broken') await letLeave(executor, deps)
+    if (executor && job.hasAnswered) await letLeave(executor, deps)
     deps.live.remove(job)
     await deps.lines.close(job.executor)
     await executor?.stop().catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped'))
@@ -83,7 +91,7 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
     } else if (word.from === 'executor' && 'connected' in word) {
       lostAt = word.connected ? undefined : clock.monotonic()
       if (word.connected) deps.tally.connected(job)
-      if (word.connected) await briefExecutor(job)
+      if (word.connected) await briefExecutor(job, deps, signal)
     } else await hear(word, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
   }
@@ -104,13 +112,16 @@ async function nextWord(job: LiveJob, ms: number, signal: AbortSignal): Promise<
 }
 
 /** What an executor that has just connected, or come back, must know: it ignores what it has heard before. */
-async function briefExecutor(job: LiveJob): Promise<void> {
+async function briefExecutor(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
     const { job_uuid, base_docker_image_name, timeout_seconds, volume_type } = job.offer
     const offer = { job_uuid, base_docker_image_name, timeout_seconds, volume_type, capabilities: ['large-frames'] }
     await job.executor.say({ message_type: 'V0PrepareJobRequest', ...offer })
   }
-  if (job.state === 'running' && job.work) await job.executor.say({ ...job.work, message_type: 'V0RunJobRequest' })
+  if (job.state !== 'running' || !job.work) return
+  const work = { ...job.work, message_type: 'V0RunJobRequest' as const }
+  if (job.executor.takes(work)) await job.executor.say(work)
+  else await move(job, 'V0JobFailedRequest', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
 }
 
 type Spoken = Exclude<JobWord, { connected: boolean }>
@@ -123,7 +134,7 @@ async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps, signal: AbortS
   if (word.from === 'validator') {
     job.workLost = false
     await move(job, 'V0JobRequest', {}, deps, signal)
-    if (job.state === 'running') await briefExecutor(job)
+    if (job.state === 'running') await briefExecutor(job, deps, signal)
     return
   }
   if (isAskingForWork(word.message, job)) {
@@ -131,6 +142,7 @@ async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps, signal: AbortS
     return deps.news.tell(job)
   }
   const { event, result, reason } = asJobMessage(word.message)
+  job.hasAnswered = event !== 'V0ExecutorReadyRequest'
   await move(job, event, { reason, result }, deps, signal)
 }
 

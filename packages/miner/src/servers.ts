@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import { wrapSocket } from '@horde/kit/socket'
+import { CAPABILITIES_HEADER, capabilitiesIn } from '@horde/protocol/capabilities'
 import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { parseFromExecutor } from '@horde/protocol/miner-executor'
@@ -72,9 +73,10 @@ export function serveValidatorsOn({ router, doorstep }: OpenPort, edge: Validato
 export function serveExecutorsOn({ router, doorstep }: OpenPort, edge: ExecutorEdge): void {
   router.onUpgrade(EXECUTOR_URL, (ws, match, request) => {
     const [, token = ''] = match
+    const capabilities = capabilitiesIn(request.headers[CAPABILITIES_HEADER.toLowerCase()])
     const admit = doorstep.watch(request.socket)
     const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromExecutor })
-    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], token, edge, admit)
+    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], { token, capabilities }, edge, admit)
   })
 }
 

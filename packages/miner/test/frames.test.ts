@@ -15,6 +15,8 @@ import {
 } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
+const MIB = 1024 * 1024
+
 let stack: AsyncDisposableStack
 let miner: TestMiner
 const manager = new PlayedManager()
@@ -53,6 +55,63 @@ it('work of 50 MiB reaches the executor; one byte more closes the connection, an
   const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
   await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
   expect(await again.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
+})
+
+/** A job of an executor that has said so much of itself, which is ready for its work. */
+async function readyJob(headers: Record<string, string>) {
+  const uuid = randomUUID()
+  const validator = await connectValidator(miner)
+  await validator.say(offerOf(uuid))
+  await validator.next()
+  const order = await manager.order()
+  const executor = await connectExecutor(order, manager, headers)
+  await executor.next()
+  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await validator.next()
+  return { uuid, validator, executor, order }
+}
+
+it.each([
+  ['no capability', {}],
+  ['other capabilities', { 'X-Horde-Capabilities': 'job-output, larger-frames' }],
+])('work of more than 1 MiB is not sent to an executor that told %s, and its job fails at once', async (_, headers) => {
+  const { uuid, validator, executor, order } = await readyJob(headers)
+  await validator.say(workOfBytes(uuid, MIB))
+  const { message_type, docker_process_stdout, docker_process_exit_status } = (await validator.next()) as never
+  expect(message_type).toBe('V0JobFailedRequest')
+  expect(docker_process_exit_status).toBeNull()
+  expect(docker_process_stdout).toBe('The work is larger than the 1048576 bytes that this executor takes')
+  expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({
+    state: 'failed',
+    reason: 'work-too-large',
+  })
+  await expect.poll(() => manager.stopped).toContain(order.token)
+  expect(await executor.nextUntilClosed()).toEqual([])
+})
+
+it.each([
+  [MIB, {}],
+  [MIB + 1, { 'X-Horde-Capabilities': 'job-output,Large-Frames' }],
+  [MIB + 1, { 'x-horde-capabilities': ' large-frames , later' }],
+])('work of which %d bytes are passed on reaches an executor that told %j', async (bytes, headers) => {
+  const { uuid, validator, executor } = await readyJob(headers)
+  // V0RunJobRequest is three characters longer than V0JobRequest.
+  await validator.say(workOfBytes(uuid, bytes - 3))
+  const work = await executor.next()
+  expect(Buffer.byteLength(JSON.stringify(work))).toBe(bytes)
+  const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
+  await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
+})
+
+it('an executor that comes back without the capability is not sent large work either', async () => {
+  const { uuid, validator, executor, order } = await readyJob({ 'X-Horde-Capabilities': 'large-frames' })
+  const again = await connectExecutor(order, manager, {})
+  await executor.close(1000)
+  await again.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await validator.say(workOfBytes(uuid, MIB + 1))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0JobFailedRequest' })
+  expect(await again.nextUntilClosed()).toEqual([])
 })
 
 it.each([[undefined], [['large-frames', 'manifest']]])(

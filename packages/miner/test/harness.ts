@@ -223,10 +223,11 @@ export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
 export async function connectExecutor(
   { minerAddress, token }: ExecutorOrder,
   manager?: PlayedManager,
+  headers: Record<string, string> = { 'X-Horde-Capabilities': 'large-frames' },
 ): Promise<ExecutorPeer> {
   const url = `${minerAddress}/v0.1/executor_interface/${token}`
   const socket = await dialSocket<Parsed<MinerToExecutorMessage>, ExecutorMessage>(url, {
-    ...options,
+    ...{ ...options, headers },
     parse: parseForExecutor,
   })
   const peer = asPeer(socket)

@@ -16,6 +16,9 @@ export const LARGE_FRAME_BYTES = 50 * 1024 * 1024
  */
 export const LARGEST_PASSED_ON_BYTES = LARGE_FRAME_BYTES + 64 * 1024
 
+/** The largest frame, in bytes, that executors accept that did not tell the capability `large-frames`. */
+export const LARGEST_WORK_BYTES = 1024 * 1024
+
 /** The largest frame, in bytes, that may be said to a peer that told these capabilities. */
 export function largestFrameFor(capabilities: readonly string[] | null | undefined): number {
   return capabilities?.includes('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES

@@ -22,6 +22,7 @@ export const REASONS = {
   'exit-status': 'The job exited with a status other than 0.',
   'time-limit': 'The job ran into its own time limit.',
   'not-run': 'The job could not be run as it was asked for: its input, image, preset or upload.',
+  'work-too-large': 'The work was larger than the executor takes.',
   'wrong-answer': 'The job finished with an answer that is not the right one.',
   // broken
   'no-connection': 'The miner could not be reached.',

@@ -28,7 +28,7 @@ describe('fitFrame', () => {
     docker_process_stderr: stderr,
   })
   it('changes nothing that fits', () => expect(fitFrame(message('a', 'b'), 1000)).toEqual(message('a', 'b')))
-  it('holds the byte limit whatever the texts are, and keeps a short text whole', () => {
+  it('holds the limit whatever the texts are, also when a peer escapes what is not ASCII, and keeps a short text whole', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 3000 }),
       fc.integer({ min: 0, max: 5000 }).map(n => '\u0000'.repeat(n)),
@@ -36,7 +36,8 @@ describe('fitFrame', () => {
     )
     fc.assert(
       fc.property(texts, texts, fc.integer({ min: 200, max: 4000 }), (stdout, stderr, limit) => {
-        return Buffer.byteLength(JSON.stringify(fitFrame(message(stdout, stderr), limit))) <= limit
+        const frame = JSON.stringify(fitFrame(message(stdout, stderr), limit))
+        return frame.replaceAll(/[^ -~]/g, '\\u0000').length <= limit
       }),
     )
     expect(fitFrame(message('x'.repeat(100_000), 'short'), 10_000).docker_process_stderr).toBe('short')

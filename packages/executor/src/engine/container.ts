@@ -2,16 +2,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { withDeadline } from '@horde/kit/time'
+import { DeadlineError, withDeadline } from '@horde/kit/time'
 import Docker from 'dockerode'
 import { type EngineFacts, engineFacts } from '../host/engine-facts.ts'
-
-/** How long the engine may take to answer a call that waits for nothing else, in ms. */
-const CALL_MS = 60_000
 
 /** The engine's answers for what does not exist, and for a container that does not run, or is being removed by somebody else. */
 const NOT_FOUND = 404
 const CONFLICT = 409
+
+/** How long the engine may take to answer a call that waits for nothing else, in ms, where no setting says so. */
+const CALL_MS = 60_000
 
 export type ContainerOptions = Docker.ContainerCreateOptions & {
   HostConfig?: Docker.HostConfig & { CgroupnsMode?: 'private' | 'host' }
@@ -22,10 +22,16 @@ export class EngineError extends Error {
   override readonly name = 'EngineError'
   /** The status of the engine's answer; undefined when it did not answer. */
   readonly status: number | undefined
+  /** Set when the call took too long: settles when the engine answers after all. It may still do what it was asked for. */
+  readonly lateAnswer: Promise<unknown> | undefined
 
-  constructor(message: string, options: { status?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { status?: number | undefined; lateAnswer?: Promise<unknown> | undefined; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause })
     this.status = options.status
+    this.lateAnswer = options.lateAnswer
   }
 }
 
@@ -70,10 +76,16 @@ export interface Labelled {
 
 export class Engine {
   readonly #docker: Docker
+  readonly #callMs: number
 
-  /** Uses the engine that DOCKER_HOST names, as every Docker client does, or the local one. Connects at the first call. */
-  constructor() {
+  /**
+   * Uses the engine that DOCKER_HOST names, as every Docker client does, or the local one. Connects at the first call.
+   *
+   * @param options.callMs how long the engine may take to answer a call that waits for nothing else, in ms
+   */
+  constructor({ callMs = CALL_MS }: { callMs?: number } = {}) {
     this.#docker = new Docker()
+    this.#callMs = callMs
   }
 
   /** Where it is: the path of its socket, or a URL. */
@@ -86,18 +98,18 @@ export class Engine {
 
   /** Rejects when it does not answer. */
   async ping(): Promise<void> {
-    await call('asking the engine for an answer', this.#docker.ping())
+    await this.#call('asking the engine for an answer', this.#docker.ping())
   }
 
   async facts(): Promise<EngineFacts> {
     const questions = Promise.all([this.#docker.info(), this.#docker.version()])
-    return engineFacts(...(await call('asking the engine about itself', questions)))
+    return engineFacts(...(await this.#call('asking the engine about itself', questions)))
   }
 
   /** An image by its name or id; undefined when the engine does not have it. */
   async image(name: string): Promise<ImageFacts | undefined> {
     try {
-      const image = await call('looking for an image', this.#docker.getImage(name).inspect())
+      const image = await this.#call('looking for an image', this.#docker.getImage(name).inspect())
       // What an image says of itself is optional, all of it.
       const { User, Env, Volumes } = image.Config ?? {}
       return {
@@ -142,12 +154,12 @@ export class Engine {
 
   /** Removes a name of an image, and with its last name the image. Rejects with status 409 while that is in use. */
   async removeImage(name: string): Promise<void> {
-    await unlessGone(call('removing an image', this.#docker.getImage(name).remove({ force: false })), [NOT_FOUND])
+    await unlessGone(this.#call('removing an image', this.#docker.getImage(name).remove({ force: false })), [NOT_FOUND])
   }
 
   /** The ids of all images that there is a container of, be it one that does not run. */
   async imagesInUse(): Promise<Set<string>> {
-    const list = await call('listing containers', this.#docker.listContainers({ all: true }))
+    const list = await this.#call('listing containers', this.#docker.listContainers({ all: true }))
     return new Set(list.map(({ ImageID }) => ImageID))
   }
 
@@ -158,26 +170,34 @@ export class Engine {
     driverOptions: Record<string, string> = {},
   ): Promise<void> {
     const options = { Name: name, Driver: 'local', Labels: labels, DriverOpts: driverOptions }
-    await call('creating a volume', this.#docker.createVolume(options))
+    await this.#call('creating a volume', this.#docker.createVolume(options))
   }
 
   /** The folder in which the engine keeps a volume on its host. */
   async folderOfVolume(name: string): Promise<string> {
-    return (await call('looking at a volume', this.#docker.getVolume(name).inspect())).Mountpoint
+    return (await this.#call('looking at a volume', this.#docker.getVolume(name).inspect())).Mountpoint
   }
 
   /** Makes an image of a tar of its root. */
   async importImage(tar: Readable, name: string): Promise<void> {
     const [repo, tag] = name.split(':')
-    const told = (await call('importing an image', this.#docker.importImage(tar, { repo, tag }))) as Readable
-    await call('importing an image', told.setEncoding('utf8').toArray())
+    const told = (await this.#call('importing an image', this.#docker.importImage(tar, { repo, tag }))) as Readable
+    await this.#call('importing an image', told.setEncoding('utf8').toArray())
   }
 
-  /** Gives the new container's id. */
-  async createContainer(options: ContainerOptions): Promise<string> {
+  /**
+   * Gives the new container's id.
+   *
+   * @param name by which the container can also be found when the engine's answer does not come
+   */
+  async createContainer(options: ContainerOptions, name?: string): Promise<string> {
     // Said so, the client puts the options into the body alone; else into the URL as well, which the engine takes up to 1 MiB.
-    const bodyOnly: Docker.ContainerCreateOptions & { _query: object; _body: object } = { _query: {}, _body: options }
-    return (await call('creating a container', this.#docker.createContainer(bodyOnly))).id
+    const query = name === undefined ? {} : { name }
+    const bodyOnly: Docker.ContainerCreateOptions & { _query: object; _body: object } = {
+      _query: query,
+      _body: options,
+    }
+    return (await this.#call('creating a container', this.#docker.createContainer(bodyOnly))).id
   }
 
   /** Unpacks a tar stream in a container that need not run. `signal` ends it. */
@@ -191,13 +211,13 @@ export class Engine {
 
   /** A file or folder of a container, which need not run, as a tar stream. */
   async getArchive(id: string, path: string): Promise<Readable> {
-    const tar = await call('reading from a container', this.#docker.getContainer(id).getArchive({ path }))
+    const tar = await this.#call('reading from a container', this.#docker.getContainer(id).getArchive({ path }))
     return tar as unknown as Readable
   }
 
   /** The permissions of a file or folder of a container, which need not run: the lower nine bits of its mode. */
   async permissionsOf(id: string, path: string): Promise<number> {
-    const answer = await call('looking into a container', this.#docker.getContainer(id).infoArchive({ path }))
+    const answer = await this.#call('looking into a container', this.#docker.getContainer(id).infoArchive({ path }))
     const { headers } = (answer as unknown as IncomingMessage).resume()
     const stat = Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString()
     return JSON.parse(stat).mode & 0o777
@@ -206,12 +226,12 @@ export class Engine {
   /** A container's stdout and stderr as the engine interleaves them. Attach before the start, and nothing is lost. */
   async attach(id: string, signal?: AbortSignal): Promise<Readable> {
     const options = { stream: true, stdout: true, stderr: true, ...(signal ? { abortSignal: signal } : {}) }
-    const output = await call('attaching to a container', this.#docker.getContainer(id).attach(options))
+    const output = await this.#call('attaching to a container', this.#docker.getContainer(id).attach(options))
     return output as unknown as Readable
   }
 
   async start(id: string): Promise<void> {
-    await call('starting a container', this.#docker.getContainer(id).start())
+    await this.#call('starting a container', this.#docker.getContainer(id).start())
   }
 
   /** Resolves when a started container has ended. Rejects without a status when the engine goes away before. */
@@ -232,7 +252,7 @@ export class Engine {
   }
 
   async endOf(id: string): Promise<ContainerEnd> {
-    const { State } = await call('looking at a container', this.#docker.getContainer(id).inspect())
+    const { State } = await this.#call('looking at a container', this.#docker.getContainer(id).inspect())
     return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled, finishedAt: State.FinishedAt }
   }
 
@@ -245,20 +265,20 @@ export class Engine {
   async wasSignalled(id: string, finishedAt: string): Promise<boolean> {
     const until = Math.ceil(Date.parse(finishedAt) / 1_000)
     const filters = { container: [id], event: ['kill'] }
-    const told = await call('asking for events', this.#docker.getEvents({ since: 1, until, filters }))
-    return (await call('asking for events', text(told as Readable))).trim() !== ''
+    const told = await this.#call('asking for events', this.#docker.getEvents({ since: 1, until, filters }))
+    return (await this.#call('asking for events', text(told as Readable))).trim() !== ''
   }
 
   /** What a container has written to its own root so far, in bytes; the engine goes through all its files for it. */
   async writtenBytes(id: string): Promise<number> {
     const options = { size: true } as Docker.ContainerInspectOptions
-    const told = await call('measuring a container', this.#docker.getContainer(id).inspect(options))
+    const told = await this.#call('measuring a container', this.#docker.getContainer(id).inspect(options))
     return (told as { SizeRw?: number }).SizeRw ?? 0
   }
 
   async isRunning(id: string): Promise<boolean> {
     try {
-      return (await call('looking at a container', this.#docker.getContainer(id).inspect())).State.Running
+      return (await this.#call('looking at a container', this.#docker.getContainer(id).inspect())).State.Running
     } catch (error) {
       if (error instanceof EngineError && error.status === 404) return false
       throw error
@@ -267,21 +287,21 @@ export class Engine {
 
   /** SIGKILL. A container that does not run any more is as good as killed. */
   async kill(id: string): Promise<void> {
-    await unlessGone(call('killing a container', this.#docker.getContainer(id).kill({ signal: 'SIGKILL' })))
+    await unlessGone(this.#call('killing a container', this.#docker.getContainer(id).kill({ signal: 'SIGKILL' })))
   }
 
   /** Removes a container, also a running one, with its anonymous volumes. */
   async removeContainer(id: string): Promise<void> {
-    await unlessGone(call('removing a container', this.#docker.getContainer(id).remove({ force: true, v: true })))
+    await unlessGone(this.#call('removing a container', this.#docker.getContainer(id).remove({ force: true, v: true })))
   }
 
   /** Removes a volume. Rejects with status 409 while a container uses it. */
   async removeVolume(name: string): Promise<void> {
-    await unlessGone(call('removing a volume', this.#docker.getVolume(name).remove({ force: true })), [NOT_FOUND])
+    await unlessGone(this.#call('removing a volume', this.#docker.getVolume(name).remove({ force: true })), [NOT_FOUND])
   }
 
   async containersWith(label: string): Promise<Labelled[]> {
-    const list = await call(
+    const list = await this.#call(
       'listing containers',
       this.#docker.listContainers({ all: true, filters: { label: [label] } }),
     )
@@ -289,23 +309,23 @@ export class Engine {
   }
 
   async volumesWith(label: string): Promise<Labelled[]> {
-    const { Volumes } = await call('listing volumes', this.#docker.listVolumes({ filters: { label: [label] } }))
+    const { Volumes } = await this.#call('listing volumes', this.#docker.listVolumes({ filters: { label: [label] } }))
     return (Volumes ?? []).map(({ Name, Labels }) => ({ id: Name, labels: Labels ?? {} }))
   }
-}
 
-async function call<T>(what: string, answer: Promise<T>): Promise<T> {
-  try {
-    return await withDeadline(answer, CALL_MS, what)
-  } catch (error) {
-    throw engineError(what, error)
+  async #call<T>(what: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await withDeadline(answer, this.#callMs, what)
+    } catch (error) {
+      throw engineError(what, error, error instanceof DeadlineError ? answer : undefined)
+    }
   }
 }
 
-function engineError(what: string, cause: unknown): EngineError {
+function engineError(what: string, cause: unknown, lateAnswer?: Promise<unknown>): EngineError {
   const { statusCode: status, json, message } = cause as { statusCode?: number; json?: unknown; message?: string }
   const told = (json as { message?: unknown } | undefined)?.message
-  return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, cause })
+  return new EngineError(`${what}: ${typeof told === 'string' ? told : message}`, { status, lateAnswer, cause })
 }
 
 /** `gone`: the answers that say that nothing is left to do. */

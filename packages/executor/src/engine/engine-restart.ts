@@ -1,5 +1,5 @@
 /** An engine may be restarted under a job, by an upgrade for instance; with live-restore the job's container goes on. */
-import type { Clock } from '@horde/kit/time'
+import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import { EngineError } from './container.ts'
 
 /** How long an engine may be away, and how long it is left alone before it is asked again, in ms. */
@@ -30,6 +30,26 @@ export async function acrossRestart<T>(
       await clock.sleep(PAUSE_MS, signal)
     }
   }
+}
+
+/**
+ * Waits until it is known what came of the making of something, also when the engine answers late. What a call that was given
+ * up makes can be removed only then. Never rejects.
+ *
+ * @param onLate called when the engine is waited for
+ * @returns false when the engine has not answered within two more minutes: what it makes then stays
+ */
+export async function isAnswered(making: Promise<unknown>, clock: Clock, onLate = () => {}): Promise<boolean> {
+  const error: unknown = await making.then(
+    () => undefined,
+    reason => reason,
+  )
+  if (!(error instanceof EngineError) || error.lateAnswer === undefined) return true
+  onLate()
+  return withDeadline(error.lateAnswer, AWAY_MS, 'a late answer of the engine', clock).then(
+    () => true,
+    late => !(late instanceof DeadlineError),
+  )
 }
 
 /** How often an engine went away while somebody waited for it. */

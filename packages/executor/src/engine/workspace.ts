@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { type ContainerOptions, type Engine, EngineError } from './container.ts'
-import { acrossRestart } from './engine-restart.ts'
+import { acrossRestart, isAnswered } from './engine-restart.ts'
 import { holderOptions, importHolderImage, outputWithMode } from './holder.ts'
 import { EXECUTOR_LABEL, type Identity, identityText, JOB_LABEL, NO_JOB_YET } from './identity.ts'
 import { folderName } from './leftovers.ts'
@@ -60,15 +60,18 @@ export class Workspace implements AsyncDisposable {
   readonly #owner: WorkspaceOwner
   readonly #sizes: WorkspaceSizes
   readonly #log: Log
-  /** All that were ever asked for, also those that the engine is still making. */
-  readonly #containers: Promise<string>[] = []
+  /** The names of all containers that were ever asked for: of one that was made the answer may be missing. */
+  readonly #containers: string[] = []
+  /** The making of every container and volume, which may not have ended yet. */
+  readonly #makings: Promise<unknown>[] = []
+  readonly #name = `compute-horde-${randomUUID()}`
   #jobUuid: string | undefined
   #scriptMountpoint = ''
   #holder = ''
   #removed: Promise<void> | undefined
 
   private constructor(engine: Engine, folder: string, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log) {
-    const name = `compute-horde-${randomUUID()}`
+    const name = this.#name
     this.#engine = engine
     this.#owner = owner
     this.#sizes = sizes
@@ -163,8 +166,10 @@ export class Workspace implements AsyncDisposable {
   }
 
   createContainer(options: ContainerOptions): Promise<string> {
-    const created = this.#engine.createContainer(options)
-    this.#containers.push(created)
+    const name = `${this.#name}-${this.#containers.length}`
+    const created = this.#engine.createContainer(options, name)
+    this.#containers.push(name)
+    this.#makings.push(created)
     return created
   }
 
@@ -187,11 +192,14 @@ export class Workspace implements AsyncDisposable {
   /** `bytes` undefined: on the engine's disk. */
   #createVolume(name: string, bytes?: number, mode?: number): Promise<void> {
     const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder, mode)
-    return this.#engine.createVolume(name, this.labels, options)
+    const created = this.#engine.createVolume(name, this.labels, options)
+    this.#makings.push(created)
+    return created
   }
 
   async #startHolder(): Promise<void> {
-    const [holder, mountpoint] = await Promise.all([
+    // Both have ended when this does: the holder may have to be asked for twice.
+    const [holder, mountpoint] = await Promise.allSettled([
       this.#hold([
         { volume: this.inputVolume, path: '/volume' },
         { volume: this.outputVolume, path: '/output' },
@@ -200,8 +208,10 @@ export class Workspace implements AsyncDisposable {
       ]),
       this.#engine.folderOfVolume(this.#scriptVolume),
     ])
-    this.#holder = holder
-    this.#scriptMountpoint = mountpoint
+    if (holder.status === 'rejected') throw holder.reason
+    if (mountpoint.status === 'rejected') throw mountpoint.reason
+    this.#holder = holder.value
+    this.#scriptMountpoint = mountpoint.value
   }
 
   async #markAsMadeAhead(): Promise<void> {
@@ -221,19 +231,26 @@ export class Workspace implements AsyncDisposable {
   }
 
   async #removeAll(): Promise<void> {
-    await Promise.all([
-      rm(this.folder, { recursive: true, force: true }),
-      ...this.#containers.map(created => this.#removeContainer(created)),
-    ])
+    await rm(this.folder, { recursive: true, force: true })
+    if (!(await this.#isAllAnswered())) {
+      const message = 'the engine does not answer; what the job has there is left to the next executor of this host'
+      return this.#log.error(message)
+    }
+    await Promise.all(this.#containers.map(name => this.#remove('container', () => this.#engine.removeContainer(name))))
     const common = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
     const volumes = [...common, ...this.#imageVolumes]
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.removeVolume(name))))
   }
 
-  /** Waits for the engine to have made it: a container that comes after the removal would stay, and bring volumes back. */
-  async #removeContainer(created: Promise<string>): Promise<void> {
-    const id = await created.catch(() => undefined)
-    if (id !== undefined) await this.#remove('container', () => this.#engine.removeContainer(id))
+  /** Waits for the engine to have made it all: a container that comes after the removal would stay, and bring volumes back. */
+  async #isAllAnswered(): Promise<boolean> {
+    let isLate = false
+    const onLate = () => {
+      if (!isLate) this.#log.warn('the engine is late; what it still makes for the job is waited for, to be removed')
+      isLate = true
+    }
+    const answers = await Promise.all(this.#makings.map(making => isAnswered(making, systemClock, onLate)))
+    return !answers.includes(false)
   }
 
   async #remove(what: string, removal: () => Promise<void>): Promise<void> {

@@ -15,7 +15,7 @@ import type { StateFolder } from './state-folder.ts'
 
 /** The file of what is remembered, and a number that is raised when its form or the checks change. */
 const MEMORY_NAME = 'host.json'
-const MEMORY_FORM = 1
+const MEMORY_FORM = 2
 
 type CheckSettings = Pick<
   ExecutorSettings,
@@ -88,14 +88,14 @@ function reasonText({ subject, found, advice }: Finding): string {
 }
 
 function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
-  const { engine, settings, self, clock } = deps
+  const { engine, settings, self, clock, log } = deps
   const { facts, at } = entry
   let { offersGpus } = entry
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
   const checkGpus = async (image: string) => {
     const given = givenGpus(settings.EXECUTOR_GPU_DEVICE_IDS)
     if (given === undefined || offersGpus) return
-    await probeGpus(engine, { gpus: given, image, runtime: settings.RUNTIME, owner: identityText(self) })
+    await probeGpus(engine, { gpus: given, image, runtime: settings.RUNTIME, owner: identityText(self), log })
     offersGpus = true
     await remember({ ...entry, offersGpus }, key, deps)
   }

@@ -11,6 +11,7 @@ export interface EngineInfo {
   NCPU?: number
   DockerRootDir?: string
   CgroupVersion?: string
+  CgroupDriver?: string
   MemoryLimit?: boolean
   SwapLimit?: boolean
   PidsLimit?: boolean
@@ -43,6 +44,8 @@ export interface EngineFacts {
   dataFolder: string
   /** 1 or 2. */
   cgroupVersion: string
+  /** What makes the cgroups of containers: cgroupfs, systemd or none; empty where that is not told. */
+  cgroupDriver: string
   /** The limits that it does not say it can enforce, but for swap. */
   missingLimits: string[]
   /** Whether it can keep a container from swap. */
@@ -84,6 +87,7 @@ export function engineFacts(info: EngineInfo, version: EngineVersion): EngineFac
     dataFolder: info.DockerRootDir ?? '',
     // Engines that know of no second version do not tell.
     cgroupVersion: info.CgroupVersion || '1',
+    cgroupDriver: info.CgroupDriver ?? '',
     missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === true ? [] : [name])),
     hasSwapLimit: info.SwapLimit === true,
     seccompProfile: profile === UNCONFINED ? undefined : profile,

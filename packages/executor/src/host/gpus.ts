@@ -1,5 +1,9 @@
 /** This executor's GPUs, and whether the engine offers them. */
+import { randomUUID } from 'node:crypto'
+import type { Log } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
 import { type Engine, EngineError } from '../engine/container.ts'
+import { isAnswered } from '../engine/engine-restart.ts'
 import { EXECUTOR_LABEL } from '../engine/identity.ts'
 import { gpuRequest } from '../engine/sandbox.ts'
 import { CheckError } from './check-error.ts'
@@ -33,14 +37,16 @@ export interface GpuProbe {
   runtime: string | undefined
   /** The value of the label that names this executor. */
   owner: string
+  log: Log
 }
 
 /**
  * Asks the engine for a container with the GPUs, which starts nothing: it is refused either for the devices, then this
  * rejects with CheckError, or for its program.
  */
-export async function probeGpus(engine: Engine, { gpus, image, runtime, owner }: GpuProbe): Promise<void> {
-  const id = await engine.createContainer({
+export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, log }: GpuProbe): Promise<void> {
+  const name = `compute-horde-gpu-check-${randomUUID()}`
+  const options = {
     Image: image,
     Entrypoint: [NO_PROGRAM],
     Labels: { [EXECUTOR_LABEL]: owner },
@@ -51,14 +57,22 @@ export async function probeGpus(engine: Engine, { gpus, image, runtime, owner }:
       DeviceRequests: [gpuRequest(gpus)],
       ...(runtime === undefined ? {} : { Runtime: runtime }),
     },
-  })
+  }
+  const created = engine.createContainer(options, name)
   try {
-    await engine.start(id)
+    await created
+  } catch (error) {
+    const onLate = () => log.warn('the engine is late; a container that it still makes is waited for, to be removed')
+    if (await isAnswered(created, systemClock, onLate)) await engine.removeContainer(name).catch(() => {})
+    throw error
+  }
+  try {
+    await engine.start(name)
   } catch (error) {
     if (!(error instanceof EngineError && error.status !== undefined)) throw error
     if (error.message.includes(NO_PROGRAM)) return
     throw new CheckError(`the engine does not offer this executor's GPUs: ${error.message}`, { cause: error })
   } finally {
-    await engine.removeContainer(id)
+    await engine.removeContainer(name)
   }
 }

@@ -1,6 +1,6 @@
 /** What the executor knows of its host: what the engine tells, and what the host's own files do. No container is started for it. */
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, readlink } from 'node:fs/promises'
 import { release, totalmem, version } from 'node:os'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
@@ -8,6 +8,8 @@ import type { EngineFacts } from './engine-facts.ts'
 
 const TOOLKIT_PROGRAM = 'nvidia-ctk'
 const TOOLKIT_PACKAGE = 'nvidia-container-toolkit'
+/** The link to NVIDIA's control device, by its numbers: where there is one, all of NVIDIA's devices have one. */
+const CONTROL_LINK = '/dev/char/195:255'
 /** How long NVIDIA's program may take to tell its version, in ms. */
 const PROGRAM_MS = 5_000
 /** A changelog that says more than this is read up to here, in bytes. */
@@ -22,6 +24,8 @@ export interface HostFacts extends EngineFacts {
   nvidiaToolkit: string | undefined
   /** The flaws of runc that the distribution says it has mended in the version that it ships. */
   mendedInRunc: string[]
+  /** Whether /dev/char has links to the nodes of NVIDIA's devices; undefined when it cannot be seen from here. */
+  linksGpuNodes: boolean | undefined
 }
 
 /**
@@ -34,11 +38,12 @@ export async function hostFacts(
 ): Promise<HostFacts> {
   const isHere = engine.kernel === release() && engine.memoryBytes === totalmem()
   const seesPackages = isHere && !inContainer
-  const [memory, signature, nvidiaToolkit, changelog] = await Promise.all([
+  const [memory, signature, nvidiaToolkit, changelog, linksGpuNodes] = await Promise.all([
     isHere ? textOf('/proc/meminfo') : '',
     isHere ? textOf('/proc/version_signature') : '',
     seesPackages && (hasGpus || engine.tellsOfNvidia) ? toolkitVersion() : undefined,
     seesPackages ? runcChangelog() : '',
+    seesPackages ? isLink(CONTROL_LINK) : undefined,
   ])
   return {
     ...engine,
@@ -46,6 +51,7 @@ export async function hostFacts(
     kernelBuilds: isHere ? kernelBuilds(version(), signature) : [],
     nvidiaToolkit,
     mendedInRunc: mendedBy(changelog, engine.runc.build),
+    linksGpuNodes,
   }
 }
 
@@ -86,6 +92,13 @@ async function runcChangelog(): Promise<string> {
   if (packed === undefined) return ''
   const text = await promisify(gunzip)(packed, { maxOutputLength: MAX_CHANGELOG_BYTES }).catch(() => '')
   return text.toString()
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return readlink(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function textOf(path: string): Promise<string> {

@@ -46,6 +46,20 @@ test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn' | 'ok', RegExp]>([
   expect(finding).toMatchObject({ verdict, advice: expect.stringMatching(advice) })
 })
 
+test.each<[Partial<HostFacts>, boolean, 'ok' | 'warn' | undefined, string]>([
+  [{ linksGpuNodes: false }, true, 'warn', 'have "nvidia-ctk system create-dev-char-symlinks'],
+  [{ linksGpuNodes: undefined }, true, 'warn', 'unless that is done already'],
+  [{ linksGpuNodes: true }, true, 'ok', ''],
+  [{ linksGpuNodes: false }, false, undefined, ''],
+  [{ linksGpuNodes: false, cgroupDriver: 'cgroupfs' }, true, undefined, ''],
+])('a reload of systemd and GPUs, with %j', (host, hasGpus, verdict, advice) => {
+  const facts = { ...GOOD_HOST, nvidiaToolkit: '1.18.0', ...host }
+  const found = judgeHost({ facts, runtime: 'runc', hasGpus, refusesEscapes: true })
+  const finding = found.find(({ subject }) => subject === 'gpus')
+  expect(finding?.verdict).toBe(verdict)
+  expect(finding?.advice ?? '').toContain(advice)
+})
+
 test('without a limit for swap, a host that has none is good', () => {
   expect(judge({ hasSwapLimit: false }).find(({ subject }) => subject === 'swap')?.verdict).toBe('ok')
 })

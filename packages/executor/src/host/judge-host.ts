@@ -51,6 +51,7 @@ export function judgeHost(context: JudgeContext): Finding[] {
     seccompFinding(context),
     networkFinding(context),
     usersFinding(context),
+    ...gpuFindings(context),
     ...escapeFindings(context),
   ]
 }
@@ -137,6 +138,27 @@ function usersFinding({ facts }: JudgeContext): Finding {
   const users = facts.hasUserNamespaces ? 'of their own (user namespaces)' : "the host's"
   const confined = facts.mandatoryAccess === undefined ? 'neither AppArmor nor SELinux' : facts.mandatoryAccess
   return ok('users', `${users}${facts.isRootless ? ', the engine is rootless' : ''}; ${confined}`)
+}
+
+/**
+ * systemd knows nothing of the GPUs that NVIDIA's runtime gives to a container. At its next reload it takes them away, unless
+ * runc could tell it of their nodes, which it looks for in /dev/char.
+ */
+function gpuFindings({ facts, hasGpus }: JudgeContext): Finding[] {
+  if (!hasGpus || facts.cgroupDriver !== 'systemd') return []
+  if (facts.linksGpuNodes)
+    return [ok('gpus', 'jobs keep them when systemd reloads: /dev/char has links to their nodes')]
+  const advice =
+    'have "nvidia-ctk system create-dev-char-symlinks --create-all" run at every boot, or set "native.cgroupdriver=cgroupfs" among the exec-opts of /etc/docker/daemon.json'
+  const unseen =
+    facts.linksGpuNodes === undefined ? 'unless that is done already, which cannot be seen from here: ' : ''
+  return [
+    warn(
+      'gpus',
+      "the engine's cgroup driver is systemd, whose reload (systemctl daemon-reload) takes them from running jobs",
+      `${unseen}${advice}`,
+    ),
+  ]
 }
 
 function escapeFindings(context: JudgeContext): Finding[] {

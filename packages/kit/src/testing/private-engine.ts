@@ -10,12 +10,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { withDeadline } from '../time.ts'
+import { systemClock, withDeadline } from '../time.ts'
 import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
 const START_MS = 60_000
 const STOP_MS = 60_000
+/** How often a daemon is looked at that is to stand still, in ms. */
+const STOPPED_MS = 20
 const LISTENS = 'API listen on'
 
 export const TLS_PORT = 2376
@@ -107,8 +109,23 @@ export class PrivateEngine implements AsyncDisposable {
     await this.#startDaemon()
   }
 
+  /** Has the daemon stand still in the middle of what it does; containers go on. */
+  async pause(): Promise<void> {
+    const pid = await this.#pid()
+    await asRoot('kill', '-STOP', pid)
+    // Each of its threads stops when it runs next.
+    const isStopped = async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
+    while (!(await isStopped())) await systemClock.sleep(STOPPED_MS)
+  }
+
+  /** Lets a daemon that stands still go on. */
+  async resume(): Promise<void> {
+    await asRoot('kill', '-CONT', await this.#pid())
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#daemon) {
+      await this.resume().catch(() => {})
       const ids = (await this.docker('ps', '--all', '--quiet').catch(() => '')).split('\n').filter(Boolean)
       if (ids.length > 0) await this.docker('rm', '--force', ...ids).catch(() => {})
       await this.#stopDaemon()
@@ -157,11 +174,15 @@ export class PrivateEngine implements AsyncDisposable {
     return [`--bip=${link.bridge}`, '--tlsverify', ...certificates, `--host=tcp://${link.there}:${TLS_PORT}`]
   }
 
+  async #pid(): Promise<string> {
+    return (await readFile(`${this.#folder}/docker.pid`, 'utf8')).trim()
+  }
+
   async #stopDaemon(): Promise<void> {
     const daemon = this.#daemon
     if (!daemon) return
     const ended = daemon.exitCode !== null || daemon.signalCode !== null || once(daemon, 'exit')
-    const pid = (await readFile(`${this.#folder}/docker.pid`, 'utf8').catch(() => '')).trim()
+    const pid = await this.#pid().catch(() => '')
     if (pid !== '') await asRoot('kill', '-TERM', pid)
     await withDeadline(Promise.resolve(ended), STOP_MS, 'a private engine to stop')
     this.#daemon = undefined

@@ -5,7 +5,7 @@ import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import { lookThrough } from '../watch/engine.ts'
-import { type DockerHost, endContainer, endLeftovers } from './docker/docker-host.ts'
+import { type DockerHost, endFailed, endLeftovers } from './docker/docker-host.ts'
 import type { EngineAddress } from './docker/engine-address.ts'
 import { engineClient } from './docker/engine-client.ts'
 import { EngineError } from './docker/engine-error.ts'
@@ -97,7 +97,7 @@ async function startContainer(program: ExecutorProgram, host: DockerHost): Promi
     void executor.exited
     return executor
   } catch (error) {
-    await endContainer(name, host).catch(() => {})
+    await endFailed(name, error, host).catch(() => {})
     throw error
   }
 }

@@ -7,7 +7,7 @@
 import { Inbox } from '@horde/kit/inbox'
 import type { Socket } from '@horde/kit/socket'
 import type { Clock } from '@horde/kit/time'
-import type { Parsed } from '@horde/protocol/frame'
+import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
 import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/miner-executor'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 
@@ -35,6 +35,8 @@ export class ExecutorLine {
   jobUuid: string | undefined
   readonly #clock: Clock
   readonly #sockets: ExecutorSocket[] = []
+  /** What each of them takes, in bytes of one frame. */
+  readonly #largest = new WeakMap<ExecutorSocket, number>()
   /** Resolves when the last connection is gone and all it said has been heard. Undefined while there is none. */
   #quiet: PromiseWithResolvers<void> | undefined
   #lostAt: number | undefined
@@ -54,8 +56,10 @@ export class ExecutorLine {
     return this.#lostAt
   }
 
-  attach(socket: ExecutorSocket): void {
+  /** @param capabilities that the executor told as it connected */
+  attach(socket: ExecutorSocket, capabilities: readonly string[]): void {
     this.#sockets.push(socket)
+    this.#largest.set(socket, capabilities.includes('large-frames') ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
     this.#lostAt = undefined
     this.#quiet ??= Promise.withResolvers<void>()
     this.words.put({ from: 'executor', connected: true })
@@ -70,6 +74,13 @@ export class ExecutorLine {
     this.#quiet?.resolve()
     this.#quiet = undefined
     this.words.put({ from: 'executor', connected: false })
+  }
+
+  /** Whether a message is small enough for the newest connection. Without one that is not known, and nothing is said. */
+  takes(message: MinerToExecutorMessage): boolean {
+    const newest = this.#sockets.findLast(socket => socket.isOpen)
+    const largest = (newest && this.#largest.get(newest)) ?? LARGEST_PASSED_ON_BYTES
+    return largest >= LARGEST_PASSED_ON_BYTES || Buffer.byteLength(JSON.stringify(message)) <= largest
   }
 
   /** Says a message on the newest connection. False when there is none, or when it closed meanwhile. */

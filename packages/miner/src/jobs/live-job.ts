@@ -34,6 +34,8 @@ export class LiveJob {
   /** Its executor runs for it and says that it has not got the work, which this miner has not either any more. */
   workLost = false
   readonly home: Home
+  /** Whether its executor has said how the job ended: then it cleans up and leaves by itself. */
+  hasAnswered = false
   /** Whether its validator has read the end on a home connection. */
   delivered = false
   /** Of a job that an earlier run of this miner began: its executor, when it was found running. */

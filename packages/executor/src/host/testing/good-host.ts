@@ -11,6 +11,7 @@ export const GOOD_HOST: HostFacts = {
   cpus: 8,
   dataFolder: '/var/lib/docker',
   cgroupVersion: '2',
+  cgroupDriver: 'systemd',
   missingLimits: [],
   hasSwapLimit: true,
   seccompProfile: 'builtin',
@@ -25,4 +26,5 @@ export const GOOD_HOST: HostFacts = {
   kernelBuilds: [],
   nvidiaToolkit: undefined,
   mendedInRunc: [],
+  linksGpuNodes: undefined,
 }

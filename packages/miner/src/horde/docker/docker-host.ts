@@ -2,6 +2,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { EngineClient } from './engine-client.ts'
+import { EngineError } from './engine-error.ts'
 import type { ExecutorImage } from './executor-image.ts'
 
 export interface DockerHost {
@@ -34,6 +35,20 @@ export async function endContainer(id: string, host: DockerHost): Promise<void> 
     host.leftovers.add(id)
     throw error
   }
+}
+
+/**
+ * Ends a container that could not be made or started, by its name. An engine that is only late may still make it: then it is
+ * ended once the engine has answered, and nothing waits for that.
+ */
+export async function endFailed(name: string, error: unknown, host: DockerHost): Promise<void> {
+  const lateAnswer = error instanceof EngineError ? error.lateAnswer : undefined
+  if (lateAnswer === undefined) return endContainer(name, host)
+  host.log.warn({ container: name }, 'the engine is late; a container that it still makes will be removed')
+  const answered = lateAnswer.catch(() => {})
+  void answered
+    .then(() => (host.closed.aborted ? undefined : endContainer(name, host)))
+    .catch(err => host.log.warn({ err, container: name }, 'a container that an engine made late could not be removed'))
 }
 
 /** Whoever starts an executor may count on what those before it had: what is left of them goes first. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type Log, silentLog } from '@horde/kit/log'
-import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
+import { type Clock, DeadlineError, systemClock, withDeadline } from '@horde/kit/time'
 import type { default as Docker } from 'dockerode'
 import { type EngineAddress, engineUrl, type TlsEngine } from './engine-address.ts'
 import { EngineError, engineError, isBrokenOff } from './engine-error.ts'
@@ -91,6 +91,7 @@ export async function engineClient(
   return clientOf(docker, way, {
     url: engineUrl(address),
     socket: 'socket' in address ? address.socket : address.remoteSocket,
+    clock,
   })
 }
 
@@ -126,13 +127,22 @@ async function tlsOptions({ tls: { host, port, ca, cert, key } }: TlsEngine): Pr
   return { protocol: 'https', host, port, ca: await read(ca), cert: await read(cert), key: await read(key) }
 }
 
-function clientOf(docker: Docker, way: Way, { url, socket }: { url: string; socket: string }): EngineClient {
+type ClientOptions = { url: string; socket: string; clock: Clock }
+
+function clientOf(docker: Docker, way: Way, { url, socket, clock }: ClientOptions): EngineClient {
   const failed = (what: string) => async (error: unknown) => {
     throw engineError(what, url, error, isBrokenOff(error) ? await way.trouble?.() : undefined)
   }
   const call = async <T>(what: string, ask: () => Promise<T>, withinMs = CALL_MS): Promise<T> => {
-    const answer = way.ready().then(() => withDeadline(ask(), withinMs, what))
-    return answer.catch(failed(what))
+    await way.ready().catch(failed(what))
+    const answer = ask()
+    try {
+      return await withDeadline(answer, withinMs, what, clock)
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) return failed(what)(error)
+      const message = `${what}: the engine at ${url} could not be asked: ${error.message}`
+      throw new EngineError(message, { cause: error, lateAnswer: answer })
+    }
   }
   const container = (id: string) => docker.getContainer(id)
   return {

@@ -5,10 +5,16 @@ export class EngineError extends Error {
   override readonly name = 'EngineError'
   /** The status of the engine's answer; undefined when it did not answer. */
   readonly status: number | undefined
+  /** Set when the call took too long: settles when the engine answers after all. It may still do what it was asked for. */
+  readonly lateAnswer: Promise<unknown> | undefined
 
-  constructor(message: string, options: { status?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { status?: number | undefined; lateAnswer?: Promise<unknown> | undefined; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause })
     this.status = options.status
+    this.lateAnswer = options.lateAnswer
   }
 }
 

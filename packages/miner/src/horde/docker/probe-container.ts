@@ -3,7 +3,7 @@ import { type Readable, Writable } from 'node:stream'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
 import { PROBE_MS, type Probe, type ProbeResult, ProbeTimeoutError } from '../probe.ts'
 import { forwardLog } from './container-log.ts'
-import { type DockerHost, endContainer } from './docker-host.ts'
+import { type DockerHost, endFailed } from './docker-host.ts'
 import type { ContainerOptions } from './engine-client.ts'
 import { EngineError } from './engine-error.ts'
 import { newContainerName, OWNER_LABEL, RUN_LABEL, THIS_RUN } from './executor-container.ts'
@@ -18,6 +18,7 @@ const NO_PROGRAM = /executable file not found|no such file or directory: unknown
 export async function probeInContainer(probe: Probe, host: DockerHost): Promise<ProbeResult> {
   const { engine, closed, clock } = host
   const name = newContainerName()
+  let failure: unknown
   try {
     const id = await engine.createContainer({ name, ...optionsOf(probe, host) })
     // Before the start: an engine gives what is said from then on.
@@ -29,11 +30,14 @@ export async function probeInContainer(probe: Probe, host: DockerHost): Promise<
     const exitCode = await withDeadline(ended, PROBE_MS, `${probe.command[0]} in a container`, clock)
     return { exitCode, output: await withDeadline(heard, PROBE_MS, 'what a container said', clock) }
   } catch (error) {
+    failure = error
     if (error instanceof DeadlineError) throw new ProbeTimeoutError(error.message, { cause: error })
     if (!(error instanceof EngineError) || error.status === undefined || error.status === NOT_FOUND) throw error
     return NO_PROGRAM.test(error.message) ? { missing: true } : { refused: error.message }
   } finally {
-    await endContainer(name, { ...host, stopWithinMs: 0 }).catch(err => host.log.debug({ err }, 'probe not removed'))
+    await endFailed(name, failure, { ...host, stopWithinMs: 0 }).catch(err =>
+      host.log.debug({ err }, 'probe not removed'),
+    )
   }
 }
 

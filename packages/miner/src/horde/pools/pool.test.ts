@@ -75,7 +75,7 @@ async function look(pool: ExecutorPool, seconds = 0): Promise<void> {
 function connect(index = -1) {
   const line = lines.find(orders.all.at(index)?.token ?? '')
   const connected = socket()
-  line?.attach(connected)
+  line?.attach(connected, [])
   return { line, lose: () => line?.detach(connected) }
 }
 
