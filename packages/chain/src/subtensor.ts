@@ -5,8 +5,10 @@ import type {
   Chain,
   ChainState,
   CommitReveal,
+  CommitToFind,
   Head,
   Hyperparameters,
+  OpenCommit,
   SealedWeights,
   WeightOf,
   WeightsToReveal,
@@ -25,11 +27,13 @@ import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
 import {
   ensureRevealable,
   findCommit,
+  findHeldCommit,
   findRevealed,
   readCommitReveal,
   sendCommit,
   sendReveal,
 } from './subtensor/weights/commit-reveal.ts'
+import { findReveal } from './subtensor/weights/find-reveal.ts'
 import { sendSealed } from './subtensor/weights/sealed-commits.ts'
 import {
   ensureSendable,
@@ -186,25 +190,34 @@ export class Subtensor implements Chain {
     return this.#read('commits', live => readCommitReveal(live, netuid, hotkey))
   }
 
+  findCommit(netuid: number, hash: string, hotkey: string, after: number): Promise<OpenCommit | undefined> {
+    return this.#read('commit', live => findCommit(live, netuid, hash, hotkey, after))
+  }
+
+  findReveal(commit: CommitToFind, hotkey: string): Promise<Included | undefined> {
+    return this.#read('reveal', live => findReveal(live, commit, hotkey))
+  }
+
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<Included> {
     return this.#send<Included>('commit_weights', {
       send: (live, onSent) => sendCommit(live, { netuid, hash }, hotkey, onSent),
-      look: live => findCommit(live, netuid, hash, hotkey.ss58),
+      look: live => findHeldCommit(live, netuid, hash, hotkey.ss58),
     })
   }
 
   commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
     return this.#send<Included>(sealed.call, {
       send: (live, onSent) => sendSealed(live, sealed, hotkey, onSent),
-      look: live => findCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
+      look: live => findHeldCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
     })
   }
 
   async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<Included> {
     ensureRevealable(row)
+    const before = await this.blockNumber()
     return this.#send<Included>('reveal_weights', {
       send: (live, onSent) => sendReveal(live, row, hotkey, onSent),
-      look: live => findRevealed(live, row, hotkey.ss58),
+      look: live => findRevealed(live, row, hotkey.ss58, before),
     })
   }
 

@@ -79,17 +79,55 @@ it('commits, waits, reveals; older commits go with it', async () => {
   })
   await commit(second)
   await passEpochs(2, TWO_LATER)
-  const { block } = await chain.revealWeights(second, alice)
+  const shown = await chain.revealWeights(second, alice)
+  const { block } = shown
+  await devchain.mineBlock()
   expect(await chain.weightsOf(TWO_LATER, 0)).toEqual([
     { uid: 0, weight: 65_535 },
     { uid: 1, weight: 43_690 },
     { uid: 2, weight: 21_845 },
   ])
   expect((await chain.commitReveal(TWO_LATER, alice.ss58)).commits).toEqual([])
-  expect(await chain.findWeights(second, alice.ss58, block - 1)).toMatchObject({ block })
-  expect(await chain.findWeights(second, alice.ss58, block)).toBeUndefined()
-  expect(await chain.findWeights(first, alice.ss58, 0)).toBeUndefined()
+  const held = (row: typeof first) => {
+    const { epoch = 0, block = 0 } = commits.find(({ hash }) => hash === commitHash(row, alice.ss58)) ?? {}
+    return { ...row, hash: commitHash(row, alice.ss58), isSealed: false, epoch, block }
+  }
+  expect(await chain.findReveal({ ...held(second), block: inBlock.block + 1 }, alice.ss58)).toEqual(shown)
+  expect(await chain.findReveal(held(first), alice.ss58)).toBeUndefined()
+  expect(await chain.findReveal({ ...held(second), block }, alice.ss58), 'gone at that block').toBeUndefined()
   await expect(chain.revealWeights(first, alice)).rejects.toMatchObject({ code: 'CommitNotFound', retryable: false })
+})
+
+it('takes no row for revealed that only looks like the one committed', async () => {
+  await devchain.setHyperparameters(NETUID, { CommitRevealWeightsEnabled: false })
+  const row = rowOf([4, 5, 6])
+  await chain.setWeights(row, alice)
+  await devchain.setHyperparameters(NETUID, { CommitRevealWeightsEnabled: true })
+  const { block } = await commit(row)
+  const { commits } = await chain.commitReveal(NETUID, alice.ss58)
+  const commitOf = { ...row, hash: commitHash(row, alice.ss58), isSealed: false, epoch: commits[0]?.epoch ?? 0, block }
+  await passEpochs(2)
+  // A younger commit takes the expired one along.
+  const younger = rowOf([6, 6, 6])
+  await commit(younger)
+  expect(await chain.findReveal(commitOf, alice.ss58)).toBeUndefined()
+  // The same by a node that keeps no state but the last one: the row's date is that of the younger commit.
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  const refused = new Set<number | undefined>()
+  relay.faults = {
+    toNode: frame => {
+      const [, at] = frame.params as [unknown, string]
+      if (frame.method === 'state_queryStorageAt' && at !== devchain.headHash()) refused.add(frame.id)
+      return frame
+    },
+    toClient: frame =>
+      refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: 4003, message: 'State already discarded' } } : frame,
+  }
+  expect(await away.findReveal(commitOf, alice.ss58)).toBeUndefined()
+  expect(refused.size).toBeGreaterThan(0)
 })
 
 describe('refusals', () => {

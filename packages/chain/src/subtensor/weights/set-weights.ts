@@ -63,7 +63,7 @@ export async function findWeights(
 export const blockHashOf = async ({ rpc }: Live, block: number): Promise<string> =>
   hashOf(await rpc.send('chain_getBlockHash', [block]))
 
-async function readNeuron(
+export async function readNeuron(
   live: Live,
   at: string,
   netuid: number,
@@ -77,14 +77,14 @@ async function readNeuron(
   return { uid: countOf(uid), lastUpdate: countOf(listOf(lastUpdates)[countOf(uid)]) }
 }
 
-const weightsIn = (row: Codec | null | undefined): WeightOf[] =>
+export const weightsIn = (row: Codec | null | undefined): WeightOf[] =>
   listOf(row).map(entry => {
     const [uid, weight] = listOf(entry)
     return { uid: countOf(uid), weight: countOf(weight) }
   })
 
 /** The chain stores what was sent, upscaled, in the order sent. */
-function isSameRow(stored: readonly WeightOf[], { uids, weights }: WeightsToSet): boolean {
+export function isSameRow(stored: readonly WeightOf[], { uids, weights }: WeightsToSet): boolean {
   const expected = upscaled(weights)
   return (
     stored.length === uids.length && stored.every(({ uid, weight }, i) => uid === uids[i] && weight === expected[i])
