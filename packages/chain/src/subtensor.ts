@@ -14,6 +14,7 @@ import type {
   WeightsToReveal,
   WeightsToSet,
 } from './chain.ts'
+import { ChainError } from './errors.ts'
 import type { Metagraph } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
@@ -205,11 +206,16 @@ export class Subtensor implements Chain {
     })
   }
 
-  commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
-    return this.#send<Included>(sealed.call, {
-      send: (live, onSent) => sendSealed(live, sealed, hotkey, onSent),
-      look: live => findHeldCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
-    })
+  async commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+    try {
+      return await this.#commitSealed(sealed, hotkey)
+    } catch (error) {
+      if (!(error instanceof ChainError && error.code === 'WrongCommitVersion')) throw error
+      // The chain may have changed it since the weights were sealed; what is sealed stays the same.
+      const { sealedVersion } = await this.commitReveal(sealed.netuid, hotkey.ss58)
+      if (sealedVersion === sealed.version) throw error
+      return this.#commitSealed({ ...sealed, version: sealedVersion }, hotkey)
+    }
   }
 
   async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<Included> {
@@ -223,6 +229,13 @@ export class Subtensor implements Chain {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection[Symbol.asyncDispose]()
+  }
+
+  #commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+    return this.#send<Included>(sealed.call, {
+      send: (live, onSent) => sendSealed(live, sealed, hotkey, onSent),
+      look: live => findHeldCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
+    })
   }
 
   async #read<T>(what: string, read: (live: Live) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import type { Devchain } from '@horde/devchain/devchain'
 import { TypeRegistry } from '@polkadot/types'
+import { xxhashAsHex } from '@polkadot/util-crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { commitHash, newSalt } from '../src/commits/commit-hash.ts'
 import { sealWeights } from '../src/commits/timelock.ts'
@@ -245,6 +246,36 @@ describe('sealed commits', () => {
     await expect(chain.commitSealed(late, alice)).rejects.toMatchObject({
       ...{ code: 'InvalidRevealRound', chainName: 'Custom(15)', retryable: false },
     })
+  })
+
+  it('of another version than the chain takes now are committed once more, in its version', async () => {
+    const sealed = { ...(await sealNow(rowOf([1, 1, 2]))), version: 3 }
+    const before = devchain.blockNumber()
+    const { block } = await chain.commitSealed(sealed, alice)
+    expect([block, devchain.blockNumber()]).toEqual([before + 2, before + 2])
+    const { sealed: open } = await chain.commitReveal(NETUID, alice.ss58)
+    expect(open.map(({ hash }) => hash)).toContain(sealed.hash)
+  })
+
+  it('of a version that the chain names and does not take are refused by name, and sent once', async () => {
+    const relay = await startRelay(devchain.url)
+    open.push(relay)
+    const misled = await connectTo([relay.url])
+    open.push(misled)
+    const sealed = { ...(await sealNow(rowOf([1, 1, 3]))), version: 3 }
+    const key = `0x${xxhashAsHex('SubtensorModule', 128).slice(2)}${xxhashAsHex('CommitRevealWeightsVersion', 128).slice(2)}`
+    relay.faults = {
+      toClient: frame => {
+        const sets = (Array.isArray(frame.result) ? frame.result : []) as { changes?: [string, string | null][] }[]
+        for (const change of sets.flatMap(({ changes = [] }) => changes)) if (change[0] === key) change[1] = '0x0300'
+        return frame
+      },
+    }
+    const before = devchain.blockNumber()
+    await expect(misled.commitSealed(sealed, alice)).rejects.toMatchObject({
+      ...{ code: 'WrongCommitVersion', chainName: 'IncorrectCommitRevealVersion', retryable: false },
+    })
+    expect(devchain.blockNumber()).toBe(before + 1)
   })
 
   it('have the older payload for the older call', async () => {
