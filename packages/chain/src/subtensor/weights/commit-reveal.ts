@@ -4,9 +4,8 @@ import { commitHash } from '../../commits/commit-hash.ts'
 import { type Epochs, epochsByFormula, epochsByState, indexByFormula } from '../../commits/epochs.ts'
 import { ChainError } from '../../errors.ts'
 import { hexToU8a, u8aToHex } from '../../polkadot/crypto.ts'
-import type { Hotkey } from '../../wallet.ts'
 import type { Live } from '../connection.ts'
-import { ERA_BLOCKS, type Included, submit } from '../extrinsics/submit.ts'
+import { type Call, ERA_BLOCKS, type Included } from '../extrinsics/submit.ts'
 import { RpcError } from '../rpc.ts'
 import { bestBlockHash, boolOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 import { findReveal } from './find-reveal.ts'
@@ -113,15 +112,10 @@ async function readItems(live: Live, at: string, netuid: number, hotkey: string)
   return new Map(reads.map(({ item }, i) => [item, values[i] ?? null]))
 }
 
-export async function sendCommit(
-  live: Live,
-  { netuid, hash }: { netuid: number; hash: string },
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function commitCall(live: Live, netuid: number, hash: string): Call {
   const commitWeights = live.api.tx[PALLET]?.commitWeights
   if (!commitWeights) throw new ChainError('Unsupported', 'the call commit_weights is missing')
-  return submit(live, commitWeights(netuid, hash), hotkey, onSent)
+  return commitWeights(netuid, hash)
 }
 
 /**
@@ -168,16 +162,11 @@ export function ensureRevealable(row: WeightsToReveal): void {
   if (!row.salt.every(isU16)) throw new ChainError('InvalidWeights', 'the salt')
 }
 
-export async function sendReveal(
-  live: Live,
-  row: WeightsToReveal,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function revealCall(live: Live, row: WeightsToReveal): Call {
   const revealWeights = live.api.tx[PALLET]?.revealWeights
   if (!revealWeights) throw new ChainError('Unsupported', 'the call reveal_weights is missing')
   const { netuid, uids, weights, salt, versionKey } = row
-  return submit(live, revealWeights(netuid, [...uids], [...weights], [...salt], versionKey), hotkey, onSent)
+  return revealWeights(netuid, [...uids], [...weights], [...salt], versionKey)
 }
 
 /** Where the chain took a reveal in that was sent after a block, at which it held the commit. */

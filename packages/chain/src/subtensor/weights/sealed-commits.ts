@@ -2,9 +2,8 @@ import type { OpenCommit, SealedWeights } from '../../chain.ts'
 import { sealHash } from '../../commits/timelock.ts'
 import { ChainError } from '../../errors.ts'
 import { u8aToHex } from '../../polkadot/crypto.ts'
-import type { Hotkey } from '../../wallet.ts'
 import type { Live } from '../connection.ts'
-import { type Included, submit } from '../extrinsics/submit.ts'
+import type { Call } from '../extrinsics/submit.ts'
 import { accountOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
@@ -76,12 +75,7 @@ function formOf({ api }: Live) {
   return undefined
 }
 
-export async function sendSealed(
-  live: Live,
-  { netuid, call, version, ciphertext, round }: SealedWeights,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function sealedCall(live: Live, { netuid, call, version, ciphertext, round }: SealedWeights): Call {
   const calls = live.api.tx[PALLET]
   const bytes = `0x${Buffer.from(ciphertext).toString('hex')}`
   const extrinsic =
@@ -89,5 +83,5 @@ export async function sendSealed(
       ? calls?.commitTimelockedWeights?.(netuid, bytes, round, version)
       : calls?.commitCrv3Weights?.(netuid, bytes, round)
   if (!extrinsic) throw new ChainError('Unsupported', `the call ${call} is missing`)
-  return submit(live, extrinsic, hotkey, onSent)
+  return extrinsic
 }

@@ -1,12 +1,11 @@
 import type { Codec } from '@polkadot/types/types'
 import type { WeightOf, WeightsToSet } from '../../chain.ts'
 import { ChainError } from '../../errors.ts'
-import type { Hotkey } from '../../wallet.ts'
 import { upscaled } from '../../weights/row.ts'
 import { U16_MAX } from '../../weights/sdk.ts'
 import { hashOf } from '../answers.ts'
 import type { Live } from '../connection.ts'
-import { type Included, submit } from '../extrinsics/submit.ts'
+import type { Call, Included } from '../extrinsics/submit.ts'
 import { bestBlockHash, countOf, entryOf, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
@@ -20,15 +19,10 @@ export function ensureSendable({ uids, weights, versionKey }: WeightsToSet): voi
   if (!isU64 || ![...uids, ...weights].every(isU16)) throw new ChainError('InvalidWeights')
 }
 
-export async function sendWeights(
-  live: Live,
-  row: WeightsToSet,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function weightsCall(live: Live, row: WeightsToSet): Call {
   const setWeights = live.api.tx[PALLET]?.setWeights
   if (!setWeights) throw new ChainError('Unsupported', 'the call set_weights is missing')
-  return submit(live, setWeights(row.netuid, [...row.uids], [...row.weights], row.versionKey), hotkey, onSent)
+  return setWeights(row.netuid, [...row.uids], [...row.weights], row.versionKey)
 }
 
 /** The row of a neuron as of the best block, in the order it was sent. */
