@@ -70,6 +70,7 @@ const CONNECTION_DEFAULTS = {
   requestTimeoutMs: 20_000,
   outageWaitMs: 15_000,
   staleMs: 180_000,
+  compareMs: 60_000,
   stableMs: 60_000,
   backoff: { minMs: 500, maxMs: 30_000, factor: 2, jitterMs: 500 },
 } as const
