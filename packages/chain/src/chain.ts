@@ -79,6 +79,17 @@ export type SealedWeights = {
   readonly hash: string
 }
 
+/** A commit that the chain held, with its weights as they were committed. */
+export type CommitToFind = WeightsToSet & {
+  /** As `OpenCommit` has it. */
+  readonly hash: string
+  readonly isSealed: boolean
+  /** What the chain keeps it under, of a sealed one. */
+  readonly epoch: number
+  /** A block at which the chain held it. */
+  readonly block: number
+}
+
 /** How a subnet takes weights by commit and reveal, and what a hotkey has committed, as of one block. */
 export type CommitReveal = {
   readonly netuid: number
@@ -92,7 +103,7 @@ export type CommitReveal = {
   readonly calls: readonly CommitCall[]
   /** The hotkey's, oldest first; expired ones too, until the chain drops them. */
   readonly commits: readonly OpenCommit[]
-  /** The hotkey's sealed ones that may yet be opened, by the hash of their ciphertext. */
+  /** The hotkey's sealed ones that the chain still holds, by the hash of their ciphertext. */
   readonly sealed: readonly OpenCommit[]
   /** The form of sealed commits that the chain expects. */
   readonly sealedVersion: number
@@ -145,6 +156,13 @@ export interface Chain extends AsyncDisposable {
   /** Where the chain took this row in for a hotkey, after a block; undefined when it holds another row, or an older one. */
   findWeights(weights: WeightsToSet, hotkey: string, afterBlock: number): Promise<SetRow | undefined>
   commitReveal(netuid: number, hotkey: string): Promise<CommitReveal>
+  /** A commit that was sent right after a block, by its hash; also one that the chain has opened or dropped since. */
+  findCommit(netuid: number, hash: string, hotkey: string, after: number): Promise<OpenCommit | undefined>
+  /**
+   * Where the chain set the weights of a commit that it holds no more: the block whose event says so. Undefined when the
+   * commit went without its weights.
+   */
+  findReveal(commit: CommitToFind, hotkey: string): Promise<SetRow | undefined>
   /** Commits the hash of `commitHash`, and resolves once it is in a block. */
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<SetRow>
   /** Commits what `sealWeights` sealed, and resolves once it is in a block. */

@@ -65,6 +65,7 @@ export const CHAIN_ERRORS = {
   CommitNotFound: meaning('the chain holds no such commit', ['NoWeightsCommitFound']),
   CommitMismatch: meaning('the chain holds commits, but none of these weights', ['InvalidRevealCommitHashNotMatch']),
   NoCommits: meaning('the subnet takes weights by commit and reveal, and the chain offers no call for that'),
+  WrongCommitVersion: meaning('the chain takes sealed commits of another version', ['IncorrectCommitRevealVersion']),
   InvalidRevealRound: meaning('the round that would open the commit is over', ['InvalidRevealRound']),
 
   // Axons.

@@ -5,13 +5,16 @@ import type {
   Chain,
   ChainState,
   CommitReveal,
+  CommitToFind,
   Head,
   Hyperparameters,
+  OpenCommit,
   SealedWeights,
   WeightOf,
   WeightsToReveal,
   WeightsToSet,
 } from './chain.ts'
+import { ChainError } from './errors.ts'
 import { DEFAULT_VALIDATOR_RULE, type Metagraph, type ValidatorRule } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
@@ -21,22 +24,25 @@ import type { Included } from './subtensor/extrinsics/submit.ts'
 import { readBlockTime } from './subtensor/read-block-time.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
-import { announceAxon, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
+import { axonCall, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
 import {
+  commitCall,
   ensureRevealable,
   findCommit,
+  findHeldCommit,
   findRevealed,
   readCommitReveal,
-  sendCommit,
-  sendReveal,
+  revealCall,
 } from './subtensor/weights/commit-reveal.ts'
-import { sendSealed } from './subtensor/weights/sealed-commits.ts'
+import { findReveal } from './subtensor/weights/find-reveal.ts'
+import { sealedCall } from './subtensor/weights/sealed-commits.ts'
 import {
+  blockHashOf,
   ensureSendable,
   findWeights,
   readLastUpdate,
   readWeights,
-  sendWeights,
+  weightsCall,
 } from './subtensor/weights/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
 
@@ -70,6 +76,7 @@ const CONNECTION_DEFAULTS = {
   requestTimeoutMs: 20_000,
   outageWaitMs: 15_000,
   staleMs: 180_000,
+  compareMs: 60_000,
   stableMs: 60_000,
   backoff: { minMs: 500, maxMs: 30_000, factor: 2, jitterMs: 500 },
 } as const
@@ -174,11 +181,13 @@ export class Subtensor implements Chain {
   ): Promise<{ announced: boolean; block: number | null }> {
     const current = await this.#read('axon', live => readAxon(live, netuid, hotkey.ss58))
     if (isAnnounced(current, axon)) return { announced: false, block: current.block }
-    const block = await this.#send<number>('serve_axon', {
-      send: async (live, onSent) => (await announceAxon(live, netuid, axon, hotkey, onSent)).block,
+    const { block } = await this.#send('serve_axon', hotkey, {
+      call: live => axonCall(live, netuid, axon),
       look: async live => {
         const shown = await readAxon(live, netuid, hotkey.ss58)
-        return isAnnounced(shown, axon) ? shown.block : undefined
+        return isAnnounced(shown, axon)
+          ? { block: shown.block, blockHash: await blockHashOf(live, shown.block) }
+          : undefined
       },
     })
     return { announced: true, block }
@@ -187,8 +196,8 @@ export class Subtensor implements Chain {
   async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<Included> {
     ensureSendable(row)
     const before = await this.#read('last update', live => readLastUpdate(live, row.netuid, hotkey.ss58))
-    return this.#send<Included>('set_weights', {
-      send: (live, onSent) => sendWeights(live, row, hotkey, onSent),
+    return this.#send('set_weights', hotkey, {
+      call: live => weightsCall(live, row),
       look: live => findWeights(live, row, hotkey.ss58, before ?? 0),
     })
   }
@@ -201,30 +210,51 @@ export class Subtensor implements Chain {
     return this.#read('commits', live => readCommitReveal(live, netuid, hotkey))
   }
 
+  findCommit(netuid: number, hash: string, hotkey: string, after: number): Promise<OpenCommit | undefined> {
+    return this.#read('commit', live => findCommit(live, netuid, hash, hotkey, after))
+  }
+
+  findReveal(commit: CommitToFind, hotkey: string): Promise<Included | undefined> {
+    return this.#read('reveal', live => findReveal(live, commit, hotkey))
+  }
+
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<Included> {
-    return this.#send<Included>('commit_weights', {
-      send: (live, onSent) => sendCommit(live, { netuid, hash }, hotkey, onSent),
-      look: live => findCommit(live, netuid, hash, hotkey.ss58),
+    return this.#send('commit_weights', hotkey, {
+      call: live => commitCall(live, netuid, hash),
+      look: live => findHeldCommit(live, netuid, hash, hotkey.ss58),
     })
   }
 
-  commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
-    return this.#send<Included>(sealed.call, {
-      send: (live, onSent) => sendSealed(live, sealed, hotkey, onSent),
-      look: live => findCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
-    })
+  async commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+    try {
+      return await this.#commitSealed(sealed, hotkey)
+    } catch (error) {
+      if (!(error instanceof ChainError && error.code === 'WrongCommitVersion')) throw error
+      // The chain may have changed it since the weights were sealed; what is sealed stays the same.
+      const { sealedVersion } = await this.commitReveal(sealed.netuid, hotkey.ss58)
+      if (sealedVersion === sealed.version) throw error
+      return this.#commitSealed({ ...sealed, version: sealedVersion }, hotkey)
+    }
   }
 
   async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<Included> {
     ensureRevealable(row)
-    return this.#send<Included>('reveal_weights', {
-      send: (live, onSent) => sendReveal(live, row, hotkey, onSent),
-      look: live => findRevealed(live, row, hotkey.ss58),
+    const before = await this.blockNumber()
+    return this.#send('reveal_weights', hotkey, {
+      call: live => revealCall(live, row),
+      look: live => findRevealed(live, row, hotkey.ss58, before),
     })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection[Symbol.asyncDispose]()
+  }
+
+  #commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+    return this.#send(sealed.call, hotkey, {
+      call: live => sealedCall(live, sealed),
+      look: live => findHeldCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
+    })
   }
 
   async #read<T>(what: string, read: (live: Live) => Promise<T>): Promise<T> {
@@ -236,13 +266,10 @@ export class Subtensor implements Chain {
     }
   }
 
-  async #send<T>(what: string, attempt: Pick<Attempt<T>, 'send' | 'look'>): Promise<T> {
+  async #send(what: string, hotkey: Hotkey, attempt: Pick<Attempt, 'call' | 'look'>): Promise<Included> {
     try {
-      return await sendAndConfirm(
-        this.#connection,
-        { ...attempt, timeoutMs: this.#inclusionTimeoutMs, what },
-        this.#clock,
-      )
+      const whole = { ...attempt, hotkey, what, timeoutMs: this.#inclusionTimeoutMs }
+      return await sendAndConfirm(this.#connection, whole, this.#clock)
     } catch (error) {
       throw chainErrorOf(error)
     }

@@ -1,5 +1,6 @@
 import type { Devchain } from '@horde/devchain/devchain'
 import { TypeRegistry } from '@polkadot/types'
+import { xxhashAsHex } from '@polkadot/util-crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { commitHash, newSalt } from '../src/commits/commit-hash.ts'
 import { sealWeights } from '../src/commits/timelock.ts'
@@ -79,17 +80,55 @@ it('commits, waits, reveals; older commits go with it', async () => {
   })
   await commit(second)
   await passEpochs(2, TWO_LATER)
-  const { block } = await chain.revealWeights(second, alice)
+  const shown = await chain.revealWeights(second, alice)
+  const { block } = shown
+  await devchain.mineBlock()
   expect(await chain.weightsOf(TWO_LATER, 0)).toEqual([
     { uid: 0, weight: 65_535 },
     { uid: 1, weight: 43_690 },
     { uid: 2, weight: 21_845 },
   ])
   expect((await chain.commitReveal(TWO_LATER, alice.ss58)).commits).toEqual([])
-  expect(await chain.findWeights(second, alice.ss58, block - 1)).toMatchObject({ block })
-  expect(await chain.findWeights(second, alice.ss58, block)).toBeUndefined()
-  expect(await chain.findWeights(first, alice.ss58, 0)).toBeUndefined()
+  const held = (row: typeof first) => {
+    const { epoch = 0, block = 0 } = commits.find(({ hash }) => hash === commitHash(row, alice.ss58)) ?? {}
+    return { ...row, hash: commitHash(row, alice.ss58), isSealed: false, epoch, block }
+  }
+  expect(await chain.findReveal({ ...held(second), block: inBlock.block + 1 }, alice.ss58)).toEqual(shown)
+  expect(await chain.findReveal(held(first), alice.ss58)).toBeUndefined()
+  expect(await chain.findReveal({ ...held(second), block }, alice.ss58), 'gone at that block').toBeUndefined()
   await expect(chain.revealWeights(first, alice)).rejects.toMatchObject({ code: 'CommitNotFound', retryable: false })
+})
+
+it('takes no row for revealed that only looks like the one committed', async () => {
+  await devchain.setHyperparameters(NETUID, { CommitRevealWeightsEnabled: false })
+  const row = rowOf([4, 5, 6])
+  await chain.setWeights(row, alice)
+  await devchain.setHyperparameters(NETUID, { CommitRevealWeightsEnabled: true })
+  const { block } = await commit(row)
+  const { commits } = await chain.commitReveal(NETUID, alice.ss58)
+  const commitOf = { ...row, hash: commitHash(row, alice.ss58), isSealed: false, epoch: commits[0]?.epoch ?? 0, block }
+  await passEpochs(2)
+  // A younger commit takes the expired one along.
+  const younger = rowOf([6, 6, 6])
+  await commit(younger)
+  expect(await chain.findReveal(commitOf, alice.ss58)).toBeUndefined()
+  // The same by a node that keeps no state but the last one: the row's date is that of the younger commit.
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  const refused = new Set<number | undefined>()
+  relay.faults = {
+    toNode: frame => {
+      const [, at] = frame.params as [unknown, string]
+      if (frame.method === 'state_queryStorageAt' && at !== devchain.headHash()) refused.add(frame.id)
+      return frame
+    },
+    toClient: frame =>
+      refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: 4003, message: 'State already discarded' } } : frame,
+  }
+  expect(await away.findReveal(commitOf, alice.ss58)).toBeUndefined()
+  expect(refused.size).toBeGreaterThan(0)
 })
 
 describe('refusals', () => {
@@ -207,6 +246,36 @@ describe('sealed commits', () => {
     await expect(chain.commitSealed(late, alice)).rejects.toMatchObject({
       ...{ code: 'InvalidRevealRound', chainName: 'Custom(15)', retryable: false },
     })
+  })
+
+  it('of another version than the chain takes now are committed once more, in its version', async () => {
+    const sealed = { ...(await sealNow(rowOf([1, 1, 2]))), version: 3 }
+    const before = devchain.blockNumber()
+    const { block } = await chain.commitSealed(sealed, alice)
+    expect([block, devchain.blockNumber()]).toEqual([before + 2, before + 2])
+    const { sealed: open } = await chain.commitReveal(NETUID, alice.ss58)
+    expect(open.map(({ hash }) => hash)).toContain(sealed.hash)
+  })
+
+  it('of a version that the chain names and does not take are refused by name, and sent once', async () => {
+    const relay = await startRelay(devchain.url)
+    open.push(relay)
+    const misled = await connectTo([relay.url])
+    open.push(misled)
+    const sealed = { ...(await sealNow(rowOf([1, 1, 3]))), version: 3 }
+    const key = `0x${xxhashAsHex('SubtensorModule', 128).slice(2)}${xxhashAsHex('CommitRevealWeightsVersion', 128).slice(2)}`
+    relay.faults = {
+      toClient: frame => {
+        const sets = (Array.isArray(frame.result) ? frame.result : []) as { changes?: [string, string | null][] }[]
+        for (const change of sets.flatMap(({ changes = [] }) => changes)) if (change[0] === key) change[1] = '0x0300'
+        return frame
+      },
+    }
+    const before = devchain.blockNumber()
+    await expect(misled.commitSealed(sealed, alice)).rejects.toMatchObject({
+      ...{ code: 'WrongCommitVersion', chainName: 'IncorrectCommitRevealVersion', retryable: false },
+    })
+    expect(devchain.blockNumber()).toBe(before + 1)
   })
 
   it('have the older payload for the older call', async () => {

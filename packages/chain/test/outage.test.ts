@@ -133,11 +133,83 @@ describe('a bad line', () => {
     expect(submissions).toBe(1)
   })
 
-  it('cut before it went out: the error says so once the time is up', async () => {
+  /** Far longer than a test may take: what ends earlier did not wait for it. */
+  const PATIENT = { inclusionTimeoutMs: 600_000 }
+
+  it('that says nothing more of an extrinsic that is in a block: the chain is asked', async () => {
+    const { node, relay, chain } = await setUp({}, PATIENT)
+    relay.faults = { toClient: frame => (frame.method === 'author_extrinsicUpdate' ? null : frame) }
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+    expect(node.blockNumber()).toBe(1)
+  })
+
+  it('cut right before it went out: it is sent again, as it was', async () => {
+    const { node, relay, chain } = await setUp({}, PATIENT)
+    const sent: unknown[] = []
+    relay.faults = {
+      toNode: (frame, line) => {
+        if (!frame.method?.startsWith('author_submit')) return frame
+        sent.push((frame.params as unknown[])[0])
+        if (sent.length > 1) return frame
+        line.cut()
+        return null
+      },
+    }
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+    expect(node.blockNumber()).toBe(1)
+    expect(sent).toEqual([sent[0], sent[0]])
+  })
+
+  it('that freezes with the extrinsic: the next connection says that it is in', async () => {
+    const { node, relay, chain } = await setUp({}, { ...PATIENT, requestTimeoutMs: 1_000 })
+    const frozen = new Set<unknown>()
+    relay.faults = {
+      toNode: (frame, line) => {
+        if (isSubmission(frame.method)) frozen.add(line)
+        return frame
+      },
+      toClient: (frame, line) => (frozen.has(line) ? null : frame),
+    }
+    expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
+    expect(node.blockNumber()).toBe(1)
+  })
+
+  it('cut while the chain refuses it in a block: the refusal is told by its name', async () => {
+    const { node, relay, chain } = await setUp({}, PATIENT)
+    relay.faults = {
+      toNode: (frame, line) => {
+        if (isSubmission(frame.method)) setImmediate(() => line.cut())
+        return frame
+      },
+    }
+    const committing = chain.commitWeights(NETUID, `0x${'11'.repeat(32)}`, alice)
+    await expect(committing).rejects.toMatchObject({ code: 'CommitRevealDisabled', mayTakeEffect: false })
+    expect(node.blockNumber()).toBe(1)
+  })
+
+  it('that loses it for as long as its era lasts: it is void, and the error says so', async () => {
+    const { node, relay, chain } = await setUp({ blockMs: 600_000 }, PATIENT)
+    const lost = new Set<number | undefined>()
+    relay.faults = {
+      toNode: frame => {
+        if (!frame.method?.startsWith('author_submit')) return frame
+        lost.add(frame.id)
+        return { ...frame, method: 'no_such_method' }
+      },
+      toClient: frame => (lost.has(frame.id) ? { id: frame.id ?? 0, error: { code: 1013, message: 'no' } } : frame),
+    }
+    const setting = chain.setWeights(weights, alice)
+    setting.catch(() => {})
+    await expect.poll(() => lost.size).toBe(1)
+    for (let made = 0; made < 20; made += 1) await node.mineBlock()
+    await expect(setting).rejects.toMatchObject({ code: 'AlreadyImported', mayTakeEffect: false })
+  })
+
+  it('cut each time before it went out: the error says so once the time is up', async () => {
     const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 1_500 })
     relay.faults = {
       toNode: (frame, line) => {
-        if (!isSubmission(frame.method)) return frame
+        if (!frame.method?.startsWith('author_submit')) return frame
         line.cut()
         return null
       },

@@ -31,6 +31,7 @@ export interface Devchain extends AsyncDisposable {
   url: string
   port: number
   blockNumber(): number
+  headHash(): string
   /** Makes a block now, whatever the pace. */
   mineBlock(): Promise<void>
   /** Extrinsics that wait for a block. */
@@ -67,6 +68,7 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
     url: `ws://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
     port: server.port,
     blockNumber: () => chain.head.header.number,
+    headHash: () => chain.head.hash,
     mineBlock: async () => {
       chain.produce(Date.now())
     },

@@ -38,6 +38,7 @@ export interface WeightsDeps {
     | 'setWeights'
     | 'weightsOf'
     | 'findWeights'
+    | 'findCommit'
     | 'commitReveal'
     | 'commitWeights'
     | 'commitSealed'

@@ -141,6 +141,7 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
       return { block: state.block, blockHash: '0xb10c' }
     },
     findWeights: async () => undefined,
+    findCommit: async () => undefined,
     commitReveal: async () => ({
       ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
       ...{ sealed: [], sealedVersion: 4 },

@@ -1,10 +1,12 @@
 import type { Log } from '@horde/kit/log'
-import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
+import type { BackoffOptions } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { ApiPromise } from '@polkadot/api'
 import type { Head } from '../chain.ts'
 import { ChainError } from '../errors.ts'
 import * as polkadot from '../polkadot/api.ts'
+import { type Ahead, untilBehind } from './compare-heads.ts'
+import { EndpointPool } from './endpoint-pool.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
 
 export type ConnectionSettings = {
@@ -17,6 +19,8 @@ export type ConnectionSettings = {
   readonly outageWaitMs: number
   /** With several endpoints: a node that shows no new block for so long, in ms, is left for the next. */
   readonly staleMs: number
+  /** With several endpoints: how often another node is asked whether ours has fallen behind, in ms. */
+  readonly compareMs: number
   readonly backoff: BackoffOptions
   /** A connection that lived so long, in ms, was good. */
   readonly stableMs: number
@@ -48,32 +52,34 @@ const SIGNED_EXTENSIONS = {
   DrandPriority: NO_BYTES,
 }
 
-/** Keeps a connection to one of several nodes: the next in turn when one is lost, for as long as it lives. */
+/** The node's blocks lie behind those of another. */
+class BehindError extends ChainError {
+  readonly better: string
+
+  constructor(endpoint: string, { endpoint: better, blocks }: Ahead) {
+    super('Unavailable', `${endpoint} is ${blocks} blocks behind ${better}`)
+    this.better = better
+  }
+}
+
+/** Keeps a connection to one of several nodes: to another when one is lost, for as long as it lives. */
 export class Connection implements AsyncDisposable {
   readonly #settings: ConnectionSettings
   readonly #closing = new AbortController()
   /** Aborted when this is closed, by whomever. */
   readonly #signal: AbortSignal
-  readonly #kept: Promise<unknown>
+  readonly #pool: EndpointPool<Live>
+  readonly #kept: Promise<void>
   readonly #liveListeners = new Set<(live: Live) => void>()
   readonly #headListeners = new Set<(head: Head) => void>()
   #live: Live | undefined
   #head: Head | undefined
-  #turn = 0
 
   constructor(settings: ConnectionSettings, signal?: AbortSignal) {
     this.#settings = settings
     this.#signal = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
-    const { backoff, stableMs, log, clock } = settings
-    this.#kept = keepConnected({
-      dial: aborted => this.#dial(aborted),
-      use: (live, aborted) => this.#use(live, aborted),
-      backoff,
-      stableMs,
-      log,
-      clock,
-      signal: this.#signal,
-    })
+    this.#pool = new EndpointPool({ ...settings, dial: (endpoint, aborted) => this.#dial(endpoint, aborted) })
+    this.#kept = this.#keep()
   }
 
   get live(): Live | undefined {
@@ -126,9 +132,25 @@ export class Connection implements AsyncDisposable {
     return new ChainError('Unavailable', `none of ${this.#settings.endpoints.join(', ')} within ${waitMs} ms`)
   }
 
-  async #dial(signal: AbortSignal): Promise<Live> {
-    const { endpoints, requestTimeoutMs, dialTimeoutMs, log } = this.#settings
-    const endpoint = endpoints[this.#turn++ % endpoints.length] ?? ''
+  /** Connects, uses the connection until it ends, and connects again, until this is closed. */
+  async #keep(): Promise<void> {
+    const { clock } = this.#settings
+    while (!this.#signal.aborted) {
+      try {
+        await using live = await this.#pool.connect(this.#signal)
+        const since = clock.monotonic()
+        const error = await this.#use(live, this.#signal).catch((cause: unknown) => cause)
+        if (this.#signal.aborted) return
+        const better = error instanceof BehindError ? error.better : undefined
+        this.#pool.lost(live.endpoint, clock.monotonic() - since, error, better)
+      } catch (err) {
+        if (!this.#signal.aborted) this.#settings.log.error({ err }, 'connection to the chain failed')
+      }
+    }
+  }
+
+  async #dial(endpoint: string, signal: AbortSignal): Promise<Live> {
+    const { requestTimeoutMs, dialTimeoutMs, log } = this.#settings
     const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
     const api = new polkadot.ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
     const live: Live = { endpoint, rpc, api, sending: new Map(), [Symbol.asyncDispose]: () => api.disconnect() }
@@ -157,7 +179,7 @@ export class Connection implements AsyncDisposable {
       const over = live.rpc.closed.then(({ code, reason }) => {
         throw new ChainError('Unavailable', `${live.endpoint} hung up (${code} ${reason})`)
       })
-      await Promise.race([over, upgraded, this.#untilStale(either), aborted(either)])
+      await Promise.race([over, upgraded, this.#untilStale(either), this.#untilBehind(live, either), aborted(either)])
     } finally {
       this.#live = undefined
       ended.abort()
@@ -186,6 +208,15 @@ export class Connection implements AsyncDisposable {
       reject(new ChainError('Unavailable', `the runtime was upgraded from ${current} to ${specVersion}`))
     })
     return { upgraded }
+  }
+
+  async #untilBehind({ endpoint, api }: Live, signal: AbortSignal): Promise<never> {
+    const { endpoints, compareMs, log, clock } = this.#settings
+    const others = endpoints.filter(each => each !== endpoint)
+    const genesisHash = api.genesisHash.toHex()
+    const height = () => this.#head?.number ?? 0
+    const ahead = await untilBehind({ others, genesisHash, height, everyMs: compareMs, log, clock }, signal)
+    throw new BehindError(endpoint, ahead)
   }
 
   /** A single endpoint is never left for being stale: there is nowhere to go. */

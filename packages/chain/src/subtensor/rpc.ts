@@ -17,13 +17,16 @@ const MAX_EARLY_NOTIFICATIONS = 100
 export class RpcError extends Error {
   override readonly name = 'RpcError'
   readonly code: number
+  /** The node's own words. */
+  readonly said: string
   readonly data: unknown
 
   constructor(code: number, message: string, data: unknown) {
     super(
-      `${code}: ${message}${data === undefined ? '' : `: ${typeof data === 'string' ? data : JSON.stringify(data)}`}`,
+      `${code}: ${message}${data === undefined || data === null ? '' : `: ${typeof data === 'string' ? data : JSON.stringify(data)}`}`,
     )
     this.code = code
+    this.said = message
     this.data = data
   }
 }
@@ -167,7 +170,7 @@ export class Rpc implements ProviderInterface, AsyncDisposable {
 
   #answered(id: number, { error, result }: Frame): void {
     const waiting = this.#waiting.get(id)
-    if (error) waiting?.reject(new RpcError(Number(error.code), String(error.message), error.data))
+    if (error) waiting?.reject(new RpcError(Number(error.code), String(error.message ?? ''), error.data))
     else {
       // Before anybody else can run: the first notification may stand right behind this answer.
       if (waiting?.notify) this.#subscribed(String(result), waiting.notify)

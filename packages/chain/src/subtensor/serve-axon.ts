@@ -2,9 +2,8 @@ import type { AxonToServe } from '../chain.ts'
 import { ChainError } from '../errors.ts'
 import { ipToNumber } from '../ip.ts'
 import type { Axon } from '../metagraph.ts'
-import type { Hotkey } from '../wallet.ts'
 import type { Live } from './connection.ts'
-import { type Included, submit } from './extrinsics/submit.ts'
+import type { Call } from './extrinsics/submit.ts'
 import { axonOf } from './read-metagraph.ts'
 import { bestBlockHash, entryOf, readStorage } from './storage.ts'
 
@@ -37,19 +36,12 @@ export function isAnnounced(axon: Axon | null, wanted: AxonToServe): axon is Axo
   )
 }
 
-export async function announceAxon(
-  live: Live,
-  netuid: number,
-  axon: AxonToServe,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function axonCall(live: Live, netuid: number, axon: AxonToServe): Call {
   const serveAxon = live.api.tx.subtensorModule?.serveAxon
   if (!serveAxon) throw new ChainError('Unsupported', 'the call serve_axon is missing')
   const { ip, ipType } = parsedIp(axon.ip)
   const version = axon.version ?? 0
-  const call = serveAxon(netuid, version, ip, axon.port, ipType, AXON_PROTOCOL, PLACEHOLDER, PLACEHOLDER)
-  return submit(live, call, hotkey, onSent)
+  return serveAxon(netuid, version, ip, axon.port, ipType, AXON_PROTOCOL, PLACEHOLDER, PLACEHOLDER)
 }
 
 function parsedIp(text: string): ReturnType<typeof ipToNumber> {

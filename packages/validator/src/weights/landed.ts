@@ -23,7 +23,7 @@ export type Landed =
   | { state: 'committed'; block: number; epoch: number }
 
 export interface LandedDeps {
-  chain: Pick<Chain, 'findWeights' | 'commitReveal'>
+  chain: Pick<Chain, 'findWeights' | 'findCommit'>
   hotkey: Hotkey
   db: Database
   clock: Clock
@@ -36,9 +36,9 @@ export async function findLanded(setting: SentSetting, { chain, hotkey }: Landed
     const found = await chain.findWeights(setting, hotkey.ss58, setting.plannedAtBlock ?? 0)
     return found && { state: 'included', ...found }
   }
-  const { commits, sealed, block } = await chain.commitReveal(setting.netuid, hotkey.ss58)
-  const commit = [...commits, ...sealed].find(({ hash }) => hash === setting.commitHash)
-  return commit && { state: 'committed', block: commit.block || block, epoch: commit.epoch }
+  const { netuid, commitHash, plannedAtBlock } = setting
+  const commit = await chain.findCommit(netuid, commitHash ?? '', hotkey.ss58, plannedAtBlock ?? 0)
+  return commit && { state: 'committed', block: commit.block, epoch: commit.epoch }
 }
 
 /** Notes that a setting is in a block, and scores its batches, in one transaction. */

@@ -22,7 +22,7 @@ const LOOK_AGAIN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
 ])
 
 export interface RevealDeps {
-  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findWeights'>
+  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findReveal'>
   hotkey: Hotkey
   db: Database
   tryLock: TryLock
@@ -90,11 +90,18 @@ async function reveal(
   }
 }
 
-/** The chain has dropped the commit: it was revealed, as its row shows, or a younger one was. */
+/** The chain holds the commit no more: it was revealed, or it went without its weights. */
 async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal: AbortSignal): Promise<undefined> {
-  const shown = await deps.chain.findWeights(setting, deps.hotkey.ss58, 0)
+  const commit = {
+    ...setting,
+    hash: setting.commitHash ?? '',
+    isSealed: setting.method === 'commit-timelocked',
+    epoch: Number(setting.commitEpoch ?? 0),
+    block: setting.commitBlock ?? 0,
+  }
+  const shown = await deps.chain.findReveal(commit, deps.hotkey.ss58)
   if (shown) return settle(setting, shown, deps, signal)
-  return refuse(setting, 'the chain holds neither its commit nor its weights any more', deps, signal)
+  return refuse(setting, 'the chain dropped its commit without setting its weights', deps, signal)
 }
 
 async function settle(

@@ -19,7 +19,7 @@ export interface SubmitRequest extends RateLimitRequest {
 
 export type SubmitDeps = LandedDeps &
   RateLimitDeps & {
-    chain: Pick<Chain, 'setWeights' | 'commitWeights' | 'commitSealed' | 'commitReveal' | 'findWeights'>
+    chain: Pick<Chain, 'setWeights' | 'commitWeights' | 'commitSealed' | 'findCommit' | 'findWeights'>
   }
 
 /**

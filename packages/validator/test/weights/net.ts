@@ -124,13 +124,14 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
     setWeights: (row, key) => chain.setWeights(row, key),
     weightsOf: (netuid, uid) => chain.weightsOf(netuid, uid),
     findWeights: (row, key, after) => chain.findWeights(row, key, after),
+    findCommit: (netuid, hash, key, after) => chain.findCommit(netuid, hash, key, after),
     commitReveal: (netuid, key) => chain.commitReveal(netuid, key),
     commitSealed: (sealed, key) => chain.commitSealed(sealed, key),
     commitWeights: (netuid, hash, key) => chain.commitWeights(netuid, hash, key),
   }
   const reveals: RevealDeps['chain'] = {
     commitReveal: methods.commitReveal,
-    findWeights: methods.findWeights,
+    findReveal: (commit, key) => chain.findReveal(commit, key),
     revealWeights: (row, key) => chain.revealWeights(row, key),
   }
   const retry = { minMs: 1, maxMs: 1 }

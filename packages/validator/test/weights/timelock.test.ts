@@ -15,7 +15,7 @@ const engines = [
 const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
 const ROUND = 1_000
 const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
-const SUBNETS = [1, 2, 3, 4]
+const SUBNETS = [1, 2, 3, 4, 5, 6, 7]
 const BY_TIMELOCK = { request: { commitBy: 'timelock' as const } }
 
 /** The chain's clock of rounds stands still: a validator whose own clock says the right time seals for round 1000. */
@@ -90,6 +90,54 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(3)).toMatchObject({ state: 'included', batchIds: [batchId] })
     const weights = upscaled([2, 1])
     expect(await net.held(3)).toEqual([1, 2].map((uid, i) => ({ uid, weight: weights[i] })))
+  })
+
+  it('of the row that the chain holds already, for a round that never comes: in vain, and the batch is free', async () => {
+    await net.devchain.setHyperparameters(5, { CommitRevealWeightsEnabled: false })
+    const before = await scored(db, 5, [2, 1])
+    expect(await setterOn(net, db).set(5)).toMatchObject({ outcome: 'set', confirmed: true })
+    await net.devchain.setHyperparameters(5, { CommitRevealWeightsEnabled: true })
+    const batchId = await scored(db, 5, [2, 1])
+    const late = setterOn(net, db)
+    expect(await late.set(5, BY_TIMELOCK)).toMatchObject({ outcome: 'committed' })
+    await net.passEpochs(5, 3)
+    expect(await sealed(5)).toEqual([])
+    expect(await late.reveal(5)).toBeUndefined()
+    expect(await last(5)).toMatchObject({ state: 'refused', block: null })
+    expect([await isScored(db, before), await isScored(db, batchId)]).toEqual([true, false])
+  })
+
+  it('note the block that changed the row, however late it is looked at', async () => {
+    await scored(db, 6, [2, 1])
+    const ours = await setter(6)
+    await ours.set(6, BY_TIMELOCK)
+    // The round is known by now: the chain opens it in the first block of the epoch.
+    await net.devchain.setPulse(ROUND, PULSE)
+    await net.passEpochs(6, 1)
+    const block = net.devchain.blockNumber()
+    await net.mine(25)
+    expect(await ours.reveal(6)).toBeUndefined()
+    expect(await last(6)).toMatchObject({ state: 'included', block })
+  })
+
+  it('by a process that is killed, and opened by the chain before the next one looks', async () => {
+    const batchId = await scored(db, 7, [2, 1])
+    const ours = await setter(7)
+    const killed = {
+      commitSealed: async (...args: Parameters<typeof net.chain.commitSealed>) => {
+        await net.chain.commitSealed(...args)
+        throw Object.assign(new ChainError('Closed'), { mayTakeEffect: true })
+      },
+    }
+    await expect(ours.set(7, { ...BY_TIMELOCK, chain: killed })).rejects.toMatchObject({ code: 'Closed' })
+    const commitBlock = net.devchain.blockNumber()
+    await net.passEpochs(7, 1)
+    const block = net.devchain.blockNumber()
+    await net.passEpochs(7, 3)
+    const next = setterOn(net, db)
+    expect(await next.set(7, BY_TIMELOCK)).toMatchObject({ outcome: 'committed', block: commitBlock })
+    expect(await next.reveal(7)).toBeUndefined()
+    expect(await last(7)).toMatchObject({ state: 'included', batchIds: [batchId], commitBlock, block })
   })
 
   it('for a round that is over are refused by name', async () => {

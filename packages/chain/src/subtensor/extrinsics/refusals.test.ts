@@ -19,7 +19,7 @@ describe('what a node answers to an extrinsic', () => {
     [1010, '{"invalid":{"custom":12}}', 'ServingTooFast', 'Custom(12)', true],
     [1010, 'Custom error: 255', 'ChainRefused', 'Custom(255)', false],
     [1010, 'Something new', 'ChainRefused', 'Something new', false],
-    [1010, undefined, 'ChainRefused', 'Invalid', false],
+    [1010, undefined, 'ChainRefused', 'Invalid Transaction', false],
     [1011, 'Unknown', 'InclusionUnknown', null, true],
     [1012, undefined, 'Banned', null, true],
     [1013, undefined, 'AlreadyImported', null, true],
@@ -29,6 +29,28 @@ describe('what a node answers to an extrinsic', () => {
   ])('%d %j is %s', (code, data, expected, chainName, retryable) => {
     const error = refusalOfPool(new RpcError(code, 'Invalid Transaction', data))
     expect(error).toMatchObject({ name: 'ChainError', code: expected, chainName, retryable })
+  })
+})
+
+describe('what a node says in the message alone', () => {
+  it.each([
+    ['Invalid Transaction: Custom error: 6', 'SettingWeightsTooFast', 'Custom(6)'],
+    ['Invalid Transaction: {"invalid":{"custom":10}}', 'NotRegistered', 'Custom(10)'],
+    ['Invalid Transaction: Transaction is outdated', 'StaleNonce', 'Stale'],
+    ['Inability to pay some fees (e.g. account balance too low)', 'NotEnoughBalance', 'Payment'],
+    ['{"invalid":"BadProof"}', 'BadSignature', 'BadProof'],
+    ['Invalid Transaction: Something new', 'ChainRefused', 'Something new'],
+    ['Invalid Transaction', 'ChainRefused', 'Invalid Transaction'],
+    ['', 'ChainRefused', 'Invalid'],
+  ])('%s is %s', (message, expected, chainName) => {
+    for (const data of [undefined, null, '']) {
+      expect(refusalOfPool(new RpcError(1010, message, data))).toMatchObject({ code: expected, chainName })
+    }
+  })
+
+  it('prefers the data, which is more exact', () => {
+    const error = new RpcError(1010, 'Invalid Transaction: Custom error: 6', 'Custom error: 10')
+    expect(refusalOfPool(error)).toMatchObject({ code: 'NotRegistered' })
   })
 })
 

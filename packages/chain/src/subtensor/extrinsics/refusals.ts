@@ -79,13 +79,20 @@ export function refusalOfPool(error: RpcError): ChainError {
 }
 
 function invalid(error: RpcError): ChainError {
-  const custom = customCode(error.data)
+  const told = reasonToldBy(error)
+  const custom = customCode(told)
   if (custom !== undefined) {
     return new ChainError(CUSTOM[custom] ?? 'ChainRefused', undefined, { chainName: `Custom(${custom})`, cause: error })
   }
-  const named = reasonOf(error.data)
+  const named = reasonOf(told)
   const name = WORDINGS.find(([wording]) => wording.test(named))?.[1] ?? named
   return chainErrorByName(name || 'Invalid')
+}
+
+/** Most nodes say the reason as data, and `Invalid Transaction` as the message; some say all of it in the message. */
+function reasonToldBy({ data, said }: RpcError): unknown {
+  const isSaid = data !== undefined && data !== null && data !== ''
+  return isSaid ? data : said.replace(/^invalid transaction:\s*/i, '')
 }
 
 /** Said as `Custom error: 6` by nodes, or as the runtime's value `{"invalid":{"custom":6}}`. */

@@ -1,5 +1,4 @@
 import type { SubmittableExtrinsic } from '@polkadot/api/types'
-import type { GenericExtrinsic } from '@polkadot/types'
 import type { DispatchError, EventRecord } from '@polkadot/types/interfaces'
 import { ChainError } from '../../errors.ts'
 import type { Hotkey } from '../../wallet.ts'
@@ -15,31 +14,42 @@ export const ERA_BLOCKS = 16
 /** The era begins at the finalized block, unless finality is further behind than this. */
 const MAX_FINALITY_LAG_BLOCKS = 6
 
+/** A call to a pallet, as @polkadot/api builds it. */
+export type Call = SubmittableExtrinsic<'promise'>
+
 export type Included = { readonly block: number; readonly blockHash: string }
 
-/**
- * Signs a call, sends it, and waits until it is in a block; in the best chain is enough. `onSent` is called right before
- * it leaves: whatever fails earlier has had no effect.
- * @throws ChainError with the chain's reason; NotIncluded when the pool gave the extrinsic up without one; Unavailable
- *   when the connection was lost, before or after the extrinsic was sent
- */
-export async function submit(
-  live: Live,
-  call: SubmittableExtrinsic<'promise'>,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
-  const sent = await inTurn(live, hotkey.ss58, async () => {
-    const extrinsic = await signed(live, call, hotkey)
-    onSent()
-    return { hex: extrinsic.toHex(), ...(await watch(live, extrinsic.toHex())) }
-  })
-  try {
-    return await outcome(live, sent.hex, await sent.inBlock)
-  } finally {
-    sent.unwatch()
-  }
+/** A signed extrinsic, and what tells later whether it is in a block. */
+export type Signed = {
+  readonly hex: string
+  readonly hotkey: string
+  readonly nonce: number
+  /** The block that its era begins with; it can be in the `ERA_BLOCKS` that follow. */
+  readonly birthBlock: number
+  /** What it was signed for: no other runtime takes it. */
+  readonly runtime: string
 }
+
+/**
+ * Signs a call and gives it to the pool, in turn with the others of its account. `onSigned` is called right before it
+ * leaves: what fails earlier has had no effect.
+ * @throws ChainError with the pool's reason; Unavailable when the connection was lost
+ */
+export function sendOnce(
+  live: Live,
+  call: Call,
+  hotkey: Hotkey,
+  onSigned: (signed: Signed) => void,
+): Promise<Watched & { readonly hex: string }> {
+  return inTurn(live, hotkey.ss58, async () => {
+    const signed = await sign(live, call, hotkey)
+    onSigned(signed)
+    return { hex: signed.hex, ...(await watch(live, signed.hex)) }
+  })
+}
+
+/** Which runtime of which chain a connection speaks to. */
+export const runtimeOf = ({ api }: Live): string => `${api.genesisHash.toHex()} ${api.runtimeVersion.specVersion}`
 
 /** One extrinsic of an account after the other into the pool, or two would get the same nonce. */
 async function inTurn<T>({ sending }: Live, account: string, send: () => Promise<T>): Promise<T> {
@@ -48,12 +58,12 @@ async function inTurn<T>({ sending }: Live, account: string, send: () => Promise
   return turn
 }
 
-async function signed(live: Live, call: SubmittableExtrinsic<'promise'>, hotkey: Hotkey): Promise<GenericExtrinsic> {
+async function sign(live: Live, call: Call, hotkey: Hotkey): Promise<Signed> {
   const { api, rpc } = live
   const [nonce, birth] = await Promise.all([rpc.send<number>('system_accountNextIndex', [hotkey.ss58]), eraBirth(live)])
   const era = api.registry.createType('ExtrinsicEra', { current: birth.number, period: ERA_BLOCKS })
   const extrinsic = api.registry.createType('Extrinsic', call.method, { version: api.extrinsicVersion })
-  return extrinsic.sign(hotkey.pair, {
+  const signed = extrinsic.sign(hotkey.pair, {
     blockHash: birth.hash,
     era,
     genesisHash: api.genesisHash,
@@ -61,6 +71,7 @@ async function signed(live: Live, call: SubmittableExtrinsic<'promise'>, hotkey:
     runtimeVersion: api.runtimeVersion,
     tip: 0,
   })
+  return { hex: signed.toHex(), hotkey: hotkey.ss58, nonce, birthBlock: birth.number, runtime: runtimeOf(live) }
 }
 
 /** The block that the era is counted from: the finalized one, which no fork can take back. */
@@ -109,8 +120,8 @@ function statusOf(status: Status): string | ChainError | undefined {
   return status.inBlock ?? status.finalized
 }
 
-/** What the block says about the extrinsic: its number, or the error it ended with. */
-async function outcome(live: Live, extrinsicHex: string, blockHash: string): Promise<Included> {
+/** What a block says about an extrinsic in it: where it is, or the error that it ended with. */
+export async function outcomeIn(live: Live, extrinsicHex: string, blockHash: string): Promise<Included | ChainError> {
   const events = { entry: entryOf(live.api, 'system', 'events'), args: [] }
   const number = { entry: entryOf(live.api, 'system', 'number'), args: [] }
   const [block, [records, height]] = await Promise.all([
@@ -127,6 +138,6 @@ async function outcome(live: Live, extrinsicHex: string, blockHash: string): Pro
   )
   const end = ends.at(-1)
   if (index < 0 || !end) throw new ChainError('InclusionUnknown', `block ${blockHash} does not show the extrinsic`)
-  if (end.event.method === 'ExtrinsicFailed') throw refusalInBlock(end.event.data[0] as DispatchError)
+  if (end.event.method === 'ExtrinsicFailed') return refusalInBlock(end.event.data[0] as DispatchError)
   return { block: Number(height?.toString()), blockHash }
 }

@@ -4,13 +4,13 @@ import { commitHash } from '../../commits/commit-hash.ts'
 import { type Epochs, epochsByFormula, epochsByState, indexByFormula } from '../../commits/epochs.ts'
 import { ChainError } from '../../errors.ts'
 import { hexToU8a, u8aToHex } from '../../polkadot/crypto.ts'
-import type { Hotkey } from '../../wallet.ts'
 import type { Live } from '../connection.ts'
-import { type Included, submit } from '../extrinsics/submit.ts'
+import { type Call, ERA_BLOCKS, type Included } from '../extrinsics/submit.ts'
 import { RpcError } from '../rpc.ts'
 import { bestBlockHash, boolOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
+import { findReveal } from './find-reveal.ts'
 import { readSealed } from './sealed-commits.ts'
-import { blockHashOf, ensureSendable, findWeights, isU16 } from './set-weights.ts'
+import { blockHashOf, ensureSendable, isU16 } from './set-weights.ts'
 
 const PALLET = 'subtensorModule'
 const NEXT_EPOCH = 'SubnetInfoRuntimeApi_get_next_epoch_start_block'
@@ -31,8 +31,13 @@ const SEALED_VERSION = 4
 type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits' | 'commitRevealWeightsVersion'
 
 /** @throws ChainError SubnetNotFound */
-export async function readCommitReveal(live: Live, netuid: number, hotkey: string): Promise<CommitReveal> {
-  const at = await bestBlockHash(live)
+export async function readCommitReveal(
+  live: Live,
+  netuid: number,
+  hotkey: string,
+  block?: string,
+): Promise<CommitReveal> {
+  const at = block ?? (await bestBlockHash(live))
   const items = await readItems(live, at, netuid, hotkey)
   if (!boolOf(items.get('networksAdded'))) throw new ChainError('SubnetNotFound', `netuid ${netuid}`)
   const tempo = countOf(items.get('tempo'))
@@ -46,7 +51,7 @@ export async function readCommitReveal(live: Live, netuid: number, hotkey: strin
     blockMs: 2 * countOf(live.api.consts.timestamp?.minimumPeriod),
     calls: callsOf(live),
     commits: listOf(items.get('weightCommits')).map(commit => openCommit(commit, netuid, tempo)),
-    sealed: await readSealed(live, at, { netuid, hotkey, from: epochs.index - revealPeriodEpochs, to: epochs.index }),
+    sealed: await readSealed(live, at, { netuid, hotkey }),
     sealedVersion: countOf(items.get('commitRevealWeightsVersion')) || SEALED_VERSION,
   }
 }
@@ -107,30 +112,48 @@ async function readItems(live: Live, at: string, netuid: number, hotkey: string)
   return new Map(reads.map(({ item }, i) => [item, values[i] ?? null]))
 }
 
-export async function sendCommit(
-  live: Live,
-  { netuid, hash }: { netuid: number; hash: string },
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function commitCall(live: Live, netuid: number, hash: string): Call {
   const commitWeights = live.api.tx[PALLET]?.commitWeights
   if (!commitWeights) throw new ChainError('Unsupported', 'the call commit_weights is missing')
-  return submit(live, commitWeights(netuid, hash), hotkey, onSent)
+  return commitWeights(netuid, hash)
 }
 
-/** Where the chain took a commit in, if it holds it. */
+/**
+ * Where the chain took a commit in. With `after`, also a commit that the chain has opened or dropped since: it was sent
+ * right after that block, so the chain held it at the end of the extrinsic's era, or soon before.
+ */
 export async function findCommit(
   live: Live,
   netuid: number,
   hash: string,
   hotkey: string,
-): Promise<Included | undefined> {
-  const { commits, sealed, block } = await readCommitReveal(live, netuid, hotkey)
+  after?: number,
+): Promise<OpenCommit | undefined> {
+  const now = await readCommitReveal(live, netuid, hotkey)
+  const held = heldIn(now, hash)
+  if (held || after === undefined || now.block <= after + ERA_BLOCKS) return held
+  for (let block = after + ERA_BLOCKS; block > after; block -= 1) {
+    const then = heldIn(await readCommitReveal(live, netuid, hotkey, await blockHashOf(live, block)), hash)
+    if (then) return then
+  }
+  return undefined
+}
+
+/** Older sealed commits do not say their block: a block at which the chain holds them stands for it. */
+function heldIn({ commits, sealed, block }: CommitReveal, hash: string): OpenCommit | undefined {
   const found = [...commits, ...sealed].find(commit => commit.hash === hash)
-  if (!found) return undefined
-  // Older sealed commits do not say their block.
-  const inBlock = found.block || block
-  return { block: inBlock, blockHash: await blockHashOf(live, inBlock) }
+  return found && { ...found, block: found.block || block }
+}
+
+/** Where the chain took a commit in, of those that it holds. */
+export async function findHeldCommit(
+  live: Live,
+  netuid: number,
+  hash: string,
+  hotkey: string,
+): Promise<Included | undefined> {
+  const held = await findCommit(live, netuid, hash, hotkey)
+  return held && { block: held.block, blockHash: await blockHashOf(live, held.block) }
 }
 
 /** @throws ChainError InvalidWeights for numbers that cannot be put into the call */
@@ -139,22 +162,22 @@ export function ensureRevealable(row: WeightsToReveal): void {
   if (!row.salt.every(isU16)) throw new ChainError('InvalidWeights', 'the salt')
 }
 
-export async function sendReveal(
-  live: Live,
-  row: WeightsToReveal,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function revealCall(live: Live, row: WeightsToReveal): Call {
   const revealWeights = live.api.tx[PALLET]?.revealWeights
   if (!revealWeights) throw new ChainError('Unsupported', 'the call reveal_weights is missing')
   const { netuid, uids, weights, salt, versionKey } = row
-  return submit(live, revealWeights(netuid, [...uids], [...weights], [...salt], versionKey), hotkey, onSent)
+  return revealWeights(netuid, [...uids], [...weights], [...salt], versionKey)
 }
 
-/** Whether the chain holds the row, and its commit no more; where it was included, as far as the chain still says. */
-export async function findRevealed(live: Live, row: WeightsToReveal, hotkey: string): Promise<Included | undefined> {
+/** Where the chain took a reveal in that was sent after a block, at which it held the commit. */
+export async function findRevealed(
+  live: Live,
+  row: WeightsToReveal,
+  hotkey: string,
+  after: number,
+): Promise<Included | undefined> {
   const { commits } = await readCommitReveal(live, row.netuid, hotkey)
   const hash = commitHash(row, hotkey)
   if (commits.some(commit => commit.hash === hash)) return undefined
-  return findWeights(live, row, hotkey, 0)
+  return findReveal(live, { ...row, hash, isSealed: false, epoch: 0, block: after }, hotkey)
 }

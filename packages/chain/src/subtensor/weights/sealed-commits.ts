@@ -1,9 +1,9 @@
 import type { OpenCommit, SealedWeights } from '../../chain.ts'
 import { sealHash } from '../../commits/timelock.ts'
 import { ChainError } from '../../errors.ts'
-import type { Hotkey } from '../../wallet.ts'
+import { u8aToHex } from '../../polkadot/crypto.ts'
 import type { Live } from '../connection.ts'
-import { type Included, submit } from '../extrinsics/submit.ts'
+import type { Call } from '../extrinsics/submit.ts'
 import { accountOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
@@ -14,21 +14,47 @@ const FORMS = [
   { item: 'crv3WeightCommits', block: undefined, ciphertext: 1 },
 ] as const
 
-/** A hotkey's sealed commits of some epochs, oldest first. None where the chain has no such commits. */
-export async function readSealed(
+/** Epochs of which a chain may hold sealed commits at once; more are not looked for. */
+const MAX_EPOCHS = 200
+
+/** Whose commits are meant. */
+type Whose = { readonly netuid: number; readonly hotkey: string }
+
+/**
+ * A hotkey's sealed commits, by the epochs that the chain keeps them under: an owner who changes the tempo also changes
+ * which of these a block of today belongs to. None where the chain has no such commits.
+ */
+export async function readSealed(live: Live, at: string, whose: Whose): Promise<OpenCommit[]> {
+  const entry = formOf(live)?.entry
+  if (!entry) return []
+  const prefix = u8aToHex(entry.keyPrefix(whose.netuid))
+  const keys = await live.rpc.send<unknown>('state_getKeysPaged', [prefix, MAX_EPOCHS, null, at])
+  if (!Array.isArray(keys)) throw new ChainError('BadAnswer', 'no keys of storage')
+  return sealedIn(live, at, whose, keys.map(epochOfKey).sort(byNumber))
+}
+
+const byNumber = (a: number, b: number): number => a - b
+
+/** A key ends with its epoch as a u64, little-endian. */
+function epochOfKey(key: unknown): number {
+  const digits = typeof key === 'string' ? /^0x(?:[0-9a-f]{2})*([0-9a-f]{16})$/i.exec(key)?.[1] : undefined
+  if (digits === undefined) throw new ChainError('BadAnswer', 'no key of storage')
+  return Number(Buffer.from(digits, 'hex').readBigUInt64LE())
+}
+
+/** A hotkey's sealed commits of some epochs, in their order. */
+export async function sealedIn(
   live: Live,
   at: string,
-  { netuid, hotkey, from, to }: { netuid: number; hotkey: string; from: number; to: number },
+  { netuid, hotkey }: Whose,
+  epochs: readonly number[],
 ): Promise<OpenCommit[]> {
-  const form = FORMS.find(({ item }) => findEntry(live.api, PALLET, item))
-  const entry = form && findEntry(live.api, PALLET, form.item)
-  if (!entry) return []
-  const first = Math.max(0, from)
-  const epochs = Array.from({ length: to - first + 1 }, (_, i) => first + i)
+  const form = formOf(live)
+  if (!form || epochs.length === 0) return []
   const values = await readStorage(
     live,
     at,
-    epochs.map(epoch => ({ entry, args: [netuid, epoch] })),
+    epochs.map(epoch => ({ entry: form.entry, args: [netuid, epoch] })),
   )
   return values.flatMap((all, i) =>
     listOf(all).flatMap(commit => {
@@ -40,12 +66,16 @@ export async function readSealed(
   )
 }
 
-export async function sendSealed(
-  live: Live,
-  { netuid, call, version, ciphertext, round }: SealedWeights,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+/** The form that the chain's metadata has, with its storage item. */
+function formOf({ api }: Live) {
+  for (const form of FORMS) {
+    const entry = findEntry(api, PALLET, form.item)
+    if (entry) return { ...form, entry }
+  }
+  return undefined
+}
+
+export function sealedCall(live: Live, { netuid, call, version, ciphertext, round }: SealedWeights): Call {
   const calls = live.api.tx[PALLET]
   const bytes = `0x${Buffer.from(ciphertext).toString('hex')}`
   const extrinsic =
@@ -53,5 +83,5 @@ export async function sendSealed(
       ? calls?.commitTimelockedWeights?.(netuid, bytes, round, version)
       : calls?.commitCrv3Weights?.(netuid, bytes, round)
   if (!extrinsic) throw new ChainError('Unsupported', `the call ${call} is missing`)
-  return submit(live, extrinsic, hotkey, onSent)
+  return extrinsic
 }

@@ -1,12 +1,11 @@
 import type { Codec } from '@polkadot/types/types'
 import type { WeightOf, WeightsToSet } from '../../chain.ts'
 import { ChainError } from '../../errors.ts'
-import type { Hotkey } from '../../wallet.ts'
 import { upscaled } from '../../weights/row.ts'
 import { U16_MAX } from '../../weights/sdk.ts'
 import { hashOf } from '../answers.ts'
 import type { Live } from '../connection.ts'
-import { type Included, submit } from '../extrinsics/submit.ts'
+import type { Call, Included } from '../extrinsics/submit.ts'
 import { bestBlockHash, countOf, entryOf, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
@@ -20,15 +19,10 @@ export function ensureSendable({ uids, weights, versionKey }: WeightsToSet): voi
   if (!isU64 || ![...uids, ...weights].every(isU16)) throw new ChainError('InvalidWeights')
 }
 
-export async function sendWeights(
-  live: Live,
-  row: WeightsToSet,
-  hotkey: Hotkey,
-  onSent: () => void,
-): Promise<Included> {
+export function weightsCall(live: Live, row: WeightsToSet): Call {
   const setWeights = live.api.tx[PALLET]?.setWeights
   if (!setWeights) throw new ChainError('Unsupported', 'the call set_weights is missing')
-  return submit(live, setWeights(row.netuid, [...row.uids], [...row.weights], row.versionKey), hotkey, onSent)
+  return setWeights(row.netuid, [...row.uids], [...row.weights], row.versionKey)
 }
 
 /** The row of a neuron as of the best block, in the order it was sent. */
@@ -63,7 +57,7 @@ export async function findWeights(
 export const blockHashOf = async ({ rpc }: Live, block: number): Promise<string> =>
   hashOf(await rpc.send('chain_getBlockHash', [block]))
 
-async function readNeuron(
+export async function readNeuron(
   live: Live,
   at: string,
   netuid: number,
@@ -77,14 +71,14 @@ async function readNeuron(
   return { uid: countOf(uid), lastUpdate: countOf(listOf(lastUpdates)[countOf(uid)]) }
 }
 
-const weightsIn = (row: Codec | null | undefined): WeightOf[] =>
+export const weightsIn = (row: Codec | null | undefined): WeightOf[] =>
   listOf(row).map(entry => {
     const [uid, weight] = listOf(entry)
     return { uid: countOf(uid), weight: countOf(weight) }
   })
 
 /** The chain stores what was sent, upscaled, in the order sent. */
-function isSameRow(stored: readonly WeightOf[], { uids, weights }: WeightsToSet): boolean {
+export function isSameRow(stored: readonly WeightOf[], { uids, weights }: WeightsToSet): boolean {
   const expected = upscaled(weights)
   return (
     stored.length === uids.length && stored.every(({ uid, weight }, i) => uid === uids[i] && weight === expected[i])

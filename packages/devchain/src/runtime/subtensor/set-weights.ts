@@ -48,7 +48,8 @@ export function setWeights(context: Context, hotkey: Hex, row: Row, options: { r
 
   const weights = uids.map((one, position): [number, number] => [one, upscaled[position] as number])
   store.set(storage.Weights, [index, uid], weights)
-  setColumn(store, storage.LastUpdate, index, uid, block)
+  // Where weights are committed first, only the commit is dated.
+  if (!store.get(storage.CommitRevealWeightsEnabled, netuid)) setColumn(store, storage.LastUpdate, index, uid, block)
   context.emit(SUBTENSOR, 'WeightsSet', [index, uid])
 }
 
