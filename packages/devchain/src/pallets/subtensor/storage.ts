@@ -59,6 +59,8 @@ const networks = {
   SubnetAlphaIn: perSubnet(u64, 0n),
   SubnetAlphaOut: perSubnet(u64, 0n),
   MechanismCountCurrent: map([twox(u16)], u8, 1),
+  /** Of the price of a registration, in 65535ths, what is locked instead of burned: always nothing here. */
+  CollateralLockShare: perSubnet(u16, 0),
   /** UTF-8. Clients show amounts of a subnet with it, and some read all of them before anything else. */
   TokenSymbol: perSubnet(bytes, TAO_SYMBOL),
 }
