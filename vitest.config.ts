@@ -11,7 +11,11 @@ const REPORT = process.env.TEST_REPORT
 
 const SHOWN = ['default', new SlowestFiles()]
 
-const shared = {
+const JSON_REPORT: ['json', { outputFile?: string | undefined }] = ['json', { outputFile: REPORT }]
+/** What a run prints and writes; `pnpm test:peers` has it from here, too. */
+export const reporters = REPORT === undefined ? SHOWN : [...SHOWN, JSON_REPORT]
+
+export const shared = {
   testTimeout: TEST_MS,
   hookTimeout: TEST_MS,
   expect: { poll: { timeout: WAIT_MS } },
@@ -24,7 +28,7 @@ const HEAVY = 'packages/*/{test,e2e}/**/*.heavy.test.ts'
 export default defineConfig({
   test: {
     maxWorkers: Math.max(LEAST_WORKERS, availableParallelism() - 1),
-    reporters: REPORT === undefined ? SHOWN : [...SHOWN, ['json', { outputFile: REPORT }]],
+    reporters,
     projects: [
       {
         test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], sequence: { groupOrder: 0 }, ...shared },

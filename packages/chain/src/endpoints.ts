@@ -21,6 +21,14 @@ export function endpointsOf(network: string): string[] {
   return [...new Set(parts.map(endpointOf))]
 }
 
+/** Networks that Bittensor's btcli knows by name; any other is a URL for it. */
+const BTCLI_NETWORKS = ['finney', 'test', 'local']
+
+/** What btcli's `--network` takes for the first of these endpoints. */
+export function networkName([first = '']: readonly string[]): string {
+  return BTCLI_NETWORKS.find(name => NETWORKS[name] === first) ?? first
+}
+
 function endpointOf(part: string): string {
   const url = NETWORKS[part] ?? (part.includes('://') ? part : `ws://${part}`)
   const parsed = URL.canParse(url) ? new URL(url) : undefined

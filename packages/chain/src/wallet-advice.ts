@@ -1,13 +1,11 @@
 /** What the owner of a wallet can do about a file of it: commands of Bittensor's btcli, version 11. */
 import { basename, dirname } from 'node:path'
+import { options } from './btcli/options.ts'
 
 /** btcli's options that name a hotkey; it takes `default` for what is left out. */
 function optionsFor(hotkeyFile: string): string {
   const wallet = dirname(dirname(hotkeyFile))
-  const options = { 'wallet-path': dirname(wallet), wallet: basename(wallet), 'wallet-hotkey': basename(hotkeyFile) }
-  return Object.entries(options)
-    .map(([name, value]) => `--${name} ${/^[\w./~-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`}`)
-    .join(' ')
+  return options({ 'wallet-path': dirname(wallet), wallet: basename(wallet), 'wallet-hotkey': basename(hotkeyFile) })
 }
 
 /** The same key, from its mnemonic or seed. */
@@ -28,6 +26,6 @@ export function create(hotkeyFile: string): string {
 /** An address file of a coldkey. */
 export function regenerateAddress(file: string): string {
   const wallet = dirname(file)
-  const options = `--wallet-path ${dirname(wallet)} --wallet ${basename(wallet)}`
-  return `write the file anew: btcli wallet regen-coldkeypub ${options} --overwrite`
+  const names = options({ 'wallet-path': dirname(wallet), wallet: basename(wallet) })
+  return `write the file anew: btcli wallet regen-coldkeypub ${names} --overwrite`
 }

@@ -14,6 +14,8 @@ const CERTIFICATE = '{"public_key":"Bytes","algorithm":"u8"}'
 const STORAGE: [string, string, string, unknown][] = [
   ['NetworksAdded', 'I u16', 'bool', false],
   ['SubnetworkN', 'I u16', 'u16', 0],
+  ['CollateralLockShare', 'I u16', 'u16', 0],
+  ['TokenSymbol', 'I u16', 'Bytes', '0xf09d9c8f'],
   ['Keys', 'I u16, I u16', 'AccountId32', ZERO],
   ['Uids', 'I u16, B AccountId32', 'u16', undefined],
   ['Axons', 'I u16, B AccountId32', AXON, undefined],

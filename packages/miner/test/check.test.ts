@@ -3,6 +3,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { writeHotkeyFile } from '@horde/chain/wallet'
 import { openDatabase } from '@horde/kit/database'
 import { freePort } from '@horde/kit/testing/port'
 import { startPostgres } from '@horde/kit/testing/postgres'
@@ -15,10 +16,12 @@ let stack: AsyncDisposableStack
 let operator: Operator
 let manager: string
 let port: string
+let network: string
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const chain = stack.use(await startChain())
+  network = chain.url
   port = String(await freePort())
   operator = stack.use(
     await newOperator({
@@ -85,7 +88,7 @@ it('an operator that has all in order reads a line for everything', async () => 
     expect.stringMatching(/^warn address: 127\.0\.0\.2, as set, is not one of the internet/),
   ])
   expect(about('announced', lines)).toEqual([
-    expect.stringMatching(/^warn announced: the chain says no address, not 127/),
+    `warn announced: the chain says no address, not 127.0.0.2 port ${port}. To do: start the miner, or: announce; or, on a machine that has the hotkey: btcli tx serve-axon --netuid 1 --ip 127.0.0.2 --port ${port} --network ${network} --wallet default --wallet-hotkey default`,
   ])
   expect(about('executors of always_on.test', lines)).toEqual([
     `warn executors of always_on.test: the manager ${manager} cannot check them. To do: look at their hosts yourself`,
@@ -107,6 +110,15 @@ it('without a wallet the rest is looked at all the same', async () => {
   expect(lines[1]).toMatch(/^bad {2}settings: BITTENSOR_WALLET_HOTKEY_NAME /)
   expect(about('validators', lines)).toEqual([expect.stringMatching(/^ok/)])
   expect(about('registration', lines)).toEqual([])
+  expect(code).toBe(1)
+})
+
+it('a hotkey that is not registered is told the whole command, by the names of the settings', async () => {
+  await writeHotkeyFile({ directory: operator.folder, name: 'my-wallet', hotkey: 'miner-7' }, '//Unregistered')
+  const names = { BITTENSOR_WALLET_NAME: 'my-wallet', BITTENSOR_WALLET_HOTKEY_NAME: 'miner-7' }
+  const { code, lines } = await checkRest(names)
+  const keys = `--network ${network} --wallet my-wallet --wallet-hotkey miner-7`
+  expect(about('registration', lines)).toEqual([expect.stringContaining(`btcli subnets register --netuid 1 ${keys})`)])
   expect(code).toBe(1)
 })
 

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { hotkeyFromUri } from '@horde/chain/wallet'
+import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
 import { freePort } from '@horde/kit/testing/port'
@@ -90,6 +90,20 @@ describe('check', () => {
     await world.devchain.setHyperparameters(NETUID, { WeightsVersionKey: 0 })
     expect(about('weights version', stdout)).toEqual([
       expect.stringMatching(/^bad .* asks for 7, and WEIGHTS_VERSION_KEY is 2: .*To do: .*WEIGHTS_VERSION_KEY=7$/),
+    ])
+    expect(code).toBe(1)
+  })
+
+  it('tells a hotkey that is not registered the whole command, by the names of the settings', async () => {
+    const directory = join(world.folder, 'wallets-unregistered')
+    await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
+    const { code, stdout } = await run(['check'], {
+      ...{ BITTENSOR_WALLET_DIRECTORY: directory, BITTENSOR_WALLET_NAME: 'my-wallet' },
+      BITTENSOR_WALLET_HOTKEY_NAME: 'validator-7',
+    })
+    const keys = `--network ${world.devchain.url} --wallet my-wallet --wallet-hotkey validator-7`
+    expect(about('registration', stdout)).toEqual([
+      expect.stringContaining(`btcli subnets register --netuid ${NETUID} ${keys})`),
     ])
     expect(code).toBe(1)
   })

@@ -2,28 +2,28 @@
 
 import { bad, type Finding, ok } from '@horde/kit/watch/finding'
 import type { Watch } from '@horde/kit/watch/watches'
+import { type NeuronNames, registerCommand } from '../btcli/commands.ts'
 import { type Metagraph, neuronOf } from '../metagraph.ts'
 
 /** Often: it looks at what is known of the subnet, and asks nobody. */
 const EVERY_MS = 5_000
 
-/**
- * @param metagraph as the chain said it last; undefined while it has not
- * @param purpose why it must be registered, for people: `validators find miners through the chain`
- */
-export function registrationWatch(hotkey: string, metagraph: () => Metagraph | undefined, purpose: string): Watch {
+/** This neuron, and why it must be registered, for people: `validators find miners through the chain`. */
+export type OwnNeuron = { hotkey: string; names: NeuronNames; purpose: string }
+
+/** @param metagraph as the chain said it last; undefined while it has not */
+export function registrationWatch(own: OwnNeuron, metagraph: () => Metagraph | undefined): Watch {
   const look = async (): Promise<Finding[]> => {
     const known = metagraph()
-    return known ? [registrationFinding(known, hotkey, purpose)] : []
+    return known ? [registrationFinding(known, own)] : []
   }
   return { name: 'registration', everyMs: EVERY_MS, look }
 }
 
-export function registrationFinding(metagraph: Metagraph, hotkey: string, purpose: string): Finding {
+export function registrationFinding(metagraph: Metagraph, { hotkey, names, purpose }: OwnNeuron): Finding {
   const { netuid } = metagraph
   const own = neuronOf(metagraph, hotkey)
   if (own) return ok('registration', `the hotkey has uid ${own.uid} on subnet ${netuid}`)
-  const command = `btcli subnets register --netuid ${netuid} --network NETWORK --wallet WALLET --wallet-hotkey HOTKEY`
-  const advice = `register ${hotkey} on the machine that holds its coldkey (${command}): ${purpose}`
+  const advice = `register ${hotkey} on the machine that holds its coldkey (${registerCommand(names)}): ${purpose}`
   return bad('registration', `the hotkey is not registered on subnet ${netuid}`, advice)
 }

@@ -8,7 +8,7 @@ import type { Entry } from '../table/storage-entry.ts'
 import { EXTRINSIC_VERSION } from '../table/version.ts'
 import { EXTENSIONS } from './extensions.ts'
 import { METADATA_MAGIC, metadataV14, type portableType } from './format.ts'
-import { type BookEntry, TypeBook } from './type-book.ts'
+import { type BookEntry, type BookField, TypeBook } from './type-book.ts'
 
 type Metadata = ValueOf<typeof metadataV14>
 type MetadataPallet = Metadata['pallets'][number]
@@ -100,7 +100,7 @@ function uncheckedExtrinsic(): Type<unknown> {
 }
 
 function portable(entry: BookEntry, id: number): PortableType {
-  const field = (one: { name: string | null; type: number }) => ({ ...one, typeName: null, docs: [] })
+  const field = (one: BookField) => ({ ...one, docs: [] })
   const { path, parameters, definition } = entry
   const same = { id, path, parameters, docs: [] }
   if (definition.type === 'Composite') {

@@ -1,8 +1,10 @@
 import type { Field, Shape, Type, Variant } from '../scale/type.ts'
+import { typeName } from './type-name.ts'
 
 export interface BookField {
   name: string | null
   type: number
+  typeName: string
 }
 
 export type BookDefinition =
@@ -81,7 +83,7 @@ export class TypeBook {
   }
 
   #fields(fields: Field[]): BookField[] {
-    return fields.map(({ name, type }) => ({ name: name ?? null, type: this.idOf(type) }))
+    return fields.map(({ name, type }) => ({ name: name ?? null, type: this.idOf(type), typeName: typeName(type) }))
   }
 
   #variant({ name, index, fields }: Variant) {

@@ -2,6 +2,7 @@ import type { Log } from '@horde/kit/log'
 import { ScaleError } from '../scale/bytes.ts'
 import type { Node, Subscriber } from './method.ts'
 import { METHODS } from './methods/all.ts'
+import { byPosition } from './named-parameters.ts'
 import { CODES, MAX_ANSWER_LENGTH, RpcError, tooBig } from './rpc-error.ts'
 
 type Id = string | number | null
@@ -67,7 +68,7 @@ function run(name: string, params: unknown, { node }: Answerer, subscriber: Subs
   const method = METHODS.get(name)
   if (!method) throw new RpcError(CODES.method, 'Method not found')
   if (method.subscription && !subscriber) throw new RpcError(CODES.method, 'Subscriptions need a WebSocket')
-  const checked = method.params.safeParse(params)
+  const checked = method.params.safeParse(byPosition(name, params))
   if (!checked.success) {
     const issues = checked.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
     throw new RpcError(CODES.params, 'Invalid params', issues.join('; '))

@@ -35,14 +35,17 @@ export function subscription<P>(
   return { params, call, subscription: true } as Method
 }
 
+/** Substrate takes hex without its 0x as well. */
+const prefixed = (text: string): Hex => `0x${text.toLowerCase().replace(/^0x/, '')}`
+
 export const hex = z
   .string()
-  .regex(/^0x(?:[0-9a-fA-F]{2})*$/, 'not hex')
-  .transform(text => text.toLowerCase() as Hex)
+  .regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/, 'not hex')
+  .transform(prefixed)
 export const blockHash = z
   .string()
-  .regex(/^0x[0-9a-fA-F]{64}$/, 'not a block hash')
-  .transform(text => text.toLowerCase() as Hex)
+  .regex(/^(?:0x)?[0-9a-fA-F]{64}$/, 'not a block hash')
+  .transform(prefixed)
 export const binary = hex.transform(fromHex)
 
 /** Positional parameters, of which the last ones may be missing or null. */

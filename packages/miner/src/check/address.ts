@@ -1,4 +1,5 @@
 /** The address at which validators are to reach this miner, and what the chain says of it. */
+import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { isPublicAddress } from '@horde/kit/public-address'
@@ -22,7 +23,9 @@ export async function* addressFindings(
   }
   yield ownFinding(ip, given)
   const axon = metagraph && hotkey !== undefined ? neuronOf(metagraph, hotkey)?.axon : undefined
-  if (axon !== undefined) yield announcedFinding(axon, ip, port)
+  if (axon !== undefined) {
+    yield announcedFinding(axon, ip, port, serveAxonCommand(neuronNames(config), ip, port))
+  }
 }
 
 function ownFinding(ip: string, given: string): Finding {
@@ -32,10 +35,12 @@ function ownFinding(ip: string, given: string): Finding {
   return warn('address', `${found}, is not one of the internet`, advice)
 }
 
-function announcedFinding(axon: Axon | null, ip: string, port: number): Finding {
+/** @param command by which an owner announces it */
+function announcedFinding(axon: Axon | null, ip: string, port: number, command: string): Finding {
   if (axon !== null && axon.ip === ip && axon.port === port) {
     return ok('announced', `the chain says so since block ${axon.block}`)
   }
   const said = axon === null ? 'no address' : `${axon.ip} port ${axon.port}`
-  return warn('announced', `the chain says ${said}, not ${ip} port ${port}`, 'start the miner, or: announce')
+  const advice = `start the miner, or: announce; or, on a machine that has the hotkey: ${command}`
+  return warn('announced', `the chain says ${said}, not ${ip} port ${port}`, advice)
 }

@@ -1,4 +1,5 @@
 /** What `check` asks the chain: whether it answers, what it says of this miner, and what time it is there. */
+import { neuronNames } from '@horde/chain/btcli/commands'
 import { ChainError } from '@horde/chain/errors'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { rankValidators, shownRule } from '@horde/chain/rank-validators'
@@ -32,7 +33,9 @@ export async function* chainFindings(
     yield await blockFinding(chain, clock)
     yield clockFinding(await clockOffset({ chain, clock }, NEW_BLOCK_MS, signal), AUTHENTICATION_WINDOW_SECONDS)
     const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
-    if (hotkey !== undefined) yield registrationFinding(metagraph, hotkey, WHY_REGISTERED)
+    if (hotkey !== undefined) {
+      yield registrationFinding(metagraph, { hotkey, names: neuronNames(config), purpose: WHY_REGISTERED })
+    }
     yield validatorsFinding(metagraph, config)
     return metagraph
   } catch (error) {

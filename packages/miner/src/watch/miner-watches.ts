@@ -1,4 +1,5 @@
 /** What this miner watches, by its settings and its pools. */
+import { neuronNames } from '@horde/chain/btcli/commands'
 import type { Chain } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { clockWatch } from '@horde/chain/watch/clock'
@@ -37,7 +38,7 @@ export function minerWatches({ config, chain, hotkey, db, pools, metagraph, cloc
   const settings = () => pools().map(({ settings }) => settings)
   const managers = () => pools().map(({ settings: { name }, manager }) => ({ name, manager }))
   return [
-    registrationWatch(hotkey, metagraph, WHY_REGISTERED),
+    registrationWatch({ hotkey, names: neuronNames(config), purpose: WHY_REGISTERED }, metagraph),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     closing(databaseWatch(db, clock), () => settings().map(({ name }) => name)),
     poolDiskWatch(pools, config),

@@ -1,4 +1,5 @@
 /** What `check` asks the chain: whether it answers, what it lets this validator do, and what time it is there. */
+import { neuronNames } from '@horde/chain/btcli/commands'
 import { ChainError } from '@horde/chain/errors'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
@@ -37,8 +38,9 @@ export async function* chainFindings(
     const subnet = { metagraph, stakeThresholdRao, weightsVersionKey }
     yield* versionFindings(subnet, config.WEIGHTS_VERSION_KEY)
     if (hotkey !== undefined) {
-      yield registrationFinding(metagraph, hotkey, WHY_REGISTERED)
-      yield* standingFindings(subnet, hotkey)
+      const own = { hotkey, names: neuronNames(config) }
+      yield registrationFinding(metagraph, { ...own, purpose: WHY_REGISTERED })
+      yield* standingFindings(subnet, own)
     }
     yield minersFinding(servingMiners(metagraph, hotkey ?? '', allowPrivate))
   } catch (error) {

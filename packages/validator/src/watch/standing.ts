@@ -1,5 +1,6 @@
 /** What the chain lets this validator do, and whether miners listen to it: its permit, its stake, its place. */
-import { type Metagraph, neuronOf, ruleOf } from '@horde/chain/metagraph'
+import { type NeuronNames, stakeCommand } from '@horde/chain/btcli/commands'
+import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from '@horde/chain/metagraph'
 import { rankValidators, shownRule, taoOf } from '@horde/chain/rank-validators'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import type { Watch } from '@horde/kit/watch/watches'
@@ -39,19 +40,17 @@ export function standingOf(metagraph: Metagraph, hotkey: string): Standing {
   }
 }
 
-/**
- * @param own this validator's hotkey, and the version key that it sends weights with
- * @param known as the chain said it last; undefined while it has not
- */
-export function standingWatch(own: OwnKeys, known: () => SubnetKnown | undefined): Watch {
+/** @param known as the chain said it last; undefined while it has not */
+export function standingWatch(own: Own & { versionKey: number }, known: () => SubnetKnown | undefined): Watch {
   const look = async (): Promise<Finding[]> => {
     const subnet = known()
-    return subnet ? [...versionFindings(subnet, own.versionKey), ...standingFindings(subnet, own.hotkey)] : []
+    return subnet ? [...versionFindings(subnet, own.versionKey), ...standingFindings(subnet, own)] : []
   }
   return { name: 'standing', everyMs: EVERY_MS, look }
 }
 
-export type OwnKeys = { hotkey: string; versionKey: number }
+/** This validator's hotkey, and the names by which its owner's commands go. */
+export type Own = { hotkey: string; names: NeuronNames }
 
 /** Whether the subnet takes weights with our version key: any that is not below its own. */
 export function versionFindings({ weightsVersionKey }: SubnetKnown, versionKey: number): Finding[] {
@@ -64,37 +63,60 @@ export function versionFindings({ weightsVersionKey }: SubnetKnown, versionKey: 
 /** Nothing for a hotkey that is not registered: that is another finding. */
 export function standingFindings(
   { metagraph, stakeThresholdRao }: Pick<SubnetKnown, 'metagraph' | 'stakeThresholdRao'>,
-  hotkey: string,
+  { hotkey, names }: Own,
 ): Finding[] {
   const own = neuronOf(metagraph, hotkey)
   if (!own) return []
-  const { permit, rank, validators } = standingOf(metagraph, hotkey)
+  const stakeUpTo = (rao: bigint) => stakeCommand(names, taoOf(rao - own.stakeRao))
   const stake = `${taoOf(own.stakeRao).toLocaleString('en', { maximumFractionDigits: 0 })} TAO`
-  const findings = [permit ? ok('permit', 'the hotkey has a validator permit') : NO_PERMIT]
+  const findings = [permitFinding(metagraph, own, stakeUpTo)]
   if (own.stakeRao < stakeThresholdRao) {
-    const advice = `stake at least ${taoOf(stakeThresholdRao)} TAO: the chain takes no weights from less`
+    const least = `stake at least ${taoOf(stakeThresholdRao)} TAO`
+    const advice = `${least} (${stakeUpTo(stakeThresholdRao)}): the chain takes no weights from less`
     return [...findings, bad('stake', stake, advice)]
   }
   const { minStakeRao } = ruleOf(metagraph)
   if (own.stakeRao < minStakeRao) {
-    const advice = `stake at least ${taoOf(minStakeRao)} TAO: miners listen to nobody with less`
+    const least = `stake at least ${taoOf(minStakeRao)} TAO`
+    const advice = `${least} (${stakeUpTo(minStakeRao)}): miners listen to nobody with less`
     return [...findings, warn('stake', stake, advice)]
   }
-  return [...findings, ok('stake', stake), placeFinding(metagraph, rank, validators)]
+  return [...findings, ok('stake', stake), placeFinding(metagraph, own, stakeUpTo)]
 }
 
-const NO_PERMIT = bad(
-  'permit',
-  'the hotkey has no validator permit',
-  'stake more: the chain gives permits to the most staked, at an epoch, and takes weights from nobody else',
-)
+type StakeUpTo = (rao: bigint) => string
 
-function placeFinding(metagraph: Metagraph, rank: number | null, validators: number): Finding {
+/** The chain gives its permits at an epoch, to the most staked, and none to a hotkey without stake. */
+function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
+  if (own.validatorPermit) return ok('permit', 'the hotkey has a validator permit')
+  const least = leastStake(neurons.filter(({ validatorPermit }) => validatorPermit)) ?? 0n
+  const why = 'the chain gives permits to the most staked, at an epoch, and takes weights from nobody else'
+  const advice =
+    own.stakeRao > least
+      ? `wait for the next epoch, for which there is more than the ${taoOf(least)} TAO of the last one with a permit; else stake more`
+      : `stake more than ${taoOf(least)} TAO (${stakeUpTo(least + RAO_PER_TAO)})`
+  return bad('permit', 'the hotkey has no validator permit', `${advice}: ${why}`)
+}
+
+function placeFinding(metagraph: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
+  const { rank, validators } = standingOf(metagraph, own.hotkey)
   const { max, text } = shownRule(metagraph)
   if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake: ${text}`)
+  const least = leastStake(validatorsOf(metagraph)) ?? 0n
+  const more = own.validatorPermit
+    ? `stake more than the ${taoOf(least)} TAO of the last of them (${stakeUpTo(least + RAO_PER_TAO)})`
+    : 'get the permit'
   return warn(
     'place',
     `not among the ${max} validators by stake: miners need not listen, and no batch starts by itself`,
-    'stake more, or set that batches are run anyway',
+    `${more}, or set that batches are run anyway`,
   )
+}
+
+function leastStake(neurons: readonly Neuron[]): bigint | undefined {
+  let least: bigint | undefined
+  for (const { stakeRao } of neurons) {
+    if (least === undefined || stakeRao < least) least = stakeRao
+  }
+  return least
 }

@@ -1,4 +1,5 @@
 /** What this validator watches, by its settings. */
+import { neuronNames } from '@horde/chain/btcli/commands'
 import type { Chain } from '@horde/chain/chain'
 import { clockWatch } from '@horde/chain/watch/clock'
 import { registrationWatch } from '@horde/chain/watch/registration'
@@ -26,9 +27,10 @@ export type ValidatorWatchesDeps = {
 }
 
 export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: ValidatorWatchesDeps): Watch[] {
+  const own = { hotkey, names: neuronNames(config) }
   return [
-    registrationWatch(hotkey, () => subnet()?.metagraph, WHY_REGISTERED),
-    standingWatch({ hotkey, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
+    registrationWatch({ ...own, purpose: WHY_REGISTERED }, () => subnet()?.metagraph),
+    standingWatch({ ...own, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     databaseWatch(db, clock),
     diskWatch(async () => diskFolders(config), diskRules(config)),

@@ -36,6 +36,8 @@ const sealedCommit = tuple(accountId, u64, bytes, u64)
 const weightRow = vec(tuple(u16, u16))
 
 const TAO = 1_000_000_000n
+/** U+1D70F, mathematical italic small tau. */
+const TAO_SYMBOL = new TextEncoder().encode('\u{1d70f}')
 const perSubnet = <T>(type: Type<T>, fallback: T) => map([identity(u16)], type, fallback)
 const perNeuron = <T>(type: Type<T>, fallback: T) => map([identity(u16), identity(u16)], type, fallback)
 const perHotkey = <T>(type: Type<T>) => optionalMap([identity(u16), blake2(accountId)], type)
@@ -57,6 +59,10 @@ const networks = {
   SubnetAlphaIn: perSubnet(u64, 0n),
   SubnetAlphaOut: perSubnet(u64, 0n),
   MechanismCountCurrent: map([twox(u16)], u8, 1),
+  /** Of the price of a registration, in 65535ths, what is locked instead of burned: always nothing here. */
+  CollateralLockShare: perSubnet(u16, 0),
+  /** UTF-8. Clients show amounts of a subnet with it, and some read all of them before anything else. */
+  TokenSymbol: perSubnet(bytes, TAO_SYMBOL),
 }
 
 const neurons = {

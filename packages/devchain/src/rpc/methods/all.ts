@@ -15,8 +15,10 @@ const UNSUBSCRIBERS = [
   'chain_unsubscribeNewHeads',
   'chain_unsubscribeAllHeads',
   'chain_unsubscribeFinalizedHeads',
+  'chain_unsubscribeFinalisedHeads',
   'state_unsubscribeStorage',
   'state_unsubscribeRuntimeVersion',
+  'chain_unsubscribeRuntimeVersion',
   'author_unwatchExtrinsic',
 ]
 

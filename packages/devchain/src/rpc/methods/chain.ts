@@ -72,4 +72,5 @@ export const chainMethods: Record<string, Method> = {
   chain_subscribeNewHeads: heads('chain_newHead'),
   chain_subscribeAllHeads: heads('chain_allHead'),
   chain_subscribeFinalizedHeads: heads('chain_finalizedHead'),
+  chain_subscribeFinalisedHeads: heads('chain_finalizedHead'),
 }

@@ -8,6 +8,7 @@ import { SUBTENSOR } from '../events.ts'
 import { ensure } from '../failure.ts'
 import { epochAt } from './epoch.ts'
 import { associate, placeNeuron } from './register.ts'
+import { tokenSymbol } from './token-symbol.ts'
 
 /** The only mechanism that a subnet can ask for today. */
 const DYNAMIC = 1
@@ -57,6 +58,7 @@ export function initNetwork(store: Store, netuid: number, block: bigint, tempo =
   store.set(storage.NetworksAdded, [netuid], true)
   store.update(storage.TotalNetworks, [], total => total + 1)
   store.set(storage.NetworkRegisteredAt, [netuid], block)
+  store.set(storage.TokenSymbol, [netuid], tokenSymbol(netuid))
   store.set(storage.SubnetworkN, [netuid], 0)
   store.set(storage.Tempo, [netuid], tempo)
   store.set(storage.SubnetEpochIndex, [netuid], epochAt(netuid, tempo, block))
