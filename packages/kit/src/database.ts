@@ -20,6 +20,8 @@ export type Database = PgDatabase<RowsHKT, Record<string, unknown>>
 export interface OpenDatabase extends AsyncDisposable {
   readonly db: Database
   readonly dialect: 'postgres' | 'pglite'
+  /** Makes the room of removed rows usable again, where no server does that by itself. Call it when rows were removed. */
+  reclaimSpace(): Promise<void>
 }
 
 export interface DatabaseOptions {

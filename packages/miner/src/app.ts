@@ -2,7 +2,7 @@
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import { ConfigError } from '@horde/kit/config'
-import type { Database } from '@horde/kit/database'
+import type { Database, OpenDatabase } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import { createMetrics } from '@horde/kit/metrics'
@@ -36,6 +36,7 @@ export type MinerDeps = {
   hotkey: Hotkey
   pools: readonly PoolSettings[]
   db: Database
+  reclaimSpace: OpenDatabase['reclaimSpace']
   openManager: HordeDeps['openManager']
   hostFor: HordeDeps['hostFor']
   clock: Clock

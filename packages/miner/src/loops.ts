@@ -1,26 +1,15 @@
 /** What is done every so often: who the validators are, what the chain says of us, what is kept no longer. */
-import type { Database } from '@horde/kit/database'
-import type { Log } from '@horde/kit/log'
 import { startLoop } from '@horde/kit/loop'
-import type { Clock } from '@horde/kit/time'
 import type { Announcer } from './announce/announcer.ts'
 import type { MinerConfig } from './config.ts'
-import { evictOldJobs } from './db/evict-jobs.ts'
+import { type EvictionDeps, startEviction } from './retention.ts'
 import { type DismissDeps, dismissStrangers } from './validators/dismiss-strangers.ts'
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-/** How often jobs that are kept no longer are looked for, and how long after the start first, in milliseconds. */
-const EVICT_EVERY_MS = HOUR_MS
-const EVICT_FIRST_MS = 600_000
-
-export type LoopDeps = DismissDeps & {
-  config: MinerConfig
-  announcer: Announcer
-  db: Database
-  clock: Clock
-  log: Log
-}
+export type LoopDeps = DismissDeps &
+  EvictionDeps & {
+    config: MinerConfig
+    announcer: Announcer
+  }
 
 /** Starts them all; they end with `signal`, or with `stack`. */
 export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisposableStack): void {
@@ -31,7 +20,7 @@ export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisp
     await unlessAborted(validators.refresh(), aborted)
     await dismissStrangers(deps)
   })
-  start('evict', EVICT_EVERY_MS, aborted => evict(deps, aborted), EVICT_FIRST_MS)
+  stack.use(startEviction(config, deps, signal))
   if (config.MIGRATING) return
   start('announce', config.ANNOUNCE_SECONDS * 1000, aborted => unlessAborted(announcer.run(aborted), aborted))
 }
@@ -47,14 +36,4 @@ async function unlessAborted(call: Promise<void>, signal: AbortSignal): Promise<
     signal.removeEventListener('abort', onAbort)
     call.catch(() => {})
   }
-}
-
-async function evict({ config, db, clock, log }: LoopDeps, signal: AbortSignal): Promise<void> {
-  const retention = {
-    jobsKeptMs: config.JOBS_KEPT_DAYS * DAY_MS,
-    resultsKeptMs: config.RESULTS_KEPT_DAYS * DAY_MS,
-    deliveredKeptMs: config.DELIVERED_RESULTS_KEPT_HOURS * HOUR_MS,
-  }
-  const evicted = await evictOldJobs(db, retention, new Date(clock.now()), signal)
-  if (evicted.jobs + evicted.outputs > 0) log.info({ ...evicted }, 'old jobs evicted')
 }

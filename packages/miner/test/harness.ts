@@ -149,6 +149,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     openManager: options.openManager ?? (() => Promise.resolve(manager)),
     hostFor: () => Promise.resolve(addressForExecutors),
     db: disturb(db),
+    reclaimSpace: async () => {},
     clock,
     log,
   }

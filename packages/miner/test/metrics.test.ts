@@ -85,6 +85,7 @@ it('executors, jobs and connections are shown as they are now', async () => {
   expect(await sample('miner_chain_connected')).toBe(1)
   await expect.poll(() => sample('miner_watch_verdict{watch="database"}')).toBe(0)
   await expect.poll(() => sample('miner_database_seconds')).toBeGreaterThan(0)
+  expect(await sample('miner_database_bytes')).toBeGreaterThan(1_000_000)
   await expect.poll(() => sample('miner_clock_offset_seconds')).toBeLessThan(5)
   expect(await sample('miner_gpus'), 'nobody asks for them').toBeUndefined()
 })

@@ -137,6 +137,7 @@ it('a database that answers is ok, and one that does not is bad', async () => {
   const watch = databaseWatch(database.db, systemClock)
   expect(await watch.look(signal)).toMatchObject([
     { verdict: 'ok', found: expect.stringMatching(/^answers in \d+ ms$/), measured: expect.any(Number) },
+    { verdict: 'ok', subject: 'database size', found: expect.stringMatching(/^\d+\.\d MB$/) },
   ])
   await database[Symbol.asyncDispose]()
   expect(await watch.look(signal)).toMatchObject([{ verdict: 'bad', found: expect.stringMatching(/^does not answer/) }])

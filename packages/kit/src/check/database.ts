@@ -6,7 +6,7 @@ import { schemaState } from '../database/schema-state.ts'
 import { parseDatabaseUrl } from '../database/url.ts'
 import { DatabaseError, openDatabase } from '../database.ts'
 import { silentLog } from '../log.ts'
-import { bad, type Finding, ok } from '../watch/finding.ts'
+import { bad, type Finding, ok, warn } from '../watch/finding.ts'
 
 /** How long a server may take to answer at all, in milliseconds. */
 const CONNECT_MS = 10_000
@@ -50,7 +50,13 @@ async function problemFinding(error: Error, url: string, owner: DatabaseOwner): 
 async function newFinding(url: string, { service }: DatabaseOwner): Promise<Finding> {
   const target = parseDatabaseUrl(url)
   const folder = 'folder' in target ? target.folder : undefined
-  if (folder === undefined) return ok('database', `in memory: what it holds is gone with the ${service}`)
+  if (folder === undefined) {
+    return warn(
+      'database',
+      `in memory: what it holds is gone with the ${service}`,
+      'set DATABASE_URL to pglite://<folder>',
+    )
+  }
   const above = await firstThere(resolve(folder))
   if (await mayMakeIn(above)) return ok('database', `the first start makes it in ${folder}`)
   return bad('database', `can not be made in ${folder}`, `let this user make folders in ${above}, or set DATABASE_URL`)

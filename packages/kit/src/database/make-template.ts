@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { ARCHIVE, FOLDER, TEMPLATE, TEMPLATES } from './template.ts'
+import { ARCHIVE, FOLDER, INIT_PARAMETERS, TEMPLATE, TEMPLATES } from './template.ts'
 
 async function makeTemplate(): Promise<void> {
   await mkdir(TEMPLATES, { recursive: true })
@@ -11,7 +11,7 @@ async function makeTemplate(): Promise<void> {
   for (const name of others) await rm(join(TEMPLATES, name), { recursive: true })
   if (isMade) return
   const making = await mkdtemp(join(TEMPLATES, 'making-'))
-  const client = await PGlite.create({ dataDir: join(making, FOLDER) })
+  const client = await PGlite.create({ dataDir: join(making, FOLDER), initDbStartParams: INIT_PARAMETERS })
   const archive = await client.dumpDataDir('none')
   await client.close()
   await writeFile(join(making, ARCHIVE), Buffer.from(await archive.arrayBuffer()))

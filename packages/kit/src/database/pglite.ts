@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
@@ -7,12 +8,31 @@ import type { Database, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
 import { DatabaseError } from './errors.ts'
+import { FlushedFiles } from './flushed-files.ts'
 import { lockFolder } from './folder-lock.ts'
 import { prepareMigration } from './schema-state.ts'
-import { copyTemplate, templateArchive } from './template.ts'
+import { copyTemplate, INIT_PARAMETERS, templateArchive } from './template.ts'
+import { Upkeep } from './upkeep.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
+/** After so many bytes of write-ahead log the data files are written, and the log begins anew. */
+const CHECKPOINT_BYTES = 32 * 1024 * 1024
+
+/**
+ * PGlite's own but for flushing, which it turns off (`flushed-files` has the way of it that Postgres is told here), and for
+ * buffers that suit its databases and not a server: it would use 128 MB for them at once.
+ */
+const START_PARAMETERS = [
+  ...PGlite.defaultStartParams.filter(parameter => parameter !== '-F'),
+  ...['-c', 'wal_sync_method=fsync'],
+  ...['-c', 'shared_buffers=16MB'],
+  ...['-c', 'min_wal_size=32MB', '-c', 'max_wal_size=64MB'],
+]
+
+// To optimise Postgres' code costs V8 half a gigabyte and seconds of processor time, more than it gains in a day (decision 20).
+setFlagsFromString('--no-wasm-tier-up')
+setFlagsFromString('--no-wasm-dynamic-tiering')
 
 /** Opens PGlite in a folder (made when missing and to be migrated), or in memory. The data live in `<folder>/data`. */
 export async function openPglite(
@@ -23,9 +43,19 @@ export async function openPglite(
   if (migrationsFolder === undefined) ensureMade(folder)
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
-  const client = await PGlite.create(await source(folder))
+  const { options, flushed, startCheckpoints } = await source(folder)
+  const start = { startParams: START_PARAMETERS, initDbStartParams: INIT_PARAMETERS }
+  const client = await PGlite.create({ ...options, ...start })
   held.defer(() => closeWithin(client, log))
+  const upkeep = new Upkeep(client)
+  startCheckpoints(() => upkeep.checkpoint().catch(err => log.warn({ err }, 'database checkpoint failed')))
   const db = drizzle({ client })
+  const transact = db.transaction.bind(db)
+  db.transaction = async (...work) => {
+    const outcome = await transact(...work)
+    await flushed()
+    return outcome
+  }
   if (migrationsFolder !== undefined) {
     await prepareMigration(db as unknown as Database, migrationsFolder)
     await migrate(db, { migrationsFolder })
@@ -34,18 +64,35 @@ export async function openPglite(
   return {
     db: db as unknown as Database,
     dialect: 'pglite',
+    reclaimSpace: () => upkeep.reclaimSpace(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-async function source(folder: string | undefined): Promise<PGliteOptions> {
+type Source = {
+  options: PGliteOptions
+  /** Resolves once what was committed is on the disk. */
+  flushed(): Promise<void>
+  /** Has `checkpoint` called whenever the log has grown by so much. */
+  startCheckpoints(checkpoint: () => void): void
+}
+
+async function source(folder: string | undefined): Promise<Source> {
   if (folder === undefined) {
     const archive = await templateArchive()
-    return archive === undefined ? {} : { loadDataDir: archive }
+    const options = archive === undefined ? {} : { loadDataDir: archive }
+    return { options, flushed: async () => {}, startCheckpoints: () => {} }
   }
   const dataDir = resolve(folder, 'data')
   await copyTemplate(dataDir)
-  return { dataDir }
+  const files = new FlushedFiles(dataDir, CHECKPOINT_BYTES)
+  return {
+    options: { dataDir, fs: files },
+    flushed: () => files.syncToFs(),
+    startCheckpoints: checkpoint => {
+      files.onMuchLog = checkpoint
+    },
+  }
 }
 
 function ensureMade(folder: string | undefined): void {

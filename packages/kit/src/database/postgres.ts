@@ -51,6 +51,8 @@ export async function openPostgres(target: PostgresTarget, options: PostgresOpti
   return {
     db: withSafeTransactions(pool),
     dialect: 'postgres',
+    // The server's autovacuum does it.
+    reclaimSpace: async () => {},
     async [Symbol.asyncDispose]() {
       if (pool.ended || pool.ending) return
       await withDeadline(pool.end(), CLOSE_DEADLINE_MS, 'closing the pool').catch(err =>

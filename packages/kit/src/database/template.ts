@@ -4,16 +4,19 @@
  */
 import { createHash } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
-import { access, cp, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, cp, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const TEMPLATES = fileURLToPath(
   new URL('../../../../node_modules/.cache/compute-horde/databases', import.meta.url),
 )
+/** A new database's own: files of the write-ahead log of 1 MB and not of 16. */
+export const INIT_PARAMETERS = ['--wal-segsize=1']
+
 /** The path of the package names its version. */
 const RELEASE = createHash('sha256')
-  .update(import.meta.resolve('@electric-sql/pglite'))
+  .update(import.meta.resolve('@electric-sql/pglite') + INIT_PARAMETERS)
   .digest('hex')
   .slice(0, 16)
 
@@ -31,13 +34,27 @@ export async function copyTemplate(dataDir: string): Promise<void> {
   const copying = `${dataDir}.new`
   await rm(copying, { recursive: true, force: true })
   await cp(template, copying, { recursive: true })
+  await flushFolder(copying)
   await rename(copying, dataDir)
+  await flushFolder(dirname(dataDir), { recursive: false })
 }
 
 /** Returns what a database in memory starts from; undefined when there is no template. */
 export async function templateArchive(): Promise<Blob | undefined> {
   const archive = join(TEMPLATE, ARCHIVE)
   return (await exists(archive)) ? await openAsBlob(archive) : undefined
+}
+
+/** Postgres flushes what it writes itself, and the copy's files are none of that. */
+async function flushFolder(folder: string, { recursive = true } = {}): Promise<void> {
+  const entries = recursive ? await readdir(folder, { recursive, withFileTypes: true }) : []
+  const paths = entries.map(({ parentPath, name }) => join(parentPath, name))
+  await Promise.all([folder, ...paths].map(flushFile))
+}
+
+async function flushFile(path: string): Promise<void> {
+  await using file = await open(path)
+  await file.sync()
 }
 
 function exists(path: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** Whether the database answers, and how soon. */
+/** Whether the database answers, how soon, and how large it is. */
 
 import { sql } from 'drizzle-orm'
 import type { Database } from '../database.ts'
@@ -10,6 +10,7 @@ const EVERY_MS = 30_000
 /** How long an answer may take, in milliseconds, before the database is slow, and before it counts as gone. */
 const SLOW_MS = 1_000
 const GONE_MS = 10_000
+const BYTES_PER_MB = 1e6
 
 export function databaseWatch(db: Database, clock: Clock): Watch {
   const look = async (): Promise<Finding[]> => {
@@ -24,7 +25,15 @@ export function databaseWatch(db: Database, clock: Clock): Watch {
     const found = `answers in ${ms.toFixed(0)} ms`
     const finding =
       ms < SLOW_MS ? ok('database', found) : warn('database', found, 'see what else its disk is busy with')
-    return [{ ...finding, measured: ms / 1000 }]
+    return [{ ...finding, measured: ms / 1000 }, await sizeOf(db, clock)]
   }
   return { name: 'database', everyMs: EVERY_MS, look }
+}
+
+/** Without its write-ahead log. */
+async function sizeOf(db: Database, clock: Clock): Promise<Finding> {
+  const asked = db.execute<{ bytes: string }>(sql`select pg_database_size(current_database())::text as bytes`)
+  const { rows } = await withDeadline(asked, GONE_MS, "the database's size", clock)
+  const bytes = Number(rows[0]?.bytes)
+  return { ...ok('database size', `${(bytes / BYTES_PER_MB).toFixed(1)} MB`), measured: bytes }
 }

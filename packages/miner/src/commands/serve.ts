@@ -26,6 +26,7 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
     hotkey,
     pools,
     db: database.db,
+    reclaimSpace: database.reclaimSpace,
     openManager: opener(config, hotkey.ss58, log),
     hostFor: hostFor(config),
     clock,

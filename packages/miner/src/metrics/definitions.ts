@@ -63,6 +63,11 @@ export const METRICS = {
   },
   miner_gpus: { type: 'gauge', labels: [], help: 'GPUs that nvidia-smi lists. Absent where it is not asked.' },
   miner_database_seconds: { type: 'gauge', labels: [], help: 'How long the database took for its last answer.' },
+  miner_database_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'How large the database is, without its write-ahead log.',
+  },
   miner_watch_verdict: {
     type: 'gauge',
     labels: ['watch'],

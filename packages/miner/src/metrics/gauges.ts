@@ -38,7 +38,8 @@ const READ: Readonly<Record<GaugeName, (sources: StatusSources, nowMs: number) =
   miner_disk_free_bytes: sources =>
     measured(sources.watches(), 'disk').map(([{ of = '' }, free]) => [{ disk: of }, free]),
   miner_gpus: sources => measured(sources.watches(), 'gpus').slice(0, 1),
-  miner_database_seconds: sources => measured(sources.watches(), 'database'),
+  miner_database_seconds: sources => measured(sources.watches(), 'database').slice(0, 1),
+  miner_database_bytes: sources => measured(sources.watches(), 'database').slice(1),
   miner_watch_verdict: sources => verdicts(sources.watches()),
   miner_watch_age_seconds: (sources, nowMs) => watchAges(sources.watches(), nowMs),
   miner_ready: sources => one(Number(healthOf(sources).ready)),

@@ -20,7 +20,7 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
   }
   const loops = startLoops(times, { ...deps, validator, db }, signal)
   for (const loop of loops) stack.use(loop)
-  const eviction = stack.use(startEviction(config, { db, clock, log }, signal))
+  const eviction = stack.use(startEviction(config, { database, clock, log }, signal))
   const facilitator = validator.facilitator()
   if (facilitator) stack.use(facilitator)
   const shown = { ...deps, db, loops: [...loops, eviction], turn: () => validator.turns.state(), facilitator }

@@ -61,6 +61,7 @@ export const METRICS = {
     help: 'Free room on the disks in use, by what lies there.',
   },
   validator_database_seconds: { ...gauge, help: 'How long the database took for its last answer.' },
+  validator_database_bytes: { ...gauge, help: 'How large the database is, without its write-ahead log.' },
   validator_watch_verdict: { ...watches, help: 'What each watch found last: 0 ok, 1 a warning, 2 bad.' },
   validator_watch_age_seconds: { ...watches, help: 'How long ago each watch looked.' },
   validator_loop_failures: { type: 'gauge', labels: ['loop'], help: 'Runs of each loop that failed in a row.' },

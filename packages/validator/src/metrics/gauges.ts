@@ -47,7 +47,8 @@ export const READ_GAUGES: Readonly<Record<GaugeName, (from: GaugeSources) => Sam
   validator_disk_free_bytes: ({ sources }) => {
     return measured(sources.watches(), 'disk').map(([{ of = '' }, free]) => [{ disk: of }, free])
   },
-  validator_database_seconds: ({ sources }) => measured(sources.watches(), 'database'),
+  validator_database_seconds: ({ sources }) => measured(sources.watches(), 'database').slice(0, 1),
+  validator_database_bytes: ({ sources }) => measured(sources.watches(), 'database').slice(1),
   validator_watch_verdict: ({ sources }) => verdicts(sources.watches()),
   validator_watch_age_seconds: ({ sources, nowMs }) => watchAges(sources.watches(), nowMs),
   validator_loop_failures: ({ sources }) => {
