@@ -10,7 +10,12 @@ import { type Options, options } from './options.ts'
  */
 export type NeuronNames = { network: string; netuid: number; wallet: string; hotkey: string }
 
-export function neuronNames(settings: SettingsOf<typeof neuronSettings>): NeuronNames {
+type NamingSettings = Pick<
+  SettingsOf<typeof neuronSettings>,
+  'BITTENSOR_NETUID' | 'BITTENSOR_NETWORK' | 'BITTENSOR_WALLET_NAME' | 'BITTENSOR_WALLET_HOTKEY_NAME'
+>
+
+export function neuronNames(settings: NamingSettings): NeuronNames {
   return {
     network: networkName(settings.BITTENSOR_NETWORK),
     netuid: settings.BITTENSOR_NETUID,
