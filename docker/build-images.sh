@@ -28,6 +28,8 @@ readonly DEBIAN_BASE=compute-horde/debian:$DEBIAN_RELEASE
 readonly REGISTRY_URL=https://registry-1.docker.io/v2/
 readonly REGISTRY_ANSWER_SECONDS=5
 readonly PULL_SECONDS=300
+# How long images without a name are left alone.
+readonly KEPT_STAGES=1h
 # Room that making the Debian base takes; in memory it is several times faster.
 readonly SCRATCH_KIB=2000000
 
@@ -273,5 +275,6 @@ docker version >/dev/null 2>&1 || fail 'no Docker engine answers: run bin/setup'
 exec 9<docker
 flock 9
 for name in "${names[@]}"; do ensure "$name"; done
-# The images that these replaced, and the stages of multi-stage builds, have no name any more.
-[ "$plan" = yes ] || docker image prune --force --filter label=compute-horde.image >/dev/null
+# The images that these replaced, and the stages of multi-stage builds, have no name any more. Young ones stay: another checkout
+# may be building with them, and the classic builder fails when a stage is gone.
+[ "$plan" = yes ] || docker image prune --force --filter label=compute-horde.image --filter "until=$KEPT_STAGES" >/dev/null

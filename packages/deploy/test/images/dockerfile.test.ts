@@ -77,6 +77,19 @@ describe('what an owner adds to a checkout', () => {
   })
 })
 
+it('a build of another checkout keeps its stages while images are built here', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'stage-'))
+  await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\nLABEL compute-horde.image=build\nCOPY Dockerfile /\n')
+  const stage = await docker('build', '--quiet', '--no-cache', folder)
+  try {
+    await run(join(CHECKOUT, 'docker/build-images.sh'), ['debian'])
+    expect(await docker('image', 'inspect', '--format', '{{.Id}}', stage)).toBe(stage)
+  } finally {
+    await docker('rmi', '--force', stage).catch(() => {})
+    await rm(folder, { recursive: true })
+  }
+})
+
 describe('the image of executors', () => {
   it('carries its version and its commit', async () => {
     const labels = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config.Labels}}', EXECUTOR))
