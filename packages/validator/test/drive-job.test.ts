@@ -297,6 +297,18 @@ describe('a lost connection', () => {
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
+  it('on the connection of the offer, without a word of acceptance: ready says that too', async () => {
+    const result = await run(async peer => {
+      await play.offered(peer)
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+    })
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.said).toEqual(UP_TO_WORK)
+    expect(result.stored.acceptedAt).toBeInstanceOf(Date)
+  })
+
   it('on the way of the work: it is sent again when ready is heard again, and the clock goes on', async () => {
     let later = 0
     const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later }

@@ -119,6 +119,34 @@ it('runs a job: accepted when ready, completed with what the miner said, all fie
   expect(row).toMatchObject({ state: 'finished', batchId: null, score: null, rightAnswer: null, stdout: 'out' })
 })
 
+it.each([
+  ['its own time limit ended', { timeout: true }, /^The job ran into its own time limit: 10 s\.$/],
+  ['could not be run', {}, /^The job could not be run as it was asked for/],
+])('tells a job that %s as such', async (_, said, comment) => {
+  await using world = await setUp(async peer => {
+    peer.say(MANIFEST)
+    await play.working(peer)
+    peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...said })
+  })
+  const job = request()
+  const last = (await world.ask(job)).at(-1)
+  expect(last).toMatchObject({
+    status: 'failed',
+    metadata: { comment: expect.stringMatching(comment), miner_response: TEXTS },
+  })
+  // Whoever asks again hears the same.
+  const { length } = world.facilitator.updates(job.uuid)
+  world.facilitator.peers.at(-1)?.say(job)
+  await world.facilitator.until(() => world.facilitator.updates(job.uuid).length > length)
+  expect(world.facilitator.updates(job.uuid).at(-1)).toEqual(last)
+})
+
+it('tells of a job without a result in time how long it might take', async () => {
+  await using world = await setUp(async peer => void (await play.working(peer)), { jobMs: 1_500 })
+  const last = (await world.ask(request())).at(-1)
+  expect(last).toMatchObject({ status: 'failed', metadata: { comment: 'No result came in time: 1.5 s.' } })
+})
+
 it('runs a script without a GPU, on a class that the miner has', async () => {
   await using world = await setUp(
     async peer => {
