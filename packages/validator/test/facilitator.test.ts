@@ -1,6 +1,7 @@
 import type { Neuron } from '@horde/chain/metagraph'
 import { hotkeyFromUri, verifySignature } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
+import type { BackoffOptions } from '@horde/kit/reconnect'
 import { systemClock } from '@horde/kit/time'
 import { facilitatorLoginBytes } from '@horde/protocol/signing'
 import { eq } from 'drizzle-orm'
@@ -24,6 +25,7 @@ async function setUp(
   script: (peer: Peer) => Promise<unknown>,
   limits: Partial<OrganicLimits> = {},
   heartbeatMs = 60_000,
+  reconnect = AT_ONCE as BackoffOptions,
 ) {
   const stack = new AsyncDisposableStack()
   const facilitator = stack.use(await startFacilitator())
@@ -54,7 +56,7 @@ async function setUp(
         uri: facilitator.uri,
         hotkey: VALIDATOR,
         heartbeatMs,
-        reconnect: AT_ONCE,
+        reconnect,
         clock: systemClock,
         log: silentLog,
       },
@@ -117,6 +119,20 @@ it('runs a job: accepted when ready, completed with what the miner said, all fie
   })
   const [row] = await database().db.select().from(jobs).where(eq(jobs.uuid, job.uuid))
   expect(row).toMatchObject({ state: 'finished', batchId: null, score: null, rightAnswer: null, stdout: 'out' })
+})
+
+it('comes back at once as often as a connection brings a job or takes an update', async () => {
+  const seldom = { minMs: 1, maxMs: 1_000_000, factor: 1_000_000 }
+  await using world = await setUp(async () => {}, { connectMs: 100_000 }, 60_000, seldom)
+  const { facilitator } = world
+  for (let connection = 1; connection <= 3; connection += 1) {
+    await facilitator.until(() => facilitator.peers.length === connection)
+    const job = request({ env: { A: 'b' } })
+    facilitator.peers.at(-1)?.say(job)
+    await facilitator.until(() => facilitator.updates(job.uuid).length > 0)
+    facilitator.peers.at(-1)?.cut()
+  }
+  await facilitator.until(() => facilitator.peers.length === 4)
 })
 
 it.each([

@@ -172,6 +172,7 @@ export class Course {
     if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered') this.#move('V0AcceptJobRequest')
     if (this.#job.left && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()
     const to = advance(this.#state, event)
+    if (to !== this.#state && to !== 'broken') this.#deps.talk.moved(connection)
     if (isFinal(to)) return this.#endByWord(word, to, at)
     if (event === 'V0ExecutorReadyRequest') await this.#getReady(connection, at)
     if (event === 'V0AcceptJobRequest') this.#goOnMeasuring()
