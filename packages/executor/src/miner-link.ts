@@ -85,7 +85,7 @@ export class MinerLink {
           log,
           signal,
         }),
-      use: (socket, signal) => this.#use(socket, signal),
+      use: (socket, signal, wasOfUse) => this.#use(socket, signal, wasOfUse),
       backoff: { minMs: delayMs, maxMs: delayMs * LONGEST_DELAY_FACTOR, jitterMs: delayMs * JITTER_SHARE },
       maxAttempts: attempts,
       stableMs: acknowledgeMs * STABLE_FACTOR,
@@ -142,10 +142,10 @@ export class MinerLink {
     return orAborted(this.#answered.promise, signal)
   }
 
-  async #use(socket: MinerSocket, signal: AbortSignal): Promise<'done' | undefined> {
+  async #use(socket: MinerSocket, signal: AbortSignal, wasOfUse: () => void): Promise<'done' | undefined> {
     this.#socket = socket
     this.#connected.resolve()
-    const heard = { messages: 0 }
+    const heard = { messages: 0, wasOfUse }
     this.#delivering = this.#catchUp(socket)
     // Only what the miner says needs the schemas: they come while its offer is on the way, which the socket keeps.
     const [{ parseFromMiner }, { objectionTo }] = await Promise.all([
@@ -185,7 +185,7 @@ export class MinerLink {
   async #hear(
     socket: MinerSocket,
     parsed: Parsed<MinerToExecutorMessage>,
-    heard: { messages: number },
+    heard: { messages: number; wasOfUse(): void },
     objectionTo: typeof import('./out-of-order.ts').objectionTo,
   ): Promise<unknown> {
     const isFirst = heard.messages === 0
@@ -204,6 +204,7 @@ export class MinerLink {
     }
     const wrong = objectionTo(message, this.#state, this.#jobUuid)
     if (wrong !== undefined) return this.#object(socket, wrong)
+    heard.wasOfUse()
     if (message.message_type === 'V0PrepareJobRequest') {
       this.#state = 'preparing'
       this.#jobUuid = message.job_uuid

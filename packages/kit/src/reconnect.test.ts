@@ -82,6 +82,21 @@ test('a connection that lived too short resets nothing; a stable one resets dela
   expect(dialled).toEqual([0, 5_099, 10_298, 15_398, 15_598])
 })
 
+test('a connection that was of use resets delays and attempts, however short it lived', async () => {
+  const uses = [false, false, true, false, false]
+  const { clock, options, dialled } = setUp({
+    use: async (_, __, wasOfUse) => {
+      if (uses.shift()) wasOfUse()
+    },
+    maxAttempts: 3,
+  })
+  const outcome = keepConnected(options)
+  await clock.whenSleeping()
+  await clock.advance(60_000)
+  expect(await outcome).toBe('gave up')
+  expect(dialled).toEqual([0, 100, 300, 400, 600])
+})
+
 test('an error that is final ends it at once, and so does being done', async () => {
   const final = setUp({ dial: refuse, isFinal: error => (error as Error).message === 'refused' })
   expect(await keepConnected(final.options)).toBe('gave up')

@@ -22,8 +22,11 @@ export function* backoff(options: BackoffOptions, random: () => number = Math.ra
 
 export interface KeepConnectedOptions<S extends AsyncDisposable> {
   dial(signal: AbortSignal): Promise<S>
-  /** Works with the connection until it ends. Returning 'done' says that no other is needed. */
-  use(socket: S, signal: AbortSignal): Promise<'done' | undefined> | Promise<void>
+  /**
+   * Works with the connection until it ends. Returning 'done' says that no other is needed. `wasOfUse` says that the
+   * connection has brought something on: it was good then, however short it lives.
+   */
+  use(socket: S, signal: AbortSignal, wasOfUse: () => void): Promise<'done' | undefined> | Promise<void>
   backoff: BackoffOptions
   /** How many connections in a row may fail or end before they were stable; without it, no limit. */
   maxAttempts?: number
@@ -50,7 +53,7 @@ export async function keepConnected<S extends AsyncDisposable>(
     const round = await connectOnce(options, clock)
     if (round.done) return 'done'
     if (signal.aborted) break
-    if (round.livedMs >= stableMs) {
+    if (round.wasOfUse || round.livedMs >= stableMs) {
       delays = backoff(options.backoff)
       attempts = 0
     }
@@ -73,18 +76,22 @@ export async function keepConnected<S extends AsyncDisposable>(
 interface Round {
   done: boolean
   livedMs: number
+  wasOfUse: boolean
   error?: unknown
 }
 
 async function connectOnce<S extends AsyncDisposable>(options: KeepConnectedOptions<S>, clock: Clock): Promise<Round> {
   let openedAt: number | undefined
+  let wasOfUse = false
   const livedMs = () => (openedAt === undefined ? 0 : clock.monotonic() - openedAt)
   try {
     await using socket = await options.dial(options.signal)
     openedAt = clock.monotonic()
-    const outcome = await options.use(socket, options.signal)
-    return { done: outcome === 'done', livedMs: livedMs() }
+    const outcome = await options.use(socket, options.signal, () => {
+      wasOfUse = true
+    })
+    return { done: outcome === 'done', livedMs: livedMs(), wasOfUse }
   } catch (error) {
-    return { done: false, livedMs: livedMs(), error }
+    return { done: false, livedMs: livedMs(), wasOfUse, error }
   }
 }

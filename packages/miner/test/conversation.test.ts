@@ -90,6 +90,7 @@ describe('the way of one job', () => {
     expect(await validator.next()).toEqual({
       ...said('V0JobFailedRequest'),
       docker_process_exit_status: end.docker_process_exit_status,
+      ...(end.timeout ? { timeout: true } : {}),
       ...output,
     })
     expect(await stored()).toMatchObject({ state: 'failed', reason })

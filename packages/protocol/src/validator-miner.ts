@@ -56,7 +56,12 @@ const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.liter
 const jobFinished = aboutJob('V0JobFinishedRequest').extend(outputFields)
 export type V0JobFinishedRequest = z.output<typeof jobFinished>
 
-const jobFailed = aboutJob('V0JobFailedRequest').extend({ docker_process_exit_status: exitStatus, ...outputFields })
+const jobFailed = aboutJob('V0JobFailedRequest').extend({
+  docker_process_exit_status: exitStatus,
+  /** True when the job's own time limit ended it. Absent otherwise, and from miners of 2024. */
+  timeout: z.boolean('must be true or false').nullish(),
+  ...outputFields,
+})
 export type V0JobFailedRequest = z.output<typeof jobFailed>
 
 /** The most classes of one manifest. */

@@ -81,7 +81,7 @@ export class FacilitatorLink implements AsyncDisposable {
     const options = this.#options
     return keepConnected({
       dial: signal => this.#dial(signal),
-      use: (socket, signal) => this.#use(socket, signal),
+      use: (socket, signal, wasOfUse) => this.#use(socket, signal, wasOfUse),
       backoff: options.reconnect ?? RECONNECT,
       stableMs: STABLE_MS,
       clock: options.clock,
@@ -114,7 +114,7 @@ export class FacilitatorLink implements AsyncDisposable {
     })
   }
 
-  async #use(socket: FacilitatorSocket, signal: AbortSignal): Promise<void> {
+  async #use(socket: FacilitatorSocket, signal: AbortSignal, wasOfUse: () => void): Promise<void> {
     await socket.say(login(this.#options.hotkey))
     this.#socket = socket
     this.#loggedIn = false
@@ -124,7 +124,7 @@ export class FacilitatorLink implements AsyncDisposable {
     this.#flush()
     try {
       for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
-        await this.#take(heard, socket)
+        await this.#take(heard, socket, wasOfUse)
     } finally {
       this.#socket = undefined
       ended.abort()
@@ -144,7 +144,7 @@ export class FacilitatorLink implements AsyncDisposable {
     }
   }
 
-  async #take({ parsed, frame }: Heard, socket: FacilitatorSocket): Promise<void> {
+  async #take({ parsed, frame }: Heard, socket: FacilitatorSocket, wasOfUse: () => void): Promise<void> {
     const { log } = this.#options
     if (!parsed.ok) {
       const uuid = uuidIn(frame)
@@ -155,14 +155,14 @@ export class FacilitatorLink implements AsyncDisposable {
       }
       return
     }
-    if (isJobRequest(parsed.message)) return this.#start(parsed.message)
+    if (isJobRequest(parsed.message)) return this.#start(parsed.message, wasOfUse)
     const { status, errors } = parsed.message
     if (status === 'error') {
       log.error({ types: errors.map(({ type }) => shown(type)) }, 'facilitator says that something was wrong')
       // Without a login nothing that is said counts: it is tried again, later and later.
       if (!this.#loggedIn) return socket.close()
     }
-    this.#hearAnswer()
+    this.#hearAnswer(wasOfUse)
   }
 
   async #takeUp(): Promise<void> {
@@ -175,8 +175,9 @@ export class FacilitatorLink implements AsyncDisposable {
     }
   }
 
-  #start(request: FacilitatorJobRequest): void {
+  #start(request: FacilitatorJobRequest, wasOfUse: () => void): void {
     if (this.#repeat(request.uuid)) return
+    wasOfUse()
     this.#drive(request.uuid, (report, signal) => this.#options.run(request, report, signal))
   }
 
@@ -202,7 +203,7 @@ export class FacilitatorLink implements AsyncDisposable {
   }
 
   /** The facilitator answers the login, then each update, in order. */
-  #hearAnswer(): void {
+  #hearAnswer(wasOfUse: () => void): void {
     if (!this.#loggedIn) {
       this.#loggedIn = true
       return
@@ -210,6 +211,7 @@ export class FacilitatorLink implements AsyncDisposable {
     const [answered] = this.#outbox
     if (answered && answered.saidOn === this.#socket) {
       this.#outbox.shift()
+      wasOfUse()
       if (answered.update.status !== 'accepted') this.#options.onTold?.(answered.update)
     }
     if (this.#outbox.length === 0) this.#allTold.resolve()

@@ -11,7 +11,7 @@ import { driveJob } from '../src/drive-job.ts'
 import type { Conversation, LinkEvent } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'
 import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT, WORK } from './drive.ts'
-import { type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
+import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 
@@ -297,6 +297,59 @@ describe('a lost connection', () => {
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
+  it('on the connection of the offer, without a word of acceptance: ready says that too', async () => {
+    const result = await run(async peer => {
+      await play.offered(peer)
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+    })
+    expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    expect(result.said).toEqual(UP_TO_WORK)
+    expect(result.stored.acceptedAt).toBeInstanceOf(Date)
+  })
+
+  describe('again and again', () => {
+    /** The second dial in a row that came to nothing waits longer than any job has. */
+    const reconnect = { minMs: 1, maxMs: 1_000_000, factor: 1_000_000 }
+
+    it('is dialled as soon as the first time after a message that moved the job', async () => {
+      const result = await run(
+        async peer => {
+          if (peer.connection === 1) {
+            await play.accepted(peer)
+            return peer.cut()
+          }
+          if (peer.connection === 2) {
+            peer.sayOfJob('V0ExecutorReadyRequest')
+            await peer.hear('V0JobRequest')
+            return peer.cut()
+          }
+          peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        },
+        { reconnect },
+      )
+      expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
+    })
+
+    it.each([
+      ['a manifest', (peer: Peer) => peer.say(MANIFEST)],
+      ['a repeat', (peer: Peer) => peer.sayOfJob('V0AcceptJobRequest')],
+      ['an error', (peer: Peer) => peer.say({ message_type: 'GenericError', details: 'no' })],
+    ])('waits longer after %s', async (_, act) => {
+      const result = await run(
+        async peer => {
+          if (peer.connection === 1) await play.accepted(peer)
+          else act(peer)
+          peer.cut()
+        },
+        { reconnect, limits: { readySlackMs: 800 - 3_000 } },
+      )
+      expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
+      expect(result.miner.connections()).toBe(2)
+    })
+  })
+
   it('on the way of the work: it is sent again when ready is heard again, and the clock goes on', async () => {
     let later = 0
     const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later }
@@ -384,6 +437,7 @@ describe('a validator that is held up itself', () => {
         return event
       },
       say: async () => 1,
+      moved: () => {},
       [Symbol.dispose]: () => {},
     }
     const { db } = database()
@@ -447,6 +501,7 @@ describe('a hostile miner cannot hold its job open', () => {
         return events.shift() ?? { type: 'said', word, connection: 1, at: clock.monotonic() }
       },
       say: async () => 1,
+      moved: () => {},
       [Symbol.dispose]: () => {},
     }
     const job = syntheticJob(

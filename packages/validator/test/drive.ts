@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { createLog, type Log } from '@horde/kit/log'
+import type { BackoffOptions } from '@horde/kit/reconnect'
 import { turnClock } from '@horde/kit/testing/turn-clock'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorClass } from '@horde/protocol/classes'
@@ -71,6 +72,7 @@ export interface DriveOptions {
   /** When the job ends whatever its stage, in ms from now. */
   withinMs?: number
   maxFrameBytes?: number
+  reconnect?: BackoffOptions
   signal?: AbortSignal
   clock?: Clock
   uuid?: string
@@ -89,7 +91,7 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
     miner: { hotkey: miner.hotkey.ss58, address: miner.address },
     hotkey: VALIDATOR,
     maxFrameBytes: options.maxFrameBytes ?? 100_000,
-    reconnect: AT_ONCE,
+    reconnect: options.reconnect ?? AT_ONCE,
     clock,
     log,
     signal,

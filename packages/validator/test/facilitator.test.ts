@@ -1,6 +1,7 @@
 import type { Neuron } from '@horde/chain/metagraph'
 import { hotkeyFromUri, verifySignature } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
+import type { BackoffOptions } from '@horde/kit/reconnect'
 import { systemClock } from '@horde/kit/time'
 import { facilitatorLoginBytes } from '@horde/protocol/signing'
 import { eq } from 'drizzle-orm'
@@ -24,6 +25,7 @@ async function setUp(
   script: (peer: Peer) => Promise<unknown>,
   limits: Partial<OrganicLimits> = {},
   heartbeatMs = 60_000,
+  reconnect = AT_ONCE as BackoffOptions,
 ) {
   const stack = new AsyncDisposableStack()
   const facilitator = stack.use(await startFacilitator())
@@ -54,7 +56,7 @@ async function setUp(
         uri: facilitator.uri,
         hotkey: VALIDATOR,
         heartbeatMs,
-        reconnect: AT_ONCE,
+        reconnect,
         clock: systemClock,
         log: silentLog,
       },
@@ -117,6 +119,48 @@ it('runs a job: accepted when ready, completed with what the miner said, all fie
   })
   const [row] = await database().db.select().from(jobs).where(eq(jobs.uuid, job.uuid))
   expect(row).toMatchObject({ state: 'finished', batchId: null, score: null, rightAnswer: null, stdout: 'out' })
+})
+
+it('comes back at once as often as a connection brings a job or takes an update', async () => {
+  const seldom = { minMs: 1, maxMs: 1_000_000, factor: 1_000_000 }
+  await using world = await setUp(async () => {}, { connectMs: 100_000 }, 60_000, seldom)
+  const { facilitator } = world
+  for (let connection = 1; connection <= 3; connection += 1) {
+    await facilitator.until(() => facilitator.peers.length === connection)
+    const job = request({ env: { A: 'b' } })
+    facilitator.peers.at(-1)?.say(job)
+    await facilitator.until(() => facilitator.updates(job.uuid).length > 0)
+    facilitator.peers.at(-1)?.cut()
+  }
+  await facilitator.until(() => facilitator.peers.length === 4)
+})
+
+it.each([
+  ['its own time limit ended', { timeout: true }, /^The job ran into its own time limit: 10 s\.$/],
+  ['could not be run', {}, /^The job could not be run as it was asked for/],
+])('tells a job that %s as such', async (_, said, comment) => {
+  await using world = await setUp(async peer => {
+    peer.say(MANIFEST)
+    await play.working(peer)
+    peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...said })
+  })
+  const job = request()
+  const last = (await world.ask(job)).at(-1)
+  expect(last).toMatchObject({
+    status: 'failed',
+    metadata: { comment: expect.stringMatching(comment), miner_response: TEXTS },
+  })
+  // Whoever asks again hears the same.
+  const { length } = world.facilitator.updates(job.uuid)
+  world.facilitator.peers.at(-1)?.say(job)
+  await world.facilitator.until(() => world.facilitator.updates(job.uuid).length > length)
+  expect(world.facilitator.updates(job.uuid).at(-1)).toEqual(last)
+})
+
+it('tells of a job without a result in time how long it might take', async () => {
+  await using world = await setUp(async peer => void (await play.working(peer)), { jobMs: 1_500 })
+  const last = (await world.ask(request())).at(-1)
+  expect(last).toMatchObject({ status: 'failed', metadata: { comment: 'No result came in time: 1.5 s.' } })
 })
 
 it('runs a script without a GPU, on a class that the miner has', async () => {

@@ -91,7 +91,7 @@ function judgeFailure(
   seconds: number | undefined,
   timeoutSeconds: number,
 ): Verdict {
-  const ranOut = seconds !== undefined && seconds >= timeoutSeconds ? 'time-limit' : 'not-run'
+  const ranOut = result.timeout || (seconds !== undefined && seconds >= timeoutSeconds) ? 'time-limit' : 'not-run'
   const reason = result.docker_process_exit_status === null ? ranOut : 'exit-status'
   return { score: 0, rightAnswer: false, reason, comment: null }
 }

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { hotkey as hotkeySchema, jobUuid } from '@horde/protocol/primitives'
-import { REASONS } from '@horde/protocol/reasons'
 import { findJob, type JobOutcome } from '../db/organic-jobs.ts'
 import { chooseMiners, UnknownMinerError } from '../miner/choose.ts'
 import type { ServingMiner } from '../miner/serving.ts'
+import { sentenceOf } from '../organic/status-updates.ts'
 import { runOrganicJob } from '../run-organic-job.ts'
 import type { WantedJob } from './command-line.ts'
 import { type OpenValidator, openValidator } from './open-validator.ts'
@@ -96,9 +96,10 @@ function exitCodeOf(
   complain: (text: string) => void,
 ): number {
   if (outcome?.state === 'finished') return 0
-  const { exitStatus = null, reason = null } = outcome ?? {}
+  const { exitStatus = null, reason = null, timeoutSeconds = null } = outcome ?? {}
   if (outcome?.state === 'failed' && exitStatus !== null && exitStatus > 0 && exitStatus <= MAX_EXIT) return exitStatus
-  complain(`${reason === null ? (update?.metadata?.comment ?? 'The job was not run.') : REASONS[reason]}\n`)
+  const comment = update?.metadata?.comment ?? 'The job was not run.'
+  complain(`${reason === null ? comment : sentenceOf(reason, timeoutSeconds)}\n`)
   return EXIT_FAILED
 }
 

@@ -8,6 +8,7 @@ import { type JobSource, jobs } from './schema.ts'
 const OUTCOME = {
   ...{ state: jobs.state, reason: jobs.reason, exitStatus: jobs.exitStatus, source: jobs.source },
   ...{ stdout: jobs.stdout, stderr: jobs.stderr, readyAt: jobs.readyAt, endedAt: jobs.endedAt },
+  timeoutSeconds: jobs.timeoutSeconds,
 }
 
 export type JobOutcome = { [K in keyof typeof OUTCOME]: (typeof jobs.$inferSelect)[K] }

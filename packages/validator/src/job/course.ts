@@ -43,7 +43,6 @@ export class Course {
   #connected = false
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
   #limit: number
-  #offeredOn = 0
   #isHeldBack = false
   #workSaidOn = 0
   /** When the kernel first had the work. A miner that asks for it again does not start the clock again. */
@@ -82,9 +81,7 @@ export class Course {
       this.#plan ??= this.#job.plan(manifest)
       this.#connected = true
       if (!this.#isOfferDue()) return undefined
-      const offeredOn = await this.#say(this.#plan.offer)
-      if (offeredOn === undefined) continue
-      this.#offeredOn = offeredOn
+      if ((await this.#say(this.#plan.offer)) === undefined) continue
       const { executorClass, offer } = this.#plan
       const { base_docker_image_name: image } = offer
       this.#record.note({ executorClass: executorClass ?? null, image, offeredAt: this.#wallTime() })
@@ -171,13 +168,11 @@ export class Course {
 
   async #hear({ word, connection, at }: LinkEvent & { type: 'said' }): Promise<JobEnd | undefined> {
     const event = word.message_type
-    // On a new connection a miner says ready again, but not that it had accepted.
-    const isAgain = this.#job.left !== undefined || connection > this.#offeredOn
-    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered' && isAgain) {
-      this.#move('V0AcceptJobRequest')
-    }
+    // Ready implies that it was accepted: on a new connection a miner says it again, and not what came before.
+    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered') this.#move('V0AcceptJobRequest')
     if (this.#job.left && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()
     const to = advance(this.#state, event)
+    if (to !== this.#state && to !== 'broken') this.#deps.talk.moved(connection)
     if (isFinal(to)) return this.#endByWord(word, to, at)
     if (event === 'V0ExecutorReadyRequest') await this.#getReady(connection, at)
     if (event === 'V0AcceptJobRequest') this.#goOnMeasuring()

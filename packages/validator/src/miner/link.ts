@@ -76,6 +76,8 @@ export interface Conversation extends Disposable {
   next(ms: number, signal: AbortSignal): Promise<LinkEvent | undefined>
   /** Resolves once the kernel has it, with the number of the connection. Rejects with SocketClosedError. */
   say(message: ValidatorMessage): Promise<number>
+  /** The job has moved by what was said on this connection: its loss is the first one in a row. */
+  moved(connection: number): void
 }
 
 type Heard = { parsed: Parsed<MinerMessage>; at: number; bytes: number }
@@ -101,6 +103,8 @@ export class MinerLink implements AsyncDisposable {
   #complaintsHeard = 0
   #socket: MinerSocket | undefined
   #connection = 0
+  /** Says that the present connection was of use. */
+  #wasOfUse = () => {}
   #manifest: Manifest | undefined
   /** The connection that told it. */
   #manifestOn = 0
@@ -140,6 +144,9 @@ export class MinerLink implements AsyncDisposable {
     return {
       next: (ms, signal) => inbox.next(ms, signal),
       say: message => this.#say(message),
+      moved: connection => {
+        if (connection === this.#connection) this.#wasOfUse()
+      },
       [Symbol.dispose]: () => void this.#inboxes.delete(key),
     }
   }
@@ -160,7 +167,7 @@ export class MinerLink implements AsyncDisposable {
     let refused = false
     await keepConnected({
       dial: aborted => this.#dial(aborted),
-      use: (socket, aborted) => this.#use(socket, aborted),
+      use: (socket, aborted, wasOfUse) => this.#use(socket, aborted, wasOfUse),
       backoff: this.#options.reconnect ?? RECONNECT,
       maxAttempts: this.#options.attempts ?? RECONNECT_ATTEMPTS,
       stableMs: STABLE_MS,
@@ -192,13 +199,14 @@ export class MinerLink implements AsyncDisposable {
     })
   }
 
-  async #use(socket: MinerSocket, signal: AbortSignal): Promise<void> {
+  async #use(socket: MinerSocket, signal: AbortSignal, wasOfUse: () => void): Promise<void> {
     const { miner, hotkey, clock, log } = this.#options
     // A miner that takes nothing off the wire would hold up whoever says something to it, and with that the end.
     using _ = onAbort(signal, () => void socket.close())
     await socket.say(authenticate(hotkey, miner.hotkey, clock.now()))
     this.#socket = socket
     this.#connection += 1
+    this.#wasOfUse = wasOfUse
     this.#complaints = 0
     this.#tellAll({ type: 'connected', connection: this.#connection })
     log.debug({ connection: this.#connection }, 'miner connected')

@@ -38,5 +38,6 @@ export async function driveOrganicJob(
   const endsAt = clock.monotonic() + (deadline.getTime() - clock.now())
   const job = organicJob(request, limits, endsAt, executorClass)
   const onReady = () => report(acceptedUpdate(request.uuid))
-  report(finalUpdate(request.uuid, await driveJob({ ...job, onReady, left }, { talk, journal, clock, log }, signal)))
+  const end = await driveJob({ ...job, onReady, left }, { talk, journal, clock, log }, signal)
+  report(finalUpdate(request.uuid, end, limits.jobMs / 1000))
 }

@@ -37,7 +37,7 @@ async function takeUp(row: LeftOrganicRow, uuid: JobUuid, deps: DriveOrganicDeps
   if (isFinal(state)) return report(updateOfOutcome(uuid, row))
   if (!request || !deadline || deadline.getTime() <= clock.now()) {
     await untilSaved(() => endLeftJob(db, row.uuid, new Date(clock.now())), deps, signal)
-    return report(finalUpdate(uuid, { state: 'broken', reason: 'abandoned', word: null }))
+    return report(finalUpdate(uuid, { state: 'broken', reason: 'abandoned', word: null }, row.timeoutSeconds))
   }
   log.warn({ jobUuid: uuid, state }, 'organic job taken up that was left open')
   // Whether it was told before is not known, and telling it twice does no harm.

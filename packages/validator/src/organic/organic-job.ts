@@ -98,5 +98,7 @@ function classFor(preset: Preset, manifest: Manifest | undefined): ExecutorClass
 
 function judge(result: ResultWord): Verdict {
   if (result.message_type === 'V0JobFinishedRequest') return { ...NO_SCORE, reason: null }
-  return { ...NO_SCORE, reason: result.docker_process_exit_status === null ? 'not-run' : 'exit-status' }
+  const { docker_process_exit_status: status, timeout } = result
+  if (timeout) return { ...NO_SCORE, reason: 'time-limit' }
+  return { ...NO_SCORE, reason: status === null ? 'not-run' : 'exit-status' }
 }

@@ -20,6 +20,7 @@ export function endOf({ uuid, state, reason, result, readyAt }: Ended): MinerMes
     message_type: 'V0JobFailedRequest',
     job_uuid,
     docker_process_exit_status: result?.exitStatus ?? null,
+    ...(reason === 'time-limit' ? { timeout: true } : {}),
     ...output,
   }
 }
