@@ -1,9 +1,8 @@
 /** Who this executor is to others on its host, so that what it leaves behind if it is killed can be told from a neighbour's. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { containerIdentity } from '@horde/protocol/executor-labels'
 
-/** The label that everything an executor makes carries; its value names the executor. */
-export const EXECUTOR_LABEL = 'compute-horde.executor'
 /** The label with the uuid of the job that a thing was made for. */
 export const JOB_LABEL = 'compute-horde.job'
 /** The value of that label on what was made before the job was known. */
@@ -33,7 +32,7 @@ export function ownIdentity(): Identity {
 
 /** An identity as a label's value. */
 export function identityText(identity: Identity): string {
-  if (identity.kind === 'container') return `container/${identity.id}`
+  if (identity.kind === 'container') return containerIdentity(identity.id)
   const { machine, boot, namespace, pid, started } = identity
   return ['process', machine, boot, namespace, pid, started].join('/')
 }
