@@ -193,11 +193,32 @@ it('a disk that is too full makes the check fail', async () => {
 it('GPUs that executors use are looked at', async () => {
   const folder = join(operator.folder, 'programs')
   await mkdir(folder)
-  await writeFile(join(folder, 'nvidia-smi'), "#!/bin/sh\necho '0, GPU-a, NVIDIA RTX A6000, 0'\n")
+  await writeFile(join(folder, 'nvidia-smi'), "#!/bin/sh\necho '0, GPU-a, NVIDIA RTX A6000, 0, 49140'\n")
   await chmod(join(folder, 'nvidia-smi'), 0o755)
   const env = { EXECUTOR_MANAGER: 'process', PATH: `${folder}:${process.env.PATH}` }
   const { lines } = await checkRest({ ...env, EXECUTOR_GPU_DEVICE_IDS: '0,1' })
   expect(about('gpus', lines)).toEqual([expect.stringMatching(/^bad {2}gpus: 1 are here, but not 1\./)])
+})
+
+describe('a pool of a class with GPUs on an engine without any', () => {
+  const image = 'compute-horde/executor:v0'
+  const base = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: image, EXECUTOR_CLASS: 'always_on.gpu-24gb' }
+  const env = { ...base, EXECUTOR_GPU_DEVICE_IDS: 'all' }
+
+  it('is bad, with what to do', async () => {
+    const { code, lines } = await checkRest(env)
+    expect(about('class', lines)).toEqual([
+      expect.stringMatching(
+        /^bad {2}class: pool .* is of the class .*, and the engine offers no GPUs\. To do: install NVIDIA's .* or choose another class; or insist by CLASS_MISMATCH=warn$/,
+      ),
+    ])
+    expect(code).toBe(1)
+  })
+
+  it('is a warning where the operator insists', async () => {
+    const { lines } = await checkRest({ ...env, CLASS_MISMATCH: 'warn' })
+    expect(about('class', lines)).toEqual([expect.stringMatching(/^warn class: pool .* the engine offers no GPUs/)])
+  })
 })
 
 describe('an engine without the image of executors', () => {

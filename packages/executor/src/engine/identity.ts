@@ -1,7 +1,6 @@
 /** Who this executor is to others on its host, so that what it leaves behind if it is killed can be told from a neighbour's. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { containerIdentity } from '@horde/protocol/executor-labels'
 
 /** The label with the uuid of the job that a thing was made for. */
 export const JOB_LABEL = 'compute-horde.job'
@@ -32,7 +31,7 @@ export function ownIdentity(): Identity {
 
 /** An identity as a label's value. */
 export function identityText(identity: Identity): string {
-  if (identity.kind === 'container') return containerIdentity(identity.id)
+  if (identity.kind === 'container') return `container/${identity.id}`
   const { machine, boot, namespace, pid, started } = identity
   return ['process', machine, boot, namespace, pid, started].join('/')
 }

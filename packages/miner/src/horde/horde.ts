@@ -198,11 +198,12 @@ export class Horde implements AsyncDisposable {
     ]
   }
 
-  /** What the manifest says: the executors that there are, taken or not. */
+  /** What the manifest says: the executors that there are, taken or not, but for pools that are not what their class says. */
   manifest(): { executor_class: string; count: number }[] {
     const counts = new Map<string, number>()
-    for (const { executorClass, places, draining } of this.usage()) {
-      if (!draining) counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
+    for (const { executorClass, places, draining, closedBy } of this.usage()) {
+      if (!draining && closedBy !== 'class-mismatch')
+        counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
     }
     return [...counts].map(([executor_class, count]) => ({ executor_class, count }))
   }

@@ -32,12 +32,12 @@ it.each<[string, PoolSettings, 'all' | string[]]>([
 })
 
 it.each<[PoolSettings, boolean, boolean]>([
-  [pool(), true, false],
-  [pool({ manager: 'process', gpus: [['0']] }), false, true],
+  [pool(), true, true],
+  [pool({ manager: 'process', gpus: [['0']] }), false, false],
   [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0' } }), true, true],
-])('a container is given its own GPUs, and settings may name them', (settings, isGivenItsOwn, isNamed) => {
-  expect(gpuPool(settings, { start: () => Promise.reject(new Error('none')) })).toMatchObject({
-    isGivenItsOwn,
-    isNamed,
-  })
+])('a container is given its own GPUs, which executors share or not', (settings, isGivenItsOwn, isShared) => {
+  const manager = { start: () => Promise.reject(new Error('none')) }
+  const claim = { executorClass: 'always_on.gpu-24gb', executors: 1, isShared, isInsisted: false }
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'refuse' })).toMatchObject({ isGivenItsOwn, claim })
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'warn' }).claim.isInsisted).toBe(true)
 })

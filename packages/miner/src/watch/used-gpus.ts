@@ -1,4 +1,5 @@
 import { CLASSES } from '@horde/protocol/classes'
+import type { MinerConfig } from '../config.ts'
 import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import type { GpuPool } from './gpus.ts'
@@ -10,10 +11,14 @@ export function usedGpus(pool: PoolSettings): 'all' | string[] {
   return used.includes('all') ? 'all' : [...new Set(used)]
 }
 
-export function gpuPool(settings: PoolSettings, manager: ExecutorManager): GpuPool {
-  const isGivenItsOwn = settings.manager === 'docker'
-  const isNamed = settings.gpus.length > 0 || Boolean(settings.environment.EXECUTOR_GPU_DEVICE_IDS?.trim())
-  return { name: settings.name, manager, used: usedGpus(settings), isGivenItsOwn, isNamed }
+export function gpuPool(
+  settings: PoolSettings,
+  manager: ExecutorManager,
+  { CLASS_MISMATCH }: Pick<MinerConfig, 'CLASS_MISMATCH'>,
+): GpuPool {
+  const { name, executorClass, count: executors, gpus } = settings
+  const claim = { executorClass, executors, isShared: gpus.length === 0, isInsisted: CLASS_MISMATCH === 'warn' }
+  return { name, manager, used: usedGpus(settings), isGivenItsOwn: settings.manager === 'docker', claim }
 }
 
 /** Without a word about GPUs, executors of a class that has some use all that there are. */
