@@ -8,6 +8,7 @@ import { freePort } from '@horde/kit/testing/port'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startGpulessEngine } from './gpuless-engine.ts'
 import { migrationsFolder, minerKey, secondValidatorKey, startChain, strangerKey, validatorKey } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
 
@@ -201,9 +202,15 @@ it('GPUs that executors use are looked at', async () => {
 })
 
 describe('a pool of a class with GPUs on an engine without any', () => {
-  const image = 'compute-horde/executor:v0'
-  const base = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: image, EXECUTOR_CLASS: 'always_on.gpu-24gb' }
-  const env = { ...base, EXECUTOR_GPU_DEVICE_IDS: 'all' }
+  const EXECUTOR_IMAGE = 'compute-horde/echo:v0'
+  let env: Record<string, string>
+  let engine: Awaited<ReturnType<typeof startGpulessEngine>>
+  beforeAll(async () => {
+    engine = await startGpulessEngine(EXECUTOR_IMAGE)
+    const base = { EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: engine.socket, EXECUTOR_IMAGE }
+    env = { ...base, EXECUTOR_CLASS: 'always_on.gpu-24gb', EXECUTOR_GPU_DEVICE_IDS: 'all' }
+  })
+  afterAll(() => engine?.[Symbol.asyncDispose]())
 
   it('is bad, with what to do', async () => {
     const { code, lines } = await checkRest(env)

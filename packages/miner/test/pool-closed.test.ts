@@ -12,6 +12,7 @@ import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 import { capturedLog } from './captured-log.ts'
+import { startGpulessEngine } from './gpuless-engine.ts'
 import {
   connectExecutor,
   connectValidator,
@@ -146,12 +147,18 @@ it('an engine that is away closes the pools of its host alone', async () => {
 
 describe('a pool of a class with GPUs on an engine without any', () => {
   const GPU_CLASS = 'always_on.gpu-24gb'
+  const image = 'compute-horde/echo:v0'
+  let engine: Awaited<ReturnType<typeof startGpulessEngine>>
+  beforeAll(async () => {
+    engine = await startGpulessEngine(image)
+  })
+  afterAll(() => engine?.[Symbol.asyncDispose]())
+
   async function startOnEngine(env: Record<string, string> = {}) {
     const owner = `test-${randomUUID()}`
-    const options = { pullImage: false, engine: { socket: '/var/run/docker.sock' }, owner, stopWithinMs: 1_000 }
-    const image = 'compute-horde/echo:v0'
+    const options = { pullImage: false, engine: { socket: engine.socket }, owner, stopWithinMs: 1_000 }
     const manager = await dockerManager({ ...options, image, clock: systemClock, log: capturedLog().log })
-    const base = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: image, EXECUTOR_CLASS: GPU_CLASS }
+    const base = { EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: engine.socket, EXECUTOR_CLASS: GPU_CLASS }
     return start({ manager, env: { ...base, PORT_FOR_EXECUTORS: '0', ...env }, isAwaited: false })
   }
   async function manifest(miner: TestMiner) {

@@ -184,6 +184,14 @@ it('nobody looks where executors use none', async () => {
   expect(await look([])).toEqual([])
 })
 
+it.each<[boolean | undefined, string]>([
+  [false, 'bad: pool p is of the class always_on.gpu-24gb, and this machine has no driver for GPUs'],
+  [true, 'warn: nvidia-smi is not where executors run'],
+  [undefined, 'warn: nvidia-smi is not where executors run'],
+])('a machine without nvidia-smi whose having a driver is %s', async (hasDriver, expected) => {
+  expect(said(await lookAtGpus(pool('all', here(), false, { hasDriver: () => hasDriver })))).toEqual([expected])
+})
+
 it('a machine without nvidia-smi is told as such', async () => {
   expect(await look()).toEqual(['warn: nvidia-smi is not where executors run'])
 })

@@ -35,6 +35,8 @@ export type GpuPool = {
   /** Whether a probe is given those GPUs alone, numbered anew, as a container is; else it sees all of the machine. */
   isGivenItsOwn: boolean
   claim: ClassClaim
+  /** Whether the machine of its executors has NVIDIA's driver, where that can be told without nvidia-smi. */
+  hasDriver?(): boolean | undefined
 }
 
 /** What a pool says of itself. */
@@ -120,6 +122,10 @@ function withoutGpus(result: ProbeResult, pool: GpuPool): Finding | undefined {
   if ('refused' in result && NONE_OFFERED.test(result.refused)) {
     const advice = "install NVIDIA's driver and container toolkit there, or choose another class"
     return notAsClaimed(`${which}, and the engine offers no GPUs`, advice, claim)
+  }
+  if ('missing' in result && pool.hasDriver?.() === false) {
+    const advice = "install NVIDIA's driver on this machine, or choose another class"
+    return notAsClaimed(`${which}, and this machine has no driver for GPUs`, advice, claim)
   }
   if (!('output' in result) || (result.exitCode !== 0 && !NO_DEVICES.test(result.output.trim()))) return undefined
   if (result.output.split('\n').some(line => isFilled(line) && !NO_DEVICES.test(line))) return undefined

@@ -38,6 +38,20 @@ it.each<[PoolSettings, boolean, boolean]>([
 ])('a container is given its own GPUs, which executors share or not', (settings, isGivenItsOwn, isShared) => {
   const manager = { start: () => Promise.reject(new Error('none')) }
   const claim = { executorClass: 'always_on.gpu-24gb', executors: 1, isShared, isInsisted: false }
-  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'refuse' })).toMatchObject({ isGivenItsOwn, claim })
-  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'warn' }).claim.isInsisted).toBe(true)
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'refuse', processEnvironment: {} })).toMatchObject({
+    isGivenItsOwn,
+    claim,
+  })
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'warn', processEnvironment: {} }).claim.isInsisted).toBe(true)
+})
+
+it('whether there is a driver is asked of this machine alone', () => {
+  const manager = { start: () => Promise.reject(new Error('none')) }
+  const config = { CLASS_MISMATCH: 'refuse', processEnvironment: {} } as const
+  const isAsked = (changes: Partial<PoolSettings>, processEnvironment = {}) =>
+    gpuPool(pool(changes), manager, { ...config, processEnvironment }).hasDriver !== undefined
+  expect(isAsked({ manager: 'process' })).toBe(true)
+  expect(isAsked({ manager: 'process' }, { DOCKER_HOST: 'tcp://elsewhere:2376' })).toBe(false)
+  expect(isAsked({ manager: 'process', environment: { DOCKER_HOST: 'tcp://elsewhere:2376' } })).toBe(false)
+  expect(isAsked({ manager: 'docker' })).toBe(false)
 })
