@@ -164,6 +164,23 @@ describe('places', () => {
     expect(isVacated).toBe(true)
   })
 
+  it('whose GPUs another pool is leaving have their executor started anew: one that waits would not see what is left', async () => {
+    const pool = poolOf({ count: 1, gpus: [['0']] })
+    const other = poolOf({ name: 'other', count: 1, warm: 1, gpus: [['0']] })
+    await look(other)
+    connect()
+    const leaving = pool.reserve()?.leave()
+    const next = other.reserve()
+    expect([next?.place, next?.warm]).toEqual(['other/0', undefined])
+    await clock.advance(0)
+    expect(orders.all.map(({ isStopped }) => isStopped)).toEqual([true])
+    next?.release()
+    leaving?.end()
+    await look(other)
+    expect(orders.all).toHaveLength(2)
+    expect(other.reserve()?.warm).toBeDefined()
+  })
+
   it('each have their own GPUs, which no other pool has at the same time', async () => {
     const gpus = [
       ['0', '1'],

@@ -203,13 +203,15 @@ export class ExecutorPool {
   #take(place: Place): Reservation {
     const settings = this.#settings
     const { manager, findsLeftovers, minerAddress, gpuUse } = this.#deps
-    const warm = place.warm && rank(place) <= STARTING ? place.warm : undefined
+    const gpus = this.#gpusOf(place)
+    const before = [...(place.leaving ? [place.leaving] : []), ...gpuUse.leavingFrom(gpus)]
+    // One that is started when the last one is gone removes what that left; one that waits here has done so long ago.
+    const isReady = place.warm !== undefined && before.length === 0 && rank(place) <= STARTING
+    const warm = isReady ? place.warm : undefined
     if (!warm) this.#drop(place)
     place.taken = true
     place.warm = undefined
-    const gpus = this.#gpusOf(place)
     gpuUse.take(gpus)
-    const before = [...(place.leaving ? [place.leaving] : []), ...gpuUse.leavingFrom(gpus)]
     const { executorClass } = settings
     const giveBack = once((leaving?: LeavingExecutor) => {
       gpuUse.release(gpus, leaving)
