@@ -4,12 +4,8 @@ import { readdir, readFile, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import {
-  EXECUTOR_LABEL,
-  isDeadProcess,
-  ownIdentity,
-  parseIdentity,
-} from '../../packages/executor/src/engine/identity.ts'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { isDeadProcess, ownIdentity, parseIdentity } from '../../packages/executor/src/engine/identity.ts'
 import { FOLDER_PREFIX } from '../../packages/executor/src/engine/leftovers.ts'
 import { containersOfCgroups } from '../../packages/executor/test/hostile/host.ts'
 import { engine } from '../../packages/executor/test/jobs.ts'

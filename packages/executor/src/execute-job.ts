@@ -45,14 +45,17 @@ export async function executeJob(
     log.warn({ err }, 'could not look for what killed executors left behind')
   })
   try {
-    return await walk(offer, { ...deps, log }, signal)
+    return await walk(offer, { ...deps, log, sweep }, signal)
   } finally {
     await sweep
     log.info({ ms: Math.round(performance.now() - started) }, 'job done with')
   }
 }
 
-async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: AbortSignal): Promise<string | undefined> {
+/** `sweep`: resolves when what killed executors left is removed, as far as it can be. */
+type WalkDeps = ExecuteDeps & { sweep: Promise<void> }
+
+async function walk(offer: V0PrepareJobRequest, deps: WalkDeps, signal: AbortSignal): Promise<string | undefined> {
   const { miner, log, settings, stages } = deps
   const { job_uuid } = offer
   stages.enter('preparing')
@@ -67,6 +70,9 @@ async function walk(offer: V0PrepareJobRequest, deps: ExecuteDeps, signal: Abort
     return undefined
   }
   await using _ = preparation
+  // What was left may have the GPUs that this job is to have.
+  await deps.sweep
+  signal.throwIfAborted()
   await miner.sayReady(job_uuid)
   stages.enter('ready')
   log.info('ready')

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { containerIdentity } from '@horde/protocol/executor-labels'
 import { expect, test } from 'vitest'
+import { identityText } from '../src/engine/identity.ts'
 import { PYTHON } from './jobs.ts'
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url))
@@ -19,6 +21,10 @@ const [hidden, gone] = [!existsSync('/proc/' + neighbour.pid), { ...alive, pid: 
 console.log(JSON.stringify({ hidden, alive: isDeadProcess(alive, self), gone: isDeadProcess(gone, self), self: isDeadProcess(self, self) }))
 process.exit()
 `
+
+test('an executor in a container is named as its miner looks for it', () => {
+  expect(identityText({ kind: 'container', id: 'f00' })).toBe(containerIdentity('f00'))
+})
 
 test('where /proc hides the processes of others, a neighbour that lives is not taken for dead', async () => {
   const mayMount = ['--cap-add', 'SYS_ADMIN', '--security-opt', 'apparmor=unconfined', '--user', '0:0']

@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
 import { Engine } from '../src/engine/container.ts'
-import { EXECUTOR_LABEL, JOB_LABEL } from '../src/engine/identity.ts'
+import { JOB_LABEL } from '../src/engine/identity.ts'
 import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
 

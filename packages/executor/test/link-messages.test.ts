@@ -98,7 +98,8 @@ function outOfOrder({ wanted }: Conversation, answers: { offer?: string; work?: 
 test('before the offer', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   await expectAnswers(conversation, [
-    // A GenericError that comes first is a refusal, once the miner closes; here it goes on.
+    // A GenericError that comes first is a refusal, and ends the executor.
+    ['null', NO_OBJECT],
     ...nonsense(conversation),
     ...outOfOrder(conversation, { work: NO_JOB, other: NO_JOB }),
   ])

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
+import { JOB_LABEL } from '../src/engine/identity.ts'
+import { engine, expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { untilRunning } from './running.ts'
 import { warming } from './warm.ts'
@@ -108,6 +109,8 @@ describe('an executor that is stopped', () => {
 
     const next = await job({ files: { 'payload.txt': 'x' } })
     const { executor, connection } = await readied(miner, next)
+    // It may have had the GPUs that the next job is to have.
+    expect(await engine.containersWith(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
     await connection.say(next.work)
     await resultOn(connection)
     await expectGoodEnd(executor, connection)

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { LONG_MS } from '@horde/kit/testing/limits'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { expect, test } from 'vitest'
-import { EXECUTOR_LABEL, parseIdentity } from '../src/engine/identity.ts'
+import { parseIdentity } from '../src/engine/identity.ts'
 import { engine } from './jobs.ts'
 
 const SOAK = fileURLToPath(new URL('../../../bench/soak.ts', import.meta.url))

@@ -131,6 +131,11 @@ export const minerSettings = defineSettings({
     about: 'How many executors may run at once.',
     example: '1',
   }),
+  CLASS_MISMATCH: setting(z.enum(['refuse', 'warn']).default('refuse'), {
+    about:
+      'What to do about a pool whose host surely is not what its class says, by its GPUs: leave it out of the manifest and decline its offers, or only warn.',
+    example: 'warn',
+  }),
   EXECUTOR_ENV_NAMES: setting(envList.default(EXECUTOR_SETTINGS), {
     about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
     example: 'MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS',

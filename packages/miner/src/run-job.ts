@@ -13,14 +13,13 @@ import { moveJob } from './db/jobs.ts'
 import type { JobResult } from './db/schema.ts'
 import type { StartedExecutor } from './horde/manager.ts'
 import { type Deadlines, stageDeadline } from './jobs/deadlines.ts'
+import { endExecutor } from './jobs/end-executor.ts'
 import type { ExecutorLines, JobReport, JobWord } from './jobs/executor-line.ts'
 import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
 import { obtainExecutor } from './jobs/obtain-executor.ts'
 import type { Tally } from './metrics/tally.ts'
 
-/** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
-const LEAVE_MS = 10_000
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
 const SAVE_AGAIN_MS = 1_000
 
@@ -52,24 +51,12 @@ export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else await move(job, 'executor exited', { reason: missing(job) }, deps, signal)
   } finally {
-    if (executor && job.hasAnswered) await letLeave(executor, deps)
-    deps.live.remove(job)
-    await deps.lines.close(job.executor)
-    await executor?.stop().catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped'))
-    job.reservation.release()
+    await endExecutor(job, executor, deps)
   }
 }
 
 function missing({ recovery, state }: LiveJob): Reason {
   return recovery && state !== 'accepted' ? 'executor-exited' : 'executor-not-started'
-}
-
-/** An executor that has answered cleans up and exits by itself; its place is taken until then. */
-async function letLeave(executor: StartedExecutor, { clock }: RunJobDeps): Promise<void> {
-  const left = new AbortController()
-  const late = clock.sleep(LEAVE_MS, left.signal).catch(() => {})
-  await Promise.race([executor.exited.catch(() => {}), late])
-  left.abort()
 }
 
 async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
@@ -142,8 +129,7 @@ async function hear(word: Spoken, job: LiveJob, deps: RunJobDeps, signal: AbortS
     return deps.news.tell(job)
   }
   const { event, result, reason } = asJobMessage(word.message)
-  job.hasAnswered = event !== 'V0ExecutorReadyRequest'
-  await move(job, event, { reason, result }, deps, signal)
+  await move(job, event, { reason, result, isAnswer: event !== 'V0ExecutorReadyRequest' }, deps, signal)
 }
 
 /** It says ready on a new connection although the job runs: the work was lost with the miner that had it. */
@@ -186,7 +172,12 @@ function isWord(event: JobEvent): event is JobMessage {
   return (JOB_MESSAGES as readonly string[]).includes(event)
 }
 
-type Circumstances = { reason?: Reason | undefined; result?: JobResult | undefined }
+type Circumstances = {
+  reason?: Reason | undefined
+  result?: JobResult | undefined
+  /** Whether the executor has said this, as the last that it says. */
+  isAnswer?: boolean
+}
 
 /** Advances the job, saves it, logs it, and only then says it. */
 async function move(
@@ -207,6 +198,8 @@ async function move(
   Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready', movedAt: deps.clock.now() })
   deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
   deps.tally.moved(job, from)
+  // Before it is told: the next offer may come right behind.
+  if (why.isAnswer) job.leaving = job.reservation.leave()
   await deps.news.tell(job)
 }
 

@@ -9,6 +9,7 @@ import { freePort } from '@horde/kit/testing/port'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startGpulessEngine } from './gpuless-engine.ts'
 import { migrationsFolder, minerKey, secondValidatorKey, startChain, strangerKey, validatorKey } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
 
@@ -209,11 +210,38 @@ it('a disk that is too full makes the check fail', async () => {
 it('GPUs that executors use are looked at', async () => {
   const folder = join(operator.folder, 'programs')
   await mkdir(folder)
-  await writeFile(join(folder, 'nvidia-smi'), "#!/bin/sh\necho '0, GPU-a, NVIDIA RTX A6000, 0'\n")
+  await writeFile(join(folder, 'nvidia-smi'), "#!/bin/sh\necho '0, GPU-a, NVIDIA RTX A6000, 0, 49140'\n")
   await chmod(join(folder, 'nvidia-smi'), 0o755)
   const env = { EXECUTOR_MANAGER: 'process', PATH: `${folder}:${process.env.PATH}` }
   const { lines } = await checkRest({ ...env, EXECUTOR_GPU_DEVICE_IDS: '0,1' })
   expect(about('gpus', lines)).toEqual([expect.stringMatching(/^bad {2}gpus: 1 are here, but not 1\./)])
+})
+
+describe('a pool of a class with GPUs on an engine without any', () => {
+  const EXECUTOR_IMAGE = 'compute-horde/echo:v0'
+  let env: Record<string, string>
+  let engine: Awaited<ReturnType<typeof startGpulessEngine>>
+  beforeAll(async () => {
+    engine = await startGpulessEngine(EXECUTOR_IMAGE)
+    const base = { EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: engine.socket, EXECUTOR_IMAGE }
+    env = { ...base, EXECUTOR_CLASS: 'always_on.gpu-24gb', EXECUTOR_GPU_DEVICE_IDS: 'all' }
+  })
+  afterAll(() => engine?.[Symbol.asyncDispose]())
+
+  it('is bad, with what to do', async () => {
+    const { code, lines } = await checkRest(env)
+    expect(about('class', lines)).toEqual([
+      expect.stringMatching(
+        /^bad {2}class: pool .* is of the class .*, and the engine offers no GPUs\. To do: install NVIDIA's .* or choose another class; or insist by CLASS_MISMATCH=warn$/,
+      ),
+    ])
+    expect(code).toBe(1)
+  })
+
+  it('is a warning where the operator insists', async () => {
+    const { lines } = await checkRest({ ...env, CLASS_MISMATCH: 'warn' })
+    expect(about('class', lines)).toEqual([expect.stringMatching(/^warn class: pool .* the engine offers no GPUs/)])
+  })
 })
 
 describe('an engine without the image of executors', () => {

@@ -58,6 +58,8 @@ export class PlayedManager implements ExecutorManager {
   readonly #waiting: ((order: ExecutorOrder) => void)[] = []
   readonly #exits = new Map<string, (how: string) => void>()
   readonly stopped: string[] = []
+  /** The same, with the time that each was given. */
+  readonly stops: { token: string; withinMs: number | undefined }[] = []
   failNext = false
   /** Tokens of executors of an earlier run that still run. */
   readonly leftovers = new Set<string>()
@@ -79,8 +81,9 @@ export class PlayedManager implements ExecutorManager {
 
   #played(token: string): StartedExecutor {
     const exited = new Promise<string>(resolve => this.#exits.set(token, resolve))
-    const stop = async () => {
+    const stop = async (withinMs?: number) => {
       this.stopped.push(token)
+      this.stops.push({ token, withinMs })
       this.exit(token, 'stopped')
     }
     return { id: 'played', exited, stop }

@@ -1,6 +1,6 @@
 /** An engine that stands still while a manager asks it for a container, and makes it when the call was given up. */
 import { PrivateEngine } from '@horde/kit/testing/private-engine'
-import { manualClock } from '@horde/kit/time'
+import { manualClock, systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
@@ -23,6 +23,23 @@ const created = () => {
   const filters = ['--filter', 'type=container', '--filter', 'event=create']
   return engine.docker('events', '--since', '1', '--until', String(Date.now() / 1000), ...filters)
 }
+
+it('ends the containers of jobs along with the executor that made them, and no others', async () => {
+  const manager = await dockerManager({
+    ...{ image: IMAGE, pullImage: false, engine: { socket: engine.socket }, owner: 'a miner', stopWithinMs: 60_000 },
+    ...{ clock: systemClock, log: capturedLog().log },
+  })
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => manager.close?.())
+  const executor = await manager.start(ORDER)
+  const id = await engine.docker('inspect', '--format', '{{.Id}}', executor.id.replace('container ', ''))
+  const jobOf = (name: string) => engine.docker('create', '--label', `compute-horde.executor=container/${name}`, IMAGE)
+  await jobOf(id)
+  const other = await jobOf('f'.repeat(64))
+  await executor.stop(0)
+  expect(await engine.docker('ps', '--all', '--quiet', '--no-trunc')).toBe(other)
+  await engine.docker('rm', other)
+})
 
 describe('a manager removes what a standing engine made after it was given up:', () => {
   it.each([

@@ -7,11 +7,12 @@ import { promisify } from 'node:util'
 import type { Database } from '@horde/kit/database'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
 import { bad, type Finding } from '@horde/kit/watch/finding'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 import { capturedLog } from './captured-log.ts'
+import { startGpulessEngine } from './gpuless-engine.ts'
 import {
   connectExecutor,
   connectValidator,
@@ -142,6 +143,52 @@ it('an engine that is away closes the pools of its host alone', async () => {
   const closed = async () => (await ask(miner, '/metrics')).match(/^miner_pool_closed.*$/gm)
   await expect.poll(closed).toEqual(['miner_pool_closed{pool="away"} 1', 'miner_pool_closed{pool="here"} 0'])
   expect((await offer(validator, 'always_on.cpu.8c.16gb')).answer).toBe('V0AcceptJobRequest')
+})
+
+describe('a pool of a class with GPUs on an engine without any', () => {
+  const GPU_CLASS = 'always_on.gpu-24gb'
+  const image = 'compute-horde/echo:v0'
+  let engine: Awaited<ReturnType<typeof startGpulessEngine>>
+  beforeAll(async () => {
+    engine = await startGpulessEngine(image)
+  })
+  afterAll(() => engine?.[Symbol.asyncDispose]())
+
+  async function startOnEngine(env: Record<string, string> = {}) {
+    const owner = `test-${randomUUID()}`
+    const options = { pullImage: false, engine: { socket: engine.socket }, owner, stopWithinMs: 1_000 }
+    const manager = await dockerManager({ ...options, image, clock: systemClock, log: capturedLog().log })
+    const base = { EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: engine.socket, EXECUTOR_CLASS: GPU_CLASS }
+    return start({ manager, env: { ...base, PORT_FOR_EXECUTORS: '0', ...env }, isAwaited: false })
+  }
+  async function manifest(miner: TestMiner) {
+    await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
+    const told = await validator.next()
+    return 'manifest' in told ? told.manifest.executor_classes : told
+  }
+
+  it('is not in the manifest, and declines', async () => {
+    await using miner = await startOnEngine()
+    const found = `Class: pool ${GPU_CLASS} is of the class ${GPU_CLASS}, and the engine offers no GPUs`
+    const health = () => miner.health()
+    await expect.poll(async () => (await health()).reasons.join('\n')).toContain(found)
+    await expect.poll(async () => (await health()).ready).toBe(false)
+    await expect.poll(() => manifest(miner)).toEqual([])
+    await using validator = await connectValidator(miner)
+    const { uuid, answer } = await offer(validator, GPU_CLASS)
+    expect(answer).toBe('V0DeclineJobRequest')
+    expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ reason: 'class-mismatch' })
+    expect(await ask(miner, '/metrics')).toContain(`miner_pool_closed{pool="${GPU_CLASS}"} 1`)
+  })
+
+  it('takes offers where the operator insists', async () => {
+    await using miner = await startOnEngine({ CLASS_MISMATCH: 'warn' })
+    await expect.poll(async () => (await miner.health()).reasons.join('\n')).toContain('the engine offers no GPUs')
+    expect(await miner.health()).toMatchObject({ ready: true })
+    expect(await manifest(miner)).toEqual([{ executor_class: GPU_CLASS, count: 1 }])
+    await using validator = await connectValidator(miner)
+    expect((await offer(validator, GPU_CLASS)).answer).toBe('V0AcceptJobRequest')
+  })
 })
 
 it('a disk with too little room closes the pools that write to it', async () => {

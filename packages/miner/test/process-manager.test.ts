@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '@horde/kit/time'
+import { manualClock, systemClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
 import { processManager } from '../src/horde/process.ts'
 
@@ -22,6 +22,13 @@ const pidOf = ({ id }: { id: string }) => Number(id.replace('pid ', ''))
 const runs = async (pid: number) => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   return stat !== '' && !stat.includes(') Z ')
+}
+
+/** Whether a process has a handler of its own for SIGTERM. */
+async function hearsSigterm(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  const caught = BigInt(`0x${/^SigCgt:\s+(\S+)/m.exec(status)?.[1] ?? '0'}`)
+  return (caught & (1n << 14n)) !== 0n
 }
 
 it('takes over those that it has a job for, and ends the others, also deaf ones', async () => {
@@ -44,6 +51,22 @@ it('takes over those that it has a job for, and ends the others, also deaf ones'
   expect(await runs(pidOf(first))).toBe(false)
   await executor?.stop()
   await neighbour.stop()
+})
+
+it('kills a deaf one that is given less time while it is being stopped', async () => {
+  const waits = manualClock()
+  const owner = `test ${randomUUID()}`
+  const options = { main, owner, environment: { PATH }, stopWithinMs: 60_000 }
+  const manager = processManager({ ...options, clock: { ...systemClock, sleep: waits.sleep } })
+  const executor = await manager.start(orderOf(newToken(), { IS_DEAF: 'true' }))
+  await expect.poll(() => hearsSigterm(pidOf(executor))).toBe(true)
+  const stopping = executor.stop()
+  await waits.whenSleeping()
+  const killing = executor.stop(0)
+  await waits.whenSleeping(2)
+  await waits.advance(0)
+  await Promise.all([killing, stopping])
+  expect(await executor.exited).toBe('signal SIGKILL')
 })
 
 it('tells the exit of one that it took over', async () => {

@@ -102,7 +102,7 @@ it('says who this miner is, what its horde does, and who may talk to it', async 
   expect(said.health).toMatchObject({ live: true, ready: true })
   expect(said.horde).toEqual([
     {
-      ...{ pool: 'always_on.test', executorClass: 'always_on.test', places: 3, taken: 1, draining: false },
+      ...{ pool: 'always_on.test', executorClass: 'always_on.test', places: 3, taken: 1, leaving: 0, draining: false },
       ...{ closedBy: null, closedWhy: null },
       warm: { ready: 0, starting: 0 },
     },

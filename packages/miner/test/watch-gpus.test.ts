@@ -6,13 +6,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { PROBE_MS, type ProbeResult } from '../src/horde/probe.ts'
 import { probeInProcess } from '../src/horde/process/probe-process.ts'
-import { gpuWatch, lookAtGpus } from '../src/watch/gpus.ts'
+import { type GpuPool, gpuWatch, lookAtGpus } from '../src/watch/gpus.ts'
 import { temporaryFolder } from './harness.ts'
 
-const ASKED = '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total --format=csv,noheader,nounits'
+const ASKED =
+  '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total,memory.total --format=csv,noheader,nounits'
 const GPUS = [
-  '0, GPU-aaaa1111-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0',
-  '1, GPU-bbbb2222-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0',
+  '0, GPU-aaaa1111-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0, 49140',
+  '1, GPU-bbbb2222-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0, 49140',
 ]
 const { signal } = new AbortController()
 
@@ -33,8 +34,14 @@ async function install(lines: readonly string[], exitCode = 0): Promise<void> {
 const here = (): Pick<ExecutorManager, 'probe'> => {
   return { probe: probe => probeInProcess(probe, { PATH: `${folder.path}:/usr/bin:/bin` }) }
 }
-const pool = (used: 'all' | string[], manager = here(), isGivenItsOwn = false) => {
-  return { name: 'p', manager, used, isGivenItsOwn, isNamed: used !== 'all' }
+const pool = (
+  used: 'all' | string[],
+  manager = here(),
+  isGivenItsOwn = false,
+  more: Partial<GpuPool> = {},
+): GpuPool => {
+  const claim = { executorClass: 'always_on.gpu-24gb', executors: 1, isShared: true, isInsisted: false } as const
+  return { name: 'p', manager, used, isGivenItsOwn, claim, ...more }
 }
 const watch = (used: 'all' | string[]) => gpuWatch(() => [pool(used)])
 const look = async (used: 'all' | string[] = 'all') => said(await lookAtGpus(pool(used)))
@@ -53,13 +60,13 @@ describe('GPUs that are well', () => {
   })
 
   it('may have no ECC', async () => {
-    await install(['0, GPU-cc, NVIDIA GeForce RTX 3090, [N/A]'])
+    await install(['0, GPU-cc, NVIDIA GeForce RTX 3090, [N/A], 24576'])
     expect(await look()).toEqual(['ok: 1 are here and well'])
   })
 })
 
 it('one whose memory lies is a warning', async () => {
-  await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, 3'])
+  await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, 3, 49140'])
   expect(await look()).toEqual(['warn: GPU 1 had 3 memory errors that ECC could not correct since its driver started'])
 })
 
@@ -104,19 +111,85 @@ describe('a GPU that fell off is bad', () => {
   })
 
   it('when its columns say so', async () => {
-    await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, [GPU requires reset]'])
+    await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, [GPU requires reset], [N/A]'])
     expect(await look()).toEqual(['bad: GPU 1 does not work any more'])
   })
 
   it('when there is none left', async () => {
+    const all = watch('all')
+    await install(GPUS)
+    await all.look(signal)
     await install([])
-    expect(await look()).toEqual(['bad: there are none'])
+    await all.look(signal)
+    expect(await all.look(signal)).toMatchObject([{ verdict: 'bad', found: '0 are here, and there were 2' }])
+  })
+})
+
+describe('a host that cannot be what the class of its pool says', () => {
+  const claim = { executorClass: 'always_on.llm.a6000', executors: 2, isShared: true, isInsisted: false } as const
+  const small = '0, GPU-cc, NVIDIA GeForce RTX 3090, 0, 24576'
+  const lookAt = (more: Partial<GpuPool>, used: 'all' | string[] = 'all') => lookAtGpus(pool(used, here(), false, more))
+
+  it.each<[string, string[], Partial<GpuPool['claim']>, string]>([
+    ['has no GPU', [], {}, 'pool p is of the class always_on.llm.a6000, and there are no GPUs where its executors run'],
+    [
+      'has a GPU with too little memory',
+      [GPUS[0] ?? '', small],
+      {},
+      'pool p is of the class always_on.llm.a6000, whose GPUs have 45000 MiB, and GPU 0 has 24576',
+    ],
+    [
+      'has fewer GPUs than executors',
+      GPUS,
+      { executors: 3 },
+      'pool p has 3 executors of the class always_on.llm.a6000, and there are 2 GPUs for them',
+    ],
+  ])('%s', async (_, lines, changes, found) => {
+    await install(lines)
+    expect(await lookAt({ claim: { ...claim, ...changes } })).toMatchObject([
+      { verdict: 'bad', subject: 'class', found },
+    ])
+    const insisted = { ...claim, ...changes, isInsisted: true }
+    expect(await lookAt({ claim: insisted })).toMatchObject([{ verdict: 'warn', subject: 'class', found }])
+  })
+
+  it.each<[string, string[], Partial<GpuPool['claim']>, 'all' | string[]]>([
+    ['enough GPUs of its memory', GPUS, {}, 'all'],
+    ['GPUs that each executor has for itself', GPUS, { executors: 3, isShared: false }, ['0', '1']],
+    ['a small GPU that its executors do not use', [small, GPUS[1] ?? ''], { executors: 1 }, ['1']],
+    ['GPUs that do not tell their memory', ['0, GPU-a, NVIDIA, 0, [N/A]', '1, GPU-b, NVIDIA, 0, [N/A]'], {}, 'all'],
+    ['parts of GPUs, whose memory is not told', [small], { executors: 1 }, ['MIG-7f0e2d1c']],
+    ['a class without GPUs', [small], { executorClass: 'always_on.test', executors: 9 }, 'all'],
+    [
+      '24 GB, of which a card with ECC tells less',
+      ['0, GPU-a, NVIDIA A10, 0, 22731'],
+      { executorClass: 'always_on.gpu-24gb', executors: 1 },
+      'all',
+    ],
+  ])('is not one with %s', async (_, lines, changes, used) => {
+    await install(lines)
+    expect(await lookAt({ claim: { ...claim, ...changes } }, used)).toMatchObject([{ verdict: 'ok', subject: 'gpus' }])
+  })
+
+  it('counts at the second reading', async () => {
+    await install([small])
+    const one = gpuWatch(() => [pool('all', here(), false, { claim })])
+    expect(await one.look(signal)).toMatchObject([{ verdict: 'warn', subject: 'class' }])
+    expect(await one.look(signal)).toMatchObject([{ verdict: 'bad', subject: 'class', pools: ['p'] }])
   })
 })
 
 it('nobody looks where executors use none', async () => {
   await install(GPUS, 1)
   expect(await look([])).toEqual([])
+})
+
+it.each<[boolean | undefined, string]>([
+  [false, 'bad: pool p is of the class always_on.gpu-24gb, and this machine has no driver for GPUs'],
+  [true, 'warn: nvidia-smi is not where executors run'],
+  [undefined, 'warn: nvidia-smi is not where executors run'],
+])('a machine without nvidia-smi whose having a driver is %s', async (hasDriver, expected) => {
+  expect(said(await lookAtGpus(pool('all', here(), false, { hasDriver: () => hasDriver })))).toEqual([expected])
 })
 
 it('a machine without nvidia-smi is told as such', async () => {
@@ -140,13 +213,27 @@ describe('through an engine', () => {
     expect(said(await lookAtGpus(pool(['5', '6'], one, true)))).toEqual(['bad: 1 are here of the 2 that the pool has'])
   })
 
-  it('GPUs that the settings name and the engine does not offer are bad', async () => {
+  it('GPUs that were there and the engine does not offer any more are bad', async () => {
+    const results: ProbeResult[] = [{ exitCode: 0, output: `${GPUS[0]}\n` }, refused, refused]
+    const manager = { probe: async () => results.shift() ?? refused }
+    const watch = gpuWatch(() => [pool(['0'], manager, true)])
+    await watch.look(signal)
+    await watch.look(signal)
     const expected = 'the engine does not offer them: could not select device driver'
-    expect(said(await lookAtGpus(pool(['0'], answers(refused), true)))).toEqual([`bad: ${expected}`])
+    expect(said(await watch.look(signal))).toEqual([`bad: ${expected}`])
   })
 
-  it('an engine without any is a warning where the class alone speaks of GPUs', async () => {
-    expect(await lookAtGpus(pool('all', answers(refused), true))).toMatchObject([{ verdict: 'warn' }])
+  it('an engine without any is not what the class says', async () => {
+    const found = 'pool p is of the class always_on.gpu-24gb, and the engine offers no GPUs'
+    expect(await lookAtGpus(pool('all', answers(refused), true))).toMatchObject([
+      { verdict: 'bad', subject: 'class', found },
+    ])
+  })
+
+  it('an engine without any is told as such where the settings want all and the class has none', async () => {
+    const claim = { executorClass: 'always_on.test', executors: 1, isShared: true, isInsisted: false } as const
+    const found = await lookAtGpus(pool('all', answers(refused), true, { claim }))
+    expect(said(found)).toEqual(['bad: the engine does not offer them: could not select device driver'])
   })
 
   it.each([

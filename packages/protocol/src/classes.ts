@@ -6,14 +6,16 @@ export type ClassTraits = {
   spinUpSeconds: number
   /** What a synthetic job of this class asks of the container engine. */
   preset: Preset
+  /** The least memory of each GPU, in MiB, as nvidia-smi tells it: of a card's 24 GB it leaves out what ECC takes. Undefined: no GPU. */
+  gpuMemoryMib: number | undefined
 }
 
 export const CLASSES = {
-  'always_on.gpu-24gb': { spinUpSeconds: 3, preset: 'nvidia_all' },
-  'spin_up-4min.gpu-24gb': { spinUpSeconds: 240, preset: 'nvidia_all' },
-  'always_on.llm.a6000': { spinUpSeconds: 30, preset: 'nvidia_all' },
-  'always_on.cpu.8c.16gb': { spinUpSeconds: 30, preset: 'none' },
-  'always_on.test': { spinUpSeconds: 3, preset: 'none' },
+  'always_on.gpu-24gb': { spinUpSeconds: 3, preset: 'nvidia_all', gpuMemoryMib: 22_000 },
+  'spin_up-4min.gpu-24gb': { spinUpSeconds: 240, preset: 'nvidia_all', gpuMemoryMib: 22_000 },
+  'always_on.llm.a6000': { spinUpSeconds: 30, preset: 'nvidia_all', gpuMemoryMib: 45_000 },
+  'always_on.cpu.8c.16gb': { spinUpSeconds: 30, preset: 'none', gpuMemoryMib: undefined },
+  'always_on.test': { spinUpSeconds: 3, preset: 'none', gpuMemoryMib: undefined },
 } as const satisfies Record<string, ClassTraits>
 
 export type ExecutorClass = keyof typeof CLASSES

@@ -14,6 +14,7 @@ export const REASONS = {
   migrating: 'The miner took no new jobs, because it was to be moved or stopped.',
   'engine-away': 'The container engine that starts executors did not answer.',
   'executor-image-missing': 'The image of executors was not there.',
+  'class-mismatch': 'The host of the executors was not what their class says.',
   'gpus-unwell': 'The GPUs of the executors did not work.',
   'disk-full': 'The disk that jobs are written to was full.',
   'database-away': 'The database of the miner did not answer.',

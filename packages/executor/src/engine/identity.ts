@@ -2,8 +2,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** The label that everything an executor makes carries; its value names the executor. */
-export const EXECUTOR_LABEL = 'compute-horde.executor'
 /** The label with the uuid of the job that a thing was made for. */
 export const JOB_LABEL = 'compute-horde.job'
 /** The value of that label on what was made before the job was known. */

@@ -3,8 +3,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '@horde/kit/log'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import type { Engine, Labelled } from './container.ts'
-import { EXECUTOR_LABEL, type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
+import { type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 
 /**
  * What the name of an executor's folder begins with; its pid namespace, pid and start time follow, or its container's id:

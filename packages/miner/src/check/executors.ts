@@ -30,7 +30,7 @@ export async function* poolFindings(pool: PoolSettings, config: MinerConfig, own
       return
     }
     yield* gpuFindings(pool)
-    yield* await lookAtGpus(gpuPool(pool, manager))
+    yield* await lookAtGpus(gpuPool(pool, manager, config))
     yield ok(subject, `${count} by ${kind}, and what one finds out there:`)
     const executor = await manager.check(environmentOf({ environment, gpus }, 0, false))
     stack.defer(() => executor.stop())

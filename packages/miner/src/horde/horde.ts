@@ -6,6 +6,7 @@ import { CLASSES } from '@horde/protocol/classes'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
 import type { ExecutorLines } from '../jobs/executor-line.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
+import { GpuUse, LeavingExecutor } from './pools/leaving-executor.ts'
 import { ExecutorPool, type PoolUsage, type Reservation } from './pools/pool.ts'
 import { areAlike, type PoolSettings } from './pools/pool-settings.ts'
 
@@ -45,7 +46,7 @@ export class Horde implements AsyncDisposable {
   readonly #managers: Set<ExecutorManager>
   /** Those that could tell which executors an earlier run had left. */
   readonly #seeing = new Set<ExecutorManager>()
-  readonly #busyGpus = new Set<string>()
+  readonly #gpuUse = new GpuUse()
   readonly #over = new AbortController()
   #pools: ExecutorPool[] = []
   #executorPort = 0
@@ -134,8 +135,7 @@ export class Horde implements AsyncDisposable {
     const ofClass = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
     const pools = ofClass.filter(({ settings: { name } }) => !without.has(name) && !this.#watch.closedBy(name))
     if (pools.length === 0) return this.closedBy(executorClass) ?? 'no-free-executor'
-    // A pool that has an executor waiting comes before one that must start it.
-    for (const pool of pools.sort((a, b) => b.usage().warm.ready - a.usage().warm.ready)) {
+    for (const pool of pools.sort((a, b) => soonness(b) - soonness(a))) {
       const reservation = pool.reserve()
       if (reservation) return reservation
     }
@@ -198,17 +198,20 @@ export class Horde implements AsyncDisposable {
     ]
   }
 
-  /** What the manifest says: the executors that there are, taken or not. */
+  /** What the manifest says: the executors that there are, taken or not, but for pools that are not what their class says. */
   manifest(): { executor_class: string; count: number }[] {
     const counts = new Map<string, number>()
-    for (const { executorClass, places, draining } of this.usage()) {
-      if (!draining) counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
+    for (const { executorClass, places, draining, closedBy } of this.usage()) {
+      if (!draining && closedBy !== 'class-mismatch')
+        counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
     }
     return [...counts].map(([executor_class, count]) => ({ executor_class, count }))
   }
 
   usage(): ShownPool[] {
-    const used = this.#pools.map(pool => pool.usage()).filter(({ draining, taken }) => !draining || taken > 0)
+    const used = this.#pools
+      .map(pool => pool.usage())
+      .filter(({ draining, taken, leaving }) => !draining || taken + leaving > 0)
     return used.map(usage => ({ ...usage, closedBy: this.#watch.closedBy(usage.pool) ?? null }))
   }
 
@@ -237,13 +240,20 @@ export class Horde implements AsyncDisposable {
       findsLeftovers: this.#seeing.has(manager),
       minerAddress,
       lines,
-      busyGpus: this.#busyGpus,
+      gpuUse: this.#gpuUse,
       startWithinMs,
       graceMs,
       clock,
       log,
     })
   }
+}
+
+/** A pool that has an executor waiting comes before one that must start it, and that before one that must wait for a place. */
+function soonness(pool: ExecutorPool): number {
+  const { places, taken, leaving, warm } = pool.usage()
+  if (warm.ready > 0) return 1 + warm.ready
+  return places - taken - leaving > 0 ? 1 : 0
 }
 
 async function openPool(settings: PoolSettings, { openManager, hostFor }: HordeDeps): Promise<OpenPool> {
@@ -260,7 +270,9 @@ function outside(executorClass: string, place: string | null): Reservation {
     warm: undefined,
     findsLeftovers: false,
     whyNot: async () => undefined,
+    vacated: async () => {},
     start: () => Promise.reject(new Error('the place of this job is in no pool any more')),
+    leave: () => new LeavingExecutor(),
     release: () => {},
   }
 }

@@ -26,8 +26,13 @@ export interface StartedExecutor {
    * of an executor that exits before its result came.
    */
   readonly exited: Promise<string>
-  /** Ends the executor if it still runs, and resolves when it and everything it made is gone. May be called twice. */
-  stop(): Promise<void>
+  /**
+   * Ends the executor if it still runs, and resolves when it and everything it made is gone. May be called again, also with less
+   * time while an earlier call waits.
+   *
+   * @param withinMs how long it may take to clean up, in milliseconds, before it is killed. Default: what the settings say.
+   */
+  stop(withinMs?: number): Promise<void>
 }
 
 export interface ExecutorManager {

@@ -55,5 +55,7 @@ async function startProcess(
   })
   const isGone = () => child.exitCode !== null || child.signalCode !== null
   const kill = (signal: NodeJS.Signals) => void child.kill(signal)
-  return { id: `pid ${child.pid}`, exited, stop: () => stopProcess({ isGone, kill, exited }, options) }
+  const { clock } = options
+  const stop = (stopWithinMs = options.stopWithinMs) => stopProcess({ isGone, kill, exited }, { stopWithinMs, clock })
+  return { id: `pid ${child.pid}`, exited, stop }
 }

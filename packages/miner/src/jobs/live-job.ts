@@ -7,6 +7,7 @@ import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import type { JobResult, JobRow } from '../db/schema.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
+import type { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
 import type { Reservation } from '../horde/pools/pool.ts'
 import type { ValidatorSession } from '../validator-session.ts'
 import type { ExecutorLine, JobWord } from './executor-line.ts'
@@ -34,8 +35,8 @@ export class LiveJob {
   /** Its executor runs for it and says that it has not got the work, which this miner has not either any more. */
   workLost = false
   readonly home: Home
-  /** Whether its executor has said how the job ended: then it cleans up and leaves by itself. */
-  hasAnswered = false
+  /** Set when its executor has said how the job ended: then it cleans up and leaves by itself, and its place is free. */
+  leaving: LeavingExecutor | undefined
   /** Whether its validator has read the end on a home connection. */
   delivered = false
   /** Of a job that an earlier run of this miner began: its executor, when it was found running. */

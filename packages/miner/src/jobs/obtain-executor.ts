@@ -17,8 +17,9 @@ export async function obtainExecutor(job: LiveJob, deps: ObtainDeps, signal: Abo
   if (recovery && !reservation.findsLeftovers) return 'unknown'
   if (recovery && job.state !== 'accepted') return 'none'
   if (signal.aborted) return 'none'
-  const starting = reservation.warm ? reservation.warm.started : startOne(job, deps)
   const waited = new AbortController()
+  const givenUp = new AbortController()
+  const starting = startInTurn(job, deps, givenUp.signal)
   const ms = startWithinMs(job, deps.deadlines)
   const tooLong = deps.clock.sleep(ms, AbortSignal.any([signal, waited.signal])).catch(() => {})
   const started = await Promise.race([starting, tooLong.then(() => 'too long' as const)])
@@ -28,9 +29,18 @@ export async function obtainExecutor(job: LiveJob, deps: ObtainDeps, signal: Abo
     if (err) deps.log.error({ err, jobUuid: job.uuid }, 'executor could not be started')
     return started ?? 'none'
   }
+  givenUp.abort()
   deps.log.error({ jobUuid: job.uuid }, 'executor did not start in time')
   void starting.then(late => late?.stop()).catch(err => deps.log.error({ err }, 'executor could not be stopped'))
   return 'none'
+}
+
+/** An executor begins when the one before it, in its place or with its GPUs, is gone. */
+async function startInTurn(job: LiveJob, deps: ObtainDeps, givenUp: AbortSignal): Promise<StartedExecutor | undefined> {
+  const { warm, vacated } = job.reservation
+  await vacated()
+  if (warm) return warm.started
+  return givenUp.aborted ? undefined : startOne(job, deps)
 }
 
 async function startOne(job: LiveJob, { log }: ObtainDeps): Promise<StartedExecutor | undefined> {

@@ -27,7 +27,7 @@ export const METRICS = {
   miner_executors: {
     type: 'gauge',
     labels: ['pool', 'executor_class', 'state'],
-    help: 'Executors of each pool: taken by jobs, free to be taken, and of those that are warm: warm_ready, warm_starting.',
+    help: 'Executors of each pool: taken by jobs, free to be taken, and of those: leaving, while the last executor cleans up, and warm: warm_ready, warm_starting.',
   },
   miner_pool_draining: {
     type: 'gauge',

@@ -50,10 +50,11 @@ export function addMinerGauges(registry: Registry, sources: StatusSources, clock
   addGauges(registry, METRICS, Object.fromEntries(reads))
 }
 
-function executorsOf({ pool, executorClass: executor_class, places, taken, warm }: PoolUsage): Sample[] {
+function executorsOf({ pool, executorClass: executor_class, places, taken, leaving, warm }: PoolUsage): Sample[] {
   const states = {
     taken,
     free: Math.max(0, places - taken),
+    leaving,
     warm_ready: warm.ready,
     warm_starting: warm.starting,
   }

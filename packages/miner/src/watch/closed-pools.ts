@@ -4,6 +4,7 @@ import type { Watched } from '@horde/kit/watch/watches'
 import type { Reason } from '@horde/protocol/reasons'
 
 const REASONS: Readonly<Record<string, Reason>> = {
+  class: 'class-mismatch',
   database: 'database-away',
   disk: 'disk-full',
   engine: 'engine-away',

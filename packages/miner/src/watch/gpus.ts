@@ -2,6 +2,7 @@
 import { bad, type Finding, ok, unknown, warn } from '@horde/kit/watch/finding'
 import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import type { Watch } from '@horde/kit/watch/watches'
+import { CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import type { ExecutorManager } from '../horde/manager.ts'
 import { type ProbeResult, ProbeTimeoutError } from '../horde/probe.ts'
 import { AGAIN_MS, aboutPools, mergeFindings } from './pools.ts'
@@ -9,11 +10,15 @@ import { AGAIN_MS, aboutPools, mergeFindings } from './pools.ts'
 const EVERY_MS = 60_000
 const COMMAND = [
   'nvidia-smi',
-  '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total',
+  '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total,memory.total',
   '--format=csv,noheader,nounits',
 ]
 /** The exit code of an nvidia-smi that lacks the libraries of the driver: it says nothing about GPUs. */
 const NO_LIBRARIES = 12
+/** What it says where it finds none. */
+const NO_DEVICES = /^No devices were found/i
+/** What engines say when they have no GPUs to give at all: no toolkit, or no driver. */
+const NONE_OFFERED = /could not select device driver|unresolvable CDI devices|driver not loaded|no NVIDIA GPU/i
 /** What stands in a column of a GPU that does not work any more. */
 const LOST = /requires reset|unknown error|is lost|\bERR!/i
 /** Longest piece of nvidia-smi's own words that is repeated, in characters. */
@@ -29,11 +34,24 @@ export type GpuPool = {
   used: UsedGpus
   /** Whether a probe is given those GPUs alone, numbered anew, as a container is; else it sees all of the machine. */
   isGivenItsOwn: boolean
-  /** Whether its settings name GPUs; else its class alone has some, and its executors do without where the engine has none. */
-  isNamed: boolean
+  claim: ClassClaim
+  /** Whether the machine of its executors has NVIDIA's driver, where that can be told without nvidia-smi. */
+  hasDriver?(): boolean | undefined
 }
 
-type Gpu = { index: string; uuid: string; line: string; eccErrors: number }
+/** What a pool says of itself. */
+export type ClassClaim = {
+  executorClass: ExecutorClass
+  /** How many run at once. */
+  executors: number
+  /** Whether all of them use the same GPUs; else each has its own. */
+  isShared: boolean
+  /** Whether it is to be used although it is not what it says. */
+  isInsisted: boolean
+}
+
+/** `memoryMib`: NaN where it is not told. */
+type Gpu = { index: string; uuid: string; line: string; eccErrors: number; memoryMib: number }
 
 /** What is remembered of a pool from one look to the next. */
 type Memory = { most: number; badInARow: number }
@@ -60,19 +78,21 @@ function secondReading(findings: readonly Finding[], memory: Memory): Finding[] 
 }
 
 /** For the command `check`, which looks once. */
-export async function lookAtGpus(
-  { manager, used, isGivenItsOwn, isNamed, name }: GpuPool,
-  memory: { most: number } = { most: 0 },
-): Promise<Finding[]> {
+export async function lookAtGpus(pool: GpuPool, memory: { most: number } = { most: 0 }): Promise<Finding[]> {
+  const { manager, used, isGivenItsOwn, name } = pool
   if (used.length === 0) return []
   if (manager.probe === undefined) return [cannotTell(`the manager of pool ${name} cannot look at them`)]
   try {
     const result = await manager.probe({ command: COMMAND, gpus: used })
-    if ('refused' in result && !isNamed && memory.most === 0) return [NONE_OFFERED]
+    const none = memory.most === 0 ? withoutGpus(result, pool) : undefined
+    if (none) return [none]
     const answer = answerOf(result)
     if ('verdict' in answer) return [answer]
     memory.most = Math.max(memory.most, answer.length)
-    return gpuFindings(answer, { used, isGivenItsOwn, most: memory.most })
+    const findings = gpuFindings(answer, { used, isGivenItsOwn, most: memory.most })
+    if (findings.some(({ verdict }) => verdict === 'bad')) return findings
+    const mismatch = classFinding(usedOf(answer, pool), pool)
+    return mismatch ? [mismatch] : findings
   } catch (error) {
     if (error instanceof ProbeTimeoutError) return [notWell(`nvidia-smi gave no answer: ${error.message}`)]
     return [cannotTell(`they could not be looked at: ${(error as Error).message}`)]
@@ -84,6 +104,7 @@ function answerOf(result: ProbeResult): Gpu[] | Finding {
   if ('refused' in result) return notWell(`the engine does not offer them: ${result.refused.slice(0, LONGEST_SAID)}`)
   const lines = result.output.split('\n').filter(isFilled)
   const said = (lines[0] ?? '').trim().slice(0, LONGEST_SAID)
+  if (NO_DEVICES.test(said)) return []
   if (result.exitCode === NO_LIBRARIES) return cannotTell(`nvidia-smi lacks the libraries of the driver: ${said}`)
   if (result.exitCode !== 0)
     return (
@@ -93,11 +114,51 @@ function answerOf(result: ProbeResult): Gpu[] | Finding {
   return lines.map(gpuOf)
 }
 
-const NONE_OFFERED = warn(
-  'gpus',
-  'the engine offers none, and the class of the pool has some',
-  "install NVIDIA's container toolkit there, or choose another class",
-)
+/** A host that never had a GPU is not what a class with GPUs says. */
+function withoutGpus(result: ProbeResult, pool: GpuPool): Finding | undefined {
+  if (CLASSES[pool.claim.executorClass].gpuMemoryMib === undefined) return undefined
+  const { name, claim } = pool
+  const which = `pool ${name} is of the class ${claim.executorClass}`
+  if ('refused' in result && NONE_OFFERED.test(result.refused)) {
+    const advice = "install NVIDIA's driver and container toolkit there, or choose another class"
+    return notAsClaimed(`${which}, and the engine offers no GPUs`, advice, claim)
+  }
+  if ('missing' in result && pool.hasDriver?.() === false) {
+    const advice = "install NVIDIA's driver on this machine, or choose another class"
+    return notAsClaimed(`${which}, and this machine has no driver for GPUs`, advice, claim)
+  }
+  if (!('output' in result) || (result.exitCode !== 0 && !NO_DEVICES.test(result.output.trim()))) return undefined
+  if (result.output.split('\n').some(line => isFilled(line) && !NO_DEVICES.test(line))) return undefined
+  return notAsClaimed(`${which}, and there are no GPUs where its executors run`, 'choose another class', claim)
+}
+
+/** Compares the GPUs that a pool uses with its class. Undefined: it may be what it says. */
+function classFinding(gpus: readonly Gpu[], { name, claim, used }: GpuPool): Finding | undefined {
+  const { executorClass, executors, isShared } = claim
+  const { gpuMemoryMib } = CLASSES[executorClass]
+  // Of parts of GPUs neither number nor memory is told.
+  const arePart = used !== 'all' && used.some(id => id.startsWith('MIG-') || id.includes(':'))
+  if (gpuMemoryMib === undefined || arePart) return undefined
+  const small = gpus.find(({ memoryMib }) => memoryMib < gpuMemoryMib)
+  if (small) {
+    const has = `whose GPUs have ${gpuMemoryMib} MiB, and GPU ${small.index} has ${small.memoryMib}`
+    const advice = 'choose another class, or name only GPUs that are of this one'
+    return notAsClaimed(`pool ${name} is of the class ${executorClass}, ${has}`, advice, claim)
+  }
+  if (!isShared || executors <= gpus.length) return undefined
+  const few = `${executors} executors of the class ${executorClass}, and there are ${gpus.length} GPUs for them`
+  const advice = 'have as many executors as GPUs, each with its own (POOLS_FILE)'
+  return notAsClaimed(`pool ${name} has ${few}`, advice, claim)
+}
+
+function notAsClaimed(found: string, advice: string, { isInsisted }: ClassClaim): Finding {
+  if (isInsisted) return warn('class', found, advice)
+  return bad('class', found, `${advice}; or insist by CLASS_MISMATCH=warn`)
+}
+
+function usedOf(gpus: readonly Gpu[], { used, isGivenItsOwn }: GpuPool): readonly Gpu[] {
+  return used === 'all' || isGivenItsOwn ? gpus : gpus.filter(gpu => used.some(id => isGpu(gpu, id)))
+}
 
 function notWell(found: string): Finding {
   return bad('gpus', found, 'see dmesg; a GPU that is lost needs a reset')
@@ -143,8 +204,8 @@ function isGpu({ index, uuid }: Gpu, id: string): boolean {
 
 /** A GPU without ECC has no number there. */
 function gpuOf(line: string): Gpu {
-  const [index = '', uuid = '', , errors = ''] = line.split(',').map(column => column.trim())
-  return { index, uuid, line, eccErrors: Number.parseInt(errors, 10) || 0 }
+  const [index = '', uuid = '', , errors = '', memory = ''] = line.split(',').map(column => column.trim())
+  return { index, uuid, line, eccErrors: Number.parseInt(errors, 10) || 0, memoryMib: Number.parseInt(memory, 10) }
 }
 
 function isFilled(line: string): boolean {

@@ -43,7 +43,7 @@ export function minerWatches({ config, chain, hotkey, db, pools, metagraph, cloc
     closing(databaseWatch(db, clock), () => settings().map(({ name }) => name)),
     poolDiskWatch(pools, config),
     poolWatch(managers),
-    gpuWatch(() => pools().map(({ settings, manager }) => gpuPool(settings, manager))),
+    gpuWatch(() => pools().map(({ settings, manager }) => gpuPool(settings, manager, config))),
   ]
 }
 

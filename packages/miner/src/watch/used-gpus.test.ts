@@ -32,12 +32,26 @@ it.each<[string, PoolSettings, 'all' | string[]]>([
 })
 
 it.each<[PoolSettings, boolean, boolean]>([
-  [pool(), true, false],
-  [pool({ manager: 'process', gpus: [['0']] }), false, true],
+  [pool(), true, true],
+  [pool({ manager: 'process', gpus: [['0']] }), false, false],
   [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0' } }), true, true],
-])('a container is given its own GPUs, and settings may name them', (settings, isGivenItsOwn, isNamed) => {
-  expect(gpuPool(settings, { start: () => Promise.reject(new Error('none')) })).toMatchObject({
+])('a container is given its own GPUs, which executors share or not', (settings, isGivenItsOwn, isShared) => {
+  const manager = { start: () => Promise.reject(new Error('none')) }
+  const claim = { executorClass: 'always_on.gpu-24gb', executors: 1, isShared, isInsisted: false }
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'refuse', processEnvironment: {} })).toMatchObject({
     isGivenItsOwn,
-    isNamed,
+    claim,
   })
+  expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'warn', processEnvironment: {} }).claim.isInsisted).toBe(true)
+})
+
+it('whether there is a driver is asked of this machine alone', () => {
+  const manager = { start: () => Promise.reject(new Error('none')) }
+  const config = { CLASS_MISMATCH: 'refuse', processEnvironment: {} } as const
+  const isAsked = (changes: Partial<PoolSettings>, processEnvironment = {}) =>
+    gpuPool(pool(changes), manager, { ...config, processEnvironment }).hasDriver !== undefined
+  expect(isAsked({ manager: 'process' })).toBe(true)
+  expect(isAsked({ manager: 'process' }, { DOCKER_HOST: 'tcp://elsewhere:2376' })).toBe(false)
+  expect(isAsked({ manager: 'process', environment: { DOCKER_HOST: 'tcp://elsewhere:2376' } })).toBe(false)
+  expect(isAsked({ manager: 'docker' })).toBe(false)
 })

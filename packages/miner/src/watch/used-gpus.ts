@@ -1,7 +1,13 @@
+import { existsSync } from 'node:fs'
+import { release } from 'node:os'
 import { CLASSES } from '@horde/protocol/classes'
+import type { MinerConfig } from '../config.ts'
 import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import type { GpuPool } from './gpus.ts'
+
+/** What the driver shows of itself, in containers too. */
+const DRIVER = '/proc/driver/nvidia'
 
 /** The GPUs that the executors of a pool use: `all`, or device ids; empty where they use none, or only the operator's module knows. */
 export function usedGpus(pool: PoolSettings): 'all' | string[] {
@@ -10,10 +16,26 @@ export function usedGpus(pool: PoolSettings): 'all' | string[] {
   return used.includes('all') ? 'all' : [...new Set(used)]
 }
 
-export function gpuPool(settings: PoolSettings, manager: ExecutorManager): GpuPool {
-  const isGivenItsOwn = settings.manager === 'docker'
-  const isNamed = settings.gpus.length > 0 || Boolean(settings.environment.EXECUTOR_GPU_DEVICE_IDS?.trim())
-  return { name: settings.name, manager, used: usedGpus(settings), isGivenItsOwn, isNamed }
+export function gpuPool(
+  settings: PoolSettings,
+  manager: ExecutorManager,
+  { CLASS_MISMATCH, processEnvironment }: Pick<MinerConfig, 'CLASS_MISMATCH' | 'processEnvironment'>,
+): GpuPool {
+  const { name, executorClass, count: executors, gpus } = settings
+  const claim = { executorClass, executors, isShared: gpus.length === 0, isInsisted: CLASS_MISMATCH === 'warn' }
+  // The engine of processes may be on another machine.
+  const { DOCKER_HOST } = { ...processEnvironment, ...settings.environment }
+  const isHere = settings.manager === 'process' && !DOCKER_HOST
+  return {
+    ...{ name, manager, used: usedGpus(settings), isGivenItsOwn: settings.manager === 'docker', claim },
+    ...(isHere && { hasDriver: hasDriverHere }),
+  }
+}
+
+/** Whether the kernel of this machine has NVIDIA's driver. Undefined: under WSL, which has it elsewhere. */
+function hasDriverHere(): boolean | undefined {
+  if (existsSync(DRIVER)) return true
+  return /microsoft/i.test(release()) ? undefined : false
 }
 
 /** Without a word about GPUs, executors of a class that has some use all that there are. */

@@ -1,6 +1,7 @@
 /** A host of executors: its engine, and what is done there for one pool of one miner. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import type { EngineClient } from './engine-client.ts'
 import { EngineError } from './engine-error.ts'
 import type { ExecutorImage } from './executor-image.ts'
@@ -25,12 +26,17 @@ export interface DockerHost {
   readonly closed: AbortSignal
 }
 
-/** Stops a container, unless it has ended, and removes it. One for which that fails is left over, and this rejects. */
-export async function endContainer(id: string, host: DockerHost): Promise<void> {
+/**
+ * Stops a container, unless it has ended, and removes it, and then the containers of jobs that it made as an executor and could
+ * not remove. One for which that fails is left over, and this rejects.
+ */
+export async function endContainer(id: string, host: DockerHost, withinMs = host.stopWithinMs): Promise<void> {
   host.leftovers.delete(id)
   try {
-    await host.engine.stopContainer(id, host.stopWithinMs)
+    await host.engine.stopContainer(id, withinMs)
     await host.engine.removeContainer(id)
+    const made = await host.engine.containersWith(`${EXECUTOR_LABEL}=${containerIdentity(id)}`)
+    await Promise.all(made.map(container => host.engine.removeContainer(container.id)))
   } catch (error) {
     host.leftovers.add(id)
     throw error

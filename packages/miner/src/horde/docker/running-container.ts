@@ -27,8 +27,10 @@ export function runningContainer(id: string, host: DockerHost, output?: Readable
   }
   // Whoever stops it a second time waits for the first: an engine refuses to remove what is being removed.
   let ending: Promise<void> | undefined
-  const stop = () => {
-    ending ??= endContainer(id, host).finally(() => {
+  const stop = (withinMs = host.stopWithinMs) => {
+    // The engine waits no longer than the shortest time that it was told.
+    if (ending && withinMs < host.stopWithinMs) host.engine.stopContainer(id, withinMs).catch(() => {})
+    ending ??= endContainer(id, host, withinMs).finally(() => {
       ending = undefined
     })
     return ending

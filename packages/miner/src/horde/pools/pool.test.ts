@@ -3,6 +3,7 @@ import { manualClock } from '@horde/kit/time'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ExecutorLines, type ExecutorSocket } from '../../jobs/executor-line.ts'
 import type { ExecutorManager, ExecutorOrder } from '../manager.ts'
+import { GpuUse } from './leaving-executor.ts'
 import { ExecutorPool } from './pool.ts'
 import type { PoolSettings } from './pool-settings.ts'
 
@@ -44,12 +45,12 @@ const socket = () => ({ isOpen: true, close: async () => {} }) as unknown as Exe
 let clock: ReturnType<typeof manualClock>
 let orders: Orders
 let lines: ExecutorLines
-let busyGpus: Set<string>
+let gpuUse: GpuUse
 beforeEach(() => {
   clock = manualClock()
   orders = new Orders()
   lines = new ExecutorLines(clock)
-  busyGpus = new Set()
+  gpuUse = new GpuUse()
 })
 
 function poolOf(changes: Partial<PoolSettings> = {}): ExecutorPool {
@@ -58,7 +59,7 @@ function poolOf(changes: Partial<PoolSettings> = {}): ExecutorPool {
     findsLeftovers: true,
     minerAddress: 'ws://m',
     lines,
-    busyGpus,
+    gpuUse,
     startWithinMs: START_MS,
     graceMs: GRACE_MS,
   }
@@ -88,6 +89,96 @@ describe('places', () => {
     first?.release()
     expect(pool.usage()).toMatchObject({ taken: 1, places: 2 })
     expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/0', undefined])
+  })
+
+  it('count as free when their executor has answered, and the next waits there until that is gone', async () => {
+    const pool = poolOf({ count: 1, warm: 1 })
+    const leaving = pool.reserve()?.leave()
+    expect(pool.usage()).toMatchObject({ taken: 0, leaving: 1, places: 1 })
+    await look(pool)
+    expect(orders.all, 'nothing is started ahead there').toEqual([])
+    const next = pool.reserve()
+    expect([next?.place, pool.reserve()]).toEqual(['pool/0', undefined])
+    let isHurried = false
+    let isVacated = false
+    void leaving?.hurried.then(() => {
+      isHurried = true
+    })
+    await clock.advance(0)
+    expect(isHurried).toBe(false)
+    void next?.vacated().then(() => {
+      isVacated = true
+    })
+    await clock.advance(0)
+    expect([isHurried, isVacated]).toEqual([true, false])
+    leaving?.end()
+    await clock.advance(0)
+    expect(isVacated).toBe(true)
+    next?.release()
+    expect(pool.usage()).toMatchObject({ taken: 0, leaving: 0 })
+    await look(pool)
+    expect(orders.all).toHaveLength(1)
+  })
+
+  it('that are quite free come first', () => {
+    const pool = poolOf()
+    const [first] = [pool.reserve(), pool.reserve()?.release()]
+    first?.leave()
+    expect([pool.reserve()?.place, pool.reserve()?.place]).toEqual(['pool/1', 'pool/0'])
+  })
+
+  it('given back without having been used still have the executor before', async () => {
+    const pool = poolOf({ count: 1, gpus: [['0']] })
+    const leaving = pool.reserve()?.leave()
+    pool.reserve()?.release()
+    let isVacated = false
+    void pool
+      .reserve()
+      ?.vacated()
+      .then(() => {
+        isVacated = true
+      })
+    await clock.advance(0)
+    expect(isVacated).toBe(false)
+    leaving?.end()
+    await clock.advance(0)
+    expect(isVacated).toBe(true)
+  })
+
+  it('share GPUs with another pool only when the executor that had them is gone', async () => {
+    const pool = poolOf({ count: 1, gpus: [['0', '1']] })
+    const other = poolOf({ name: 'other', count: 1, gpus: [['1']] })
+    const first = pool.reserve()
+    expect(other.reserve()).toBeUndefined()
+    const leaving = first?.leave()
+    const second = other.reserve()
+    expect([second?.place, pool.reserve()]).toEqual(['other/0', undefined])
+    let isVacated = false
+    void second?.vacated().then(() => {
+      isVacated = true
+    })
+    await clock.advance(0)
+    expect(isVacated).toBe(false)
+    leaving?.end()
+    await clock.advance(0)
+    expect(isVacated).toBe(true)
+  })
+
+  it('whose GPUs another pool is leaving have their executor started anew: one that waits would not see what is left', async () => {
+    const pool = poolOf({ count: 1, gpus: [['0']] })
+    const other = poolOf({ name: 'other', count: 1, warm: 1, gpus: [['0']] })
+    await look(other)
+    connect()
+    const leaving = pool.reserve()?.leave()
+    const next = other.reserve()
+    expect([next?.place, next?.warm]).toEqual(['other/0', undefined])
+    await clock.advance(0)
+    expect(orders.all.map(({ isStopped }) => isStopped)).toEqual([true])
+    next?.release()
+    leaving?.end()
+    await look(other)
+    expect(orders.all).toHaveLength(2)
+    expect(other.reserve()?.warm).toBeDefined()
   })
 
   it('each have their own GPUs, which no other pool has at the same time', async () => {

@@ -6,6 +6,7 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { ExecutorLines } from '../../jobs/executor-line.ts'
 import type { ExecutorManager, StartedExecutor } from '../manager.ts'
+import { type GpuUse, LeavingExecutor } from './leaving-executor.ts'
 import { environmentOf, type PoolSettings } from './pool-settings.ts'
 import { WarmExecutor } from './warm-executor.ts'
 
@@ -28,9 +29,19 @@ export interface Reservation {
   readonly findsLeftovers: boolean
   /** Why no executor could be started here now, asked of where it would be; undefined: it could be, or nobody can tell. */
   whyNot(): Promise<Reason | undefined>
+  /**
+   * Resolves when the executor that had this place, or its GPUs, before is gone: nothing may be started or used there earlier. It
+   * has little time from now on.
+   */
+  vacated(): Promise<void>
   /** Starts an executor for one job in this place. */
   start(token: string): Promise<StartedExecutor>
-  /** Gives the place back. Calling it twice does no harm. */
+  /**
+   * Gives the place back although its executor, which has answered, still cleans up: the next job may be accepted. The caller
+   * says when it is gone.
+   */
+  leave(): LeavingExecutor
+  /** Gives the place back. Calling it twice, or after `leave`, does no harm. */
   release(): void
 }
 
@@ -39,6 +50,8 @@ export type PoolUsage = {
   executorClass: string
   places: number
   taken: number
+  /** Free places whose last executor still cleans up. */
+  leaving: number
   /** Executors that wait for a job: connected, and on their way. */
   warm: { ready: number; starting: number }
   /** It takes no more jobs, and goes when its last one has ended. */
@@ -52,8 +65,7 @@ export type PoolDeps = {
   /** Where its executors dial, ws://host:port. */
   minerAddress: string
   lines: ExecutorLines
-  /** The GPUs that jobs of any pool have now, by engine and device id. */
-  busyGpus: Set<string>
+  gpuUse: GpuUse
   /** How long an executor may take to connect, and to come back when its connection is lost, in milliseconds. */
   startWithinMs: number
   graceMs: number
@@ -61,7 +73,13 @@ export type PoolDeps = {
   log: Log
 }
 
-type Place = { readonly index: number; taken: boolean; warm: WarmExecutor | undefined }
+type Place = {
+  readonly index: number
+  taken: boolean
+  warm: WarmExecutor | undefined
+  /** The executor of the job before, until it is gone. */
+  leaving: LeavingExecutor | undefined
+}
 
 export class ExecutorPool {
   readonly #deps: PoolDeps
@@ -86,9 +104,9 @@ export class ExecutorPool {
     return this.#deps.manager
   }
 
-  /** Whether no job runs in it. */
+  /** Whether no job runs in it, and no executor cleans up. */
   get isIdle(): boolean {
-    return this.#places.every(({ taken }) => !taken)
+    return this.#places.every(({ taken, leaving }) => !taken && !leaving)
   }
 
   /** The free place where a job would be ready soonest, or undefined: the answer is immediate. */
@@ -112,7 +130,8 @@ export class ExecutorPool {
     const waiting = this.#places.filter(({ warm, taken }) => warm && !taken)
     const starting = waiting.filter(({ warm }) => !warm?.line.isConnected).length
     const missing = Math.min(this.#settings.warm - waiting.length, availableParallelism() - starting)
-    const empty = this.#places.filter(place => !place.taken && !place.warm && this.#isOpen(place))
+    const isEmpty = (place: Place) => !place.taken && !place.warm && !place.leaving && this.#isOpen(place)
+    const empty = this.#places.filter(isEmpty)
     for (const place of empty.slice(0, Math.max(0, missing))) this.#warm(place)
   }
 
@@ -142,6 +161,7 @@ export class ExecutorPool {
       executorClass: this.#settings.executorClass,
       places: this.#settings.count,
       taken: this.#places.filter(({ taken }) => taken).length,
+      leaving: this.#places.filter(({ taken, leaving }) => !taken && leaving).length,
       warm: { ready, starting: waiting.length - ready },
       draining: this.#draining,
     }
@@ -159,7 +179,7 @@ export class ExecutorPool {
   #addPlaces(): void {
     for (let index = 0; index < this.#settings.count; index += 1) {
       if (!this.#places.some(place => place.index === index))
-        this.#places.push({ index, taken: false, warm: undefined })
+        this.#places.push({ index, taken: false, warm: undefined, leaving: undefined })
     }
   }
 
@@ -168,7 +188,7 @@ export class ExecutorPool {
   }
 
   #forgetClosed(): void {
-    this.#places = this.#places.filter(place => place.taken || this.#isOpen(place))
+    this.#places = this.#places.filter(place => place.taken || place.leaving || this.#isOpen(place))
   }
 
   #gpusOf({ index }: Place): string[] {
@@ -177,19 +197,28 @@ export class ExecutorPool {
   }
 
   #hasFreeGpus(place: Place): boolean {
-    return this.#gpusOf(place).every(gpu => !this.#deps.busyGpus.has(gpu))
+    return this.#deps.gpuUse.areFree(this.#gpusOf(place))
   }
 
   #take(place: Place): Reservation {
     const settings = this.#settings
-    const { manager, findsLeftovers, minerAddress, busyGpus } = this.#deps
-    const warm = place.warm && rank(place) <= STARTING ? place.warm : undefined
+    const { manager, findsLeftovers, minerAddress, gpuUse } = this.#deps
+    const gpus = this.#gpusOf(place)
+    const before = [...(place.leaving ? [place.leaving] : []), ...gpuUse.leavingFrom(gpus)]
+    // One that is started when the last one is gone removes what that left; one that waits here has done so long ago.
+    const isReady = place.warm !== undefined && before.length === 0 && rank(place) <= STARTING
+    const warm = isReady ? place.warm : undefined
     if (!warm) this.#drop(place)
     place.taken = true
     place.warm = undefined
-    const gpus = this.#gpusOf(place)
-    for (const gpu of gpus) busyGpus.add(gpu)
+    gpuUse.take(gpus)
     const { executorClass } = settings
+    const giveBack = once((leaving?: LeavingExecutor) => {
+      gpuUse.release(gpus, leaving)
+      place.taken = false
+      if (leaving) this.#awaitLeaving(place, leaving)
+      this.#forgetClosed()
+    })
     return {
       executorClass,
       pool: settings.name,
@@ -200,12 +229,25 @@ export class ExecutorPool {
       whyNot: async () => (warm ? undefined : await this.#whyNot()),
       start: token =>
         manager.start({ token, minerAddress, executorClass, environment: environmentOf(settings, place.index, false) }),
-      release: once(() => {
-        for (const gpu of gpus) busyGpus.delete(gpu)
-        place.taken = false
-        this.#forgetClosed()
-      }),
+      vacated: async () => {
+        for (const leaving of before) leaving.hurry()
+        await Promise.all(before.map(({ gone }) => gone))
+      },
+      leave: () => {
+        const leaving = new LeavingExecutor()
+        giveBack(leaving)
+        return leaving
+      },
+      release: () => giveBack(),
     }
+  }
+
+  #awaitLeaving(place: Place, leaving: LeavingExecutor): void {
+    place.leaving = leaving
+    void leaving.gone.then(() => {
+      if (place.leaving === leaving) place.leaving = undefined
+      this.#forgetClosed()
+    })
   }
 
   /** A manager may be the operator's own: one that fails or hangs here cannot tell, and must not keep the place. */
@@ -260,18 +302,20 @@ const READY = 0
 const STARTING = 1
 const EMPTY = 2
 const USELESS = 3
+const LEAVING = 4
 
 /** How soon a job would be ready in a place: the less the sooner. */
-function rank({ warm }: Place): number {
+function rank({ warm, leaving }: Place): number {
+  if (leaving) return LEAVING
   if (!warm) return EMPTY
   if (warm.error || warm.hasExited || warm.line.lostAt !== undefined) return USELESS
   return warm.line.isConnected ? READY : STARTING
 }
 
-function once(work: () => void): () => void {
+function once<T>(work: (value?: T) => void): (value?: T) => void {
   let isDone = false
-  return () => {
-    if (!isDone) work()
+  return value => {
+    if (!isDone) work(value)
     isDone = true
   }
 }

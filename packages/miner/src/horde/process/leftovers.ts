@@ -53,7 +53,9 @@ function follow({ pid, started }: Leftover, options: LeftoverOptions): StartedEx
       // It went between the look and the signal.
     }
   }
-  return { id: `pid ${pid}`, exited, stop: () => stopProcess({ isGone, kill, exited }, options) }
+  const { clock } = options
+  const stop = (stopWithinMs = options.stopWithinMs) => stopProcess({ isGone, kill, exited }, { stopWithinMs, clock })
+  return { id: `pid ${pid}`, exited, stop }
 }
 
 async function untilGone(isGone: () => boolean, clock: Clock): Promise<string> {

@@ -1,0 +1,54 @@
+/** How a job's executor ends: one that has answered leaves by itself, any other is stopped. Then its place is given back. */
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import type { StartedExecutor } from '../horde/manager.ts'
+import type { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
+import type { ExecutorLines } from './executor-line.ts'
+import type { LiveJob, LiveJobs } from './live-job.ts'
+
+/** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
+const LEAVE_MS = 10_000
+/** The same from when the next job waits for its place; then it is killed. */
+const HURRIED_LEAVE_MS = 2_000
+
+export type EndDeps = { live: LiveJobs; lines: ExecutorLines; clock: Clock; log: Log }
+
+/** @param executor undefined: it was never started, or nothing here can stop it */
+export async function endExecutor(job: LiveJob, executor: StartedExecutor | undefined, deps: EndDeps): Promise<void> {
+  const { live, lines, log } = deps
+  const over = new AbortController()
+  try {
+    if (executor && job.leaving) await letLeave(executor, job.leaving, deps, over.signal)
+    live.remove(job)
+    await Promise.all([lines.close(job.executor), executor?.stop()])
+  } catch (err) {
+    log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped')
+  } finally {
+    over.abort()
+    job.leaving?.end()
+    job.reservation.release()
+  }
+}
+
+/** Resolves when it has exited, was killed, or takes too long. Until `over` it is still killed when it must hurry. */
+async function letLeave(
+  executor: StartedExecutor,
+  leaving: LeavingExecutor,
+  { clock, log }: EndDeps,
+  over: AbortSignal,
+): Promise<void> {
+  const kill = async () => {
+    await leaving.hurried
+    await clock.sleep(HURRIED_LEAVE_MS, over)
+    log.warn(
+      { executor: executor.id },
+      'executor that has answered did not leave in time; it is killed for the next job',
+    )
+    await executor.stop(0)
+  }
+  const killed = kill().catch(err => {
+    if (!over.aborted) log.error({ err }, 'executor could not be killed')
+  })
+  const late = clock.sleep(LEAVE_MS, over).catch(() => {})
+  await Promise.race([executor.exited.catch(() => {}), late, killed])
+}

@@ -1,0 +1,101 @@
+/** Offers right behind the last result, in a pool of one, with real executors. */
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { promisify } from 'node:util'
+import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
+import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
+import { processManager } from '../src/horde/process.ts'
+import { connectValidator, startChain, startTestMiner, temporaryFolder, type ValidatorPeer } from './harness.ts'
+import { scriptJob, untilReady } from './script-job.ts'
+
+/** How long an executor may take to leave when the next job waits for its place, in milliseconds. */
+const HURRIED_LEAVE_MS = 2_000
+
+const docker = async (...args: string[]) => (await promisify(execFile)('docker', args)).stdout.trim()
+
+const owner = `leaving test ${randomUUID()}`
+const common = { owner, stopWithinMs: 10_000, clock: systemClock }
+let home: string
+let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startChain())
+  home = stack.use(await temporaryFolder()).path
+})
+afterAll(() => stack.disposeAsync())
+
+const processes = async () => processManager({ ...common, environment: { PATH: process.env.PATH ?? '', HOME: home } })
+const engine = { socket: '/var/run/docker.sock' }
+const containers = () =>
+  dockerManager({ ...common, image: 'compute-horde/executor:v0', pullImage: false, engine, log: silentLog })
+
+/** Has an executor stand still for ever: a process, or the first one of its container. */
+async function freeze({ id }: StartedExecutor): Promise<void> {
+  const [kind, name = ''] = id.split(' ')
+  if (kind === 'pid') process.kill(Number(name), 'SIGSTOP')
+  else await docker('kill', '--signal', 'STOP', name)
+}
+
+/** Runs a job to its result. Gives how long its executor took to be ready. */
+async function run(validator: ValidatorPeer): Promise<{ readyMs: number; job: ReturnType<typeof scriptJob> }> {
+  const job = scriptJob('print(6 * 7)')
+  const offeredAt = performance.now()
+  await untilReady(validator, job)
+  const readyMs = performance.now() - offeredAt
+  expect(await validator.next()).toMatchObject({ job_uuid: job.work.job_uuid, docker_process_stdout: '42\n' })
+  return { readyMs, job }
+}
+
+describe.each([
+  ['processes', processes, () => Promise.resolve('127.0.0.1')],
+  ['containers', containers, () => bridgeAddress(engine.socket)],
+])('with executors as %s', (_, open, address) => {
+  async function start() {
+    const started: StartedExecutor[] = []
+    const manager = await open()
+    const watched: ExecutorManager = {
+      ...manager,
+      start: async order => {
+        const executor = await manager.start(order)
+        started.push(executor)
+        return executor
+      },
+    }
+    const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '1', PORT_FOR_EXECUTORS: '0' }
+    const miner = await startTestMiner({
+      ...{ chain: network.chain, chainUrl: network.url, manager: watched, addressForExecutors: await address() },
+      env: { ...env, PYTHON_IMAGE: 'compute-horde/python:3.11' },
+    })
+    return { miner, started }
+  }
+
+  it('each offer is accepted, and its job runs', async () => {
+    const { miner, started } = await start()
+    await using _miner = miner
+    await using validator = await connectValidator(miner)
+    for (let count = 0; count < 4; count += 1) await run(validator)
+    expect(started).toHaveLength(4)
+  })
+
+  it('an executor that never leaves costs the next job little more than two seconds, and nothing of it is left', async () => {
+    const { miner, started } = await start()
+    await using _miner = miner
+    await using validator = await connectValidator(miner)
+    const usual = await run(validator)
+    const stuck = started[0]
+    if (stuck) await freeze(stuck)
+    const next = scriptJob('print(1)')
+    const offeredAt = performance.now()
+    await untilReady(validator, next)
+    const readyMs = performance.now() - offeredAt
+    expect(await docker('ps', '-aq', '--filter', `label=compute-horde.job=${usual.job.work.job_uuid}`)).toBe('')
+    expect(await stuck?.exited).toMatch(/signal SIGKILL|exit code 137/)
+    // Of what the last job had only a container can be left: two seconds, a kill, and a start like the first one.
+    expect(readyMs).toBeLessThan(HURRIED_LEAVE_MS + 4 * usual.readyMs)
+    expect(await validator.next()).toMatchObject({ docker_process_stdout: '1\n' })
+  })
+})

@@ -1,0 +1,133 @@
+/** An offer right behind the last result: the executor of that job still cleans up, and may never be done with it. */
+import { randomUUID } from 'node:crypto'
+import { type ManualClock, manualClock, systemClock } from '@horde/kit/time'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { ExecutorOrder } from '../src/horde/manager.ts'
+import {
+  connectExecutor,
+  connectValidator,
+  PlayedManager,
+  startChain,
+  startTestMiner,
+  type TestMiner,
+} from './harness.ts'
+import { offerOf, workOf } from './words.ts'
+
+/** How long an executor that has answered may take when nothing waits for its place, and when the next job does; in ms. */
+const LEAVE_MS = 10_000
+const HURRIED_LEAVE_MS = 2_000
+
+let network: Awaited<ReturnType<typeof startChain>>
+beforeAll(async () => {
+  network = await startChain()
+})
+afterAll(() => network[Symbol.asyncDispose]())
+
+let manager: PlayedManager
+let miner: TestMiner
+/** For the times that an executor may take to leave; all others are the machine's. */
+let waits: ManualClock
+beforeEach(async () => {
+  manager = new PlayedManager()
+  waits = manualClock()
+  const isLeave = (ms: number) => ms === LEAVE_MS || ms === HURRIED_LEAVE_MS
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, signal?: AbortSignal) => (isLeave(ms) ? waits : systemClock).sleep(ms, signal),
+  }
+  miner = await startTestMiner({
+    ...{ chain: network.chain, chainUrl: network.url, manager, clock },
+    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '1' },
+  })
+})
+afterEach(() => miner[Symbol.asyncDispose]())
+
+type Validator = Awaited<ReturnType<typeof connectValidator>>
+type End = 'V0FinishedRequest' | 'V0FailedRequest' | 'V0FailedToPrepare'
+
+/** Plays a job whose executor answers, and does not exit. */
+async function played(validator: Validator, end: End): Promise<ExecutorOrder> {
+  const uuid = randomUUID()
+  await validator.say(offerOf(uuid))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  const order = await manager.order()
+  const executor = await connectExecutor(order)
+  await executor.next()
+  const job_uuid = uuid as never
+  if (end === 'V0FailedToPrepare') {
+    await executor.say({ message_type: end, job_uuid })
+    expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+    return order
+  }
+  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
+  await validator.next()
+  await validator.say(workOf(uuid))
+  await executor.next()
+  const output = { job_uuid, docker_process_stdout: '', docker_process_stderr: '' }
+  if (end === 'V0FinishedRequest') await executor.say({ message_type: end, ...output })
+  else await executor.say({ message_type: end, docker_process_exit_status: 1, timeout: false, ...output })
+  await validator.next()
+  return order
+}
+
+async function accepted(validator: Validator): Promise<string> {
+  const uuid = randomUUID()
+  await validator.say(offerOf(uuid))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+  return uuid
+}
+
+async function metrics(): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${miner.adminPort}/metrics`)).text()
+}
+
+it.each<End>(['V0FinishedRequest', 'V0FailedRequest', 'V0FailedToPrepare'])(
+  'accepts the next offer right behind %s, and starts its executor when the last one has left',
+  async end => {
+    await using validator = await connectValidator(miner)
+    const last = await played(validator, end)
+    await accepted(validator)
+    // One place takes one job.
+    await validator.say(offerOf(randomUUID()))
+    expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
+    const next = manager.order()
+    let isStarted = false
+    void next.then(() => {
+      isStarted = true
+    })
+    await waits.whenSleeping(2)
+    expect(await metrics()).toContain('state="leaving"} 0')
+    expect(isStarted).toBe(false)
+    expect(manager.stopped).toEqual([])
+    manager.exit(last.token, 'exit code 0')
+    await connectExecutor(await next)
+  },
+)
+
+it('kills one that never leaves two seconds after the next offer was accepted, and starts the next then', async () => {
+  await using validator = await connectValidator(miner)
+  const last = await played(validator, 'V0FinishedRequest')
+  await waits.whenSleeping(1)
+  expect(await metrics()).toContain('state="leaving"} 1')
+  await accepted(validator)
+  const next = manager.order()
+  await waits.whenSleeping(2)
+  await waits.advance(HURRIED_LEAVE_MS - 1)
+  expect(manager.stopped).toEqual([])
+  await waits.advance(1)
+  const order = await next
+  expect(manager.stopped[0]).toBe(last.token)
+  expect(manager.stops[0]).toEqual({ token: last.token, withinMs: 0 })
+  await connectExecutor(order)
+})
+
+it('stops one that never leaves after ten seconds, with its usual time to clean up, when nothing waits for its place', async () => {
+  await using validator = await connectValidator(miner)
+  const last = await played(validator, 'V0FinishedRequest')
+  await waits.whenSleeping(1)
+  await waits.advance(LEAVE_MS)
+  await expect.poll(() => manager.stops).toEqual([{ token: last.token, withinMs: undefined }])
+  await expect.poll(metrics).toContain('state="leaving"} 0')
+  await accepted(validator)
+  await connectExecutor(await manager.order())
+})
