@@ -6,6 +6,7 @@ import { cryptoWaitReady } from './crypto.ts'
 import { type Genesis, type Hyperparameters, hyperparametersSchema, parseGenesis } from './genesis.ts'
 import { encodeMetadata } from './metadata/encode.ts'
 import { drandStorage } from './pallets/drand.ts'
+import { subtensorStorage } from './pallets/subtensor/storage.ts'
 import { startServer } from './rpc/server.ts'
 import { fromHex, type Hex } from './scale/bytes.ts'
 import { autosave } from './state/autosave.ts'
@@ -38,6 +39,8 @@ export interface Devchain extends AsyncDisposable {
   waiting(): number
   /** Makes a block that begins with other hyperparameters for a subnet, whoever may set them and when. */
   setHyperparameters(netuid: number, values: Hyperparameters): Promise<void>
+  /** Makes a block that begins with another tempo for a subnet. */
+  setTempo(netuid: number, tempo: number): Promise<void>
   /** Makes a block that knows what the beacon signed a round with (0x and hex): commits sealed for it can be opened. */
   setPulse(round: number, signature: string): Promise<void>
 }
@@ -76,6 +79,9 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
     setHyperparameters: async (netuid, values) => {
       const parsed = hyperparametersSchema.parse(values)
       chain.produce(Date.now(), store => writeHyperparameters(store, netuid, parsed))
+    },
+    setTempo: async (netuid, tempo) => {
+      chain.produce(Date.now(), store => store.set(subtensorStorage.Tempo, [netuid], tempo))
     },
     setPulse: async (round, signature) => {
       const pulse = { round: BigInt(round), randomness: new Uint8Array(), signature: fromHex(signature as Hex) }
