@@ -2703,8 +2703,8 @@ BITTENSOR_NETWORK=
 # The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2
 #WEIGHTS_VERSION_KEY=2
 
-# On a subnet with commit-reveal, where the chain takes both: hash, revealed by this validator an epoch or more later; or timelock, sealed for a round of drand and opened by the chain. Example: timelock
-#WEIGHTS_COMMIT_BY=hash
+# How weights are committed on a subnet with commit-reveal, where the chain takes both: timelock, sealed for a round of drand and opened by the chain itself; hash, revealed by this validator an epoch or more later, so that it must run then; auto, timelock as long as the chain hears of drand, else hash. Example: hash
+#WEIGHTS_COMMIT_BY=auto
 
 # How many blocks a weight setting waits for the chain's rate limit before it is put off. Example: 100
 #WEIGHTS_WAIT_BLOCKS=100

@@ -107,6 +107,8 @@ export type CommitReveal = {
   readonly sealed: readonly OpenCommit[]
   /** The form of sealed commits that the chain expects. */
   readonly sealedVersion: number
+  /** The newest round of drand that the chain has heard of; null where it does not say. */
+  readonly drandRound: number | null
 }
 
 /** Where a row of weights stands that may have been set. */

@@ -52,7 +52,8 @@ it('says how a subnet takes commits', async () => {
   expect(await chain.commitReveal(NETUID, bob.ss58)).toEqual({
     ...{ netuid: NETUID, block: devchain.blockNumber(), enabled: true, revealPeriodEpochs: 1, blockMs: 1_000 },
     epochs: expect.objectContaining({ netuid: NETUID, block: devchain.blockNumber() }),
-    ...{ calls: ['commit_weights', 'commit_timelocked_weights'], commits: [], sealed: [], sealedVersion: 4 },
+    ...{ calls: ['commit_weights', 'commit_timelocked_weights'], commits: [], sealed: [] },
+    ...{ sealedVersion: 4, drandRound: 0 },
   })
   expect(await chain.commitReveal(PLAIN, bob.ss58)).toMatchObject({ enabled: false })
   await expect(chain.commitReveal(99, bob.ss58)).rejects.toMatchObject({ code: 'SubnetNotFound' })

@@ -1,5 +1,6 @@
 import { ConfigError } from './config.ts'
 import { createLateLog } from './late-log.ts'
+import { logWhatIsPrinted } from './log/printed.ts'
 import type { Log } from './log.ts'
 
 /** sysexits' EX_CONFIG: something is wrong with the settings. */
@@ -33,6 +34,8 @@ export async function runService(
   { stopWithinMs = STOP_WITHIN_MS, onHangup }: RunOptions = {},
 ): Promise<void> {
   const log = createLateLog(name)
+  // On stderr: on stdout a command gives its answer.
+  logWhatIsPrinted(createLateLog(name, { destination: process.stderr }))
   const stop = new AbortController()
   let failed = false
   const { SIGHUP, ...stopping } = SIGNALS

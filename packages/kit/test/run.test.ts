@@ -54,6 +54,17 @@ test.each([
   expect(await run(way)).toEqual({ code, signal: null, lines: [], said: [], stderr: '' })
 })
 
+test('what a library prints is a line of the log, and never on stdout, where commands answer', async () => {
+  const { code, lines, stderr } = await run('a library that prints')
+  expect([code, lines]).toEqual([0, []])
+  const printed = stderr.split('\n').filter(Boolean)
+  expect(printed.map(line => JSON.parse(line))).toMatchObject([
+    { level: 'warn', said: "API/INIT: { methods: [ 'a', 'b' ] } API_TOKEN=[redacted]", msg: 'a library printed this' },
+    { level: 'info', said: 'by the way', msg: 'a library printed this' },
+    { level: 'warn', err: { message: 'this is old' }, msg: 'Node warns' },
+  ])
+})
+
 test('an error is one line with its causes, and exit code 1', async () => {
   const { code, lines, stderr } = await run('error')
   expect([code, stderr]).toEqual([1, ''])

@@ -166,10 +166,10 @@ export const validatorSettings = defineSettings({
       'The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet.',
     example: '2',
   }),
-  WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('hash'), {
+  WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('auto'), {
     about:
-      'On a subnet with commit-reveal, where the chain takes both: hash, revealed by this validator an epoch or more later; or timelock, sealed for a round of drand and opened by the chain.',
-    example: 'timelock',
+      'How weights are committed on a subnet with commit-reveal, where the chain takes both: timelock, sealed for a round of drand and opened by the chain itself; hash, revealed by this validator an epoch or more later, so that it must run then; auto, timelock as long as the chain hears of drand, else hash.',
+    example: 'hash',
   }),
   WEIGHTS_WAIT_BLOCKS: setting(envInteger({ min: 0, max: 10_000 }).default(100), {
     about: "How many blocks a weight setting waits for the chain's rate limit before it is put off.",

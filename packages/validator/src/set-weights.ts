@@ -20,7 +20,7 @@ import { MAX_OPEN_COMMITS, tellingOf, type Way, wayToSet } from './weights/way-t
 export interface WeightsRequest {
   netuid: number
   versionKey: number
-  /** How weights are committed where the subnet wants that and the chain takes both. Default: by hash. */
+  /** How weights are committed where the subnet wants that and the chain takes both. Default: auto. */
   commitBy?: CommitBy
   /** How many blocks to wait for the chain's rate limit at most; beyond it the weights are for later. */
   maxWaitBlocks: number
@@ -57,7 +57,7 @@ export type WeightsOutcome =
   | { outcome: 'set'; basis: Basis; block: number; weights: WeightOf[]; confirmed: boolean }
   /** Their commit is in a block; to be revealed when `epoch` and the subnet's reveal period are over. */
   | { outcome: 'committed'; basis: Basis; block: number; epoch: number }
-  /** The chain's rate limit is further away than this call waits. */
+  /** The chain's rate limit is further away than this call waits, or a sealed commit would come too late in its epoch. */
   | { outcome: 'too soon'; dueAtBlock: number }
   /** The chain takes no more commits before one is revealed or expires. */
   | { outcome: 'too many commits'; open: number }
@@ -86,8 +86,9 @@ export async function setWeights(
   const dueAtBlock = await waitForRateLimit(request, deps, signal)
   if (dueAtBlock !== undefined) return { outcome: 'too soon', dueAtBlock }
 
-  const way = await wayToSet(netuid, request.commitBy ?? 'hash', deps)
+  const way = await wayToSet(netuid, request.commitBy ?? 'auto', deps)
   if (way.openCommits >= MAX_OPEN_COMMITS) return { outcome: 'too many commits', open: way.openCommits }
+  if (way.waitUntilBlock !== undefined) return { outcome: 'too soon', dueAtBlock: way.waitUntilBlock }
   signal.throwIfAborted()
   const setting = await writeDown(request, way, deps)
   const landed = await submitSetting(setting, request, deps, signal)

@@ -144,7 +144,7 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
     findCommit: async () => undefined,
     commitReveal: async () => ({
       ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
-      ...{ sealed: [], sealedVersion: 4 },
+      ...{ sealed: [], sealedVersion: 4, drandRound: null },
       epochs: { netuid, block: state.block, lengthBlocks: 10, index: 50, nextBlock: 510 },
     }),
     commitSealed: async () => {

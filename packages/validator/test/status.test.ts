@@ -190,6 +190,12 @@ it('remembers batches, scores, weights and jobs, the latest first', async () => 
   ])
 })
 
+it('says how weights are told to the chain, and why so', async () => {
+  const why = 'the subnet has no commit-reveal'
+  await expect.poll(async () => (await status()).weightsBy).toEqual({ method: 'set', why })
+  expect(await page()).toContain(why)
+})
+
 it('says when the next batch starts', async () => {
   expect((await status()).nextBatch).toMatchObject({ at: null, why: expect.stringMatching(/^not known yet/) })
   const startMs = Math.ceil(Date.now() / 7_200_000) * 7_200_000

@@ -1,6 +1,12 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import type { CommitReveal } from '../chain.ts'
 import { epochsByFormula } from './epochs.ts'
-import { revealRound, sealedCallOf } from './timelock.ts'
+import { hearsDrand, revealRound, sealableFrom, sealedCallOf } from './timelock.ts'
+
+const stateOf = ({ netuid = 12, tempo = 360, block = 1_000, period = 1 }): CommitReveal => ({
+  ...{ netuid, block, enabled: true, revealPeriodEpochs: period, epochs: epochsByFormula(netuid, tempo, block) },
+  ...{ blockMs: 12_000, calls: [], commits: [], sealed: [], sealedVersion: 4, drandRound: null },
+})
 
 it('seals for the round three blocks into the epoch of the reveal, as the Python SDK does', () => {
   for (const [netuid, tempo, block, period, nowMs] of [
@@ -11,13 +17,10 @@ it('seals for the round three blocks into the epoch of the reveal, as the Python
     const epoch = Math.floor((block + netuid + 1) / (tempo + 1))
     const first = (epoch + period) * (tempo + 1) - (netuid + 1)
     const round = Math.floor((nowMs / 1_000 + (first + 3 - block) * 12 - 1_692_803_367) / 3)
-    const state = {
-      ...{ netuid, block, enabled: true, revealPeriodEpochs: period, epochs: epochsByFormula(netuid, tempo, block) },
-      ...{ blockMs: 12_000, calls: [], commits: [], sealed: [], sealedVersion: 4 },
-    }
-    expect(revealRound(state, nowMs)).toBe(round)
+    const state = stateOf({ netuid, tempo, block, period })
+    expect(revealRound(state, 'commit_timelocked_weights', nowMs)).toBe(round)
     const none = { ...state, epochs: epochsByFormula(netuid, 0, block) }
-    expect(() => revealRound(none, nowMs)).toThrow('no epochs')
+    expect(() => revealRound(none, 'commit_timelocked_weights', nowMs)).toThrow('no epochs')
   }
 })
 
@@ -28,4 +31,51 @@ it('takes the newer call where there are both', () => {
     'commit_crv3_weights',
     undefined,
   ])
+})
+
+describe('on a chain that looks for the pulse once, in the block before the epoch of the reveal', () => {
+  const NOW_MS = 1_750_000_000_000
+  const atMs = (round: number) => (1_692_803_367 + 3 * round) * 1_000
+  const crv3 = (block: number, tempo = 360, period = 1): CommitReveal => ({
+    ...stateOf({ tempo, block, period }),
+    calls: ['commit_crv3_weights'],
+  })
+
+  it('seals for a round that is over 72 s before that block, as the SDK of that time did', () => {
+    for (const [block, period] of [
+      [1_000, 1],
+      [1_200, 1],
+      [1_000, 3],
+    ] as const) {
+      const state = crv3(block, 360, period)
+      const look = (Math.floor((block + 13) / 361) + period) * 361 - 13 - 1
+      const lookMs = NOW_MS + (look - block) * 12_000
+      const openMs = atMs(revealRound(state, 'commit_crv3_weights', NOW_MS))
+      expect(lookMs - openMs).toBeGreaterThanOrEqual(72_000)
+      expect(lookMs - openMs).toBeLessThan(75_000)
+    }
+  })
+
+  it('never seals for a round that is over', () => {
+    const state = crv3(3 * 361 - 13 - 2)
+    expect(atMs(revealRound(state, 'commit_crv3_weights', NOW_MS))).toBeGreaterThan(NOW_MS)
+  })
+
+  it('waits for the next epoch when the pulse would come too late', () => {
+    const first = 3 * 361 - 13
+    expect(sealableFrom(crv3(first - 9))).toBe(first)
+    expect(sealableFrom(crv3(first - 20))).toBeUndefined()
+    expect(sealableFrom(crv3(first - 9, 360, 2)), 'revealed an epoch later').toBeUndefined()
+    expect(sealableFrom({ ...crv3(first - 9), calls: ['commit_timelocked_weights'] })).toBeUndefined()
+    expect(sealableFrom(crv3(5, 9)), 'epochs that are always too short').toBeUndefined()
+  })
+})
+
+it('knows a chain that has heard of no round for ten minutes', () => {
+  const nowMs = 1_750_000_000_000
+  const round = Math.floor((nowMs / 1_000 - 1_692_803_367) / 3)
+  expect([round, round - 199, round - 201, 0].map(drandRound => hearsDrand({ drandRound }, nowMs))).toEqual([
+    ...[true, true, false, false],
+  ])
+  expect(hearsDrand({ drandRound: null }, nowMs)).toBe(true)
 })

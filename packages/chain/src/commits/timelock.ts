@@ -20,6 +20,12 @@ const QUICKNET = {
 /** Blocks into the epoch of the reveal at which the round comes: the chain must not know it before. */
 const MARGIN_BLOCKS = 3
 
+/** What a pulse may take from drand into a block: 24 rounds, as the Python SDK allowed for chains that look once. */
+const PULSE_DELAY_MS = 72_000
+
+/** A chain whose newest round is older than this does not hear of drand, in ms. */
+const DRAND_SILENCE_MS = 600_000
+
 const SECRET_BYTES = 32
 const WASM = '@ideallabs/timelock_wasm_wrapper/timelock_wasm_wrapper_bg.wasm'
 
@@ -45,19 +51,57 @@ export const sealedCallOf = ({ calls }: Pick<CommitReveal, 'calls'>): SealedCall
 export function sealWeights(row: WeightsToSet, hotkey: string, state: CommitReveal, nowMs: number): SealedWeights {
   const call = sealedCallOf(state)
   if (!call) throw new ChainError('Unsupported', 'the chain takes no sealed commits')
-  const round = revealRound(state, nowMs)
+  const round = revealRound(state, call, nowMs)
   const ciphertext = sealFor(round, payloadOf(row, hotkey, call))
   const hash = sealHash(ciphertext)
   return { netuid: row.netuid, call, version: state.sealedVersion, ciphertext, round, hash }
 }
 
-/** The round that comes a few blocks into the epoch of the reveal, as of a block that was made just now. */
-export function revealRound({ epochs, revealPeriodEpochs, block, blockMs }: CommitReveal, nowMs: number): number {
+/**
+ * The round that opens a commit, as of a block that was made just now. A chain of today looks for it in every block of the
+ * epoch of the reveal, so it comes a few blocks into that. Chains of `commit_crv3_weights` look once, in the block before
+ * the epoch as we count it, and drop what they can not open then: the round comes well before that block.
+ */
+export function revealRound(
+  state: Pick<CommitReveal, 'epochs' | 'revealPeriodEpochs' | 'block' | 'blockMs'>,
+  call: SealedCall,
+  nowMs: number,
+): number {
+  const first = firstBlockOfReveal(state)
+  if (call === 'commit_timelocked_weights')
+    return roundAt(nowMs + (first + MARGIN_BLOCKS - state.block) * state.blockMs)
+  const lookMs = nowMs + (first - 1 - state.block) * state.blockMs
+  // What a round opens that is over is no secret, and the chain may refuse it.
+  return Math.max(roundAt(lookMs - PULSE_DELAY_MS), roundAt(nowMs) + 1)
+}
+
+/**
+ * The block to wait for before weights are sealed: the next epoch's, when the round of a commit made now might come too
+ * late for the one look of the chain. Undefined when now is as good.
+ */
+export function sealableFrom(state: CommitReveal): number | undefined {
+  const { epochs, block, blockMs } = state
+  if (sealedCallOf(state) !== 'commit_crv3_weights' || epochs.nextBlock === null) return undefined
+  const leftMs = (firstBlockOfReveal(state) - 1 - block) * blockMs
+  const isLongEnough = epochs.lengthBlocks * blockMs > 2 * PULSE_DELAY_MS
+  return isLongEnough && leftMs <= PULSE_DELAY_MS + MARGIN_BLOCKS * blockMs ? epochs.nextBlock : undefined
+}
+
+/** Whether the chain has heard of drand lately. Where it does not say, it is believed to have. */
+export function hearsDrand({ drandRound }: Pick<CommitReveal, 'drandRound'>, nowMs: number): boolean {
+  return drandRound === null || roundAt(nowMs - DRAND_SILENCE_MS) <= drandRound
+}
+
+function firstBlockOfReveal({
+  epochs,
+  revealPeriodEpochs,
+}: Pick<CommitReveal, 'epochs' | 'revealPeriodEpochs'>): number {
   const range = epochRange(epochs, epochs.index + revealPeriodEpochs)
   if (!range) throw new ChainError('Unsupported', 'the subnet has no epochs')
-  const openMs = nowMs + (range.first + MARGIN_BLOCKS - block) * blockMs
-  return Math.floor((openMs - QUICKNET.genesisMs) / QUICKNET.periodMs)
+  return range.first
 }
+
+const roundAt = (ms: number): number => Math.floor((ms - QUICKNET.genesisMs) / QUICKNET.periodMs)
 
 function payloadOf(row: WeightsToSet, hotkey: string, call: SealedCall): Uint8Array {
   const said = [[...row.uids], [...row.weights], row.versionKey]

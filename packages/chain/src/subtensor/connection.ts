@@ -8,6 +8,7 @@ import * as polkadot from '../polkadot/api.ts'
 import { type Ahead, untilBehind } from './compare-heads.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
+import { unknownExtensions } from './unknown-extensions.ts'
 
 export type ConnectionSettings = {
   readonly endpoints: readonly string[]
@@ -35,21 +36,10 @@ export type Live = AsyncDisposable & {
   readonly rpc: Rpc
   /** For what the metadata says: storage keys, types, calls. */
   readonly api: ApiPromise
+  /** Signed extensions that stand in the way of a signature. */
+  readonly unknownExtensions: readonly string[]
   /** The last sending of each account: the next one asks for its nonce only once that one is in the pool. */
   readonly sending: Map<string, Promise<unknown>>
-}
-
-/**
- * The extensions that Bittensor's runtimes add to a transaction. They encode to nothing; named here, @polkadot/api does
- * not warn that it has never heard of them.
- */
-const NO_BYTES = { extrinsic: {}, payload: {} }
-const SIGNED_EXTENSIONS = {
-  SubtensorSignedExtension: NO_BYTES,
-  CommitmentsSignedExtension: NO_BYTES,
-  SubtensorTransactionExtension: NO_BYTES,
-  SudoTransactionExtension: NO_BYTES,
-  DrandPriority: NO_BYTES,
 }
 
 /** The node's blocks lie behind those of another. */
@@ -152,17 +142,25 @@ export class Connection implements AsyncDisposable {
   async #dial(endpoint: string, signal: AbortSignal): Promise<Live> {
     const { requestTimeoutMs, dialTimeoutMs, log } = this.#settings
     const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
-    const api = new polkadot.ApiPromise({ provider: rpc, signedExtensions: SIGNED_EXTENSIONS })
-    const live: Live = { endpoint, rpc, api, sending: new Map(), [Symbol.asyncDispose]: () => api.disconnect() }
+    // Its warnings would go past our log; what of them matters is looked at here.
+    const api = new polkadot.ApiPromise({ provider: rpc, noInitWarn: true })
+    const close = () => api.disconnect()
     try {
       const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', `${endpoint} hung up`)))
       lost.catch(() => {})
       const ready = Promise.race([api.isReadyOrError, lost, aborted(signal)])
       await withDeadline(ready, dialTimeoutMs, `metadata of ${endpoint}`)
       signal.throwIfAborted()
-      return live
+      const unknown = unknownExtensions(api)
+      if (unknown.length > 0) {
+        log.error(
+          { endpoint, extensions: unknown },
+          'the runtime signs what this version does not know: nothing can be sent',
+        )
+      }
+      return { endpoint, rpc, api, unknownExtensions: unknown, sending: new Map(), [Symbol.asyncDispose]: close }
     } catch (error) {
-      await live[Symbol.asyncDispose]()
+      await close()
       throw error
     }
   }

@@ -31,6 +31,15 @@ export class Blocks {
     this.#byHash.delete(old.hash)
   }
 
+  /** Forgets the newest blocks, from a number on. */
+  dropFrom(number: number): void {
+    for (let each = this.#head; each.header.number >= number; each = this.#head) {
+      this.#byHash.delete(each.hash)
+      this.#byNumber.delete(each.header.number)
+      this.#head = this.byNumber(each.header.number - 1) ?? this.genesis
+    }
+  }
+
   byHash(hash: Hex): Block | undefined {
     return hash === this.genesis.hash ? this.genesis : this.#byHash.get(hash)
   }

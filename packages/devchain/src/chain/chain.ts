@@ -1,5 +1,6 @@
 import type { Log } from '@horde/kit/log'
 import { systemStorage } from '../pallets/system.ts'
+import { timestampStorage } from '../pallets/timestamp.ts'
 import { ZERO_HASH } from '../scale/accounts.ts'
 import type { Hex } from '../scale/bytes.ts'
 import { type Reader, State } from '../state/state.ts'
@@ -9,6 +10,7 @@ import { type ChainPoint, type Transaction, toTransaction, validate } from '../t
 import { type Block, extrinsicsRoot, nextStateRoot, sealBlock } from './block.ts'
 import { Blocks } from './blocks.ts'
 import { buildBlock, isRefusal } from './build-block.ts'
+import { Finality } from './finality.ts'
 import { Pool, type Watcher } from './pool.ts'
 
 /** Blocks whose states and bodies can still be read. */
@@ -30,16 +32,23 @@ export interface Snapshot {
   entries: [Hex, Uint8Array][]
 }
 
-/** The chain: blocks, the state after each, and the pool of what waits. Every block is final as soon as it is there. */
+/** What becomes of extrinsics whose blocks are replaced: they are in the new blocks, or nowhere. */
+export type AfterRetraction = 'again' | 'lost'
+
+/** The chain: blocks, the state after each, and the pool of what waits. A block is final at once, or some blocks later. */
 export class Chain {
   readonly pool = new Pool()
   readonly #state = new State(HISTORY_BLOCKS)
   readonly #blocks: Blocks
   readonly #listeners = new Set<(news: NewBlock) => void>()
   readonly #log: Log
+  readonly #finality: Finality
+  /** Keys whose values a replaced block had changed, until the next block tells of them. */
+  #reverted: Hex[] = []
 
-  constructor(start: Snapshot | { genesisStore: Store }, log: Log) {
+  constructor(start: Snapshot | { genesisStore: Store }, log: Log, finalityLag = 0) {
     this.#log = log
+    this.#finality = new Finality(finalityLag)
     const genesis = 'genesis' in start ? start.genesis : this.#commitGenesis(start.genesisStore)
     this.#blocks = new Blocks(genesis, HISTORY_BLOCKS)
     if (!('genesis' in start)) return
@@ -57,6 +66,11 @@ export class Chain {
 
   get head(): Block {
     return this.#blocks.head
+  }
+
+  /** The newest block that no other replaces. */
+  get finalized(): Block {
+    return this.#blocks.byNumber(this.#finality.finalAt(this.head.header.number)) ?? this.#blocks.genesis
   }
 
   get genesisHash(): Hex {
@@ -103,7 +117,7 @@ export class Chain {
   submit(sent: Uint8Array, watcher?: Watcher): Transaction {
     const transaction = toTransaction(decodeExtrinsic(sent))
     validate(transaction, this.#nextBlock())
-    this.pool.add(transaction, watcher)
+    this.pool.add(transaction, ...(watcher ? [watcher] : []))
     this.pool.tellStanding(account => this.nonceOf(account))
     return transaction
   }
@@ -129,11 +143,30 @@ export class Chain {
     const { block } = built
     this.#state.commit(block.header.number, built.changes)
     this.#blocks.append(block)
-    for (const { hash } of built.included) this.pool.remove(hash, { inBlock: block.hash }, { finalized: block.hash })
+    const taken = built.included.map(transaction => {
+      return { transaction, watchers: this.pool.remove(transaction.hash, { inBlock: block.hash }) }
+    })
+    this.#finality.add(block, taken)
     for (const { transaction, error } of built.dropped) this.#drop(transaction, error)
     this.#revalidate()
-    this.#announce({ block, changed: new Set(built.changes.keys()) })
+    this.#announce({ block, changed: new Set([...built.changes.keys(), ...this.#reverted.splice(0)]) })
     return block
+  }
+
+  /**
+   * Replaces the newest blocks by one more than they were, as a fork does that wins.
+   * @throws RangeError when one of them is final
+   */
+  replace(count: number, now: number, extrinsics: AfterRetraction): void {
+    const from = this.head.header.number - count + 1
+    if (from <= this.finalized.header.number) throw new RangeError(`block ${from} is final`)
+    // Later than any of theirs, or a new block could be the same as an old one.
+    const later = Math.max(now, Number(this.view().get(timestampStorage.Now)) + 1)
+    const back = this.#finality.retract(from)
+    this.#reverted = this.#state.dropFrom(from)
+    this.#blocks.dropFrom(from)
+    if (extrinsics === 'again') for (const { transaction, watchers } of back) this.pool.add(transaction, ...watchers)
+    for (let made = 0; made <= count; made += 1) this.produce(later + made)
   }
 
   /** Every listener hears of it, whatever becomes of the others. */

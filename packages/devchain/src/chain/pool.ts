@@ -11,6 +11,7 @@ export type TransactionStatus =
   | { inBlock: Hex }
   | { finalized: Hex }
   | { usurped: Hex }
+  | { retracted: Hex }
 
 export type Watcher = (status: TransactionStatus) => void
 
@@ -55,7 +56,7 @@ export class Pool {
   }
 
   /** @throws PoolError when it is there already, cannot replace what is, or finds no room */
-  add(transaction: Transaction, watcher?: Watcher): void {
+  add(transaction: Transaction, ...watchers: Watcher[]): void {
     if (this.has(transaction.hash)) throw new PoolError('AlreadyImported', transaction.hash)
     const mine = this.#byAccount.get(transaction.account) ?? new Map<number, Waiting>()
     const rival = mine.get(transaction.extra.nonce)
@@ -63,7 +64,7 @@ export class Pool {
     if (this.#bytes - freed + transaction.bytes.length > MAX_WAITING_BYTES) throw new PoolError('ImmediatelyDropped')
     if (rival) this.#usurp(rival, transaction)
     else if (this.size >= MAX_WAITING || mine.size >= MAX_PER_ACCOUNT) throw new PoolError('ImmediatelyDropped')
-    const waiting = { transaction, watchers: new Set(watcher ? [watcher] : []), turn: this.#turn++, told: undefined }
+    const waiting = { transaction, watchers: new Set(watchers), turn: this.#turn++, told: undefined }
     mine.set(transaction.extra.nonce, waiting)
     this.#byAccount.set(transaction.account, mine)
     this.#byHash.set(transaction.hash, waiting)
@@ -98,9 +99,10 @@ export class Pool {
     this.#byHash.get(hash)?.watchers.delete(watcher)
   }
 
-  remove(hash: Hex, ...last: TransactionStatus[]): void {
+  /** Gives who watched it. */
+  remove(hash: Hex, ...last: TransactionStatus[]): ReadonlySet<Watcher> {
     const waiting = this.#byHash.get(hash)
-    if (!waiting) return
+    if (!waiting) return new Set()
     for (const status of last) this.tell(hash, status)
     this.#byHash.delete(hash)
     this.#bytes -= waiting.transaction.bytes.length
@@ -108,6 +110,7 @@ export class Pool {
     const mine = this.#byAccount.get(account)
     mine?.delete(extra.nonce)
     if (mine?.size === 0) this.#byAccount.delete(account)
+    return waiting.watchers
   }
 
   /** The first nonce of an account from `nonce` on that no waiting transaction uses. */

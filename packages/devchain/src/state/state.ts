@@ -50,6 +50,24 @@ export class State {
     this.#forget(block - this.#window)
   }
 
+  /** Forgets what the newest blocks changed, from a number on, and gives the keys. */
+  dropFrom(block: number): Hex[] {
+    const dropped: Hex[] = []
+    for (const [number, keys] of this.#changed) {
+      if (number < block) continue
+      this.#changed.delete(number)
+      for (const key of keys) this.#dropVersions(key, block)
+      dropped.push(...keys)
+    }
+    return dropped
+  }
+
+  #dropVersions(key: Hex, from: number): void {
+    const left = this.#versions.get(key)?.filter(version => version.block < from) ?? []
+    if (left.length > 0) this.#versions.set(key, left)
+    else if (this.#versions.delete(key)) this.#sorted?.splice(firstAtLeast(this.#sorted, key), 1)
+  }
+
   /** Continues from a saved state whose history is not known. */
   restore(block: number, entries: Iterable<[Hex, Uint8Array]>): void {
     for (const [key, value] of entries) this.#versions.set(key, [{ block, value }])

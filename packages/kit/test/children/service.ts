@@ -26,6 +26,13 @@ const ways: Record<string, (signal: AbortSignal) => Promise<number> | Promise<vo
   async code() {
     return 3
   },
+  async 'a library that prints'() {
+    const { console: library } = globalThis
+    library.warn('API/INIT:', { methods: ['a', 'b'] }, 'API_TOKEN=hunter2')
+    library.log('by the way')
+    process.emitWarning('this is old', 'DeprecationWarning')
+    await new Promise(resolve => setImmediate(resolve))
+  },
   async error() {
     throw new Error('it broke', { cause: new Error('deep down') })
   },

@@ -37,7 +37,7 @@ const JOB: ReportedJob = {
 }
 
 const REPORT: MinerReport = {
-  ...{ hotkey: 'bob', uid: 1, setting: SETTING, weight: 21_845, held: 21_845 },
+  ...{ hotkey: 'bob', uid: 1, setting: SETTING, weight: 21_845, held: 21_845, handovers: [] },
   jobs: [
     JOB,
     {
@@ -58,6 +58,13 @@ const lines = (over: Partial<MinerReport> = {}) => explainMiner({ ...REPORT, ...
 const setting = (over: Partial<ReportedSetting>): Partial<MinerReport> => ({ setting: { ...SETTING, ...over } })
 
 describe('explaining a miner', () => {
+  it('says when a uid of the weights belongs to another hotkey now', () => {
+    expect(explainMiner({ ...REPORT, handovers: [{ uid: 1, from: 'bob', to: 'dave' }] })).toContain(
+      'Uid 1 was bob when these weights were made, and is dave now',
+    )
+    expect(explainMiner(REPORT)).not.toContain('when these weights were made')
+  })
+
   it('goes from its jobs to its weight', () => {
     expect(lines()).toEqual([
       'Miner bob, uid 1.',

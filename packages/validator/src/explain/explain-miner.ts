@@ -2,6 +2,7 @@ import { textTable } from '@horde/kit/command-line/text-table'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ClassResult, MinerExplanation } from '../scoring/explanation.ts'
+import type { Handover } from '../scoring/handovers.ts'
 import type { MinerReport, ReportedJob, ReportedSetting } from './miner-report.ts'
 import { classTable, count, decimals, originOf, percent } from './words.ts'
 
@@ -21,6 +22,7 @@ export function explainMiner(report: MinerReport): string {
     section('Its scores', resultTable(own)),
     scoreSentence(report),
     heldSentence(report),
+    ...report.handovers.map(handoverSentence),
     section('How classes came to their shares', classTable(explanation?.classes ?? [])),
   ].join('')
 }
@@ -78,6 +80,12 @@ function scoreSentence({ hotkey, setting, weight }: MinerReport): string {
   const of = count(setting?.scores.length ?? 0, 'miner', 'miners')
   const share = all > 0 ? `, ${percent(score / all)} of the sum of ${of}` : ''
   return `\nIts score is ${decimals(score)}${share}. That made a weight of ${weight} of ${U16_MAX}.\n`
+}
+
+/** The chain's epochs mask a weight that is older than the registration of the uid's neuron. */
+function handoverSentence({ uid, from, to }: Handover): string {
+  const who = `Uid ${uid} was ${from} when these weights were made, and is ${to} now`
+  return `${who}: the chain counts no weight that is older than a registration.\n`
 }
 
 function heldSentence({ held, setting, weight, uid }: MinerReport): string {

@@ -3,6 +3,7 @@ import { type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { minersJobs, newestSetting } from '../db/scores.ts'
+import { type Handover, handoversIn } from '../scoring/handovers.ts'
 
 export interface ReportDeps {
   chain: Pick<Chain, 'metagraph' | 'weightsOf'>
@@ -23,6 +24,8 @@ export interface MinerReport {
   setting: ReportedSetting | undefined
   /** Its weight in that setting, u16. */
   weight: number
+  /** The uids that it had or has, and that changed hands since the setting's weights were made. */
+  handovers: Handover[]
   /** Its jobs in the batches that the setting is made of, as far as they are kept. */
   jobs: ReportedJob[]
   /** Its weight on the chain, u16, scaled so that the largest of the row is 65535. Undefined: it has left. */
@@ -47,6 +50,9 @@ export async function reportMiner(netuid: number, who: string, deps: ReportDeps)
   const batches = setting?.explanation?.batches ?? setting?.batchIds ?? []
   return {
     ...{ hotkey, uid, setting },
+    handovers: setting
+      ? handoversIn(setting, metagraph).filter(({ from, to }) => from === hotkey || to === hotkey)
+      : [],
     weight: setting ? weightIn(setting, hotkey, uid) : 0,
     jobs: batches.length > 0 ? await minersJobs(db, batches, hotkey) : [],
     held: uid === undefined ? undefined : (row.find(each => each.uid === uid)?.weight ?? 0),

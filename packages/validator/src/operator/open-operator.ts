@@ -48,7 +48,8 @@ export async function openOperator(
 ): Promise<number | undefined> {
   const { config, chain, hotkey, db, clock, log } = deps
   const { ADMIN_HOST: host, ADMIN_PORT: port, BITTENSOR_NETUID: netuid } = config
-  const view = new SubnetView({ chain, netuid, clock })
+  const { WEIGHTS_COMMIT_BY: commitBy } = config
+  const view = new SubnetView({ chain, netuid, hotkey: hotkey.ss58, commitBy, clock })
   const times = { everyMs: SUBNET_EVERY_MS, deadlineMs: SUBNET_WITHIN_MS }
   const subnetLoop = stack.use(
     startLoop({ name: 'subnet', ...times, run: () => view.refresh(), ...{ clock, log, signal } }),
@@ -70,6 +71,7 @@ function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops
     chain: () => chain.state(),
     subnet: () => view.known,
     subnetAgeMs: () => view.ageMs(),
+    weightsBy: () => view.weightsBy,
     nextBatch: () => nextBatchOf(turn(), config.BATCH_INTERVAL_SECONDS * 1000, clock.now()),
     loops: () => loops,
     facilitator: () => facilitator?.state(),

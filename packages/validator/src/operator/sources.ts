@@ -5,6 +5,7 @@ import type { Watched } from '@horde/kit/watch/watches'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/for-operator/overview.ts'
 import type { FacilitatorState } from '../facilitator.ts'
 import type { SubnetKnown } from '../watch/standing.ts'
+import type { ChosenMethod } from '../weights/commit-by.ts'
 import type { NextBatch } from './status/next-batch.ts'
 
 /** What this validator is, for as long as it runs. */
@@ -17,6 +18,8 @@ export type StatusSources = {
   subnet(): SubnetKnown | undefined
   /** How old that is, in milliseconds; undefined when the chain has never answered. */
   subnetAgeMs(): number | undefined
+  /** How weights are told to the chain, and why so; undefined while the chain has not said what it offers. */
+  weightsBy(): ChosenMethod | undefined
   nextBatch(): NextBatch
   loops(): readonly { name: string; state(): LoopState }[]
   facilitator(): FacilitatorState | undefined

@@ -43,7 +43,7 @@ export async function findLanded(setting: SentSetting, { chain, hotkey }: Landed
 
 /** Notes that a setting is in a block, and scores its batches, in one transaction. */
 export async function saveLanded(
-  { id, basis, batchIds }: SentSetting,
+  { id, basis, batchIds, method }: SentSetting,
   landed: Landed,
   deps: LandedDeps,
   signal: AbortSignal,
@@ -56,5 +56,5 @@ export async function saveLanded(
   await untilSaved(save, deps, signal)
   const fields = { setting: id, basis, batches: batchIds.length, block: landed.block }
   if (landed.state === 'included') deps.log.info(fields, 'weights set')
-  else deps.log.info({ ...fields, epoch: landed.epoch }, 'weights committed')
+  else deps.log.info({ ...fields, epoch: landed.epoch, method }, 'weights committed')
 }

@@ -8,6 +8,7 @@ import type { Clock } from '@horde/kit/time'
 import type { TryLock } from '../db/one-at-a-time.ts'
 import { untilSaved } from '../db/until-saved.ts'
 import { refuseSetting, settingsIn, settleSetting, type WeightSetting } from '../db/weight-settings.ts'
+import { handoversIn } from '../scoring/handovers.ts'
 
 /** When the chain announces no block time, and when there is no telling, in ms. */
 const BLOCK_MS = 1_000
@@ -22,7 +23,7 @@ const LOOK_AGAIN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
 ])
 
 export interface RevealDeps {
-  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findReveal'>
+  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findReveal' | 'metagraph'>
   hotkey: Hotkey
   db: Database
   tryLock: TryLock
@@ -105,14 +106,27 @@ async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal
 }
 
 async function settle(
-  { id, basis, batchIds }: WeightSetting,
+  setting: WeightSetting,
   shown: { block: number; blockHash: string },
   deps: RevealDeps,
   signal: AbortSignal,
 ): Promise<undefined> {
+  const { id, basis, batchIds } = setting
   const inclusion = { at: new Date(deps.clock.now()), ...shown }
   await untilSaved(() => settleSetting(deps.db, id, inclusion), deps, signal)
   deps.log.info({ setting: id, basis, batches: batchIds.length, block: shown.block }, 'weights revealed')
+  await tellOfHandovers(setting, deps)
+}
+
+/** A row says uids: what one of them earned stands for whoever has it now. The chain takes the row all the same. */
+async function tellOfHandovers(setting: WeightSetting, { chain, log }: RevealDeps): Promise<void> {
+  try {
+    const handovers = handoversIn(setting, await chain.metagraph(setting.netuid))
+    if (handovers.length === 0) return
+    log.warn({ setting: setting.id, handovers }, 'uids changed hands between the commit of weights and their reveal')
+  } catch (err) {
+    log.debug({ err, setting: setting.id }, 'nobody can say whether uids changed hands')
+  }
 }
 
 async function refuse(

@@ -1,10 +1,10 @@
 import type { Chain, CommitReveal, SealedWeights, WeightsToSet } from '@horde/chain/chain'
 import { commitHash, newSalt } from '@horde/chain/commits/commit-hash'
-import { sealedCallOf, sealWeights } from '@horde/chain/commits/timelock'
-import { ChainError } from '@horde/chain/errors'
+import { sealableFrom, sealWeights } from '@horde/chain/commits/timelock'
 import type { Hotkey } from '@horde/chain/wallet'
+import type { Clock } from '@horde/kit/time'
 import type { SettingMethod } from '../db/schema.ts'
-import type { CommitBy } from './commit-by.ts'
+import { type CommitBy, chooseMethod } from './commit-by.ts'
 
 /** Commits of each kind that a hotkey may have open at once; the chain takes no more. */
 export const MAX_OPEN_COMMITS = 10
@@ -12,7 +12,11 @@ export const MAX_OPEN_COMMITS = 10
 /** How the chain is to be told, as it stands now. */
 export interface Way {
   method: SettingMethod
+  /** Why by this method, for people. */
+  why: string
   openCommits: number
+  /** The block to wait for, when a commit that is made now might not be opened. */
+  waitUntilBlock: number | undefined
   state: CommitReveal
 }
 
@@ -20,23 +24,16 @@ export interface Way {
 export async function wayToSet(
   netuid: number,
   commitBy: CommitBy,
-  { chain, hotkey }: { chain: Pick<Chain, 'commitReveal'>; hotkey: Hotkey },
+  { chain, hotkey, clock }: { chain: Pick<Chain, 'commitReveal'>; hotkey: Hotkey; clock: Pick<Clock, 'now'> },
 ): Promise<Way> {
   const state = await chain.commitReveal(netuid, hotkey.ss58)
-  const { enabled, commits, sealed, epochs, revealPeriodEpochs } = state
-  if (!enabled) return { method: 'set', openCommits: 0, state }
-  const method = methodOf(state, commitBy)
-  const open = (method === 'commit-hash' ? commits : sealed).filter(
-    ({ epoch }) => epoch + revealPeriodEpochs >= epochs.index,
-  )
-  return { method, openCommits: open.length, state }
-}
-
-function methodOf(state: CommitReveal, commitBy: CommitBy): SettingMethod {
-  const byHash = state.calls.includes('commit_weights')
-  const canSeal = sealedCallOf(state) !== undefined
-  if (!byHash && !canSeal) throw new ChainError('NoCommits')
-  return canSeal && (commitBy === 'timelock' || !byHash) ? 'commit-timelocked' : 'commit-hash'
+  const chosen = chooseMethod(state, commitBy, clock.now())
+  if (chosen.method === 'set') return { ...chosen, openCommits: 0, waitUntilBlock: undefined, state }
+  const { commits, sealed, epochs, revealPeriodEpochs } = state
+  const isSealed = chosen.method === 'commit-timelocked'
+  const open = (isSealed ? sealed : commits).filter(({ epoch }) => epoch + revealPeriodEpochs >= epochs.index)
+  const waitUntilBlock = isSealed ? sealableFrom(state) : undefined
+  return { ...chosen, openCommits: open.length, waitUntilBlock, state }
 }
 
 /** What a setting is told to the chain by, and found again by. */

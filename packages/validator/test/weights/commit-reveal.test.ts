@@ -1,7 +1,9 @@
 import { ChainError } from '@horde/chain/errors'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'
+import { createLog } from '@horde/kit/log'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { reportMiner } from '../../src/explain/miner-report.ts'
 import { openTestDatabase, withPostgres } from '../databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
 
@@ -12,7 +14,7 @@ const engines = [
   ['postgres', () => postgres().newDatabase()],
 ] as const
 /** A subnet for each test. */
-const SUBNETS = Array.from({ length: 12 }, (_, i) => i + 1)
+const SUBNETS = Array.from({ length: 15 }, (_, i) => i + 1)
 const TWO_LATER = 20
 
 describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
@@ -198,6 +200,48 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     await toEpoch()
     expect(await setter.reveal(netuid)).toBeUndefined()
     expect(await states()).toEqual(['included'])
+  })
+
+  it.each([
+    [19, 5],
+    [19, 60],
+  ])('a tempo that changes from %d to %d in between: revealed in its epoch', async (_from, tempo) => {
+    fresh()
+    const batchId = await scored(db, netuid, [2, 1])
+    const setter = setterOn(net, db)
+    await setter.set(netuid)
+    await net.devchain.setTempo(netuid, tempo)
+    expect(await setter.reveal(netuid)).toBeGreaterThan(0)
+    expect(await states()).toEqual(['committed'])
+    await toEpoch()
+    expect(await setter.reveal(netuid)).toBeUndefined()
+    expect(await last()).toMatchObject({ state: 'included', block: net.devchain.blockNumber() })
+    expect(await isScored(db, batchId)).toBe(true)
+  })
+
+  it('a uid that changes hands in between: revealed, and said in the log and in what is explained', async () => {
+    fresh()
+    await scored(db, netuid, [2, 1])
+    const lines: { msg: string; handovers?: unknown }[] = []
+    const log = createLog('test', { destination: { write: line => void lines.push(JSON.parse(line)) } })
+    const setter = setterOn(net, db, { log })
+    await setter.set(netuid)
+    await toEpoch()
+    const metagraph = async (of: number) => {
+      const real = await net.chain.metagraph(of)
+      return { ...real, neurons: real.neurons.map(each => (each.uid === 1 ? { ...each, hotkey: 'another' } : each)) }
+    }
+    const was = (await net.chain.metagraph(netuid)).neurons[1]?.hotkey ?? ''
+    expect(await setter.reveal(netuid, { metagraph })).toBeUndefined()
+    expect(await states()).toEqual(['included'])
+    const handovers = [{ uid: 1, from: was, to: 'another' }]
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: 'uids changed hands between the commit of weights and their reveal', handovers }),
+    )
+    const deps = { chain: { metagraph, weightsOf: () => net.held(netuid) }, hotkey: VALIDATOR, db }
+    for (const who of [was, 'another']) {
+      expect(await reportMiner(netuid, who, deps)).toMatchObject({ handovers, weight: who === was ? 65_535 : 0 })
+    }
   })
 
   it('never more than ten commits are open', async () => {

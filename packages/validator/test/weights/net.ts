@@ -131,6 +131,7 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
   }
   const reveals: RevealDeps['chain'] = {
     commitReveal: methods.commitReveal,
+    metagraph: methods.metagraph,
     findReveal: (commit, key) => chain.findReveal(commit, key),
     revealWeights: (row, key) => chain.revealWeights(row, key),
   }

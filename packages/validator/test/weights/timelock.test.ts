@@ -15,7 +15,7 @@ const engines = [
 const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
 const ROUND = 1_000
 const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
-const SUBNETS = [1, 2, 3, 4, 5, 6, 7]
+const SUBNETS = [1, 2, 3, 4, 5, 6, 7, 8, 9]
 const BY_TIMELOCK = { request: { commitBy: 'timelock' as const } }
 
 /** The chain's clock of rounds stands still: a validator whose own clock says the right time seals for round 1000. */
@@ -75,6 +75,12 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(2)).toMatchObject({ state: 'committed', commitBlock: block })
     expect(await isScored(db, batchId)).toBe(true)
     expect(await sealed(2)).toHaveLength(1)
+  })
+
+  it('are not made by themselves on a chain that hears of no drand', async () => {
+    await scored(db, 8, [2, 1])
+    expect(await (await setter(8)).set(8)).toMatchObject({ outcome: 'committed' })
+    expect(await last(8)).toMatchObject({ method: 'commit-hash' })
   })
 
   it('are opened by the chain: included once its row is there', async () => {
@@ -140,6 +146,25 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(7)).toMatchObject({ state: 'included', batchIds: [batchId], commitBlock, block })
   })
 
+  it('are made by themselves on a chain that hears of drand', async () => {
+    await net.devchain.setPulse(ROUND, PULSE)
+    await scored(db, 8, [3, 1])
+    expect(await (await setter(8)).set(8)).toMatchObject({ outcome: 'committed' })
+    expect(await last(8)).toMatchObject({ method: 'commit-timelocked' })
+  })
+
+  it('are opened in their epoch also when the tempo has changed since', async () => {
+    const batchId = await scored(db, 9, [2, 1])
+    const ours = await setter(9)
+    await ours.set(9, BY_TIMELOCK)
+    await net.devchain.setTempo(9, 14)
+    expect(await ours.reveal(9)).toBeGreaterThan(0)
+    await net.passEpochs(9, 1)
+    expect(await ours.reveal(9)).toBeUndefined()
+    expect(await last(9)).toMatchObject({ state: 'included', block: net.devchain.blockNumber() })
+    expect(await isScored(db, batchId)).toBe(true)
+  })
+
   it('for a round that is over are refused by name', async () => {
     const batchId = await scored(db, 4, [2, 1])
     const late = setterOn(net, db, { now: () => ROUND_AT_MS - 90_000 })
@@ -147,7 +172,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(4)).toMatchObject({ state: 'refused', refusal: expect.stringContaining('InvalidRevealRound') })
     expect(await isScored(db, batchId)).toBe(false)
     const byHash = await setter(4)
-    expect(await byHash.set(4)).toMatchObject({ outcome: 'committed' })
+    expect(await byHash.set(4, { request: { commitBy: 'hash' } })).toMatchObject({ outcome: 'committed' })
     expect(await last(4)).toMatchObject({ method: 'commit-hash' })
   })
 })

@@ -6,6 +6,7 @@ import { hashOf, heightOf } from '../answers.ts'
 import type { Live } from '../connection.ts'
 import { RpcError } from '../rpc.ts'
 import { entryOf, readStorage } from '../storage.ts'
+import { ensureSignable } from '../unknown-extensions.ts'
 import { refusalInBlock, refusalOfPool } from './refusals.ts'
 
 /** An extrinsic that was not included within so many blocks is void; a power of 2, at least 4. */
@@ -59,7 +60,8 @@ async function inTurn<T>({ sending }: Live, account: string, send: () => Promise
 }
 
 async function sign(live: Live, call: Call, hotkey: Hotkey): Promise<Signed> {
-  const { api, rpc } = live
+  const { api, rpc, unknownExtensions } = live
+  ensureSignable(unknownExtensions)
   const [nonce, birth] = await Promise.all([rpc.send<number>('system_accountNextIndex', [hotkey.ss58]), eraBirth(live)])
   const era = api.registry.createType('ExtrinsicEra', { current: birth.number, period: ERA_BLOCKS })
   const extrinsic = api.registry.createType('Extrinsic', call.method, { version: api.extrinsicVersion })

@@ -28,7 +28,7 @@ const OF_SUBNET = [
 
 /** What chains expect that do not say it. */
 const SEALED_VERSION = 4
-type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits' | 'commitRevealWeightsVersion'
+type Item = (typeof OF_SUBNET)[number] | 'number' | 'weightCommits' | 'commitRevealWeightsVersion' | 'lastStoredRound'
 
 /** @throws ChainError SubnetNotFound */
 export async function readCommitReveal(
@@ -53,6 +53,7 @@ export async function readCommitReveal(
     commits: listOf(items.get('weightCommits')).map(commit => openCommit(commit, netuid, tempo)),
     sealed: await readSealed(live, at, { netuid, hotkey }),
     sealedVersion: countOf(items.get('commitRevealWeightsVersion')) || SEALED_VERSION,
+    drandRound: items.has('lastStoredRound') ? countOf(items.get('lastStoredRound')) : null,
   }
 }
 
@@ -102,6 +103,7 @@ async function readItems(live: Live, at: string, netuid: number, hotkey: string)
     ['number', 'system', []],
     ['weightCommits', PALLET, [netuid, hotkey]],
     ['commitRevealWeightsVersion', PALLET, []],
+    ['lastStoredRound', 'drand', []],
     ...OF_SUBNET.map((item): [Item, string, unknown[]] => [item, PALLET, [netuid]]),
   ]
   const reads = wanted.flatMap(([item, pallet, args]) => {

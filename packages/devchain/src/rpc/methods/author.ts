@@ -26,7 +26,11 @@ const submitAndWatch = subscription(positional(binary), ({ chain }, [extrinsic],
   return subscriber.subscribe('author_extrinsicUpdate', send => {
     say = status => send(status)
     for (const status of early) send(status)
-    return () => chain.pool.unwatch(hash, watcher)
+    return () => {
+      // Also once it is in a block, and no longer in the pool.
+      say = () => {}
+      chain.pool.unwatch(hash, watcher)
+    }
   })
 })
 

@@ -49,14 +49,14 @@ const getBlock = method(at, (node, [hash]) => {
   return block ? blockJson(block) : null
 })
 
-const finalizedHead = method(nothing, ({ chain }) => chain.head.hash)
+const finalizedHead = method(nothing, ({ chain }) => chain.finalized.hash)
 
-/** Every block is best and final at once, so the three kinds of heads are one. */
-function heads(notification: string): Method {
+/** Best heads, as they come; final ones with each block that makes another final. */
+function heads(notification: string, kind: 'head' | 'finalized' = 'head'): Method {
   return subscription(nothing, ({ chain }, _params, subscriber) =>
     subscriber.subscribe(notification, send => {
-      send(headerJson(chain.head.header))
-      return chain.onBlock(({ block }) => send(headerJson(block.header)))
+      send(headerJson(chain[kind].header))
+      return chain.onBlock(({ block }) => send(headerJson((kind === 'head' ? block : chain.finalized).header)))
     }),
   )
 }
@@ -71,6 +71,6 @@ export const chainMethods: Record<string, Method> = {
   chain_subscribeNewHead: heads('chain_newHead'),
   chain_subscribeNewHeads: heads('chain_newHead'),
   chain_subscribeAllHeads: heads('chain_allHead'),
-  chain_subscribeFinalizedHeads: heads('chain_finalizedHead'),
-  chain_subscribeFinalisedHeads: heads('chain_finalizedHead'),
+  chain_subscribeFinalizedHeads: heads('chain_finalizedHead', 'finalized'),
+  chain_subscribeFinalisedHeads: heads('chain_finalizedHead', 'finalized'),
 }

@@ -64,7 +64,14 @@ export function scores({ history }: ValidatorStatus): Html {
   return section('Scores', more, html`${lineChart('Score of each miner by batch', labels, lines)}${legend(names)}`)
 }
 
-export function weights({ history }: ValidatorStatus): Html {
+/** In words for people. */
+const METHODS = {
+  set: 'Set as they are',
+  'commit-hash': 'Committed by hash',
+  'commit-timelocked': 'Committed sealed, for a round of drand',
+} as const
+
+export function weights({ history, weightsBy }: ValidatorStatus): Html {
   if (history === null) return section('Weights', null, NO_ANSWER)
   const { settings } = history
   const held = settings.find(({ state }) => state === 'included') ?? settings[0]
@@ -78,8 +85,13 @@ export function weights({ history }: ValidatorStatus): Html {
     html`${setting.refusal ?? ''}`,
   ])
   const head = ['#Setting', 'State', 'Basis', 'Method', 'Planned', '#Block', '~Refusal']
+  const way = weightsBy && html`<p>${METHODS[weightsBy.method]} <span class="dim">${weightsBy.why}</span></p>`
   const picture = held && held.entries.length > 0 ? html`${weightBars(held)}` : null
-  return section('Weights', held ? `of setting ${held.id}` : null, html`${picture}${table(head, rows, 'None yet.')}`)
+  return section(
+    'Weights',
+    held ? `of setting ${held.id}` : null,
+    html`${way}${picture}${table(head, rows, 'None yet.')}`,
+  )
 }
 
 export function organicJobs({ history, facilitator }: ValidatorStatus): Html {

@@ -6,6 +6,7 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import { version } from '@horde/kit/version'
 import type { FacilitatorState } from '../../facilitator.ts'
 import { type Standing, standingOf } from '../../watch/standing.ts'
+import type { ChosenMethod } from '../../weights/commit-by.ts'
 import { healthOf } from '../health.ts'
 import type { StatusSources } from '../sources.ts'
 import type { NextBatch, TurnWindow } from './next-batch.ts'
@@ -30,6 +31,8 @@ export type ValidatorStatus = {
   chain: { connected: boolean; node: string | null; block: number | null; blockSeenSecondsAgo: number | null }
   /** Null: none starts by itself, or it is not known yet; `why` says which, in words. */
   nextBatch: { at: string | null; inSeconds: number | null; why: string; window: TurnWindow | null }
+  /** How weights are told to the chain, and why so. Null while the chain has not said what it offers. */
+  weightsBy: ChosenMethod | null
   /** Null while the database does not say it. */
   history: ShownHistory | null
   facilitator: FacilitatorState | null
@@ -49,6 +52,7 @@ export async function readStatus(sources: StatusSources, clock: Clock): Promise<
     validator: validatorOf(sources, now),
     chain: chainOf(sources, now),
     nextBatch: shownNext(sources.nextBatch(), now),
+    weightsBy: sources.weightsBy() ?? null,
     history,
     facilitator: sources.facilitator() ?? null,
     troubles: lastTroubles(sources, history),
