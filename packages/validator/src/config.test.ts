@@ -29,6 +29,12 @@ describe('the settings', () => {
     expect(config.FACILITATOR_URI).toBeUndefined()
   })
 
+  it('make hashcat jobs of known length, unless scores are those of 2024', () => {
+    const known = (env: Record<string, string>) =>
+      readValidatorConfig({ ...NEEDED, ...env }).benchmarkSettings.hashcat.knownLength
+    expect([known({}), known({ SCORING: 'efficiency' }), known({ SCORING: '2024' })]).toEqual([true, true, false])
+  })
+
   it('make passwords shorter and timeouts other, each by itself', () => {
     const config = readValidatorConfig({
       ...NEEDED,

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { ALGORITHMS, hashcatBenchmark } from '../src/benchmarks/hashcat.ts'
+import { hashcatListBenchmark } from '../src/benchmarks/hashcat-list.ts'
+import { jobVolume } from './job-volume.ts'
 
 const run = promisify(execFile)
 const IMAGE = 'compute-horde/hashcat:v0'
@@ -18,4 +20,14 @@ it.each(ALGORITHMS)('cracks $name (mode $mode) with the job image', async algori
   const { stdout, stderr } = await run('docker', [...SANDBOX, image, ...command])
   expect(stdout.trim()).toBe(challenge.password)
   expect(benchmark.verify(challenge, { stdout, stderr })).toMatchObject({ score: 1 })
+})
+
+it.each(ALGORITHMS)('finds all of a list of $name (mode $mode) with the job image', async algorithm => {
+  const benchmark = hashcatListBenchmark([{ ...algorithm, passwordLength: 2 }], IMAGE)
+  const { image, command, input, challenge } = await benchmark.prepare(0)
+  await using volume = await jobVolume(input)
+  const mounted = ['--mount', `type=bind,source=${volume.path},target=/volume,readonly`]
+  const { stdout, stderr } = await run('docker', [...SANDBOX, ...mounted, image, ...command])
+  expect(benchmark.verify(challenge, { stdout, stderr })).toMatchObject({ score: 1 })
+  expect(stdout.length).toBeLessThan(1_000)
 })

@@ -19,17 +19,28 @@ const TAO = 1_000_000_000n
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const ALGORITHMS: Record<string, string> = { '1410': 'sha256', '10810': 'sha384', '1710': 'sha512' }
 
-/** The password of two characters that a hashcat job asks for. */
-function crack({ docker_run_cmd: command }: V0JobRequest): string {
+/** The hashes of a hashcat job, from the file of its input, and the salt that they share. */
+function hashesOf(volume: V0JobRequest['volume']): { hashes: Set<string>; salt: string } {
+  if (volume?.volume_type !== 'inline') throw new Error('there is no input')
+  const lines =
+    Buffer.from(volume.contents, 'base64')
+      .toString('latin1')
+      .match(/[0-9a-f]{64,}:[0-9a-f]{16}/g) ?? []
+  const [salt = ''] = lines.map(line => line.slice(-16))
+  return { hashes: new Set(lines.map(line => line.slice(0, -17))), salt }
+}
+
+/** The passwords of two characters that a hashcat job asks for, one a line, in the order in which they are found. */
+function crack({ docker_run_cmd: command, volume }: V0JobRequest): string {
   const algorithm = ALGORITHMS[command[command.indexOf('--hash-type') + 1] ?? '']
-  const [hash, salt = ''] = command.at(-2)?.split(':') ?? []
-  if (!algorithm || command.at(-1) !== '?1?1') throw new Error(`not such a job: ${command.join(' ')}`)
+  const [file, mask] = command.slice(-2)
+  if (!algorithm || file !== '/volume/hashes.txt' || mask !== '?1?1') {
+    throw new Error(`not such a job: ${command.join(' ')}`)
+  }
+  const { hashes, salt } = hashesOf(volume)
+  const hashOf = (word: string) => createHash(algorithm).update(word).update(Buffer.from(salt, 'hex')).digest('hex')
   const words = [...LETTERS].flatMap(first => [...LETTERS].map(second => first + second))
-  const found = words.find(
-    word => createHash(algorithm).update(word).update(Buffer.from(salt, 'hex')).digest('hex') === hash,
-  )
-  if (!found) throw new Error('there is no such password')
-  return found
+  return words.filter(word => hashes.has(hashOf(word))).join('\n')
 }
 
 const cracking = async (peer: Peer) => {
@@ -112,6 +123,18 @@ describe('against a chain and miners', () => {
     expect(await program.ended).toBe(0)
     expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBeGreaterThan(before)
     expect(await uidsOfWeights()).toEqual([1, 3])
+  })
+
+  it('tells in its health the whole command that registers a hotkey', async () => {
+    const directory = env.BITTENSOR_WALLET_DIRECTORY ?? ''
+    await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
+    const names = { BITTENSOR_WALLET_NAME: 'my-wallet', BITTENSOR_WALLET_HOTKEY_NAME: 'validator-7' }
+    await using program = startProgram([], { ...env, ...names, ADMIN_PORT: '0' })
+    const { adminPort } = JSON.parse(await program.line('validator started')) as { adminPort: number }
+    const keys = `--network ${devchain.url} --wallet my-wallet --wallet-hotkey validator-7`
+    await expect
+      .poll(async () => await (await fetch(`http://127.0.0.1:${adminPort}/health`)).text())
+      .toContain(`btcli subnets register --netuid ${NETUID} ${keys})`)
   })
 })
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { buffer } from 'node:stream/consumers'
-import { ZipFile } from 'yazl'
 import type { Benchmark } from './benchmark.ts'
+import { zipOf } from './zip-of.ts'
 
 /** What the image prints: this file of /volume, byte for byte. */
 const INPUT_FILE = 'payload.txt'
@@ -18,7 +17,7 @@ export function echoBenchmark({ image, timeoutSeconds, referenceSeconds }: EchoS
     name: 'echo',
     prepare: async () => {
       const payload = randomUUID()
-      const input = await zipOf(payload)
+      const input = await zipOf(INPUT_FILE, payload)
       return { label: 'echo', image, command: [], input, timeoutSeconds, referenceSeconds, challenge: { payload } }
     },
     verify: ({ payload }, { stdout }) =>
@@ -26,11 +25,4 @@ export function echoBenchmark({ image, timeoutSeconds, referenceSeconds }: EchoS
         ? { score: 1, comment: 'The text came back as it was.' }
         : { score: 0, comment: 'What came back is not the text.' },
   }
-}
-
-async function zipOf(payload: string): Promise<string> {
-  const zip = new ZipFile()
-  zip.addBuffer(Buffer.from(payload), INPUT_FILE, { compress: false })
-  zip.end()
-  return (await buffer(zip.outputStream)).toString('base64')
 }

@@ -46,23 +46,44 @@ export interface Challenge {
 
 /** A challenge that nobody can foresee. */
 export function makeChallenge(algorithm: Algorithm): Challenge {
-  const letters = Array.from({ length: algorithm.passwordLength }, () => ALPHABET[randomInt(ALPHABET.length)])
-  return { algorithm, password: letters.join(''), salt: randomBytes(SALT_BYTES) }
+  return { algorithm, password: randomPassword(algorithm), salt: randomSalt() }
 }
+
+export function randomPassword({ passwordLength }: Algorithm): string {
+  return Array.from({ length: passwordLength }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
+}
+
+export const randomSalt = (): Uint8Array => randomBytes(SALT_BYTES)
+
+/** How many passwords there are of a length. */
+export const keySpace = ({ passwordLength }: Algorithm): number => ALPHABET.length ** passwordLength
 
 /** hashcat's arguments for a challenge, byte for byte those that Python validators send. */
 export function commandOf({ algorithm, password, salt }: Challenge): string[] {
-  const hash = createHash(algorithm.name).update(password).update(salt).digest('hex')
+  return commandFor(algorithm, hashLine(algorithm, password, salt))
+}
+
+/** hashcat's arguments for what is to be cracked: a hash, or a file of hashes. */
+export function commandFor(algorithm: Algorithm, target: string): string[] {
   return [
     ...['--runtime', '600', '--restore-disable', '--attack-mode', '3', '--workload-profile', '3'],
     ...['--optimized-kernel-enable', '--hash-type', String(algorithm.mode), '--hex-salt', '-1', '?l?d?u'],
     ...['--outfile-format', '2', '--quiet'],
-    `${hash}:${Buffer.from(salt).toString('hex')}`,
+    target,
     '?1'.repeat(algorithm.passwordLength),
   ]
 }
 
-/** Passwords to find, on an image whose entry point is hashcat. White space around an answer does not count. */
+/** A hash with its salt, as hashcat reads it. */
+export function hashLine({ name }: Algorithm, password: string, salt: Uint8Array): string {
+  const hash = createHash(name).update(password).update(salt).digest('hex')
+  return `${hash}:${Buffer.from(salt).toString('hex')}`
+}
+
+/**
+ * A password to find, on an image whose entry point is hashcat, as Python validators ask for it. Where in the key space it
+ * lies is luck. White space around an answer does not count.
+ */
 export function hashcatBenchmark(algorithms: readonly [Algorithm, ...Algorithm[]], image: string): Benchmark {
   return {
     name: 'hashcat',

@@ -20,10 +20,10 @@ async function load(text: string) {
   return named(path)
 }
 
-const named = (benchmark: string) =>
+const named = (benchmark: string, knownLength = true) =>
   loadBenchmark({
     benchmark,
-    hashcat: { image: 'hashcat:v0', algorithms: ALGORITHMS },
+    hashcat: { image: 'hashcat:v0', algorithms: ALGORITHMS, knownLength },
     echo: { image: 'echo:v0', timeoutSeconds: 30, referenceSeconds: 2 },
   })
 
@@ -32,7 +32,14 @@ const VERIFY = `({ sum }, { stdout }) => ({ score: Number(stdout) === sum ? 1 : 
 
 describe('loadBenchmark', () => {
   it('knows hashcat and echo by name', async () => {
-    expect(await (await named('hashcat')).prepare(0)).toMatchObject({ label: 'sha256', image: 'hashcat:v0' })
+    for (const [knownLength, name] of [
+      [true, 'hashcat-list'],
+      [false, 'hashcat'],
+    ] as const) {
+      const hashcat = await named('hashcat', knownLength)
+      expect(hashcat.name).toBe(name)
+      expect(await hashcat.prepare(0)).toMatchObject({ label: 'sha256', image: 'hashcat:v0' })
+    }
     const echo = await named('echo')
     const work = await echo.prepare(0)
     expect(work).toMatchObject({ label: 'echo', image: 'echo:v0', timeoutSeconds: 30, referenceSeconds: 2 })

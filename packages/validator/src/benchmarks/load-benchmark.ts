@@ -5,11 +5,13 @@ import { z } from 'zod'
 import type { Benchmark, Judgement, Work } from './benchmark.ts'
 import { type EchoSettings, echoBenchmark } from './echo.ts'
 import { type Algorithm, hashcatBenchmark } from './hashcat.ts'
+import { hashcatListBenchmark } from './hashcat-list.ts'
 
 export interface BenchmarkSettings {
   /** `hashcat`, `echo`, or the path of a module. */
   benchmark: string
-  hashcat: { image: string; algorithms: readonly [Algorithm, ...Algorithm[]] }
+  /** `knownLength`: many passwords a job instead of one. */
+  hashcat: { image: string; algorithms: readonly [Algorithm, ...Algorithm[]]; knownLength: boolean }
   echo: EchoSettings
 }
 
@@ -42,7 +44,10 @@ const judgementShape: z.ZodType<Judgement> = z.object({ score: z.number().min(0)
  * @throws BenchmarkError when an operator's own module cannot be loaded, or is no benchmark
  */
 export async function loadBenchmark({ benchmark, hashcat, echo }: BenchmarkSettings): Promise<Benchmark> {
-  if (benchmark === 'hashcat') return hashcatBenchmark(hashcat.algorithms, hashcat.image)
+  if (benchmark === 'hashcat') {
+    const make = hashcat.knownLength ? hashcatListBenchmark : hashcatBenchmark
+    return make(hashcat.algorithms, hashcat.image)
+  }
   if (benchmark === 'echo') return echoBenchmark(echo)
   return loadModule(resolve(benchmark))
 }

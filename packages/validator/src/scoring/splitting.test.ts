@@ -104,6 +104,43 @@ describe('where the length of the work is luck', () => {
   })
 })
 
+describe('where luck has a part in the length of the work', () => {
+  /** A piece of work is over at the last of `passwords` places in the key space; 1 is all of it. Even steps of probability. */
+  const pieces = (passwords: number) => Array.from({ length: 300 }, (_, i) => ((i + 0.5) / 300) ** (1 / passwords))
+  const mean = (numbers: number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length
+  const scored = (seconds: number, reference: number) =>
+    scoreJob({ seconds, timeoutSeconds: 90, referenceSeconds: reference, quality: 1 }, EFFICIENCY)
+
+  /**
+   * What two hotkeys earn beside one. Each draws its piece; the GPU is halved until the shorter one is over, and then it
+   * is the other's alone.
+   */
+  function gainBySplitting(passwords: number, fixedShare: number): number {
+    const computing = passwords / (passwords + 1)
+    const fixed = (computing * fixedShare) / (1 - fixedShare)
+    const reference = fixed + computing
+    const one = mean(pieces(passwords).map(piece => scored(fixed + piece, reference)))
+    const pairs = pieces(passwords).flatMap(mine => pieces(passwords).map(other => [mine, other] as const))
+    const first = ([mine, other]: readonly [number, number]) => fixed + Math.min(2 * mine, mine + other)
+    return (2 * mean(pairs.map(pair => scored(first(pair), reference)))) / one
+  }
+
+  // The table stands in docs/scoring.md.
+  it.each([
+    [0, 1.19, 0.89, 0.87],
+    [0.1, 1.26, 0.94, 0.93],
+    [0.2, 1.33, 1, 0.99],
+  ])('with a fixed part of %d: one password %d, sixteen %d, sixty-four %d', (fixedShare, one, sixteen, all) => {
+    expect(gainBySplitting(1, fixedShare)).toBeCloseTo(one, 1)
+    expect(gainBySplitting(16, fixedShare)).toBeCloseTo(sixteen, 2)
+    expect(gainBySplitting(64, fixedShare)).toBeCloseTo(all, 2)
+  })
+
+  it('a split loses with a list of passwords while the fixed part is under 20 %', () => {
+    for (const fixedShare of [0, 0.05, 0.1, 0.15, 0.199]) expect(gainBySplitting(64, fixedShare)).toBeLessThan(1)
+  })
+})
+
 describe('by 2024', () => {
   it('two hotkeys earn more whenever one comes within two thirds of its time', () => {
     fc.assert(
