@@ -1,3 +1,4 @@
+import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net'
 import { ConfigError } from './config.ts'
 import { createLateLog } from './late-log.ts'
 import { logWhatIsPrinted } from './log/printed.ts'
@@ -12,6 +13,12 @@ const SAME_STOP_MS = 1_000
 
 /** How long a service may take to close everything before the process ends regardless. */
 const STOP_WITHIN_MS = 20_000
+
+/**
+ * How long each address of a name has to take a connection before the next one is tried, in ms. Node gives up all but the
+ * last after 250 ms, also one that is far away or whose first packet is lost, which is sent again after a second.
+ */
+const ADDRESS_TIMEOUT_MS = 2_500
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
@@ -33,6 +40,8 @@ export async function runService(
   main: (signal: AbortSignal) => Promise<number | undefined> | Promise<void>,
   { stopWithinMs = STOP_WITHIN_MS, onHangup }: RunOptions = {},
 ): Promise<void> {
+  // Here, before anything connects: whatever library does, of every program of ours.
+  setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_TIMEOUT_MS)
   const log = createLateLog(name)
   // On stderr: on stdout a command gives its answer.
   logWhatIsPrinted(createLateLog(name, { destination: process.stderr }))
