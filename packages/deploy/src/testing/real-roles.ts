@@ -12,6 +12,9 @@ import { TestRegistry } from './test-registry.ts'
 const CHECKOUT = join(import.meta.dirname, '../../../..')
 const BUILD_MS = 1_200_000
 const IMAGES = ['executor', 'miner', 'validator']
+/** What stands before the names of the images on this machine. An image that is the same in both commits is built for both. */
+const PREFIX = 'horde-test'
+const PREFIX_BEFORE = 'horde-test-before'
 const NETUID = 7
 const BLOCK_MS = 1000
 const KEYS = { validator: '//Validator', miner: '//Miner' } as const
@@ -40,10 +43,10 @@ export class RealRoles implements AsyncDisposable {
 
   static async start(): Promise<RealRoles> {
     const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string }
-    await buildImages(CHECKOUT, version)
+    await buildImages(CHECKOUT, PREFIX, version)
     const registry = await TestRegistry.start()
     await registry.pushPostgres()
-    for (const name of IMAGES) await registry.push(`horde-test/${name}:${version}`, `horde/${name}:${version}`)
+    for (const name of IMAGES) await registry.push(`${PREFIX}/${name}:${version}`, `horde/${name}:${version}`)
     await registry.push('compute-horde/debian:bookworm', 'base/debian:bookworm')
     const owner = await Owner.open()
     for (const role of ['validator', 'miner'] as const) {
@@ -60,13 +63,16 @@ export class RealRoles implements AsyncDisposable {
     try {
       const unpacked = await run('bash', ['-c', `git archive HEAD~1 | tar -x -C '${folder}'`], { cwd: CHECKOUT })
       if (unpacked.code !== 0) throw new Error(`there is no commit before: ${unpacked.output}`)
-      await buildImages(folder, VERSION_BEFORE)
+      await buildImages(folder, PREFIX_BEFORE, VERSION_BEFORE)
     } finally {
       await rm(folder, { recursive: true })
     }
-    const names = IMAGES.map(name => `${name}:${VERSION_BEFORE}`)
-    for (const name of names) await this.registry.push(`horde-test/${name}`, `horde/${name}`)
-    await run('docker', ['rmi', ...names.map(name => `horde-test/${name}`)])
+    for (const name of IMAGES) {
+      const image = `${name}:${VERSION_BEFORE}`
+      await this.registry.push(`${PREFIX_BEFORE}/${image}`, `horde/${image}`)
+    }
+    const built = await run('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', `${PREFIX_BEFORE}/*`])
+    await run('docker', ['rmi', ...built.output.trim().split('\n')])
   }
 
   hotkeyOf(role: InstalledRole): string {
@@ -115,8 +121,8 @@ async function startChain(): Promise<Devchain> {
   })
 }
 
-async function buildImages(checkout: string, version: string): Promise<void> {
-  const env = { ...process.env, IMAGE_PREFIX: 'horde-test', COMPUTE_HORDE_VERSION: version }
+async function buildImages(checkout: string, prefix: string, version: string): Promise<void> {
+  const env = { ...process.env, IMAGE_PREFIX: prefix, COMPUTE_HORDE_VERSION: version }
   const built = await run('bash', ['docker/build-images.sh', '--auto', ...IMAGES], {
     cwd: checkout,
     env,

@@ -94,6 +94,10 @@ export class TestRegistry implements AsyncDisposable {
     this.#process.kill()
     await ended
     if (this.#tags.size > 0) await run('docker', ['rmi', ...this.#tags])
+    // An image whose tag went to another one stays by its digest.
+    const untagged = await run('docker', ['images', '--quiet', '--filter', `reference=127.0.0.1:${this.#port}/*/*`])
+    const ids = new Set(untagged.output.split('\n').filter(id => id !== ''))
+    if (ids.size > 0) await run('docker', ['rmi', '--force', ...ids])
     await rm(this.folder, { recursive: true, force: true })
   }
 
