@@ -8,7 +8,7 @@ import type { Genesis } from '@horde/devchain/genesis'
 export const NETUID = 1
 
 const RAO_PER_TAO = 1_000_000_000n
-/** Above the 1,000 TAO that a validator needs. */
+/** Enough for a validator by the rule of any chain. */
 const VALIDATOR_STAKE_RAO = 10_000n * RAO_PER_TAO
 const COLDKEY_BALANCE_RAO = 1_000n * RAO_PER_TAO
 /** Blocks between two settings of weights: few, so that every batch of a quick local run lands. */

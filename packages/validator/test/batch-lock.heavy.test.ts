@@ -1,6 +1,6 @@
 /** Two processes of one validator, and a Postgres that is restarted in the middle of a batch. */
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { batches, jobs } from '../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 import { type Program, startProgram } from './program.ts'
@@ -15,10 +15,19 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-const start = (DATABASE_URL: string, env: Record<string, string> = {}): Program =>
-  startProgram([], {
+/** Ended after each test, also after one that ran out of time. */
+const programs: Program[] = []
+afterEach(async () => {
+  for (const program of programs.splice(0)) await program[Symbol.asyncDispose]()
+})
+
+function start(DATABASE_URL: string, env: Record<string, string> = {}): Program {
+  const program = startProgram([], {
     ...{ ...world.env, DATABASE_URL, BENCHMARK: 'echo', BATCH_DEADLINE_SECONDS: '120', LOG_LEVEL: 'info', ...env },
   })
+  programs.push(program)
+  return program
+}
 /** What the database has of the first batch and its jobs. */
 async function saved(url: string) {
   await using database = await openTestDatabase(url)
@@ -45,10 +54,10 @@ it('hands the batch over when another process has taken the lock, and sends noth
     peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
   }
   const url = await postgres().newDatabase()
-  await using first = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400' })
+  const first = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400' })
   await offered.promise
   // The second one looks every second whether there is something to do.
-  await using second = start(url, { BATCH_INTERVAL_SECONDS: '2' })
+  const second = start(url, { BATCH_INTERVAL_SECONDS: '2' })
   await second.line('validator started')
   await using held = await first.heldUp()
   await postgres().restart()
@@ -78,7 +87,7 @@ it('takes the lock again, sends nothing meanwhile, and goes on with what it meas
     peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
   }
   const url = await postgres().newDatabase()
-  await using program = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400', LOG_LEVEL: 'debug' })
+  const program = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400', LOG_LEVEL: 'debug' })
   await offered.promise
   const tries = () => program.stdout.filter(line => line.includes('lock could not be taken again yet')).length
   await postgres().stop()
