@@ -93,7 +93,9 @@ export class MinerLink {
       log,
       signal,
     })
-    return this.#end ?? (outcome === 'done' ? 'answered' : outcome)
+    if (outcome === 'done') return this.#end ?? 'answered'
+    // What was said last may not have arrived; only that there was nothing to say is certain.
+    return this.#end === 'no offer' ? this.#end : outcome
   }
 
   get isConnected(): boolean {

@@ -1,6 +1,7 @@
 /** Offers right behind the last result, in a pool of one, with real executors. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
@@ -9,7 +10,7 @@ import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
 import { processManager } from '../src/horde/process.ts'
 import { connectValidator, startChain, startTestMiner, temporaryFolder, type ValidatorPeer } from './harness.ts'
-import { scriptJob, untilReady } from './script-job.ts'
+import { scriptJob } from './script-job.ts'
 
 /** How long an executor may take to leave when the next job waits for its place, in milliseconds. */
 const HURRIED_LEAVE_MS = 2_000
@@ -28,24 +29,32 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-const processes = async () => processManager({ ...common, environment: { PATH: process.env.PATH ?? '', HOME: home } })
+const NEVER_LEAVES = fileURLToPath(new URL('fixtures/never-leaves.mjs', import.meta.url))
 const engine = { socket: '/var/run/docker.sock' }
+
+const processes = async (isStaying: boolean) => {
+  const environment = { PATH: process.env.PATH ?? '', HOME: home }
+  return processManager({ ...common, environment, ...(isStaying && { main: NEVER_LEAVES }) })
+}
 const containers = () =>
   dockerManager({ ...common, image: 'compute-horde/executor:v0', pullImage: false, engine, log: silentLog })
 
-/** Has an executor stand still for ever: a process, or the first one of its container. */
-async function freeze({ id }: StartedExecutor): Promise<void> {
+/** Has a container stay when its executor has left: its first process, which would end it, stands still. */
+async function keep({ id }: StartedExecutor): Promise<void> {
   const [kind, name = ''] = id.split(' ')
-  if (kind === 'pid') process.kill(Number(name), 'SIGSTOP')
-  else await docker('kill', '--signal', 'STOP', name)
+  if (kind === 'container') await docker('kill', '--signal', 'STOP', name)
 }
 
-/** Runs a job to its result. Gives how long its executor took to be ready. */
-async function run(validator: ValidatorPeer): Promise<{ readyMs: number; job: ReturnType<typeof scriptJob> }> {
+/** Runs a job to its result, and `meanwhile` something before its work is sent. Gives how long its executor took to be ready. */
+async function run(validator: ValidatorPeer, meanwhile = async () => {}) {
   const job = scriptJob('print(6 * 7)')
   const offeredAt = performance.now()
-  await untilReady(validator, job)
+  await validator.say(job.offer)
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   const readyMs = performance.now() - offeredAt
+  await meanwhile()
+  await validator.say(job.work)
   expect(await validator.next()).toMatchObject({ job_uuid: job.work.job_uuid, docker_process_stdout: '42\n' })
   return { readyMs, job }
 }
@@ -54,9 +63,9 @@ describe.each([
   ['processes', processes, () => Promise.resolve('127.0.0.1')],
   ['containers', containers, () => bridgeAddress(engine.socket)],
 ])('with executors as %s', (_, open, address) => {
-  async function start() {
+  async function start(isStaying: boolean) {
     const started: StartedExecutor[] = []
-    const manager = await open()
+    const manager = await open(isStaying)
     const watched: ExecutorManager = {
       ...manager,
       start: async order => {
@@ -74,7 +83,7 @@ describe.each([
   }
 
   it('each offer is accepted, and its job runs', async () => {
-    const { miner, started } = await start()
+    const { miner, started } = await start(false)
     await using _miner = miner
     await using validator = await connectValidator(miner)
     for (let count = 0; count < 4; count += 1) await run(validator)
@@ -82,20 +91,17 @@ describe.each([
   })
 
   it('an executor that never leaves costs the next job little more than two seconds, and nothing of it is left', async () => {
-    const { miner, started } = await start()
+    const { miner, started } = await start(true)
     await using _miner = miner
     await using validator = await connectValidator(miner)
-    const usual = await run(validator)
-    const stuck = started[0]
-    if (stuck) await freeze(stuck)
-    const next = scriptJob('print(1)')
-    const offeredAt = performance.now()
-    await untilReady(validator, next)
-    const readyMs = performance.now() - offeredAt
+    const usual = await run(validator, async () => {
+      if (started[0]) await keep(started[0])
+    })
+    const next = await run(validator)
     expect(await docker('ps', '-aq', '--filter', `label=compute-horde.job=${usual.job.work.job_uuid}`)).toBe('')
-    expect(await stuck?.exited).toMatch(/signal SIGKILL|exit code 137/)
-    // Of what the last job had only a container can be left: two seconds, a kill, and a start like the first one.
-    expect(readyMs).toBeLessThan(HURRIED_LEAVE_MS + 4 * usual.readyMs)
-    expect(await validator.next()).toMatchObject({ docker_process_stdout: '1\n' })
+    expect(await started[0]?.exited).toMatch(/signal SIGKILL|exit code 137/)
+    expect(next.readyMs).toBeGreaterThan(HURRIED_LEAVE_MS)
+    // Two seconds, a kill, and a start like the first one, which takes about one.
+    expect(next.readyMs).toBeLessThan(HURRIED_LEAVE_MS + 4 * usual.readyMs)
   })
 })
