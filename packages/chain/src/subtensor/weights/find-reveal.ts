@@ -37,6 +37,11 @@ export async function findReveal(live: Live, commit: CommitToFind, hotkey: strin
   return isSameRow(weightsIn(row), commit) ? { block: went, blockHash: at } : undefined
 }
 
+/** Whether the chain held a commit at its block; true where the node does not know that state any more. */
+export async function heldCommit(live: Live, commit: CommitToFind, hotkey: string): Promise<boolean> {
+  return (await holdsAt(live, commit.block, commit, hotkey)) !== false
+}
+
 function isRevealIn(records: Iterable<EventRecord>, commit: CommitToFind, hotkey: string): boolean {
   const names: readonly string[] = commit.isSealed ? REVEALED.sealed : REVEALED.hash
   const netuid = new Uint8Array(BYTES_OF_NETUID)
