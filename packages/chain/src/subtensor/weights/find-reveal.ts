@@ -84,10 +84,16 @@ async function holdsAt(live: Live, block: number, commit: CommitToFind, hotkey: 
   try {
     return await holds(live, await blockHashOf(live, block), commit, hotkey)
   } catch (error) {
-    if (error instanceof RpcError) return undefined
+    if (error instanceof RpcError && isForgotten(error)) return undefined
     throw error
   }
 }
+
+/** Substrate's code for a state that is not there, and its words. What else a node answers says nothing of the past. */
+const NO_STATE = 4003
+
+const isForgotten = ({ code, message }: RpcError): boolean =>
+  code === NO_STATE || /discarded|pruned|unknown ?block|not found/i.test(message)
 
 async function holds(live: Live, at: string, commit: CommitToFind, hotkey: string): Promise<boolean> {
   const { netuid, epoch, hash } = commit
