@@ -114,6 +114,9 @@ export type CommitReveal = {
 /** Where a row of weights stands that may have been set. */
 export type SetRow = { readonly block: number; readonly blockHash: string }
 
+/** `open`: on the best chain, and another block may still replace it. */
+export type BlockStanding = 'final' | 'open' | 'replaced'
+
 export type WeightOf = { readonly uid: number; readonly weight: number }
 
 /** A best block, as this machine heard of it. */
@@ -165,6 +168,9 @@ export interface Chain extends AsyncDisposable {
    * commit went without its weights.
    */
   findReveal(commit: CommitToFind, hotkey: string): Promise<SetRow | undefined>
+  /** Whether the chain, as it is now, held a commit at its block; true where the node does not know that state any more. */
+  heldCommit(commit: CommitToFind, hotkey: string): Promise<boolean>
+  blockStanding(block: number, blockHash: string): Promise<BlockStanding>
   /** Commits the hash of `commitHash`, and resolves once it is in a block. */
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<SetRow>
   /** Commits what `sealWeights` sealed, and resolves once it is in a block. */

@@ -2,6 +2,7 @@ import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import type {
   AxonToServe,
+  BlockStanding,
   Chain,
   ChainState,
   CommitReveal,
@@ -17,6 +18,7 @@ import type {
 import { ChainError } from './errors.ts'
 import { DEFAULT_VALIDATOR_RULE, type Metagraph, type ValidatorRule } from './metagraph.ts'
 import { heightOf } from './subtensor/answers.ts'
+import { readBlockStanding } from './subtensor/block-standing.ts'
 import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
 import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
@@ -34,7 +36,7 @@ import {
   readCommitReveal,
   revealCall,
 } from './subtensor/weights/commit-reveal.ts'
-import { findReveal } from './subtensor/weights/find-reveal.ts'
+import { findReveal, heldCommit } from './subtensor/weights/find-reveal.ts'
 import { sealedCall } from './subtensor/weights/sealed-commits.ts'
 import {
   blockHashOf,
@@ -216,6 +218,14 @@ export class Subtensor implements Chain {
 
   findReveal(commit: CommitToFind, hotkey: string): Promise<Included | undefined> {
     return this.#read('reveal', live => findReveal(live, commit, hotkey))
+  }
+
+  heldCommit(commit: CommitToFind, hotkey: string): Promise<boolean> {
+    return this.#read('commit', live => heldCommit(live, commit, hotkey))
+  }
+
+  blockStanding(block: number, blockHash: string): Promise<BlockStanding> {
+    return this.#read('block', live => readBlockStanding(live, block, blockHash))
   }
 
   commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<Included> {

@@ -130,6 +130,9 @@ it('takes no row for revealed that only looks like the one committed', async () 
   }
   expect(await away.findReveal(commitOf, alice.ss58)).toBeUndefined()
   expect(refused.size).toBeGreaterThan(0)
+  relay.faults.toClient = frame =>
+    refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: -32_029, message: 'Too many requests' } } : frame
+  await expect(away.findReveal(commitOf, alice.ss58)).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
 })
 
 describe('refusals', () => {

@@ -20,6 +20,7 @@ import { resumeBatches } from './resume-batches.ts'
 import { type BatchRequest, runBatch } from './run-batch.ts'
 import { runOrganicJob } from './run-organic-job.ts'
 import { setWeights, type WeightsOutcome } from './set-weights.ts'
+import { recheckIncluded } from './weights/recheck-included.ts'
 import { revealWeights } from './weights/reveal-weights.ts'
 
 /** How long after its deadline a batch, and after its start an organic job, counts as left behind, in ms. */
@@ -75,6 +76,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const netuid = config.BITTENSOR_NETUID
   const tryLock = oneAtATime(dialect, config.databaseUrl, `weights of ${hotkey.ss58} on ${netuid}`, log)
   // A lock of its own: setting waits for the rate limit, and a reveal must not wait for that.
+  const final = new Set<number>()
   const tryRevealLock = oneAtATime(dialect, config.databaseUrl, `reveals of ${hotkey.ss58} on ${netuid}`, log)
   const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
   const request = batchRequest(config, benchmark, leaveOpen)
@@ -104,9 +106,12 @@ export function wireValidator(deps: ValidatorDeps): Validator {
         maxWaitBlocks: config.WEIGHTS_WAIT_BLOCKS,
       }
       const { scoringRules } = config
-      return setWeights(request, { chain, hotkey, db, tryLock, clock, scoringRules, log }, signal)
+      return setWeights(request, { chain, hotkey, db, tryLock, final, clock, scoringRules, log }, signal)
     },
-    reveals: signal => revealWeights(netuid, { chain, hotkey, db, tryLock: tryRevealLock, clock, log }, signal),
+    reveals: async signal => {
+      await recheckIncluded(netuid, final, { chain, hotkey, db, clock, log })
+      return revealWeights(netuid, { chain, hotkey, db, tryLock: tryRevealLock, clock, log }, signal)
+    },
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined
       const shared = { chain, hotkey, db, clock, log }

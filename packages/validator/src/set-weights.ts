@@ -13,6 +13,7 @@ import type { CommitBy } from './weights/commit-by.ts'
 import { type Landed, type SentSetting, saveLanded } from './weights/landed.ts'
 import { type Basis, planWeights } from './weights/plan-weights.ts'
 import { ownNeuron, waitForRateLimit } from './weights/rate-limit.ts'
+import { recheckIncluded } from './weights/recheck-included.ts'
 import { settlePlanned } from './weights/settle-planned.ts'
 import { submitSetting } from './weights/submit-setting.ts'
 import { MAX_OPEN_COMMITS, tellingOf, type Way, wayToSet } from './weights/way-to-set.ts'
@@ -39,6 +40,7 @@ export interface WeightsDeps {
     | 'weightsOf'
     | 'findWeights'
     | 'findCommit'
+    | 'blockStanding'
     | 'commitReveal'
     | 'commitWeights'
     | 'commitSealed'
@@ -46,6 +48,8 @@ export interface WeightsDeps {
   hotkey: Hotkey
   db: Database
   tryLock: TryLock
+  /** Settings whose blocks are known to be final. */
+  final?: Set<number>
   clock: Clock
   /** Default: those of settings that are left alone. */
   scoringRules?: ScoringRules
@@ -81,6 +85,7 @@ export async function setWeights(
   await using lock = await deps.tryLock()
   if (!lock) return { outcome: 'busy' }
   const signal = AbortSignal.any([stop, lock.lost])
+  await recheckIncluded(netuid, deps.final ?? new Set(), deps)
   const earlier = await settlePlanned(request, deps, signal)
   if (earlier && (await unscoredBatches(deps.db, netuid)).length === 0) return outcomeOf(earlier, deps)
   const dueAtBlock = await waitForRateLimit(request, deps, signal)

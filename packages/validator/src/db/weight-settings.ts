@@ -1,5 +1,5 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { and, asc, desc, eq, inArray, isNull } from 'drizzle-orm'
+import { and, asc, desc, eq, gte, inArray, isNull } from 'drizzle-orm'
 import { batches, type SettingState, weightSettings } from './schema.ts'
 
 export type WeightSetting = typeof weightSettings.$inferSelect
@@ -68,13 +68,71 @@ export function refuseSetting(db: Database, id: number, refusal: { at: Date; why
       .set({ state: 'refused', endedAt: at, refusal: why })
       .where(and(eq(weightSettings.id, id), inArray(weightSettings.state, ['planned', 'committed'])))
       .returning()
-    if (!row?.committedAt || row.batchIds.length === 0) return
-    // What the commit has scored, and nothing that was scored by another setting.
-    await tx
-      .update(batches)
-      .set({ scoredAt: null })
-      .where(and(inArray(batches.id, row.batchIds), eq(batches.scoredAt, row.committedAt)))
+    if (row) await unscoreBatches(tx, row, row.committedAt)
   })
+}
+
+/** A hotkey's weights that came into a block since a moment, the youngest first. */
+export function includedSince(db: Database, netuid: number, hotkey: string, since: Date): Promise<WeightSetting[]> {
+  const isIncluded = and(eq(weightSettings.state, 'included'), gte(weightSettings.endedAt, since))
+  return db
+    .select()
+    .from(weightSettings)
+    .where(and(ofHotkey(netuid, hotkey), isIncluded))
+    .orderBy(desc(weightSettings.id))
+}
+
+const isStillIn = ({ id, blockHash }: WeightSetting) =>
+  and(eq(weightSettings.id, id), eq(weightSettings.state, 'included'), eq(weightSettings.blockHash, blockHash ?? ''))
+
+/** The block of included weights was replaced, and they are in another. */
+export async function moveInclusion(db: Database, setting: WeightSetting, to: Omit<Inclusion, 'at'>): Promise<void> {
+  await db.update(weightSettings).set({ block: to.block, blockHash: to.blockHash }).where(isStillIn(setting))
+}
+
+/**
+ * The block of included weights was replaced, and they are in no other so far. Weights that were set are planned again,
+ * and their batches free; those of a commit are committed again, which their batches count with.
+ */
+export function takeBackInclusion(db: Database, setting: WeightSetting): Promise<void> {
+  const state = setting.method === 'set' ? 'planned' : 'committed'
+  return inTransaction(db, async tx => {
+    const [row] = await tx
+      .update(weightSettings)
+      .set({ state, endedAt: null, block: null, blockHash: null })
+      .where(isStillIn(setting))
+      .returning({ id: weightSettings.id })
+    if (row && state === 'planned') await unscoreBatches(tx, setting, setting.endedAt)
+  })
+}
+
+/** The block of a commit was replaced, and the commit is in another. */
+export async function moveCommit(db: Database, id: number, { block, epoch }: Omit<Commitment, 'at'>): Promise<void> {
+  await db
+    .update(weightSettings)
+    .set({ commitBlock: block, commitEpoch: BigInt(epoch) })
+    .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'committed')))
+}
+
+/** The block of a commit was replaced, and the commit is in no other so far: it is planned again, its batches free. */
+export function takeBackCommit(db: Database, setting: WeightSetting): Promise<void> {
+  return inTransaction(db, async tx => {
+    const [row] = await tx
+      .update(weightSettings)
+      .set({ state: 'planned', committedAt: null, commitBlock: null, commitEpoch: null })
+      .where(and(eq(weightSettings.id, setting.id), eq(weightSettings.state, 'committed')))
+      .returning({ id: weightSettings.id })
+    if (row) await unscoreBatches(tx, setting, setting.committedAt)
+  })
+}
+
+/** Frees what a setting has scored at a moment, and nothing that was scored by another. */
+async function unscoreBatches(tx: Database, { batchIds }: WeightSetting, scoredAt: Date | null): Promise<void> {
+  if (!scoredAt || batchIds.length === 0) return
+  await tx
+    .update(batches)
+    .set({ scoredAt: null })
+    .where(and(inArray(batches.id, batchIds), eq(batches.scoredAt, scoredAt)))
 }
 
 async function scoreBatches(tx: Database, { batchIds }: WeightSetting, at: Date): Promise<void> {

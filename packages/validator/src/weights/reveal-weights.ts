@@ -7,7 +7,14 @@ import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { TryLock } from '../db/one-at-a-time.ts'
 import { untilSaved } from '../db/until-saved.ts'
-import { refuseSetting, settingsIn, settleSetting, type WeightSetting } from '../db/weight-settings.ts'
+import {
+  moveCommit,
+  refuseSetting,
+  settingsIn,
+  settleSetting,
+  takeBackCommit,
+  type WeightSetting,
+} from '../db/weight-settings.ts'
 import { handoversIn } from '../scoring/handovers.ts'
 
 /** When the chain announces no block time, and when there is no telling, in ms. */
@@ -23,7 +30,7 @@ const LOOK_AGAIN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
 ])
 
 export interface RevealDeps {
-  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findReveal' | 'metagraph'>
+  chain: Pick<Chain, 'commitReveal' | 'revealWeights' | 'findReveal' | 'heldCommit' | 'metagraph'>
   hotkey: Hotkey
   db: Database
   tryLock: TryLock
@@ -61,6 +68,8 @@ async function revealOne(setting: WeightSetting, deps: RevealDeps, signal: Abort
   if (state.block < (setting.commitBlock ?? 0)) return blockMs
   const commit = [...state.commits, ...state.sealed].find(({ hash }) => hash === setting.commitHash)
   if (!commit) return endWithoutCommit(setting, deps, signal)
+  // Its block was replaced, and it is in another.
+  if (commit.block > 0 && commit.block !== setting.commitBlock) await moveCommit(deps.db, setting.id, commit)
   const due = commit.epoch + state.revealPeriodEpochs
   if (!state.enabled) return refuse(setting, 'commit-reveal was switched off before the reveal', deps, signal)
   if (state.epochs.index > due) return refuse(setting, `its epoch, ${due}, is over without a reveal`, deps, signal)
@@ -102,7 +111,15 @@ async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal
   }
   const shown = await deps.chain.findReveal(commit, deps.hotkey.ss58)
   if (shown) return settle(setting, shown, deps, signal)
+  if (!(await deps.chain.heldCommit(commit, deps.hotkey.ss58))) return takeBack(setting, deps)
   return refuse(setting, 'the chain dropped its commit without setting its weights', deps, signal)
+}
+
+/** Another block has replaced the one of the commit: it may yet come into a block, as one that was just sent. */
+async function takeBack(setting: WeightSetting, { db, log }: RevealDeps): Promise<undefined> {
+  await takeBackCommit(db, setting)
+  const fields = { setting: setting.id, block: setting.commitBlock }
+  log.warn(fields, 'the block of a weight commit was replaced, the chain will say what became of it')
 }
 
 async function settle(

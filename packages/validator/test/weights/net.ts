@@ -27,6 +27,7 @@ export interface NetOptions {
   subnets: { netuid: number; tempo?: number; hyperparameters?: Subnet['hyperparameters']; stakes?: [number, number] }[]
   /** What the client may wait for a block, in ms. */
   inclusionTimeoutMs?: number
+  finalityLag?: number
 }
 
 export interface Net extends AsyncDisposable {
@@ -50,7 +51,11 @@ export async function startNet(options: NetOptions): Promise<Net> {
       { hotkey: RIVAL.ss58, coldkey: OWNER, stake: String(BigInt(rival) * TAO) },
     ],
   }))
-  const devchain = await startDevchain({ blockMs, genesis: { sudo: OWNER, stakeThreshold, subnets } })
+  const devchain = await startDevchain({
+    blockMs,
+    finalityLag: options.finalityLag ?? 0,
+    genesis: { sudo: OWNER, stakeThreshold, subnets },
+  })
   const chain = await connectSubtensor({ endpoints: [devchain.url], inclusionTimeoutMs })
   const state = (netuid: number) => chain.commitReveal(netuid, VALIDATOR.ss58)
   const mine = async (blocks: number) => {
@@ -124,6 +129,7 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
     setWeights: (row, key) => chain.setWeights(row, key),
     weightsOf: (netuid, uid) => chain.weightsOf(netuid, uid),
     findWeights: (row, key, after) => chain.findWeights(row, key, after),
+    blockStanding: (block, hash) => chain.blockStanding(block, hash),
     findCommit: (netuid, hash, key, after) => chain.findCommit(netuid, hash, key, after),
     commitReveal: (netuid, key) => chain.commitReveal(netuid, key),
     commitSealed: (sealed, key) => chain.commitSealed(sealed, key),
@@ -131,6 +137,7 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
   }
   const reveals: RevealDeps['chain'] = {
     commitReveal: methods.commitReveal,
+    heldCommit: (commit, key) => chain.heldCommit(commit, key),
     metagraph: methods.metagraph,
     findReveal: (commit, key) => chain.findReveal(commit, key),
     revealWeights: (row, key) => chain.revealWeights(row, key),

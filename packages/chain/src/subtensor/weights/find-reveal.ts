@@ -37,6 +37,11 @@ export async function findReveal(live: Live, commit: CommitToFind, hotkey: strin
   return isSameRow(weightsIn(row), commit) ? { block: went, blockHash: at } : undefined
 }
 
+/** Whether the chain held a commit at its block; true where the node does not know that state any more. */
+export async function heldCommit(live: Live, commit: CommitToFind, hotkey: string): Promise<boolean> {
+  return (await holdsAt(live, commit.block, commit, hotkey)) !== false
+}
+
 function isRevealIn(records: Iterable<EventRecord>, commit: CommitToFind, hotkey: string): boolean {
   const names: readonly string[] = commit.isSealed ? REVEALED.sealed : REVEALED.hash
   const netuid = new Uint8Array(BYTES_OF_NETUID)
@@ -79,10 +84,16 @@ async function holdsAt(live: Live, block: number, commit: CommitToFind, hotkey: 
   try {
     return await holds(live, await blockHashOf(live, block), commit, hotkey)
   } catch (error) {
-    if (error instanceof RpcError) return undefined
+    if (error instanceof RpcError && isForgotten(error)) return undefined
     throw error
   }
 }
+
+/** Substrate's code for a state that is not there, and its words. What else a node answers says nothing of the past. */
+const NO_STATE = 4003
+
+const isForgotten = ({ code, message }: RpcError): boolean =>
+  code === NO_STATE || /discarded|pruned|unknown ?block|not found/i.test(message)
 
 async function holds(live: Live, at: string, commit: CommitToFind, hotkey: string): Promise<boolean> {
   const { netuid, epoch, hash } = commit

@@ -1,0 +1,146 @@
+import { upscaled } from '@horde/chain/weights/row'
+import type { Database, OpenDatabase } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { systemClock as clock } from '@horde/kit/time'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { recheckIncluded } from '../../src/weights/recheck-included.ts'
+import { openTestDatabase, withPostgres } from '../databases.ts'
+import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
+
+const postgres = withPostgres()
+const engines = [
+  ['pglite', async () => 'pglite://memory'],
+  ['postgres', () => postgres().newDatabase()],
+] as const
+const PLAIN = [1, 2, 3]
+const REVEALING = [11, 12, 13]
+const LAG = 4
+
+describe.each(engines)('a block of weights that another replaces, on %s', (_, newUrl) => {
+  let net: Net
+  let database: OpenDatabase
+  let db: Database
+  beforeAll(async () => {
+    database = await openTestDatabase(await newUrl())
+    db = database.db
+    const hyperparameters = { CommitRevealWeightsEnabled: true }
+    net = await startNet({
+      finalityLag: LAG,
+      subnets: [
+        ...PLAIN.map(netuid => ({ netuid })),
+        ...REVEALING.map(netuid => ({ netuid, tempo: 19, hyperparameters })),
+      ],
+    })
+    await net.mine(LAG)
+  })
+  afterAll(async () => {
+    await net[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  const last = async (netuid: number) => (await settingsOf(db, netuid)).at(-1)
+  const states = async (netuid: number) => (await settingsOf(db, netuid)).map(({ state }) => state)
+  const final = new Set<number>()
+  const recheck = (netuid: number) =>
+    recheckIncluded(netuid, final, { chain: net.chain, hotkey: VALIDATOR, db, clock, log: silentLog })
+  const row = upscaled([2, 1]).map((weight, i) => ({ uid: i + 1, weight }))
+  /** Mines whenever the validator has looked at the chain without an answer, so that an era passes. */
+  const mining = {
+    blockNumber: async () => {
+      await net.mine(1)
+      return net.chain.blockNumber()
+    },
+  }
+
+  it('in another block they are noted there, and their batch is scored once', async () => {
+    const batchId = await scored(db, 1, [2, 1])
+    const setter = setterOn(net, db)
+    await setter.set(1)
+    const before = await last(1)
+    await net.devchain.replaceBlocks(1, 'again')
+    await recheck(1)
+    const after = await last(1)
+    expect(after).toMatchObject({ id: before?.id, state: 'included', block: before?.block, batchIds: [batchId] })
+    expect(after?.blockHash).not.toBe(before?.blockHash)
+    expect(await net.chain.blockStanding(after?.block ?? 0, after?.blockHash ?? '')).toBe('open')
+    expect(await isScored(db, batchId)).toBe(true)
+    await net.mine(LAG)
+    await recheck(1)
+    expect(final).toContain(after?.id)
+  })
+
+  it('in no block any more their batch is free, and goes into the next setting alone', async () => {
+    const batchId = await scored(db, 2, [2, 1])
+    const setter = setterOn(net, db)
+    await setter.set(2)
+    await net.devchain.replaceBlocks(2, 'lost')
+    await recheck(2)
+    expect(await last(2)).toMatchObject({ state: 'planned', block: null, blockHash: null, endedAt: null })
+    expect(await isScored(db, batchId)).toBe(false)
+    expect(await setter.set(2, { chain: mining })).toMatchObject({ outcome: 'set', confirmed: true })
+    expect(await states(2)).toEqual(['refused', 'included'])
+    expect(await last(2)).toMatchObject({ batchIds: [batchId] })
+    expect(await isScored(db, batchId)).toBe(true)
+  })
+
+  it('are looked for before others are set: nothing is set twice', async () => {
+    const older = await scored(db, 3, [2, 1])
+    const setter = setterOn(net, db)
+    await setter.set(3)
+    await net.devchain.replaceBlocks(1, 'lost')
+    const younger = await scored(db, 3, [0, 0, 5])
+    await setter.set(3, { chain: mining })
+    expect((await settingsOf(db, 3)).map(({ state, batchIds }) => [state, batchIds])).toEqual([
+      ['refused', [older]],
+      ['included', [older, younger]],
+    ])
+  })
+
+  it('a commit that is in another block is revealed from there', async () => {
+    const batchId = await scored(db, 11, [2, 1])
+    await net.passEpochs(11, 1)
+    const setter = setterOn(net, db)
+    await setter.set(11)
+    const block = net.devchain.blockNumber()
+    await net.devchain.replaceBlocks(2, 'again')
+    await setter.reveal(11)
+    expect(await last(11)).toMatchObject({ state: 'committed', commitBlock: block - 1 })
+    await net.passEpochs(11, 1)
+    expect(await setter.reveal(11)).toBeUndefined()
+    expect(await last(11)).toMatchObject({ state: 'included', batchIds: [batchId] })
+    expect(await net.held(11)).toEqual(row)
+  })
+
+  it('a commit that is in no block any more is made anew, and its batch counts once', async () => {
+    const batchId = await scored(db, 12, [2, 1])
+    await net.passEpochs(12, 1)
+    const setter = setterOn(net, db)
+    await setter.set(12)
+    await net.devchain.replaceBlocks(1, 'lost')
+    expect(await setter.reveal(12)).toBeUndefined()
+    expect(await last(12)).toMatchObject({ state: 'planned', commitBlock: null, committedAt: null })
+    expect(await isScored(db, batchId)).toBe(false)
+    expect(await setter.set(12, { chain: mining })).toMatchObject({ outcome: 'committed' })
+    expect(await states(12)).toEqual(['refused', 'committed'])
+    expect(await isScored(db, batchId)).toBe(true)
+  })
+
+  it('a reveal whose block is replaced is made again', async () => {
+    const batchId = await scored(db, 13, [2, 1])
+    await net.passEpochs(13, 1)
+    const setter = setterOn(net, db)
+    await setter.set(13)
+    await net.passEpochs(13, 1)
+    await setter.reveal(13)
+    const before = await last(13)
+    expect(before).toMatchObject({ state: 'included' })
+    await net.devchain.replaceBlocks(1, 'lost')
+    await recheck(13)
+    expect(await last(13)).toMatchObject({ state: 'committed', block: null, endedAt: null })
+    expect(await isScored(db, batchId)).toBe(true)
+    expect(await setter.reveal(13)).toBeUndefined()
+    expect(await last(13)).toMatchObject({ state: 'included', block: net.devchain.blockNumber() })
+    expect(await net.held(13)).toEqual(row)
+    expect(await states(13)).toEqual(['included'])
+  })
+})
