@@ -50,22 +50,21 @@ function startWriter(folder: string): ChildProcessWithoutNullStreams {
   return spawn(program, args, { stdio: 'pipe' })
 }
 
-/** The numbers that the writer says, up to the last that is wanted and whatever it says until it ends. */
-async function said(writer: ChildProcessWithoutNullStreams, wanted: number, then: () => Promise<unknown>) {
+/** All that the writer says until it notices that its disk is gone, which is so once it has said as much as is wanted. */
+async function said(writer: ChildProcessWithoutNullStreams, wanted: number, cut: () => Promise<unknown>) {
   const ids: number[] = []
   const enough = Promise.withResolvers<void>()
+  const ended = once(writer, 'close')
+  writer.stderr.resume()
   createInterface({ input: writer.stdout }).on('line', line => {
     ids.push(Number(line))
     if (ids.length >= wanted) enough.resolve()
   })
-  writer.on('exit', () => enough.reject(new Error('the writer ended early')))
+  void ended.then(() => enough.reject(new Error('the writer ended early')))
   await withDeadline(enough.promise, WAIT_MS, 'jobs to be stored')
-  await then()
-  const counted = ids.length
-  writer.stdin.end()
-  writer.kill('SIGKILL')
-  if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit')
-  return ids.slice(0, counted)
+  await cut()
+  await withDeadline(ended, WAIT_MS, 'the writer to end')
+  return ids
 }
 
 test('what was said to be stored is there after a power cut', async () => {
@@ -80,4 +79,14 @@ test('what was said to be stored is there after a power cut', async () => {
     expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(all))
   }
   expect(new Set(all).size).toBe(all.length)
+})
+
+test('on a full disk a query is refused, and what was said to be stored stays', async () => {
+  const folder = join(mounted(), 'filled')
+  const filler = join(mounted(), 'filler')
+  const fill = () => inside('dd', 'if=/dev/zero', `of=${filler}`, 'bs=64k').catch(() => {})
+  const stored = await said(startWriter(folder), 3, fill)
+  await inside('rm', filler)
+  const { stdout } = await inside(process.execPath, WRITER, 'read', folder)
+  expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(stored))
 })

@@ -12,8 +12,9 @@ import type { PGlite } from '@electric-sql/pglite'
 import { NodeFS } from '@electric-sql/pglite/nodefs'
 
 const LOG_FOLDER = 'pg_wal'
-/** The number of the error EIO, to Postgres. */
+/** EIO, and EDQUOT, ENOSPC and EROFS, by Postgres' numbers. */
 const EIO = 29
+const NO_ROOM = new Set<number | undefined>([19, 51, 69])
 
 const flush = promisify(fdatasync)
 
@@ -24,10 +25,7 @@ type Options = Parameters<NodeFS['init']>[1]
 type FileNode = { name: string; parent: FileNode }
 type Stream = { nfd: number; node: FileNode }
 type Operations = Record<string, (...args: never[]) => unknown>
-type Module = {
-  FS: { ErrnoError: new (code: number) => Error }
-  NODEFS: { node_ops: Operations; stream_ops: Operations }
-}
+type Module = { NODEFS: { node_ops: Operations; stream_ops: Operations } }
 
 export class FlushedFiles extends NodeFS {
   readonly #muchLogBytes: number
@@ -57,13 +55,18 @@ export class FlushedFiles extends NodeFS {
    * Resolves once all that Postgres wants flushed is on the disk. PGlite waits for it after each statement outside of
    * transactions; after a transaction its caller must.
    *
-   * @throws from the first flush that failed on, each time: PGlite then gives no statement's outcome any more
+   * @throws from the first failure on, each time: PGlite then gives no statement's outcome any more
    */
   override async syncToFs(): Promise<void> {
     const files = [...this.#due]
     this.#due.clear()
     if (files.length > 0) this.#flushing = Promise.all([this.#flushing, ...files.map(file => this.#flushLater(file))])
     await this.#flushing
+    this.throwIfFailed()
+  }
+
+  /** Call it before each statement: after a failure Postgres' own state is in pieces. */
+  throwIfFailed(): void {
     if (this.#failure) throw this.#failure
   }
 
@@ -73,28 +76,34 @@ export class FlushedFiles extends NodeFS {
     this.#inFlight.delete(file)
   }
 
-  #patch({ FS, NODEFS }: Module): void {
+  /**
+   * Where Postgres would end itself, which PGlite turns into an endless loop, an error is thrown that is no error of a file:
+   * it passes through Postgres, and the statement rejects.
+   */
+  #patch({ NODEFS }: Module): void {
     const files = NODEFS.stream_ops
     const before = (operations: Operations, name: string, first: (...args: never[]) => void) => {
       const operation = operations[name]
       operations[name] = (...args: never[]) => {
+        first(...args)
         try {
-          first(...args)
-        } catch {
-          throw new FS.ErrnoError(EIO)
+          return operation?.(...args)
+        } catch (error) {
+          if (isFatal(error, args[0])) this.#fail(asError(error))
+          this.throwIfFailed()
+          throw error
         }
-        return operation?.(...args)
       }
     }
     before(files, 'write', (stream: Stream, _buffer: unknown, _offset: unknown, length: number) => {
-      if (isLog(stream)) this.#count(length)
+      if (isOfLog(stream.node)) this.#count(length)
       else this.#flushDue()
     })
     before(files, 'close', ({ nfd }: Stream) => {
       if (this.#due.has(nfd) || this.#inFlight.has(nfd)) this.#flushDue()
     })
     before(files, 'fsync', (stream: Stream) => {
-      if (isLog(stream)) this.#due.add(stream.nfd)
+      if (isOfLog(stream.node)) this.#due.add(stream.nfd)
       else this.#flushNow(stream.nfd)
     })
     before(files, 'setattr', () => this.#flushDue())
@@ -112,7 +121,7 @@ export class FlushedFiles extends NodeFS {
     const files = [...this.#due, ...this.#inFlight]
     this.#due.clear()
     for (const file of files) this.#orFail(() => fdatasyncSync(file))
-    if (this.#failure) throw this.#failure
+    this.throwIfFailed()
   }
 
   #orFail(work: () => void): void {
@@ -136,6 +145,22 @@ export class FlushedFiles extends NodeFS {
   }
 }
 
-function isLog({ node }: Stream): boolean {
+function isOfLog(node: FileNode): boolean {
   return node.parent.name === LOG_FOLDER
+}
+
+/** Whether Postgres would end itself: a disk that fails, or that has no room for the log. */
+function isFatal(error: unknown, where: Stream | FileNode | undefined): boolean {
+  const { errno } = error as { errno?: number }
+  if (errno === EIO || where === undefined) return errno === EIO
+  const node = 'node' in where ? where.node : where
+  return NO_ROOM.has(errno) && (node.name === LOG_FOLDER || isOfLog(node))
+}
+
+/** Errors of a file have a number, and no message. */
+function asError(error: unknown): Error {
+  const { errno } = error as { errno?: number }
+  return new Error(`the database can not be written (error ${errno}): start again once its disk is well`, {
+    cause: error,
+  })
 }

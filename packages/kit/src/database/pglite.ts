@@ -43,10 +43,15 @@ export async function openPglite(
   if (migrationsFolder === undefined) ensureMade(folder)
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
-  const { options, flushed, startCheckpoints } = await source(folder)
+  const { options, flushed, throwIfFailed, startCheckpoints } = await source(folder)
   const start = { startParams: START_PARAMETERS, initDbStartParams: INIT_PARAMETERS }
   const client = await PGlite.create({ ...options, ...start })
   held.defer(() => closeWithin(client, log))
+  const { execProtocolRawSync } = client
+  client.execProtocolRawSync = message => {
+    throwIfFailed()
+    return execProtocolRawSync.call(client, message)
+  }
   const upkeep = new Upkeep(client)
   startCheckpoints(() => upkeep.checkpoint().catch(err => log.warn({ err }, 'database checkpoint failed')))
   const db = drizzle({ client })
@@ -73,6 +78,8 @@ type Source = {
   options: PGliteOptions
   /** Resolves once what was committed is on the disk. */
   flushed(): Promise<void>
+  /** Throws once the disk has failed. */
+  throwIfFailed(): void
   /** Has `checkpoint` called whenever the log has grown by so much. */
   startCheckpoints(checkpoint: () => void): void
 }
@@ -81,7 +88,7 @@ async function source(folder: string | undefined): Promise<Source> {
   if (folder === undefined) {
     const archive = await templateArchive()
     const options = archive === undefined ? {} : { loadDataDir: archive }
-    return { options, flushed: async () => {}, startCheckpoints: () => {} }
+    return { options, flushed: async () => {}, throwIfFailed: () => {}, startCheckpoints: () => {} }
   }
   const dataDir = resolve(folder, 'data')
   await copyTemplate(dataDir)
@@ -89,6 +96,7 @@ async function source(folder: string | undefined): Promise<Source> {
   return {
     options: { dataDir, fs: files },
     flushed: () => files.syncToFs(),
+    throwIfFailed: () => files.throwIfFailed(),
     startCheckpoints: checkpoint => {
       files.onMuchLog = checkpoint
     },

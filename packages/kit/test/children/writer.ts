@@ -16,7 +16,6 @@ if (what === 'read') {
   process.exit(0)
 }
 process.stdin.resume().on('end', () => process.exit(0))
-process.on('uncaughtException', () => process.exit(1))
 const last = (await allJobs(db)).at(-1)?.id ?? 0
 for (let id = last + 1; ; id += 1) {
   const job = { id, state: 'said', detail: { reason: 'x'.repeat(10_000) } }
