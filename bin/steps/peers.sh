@@ -1,10 +1,8 @@
 # shellcheck shell=bash
 # Other people's programs that the long matrix of deployment tests runs ours against: Bittensor's command line tool, today's and
-# the older one, in virtual environments of their own. About 310 MB, so only `bin/setup --peers` installs them. Go, with which
-# the tests build actionlint, is only looked for: Debian 12's is too old.
+# the older one, in virtual environments of their own. About 310 MB, so only `bin/setup --peers` installs them.
 
 readonly PEERS_FOLDER=.venvs
-readonly GO_VERSION=1.25
 readonly PEERS=(bittensor==11.3.0 bittensor-cli==9.23.2)
 
 setup_peers() {
@@ -18,8 +16,6 @@ setup_peers() {
       install_peer "$peer" "$folder"
     fi
   done
-  command -v go >/dev/null ||
-    fail 'there is no Go, with which pnpm test:deploy builds actionlint' "install Go $GO_VERSION or later (https://go.dev/dl) and put it on PATH"
 }
 
 install_peer() { # install_peer PACKAGE==VERSION FOLDER
