@@ -13,6 +13,8 @@ const REVEALING = { ...EASY, CommitRevealWeightsEnabled: true }
 const PLAIN = 2
 const SLOW = 3
 const TWO_LATER = 4
+/** So many blocks back a devchain's state can be read. */
+const STATES_OF_NODE = 1_024
 
 let devchain: Devchain
 let chain: Subtensor
@@ -133,6 +135,33 @@ it('takes no row for revealed that only looks like the one committed', async () 
   relay.faults.toClient = frame =>
     refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: -32_029, message: 'Too many requests' } } : frame
   await expect(away.findReveal(commitOf, alice.ss58)).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
+})
+
+it('finds no commit in states that the node does not keep any more, and one that is held all the same', async () => {
+  const row = rowOf([1, 2, 3], TWO_LATER)
+  const { block } = await commit(row)
+  const hash = commitHash(row, alice.ss58)
+  for (let made = 0; made < STATES_OF_NODE + 20; made += 1) await devchain.mineBlock()
+  expect(await chain.findCommit(TWO_LATER, hash, alice.ss58, block - 1)).toMatchObject({ hash, block })
+  const never = `0x${'11'.repeat(32)}`
+  expect(await chain.findCommit(TWO_LATER, never, alice.ss58, block - 1)).toBeUndefined()
+  // Other answers say nothing of the past.
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  const refused = new Set<number | undefined>()
+  relay.faults = {
+    toNode: frame => {
+      const [, at] = frame.params as [unknown, string]
+      if (frame.method === 'state_queryStorageAt' && at !== devchain.headHash()) refused.add(frame.id)
+      return frame
+    },
+    toClient: frame =>
+      refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: -32_029, message: 'Too many requests' } } : frame,
+  }
+  const finding = away.findCommit(TWO_LATER, never, alice.ss58, block - 1)
+  await expect(finding).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
 })
 
 describe('refusals', () => {
