@@ -15,6 +15,8 @@ import { blockHashOf, ensureSendable, isU16 } from './set-weights.ts'
 
 const PALLET = 'subtensorModule'
 const NEXT_EPOCH = 'SubnetInfoRuntimeApi_get_next_epoch_start_block'
+/** The codes by which a node says that its runtime has no such call, or that it makes no calls at all. */
+const NO_SUCH_CALL: ReadonlySet<number> = new Set([4003, -32_601])
 
 /** The items of one reading. A chain that lacks one does without what it says. */
 const OF_SUBNET = [
@@ -93,8 +95,7 @@ async function announcedEpoch({ rpc, api }: Live, at: string, netuid: number): P
     const announced = api.registry.createType('Option<u64>', hexToU8a(answer))
     return announced.isSome ? countOf(announced.unwrap()) : null
   } catch (error) {
-    // A runtime without it.
-    if (error instanceof RpcError) return null
+    if (error instanceof RpcError && NO_SUCH_CALL.has(error.code)) return null
     throw error
   }
 }

@@ -15,4 +15,4 @@ export async function unlessForgotten<T>(read: () => Promise<T>): Promise<T | un
 
 /** By the code, or by Substrate's words. */
 const isForgotten = ({ code, message }: RpcError): boolean =>
-  code === NO_STATE || /discarded|pruned|unknown ?block|not found/i.test(message)
+  code === NO_STATE || /discarded|pruned|unknown ?block|header (was )?not found/i.test(message)
