@@ -51,7 +51,9 @@ export async function runJob(job: LiveJob, deps: RunJobDeps, signal: AbortSignal
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else await move(job, 'executor exited', { reason: missing(job) }, deps, signal)
   } finally {
-    await endExecutor(job, executor, deps)
+    const ended = endExecutor(job, executor, deps)
+    // A validator may take long to read the end, and the next job waits for the executor to leave.
+    await Promise.all([ended, job.endTold]).finally(() => ended)
   }
 }
 
@@ -179,7 +181,7 @@ type Circumstances = {
   isAnswer?: boolean
 }
 
-/** Advances the job, saves it, logs it, and only then says it. */
+/** Advances the job, saves it, logs it, and only then says it. Resolves when it was said, but of an end at once: see `endTold`. */
 async function move(
   job: LiveJob,
   event: JobEvent,
@@ -200,7 +202,9 @@ async function move(
   deps.tally.moved(job, from)
   // Before it is told: the next offer may come right behind.
   if (why.isAnswer) job.leaving = job.reservation.leave()
-  await deps.news.tell(job)
+  const told = deps.news.tell(job)
+  if (isFinal(to)) job.endTold = told
+  else await told
 }
 
 /**

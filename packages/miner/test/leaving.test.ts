@@ -1,12 +1,14 @@
 /** An offer right behind the last result: the executor of that job still cleans up, and may never be done with it. */
 import { randomUUID } from 'node:crypto'
 import { type ManualClock, manualClock, systemClock } from '@horde/kit/time'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorOrder } from '../src/horde/manager.ts'
+import { type BadLine, openBadLine } from './bad-line.ts'
 import {
   connectExecutor,
   connectValidator,
   PlayedManager,
+  secondValidatorKey,
   startChain,
   startTestMiner,
   type TestMiner,
@@ -16,6 +18,8 @@ import { offerOf, workOf } from './words.ts'
 /** How long an executor that has answered may take when nothing waits for its place, and when the next job does; in ms. */
 const LEAVE_MS = 10_000
 const HURRIED_LEAVE_MS = 2_000
+/** How long the miner waits for a validator to read a message, in ms. */
+const SAY_WITHIN_MS = 60_000
 
 let network: Awaited<ReturnType<typeof startChain>>
 beforeAll(async () => {
@@ -31,10 +35,9 @@ beforeEach(async () => {
   manager = new PlayedManager()
   waits = manualClock()
   const isLeave = (ms: number) => ms === LEAVE_MS || ms === HURRIED_LEAVE_MS
-  const clock = {
-    ...systemClock,
-    sleep: (ms: number, signal?: AbortSignal) => (isLeave(ms) ? waits : systemClock).sleep(ms, signal),
-  }
+  const never = manualClock()
+  const clockFor = (ms: number) => (isLeave(ms) ? waits : ms === SAY_WITHIN_MS ? never : systemClock)
+  const clock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => clockFor(ms).sleep(ms, signal) }
   miner = await startTestMiner({
     ...{ chain: network.chain, chainUrl: network.url, manager, clock },
     env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '1' },
@@ -45,8 +48,16 @@ afterEach(() => miner[Symbol.asyncDispose]())
 type Validator = Awaited<ReturnType<typeof connectValidator>>
 type End = 'V0FinishedRequest' | 'V0FailedRequest' | 'V0FailedToPrepare'
 
-/** Plays a job whose executor answers, and does not exit. */
-async function played(validator: Validator, end: End): Promise<ExecutorOrder> {
+/**
+ * Plays a job whose executor answers, and does not exit.
+ *
+ * @param answering called before the executor answers; then the validator is not waited for
+ */
+async function played(
+  validator: Validator,
+  end: End,
+  { stdout = '', answering }: { stdout?: string; answering?: () => void } = {},
+): Promise<ExecutorOrder> {
   const uuid = randomUUID()
   await validator.say(offerOf(uuid))
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
@@ -63,10 +74,11 @@ async function played(validator: Validator, end: End): Promise<ExecutorOrder> {
   await validator.next()
   await validator.say(workOf(uuid))
   await executor.next()
-  const output = { job_uuid, docker_process_stdout: '', docker_process_stderr: '' }
+  answering?.()
+  const output = { job_uuid, docker_process_stdout: stdout, docker_process_stderr: stdout }
   if (end === 'V0FinishedRequest') await executor.say({ message_type: end, ...output })
   else await executor.say({ message_type: end, docker_process_exit_status: 1, timeout: false, ...output })
-  await validator.next()
+  if (!answering) await validator.next()
   return order
 }
 
@@ -130,4 +142,40 @@ it('stops one that never leaves after ten seconds, with its usual time to clean 
   await expect.poll(metrics).toContain('state="leaving"} 0')
   await accepted(validator)
   await connectExecutor(await manager.order())
+})
+
+describe('while a validator does not read the result', () => {
+  /** A result that no socket's buffers take whole: JSON makes six bytes of each of these characters. */
+  const LARGE_OUTPUT = '\u0001'.repeat(1_000_000)
+
+  async function unread(line: BadLine) {
+    const validator = await connectValidator(line, undefined, ['large-frames'])
+    const last = await played(validator, 'V0FinishedRequest', { stdout: LARGE_OUTPUT, answering: () => line.freeze() })
+    await expect.poll(metrics).toContain('state="leaving"} 1')
+    return last
+  }
+
+  it('kills the executor two seconds after the next offer was accepted, and starts the next then', async () => {
+    await using line = await openBadLine(miner.port)
+    const last = await unread(line)
+    await using second = await connectValidator(miner, secondValidatorKey())
+    await accepted(second)
+    const next = manager.order()
+    await waits.whenSleeping(2)
+    await waits.advance(HURRIED_LEAVE_MS)
+    const order = await next
+    expect(manager.stops[0]).toEqual({ token: last.token, withinMs: 0 })
+    expect(await metrics(), 'the miner still waits for the validator').toMatch(/^miner_sessions 2$/m)
+    await connectExecutor(order)
+  })
+
+  it('starts the next executor as soon as the last one has exited', async () => {
+    await using line = await openBadLine(miner.port)
+    const last = await unread(line)
+    await using second = await connectValidator(miner, secondValidatorKey())
+    await accepted(second)
+    manager.exit(last.token, 'exit code 0')
+    await connectExecutor(await manager.order())
+    expect(await metrics(), 'the miner still waits for the validator').toMatch(/^miner_sessions 2$/m)
+  })
 })

@@ -20,7 +20,7 @@ export async function endExecutor(job: LiveJob, executor: StartedExecutor | unde
   try {
     if (executor && job.leaving) await letLeave(executor, job.leaving, deps, over.signal)
     live.remove(job)
-    await Promise.all([lines.close(job.executor), executor?.stop()])
+    await allEnded([lines.close(job.executor), executor?.stop()])
   } catch (err) {
     log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped')
   } finally {
@@ -28,6 +28,13 @@ export async function endExecutor(job: LiveJob, executor: StartedExecutor | unde
     job.leaving?.end()
     job.reservation.release()
   }
+}
+
+/** Waits for all of them, and only then rejects with what the first one failed with. */
+async function allEnded(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const ends = await Promise.allSettled(work)
+  const failed = ends.find(end => end.status === 'rejected')
+  if (failed) throw failed.reason
 }
 
 /** Resolves when it has exited, was killed, or takes too long. Until `over` it is still killed when it must hurry. */

@@ -37,6 +37,8 @@ export class LiveJob {
   readonly home: Home
   /** Set when its executor has said how the job ended: then it cleans up and leaves by itself, and its place is free. */
   leaving: LeavingExecutor | undefined
+  /** Set when the job has ended: settles when its validator was told, which may take long. */
+  endTold: Promise<void> | undefined
   /** Whether its validator has read the end on a home connection. */
   delivered = false
   /** Of a job that an earlier run of this miner began: its executor, when it was found running. */
