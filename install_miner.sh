@@ -336,7 +336,7 @@ send_source() {
     (
       cd "$source_folder" || exit
       # Without the files that macOS would add.
-      COPYFILE_DISABLE=1 tar -czf "$source_archive" --exclude node_modules --exclude .env --exclude '*.log' \
+      COPYFILE_DISABLE=1 tar -czf "$source_archive" --exclude node_modules --exclude '*.env' --exclude docker/wallet --exclude '*.log' \
         --exclude test --exclude e2e --exclude matrix \
         package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore LICENSE bin docker packages patches
     ) || return
