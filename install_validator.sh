@@ -900,6 +900,11 @@ folder_of_image() { # folder_of_image IMAGE PATH TO
   docker rm "$container" >/dev/null
 }
 
+# What its registry knows an image by; nothing for one that comes from none.
+digest_of() { # digest_of IMAGE
+  docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" | sed -n "s|^${1%:*}@||p" | head -n 1
+}
+
 # Pulls one image and remembers its digest. A tag that means another image than it did before is refused.
 pull_image() { # pull_image NAME VERSION [DIGEST]
   local image digest known wanted=${3:-}
@@ -908,7 +913,7 @@ pull_image() { # pull_image NAME VERSION [DIGEST]
   docker pull --quiet "$image${wanted:+@$wanted}" >/dev/null || fail "$image could not be pulled (above)" \
     "see whether the version exists and whether this server reaches its registry"
   if [ -n "$wanted" ]; then docker tag "$image@$wanted" "$image"; fi
-  digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | sed -n "s|^${image%:*}@||p" | head -n 1)
+  digest=$(digest_of "$image")
   known=$(state_of "digest-$1-$2")
   if [ -n "$known" ] && [ "$known" != "$digest" ]; then
     local id
@@ -2255,9 +2260,23 @@ step_images() {
       esac
     done
   fi
+  if [ -z "$(state_of healthy)" ]; then pin_database; fi
   keep_state wanted "$version"
   own_wallet "$(image_of "$role" "$version")"
   say "The images of $role $version are there"
+}
+
+# Names the database's image by its digest, before its first start: a later pull then brings no other one. An image that was
+# loaded, and not pulled, has no digest, and stays as it is.
+pin_database() {
+  local image digest
+  [ -z "$(setting POSTGRES_IMAGE)" ] || return 0
+  # shellcheck disable=SC2016
+  image=$(sed -n 's/^ *image: ${POSTGRES_IMAGE:-\(.*\)}$/\1/p' "$folder/compose.yml")
+  has_image "$image" || docker pull --quiet "$image" >/dev/null || fail "$image could not be pulled (above)" \
+    'see whether this server reaches its registry, or name another image as POSTGRES_IMAGE in '"$folder/.env"
+  digest=$(digest_of "$image")
+  if [ -n "$digest" ]; then set_setting POSTGRES_IMAGE "$image@$digest"; fi
 }
 
 # The wallet belongs to the user that the role runs as.

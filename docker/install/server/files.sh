@@ -98,9 +98,23 @@ step_images() {
       esac
     done
   fi
+  if [ -z "$(state_of healthy)" ]; then pin_database; fi
   keep_state wanted "$version"
   own_wallet "$(image_of "$role" "$version")"
   say "The images of $role $version are there"
+}
+
+# Names the database's image by its digest, before its first start: a later pull then brings no other one. An image that was
+# loaded, and not pulled, has no digest, and stays as it is.
+pin_database() {
+  local image digest
+  [ -z "$(setting POSTGRES_IMAGE)" ] || return 0
+  # shellcheck disable=SC2016
+  image=$(sed -n 's/^ *image: ${POSTGRES_IMAGE:-\(.*\)}$/\1/p' "$folder/compose.yml")
+  has_image "$image" || docker pull --quiet "$image" >/dev/null || fail "$image could not be pulled (above)" \
+    'see whether this server reaches its registry, or name another image as POSTGRES_IMAGE in '"$folder/.env"
+  digest=$(digest_of "$image")
+  if [ -n "$digest" ]; then set_setting POSTGRES_IMAGE "$image@$digest"; fi
 }
 
 # The wallet belongs to the user that the role runs as.

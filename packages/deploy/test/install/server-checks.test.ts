@@ -1,6 +1,7 @@
 /** How servers of many kinds are recognised, with fake programs in place of theirs. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ServerParts } from '../../src/testing/server-parts.ts'
 
@@ -278,5 +279,31 @@ describe('how well a role is', () => {
     await withRole(said({ bad: ['registration'] }))
     expect((await answers('seconds_up() { echo 99; }; look; is_well && echo yes')).trim()).toBe('yes')
     expect((await answers('seconds_up() { echo 1; }; look; is_well || echo "not yet"')).trim()).toBe('not yet')
+  })
+})
+
+describe("the database's image", () => {
+  const compose = fileURLToPath(new URL('../../../../docker/compose.miner.yml', import.meta.url))
+  const digest = `sha256:${'5'.repeat(64)}`
+  /** Installs so far as the image is named; prints what .env says of it. */
+  const named = async (env: string, docker: string) => {
+    await server.fake('docker', docker)
+    const folder = 'mkdir -p "$folder"; cp "$COMPOSE" "$folder/compose.yml"; printf "%s" "$ENV" >"$folder/.env"'
+    return (await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database; setting POSTGRES_IMAGE`)).trim()
+  }
+  const pulled = `case "$*" in *RepoDigests*) echo other@sha256:1; echo postgres@${digest};; esac`
+
+  test('is named by its digest, in the line that the example has for it', async () => {
+    expect(await named('#POSTGRES_IMAGE=postgres:15', pulled)).toBe(`postgres:15@${digest}`)
+  })
+
+  test('is pulled for that where it is not there', async () => {
+    const docker = `case "$*" in pull*) echo 1 >"$HOME/pulled";; "image inspect postgres:15") [ -e "$HOME/pulled" ];; *RepoDigests*) echo postgres@${digest};; esac`
+    expect(await named('A=1', docker)).toBe(`postgres:15@${digest}`)
+  })
+
+  test('stays as it is where it has no digest, or the owner names it', async () => {
+    expect(await named('', 'exit 0')).toBe('')
+    expect(await named('POSTGRES_IMAGE=mine:1', pulled)).toBe('mine:1')
   })
 })
