@@ -12,10 +12,11 @@ const engines = [
   ['pglite', async () => 'pglite://memory'],
   ['postgres', () => postgres().newDatabase()],
 ] as const
-const PLAIN = [1, 2, 3]
+const PLAIN = [1, 2, 3, 5]
 const LIMITED = 4
 const REVEALING = [11, 12, 13, 14]
 const LAG = 4
+const DOWN_MS = 24 * 3_600_000
 
 describe.each(engines)('a block of weights that another replaces, on %s', (_, newUrl) => {
   let net: Net
@@ -96,6 +97,16 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
       ['refused', [older]],
       ['included', [older, younger]],
     ])
+  })
+
+  it('while the validator was down for hours, they are looked for at its next start', async () => {
+    const batchId = await scored(db, 5, [2, 1])
+    await setterOn(net, db).set(5)
+    await net.devchain.replaceBlocks(1, 'lost')
+    const restarted = setterOn(net, db, { now: () => clock.now() + DOWN_MS })
+    expect(await restarted.set(5, { chain: mining })).toMatchObject({ outcome: 'set', confirmed: true })
+    expect(await states(5)).toEqual(['refused', 'included'])
+    expect(await last(5)).toMatchObject({ batchIds: [batchId] })
   })
 
   it('while others wait for the rate limit, the replaced ones are decided before anything is sent', async () => {
