@@ -1,5 +1,5 @@
 import { type Database, inTransaction } from '@horde/kit/database'
-import { and, asc, desc, eq, gte, inArray, isNull } from 'drizzle-orm'
+import { and, asc, desc, eq, gte, inArray, isNotNull, isNull } from 'drizzle-orm'
 import { batches, type SettingState, weightSettings } from './schema.ts'
 
 export type WeightSetting = typeof weightSettings.$inferSelect
@@ -72,13 +72,26 @@ export function refuseSetting(db: Database, id: number, refusal: { at: Date; why
   })
 }
 
-/** A hotkey's weights that came into a block since a moment, the youngest first. */
-export function includedSince(db: Database, netuid: number, hotkey: string, since: Date): Promise<WeightSetting[]> {
-  const isIncluded = and(eq(weightSettings.state, 'included'), gte(weightSettings.endedAt, since))
+/** A hotkey's last weights that came into a block, and those of the time before them, in ms; the youngest first. */
+export async function lastIncluded(
+  db: Database,
+  netuid: number,
+  hotkey: string,
+  withinMs: number,
+): Promise<WeightSetting[]> {
+  const isIncluded = and(ofHotkey(netuid, hotkey), eq(weightSettings.state, 'included'))
+  const [youngest] = await db
+    .select({ endedAt: weightSettings.endedAt })
+    .from(weightSettings)
+    .where(and(isIncluded, isNotNull(weightSettings.endedAt)))
+    .orderBy(desc(weightSettings.endedAt))
+    .limit(1)
+  if (!youngest?.endedAt) return []
+  const since = new Date(youngest.endedAt.getTime() - withinMs)
   return db
     .select()
     .from(weightSettings)
-    .where(and(ofHotkey(netuid, hotkey), isIncluded))
+    .where(and(isIncluded, gte(weightSettings.endedAt, since)))
     .orderBy(desc(weightSettings.id))
 }
 

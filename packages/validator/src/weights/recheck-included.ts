@@ -3,10 +3,16 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { includedSince, moveInclusion, takeBackInclusion, type WeightSetting } from '../db/weight-settings.ts'
+import { lastIncluded, moveInclusion, takeBackInclusion, type WeightSetting } from '../db/weight-settings.ts'
 
-/** No fork that wins is as old as this, in ms. */
-const OLDEST_FORK_MS = 3_600_000
+/**
+ * How long before the last weights others are looked at, in ms. The last ones are looked at whatever their age, since the
+ * validator may have been down.
+ */
+const FORK_MS = 3_600_000
+
+/** So long, in ms, nodes keep the states that tell of a reveal. */
+const STATES_MS = 3_600_000
 
 export interface RecheckDeps {
   chain: Pick<Chain, 'blockStanding' | 'findWeights'>
@@ -24,15 +30,18 @@ export interface RecheckDeps {
  * @throws ChainError
  */
 export async function recheckIncluded(netuid: number, final: Set<number>, deps: RecheckDeps): Promise<void> {
-  const since = new Date(deps.clock.now() - OLDEST_FORK_MS)
-  for (const setting of await includedSince(deps.db, netuid, deps.hotkey.ss58, since)) {
+  for (const setting of await lastIncluded(deps.db, netuid, deps.hotkey.ss58, FORK_MS)) {
     const { id, block, blockHash } = setting
-    if (block === null || blockHash === null || final.has(id)) continue
+    if (block === null || blockHash === null || final.has(id) || isUntraceable(setting, deps)) continue
     const standing = await deps.chain.blockStanding(block, blockHash)
     if (standing === 'final') final.add(id)
     else if (standing === 'replaced') await follow(setting, deps)
   }
 }
+
+/** Nobody can say any more where a reveal went when its block was replaced. A row that was set is still there. */
+const isUntraceable = ({ method, endedAt }: WeightSetting, { clock }: RecheckDeps): boolean =>
+  method !== 'set' && endedAt !== null && endedAt.getTime() < clock.now() - STATES_MS
 
 async function follow(setting: WeightSetting, { chain, hotkey, db, log }: RecheckDeps): Promise<void> {
   const { id, method, block, plannedAtBlock } = setting

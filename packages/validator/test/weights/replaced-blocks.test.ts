@@ -1,3 +1,4 @@
+import { ERA_BLOCKS } from '@horde/chain/subtensor/extrinsics/submit'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
@@ -12,10 +13,11 @@ const engines = [
   ['pglite', async () => 'pglite://memory'],
   ['postgres', () => postgres().newDatabase()],
 ] as const
-const PLAIN = [1, 2, 3]
+const PLAIN = [1, 2, 3, 5]
 const LIMITED = 4
-const REVEALING = [11, 12, 13, 14]
+const REVEALING = [11, 12, 13, 14, 15]
 const LAG = 4
+const DOWN_MS = 24 * 3_600_000
 
 describe.each(engines)('a block of weights that another replaces, on %s', (_, newUrl) => {
   let net: Net
@@ -98,6 +100,16 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     ])
   })
 
+  it('while the validator was down for hours, they are looked for at its next start', async () => {
+    const batchId = await scored(db, 5, [2, 1])
+    await setterOn(net, db).set(5)
+    await net.devchain.replaceBlocks(1, 'lost')
+    const restarted = setterOn(net, db, { now: () => clock.now() + DOWN_MS })
+    expect(await restarted.set(5, { chain: mining })).toMatchObject({ outcome: 'set', confirmed: true })
+    expect(await states(5)).toEqual(['refused', 'included'])
+    expect(await last(5)).toMatchObject({ batchIds: [batchId] })
+  })
+
   it('while others wait for the rate limit, the replaced ones are decided before anything is sent', async () => {
     const older = await scored(db, LIMITED, [2, 1])
     const setter = setterOn(net, db)
@@ -155,6 +167,30 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await isScored(db, batchId)).toBe(false)
     expect(await setter.set(12, { chain: mining })).toMatchObject({ outcome: 'committed' })
     expect(await states(12)).toEqual(['refused', 'committed'])
+    expect(await isScored(db, batchId)).toBe(true)
+  })
+
+  it('a commit that the pool brings into another block late is found there, and not made twice', async () => {
+    const batchId = await scored(db, 15, [2, 1])
+    await net.passEpochs(15, 1)
+    const setter = setterOn(net, db)
+    await setter.set(15)
+    const { commitHash, commitBlock } = (await last(15)) ?? {}
+    await net.devchain.replaceBlocks(1, 'lost')
+    await setter.reveal(15)
+    const lastOfEra = (commitBlock ?? 0) + ERA_BLOCKS
+    const statesOnTheWay = new Set<string>()
+    const late = {
+      blockNumber: async () => {
+        for (const state of await states(15)) statesOnTheWay.add(state)
+        if (net.devchain.blockNumber() === lastOfEra - 1) await net.chain.commitWeights(15, commitHash ?? '', VALIDATOR)
+        return mining.blockNumber()
+      },
+    }
+    expect(await setter.set(15, { chain: late })).toMatchObject({ outcome: 'committed', block: lastOfEra })
+    expect([...statesOnTheWay]).toEqual(['planned'])
+    expect(await settingsOf(db, 15)).toMatchObject([{ state: 'committed', commitHash, batchIds: [batchId] }])
+    expect(await net.commits(15)).toEqual([commitHash])
     expect(await isScored(db, batchId)).toBe(true)
   })
 
