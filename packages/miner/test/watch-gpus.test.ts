@@ -146,11 +146,22 @@ describe('a host that cannot be what the class of its pool says', () => {
     ],
   ])('%s', async (_, lines, changes, found) => {
     await install(lines)
+    const gpus = lines.length === 0 ? [] : [{ verdict: 'ok', subject: 'gpus', measured: lines.length }]
     expect(await lookAt({ claim: { ...claim, ...changes } })).toMatchObject([
+      ...gpus,
       { verdict: 'bad', subject: 'class', found },
     ])
     const insisted = { ...claim, ...changes, isInsisted: true }
-    expect(await lookAt({ claim: insisted })).toMatchObject([{ verdict: 'warn', subject: 'class', found }])
+    expect(await lookAt({ claim: insisted })).toMatchObject([...gpus, { verdict: 'warn', subject: 'class', found }])
+  })
+
+  it('is used when the operator insists, and still warns of memory errors and counts the GPUs', async () => {
+    await install([GPUS[0] ?? '', '1, GPU-cc, NVIDIA GeForce RTX 3090, 3, 24576'])
+    const insisted = { ...claim, isInsisted: true }
+    expect(await lookAt({ claim: insisted })).toMatchObject([
+      { verdict: 'warn', subject: 'gpus', found: expect.stringContaining('GPU 1 had 3 memory errors'), measured: 2 },
+      { verdict: 'warn', subject: 'class' },
+    ])
   })
 
   it.each<[string, string[], Partial<GpuPool['claim']>, 'all' | string[]]>([
@@ -174,8 +185,9 @@ describe('a host that cannot be what the class of its pool says', () => {
   it('counts at the second reading', async () => {
     await install([small])
     const one = gpuWatch(() => [pool('all', here(), false, { claim })])
-    expect(await one.look(signal)).toMatchObject([{ verdict: 'warn', subject: 'class' }])
-    expect(await one.look(signal)).toMatchObject([{ verdict: 'bad', subject: 'class', pools: ['p'] }])
+    const gpus = { verdict: 'ok', subject: 'gpus' }
+    expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'warn', subject: 'class' }])
+    expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'bad', subject: 'class', pools: ['p'] }])
   })
 })
 

@@ -92,7 +92,7 @@ export async function lookAtGpus(pool: GpuPool, memory: { most: number } = { mos
     const findings = gpuFindings(answer, { used, isGivenItsOwn, most: memory.most })
     if (findings.some(({ verdict }) => verdict === 'bad')) return findings
     const mismatch = classFinding(usedOf(answer, pool), pool)
-    return mismatch ? [mismatch] : findings
+    return mismatch ? [...findings, mismatch] : findings
   } catch (error) {
     if (error instanceof ProbeTimeoutError) return [notWell(`nvidia-smi gave no answer: ${error.message}`)]
     return [cannotTell(`they could not be looked at: ${(error as Error).message}`)]
