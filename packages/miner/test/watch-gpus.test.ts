@@ -189,6 +189,29 @@ describe('a host that cannot be what the class of its pool says', () => {
     expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'warn', subject: 'class' }])
     expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'bad', subject: 'class', pools: ['p'] }])
   })
+
+  it('stays one while its GPUs are not well, until they are seen to be what the class says', async () => {
+    let executorClass: GpuPool['claim']['executorClass'] = claim.executorClass
+    const watch = gpuWatch(() => [pool('all', here(), false, { claim: { ...claim, executors: 1, executorClass } })])
+    const classes = async () => (await watch.look(signal)).filter(({ subject }) => subject === 'class')
+    await install([small])
+    await classes()
+    const [known] = await classes()
+    expect(known).toMatchObject({ verdict: 'bad', pools: ['p'] })
+    await install(['GPU is lost'], 15)
+    expect(await classes()).toEqual([known])
+    await install([GPUS[0] ?? ''])
+    expect(await classes()).toEqual([])
+    await install(['GPU is lost'], 15)
+    expect(await classes()).toEqual([])
+
+    await install([small])
+    await classes()
+    expect(await classes()).toEqual([known])
+    await install(['GPU is lost'], 15)
+    executorClass = 'always_on.gpu-24gb'
+    expect(await classes(), 'of another class').toEqual([])
+  })
 })
 
 it('nobody looks where executors use none', async () => {
