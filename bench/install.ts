@@ -32,6 +32,8 @@ process.stdout.write(`${table(columns)}\n`)
 
 function column(name: string, ended: Ended): Column {
   if (ended.code !== 0) throw new Error(ended.output)
+  const steps = stepsOf(ended).map(({ step, seconds }) => `${step} ${seconds} s`)
+  process.stderr.write(`${name}: ${ended.seconds.toFixed(0)} s (${steps.join(', ')})\n`)
   return { name, seconds: ended.seconds, steps: stepsOf(ended), load: loadavg()[0] ?? 0 }
 }
 

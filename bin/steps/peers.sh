@@ -1,11 +1,9 @@
 # shellcheck shell=bash
 # Other people's programs that ours are tested against, in virtual environments of their own: Bittensor's SDK of today (btcli is
 # in it) and the one before, for `pnpm test:peers`, and the older btcli, for the long matrix of deployment tests as well. Up to
-# 215 MB each, so only `bin/setup --sdks` and `bin/setup --peers` install them. Go, with which the matrix builds actionlint, is only
-# looked for: Debian 12's is too old.
+# 215 MB each, so only `bin/setup --sdks` and `bin/setup --peers` install them.
 
 readonly PEERS_FOLDER=.venvs
-readonly GO_VERSION=1.25
 # Folder, and packages for pip. What speaks to the chain has a version, so that a new release of it cannot fail our tests.
 readonly SDKS=(
   'bittensor bittensor==11.3.0 bittensor-core==0.1.5'
@@ -21,8 +19,6 @@ setup_sdks() {
 setup_peers() {
   setup_sdks
   setup_peer "$OLDER_BTCLI"
-  command -v go >/dev/null ||
-    fail 'there is no Go, with which pnpm test:deploy builds actionlint' "install Go $GO_VERSION or later (https://go.dev/dl) and put it on PATH"
 }
 
 setup_peer() { # setup_peer 'FOLDER PACKAGE==VERSION…'

@@ -13,6 +13,19 @@ const REVEALING = { ...EASY, CommitRevealWeightsEnabled: true }
 const PLAIN = 2
 const SLOW = 3
 const TWO_LATER = 4
+/** So many blocks back a devchain's state can be read. */
+const STATES_OF_NODE = 1_024
+/** What a node answers that says nothing of its states. */
+const PASSING = [
+  { code: -32_029, message: 'Too many requests' },
+  { code: -32_603, message: 'Internal error' },
+  { code: -32_601, message: 'Method not found' },
+]
+/** What Substrate answers when a runtime has no such call, and a node that makes no calls. */
+const NO_SUCH_CALL = [
+  { code: 4003, message: 'Client error: Execution failed: Other: Exported method is not found' },
+  { code: -32_601, message: 'Method not found' },
+]
 
 let devchain: Devchain
 let chain: Subtensor
@@ -68,6 +81,28 @@ it('knows when the next epoch begins', async () => {
     index: epochs.index + 1,
     block: epochs.nextBlock,
   })
+})
+
+it('guesses no epoch when the node is too busy to announce it', async () => {
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  const refused = new Set<number | undefined>()
+  let error = { code: -32_029, message: 'Too many requests' }
+  relay.faults = {
+    toNode: frame => {
+      if (frame.method === 'state_call') refused.add(frame.id)
+      return frame
+    },
+    toClient: frame => (refused.has(frame.id) ? { id: frame.id ?? 0, error } : frame),
+  }
+  const asking = away.commitReveal(NETUID, alice.ss58)
+  await expect(asking).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
+  const { epochs } = await chain.commitReveal(NETUID, alice.ss58)
+  for (error of NO_SUCH_CALL) {
+    expect((await away.commitReveal(NETUID, alice.ss58)).epochs).toMatchObject({ index: epochs.index })
+  }
 })
 
 it('commits, waits, reveals; older commits go with it', async () => {
@@ -130,9 +165,37 @@ it('takes no row for revealed that only looks like the one committed', async () 
   }
   expect(await away.findReveal(commitOf, alice.ss58)).toBeUndefined()
   expect(refused.size).toBeGreaterThan(0)
-  relay.faults.toClient = frame =>
-    refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: -32_029, message: 'Too many requests' } } : frame
-  await expect(away.findReveal(commitOf, alice.ss58)).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
+  for (const error of PASSING) {
+    relay.faults.toClient = frame => (refused.has(frame.id) ? { id: frame.id ?? 0, error } : frame)
+    await expect(away.findReveal(commitOf, alice.ss58)).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
+  }
+})
+
+it('finds no commit in states that the node does not keep any more, and one that is held all the same', async () => {
+  const row = rowOf([1, 2, 3], TWO_LATER)
+  const { block } = await commit(row)
+  const hash = commitHash(row, alice.ss58)
+  for (let made = 0; made < STATES_OF_NODE + 20; made += 1) await devchain.mineBlock()
+  expect(await chain.findCommit(TWO_LATER, hash, alice.ss58, block - 1)).toMatchObject({ hash, block })
+  const never = `0x${'11'.repeat(32)}`
+  expect(await chain.findCommit(TWO_LATER, never, alice.ss58, block - 1)).toBeUndefined()
+  // Other answers say nothing of the past.
+  const relay = await startRelay(devchain.url)
+  open.push(relay)
+  const away = await connectTo([relay.url])
+  open.push(away)
+  const refused = new Set<number | undefined>()
+  relay.faults = {
+    toNode: frame => {
+      const [, at] = frame.params as [unknown, string]
+      if (frame.method === 'state_queryStorageAt' && at !== devchain.headHash()) refused.add(frame.id)
+      return frame
+    },
+    toClient: frame =>
+      refused.has(frame.id) ? { id: frame.id ?? 0, error: { code: -32_029, message: 'Too many requests' } } : frame,
+  }
+  const finding = away.findCommit(TWO_LATER, never, alice.ss58, block - 1)
+  await expect(finding).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
 })
 
 describe('refusals', () => {

@@ -32,13 +32,22 @@ export type NetworkOptions = {
   subnets?: readonly Subnet[]
   /** The least stake with which the chain takes weights, in TAO; default 0. */
   stakeThreshold?: number
+  /** How many blocks the final one is behind the best; default 0. */
+  finalityLag?: number
 }
 
 /** What lets a test set weights twice in a row, or whenever it likes. */
 export const EASY = { WeightsSetRateLimit: 0, MinAllowedWeights: 1, ServingRateLimit: 0 }
 
 export function startNetwork(options: NetworkOptions = {}): Promise<Devchain> {
-  const { blockMs = 'per-extrinsic', port = 0, stateFile, subnets = [{}], stakeThreshold = 0 } = options
+  const {
+    blockMs = 'per-extrinsic',
+    port = 0,
+    stateFile,
+    subnets = [{}],
+    stakeThreshold = 0,
+    finalityLag = 0,
+  } = options
   const genesis: Genesis = {
     balances: { [owner.ss58]: String(1_000n * RAO_PER_TAO) },
     sudo: owner.ss58,
@@ -55,7 +64,7 @@ export function startNetwork(options: NetworkOptions = {}): Promise<Devchain> {
       })),
     })),
   }
-  return startDevchain({ host: '127.0.0.1', port, blockMs, genesis, ...(stateFile ? { stateFile } : {}) })
+  return startDevchain({ host: '127.0.0.1', port, blockMs, finalityLag, genesis, ...(stateFile ? { stateFile } : {}) })
 }
 
 /** A client with the short waits that a test wants. */

@@ -4,6 +4,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
+import { WAIT_MS } from '@horde/kit/testing/limits'
 import { freePort } from '@horde/kit/testing/port'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
@@ -22,6 +23,8 @@ import {
 import { offerOf, workOf } from './words.ts'
 
 const ENOUGH_TAO = 5_000
+/** The least stake of a validator, by the chain. */
+const THRESHOLD_TAO = 1_000
 const TOO_FEW_TAO = 999
 
 let stack: AsyncDisposableStack
@@ -35,7 +38,9 @@ async function startChainWith(tao: number): Promise<Devchain> {
   const neuron = (hotkey: string, stake: number) => ({ hotkey, coldkey: hotkey, stake: `${stake}000000000` })
   const validators = [validatorKey(), secondValidatorKey()].map(({ ss58 }) => neuron(ss58, tao))
   const subnets = [{ netuid: 1, neurons: [...validators, neuron(minerKey().ss58, 0)] }]
-  return startDevchain({ port, blockMs: 200, genesis: { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets } })
+  const sudo = hotkeyFromUri('//Alice').ss58
+  const genesis = { balances: {}, sudo, subnets, stakeThreshold: `${THRESHOLD_TAO}000000000` }
+  return startDevchain({ port, blockMs: 200, genesis })
 }
 
 async function restake(tao: number): Promise<void> {
@@ -66,7 +71,7 @@ it('one that is none any more finishes what is open, gets nothing new, and is cl
   await executor.next()
 
   await restake(TOO_FEW_TAO)
-  expect(await idle.next(20_000)).toMatchObject({ details: 'You are no validator of this subnet any more' })
+  expect(await idle.next(WAIT_MS)).toMatchObject({ details: 'You are no validator of this subnet any more' })
   expect((await idle.closed).code).toBe(1000)
   await busy.say(offerOf(another))
   expect(await busy.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: another })

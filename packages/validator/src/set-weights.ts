@@ -85,11 +85,14 @@ export async function setWeights(
   await using lock = await deps.tryLock()
   if (!lock) return { outcome: 'busy' }
   const signal = AbortSignal.any([stop, lock.lost])
-  await recheckIncluded(netuid, deps.final ?? new Set(), deps)
-  const earlier = await settlePlanned(request, deps, signal)
-  if (earlier && (await unscoredBatches(deps.db, netuid)).length === 0) return outcomeOf(earlier, deps)
-  const dueAtBlock = await waitForRateLimit(request, deps, signal)
-  if (dueAtBlock !== undefined) return { outcome: 'too soon', dueAtBlock }
+  let earlier = await settleEarlier(request, deps, signal)
+  do {
+    if (earlier && (await unscoredBatches(deps.db, netuid)).length === 0) return outcomeOf(earlier, deps)
+    const dueAtBlock = await waitForRateLimit(request, deps, signal)
+    if (dueAtBlock !== undefined) return { outcome: 'too soon', dueAtBlock }
+    // A fork may have taken weights back during the wait.
+    earlier = await settleEarlier(request, deps, signal)
+  } while (earlier)
 
   const way = await wayToSet(netuid, request.commitBy ?? 'auto', deps)
   if (way.openCommits >= MAX_OPEN_COMMITS) return { outcome: 'too many commits', open: way.openCommits }
@@ -99,6 +102,12 @@ export async function setWeights(
   const landed = await submitSetting(setting, request, deps, signal)
   await saveLanded(setting, landed, deps, signal)
   return outcomeOf({ setting, landed }, deps)
+}
+
+/** Settles what is open: what an earlier call left so, and what a fork has taken back. */
+async function settleEarlier(request: WeightsRequest, deps: WeightsDeps, signal: AbortSignal) {
+  await recheckIncluded(request.netuid, deps.final ?? new Set(), deps)
+  return settlePlanned(request, deps, signal)
 }
 
 async function writeDown(request: WeightsRequest, way: Way, deps: WeightsDeps): Promise<SentSetting> {

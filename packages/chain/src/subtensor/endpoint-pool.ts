@@ -67,6 +67,8 @@ export class EndpointPool<C extends AsyncDisposable> {
       return dialling
     })
     await Promise.all(all)
+    // The caller never hears of a connection that is taken when the signal aborts.
+    if (signal.aborted) await connection?.[Symbol.asyncDispose]()
     signal.throwIfAborted()
     if (!connection) throw new Error('no connection, and no reason why')
     return connection

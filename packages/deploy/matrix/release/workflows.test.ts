@@ -16,8 +16,10 @@ const TOOLS = join(root, '.tools')
 let copy: string
 
 beforeAll(async () => {
-  await run('go', ['install', ACTIONLINT], { env: { ...process.env, GOBIN: TOOLS } })
   copy = await mkdtemp(join(tmpdir(), 'workflows-'))
+  await run('go', ['install', ACTIONLINT], { env: { ...process.env, GOBIN: TOOLS } }).catch((cause: Error) => {
+    throw new Error(`actionlint could not be built: is Go 1.25 or later on PATH (https://go.dev/dl)? ${cause.message}`)
+  })
   await cp(join(root, '.github'), join(copy, '.github'), { recursive: true })
 })
 

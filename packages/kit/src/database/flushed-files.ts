@@ -33,8 +33,8 @@ export class FlushedFiles extends NodeFS {
   onMuchLog = () => {}
   /** Files of the log that must be on the disk before anything else is changed: their descriptors. */
   readonly #due = new Set<number>()
-  /** Of them, those whose flush has begun. */
-  readonly #inFlight = new Set<number>()
+  /** Of them, those whose flush has begun and not ended: each with a token of that flush, since descriptors are used again. */
+  readonly #inFlight = new Map<number, symbol>()
   /** Never rejects. */
   #flushing: Promise<unknown> = Promise.resolve()
   /** Of a flush: what is on the disk is unknown since then. */
@@ -71,9 +71,14 @@ export class FlushedFiles extends NodeFS {
   }
 
   async #flushLater(file: number): Promise<void> {
-    this.#inFlight.add(file)
-    await flush(file).catch(error => this.#fail(error))
-    this.#inFlight.delete(file)
+    const token = Symbol()
+    this.#inFlight.set(file, token)
+    const isDue = () => this.#inFlight.get(file) === token
+    await flush(file).catch((error: NodeJS.ErrnoException) => {
+      // A flush may wait for a thread until its file was flushed on the main thread and closed.
+      if (isDue() || error.code !== 'EBADF') this.#fail(error)
+    })
+    if (isDue()) this.#inFlight.delete(file)
   }
 
   /**
@@ -118,9 +123,10 @@ export class FlushedFiles extends NodeFS {
   }
 
   #flushDue(): void {
-    const files = [...this.#due, ...this.#inFlight]
+    const files = [...this.#due, ...this.#inFlight.keys()]
     this.#due.clear()
     for (const file of files) this.#orFail(() => fdatasyncSync(file))
+    this.#inFlight.clear()
     this.throwIfFailed()
   }
 

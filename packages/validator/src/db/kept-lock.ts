@@ -65,7 +65,7 @@ class Kept implements KeptLock {
       })
     }
     if (lost.aborted) begin()
-    else lost.addEventListener('abort', begin, { once: true })
+    else lost.addEventListener('abort', begin, { once: true, signal: this.#closed.signal })
   }
 
   async #takeAgain(): Promise<void> {

@@ -67,7 +67,7 @@ async function revealOne(setting: WeightSetting, deps: RevealDeps, signal: Abort
   // A node that lags behind knows nothing of the commit yet.
   if (state.block < (setting.commitBlock ?? 0)) return blockMs
   const commit = [...state.commits, ...state.sealed].find(({ hash }) => hash === setting.commitHash)
-  if (!commit) return endWithoutCommit(setting, deps, signal)
+  if (!commit) return endWithoutCommit(setting, blockMs, deps, signal)
   // Its block was replaced, and it is in another.
   if (commit.block > 0 && commit.block !== setting.commitBlock) await moveCommit(deps.db, setting.id, commit)
   const due = commit.epoch + state.revealPeriodEpochs
@@ -101,7 +101,12 @@ async function reveal(
 }
 
 /** The chain holds the commit no more: it was revealed, or it went without its weights. */
-async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal: AbortSignal): Promise<undefined> {
+async function endWithoutCommit(
+  setting: WeightSetting,
+  blockMs: number,
+  deps: RevealDeps,
+  signal: AbortSignal,
+): Promise<number | undefined> {
   const commit = {
     ...setting,
     hash: setting.commitHash ?? '',
@@ -112,6 +117,9 @@ async function endWithoutCommit(setting: WeightSetting, deps: RevealDeps, signal
   const shown = await deps.chain.findReveal(commit, deps.hotkey.ss58)
   if (shown) return settle(setting, shown, deps, signal)
   if (!(await deps.chain.heldCommit(commit, deps.hotkey.ss58))) return takeBack(setting, deps)
+  // It was missing on a fork that has lost since.
+  const { commits, sealed } = await deps.chain.commitReveal(setting.netuid, deps.hotkey.ss58)
+  if ([...commits, ...sealed].some(({ hash }) => hash === commit.hash)) return blockMs
   return refuse(setting, 'the chain dropped its commit without setting its weights', deps, signal)
 }
 

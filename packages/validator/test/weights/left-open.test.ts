@@ -10,6 +10,8 @@ import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR }
 const postgres = withPostgres()
 const PLAIN = 1
 const REVEALING = 2
+/** So many blocks back a devchain's state can be read. */
+const STATES_OF_NODE = 1_024
 
 const engines = [
   ['pglite', async () => 'pglite://memory'],
@@ -146,6 +148,15 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     ])
     expect(all.at(-1)?.commitHash).not.toBe(hash)
     expect(await net.commits(REVEALING)).toEqual([all.at(-1)?.commitHash])
+  })
+
+  it('whose commit is in no block, and the node keeps no state of its era: refused, and committed anew', async () => {
+    const { batchId, id } = await planned(REVEALING)
+    await net.mine(STATES_OF_NODE + 20)
+    expect(await setterOn(net, db).set(REVEALING, { chain: mining() })).toMatchObject({ outcome: 'committed' })
+    const all = await settingsOf(db, REVEALING)
+    expect(all.find(each => each.id === id)?.state).toBe('refused')
+    expect(all.at(-1)).toMatchObject({ state: 'committed', batchIds: [batchId] })
   })
 
   it('by a node that says nothing for long: it stays planned, and the next call finds it in its block', async () => {

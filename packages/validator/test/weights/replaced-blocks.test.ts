@@ -13,7 +13,8 @@ const engines = [
   ['postgres', () => postgres().newDatabase()],
 ] as const
 const PLAIN = [1, 2, 3]
-const REVEALING = [11, 12, 13]
+const LIMITED = 4
+const REVEALING = [11, 12, 13, 14]
 const LAG = 4
 
 describe.each(engines)('a block of weights that another replaces, on %s', (_, newUrl) => {
@@ -28,6 +29,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
       finalityLag: LAG,
       subnets: [
         ...PLAIN.map(netuid => ({ netuid })),
+        { netuid: LIMITED, hyperparameters: { WeightsSetRateLimit: 6 } },
         ...REVEALING.map(netuid => ({ netuid, tempo: 19, hyperparameters })),
       ],
     })
@@ -96,6 +98,37 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     ])
   })
 
+  it('while others wait for the rate limit, the replaced ones are decided before anything is sent', async () => {
+    const older = await scored(db, LIMITED, [2, 1])
+    const setter = setterOn(net, db)
+    await net.mine(6)
+    await setter.set(LIMITED)
+    const { id } = (await last(LIMITED)) ?? {}
+    const younger = await scored(db, LIMITED, [0, 0, 5])
+    let looks = 0
+    const forking = {
+      blockNumber: async () => {
+        looks += 1
+        if (looks === 1) await net.devchain.replaceBlocks(1, 'lost')
+        // As the loop of the reveals does meanwhile.
+        if (looks === 1) await recheck(LIMITED)
+        return mining.blockNumber()
+      },
+    }
+    const statesThen: string[] = []
+    const sending = {
+      setWeights: async (...args: Parameters<typeof net.chain.setWeights>) => {
+        statesThen.push(...(await states(LIMITED)))
+        return net.chain.setWeights(...args)
+      },
+    }
+    expect(await setter.set(LIMITED, { chain: { ...forking, ...sending } })).toMatchObject({ outcome: 'set' })
+    expect(statesThen).toEqual(['refused', 'planned'])
+    const all = await settingsOf(db, LIMITED)
+    expect(all[0]?.id).toBe(id)
+    expect(all.at(-1)).toMatchObject({ state: 'included', batchIds: [older, younger] })
+  })
+
   it('a commit that is in another block is revealed from there', async () => {
     const batchId = await scored(db, 11, [2, 1])
     await net.passEpochs(11, 1)
@@ -123,6 +156,31 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await setter.set(12, { chain: mining })).toMatchObject({ outcome: 'committed' })
     expect(await states(12)).toEqual(['refused', 'committed'])
     expect(await isScored(db, batchId)).toBe(true)
+  })
+
+  it('a commit that is missing only while forks compete stays committed', async () => {
+    const batchId = await scored(db, 14, [2, 1])
+    await net.passEpochs(14, 1)
+    const setter = setterOn(net, db)
+    await setter.set(14)
+    const before = await last(14)
+    let looks = 0
+    /** The first state is of a fork without the commit, which loses right after it was read. */
+    const commitReveal = async (...args: Parameters<typeof net.chain.commitReveal>) => {
+      looks += 1
+      if (looks > 1) return net.chain.commitReveal(...args)
+      await net.devchain.replaceBlocks(1, 'lost')
+      const state = await net.chain.commitReveal(...args)
+      await net.chain.commitWeights(14, before?.commitHash ?? '', VALIDATOR)
+      await net.devchain.replaceBlocks(3, 'again')
+      return state
+    }
+    expect(await setter.reveal(14, { commitReveal })).toBeGreaterThan(0)
+    expect(await last(14)).toMatchObject({ id: before?.id, state: 'committed', commitBlock: before?.commitBlock })
+    expect(await isScored(db, batchId)).toBe(true)
+    await net.passEpochs(14, 1)
+    expect(await setter.reveal(14)).toBeUndefined()
+    expect(await net.held(14)).toEqual(row)
   })
 
   it('a reveal whose block is replaced is made again', async () => {

@@ -130,7 +130,8 @@ async function untilKnown(
       refusal = await resend(live, signed)
       resendAt = clock.monotonic() + silenceMs(live)
     }
-    if (!refusal) await nextHead(connection, Math.min(leftMs, LOOK_EVERY_MS), clock)
+    // After a refusal the chain is asked at once, unless it could not be asked just now.
+    if (!refusal || known === undefined) await nextHead(connection, Math.min(leftMs, LOOK_EVERY_MS), clock)
   }
 }
 

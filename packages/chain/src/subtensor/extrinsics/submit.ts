@@ -28,8 +28,11 @@ export type Signed = {
   /** The block that its era begins with; it can be in the `ERA_BLOCKS` that follow. */
   readonly birthBlock: number
   /** What it was signed for: no other runtime takes it. */
-  readonly runtime: string
+  readonly runtime: Runtime
 }
+
+/** A version of the runtime of a chain. */
+export type Runtime = { readonly genesisHash: string; readonly specVersion: number }
 
 /**
  * Signs a call and gives it to the pool, in turn with the others of its account. `onSigned` is called right before it
@@ -50,7 +53,10 @@ export function sendOnce(
 }
 
 /** Which runtime of which chain a connection speaks to. */
-export const runtimeOf = ({ api }: Live): string => `${api.genesisHash.toHex()} ${api.runtimeVersion.specVersion}`
+export const runtimeOf = ({ api }: Live): Runtime => ({
+  genesisHash: api.genesisHash.toHex(),
+  specVersion: api.runtimeVersion.specVersion.toNumber(),
+})
 
 /** One extrinsic of an account after the other into the pool, or two would get the same nonce. */
 async function inTurn<T>({ sending }: Live, account: string, send: () => Promise<T>): Promise<T> {

@@ -9,11 +9,14 @@ import { type Call, ERA_BLOCKS, type Included } from '../extrinsics/submit.ts'
 import { RpcError } from '../rpc.ts'
 import { bestBlockHash, boolOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 import { findReveal } from './find-reveal.ts'
+import { unlessForgotten } from './forgotten-state.ts'
 import { readSealed } from './sealed-commits.ts'
 import { blockHashOf, ensureSendable, isU16 } from './set-weights.ts'
 
 const PALLET = 'subtensorModule'
 const NEXT_EPOCH = 'SubnetInfoRuntimeApi_get_next_epoch_start_block'
+/** The codes by which a node says that its runtime has no such call, or that it makes no calls at all. */
+const NO_SUCH_CALL: ReadonlySet<number> = new Set([4003, -32_601])
 
 /** The items of one reading. A chain that lacks one does without what it says. */
 const OF_SUBNET = [
@@ -92,8 +95,7 @@ async function announcedEpoch({ rpc, api }: Live, at: string, netuid: number): P
     const announced = api.registry.createType('Option<u64>', hexToU8a(answer))
     return announced.isSome ? countOf(announced.unwrap()) : null
   } catch (error) {
-    // A runtime without it.
-    if (error instanceof RpcError) return null
+    if (error instanceof RpcError && NO_SUCH_CALL.has(error.code)) return null
     throw error
   }
 }
@@ -122,7 +124,8 @@ export function commitCall(live: Live, netuid: number, hash: string): Call {
 
 /**
  * Where the chain took a commit in. With `after`, also a commit that the chain has opened or dropped since: it was sent
- * right after that block, so the chain held it at the end of the extrinsic's era, or soon before.
+ * right after that block, so the chain held it at the end of the extrinsic's era, or soon before. Undefined also when the
+ * node keeps no state of that time any more.
  */
 export async function findCommit(
   live: Live,
@@ -135,8 +138,12 @@ export async function findCommit(
   const held = heldIn(now, hash)
   if (held || after === undefined || now.block <= after + ERA_BLOCKS) return held
   for (let block = after + ERA_BLOCKS; block > after; block -= 1) {
-    const then = heldIn(await readCommitReveal(live, netuid, hotkey, await blockHashOf(live, block)), hash)
-    if (then) return then
+    const at = await blockHashOf(live, block)
+    const then = await unlessForgotten(() => readCommitReveal(live, netuid, hotkey, at))
+    // It has discarded the earlier states, too.
+    if (!then) return undefined
+    const found = heldIn(then, hash)
+    if (found) return found
   }
   return undefined
 }

@@ -4,8 +4,8 @@ import { decodeAddress, u8aToHex } from '../../polkadot/crypto.ts'
 import { heightOf } from '../answers.ts'
 import type { Live } from '../connection.ts'
 import type { Included } from '../extrinsics/submit.ts'
-import { RpcError } from '../rpc.ts'
 import { bestBlockHash, entryOf, listOf, readStorage } from '../storage.ts'
+import { unlessForgotten } from './forgotten-state.ts'
 import { sealedIn } from './sealed-commits.ts'
 import { blockHashOf, isSameRow, readNeuron, weightsIn } from './set-weights.ts'
 
@@ -80,20 +80,9 @@ async function blockItWent(live: Live, commit: CommitToFind, hotkey: string): Pr
 }
 
 /** Undefined when the node does not know that block's state any more. */
-async function holdsAt(live: Live, block: number, commit: CommitToFind, hotkey: string): Promise<boolean | undefined> {
-  try {
-    return await holds(live, await blockHashOf(live, block), commit, hotkey)
-  } catch (error) {
-    if (error instanceof RpcError && isForgotten(error)) return undefined
-    throw error
-  }
+function holdsAt(live: Live, block: number, commit: CommitToFind, hotkey: string): Promise<boolean | undefined> {
+  return unlessForgotten(async () => holds(live, await blockHashOf(live, block), commit, hotkey))
 }
-
-/** Substrate's code for a state that is not there, and its words. What else a node answers says nothing of the past. */
-const NO_STATE = 4003
-
-const isForgotten = ({ code, message }: RpcError): boolean =>
-  code === NO_STATE || /discarded|pruned|unknown ?block|not found/i.test(message)
 
 async function holds(live: Live, at: string, commit: CommitToFind, hotkey: string): Promise<boolean> {
   const { netuid, epoch, hash } = commit
