@@ -70,11 +70,12 @@ class Kept implements KeptLock {
 
   async #takeAgain(): Promise<void> {
     const { clock, log } = this.#deps
+    const { holder } = this.#lock
     await this.#lock[Symbol.asyncDispose]()
     const until = clock.monotonic() + TAKE_AGAIN_WITHIN_MS
     while (!this.#closed.signal.aborted) {
       try {
-        const lock = await this.#tryLock()
+        const lock = await this.#tryLock(holder)
         if (!lock) return this.#lose('another process of this validator has taken the lock')
         this.#lock = lock
         return log.info('lock taken again after its connection was lost')
