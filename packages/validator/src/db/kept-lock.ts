@@ -81,7 +81,7 @@ class Kept implements KeptLock {
         return log.info('lock taken again after its connection was lost')
       } catch (err) {
         log.debug({ err }, 'lock could not be taken again yet')
-        if (clock.monotonic() >= until) return this.#lose('the database was away for too long')
+        if (clock.monotonic() >= until) return this.#lose('the lock could not be taken again in time')
       }
       await clock.sleep(TAKE_AGAIN_MS, this.#closed.signal).catch(() => {})
     }
