@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
+import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../src/horde/probe.ts'
 import { capturedLog } from './captured-log.ts'
 import { startGpulessEngine } from './gpuless-engine.ts'
 import {
@@ -188,6 +189,42 @@ describe('a pool of a class with GPUs on an engine without any', () => {
     expect(await manifest(miner)).toEqual([{ executor_class: GPU_CLASS, count: 1 }])
     await using validator = await connectValidator(miner)
     expect((await offer(validator, GPU_CLASS)).answer).toBe('V0AcceptJobRequest')
+  })
+})
+
+describe('a pool of another class than its GPUs is not in the manifest', () => {
+  const isMissing = async (miner: TestMiner) => {
+    await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
+    const told = await validator.next()
+    return 'manifest' in told && told.manifest.executor_classes.length === 0
+  }
+  const probeResult = { exitCode: 0, output: '0, GPU-a, NVIDIA GeForce RTX 3060, 0, 12288\n' }
+  const env = { EXECUTOR_CLASS: 'always_on.gpu-24gb' }
+
+  it('while its disk or engine closes it, too', async () => {
+    const look = async () => [bad('engine', 'Docker is away', 'start it')]
+    const manager = Object.assign(new PlayedManager(), { look, probe: async () => probeResult })
+    await using miner = await start({ manager, env, isAwaited: false })
+    await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Class: pool')
+    await expect.poll(() => isMissing(miner)).toBe(true)
+    expect(await ask(miner, '/status.json')).toContain('engine-away')
+  })
+
+  it('while its GPUs cannot be looked at, or give no answer', async () => {
+    const looks: (() => Promise<ProbeResult>)[] = [
+      async () => probeResult,
+      async () => probeResult,
+      () => Promise.reject(new Error('the engine is away')),
+    ]
+    const noAnswer = () => Promise.reject(new ProbeTimeoutError(`nvidia-smi: not done within ${PROBE_MS} ms`))
+    const probe = () => (looks.shift() ?? noAnswer)()
+    const manager = Object.assign(new PlayedManager(), { probe })
+    await using miner = await start({ manager, env, isAwaited: false })
+    await expect.poll(() => isMissing(miner)).toBe(true)
+    await expect.poll(async () => (await miner.health()).reasons.join()).toContain('the engine is away')
+    expect(await isMissing(miner)).toBe(true)
+    await expect.poll(async () => (await miner.health()).reasons.join()).toContain('nvidia-smi gave no answer')
+    expect(await isMissing(miner)).toBe(true)
   })
 })
 

@@ -146,11 +146,22 @@ describe('a host that cannot be what the class of its pool says', () => {
     ],
   ])('%s', async (_, lines, changes, found) => {
     await install(lines)
+    const gpus = lines.length === 0 ? [] : [{ verdict: 'ok', subject: 'gpus', measured: lines.length }]
     expect(await lookAt({ claim: { ...claim, ...changes } })).toMatchObject([
+      ...gpus,
       { verdict: 'bad', subject: 'class', found },
     ])
     const insisted = { ...claim, ...changes, isInsisted: true }
-    expect(await lookAt({ claim: insisted })).toMatchObject([{ verdict: 'warn', subject: 'class', found }])
+    expect(await lookAt({ claim: insisted })).toMatchObject([...gpus, { verdict: 'warn', subject: 'class', found }])
+  })
+
+  it('is used when the operator insists, and still warns of memory errors and counts the GPUs', async () => {
+    await install([GPUS[0] ?? '', '1, GPU-cc, NVIDIA GeForce RTX 3090, 3, 24576'])
+    const insisted = { ...claim, isInsisted: true }
+    expect(await lookAt({ claim: insisted })).toMatchObject([
+      { verdict: 'warn', subject: 'gpus', found: expect.stringContaining('GPU 1 had 3 memory errors'), measured: 2 },
+      { verdict: 'warn', subject: 'class' },
+    ])
   })
 
   it.each<[string, string[], Partial<GpuPool['claim']>, 'all' | string[]]>([
@@ -174,8 +185,32 @@ describe('a host that cannot be what the class of its pool says', () => {
   it('counts at the second reading', async () => {
     await install([small])
     const one = gpuWatch(() => [pool('all', here(), false, { claim })])
-    expect(await one.look(signal)).toMatchObject([{ verdict: 'warn', subject: 'class' }])
-    expect(await one.look(signal)).toMatchObject([{ verdict: 'bad', subject: 'class', pools: ['p'] }])
+    const gpus = { verdict: 'ok', subject: 'gpus' }
+    expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'warn', subject: 'class' }])
+    expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'bad', subject: 'class', pools: ['p'] }])
+  })
+
+  it('stays one while its GPUs are not well, until they are seen to be what the class says', async () => {
+    let executorClass: GpuPool['claim']['executorClass'] = claim.executorClass
+    const watch = gpuWatch(() => [pool('all', here(), false, { claim: { ...claim, executors: 1, executorClass } })])
+    const classes = async () => (await watch.look(signal)).filter(({ subject }) => subject === 'class')
+    await install([small])
+    await classes()
+    const [known] = await classes()
+    expect(known).toMatchObject({ verdict: 'bad', pools: ['p'] })
+    await install(['GPU is lost'], 15)
+    expect(await classes()).toEqual([known])
+    await install([GPUS[0] ?? ''])
+    expect(await classes()).toEqual([])
+    await install(['GPU is lost'], 15)
+    expect(await classes()).toEqual([])
+
+    await install([small])
+    await classes()
+    expect(await classes()).toEqual([known])
+    await install(['GPU is lost'], 15)
+    executorClass = 'always_on.gpu-24gb'
+    expect(await classes(), 'of another class').toEqual([])
   })
 })
 

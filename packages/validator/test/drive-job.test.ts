@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { turnClock } from '@horde/kit/testing/turn-clock'
 import { manualClock, systemClock } from '@horde/kit/time'
+import { CLASSES, DEFAULT_CLASS } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
@@ -312,6 +314,7 @@ describe('a lost connection', () => {
   describe('again and again', () => {
     /** The second dial in a row that came to nothing waits longer than any job has. */
     const reconnect = { minMs: 1, maxMs: 1_000_000, factor: 1_000_000 }
+    const READY_MS = CLASSES[DEFAULT_CLASS].spinUpSeconds * 1000 + PATIENT.readySlackMs
 
     it('is dialled as soon as the first time after a message that moved the job', async () => {
       const result = await run(
@@ -337,13 +340,19 @@ describe('a lost connection', () => {
       ['a repeat', (peer: Peer) => peer.sayOfJob('V0AcceptJobRequest')],
       ['an error', (peer: Peer) => peer.say({ message_type: 'GenericError', details: 'no' })],
     ])('waits longer after %s', async (_, act) => {
+      using turns = turnClock()
+      const sleep = (ms: number, signal?: AbortSignal) => {
+        // It is the long wait that the job's time ends in.
+        if (ms === reconnect.maxMs) turns.skip(READY_MS)
+        return turns.sleep(ms, signal)
+      }
       const result = await run(
         async peer => {
           if (peer.connection === 1) await play.accepted(peer)
           else act(peer)
           peer.cut()
         },
-        { reconnect, limits: { readySlackMs: 800 - 3_000 } },
+        { reconnect, clock: { ...turns, sleep } },
       )
       expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
       expect(result.miner.connections()).toBe(2)

@@ -122,8 +122,15 @@ describe('runBatch', () => {
     })
 
     it('is waited for no longer than the batch lasts', async () => {
-      const { report } = await batch([holding(new Promise(() => {}))], { limits, deadlineMs: 1_000 })
+      using clock = turnClock()
+      const deadlineMs = 30_000
+      const offered: Script = async peer => {
+        await play.offered(peer)
+        clock.skip(deadlineMs)
+      }
+      const { report } = await batch([offered], { limits, deadlineMs, clock })
       expect(report.jobs.map(({ end }) => end?.reason)).toEqual(['no-answer'])
+      expect(clock.monotonic()).toBeLessThan(limits.slowAcceptMs)
     })
   })
 

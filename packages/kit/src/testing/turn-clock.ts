@@ -6,21 +6,29 @@ const MOST_MS = 2
 /** What lies at least between two readings, in ms: as on the machine's clock, what comes later has the larger one. */
 const TICK_MS = 1e-6
 
+export interface TurnClock extends Clock, Disposable {
+  /** Moves time on by `ms` at the next turn, each sleeper waking at its own moment. */
+  skip(ms: number): void
+}
+
 /**
  * Returns a clock for tests whose peers all live in this process: it goes as fast as the machine's, but stands still while the
  * process is held up. A deadline then passes only after whatever was sent before it had its turns of the event loop,
  * however slow the machine is. `now()` is the machine's.
  */
-export function turnClock(): Clock & Disposable {
+export function turnClock(): TurnClock {
   const inner = manualClock()
   let last = performance.now()
   let reading = 0
+  let skipped = 0
   let isOver = false
   async function pass(): Promise<void> {
     while (!isOver) {
       await new Promise(resolve => setTimeout(resolve, LOOK_MS))
       const now = performance.now()
-      await inner.advance(Math.min(MOST_MS, now - last))
+      const ms = Math.min(MOST_MS, now - last) + skipped
+      skipped = 0
+      await inner.advance(ms)
       last = now
     }
   }
@@ -32,6 +40,9 @@ export function turnClock(): Clock & Disposable {
       return reading
     },
     sleep: (ms, signal) => inner.sleep(ms, signal),
+    skip: ms => {
+      skipped += ms
+    },
     [Symbol.dispose]: () => {
       isOver = true
     },

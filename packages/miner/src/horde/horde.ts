@@ -36,6 +36,8 @@ type OpenPool = { settings: PoolSettings; manager: ExecutorManager; host: string
 export type PoolWatch = {
   /** Why a pool takes no job, by its name; undefined: it does. */
   closedBy(pool: string): Reason | undefined
+  /** Whether a pool is surely not what its class says, whatever else closes it. */
+  isMismatched(pool: string): boolean
   /** Has all pools looked at. */
   lookNow(): void
 }
@@ -52,7 +54,7 @@ export class Horde implements AsyncDisposable {
   #executorPort = 0
   #keeping: AsyncDisposable | undefined
   #isClosed = false
-  #watch: PoolWatch = { closedBy: () => undefined, lookNow: () => {} }
+  #watch: PoolWatch = { closedBy: () => undefined, isMismatched: () => false, lookNow: () => {} }
   /** What the log said last of the pools that take no job. */
   readonly #loggedClosures = new Map<string, Reason>()
 
@@ -201,8 +203,8 @@ export class Horde implements AsyncDisposable {
   /** What the manifest says: the executors that there are, taken or not, but for pools that are not what their class says. */
   manifest(): { executor_class: string; count: number }[] {
     const counts = new Map<string, number>()
-    for (const { executorClass, places, draining, closedBy } of this.usage()) {
-      if (!draining && closedBy !== 'class-mismatch')
+    for (const { pool, executorClass, places, draining } of this.usage()) {
+      if (!draining && !this.#watch.isMismatched(pool))
         counts.set(executorClass, (counts.get(executorClass) ?? 0) + places)
     }
     return [...counts].map(([executor_class, count]) => ({ executor_class, count }))

@@ -16,7 +16,7 @@ import { addMinerGauges } from '../metrics/gauges.ts'
 import type { Tally } from '../metrics/tally.ts'
 import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { ValidatorList } from '../validators.ts'
-import { closedBy } from '../watch/closed-pools.ts'
+import { closedBy, isMismatched } from '../watch/closed-pools.ts'
 import { minerWatches } from '../watch/miner-watches.ts'
 import { POOL_WATCH } from '../watch/pools.ts'
 import { openMinerAdmin } from './admin.ts'
@@ -57,6 +57,7 @@ export async function openOperator(
   const watches = stack.use(new Watches(all, { clock, log, signal }))
   horde.heed({
     closedBy: pool => closedBy(pool, watches.state()),
+    isMismatched: pool => isMismatched(pool, watches.state()),
     lookNow: () => watches.lookNow(POOL_WATCH),
   })
   const sources = sourcesOf(deps, watches)

@@ -14,10 +14,18 @@ const REASONS: Readonly<Record<string, Reason>> = {
 
 /** Why a pool takes no job, or undefined when no watch closes it. */
 export function closedBy(pool: string, watches: readonly Watched[]): Reason | undefined {
-  const found = watches
-    .flatMap(({ findings }) => findings)
-    .find(({ verdict, pools }) => verdict === 'bad' && pools?.includes(pool))
+  const [found] = closing(pool, watches)
   return found && reasonOf(found)
+}
+
+/** Whether a pool is surely not what its class says, whatever else closes it. */
+export function isMismatched(pool: string, watches: readonly Watched[]): boolean {
+  return closing(pool, watches).some(found => reasonOf(found) === 'class-mismatch')
+}
+
+function closing(pool: string, watches: readonly Watched[]): Finding[] {
+  const findings = watches.flatMap(each => each.findings)
+  return findings.filter(({ verdict, pools }) => verdict === 'bad' && pools?.includes(pool))
 }
 
 /** A manager of the operator's own may find what there is no word for here. */

@@ -54,7 +54,10 @@ export type ClassClaim = {
 type Gpu = { index: string; uuid: string; line: string; eccErrors: number; memoryMib: number }
 
 /** What is remembered of a pool from one look to the next. */
-type Memory = { most: number; badInARow: number }
+type Memory = { most: number; badInARow: number; mismatch?: KnownMismatch | undefined }
+
+/** That a pool surely is not what it claimed to be. */
+type KnownMismatch = { claim: ClassClaim; finding: Finding }
 
 /** What is bad counts at the second reading: a driver that is reset, or an engine that restarts, is no lost GPU. */
 export function gpuWatch(pools: () => readonly GpuPool[]): Watch {
@@ -63,7 +66,8 @@ export function gpuWatch(pools: () => readonly GpuPool[]): Watch {
     const looks = pools().map(async pool => {
       const memory = memories.get(pool.name) ?? { most: 0, badInARow: 0 }
       memories.set(pool.name, memory)
-      return aboutPools([pool.name], secondReading(await lookAtGpus(pool, memory), memory))
+      const findings = secondReading(await lookAtGpus(pool, memory), memory)
+      return aboutPools([pool.name], withKnownMismatch(findings, pool, memory))
     })
     return mergeFindings((await Promise.all(looks)).flat())
   }
@@ -75,6 +79,25 @@ function secondReading(findings: readonly Finding[], memory: Memory): Finding[] 
   memory.badInARow = findings.some(({ verdict }) => verdict === 'bad') ? memory.badInARow + 1 : 0
   if (memory.badInARow !== 1) return [...findings]
   return findings.map(finding => (finding.verdict === 'bad' ? { ...finding, verdict: 'warn' } : finding))
+}
+
+/**
+ * GPUs that are not well do not tell whether they are of the pool's class: what was sure of that before stays so. Where nothing
+ * at all could be told, the watch keeps by itself what was bad.
+ */
+function withKnownMismatch(findings: readonly Finding[], { claim }: GpuPool, memory: Memory): Finding[] {
+  const finding = findings.find(({ subject, verdict }) => subject === 'class' && verdict === 'bad')
+  if (finding) memory.mismatch = { claim, finding }
+  if (finding || findings.some(({ isUnknown }) => isUnknown)) return [...findings]
+  const areWell = findings.every(({ subject, verdict, measured }) => {
+    return subject === 'class' || (verdict !== 'bad' && measured !== undefined)
+  })
+  if (areWell || !isSameClaim(memory.mismatch?.claim, claim)) memory.mismatch = undefined
+  return memory.mismatch ? [...findings, memory.mismatch.finding] : [...findings]
+}
+
+function isSameClaim(one: ClassClaim | undefined, other: ClassClaim): boolean {
+  return one?.executorClass === other.executorClass && one.executors === other.executors
 }
 
 /** For the command `check`, which looks once. */
@@ -92,7 +115,7 @@ export async function lookAtGpus(pool: GpuPool, memory: { most: number } = { mos
     const findings = gpuFindings(answer, { used, isGivenItsOwn, most: memory.most })
     if (findings.some(({ verdict }) => verdict === 'bad')) return findings
     const mismatch = classFinding(usedOf(answer, pool), pool)
-    return mismatch ? [mismatch] : findings
+    return mismatch ? [...findings, mismatch] : findings
   } catch (error) {
     if (error instanceof ProbeTimeoutError) return [notWell(`nvidia-smi gave no answer: ${error.message}`)]
     return [cannotTell(`they could not be looked at: ${(error as Error).message}`)]

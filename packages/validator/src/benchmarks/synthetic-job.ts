@@ -1,6 +1,7 @@
 import type { Log } from '@horde/kit/log'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
+import { failureReason } from '../job/failure-reason.ts'
 import type { JobToDrive, LeftJob, ResultWord, Verdict } from '../job/job-to-drive.ts'
 import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
 import { type Benchmark, offerOf, type Work, workOf } from './benchmark.ts'
@@ -72,7 +73,10 @@ export function judge(
   log: Log,
 ): Verdict {
   const { timeoutSeconds, referenceSeconds } = work
-  if (result.message_type === 'V0JobFailedRequest') return judgeFailure(result, seconds, timeoutSeconds)
+  if (result.message_type === 'V0JobFailedRequest') {
+    const reason = failureReason(result, seconds, timeoutSeconds)
+    return { score: 0, rightAnswer: false, reason, comment: null }
+  }
   const judgement = verified(benchmark, work, result, log.child({ jobUuid: uuid }))
   // An excuse would be worth something to whoever can make a module of the operator's fail.
   if (!judgement) {
@@ -84,16 +88,6 @@ export function judge(
   if (!isInTime(seconds, timeoutSeconds)) return { score: 0, rightAnswer: true, reason: 'time-limit', comment }
   const score = scoreJob({ seconds, timeoutSeconds, referenceSeconds, quality }, scoring)
   return { score, rightAnswer: true, reason: null, comment }
-}
-
-function judgeFailure(
-  result: ResultWord & { message_type: 'V0JobFailedRequest' },
-  seconds: number | undefined,
-  timeoutSeconds: number,
-): Verdict {
-  const ranOut = result.timeout || (seconds !== undefined && seconds >= timeoutSeconds) ? 'time-limit' : 'not-run'
-  const reason = result.docker_process_exit_status === null ? ranOut : 'exit-status'
-  return { score: 0, rightAnswer: false, reason, comment: null }
 }
 
 function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultWord, log: Log) {

@@ -70,17 +70,18 @@ class Kept implements KeptLock {
 
   async #takeAgain(): Promise<void> {
     const { clock, log } = this.#deps
+    const { holder } = this.#lock
     await this.#lock[Symbol.asyncDispose]()
     const until = clock.monotonic() + TAKE_AGAIN_WITHIN_MS
     while (!this.#closed.signal.aborted) {
       try {
-        const lock = await this.#tryLock()
+        const lock = await this.#tryLock(holder)
         if (!lock) return this.#lose('another process of this validator has taken the lock')
         this.#lock = lock
         return log.info('lock taken again after its connection was lost')
       } catch (err) {
         log.debug({ err }, 'lock could not be taken again yet')
-        if (clock.monotonic() >= until) return this.#lose('the database was away for too long')
+        if (clock.monotonic() >= until) return this.#lose('the lock could not be taken again in time')
       }
       await clock.sleep(TAKE_AGAIN_MS, this.#closed.signal).catch(() => {})
     }

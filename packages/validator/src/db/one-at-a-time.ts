@@ -6,21 +6,35 @@ import { Client } from 'pg'
 /** How long getting hold of the server may take, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000
 
+const TAKE = 'select pg_try_advisory_lock($1) as taken, pg_backend_pid() as holder'
+/** Postgres shows the halves of a key of 64 bits apart. */
+const HOLDERS = `
+  select pid as holder from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 1 and (classid::bigint << 32 | objid::bigint) = $1
+    and database = (select oid from pg_database where datname = current_database())`
+
 /** The right to do something. Disposing of it gives it back. */
 export interface Lock extends AsyncDisposable {
   /** Aborts when it was lost and somebody else may have it: with the connection to the server. */
   readonly lost: AbortSignal
+  /** The server's process that holds it; undefined where no server does. */
+  readonly holder?: number | undefined
 }
 
-/** Takes the right to do something; undefined while somebody else has it. */
-export type TryLock = () => Promise<Lock | undefined>
+/**
+ * Takes the right to do something; undefined while somebody else has it.
+ *
+ * @param before the holder of a lock of ours whose connection was lost: rejects while the server still counts it as ours, since
+ *   the server may notice the loss late
+ */
+export type TryLock = (before?: number) => Promise<Lock | undefined>
 
 /**
  * The right to do what `what` names, for one caller at a time: of all processes on a Postgres database, by an advisory
  * lock that ends with its process however it dies; of this process on PGlite, whose folder is one process's anyway.
  */
 export function oneAtATime(dialect: OpenDatabase['dialect'], url: string, what: string, log: Log): TryLock {
-  const take = dialect === 'postgres' ? () => lockOnServer(url, what, log) : async () => FREE
+  const take = dialect === 'postgres' ? (before?: number) => lockOnServer(url, what, log, before) : async () => FREE
   return oneHere(take)
 }
 
@@ -30,10 +44,10 @@ const FREE: Lock = { lost: new AbortController().signal, async [Symbol.asyncDisp
 /** Callers of this process are told at once: the one who asks later does not get it because its connection took longer. */
 function oneHere(take: TryLock): TryLock {
   let taken = false
-  return async () => {
+  return async before => {
     if (taken) return undefined
     taken = true
-    const lock = await take().catch(error => {
+    const lock = await take(before).catch(error => {
       taken = false
       throw error
     })
@@ -41,6 +55,7 @@ function oneHere(take: TryLock): TryLock {
     return (
       lock && {
         lost: lock.lost,
+        holder: lock.holder,
         async [Symbol.asyncDispose]() {
           await lock[Symbol.asyncDispose]()
           taken = false
@@ -51,7 +66,12 @@ function oneHere(take: TryLock): TryLock {
 }
 
 /** Holds the lock on a connection of its own, for it belongs to the session. */
-async function lockOnServer(connectionString: string, what: string, log: Log): Promise<Lock | undefined> {
+async function lockOnServer(
+  connectionString: string,
+  what: string,
+  log: Log,
+  before: number | undefined,
+): Promise<Lock | undefined> {
   const client = new Client({
     connectionString,
     application_name: 'horde lock',
@@ -66,14 +86,23 @@ async function lockOnServer(connectionString: string, what: string, log: Log): P
   const close = () => client.end().catch(err => log.debug({ err }, 'connection of a lock did not close cleanly'))
   try {
     await client.connect()
-    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [keyOf(what)])
-    if (rows[0]?.taken) return { lost: lost.signal, [Symbol.asyncDispose]: close }
+    const { rows } = await client.query<{ taken: boolean; holder: number }>(TAKE, [keyOf(what)])
+    const [answer] = rows
+    if (answer?.taken) return { lost: lost.signal, holder: answer.holder, [Symbol.asyncDispose]: close }
+    if (before !== undefined && (await isHeldBy(before, what, client))) {
+      throw new Error('the server has not noticed yet that the connection of the lock was lost')
+    }
   } catch (error) {
     await close()
     throw error
   }
   await close()
   return undefined
+}
+
+async function isHeldBy(holder: number, what: string, client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ holder: number }>(HOLDERS, [keyOf(what)])
+  return rows.some(row => row.holder === holder)
 }
 
 /** 63 bits of a hash, as text: Postgres' bigint. */

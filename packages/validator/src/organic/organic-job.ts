@@ -2,6 +2,7 @@ import { CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/cl
 import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import { EMPTY_ZIP_BASE64, type Preset, type Volume } from '@horde/protocol/job'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { failureReason } from '../job/failure-reason.ts'
 import type { JobToDrive, ResultWord, Verdict } from '../job/job-to-drive.ts'
 import type { Manifest } from '../miner/link.ts'
 
@@ -42,7 +43,7 @@ export function organicJob(
         resultMs: limits.jobMs,
       }
     },
-    judge,
+    judge: (result, seconds) => judge(result, seconds, limits.jobMs / 1000),
     unanswered: NO_SCORE,
     connectMs: limits.connectMs,
     manifestMs: limits.manifestMs,
@@ -96,9 +97,7 @@ function classFor(preset: Preset, manifest: Manifest | undefined): ExecutorClass
   return known.find(name => CLASSES[name].preset === preset) ?? (preset === 'none' ? known[0] : undefined)
 }
 
-function judge(result: ResultWord): Verdict {
+function judge(result: ResultWord, seconds: number | undefined, timeoutSeconds: number): Verdict {
   if (result.message_type === 'V0JobFinishedRequest') return { ...NO_SCORE, reason: null }
-  const { docker_process_exit_status: status, timeout } = result
-  if (timeout) return { ...NO_SCORE, reason: 'time-limit' }
-  return { ...NO_SCORE, reason: status === null ? 'not-run' : 'exit-status' }
+  return { ...NO_SCORE, reason: failureReason(result, seconds, timeoutSeconds) }
 }

@@ -45,7 +45,8 @@ export async function endContainer(id: string, host: DockerHost, withinMs = host
 
 /**
  * Ends a container that could not be made or started, by its name. An engine that is only late may still make it: then it is
- * ended once the engine has answered, and nothing waits for that.
+ * ended once the engine has answered, and nothing waits for that. A manager that is closed first leaves it, not started, to
+ * `takeOver` of the miner's next run: an engine that stands still would hold the miner's stop up for minutes.
  */
 export async function endFailed(name: string, error: unknown, host: DockerHost): Promise<void> {
   const lateAnswer = error instanceof EngineError ? error.lateAnswer : undefined
