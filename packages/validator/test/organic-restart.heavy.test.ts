@@ -19,8 +19,8 @@ let facilitator: Awaited<ReturnType<typeof startFacilitator>>
 let script: (peer: Peer) => Promise<unknown>
 
 beforeAll(async () => {
-  // With so little stake it has no turn, and no batch comes between.
-  world = await startWorld([async peer => void (await script(peer))], 500n)
+  // Where validators need so much stake it has no turn, and no batch comes between.
+  world = await startWorld([async peer => void (await script(peer))], 6_000n)
   facilitator = await startFacilitator()
 })
 afterAll(async () => {

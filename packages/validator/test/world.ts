@@ -17,10 +17,17 @@ export interface World extends AsyncDisposable {
   env: Record<string, string>
 }
 
-/** A chain with a validator (uid 0) that has its permit, and a miner for each script (uids from 1). */
+/** Of the validator. */
+const STAKE_TAO = 5_000n
+
+/**
+ * A chain with a validator (uid 0) that has its permit, and a miner for each script (uids from 1).
+ *
+ * @param stakeThresholdTao the chain's least stake of a validator: with more than its 5,000 it has no turn
+ */
 export async function startWorld(
   scripts: readonly ((peer: Peer) => Promise<void>)[],
-  stakeTao = 5_000n,
+  stakeThresholdTao = 0n,
 ): Promise<World> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
@@ -31,12 +38,13 @@ export async function startWorld(
   }
   const coldkey = hotkeyFromUri('//Owner').ss58
   const neurons = [
-    { hotkey: hotkeyFromUri('//Validator').ss58, coldkey, stake: String(stakeTao * TAO) },
+    { hotkey: hotkeyFromUri('//Validator').ss58, coldkey, stake: String(STAKE_TAO * TAO) },
     ...miners.map(({ hotkey, port }) => ({ hotkey: hotkey.ss58, coldkey, axon: { ip: HOST, port } })),
   ]
   const hyperparameters = { CommitRevealWeightsEnabled: false, MinAllowedWeights: 1, WeightsSetRateLimit: 1 }
   const subnet = { netuid: NETUID, tempo: 2, hyperparameters, neurons }
-  const devchain = stack.use(await startDevchain({ blockMs: 100, genesis: { sudo: coldkey, subnets: [subnet] } }))
+  const genesis = { sudo: coldkey, stakeThreshold: String(stakeThresholdTao * TAO), subnets: [subnet] }
+  const devchain = stack.use(await startDevchain({ blockMs: 100, genesis }))
   // Permits are given at an epoch.
   for (let block = 0; block < 2 * subnet.tempo + 2; block += 1) await devchain.mineBlock()
   await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, '//Validator')
