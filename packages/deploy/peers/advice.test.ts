@@ -28,7 +28,8 @@ beforeAll(async () => {
   const validator = { coldkey: key('Cold'), hotkey: key('validator-1'), stake: '600000000000' }
   const neurons = [{ ...owner, stake: '5000000000000' }, validator, { coldkey: key('Cold'), hotkey: key('miner-1') }]
   const subnets = [{ netuid: NETUID, tempo: 360, owner, neurons }]
-  const genesis = { sudo: key('Alice'), balances: { [key('Cold')]: '10000000000000' }, subnets }
+  const stakeThreshold = '1000000000000'
+  const genesis = { sudo: key('Alice'), stakeThreshold, balances: { [key('Cold')]: '10000000000000' }, subnets }
   chain = stack.use(await startDevchain({ blockMs: 250, genesis }))
   home = await mkdtemp(join(tmpdir(), 'advice-'))
   stack.defer(() => rm(home, { recursive: true, force: true }))
@@ -97,7 +98,7 @@ it('registers the hotkey that is not registered, on the subnet and the network o
 
 it('stakes what the hotkey lacks', async () => {
   const line = lineOf('stake', await check('validator', 'validator-1'))
-  expect(line).toMatch(/^warn stake: 600 TAO/)
+  expect(line).toMatch(/^bad {2}stake: 600 TAO/)
   const said = await follow(line)
   expect(said).toContain(`stake τ400.000000000 to ${WALLET}/validator-1 (${key('validator-1')}) on netuid ${NETUID}`)
   expect(said).toContain(NO_SHIELD)
