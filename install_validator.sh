@@ -2587,10 +2587,10 @@ BITTENSOR_NETWORK=
 # The hotkey: a file in the wallet's hotkeys folder. Example: default
 #BITTENSOR_WALLET_HOTKEY_NAME=default
 
-# How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds. Example: 24
+# How many hotkeys with the most stake count as validators. Used only if the chain has no MaxAllowedValidators. Example: 24
 #MAX_VALIDATORS=24
 
-# The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds. Example: 1000
+# The least stake of a validator, in TAO. Used only if the chain has no StakeThreshold. Example: 1000
 #MIN_VALIDATOR_STAKE_TAO=1000
 
 # The facilitator whose jobs this validator takes. Unset: only synthetic jobs. Example: wss://facilitator.example/ws/v0/

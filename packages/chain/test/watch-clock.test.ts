@@ -17,19 +17,19 @@ beforeAll(async () => {
 })
 afterAll(() => devchain[Symbol.asyncDispose]())
 
-/** A clock that is so many milliseconds ahead of the chain's. */
+/** A clock that is `ms` milliseconds ahead of the chain's. */
 const ahead = (ms: number): Clock => ({ ...systemClock, now: () => Date.now() + ms })
 
 const connect = (clock: Clock) => connectSubtensor({ endpoints: [devchain.url], log: silentLog, clock })
 
-/** A look while the chain makes a block. */
+/** Runs the watch once while the chain makes a block. */
 async function look(chain: Chain, clock: Clock) {
   const looking = clockWatch({ chain, clock }, WINDOW_SECONDS).look(signal)
   await devchain.mineBlock()
   return looking
 }
 
-describe('of a block that came while we listened the offset is known', () => {
+describe('with a block that arrives while it listens', () => {
   it.each([
     [0, 'ok', /^0\.\d s ahead of the chain's$/],
     [3_000, 'ok', /^3\.\d s ahead of/],
@@ -37,7 +37,7 @@ describe('of a block that came while we listened the offset is known', () => {
     [-7_000, 'warn', /^[67]\.\d s behind/],
     [15_000, 'bad', /^15\.\d s ahead of/],
     [-15_000, 'bad', /^1[45]\.\d s behind/],
-  ])('a clock ahead by %d ms is %s', async (ms, verdict, found) => {
+  ])('judges a clock that is ahead by %d ms as %s', async (ms, verdict, found) => {
     const clock = ahead(ms)
     await using chain = await connect(clock)
     const [finding] = await look(chain, clock)
@@ -47,7 +47,7 @@ describe('of a block that came while we listened the offset is known', () => {
   })
 })
 
-it('the block that came soonest counts: one that was late does not make the clock wrong', async () => {
+it('uses the fastest block, so that a late block does not make the clock look wrong', async () => {
   let late = 0
   const clock: Clock = { ...systemClock, now: () => Date.now() + late }
   await using chain = await connect(clock)
@@ -61,11 +61,11 @@ it('the block that came soonest counts: one that was late does not make the cloc
   late = 12_000
   expect(await lookOnce()).toBe('ok')
   for (const _ of Array(4)) await lookOnce()
-  expect(await lookOnce(), 'but a clock that stays wrong is').toBe('bad')
+  expect(await lookOnce(), 'a clock that stays wrong').toBe('bad')
 })
 
-describe('of a block that was there before', () => {
-  it('an age says nothing about the clock', async () => {
+describe('with a block that was already there', () => {
+  it('reports nothing wrong with a clock that is ahead of an old block', async () => {
     await devchain.mineBlock()
     const clock = ahead(3_600_000)
     await using chain = await connect(clock)
@@ -74,7 +74,7 @@ describe('of a block that was there before', () => {
     expect(finding).toMatchObject({ verdict: 'ok', found: expect.stringMatching(/^not behind/) })
   })
 
-  it('a time in our future says that we are behind', async () => {
+  it('reports a clock that is behind the block’s time', async () => {
     await devchain.mineBlock()
     const clock = ahead(-60_000)
     await using chain = await connect(clock)

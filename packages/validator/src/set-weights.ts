@@ -40,7 +40,7 @@ export interface WeightsDeps {
     | 'weightsOf'
     | 'findWeights'
     | 'findCommit'
-    | 'blockStanding'
+    | 'blockFinality'
     | 'commitReveal'
     | 'commitWeights'
     | 'commitSealed'

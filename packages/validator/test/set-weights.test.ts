@@ -142,7 +142,7 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
     },
     findWeights: async () => undefined,
     findCommit: async () => undefined,
-    blockStanding: async () => 'final',
+    blockFinality: async () => 'final',
     commitReveal: async () => ({
       ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
       ...{ sealed: [], sealedVersion: 4, drandRound: null },

@@ -2,10 +2,10 @@ import type { Clock } from '@horde/kit/time'
 import { type Finding, ok, warn } from '@horde/kit/watch/finding'
 import type { Subtensor } from '../subtensor.ts'
 
-/** From this age on the last block is a sign that the node is behind, in milliseconds. */
+/** A best block older than this suggests that the node is behind, in ms. */
 const OLD_BLOCK_MS = 120_000
 
-/** That a node answers, and how old its best block is. */
+/** Checks that the node answers and that its best block is recent. @throws ChainError when the node does not answer */
 export async function blockFinding(chain: Pick<Subtensor, 'blockTime' | 'endpoint'>, clock: Clock): Promise<Finding> {
   const { block, timeMs } = await chain.blockTime()
   const ageMs = Math.max(0, clock.now() - timeMs)

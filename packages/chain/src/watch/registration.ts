@@ -1,17 +1,16 @@
-/** Whether the own hotkey is registered on the subnet. */
-
+/** Checks that this neuron's hotkey is registered on the subnet. */
 import { bad, type Finding, ok } from '@horde/kit/watch/finding'
 import type { Watch } from '@horde/kit/watch/watches'
 import { type NeuronNames, registerCommand } from '../btcli/commands.ts'
 import { type Metagraph, neuronOf } from '../metagraph.ts'
 
-/** Often: it looks at what is known of the subnet, and asks nobody. */
+/** Often, since it looks only at the metagraph in memory. */
 const EVERY_MS = 5_000
 
-/** This neuron, and why it must be registered, for people: `validators find miners through the chain`. */
+/** This neuron. `purpose` tells the operator why it must be registered: `validators find miners through the chain`. */
 export type OwnNeuron = { hotkey: string; names: NeuronNames; purpose: string }
 
-/** @param metagraph as the chain said it last; undefined while it has not */
+/** Makes the watch of the registration. @param metagraph returns the latest one; undefined before the first */
 export function registrationWatch(own: OwnNeuron, metagraph: () => Metagraph | undefined): Watch {
   const look = async (): Promise<Finding[]> => {
     const known = metagraph()
@@ -20,6 +19,7 @@ export function registrationWatch(own: OwnNeuron, metagraph: () => Metagraph | u
   return { name: 'registration', everyMs: EVERY_MS, look }
 }
 
+/** Judges whether a metagraph contains this neuron. */
 export function registrationFinding(metagraph: Metagraph, { hotkey, names, purpose }: OwnNeuron): Finding {
   const { netuid } = metagraph
   const own = neuronOf(metagraph, hotkey)

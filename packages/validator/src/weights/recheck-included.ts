@@ -15,7 +15,7 @@ const FORK_MS = 3_600_000
 const STATES_MS = 3_600_000
 
 export interface RecheckDeps {
-  chain: Pick<Chain, 'blockStanding' | 'findWeights'>
+  chain: Pick<Chain, 'blockFinality' | 'findWeights'>
   hotkey: Hotkey
   db: Database
   clock: Pick<Clock, 'now'>
@@ -33,7 +33,7 @@ export async function recheckIncluded(netuid: number, final: Set<number>, deps: 
   for (const setting of await lastIncluded(deps.db, netuid, deps.hotkey.ss58, FORK_MS)) {
     const { id, block, blockHash } = setting
     if (block === null || blockHash === null || final.has(id) || isUntraceable(setting, deps)) continue
-    const standing = await deps.chain.blockStanding(block, blockHash)
+    const standing = await deps.chain.blockFinality(block, blockHash)
     if (standing === 'final') final.add(id)
     else if (standing === 'replaced') await follow(setting, deps)
   }

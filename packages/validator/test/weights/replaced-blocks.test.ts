@@ -66,7 +66,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     const after = await last(1)
     expect(after).toMatchObject({ id: before?.id, state: 'included', block: before?.block, batchIds: [batchId] })
     expect(after?.blockHash).not.toBe(before?.blockHash)
-    expect(await net.chain.blockStanding(after?.block ?? 0, after?.blockHash ?? '')).toBe('open')
+    expect(await net.chain.blockFinality(after?.block ?? 0, after?.blockHash ?? '')).toBe('pending')
     expect(await isScored(db, batchId)).toBe(true)
     await net.mine(LAG)
     await recheck(1)

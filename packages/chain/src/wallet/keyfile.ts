@@ -1,6 +1,7 @@
 import type { KeyringPair } from '@polkadot/keyring/types'
 import { z } from 'zod'
-import { WalletError } from './errors.ts'
+import { regenerateColdkeyPubAdvice, regenerateHotkeyAdvice, replaceHotkeyAdvice } from '../btcli/commands.ts'
+import { WalletError } from '../errors.ts'
 import {
   hexToU8a,
   Keyring,
@@ -10,10 +11,9 @@ import {
   sr25519Sign,
   sr25519Verify,
   u8aToHex,
-} from './polkadot/crypto.ts'
-import { makeNew, regenerate, regenerateAddress } from './wallet-advice.ts'
+} from '../polkadot/crypto.ts'
 
-/** Bittensor's addresses: SS58 prefix 42, said explicitly, since some chain specs of 2024 carry a wrong one. */
+/** The SS58 prefix of Bittensor's addresses. A constant, because some chain specs of 2024 have a wrong one. */
 export const SS58_PREFIX = 42
 
 const hexOf = (bytes: number): z.ZodType<string> => z.string().regex(new RegExp(`^(0x)?[0-9a-fA-F]{${2 * bytes}}$`))
@@ -28,13 +28,13 @@ const keyfileSchema = z.object({
 })
 type Keyfile = z.infer<typeof keyfileSchema>
 
-/** What polkadot-js exports of an account: its secret is encrypted. */
+/** An account exported by polkadot-js. Its secret is encrypted. */
 const polkadotExportSchema = z.object({ encoded: z.string(), encoding: z.object({ content: z.unknown() }) })
 
-/** What Bittensor's tools write of a key that is no sr25519 one; of that they write 1, or nothing. */
+/** A key of another type. For sr25519, Bittensor's tools write the type 1 or none. */
 const otherKindSchema = z.object({ cryptoType: z.literal([0, 2, 'ed25519', 'ecdsa']) })
 
-/** How encrypted files begin, each with the program that made it. */
+/** How encrypted files begin, and what encrypted them. */
 const ENCRYPTED = [
   ['$NACL', 'a password'],
   ['$ANSIBLE_VAULT', 'ansible-vault'],
@@ -42,41 +42,44 @@ const ENCRYPTED = [
 ] as const
 
 /**
- * The key pair in a Bittensor hotkey file. Of the secrets that a file may hold, the first of secretSeed, secretPhrase,
- * privateKey counts.
- * @throws WalletError when the file is encrypted, broken or holds no secret. Its message never shows the content.
+ * Returns the key pair in the text of a Bittensor hotkey file. Uses the first that the file holds of secretSeed,
+ * secretPhrase and privateKey.
+ * @throws WalletError when the file is encrypted, damaged or without a secret. Its message never shows the content.
  */
 export function pairOfKeyfile(file: string, text: string): KeyringPair {
   const keyfile = parseKeyfile(file, text)
   const secret = secretOf(file, keyfile)
-  if (!secret) throw new WalletError(file, 'holds only a public key, and can not sign', regenerate(file))
+  if (!secret) throw new WalletError(file, 'holds only a public key, and cannot sign', regenerateHotkeyAdvice(file))
   const pair = sr25519Keyring().addFromPair(secret)
-  const isOther = (said: string): boolean => {
-    const isHex = said.startsWith('0x') || said.length === 2 * pair.publicKey.length
-    return isHex ? withPrefix(said).toLowerCase() !== u8aToHex(pair.publicKey) : said !== pair.address
+  const isOther = (named: string): boolean => {
+    const isHex = named.startsWith('0x') || named.length === 2 * pair.publicKey.length
+    return isHex ? withPrefix(named).toLowerCase() !== u8aToHex(pair.publicKey) : named !== pair.address
   }
   const { ss58Address, publicKey, accountId } = keyfile
-  // What it says is not shown: a file that is mixed up may have a secret there.
-  if ([ss58Address, publicKey, accountId].some(said => said && isOther(said))) {
-    throw new WalletError(file, `says it is another key: its secret makes ${pair.address}`, regenerate(file))
+  // The message does not show these fields: a damaged file may have a secret there.
+  if ([ss58Address, publicKey, accountId].some(named => named && isOther(named))) {
+    throw new WalletError(file, `names another key: its secret makes ${pair.address}`, regenerateHotkeyAdvice(file))
   }
   return pair
 }
 
-/** The address (SS58) in a coldkeypub.txt or any other key file, secrets or none. */
+/**
+ * Returns the address (SS58) in the text of a coldkeypub.txt or of any other key file.
+ * @throws WalletError
+ */
 export function addressOfKeyfile(file: string, text: string): string {
   const { ss58Address, publicKey, accountId } = parseKeyfile(file, text)
-  const said = ss58Address || publicKey || accountId
-  if (!said) throw new WalletError(file, 'holds no address', regenerateAddress(file))
+  const named = ss58Address || publicKey || accountId
+  if (!named) throw new WalletError(file, 'holds no address', regenerateColdkeyPubAdvice(file))
   try {
     const keyring = sr25519Keyring()
-    return keyring.encodeAddress(keyring.decodeAddress(said))
+    return keyring.encodeAddress(keyring.decodeAddress(named))
   } catch {
-    throw new WalletError(file, 'holds an address that can not be read', regenerateAddress(file))
+    throw new WalletError(file, 'holds an invalid address', regenerateColdkeyPubAdvice(file))
   }
 }
 
-/** The text of a plain hotkey file that both this package and Bittensor's tools read. */
+/** Returns the text of an unencrypted hotkey file, which this package and Bittensor's tools can read. */
 export function keyfileText(pair: { publicKey: Uint8Array; secretKey: Uint8Array }): string {
   const publicKey = u8aToHex(pair.publicKey)
   const ss58Address = sr25519Keyring().encodeAddress(pair.publicKey)
@@ -91,6 +94,7 @@ export function keyfileText(pair: { publicKey: Uint8Array; secretKey: Uint8Array
   })
 }
 
+/** Makes a keyring for Bittensor's addresses. */
 export const sr25519Keyring = () => new Keyring({ type: 'sr25519', ss58Format: SS58_PREFIX })
 
 function parseKeyfile(file: string, text: string): Keyfile {
@@ -99,25 +103,27 @@ function parseKeyfile(file: string, text: string): Keyfile {
   if (encrypted) {
     throw new WalletError(
       file,
-      `is encrypted with ${encrypted[1]}, and only a plain key file can be used`,
-      regenerate(file),
+      `is encrypted with ${encrypted[1]}, but the service needs an unencrypted key file`,
+      regenerateHotkeyAdvice(file),
     )
   }
-  // Bittensor 6 also knew files that hold nothing but a public key.
+  // Bittensor 6 also had files that hold only a public key.
   if (/^0x[0-9a-fA-F]{64}$/.test(trimmed)) return { publicKey: trimmed }
   const json = jsonOrUndefined(trimmed)
   if (polkadotExportSchema.safeParse(json).success) {
-    throw new WalletError(file, "is polkadot-js' export of an account, and no Bittensor hotkey file", regenerate(file))
+    const problem = "is polkadot-js' export of an account, not a Bittensor hotkey file"
+    throw new WalletError(file, problem, regenerateHotkeyAdvice(file))
   }
   if (otherKindSchema.safeParse(json).success) {
-    throw new WalletError(file, 'is an ed25519 key, and the network takes sr25519 keys alone', makeNew(file))
+    const problem = 'is an ed25519 key, but the network accepts only sr25519 keys'
+    throw new WalletError(file, problem, replaceHotkeyAdvice(file))
   }
   const parsed = keyfileSchema.safeParse(json)
   if (!parsed.success) {
-    // Neither the parser's error nor zod's goes along: both may quote the secret.
+    // Leaves out the cause: the errors of the JSON parser and of zod may quote the secret.
     const fields = [...new Set(parsed.error.issues.map(issue => issue.path.join('.')))].filter(Boolean).join(', ')
     const where = fields ? ` (${fields})` : ''
-    throw new WalletError(file, `is not a Bittensor key file, or is damaged${where}`, regenerate(file))
+    throw new WalletError(file, `is not a Bittensor key file, or is damaged${where}`, regenerateHotkeyAdvice(file))
   }
   return parsed.data
 }
@@ -134,39 +140,39 @@ function secretOf(file: string, keyfile: Keyfile): { publicKey: Uint8Array; secr
   if (keyfile.secretSeed) return sr25519PairFromSeed(hexToU8a(withPrefix(keyfile.secretSeed)))
   if (keyfile.secretPhrase) {
     if (!mnemonicValidate(keyfile.secretPhrase)) {
-      throw new WalletError(file, 'holds a secretPhrase that is no valid mnemonic', regenerate(file))
+      throw new WalletError(file, 'holds a secretPhrase that is not a valid mnemonic', regenerateHotkeyAdvice(file))
     }
     return sr25519PairFromSeed(mnemonicToMiniSecret(keyfile.secretPhrase))
   }
   if (!keyfile.privateKey) return undefined
   const secretKey = fromSchnorrkel(hexToU8a(withPrefix(keyfile.privateKey)))
-  const said = keyfile.publicKey ?? keyfile.accountId ?? keyfile.ss58Address
-  if (!said) throw new WalletError(file, 'holds a privateKey without its publicKey', regenerate(file))
-  return matchingPair(file, secretKey, withPrefixIfHex(said))
+  const named = keyfile.publicKey ?? keyfile.accountId ?? keyfile.ss58Address
+  if (!named) throw new WalletError(file, 'holds a privateKey without its publicKey', regenerateHotkeyAdvice(file))
+  return matchingPair(file, secretKey, withPrefixIfHex(named))
 }
 
-/** A file whose secret and public key do not belong together would sign what nobody can verify. */
+/** Returns the pair of a secret and the public key named in the file. @throws WalletError when they do not match */
 function matchingPair(
   file: string,
   secretKey: Uint8Array,
-  said: string,
+  named: string,
 ): { publicKey: Uint8Array; secretKey: Uint8Array } {
   try {
-    const pair = { secretKey, publicKey: sr25519Keyring().decodeAddress(said) }
+    const pair = { secretKey, publicKey: sr25519Keyring().decodeAddress(named) }
     const probe = new Uint8Array(1)
     if (sr25519Verify(probe, sr25519Sign(probe, pair), pair.publicKey)) return pair
   } catch {
-    // A scalar out of range or an unreadable public key: the same remedy.
+    // The scalar is out of range or the public key is invalid. The advice is the same.
   }
-  throw new WalletError(file, 'holds a privateKey that does not belong to its publicKey', regenerate(file))
+  throw new WalletError(file, 'holds a privateKey that does not belong to its publicKey', regenerateHotkeyAdvice(file))
 }
 
 const withPrefix = (hex: string): string => (hex.startsWith('0x') ? hex : `0x${hex}`)
-const withPrefixIfHex = (said: string): string => (/^[0-9a-fA-F]{64}$/.test(said) ? `0x${said}` : said)
+const withPrefixIfHex = (key: string): string => (/^[0-9a-fA-F]{64}$/.test(key) ? `0x${key}` : key)
 
 /**
- * schnorrkel keeps a secret scalar as it is, polkadot.js keeps it times 8 (ed25519's form): shifts the first 32 bytes,
- * little-endian, left by 3 bits. The other 32 bytes, the nonce seed, stay.
+ * Converts a secret key from schnorrkel's form to polkadot.js's, which multiplies the scalar by 8 as ed25519 does.
+ * Shifts the first 32 bytes, little-endian, left by 3 bits and keeps the other 32, the nonce seed.
  */
 function fromSchnorrkel(secret: Uint8Array): Uint8Array {
   const out = Uint8Array.from(secret)
@@ -179,7 +185,7 @@ function fromSchnorrkel(secret: Uint8Array): Uint8Array {
   return out
 }
 
-/** The inverse of `fromSchnorrkel`. */
+/** Converts a secret key back to schnorrkel's form. */
 function toSchnorrkel(secret: Uint8Array): Uint8Array {
   const out = Uint8Array.from(secret)
   let carry = 0
