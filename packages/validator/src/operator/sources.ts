@@ -5,7 +5,7 @@ import type { Watched } from '@horde/kit/watch/watches'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/for-operator/overview.ts'
 import type { FacilitatorState } from '../facilitator.ts'
 import type { SubnetKnown } from '../watch/standing.ts'
-import type { ChosenMethod } from '../weights/commit-by.ts'
+import type { ChosenMethod } from '../weights/weight-method.ts'
 import type { NextBatch } from './status/next-batch.ts'
 
 /** What this validator is, for as long as it runs. */

@@ -10,7 +10,7 @@ import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR }
 const postgres = withPostgres()
 const PLAIN = 1
 const REVEALING = 2
-/** So many blocks back a devchain's state can be read. */
+/** How many blocks of state a devchain keeps. */
 const STATES_OF_NODE = 1_024
 
 const engines = [
@@ -18,8 +18,8 @@ const engines = [
   ['postgres', () => postgres().newDatabase()],
 ] as const
 
-/** What a process leaves behind that is killed at some instant between writing down what it sets and noting its block. */
-describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
+/** What happens to a setting whose process was killed after saving it as planned and before saving its block. */
+describe.each(engines)('a planned setting of a killed process, on %s', (_, newUrl) => {
   let net: Net
   let database: OpenDatabase
   let db: Database
@@ -38,7 +38,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
 
   const row = { uids: [1, 2], weights: [3, 4] }
   const salt = [1, 2, 3, 4, 5, 6, 7, 8]
-  /** Written down, with a batch behind it. */
+  /** Saves a planned setting for a new batch. */
   async function planned(netuid: number, over: { plannedAtBlock?: number } = {}) {
     const batchId = await scored(db, netuid, [3, 4])
     const method = netuid === REVEALING ? ('commit-hash' as const) : ('set' as const)
@@ -52,7 +52,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     return { id, batchId, sent, hash }
   }
   const states = async (netuid: number) => (await settingsOf(db, netuid)).map(({ state }) => state)
-  /** Mines whenever the validator has looked at the chain without an answer, so that an era passes. */
+  /** Makes a block each time the validator reads the block number, so that an era passes. */
   const mining = () => ({
     blockNumber: async () => {
       await net.mine(1)
@@ -60,7 +60,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     },
   })
 
-  it('in a block: its batch is scored, and it is not sent again', async () => {
+  it('is included and not sent again when a block includes it', async () => {
     const { id, batchId, sent } = await planned(PLAIN)
     const { block, blockHash } = await net.chain.setWeights(sent, VALIDATOR)
     await net.mine(2)
@@ -71,7 +71,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(net.devchain.blockNumber()).toBe(block + 2)
   })
 
-  it('in a block, with a batch since: that one is set, and nothing twice', async () => {
+  it('is included, and only a newer batch goes into the next setting', async () => {
     const { batchId, sent } = await planned(PLAIN)
     await net.chain.setWeights(sent, VALIDATOR)
     const younger = await scored(db, PLAIN, [0, 0, 5])
@@ -82,20 +82,20 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(await isScored(db, younger)).toBe(true)
   })
 
-  it('in no block: when its era is over it is refused, and its batch is free', async () => {
+  it('is refused after its era when no block includes it, and its batch is scored again', async () => {
     const earlier = net.devchain.blockNumber()
     const { id, batchId } = await planned(PLAIN)
     const outcome = await setterOn(net, db).set(PLAIN, { chain: mining() })
     const all = await settingsOf(db, PLAIN)
     expect(all.find(each => each.id === id)).toMatchObject({
-      ...{ state: 'refused', refusal: 'not in a block, as the chain says', block: null },
+      ...{ state: 'refused', refusal: 'no block included it before its era was over', block: null },
     })
     expect(all.at(-1)).toMatchObject({ state: 'included', batchIds: [batchId] })
     expect(outcome).toMatchObject({ outcome: 'set', basis: 'batches' })
     expect(net.devchain.blockNumber()).toBeGreaterThan(earlier + 16)
   })
 
-  it('the same row from an earlier setting is not this one', async () => {
+  it('is not confirmed by an equal row of an earlier setting', async () => {
     const { sent, id } = await planned(PLAIN)
     await net.chain.setWeights(sent, VALIDATOR)
     await setterOn(net, db).set(PLAIN)
@@ -107,13 +107,13 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(all.at(-1)).toMatchObject({ state: 'included', batchIds: [again.batchId] })
   })
 
-  it('that gets into a block while its era lasts counts', async () => {
+  it('is included when a block includes it late in its era', async () => {
     const { id, batchId, sent } = await planned(PLAIN)
-    let looks = 0
+    let reads = 0
     const late = {
       findWeights: async (...args: Parameters<typeof net.chain.findWeights>) => {
-        looks += 1
-        if (looks === 3) await net.chain.setWeights(sent, VALIDATOR)
+        reads += 1
+        if (reads === 3) await net.chain.setWeights(sent, VALIDATOR)
         return net.chain.findWeights(...args)
       },
     }
@@ -122,7 +122,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('whose commit is in a block: committed, its batch scored, and revealed in its epoch', async () => {
+  it('is committed when a block includes its commit, and revealed in its epoch', async () => {
     const { id, batchId, hash } = await planned(REVEALING)
     await net.chain.commitWeights(REVEALING, hash, VALIDATOR)
     const block = net.devchain.blockNumber()
@@ -137,7 +137,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(await net.held(REVEALING)).toEqual(row.uids.map((uid, i) => ({ uid, weight: weights[i] })))
   })
 
-  it('whose commit is in no block: refused, and committed anew', async () => {
+  it('is refused when no block includes its commit, and its batch is committed again', async () => {
     const { batchId, hash } = await planned(REVEALING)
     const outcome = await setterOn(net, db).set(REVEALING, { chain: mining() })
     expect(outcome).toMatchObject({ outcome: 'committed', basis: 'batches' })
@@ -150,7 +150,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(await net.commits(REVEALING)).toEqual([all.at(-1)?.commitHash])
   })
 
-  it('whose commit is in no block, and the node keeps no state of its era: refused, and committed anew', async () => {
+  it('is refused when no block includes its commit and the node has pruned the state of its era', async () => {
     const { batchId, id } = await planned(REVEALING)
     await net.mine(STATES_OF_NODE + 20)
     expect(await setterOn(net, db).set(REVEALING, { chain: mining() })).toMatchObject({ outcome: 'committed' })
@@ -159,7 +159,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
     expect(all.at(-1)).toMatchObject({ state: 'committed', batchIds: [batchId] })
   })
 
-  it('by a node that says nothing for long: it stays planned, and the next call finds it in its block', async () => {
+  it('stays planned when no attempt gets an answer, and the next call finds its block', async () => {
     const batchId = await scored(db, PLAIN, [1, 5])
     const setter = setterOn(net, db)
     let sent = 0
@@ -181,7 +181,7 @@ describe.each(engines)('a setting that was left open, on %s', (_, newUrl) => {
   })
 
   it.each(['PriorityTooLow', 'AlreadyImported'] as const)(
-    '%s for what is in a block after all: a success, not sent again',
+    'is included and not sent again after %s when a block includes it',
     async code => {
       await scored(db, PLAIN, [2, 9])
       let sent = 0

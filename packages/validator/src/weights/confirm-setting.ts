@@ -6,23 +6,23 @@ import type { Clock } from '@horde/kit/time'
 import { untilSaved } from '../db/until-saved.ts'
 import { commitSetting, settleSetting, type WeightSetting } from '../db/weight-settings.ts'
 
-/** What of a setting is sent, and how it is found again. */
+/** The part of a setting that is sent, and what identifies it on the chain. */
 export type SentSetting = Pick<
   WeightSetting,
   'id' | 'netuid' | 'method' | 'uids' | 'weights' | 'versionKey' | 'salt' | 'commitHash' | 'plannedAtBlock' | 'basis'
 > & {
   readonly batchIds: readonly number[]
-  /** Of a sealed commit, in the process that made it. */
+  /** The encrypted weights. Only the process that made the commit has them. */
   readonly sealed?: SealedWeights
 }
 
-/** In a block: the weights themselves, or their commit. */
-export type Landed =
+/** The block that includes the weights, or their commit. */
+export type Confirmation =
   | { state: 'included'; block: number; blockHash: string | null }
-  /** `epoch`: in which the chain counts it as made. */
+  /** `epoch`: the epoch of the commit, as the chain counts it. */
   | { state: 'committed'; block: number; epoch: number }
 
-export interface LandedDeps {
+export interface ConfirmDeps {
   chain: Pick<Chain, 'findWeights' | 'findCommit'>
   hotkey: Hotkey
   db: Database
@@ -30,8 +30,11 @@ export interface LandedDeps {
   log: Log
 }
 
-/** Whether the chain holds a planned setting: the row, set after it was planned, or the commit. */
-export async function findLanded(setting: SentSetting, { chain, hotkey }: LandedDeps): Promise<Landed | undefined> {
+/** Looks for a planned setting on the chain: its row, if set after it was planned, or its commit. */
+export async function findConfirmation(
+  setting: SentSetting,
+  { chain, hotkey }: ConfirmDeps,
+): Promise<Confirmation | undefined> {
   if (setting.method === 'set') {
     const found = await chain.findWeights(setting, hotkey.ss58, setting.plannedAtBlock ?? 0)
     return found && { state: 'included', ...found }
@@ -41,20 +44,20 @@ export async function findLanded(setting: SentSetting, { chain, hotkey }: Landed
   return commit && { state: 'committed', block: commit.block, epoch: commit.epoch }
 }
 
-/** Notes that a setting is in a block, and scores its batches, in one transaction. */
-export async function saveLanded(
+/** Saves that a block includes a setting, marks its batches as scored in the same transaction, and logs it. */
+export async function saveConfirmation(
   { id, basis, batchIds, method }: SentSetting,
-  landed: Landed,
-  deps: LandedDeps,
+  confirmation: Confirmation,
+  deps: ConfirmDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const at = new Date(deps.clock.now())
   const save = () =>
-    landed.state === 'included'
-      ? settleSetting(deps.db, id, { at, ...landed })
-      : commitSetting(deps.db, id, { at, ...landed })
+    confirmation.state === 'included'
+      ? settleSetting(deps.db, id, { at, ...confirmation })
+      : commitSetting(deps.db, id, { at, ...confirmation })
   await untilSaved(save, deps, signal)
-  const fields = { setting: id, basis, batches: batchIds.length, block: landed.block }
-  if (landed.state === 'included') deps.log.info(fields, 'weights set')
-  else deps.log.info({ ...fields, epoch: landed.epoch, method }, 'weights committed')
+  const fields = { setting: id, basis, batches: batchIds.length, block: confirmation.block }
+  if (confirmation.state === 'included') deps.log.info(fields, 'weights set')
+  else deps.log.info({ ...fields, epoch: confirmation.epoch, method }, 'weights committed')
 }

@@ -1,6 +1,6 @@
 import type { CommitCall, CommitReveal } from '@horde/chain/chain'
 import { describe, expect, it } from 'vitest'
-import { type CommitBy, chooseMethod } from './commit-by.ts'
+import { type CommitBy, chooseMethod } from './weight-method.ts'
 
 const NOW_MS = 1_750_000_000_000
 const ROUND = Math.floor((NOW_MS / 1_000 - 1_692_803_367) / 3)
@@ -12,22 +12,22 @@ const state = (calls: CommitCall[], drandRound: number | null = ROUND, enabled =
   epochs: { netuid: 1, block: 50, lengthBlocks: 10, index: 5, nextBlock: 58 },
 })
 
-describe('the way of a commit', () => {
+describe('chooseMethod', () => {
   it.each<[CommitBy, CommitCall[], number | null, string, RegExp]>([
     ['auto', [HASH, SEALED], ROUND, 'commit-timelocked', /opens them itself/],
     ['auto', [HASH, OLD_SEALED], null, 'commit-timelocked', /opens them itself/],
     ['auto', [HASH, SEALED], ROUND - 1_000, 'commit-hash', /no round of drand/],
-    ['auto', [HASH], null, 'commit-hash', /no sealed commits/],
+    ['auto', [HASH], null, 'commit-hash', /has no sealed commits/],
     ['auto', [SEALED], 0, 'commit-timelocked', /no commits by hash/],
     ['hash', [HASH, SEALED], ROUND, 'commit-hash', /WEIGHTS_COMMIT_BY=hash/],
     ['hash', [SEALED], ROUND, 'commit-timelocked', /no commits by hash/],
     ['timelock', [HASH, SEALED], 0, 'commit-timelocked', /WEIGHTS_COMMIT_BY=timelock/],
     ['timelock', [HASH], ROUND, 'commit-hash', /no sealed commits/],
-  ])('%s, of %j, newest round %j: %s', (commitBy, calls, round, method, why) => {
+  ])('with %s, calls %j and latest round %j chooses %s', (commitBy, calls, round, method, why) => {
     expect(chooseMethod(state(calls, round), commitBy, NOW_MS)).toEqual({ method, why: expect.stringMatching(why) })
   })
 
-  it('is none where weights are taken as they are, or where the chain has no call', () => {
+  it('sets weights without commit-reveal, and throws when the chain has no call for commits', () => {
     expect(chooseMethod(state([], ROUND, false), 'auto', NOW_MS)).toMatchObject({ method: 'set' })
     expect(() => chooseMethod(state([]), 'auto', NOW_MS)).toThrow('NoCommits')
   })
