@@ -2689,34 +2689,34 @@ BITTENSOR_NETWORK=
 # Whether miners on loopback, private and link-local addresses are dialled. For local networks. Example: false
 #ALLOW_PRIVATE_MINERS=false
 
-# How the time of a synthetic job becomes a score: efficiency, or 2024 for a validator that runs beside Python ones. Example: efficiency
+# How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators. Example: efficiency
 #SCORING=efficiency
 
-# The power of a speed that is its score, by efficiency: above 1, one executor behind two hotkeys earns less. Example: 1.2
+# The exponent of speed in the efficiency score. Above 1, one executor behind two hotkeys earns less. Example: 1.2
 #EFFICIENCY_EXPONENT=1.2
 
-# The most that one job can score by efficiency; an executor of reference speed scores 1. Example: 16
+# The highest efficiency score of one job. An executor of reference speed scores 1. Example: 16
 #EFFICIENCY_CAP=16
 
-# How long after its start a batch that no weights were made of yet still counts, in seconds. Example: 86400
+# How long after its start a batch can still be scored, in seconds. Example: 86400
 #SCORE_WINDOW_SECONDS=86400
 
-# What each class is worth beside the others, before demand: class=weight, separated by commas; one that is not named is worth nothing. Unset: all the same, but always_on.test a millionth of it. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
+# The weight of each class before demand: class=weight, separated by commas. Other classes get 0. Unset: 1 each, and a millionth for always_on.test. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
 #CLASS_WEIGHTS=
 
-# How many executors of reference speed a class's whole share is for at least, however little users ask. Example: 4
+# The least capacity demanded of a class, in executors of reference speed; with less, its share is smaller. Example: 4
 #CLASS_CAPACITY_FLOOR_EXECUTORS=4
 
 # How far back users' jobs count as demand for their class, in seconds. Example: 604800
 #DEMAND_WINDOW_SECONDS=604800
 
-# The executor-seconds that every class counts as asked for beyond what was; more makes demand matter later. Example: 86400
+# Executor-seconds added to the demand of every class. Higher values make demand matter less. Example: 86400
 #DEMAND_SMOOTHING_SECONDS=86400
 
-# The least that demand multiplies a class's weight by. Example: 0.5
+# The smallest factor that demand applies to a class's weight. Example: 0.5
 #DEMAND_FLOOR=0.5
 
-# The most that demand multiplies a class's weight by. Example: 2
+# The largest factor that demand applies to a class's weight. Example: 2
 #DEMAND_CEILING=2
 
 # The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2

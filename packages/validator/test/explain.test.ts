@@ -1,4 +1,4 @@
-/** From jobs to weights on a chain: what was planned, what was set and what is explained are the same. */
+/** Follows jobs to weights on a chain: the planned weights, the set weights and the explained weights are the same. */
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
@@ -79,7 +79,7 @@ async function explained(who: string) {
   return report && { ...report, text: explainMiner(report) }
 }
 
-it('explains each weight by the numbers that it was made of', async () => {
+it('explains each weight by the numbers it was computed from', async () => {
   expect((await explained(BOB))?.text).toContain('No weights were set so far.')
   expect(await explained('4')).toBeUndefined()
   expect(await explained('nobody')).toBeUndefined()
@@ -92,7 +92,7 @@ it('explains each weight by the numbers that it was made of', async () => {
     { score: 0, minerHotkey: DAVE, executorClass: LLM, state: 'rejected', reason: 'declined' },
   )
   const plan = await planWeights(NETUID, depsOf())
-  // The two classes are worth the same and have what is demanded: 12 and 4 of the one, 5 and 0 of the other.
+  // Both classes have the same weight and enough capacity. The sums are 12 and 4 in one, 5 and 0 in the other.
   expect(plan.scores.map(({ uid, score }) => [uid, score])).toEqual([
     [1, 0.375],
     [2, 0.625],
@@ -117,7 +117,7 @@ it('explains each weight by the numbers that it was made of', async () => {
   expect(dave?.text).toContain('The miner had no free executor of that class, or was not willing.')
 })
 
-it('explains weights that are set again by the numbers of the first time', async () => {
+it('explains repeated weights by their original numbers', async () => {
   const first = await explained(BOB)
   await batch({ score: 0, state: 'rejected', reason: 'declined' })
   for (let again = 0; again < 2; again += 1) {
@@ -129,7 +129,7 @@ it('explains weights that are set again by the numbers of the first time', async
   }
 })
 
-it('shows in a table what would be dropped from the chain, and that weights are set again', async () => {
+it('shows in the table which weights the chain would drop, and that weights are repeated', async () => {
   const deps = depsOf()
   const plan = await planWeights(NETUID, deps)
   const row = { uids: [1], weights: [65_535] }
