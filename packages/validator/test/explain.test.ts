@@ -6,6 +6,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { REASONS } from '@horde/protocol/reasons'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
 import { batches, jobs } from '../src/db/schema.ts'
@@ -80,9 +81,9 @@ async function explained(who: string) {
 }
 
 it('explains each weight by the numbers it was computed from', async () => {
-  expect((await explained(BOB))?.text).toContain('No weights were set so far.')
+  expect((await explained(BOB))?.text).toContain('No weights have been set yet.')
   expect(await explained('4')).toBeUndefined()
-  expect(await explained('nobody')).toBeUndefined()
+  expect(await explained('unknown')).toBeUndefined()
 
   const id = await batch(
     { score: 6, seconds: 4.5 },
@@ -99,7 +100,7 @@ it('explains each weight by the numbers it was computed from', async () => {
   ])
   const table = weightsTable(plan, await chain.weightsOf(NETUID, 0), await chain.metagraph(NETUID))
   expect(table.split('\n').slice(0, 5)).toEqual([
-    `The scores are made of 1 batch (${id}) by the scoring efficiency.`,
+    `The scores come from 1 batch (${id}), scored by efficiency.`,
     '',
     expect.stringMatching(/^uid {2}miner +score +weight {2}share +on the chain$/),
     `2    ${CHARLIE}  0.625000  65535   62.50 %  0`,
@@ -111,10 +112,10 @@ it('explains each weight by the numbers it was computed from', async () => {
   expect(bob).toMatchObject({ hotkey: BOB, uid: 1, weight: 39_321, held: 39_321, setting: { state: 'included' } })
   expect(bob?.setting).toMatchObject({ explanation: plan.explanation, scores: plan.scores, weights: plan.row.weights })
   expect(bob?.text).toContain('always_on.gpu-24gb  2     1        12.0000  75.00 %       0.375000')
-  expect(bob?.text).toContain('Its score is 0.375000, 37.50 % of the sum of 2 miners. That made a weight of 39321')
-  expect(bob?.text).toContain('The chain holds 39321 for uid 1: just that.')
+  expect(bob?.text).toContain('Its score is 0.375000, 37.50 % of the sum of 2 miners. This gives a weight of 39321')
+  expect(bob?.text).toContain('The chain holds the same weight for uid 1: 39321.')
   expect(dave).toMatchObject({ weight: 0, held: 0, jobs: [{ state: 'rejected', score: 0 }] })
-  expect(dave?.text).toContain('The miner had no free executor of that class, or was not willing.')
+  expect(dave?.text).toContain(REASONS.declined)
 })
 
 it('explains repeated weights by their original numbers', async () => {
@@ -124,7 +125,7 @@ it('explains repeated weights by their original numbers', async () => {
     expect(await set()).toMatchObject({ outcome: 'set', basis: 'last setting', confirmed: true })
     const now = await explained(BOB)
     expect(now?.setting?.explanation).toEqual({ repeats: first?.setting?.id, ...first?.setting?.explanation })
-    expect(now?.text).toContain(`those of setting ${first?.setting?.id} again`)
+    expect(now?.text).toContain(`repeat those of setting ${first?.setting?.id}`)
     expect(now).toMatchObject({ weight: first?.weight, jobs: first?.jobs })
   }
 })
@@ -134,6 +135,6 @@ it('shows in the table which weights the chain would drop, and that weights are 
   const plan = await planWeights(NETUID, deps)
   const row = { uids: [1], weights: [65_535] }
   const table = weightsTable({ ...plan, row }, await chain.weightsOf(NETUID, 0), await chain.metagraph(NETUID))
-  expect(table).toContain('there was nothing to score since.')
+  expect(table).toContain('because no batch since then has a score.')
   expect(table).toMatch(new RegExp(`\n2 +${CHARLIE} +0.625000 +0 +0.00 % +65535\n`))
 })
