@@ -11,6 +11,7 @@ export type Axon = {
   readonly block: number
 }
 
+/** A registered neuron of a subnet. */
 export type Neuron = {
   readonly uid: number
   /** SS58, prefix 42. */
@@ -35,6 +36,7 @@ export type Metagraph = {
   readonly validatorRule?: RuleInForce
 }
 
+/** 1 TAO in rao. */
 export const RAO_PER_TAO = 1_000_000_000n
 
 /** Defines which neurons count as validators. */
@@ -51,6 +53,7 @@ export type RuleInForce = ValidatorRule & { readonly fromChain: { readonly max: 
 /** The rule if neither the chain nor the settings define one: 24 validators with at least 1,000 TAO, as in 2024. */
 export const DEFAULT_VALIDATOR_RULE: ValidatorRule = { max: 24, minStakeRao: 1_000n * RAO_PER_TAO }
 
+/** How an operator changes which neurons count as validators. */
 export type ValidatorOptions = {
   /** Whether a validator needs a validator permit; default true. False for a chain without permits. */
   readonly permitNeeded?: boolean

@@ -1,6 +1,7 @@
 /** Lists validators for an operator: ranked by stake, with those that a miner's settings add or ban. */
 import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from './metagraph.ts'
 
+/** A validator in the list for an operator. */
 export type RankedValidator = {
   /** 1 has the most stake. Null if it is not served or not on the subnet. */
   rank: number | null
@@ -13,6 +14,7 @@ export type RankedValidator = {
   note: 'extra' | 'banned' | null
 }
 
+/** Hotkeys (SS58) that the settings add to and remove from the validators. */
 export type ValidatorSettings = { extra: readonly string[]; banned: readonly string[] }
 
 /** Returns the validators that are served, by rank; then the extra ones that are not on the subnet; then the banned. */

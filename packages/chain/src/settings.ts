@@ -23,6 +23,7 @@ const endpoints = z.string().transform((text, context) => {
   }
 })
 
+/** The settings of a service that is a neuron. */
 export const neuronSettings = defineSettings({
   BITTENSOR_NETUID: setting(envInteger({ min: 0, max: MAX_NETUID }), {
     about: 'The subnet on which this service is registered.',

@@ -46,6 +46,7 @@ import {
 } from './subtensor/weights/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
 
+/** Options of `connectSubtensor`. */
 export type SubtensorOptions = {
   /** ws: or wss: URLs; `endpointsOf` makes them from a network's name. The client tries them in this order. */
   readonly endpoints: readonly string[]

@@ -4,6 +4,7 @@ import { type Emitted, emitWeights, processWeights, U16_MAX } from './weights/sd
 
 export type { RowRules, WeightRow }
 
+/** Scores, and the limits of the subnet that the row must keep. */
 export type WeightsInput = {
   /** 0 or more each. A uid without a score counts as 0. */
   readonly scores: readonly number[]

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CommitReveal } from '../chain.ts'
 import { epochsByFormula } from './epochs.ts'
-import { hearsDrand, revealRound, sealableFrom, sealedCallOf } from './timelock.ts'
+import { blockToSealAt, receivesDrand, revealRound, sealedCallOf } from './timelock.ts'
 
 const stateOf = ({ netuid = 12, tempo = 360, block = 1_000, period = 1 }): CommitReveal => ({
   ...{ netuid, block, enabled: true, revealPeriodEpochs: period, epochs: epochsByFormula(netuid, tempo, block) },
@@ -63,19 +63,19 @@ describe('on a chain that opens commits only in the block before the reveal epoc
 
   it('waits for the next epoch when the round would come too late', () => {
     const first = 3 * 361 - 13
-    expect(sealableFrom(crv3(first - 9))).toBe(first)
-    expect(sealableFrom(crv3(first - 20))).toBeUndefined()
-    expect(sealableFrom(crv3(first - 9, 360, 2)), 'the reveal is an epoch later').toBeUndefined()
-    expect(sealableFrom({ ...crv3(first - 9), calls: ['commit_timelocked_weights'] })).toBeUndefined()
-    expect(sealableFrom(crv3(5, 9)), 'every epoch is too short').toBeUndefined()
+    expect(blockToSealAt(crv3(first - 9))).toBe(first)
+    expect(blockToSealAt(crv3(first - 20))).toBeUndefined()
+    expect(blockToSealAt(crv3(first - 9, 360, 2)), 'the reveal is an epoch later').toBeUndefined()
+    expect(blockToSealAt({ ...crv3(first - 9), calls: ['commit_timelocked_weights'] })).toBeUndefined()
+    expect(blockToSealAt(crv3(5, 9)), 'every epoch is too short').toBeUndefined()
   })
 })
 
 it('detects a chain that has received no round for ten minutes', () => {
   const nowMs = 1_750_000_000_000
   const round = Math.floor((nowMs / 1_000 - 1_692_803_367) / 3)
-  expect([round, round - 199, round - 201, 0].map(drandRound => hearsDrand({ drandRound }, nowMs))).toEqual([
+  expect([round, round - 199, round - 201, 0].map(drandRound => receivesDrand({ drandRound }, nowMs))).toEqual([
     ...[true, true, false, false],
   ])
-  expect(hearsDrand({ drandRound: null }, nowMs)).toBe(true)
+  expect(receivesDrand({ drandRound: null }, nowMs)).toBe(true)
 })

@@ -82,7 +82,7 @@ export function revealRound(
  * commits only once, a commit made late in an epoch might get a round that comes too late. It then waits for the next
  * epoch.
  */
-export function sealableFrom(state: CommitReveal): number | undefined {
+export function blockToSealAt(state: CommitReveal): number | undefined {
   const { epochs, block, blockMs } = state
   if (sealedCallOf(state) !== 'commit_crv3_weights' || epochs.nextBlock === null) return undefined
   const leftMs = (firstBlockOfReveal(state) - 1 - block) * blockMs
@@ -91,7 +91,7 @@ export function sealableFrom(state: CommitReveal): number | undefined {
 }
 
 /** Returns whether the chain receives drand's rounds; true if it does not store the latest round. */
-export function hearsDrand({ drandRound }: Pick<CommitReveal, 'drandRound'>, nowMs: number): boolean {
+export function receivesDrand({ drandRound }: Pick<CommitReveal, 'drandRound'>, nowMs: number): boolean {
   return drandRound === null || roundAt(nowMs - DRAND_SILENCE_MS) <= drandRound
 }
 

@@ -9,6 +9,7 @@ const COMPARISONS = 2
 /** How long another node may take to return its best block, in ms. */
 const ANSWER_TIMEOUT_MS = 10_000
 
+/** What `untilBehind` compares, and how often. */
 export type CompareOptions = {
   /** The other endpoints. */
   readonly others: readonly string[]

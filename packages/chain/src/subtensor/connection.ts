@@ -9,6 +9,7 @@ import { type Ahead, untilBehind } from './compare-heads.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
 
+/** Endpoints and time limits of a `Connection`. */
 export type ConnectionSettings = {
   readonly endpoints: readonly string[]
   /** How long opening a connection may take, including its metadata, in ms. */

@@ -19,6 +19,7 @@ type Endpoint = {
   fastRetryUntil: number
 }
 
+/** Endpoints, delays and the dial function of an `EndpointPool`. */
 export type EndpointPoolOptions<C> = {
   readonly endpoints: readonly string[]
   readonly backoff: BackoffOptions

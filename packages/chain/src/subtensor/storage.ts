@@ -81,8 +81,10 @@ const isPruned = ({ code, message }: RpcError): boolean =>
 export const countOf = (value: Codec | null | undefined): number =>
   Math.min(Number(value?.toString() ?? 0), Number.MAX_SAFE_INTEGER)
 
+/** Decodes a number of any size; 0 for null. */
 export const bigintOf = (value: Codec | null | undefined): bigint => BigInt(value?.toString() ?? 0)
 
+/** Decodes a bool; false for null. */
 export const boolOf = (value: Codec | null | undefined): boolean => value?.toString() === 'true'
 
 /** Returns the elements of a Vec or tuple; none for null. */

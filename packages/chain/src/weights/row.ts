@@ -65,4 +65,5 @@ export function withinLimit(weights: readonly number[], maxWeightsLimit: number)
   return Math.max(0, ...weights) * U16_MAX <= maxWeightsLimit * total(weights)
 }
 
+/** Returns the sum of weights. */
 export const total = (weights: readonly number[]): number => weights.reduce((sum, weight) => sum + weight, 0)

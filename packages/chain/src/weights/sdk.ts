@@ -5,11 +5,13 @@ import { cumulated, divided, type Floats, quantile, rounder, roundHalfToEven, su
  * checks; `weights.ts` repairs rows that would not pass them.
  */
 
+/** The largest weight. As a share or limit it means 1.0. */
 export const U16_MAX = 65_535
 
 /** Uids with a float or u16 weight each. */
 export type Processed = { readonly uids: readonly number[]; readonly weights: Floats }
 
+/** The limits of the subnet. */
 export type ProcessSettings = {
   readonly minAllowedWeights: number
   /** u16: 65535 is 1.0. */
@@ -87,6 +89,7 @@ function cutoffScale(shares: Floats, limit: number): number {
   return round(round(limitOfArray * kept) - epsilonOfArray) / (1 - limit * (n - unclipped))
 }
 
+/** A row as the SDK sends it. */
 export type Emitted = {
   readonly uids: readonly number[]
   /** u16, the largest 65535. */

@@ -28,6 +28,7 @@ export interface Answer {
   readonly stderr: string
 }
 
+/** The judgement of an answer. */
 export interface Judgement {
   /** 0 for a wrong answer, 1 for a right one, and between for a partly right one. */
   readonly score: number

@@ -7,6 +7,7 @@ import { type EchoSettings, echoBenchmark } from './echo.ts'
 import { type Algorithm, hashcatBenchmark } from './hashcat.ts'
 import { hashcatListBenchmark } from './hashcat-list.ts'
 
+/** Which benchmark to load, and its settings. */
 export interface BenchmarkSettings {
   /** `hashcat`, `echo`, or the path of a module. */
   benchmark: string

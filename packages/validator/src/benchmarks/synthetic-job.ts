@@ -19,6 +19,7 @@ export interface StageLimits {
   resultGraceMs: number
 }
 
+/** A synthetic job, new or resumed. */
 export interface SyntheticJob {
   uuid: JobUuid
   benchmark: Pick<Benchmark, 'verify'>

@@ -12,7 +12,9 @@ export interface ReportDeps {
   db: Database
 }
 
+/** A weight setting with its explanation. */
 export type ReportedSetting = NonNullable<Awaited<ReturnType<typeof newestSetting>>>
+/** A miner's job as the database has it. */
 export type ReportedJob = Awaited<ReturnType<typeof minersJobs>>[number]
 
 /** The data behind a miner's weight. */

@@ -40,8 +40,7 @@ export function originOf(basis: Basis | string, explanation: ScoreExplanation | 
   if (basis === 'batches')
     return explanation ? `come from ${source}` : 'come from the batches since the previous setting'
   if (basis === 'chain') return 'come from the weights on the chain, because no batch has a score'
-  if (basis === 'uniform')
-    return 'are the same for every neuron, because there are no scores and no earlier weights'
+  if (basis === 'uniform') return 'are the same for every neuron, because there are no scores and no earlier weights'
   if (!explanation) return 'repeat those of the previous setting, because no batch has a score'
   return `repeat those of setting ${repeats}, which come from ${source}, because no batch since then has a score`
 }

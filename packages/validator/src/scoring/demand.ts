@@ -8,6 +8,7 @@ export interface RequestedWork {
   turnedAway: number
 }
 
+/** How demand changes the weights of classes. */
 export interface DemandRules {
   /** How far back users' jobs count, in seconds. */
   windowSeconds: number

@@ -35,8 +35,10 @@ export type ClassResult = {
   part: number
 }
 
+/** How a miner got its score. */
 export type MinerExplanation = { hotkey: string; score: number; classes: ClassResult[] }
 
+/** How all scores of a weight setting were computed. */
 export type ScoreExplanation = {
   scoring: ScoringName
   /** The batches that the scores come from. */

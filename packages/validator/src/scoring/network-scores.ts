@@ -27,6 +27,7 @@ export interface ClassAverages {
   jobsPerBatch: number
 }
 
+/** How the results of jobs become scores. */
 export interface ScoringRules {
   /** How far back batches count, in seconds. */
   windowSeconds: number
@@ -36,6 +37,7 @@ export interface ScoringRules {
   capacityFloor: number
 }
 
+/** All results that count for the next weights. */
 export interface NetworkResults {
   scoring: ScoringName
   /** Number of batches that the totals cover. */
@@ -45,6 +47,7 @@ export interface NetworkResults {
   requested: ReadonlyMap<string, RequestedWork>
 }
 
+/** The scores of all miners, and how they were computed. */
 export interface NetworkScores {
   classes: ClassExplanation[]
   miners: MinerExplanation[]

@@ -9,6 +9,7 @@ import type { ScoringRules } from './network-scores.ts'
 const HOUR = 3_600
 const DAY = 24 * HOUR
 
+/** The settings, with their defaults. */
 export const scoringSettings = defineSettings({
   SCORING: setting(z.enum(SCORINGS).default('efficiency'), {
     about: "How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators.",

@@ -8,6 +8,7 @@ import type { Clock } from '@horde/kit/time'
 /** How often to read the block number while waiting, in ms. */
 const BLOCK_POLL_MS = 1_000
 
+/** How long to wait for the rate limit of a subnet. */
 export interface RateLimitRequest {
   netuid: number
   /** The most blocks to wait. */

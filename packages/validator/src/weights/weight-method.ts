@@ -1,7 +1,7 @@
 /** Chooses how to send weights to the chain: set them, commit a hash, or commit them encrypted for a round of drand. */
 import type { Chain, CommitReveal, SealedWeights, WeightsToSet } from '@horde/chain/chain'
 import { commitHash, newSalt } from '@horde/chain/commits/commit-hash'
-import { hearsDrand, sealableFrom, sealedCallOf, sealWeights } from '@horde/chain/commits/timelock'
+import { blockToSealAt, receivesDrand, sealedCallOf, sealWeights } from '@horde/chain/commits/timelock'
 import { ChainError } from '@horde/chain/errors'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
@@ -52,7 +52,7 @@ export function chooseMethod(state: CommitReveal, commitBy: CommitBy, nowMs: num
   if (!byHash) return sealed('the chain has no commits by hash')
   if (commitBy === 'hash') return hash('WEIGHTS_COMMIT_BY=hash: this validator reveals them in their epoch')
   if (commitBy === 'timelock') return sealed('WEIGHTS_COMMIT_BY=timelock: the chain opens them itself')
-  if (hearsDrand(state, nowMs)) return sealed('the chain opens them itself, even if this validator is down then')
+  if (receivesDrand(state, nowMs)) return sealed('the chain opens them itself, even if this validator is down then')
   return hash('the chain has received no round of drand for ten minutes, so it could not open sealed ones')
 }
 
@@ -71,7 +71,7 @@ export async function weightMethod(
   const { commits, sealed, epochs, revealPeriodEpochs } = state
   const isSealed = chosen.method === 'commit-timelocked'
   const open = (isSealed ? sealed : commits).filter(({ epoch }) => epoch + revealPeriodEpochs >= epochs.index)
-  const waitUntilBlock = isSealed ? sealableFrom(state) : undefined
+  const waitUntilBlock = isSealed ? blockToSealAt(state) : undefined
   return { ...chosen, openCommits: open.length, waitUntilBlock, state }
 }
 

@@ -10,6 +10,7 @@ import { countOf, entryOf, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
 
+/** Returns whether a number fits into a u16. */
 export const isU16 = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= U16_MAX
 
 /** Checks that a row can be encoded. @throws ChainError InvalidWeights for numbers that the call cannot hold */
