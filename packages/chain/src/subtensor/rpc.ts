@@ -13,6 +13,11 @@ const MAX_TIMEOUTS_IN_A_ROW = 3
 /** The most notifications to keep for subscriptions whose id has not arrived yet. */
 const MAX_EARLY_NOTIFICATIONS = 100
 
+/** Substrate's error code for failed state calls, among them reads of state that the node has pruned. */
+const STATE_CALL_FAILED = 4003
+/** Substrate has no single code for a block or state that a node does not have, so the wording counts as well. */
+const MISSING_STATE = /discarded|pruned|unknown ?block|header (was )?not found/i
+
 /** The error object of a JSON-RPC answer. */
 export class RpcError extends Error {
   override readonly name = 'RpcError'
@@ -20,6 +25,8 @@ export class RpcError extends Error {
   /** The `message` field of the answer, as the node sent it. */
   readonly nodeMessage: string
   readonly data: unknown
+  /** For a read of an older block's state: true if the node no longer has that state. */
+  readonly mayBePruned: boolean
 
   constructor(code: number, nodeMessage: string, data: unknown) {
     const hasData = data !== undefined && data !== null
@@ -28,6 +35,7 @@ export class RpcError extends Error {
     this.code = code
     this.nodeMessage = nodeMessage
     this.data = data
+    this.mayBePruned = code === STATE_CALL_FAILED || MISSING_STATE.test(this.message)
   }
 }
 

@@ -10,9 +10,6 @@ import { RpcError } from './rpc.ts'
 /** Keys per request; nodes refuse requests that are much larger. */
 const KEYS_PER_REQUEST = 1_000
 
-/** Substrate's error code for state calls that fail, among them reads of state that the node has pruned. */
-const STATE_CALL_FAILED = 4003
-
 /** One value to read: a pallet's storage item, and the keys into its map. */
 export type Read = { readonly entry: StorageEntry; readonly args: readonly unknown[] }
 
@@ -68,14 +65,10 @@ export async function unlessPruned<T>(read: () => Promise<T>): Promise<T | undef
   try {
     return await read()
   } catch (error) {
-    if (error instanceof RpcError && isPruned(error)) return undefined
+    if (error instanceof RpcError && error.mayBePruned) return undefined
     throw error
   }
 }
-
-/** Some nodes use another code for pruned state, so Substrate's wording counts as well. */
-const isPruned = ({ code, message }: RpcError): boolean =>
-  code === STATE_CALL_FAILED || /discarded|pruned|unknown ?block|header (was )?not found/i.test(message)
 
 /** Decodes a count. Counts above 2⁵³−1 become 2⁵³−1. */
 export const countOf = (value: Codec | null | undefined): number =>
