@@ -113,7 +113,7 @@ it('explains each weight by the numbers it was computed from', async () => {
   expect(bob?.setting).toMatchObject({ explanation: plan.explanation, scores: plan.scores, weights: plan.row.weights })
   expect(bob?.text).toContain('always_on.gpu-24gb  2     1        12.0000  75.00 %       0.375000')
   expect(bob?.text).toContain('Its score is 0.375000, 37.50 % of the sum of 2 miners. This gives a weight of 39321')
-  expect(bob?.text).toContain('The chain holds the same weight for uid 1: 39321.')
+  expect(bob?.text).toContain('The chain holds 39321 for uid 1, the same weight.')
   expect(dave).toMatchObject({ weight: 0, held: 0, jobs: [{ state: 'rejected', score: 0 }] })
   expect(dave?.text).toContain(REASONS.declined)
 })

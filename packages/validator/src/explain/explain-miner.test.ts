@@ -83,7 +83,7 @@ describe('explainMiner', () => {
       'always_on.gpu-24gb  2     1        2.0000  25.00 %       0.250000',
       '',
       'Its score is 0.250000, 25.00 % of the sum of 2 miners. This gives a weight of 21845 of 65535.',
-      'The chain holds the same weight for uid 1: 21845.',
+      'The chain holds 21845 for uid 1, the same weight.',
       '',
       'How classes got their shares',
       'class               weight  demand  factor  scores  offered  demanded  share',

@@ -92,7 +92,7 @@ function handoverSentence({ uid, from, to }: Handover): string {
 function heldSentence({ held, setting, weight, uid }: MinerReport): string {
   if (held === undefined) return 'The chain holds no weight for a hotkey that has left.\n'
   if (held === weight && setting?.state === 'included')
-    return `The chain holds the same weight for uid ${uid}: ${held}.\n`
+    return `The chain holds ${held} for uid ${uid}, the same weight.\n`
   // The chain scales up a row whose largest weight is below 65535.
   return `The chain holds ${held} for uid ${uid}, where the largest weight is ${U16_MAX}.\n`
 }
