@@ -31,7 +31,12 @@ export default defineConfig({
     reporters,
     projects: [
       {
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], sequence: { groupOrder: 0 }, ...shared },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'checks/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          ...shared,
+        },
       },
       {
         test: {
