@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
-import { TEST_MS, WAIT_MS } from './packages/kit/src/testing/limits.ts'
-import { SlowestFiles } from './packages/kit/src/testing/slowest-files.ts'
+import { TEST_MS, WAIT_MS } from './packages/testing/src/limits.ts'
+import { SlowestFiles } from './packages/testing/src/slowest-files.ts'
 
 /** Most tests wait for an engine or a database: on two cores, two files at a time take two thirds of the time of one. */
 const LEAST_WORKERS = 2

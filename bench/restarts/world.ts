@@ -10,7 +10,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { openDatabase } from '@horde/kit/database'
-import { startPostgres } from '@horde/kit/testing/postgres'
+import { startPostgres } from '@horde/testing/postgres'
 import type { RestartOptions } from './options.ts'
 
 export const NETUID = 3

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { engine } from './jobs.ts'
 

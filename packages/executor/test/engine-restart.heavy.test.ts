@@ -1,8 +1,8 @@
 /** A job whose engine is restarted under it, with live-restore, as an upgrade of Docker does. */
 
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { withDeadline } from '@horde/kit/time'
+import { WAIT_MS } from '@horde/testing/limits'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { job, PYTHON, readied, result, resultOn } from './jobs.ts'
 import { TestMiner } from './miner.ts'

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'

@@ -3,7 +3,7 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
 import { expectGoodEnd, job } from './jobs.ts'

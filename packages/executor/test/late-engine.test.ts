@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
 import { expectGoodEnd, type Job, job, PYTHON, readied, resultOn } from './jobs.ts'

@@ -11,11 +11,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { silentLog } from '@horde/kit/log'
 import { type Socket, wrapSocket } from '@horde/kit/socket'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
+import { WAIT_MS } from '@horde/testing/limits'
 import { WebSocketServer } from 'ws'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'

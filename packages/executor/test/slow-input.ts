@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { SLOW_ADDRESS, SLOW_NAME } from '@horde/kit/testing/slow-name'
+import { SLOW_ADDRESS, SLOW_NAME } from '@horde/testing/slow-name'
 import { result, zipBytes } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 

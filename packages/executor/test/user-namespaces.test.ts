@@ -1,6 +1,6 @@
 /** An engine that gives containers users of their own: root in a job is nobody on the host. */
 
-import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/kit/testing/private-engine'
+import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
 import { PYTHON, result } from './jobs.ts'
 import { TestMiner } from './miner.ts'

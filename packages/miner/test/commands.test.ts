@@ -1,8 +1,8 @@
 /** The commands, as an operator runs them. */
 import { randomUUID } from 'node:crypto'
 import { openDatabase } from '@horde/kit/database'
-import { freePort } from '@horde/kit/testing/port'
-import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { freePort } from '@horde/testing/port'
+import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob, moveJob } from '../src/db/jobs.ts'
 import {

@@ -11,7 +11,6 @@ import { startDevchain } from '@horde/devchain/devchain'
 import { type Database, openDatabase } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { dialSocket, type Socket } from '@horde/kit/socket'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
 import {
@@ -26,6 +25,7 @@ import {
   parseFromMiner,
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
+import { WAIT_MS } from '@horde/testing/limits'
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'

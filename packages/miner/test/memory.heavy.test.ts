@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
-import { WAIT_MS } from '@horde/kit/testing/limits'
+import { WAIT_MS } from '@horde/testing/limits'
 import { expect, it } from 'vitest'
 import { startChain, temporaryFolder } from './harness.ts'
 

@@ -1,8 +1,8 @@
 /** A miner that is about to be moved: nothing new, and nothing lost. */
 import { randomUUID } from 'node:crypto'
 import { neuronOf } from '@horde/chain/metagraph'
-import { startPostgres } from '@horde/kit/testing/postgres'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { insertJob, moveJob } from '../src/db/jobs.ts'
 import {

@@ -7,8 +7,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { freePort } from '@horde/kit/testing/port'
+import { WAIT_MS } from '@horde/testing/limits'
+import { freePort } from '@horde/testing/port'
 import { vi } from 'vitest'
 
 const run = promisify(execFile)

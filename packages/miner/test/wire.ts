@@ -2,8 +2,8 @@
 
 import type { Hotkey } from '@horde/chain/wallet'
 import { Inbox } from '@horde/kit/inbox'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
+import { WAIT_MS } from '@horde/testing/limits'
 import { authentication } from './harness.ts'
 
 export type Wire = {

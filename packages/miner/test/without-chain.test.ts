@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
 import { expect, it } from 'vitest'
 import { startChain, temporaryFolder } from './harness.ts'
 

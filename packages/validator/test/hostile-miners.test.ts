@@ -1,6 +1,6 @@
 import { silentLog } from '@horde/kit/log'
-import { turnClock } from '@horde/kit/testing/turn-clock'
 import { systemClock } from '@horde/kit/time'
+import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
 import { MinerLink } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'

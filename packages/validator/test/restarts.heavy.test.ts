@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { LONG_MS } from '@horde/kit/testing/limits'
+import { LONG_MS } from '@horde/testing/limits'
 import { expect, it } from 'vitest'
 
 const RESTARTS = fileURLToPath(new URL('../../../bench/restarts.ts', import.meta.url))

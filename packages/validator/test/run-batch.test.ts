@@ -1,4 +1,4 @@
-import { turnClock } from '@horde/kit/testing/turn-clock'
+import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
 import { withDatabase } from './databases.ts'
 import { PATIENT } from './drive.ts'

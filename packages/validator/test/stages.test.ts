@@ -1,4 +1,4 @@
-import { turnClock } from '@horde/kit/testing/turn-clock'
+import { turnClock } from '@horde/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { jobs } from '../src/db/schema.ts'
 import { withDatabase } from './databases.ts'

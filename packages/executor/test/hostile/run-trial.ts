@@ -1,8 +1,8 @@
 /** Runs a job on a new executor, and says what is wrong with what became of it. */
 
 import { buffer } from 'node:stream/consumers'
-import { JOB_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
+import { JOB_MS } from '@horde/testing/limits'
 import { fromBuffer, type ZipFile } from 'yauzl'
 import { result } from '../jobs.ts'
 import type { TestMiner } from '../miner.ts'

@@ -1,4 +1,4 @@
-import type { HostFacts } from '../host-facts.ts'
+import type { HostFacts } from '../../src/host/host-facts.ts'
 
 /** A host with which nothing is wrong, for tests to take things away from. */
 export const GOOD_HOST: HostFacts = {

@@ -7,7 +7,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { withDeadline } from '../time.ts'
+import { withDeadline } from '@horde/kit/time'
 
 /** How long the namespaces may take to be there, in ms. */
 const START_MS = 60_000

@@ -1,4 +1,4 @@
-import { type Clock, manualClock } from '../time.ts'
+import { type Clock, manualClock } from '@horde/kit/time'
 
 /** How often it looks at the machine's time, and how much of that passes at most for it in between, in ms. */
 const LOOK_MS = 1

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { systemClock, withDeadline } from '../time.ts'
+import { systemClock, withDeadline } from '@horde/kit/time'
 import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 
 /** How long dockerd may take to start, and to stop with its containers, in ms. */

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { withDeadline } from '@horde/kit/time'
 import { Client } from 'pg'
-import { withDeadline } from '../time.ts'
 import { freePort } from './port.ts'
 
 const run = promisify(execFile)
