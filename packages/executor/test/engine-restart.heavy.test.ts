@@ -1,13 +1,13 @@
 /** A job whose engine is restarted under it, with live-restore, as an upgrade of Docker does. */
 
 import { withDeadline } from '@horde/kit/time'
+import { job, PYTHON, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
 import { WAIT_MS } from '@horde/testing/limits'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { job, PYTHON, readied, result, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { textsIn } from './read-zip.ts'
-import { TestWeb } from './web.ts'
 
 const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.\n'
 

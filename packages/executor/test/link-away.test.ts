@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
 import { jobUuid } from '@horde/protocol/primitives'
 import { WAIT_MS } from '@horde/testing/limits'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MinerLink } from '../src/miner-link.ts'
 import { Conversation } from './conversation.ts'
 import { HeldRegistry } from './held-registry.ts'
-import { TestMiner } from './miner.ts'
-import { RawMiner } from './raw-miner.ts'
 
 let miner: RawMiner
 let spawner: TestMiner

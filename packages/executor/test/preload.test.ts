@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { ImageUses } from '../src/images/image-uses.ts'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine } from './jobs.ts'
 import { PASSWORD, TestRegistry } from './registry.ts'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { systemClock } from '@horde/kit/time'
 import { freePort } from '@horde/testing/port'
 import { pack } from 'tar-stream'
-import { engine } from './jobs.ts'
+import { engine } from './engine.ts'
 
 const run = promisify(execFile)
 

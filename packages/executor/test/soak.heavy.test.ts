@@ -8,7 +8,7 @@ import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { LONG_MS } from '@horde/testing/limits'
 import { expect, test } from 'vitest'
 import { parseIdentity } from '../src/engine/identity.ts'
-import { engine } from './jobs.ts'
+import { engine } from './engine.ts'
 
 const SOAK = fileURLToPath(new URL('../../../bench/soak.ts', import.meta.url))
 

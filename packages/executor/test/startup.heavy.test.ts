@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestMiner } from './miner.ts'
 
 /** Twice the aims, for a machine that does other things as well. bench/ measures what they are. */
 const MOST_BARE_STARTS = 10

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { withDeadline } from '@horde/kit/time'
+import { expectNothingLeft, job } from '@horde/testing/jobs/executor-job'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { expectNothingLeft, job } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 
 /** What miners give an executor between SIGTERM and SIGKILL, in milliseconds. */
 const STOP_MS = 10_000

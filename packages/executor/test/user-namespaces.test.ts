@@ -1,13 +1,13 @@
 /** An engine that gives containers users of their own: root in a job is nobody on the host. */
 
+import { PYTHON, result } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { UploadServer } from '@horde/testing/peers/upload-target'
 import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
-import { PYTHON, result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { textsIn } from './read-zip.ts'
-import { UploadServer } from './uploads.ts'
 import { expectWhole, ready, warmed, wholeJob } from './warm.ts'
-import { TestWeb } from './web.ts'
 
 test('a job finds its input, and leaves results, as a user of its own', async () => {
   const bodies: Buffer[] = []

@@ -1,9 +1,9 @@
 /** How soon an executor that prepared ahead of its offer is ready. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { expectNothingLeft, job, PYTHON } from '@horde/testing/jobs/executor-job'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectNothingLeft, job, PYTHON } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { ready, warmed } from './warm.ts'
 
 /** Twice the aim, for a machine that does other things as well. bench/ measures what it is. */

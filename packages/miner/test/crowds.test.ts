@@ -1,6 +1,16 @@
 /** What strangers may cost, on both doors: connections, bytes, frames and time. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import {
+  connectRaw,
+  messagesIn,
+  pieces,
+  pingFrame,
+  type RawPeer,
+  textFrame,
+  upgradeRaw,
+  upgradeRequest,
+} from '@horde/testing/peers/raw-validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import {
@@ -14,16 +24,6 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
-import {
-  connectRaw,
-  messagesIn,
-  pieces,
-  pingFrame,
-  type RawPeer,
-  textFrame,
-  upgradeRaw,
-  upgradeRequest,
-} from './raw-peer.ts'
 import { offerOf } from './words.ts'
 
 const UNKNOWN = 8

@@ -6,6 +6,7 @@ import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorClass } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
+import type { ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
 import type { Benchmark, Work } from '../src/benchmarks/benchmark.ts'
@@ -16,7 +17,6 @@ import { jobs } from '../src/db/schema.ts'
 import { driveJob } from '../src/drive-job.ts'
 import type { JobEnd, LeftJob } from '../src/job/job-to-drive.ts'
 import { MinerLink } from '../src/miner/link.ts'
-import type { ScriptedMiner } from './scripted-miner.ts'
 
 export const VALIDATOR = hotkeyFromUri('//Alice')
 export const MINER = hotkeyFromUri('//Bob')

@@ -1,12 +1,12 @@
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { MANIFEST, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
 import { MinerLink } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'
 import { AT_ONCE, MINER, PATIENT, VALIDATOR } from './drive.ts'
 import { runScripts } from './run-scripts.ts'
-import { MANIFEST, play, startScriptedMiner } from './scripted-miner.ts'
 
 const database = withDatabase()
 /** Far more than an honest miner says in a batch. */

@@ -1,3 +1,4 @@
+import { type Peer, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { jobs } from '../src/db/schema.ts'
@@ -5,7 +6,6 @@ import { withDatabase } from './databases.ts'
 import { WORK } from './drive.ts'
 import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './misbehaviours.ts'
 import { runScripts } from './run-scripts.ts'
-import { type Peer, play, type ScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 /** How many miners there are at least. */

@@ -2,11 +2,11 @@
 
 import { buffer } from 'node:stream/consumers'
 import { withDeadline } from '@horde/kit/time'
-import { JOB_MS } from '@horde/testing/limits'
 import { fromBuffer, type ZipFile } from 'yauzl'
-import { result } from '../jobs.ts'
-import type { TestMiner } from '../miner.ts'
-import { bodyOf, TestWeb } from '../web.ts'
+import { result } from '../jobs/executor-job.ts'
+import { JOB_MS } from '../limits.ts'
+import { bodyOf, TestWeb } from '../peers/http-target.ts'
+import type { TestMiner } from '../peers/miner-for-executors.ts'
 import { type Answer, complaintsAbout, type Trial } from './trial.ts'
 import type { TrialImages } from './trial-images.ts'
 

@@ -15,10 +15,10 @@ import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
-import { WAIT_MS } from '@horde/testing/limits'
 import { WebSocketServer } from 'ws'
+import { WAIT_MS } from '../limits.ts'
 
-const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
 
 type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>

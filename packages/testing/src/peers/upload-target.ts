@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import type { OutputUpload } from '@horde/protocol/job'
 import busboy from 'busboy'
 import { openPromise } from 'yauzl'
-import { bodyOf, TestWeb } from './web.ts'
+import { bodyOf, TestWeb } from './http-target.ts'
 
 export interface Arrived {
   method: string | undefined

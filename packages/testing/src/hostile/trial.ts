@@ -1,7 +1,6 @@
 /** A job, and what must become of it. */
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
-import type { ContainerOptions } from '../../src/engine/container.ts'
-import type { JobParts } from '../jobs.ts'
+import type { JobParts } from '../jobs/executor-job.ts'
 
 export interface Trial {
   /** Unique among those of a run. */
@@ -20,8 +19,8 @@ export interface Trial {
 export interface TrialImage {
   /** Instructions of a Dockerfile that touch no file. */
   changes?: readonly string[]
-  /** What no such instruction can say. */
-  config?: ContainerOptions
+  /** What no such instruction can say, as the engine's API names it. */
+  config?: { StopSignal?: string; Env?: readonly string[]; Labels?: Record<string, string> }
   /** Symbolic links in its root, by their path. */
   links?: Record<string, string>
   /** Copies of its own programs, by their path; root's, with a mode. */

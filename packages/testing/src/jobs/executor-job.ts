@@ -6,15 +6,16 @@ import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
-import { Engine } from '../src/engine/container.ts'
-import { JOB_LABEL } from '../src/engine/identity.ts'
-import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
-import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
+import { containersWith, volumesWith } from '../local-engine.ts'
+import { type Connection, hear, type TestExecutor, type TestMiner } from '../peers/miner-for-executors.ts'
 
 const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
 
-export const engine = new Engine()
+/** The label of a job's containers and volumes: its uuid. */
+const JOB_LABEL = 'compute-horde.job'
+/** What the names of an executor's folders in the system's temporary folder begin with. */
+const FOLDER_PREFIX = 'compute-horde-executor'
 
 export interface Job {
   job_uuid: string
@@ -111,8 +112,8 @@ export async function resultOn(connection: Connection): Promise<Result> {
 export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Promise<void> {
   const label = `${JOB_LABEL}=${wanted.job_uuid}`
   const [containers, volumes, ofExecutor] = await Promise.all([
-    engine.containersWith(label),
-    engine.volumesWith(label),
+    containersWith(label),
+    volumesWith(label),
     leftBy(executor),
   ])
   const left = [...containers.map(({ id }) => id), ...volumes.map(({ id }) => id), ...ofExecutor]
@@ -122,8 +123,8 @@ export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Pr
 /** The containers, volumes and folders that an executor process has made, and not removed. */
 export async function leftBy({ process: { pid } }: TestExecutor): Promise<string[]> {
   const [containers, volumes, names] = await Promise.all([
-    engine.containersWith(EXECUTOR_LABEL),
-    engine.volumesWith(EXECUTOR_LABEL),
+    containersWith(EXECUTOR_LABEL),
+    volumesWith(EXECUTOR_LABEL),
     readdir(tmpdir()),
   ])
   const isOurs = new RegExp(`^process/.*/${pid}/\\d+$`)

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { hotkeyFromUri } from '@horde/chain/wallet'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
 import { parseFromValidator, type ValidatorToFacilitatorMessage } from '@horde/protocol/facilitator-validator'
-import { MINER } from './drive.ts'
 import { HOST } from './scripted-miner.ts'
 
 export const SUCCESS = { status: 'success', errors: [] }
@@ -57,7 +57,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
 
 /** A user's job as a facilitator asks for it. */
 export const request = (fields: object = {}) => ({
-  ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: MINER.ss58 },
+  ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: hotkeyFromUri('//Bob').ss58 },
   ...{ docker_image: 'echo:v0', raw_script: '', args: ['a', 'b c'], env: {}, use_gpu: false },
   ...{ input_url: '', output_url: '' },
   ...fields,
