@@ -1,8 +1,8 @@
 /** What jobs may leave in /output, on the whole way from the container to the server that the zip is sent to. */
 
 import { result } from '@horde/testing/jobs/executor-job'
+import { UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
-import { UploadServer } from '@horde/testing/peers/upload-target'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }

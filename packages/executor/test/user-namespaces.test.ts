@@ -1,9 +1,8 @@
 /** An engine that gives containers users of their own: root in a job is nobody on the host. */
 
 import { PYTHON, result } from '@horde/testing/jobs/executor-job'
-import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
-import { UploadServer } from '@horde/testing/peers/upload-target'
 import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
 import { textsIn } from './read-zip.ts'

@@ -5,21 +5,19 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { WAIT_MS } from '@horde/testing/limits'
-import { freePort } from '@horde/testing/port'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
+import { connectExecutor } from '@horde/testing/peers/executor'
 import {
   authentication,
-  connectExecutor,
   connectValidator,
   dialMiner,
   minerKey,
-  PlayedManager,
   secondValidatorKey,
-  startTestMiner,
-  type TestMiner,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { freePort } from '@horde/testing/port'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import { PlayedManager, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 const ENOUGH_TAO = 5_000

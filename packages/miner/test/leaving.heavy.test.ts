@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { connectValidator, type ValidatorPeer } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
 import { processManager } from '../src/horde/process.ts'
-import { connectValidator, startChain, startTestMiner, temporaryFolder, type ValidatorPeer } from './harness.ts'
+import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { scriptJob } from './script-job.ts'
 
 /** How long an executor may take to leave when the next job waits for its place, in milliseconds. */

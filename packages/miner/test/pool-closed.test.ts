@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import type { Database } from '@horde/kit/database'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
 import { bad, type Finding } from '@horde/kit/watch/finding'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
@@ -14,17 +16,7 @@ import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../src/horde/probe.ts'
 import { capturedLog } from './captured-log.ts'
 import { startGpulessEngine } from './gpuless-engine.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  temporaryFolder,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner, temporaryFolder } from './harness.ts'
 import { offerOf } from './words.ts'
 
 const run = promisify(execFile)

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
+import { connectValidator } from '@horde/testing/peers/validator'
 import { expect, it } from 'vitest'
-import { connectValidator, startChain, temporaryFolder } from './harness.ts'
+import { startChain, temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 

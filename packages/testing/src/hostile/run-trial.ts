@@ -5,7 +5,7 @@ import { withDeadline } from '@horde/kit/time'
 import { fromBuffer, type ZipFile } from 'yauzl'
 import { result } from '../jobs/executor-job.ts'
 import { JOB_MS } from '../limits.ts'
-import { bodyOf, TestWeb } from '../peers/http-target.ts'
+import { UploadServer } from '../peers/http-target.ts'
 import type { TestMiner } from '../peers/miner-for-executors.ts'
 import { type Answer, complaintsAbout, type Trial } from './trial.ts'
 import type { TrialImages } from './trial-images.ts'
@@ -21,46 +21,15 @@ export interface TrialDeps {
 export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Promise<string[]> {
   const image = trial.image === undefined ? {} : { image: await images.ready(trial.name, trial.image) }
   await using uploads = await UploadServer.start()
-  const upload = trial.uploads && { output_upload_type: 'zip_and_http_put', url: uploads.url }
+  const upload = trial.uploads && uploads.put('/output')
   const parts = { ...trial.parts, ...image, upload: upload ?? null }
   const settings = { ALLOW_PRIVATE_TARGETS: 'true', ...trial.settings }
   const answer = await withDeadline(result(miner, parts, settings), JOB_MS, trial.name)
   const complaints = complaintsAbout(answer as Answer, trial.expected)
   if (trial.uploads === undefined) return complaints
-  const uploaded = await filesOf(uploads.zip)
+  const uploaded = await filesOf(uploads.arrived.at(-1)?.zip)
   const isRight = trial.uploads.some(expected => sorted(uploaded) === sorted(expected))
   return isRight ? complaints : [...complaints, `uploaded: ${sorted(uploaded).slice(0, SHOWN_CHARACTERS)}`]
-}
-
-class UploadServer implements AsyncDisposable {
-  readonly #web: TestWeb
-  readonly #bodies: Buffer[]
-
-  private constructor(web: TestWeb, bodies: Buffer[]) {
-    this.#web = web
-    this.#bodies = bodies
-  }
-
-  static async start(): Promise<UploadServer> {
-    const bodies: Buffer[] = []
-    const web = await TestWeb.start(async (request, response) => {
-      bodies.push(await bodyOf(request))
-      response.end()
-    })
-    return new UploadServer(web, bodies)
-  }
-
-  get url(): string {
-    return this.#web.url('/output')
-  }
-
-  get zip(): Buffer | undefined {
-    return this.#bodies.at(-1)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#web[Symbol.asyncDispose]()
-  }
 }
 
 /** The files of a zip by name, without what the job printed; files with bits that a plain file has not are told of. */
