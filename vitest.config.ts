@@ -23,7 +23,7 @@ export const shared = {
   env: { POLKADOTJS_DISABLE_ESM_CJS_WARNING: '1' },
 }
 /** Files that start hordes, kill services or measure. */
-const HEAVY = 'packages/*/{test,e2e}/**/*.heavy.test.ts'
+const HEAVY = ['packages/*/{test,e2e}/**/*.heavy.test.ts', 'bench/test/**/*.heavy.test.ts']
 
 export default defineConfig({
   test: {
@@ -36,15 +36,15 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['packages/*/{test,e2e}/**/*.test.ts'],
-          exclude: [HEAVY],
+          include: ['packages/*/{test,e2e}/**/*.test.ts', 'bench/test/**/*.test.ts'],
+          exclude: HEAVY,
           sequence: { groupOrder: 1 },
           ...shared,
         },
       },
       {
         // One after the other, and beside nothing else: what they measure is theirs.
-        test: { name: 'heavy', include: [HEAVY], fileParallelism: false, sequence: { groupOrder: 2 }, ...shared },
+        test: { name: 'heavy', include: HEAVY, fileParallelism: false, sequence: { groupOrder: 2 }, ...shared },
       },
     ],
   },

@@ -15,7 +15,8 @@ import { runBatch } from '../packages/validator/src/run-batch.ts'
 import { plainErrors } from './network/plain-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
-const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
+/** Of the validator. */
+export const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
 const HOST = '127.0.0.2'
 /** As the validator's settings have them by default. */
 const STARTS = { atOnce: 1_024, perSecond: 250 }

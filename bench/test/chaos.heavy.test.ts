@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { LONG_MS } from '@horde/testing/limits'
 import { expect, it } from 'vitest'
 
-const CHAOS = fileURLToPath(new URL('../../../bench/chaos.ts', import.meta.url))
+const CHAOS = fileURLToPath(new URL('../chaos.ts', import.meta.url))
 
 async function chaos(...options: string[]) {
   const child = spawn(process.execPath, [CHAOS, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,8 +1,8 @@
 import { type Answer, complaintsAbout, exitsWith, finishes, timesOut } from '@horde/testing/hostile/trial'
 import { expect, test } from 'vitest'
-import { grown } from '../../../bench/soak/figures.ts'
-import { readOptions } from '../../../bench/soak/options.ts'
-import { partsOf } from '../../../bench/soak/parts.ts'
+import { grown } from '../soak/figures.ts'
+import { readOptions } from '../soak/options.ts'
+import { partsOf } from '../soak/parts.ts'
 
 const failed: Answer = {
   message_type: 'V0FailedRequest',

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { LONG_MS } from '@horde/testing/limits'
 import { expect, it } from 'vitest'
 
-const RESTARTS = fileURLToPath(new URL('../../../bench/restarts.ts', import.meta.url))
+const RESTARTS = fileURLToPath(new URL('../restarts.ts', import.meta.url))
 
 async function restarts(...options: string[]) {
   const child = spawn(process.execPath, [RESTARTS, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -6,11 +6,11 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { LONG_MS } from '@horde/testing/limits'
+import { containersWith, volumesWith } from '@horde/testing/local-engine'
 import { expect, test } from 'vitest'
-import { parseIdentity } from '../src/engine/identity.ts'
-import { engine } from './engine.ts'
+import { parseIdentity } from '../../packages/executor/src/engine/identity.ts'
 
-const SOAK = fileURLToPath(new URL('../../../bench/soak.ts', import.meta.url))
+const SOAK = fileURLToPath(new URL('../soak.ts', import.meta.url))
 
 /** Runs `pnpm soak` with options, beside whatever else runs here. */
 async function soak(...options: string[]) {
@@ -58,7 +58,7 @@ test('Ctrl-C ends it in the middle of its jobs, and what they made is gone', asy
     child.kill('SIGINT')
     expect(await closed).toEqual([130, null])
     expect(existsSync(`/proc/${executor.pid}`)).toBe(false)
-    const left = [...(await engine.containersWith(EXECUTOR_LABEL)), ...(await engine.volumesWith(EXECUTOR_LABEL))]
+    const left = [...(await containersWith(EXECUTOR_LABEL)), ...(await volumesWith(EXECUTOR_LABEL))]
     return expect(left.filter(({ labels }) => labels[EXECUTOR_LABEL] === label)).toEqual([])
   }
 })
