@@ -15,7 +15,7 @@ async function chaos(...options: string[]) {
   return { code, stdout, stderr }
 }
 
-it.each([
+it.concurrent.each([
   ['the embedded database', []],
   ['Postgres', ['--postgres']],
 ])('with %s no job is lost, and nothing is left', { timeout: LONG_MS }, async (_name, database) => {

@@ -92,14 +92,12 @@ test('it is told where its output broke off, also when that is at its beginning'
 })
 
 test('a job that the engine ended when it stopped is not told as one that failed by itself', async () => {
-  const stopping = await PrivateEngine.start()
-  await using _ = stopping
-  await stopping.load(PYTHON)
+  await engine.restart({})
   const wanted = await job({ script: 'import time; time.sleep(60)' })
-  const { connection } = await readied(miner, wanted, { DOCKER_HOST: stopping.dockerHost })
+  const { connection } = await readied(miner, wanted, { DOCKER_HOST: engine.dockerHost })
   await connection.say(wanted.work)
-  while ((await stopping.docker('ps', '--quiet', '--filter', `ancestor=${PYTHON}`)) === '');
-  await stopping.restart()
+  await withDeadline(untilRunning(PYTHON), WAIT_MS, 'waiting for the job to run')
+  await engine.restart()
   const answer = await resultOn(connection)
   expect(answer).toMatchObject({
     message_type: 'V0FailedRequest',

@@ -82,17 +82,25 @@ describe('a job is whole when, while its executor waited,', () => {
     expect(warm.executor.log.includes('it is made anew')).toBe(what !== 'nothing happened')
   })
 
-  test.each([
-    ['goes on with its containers', { 'live-restore': true }],
-    ['stops its containers', {}],
-  ])('the engine was restarted, which %s', async (_, settings) => {
-    await using own = await PrivateEngine.start({ settings })
-    await own.load(PYTHON)
-    const warm = await warmed(miner, { DOCKER_HOST: own.dockerHost })
-    await own.restart()
-    await expectGoodJob(warm)
-    expect(await own.docker('ps', '--all', '--quiet')).toBe('')
-    expect(await own.docker('volume', 'ls', '--quiet')).toBe('')
+  describe('the engine was restarted, which', () => {
+    let own: PrivateEngine
+    beforeAll(async () => {
+      own = await PrivateEngine.start()
+      await own.load(PYTHON)
+    })
+    afterAll(() => own?.[Symbol.asyncDispose]())
+
+    test.each([
+      ['stops its containers', {}],
+      ['goes on with its containers', { 'live-restore': true }],
+    ])('%s', async (_, settings) => {
+      await own.restart(settings)
+      const warm = await warmed(miner, { DOCKER_HOST: own.dockerHost })
+      await own.restart()
+      await expectGoodJob(warm)
+      expect(await own.docker('ps', '--all', '--quiet')).toBe('')
+      expect(await own.docker('volume', 'ls', '--quiet')).toBe('')
+    })
   })
 
   test('the engine came only then', async () => {

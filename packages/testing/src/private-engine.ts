@@ -62,8 +62,7 @@ export class PrivateEngine implements AsyncDisposable {
     try {
       // The users that containers are given must get through to its data.
       await chmod(engine.#folder, 0o711)
-      const settings = { ...options.settings, ...(options.userNamespaces ? { 'userns-remap': REMAPPED } : {}) }
-      await writeFile(join(engine.#folder, 'daemon.json'), JSON.stringify(settings))
+      await engine.#configure(options.settings)
       engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
       await engine.#startDaemon()
       return engine
@@ -103,9 +102,14 @@ export class PrivateEngine implements AsyncDisposable {
     if (code !== 0) throw new Error(`${image} could not be loaded: exit code ${code}`)
   }
 
-  /** Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on. */
-  async restart(): Promise<void> {
+  /**
+   * Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on.
+   *
+   * @param settings the content of its daemon.json from then on, where it is to be another
+   */
+  async restart(settings?: Record<string, unknown>): Promise<void> {
     await this.#stopDaemon()
+    if (settings) await this.#configure(settings)
     await this.#startDaemon()
   }
 
@@ -132,6 +136,11 @@ export class PrivateEngine implements AsyncDisposable {
     }
     await this.#network?.[Symbol.asyncDispose]()
     await asRoot('rm', '-rf', this.#folder)
+  }
+
+  async #configure(settings: Record<string, unknown> = {}): Promise<void> {
+    const all = { ...settings, ...(this.#options.userNamespaces ? { 'userns-remap': REMAPPED } : {}) }
+    await writeFile(join(this.#folder, 'daemon.json'), JSON.stringify(all))
   }
 
   /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
