@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '@horde/kit/time'
-import { freePort } from '@horde/testing/port'
 import { pack } from 'tar-stream'
-import { engine } from './engine.ts'
+import { importImage, removeImage } from '../local-engine.ts'
+import { freePort } from '../port.ts'
 
 const run = promisify(execFile)
 
@@ -88,7 +88,13 @@ export class TestRegistry implements AsyncDisposable {
   async push(name: string, bytes = 100): Promise<string> {
     const local = `compute-horde-test/${randomUUID()}:1`
     await importRandom(local, bytes)
-    return this.pushLocal(local, name).finally(() => engine.removeImage(local))
+    return this.pushLocal(local, name).finally(() => removeImage(local))
+  }
+
+  /** Pushes an image that is here under a new name, which is not here afterwards. Gives that name. */
+  async pushAs(local: string, path: string): Promise<string> {
+    await this.pushLocal(local, `${this.host}/${path}:latest`)
+    return `${this.host}/${path}`
   }
 
   /** Pushes an image that is here under another name. Gives its name by digest. */
@@ -99,7 +105,7 @@ export class TestRegistry implements AsyncDisposable {
     const pushed = `localhost:${this.port}${path}:${tag}`
     await tagImage(local, pushed)
     const { stdout } = await run('docker', ['--config', this.#folder, 'push', pushed])
-    await engine.removeImage(pushed)
+    await removeImage(pushed)
     return `${this.host}${path}@${/digest: (sha256:\w+)/.exec(stdout)?.[1]}`
   }
 
@@ -115,7 +121,7 @@ export async function importRandom(name: string, bytes = 100): Promise<void> {
   const tar = pack()
   tar.entry({ name: 'content' }, randomBytes(bytes))
   tar.finalize()
-  await engine.importImage(tar as never, name)
+  await importImage(tar as never, name)
 }
 
 /** Gives an image that is here one more name. */
@@ -128,6 +134,6 @@ export async function removeRepository(repository: string): Promise<void> {
   const format = '{{.Repository}}:{{.Tag}}|{{.Repository}}@{{.Digest}}'
   const { stdout } = await run('docker', ['images', '--digests', '--format', format, repository])
   for (const name of stdout.split(/[\n|]/).filter(text => text !== '' && !text.includes('<none>'))) {
-    await engine.removeImage(name)
+    await removeImage(name)
   }
 }
