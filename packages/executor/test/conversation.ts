@@ -1,10 +1,10 @@
 /** A job in the hands of a miner that speaks by hand, step by step. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { expectNothingLeft, type Job, job } from '@horde/testing/jobs/executor-job'
+import type { TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import type { RawConnection, RawMiner } from '@horde/testing/peers/raw-miner'
 import { expect } from 'vitest'
-import { expectNothingLeft, type Job, job } from './jobs.ts'
-import type { TestExecutor, TestMiner } from './miner.ts'
-import type { RawConnection, RawMiner } from './raw-miner.ts'
 import { untilRunning } from './running.ts'
 
 const QUICK = { RECONNECT_DELAY_SECONDS: '0.05' }
