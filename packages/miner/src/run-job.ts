@@ -18,7 +18,7 @@ import type { ExecutorLines, JobReport, JobWord } from './jobs/executor-line.ts'
 import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
 import { obtainExecutor } from './jobs/obtain-executor.ts'
-import type { Tally } from './metrics/tally.ts'
+import type { Tally } from './operator/metrics/tally.ts'
 
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
 const SAVE_AGAIN_MS = 1_000

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { metricsTable } from '@horde/kit/metrics/definitions'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { METRICS } from '../src/metrics/definitions.ts'
+import { METRICS } from '../src/operator/metrics/definitions.ts'
 import {
   authentication,
   connectValidator,

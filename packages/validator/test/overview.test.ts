@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readFigures } from '../src/db/for-operator/figures.ts'
 import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../src/db/for-operator/overview.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { JobTally } from '../src/metrics/job-tally.ts'
+import { JobTally } from '../src/operator/metrics/job-tally.ts'
 import { openHistory } from '../src/operator/status/history.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 

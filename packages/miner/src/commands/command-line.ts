@@ -1,5 +1,5 @@
 /** The commands of the miner, and what their lines may say. */
-import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/kit/command-line/commands'
+import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/operator/command-line/commands'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import { MAX_LISTED } from '../db/list-jobs.ts'
 

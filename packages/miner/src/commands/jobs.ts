@@ -1,10 +1,10 @@
 /** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
 
-import { textTable } from '@horde/kit/command-line/text-table'
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
-import { askService } from '@horde/kit/operator/ask-service'
+import { askService } from '@horde/operator/admin/ask-service'
+import { textTable } from '@horde/operator/command-line/text-table'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'

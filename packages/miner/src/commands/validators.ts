@@ -3,8 +3,8 @@
 import { type RankedValidator, rankValidators, shownRule } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
-import { textTable } from '@horde/kit/command-line/text-table'
 import { createLog } from '@horde/kit/log'
+import { textTable } from '@horde/operator/command-line/text-table'
 import { readMinerConfig } from '../config.ts'
 import type { CommandDeps } from './run-command.ts'
 

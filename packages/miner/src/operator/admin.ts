@@ -1,7 +1,7 @@
 /** The port for the miner's operator: what every service shows there, and the list of jobs. */
 import type { Log } from '@horde/kit/log'
-import { openAdmin } from '@horde/kit/operator/admin'
 import type { Clock } from '@horde/kit/time'
+import { openAdmin } from '@horde/operator/admin/admin-port'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'

@@ -1,6 +1,6 @@
 import type { Metagraph } from '@horde/chain/metagraph'
-import { bad, ok, warn } from '@horde/kit/watch/finding'
-import type { Watched } from '@horde/kit/watch/watches'
+import { bad, ok, warn } from '@horde/kit/check/finding'
+import type { Watched } from '@horde/operator/watch/watches'
 import { describe, expect, it } from 'vitest'
 import { type HealthSources, healthOf } from './health.ts'
 

@@ -1,7 +1,7 @@
 /** Whether the miner can take work, and what an operator should know of even if it can. */
 
 import { rankValidators } from '@horde/chain/rank-validators'
-import { CHAIN, type Lack, type ServiceHealth, serviceHealth } from '@horde/kit/operator/health'
+import { CHAIN, type Lack, type ServiceHealth, serviceHealth } from '@horde/operator/admin/health'
 import type { StatusSources } from './sources.ts'
 
 export type HealthSources = Pick<

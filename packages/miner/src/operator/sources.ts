@@ -1,7 +1,7 @@
 /** Where the operator's pages get what they show: functions that give plain data, and ask nobody but the database. */
 import type { ChainState } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
-import type { Watched } from '@horde/kit/watch/watches'
+import type { Watched } from '@horde/operator/watch/watches'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import type { AnnouncementState } from '../announce/announcer.ts'
 import type { ListedJob } from '../db/list-jobs.ts'

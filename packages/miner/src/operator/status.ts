@@ -2,10 +2,10 @@
 import { neuronOf } from '@horde/chain/metagraph'
 import { type RankedValidator, rankValidators, type ShownRule, shownRule } from '@horde/chain/rank-validators'
 import type { Health } from '@horde/kit/http'
-import { shown } from '@horde/kit/page/strangers-text'
-import { type ShownWatch, shownWatches } from '@horde/kit/page/watches-section'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import { printable } from '@horde/kit/untrusted-text'
 import { version } from '@horde/kit/version'
+import { type ShownWatch, shownWatches } from '@horde/operator/page/watches-section'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ListedJob } from '../db/list-jobs.ts'
@@ -165,5 +165,10 @@ type StrangersTexts = { uuid: string; executorClass: string; image: string | nul
 
 function fit<T extends StrangersTexts>(job: T): T {
   const { uuid, executorClass, image } = job
-  return { ...job, uuid: shown(uuid), executorClass: shown(executorClass), image: image === null ? null : shown(image) }
+  return {
+    ...job,
+    uuid: printable(uuid),
+    executorClass: printable(executorClass),
+    image: image === null ? null : printable(image),
+  }
 }

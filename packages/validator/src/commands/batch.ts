@@ -1,6 +1,7 @@
 /** The command `batch`: one batch now, and one setting of weights. */
-import { textTable } from '@horde/kit/command-line/text-table'
+
 import type { Log } from '@horde/kit/log'
+import { textTable } from '@horde/operator/command-line/text-table'
 import { type Validator, wireValidator } from '../app.ts'
 import type { BatchJob, BatchReport } from '../batch/batch-part.ts'
 import type { WeightsOutcome } from '../set-weights.ts'

@@ -1,16 +1,16 @@
 /** The command `check`: whether this validator can work, one line for everything that was looked at. Nothing is changed. */
 import { ownHotkey } from '@horde/chain/settings'
-import { lookAtDatabase } from '@horde/kit/check/database'
+import { type Finding, ok } from '@horde/kit/check/finding'
 import { mistakesOf, printFindings } from '@horde/kit/check/report'
 import { systemClock } from '@horde/kit/time'
-import { lookAtDisks } from '@horde/kit/watch/disk'
-import { type Finding, ok } from '@horde/kit/watch/finding'
-import { benchmarkFinding } from '../check/benchmark.ts'
-import { chainFindings } from '../check/chain.ts'
-import { facilitatorFinding } from '../check/facilitator.ts'
+import { lookAtDatabase } from '@horde/operator/check/database'
+import { lookAtDisks } from '@horde/operator/watch/disk'
 import { readValidatorConfig, type ValidatorConfig } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { diskFolders, diskRules } from '../watch/validator-watches.ts'
+import { benchmarkFinding } from '../operator/check/benchmark.ts'
+import { chainFindings } from '../operator/check/chain.ts'
+import { facilitatorFinding } from '../operator/check/facilitator.ts'
+import { diskFolders, diskRules } from '../operator/watches/validator-watches.ts'
 import type { CommandDeps } from './run-command.ts'
 
 /** Gives the exit code: 0 when nothing is bad, else 1. */

@@ -1,5 +1,5 @@
 /** The commands of the validator, and what their lines may say. */
-import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/kit/command-line/commands'
+import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/operator/command-line/commands'
 import { EXECUTOR_CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
 
 const PROGRAM = 'node packages/validator/src/main.ts'

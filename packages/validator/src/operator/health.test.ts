@@ -1,4 +1,4 @@
-import { bad, ok, warn } from '@horde/kit/watch/finding'
+import { bad, ok, warn } from '@horde/kit/check/finding'
 import { expect, it } from 'vitest'
 import { type HealthSources, healthOf } from './health.ts'
 

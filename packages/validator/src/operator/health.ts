@@ -1,5 +1,5 @@
 /** Whether the validator does its work, and what an operator should know of even if it does. */
-import { CHAIN, type Lack, type ServiceHealth, serviceHealth } from '@horde/kit/operator/health'
+import { CHAIN, type Lack, type ServiceHealth, serviceHealth } from '@horde/operator/admin/health'
 import type { StatusSources } from './sources.ts'
 
 /** How many runs in a row may fail before a loop makes the validator unready. */

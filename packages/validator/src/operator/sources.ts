@@ -1,12 +1,12 @@
 /** Where the operator's pages get what they show: functions that give plain data, and ask nobody but the database. */
 import type { ChainState } from '@horde/chain/chain'
 import type { LoopState } from '@horde/kit/loop'
-import type { Watched } from '@horde/kit/watch/watches'
+import type { Watched } from '@horde/operator/watch/watches'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../db/for-operator/overview.ts'
 import type { FacilitatorState } from '../facilitator.ts'
-import type { SubnetKnown } from '../watch/standing.ts'
 import type { ChosenMethod } from '../weights/commit-by.ts'
 import type { NextBatch } from './status/next-batch.ts'
+import type { SubnetKnown } from './watches/standing.ts'
 
 /** What this validator is, for as long as it runs. */
 export type OwnFacts = { hotkey: string; netuid: number; startedAtMs: number }

@@ -2,8 +2,8 @@
 import type { Chain, CommitReveal } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
-import type { SubnetKnown } from '../watch/standing.ts'
 import { type ChosenMethod, type CommitBy, chooseMethod } from '../weights/commit-by.ts'
+import type { SubnetKnown } from './watches/standing.ts'
 
 export type SubnetViewDeps = {
   chain: Pick<Chain, 'metagraph' | 'hyperparameters' | 'commitReveal'>

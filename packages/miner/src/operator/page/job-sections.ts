@@ -1,7 +1,7 @@
 /** The sections of the status page about jobs. */
 
-import { type Html, html } from '@horde/kit/page/html'
-import { duration, table, time } from '@horde/kit/page/table'
+import { type Html, html } from '@horde/operator/page/html'
+import { duration, table, time } from '@horde/operator/page/table'
 import type { MinerStatus } from '../status.ts'
 
 const UUID_SHOWN = 8

@@ -1,7 +1,7 @@
 /** The sections of the status page about the miner and what it stands on. */
 
-import { type Html, html } from '@horde/kit/page/html'
-import { ago, table, time } from '@horde/kit/page/table'
+import { type Html, html } from '@horde/operator/page/html'
+import { ago, table, time } from '@horde/operator/page/table'
 import type { MinerStatus } from '../status.ts'
 
 export function self({ miner, chain }: MinerStatus): Html {

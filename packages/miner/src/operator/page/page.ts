@@ -1,5 +1,5 @@
-import { statusPage } from '@horde/kit/page/status-page'
-import { watchesSection } from '@horde/kit/page/watches-section'
+import { statusPage } from '@horde/operator/page/status-page'
+import { watchesSection } from '@horde/operator/page/watches-section'
 import type { MinerStatus } from '../status.ts'
 import { jobsNow, lastEnds } from './job-sections.ts'
 import { horde, self, validators } from './miner-sections.ts'

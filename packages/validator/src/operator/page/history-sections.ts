@@ -1,10 +1,11 @@
 /** The sections of the status page about what the database remembers, with pictures. */
-import { type Html, html } from '@horde/kit/page/html'
-import { duration, table, time } from '@horde/kit/page/table'
+
+import { barChart, legend, lineChart, stackChart } from '@horde/operator/page/charts'
+import { type Html, html } from '@horde/operator/page/html'
+import { duration, table, time } from '@horde/operator/page/table'
 import type { JobState } from '@horde/protocol/job-state'
 import type { ShownBatch, ShownSetting } from '../status/shown-history.ts'
 import type { ValidatorStatus } from '../status/status.ts'
-import { barChart, legend, lineChart, stackChart } from './charts.ts'
 
 const HOTKEY_SHOWN = 10
 const UUID_SHOWN = 8

@@ -1,5 +1,5 @@
-import { statusPage } from '@horde/kit/page/status-page'
-import { watchesSection } from '@horde/kit/page/watches-section'
+import { statusPage } from '@horde/operator/page/status-page'
+import { watchesSection } from '@horde/operator/page/watches-section'
 import type { ValidatorStatus } from '../status/status.ts'
 import { batches, organicJobs, scores, weights } from './history-sections.ts'
 import { nextBatch, self, troubles, validators } from './validator-sections.ts'

@@ -1,4 +1,4 @@
-import { type Html, html } from '@horde/kit/page/html'
+import { type Html, html } from '@horde/operator/page/html'
 import type { TurnWindow } from '../status/next-batch.ts'
 
 const WIDTH = 720

@@ -1,6 +1,6 @@
 /** The sections of the status page about the validator and what it stands on. */
-import { type Html, html } from '@horde/kit/page/html'
-import { ago, duration, table, time } from '@horde/kit/page/table'
+import { type Html, html } from '@horde/operator/page/html'
+import { ago, duration, table, time } from '@horde/operator/page/table'
 import type { ValidatorStatus } from '../status/status.ts'
 import { turnPicture } from './turn-picture.ts'
 

@@ -1,5 +1,5 @@
 /** What the database remembers, as /status.json says it and the pictures show it. Text of strangers is made fit. */
-import { shown } from '@horde/kit/page/strangers-text'
+import { printable } from '@horde/kit/untrusted-text'
 import type { JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/for-operator/overview.ts'
@@ -107,7 +107,7 @@ function shownSetting(row: SettingRow): ShownSetting {
   const { id, state, basis, method, plannedAt, endedAt, block, refusal } = row
   return {
     ...{ id, state, basis, method, plannedAt: plannedAt.toISOString(), endedAt: endedAt?.toISOString() ?? null, block },
-    refusal: refusal === null ? null : shown(refusal),
+    refusal: refusal === null ? null : printable(refusal),
     entries: entries.sort((a, b) => b.weight - a.weight || a.uid - b.uid),
   }
 }
@@ -116,7 +116,7 @@ function shownOrganicJob(row: OrganicRow): ShownOrganicJob {
   const { uuid, source, minerHotkey, image, executorClass, state, reason, seconds, createdAt } = row
   return {
     ...{ uuid, source, miner: minerHotkey, executorClass, state, reason, seconds },
-    image: image === null ? null : shown(image),
+    image: image === null ? null : printable(image),
     why: reason === null ? null : REASONS[reason],
     createdAt: createdAt.toISOString(),
   }

@@ -1,4 +1,4 @@
-import { shown } from '@horde/kit/page/strangers-text'
+import { printable } from '@horde/kit/untrusted-text'
 import type { StatusSources } from '../sources.ts'
 import type { ShownHistory } from './shown-history.ts'
 
@@ -13,7 +13,7 @@ export function lastTroubles({ loops }: Pick<StatusSources, 'loops'>, history: S
   const failed = loops().flatMap(({ name, state }) => {
     const { error, endedAt = 0 } = state()
     if (error === undefined) return []
-    return [{ at: new Date(endedAt).toISOString(), where: name, what: shown(messageOf(error)) }]
+    return [{ at: new Date(endedAt).toISOString(), where: name, what: printable(messageOf(error)) }]
   })
   const refused = (history?.settings ?? [])
     .filter(({ state }) => state === 'refused')

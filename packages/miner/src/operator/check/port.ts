@@ -1,0 +1,47 @@
+/** Whether the port for validators can be had, or who has it. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import { askService } from '@horde/operator/admin/ask-service'
+import type { MinerConfig } from '../../config.ts'
+import type { MinerStatus } from '../status.ts'
+
+const UNSEEN = 'whether it can be reached from outside is not to be seen from here'
+
+/** @param databaseInUse whether a process has the embedded database: then that is the miner */
+export async function portFinding(
+  config: MinerConfig,
+  hotkey: string | undefined,
+  databaseInUse: boolean,
+): Promise<Finding> {
+  const { LISTEN_HOST: host, BITTENSOR_MINER_PORT: port } = config
+  if (port === 0) return warn('port', 'the system chooses another one at each start', 'set BITTENSOR_MINER_PORT')
+  const code = await bindError(host, port)
+  const name = `${port} on ${host}`
+  if (code === undefined) return ok('port', `${name} is free; ${UNSEEN}`)
+  if (code !== 'EADDRINUSE') {
+    return bad('port', `${name} can not be opened (${code})`, 'see LISTEN_HOST and BITTENSOR_MINER_PORT')
+  }
+  if (databaseInUse || (await isOwnMiner(config, hotkey)))
+    return ok('port', `${name} is held by the running miner; ${UNSEEN}`)
+  const advice = `see who has it (ss -ltnp 'sport = :${port}'); with ADMIN_PORT set a running miner is known by itself`
+  return warn('port', `${name} is in use, and nobody here can tell by whom`, advice)
+}
+
+/** The code of the error; undefined when the port could be opened. */
+async function bindError(host: string, port: number): Promise<string | undefined> {
+  const server = createServer().listen(port, host)
+  const code = await once(server, 'listening').then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code ?? error.message,
+  )
+  await new Promise(resolve => server.close(resolve))
+  return code
+}
+
+async function isOwnMiner(config: MinerConfig, hotkey: string | undefined): Promise<boolean> {
+  const answer = await askService<MinerStatus>(config, '/status.json')
+  return (
+    'said' in answer && answer.said.miner?.hotkey === hotkey && answer.said.miner.port === config.BITTENSOR_MINER_PORT
+  )
+}

@@ -1,0 +1,79 @@
+/** What `check` finds out about the database, without changing anything in it. */
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import { DatabaseError, openDatabase } from '@horde/kit/database'
+import { schemaState } from '@horde/kit/database/schema-state'
+import { parseDatabaseUrl } from '@horde/kit/database/url'
+import { silentLog } from '@horde/kit/log'
+
+/** How long a server may take to answer at all, in milliseconds. */
+const CONNECT_MS = 10_000
+
+const NEWER_ADVICE = 'start the newer release again, or restore the backup that was made before the update'
+
+/** `isInUse`: by the process that has an embedded one. */
+export type DatabaseLook = { finding: Finding; isInUse: boolean }
+
+/** Whose database it is: the service's name, and its migrations. */
+export type DatabaseOwner = { service: string; migrationsFolder: string }
+
+export async function lookAtDatabase(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<DatabaseLook> {
+  try {
+    return { finding: await openFinding(url, owner, signal), isInUse: false }
+  } catch (error) {
+    if (error instanceof DatabaseError && error.problem === 'in use') {
+      return { finding: ok('database', `in use by the running ${owner.service}: ${error.message}`), isInUse: true }
+    }
+    return { finding: await problemFinding(error as Error, url, owner), isInUse: false }
+  }
+}
+
+async function openFinding(url: string, { migrationsFolder }: DatabaseOwner, signal: AbortSignal): Promise<Finding> {
+  await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
+  const { pending, refusal } = await schemaState(database.db, migrationsFolder)
+  if (refusal !== undefined) return bad('database', refusal, NEWER_ADVICE)
+  if (pending.length === 0) return ok('database', 'opens, and its tables are up to date')
+  return ok('database', `opens; the next start brings its tables up to date (${pending.join(', ')})`)
+}
+
+async function problemFinding(error: Error, url: string, owner: DatabaseOwner): Promise<Finding> {
+  if (!(error instanceof DatabaseError)) {
+    return bad('database', `does not open: ${error.message}`, 'see DATABASE_URL, and the log of its server')
+  }
+  if (error.problem === 'missing') return newFinding(url, owner)
+  return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
+}
+
+/** An embedded one is made at the first start, where its folder may be made. */
+async function newFinding(url: string, { service }: DatabaseOwner): Promise<Finding> {
+  const target = parseDatabaseUrl(url)
+  const folder = 'folder' in target ? target.folder : undefined
+  if (folder === undefined) {
+    return warn(
+      'database',
+      `in memory: what it holds is gone with the ${service}`,
+      'set DATABASE_URL to pglite://<folder>',
+    )
+  }
+  const above = await firstThere(resolve(folder))
+  if (await mayMakeIn(above)) return ok('database', `the first start makes it in ${folder}`)
+  return bad('database', `can not be made in ${folder}`, `let this user make folders in ${above}, or set DATABASE_URL`)
+}
+
+async function mayMakeIn(path: string): Promise<boolean> {
+  const [seen, mayWrite] = await Promise.all([stat(path), isAllowed(path, constants.W_OK)])
+  return seen.isDirectory() && mayWrite
+}
+
+async function firstThere(path: string): Promise<string> {
+  return (await isAllowed(path, constants.F_OK)) || dirname(path) === path ? path : firstThere(dirname(path))
+}
+
+function isAllowed(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,103 @@
+/** Pictures of the status page, as SVG without script and without anything from elsewhere. */
+import { type Html, html } from './html.ts'
+
+const WIDTH = 720
+const HEIGHT = 200
+/** Room around a chart, for its numbers. */
+const LEFT = 44
+const RIGHT = 12
+const TOP = 10
+const BOTTOM = 22
+/** How many colours there are: the classes c0, c1, … */
+const COLOURS = 8
+
+export type Line = { name: string; values: readonly number[] }
+export type Stack = { label: string; title: string; parts: readonly { css: string; count: number }[] }
+export type Bar = { label: string; title: string; value: number; text: string }
+
+/** Lines over the same moments, from the left to the right. */
+export function lineChart(about: string, labels: readonly string[], lines: readonly Line[]): Html {
+  const top = niceTop(Math.max(0, ...lines.flatMap(({ values }) => values)))
+  const x = (i: number) => at(LEFT + (labels.length < 2 ? 0 : (i * (WIDTH - LEFT - RIGHT)) / (labels.length - 1)))
+  const y = (value: number) => at(TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM))
+  const drawn = lines.map(({ name, values }, i) => {
+    const points = values.map((value, at) => `${x(at)},${y(value)}`).join(' ')
+    const dots = values.map(
+      (value, at) => html`<circle class="bar c${i % COLOURS}" cx="${x(at)}" cy="${y(value)}" r="2.5"></circle>`,
+    )
+    return html`<g><title>${name}</title><polyline class="line c${i % COLOURS}" points="${points}"></polyline>${dots}</g>`
+  })
+  return picture(about, HEIGHT, [...axes(top, y), ...ends(labels), ...drawn])
+}
+
+/** One bar for each moment, of parts that lie on one another. */
+export function stackChart(about: string, stacks: readonly Stack[]): Html {
+  const top = niceTop(Math.max(0, ...stacks.map(sumOf)))
+  const room = (HEIGHT - TOP - BOTTOM) / top
+  const step = (WIDTH - LEFT - RIGHT) / Math.max(1, stacks.length)
+  const bars = stacks.map((stack, i) => {
+    let below = HEIGHT - BOTTOM
+    const parts = stack.parts.map(({ css, count }) => {
+      below -= count * room
+      return html`<rect class="bar ${css}" x="${at(LEFT + i * step + step * 0.15)}" y="${at(below)}" width="${at(step * 0.7)}" height="${at(count * room)}"></rect>`
+    })
+    return html`<g><title>${stack.title}</title>${parts}</g>`
+  })
+  const y = (value: number) => at(HEIGHT - BOTTOM - value * room)
+  return picture(about, HEIGHT, [...axes(top, y), ...ends(stacks.map(({ label }) => label)), ...bars])
+}
+
+/** Bars beside one another, each with its name before and its number behind it. */
+export function barChart(about: string, bars: readonly Bar[]): Html {
+  const [line, name, number] = [20, 170, 90]
+  const top = Math.max(0, ...bars.map(({ value }) => value)) || 1
+  const drawn = bars.map(({ label, title, value, text }, i) => {
+    const width = (value / top) * (WIDTH - name - number)
+    return html`<g><title>${title}</title><text x="0" y="${i * line + 14}">${label}</text><rect class="bar c0" x="${name}" y="${i * line + 4}" width="${at(width)}" height="12"></rect><text x="${at(name + width + 8)}" y="${i * line + 14}">${text}</text></g>`
+  })
+  return picture(about, Math.max(1, bars.length) * line, drawn)
+}
+
+/** The names of a chart's lines, by their colours. */
+export function legend(names: readonly Html[]): Html {
+  return html`<ul class="legend">${names.map((name, i) => html`<li class="c${i % COLOURS}"><span>${name}</span></li>`)}</ul>`
+}
+
+function picture(about: string, height: number, parts: readonly Html[]): Html {
+  return html`<svg viewBox="0 0 ${WIDTH} ${height}" role="img"><title>${about}</title>${parts}</svg>`
+}
+
+function axes(top: number, y: (value: number) => number): Html[] {
+  return [0, top / 2, top].map(value => {
+    const line = html`<line class="axis" x1="${LEFT}" y1="${y(value)}" x2="${WIDTH - RIGHT}" y2="${y(value)}"></line>`
+    return html`${line}<text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${Number(value.toPrecision(3))}</text>`
+  })
+}
+
+/** The names of the first and the last moment. */
+function ends(labels: readonly string[]): Html[] {
+  const [first, last] = [labels[0], labels.at(-1)]
+  return [
+    html`<text x="${LEFT}" y="${HEIGHT - 6}">${first ?? ''}</text>`,
+    html`<text x="${WIDTH - RIGHT}" y="${HEIGHT - 6}" text-anchor="end">${labels.length > 1 ? (last ?? '') : ''}</text>`,
+  ]
+}
+
+function sumOf({ parts }: Stack): number {
+  return parts.reduce((sum, { count }) => sum + count, 0)
+}
+
+/** Values below it are as good as 0. */
+const LEAST = 1e-6
+
+/** The least of 1, 2 or 5 times a power of ten that is not below `value`; 1 for 0. */
+export function niceTop(value: number): number {
+  if (!(value >= LEAST) || !Number.isFinite(value)) return 1
+  const power = 10 ** Math.floor(Math.log10(value))
+  return ([1, 2, 5, 10].find(times => times * power >= value) ?? 10) * power
+}
+
+/** A coordinate, to tenths. */
+function at(value: number): number {
+  return Math.round(value * 10) / 10
+}

@@ -1,0 +1,76 @@
+/** Room on the disks that a service and its jobs write to. */
+import { stat, statfs } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import type { Watch } from './watches.ts'
+
+const EVERY_MS = 60_000
+/** Less than this share of a disk's inodes free is a warning, in percent. */
+const LOW_INODES_PERCENT = 5
+const BYTES_PER_GB = 1e9
+
+export type DiskFolder = {
+  /** What lies there: `database`. */
+  of: string
+  path: string
+  /** The folder may belong to another machine, or be hidden from this process: then nothing is said about it. */
+  mayBeElsewhere?: boolean
+  /** The pools of a miner that can't work when its disk is full. */
+  pools?: readonly string[]
+}
+
+/** In bytes: less free is a warning, or bad. */
+export type DiskRules = { lowBytes: number; fullBytes: number }
+
+export function diskWatch(folders: () => Promise<DiskFolder[]>, rules: DiskRules): Watch {
+  return { name: 'disk', everyMs: EVERY_MS, look: async () => lookAtDisks(await folders(), rules) }
+}
+
+/** One finding a disk, whatever lies on it. */
+export async function lookAtDisks(folders: readonly DiskFolder[], rules: DiskRules): Promise<Finding[]> {
+  const disks = new Map<number, { path: string; of: string[]; pools: string[] }>()
+  for (const { of, path, mayBeElsewhere = false, pools = [] } of folders) {
+    const seen = await deviceOf(resolve(path), mayBeElsewhere)
+    if (seen === undefined) continue
+    const disk = disks.get(seen.device) ?? { path: seen.path, of: [], pools: [] }
+    disks.set(seen.device, { ...disk, of: [...disk.of, of], pools: [...new Set([...disk.pools, ...pools])] })
+  }
+  const look = async ({ path, of, pools }: { path: string; of: string[]; pools: string[] }) => {
+    const finding = await lookAtDisk(path, of.join(', '), rules)
+    return pools.length > 0 ? { ...finding, pools } : finding
+  }
+  return Promise.all([...disks.values()].map(look))
+}
+
+/** A folder that will be made lies on the disk of the nearest one that is there. */
+async function deviceOf(path: string, only: boolean): Promise<{ device: number; path: string } | undefined> {
+  const seen = await stat(path).catch(() => undefined)
+  if (seen !== undefined) return { device: seen.dev, path }
+  const above = dirname(path)
+  return only || above === path ? undefined : deviceOf(above, only)
+}
+
+async function lookAtDisk(path: string, of: string, rules: DiskRules): Promise<Finding> {
+  const { bavail, blocks, bsize, files, ffree } = await statfs(path)
+  // File systems that make inodes as they need them say 0 of 0.
+  const inodesPercent = files === 0 ? 100 : (100 * ffree) / files
+  return diskFinding({ free: bavail * bsize, total: blocks * bsize, inodesPercent }, of, rules)
+}
+
+/** What there is on a disk: bytes, and how many percent of its inodes are free. */
+export type DiskRoom = { free: number; total: number; inodesPercent: number }
+
+export function diskFinding({ free, total, inodesPercent: inodes }: DiskRoom, of: string, rules: DiskRules): Finding {
+  const { lowBytes, fullBytes } = rules
+  const found = `${gigabytes(free)} of ${gigabytes(total)} free (${of})`
+  const more = { measured: free, of }
+  if (free < fullBytes) return { ...bad('disk', found, `make room: results and jobs need it`), ...more }
+  if (free < lowBytes) return { ...warn('disk', found, 'make room before it is full'), ...more }
+  if (inodes >= LOW_INODES_PERCENT) return { ...ok('disk', found), ...more }
+  const short = `${found}, but only ${inodes.toFixed(1)} % of its inodes`
+  return { ...warn('disk', short, 'remove some of its many small files'), ...more }
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / BYTES_PER_GB).toFixed(1)} GB`
+}

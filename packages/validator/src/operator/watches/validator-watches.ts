@@ -1,0 +1,53 @@
+/** What this validator watches, by its settings. */
+import { neuronNames, registerCommand } from '@horde/chain/btcli/commands'
+import type { Chain } from '@horde/chain/chain'
+import type { Database } from '@horde/kit/database'
+import { parseDatabaseUrl } from '@horde/kit/database/url'
+import type { Clock } from '@horde/kit/time'
+import { clockWatch } from '@horde/operator/watch/clock'
+import { databaseWatch } from '@horde/operator/watch/database'
+import { type DiskFolder, type DiskRules, diskWatch } from '@horde/operator/watch/disk'
+import { type OwnNeuron, registrationWatch } from '@horde/operator/watch/registration'
+import type { Watch } from '@horde/operator/watch/watches'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
+import type { ValidatorConfig } from '../../config.ts'
+import { type SubnetKnown, standingWatch } from './standing.ts'
+
+export type ValidatorWatchesDeps = {
+  config: ValidatorConfig
+  chain: Pick<Chain, 'state' | 'blockTime'>
+  hotkey: string
+  db: Database
+  /** The subnet as the chain said it last. */
+  subnet(): SubnetKnown | undefined
+  clock: Clock
+}
+
+export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: ValidatorWatchesDeps): Watch[] {
+  const own = { hotkey, names: neuronNames(config) }
+  return [
+    registrationWatch(ownNeuron(hotkey, config), () => subnet()?.metagraph),
+    standingWatch({ ...own, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
+    clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
+    databaseWatch(db, clock),
+    diskWatch(async () => diskFolders(config), diskRules(config)),
+  ]
+}
+
+/** Returns what the registration watch and `check` need to know of this validator. */
+export function ownNeuron(hotkey: string, config: ValidatorConfig): OwnNeuron {
+  const purpose = 'miners listen to registered validators, and the chain takes weights from nobody else'
+  return { hotkey, registerCommand: registerCommand(neuronNames(config)), purpose }
+}
+
+export function diskRules(config: ValidatorConfig): DiskRules {
+  return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
+}
+
+/** Folders of this machine. A database elsewhere is its own operator's business. */
+export function diskFolders({ databaseUrl, DISK_FOLDERS }: ValidatorConfig): DiskFolder[] {
+  const target = parseDatabaseUrl(databaseUrl)
+  const folder = 'folder' in target ? target.folder : undefined
+  const named = DISK_FOLDERS.map(path => ({ of: path, path }))
+  return folder === undefined ? named : [{ of: 'database', path: folder }, ...named]
+}
