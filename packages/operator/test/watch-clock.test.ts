@@ -1,11 +1,11 @@
 import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
-import { clockOffset, clockWatch } from '../src/watch/clock.ts'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { clockOffset, clockWatch } from '../src/watch/clock.ts'
 
 const WINDOW_SECONDS = 10
 const { signal } = new AbortController()

@@ -200,6 +200,6 @@ describe('with wrong settings', () => {
   it('says how it is used', async () => {
     await using program = startProgram(['bathc'], {})
     expect(await program.ended).toBe(64)
-    expect(program.stderr.join('\n')).toContain('usage:')
+    expect(program.stderr.join('\n')).toContain('Usage:')
   })
 })
