@@ -3,13 +3,13 @@
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
-import { askService } from '@horde/operator/admin/ask-service'
+import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
 import { textTable } from '@horde/operator/command-line/text-table'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { type ShownEnd, shownEnd } from '../operator/status.ts'
+import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import type { CommandDeps } from './run-command.ts'
 
 /** How long a database server may take to answer at all, in milliseconds. */
@@ -35,7 +35,7 @@ export async function listJobs(
 }
 
 /** The jobs, or why they are not to be had. */
-async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<ShownEnd[] | string> {
+async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<JobEndJson[] | string> {
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
     await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
@@ -43,7 +43,7 @@ async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSign
     if (refusal !== undefined) return refusal
     if (pending.length > 0)
       return `its tables are not up to date: the next start of the miner sees to that (${pending.join(', ')})`
-    return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(shownEnd)
+    return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(jobEndJson)
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error
     if (error.problem === 'missing') return []
@@ -56,13 +56,13 @@ async function jobsOfMiner(
   config: MinerConfig,
   { last, state }: JobsWanted,
   why: string,
-): Promise<ShownEnd[] | string> {
+): Promise<JobEndJson[] | string> {
   const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
-  const answer = await askService<{ jobs: ShownEnd[] }>(config, path)
-  return 'problem' in answer ? `${why}, and its admin port ${answer.problem}` : answer.said.jobs
+  const asked = await askAdminPort<{ jobs: JobEndJson[] }>(config, path)
+  return 'problem' in asked ? `${why}, and its admin port ${asked.problem}` : asked.answer.jobs
 }
 
-function tableOf(jobs: readonly ShownEnd[]): string {
+function tableOf(jobs: readonly JobEndJson[]): string {
   const rows = jobs.map(job => [
     job.offeredAt.slice(0, 19).replace('T', ' '),
     job.uuid.slice(0, UUID_SHOWN),

@@ -1,37 +1,40 @@
 /**
- * What a service with an admin port says at /health: whether it works, what it lacks by name, and the same as sentences.
- * docs/decisions/0017-live-ready-and-lacking.md says who reads what.
+ * What a service with an admin port answers at /health: whether it works, the names of what it lacks, and the same as
+ * sentences. docs/decisions/0017-live-ready-and-lacking.md lists the readers.
  */
-
 import { type Finding, findingSentence, type Verdict } from '@horde/kit/check/finding'
 import type { Health } from '@horde/kit/http'
 import type { Watched } from '../watch/watches.ts'
 
-/** Something that a service lacks, or may come to lack. */
+/** Something that a service lacks, or may lack soon. */
 export type Lack = {
-  /** The same for the same thing in every release: an update compares names. */
+  /** Stable across releases: an update compares the names before and after. */
   name: string
   sentence: string
 }
 
+/** What a service itself lacks, apart from what its watches found. */
+export type Lacks = {
+  /** Keeps the service from being ready. */
+  bad: Lack[]
+  /** Leaves the service ready. */
+  warned: Lack[]
+}
+
 export type ServiceHealth = Health & {
-  /** False until every watch has looked once: what is bad may not be known yet. */
+  /** False until every watch has looked once: before that, problems may be unknown. */
   complete: boolean
-  /** Names of what keeps it from being ready, each once. */
+  /** The names of what keeps the service from being ready, each once. */
   bad: string[]
-  /** Names of what may become so. */
+  /** The names of the warnings, each once. */
   warned: string[]
 }
 
-/** The name of the connection to the chain, and of all that is missing because of it. */
+/** The name of the chain connection, and of everything that is missing because of it. */
 export const CHAIN = 'chain'
 
-/**
- * Ready: neither the service nor a watch names anything bad. Warnings leave it ready.
- *
- * @param own what the service itself lacks, and what it warns of; said before what the watches found
- */
-export function serviceHealth(own: { bad: Lack[]; warned: Lack[] }, watches: readonly Watched[]): ServiceHealth {
+/** The service is ready when neither it nor a watch names anything bad. Its own sentences come before the watches'. */
+export function serviceHealth(own: Lacks, watches: readonly Watched[]): ServiceHealth {
   const bad = [...own.bad, ...lacksOf(watches, 'bad')]
   const warned = [...own.warned, ...lacksOf(watches, 'warn')]
   return {

@@ -1,21 +1,21 @@
-/** The frame of a service's status page: plain HTML that needs no script and loads itself anew. */
+/** The frame of a service's status page: plain HTML without script, which the browser reloads by itself. */
 import type { Health } from '@horde/kit/http'
 import { Html, html } from './html.ts'
 import { STYLE } from './style.ts'
 import { duration } from './table.ts'
 
-/** How often a browser asks anew, in seconds. */
+/** How often the browser reloads the page, in seconds. */
 const REFRESH_SECONDS = 10
 
-export type StatusPage = {
-  /** The service and which one it is: `Miner · uid 3`. */
+export type PageContent = {
+  /** The service and its uid: `Miner · uid 3`. */
   title: string
   health: Health
   uptimeSeconds: number
   sections: readonly Html[]
 }
 
-export function statusPage({ title, health, uptimeSeconds, sections }: StatusPage): string {
+export function statusPage({ title, health, uptimeSeconds, sections }: PageContent): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -37,7 +37,7 @@ ${[reasons(health), ...sections]}
   return page.text
 }
 
-/** Our own text, which must stay as it is: the browser compares its hash. */
+/** The style must not be escaped: the browser compares its hash with the policy. */
 const style = new Html(STYLE)
 
 function badge({ live, ready, reasons }: Health): Html {
@@ -49,6 +49,6 @@ function badge({ live, ready, reasons }: Health): Html {
 function reasons(health: Health): Html {
   if (health.reasons.length === 0) return html``
   const items = health.reasons.map(reason => html`<li>${reason}</li>`)
-  return html`<section><h2 class="${health.ready ? 'warn' : 'bad'}">What needs hands</h2><ul>${items}</ul></section>
+  return html`<section><h2 class="${health.ready ? 'warn' : 'bad'}">Needs attention</h2><ul>${items}</ul></section>
 `
 }

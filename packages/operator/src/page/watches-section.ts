@@ -1,10 +1,11 @@
 import type { Finding, Verdict } from '@horde/kit/check/finding'
+import { wholeSeconds } from '../admin/observed-service.ts'
 import type { Watched } from '../watch/watches.ts'
 import { type Html, html } from './html.ts'
 import { ago, table } from './table.ts'
 
-/** A watch as /status.json says it. */
-export type ShownWatch = {
+/** A watch as /status.json shows it. */
+export type WatchJson = {
   watch: string
   verdict: Verdict
   lookedSecondsAgo: number | null
@@ -12,15 +13,15 @@ export type ShownWatch = {
 }
 
 /** @param nowMs since the epoch, in milliseconds */
-export function shownWatches(watches: readonly Watched[], nowMs: number): ShownWatch[] {
+export function watchesJson(watches: readonly Watched[], nowMs: number): WatchJson[] {
   return watches.map(({ watch, verdict, lookedAtMs, findings }) => {
-    const lookedSecondsAgo = lookedAtMs === null ? null : Math.max(0, Math.round((nowMs - lookedAtMs) / 1000))
+    const lookedSecondsAgo = lookedAtMs === null ? null : wholeSeconds(nowMs - lookedAtMs)
     return { watch, verdict, lookedSecondsAgo, findings: findings.map(({ of: _, isUnknown: __, ...rest }) => rest) }
   })
 }
 
-/** The section of a status page about what is watched. */
-export function watchesSection(watches: readonly ShownWatch[]): Html {
+/** The page's section about what the watches found. */
+export function watchesSection(watches: readonly WatchJson[]): Html {
   const rows = watches.flatMap(({ watch, findings, lookedSecondsAgo }) => {
     const shown = findings.length > 0 ? findings : [{ verdict: 'ok', subject: watch, found: 'nothing yet', advice: '' }]
     return shown.map(({ verdict, subject, found, advice }) => [

@@ -2,9 +2,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
-import { askService } from '@horde/operator/admin/ask-service'
+import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
 import type { MinerConfig } from '../../config.ts'
-import type { MinerStatus } from '../status.ts'
+import type { MinerStatusJson } from '../status-json.ts'
 
 const UNSEEN = 'whether it can be reached from outside is not to be seen from here'
 
@@ -40,8 +40,8 @@ async function bindError(host: string, port: number): Promise<string | undefined
 }
 
 async function isOwnMiner(config: MinerConfig, hotkey: string | undefined): Promise<boolean> {
-  const answer = await askService<MinerStatus>(config, '/status.json')
-  return (
-    'said' in answer && answer.said.miner?.hotkey === hotkey && answer.said.miner.port === config.BITTENSOR_MINER_PORT
-  )
+  const asked = await askAdminPort<Partial<MinerStatusJson>>(config, '/status.json')
+  if ('problem' in asked) return false
+  const { miner } = asked.answer
+  return miner?.hotkey === hotkey && miner?.port === config.BITTENSOR_MINER_PORT
 }

@@ -1,4 +1,4 @@
-/** Why a validator's connection was refused, as a label: the sentences for people, by their beginnings. */
+/** The label for each reason to refuse a validator's connection, by the beginning of the logged sentence. */
 const CODES: readonly (readonly [beginning: string, code: string])[] = [
   ['Unknown validator', 'unknown-validator'],
   ['Inactive validator', 'inactive-validator'],

@@ -12,7 +12,7 @@ import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { ValidatorConfig } from '../../config.ts'
 import { servingMiners } from '../../miner/serving.ts'
-import { standingFindings, versionFindings } from '../watches/standing.ts'
+import { eligibilityFindings, versionFindings } from '../watches/eligibility.ts'
 import { ownNeuron } from '../watches/validator-watches.ts'
 
 /** How long a node may take to answer at all, in milliseconds. */
@@ -40,7 +40,7 @@ export async function* chainFindings(
     if (hotkey !== undefined) {
       const own = { hotkey, names: neuronNames(config) }
       yield registrationFinding(metagraph, ownNeuron(hotkey, config))
-      yield* standingFindings(subnet, own)
+      yield* eligibilityFindings(subnet, own)
     }
     yield minersFinding(servingMiners(metagraph, hotkey ?? '', allowPrivate))
   } catch (error) {

@@ -1,4 +1,4 @@
-/** What this validator watches, by its settings. */
+/** The watches of a validator, and what they share with `check`. */
 import { neuronNames, registerCommand } from '@horde/chain/btcli/commands'
 import type { Chain } from '@horde/chain/chain'
 import type { Database } from '@horde/kit/database'
@@ -11,15 +11,15 @@ import { type OwnNeuron, registrationWatch } from '@horde/operator/watch/registr
 import type { Watch } from '@horde/operator/watch/watches'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { ValidatorConfig } from '../../config.ts'
-import { type SubnetKnown, standingWatch } from './standing.ts'
+import { eligibilityWatch, type KnownSubnet } from './eligibility.ts'
 
 export type ValidatorWatchesDeps = {
   config: ValidatorConfig
   chain: Pick<Chain, 'state' | 'blockTime'>
   hotkey: string
   db: Database
-  /** The subnet as the chain said it last. */
-  subnet(): SubnetKnown | undefined
+  /** Returns the chain's last answer about the subnet; undefined before the first one. */
+  subnet(): KnownSubnet | undefined
   clock: Clock
 }
 
@@ -27,7 +27,7 @@ export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: V
   const own = { hotkey, names: neuronNames(config) }
   return [
     registrationWatch(ownNeuron(hotkey, config), () => subnet()?.metagraph),
-    standingWatch({ ...own, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
+    eligibilityWatch({ ...own, versionKey: config.WEIGHTS_VERSION_KEY }, subnet),
     clockWatch({ chain, clock }, AUTHENTICATION_WINDOW_SECONDS),
     databaseWatch(db, clock),
     diskWatch(async () => diskFolders(config), diskRules(config)),
@@ -44,7 +44,7 @@ export function diskRules(config: ValidatorConfig): DiskRules {
   return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
 }
 
-/** Folders of this machine. A database elsewhere is its own operator's business. */
+/** Returns the folders on this machine whose disks are watched. A database on another machine is not watched. */
 export function diskFolders({ databaseUrl, DISK_FOLDERS }: ValidatorConfig): DiskFolder[] {
   const target = parseDatabaseUrl(databaseUrl)
   const folder = 'folder' in target ? target.folder : undefined

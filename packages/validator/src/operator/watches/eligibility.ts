@@ -1,33 +1,35 @@
-/** What the chain lets this validator do, and whether miners listen to it: its permit, its stake, its place. */
+/** Whether the chain accepts this validator's weights and miners accept its jobs: its permit, its stake, its rank. */
 import { type NeuronNames, stakeCommand } from '@horde/chain/btcli/commands'
 import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from '@horde/chain/metagraph'
 import { rankValidators, shownRule, taoOf } from '@horde/chain/rank-validators'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Watch } from '@horde/operator/watch/watches'
 
-/** Often: it looks at what is known of the subnet, and asks nobody. */
+/** A look reads what is already known of the subnet and asks nothing, so it can be frequent. */
 const EVERY_MS = 5_000
 
-export type SubnetKnown = {
+/** The subnet, as of the chain's last answer. */
+export type KnownSubnet = {
   metagraph: Metagraph
-  /** The least stake, in rao, with which the chain takes weights. */
+  /** The smallest stake with which the chain accepts weights, in rao. */
   stakeThresholdRao: bigint
-  /** The least version key with which the chain takes weights. */
+  /** The lowest version key with which the chain accepts weights. */
   weightsVersionKey: bigint
 }
 
-export type Standing = {
+/** What the chain and the miners allow this validator. */
+export type Eligibility = {
   registered: boolean
   uid: number | null
   permit: boolean
   stakeTao: number | null
-  /** The place in the validators' order, from 1; null outside it. */
+  /** The rank among the subnet's validators, from 1; null for a hotkey that is none of them. */
   rank: number | null
-  /** How many are in that order. */
+  /** How many validators have a rank. */
   validators: number
 }
 
-export function standingOf(metagraph: Metagraph, hotkey: string): Standing {
+export function eligibilityOf(metagraph: Metagraph, hotkey: string): Eligibility {
   const own = neuronOf(metagraph, hotkey)
   const ranked = rankValidators(metagraph, { extra: [], banned: [] })
   return {
@@ -40,30 +42,31 @@ export function standingOf(metagraph: Metagraph, hotkey: string): Standing {
   }
 }
 
-/** @param known as the chain said it last; undefined while it has not */
-export function standingWatch(own: Own & { versionKey: number }, known: () => SubnetKnown | undefined): Watch {
+/** @param known the chain's last answer; undefined before the first one */
+export function eligibilityWatch(own: OwnKey & { versionKey: number }, known: () => KnownSubnet | undefined): Watch {
   const look = async (): Promise<Finding[]> => {
     const subnet = known()
-    return subnet ? [...versionFindings(subnet, own.versionKey), ...standingFindings(subnet, own)] : []
+    return subnet ? [...versionFindings(subnet, own.versionKey), ...eligibilityFindings(subnet, own)] : []
   }
+  // Dashboards and alerts know this watch by its name.
   return { name: 'standing', everyMs: EVERY_MS, look }
 }
 
-/** This validator's hotkey, and the names by which its owner's commands go. */
-export type Own = { hotkey: string; names: NeuronNames }
+/** This validator's hotkey, and the names that its owner's btcli commands use. */
+export type OwnKey = { hotkey: string; names: NeuronNames }
 
-/** Whether the subnet takes weights with our version key: any that is not below its own. */
-export function versionFindings({ weightsVersionKey }: SubnetKnown, versionKey: number): Finding[] {
+/** The chain accepts weights whose version key is at least the subnet's. */
+export function versionFindings({ weightsVersionKey }: KnownSubnet, versionKey: number): Finding[] {
   const found = `the subnet asks for ${weightsVersionKey}, and WEIGHTS_VERSION_KEY is ${versionKey}`
   if (weightsVersionKey <= BigInt(versionKey)) return [ok('weights version', found)]
   const advice = `read what the subnet's owner changed, update this validator, and set WEIGHTS_VERSION_KEY=${weightsVersionKey}`
   return [bad('weights version', `${found}: the chain refuses our weights`, advice)]
 }
 
-/** Nothing for a hotkey that is not registered: that is another finding. */
-export function standingFindings(
-  { metagraph, stakeThresholdRao }: Pick<SubnetKnown, 'metagraph' | 'stakeThresholdRao'>,
-  { hotkey, names }: Own,
+/** Returns nothing for a hotkey that is not registered: the registration watch reports that. */
+export function eligibilityFindings(
+  { metagraph, stakeThresholdRao }: Pick<KnownSubnet, 'metagraph' | 'stakeThresholdRao'>,
+  { hotkey, names }: OwnKey,
 ): Finding[] {
   const own = neuronOf(metagraph, hotkey)
   if (!own) return []
@@ -81,12 +84,12 @@ export function standingFindings(
     const advice = `${least} (${stakeUpTo(minStakeRao)}): miners listen to nobody with less`
     return [...findings, warn('stake', stake, advice)]
   }
-  return [...findings, ok('stake', stake), placeFinding(metagraph, own, stakeUpTo)]
+  return [...findings, ok('stake', stake), rankFinding(metagraph, own, stakeUpTo)]
 }
 
 type StakeUpTo = (rao: bigint) => string
 
-/** The chain gives its permits at an epoch, to the most staked, and none to a hotkey without stake. */
+/** At each epoch the chain gives permits to the hotkeys with the most stake, and none to a hotkey without stake. */
 function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
   if (own.validatorPermit) return ok('permit', 'the hotkey has a validator permit')
   const least = leastStake(neurons.filter(({ validatorPermit }) => validatorPermit)) ?? 0n
@@ -98,8 +101,8 @@ function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo
   return bad('permit', 'the hotkey has no validator permit', `${advice}: ${why}`)
 }
 
-function placeFinding(metagraph: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
-  const { rank, validators } = standingOf(metagraph, own.hotkey)
+function rankFinding(metagraph: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
+  const { rank, validators } = eligibilityOf(metagraph, own.hotkey)
   const { max, text } = shownRule(metagraph)
   if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake: ${text}`)
   const least = leastStake(validatorsOf(metagraph)) ?? 0n

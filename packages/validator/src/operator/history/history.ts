@@ -6,12 +6,22 @@ import {
   lastSettings,
   type MinerScore,
   minerScores,
+  type OrganicRow,
+  type SettingRow,
 } from '../../db/for-operator/overview.ts'
-import type { History } from '../sources.ts'
+
+/** What the database holds of the last batches, settings and users' jobs, the latest first. */
+export type History = {
+  batches(limit: number): Promise<BatchRow[]>
+  /** Reads each miner's scores in these batches. */
+  scores(batches: readonly BatchRow[]): Promise<MinerScore[]>
+  settings(limit: number): Promise<SettingRow[]>
+  organicJobs(limit: number): Promise<OrganicRow[]>
+}
 
 /**
- * What the database remembers. Scores of closed batches are read once: they do not change any more, and to add up those of
- * a thousand jobs again and again would hold up whoever measures jobs meanwhile.
+ * Reads the history from the database. The scores of a closed batch no longer change, so they are read once: summing up
+ * thousands of jobs at each page load would disturb the jobs that are being timed meanwhile.
  */
 export function openHistory(db: Database, netuid: number, hotkey: string): History {
   let known = new Map<number, MinerScore[]>()

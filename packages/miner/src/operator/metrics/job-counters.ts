@@ -1,4 +1,4 @@
-/** Counts what happens to jobs and at the door, and how long each stage of a job took. */
+/** Counts jobs, declined offers and refused connections, and measures how long each stage of a job took. */
 import type { Clock } from '@horde/kit/time'
 import { isExecutorClass } from '@horde/protocol/classes'
 import { type FinalState, isFinal, type JobState } from '@horde/protocol/job-state'
@@ -7,22 +7,22 @@ import { Counter, Histogram, type Registry } from 'prom-client'
 import { METRICS, type MetricName } from './definitions.ts'
 import { refusalCode } from './refusal-code.ts'
 
-/** From a warm executor's hundredths of a second to a run of an hour. */
+/** Buckets from a warm executor's hundredths of a second to a run of an hour, in seconds. */
 const STAGE_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600]
 
-/** What is counted of a job. */
+/** The part of a job that is counted. */
 export type CountedJob = {
   readonly executorClass: string
   readonly state: JobState
   readonly reason?: Reason | undefined
-  /** Set when an earlier run of this miner began it: then nobody here knows how long that took. */
+  /** Set when an earlier process started the job: its first stages then have no known duration. */
   readonly recovery?: unknown
 }
 
-/** Moments of one job, on the monotonic clock, in milliseconds. `movedAt`: undefined until it moved here. */
+/** Moments of one job, on the monotonic clock, in milliseconds. `movedAt` is its last transition in this process. */
 type Times = { acceptedAt?: number; connectedAt?: number; movedAt?: number }
 
-export class Tally {
+export class JobCounters {
   readonly #clock: Clock
   readonly #jobs: Counter
   readonly #stages: Histogram
@@ -42,12 +42,12 @@ export class Tally {
     this.#refused = new Counter(options('miner_refusals_total'))
   }
 
-  /** A job is driven from now on: just accepted, or taken up again by a miner that was started anew. */
+  /** Records that this process drives a job from now on: a new one, or one that it resumed after a restart. */
   took(job: CountedJob): void {
     this.#times.set(job, job.recovery === undefined ? { acceptedAt: this.#clock.monotonic() } : {})
   }
 
-  /** An executor connected for a job; those that come back count once. */
+  /** Records that a job's executor connected. Reconnects do not count. */
   connected(job: CountedJob): void {
     const times = this.#times.get(job)
     if (times?.acceptedAt === undefined || times.connectedAt !== undefined) return
@@ -55,7 +55,7 @@ export class Tally {
     this.#stage(job, 'start', times.acceptedAt, times.connectedAt)
   }
 
-  /** A job has moved, and the move is saved. */
+  /** Records a transition that has been saved. */
   moved(job: CountedJob, from: JobState): void {
     const now = this.#clock.monotonic()
     const times = this.#times.get(job)
@@ -68,18 +68,18 @@ export class Tally {
     this.#jobs.inc({ executor_class: classLabel(job), end: job.state, reason: job.reason ?? 'none' })
   }
 
-  /** An offer was declined. */
+  /** Records a declined offer. */
   declined(executorClass: string, reason: Reason): void {
     this.#ends.rejected += 1
     this.#declined.inc({ executor_class: classLabel({ executorClass }), reason })
   }
 
-  /** @param why the sentence of the log */
+  /** Records a refused connection. @param why the sentence that was logged */
   refused(why: string): void {
     this.#refused.inc({ reason: refusalCode(why) })
   }
 
-  /** How many jobs ended how since the start. */
+  /** Returns how many jobs ended in which way since the start. */
   ends(): Readonly<Record<FinalState, number>> {
     return { ...this.#ends }
   }
@@ -99,7 +99,7 @@ export class Tally {
   }
 }
 
-/** A class that there is not is a stranger's text. */
+/** An unknown class is text that a peer chose, and must not become a label. */
 function classLabel({ executorClass }: { executorClass: string }): string {
   return isExecutorClass(executorClass) ? executorClass : 'other'
 }

@@ -1,30 +1,31 @@
 import type { TurnState } from '../../batch/turns.ts'
 
-/** When the next batch starts by itself, and its part of the window in which each validator has one. */
+/** When this validator's next batch starts, and its slot in the window that all validators share. */
 export type NextBatch = {
-  /** Undefined: none starts by itself, or it is not known yet. */
+  /** Undefined: no batch is scheduled, or the schedule is not known yet. */
   at: Date | undefined
-  /** Why then, or why not, in words. */
+  /** Explains `at`, as a sentence without a full stop. */
   why: string
-  window: TurnWindow | undefined
+  window: BatchWindow | undefined
 }
 
-export type TurnWindow = {
-  /** How many parts it has, and which one is ours, from 0. */
+export type BatchWindow = {
+  /** The number of slots, and this validator's own, from 0. */
   parts: number
   own: number
-  /** How much of the window has passed, from 0 to 1. */
+  /** The share of the window that has passed, from 0 to 1. */
   passed: number
 }
 
 /**
- * @param state what was found when the turns were looked at last
- * @param windowMs how long the window is, in milliseconds
+ * @param state the schedule as it was computed last; undefined before the first time
+ * @param windowMs the length of the window, in milliseconds
  * @param nowMs since the epoch, in milliseconds
  */
 export function nextBatchOf(state: TurnState | undefined, windowMs: number, nowMs: number): NextBatch {
-  if (!state)
-    return { at: undefined, why: 'not known yet: the chain has not said who the validators are', window: undefined }
+  if (!state) {
+    return { at: undefined, why: 'not known yet: the chain has not named the validators', window: undefined }
+  }
   const { rank, validators, turn } = state
   if (!turn) {
     const why = `this hotkey is none of the ${validators} validators, and BATCHES_OUTSIDE_VALIDATORS is not set`

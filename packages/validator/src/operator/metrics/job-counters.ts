@@ -1,32 +1,32 @@
-/** Counts the jobs that end, by following the database: so every job counts, whoever drove it and however it ended. */
+/** Counts jobs that ended, by reading the database: every job counts, whichever process drove it. */
 import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
 import { DEFAULT_CLASS, isExecutorClass } from '@horde/protocol/classes'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { type EndedJob, jobsEndedAfter } from '../../db/for-operator/figures.ts'
-import { METRICS } from './definitions.ts'
+import { METRICS, type MetricName } from './definitions.ts'
 
 const READY_TO_WORK_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 const RESULT_SECONDS = [0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 300, 600]
-/** Ends are saved so long after their moment, at most, in milliseconds: so far one looks back. */
+/** An end is saved at most this long after it happened, in milliseconds. Each read looks back as far. */
 const LATE_MS = 120_000
-/** No job lives longer, in milliseconds. */
+/** The longest life of a job, in milliseconds. */
 const LIFE_MS = 86_400_000
-/** How many are counted at once; more wait for the next time. */
+/** How many jobs one read returns; further ones are counted by the next. */
 const AT_ONCE = 20_000
 
-export class JobTally {
+export class JobCounters {
   readonly #jobs: Counter
   readonly #readyToWork: Histogram
   readonly #results: Histogram
-  /** Counted jobs by uuid, those that one may see again. */
+  /** The uuids of counted jobs that the next read may return again, with when they ended. */
   readonly #counted = new Map<string, number>()
-  /** The latest end that was counted, in ms since the epoch. */
+  /** The latest end that was counted, since the epoch, in milliseconds. */
   #upTo: number
   readonly #since: number
 
   constructor(registry: Registry, clock: Clock) {
-    const options = <N extends keyof typeof METRICS>(name: N) => {
+    const options = (name: MetricName) => {
       return { name, help: METRICS[name].help, labelNames: METRICS[name].labels, registers: [registry] }
     }
     this.#jobs = new Counter(options('validator_jobs_total'))
@@ -39,8 +39,8 @@ export class JobTally {
     this.#upTo = this.#since
   }
 
-  /** Counts what ended since the last time. */
-  async follow(db: Database): Promise<void> {
+  /** Counts the jobs that ended since the last call. */
+  async countEnded(db: Database): Promise<void> {
     const endedAfter = Math.max(this.#since, this.#upTo - LATE_MS)
     const range = { endedAfter: new Date(endedAfter), createdAfter: new Date(endedAfter - LIFE_MS) }
     for (const job of await jobsEndedAfter(db, range, AT_ONCE)) {
@@ -61,7 +61,7 @@ export class JobTally {
   }
 }
 
-/** A miner without a manifest has executors of the default class. */
+/** A job without a class ran on a miner without a manifest: its executors are of the default class. */
 function classLabel(executorClass: string | null): string {
   if (executorClass === null) return DEFAULT_CLASS
   return isExecutorClass(executorClass) ? executorClass : 'other'

@@ -3,36 +3,36 @@ import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { Registry } from 'prom-client'
 import { expect, it } from 'vitest'
-import { type CountedJob, Tally } from './tally.ts'
+import { type CountedJob, JobCounters } from './job-counters.ts'
 
 function start() {
   const registry = new Registry()
   const clock = manualClock()
-  const tally = new Tally(registry, clock)
+  const counters = new JobCounters(registry, clock)
   type Job = { executorClass: string; state: JobState; reason?: Reason; recovery?: unknown }
   const job = (changes: Partial<Job> = {}): Job => ({ executorClass: 'always_on.test', state: 'accepted', ...changes })
   const move = (each: Job, state: JobState, reason?: Reason) => {
     const from = each.state
     Object.assign(each, { state, reason })
-    tally.moved(each as CountedJob, from)
+    counters.moved(each as CountedJob, from)
   }
   /** The seconds in each stage, summed over its jobs. */
   const seconds = async () => {
     const sums = (await registry.metrics()).matchAll(/^miner_job_stage_seconds_sum\{.*stage="(\w+)"\} (\S+)$/gm)
     return Object.fromEntries([...sums].map(([, stage, sum]) => [stage, Number(sum)]))
   }
-  return { registry, clock, tally, job, move, seconds }
+  return { registry, clock, counters, job, move, seconds }
 }
 
-it('knows how long each stage took', async () => {
-  const { clock, tally, job, move, seconds } = start()
+it('measures how long each stage took', async () => {
+  const { clock, counters, job, move, seconds } = start()
   const one = job()
-  tally.took(one)
+  counters.took(one)
   await clock.advance(1_000)
-  tally.connected(one)
+  counters.connected(one)
   await clock.advance(500)
-  // It lost its connection and came back: it started once.
-  tally.connected(one)
+  // A reconnect does not start the job again.
+  counters.connected(one)
   await clock.advance(1_500)
   move(one, 'ready')
   await clock.advance(4_000)
@@ -40,40 +40,40 @@ it('knows how long each stage took', async () => {
   await clock.advance(8_000)
   move(one, 'finished')
   expect(await seconds()).toEqual({ start: 1, prepare: 2, offer_to_ready: 3, work: 4, run: 8 })
-  expect(tally.ends()).toEqual({ finished: 1, failed: 0, broken: 0, rejected: 0 })
+  expect(counters.ends()).toEqual({ finished: 1, failed: 0, broken: 0, rejected: 0 })
 })
 
-it('a job that broke was in no later stage', async () => {
-  const { clock, tally, job, move, seconds } = start()
+it('measures no later stage of a job that broke', async () => {
+  const { clock, counters, job, move, seconds } = start()
   const one = job()
-  tally.took(one)
+  counters.took(one)
   await clock.advance(1_000)
   move(one, 'broken', 'executor-exited')
   expect(await seconds()).toEqual({})
-  expect(tally.ends()).toMatchObject({ broken: 1 })
+  expect(counters.ends()).toMatchObject({ broken: 1 })
 })
 
-it('of a job that an earlier run began only the stages that begin here are known', async () => {
-  const { clock, tally, job, move, seconds } = start()
+it('measures only the stages that begin in this process for a resumed job', async () => {
+  const { clock, counters, job, move, seconds } = start()
   const one = job({ state: 'ready', recovery: { executor: undefined } })
-  tally.took(one)
+  counters.took(one)
   await clock.advance(9_000)
-  tally.connected(one)
+  counters.connected(one)
   move(one, 'running')
   await clock.advance(2_000)
   move(one, 'failed', 'exit-status')
   expect(await seconds()).toEqual({ run: 2 })
 })
 
-it('what a stranger calls a class or a reason is no label', async () => {
-  const { registry, tally, job, move } = start()
+it('uses no text of a peer as a label', async () => {
+  const { registry, counters, job, move } = start()
   const one = job({ executorClass: 'drop table "jobs"' })
-  tally.took(one)
+  counters.took(one)
   move(one, 'ready')
   move(one, 'broken', 'executor-lost')
-  tally.declined('\n', 'declined')
-  tally.refused('Unknown validator')
-  tally.refused('something that nobody has written yet')
+  counters.declined('\n', 'declined')
+  counters.refused('Unknown validator')
+  counters.refused('a sentence without a code')
   const text = await registry.metrics()
   expect(text).toContain('miner_jobs_total{executor_class="other",end="broken",reason="executor-lost"} 1')
   expect(text).toContain('miner_offers_declined_total{executor_class="other",reason="declined"} 1')

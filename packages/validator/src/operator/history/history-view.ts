@@ -1,18 +1,18 @@
-/** What the database remembers, as /status.json says it and the pictures show it. Text of strangers is made fit. */
+/** The history as /status.json answers it and the charts show it. Text that peers chose is made printable. */
 import { printable } from '@horde/kit/untrusted-text'
 import type { JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/for-operator/overview.ts'
-import type { History } from '../sources.ts'
+import type { History } from './history.ts'
 
-/** How many of each are shown. */
+/** How many of each are listed. */
 const BATCHES = 24
 const SETTINGS = 8
 const ORGANIC_JOBS = 20
-/** How many miners' scores are shown: those that scored most. */
+/** How many miners' scores are listed: the highest. */
 const MINERS = 8
 
-export type ShownBatch = {
+export type BatchJson = {
   id: number
   benchmark: string
   scoring: string
@@ -25,10 +25,10 @@ export type ShownBatch = {
   rightAnswers: number
 }
 
-/** One miner's scores by batch, in the order of `batches`: 0 where it had none. */
-export type ShownScores = { hotkey: string; uid: number; total: number; byBatch: number[] }
+/** One miner's score in each batch, in the order of `batches`; 0 where it had no job. */
+export type MinerScoresJson = { hotkey: string; uid: number; total: number; byBatch: number[] }
 
-export type ShownSetting = {
+export type SettingJson = {
   id: number
   state: string
   basis: string
@@ -36,13 +36,13 @@ export type ShownSetting = {
   plannedAt: string
   endedAt: string | null
   block: number | null
-  /** Why it was refused. */
+  /** The reason why the chain refused it. */
   refusal: string | null
-  /** `share`: of all weights, from 0 to 1. Most first. */
+  /** `share`: of the sum of all weights, from 0 to 1. The largest first. */
   entries: { uid: number; hotkey: string | null; weight: number; share: number }[]
 }
 
-export type ShownOrganicJob = {
+export type OrganicJobJson = {
   uuid: string
   source: string | null
   miner: string
@@ -56,39 +56,39 @@ export type ShownOrganicJob = {
   createdAt: string
 }
 
-/** The latest first; the batches of `scores.byBatch` as well. */
-export type ShownHistory = {
-  batches: ShownBatch[]
-  scores: ShownScores[]
-  /** How many more miners scored in these batches. */
+/** All lists have the latest first, `scores.byBatch` too. */
+export type HistoryJson = {
+  batches: BatchJson[]
+  scores: MinerScoresJson[]
+  /** How many further miners scored in these batches. */
   moreMiners: number
-  settings: ShownSetting[]
-  organicJobs: ShownOrganicJob[]
+  settings: SettingJson[]
+  organicJobs: OrganicJobJson[]
 }
 
-export async function readHistory(history: History): Promise<ShownHistory> {
+export async function readHistory(history: History): Promise<HistoryJson> {
   const batches = await history.batches(BATCHES)
   const ids = batches.map(({ id }) => id)
   const scores = scoresOf(await history.scores(batches), ids)
   return {
-    batches: batches.map(shownBatch),
+    batches: batches.map(batchJson),
     scores: scores.slice(0, MINERS),
     moreMiners: Math.max(0, scores.length - MINERS),
-    settings: (await history.settings(SETTINGS)).map(shownSetting),
-    organicJobs: (await history.organicJobs(ORGANIC_JOBS)).map(shownOrganicJob),
+    settings: (await history.settings(SETTINGS)).map(settingJson),
+    organicJobs: (await history.organicJobs(ORGANIC_JOBS)).map(organicJobJson),
   }
 }
 
-function shownBatch({ startedAt, deadline, closedAt, scoredAt, ...row }: BatchRow): ShownBatch {
+function batchJson({ startedAt, deadline, closedAt, scoredAt, ...row }: BatchRow): BatchJson {
   return {
     ...{ ...row, startedAt: startedAt.toISOString(), deadline: deadline.toISOString() },
     ...{ closedAt: closedAt?.toISOString() ?? null, scoredAt: scoredAt?.toISOString() ?? null },
   }
 }
 
-/** Most first. */
-function scoresOf(rows: readonly MinerScore[], ids: readonly number[]): ShownScores[] {
-  const miners = new Map<string, ShownScores>()
+/** The highest total first. */
+function scoresOf(rows: readonly MinerScore[], ids: readonly number[]): MinerScoresJson[] {
+  const miners = new Map<string, MinerScoresJson>()
   for (const { batchId, hotkey, uid, score } of rows) {
     const miner = miners.get(hotkey) ?? { hotkey, uid, total: 0, byBatch: ids.map(() => 0) }
     miner.byBatch[ids.indexOf(batchId)] = score
@@ -97,7 +97,7 @@ function scoresOf(rows: readonly MinerScore[], ids: readonly number[]): ShownSco
   return [...miners.values()].filter(({ total }) => total > 0).sort((a, b) => b.total - a.total || a.uid - b.uid)
 }
 
-function shownSetting(row: SettingRow): ShownSetting {
+function settingJson(row: SettingRow): SettingJson {
   const sum = row.weights.reduce((all, weight) => all + weight, 0)
   const hotkeys = new Map(row.scores.map(({ uid, hotkey }) => [uid, hotkey]))
   const entries = row.uids.map((uid, i) => {
@@ -112,7 +112,7 @@ function shownSetting(row: SettingRow): ShownSetting {
   }
 }
 
-function shownOrganicJob(row: OrganicRow): ShownOrganicJob {
+function organicJobJson(row: OrganicRow): OrganicJobJson {
   const { uuid, source, minerHotkey, image, executorClass, state, reason, seconds, createdAt } = row
   return {
     ...{ uuid, source, miner: minerHotkey, executorClass, state, reason, seconds },
