@@ -21,20 +21,31 @@ export type Texts = {
   details: string
 }
 
+/** Returns a command whose mistakes are thrown as CommanderError, after the usage was written to `output`. */
+export function newCommand(name: string, { print, complain }: Output): Command {
+  return new Command(name)
+    .exitOverride()
+    .showHelpAfterError()
+    .configureOutput({ writeOut: print, writeErr: complain })
+    .configureHelp({ helpWidth: HELP_WIDTH })
+}
+
+/** Returns 0 after help or the version, and 64 after a mistake in the command line; throws any other error again. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof CommanderError)) throw error
+  return error.exitCode === 0 ? 0 : EXIT_USAGE
+}
+
+/** A service's commands. */
 export class Program {
   readonly #root: Command
   readonly #defaultCommand: string
   #exitCode = 0
 
   /** @param name how the program is started: `node packages/miner/src/main.ts`. @param defaultCommand runs without arguments */
-  constructor(name: string, defaultCommand: string, { print, complain }: Output) {
+  constructor(name: string, defaultCommand: string, output: Output) {
     this.#defaultCommand = defaultCommand
-    this.#root = new Command(name)
-      .version(version, '--version', 'print the version of this release')
-      .exitOverride()
-      .showHelpAfterError()
-      .configureOutput({ writeOut: print, writeErr: complain, getOutHelpWidth: () => HELP_WIDTH })
-      .configureHelp({ helpWidth: HELP_WIDTH })
+    this.#root = newCommand(name, output).version(version, '--version', 'print the version of this release')
   }
 
   /** Adds a command; the caller gives it options, arguments and an action. */
@@ -56,8 +67,7 @@ export class Program {
       await this.#root.parseAsync(args.length === 0 ? [this.#defaultCommand] : args, { from: 'user' })
       return this.#exitCode
     } catch (error) {
-      if (!(error instanceof CommanderError)) throw error
-      return error.exitCode === 0 ? 0 : EXIT_USAGE
+      return exitCodeOf(error)
     }
   }
 }
