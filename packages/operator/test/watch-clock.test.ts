@@ -17,19 +17,19 @@ beforeAll(async () => {
 })
 afterAll(() => devchain[Symbol.asyncDispose]())
 
-/** A clock that is so many milliseconds ahead of the chain's. */
+/** Returns a clock that is this many milliseconds ahead of the chain's. */
 const ahead = (ms: number): Clock => ({ ...systemClock, now: () => Date.now() + ms })
 
 const connect = (clock: Clock) => connectSubtensor({ endpoints: [devchain.url], log: silentLog, clock })
 
-/** A look while the chain makes a block. */
+/** Looks at the clock while the chain makes a block. */
 async function look(chain: Chain, clock: Clock) {
   const looking = clockWatch({ chain, clock }, WINDOW_SECONDS).look(signal)
   await devchain.mineBlock()
   return looking
 }
 
-describe('of a block that came while we listened the offset is known', () => {
+describe('a block that arrives during the look', () => {
   it.each([
     [0, 'ok', /^0\.\d s ahead of the chain's$/],
     [3_000, 'ok', /^3\.\d s ahead of/],
@@ -37,7 +37,7 @@ describe('of a block that came while we listened the offset is known', () => {
     [-7_000, 'warn', /^[67]\.\d s behind/],
     [15_000, 'bad', /^15\.\d s ahead of/],
     [-15_000, 'bad', /^1[45]\.\d s behind/],
-  ])('a clock ahead by %d ms is %s', async (ms, verdict, found) => {
+  ])('shows that a clock ahead by %d ms is %s', async (ms, verdict, found) => {
     const clock = ahead(ms)
     await using chain = await connect(clock)
     const [finding] = await look(chain, clock)
@@ -47,7 +47,7 @@ describe('of a block that came while we listened the offset is known', () => {
   })
 })
 
-it('the block that came soonest counts: one that was late does not make the clock wrong', async () => {
+it('takes the smallest offset of several looks, so that one late block does not matter', async () => {
   let late = 0
   const clock: Clock = { ...systemClock, now: () => Date.now() + late }
   await using chain = await connect(clock)
@@ -61,11 +61,11 @@ it('the block that came soonest counts: one that was late does not make the cloc
   late = 12_000
   expect(await lookOnce()).toBe('ok')
   for (const _ of Array(4)) await lookOnce()
-  expect(await lookOnce(), 'but a clock that stays wrong is').toBe('bad')
+  expect(await lookOnce(), 'a clock that stays wrong').toBe('bad')
 })
 
-describe('of a block that was there before', () => {
-  it('an age says nothing about the clock', async () => {
+describe('a block from before the look', () => {
+  it('proves nothing when it is older than this clock', async () => {
     await devchain.mineBlock()
     const clock = ahead(3_600_000)
     await using chain = await connect(clock)
@@ -74,7 +74,7 @@ describe('of a block that was there before', () => {
     expect(finding).toMatchObject({ verdict: 'ok', found: expect.stringMatching(/^not behind/) })
   })
 
-  it('a time in our future says that we are behind', async () => {
+  it('proves that the clock is behind when it is from the future', async () => {
     await devchain.mineBlock()
     const clock = ahead(-60_000)
     await using chain = await connect(clock)

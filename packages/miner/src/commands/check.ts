@@ -1,8 +1,8 @@
-/** The command `check`: whether this miner can work, one line for everything that was looked at. Nothing is changed. */
+/** The command `check`: reports whether this miner can work, one line for each finding. Changes nothing. */
 import { ownHotkey } from '@horde/chain/settings'
 import { type Finding, ok, warn } from '@horde/kit/check/finding'
 import { mistakesOf, printFindings } from '@horde/kit/check/report'
-import { lookAtDatabase } from '@horde/operator/check/database'
+import { checkDatabase } from '@horde/operator/check/database'
 import { lookAtDisks } from '@horde/operator/watch/disk'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
@@ -17,7 +17,7 @@ import { lookAtEngine } from '../operator/watches/engine.ts'
 import { enginesOf } from '../operator/watches/miner-watches.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** Gives the exit code: 0 when nothing is bad, else 1. */
+/** Returns the exit code: 0 when nothing is bad, else 1. */
 export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
   return printFindings(findings(environment, signal), print)
 }
@@ -34,7 +34,7 @@ async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): A
   yield* hosts(settings, hotkey)
 }
 
-/** Gives the hotkey; undefined when there is none to be had: what needs none is looked at all the same. */
+/** Returns the hotkey; undefined when it cannot be read. Everything that needs no hotkey is checked all the same. */
 async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, string | undefined> {
   try {
     const { ss58 } = await ownHotkey(config)
@@ -48,13 +48,13 @@ async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, str
 
 async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
   const metagraph = yield* chainFindings(config, hotkey, signal)
-  const { finding, isInUse } = await lookAtDatabase(config.databaseUrl, { service: 'miner', migrationsFolder }, signal)
+  const { finding, isInUse } = await checkDatabase(config.databaseUrl, { service: 'miner', migrationsFolder }, signal)
   yield finding
   yield await portFinding(config, hotkey, isInUse)
   yield* addressFindings(config, hotkey, metagraph, signal)
 }
 
-/** What is found where executors run. */
+/** Checks the hosts of the executors. */
 async function* hosts({ config, pools }: Settings, hotkey: string | undefined) {
   const engines = enginesOf(pools, config)
   yield* await lookAtDisks(await diskFolders(config, pools), diskRules(config))
@@ -74,7 +74,7 @@ async function* hosts({ config, pools }: Settings, hotkey: string | undefined) {
 
 type Settings = { config: MinerConfig; pools: PoolSettings[] }
 
-/** The settings, or what is wrong with them. */
+/** Returns the settings, or a finding for each mistake in them. */
 async function settingsOr(environment: NodeJS.ProcessEnv): Promise<Settings | Finding[]> {
   try {
     const config = readMinerConfig(environment)

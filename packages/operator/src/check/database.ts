@@ -1,4 +1,4 @@
-/** What `check` finds out about the database, without changing anything in it. */
+/** The `check` line about the database. Nothing in it is changed. */
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -8,18 +8,18 @@ import { schemaState } from '@horde/kit/database/schema-state'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
 import { silentLog } from '@horde/kit/log'
 
-/** How long a server may take to answer at all, in milliseconds. */
+/** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
 
 const NEWER_ADVICE = 'start the newer release again, or restore the backup that was made before the update'
 
-/** `isInUse`: by the process that has an embedded one. */
-export type DatabaseLook = { finding: Finding; isInUse: boolean }
+/** `isInUse`: whether another process has the embedded database open. */
+export type DatabaseCheck = { finding: Finding; isInUse: boolean }
 
-/** Whose database it is: the service's name, and its migrations. */
+/** The service's name, and the folder of its migrations. */
 export type DatabaseOwner = { service: string; migrationsFolder: string }
 
-export async function lookAtDatabase(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<DatabaseLook> {
+export async function checkDatabase(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<DatabaseCheck> {
   try {
     return { finding: await openFinding(url, owner, signal), isInUse: false }
   } catch (error) {
@@ -46,7 +46,7 @@ async function problemFinding(error: Error, url: string, owner: DatabaseOwner): 
   return bad('database', error.message, 'see whether its server runs, and DATABASE_URL')
 }
 
-/** An embedded one is made at the first start, where its folder may be made. */
+/** The first start creates an embedded database, if it may create the folder. */
 async function newFinding(url: string, { service }: DatabaseOwner): Promise<Finding> {
   const target = parseDatabaseUrl(url)
   const folder = 'folder' in target ? target.folder : undefined
@@ -57,18 +57,18 @@ async function newFinding(url: string, { service }: DatabaseOwner): Promise<Find
       'set DATABASE_URL to pglite://<folder>',
     )
   }
-  const above = await firstThere(resolve(folder))
-  if (await mayMakeIn(above)) return ok('database', `the first start makes it in ${folder}`)
+  const above = await nearestExisting(resolve(folder))
+  if (await mayCreateIn(above)) return ok('database', `the first start makes it in ${folder}`)
   return bad('database', `can not be made in ${folder}`, `let this user make folders in ${above}, or set DATABASE_URL`)
 }
 
-async function mayMakeIn(path: string): Promise<boolean> {
+async function mayCreateIn(path: string): Promise<boolean> {
   const [seen, mayWrite] = await Promise.all([stat(path), isAllowed(path, constants.W_OK)])
   return seen.isDirectory() && mayWrite
 }
 
-async function firstThere(path: string): Promise<string> {
-  return (await isAllowed(path, constants.F_OK)) || dirname(path) === path ? path : firstThere(dirname(path))
+async function nearestExisting(path: string): Promise<string> {
+  return (await isAllowed(path, constants.F_OK)) || dirname(path) === path ? path : nearestExisting(dirname(path))
 }
 
 function isAllowed(path: string, mode: number): Promise<boolean> {

@@ -5,26 +5,26 @@ import { html } from './html.ts'
 
 const HOSTILE = `<img src=x onerror="alert(1)">'&`
 
-describe('pictures', () => {
+describe('charts', () => {
   it.each([
     ['lines', () => lineChart('about', ['a', HOSTILE], [{ name: HOSTILE, values: [0, 2] }])],
     ['stacks', () => stackChart('about', [{ label: HOSTILE, title: HOSTILE, parts: [{ css: 'ok', count: 2 }] }])],
     ['bars', () => barChart('about', [{ label: HOSTILE, title: HOSTILE, value: 1, text: HOSTILE }])],
     ['a legend', () => legend([html`${HOSTILE}`])],
-  ])('%s show text of strangers as text', (_, draw) => {
+  ])('%s show text that peers chose as text', (_, draw) => {
     const { text } = draw()
     expect(text).not.toContain('<img')
     expect(text).toContain('&lt;img src=x onerror=&quot;alert(1)&quot;&gt;&#39;&amp;')
   })
 
-  it('of nothing are pictures all the same', () => {
+  it('are valid without any values', () => {
     for (const { text } of [lineChart('a', [], []), stackChart('a', []), barChart('a', [])]) {
       expect(text).toMatch(/^<svg viewBox="0 0 720 \d+" role="img"><title>a<\/title>.*<\/svg>$/s)
       expect(text).not.toMatch(/NaN|Infinity|undefined/)
     }
   })
 
-  it('have numbers for coordinates, whatever the values, and stay within their frame', () => {
+  it('keep every coordinate a number within the frame, whatever the values', () => {
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 40 }), values => {
         const { text } = lineChart('a', values.map(String), [{ name: 'x', values }])
@@ -35,7 +35,7 @@ describe('pictures', () => {
     )
   })
 
-  it('a bar is as high as what it counts', () => {
+  it('draw each part of a bar as high as its count', () => {
     const parts = [
       { css: 'ok', count: 3 },
       { css: 'bad', count: 1 },
@@ -59,5 +59,5 @@ describe('pictures', () => {
     [7, 10],
     [256, 500],
     [Number.NaN, 1],
-  ])('the scale of %d goes to %d', (value, top) => expect(niceTop(value)).toBe(top))
+  ])('scale an axis for %d up to %d', (value, top) => expect(niceTop(value)).toBe(top))
 })

@@ -1,21 +1,21 @@
-/** Pictures of the status page, as SVG without script and without anything from elsewhere. */
+/** Charts of the status page: SVG without script or external resources. */
 import { type Html, html } from './html.ts'
 
 const WIDTH = 720
 const HEIGHT = 200
-/** Room around a chart, for its numbers. */
+/** The margins of a chart, for its labels. */
 const LEFT = 44
 const RIGHT = 12
 const TOP = 10
 const BOTTOM = 22
-/** How many colours there are: the classes c0, c1, … */
+/** The number of colours: the classes c0, c1, … */
 const COLOURS = 8
 
 export type Line = { name: string; values: readonly number[] }
 export type Stack = { label: string; title: string; parts: readonly { css: string; count: number }[] }
 export type Bar = { label: string; title: string; value: number; text: string }
 
-/** Lines over the same moments, from the left to the right. */
+/** Draws lines over the same moments, with the earliest at the left. */
 export function lineChart(about: string, labels: readonly string[], lines: readonly Line[]): Html {
   const top = niceTop(Math.max(0, ...lines.flatMap(({ values }) => values)))
   const x = (i: number) => at(LEFT + (labels.length < 2 ? 0 : (i * (WIDTH - LEFT - RIGHT)) / (labels.length - 1)))
@@ -27,10 +27,10 @@ export function lineChart(about: string, labels: readonly string[], lines: reado
     )
     return html`<g><title>${name}</title><polyline class="line c${i % COLOURS}" points="${points}"></polyline>${dots}</g>`
   })
-  return picture(about, HEIGHT, [...axes(top, y), ...ends(labels), ...drawn])
+  return svg(about, HEIGHT, [...axes(top, y), ...ends(labels), ...drawn])
 }
 
-/** One bar for each moment, of parts that lie on one another. */
+/** Draws one bar of stacked parts for each moment. */
 export function stackChart(about: string, stacks: readonly Stack[]): Html {
   const top = niceTop(Math.max(0, ...stacks.map(sumOf)))
   const room = (HEIGHT - TOP - BOTTOM) / top
@@ -44,10 +44,10 @@ export function stackChart(about: string, stacks: readonly Stack[]): Html {
     return html`<g><title>${stack.title}</title>${parts}</g>`
   })
   const y = (value: number) => at(HEIGHT - BOTTOM - value * room)
-  return picture(about, HEIGHT, [...axes(top, y), ...ends(stacks.map(({ label }) => label)), ...bars])
+  return svg(about, HEIGHT, [...axes(top, y), ...ends(stacks.map(({ label }) => label)), ...bars])
 }
 
-/** Bars beside one another, each with its name before and its number behind it. */
+/** Draws horizontal bars, each with its name before it and its number after it. */
 export function barChart(about: string, bars: readonly Bar[]): Html {
   const [line, name, number] = [20, 170, 90]
   const top = Math.max(0, ...bars.map(({ value }) => value)) || 1
@@ -55,15 +55,15 @@ export function barChart(about: string, bars: readonly Bar[]): Html {
     const width = (value / top) * (WIDTH - name - number)
     return html`<g><title>${title}</title><text x="0" y="${i * line + 14}">${label}</text><rect class="bar c0" x="${name}" y="${i * line + 4}" width="${at(width)}" height="12"></rect><text x="${at(name + width + 8)}" y="${i * line + 14}">${text}</text></g>`
   })
-  return picture(about, Math.max(1, bars.length) * line, drawn)
+  return svg(about, Math.max(1, bars.length) * line, drawn)
 }
 
-/** The names of a chart's lines, by their colours. */
+/** Lists the names of a chart's lines in their colours. */
 export function legend(names: readonly Html[]): Html {
   return html`<ul class="legend">${names.map((name, i) => html`<li class="c${i % COLOURS}"><span>${name}</span></li>`)}</ul>`
 }
 
-function picture(about: string, height: number, parts: readonly Html[]): Html {
+function svg(about: string, height: number, parts: readonly Html[]): Html {
   return html`<svg viewBox="0 0 ${WIDTH} ${height}" role="img"><title>${about}</title>${parts}</svg>`
 }
 
@@ -74,7 +74,7 @@ function axes(top: number, y: (value: number) => number): Html[] {
   })
 }
 
-/** The names of the first and the last moment. */
+/** Labels the first and the last moment. */
 function ends(labels: readonly string[]): Html[] {
   const [first, last] = [labels[0], labels.at(-1)]
   return [
@@ -87,17 +87,17 @@ function sumOf({ parts }: Stack): number {
   return parts.reduce((sum, { count }) => sum + count, 0)
 }
 
-/** Values below it are as good as 0. */
+/** Smaller values count as 0. */
 const LEAST = 1e-6
 
-/** The least of 1, 2 or 5 times a power of ten that is not below `value`; 1 for 0. */
+/** Returns the smallest of 1, 2 or 5 times a power of ten that is at least `value`; 1 for 0. */
 export function niceTop(value: number): number {
   if (!(value >= LEAST) || !Number.isFinite(value)) return 1
   const power = 10 ** Math.floor(Math.log10(value))
   return ([1, 2, 5, 10].find(times => times * power >= value) ?? 10) * power
 }
 
-/** A coordinate, to tenths. */
+/** Rounds a coordinate to tenths. */
 function at(value: number): number {
   return Math.round(value * 10) / 10
 }

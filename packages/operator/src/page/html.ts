@@ -1,4 +1,4 @@
-/** HTML as a tagged template: whatever is put in is escaped, unless it is HTML already. */
+/** HTML as a tagged template: every value is escaped, unless it is Html already. */
 
 export class Html {
   readonly text: string
@@ -28,7 +28,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Safe as the text of an element and within a quoted attribute. */
+/** Makes text safe inside an element and inside a quoted attribute. */
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, character => ENTITIES[character] ?? '')
 }

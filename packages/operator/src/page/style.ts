@@ -1,4 +1,4 @@
-/** How the status page looks: by light and by dark, wide and on a phone. */
+/** The style of the status page: light and dark, for wide screens and phones. */
 import { createHash } from 'node:crypto'
 
 export const STYLE = `
@@ -63,7 +63,7 @@ svg text { fill: var(--dim); font-size: 11px }
 }
 `
 
-/** What the browser may do with the page: show it in this style, and nothing else. */
+/** The content security policy: the browser may show the page in this style, and load or run nothing. */
 export const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,

@@ -10,15 +10,15 @@ it.each([
   [61, '1 min 1 s'],
   [7_260, '2 h 1 min'],
   [183_600, '2 d 3 h'],
-])('%d seconds are %s', (seconds, words) => {
+])('formats %d seconds as %s', (seconds, words) => {
   expect(duration(seconds)).toBe(words)
 })
 
-it('what is less than a second ago is just now', () => {
+it('formats less than a second ago as just now', () => {
   expect([ago(0.4), ago(5), ago(null)]).toEqual(['just now', '5 s ago', 'never'])
 })
 
-it('what is put into HTML is escaped, once', () => {
+it('escapes every value in HTML once', () => {
   const hostile = `<b>&amp;"'`
   const inner = html`<td title="${hostile}">${hostile}</td>`
   const escaped = '&lt;b&gt;&amp;amp;&quot;&#39;'
@@ -27,7 +27,7 @@ it('what is put into HTML is escaped, once', () => {
   )
 })
 
-it('a table names the column in each cell, for narrow windows', () => {
+it('names the column in each cell of a table, for narrow windows', () => {
   const { text } = table(['Job', '#For'], [[html`a`, html``]], 'None.')
   expect(text).toContain('<td class="" data-of="Job"><div>a</div></td><td class="number"></td>')
   expect(table(['Job'], [], 'None.').text).toBe('<p class="dim">None.</p>')

@@ -1,15 +1,15 @@
-/** Tables of the status page, and times as people say them. */
+/** Tables of the status page, and readable durations and times. */
 import { type Html, html } from './html.ts'
 
 const MINUTE = 60
 const HOUR = 3_600
 const DAY = 86_400
-/** From so many seconds on, tenths say nothing. */
+/** From this many seconds on, tenths are left out. */
 const WHOLE_SECONDS = 10
 
 const KINDS: Readonly<Record<string, string>> = { '#': 'number', '~': 'long' }
 
-/** @param head the columns' names; # before one: its cells are numbers; ~: texts that may be long */
+/** @param head the names of the columns. A leading # marks a column of numbers, ~ one of long texts */
 export function table(head: readonly string[], rows: readonly (readonly Html[])[], empty: string): Html {
   if (rows.length === 0) return html`<p class="dim">${empty}</p>`
   const columns = head.map(name => ({ name: name.replace(/^[#~]/, ''), css: KINDS[name.charAt(0)] ?? '' }))
@@ -23,14 +23,14 @@ export function table(head: readonly string[], rows: readonly (readonly Html[])[
 ${body}</tbody></table>`
 }
 
-/** A narrow window shows each cell as a line of its own, with the column's name. */
+/** A cell carries its column's name, which narrow windows show beside it. */
 function cellOf(cell: Html, column: { name: string; css: string } | undefined): Html {
   const { name = '', css = '' } = column ?? {}
   if (cell.text === '') return html`<td class="${css}"></td>`
   return html`<td class="${css}" data-of="${name}"><div>${cell}</div></td>`
 }
 
-/** In the two units that say most: `2 d 3 h`. */
+/** Returns a duration in its two largest units: `2 d 3 h`. */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
   if (seconds < WHOLE_SECONDS) return `${seconds.toFixed(1).replace(/\.0$/, '')} s`

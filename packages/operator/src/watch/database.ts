@@ -1,5 +1,4 @@
-/** Whether the database answers, how soon, and how large it is. */
-
+/** Watches whether the database answers, how fast, and how large it is. */
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Database } from '@horde/kit/database'
 import { type Clock, withDeadline } from '@horde/kit/time'
@@ -7,7 +6,7 @@ import { sql } from 'drizzle-orm'
 import type { Watch } from './watches.ts'
 
 const EVERY_MS = 30_000
-/** How long an answer may take, in milliseconds, before the database is slow, and before it counts as gone. */
+/** An answer that takes longer is a warning, or counts as no answer at all, in milliseconds. */
 const SLOW_MS = 1_000
 const GONE_MS = 10_000
 const BYTES_PER_MB = 1e6
@@ -30,7 +29,7 @@ export function databaseWatch(db: Database, clock: Clock): Watch {
   return { name: 'database', everyMs: EVERY_MS, look }
 }
 
-/** Without its write-ahead log. */
+/** Measures the database without its write-ahead log. */
 async function sizeOf(db: Database, clock: Clock): Promise<Finding> {
   const asked = db.execute<{ bytes: string }>(sql`select pg_database_size(current_database())::text as bytes`)
   const { rows } = await withDeadline(asked, GONE_MS, "the database's size", clock)

@@ -1,32 +1,32 @@
-/** Room on the disks that a service and its jobs write to. */
+/** Watches the free space on the disks that a service and its jobs write to. */
 import { stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Watch } from './watches.ts'
 
 const EVERY_MS = 60_000
-/** Less than this share of a disk's inodes free is a warning, in percent. */
+/** A smaller share of free inodes is a warning, in percent. */
 const LOW_INODES_PERCENT = 5
 const BYTES_PER_GB = 1e9
 
 export type DiskFolder = {
-  /** What lies there: `database`. */
+  /** What is stored there: `database`. */
   of: string
   path: string
-  /** The folder may belong to another machine, or be hidden from this process: then nothing is said about it. */
+  /** Whether the folder may be on another machine or hidden from this process. If it is, no finding is made. */
   mayBeElsewhere?: boolean
-  /** The pools of a miner that can't work when its disk is full. */
+  /** The miner's pools that cannot work while the disk is full. */
   pools?: readonly string[]
 }
 
-/** In bytes: less free is a warning, or bad. */
+/** Less free space than `lowBytes` is a warning, less than `fullBytes` is bad. */
 export type DiskRules = { lowBytes: number; fullBytes: number }
 
 export function diskWatch(folders: () => Promise<DiskFolder[]>, rules: DiskRules): Watch {
   return { name: 'disk', everyMs: EVERY_MS, look: async () => lookAtDisks(await folders(), rules) }
 }
 
-/** One finding a disk, whatever lies on it. */
+/** Returns one finding for each disk, however many of the folders are on it. */
 export async function lookAtDisks(folders: readonly DiskFolder[], rules: DiskRules): Promise<Finding[]> {
   const disks = new Map<number, { path: string; of: string[]; pools: string[] }>()
   for (const { of, path, mayBeElsewhere = false, pools = [] } of folders) {
@@ -42,25 +42,25 @@ export async function lookAtDisks(folders: readonly DiskFolder[], rules: DiskRul
   return Promise.all([...disks.values()].map(look))
 }
 
-/** A folder that will be made lies on the disk of the nearest one that is there. */
-async function deviceOf(path: string, only: boolean): Promise<{ device: number; path: string } | undefined> {
+/** Returns the disk of a folder. A folder that does not exist yet will be on the disk of its nearest existing parent. */
+async function deviceOf(path: string, mustExist: boolean): Promise<{ device: number; path: string } | undefined> {
   const seen = await stat(path).catch(() => undefined)
   if (seen !== undefined) return { device: seen.dev, path }
   const above = dirname(path)
-  return only || above === path ? undefined : deviceOf(above, only)
+  return mustExist || above === path ? undefined : deviceOf(above, mustExist)
 }
 
 async function lookAtDisk(path: string, of: string, rules: DiskRules): Promise<Finding> {
   const { bavail, blocks, bsize, files, ffree } = await statfs(path)
-  // File systems that make inodes as they need them say 0 of 0.
+  // File systems that create inodes on demand report 0 of 0.
   const inodesPercent = files === 0 ? 100 : (100 * ffree) / files
   return diskFinding({ free: bavail * bsize, total: blocks * bsize, inodesPercent }, of, rules)
 }
 
-/** What there is on a disk: bytes, and how many percent of its inodes are free. */
-export type DiskRoom = { free: number; total: number; inodesPercent: number }
+/** Bytes, and the percentage of inodes that are free. */
+export type DiskSpace = { free: number; total: number; inodesPercent: number }
 
-export function diskFinding({ free, total, inodesPercent: inodes }: DiskRoom, of: string, rules: DiskRules): Finding {
+export function diskFinding({ free, total, inodesPercent: inodes }: DiskSpace, of: string, rules: DiskRules): Finding {
   const { lowBytes, fullBytes } = rules
   const found = `${gigabytes(free)} of ${gigabytes(total)} free (${of})`
   const more = { measured: free, of }

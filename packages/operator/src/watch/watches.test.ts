@@ -15,7 +15,7 @@ function listen(): { log: Log; lines: { level: string; msg: string; found?: stri
 describe('watches', () => {
   const watchOf = (look: () => Promise<Finding[]>): Watch => ({ name: 'disk', everyMs: 1_000, look })
 
-  it('look again and again, and remember what they found and when', async () => {
+  it('look repeatedly, and keep what they found and when', async () => {
     const clock = manualClock(5_000)
     let found = 'nothing'
     await using watches = new Watches([watchOf(async () => [ok('disk', found)])], { clock, log: listen().log, signal })
@@ -27,7 +27,7 @@ describe('watches', () => {
     expect(watches.state()).toMatchObject([{ lookedAtMs: 6_000, findings: [{ found: 'room' }] }])
   })
 
-  it('tell a change once', async () => {
+  it('log each change once', async () => {
     const clock = manualClock()
     const { log, lines } = listen()
     let next: Finding[] = [ok('disk', 'room')]
@@ -44,7 +44,7 @@ describe('watches', () => {
     ])
   })
 
-  it('that can not look say so, and look again', async () => {
+  it('warn when a look fails, and look again', async () => {
     const clock = manualClock()
     let isBroken = true
     const look = async () => {
@@ -63,7 +63,7 @@ describe('watches', () => {
 })
 
 describe('a look that hangs', () => {
-  it('is a warning, is not repeated, and does not hold up the stop', async () => {
+  it('is a warning, is not repeated, and does not delay the stop', async () => {
     const clock = manualClock()
     let looks = 0
     let end = (_: Finding[]) => {}
@@ -95,12 +95,12 @@ describe('a look that hangs', () => {
   })
 })
 
-describe('what closes pools', () => {
+describe('a bad finding about pools', () => {
   const closes = (subject: string, ...pools: string[]) => ({ ...bad(subject, 'away', 'mend it'), pools })
   const shown = (watches: Watches) =>
     watches.state().flatMap(({ findings }) => findings.map(({ subject, verdict, pools }) => [subject, verdict, pools]))
 
-  it('is looked at again sooner, or at once when asked to, and stays bad while it can not be told', async () => {
+  it('is checked again sooner, or at once when asked to, and stays bad while the state is unknown', async () => {
     const clock = manualClock()
     const looks: (() => Finding[])[] = [
       () => [closes('engine', 'a', 'b'), closes('image', 'c')],
@@ -132,7 +132,7 @@ describe('what closes pools', () => {
 })
 
 describe('findings', () => {
-  it('are lines and sentences', () => {
+  it('are printed as lines and as sentences', () => {
     const finding = bad('clock', '12.0 s behind', 'set it by NTP')
     expect(findingLine(finding)).toBe('bad  clock: 12.0 s behind. To do: set it by NTP')
     expect(findingLine(ok('clock', 'well'))).toBe('ok   clock: well')
@@ -140,7 +140,7 @@ describe('findings', () => {
     expect(findingSentence(ok('clock', 'well'))).toBe('Clock: well.')
   })
 
-  it('the worst of them counts', () => {
+  it('are as bad as the worst of them', () => {
     expect([worst([]), worst([ok('a', 'b')]), worst([bad('a', 'b', ''), warn('a', 'b', '')])]).toEqual([
       'ok',
       'ok',

@@ -1,26 +1,26 @@
-/** What is looked at again and again while a service works; what was found last is at hand, with its age. */
+/** Runs checks again and again while a service runs, and keeps what each found last. */
 
 import { type Finding, unknown, type Verdict, worst } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 
-/** How long one look may take, in milliseconds. */
+/** How long one look may take before it counts as failed, in milliseconds. */
 const LOOK_MS = 30_000
 
 export type Watch = {
   name: string
-  /** From one look to the next, in milliseconds. */
+  /** The time from one look to the next, in milliseconds. */
   everyMs: number
-  /** From a look that found something wrong to the next, in milliseconds. Unset: as everyMs says. */
+  /** The time from a look that found a problem to the next, in milliseconds. Default: everyMs. */
   againMs?: number
   look(signal: AbortSignal): Promise<Finding[]>
 }
 
-/** What a watch found last. */
+/** What one watch found last. */
 export type Watched = {
   watch: string
-  /** Since the epoch, in milliseconds; null: it has not looked yet. */
+  /** When it looked last, since the epoch, in milliseconds; null before the first look. */
   lookedAtMs: number | null
   verdict: Verdict
   findings: readonly Finding[]
@@ -31,7 +31,7 @@ export type WatchesDeps = { clock: Clock; log: Log; signal: AbortSignal }
 export class Watches implements AsyncDisposable {
   readonly #deps: WatchesDeps
   readonly #seen = new Map<string, Watched>()
-  /** Looks that have not ended. One that hangs is waited for again, and not repeated: it may hold what others need. */
+  /** Looks in progress. One that hangs is not repeated: it may hold a resource that the next look needs. */
   readonly #looking = new Map<string, Promise<Finding[]>>()
   readonly #loops: readonly Loop[]
   #isClosed = false
@@ -51,12 +51,12 @@ export class Watches implements AsyncDisposable {
     return [...this.#seen.values()]
   }
 
-  /** Has a watch look at once: something else has noticed that what it found last is true no more. */
+  /** Makes a watch look now. For callers that know that its last findings no longer hold. */
   lookNow(name: string): void {
     this.#loops.find(loop => loop.name === loopName(name))?.wake()
   }
 
-  /** Does not wait for looks that go on. */
+  /** Does not wait for looks in progress. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#loops.map(loop => loop[Symbol.asyncDispose]()))
@@ -70,22 +70,22 @@ export class Watches implements AsyncDisposable {
     const seen = await untilAborted(looking, signal).catch((error: Error) => [couldNotLook(watch.name, error)])
     if (this.#isClosed || this.#deps.signal.aborted) return
     const { verdict: before, findings: known = [] } = this.#seen.get(watch.name) ?? {}
-    const findings = [...seen, ...stillClosing(known, seen, watch.name)]
+    const findings = [...seen, ...stillBad(known, seen, watch.name)]
     const verdict = worst(findings)
     this.#seen.set(watch.name, { watch: watch.name, lookedAtMs: this.#deps.clock.now(), verdict, findings })
-    if (verdict !== before) this.#tell(watch.name, verdict, findings)
+    if (verdict !== before) this.#logChange(watch.name, verdict, findings)
   }
 
-  #tell(watch: string, verdict: Verdict, findings: readonly Finding[]): void {
+  #logChange(watch: string, verdict: Verdict, findings: readonly Finding[]): void {
     const { log } = this.#deps
     const found = findings.filter(each => each.verdict === verdict).map(({ found }) => found)
-    if (verdict === 'ok') log.info({ watch }, 'all is well again where a watch looks')
-    else log.warn({ watch, verdict, found }, 'a watch found something')
+    if (verdict === 'ok') log.info({ watch }, 'watch finds no problem any more')
+    else log.warn({ watch, verdict, found }, 'watch found a problem')
   }
 }
 
-/** What closed pools before, and can't be told now: of one subject for some pools, or by the whole watch for all. */
-function stillClosing(known: readonly Finding[], seen: readonly Finding[], watch: string): Finding[] {
+/** Returns the earlier bad findings about pools whose state could not be determined this time. They stay in force. */
+function stillBad(known: readonly Finding[], seen: readonly Finding[], watch: string): Finding[] {
   const unknowns = seen.filter(({ isUnknown }) => isUnknown)
   return known.flatMap(finding => {
     const { verdict, subject, pools } = finding

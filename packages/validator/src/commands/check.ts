@@ -1,9 +1,9 @@
-/** The command `check`: whether this validator can work, one line for everything that was looked at. Nothing is changed. */
+/** The command `check`: reports whether this validator can work, one line for each finding. Changes nothing. */
 import { ownHotkey } from '@horde/chain/settings'
 import { type Finding, ok } from '@horde/kit/check/finding'
 import { mistakesOf, printFindings } from '@horde/kit/check/report'
 import { systemClock } from '@horde/kit/time'
-import { lookAtDatabase } from '@horde/operator/check/database'
+import { checkDatabase } from '@horde/operator/check/database'
 import { lookAtDisks } from '@horde/operator/watch/disk'
 import { readValidatorConfig, type ValidatorConfig } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
@@ -13,7 +13,7 @@ import { facilitatorFinding } from '../operator/check/facilitator.ts'
 import { diskFolders, diskRules } from '../operator/watches/validator-watches.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** Gives the exit code: 0 when nothing is bad, else 1. */
+/** Returns the exit code: 0 when nothing is bad, else 1. */
 export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
   return printFindings(findings(environment, signal), print)
 }
@@ -29,7 +29,7 @@ async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): A
   yield await facilitatorFinding(config.FACILITATOR_URI, signal)
 }
 
-/** Gives the hotkey; undefined when there is none to be had: what needs none is looked at all the same. */
+/** Returns the hotkey; undefined when it cannot be read. Everything that needs no hotkey is checked all the same. */
 async function* hotkeyFindings(config: ValidatorConfig): AsyncGenerator<Finding, string | undefined> {
   try {
     const { ss58 } = await ownHotkey(config)
@@ -42,13 +42,13 @@ async function* hotkeyFindings(config: ValidatorConfig): AsyncGenerator<Finding,
 }
 
 async function* databaseFindings(config: ValidatorConfig, signal: AbortSignal): AsyncGenerator<Finding> {
-  yield (await lookAtDatabase(config.databaseUrl, { service: 'validator', migrationsFolder }, signal)).finding
+  yield (await checkDatabase(config.databaseUrl, { service: 'validator', migrationsFolder }, signal)).finding
   const { RETENTION_DAYS: batches, WEIGHTS_RETENTION_DAYS: settings } = config
   yield ok('retention', `batches and jobs are kept for ${batches} days, settings of weights for ${settings}`)
   yield* await lookAtDisks(diskFolders(config), diskRules(config))
 }
 
-/** The settings, or what is wrong with them. */
+/** Returns the settings, or a finding for each mistake in them. */
 function configOr(environment: NodeJS.ProcessEnv): ValidatorConfig | Finding[] {
   try {
     return readValidatorConfig(environment)

@@ -1,4 +1,4 @@
-/** The address at which validators are to reach this miner, and what the chain says of it. */
+/** The `check` lines about the address of this miner, and the address that the chain has for it. */
 import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
@@ -35,7 +35,7 @@ function ownFinding(ip: string, given: string): Finding {
   return warn('address', `${found}, is not one of the internet`, advice)
 }
 
-/** @param command by which an owner announces it */
+/** @param command the btcli command with which an owner announces the address */
 function announcedFinding(axon: Axon | null, ip: string, port: number, command: string): Finding {
   if (axon !== null && axon.ip === ip && axon.port === port) {
     return ok('announced', `the chain says so since block ${axon.block}`)

@@ -1,4 +1,4 @@
-/** What `check` asks the chain: whether it answers, what it says of this miner, and what time it is there. */
+/** The `check` lines about the chain: whether it answers, its clock, this miner's registration, and its validators. */
 import { ChainError } from '@horde/chain/errors'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { rankValidators, shownRule } from '@horde/chain/rank-validators'
@@ -14,12 +14,12 @@ import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from '../../config.ts'
 import { ownNeuron } from '../watches/miner-watches.ts'
 
-/** How long a node may take to answer at all, in milliseconds. */
+/** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 20_000
-/** How long to wait for a block that is news, in milliseconds: longer than there is between two. */
+/** How long to wait for a new block, in milliseconds. Longer than the chain's block time. */
 const NEW_BLOCK_MS = 15_000
 
-/** Gives the subnet as the chain says it, for those who look further; undefined when it does not say it. */
+/** Returns the subnet for further checks; undefined when the chain does not answer. */
 export async function* chainFindings(
   config: MinerConfig,
   hotkey: string | undefined,

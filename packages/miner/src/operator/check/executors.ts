@@ -1,4 +1,4 @@
-/** Has an executor of every pool look at its host, where executors run and with what they are given. */
+/** The `check` lines about a pool: an executor checks its host, where the pool's executors run and with their settings. */
 
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { createLog } from '@horde/kit/log'
@@ -10,10 +10,10 @@ import { environmentOf, type PoolSettings } from '../../horde/pools/pool-setting
 import { lookAtGpus } from '../watches/gpus.ts'
 import { gpuPool } from '../watches/used-gpus.ts'
 
-/** How long an executor may take to look at its host, in milliseconds. */
+/** How long an executor may take to check its host, in milliseconds. */
 const CHECK_MS = 120_000
 
-/** @param owner whose the executors are: not the miner, whose own go on */
+/** @param owner the owner of the executor that is started. Not the miner's, whose executors must not be disturbed */
 export async function* poolFindings(pool: PoolSettings, config: MinerConfig, owner: string): AsyncGenerator<Finding> {
   const subject = `executors of ${pool.name}`
   const { manager: kind, count, environment, gpus } = pool

@@ -1,4 +1,4 @@
-/** Whether the port for validators can be had, or who has it. */
+/** The `check` line about the port for validators: whether it is free, or which process holds it. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
@@ -8,7 +8,7 @@ import type { MinerStatusJson } from '../status-json.ts'
 
 const UNSEEN = 'whether it can be reached from outside is not to be seen from here'
 
-/** @param databaseInUse whether a process has the embedded database: then that is the miner */
+/** @param databaseInUse whether another process has the embedded database open: then that is the running miner */
 export async function portFinding(
   config: MinerConfig,
   hotkey: string | undefined,
@@ -28,7 +28,7 @@ export async function portFinding(
   return warn('port', `${name} is in use, and nobody here can tell by whom`, advice)
 }
 
-/** The code of the error; undefined when the port could be opened. */
+/** Tries to open the port. Returns the code of the error, or undefined when it could be opened. */
 async function bindError(host: string, port: number): Promise<string | undefined> {
   const server = createServer().listen(port, host)
   const code = await once(server, 'listening').then(

@@ -1,4 +1,4 @@
-/** The pools that take no job, by what the watches found last. */
+/** Which pools take no jobs because of what the watches found last. */
 import type { Finding } from '@horde/kit/check/finding'
 import type { Watched } from '@horde/operator/watch/watches'
 import type { Reason } from '@horde/protocol/reasons'
@@ -12,13 +12,13 @@ const REASONS: Readonly<Record<string, Reason>> = {
   image: 'executor-image-missing',
 }
 
-/** Why a pool takes no job, or undefined when no watch closes it. */
+/** Returns why a pool takes no jobs; undefined when no watch closes it. */
 export function closedBy(pool: string, watches: readonly Watched[]): Reason | undefined {
   const [found] = closing(pool, watches)
   return found && reasonOf(found)
 }
 
-/** Whether a pool is surely not what its class says, whatever else closes it. */
+/** Returns whether a pool certainly does not match its class, whatever else closes it. */
 export function isMismatched(pool: string, watches: readonly Watched[]): boolean {
   return closing(pool, watches).some(found => reasonOf(found) === 'class-mismatch')
 }
@@ -28,7 +28,7 @@ function closing(pool: string, watches: readonly Watched[]): Finding[] {
   return findings.filter(({ verdict, pools }) => verdict === 'bad' && pools?.includes(pool))
 }
 
-/** A manager of the operator's own may find what there is no word for here. */
+/** An operator's own manager may report subjects that have no reason code. */
 function reasonOf({ subject }: Finding): Reason {
   return REASONS[subject] ?? 'host-unwell'
 }

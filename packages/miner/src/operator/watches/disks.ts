@@ -1,12 +1,12 @@
 /**
- * The disks that pools need: of the database, of temporary files, and of the images of each engine. This machine's are looked
- * at here, all others by a short container there.
+ * Watches the disks that pools need: of the database, of temporary files, and of each engine's images. A disk of this
+ * machine is read directly, any other by a short-lived container on its host.
  */
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { type Finding, unknown } from '@horde/kit/check/finding'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
-import { type DiskFolder, type DiskRoom, type DiskRules, diskFinding, lookAtDisks } from '@horde/operator/watch/disk'
+import { type DiskFolder, type DiskRules, type DiskSpace, diskFinding, lookAtDisks } from '@horde/operator/watch/disk'
 import type { Watch } from '@horde/operator/watch/watches'
 import type { MinerConfig } from '../../config.ts'
 import { type EngineAddress, engineUrl } from '../../horde/docker/engine-address.ts'
@@ -17,7 +17,7 @@ import { AGAIN_MS, aboutPools } from './pools.ts'
 
 const EVERY_MS = 60_000
 const BYTES_PER_BLOCK = 1024
-/** What `df -Pk` says of one file system: its name, its size, what is used and what is free. */
+/** One line of `df -Pk`: the file system, its size, its used and its free space. */
 const DF_LINE = /^\S.*?\s(\d+)\s+\d+\s+(\d+)\s+\d+%\s/m
 
 type ManagedPool = { settings: PoolSettings; manager: ExecutorManager }
@@ -41,10 +41,10 @@ export function diskRules(config: MinerConfig): DiskRules {
   return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
 }
 
-/** `engine`: whose images lie there. */
+/** `engine`: the address of the engine whose images are there. */
 type PoolFolder = DiskFolder & { engine?: string }
 
-/** Folders of this machine. An engine that does not answer is another watch's business. */
+/** Returns the folders on this machine. Leaves out an engine that does not answer: another watch reports it. */
 export async function diskFolders(config: MinerConfig, pools: readonly PoolSettings[]): Promise<PoolFolder[]> {
   const target = parseDatabaseUrl(config.databaseUrl)
   const folder = 'folder' in target ? target.folder : undefined
@@ -62,7 +62,7 @@ export async function diskFolders(config: MinerConfig, pools: readonly PoolSetti
   ]
 }
 
-/** The engines of this machine that pools use, by their address, each with the names of its pools. */
+/** Returns the engines of this machine that pools use, by address, each with the names of its pools. */
 function enginesHere(pools: readonly PoolSettings[]): Map<string, { engine: EngineAddress; names: string[] }> {
   const engines = new Map<string, { engine: EngineAddress; names: string[] }>()
   for (const { name, manager, engine } of pools) {
@@ -73,7 +73,7 @@ function enginesHere(pools: readonly PoolSettings[]): Map<string, { engine: Engi
   return engines
 }
 
-/** Undefined: it is not on this machine, or hidden from this process. */
+/** Returns undefined when the folder is on another machine or hidden from this process. */
 async function imagesFolder(engine: EngineAddress): Promise<string | undefined> {
   await using client = await engineClient(engine)
   const { dataFolder } = await client.facts()
@@ -83,7 +83,7 @@ async function imagesFolder(engine: EngineAddress): Promise<string | undefined> 
   )
 }
 
-/** @param seen the engines whose disk was looked at from here */
+/** @param seen the engines whose disks this process can read itself */
 async function lookElsewhere(pools: readonly ManagedPool[], seen: ReadonlySet<string>, rules: DiskRules) {
   const engines = new Map<string, { manager: ExecutorManager; names: string[] }>()
   for (const { settings, manager } of pools) {
@@ -110,8 +110,8 @@ async function lookThere(url: string, manager: ExecutorManager, rules: DiskRules
   }
 }
 
-/** What `df -Pk` has told; it tells nothing of inodes. */
-export function roomOf(output: string): DiskRoom | undefined {
+/** Reads the output of `df -Pk`, which does not report inodes. Returns undefined for any other output. */
+export function roomOf(output: string): DiskSpace | undefined {
   const [, total, free] = DF_LINE.exec(output) ?? []
   if (total === undefined || free === undefined) return undefined
   return { free: Number(free) * BYTES_PER_BLOCK, total: Number(total) * BYTES_PER_BLOCK, inodesPercent: 100 }

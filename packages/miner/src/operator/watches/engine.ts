@@ -1,23 +1,23 @@
-/** The container engines that executors are started by, here and on other hosts, and the images of executors there. */
+/** Findings about the container engines that start executors, here and on other hosts, and about their images. */
 
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { withDeadline } from '@horde/kit/time'
 import { type EngineAddress, engineUrl } from '../../horde/docker/engine-address.ts'
 import { type EngineClient, engineClient } from '../../horde/docker/engine-client.ts'
 
-/** How long a whole look may take, in milliseconds, the way to another host included. */
+/** How long a whole check may take, in milliseconds, including the connection to another host. */
 const LOOK_MS = 20_000
 
-/** An engine, and what executors need of it. */
+/** An engine, and what it must have to start executors. */
 export type EngineUse = {
   engine: EngineAddress
-  /** Of executors. */
+  /** The images of the executors. */
   images: readonly string[]
-  /** Whether an image that is not there is pulled. */
+  /** Whether a missing image is pulled. */
   mayPull: boolean
 }
 
-/** For the command `check`, on a connection of its own. */
+/** Checks an engine over a connection of its own, for the command `check`. */
 export async function lookAtEngine({ engine, images, mayPull }: EngineUse): Promise<Finding[]> {
   const url = engineUrl(engine)
   try {
@@ -33,7 +33,7 @@ export async function lookAtEngine({ engine, images, mayPull }: EngineUse): Prom
   }
 }
 
-/** Asks an engine whether it answers, and if so for more. Never rejects. */
+/** Checks whether an engine answers, then adds the findings of `more`. Never rejects. */
 export async function lookThrough(client: EngineClient, more: () => Promise<Finding[]>): Promise<Finding[]> {
   const look = async () => {
     const { version } = await client.facts()

@@ -1,4 +1,7 @@
-/** The GPUs of each pool, as NVIDIA's own tool sees them where its executors run: one that fell off the bus, and memory that lies. */
+/**
+ * Watches each pool's GPUs by running nvidia-smi where its executors run. Finds GPUs that disappeared, memory errors, and
+ * GPUs that do not match the pool's class.
+ */
 import { bad, type Finding, ok, unknown, warn } from '@horde/kit/check/finding'
 import { driverMismatch } from '@horde/kit/check/nvidia-driver'
 import type { Watch } from '@horde/operator/watch/watches'
@@ -13,60 +16,60 @@ const COMMAND = [
   '--query-gpu=index,uuid,name,ecc.errors.uncorrected.volatile.total,memory.total',
   '--format=csv,noheader,nounits',
 ]
-/** The exit code of an nvidia-smi that lacks the libraries of the driver: it says nothing about GPUs. */
+/** The exit code of nvidia-smi when it lacks the driver's libraries, which says nothing about GPUs. */
 const NO_LIBRARIES = 12
-/** What it says where it finds none. */
+/** The output of nvidia-smi when there are no GPUs. */
 const NO_DEVICES = /^No devices were found/i
-/** What engines say when they have no GPUs to give at all: no toolkit, or no driver. */
+/** The errors of engines that cannot offer GPUs: there is no toolkit, or no driver. */
 const NONE_OFFERED = /could not select device driver|unresolvable CDI devices|driver not loaded|no NVIDIA GPU/i
-/** What stands in a column of a GPU that does not work any more. */
+/** The contents of a column of a GPU that no longer works. */
 const LOST = /requires reset|unknown error|is lost|\bERR!/i
-/** Longest piece of nvidia-smi's own words that is repeated, in characters. */
+/** The longest part of nvidia-smi's output that a finding repeats, in characters. */
 const LONGEST_SAID = 160
 
-/** `all`, or indices and UUIDs as nvidia-smi lists them. */
+/** `all`, or indices and UUIDs in the form that nvidia-smi prints. */
 export type UsedGpus = 'all' | readonly string[]
 
 export type GpuPool = {
   name: string
   manager: Pick<ExecutorManager, 'probe'>
-  /** The GPUs that its executors use; nobody looks while that is none. */
+  /** The GPUs that its executors use. An empty list is not checked. */
   used: UsedGpus
-  /** Whether a probe is given those GPUs alone, numbered anew, as a container is; else it sees all of the machine. */
+  /** Whether a probe sees only these GPUs, renumbered, as a container does. Otherwise it sees all GPUs of the machine. */
   isGivenItsOwn: boolean
   claim: ClassClaim
-  /** Whether the machine of its executors has NVIDIA's driver, where that can be told without nvidia-smi. */
+  /** Returns whether the executors' machine has NVIDIA's driver; undefined when only nvidia-smi could tell. */
   hasDriver?(): boolean | undefined
 }
 
-/** What a pool says of itself. */
+/** What a pool claims about itself. */
 export type ClassClaim = {
   executorClass: ExecutorClass
-  /** How many run at once. */
+  /** The number of executors that run at the same time. */
   executors: number
-  /** Whether all of them use the same GPUs; else each has its own. */
+  /** Whether all executors use the same GPUs. Otherwise each has its own. */
   isShared: boolean
-  /** Whether it is to be used although it is not what it says. */
+  /** Whether the pool is used although it does not match its class. */
   isInsisted: boolean
 }
 
-/** `memoryMib`: NaN where it is not told. */
+/** `memoryMib` is NaN when nvidia-smi does not report it. */
 type Gpu = { index: string; uuid: string; line: string; eccErrors: number; memoryMib: number }
 
-/** What is remembered of a pool from one look to the next. */
+/** What is kept of a pool between looks. */
 type Memory = { most: number; badInARow: number; mismatch?: KnownMismatch | undefined }
 
-/** That a pool surely is not what it claimed to be. */
+/** A certain mismatch between a pool's claim and its GPUs. */
 type KnownMismatch = { claim: ClassClaim; finding: Finding }
 
-/** What is bad counts at the second reading: a driver that is reset, or an engine that restarts, is no lost GPU. */
+/** A bad finding counts only when a second look confirms it: a driver reset or an engine restart is not a lost GPU. */
 export function gpuWatch(pools: () => readonly GpuPool[]): Watch {
   const memories = new Map<string, Memory>()
   const look = async (): Promise<Finding[]> => {
     const looks = pools().map(async pool => {
       const memory = memories.get(pool.name) ?? { most: 0, badInARow: 0 }
       memories.set(pool.name, memory)
-      const findings = secondReading(await lookAtGpus(pool, memory), memory)
+      const findings = confirmBad(await lookAtGpus(pool, memory), memory)
       return aboutPools([pool.name], withKnownMismatch(findings, pool, memory))
     })
     return mergeFindings((await Promise.all(looks)).flat())
@@ -74,7 +77,7 @@ export function gpuWatch(pools: () => readonly GpuPool[]): Watch {
   return { name: 'gpus', everyMs: EVERY_MS, againMs: AGAIN_MS, look }
 }
 
-function secondReading(findings: readonly Finding[], memory: Memory): Finding[] {
+function confirmBad(findings: readonly Finding[], memory: Memory): Finding[] {
   if (findings.some(({ isUnknown }) => isUnknown)) return [...findings]
   memory.badInARow = findings.some(({ verdict }) => verdict === 'bad') ? memory.badInARow + 1 : 0
   if (memory.badInARow !== 1) return [...findings]
@@ -82,8 +85,8 @@ function secondReading(findings: readonly Finding[], memory: Memory): Finding[] 
 }
 
 /**
- * GPUs that are not well do not tell whether they are of the pool's class: what was sure of that before stays so. Where nothing
- * at all could be told, the watch keeps by itself what was bad.
+ * Keeps an earlier certain mismatch while the GPUs cannot disprove it: GPUs with problems do not show whether they match the
+ * class. When the state is unknown, the watch itself keeps earlier bad findings.
  */
 function withKnownMismatch(findings: readonly Finding[], { claim }: GpuPool, memory: Memory): Finding[] {
   const finding = findings.find(({ subject, verdict }) => subject === 'class' && verdict === 'bad')
@@ -100,7 +103,7 @@ function isSameClaim(one: ClassClaim | undefined, other: ClassClaim): boolean {
   return one?.executorClass === other.executorClass && one.executors === other.executors
 }
 
-/** For the command `check`, which looks once. */
+/** Checks a pool's GPUs once. The command `check` does only this. */
 export async function lookAtGpus(pool: GpuPool, memory: { most: number } = { most: 0 }): Promise<Finding[]> {
   const { manager, used, isGivenItsOwn, name } = pool
   if (used.length === 0) return []
@@ -137,7 +140,7 @@ function answerOf(result: ProbeResult): Gpu[] | Finding {
   return lines.map(gpuOf)
 }
 
-/** A host that never had a GPU is not what a class with GPUs says. */
+/** Finds a host without GPUs in a pool whose class has GPUs. */
 function withoutGpus(result: ProbeResult, pool: GpuPool): Finding | undefined {
   if (CLASSES[pool.claim.executorClass].gpuMemoryMib === undefined) return undefined
   const { name, claim } = pool
@@ -155,11 +158,11 @@ function withoutGpus(result: ProbeResult, pool: GpuPool): Finding | undefined {
   return notAsClaimed(`${which}, and there are no GPUs where its executors run`, 'choose another class', claim)
 }
 
-/** Compares the GPUs that a pool uses with its class. Undefined: it may be what it says. */
+/** Compares the GPUs that a pool uses with its class. Returns undefined when they may match. */
 function classFinding(gpus: readonly Gpu[], { name, claim, used }: GpuPool): Finding | undefined {
   const { executorClass, executors, isShared } = claim
   const { gpuMemoryMib } = CLASSES[executorClass]
-  // Of parts of GPUs neither number nor memory is told.
+  // For parts of GPUs neither their number nor their memory is known.
   const arePart = used !== 'all' && used.some(id => id.startsWith('MIG-') || id.includes(':'))
   if (gpuMemoryMib === undefined || arePart) return undefined
   const small = gpus.find(({ memoryMib }) => memoryMib < gpuMemoryMib)
@@ -191,7 +194,7 @@ function cannotTell(found: string): Finding {
   return unknown('gpus', found, 'nothing, where you look at the GPUs by other means')
 }
 
-/** @param most how many there have been since the start */
+/** @param most the largest number of GPUs seen since the start */
 function gpuFindings(
   gpus: readonly Gpu[],
   { used, isGivenItsOwn, most }: { used: UsedGpus; isGivenItsOwn: boolean; most: number },
@@ -220,12 +223,12 @@ function gpuFindings(
   })
 }
 
-/** By index, by UUID, or by the beginning of a UUID, as the container toolkit takes them. Parts of GPUs are not listed. */
+/** Matches an index, a UUID, or the beginning of a UUID, as the container toolkit does. Parts of GPUs always match. */
 function isGpu({ index, uuid }: Gpu, id: string): boolean {
   return id === index || (id.startsWith('GPU-') && uuid.startsWith(id)) || id.startsWith('MIG-') || id.includes(':')
 }
 
-/** A GPU without ECC has no number there. */
+/** The error count of a GPU without ECC is not a number, and counts as 0. */
 function gpuOf(line: string): Gpu {
   const [index = '', uuid = '', , errors = '', memory = ''] = line.split(',').map(column => column.trim())
   return { index, uuid, line, eccErrors: Number.parseInt(errors, 10) || 0, memoryMib: Number.parseInt(memory, 10) }

@@ -1,4 +1,4 @@
-/** What this miner watches, by its settings and its pools. */
+/** The watches of a miner, and what they share with `check`. */
 import { neuronNames, registerCommand } from '@horde/chain/btcli/commands'
 import type { Chain } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
@@ -24,9 +24,9 @@ export type MinerWatchesDeps = {
   chain: Chain
   hotkey: string
   db: Database
-  /** The pools that take jobs now. */
+  /** Returns the pools that take jobs now. */
   pools(): readonly { settings: PoolSettings; manager: ExecutorManager }[]
-  /** The subnet as the chain said it last. */
+  /** Returns the chain's last answer about the subnet; undefined before the first one. */
   metagraph(): Metagraph | undefined
   clock: Clock
 }
@@ -50,7 +50,7 @@ export function ownNeuron(hotkey: string, config: MinerConfig): OwnNeuron {
   return { hotkey, registerCommand: registerCommand(neuronNames(config)), purpose }
 }
 
-/** The engines that the pools use, each with its images. */
+/** Returns the engines that the pools use, each with its executors' images. */
 export function enginesOf(pools: readonly PoolSettings[], config: MinerConfig): EngineUse[] {
   const uses = new Map<string, { engine: EngineAddress; images: Set<string> }>()
   for (const { engine, image } of pools.filter(({ manager }) => manager === 'docker')) {

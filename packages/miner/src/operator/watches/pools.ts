@@ -1,15 +1,15 @@
-/** What the managers of the pools find where their executors run. What is bad there closes the pool that it was found for. */
+/** Watches the hosts of the executors through the managers of the pools. A bad finding closes the pools it is about. */
 import { type Finding, unknown } from '@horde/kit/check/finding'
 import type { Watch } from '@horde/operator/watch/watches'
 import type { ExecutorManager } from '../../horde/manager.ts'
 
 const EVERY_MS = 60_000
-/** How soon a pool that was closed is looked at again, in milliseconds. */
+/** How soon a closed pool is checked again, in milliseconds. */
 export const AGAIN_MS = 10_000
 
 export type WatchedPool = { name: string; manager: ExecutorManager }
 
-/** The name by which an offer that finds a pool unable has it looked at. */
+/** The watch that runs at once when an offer finds that a pool cannot start an executor. */
 export const POOL_WATCH = 'engine'
 
 export function poolWatch(pools: () => readonly WatchedPool[]): Watch {
@@ -26,17 +26,17 @@ async function lookAtPool({ name, manager }: WatchedPool): Promise<Finding[]> {
   }
 }
 
-/** Says of the findings that they are about some pools: what is bad closes them. */
+/** Marks findings as being about some pools, so that a bad one closes them. */
 export function aboutPools(pools: readonly string[], findings: readonly Finding[]): Finding[] {
   return findings.map(finding => ({ ...finding, pools }))
 }
 
-/** A watch over what all pools need: while it finds something bad they take no jobs. */
+/** Makes a watch of something that all pools need: while it finds a problem, no pool takes jobs. */
 export function closing(watch: Watch, pools: () => readonly string[]): Watch {
   return { ...watch, againMs: AGAIN_MS, look: async signal => aboutPools(pools(), await watch.look(signal)) }
 }
 
-/** One finding for all pools of which the same was found: those of one engine. */
+/** Merges equal findings about several pools into one, such as those about their common engine. */
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const merged = new Map<string, Finding>()
   for (const finding of findings) {

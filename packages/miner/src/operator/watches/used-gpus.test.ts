@@ -27,7 +27,7 @@ it.each<[string, PoolSettings, 'all' | string[]]>([
   ['those of another host are looked at there', pool({ engine: elsewhere }), 'all'],
   ['those of a module of the operator are not known', pool({ manager: '/my/manager.mjs' }), []],
   ['two executors may share', pool({ gpus: [['0'], ['1'], ['0']], manager: 'process' }), ['0', '1']],
-])('%s', (_, settings, used) => {
+])('%s: the used GPUs', (_, settings, used) => {
   expect(usedGpus(settings)).toEqual(used)
 })
 
@@ -35,7 +35,7 @@ it.each<[PoolSettings, boolean, boolean]>([
   [pool(), true, true],
   [pool({ manager: 'process', gpus: [['0']] }), false, false],
   [pool({ environment: { EXECUTOR_GPU_DEVICE_IDS: '0' } }), true, true],
-])('a container is given its own GPUs, which executors share or not', (settings, isGivenItsOwn, isShared) => {
+])('gives a container only its own GPUs, shared with others or not', (settings, isGivenItsOwn, isShared) => {
   const manager = { start: () => Promise.reject(new Error('none')) }
   const claim = { executorClass: 'always_on.gpu-24gb', executors: 1, isShared, isInsisted: false }
   expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'refuse', processEnvironment: {} })).toMatchObject({
@@ -45,7 +45,7 @@ it.each<[PoolSettings, boolean, boolean]>([
   expect(gpuPool(settings, manager, { CLASS_MISMATCH: 'warn', processEnvironment: {} }).claim.isInsisted).toBe(true)
 })
 
-it('whether there is a driver is asked of this machine alone', () => {
+it('looks for a driver only on this machine', () => {
   const manager = { start: () => Promise.reject(new Error('none')) }
   const config = { CLASS_MISMATCH: 'refuse', processEnvironment: {} } as const
   const isAsked = (changes: Partial<PoolSettings>, processEnvironment = {}) =>

@@ -6,10 +6,10 @@ import type { ExecutorManager } from '../../horde/manager.ts'
 import type { PoolSettings } from '../../horde/pools/pool-settings.ts'
 import type { GpuPool } from './gpus.ts'
 
-/** What the driver shows of itself, in containers too. */
+/** The driver's folder, which containers see too. */
 const DRIVER = '/proc/driver/nvidia'
 
-/** The GPUs that the executors of a pool use: `all`, or device ids; empty where they use none, or only the operator's module knows. */
+/** Returns `all` or the device ids that a pool's executors use. Empty: none, or only the operator's own manager knows. */
 export function usedGpus(pool: PoolSettings): 'all' | string[] {
   if (pool.manager !== 'process' && pool.manager !== 'docker') return []
   const used = gpusOf(pool)
@@ -23,7 +23,7 @@ export function gpuPool(
 ): GpuPool {
   const { name, executorClass, count: executors, gpus } = settings
   const claim = { executorClass, executors, isShared: gpus.length === 0, isInsisted: CLASS_MISMATCH === 'warn' }
-  // The engine of processes may be on another machine.
+  // The engine that executors in processes use may be on another machine.
   const { DOCKER_HOST } = { ...processEnvironment, ...settings.environment }
   const isHere = settings.manager === 'process' && !DOCKER_HOST
   return {
@@ -32,13 +32,13 @@ export function gpuPool(
   }
 }
 
-/** Whether the kernel of this machine has NVIDIA's driver. Undefined: under WSL, which has it elsewhere. */
+/** Returns whether this machine's kernel has NVIDIA's driver; undefined under WSL, which has it elsewhere. */
 function hasDriverHere(): boolean | undefined {
   if (existsSync(DRIVER)) return true
   return /microsoft/i.test(release()) ? undefined : false
 }
 
-/** Without a word about GPUs, executors of a class that has some use all that there are. */
+/** Without a setting, executors of a class with GPUs use all GPUs. */
 function gpusOf({ gpus, environment, executorClass }: PoolSettings): string[] {
   if (gpus.length > 0) return gpus.flat()
   const named = environment.EXECUTOR_GPU_DEVICE_IDS?.trim()

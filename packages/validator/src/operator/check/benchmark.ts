@@ -1,7 +1,7 @@
 import { bad, type Finding, ok } from '@horde/kit/check/finding'
 import { type BenchmarkSettings, loadBenchmark } from '../../benchmarks/load-benchmark.ts'
 
-/** Whether the benchmark that the settings name can be loaded, and makes work that can be sent. */
+/** The `check` line about the benchmark: whether it can be loaded and makes a job. */
 export async function benchmarkFinding(settings: BenchmarkSettings, nowMs: number): Promise<Finding> {
   try {
     const benchmark = await loadBenchmark(settings)

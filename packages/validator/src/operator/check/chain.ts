@@ -1,4 +1,4 @@
-/** What `check` asks the chain: whether it answers, what it lets this validator do, and what time it is there. */
+/** The `check` lines about the chain: whether it answers, its clock, what it allows this validator, and its miners. */
 import { neuronNames } from '@horde/chain/btcli/commands'
 import { ChainError } from '@horde/chain/errors'
 import { validatorRuleOf } from '@horde/chain/settings'
@@ -15,9 +15,9 @@ import { servingMiners } from '../../miner/serving.ts'
 import { eligibilityFindings, versionFindings } from '../watches/eligibility.ts'
 import { ownNeuron } from '../watches/validator-watches.ts'
 
-/** How long a node may take to answer at all, in milliseconds. */
+/** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 20_000
-/** How long to wait for a block that is news, in milliseconds: longer than there is between two. */
+/** How long to wait for a new block, in milliseconds. Longer than the chain's block time. */
 const NEW_BLOCK_MS = 15_000
 
 export async function* chainFindings(

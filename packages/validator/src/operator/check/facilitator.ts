@@ -2,10 +2,10 @@ import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 
-/** How long it may take to answer, in milliseconds. */
+/** How long the facilitator may take to accept the connection, in milliseconds. */
 const DIAL_MS = 10_000
 
-/** Whether the facilitator can be reached. Nobody logs in: a validator that runs keeps its connection. */
+/** The `check` line about the facilitator. It connects without logging in, so a running validator keeps its connection. */
 export async function facilitatorFinding(uri: string | undefined, signal: AbortSignal): Promise<Finding> {
   if (uri === undefined) return ok('facilitator', 'none is set: no jobs of users are taken')
   const host = URL.parse(uri)?.host ?? 'it'
