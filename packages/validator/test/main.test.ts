@@ -10,7 +10,7 @@ import { freePort } from '@horde/kit/testing/port'
 import { version } from '@horde/kit/version'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BatchResult } from '../src/commands/batch.ts'
+import type { BatchResult } from '../src/operator/output/batch-result.ts'
 import { startProgram } from './program.ts'
 import { HOST, MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
 

@@ -1,21 +1,18 @@
-/** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
-
+/** The command `jobs`: lists the jobs that were offered last, from the database or from the running miner. */
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
 import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
-import { textTable } from '@horde/operator/command-line/text-table'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
+import { jobsTable } from '../operator/output/jobs-table.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** How long a database server may take to answer at all, in milliseconds. */
+/** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
-const UUID_SHOWN = 36
-const HOTKEY_SHOWN = 10
 
 export type JobsWanted = { last: number; state: JobState | undefined; json: boolean }
 
@@ -30,11 +27,11 @@ export async function listJobs(
     complain(`${jobs}\n`)
     return 1
   }
-  print(wanted.json ? `${JSON.stringify({ jobs })}\n` : tableOf(jobs))
+  print(wanted.json ? `${JSON.stringify({ jobs })}\n` : jobsTable(jobs))
   return 0
 }
 
-/** The jobs, or why they are not to be had. */
+/** Returns the jobs, or why they cannot be read. */
 async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<JobEndJson[] | string> {
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
@@ -60,18 +57,4 @@ async function jobsOfMiner(
   const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
   const asked = await askAdminPort<{ jobs: JobEndJson[] }>(config, path)
   return 'problem' in asked ? `${why}, and its admin port ${asked.problem}` : asked.answer.jobs
-}
-
-function tableOf(jobs: readonly JobEndJson[]): string {
-  const rows = jobs.map(job => [
-    job.offeredAt.slice(0, 19).replace('T', ' '),
-    job.uuid.slice(0, UUID_SHOWN),
-    job.state,
-    job.reason ?? '',
-    job.seconds === null ? '–' : job.seconds.toFixed(1),
-    job.executorClass,
-    `${job.validator.slice(0, HOTKEY_SHOWN)}…`,
-    job.image ?? '',
-  ])
-  return textTable([['offered, UTC', 'job', 'state', 'reason', 'seconds', 'class', 'validator', 'image'], ...rows])
 }
