@@ -1,9 +1,10 @@
 /** The command `check`: reports whether this miner can work, one line for each finding. Changes nothing. */
 import { ownHotkey } from '@horde/chain/settings'
-import { type Finding, ok, warn } from '@horde/kit/check/finding'
-import { mistakesOf, printFindings } from '@horde/kit/check/report'
+import { type Finding, warn } from '@horde/kit/check/finding'
+import { printFindings } from '@horde/kit/check/report'
 import { checkDatabase } from '@horde/operator/check/database'
-import { lookAtDisks } from '@horde/operator/watch/disk'
+import { hotkeyFindings, settingsFindings } from '@horde/operator/check/own-settings'
+import { diskRules, lookAtDisks } from '@horde/operator/watch/disk'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { engineUrl } from '../horde/docker/engine-address.ts'
@@ -12,7 +13,7 @@ import { addressFindings } from '../operator/check/address.ts'
 import { chainFindings } from '../operator/check/chain.ts'
 import { poolFindings } from '../operator/check/executors.ts'
 import { portFinding } from '../operator/check/port.ts'
-import { diskFolders, diskRules } from '../operator/watches/disks.ts'
+import { diskFolders } from '../operator/watches/disks.ts'
 import { lookAtEngine } from '../operator/watches/engine.ts'
 import { enginesOf } from '../operator/watches/miner-watches.ts'
 import type { CommandDeps } from './run-command.ts'
@@ -23,27 +24,19 @@ export function check({ environment, print }: CommandDeps, signal: AbortSignal):
 }
 
 async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
-  const settings = await settingsOr(environment)
-  if (Array.isArray(settings)) return yield* settings
-  yield ok('settings', 'all can be read')
+  const settings = yield* settingsFindings(() => readSettings(environment))
+  if (settings === undefined) return
   const { config } = settings
   if (config.MIGRATING)
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
-  const hotkey = yield* hotkeyFindings(config)
+  const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
   yield* surroundings(config, hotkey, signal)
   yield* hosts(settings, hotkey)
 }
 
-/** Returns the hotkey; undefined when it cannot be read. Everything that needs no hotkey is checked all the same. */
-async function* hotkeyFindings(config: MinerConfig): AsyncGenerator<Finding, string | undefined> {
-  try {
-    const { ss58 } = await ownHotkey(config)
-    yield ok('hotkey', ss58)
-    return ss58
-  } catch (error) {
-    yield* mistakesOf(error)
-    return undefined
-  }
+async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
+  const config = readMinerConfig(environment)
+  return { config, pools: await readPools(config) }
 }
 
 async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
@@ -73,13 +66,3 @@ async function* hosts({ config, pools }: Settings, hotkey: string | undefined) {
 }
 
 type Settings = { config: MinerConfig; pools: PoolSettings[] }
-
-/** Returns the settings, or a finding for each mistake in them. */
-async function settingsOr(environment: NodeJS.ProcessEnv): Promise<Settings | Finding[]> {
-  try {
-    const config = readMinerConfig(environment)
-    return { config, pools: await readPools(config) }
-  } catch (error) {
-    return mistakesOf(error)
-  }
-}

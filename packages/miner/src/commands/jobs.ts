@@ -7,8 +7,8 @@ import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import { jobsTable } from '../operator/output/jobs-table.ts'
+import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import type { CommandDeps } from './run-command.ts'
 
 /** How long a database server may take to accept the connection, in milliseconds. */

@@ -5,8 +5,8 @@ import { dirname, resolve } from 'node:path'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
-import { parseDatabaseUrl } from '@horde/kit/database/url'
 import { silentLog } from '@horde/kit/log'
+import { databaseFolder } from '../watch/disk.ts'
 
 /** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
@@ -48,8 +48,7 @@ async function problemFinding(error: Error, url: string, owner: DatabaseOwner): 
 
 /** The first start creates an embedded database, if it may create the folder. */
 async function newFinding(url: string, { service }: DatabaseOwner): Promise<Finding> {
-  const target = parseDatabaseUrl(url)
-  const folder = 'folder' in target ? target.folder : undefined
+  const folder = databaseFolder(url)
   if (folder === undefined) {
     return warn(
       'database',

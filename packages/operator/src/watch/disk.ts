@@ -2,6 +2,9 @@
 import { stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import type { SettingsOf } from '@horde/kit/config'
+import { parseDatabaseUrl } from '@horde/kit/database/url'
+import type { diskSettings } from '@horde/kit/service-settings'
 import type { Watch } from './watches.ts'
 
 const EVERY_MS = 60_000
@@ -21,6 +24,19 @@ export type DiskFolder = {
 
 /** Less free space than `lowBytes` is a warning, less than `fullBytes` is bad. */
 export type DiskRules = { lowBytes: number; fullBytes: number }
+
+/** Returns the rules that the settings set. */
+export function diskRules(
+  settings: Pick<SettingsOf<typeof diskSettings>, 'DISK_LOW_BYTES' | 'DISK_FULL_BYTES'>,
+): DiskRules {
+  return { lowBytes: settings.DISK_LOW_BYTES, fullBytes: settings.DISK_FULL_BYTES }
+}
+
+/** Returns the folder of an embedded database; undefined for a database server. */
+export function databaseFolder(url: string): string | undefined {
+  const target = parseDatabaseUrl(url)
+  return 'folder' in target ? target.folder : undefined
+}
 
 export function diskWatch(folders: () => Promise<DiskFolder[]>, rules: DiskRules): Watch {
   return { name: 'disk', everyMs: EVERY_MS, look: async () => lookAtDisks(await folders(), rules) }

@@ -2,8 +2,8 @@
 
 import type { Log } from '@horde/kit/log'
 import { type Validator, wireValidator } from '../app.ts'
-import type { WeightsOutcome } from '../set-weights.ts'
 import { batchResult, batchTable } from '../operator/output/batch-result.ts'
+import type { WeightsOutcome } from '../set-weights.ts'
 import { hasTaken } from './has-taken.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'

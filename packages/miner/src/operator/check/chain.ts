@@ -7,8 +7,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { bad, type Finding, ok } from '@horde/kit/check/finding'
 import { silentLog } from '@horde/kit/log'
 import { systemClock as clock } from '@horde/kit/time'
-import { blockFinding } from '@horde/operator/check/block'
-import { clockFinding, clockOffset } from '@horde/operator/watch/clock'
+import { chainTimeFindings } from '@horde/operator/check/chain-time'
 import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { MinerConfig } from '../../config.ts'
@@ -16,8 +15,6 @@ import { ownNeuron } from '../watches/miner-watches.ts'
 
 /** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 20_000
-/** How long to wait for a new block, in milliseconds. Longer than the chain's block time. */
-const NEW_BLOCK_MS = 15_000
 
 /** Returns the subnet for further checks; undefined when the chain does not answer. */
 export async function* chainFindings(
@@ -29,8 +26,7 @@ export async function* chainFindings(
   try {
     const options = { validatorRule: validatorRuleOf(config), log: silentLog, firstConnectionMs: CONNECT_MS }
     await using chain = await connectSubtensor({ endpoints, signal, ...options })
-    yield await blockFinding(chain, clock)
-    yield clockFinding(await clockOffset({ chain, clock }, NEW_BLOCK_MS, signal), AUTHENTICATION_WINDOW_SECONDS)
+    yield* chainTimeFindings(chain, { windowSeconds: AUTHENTICATION_WINDOW_SECONDS, clock }, signal)
     const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
     if (hotkey !== undefined) yield registrationFinding(metagraph, ownNeuron(hotkey, config))
     yield validatorsFinding(metagraph, config)

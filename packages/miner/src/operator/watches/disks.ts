@@ -5,8 +5,15 @@
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { type Finding, unknown } from '@horde/kit/check/finding'
-import { parseDatabaseUrl } from '@horde/kit/database/url'
-import { type DiskFolder, type DiskRules, type DiskSpace, diskFinding, lookAtDisks } from '@horde/operator/watch/disk'
+import {
+  type DiskFolder,
+  type DiskRules,
+  type DiskSpace,
+  databaseFolder,
+  diskFinding,
+  diskRules,
+  lookAtDisks,
+} from '@horde/operator/watch/disk'
 import type { Watch } from '@horde/operator/watch/watches'
 import type { MinerConfig } from '../../config.ts'
 import { type EngineAddress, engineUrl } from '../../horde/docker/engine-address.ts'
@@ -37,17 +44,12 @@ export function poolDiskWatch(pools: () => readonly ManagedPool[], config: Miner
   return { name: 'disk', everyMs: EVERY_MS, againMs: AGAIN_MS, look }
 }
 
-export function diskRules(config: MinerConfig): DiskRules {
-  return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
-}
-
 /** `engine`: the address of the engine whose images are there. */
 type PoolFolder = DiskFolder & { engine?: string }
 
 /** Returns the folders on this machine. Leaves out an engine that does not answer: another watch reports it. */
 export async function diskFolders(config: MinerConfig, pools: readonly PoolSettings[]): Promise<PoolFolder[]> {
-  const target = parseDatabaseUrl(config.databaseUrl)
-  const folder = 'folder' in target ? target.folder : undefined
+  const folder = databaseFolder(config.databaseUrl)
   const all = pools.map(({ name }) => name)
   const byProcess = pools.filter(({ manager }) => manager === 'process')
   const images = [...enginesHere(pools)].map(async ([url, { engine, names }]): Promise<PoolFolder[]> => {

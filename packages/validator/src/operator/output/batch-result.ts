@@ -47,7 +47,10 @@ export function batchResult(report: BatchReport, outcome: WeightsOutcome | undef
 }
 
 /** @param isTrial whether the batch was of some miners only, after which no weights are set */
-export function batchTable({ batch, algorithm, jobs, weights, block, commitBlock }: BatchResult, isTrial: boolean): string {
+export function batchTable(
+  { batch, algorithm, jobs, weights, block, commitBlock }: BatchResult,
+  isTrial: boolean,
+): string {
   const weightOf = new Map(weights.map(({ uid, weight }) => [uid, weight]))
   const rows = jobs.map(job => [
     String(job.uid),

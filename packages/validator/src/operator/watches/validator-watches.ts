@@ -2,11 +2,10 @@
 import { neuronNames, registerCommand } from '@horde/chain/btcli/commands'
 import type { Chain } from '@horde/chain/chain'
 import type { Database } from '@horde/kit/database'
-import { parseDatabaseUrl } from '@horde/kit/database/url'
 import type { Clock } from '@horde/kit/time'
 import { clockWatch } from '@horde/operator/watch/clock'
 import { databaseWatch } from '@horde/operator/watch/database'
-import { type DiskFolder, type DiskRules, diskWatch } from '@horde/operator/watch/disk'
+import { type DiskFolder, databaseFolder, diskRules, diskWatch } from '@horde/operator/watch/disk'
 import { type OwnNeuron, registrationWatch } from '@horde/operator/watch/registration'
 import type { Watch } from '@horde/operator/watch/watches'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
@@ -40,14 +39,9 @@ export function ownNeuron(hotkey: string, config: ValidatorConfig): OwnNeuron {
   return { hotkey, registerCommand: registerCommand(neuronNames(config)), purpose }
 }
 
-export function diskRules(config: ValidatorConfig): DiskRules {
-  return { lowBytes: config.DISK_LOW_BYTES, fullBytes: config.DISK_FULL_BYTES }
-}
-
 /** Returns the folders on this machine whose disks are watched. A database on another machine is not watched. */
 export function diskFolders({ databaseUrl, DISK_FOLDERS }: ValidatorConfig): DiskFolder[] {
-  const target = parseDatabaseUrl(databaseUrl)
-  const folder = 'folder' in target ? target.folder : undefined
+  const folder = databaseFolder(databaseUrl)
   const named = DISK_FOLDERS.map(path => ({ of: path, path }))
   return folder === undefined ? named : [{ of: 'database', path: folder }, ...named]
 }
