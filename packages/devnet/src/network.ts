@@ -1,4 +1,4 @@
-/** Starts a local horde: a chain, miners and, when asked, a validator, each as a process with its files in one folder. */
+/** Starts a local horde: a chain, miners and a validator, each as a process with its files in one folder. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,7 +61,7 @@ export type Horde = AsyncDisposable & {
   chain: Chain
   validator: Member
   miners: RunningMiner[]
-  /** Starts the validator: with no arguments it serves, with `batch --json` it runs one batch. `watch` gets its lines. */
+  /** Starts the validator: without arguments it serves, `batch --json` runs one batch. `watch` gets its lines. */
   startValidator(args: readonly string[], watch?: (line: ServiceLine) => void): Service
   /** Rejects when a service exits unexpectedly. */
   broken(): Promise<never>

@@ -9,7 +9,7 @@ const UNIX = 'unix:'
 /** The longest path that fits into the kernel's sockaddr_un, in bytes. */
 const MAX_PATH_BYTES = 107
 
-/** Accepts `127.0.0.1:9100`, `[::1]:9100` or `unix:/path`; returns undefined for anything else. Port 0 lets the system choose. */
+/** Accepts `127.0.0.1:9100`, `[::1]:9100` or `unix:/path`, else returns undefined. Port 0 lets the system choose. */
 export function parseHealthAddress(text: string): HealthAddress | undefined {
   if (text.startsWith(UNIX)) {
     const path = text.slice(UNIX.length).replace(/^\/\/(?=\/)/, '')

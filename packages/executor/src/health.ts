@@ -1,4 +1,4 @@
-/** Serves this executor's /health and /metrics. Loaded only when a setting asks for them; a failure here fails no job. */
+/** Serves this executor's /health and /metrics. Loaded only when a setting asks for it; its failure fails no job. */
 import { once } from 'node:events'
 import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'

@@ -1,4 +1,4 @@
-/** A finding: what was found about one subject, and what to do about it. `check`, /health and /status are made of them. */
+/** Findings: what was found about a subject, and what to do about it. `check`, /health and /status consist of them. */
 
 /** ok: as it should be. warn: a possible problem, now or later. bad: jobs fail or cannot arrive. */
 export type Verdict = 'ok' | 'warn' | 'bad'

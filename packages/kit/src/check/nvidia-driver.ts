@@ -4,8 +4,8 @@ import { bad, type Finding } from './finding.ts'
 const MISMATCH = /driver\/library version mismatch/i
 
 /**
- * Returns a finding when the output of one of NVIDIA's tools means that the machine must be rebooted. It matches the text,
- * because the tools have no exit code for this that engines pass on.
+ * Returns a finding when the output of one of NVIDIA's tools means that the machine must be rebooted. It matches the
+ * text, because the tools have no exit code for this that engines pass on.
  */
 export function driverMismatch(output: string): Finding | undefined {
   if (!MISMATCH.test(output)) return undefined

@@ -26,7 +26,7 @@ export function addGauges(registry: Registry, metrics: Metrics, reads: Readonly<
   }
 }
 
-/** The sample of a gauge without labels. @param per the divisor, such as 1000 for a value in ms that is shown in seconds */
+/** Returns the sample of a gauge without labels. @param per the divisor, such as 1000 from milliseconds to seconds */
 export function one(value: number | undefined, per = 1): Sample[] {
   return value === undefined ? [] : [[{}, value / per]]
 }

@@ -31,9 +31,8 @@ export async function announceOnce(
   try {
     const outcome = await announce({ chain, netuid, hotkey, ip, port, log })
     if ('waitsForBlock' in outcome) {
-      complain(
-        `${ip} port ${port}: the last announcement was too few blocks ago, try again in block ${outcome.waitsForBlock}\n`,
-      )
+      const { waitsForBlock } = outcome
+      complain(`${ip} port ${port}: the last announcement is too recent, try again in block ${waitsForBlock}\n`)
       return 1
     }
     const { announced, block } = outcome

@@ -34,7 +34,7 @@ export function minerProgram(output: Output, handlers: Handlers): Program {
   program
     .command('validators', {
       summary:
-        'lists the validators that may use this miner: rank, hotkey, stake, permit, and whether a setting adds or bans it',
+        'lists the validators that may use this miner: rank, stake, permit, and who is added or banned by setting',
       details: 'Asks the chain.',
     })
     .option('--json', 'as JSON')

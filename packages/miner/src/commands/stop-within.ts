@@ -3,7 +3,7 @@ import { readMinerConfig } from '../config.ts'
 /** How long closing may take in addition to the time for running jobs and their executors, in milliseconds. */
 const CLOSE_MS = 10_000
 
-/** Returns how long after a signal the process is ended by force, in milliseconds. Wrong settings end the miner anyway. */
+/** Returns how long after a signal the process is killed, in milliseconds. Wrong settings end the miner anyway. */
 export function stopWithinMs(environment: NodeJS.ProcessEnv): number {
   try {
     const { STOP_GRACE_SECONDS, EXECUTOR_STOP_SECONDS } = readMinerConfig(environment)

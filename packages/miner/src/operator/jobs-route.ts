@@ -8,7 +8,7 @@ const jobsQuery = z.object({
   state: z.enum(JOB_STATES).optional(),
 })
 
-/** Returns the status code and the body of /jobs.json. @param lastJobs the jobs that were offered last, the latest first */
+/** Returns the status code and the body of /jobs.json. @param lastJobs reads the jobs that were offered last */
 export async function answerJobs(
   query: unknown,
   lastJobs: (limit: number, states: readonly JobState[]) => Promise<ListedJob[]>,

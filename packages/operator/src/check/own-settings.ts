@@ -2,7 +2,7 @@
 import { type Finding, ok } from '@horde/kit/check/finding'
 import { mistakesOf } from '@horde/kit/check/report'
 
-/** Yields a finding for each mistake in the settings, or that there is none. Returns the settings; undefined with mistakes. */
+/** Yields a finding for each mistake in the settings, or one `ok`. Returns the settings; undefined after mistakes. */
 export async function* settingsFindings<T>(read: () => T | Promise<T>): AsyncGenerator<Finding, T | undefined> {
   try {
     const settings = await read()

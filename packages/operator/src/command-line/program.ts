@@ -42,7 +42,10 @@ export class Program {
   readonly #defaultCommand: string
   #exitCode = 0
 
-  /** @param name how the program is started: `node packages/miner/src/main.ts`. @param defaultCommand runs without arguments */
+  /**
+   * @param name how the program is started: `node packages/miner/src/main.ts`
+   * @param defaultCommand the command that runs when there are no arguments
+   */
   constructor(name: string, defaultCommand: string, output: Output) {
     this.#defaultCommand = defaultCommand
     this.#root = newCommand(name, output).version(version, '--version', 'print the version of this release')
@@ -61,7 +64,7 @@ export class Program {
     }
   }
 
-  /** Runs the command that the arguments name. Returns its exit code, 0 after help, or 64 when the arguments are wrong. */
+  /** Runs the command that the arguments name. Returns its exit code, 0 after help, or 64 for wrong arguments. */
   async run(args: readonly string[]): Promise<number> {
     try {
       await this.#root.parseAsync(args.length === 0 ? [this.#defaultCommand] : args, { from: 'user' })

@@ -25,7 +25,8 @@ export function lineChart(about: string, labels: readonly string[], lines: reado
     const dots = values.map(
       (value, at) => html`<circle class="bar c${i % COLOURS}" cx="${x(at)}" cy="${y(value)}" r="2.5"></circle>`,
     )
-    return html`<g><title>${name}</title><polyline class="line c${i % COLOURS}" points="${points}"></polyline>${dots}</g>`
+    const polyline = html`<polyline class="line c${i % COLOURS}" points="${points}"></polyline>`
+    return html`<g><title>${name}</title>${polyline}${dots}</g>`
   })
   return svg(about, HEIGHT, [...axes(top, y), ...ends(labels), ...drawn])
 }
@@ -39,7 +40,8 @@ export function stackChart(about: string, stacks: readonly Stack[]): Html {
     let below = HEIGHT - BOTTOM
     const parts = stack.parts.map(({ css, count }) => {
       below -= count * room
-      return html`<rect class="bar ${css}" x="${at(LEFT + i * step + step * 0.15)}" y="${at(below)}" width="${at(step * 0.7)}" height="${at(count * room)}"></rect>`
+      const [x, width, height] = [at(LEFT + i * step + step * 0.15), at(step * 0.7), at(count * room)]
+      return html`<rect class="bar ${css}" x="${x}" y="${at(below)}" width="${width}" height="${height}"></rect>`
     })
     return html`<g><title>${stack.title}</title>${parts}</g>`
   })
@@ -53,14 +55,19 @@ export function barChart(about: string, bars: readonly Bar[]): Html {
   const top = Math.max(0, ...bars.map(({ value }) => value)) || 1
   const drawn = bars.map(({ label, title, value, text }, i) => {
     const width = (value / top) * (WIDTH - name - number)
-    return html`<g><title>${title}</title><text x="0" y="${i * line + 14}">${label}</text><rect class="bar c0" x="${name}" y="${i * line + 4}" width="${at(width)}" height="12"></rect><text x="${at(name + width + 8)}" y="${i * line + 14}">${text}</text></g>`
+    const y = i * line
+    const bar = html`<rect class="bar c0" x="${name}" y="${y + 4}" width="${at(width)}" height="12"></rect>`
+    const before = html`<text x="0" y="${y + 14}">${label}</text>`
+    const after = html`<text x="${at(name + width + 8)}" y="${y + 14}">${text}</text>`
+    return html`<g><title>${title}</title>${before}${bar}${after}</g>`
   })
   return svg(about, Math.max(1, bars.length) * line, drawn)
 }
 
 /** Lists the names of a chart's lines in their colours. */
 export function legend(names: readonly Html[]): Html {
-  return html`<ul class="legend">${names.map((name, i) => html`<li class="c${i % COLOURS}"><span>${name}</span></li>`)}</ul>`
+  const items = names.map((name, i) => html`<li class="c${i % COLOURS}"><span>${name}</span></li>`)
+  return html`<ul class="legend">${items}</ul>`
 }
 
 function svg(about: string, height: number, parts: readonly Html[]): Html {
@@ -70,16 +77,18 @@ function svg(about: string, height: number, parts: readonly Html[]): Html {
 function axes(top: number, y: (value: number) => number): Html[] {
   return [0, top / 2, top].map(value => {
     const line = html`<line class="axis" x1="${LEFT}" y1="${y(value)}" x2="${WIDTH - RIGHT}" y2="${y(value)}"></line>`
-    return html`${line}<text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${Number(value.toPrecision(3))}</text>`
+    const label = Number(value.toPrecision(3))
+    return html`${line}<text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${label}</text>`
   })
 }
 
 /** Labels the first and the last moment. */
 function ends(labels: readonly string[]): Html[] {
-  const [first, last] = [labels[0], labels.at(-1)]
+  const first = labels[0]
+  const last = labels.length > 1 ? labels.at(-1) : undefined
   return [
     html`<text x="${LEFT}" y="${HEIGHT - 6}">${first ?? ''}</text>`,
-    html`<text x="${WIDTH - RIGHT}" y="${HEIGHT - 6}" text-anchor="end">${labels.length > 1 ? (last ?? '') : ''}</text>`,
+    html`<text x="${WIDTH - RIGHT}" y="${HEIGHT - 6}" text-anchor="end">${last ?? ''}</text>`,
   ]
 }
 

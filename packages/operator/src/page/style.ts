@@ -17,7 +17,9 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1rem
 h1 { font-size: 1.35rem; margin: 0 }
 h2 { font-size: 1rem; margin: 0 0 .6rem }
 h2 small { font-weight: normal; color: var(--dim); margin-left: .5rem }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem; margin-bottom: 1rem }
+section {
+  background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem; margin-bottom: 1rem;
+}
 ul { margin: 0; padding-left: 1.1rem }
 p { margin: 0 }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .6rem 1.25rem; margin: 0 }
@@ -31,7 +33,10 @@ td { padding: .32rem .75rem .32rem 0; border-top: 1px solid var(--line); vertica
 .number { text-align: right; padding-right: 1.5rem; font-variant-numeric: tabular-nums; white-space: nowrap }
 .key { font-family: ui-monospace, "SF Mono", "DejaVu Sans Mono", monospace; font-size: .87em }
 .dim { color: var(--dim) }
-.badge { font-size: .85rem; font-weight: 600; border: 1px solid; border-radius: 1rem; padding: .05rem .6rem; white-space: nowrap }
+.badge {
+  font-size: .85rem; font-weight: 600; border: 1px solid; border-radius: 1rem; padding: .05rem .6rem;
+  white-space: nowrap;
+}
 .ok { color: var(--ok) } .warn { color: var(--warn) } .bad { color: var(--bad) }
 svg { display: block; width: 100%; height: auto }
 svg text { fill: var(--dim); font-size: 11px }
@@ -41,7 +46,9 @@ svg text { fill: var(--dim); font-size: 11px }
 .open { color: var(--dim) }
 .part { fill: var(--line) }
 .now { stroke: var(--ink); stroke-width: 2 }
-.legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; margin: .5rem 0 0; padding: 0; list-style: none; font-size: .85rem }
+.legend {
+  display: flex; flex-wrap: wrap; gap: .1rem 1rem; margin: .5rem 0 0; padding: 0; list-style: none; font-size: .85rem;
+}
 .legend li::before { content: "■ "; color: var(--c, currentColor) }
 .c0 { --c: light-dark(#2563a8, #6ea8e8) } .c1 { --c: light-dark(#b4540a, #e8955a) }
 .c2 { --c: light-dark(#17703c, #58c47f) } .c3 { --c: light-dark(#8e3aa8, #c88be0) }

@@ -1,9 +1,9 @@
-/** Compares this machine's clock with the chain's. Peers reject signatures whose timestamp is too far from their own time. */
+/** Compares this machine's clock with the chain's. Peers reject signatures with a timestamp far from their own time. */
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Clock } from '@horde/kit/time'
 import type { Watch } from './watches.ts'
 
-/** A larger difference is a warning, in milliseconds. A block takes 1 to 3 s to arrive, which makes this clock seem ahead. */
+/** A larger difference is a warning, in milliseconds. A block arrives after 1 to 3 s, so this clock seems ahead. */
 const WARN_MS = 5_000
 /** The smallest offset of this many looks is reported: in that look the block arrived fastest. */
 const LOOKS = 5
@@ -27,7 +27,7 @@ export type ClockDeps = { chain: ChainTime; clock: Clock }
 type Offset = {
   /** How far this clock is ahead of the chain's, in milliseconds; negative: behind. */
   ms: number
-  /** Whether the block arrived during the look. If not, it may be old, and only a clock that is behind can be detected. */
+  /** Whether the block arrived during the look. If not, only a clock that is behind can be detected. */
   isExact: boolean
 }
 

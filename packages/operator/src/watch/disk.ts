@@ -58,7 +58,7 @@ export async function lookAtDisks(folders: readonly DiskFolder[], rules: DiskRul
   return Promise.all([...disks.values()].map(look))
 }
 
-/** Returns the disk of a folder. A folder that does not exist yet will be on the disk of its nearest existing parent. */
+/** Returns a folder's disk. A folder that does not exist yet will be on the disk of its nearest existing parent. */
 async function deviceOf(path: string, mustExist: boolean): Promise<{ device: number; path: string } | undefined> {
   const seen = await stat(path).catch(() => undefined)
   if (seen !== undefined) return { device: seen.dev, path }

@@ -32,8 +32,8 @@ export async function batch(
 }
 
 /**
- * Runs one batch, then sets weights. Returns the exit code: 0 only when the chain holds the weights or their commit. A trial
- * of some miners sets none: it returns 0 only when every answer was right.
+ * Runs one batch, then sets weights. Returns the exit code: 0 only when the chain holds the weights or their commit. A
+ * trial of some miners sets none: it returns 0 only when every answer was right.
  */
 export async function runBatchOnce(
   { json, miners }: BatchWanted,

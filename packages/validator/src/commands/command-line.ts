@@ -99,7 +99,7 @@ function addRunJob(program: Program, handlers: Handlers): void {
     .command('run-job', {
       summary: "runs a user's job on a miner, and exits with its exit code",
       details:
-        "Prints the job's stdout to stdout, and its stderr and the progress to stderr. Exits with 1 when the job did not run.",
+        "Prints the job's stdout to stdout, its stderr and the progress to stderr. Exits with 1 when it did not run.",
     })
     .argument('[arguments...]', 'for the job, after --')
     .requiredOption('--miner <miner>', MINER)

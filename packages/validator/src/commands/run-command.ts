@@ -29,7 +29,7 @@ export function runCommand(args: readonly string[], deps: CommandDeps, signal: A
   return program.run(args)
 }
 
-/** Errors whose message is enough for an operator. Matched by name, so that help does not load the modules that throw them. */
+/** Errors whose message is enough for an operator. By name, so that help does not load the modules that throw them. */
 const EXPECTED = ['BenchmarkError', 'BusyError', 'ChainError', 'DatabaseError', 'UnknownMinerError']
 
 function isExpected(error: unknown): error is Error {

@@ -1,4 +1,4 @@
-/** The `check` lines about a pool: an executor checks its host, where the pool's executors run and with their settings. */
+/** The `check` lines about a pool: an executor with the pool's settings checks the host that it runs on. */
 
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { createLog } from '@horde/kit/log'

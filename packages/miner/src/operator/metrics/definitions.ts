@@ -2,17 +2,32 @@
 import type { Metrics, NamesOf } from '@horde/kit/metrics/definitions'
 import { commonMetrics } from '@horde/operator/metrics/common-metrics'
 
+const STAGES = [
+  'start (accepted to executor connected)',
+  'prepare (to ready)',
+  'work (ready to the work)',
+  'run (to the end)',
+  'offer_to_ready (start and prepare together)',
+]
+
+const EXECUTOR_STATES = [
+  'taken (by jobs)',
+  'free',
+  'leaving (cleaning up after a job)',
+  'warm_ready and warm_starting (started ahead of jobs)',
+]
+
 /** Labels never hold text that a peer chose: an unknown class is `other`. */
 const OWN_METRICS = {
   miner_jobs_total: {
     type: 'counter',
     labels: ['executor_class', 'end', 'reason'],
-    help: 'Jobs that this process accepted and that ended: finished, failed or broken, with the reason (`none` for finished).',
+    help: 'Accepted jobs that ended in this process: finished, failed or broken, with the reason (or `none`).',
   },
   miner_job_stage_seconds: {
     type: 'histogram',
     labels: ['executor_class', 'stage'],
-    help: 'How long jobs were in each stage: start (accepted to executor connected), prepare (to ready), work (ready to the work), run (to the end). offer_to_ready is start and prepare together.',
+    help: `How long jobs were in each stage: ${STAGES.join('; ')}.`,
   },
   miner_jobs_open: { type: 'gauge', labels: ['state'], help: 'Jobs in progress.' },
   miner_offers_declined_total: {
@@ -28,7 +43,7 @@ const OWN_METRICS = {
   miner_executors: {
     type: 'gauge',
     labels: ['pool', 'executor_class', 'state'],
-    help: 'Executors of each pool: taken by jobs, or free. leaving counts those that still clean up after a job; warm_ready and warm_starting count those started ahead of jobs.',
+    help: `Executors of each pool, by state: ${EXECUTOR_STATES.join('; ')}.`,
   },
   miner_pool_draining: { type: 'gauge', labels: ['pool'], help: '1 for a pool that drains: it takes no new jobs.' },
   miner_pool_closed: {

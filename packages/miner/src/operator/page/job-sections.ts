@@ -8,6 +8,8 @@ import type { MinerStatusJson } from '../status-json.ts'
 const UUID_SHOWN = 8
 const HOTKEY_SHOWN = 10
 
+const NOT_DELIVERED = html` <span class="warn">not delivered</span>`
+
 export function jobsNow({ jobs }: MinerStatusJson): Html {
   const rows = jobs.now.map(job => [
     shortKey(job.uuid, UUID_SHOWN),
@@ -31,10 +33,11 @@ export function lastEnds({ ends: { last, sinceStart } }: MinerStatusJson): Html 
     html`${job.seconds === null ? '' : duration(job.seconds)}`,
     html`${job.endedAt === null ? '' : time(job.endedAt)}`,
     html`${job.image ?? ''}`,
-    html`${shortKey(job.validator, HOTKEY_SHOWN)}${job.delivered ? null : html` <span class="warn">not delivered</span>`}`,
+    html`${shortKey(job.validator, HOTKEY_SHOWN)}${job.delivered ? null : NOT_DELIVERED}`,
   ])
   const { finished, failed, broken, rejected } = sinceStart
-  const counts = `since the start: ${finished} finished, ${failed} failed, ${broken} broken, ${rejected} offers declined`
+  const ended = `${finished} finished, ${failed} failed, ${broken} broken`
+  const counts = `since the start: ${ended}, ${rejected} offers declined`
   const head = ['Job', 'End', '~Why', '#Took', 'Ended', '~Image', 'Validator']
   const empty = last === null ? 'The database does not answer.' : 'None yet.'
   return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, empty)}</section>

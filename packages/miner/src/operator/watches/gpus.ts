@@ -1,6 +1,6 @@
 /**
- * Watches each pool's GPUs by running nvidia-smi where its executors run. Finds GPUs that disappeared, memory errors, and
- * GPUs that do not match the pool's class.
+ * Watches each pool's GPUs by running nvidia-smi where its executors run. Finds GPUs that disappeared, memory errors,
+ * and GPUs that do not match the pool's class.
  */
 import { bad, type Finding, ok, unknown, warn } from '@horde/kit/check/finding'
 import { driverMismatch } from '@horde/kit/check/nvidia-driver'
@@ -35,7 +35,7 @@ export type GpuPool = {
   manager: Pick<ExecutorManager, 'probe'>
   /** The GPUs that its executors use. An empty list is not checked. */
   used: UsedGpus
-  /** Whether a probe sees only these GPUs, renumbered, as a container does. Otherwise it sees all GPUs of the machine. */
+  /** Whether a probe sees only these GPUs, renumbered, as a container does. Otherwise it sees all of the machine. */
   isGivenItsOwn: boolean
   claim: ClassClaim
   /** Returns whether the executors' machine has NVIDIA's driver; undefined when only nvidia-smi could tell. */
@@ -85,8 +85,8 @@ function confirmBad(findings: readonly Finding[], memory: Memory): Finding[] {
 }
 
 /**
- * Keeps an earlier certain mismatch while the GPUs cannot disprove it: GPUs with problems do not show whether they match the
- * class. When the state is unknown, the watch itself keeps earlier bad findings.
+ * Keeps an earlier certain mismatch while the GPUs cannot disprove it: GPUs with problems do not show whether they
+ * match the class. When the state is unknown, the watch itself keeps earlier bad findings.
  */
 function withKnownMismatch(findings: readonly Finding[], { claim }: GpuPool, memory: Memory): Finding[] {
   const finding = findings.find(({ subject, verdict }) => subject === 'class' && verdict === 'bad')

@@ -9,7 +9,7 @@ import type { GpuPool } from './gpus.ts'
 /** The driver's folder, which containers see too. */
 const DRIVER = '/proc/driver/nvidia'
 
-/** Returns `all` or the device ids that a pool's executors use. Empty: none, or only the operator's own manager knows. */
+/** Returns `all` or the device ids that a pool's executors use. Empty: none, or an operator's own manager knows. */
 export function usedGpus(pool: PoolSettings): 'all' | string[] {
   if (pool.manager !== 'process' && pool.manager !== 'docker') return []
   const used = gpusOf(pool)

@@ -5,7 +5,7 @@ import { dialSocket } from '@horde/kit/socket'
 /** How long the facilitator may take to accept the connection, in milliseconds. */
 const DIAL_MS = 10_000
 
-/** The `check` line about the facilitator. It connects without logging in, so a running validator keeps its connection. */
+/** The `check` line about the facilitator. Connects without a login, so a running validator keeps its connection. */
 export async function facilitatorFinding(uri: string | undefined, signal: AbortSignal): Promise<Finding> {
   if (uri === undefined) return ok('facilitator', 'none is set: no jobs of users are taken')
   const host = URL.parse(uri)?.host ?? 'it'

@@ -2,6 +2,7 @@
 import type { Metrics, NamesOf } from '@horde/kit/metrics/definitions'
 import { commonMetrics } from '@horde/operator/metrics/common-metrics'
 
+const ENDS = ['finished', 'failed', 'rejected', 'broken']
 const gauge = { type: 'gauge', labels: [] } as const
 
 /** Labels never hold text that a peer chose: an unknown class is `other`. */
@@ -9,7 +10,7 @@ const OWN_METRICS = {
   validator_jobs_total: {
     type: 'counter',
     labels: ['kind', 'executor_class', 'end', 'reason'],
-    help: 'Synthetic and organic jobs that ended since this process started: finished, failed, rejected or broken, with the reason (`none` when there is none).',
+    help: `Jobs that ended since this process started: ${ENDS.join(', ')}, with the reason (or \`none\`).`,
   },
   validator_ready_to_work_seconds: {
     type: 'histogram',
@@ -51,7 +52,7 @@ const OWN_METRICS = {
   },
   validator_subnet_age_seconds: {
     ...gauge,
-    help: "Age of the chain's last answer about the subnet: it grows while the chain does not answer. Absent before the first answer.",
+    help: "Age of the chain's last answer about the subnet. Absent before the first answer.",
   },
   validator_permit: { ...gauge, help: "1 when the validator's hotkey has a validator permit." },
   validator_stake_tao: { ...gauge, help: "The stake of the validator's hotkey, in TAO." },

@@ -5,6 +5,7 @@ import { shortKey } from '@horde/operator/page/common-sections'
 import { type Html, html } from '@horde/operator/page/html'
 import { duration, table, time } from '@horde/operator/page/table'
 import type { JobState } from '@horde/protocol/job-state'
+import type { FacilitatorState } from '../../facilitator.ts'
 import type { BatchJson, SettingJson } from '../history/history-view.ts'
 import type { ValidatorStatusJson } from '../status-json.ts'
 
@@ -96,11 +97,8 @@ export function weights({ history, weightsBy }: ValidatorStatusJson): Html {
 }
 
 export function organicJobs({ history, facilitator }: ValidatorStatusJson): Html {
-  const link =
-    facilitator === null
-      ? 'no facilitator is set'
-      : `${facilitator.connected ? 'the facilitator is connected' : 'no connection to the facilitator'}, ${facilitator.running} running, ${facilitator.waiting} updates wait for an answer`
-  if (history === null) return section("Users' jobs", link, NO_ANSWER)
+  const connection = facilitator === null ? 'no facilitator is set' : connectionText(facilitator)
+  if (history === null) return section("Users' jobs", connection, NO_ANSWER)
   const rows = history.organicJobs.map(job => [
     shortKey(job.uuid, UUID_SHOWN),
     html`${job.state}`,
@@ -112,7 +110,12 @@ export function organicJobs({ history, facilitator }: ValidatorStatusJson): Html
     html`${job.source ?? ''}`,
   ])
   const head = ['Job', 'State', '~Why', '#Took', 'Asked', '~Image', 'Miner', 'By']
-  return section("Users' jobs", link, table(head, rows, 'None yet.'))
+  return section("Users' jobs", connection, table(head, rows, 'None yet.'))
+}
+
+function connectionText({ connected, running, waiting }: FacilitatorState): string {
+  const state = connected ? 'the facilitator is connected' : 'no connection to the facilitator'
+  return `${state}, ${running} running, ${waiting} updates without an answer`
 }
 
 function weightBars({ entries }: SettingJson): Html {

@@ -59,7 +59,8 @@ export type OwnKey = { hotkey: string; names: NeuronNames }
 export function versionFindings({ weightsVersionKey }: KnownSubnet, versionKey: number): Finding[] {
   const found = `the subnet asks for ${weightsVersionKey}, and WEIGHTS_VERSION_KEY is ${versionKey}`
   if (weightsVersionKey <= BigInt(versionKey)) return [ok('weights version', found)]
-  const advice = `read what the subnet's owner changed, update this validator, and set WEIGHTS_VERSION_KEY=${weightsVersionKey}`
+  const set = `set WEIGHTS_VERSION_KEY=${weightsVersionKey}`
+  const advice = `read what the subnet's owner changed, update this validator, and ${set}`
   return [bad('weights version', `${found}: the chain refuses our weights`, advice)]
 }
 
@@ -96,7 +97,7 @@ function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo
   const why = 'the chain gives permits to the most staked, at an epoch, and takes weights from nobody else'
   const advice =
     own.stakeRao > least
-      ? `wait for the next epoch, for which there is more than the ${taoOf(least)} TAO of the last one with a permit; else stake more`
+      ? `wait for the next epoch: the last hotkey with a permit has less, ${taoOf(least)} TAO; or stake more`
       : `stake more than ${taoOf(least)} TAO (${stakeUpTo(least + RAO_PER_TAO)})`
   return bad('permit', 'the hotkey has no validator permit', `${advice}: ${why}`)
 }
