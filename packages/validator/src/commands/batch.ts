@@ -3,8 +3,8 @@
 import type { Log } from '@horde/kit/log'
 import { type Validator, wireValidator } from '../app.ts'
 import { batchResult, batchTable } from '../operator/output/batch-result.ts'
+import { areHeld } from '../operator/output/weights-text.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
-import { hasTaken } from './has-taken.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -50,7 +50,7 @@ export async function runBatchOnce(
   const result = batchResult(report, outcome)
   print(json ? `${JSON.stringify(result)}\n` : batchTable(result, isTrial))
   if (isTrial) return result.jobs.length > 0 && result.jobs.every(({ answer }) => answer) ? 0 : 1
-  return hasTaken(outcome) ? 0 : 1
+  return areHeld(outcome) ? 0 : 1
 }
 
 async function weightsOf(

@@ -13,6 +13,7 @@ export function runCommand(args: readonly string[], deps: CommandDeps, signal: A
     try {
       return await run()
     } catch (error) {
+      const { isExpected } = await import('./expected-errors.ts')
       if (!isExpected(error)) throw error
       deps.complain(`${error.message}\n`)
       return EXIT_FAILED
@@ -27,11 +28,4 @@ export function runCommand(args: readonly string[], deps: CommandDeps, signal: A
     explain: wanted => task(async () => (await import('./explain.ts')).explain(wanted, deps, signal)),
   })
   return program.run(args)
-}
-
-/** Errors whose message is enough for an operator. By name, so that help does not load the modules that throw them. */
-const EXPECTED = ['BenchmarkError', 'BusyError', 'ChainError', 'DatabaseError', 'UnknownMinerError']
-
-function isExpected(error: unknown): error is Error {
-  return error instanceof Error && EXPECTED.includes(error.name)
 }

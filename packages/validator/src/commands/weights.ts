@@ -1,9 +1,8 @@
 /** The command `weights`: sets the weights that are due, or prints what they would be. */
 import { wireValidator } from '../app.ts'
 import { weightsTable } from '../explain/weights-table.ts'
-import { planJson, weightsSentence } from '../operator/output/weights-text.ts'
+import { areHeld, planJson, weightsSentence } from '../operator/output/weights-text.ts'
 import { planWeights } from '../weights/plan-weights.ts'
-import { hasTaken } from './has-taken.ts'
 import { type OpenValidator, openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -23,7 +22,7 @@ export async function weights(
   }
   const outcome = await wireValidator(deps).weights(signal)
   print(json ? `${JSON.stringify(outcome)}\n` : `${weightsSentence(outcome)}\n`)
-  return hasTaken(outcome) ? 0 : 1
+  return areHeld(outcome) ? 0 : 1
 }
 
 /** Returns what would be set now, as a table or as JSON. */

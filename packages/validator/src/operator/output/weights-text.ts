@@ -1,4 +1,4 @@
-/** What the command `weights` prints. */
+/** What the command `weights` prints, and whether it succeeded. */
 import type { WeightsOutcome } from '../../set-weights.ts'
 import type { WeightsPlan } from '../../weights/plan-weights.ts'
 
@@ -10,6 +10,11 @@ export function planJson({ basis, batchIds, row, scores, explanation }: WeightsP
     return { uid, hotkey, score, weight: row.weights[i] ?? 0 }
   })
   return { basis, batches: batchIds, weights: entries, explanation }
+}
+
+/** Returns whether the chain holds exactly these weights, or a commit to them that the running validator reveals. */
+export function areHeld(outcome: WeightsOutcome | undefined): boolean {
+  return outcome?.outcome === 'committed' || (outcome?.outcome === 'set' && outcome.confirmed)
 }
 
 export function weightsSentence(outcome: WeightsOutcome): string {
