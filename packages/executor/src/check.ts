@@ -15,7 +15,7 @@ import { bad, type Finding, ok, warn } from './host/judge-host.ts'
 import { lookAtHost } from './host/look-at-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { resolveAlias } from './images/names.ts'
-import { jobLimits } from './job-limits.ts'
+import { jobLimits } from './job/job-limits.ts'
 
 const EXIT_BAD = 1
 /** The settings that bound a job in one way or another, by their names. */

@@ -6,10 +6,10 @@ import { createHttp, type Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import { addGauge, createMetrics } from '@horde/kit/metrics'
 import type { HealthAddress } from './health-address.ts'
-import { ANSWERS, STAGES, type Stages } from './stages.ts'
+import { ANSWERS, type JobProgress, STAGES } from './job/job-progress.ts'
 
 export interface HealthDeps {
-  stages: Stages
+  progress: JobProgress
   /** Whether there is a connection to the miner. */
   isConnected(): boolean
   log: Log
@@ -30,30 +30,30 @@ export async function serveHealth(address: HealthAddress, deps: HealthDeps): Pro
 }
 
 /** In the middle of a job an executor is as ready as it can be: what it needs is its miner. */
-function healthOf({ stages, isConnected }: HealthDeps): Health & { stage: string } {
+function healthOf({ progress, isConnected }: HealthDeps): Health & { stage: string } {
   const ready = isConnected()
-  return { live: true, ready, reasons: ready ? [] : ['no connection to the miner'], stage: stages.current }
+  return { live: true, ready, reasons: ready ? [] : ['no connection to the miner'], stage: progress.stage }
 }
 
-function metricsOf({ stages }: HealthDeps) {
+function metricsOf({ progress }: HealthDeps) {
   const registry = createMetrics('executor')
   addGauge(registry, {
     name: 'executor_stage',
     help: 'Where the executor stands in its job: 1 for that stage, 0 for the others.',
     label: 'stage',
-    read: () => STAGES.map(stage => [stage, stage === stages.current ? 1 : 0]),
+    read: () => STAGES.map(stage => [stage, stage === progress.stage ? 1 : 0]),
   })
   addGauge(registry, {
     name: 'executor_stage_seconds',
     help: 'How long the executor was in each stage so far.',
     label: 'stage',
-    read: () => STAGES.map(stage => [stage, stages.secondsIn(stage)]),
+    read: () => STAGES.map(stage => [stage, progress.secondsIn(stage)]),
   })
   addGauge(registry, {
     name: 'executor_answers',
     help: 'How many jobs the executor has answered, by how: at most one.',
     label: 'answer',
-    read: () => ANSWERS.map(answer => [answer, answer === stages.answer ? 1 : 0]),
+    read: () => ANSWERS.map(answer => [answer, answer === progress.answer ? 1 : 0]),
   })
   return registry
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WAIT_MS } from '@horde/kit/testing/limits'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fetchInput } from '../src/inputs.ts'
+import { fetchInput } from '../src/job/inputs.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 import { TestWeb } from './web.ts'
 

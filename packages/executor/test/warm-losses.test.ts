@@ -1,4 +1,4 @@
-/** What may happen to an executor that prepared ahead, in the hours until its offer; its job must not suffer for it. */
+/** What may be lost between preparing ahead and the offer, hours later. No job may fail because of it. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,7 @@ import { hear, TestMiner } from './miner.ts'
 import { UploadServer } from './uploads.ts'
 import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
 
-const NOT_PREPARED = 'could not prepare ahead of the offer; it is tried again'
+const NOT_PREPARED = 'could not prepare ahead of the offer, trying again'
 
 let folder: string
 let miner: TestMiner
@@ -67,7 +67,7 @@ async function removeFolder({ executor }: Warm): Promise<void> {
 
 const docker = (...args: string[]) => promisify(execFile)('docker', args)
 
-describe('a job is whole when, while its executor waited,', () => {
+describe('a job succeeds when, while its executor waited,', () => {
   test.each([
     ['nothing happened', async () => {}],
     ['its container and volumes were removed', removeAll],
@@ -94,7 +94,7 @@ describe('a job is whole when, while its executor waited,', () => {
     expect(await own.docker('volume', 'ls', '--quiet')).toBe('')
   })
 
-  test('the engine came only then', async () => {
+  test('the engine started', async () => {
     await using own = new CountingEngine(folder)
     const warm = await warming(miner, { DOCKER_HOST: own.dockerHost })
     await expect.poll(() => warm.executor.log).toContain(NOT_PREPARED)
@@ -102,7 +102,7 @@ describe('a job is whole when, while its executor waited,', () => {
     await expectGoodJob(warm)
   })
 
-  test('what is known of the host was forgotten, or is never to be remembered', async () => {
+  test('the check of the host was lost, or must not be kept', async () => {
     await using own = await CountingEngine.start(folder)
     const DOCKER_HOST = own.dockerHost
     const forgetful = await warmed(miner, { DOCKER_HOST, HOST_CHECK_MAX_AGE_SECONDS: '0' })
@@ -117,7 +117,7 @@ describe('a job is whole when, while its executor waited,', () => {
   })
 })
 
-test('an engine that is still away at the offer is answered as ever', async () => {
+test('answers V0FailedToPrepare when the engine is still away at the offer', async () => {
   const DOCKER_HOST = new CountingEngine(folder).dockerHost
   const { executor, connection } = await warming(miner, { DOCKER_HOST })
   await expect.poll(() => executor.log).toContain(NOT_PREPARED)

@@ -1,4 +1,4 @@
-/** How soon an executor that prepared ahead of its offer is ready. */
+/** Measures how soon an executor that prepared ahead is ready. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'

@@ -1,7 +1,7 @@
 import { readSettings } from '@horde/kit/config'
 import { expect, test } from 'vitest'
 import { hostSettings } from '../config.ts'
-import { jobLimits } from '../job-limits.ts'
+import { jobLimits } from '../job/job-limits.ts'
 import { inForce } from './in-force.ts'
 import { GOOD_HOST } from './testing/good-host.ts'
 
