@@ -9,7 +9,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-address'
+import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor/address'
 import { z } from 'zod'
 import { parseHealthAddress } from './health-address.ts'
 import { isImageName } from './images/names.ts'

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WAIT_MS } from '@horde/kit/testing/limits'
 import { withDeadline } from '@horde/kit/time'
-import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
+import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 
 /** What a server adds to the key that it accepts. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'

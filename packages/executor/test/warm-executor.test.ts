@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JOB_LABEL, NO_JOB_YET } from '../src/engine/identity.ts'
 import { Conversation } from './conversation.ts'

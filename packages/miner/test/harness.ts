@@ -19,7 +19,7 @@ import {
   type MinerToExecutorMessage,
   parseFromMiner as parseForExecutor,
 } from '@horde/protocol/miner-executor'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import {
   type AuthenticationPayload,
   type MinerMessage,

@@ -7,9 +7,9 @@ import { keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
-import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
+import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
-import { CAPABILITIES_HEADER } from '@horde/protocol/capabilities'
+import { CAPABILITIES_HEADER } from '@horde/protocol/handshake/capabilities'
 import type {
   ExecutorMessage,
   MinerToExecutorMessage,

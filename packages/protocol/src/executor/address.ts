@@ -1,6 +1,6 @@
-/** Where an executor dials: apart from the messages of its link, which it needs only once it is connected. */
+/** Where an executor dials. Free of schemas, because the executor imports this at start-up. */
 
-/** The path behind the miner's address; a token follows, the only credential. */
+/** The path after the miner's address. The executor's token follows, its only credential. */
 export const EXECUTOR_PATH = '/v0.1/executor_interface/'
 
 /** The longest executor token, in characters: two uuids and a dash. */

@@ -1,9 +1,9 @@
-/** How what an executor makes in a container engine is told from all else: its miner must find that too. */
+/** Labels on containers and volumes that executors make. Executors and their miner find these things by them. */
 
-/** The label that everything an executor makes carries; its value names the executor. */
+/** The label on everything that an executor makes. Its value identifies the executor. */
 export const EXECUTOR_LABEL = 'compute-horde.executor'
 
-/** The value of that label for an executor that lives in a container. */
+/** Returns the label's value for an executor that runs in a container. */
 export function containerIdentity(containerId: string): string {
   return `container/${containerId}`
 }
