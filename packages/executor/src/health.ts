@@ -4,7 +4,7 @@ import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { createHttp, type Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
-import { addGauge, createMetrics } from '@horde/kit/metrics'
+import { addGauge, createMetrics } from '@horde/kit/metrics/registry'
 import type { HealthAddress } from './health-address.ts'
 import { ANSWERS, type JobProgress, STAGES } from './job/job-progress.ts'
 

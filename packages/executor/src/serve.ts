@@ -1,5 +1,5 @@
-import { createLateLog } from '@horde/kit/late-log'
 import type { Log } from '@horde/kit/log'
+import { createLateLog } from '@horde/kit/log/late-log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
 import { JobProgress } from './job/job-progress.ts'

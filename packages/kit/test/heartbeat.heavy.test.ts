@@ -10,14 +10,14 @@ const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
 const link = slowLink(3 * MIB, 40)
 
-test('a large frame arriving slowly counts as life', async () => {
+test('keeps a connection on which a large frame arrives slowly', async () => {
   await using pair = await connectPair({ near: beat }, link)
   const said = pair.far.say('x'.repeat(FRAME))
   expect(String(await pair.near.hear()).length).toBe(FRAME)
   await said
 })
 
-test('a large frame leaving slowly counts as life', async () => {
+test('keeps a connection on which a large frame is sent slowly', async () => {
   await using pair = await connectPair({ near: beat }, link)
   const said = pair.near.say('x'.repeat(FRAME))
   expect(String(await pair.far.hear()).length).toBe(FRAME)
@@ -25,7 +25,7 @@ test('a large frame leaving slowly counts as life', async () => {
   expect(pair.near.isOpen).toBe(true)
 })
 
-test('large frames both ways at once, with both sides beating', async () => {
+test('keeps a connection with large frames in both directions at once', async () => {
   await using pair = await connectPair({ near: beat, far: beat }, link)
   const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
   expect((await Promise.all([pair.near.hear(), pair.far.hear()])).map(String).map(text => text.length)).toEqual([
@@ -35,7 +35,7 @@ test('large frames both ways at once, with both sides beating', async () => {
   await said
 })
 
-test("a peer's ping is answered while a large frame is on its way to it", async () => {
+test("answers a peer's ping while it sends a large frame", async () => {
   const accepted = Promise.withResolvers<WebSocket>()
   await using server = await startServer(ws => accepted.resolve(ws))
   await using between = await link(server.port)
@@ -62,7 +62,7 @@ async function withoutPongs() {
   return { peer, socket: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
-test('a frame that arrives in one piece, slowly, counts as life without any pong', async () => {
+test('keeps a connection on which an unfragmented frame arrives slowly, without any pong', async () => {
   await using pair = await withoutPongs()
   const bytes = frame(1, JSON.stringify('x'.repeat(4 * MIB)))
   const piece = Math.ceil(bytes.length / 40)
@@ -75,7 +75,7 @@ test('a frame that arrives in one piece, slowly, counts as life without any pong
   expect(String(await pair.socket.hear()).length).toBe(4 * MIB)
 })
 
-test('a peer that takes a frame slowly counts as alive without any pong', async () => {
+test('keeps a peer that reads a frame slowly, without any pong', async () => {
   await using pair = await withoutPongs()
   pair.peer.pause()
   const timer = setInterval(() => pair.peer.read(), 1)
@@ -84,7 +84,7 @@ test('a peer that takes a frame slowly counts as alive without any pong', async 
   expect(pair.socket.isOpen).toBe(true)
 })
 
-test('a peer that is silent is given up', async () => {
+test('gives up a silent peer', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using _peer = await rawPeer(server.port)
@@ -93,7 +93,7 @@ test('a peer that is silent is given up', async () => {
   expect(await socket.closed).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a peer that stops reading in the middle of a frame is given up', async () => {
+test('gives up a peer that stops reading in the middle of a frame', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using peer = await rawPeer(server.port)
@@ -103,21 +103,21 @@ test('a peer that stops reading in the middle of a frame is given up', async () 
   expect(await socket.closed).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a peer that stops in the middle of its own frame is given up', async () => {
+test('gives up a peer that stops sending in the middle of a frame', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using _peer = await rawPeer(server.port, frame(1, 'x'.repeat(1_000), { length: MIB }))
   expect(await (await accepted.promise).closed).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a quiet connection lives as long as its pings are answered', async () => {
+test('keeps a quiet connection whose pings are answered', async () => {
   await using pair = await connectPair({ near: beat, far: { ...beat, heartbeatMs: 50 } })
   const ended = Promise.race([pair.near.closed, pair.far.closed])
   const fiveTimeouts = new Promise(resolve => setTimeout(resolve, 5 * beat.heartbeatTimeoutMs, 'alive'))
   expect(await Promise.race([ended, fiveTimeouts])).toBe('alive')
 })
 
-test('while we do not read, silence of the peer is our own doing', async () => {
+test('does not count silence while we do not read', async () => {
   await using pair = await connectPair({ far: { ...beat, maxQueuedFrames: 1 } })
   await pair.near.say('first')
   const fiveTimeouts = new Promise(resolve => setTimeout(resolve, 5 * beat.heartbeatTimeoutMs, 'alive'))
@@ -127,7 +127,7 @@ test('while we do not read, silence of the peer is our own doing', async () => {
   expect(await pair.far.hear()).toBe('second')
 })
 
-test('a process that was held up reads what came before it judges', async () => {
+test('reads what has arrived before it gives a peer up after a pause of the process', async () => {
   await using pair = await connectPair({ near: beat })
   const until = performance.now() + 5 * beat.heartbeatTimeoutMs
   while (performance.now() < until) Math.random()

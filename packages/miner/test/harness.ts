@@ -14,12 +14,12 @@ import { dialSocket, type Socket } from '@horde/kit/socket'
 import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import {
   type ExecutorMessage,
   type MinerToExecutorMessage,
   parseFromMiner as parseForExecutor,
 } from '@horde/protocol/miner-executor'
-import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import {
   type AuthenticationPayload,
   type MinerMessage,

@@ -1,7 +1,7 @@
 /** A validator's connection that says any frame, and hears messages as they come: by a WebSocket that is not ours. */
 
 import type { Hotkey } from '@horde/chain/wallet'
-import { Inbox } from '@horde/kit/inbox'
+import { Inbox } from '@horde/kit/socket/inbox'
 import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { authentication } from './harness.ts'

@@ -15,8 +15,8 @@ import {
   type ValidatorToFacilitatorMessage,
 } from '@horde/protocol/facilitator-validator'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
 import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
+import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
 import type { LeftOrganicJob } from './organic/left-jobs.ts'
 import { failedUpdate } from './organic/status-updates.ts'
 

@@ -1,6 +1,7 @@
 /** What a service that runs on this machine says on its admin port: for commands beside it. */
+
+import type { serviceSettings } from '../config/service-settings.ts'
 import type { SettingsOf } from '../config.ts'
-import type { serviceSettings } from '../service-settings.ts'
 
 /** How long its answer may take, in milliseconds. */
 const ANSWER_MS = 5_000

@@ -1,8 +1,8 @@
 /** The address at which validators are to reach this miner, and what the chain says of it. */
 import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import { silentLog } from '@horde/kit/log'
-import { isPublicAddress } from '@horde/kit/public-address'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { addressToAnnounce } from '../announce.ts'
 import type { MinerConfig } from '../config.ts'

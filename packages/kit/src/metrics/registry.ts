@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /**
- * A registry with the process's own metrics (memory, CPU, event-loop lag, garbage collection), each named
- * `<prefix>_…`. Services register theirs with `new Counter({ name, help, registers: [registry] })`.
+ * Returns a registry with the metrics of the process (memory, CPU, event-loop lag, garbage collection), named
+ * `<prefix>_…`. Services add theirs with `new Counter({ name, help, registers: [registry] })`.
  */
 export function createMetrics(prefix: string): Registry {
   const registry = new Registry()
@@ -13,13 +13,13 @@ export function createMetrics(prefix: string): Registry {
 export interface LabelledGauge {
   name: string
   help: string
-  /** The name of its one label. */
+  /** The name of its only label. */
   label: string
-  /** The label's values, each with its number, at the moment of asking. */
+  /** Returns the current value for each value of the label. */
   read(): (readonly [value: string, number: number])[]
 }
 
-/** Adds numbers that are read whenever somebody looks. */
+/** Adds a gauge whose values are read at each scrape. */
 export function addGauge(registry: Registry, { name, help, label, read }: LabelledGauge): void {
   new Gauge({
     name,
