@@ -1,40 +1,9 @@
-import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core'
-import { DatabaseError } from './database/errors.ts'
+import type { PgTransactionConfig } from 'drizzle-orm/pg-core'
+import { type Database, DatabaseError, type DatabaseOptions, type OpenDatabase } from './database/engine.ts'
 import { parseDatabaseUrl } from './database/url.ts'
-import { type Log, silentLog } from './log.ts'
+import { silentLog } from './log.ts'
 
-export { DatabaseError }
-
-/** The result of `execute`, the same on both engines. */
-export interface Rows<Row> {
-  rows: Row[]
-}
-
-interface RowsHKT extends PgQueryResultHKT {
-  type: Rows<this['row']>
-}
-
-/** A Postgres or PGlite database, or a transaction on either. Query functions take it first. */
-export type Database = PgDatabase<RowsHKT, Record<string, unknown>>
-
-export interface OpenDatabase extends AsyncDisposable {
-  readonly db: Database
-  readonly dialect: 'postgres' | 'pglite'
-  /** Frees the space of removed rows, which PGlite does not do by itself. Call it after removing rows. */
-  reclaimSpace(): Promise<void>
-}
-
-export interface DatabaseOptions {
-  /** `postgres://user:password@host:port/name`, `pglite://<folder>` or `pglite://memory`. */
-  url: string
-  /** The folder of drizzle-kit's migrations. Without it an existing database is opened and not migrated. */
-  migrationsFolder?: string
-  log?: Log
-  /** Aborts the wait for a server that does not answer yet. */
-  signal?: AbortSignal
-  /** How long to wait for a server that does not answer yet, in ms. Default: 30 s. */
-  connectWithinMs?: number
-}
+export { type Database, DatabaseError, type OpenDatabase }
 
 /**
  * Opens a database and, with a folder of migrations, applies those that are missing. Processes that start at once
@@ -42,8 +11,7 @@ export interface DatabaseOptions {
  * (`database/schema-state`).
  *
  * @throws DatabaseError when the URL is wrong, the server cannot be reached, another process uses the folder, a newer
- *   release has migrated the database so that this one cannot read it, or there is no database and no folder of
- * migrations
+ *   release has migrated the database so that this one cannot read it, or there is neither a database nor migrations
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options

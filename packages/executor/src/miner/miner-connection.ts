@@ -74,7 +74,7 @@ export class MinerConnection {
   #socket: MinerSocket | undefined
   #jobUuid: JobUuid | undefined
   #answer: Answer | undefined
-  #resent: Promise<void> | undefined
+  #sending: Promise<void> | undefined
   #end: ConnectionEnd | undefined
 
   constructor(options: MinerConnectionOptions) {
@@ -157,7 +157,7 @@ export class MinerConnection {
   sendAnswer(answer: Answer, signal: AbortSignal): Promise<void> {
     this.#progress.transition(answer)
     this.#answer = answer
-    if (this.#socket) this.#resent = this.#deliver(this.#socket, answer)
+    if (this.#socket) this.#sending = this.#deliver(this.#socket, answer)
     return orAborted(this.#answered.promise, signal)
   }
 
@@ -165,7 +165,7 @@ export class MinerConnection {
     this.#socket = socket
     this.#connected.resolve()
     const received = { messages: 0, wasOfUse }
-    this.#resent = this.#resend(socket)
+    this.#sending = this.#resend(socket)
     // Only received messages need the schemas. They load while the offer is on its way; the socket queues it.
     const [{ parseFromMiner }, { orderError }] = await Promise.all([
       import('@horde/protocol/miner-executor'),
@@ -176,7 +176,7 @@ export class MinerConnection {
     }
     this.#socket = undefined
     const end = await socket.closed
-    await this.#resent
+    await this.#sending
     if (this.#end) return 'done'
     if (this.#progress.stage !== 'idle' || end.code !== 1000) return undefined
     this.#end = 'dismissed'

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseError } from './errors.ts'
+import { DatabaseError } from './engine.ts'
 
 /** flock's exit status when another process holds the lock. */
 const LOCKED = 1

@@ -1,11 +1,10 @@
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
-import type { Database, DatabaseOptions, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { backoff } from '../reconnect.ts'
 import { systemClock, withDeadline } from '../time.ts'
-import { DatabaseError } from './errors.ts'
+import { type Database, DatabaseError, type DatabaseOptions, type OpenDatabase } from './engine.ts'
 import { prepareMigration } from './schema-state.ts'
 import type { PostgresTarget } from './url.ts'
 

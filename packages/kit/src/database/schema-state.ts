@@ -8,8 +8,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
-import type { Database } from '../database.ts'
-import { DatabaseError } from './errors.ts'
+import { type Database, DatabaseError } from './engine.ts'
 
 /** One migration in drizzle-kit's list; `when` is in ms since the epoch. */
 interface Migration {
