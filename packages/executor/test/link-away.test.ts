@@ -1,4 +1,4 @@
-/** A miner that goes away, in every state of an executor, and returns within its attempts, or never. */
+/** A miner that goes away, in every stage of an executor, and comes back within its attempts or never. */
 import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
 import { WAIT_MS } from '@horde/kit/testing/limits'

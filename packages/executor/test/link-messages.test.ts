@@ -103,7 +103,7 @@ function outOfOrder({ wanted }: Conversation, answers: { offer?: string; work?: 
 test('answers invalid messages before the offer', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   await expectAnswers(conversation, [
-    // A GenericError that comes first is a refusal, and ends the executor.
+    // A GenericError as the first message would be a refusal and end the executor.
     ['null', NO_OBJECT],
     ...invalidMessages(conversation),
     ...outOfOrder(conversation, { work: NO_JOB, other: NO_JOB }),

@@ -109,7 +109,7 @@ describe('an executor that is stopped', () => {
 
     const next = await job({ files: { 'payload.txt': 'x' } })
     const { executor, connection } = await readied(miner, next)
-    // It may have had the GPUs that the next job is to have.
+    // It may have held the GPUs that the next job needs.
     expect(await engine.containersWith(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
     await connection.say(next.work)
     await resultOn(connection)

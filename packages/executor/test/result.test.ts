@@ -191,7 +191,7 @@ describe('a job that cannot be prepared', () => {
   test('GPUs that the engine does not offer', async () => {
     const { log, process } = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
     expect(log).toContain("does not offer this executor's GPUs")
-    // Others may be asking for theirs at this moment.
+    // Other tests may be checking their GPUs at this moment.
     const left = await engine.containersWith(EXECUTOR_LABEL)
     const owners = left.map(({ labels }) => parseIdentity(labels[EXECUTOR_LABEL] ?? ''))
     expect(owners.filter(owner => owner?.kind === 'process' && owner.pid === process.pid)).toEqual([])

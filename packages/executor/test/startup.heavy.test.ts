@@ -16,7 +16,7 @@ const LIST_LOADED = fileURLToPath(new URL('list-loaded.mjs', import.meta.url))
 let miner: TestMiner
 beforeAll(async () => {
   miner = await TestMiner.start()
-  // The first start after a change compiles; from the second on the cache has it.
+  // The first start after a change compiles. Later ones use the cache.
   await connected()
 })
 afterAll(() => miner[Symbol.asyncDispose]())

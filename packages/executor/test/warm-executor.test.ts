@@ -1,4 +1,4 @@
-/** An executor that prepares ahead of its offer, and what becomes of what it made. */
+/** An executor that prepares ahead of its offer, and what happens to its things. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -117,7 +117,7 @@ describe('leaves nothing', () => {
   test('when it is killed, after the next executor has removed its things', async () => {
     const killed = await warmed(miner)
     const neighbour = await warmed(miner)
-    // From its end on any executor of this host may remove it, also one of another test.
+    // Once it has ended, any executor of this host may remove its things, also one of another test.
     expect(await leftBy(killed.executor)).not.toEqual([])
     await killed.executor.kill()
     await warmed(miner)

@@ -33,7 +33,7 @@ afterEach(async () => {
 })
 afterAll(() => uploads[Symbol.asyncDispose]())
 
-/** Runs a whole job on an executor, with everything that it made ahead or anew. */
+/** Runs a whole job on an executor and expects it to succeed. */
 async function expectGoodJob(warm: Warm): Promise<void> {
   const wanted = await wholeJob(uploads)
   await ready(warm, wanted)
@@ -42,7 +42,7 @@ async function expectGoodJob(warm: Warm): Promise<void> {
   await expectNothingLeft(wanted, warm.executor)
 }
 
-/** The container that an executor has made ahead. */
+/** Returns the container that an executor has made ahead. */
 async function holderOf({ executor }: Warm): Promise<Labelled> {
   const all = await engine.containersWith(EXECUTOR_LABEL)
   const own = all.find(({ labels }) => labels[EXECUTOR_LABEL]?.includes(`/${executor.process.pid}/`))

@@ -6,7 +6,7 @@ import { expectNothingLeft, job, PYTHON } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 import { ready, warmed } from './warm.ts'
 
-/** Twice the aim, for a machine that does other things as well. bench/ measures what it is. */
+/** Twice the goal, because the machine may be busy. bench/ measures the exact value. */
 const MOST_DOCKER_RUNS = 0.3
 const ROUNDS = 5
 

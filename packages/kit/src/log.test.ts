@@ -126,7 +126,7 @@ test('cuts long texts and says how long they were, also in children and bare err
 })
 
 test('redacts hostile text in linear time', () => {
-  // Of the processor: a machine that does other things as well takes longer.
+  // CPU time, because a busy machine takes longer.
   const before = process.cpuUsage()
   for (const piece of ['?', '"', '://', '://a:', '&token', 'TOKEN', '\\"', 'x', '"token":"'])
     redact(piece.repeat(200_000))

@@ -7,7 +7,7 @@ function take(count: number, delays: Generator<number>): number[] {
   return Array.from({ length: count }, () => delays.next().value)
 }
 
-/** A connection to nothing, which knows that it was closed. */
+/** A connection to nothing that records that it was closed. */
 class Line implements AsyncDisposable {
   closed = false
   async [Symbol.asyncDispose]() {

@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const engines = {
   postgres: () => postgres.newDatabase(),
-  /** A copy of one that was made here: making one takes PGlite seconds. */
+  /** A copy of a template, because PGlite takes seconds to create a database. */
   async pglite() {
     made ??= openDatabase({ url: `pglite://${folder}/deep/made`, migrationsFolder }).then(db =>
       db[Symbol.asyncDispose](),
@@ -60,7 +60,7 @@ async function releaseWith(tags: readonly string[], oldestReader?: string): Prom
   return path
 }
 
-/** Why another release refuses the database that is open; undefined when it does not. */
+/** Returns why another release refuses the open database; undefined when it accepts it. */
 async function refusalOf({ db }: { db: Database }, migrationsFolder: string): Promise<Error | undefined> {
   return prepareMigration(db, migrationsFolder).then(
     () => undefined,

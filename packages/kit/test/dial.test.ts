@@ -10,7 +10,7 @@ import { listening, options, startServer, type TestSocket } from './wire.ts'
 /** A port that no test listens on. */
 const NOBODY = 1
 
-/** A TCP server that does with each connection what the test says, and knows when the connections are gone. */
+/** A TCP server that calls the test's function for each connection, and knows when all connections are closed. */
 async function tcpServer(onConnection: (socket: TcpSocket) => void = () => {}) {
   const connected: Promise<unknown>[] = []
   const arrived = Promise.withResolvers<void>()

@@ -20,7 +20,7 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
-/** Another process that tries to take the folder; resolves with what it said. */
+/** Starts another process that tries to lock the folder. Resolves with its output. */
 async function otherProcess(folder: string) {
   const child = spawn(process.execPath, [script, 'lock', folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.add(child)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import { connectPair, frame, MIB, options, rawPeer, slowLink, startServer, type TestSocket } from './wire.ts'
 
-/** So short that a large frame on a slow link takes many times as long. */
+/** So short that a large frame on a slow connection takes many times as long. */
 const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
@@ -57,7 +57,7 @@ async function withoutPongs() {
   const server = stack.use(
     await startServer(ws => accepted.resolve(wrapSocket(ws, { closeTimeoutMs: 300, ...options, ...beat }))),
   )
-  // It takes as much in one go as lets the kernel's buffers move, however long a turn of the event loop takes.
+  // It reads enough at once to move the kernel's buffers, however long a turn of the event loop takes.
   const peer = stack.use(await rawPeer(server.port, undefined, 4 * MIB))
   return { peer, socket: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }

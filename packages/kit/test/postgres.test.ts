@@ -8,7 +8,7 @@ import { addJob, allJobs, migrationsFolder } from './jobs.ts'
 
 /** A port that no test listens on. */
 const NOBODY = 1
-/** More than a pool has connections. */
+/** More than the connections of a pool. */
 const MANY = 25
 
 let postgres: TestPostgres

@@ -72,7 +72,7 @@ async function said(writer: ChildProcessWithoutNullStreams, wanted: number, cut:
 test('keeps all committed data after a power cut', async () => {
   const folder = join(mounted(), 'database')
   const all: number[] = []
-  // First in a new database, then in one that was just recovered; a checkpoint comes every few jobs.
+  // First in a new database, then in one that was just recovered. A checkpoint follows every few jobs.
   for (const wanted of [1, 10, 16]) {
     all.push(...(await said(startWriter(folder), wanted, () => inside('perl', '-e', CUT, mounted()))))
     await inside('umount', mounted())

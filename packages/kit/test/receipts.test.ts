@@ -5,7 +5,7 @@ import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket
 const PING = 0x9
 const PONG = 0xa
 
-/** A server's socket whose peer answers nothing by itself. */
+/** A server's socket whose peer answers nothing automatically. */
 async function mutePeer() {
   const accepted = Promise.withResolvers<TestSocket>()
   const stack = new AsyncDisposableStack()
@@ -21,7 +21,7 @@ async function mutePeer() {
   }
 }
 
-/** The payloads of the pings among frames of a server, each shorter than 126 bytes. */
+/** Returns the payloads of pings in a server's frames, each shorter than 126 bytes. */
 function pingsIn(bytes: Buffer): Buffer[] {
   const pings: Buffer[] = []
   for (let at = 0; at < bytes.length; ) {

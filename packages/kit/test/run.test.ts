@@ -8,7 +8,7 @@ const script = fileURLToPath(new URL('children/service.ts', import.meta.url))
 
 type Kill = (signal: NodeJS.Signals) => void
 
-/** Runs a child to its end; `whenReady` and `whenStopping` are called once it has said so. */
+/** Runs a child to its end. Calls `whenReady` and `whenStopping` when the child has logged that state. */
 async function run(
   way: string,
   whenReady: (kill: Kill) => void = () => {},

@@ -11,7 +11,7 @@ async function hearAll(socket: TestSocket): Promise<unknown[]> {
   return heard
 }
 
-/** A server whose next accepted connection is wrapped at once. */
+/** A server that wraps its next accepted connection at once. */
 async function acceptOne(overrides: Partial<typeof options> = {}) {
   const accepted = Promise.withResolvers<TestSocket>()
   const server = await startServer(ws =>

@@ -56,7 +56,7 @@ export async function prepareJob(
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
   const openWorkspace = async () =>
     (await ahead?.takeWorkspace(offer.job_uuid)) ?? Workspace.open(engine, owner, workspaceSizes(limits), log)
-  // Run both at once: each mostly waits for the engine. When one fails, the other is not waited for.
+  // Run both at once: each mostly waits for the engine. A workspace that cannot be made aborts the pull.
   const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
     ensureImages(offer, gpus, deps, AbortSignal.any([signal, stop.signal])),
