@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { runBesideSlowName } from '@horde/kit/testing/slow-name'
+import { runBesideSlowName } from '@horde/testing/slow-name'
 import { expect, test } from 'vitest'
 
 test('fetches an input from a slow address although the name also has a dead one', async () => {
