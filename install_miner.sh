@@ -2742,10 +2742,10 @@ BITTENSOR_NETWORK=
 # How long a result that its validator has not had stays due, in days. Example: 7
 #RESULTS_KEPT_DAYS=7
 
-# A disk in use with less free than this is a warning in /health, in bytes. Example: 10000000000
+# Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
 #DISK_LOW_BYTES=10000000000
 
-# With less free than this on a disk in use the service is not ready, in bytes. Example: 1000000000
+# Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
 # How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept. Example: 24
@@ -2754,7 +2754,7 @@ BITTENSOR_NETWORK=
 # How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway. Example: 30
 #JOBS_KEPT_DAYS=30
 
-# The least level of log lines that are written. Example: info
+# The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info
 END_OF_PRINT_ENV_EXAMPLE
 }

@@ -2737,13 +2737,13 @@ BITTENSOR_NETWORK=
 # How long settings of weights are kept, in days; the last one, and one that is under way, stay. Example: 365
 #WEIGHTS_RETENTION_DAYS=365
 
-# A disk in use with less free than this is a warning in /health, in bytes. Example: 10000000000
+# Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
 #DISK_LOW_BYTES=10000000000
 
-# With less free than this on a disk in use the service is not ready, in bytes. Example: 1000000000
+# Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
-# The least level of log lines that are written. Example: info
+# The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info
 END_OF_PRINT_ENV_EXAMPLE
 }

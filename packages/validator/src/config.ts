@@ -12,7 +12,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/config/service-settings'
 import { z } from 'zod'
 import type { StartLimits } from './batch/starts.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'

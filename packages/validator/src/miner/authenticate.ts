@@ -1,6 +1,6 @@
 import type { Hotkey } from '@horde/chain/wallet'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { hotkey as hotkeySchema } from '@horde/protocol/primitives'
-import { authenticationBytes } from '@horde/protocol/signing'
 import { CAPABILITIES, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 
 /**

@@ -1,5 +1,5 @@
 import { isServing, type Metagraph, type Neuron, neuronOf } from '@horde/chain/metagraph'
-import { isPublicAddress } from '@horde/kit/public-address'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import { addressOf, type ServingMiner } from './serving.ts'
 
 /** A miner that was named cannot be dialled. Says why. */

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { isServing, type Metagraph } from '@horde/chain/metagraph'
-import { isPublicAddress } from '@horde/kit/public-address'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import type { MinerToDial } from './link.ts'
 
 /** A miner as a batch knows it. */

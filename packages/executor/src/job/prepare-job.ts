@@ -1,30 +1,30 @@
-/** What is done before an executor says that it is ready, so that the job's own time goes to the job alone. */
+/** Prepares a job before the executor reports ready, so that the job's own time is spent on the job alone. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
-import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './engine/container.ts'
-import { HOLDER_IMAGE } from './engine/holder.ts'
-import type { Identity } from './engine/identity.ts'
-import type { SandboxLimits } from './engine/sandbox.ts'
-import { Workspace } from './engine/workspace.ts'
-import { checkHost } from './host/check-host.ts'
-import type { Gpus } from './host/gpus.ts'
-import { inForce } from './host/in-force.ts'
-import type { StateFolder } from './host/state-folder.ts'
-import type { ImageStore } from './images/image-store.ts'
-import { ImageError } from './images/pull-image.ts'
+import type { ExecutorSettings } from '../config.ts'
+import type { Engine } from '../engine/container.ts'
+import { HOLDER_IMAGE } from '../engine/holder.ts'
+import type { Identity } from '../engine/identity.ts'
+import type { SandboxLimits } from '../engine/sandbox.ts'
+import { Workspace } from '../engine/workspace.ts'
+import { checkHost } from '../host/check-host.ts'
+import type { Gpus } from '../host/gpus.ts'
+import { inForce } from '../host/in-force.ts'
+import type { StateFolder } from '../host/state-folder.ts'
+import type { ImageStore } from '../images/image-store.ts'
+import { ImageError } from '../images/pull-image.ts'
 import { jobLimits, workspaceSizes } from './job-limits.ts'
 import type { PreparedAhead } from './prepare-ahead.ts'
 
-/** A place where a job can run at once. Closing it removes everything that the job made. */
+/** Everything that a job needs to start at once. Closing it removes all that the job made. */
 export interface Preparation extends AsyncDisposable {
   workspace: Workspace
   limits: SandboxLimits
   gpus: Gpus
   /** The job's own time limit, in ms. */
   timeMs: number
-  /** Where the engine keeps its containers. */
+  /** The folder in which the engine keeps its containers. */
   dataFolder: string
 }
 
@@ -34,13 +34,16 @@ export interface PrepareDeps {
   settings: ExecutorSettings
   self: Identity
   state: StateFolder
-  /** What was done before the offer; undefined: nothing was to be. */
+  /** What was prepared before the offer; undefined when nothing was to be. */
   ahead?: PreparedAhead | undefined
   clock: Clock
   log: Log
 }
 
-/** Checks the engine, gets the image, makes the workspace. Rejects when this host cannot run the job; then nothing is left. */
+/**
+ * Checks the host, gets the image and makes the workspace. When this host cannot run the job it rejects and leaves
+ * nothing.
+ */
 export async function prepareJob(
   offer: V0PrepareJobRequest,
   deps: PrepareDeps,
@@ -49,11 +52,11 @@ export async function prepareJob(
   const { engine, settings, self, ahead, log } = deps
   const { facts, gpus, checkGpus } = (await ahead?.host()) ?? (await checkHost(deps))
   const limits = jobLimits(settings, facts)
-  log.info(inForce(facts, limits), 'what holds the job')
+  log.info(inForce(facts, limits), 'limits in force for the job')
   const owner = { self, jobUuid: offer.job_uuid, ...facts }
   const openWorkspace = async () =>
     (await ahead?.takeWorkspace(offer.job_uuid)) ?? Workspace.open(engine, owner, workspaceSizes(limits), log)
-  // Both are mostly the engine's time: a pull, and the start of the holder. Without the one, nobody waits for the other.
+  // Run both at once: each mostly waits for the engine. A workspace that cannot be made aborts the pull.
   const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
     ensureImages(offer, gpus, deps, AbortSignal.any([signal, stop.signal])),
@@ -88,12 +91,13 @@ async function ensureImages(offer: V0PrepareJobRequest, gpus: Gpus, deps: Prepar
     await images.ensure(offer.base_docker_image_name, 'job', signal)
     return
   }
-  // A script will come, most likely, and with GPUs one of two images is its own: not got on its time, nor missed before it.
+  // An offer without an image is most likely of a script, which runs in one of these images. A missing one fails only
+  // the job that needs it.
   const names = [settings.PYTHON_IMAGE, ...(gpus === undefined ? [] : [settings.PYTHON_NVIDIA_IMAGE])]
   for (const name of new Set(names)) {
     await images.ensure(name, 'operator', signal).catch(error => {
       if (!(error instanceof ImageError)) throw error
-      log.warn({ image: name, why: error.message }, 'the image for scripts is not to be had')
+      log.warn({ image: name, why: error.message }, 'an image for scripts is not available')
     })
   }
 }

@@ -1,21 +1,22 @@
-/** The work itself: inputs in, container run, outputs away. Whatever becomes of it is an outcome to report. */
+/** Runs a prepared job: loads its input, runs its container, uploads its output. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { isPreset, type OutputUpload } from '@horde/protocol/job'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import type { ExecutorSettings } from './config.ts'
-import { CapturedOutput } from './engine/captured-output.ts'
-import type { Engine } from './engine/container.ts'
-import { type RunEnd, runContainer } from './engine/run-container.ts'
-import type { Gpus } from './host/gpus.ts'
-import type { ImageStore, ReadyImage } from './images/image-store.ts'
-import { ImageError } from './images/pull-image.ts'
+import type { ExecutorSettings } from '../config.ts'
+import { CapturedOutput } from '../engine/captured-output.ts'
+import type { Engine } from '../engine/container.ts'
+import { type RunEnd, runContainer } from '../engine/run-container.ts'
+import type { Gpus } from '../host/gpus.ts'
+import type { ImageStore, ReadyImage } from '../images/image-store.ts'
+import { ImageError } from '../images/pull-image.ts'
 import { fetchInput, loadingArchive } from './inputs.ts'
 import { createJobContainer, jobFiles } from './job-container.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
 import type { Preparation } from './prepare-job.ts'
 
+/** Added to stderr when the engine's restart emptied /output. */
 const OUTPUT_LOST = 'The outputs were lost when the container engine was restarted.'
 
 export interface RunJobDeps {
@@ -27,19 +28,20 @@ export interface RunJobDeps {
   log: Log
 }
 
-/** How a job ended, in the words of the wire. */
-export interface Outcome {
-  /** null when it did not exit by itself. */
+/** How a job ended: the only type for it from the container to the message for the miner. */
+export interface JobResult {
+  /** null when the job did not exit by itself. */
   exitStatus: number | null
+  /** True when the job's own time limit ended it. */
   timedOut: boolean
-  /** Whether everything went well, the upload included. */
+  /** True when the job exited with 0 and its output was uploaded, if it was to be. */
   succeeded: boolean
   stdout: string
   stderr: string
 }
 
 /** Runs a job in a prepared workspace. Rejects only when the signal aborts or this host fails. */
-export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<Outcome> {
+export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<JobResult> {
   try {
     const gpus = gpusFor(work.docker_run_options_preset, deps.preparation)
     const image = await imageFor(work, deps, signal)
@@ -51,7 +53,7 @@ export async function runJob(work: V0RunJobRequest, deps: RunJobDeps, signal: Ab
     signal.throwIfAborted()
     if (!(error instanceof JobFailure || error instanceof ImageError)) throw error
     const why = error instanceof JobFailure ? error.sentence : error.message
-    deps.log.info({ why }, 'the job could not be run as it was asked for')
+    deps.log.info({ why }, 'the job cannot be run as requested')
     return { exitStatus: null, timedOut: false, succeeded: false, stdout: error.message, stderr: '' }
   }
 }
@@ -83,9 +85,9 @@ async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: Abort
   await withinDeadline('The input was not there', ms, signal, async (stage, msLeft) => {
     const zip = await fetchInput(work.volume, workspace.folder, limits, { msLeft, clock, log }, stage)
     const tar = loadingArchive(zip, jobFiles(work, preparation.limits), limits, settings.WRITABLE_VOLUME)
-    const broken = new Promise<never>((_, reject) => tar.once('error', reject))
+    const failed = new Promise<never>((_, reject) => tar.once('error', reject))
     try {
-      await Promise.race([workspace.load(tar, stage), broken])
+      await Promise.race([workspace.load(tar, stage), failed])
     } finally {
       tar.destroy()
     }
@@ -97,7 +99,7 @@ async function runAndUpload(
   work: V0RunJobRequest,
   deps: RunJobDeps,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<JobResult> {
   const { engine, preparation, settings, clock, log } = deps
   await using output = await CapturedOutput.open(preparation.workspace.folder)
   const { timeMs, limits: sandbox, dataFolder } = preparation
@@ -113,10 +115,10 @@ async function runAndUpload(
   log.info({ end: end.kind, exitStatus, why }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)
   const failure = work.output_upload ? await deliver(work.output_upload, end, output, deps, signal) : undefined
-  return outcomeOf(end, failure, await output.texts())
+  return resultOf(end, failure, await output.texts())
 }
 
-/** Uploads what there is, and notes why that is not all. Gives the sentence when it is not. */
+/** Uploads the output. Returns the sentence that says why it is not all of it, which is also added to stderr. */
 async function deliver(
   target: OutputUpload,
   end: RunEnd,
@@ -133,7 +135,7 @@ async function deliver(
   return why
 }
 
-/** Uploads what the job left, also for a job that failed. Gives the sentence that says why it could not. */
+/** Uploads the output, also of a job that failed. Returns the sentence that says why the upload failed. */
 async function upload(
   target: OutputUpload,
   output: CapturedOutput,
@@ -159,7 +161,7 @@ async function upload(
   }
 }
 
-function outcomeOf(end: RunEnd, failure: string | undefined, texts: { stdout: string; stderr: string }): Outcome {
+function resultOf(end: RunEnd, failure: string | undefined, texts: { stdout: string; stderr: string }): JobResult {
   const exitStatus = end.kind === 'exited' ? end.exitStatus : null
   const succeeded = exitStatus === 0 && failure === undefined
   return { exitStatus, timedOut: end.kind === 'timed out', succeeded, ...texts }

@@ -5,20 +5,20 @@ import { JobFailure, withinDeadline } from './job-failure.ts'
 const NEVER = new AbortController().signal
 const LONG_MS = 60_000
 
-/** Ends when it is told to, a turn later, as what has something to close does. */
+/** Rejects one turn of the event loop after the abort, like a stage that closes its files first. */
 async function untilAborted(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort')
   await new Promise(setImmediate)
   throw signal.reason
 }
 
-test('a stage that ends in time is what it is', async () => {
+test('returns the outcome of a stage that ends in time', async () => {
   expect(await withinDeadline('It was not there', LONG_MS, NEVER, async () => 'there')).toBe('there')
   const trouble = new Error('trouble')
   await expect(withinDeadline('It was not there', LONG_MS, NEVER, () => Promise.reject(trouble))).rejects.toBe(trouble)
 })
 
-test('past its deadline it is told to end, and then fails in so many words', async () => {
+test('aborts a stage at its deadline and fails with the sentence', async () => {
   let closed = false
   const outcome = withinDeadline('It was not there', 20, NEVER, signal => {
     return untilAborted(signal).finally(() => {
@@ -29,7 +29,7 @@ test('past its deadline it is told to end, and then fails in so many words', asy
   expect(closed).toBe(true)
 })
 
-test('a stop from outside is not the deadline', async () => {
+test('rejects with the reason of a stop from outside, not with the deadline', async () => {
   const stop = new AbortController()
   const outcome = withinDeadline('It was not there', LONG_MS, stop.signal, untilAborted)
   stop.abort(new Error('enough'))
@@ -39,7 +39,7 @@ test('a stop from outside is not the deadline', async () => {
 test.each([
   ['the deadline', 20, NEVER, 'It was not there within 0.02 seconds'],
   ['a stop', LONG_MS, AbortSignal.timeout(20), 'The operation was aborted due to timeout'],
-])('a stage that does not end by itself is waited for only so long after %s', async (_, ms, signal, message) => {
+])('abandons a stage that ignores its signal after %s', async (_, ms, signal, message) => {
   const stage = () => new Promise<never>(() => {})
   await expect(withinDeadline('It was not there', ms, signal, stage, 10)).rejects.toThrow(message)
 })

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
+import { manualClock } from '../time.ts'
 import { Inbox } from './inbox.ts'
-import { manualClock } from './time.ts'
 
 const never = new AbortController().signal
 
-it('gives what was put in, in order, at once or when it comes', async () => {
+it('returns items in order, at once or when they come', async () => {
   const clock = manualClock()
   const box = new Inbox<number>({ clock })
   box.put(1)
@@ -16,7 +16,7 @@ it('gives what was put in, in order, at once or when it comes', async () => {
   expect(clock.sleeping).toBe(0)
 })
 
-it('gives nothing after its time, and what comes later to the next who asks', async () => {
+it('returns undefined after the time, and keeps a later item for the next call', async () => {
   const clock = manualClock()
   const box = new Inbox<number>({ clock })
   const taken = box.next(10, never)
@@ -27,7 +27,7 @@ it('gives nothing after its time, and what comes later to the next who asks', as
   expect(await box.next(10, never)).toBe(4)
 })
 
-it('a wait that is aborted loses nothing', async () => {
+it('loses no item when a wait is aborted', async () => {
   const clock = manualClock()
   const box = new Inbox<number>({ clock })
   const stop = new AbortController()
@@ -39,13 +39,13 @@ it('a wait that is aborted loses nothing', async () => {
   expect(await box.next(10, never)).toBe(5)
 })
 
-it('gives what is there even when the time is over', async () => {
+it('returns a waiting item even when the time is over', async () => {
   const box = new Inbox<number>({ clock: manualClock() })
   box.put(7)
   expect(await box.next(-5, never)).toBe(7)
 })
 
-it('refuses what is too much, and what comes behind the last word', async () => {
+it('refuses items above the limit and after the end', async () => {
   const box = new Inbox<number>({ maxWaiting: 1 })
   expect([box.put(1), box.put(2)]).toEqual([true, false])
   box.end(3)
@@ -54,7 +54,7 @@ it('refuses what is too much, and what comes behind the last word', async () => 
   expect([await box.next(0, never), await box.next(0, never), await box.next(0, never)]).toEqual([1, 3, 3])
 })
 
-it('the last word wakes who waits', async () => {
+it('wakes a waiting reader at the end', async () => {
   const box = new Inbox<number>({ clock: manualClock() })
   const taken = box.next(10, never)
   box.end(6)

@@ -1,23 +1,23 @@
 /**
- * What can be done for a job before it is offered, for an executor that its miner keeps warm: the host is looked at, and a
- * workspace made. Hours may pass until the offer, so both are looked after, and looked at once more when it comes.
+ * Prepares what a job needs before it is offered, for an executor that its miner keeps warm: checks the host and makes
+ * a workspace. Hours may pass until the offer, so both are checked every minute, and once more when the offer comes.
  */
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
-import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './engine/container.ts'
-import { HOLDER_IMAGE } from './engine/holder.ts'
-import type { Identity } from './engine/identity.ts'
-import { sweepLeftovers } from './engine/leftovers.ts'
-import { Workspace } from './engine/workspace.ts'
-import { type CheckedHost, checkHost, hostMemoryMs } from './host/check-host.ts'
-import type { StateFolder } from './host/state-folder.ts'
+import type { ExecutorSettings } from '../config.ts'
+import type { Engine } from '../engine/container.ts'
+import { HOLDER_IMAGE } from '../engine/holder.ts'
+import type { Identity } from '../engine/identity.ts'
+import { sweepLeftovers } from '../engine/leftovers.ts'
+import { Workspace } from '../engine/workspace.ts'
+import { type CheckedHost, checkHost, hostMemoryMs } from '../host/check-host.ts'
+import type { StateFolder } from '../host/state-folder.ts'
 import { jobLimits, workspaceSizes } from './job-limits.ts'
 
-/** How often what was made is looked after, and what could not be made is tried again, in ms. */
-const LOOK_AFTER_MS = 60_000
-/** The share of its time after which a memory of the host is renewed, so that the offer seldom finds it too old. */
+/** How often the preparations are checked, and those that failed are tried again, in ms. */
+const CHECK_EVERY_MS = 60_000
+/** The host is checked again after this share of the check's maximum age, so that the offer seldom finds it too old. */
 const RENEWAL_SHARE = 0.5
 
 export interface AheadDeps {
@@ -29,7 +29,9 @@ export interface AheadDeps {
   log: Log
 }
 
-/** Begins at once, in the background. Trouble is a warning: it is tried again, and whatever is missing is made at the offer. */
+/**
+ * Begins at once, in the background. A failure is logged and tried again; what is missing at the offer is made then.
+ */
 export class PreparedAhead implements AsyncDisposable {
   readonly #deps: AheadDeps
   readonly #loop: Loop
@@ -44,23 +46,26 @@ export class PreparedAhead implements AsyncDisposable {
     this.#deps = deps
     this.#loop = startLoop({
       name: 'prepare ahead',
-      everyMs: LOOK_AFTER_MS,
-      run: signal => this.#lookAfter(signal),
+      everyMs: CHECK_EVERY_MS,
+      run: signal => this.#keepPrepared(signal),
       log,
       clock,
-      // Whoever opened this closes it.
+      // Ended by disposing of this object.
       signal: new AbortController().signal,
     })
   }
 
-  /** The host as it was found; undefined when that is too old, or there is another engine. From here on nothing more is made ahead. */
+  /**
+   * Returns the checked host; undefined when the check is too old or the engine was restarted. Stops preparing: the
+   * offer is here.
+   */
   async host(): Promise<CheckedHost | undefined> {
     await this.#loop[Symbol.asyncDispose]()
     const holds = await this.#host?.isYoungerThan(hostMemoryMs(this.#deps.settings))
     return holds ? this.#host : undefined
   }
 
-  /** The workspace, which is the caller's to close from here on; undefined when there is none, or something of it is gone. */
+  /** Hands the workspace over to the caller, who closes it; undefined when there is none, or a part of it is gone. */
   async takeWorkspace(jobUuid: string): Promise<Workspace | undefined> {
     await this.#loop[Symbol.asyncDispose]()
     const workspace = this.#workspace
@@ -74,7 +79,7 @@ export class PreparedAhead implements AsyncDisposable {
     return workspace
   }
 
-  /** Removes what killed executors left behind, unless that was done. Rejects with EngineError; then it may be tried again. */
+  /** Removes what killed executors left behind, once. Rejects with EngineError; then it may be called again. */
   sweep(): Promise<void> {
     const { engine, self, log } = this.#deps
     this.#sweep ??= sweepLeftovers(engine, self, log).catch(error => {
@@ -87,28 +92,28 @@ export class PreparedAhead implements AsyncDisposable {
   /** Removes everything that was not taken. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]()
-    if (this.#workspace) this.#giveUp(this.#workspace)
+    if (this.#workspace) this.#remove(this.#workspace)
     await Promise.all([...this.#removals, this.#sweep?.catch(() => {})])
   }
 
-  async #lookAfter(signal: AbortSignal): Promise<void> {
+  async #keepPrepared(signal: AbortSignal): Promise<void> {
     const { log } = this.#deps
     try {
       this.sweep().catch(() => {})
-      await this.#lookAtHost()
+      await this.#keepHostChecked()
       if (!signal.aborted) await this.#keepWorkspace()
       if (!signal.aborted) await this.#host?.checkGpus(HOLDER_IMAGE)
       this.#failures = 0
     } catch (err) {
       this.#failures += 1
-      // An engine that is away for the night is one line.
-      log[this.#failures === 1 ? 'warn' : 'debug']({ err }, 'could not prepare ahead of the offer; it is tried again')
+      // An engine that is away for hours gets one warning.
+      log[this.#failures === 1 ? 'warn' : 'debug']({ err }, 'could not prepare ahead of the offer, trying again')
     }
   }
 
-  async #lookAtHost(): Promise<void> {
+  async #keepHostChecked(): Promise<void> {
     const renewMs = hostMemoryMs(this.#deps.settings) * RENEWAL_SHARE
-    // Where nothing is to be remembered each job looks for itself.
+    // A maximum age of 0 means that each job checks the host itself.
     if (this.#host && (renewMs === 0 || (await this.#host.isYoungerThan(renewMs)))) return
     this.#host = undefined
     this.#host = await checkHost(this.#deps, renewMs)
@@ -119,7 +124,7 @@ export class PreparedAhead implements AsyncDisposable {
     if (this.#workspace && !(await this.#workspace.isIntact())) this.#lose(this.#workspace)
     if (this.#workspace || !this.#host) return
     const started = clock.monotonic()
-    // What is begun on an engine that is away waits for it, to be removed.
+    // Ask first: what is begun on an engine that is away must wait for the engine to be removed.
     await engine.ping()
     const { facts } = this.#host
     const sizes = workspaceSizes(jobLimits(settings, facts))
@@ -128,16 +133,16 @@ export class PreparedAhead implements AsyncDisposable {
   }
 
   #lose(workspace: Workspace): void {
-    this.#deps.log.info('what was prepared ahead is gone, or its engine was restarted; it is made anew')
-    this.#giveUp(workspace)
+    this.#deps.log.info('the workspace prepared ahead is incomplete, making it again')
+    this.#remove(workspace)
   }
 
-  /** Nobody waits for its removal but the end of this. */
-  #giveUp(workspace: Workspace): void {
+  /** Removes a workspace in the background; only disposing waits for it. */
+  #remove(workspace: Workspace): void {
     this.#workspace = undefined
     const removal = workspace[Symbol.asyncDispose]()
     this.#removals.push(
-      removal.catch(err => this.#deps.log.error({ err }, 'something that was prepared ahead could not be removed')),
+      removal.catch(err => this.#deps.log.error({ err }, 'could not remove a workspace prepared ahead')),
     )
   }
 }

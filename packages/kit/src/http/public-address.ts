@@ -1,4 +1,4 @@
-/** Which addresses are of the internet: what strangers name must not reach into the network that a service is in. */
+/** Tells public IP addresses from others, so that addresses that strangers name cannot lead into our own network. */
 import { BlockList, isIP } from 'node:net'
 
 const privateV4 = blockList('ipv4', [
@@ -6,7 +6,7 @@ const privateV4 = blockList('ipv4', [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
-  // Azure's machines reach their host by this one, of the internet though it is.
+  // A public address by which machines on Azure reach their host.
   ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
@@ -20,7 +20,7 @@ const privateV4 = blockList('ipv4', [
   ['224.0.0.0', 3],
 ])
 
-/** All that is routed on the internet lies in 2000::/3; tunnels into IPv4 and documentation are taken out of it. */
+/** All addresses routed on the internet lie in 2000::/3. Tunnels into IPv4 and documentation addresses are excluded. */
 const globalV6 = blockList('ipv6', [['2000::', 3]])
 const exceptedV6 = blockList('ipv6', [
   ['2001::', 23],
@@ -29,7 +29,7 @@ const exceptedV6 = blockList('ipv6', [
   ['3fff::', 20],
 ])
 
-/** Whether an IP address is an ordinary one of the internet: not private, loopback, link-local, multicast or reserved. */
+/** Returns whether an IP address is public: not private, loopback, link-local, multicast or reserved. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address)
   if (family === 4) return !privateV4.check(address, 'ipv4')

@@ -1,19 +1,19 @@
-/** A job's input: from the wire to a zip on this disk, from there, entry by entry, into the volume. */
+/** Brings a job's input to a zip on this disk, and from there, entry by entry, into the volume. */
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Volume } from '@horde/protocol/job'
 import { pack } from 'tar-stream'
-import { download } from './http/download.ts'
-import { RequestError } from './http/request.ts'
-import type { RetryDeps } from './http/retry.ts'
-import { TargetError } from './http/targets.ts'
+import { download } from '../http/download.ts'
+import { RequestError } from '../http/request.ts'
+import type { RetryDeps } from '../http/retry.ts'
+import { TargetError } from '../http/targets.ts'
+import { ByteLimitError } from '../zip/byte-limit.ts'
+import { InputZip } from '../zip/input-zip.ts'
 import { JobFailure } from './job-failure.ts'
-import { ByteLimitError } from './zip/byte-limit.ts'
-import { InputZip } from './zip/input-zip.ts'
 
-/** What a job whose input is too large has as its stdout, to the letter. */
+/** The stdout of a job whose input is too large. Clients compare it, so it must not change. */
 export const TOO_LARGE = 'Input volume too large'
 
 const NOT_BASE64 = 'Input volume is not valid base64'
@@ -22,13 +22,13 @@ const NOT_BASE64 = 'Input volume is not valid base64'
 const PIECE_CHARACTERS = 1_048_576
 
 export interface InputLimits {
-  /** Of the zip, and of what is in it, in bytes. */
+  /** The largest size of the zip, and of its contents, in bytes. */
   maxBytes: number
   maxEntries: number
   allowPrivate: boolean
 }
 
-/** Brings the zip of a volume into a folder and gives its path. Rejects with JobFailure. */
+/** Writes the zip of a volume into a folder and returns its path. Rejects with JobFailure. */
 export async function fetchInput(
   volume: Volume,
   folder: string,
@@ -43,8 +43,7 @@ export async function fetchInput(
 }
 
 /**
- * Everything that a job finds when it starts, as a tar for the workspace: the input, an empty /output, and further files,
- * texts by path.
+ * Returns a tar of everything that a job finds at its start: the input, an empty /output, and `further` texts by path.
  */
 export function loadingArchive(
   zipPath: string,
@@ -69,18 +68,18 @@ async function fill(
   limits: InputLimits,
   isWritable: boolean,
 ): Promise<void> {
-  // Any uid may change what is writable.
+  // In a writable /volume any uid may change files.
   const others = isWritable ? 0o022 : 0
   await using zip = await InputZip.open(zipPath, limits)
-  // An entry may take minutes without a byte coming of it: when nobody reads the archive any more, that ends too.
+  // Unpacking an entry may take minutes without giving a byte, so it is stopped when the archive is no longer read.
   tar.once('close', () => void zip.stop())
-  // Any uid may write to /output; nobody may take another's files away.
+  // Any uid may write to /output, but only remove its own files (sticky bit).
   tar.entry({ name: 'output/', type: 'directory', mode: 0o1777 })
   tar.entry({ name: 'volume/', type: 'directory', mode: 0o755 | others })
   for (const [name, text] of Object.entries(further)) tar.entry({ name, mode: 0o644 }, text)
   const folders = new Set<string>()
   for (const { name, isDirectory, size, isExecutable, entry } of zip.entries) {
-    // A zip need not name its folders, and the engine makes those that the tar does not name in its own way.
+    // A zip need not list its folders. Folders missing in the tar would get the engine's own modes.
     for (const folder of isDirectory ? [...parentsOf(name), name] : parentsOf(name)) {
       if (folders.has(folder)) continue
       folders.add(folder)
@@ -104,13 +103,13 @@ function addFile(
   })
 }
 
-/** The folders above a name, outermost first. */
+/** Returns the folders above a name, outermost first. */
 function parentsOf(name: string): string[] {
   const parts = name.split('/')
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
 }
 
-/** Base64 to the disk, piece by piece: the frame that it came in is copy enough. */
+/** Decodes base64 to the disk piece by piece, because the frame already holds the whole input in memory. */
 async function writeInline(contents: string, path: string, { maxBytes }: InputLimits): Promise<void> {
   await using file = await open(path, 'w', 0o600)
   let bytes = 0
@@ -121,7 +120,7 @@ async function writeInline(contents: string, path: string, { maxBytes }: InputLi
   }
 }
 
-/** Throws JobFailure at the first piece that is not base64. White space counts nowhere. */
+/** Throws JobFailure at the first piece that is not base64. White space is ignored. */
 function* base64Pieces(contents: string): Generator<Buffer> {
   let rest = ''
   let ended = false

@@ -1,4 +1,4 @@
-/** What a job leaves in /output, with what it printed, as one zip at the place that the job names. */
+/** Zips what a job left in /output together with what it printed, and uploads the zip where the job says. */
 import { createReadStream, createWriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,20 +6,20 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { OutputUpload } from '@horde/protocol/job'
 import { ZipFile } from 'yazl'
-import { formBody } from './http/multipart.ts'
-import { isSuccess, openResponse, RequestError } from './http/request.ts'
-import { logRefusal } from './http/response-text.ts'
-import { type RetryDeps, statusError, withRetries } from './http/retry.ts'
-import { TargetError } from './http/targets.ts'
+import { formBody } from '../http/multipart.ts'
+import { isSuccess, openResponse, RequestError } from '../http/request.ts'
+import { logRefusal } from '../http/response-text.ts'
+import { type RetryDeps, statusError, withRetries } from '../http/retry.ts'
+import { TargetError } from '../http/targets.ts'
+import { ByteLimit, ByteLimitError } from '../zip/byte-limit.ts'
+import { addFiles, type FileLimits } from '../zip/output-files.ts'
 import { JobFailure } from './job-failure.ts'
-import { ByteLimit, ByteLimitError } from './zip/byte-limit.ts'
-import { addFiles, type FileLimits } from './zip/output-files.ts'
 
 const ZIP_NAME = 'output.zip'
 const ZIP_TYPE = 'application/zip'
 
 export interface OutputLimits extends FileLimits {
-  /** Of the zip, in bytes. */
+  /** The largest zip, in bytes. */
   maxZipBytes: number
 }
 
@@ -28,7 +28,10 @@ export interface PrintedFiles {
   stderrPath: string
 }
 
-/** Zips the regular files of a tar of /output, and the two texts, into a folder. Gives the zip's path; rejects with JobFailure. */
+/**
+ * Zips the regular files of a tar of /output and the two texts into a folder. Returns the path. Rejects with
+ * JobFailure.
+ */
 export async function zipOutputs(
   openTar: () => Promise<Readable>,
   printed: PrintedFiles,
@@ -38,7 +41,7 @@ export async function zipOutputs(
 ): Promise<string> {
   const path = join(folder, ZIP_NAME)
   const zip = new ZipFile()
-  // A file that breaks off is told here and nowhere else; unheard it would end the process.
+  // yazl reports a file that breaks off only by this event. Unhandled, it would end the process.
   zip.on('error', error => (zip.outputStream as Readable).destroy(error as Error))
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
@@ -66,7 +69,7 @@ export async function zipOutputs(
   }
 }
 
-/** Uploads a zip as the job asks, and tries again while the stage has time. Rejects with JobFailure. */
+/** Uploads a zip as the job asks, and retries while the stage has time. Rejects with JobFailure. */
 export async function uploadZip(
   path: string,
   upload: OutputUpload,

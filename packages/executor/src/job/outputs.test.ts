@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** A tar of one file that cannot be compressed, of which only the first half comes, and then `next` happens. */
+/** Returns a tar of one incompressible file that calls `next` after its first half. */
 async function halfTar(next: (tar: Readable) => void): Promise<Readable> {
   const tar = pack()
   tar.entry({ name: 'output/a', size: FILE_BYTES }, randomBytes(FILE_BYTES))
@@ -42,12 +42,12 @@ const zip = (openTar: () => Promise<Readable>, maxZipBytes: number) =>
     new AbortController().signal,
   )
 
-test('a zip that gets too large in the middle of a file fails the job, and the executor lives', async () => {
+test('fails the job when the zip becomes too large in the middle of a file', async () => {
   const tooLarge = zip(() => halfTar(() => {}), 100_000)
   await expect(tooLarge).rejects.toMatchObject({ name: 'JobFailure', message: 'The zip of the outputs is too large' })
 })
 
-test('a tar that breaks off in the middle of a file is an error, and the executor lives', async () => {
+test('rejects when the tar breaks off in the middle of a file', async () => {
   const broken = zip(() => halfTar(tar => tar.destroy(new Error('the engine is gone'))), 10_000_000)
   await expect(broken).rejects.toThrow('the engine is gone')
 })

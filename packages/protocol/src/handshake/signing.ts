@@ -1,11 +1,11 @@
-/** The bytes that peers sign, exactly. Making and checking signatures is the chain package's business. */
-import type { AuthenticationPayload } from './validator-miner.ts'
+/** Builds the exact bytes that peers sign. The chain package makes and checks the signatures. */
+import type { AuthenticationPayload } from '../validator-miner.ts'
 
 const NOT_ASCII = /[\u0080-\uffff]/g
 
 /**
- * What a validator signs for its miner: the three payload fields as Python's `json.dumps(…, sort_keys=True)` writes
- * them, a space after each colon and comma, anything beyond ASCII escaped; as UTF-8.
+ * Returns what a validator signs for its miner: the three payload fields as Python's `json.dumps(…, sort_keys=True)`
+ * writes them, with a space after each colon and comma and everything beyond ASCII escaped.
  */
 export function authenticationBytes(payload: AuthenticationPayload): Uint8Array {
   const { miner_hotkey, timestamp, validator_hotkey } = payload
@@ -15,7 +15,7 @@ export function authenticationBytes(payload: AuthenticationPayload): Uint8Array 
   return new TextEncoder().encode(json)
 }
 
-/** What a validator signs for a facilitator: the 32 raw bytes of its public key, given as 64 hex digits. */
+/** Returns what a validator signs for a facilitator: the 32 raw bytes of its public key, given as 64 hex digits. */
 export function facilitatorLoginBytes(publicKeyHex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(publicKeyHex, 'hex'))
 }

@@ -1,34 +1,34 @@
-/** From a job's request and its image to a container in the sandbox. */
+/** Creates the sandboxed container of a job from its work and its image. */
 import { dirname, join } from 'node:path'
 import type { Log } from '@horde/kit/log'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import { EngineError } from './engine/container.ts'
-import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from './engine/sandbox.ts'
-import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from './engine/workspace.ts'
-import type { Gpus } from './host/gpus.ts'
-import type { ReadyImage } from './images/image-store.ts'
+import { EngineError } from '../engine/container.ts'
+import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from '../engine/sandbox.ts'
+import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from '../engine/workspace.ts'
+import type { Gpus } from '../host/gpus.ts'
+import type { ReadyImage } from '../images/image-store.ts'
 import { JobFailure } from './job-failure.ts'
 import type { Preparation } from './prepare-job.ts'
 
-/** Each takes memory, and time to be made. */
+/** Bounded because each volume takes memory, and time to be made. */
 const MAX_IMAGE_VOLUMES = 16
 
-/** What the engine says when what an image has in its folders does not fit into their volumes. */
+/** The engine's error when the contents of an image's folder do not fit into its volume. */
 const NO_SPACE = /no space left on device/i
 
-/** What it says of an image's folder that is a file, lies below one, or has a name that leads nowhere. */
+/** The engine's error when a folder of an image is a file, lies below one, or has an invalid name. */
 const NO_FOLDER =
   /\bis not (?:a )?directory|: not a directory|\btoo many links\b|: file name too long|\blstat .*: invalid argument/i
 
-/** What the engine says when an image is gone that was made sure of before. */
+/** The engine's error when an image was removed after it was pulled. */
 const NO_IMAGE = /no such image/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
-/** Beside the script, where nothing but the engine comes. */
+/** The file for /etc/hostname. It lies beside the script, where the job cannot write. */
 const HOSTNAME = 'hostname'
 
-/** The files that a job's container wants in the workspace besides the input, texts by path. */
+/** Returns the files that a job's container needs in the workspace besides the input: texts by path. */
 export function jobFiles(work: V0RunJobRequest, limits: SandboxLimits): Record<string, string> {
   return {
     ...(work.raw_script ? { [SCRIPT_PATH]: work.raw_script } : {}),
@@ -36,7 +36,7 @@ export function jobFiles(work: V0RunJobRequest, limits: SandboxLimits): Record<s
   }
 }
 
-/** Makes the container of a job, ready to be started. Rejects with JobFailure when it is the job's or its image's own fault. */
+/** Creates the container of a job and returns its id. Rejects with JobFailure when the job or its image is at fault. */
 export async function createJobContainer(
   work: V0RunJobRequest,
   image: ReadyImage,
@@ -66,14 +66,17 @@ export async function createJobContainer(
     if (!(error instanceof EngineError)) throw error
     if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
     if (NO_FOLDER.test(error.message)) {
-      throw new JobFailure('The image has a VOLUME or WORKDIR where there can be no folder')
+      throw new JobFailure('The image has a VOLUME or WORKDIR where no folder can be')
     }
     if (error.status !== 400) throw error
     throw new JobFailure('The engine refuses the job', error.message)
   }
 }
 
-/** A home that cannot be a volume of its own stays as the image has it; a volume that does not fit fails the job. */
+/**
+ * Creates the container. A home that cannot be a volume stays read-only; any other volume that does not fit fails the
+ * job.
+ */
 async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Workspace, log: Log): Promise<string> {
   const others = job.imageFolders.filter(({ volume }) => volume !== workspace.homeVolume)
   try {
@@ -81,13 +84,13 @@ async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Works
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
     const isFull = NO_SPACE.test(error.message)
-    // What is in a volume already, be it a part of what the image has there, the engine would not copy again.
+    // Not tried again: the engine copies an image's folder only into an empty volume, and these may be partly filled.
     if (isFull && others.length > 0)
       throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
     if (!isFull && !NO_FOLDER.test(error.message)) throw error
     if (others.length === job.imageFolders.length) throw error
-    const why = isFull ? 'it is larger than TMP_SIZE_BYTES' : 'it is no folder'
-    log.warn({ image: job.image, why }, 'the home of the image stays as it is, and read-only')
+    const why = isFull ? 'it is larger than TMP_SIZE_BYTES' : 'it is not a folder'
+    log.warn({ image: job.image, why }, 'the home of the image stays read-only')
     return workspace.createContainer(containerOptions({ ...job, imageFolders: others }, limits))
   }
 }

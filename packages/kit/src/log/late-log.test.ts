@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { createLog, type LogOptions } from '../log.ts'
 import { createLateLog } from './late-log.ts'
-import { createLog, type LogOptions } from './log.ts'
 
 function capture(make: typeof createLog, options: LogOptions = {}) {
   const lines: Record<string, unknown>[] = []
@@ -10,7 +10,7 @@ function capture(make: typeof createLog, options: LogOptions = {}) {
   return { log, lines: () => lines.map(({ time: _, ...line }) => line) }
 }
 
-test.each(['trace', 'info', 'warn', 'silent'] as const)('what is written at %s is what pino writes', level => {
+test.each(['trace', 'info', 'warn', 'silent'] as const)('writes at level %s what createLog writes', level => {
   const [late, plain] = [capture(createLateLog, { level }), capture(createLog, { level })]
   for (const { log } of [late, plain]) {
     const child = log.child({ jobUuid: 'x' }).child({ token: 'hush' })
@@ -26,7 +26,7 @@ test.each(['trace', 'info', 'warn', 'silent'] as const)('what is written at %s i
   expect(late.log.isLevelEnabled('info')).toBe(plain.log.isLevelEnabled('info'))
 })
 
-test('pino is loaded with the first line that is written', async () => {
+test('loads pino with the first line that is written', async () => {
   const program = `
     import { registerHooks } from 'node:module'
     let loaded = false
@@ -34,7 +34,7 @@ test('pino is loaded with the first line that is written', async () => {
       loaded ||= url.includes('/node_modules/pino/')
       return next(url, context)
     } })
-    const { createLateLog } = await import('@horde/kit/late-log')
+    const { createLateLog } = await import('@horde/kit/log/late-log')
     const log = createLateLog('any').child({ a: 1 })
     log.debug('not written')
     const before = loaded

@@ -1,12 +1,13 @@
-/** What a job gets of its host, by the settings. */
-import type { HostSettings } from './config.ts'
-import type { SandboxLimits } from './engine/sandbox.ts'
-import type { WorkspaceSizes } from './engine/workspace.ts'
+/** Derives the limits of a job from the settings and the host. */
+import type { HostSettings } from '../config.ts'
+import type { SandboxLimits } from '../engine/sandbox.ts'
+import type { WorkspaceSizes } from '../engine/workspace.ts'
 
-/** How much of the host's memory a job gets where no setting says so. */
+/** The share of the host's memory that a job gets when MEMORY_LIMIT_BYTES is unset. */
 const MEMORY_SHARE = 0.75
 const PAGE_BYTES = 4096
 
+/** @param host its memory in bytes and its number of CPUs */
 export function jobLimits(settings: HostSettings, host: { memoryBytes: number; cpus: number }): SandboxLimits {
   const memoryBytes = settings.MEMORY_LIMIT_BYTES ?? Math.floor(host.memoryBytes * MEMORY_SHARE)
   const { VOLUME_MAX_SIZE_BYTES, VOLUME_MAX_FILES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_MAX_FILES } = settings
@@ -25,13 +26,13 @@ export function jobLimits(settings: HostSettings, host: { memoryBytes: number; c
   }
 }
 
-/** What the volumes of a job with these limits hold. */
+/** Returns the sizes of the volumes for these limits. */
 export function workspaceSizes(limits: SandboxLimits): WorkspaceSizes {
   const { outputBytes, tmpBytes, writableVolumeBytes, filesPerFolder } = limits
   return { outputBytes, homeBytes: tmpBytes, writableVolumeBytes, filesPerFolder }
 }
 
-/** What files of so many bytes together may take in memory, where each is rounded up to whole pages. */
+/** Returns the memory that files of so many bytes in all may take: each is rounded up to whole pages. */
 function inPages(bytes: number, files: number): number {
   return bytes + files * PAGE_BYTES
 }
