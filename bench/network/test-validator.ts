@@ -5,7 +5,7 @@ import { dialSocket, type Socket } from '@horde/kit/socket'
 import { systemClock, withDeadline } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { type MinerMessage, parseFromMiner, type ValidatorMessage } from '@horde/protocol/validator-miner'
-import { authenticate } from '../../packages/validator/src/miner/authenticate.ts'
+import { authenticate } from '../../packages/validator/src/jobs/miner-connection.ts'
 
 /** How long one step may take, in ms. */
 const STEP_MS = 300_000

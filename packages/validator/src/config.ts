@@ -14,7 +14,7 @@ import {
 } from '@horde/kit/config'
 import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
 import { z } from 'zod'
-import type { StartLimits } from './batch/starts.ts'
+import type { StartLimits } from './batches/start-limiter.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'
 import { ALGORITHMS } from './benchmarks/hashcat.ts'
 import type { BenchmarkSettings } from './benchmarks/load-benchmark.ts'

@@ -5,12 +5,12 @@ import { CLASSES, DEFAULT_CLASS } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
+import { openBatch } from '../src/batches/stored-batch.ts'
 import { syntheticJob } from '../src/benchmarks/synthetic-job.ts'
-import { openBatch } from '../src/db/batches.ts'
-import { insertOrganicJob } from '../src/db/jobs.ts'
 import { Journal } from '../src/db/journal.ts'
-import { driveJob } from '../src/drive-job.ts'
-import type { Conversation, LinkEvent } from '../src/miner/link.ts'
+import { JobDriver } from '../src/jobs/job-driver.ts'
+import type { ChannelEvent, JobChannel } from '../src/jobs/miner-connection.ts'
+import { openJobs } from '../src/jobs/transition.ts'
 import { withDatabase } from './databases.ts'
 import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT, WORK } from './drive.ts'
 import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
@@ -33,9 +33,14 @@ async function run(
 
 /** What an outcome comes down to. */
 const gist = ({ end, stored }: Awaited<ReturnType<typeof run>>) => {
-  expect(stored).toMatchObject({ state: end.state, reason: end.reason, score: end.score, rightAnswer: end.rightAnswer })
+  expect(stored).toMatchObject({
+    state: end?.state,
+    reason: end?.reason,
+    score: end?.score,
+    rightAnswer: end?.rightAnswer,
+  })
   expect(stored.endedAt).toBeInstanceOf(Date)
-  return [end.state, end.reason, end.score]
+  return [end?.state, end?.reason, end?.score]
 }
 
 const UP_TO_OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
@@ -46,11 +51,11 @@ describe('a good job', () => {
     const result = await run(async peer => void (await play.finished(peer)))
     const { end, stored, said, lines } = result
     expect(end).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, stdout: 'right' })
-    expect(end.seconds).toBeGreaterThan(0)
-    expect(end.seconds).toBeLessThan(5)
-    expect(end.score).toBeCloseTo(2 * (1 - (end.seconds ?? 0) / 10), 10)
+    expect(end?.seconds).toBeGreaterThan(0)
+    expect(end?.seconds).toBeLessThan(5)
+    expect(end?.score).toBeCloseTo(2 * (1 - (end?.seconds ?? 0) / 10), 10)
     expect(said).toEqual(UP_TO_WORK)
-    expect(stored).toMatchObject({ score: end.score, seconds: end.seconds, image: 'word:v0', executorClass: null })
+    expect(stored).toMatchObject({ score: end?.score, seconds: end?.seconds, image: 'word:v0', executorClass: null })
     const moments = [stored.createdAt, stored.acceptedAt, stored.readyAt, stored.runningAt, stored.endedAt]
     expect(moments.map(Number)).toEqual(moments.map(Number).toSorted((a, b) => a - b))
     expect(lines.filter(line => line.msg === 'job moved').map(({ from, to }) => `${from} ${to}`)).toEqual([
@@ -109,7 +114,7 @@ describe('a good job', () => {
       { uuid },
     )
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.lines.filter(line => line.msg === 'word about an unknown job ignored')).toHaveLength(2)
+    expect(result.lines.filter(line => line.msg === 'message about an unknown job ignored')).toHaveLength(2)
   })
 
   it('survives ready heard twice, nonsense, errors and numbers as text', async () => {
@@ -183,8 +188,8 @@ describe('a job that ends badly', () => {
       { clock },
     )
     expect(gist(result)).toEqual(['finished', 'time-limit', 0])
-    expect(result.end.seconds).toBeGreaterThan(6)
-    expect(result.end.rightAnswer).toBe(true)
+    expect(result.end?.seconds).toBeGreaterThan(6)
+    expect(result.end?.rightAnswer).toBe(true)
   })
 
   it.each([
@@ -240,7 +245,7 @@ describe('a job that ends badly', () => {
     const gone = await startScriptedMiner(MINER, () => {})
     await gone[Symbol.asyncDispose]()
     const { end } = await drive(gone, { db: database().db, log })
-    expect([end.state, end.reason, end.score]).toEqual(['broken', 'no-connection', 0])
+    expect([end?.state, end?.reason, end?.score]).toEqual(['broken', 'no-connection', 0])
   })
 
   it('loses a miner that closes at once, six times', async () => {
@@ -377,7 +382,7 @@ describe('a lost connection', () => {
       { clock },
     )
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.end.seconds).toBeGreaterThan(2)
+    expect(result.end?.seconds).toBeGreaterThan(2)
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
   })
 
@@ -431,21 +436,21 @@ describe('a validator that is held up itself', () => {
   it('counts a stage from the arrival of the message that began it, however late it reads that', async () => {
     const uuid = jobUuid.parse(randomUUID())
     const clock = manualClock()
-    const said = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): LinkEvent => ({
-      ...{ type: 'said', word: { message_type, job_uuid: uuid }, connection: 1, at },
+    const said = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): ChannelEvent => ({
+      ...{ type: 'message', message: { message_type, job_uuid: uuid }, connection: 1, at },
     })
-    const events: [readAt: number, event: LinkEvent][] = [
+    const events: [readAt: number, event: ChannelEvent][] = [
       [0, { type: 'connected', connection: 1 }],
       [700, said('V0AcceptJobRequest', 10)],
       [3_600, said('V0ExecutorReadyRequest', 3_500)],
     ]
-    const talk: Conversation = {
+    const channel: JobChannel = {
       async next(ms) {
         const [readAt, event] = events.shift() ?? [clock.monotonic() + ms, undefined]
         await clock.advance(readAt - clock.monotonic())
         return event
       },
-      say: async () => 1,
+      send: async () => 1,
       moved: () => {},
       [Symbol.dispose]: () => {},
     }
@@ -457,14 +462,14 @@ describe('a validator that is held up itself', () => {
     const job = syntheticJob(
       {
         ...{ uuid, benchmark: RIGHT, work: WORK, executorClass: 'always_on.test', scoring: { name: '2024' } },
-        ...{ limits: { ...PATIENT, readySlackMs: 0 }, endsAt: 60_000, leaveOpen: false },
+        ...{ limits: { ...PATIENT, readySlackMs: 0 }, endsAt: 60_000, keepOpen: false },
       },
       log,
     )
     const { signal } = new AbortController()
     await using journal = new Journal({ db, clock: systemClock, log }, signal)
-    const end = await driveJob(job, { talk, journal, clock, log }, signal)
-    expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
+    const end = await new JobDriver(job, { channel, journal, clock, log }, signal).drive()
+    expect([end?.state, end?.reason]).toEqual(['broken', 'prepare-timed-out'])
   })
 })
 
@@ -498,32 +503,33 @@ describe('a hostile miner cannot hold its job open', () => {
   it('by saying the same without end', async () => {
     const { db } = database()
     const uuid = jobUuid.parse(randomUUID())
-    await insertOrganicJob(db, { uuid, minerHotkey: 'bob', minerUid: 1, minerAddress: 'nowhere' }, new Date())
+    const row = { uuid, minerHotkey: 'bob', minerUid: 1, minerAddress: 'nowhere' }
+    await openJobs(db, [row], { batchId: null, at: new Date() })
     const { log } = listeningLog()
     const clock = manualClock()
-    const events: LinkEvent[] = [{ type: 'connected', connection: 1 }]
-    const talk: Conversation = {
+    const events: ChannelEvent[] = [{ type: 'connected', connection: 1 }]
+    const channel: JobChannel = {
       async next() {
         await clock.advance(10)
         if (clock.monotonic() > 60_000) throw new Error('still heard')
-        const word = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
-        return events.shift() ?? { type: 'said', word, connection: 1, at: clock.monotonic() }
+        const message = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
+        return events.shift() ?? { type: 'message', message, connection: 1, at: clock.monotonic() }
       },
-      say: async () => 1,
+      send: async () => 1,
       moved: () => {},
       [Symbol.dispose]: () => {},
     }
     const job = syntheticJob(
       {
         ...{ uuid, benchmark: RIGHT, work: WORK, executorClass: undefined, scoring: { name: '2024' } },
-        ...{ limits: PATIENT, endsAt: 1_000, leaveOpen: false },
+        ...{ limits: PATIENT, endsAt: 1_000, keepOpen: false },
       },
       log,
     )
     const { signal } = new AbortController()
     const journal = new Journal({ db, clock: systemClock, log }, signal)
-    const end = await driveJob(job, { talk, journal, clock, log }, signal)
-    expect([end.state, end.reason]).toEqual(['broken', 'prepare-timed-out'])
+    const end = await new JobDriver(job, { channel, journal, clock, log }, signal).drive()
+    expect([end?.state, end?.reason]).toEqual(['broken', 'prepare-timed-out'])
   })
 })
 
@@ -550,7 +556,7 @@ describe('a database that is away for a moment', () => {
     )
     expect(away.refused).toBe(2)
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.stored).toMatchObject({ state: 'finished', score: result.end.score })
+    expect(result.stored).toMatchObject({ state: 'finished', score: result.end?.score })
   })
 
   it('takes no harm from what miners say', async () => {
@@ -564,7 +570,7 @@ describe('a database that is away for a moment', () => {
   })
 })
 
-it('leaves a job alone that somebody else has ended', async () => {
+it('stops driving a job once another process has finalised it', async () => {
   const { db } = database()
   const startedAt = performance.now()
   const result = await run(async peer => {
@@ -572,7 +578,8 @@ it('leaves a job alone that somebody else has ended', async () => {
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
     peer.sayOfJob('V0AcceptJobRequest')
   })
-  expect(result.end).toMatchObject({ state: 'broken', reason: 'abandoned' })
+  expect(result.end).toBeUndefined()
+  expect(result.stored).toMatchObject({ state: 'broken', reason: 'abandoned', endedAt: null })
   expect(performance.now() - startedAt, 'at once, not at a deadline').toBeLessThan(PATIENT.readySlackMs)
-  expect(result.lines.map(line => line.msg)).toContain('job was ended by somebody else')
+  expect(result.lines.map(line => line.msg)).toContain('job dropped: another process has finalised it')
 })

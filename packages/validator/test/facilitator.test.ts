@@ -7,9 +7,9 @@ import { facilitatorLoginBytes } from '@horde/protocol/signing'
 import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
-import { FacilitatorLink } from '../src/facilitator.ts'
+import { FacilitatorConnection } from '../src/organic/facilitator-connection.ts'
 import type { OrganicLimits } from '../src/organic/organic-job.ts'
-import { runOrganicJob } from '../src/run-organic-job.ts'
+import { runOrganicJob } from '../src/organic/run-organic-job.ts'
 import { withDatabase } from './databases.ts'
 import { AT_ONCE, MINER, VALIDATOR } from './drive.ts'
 import { request, SUCCESS, startFacilitator } from './facilitator-double.ts'
@@ -51,7 +51,7 @@ async function setUp(
     ...{ clock: systemClock, log: silentLog },
   }
   const link = stack.use(
-    new FacilitatorLink({
+    new FacilitatorConnection({
       ...{
         uri: facilitator.uri,
         hotkey: VALIDATOR,
@@ -297,6 +297,23 @@ it('tells of a running job that is asked for again how it is with it, and runs i
   expect(miner.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
 })
 
+it('reports nothing about a job that another process has finalised', async () => {
+  const accepted = Promise.withResolvers<void>()
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    await accepted.promise
+    await database().db.update(jobs).set({ state: 'broken', reason: 'abandoned' }).where(eq(jobs.uuid, job.uuid))
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const { facilitator, link } = world
+  const job = request()
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
+  accepted.resolve()
+  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
+})
+
 it('keeps of a job what it was asked to be, by whom, and until when', async () => {
   await using world = await setUp(
     async peer => void (await play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest'))),
@@ -332,7 +349,7 @@ it('logs in again when its login was refused', async () => {
   let refusals = 2
   const refused = { status: 'error', errors: [{ msg: 'who are you?', type: 'unknown', help: null }] }
   await using facilitator = await startFacilitator(() => (refusals-- > 0 ? refused : SUCCESS))
-  await using link = new FacilitatorLink({
+  await using link = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
   })

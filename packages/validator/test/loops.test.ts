@@ -6,8 +6,8 @@ import { type ManualClock, manualClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Validator } from '../src/app.ts'
-import { Turns } from '../src/batch/turns.ts'
-import { closeBatch, openBatch } from '../src/db/batches.ts'
+import { BatchSchedule } from '../src/batches/batch-schedule.ts'
+import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
 import { batches } from '../src/db/schema.ts'
 import { planSetting, refuseSetting } from '../src/db/weight-settings.ts'
 import { startLoops } from '../src/loops.ts'
@@ -78,7 +78,7 @@ async function start(
       return againInMs
     },
     sweep: async () => {},
-    turns: new Turns({
+    schedule: new BatchSchedule({
       ...{ netuid, windowMs: TWO_HOURS_MS, outside: false, chain, hotkey: VALIDATOR, db: database().db, clock },
       log: silentLog,
     }),
@@ -100,17 +100,17 @@ async function pass(clock: ManualClock, ms: number, stepMs: number): Promise<voi
 
 async function batchAt(startedAt: Date, closed: boolean): Promise<void> {
   const { db } = database()
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
-  if (closed) await closeBatch(db, id, startedAt, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
+  if (closed) await closeBatch(db, { id: batch.id, at: startedAt, counts: true }, silentLog)
 }
 
 /** This window's batch was run already, and nothing of it is to be scored. */
 async function batchToday(): Promise<void> {
   const { db } = database()
   const startedAt = new Date(NOON)
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
-  await closeBatch(db, id, startedAt, true)
-  await db.update(batches).set({ scoredAt: startedAt }).where(eq(batches.id, id))
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
+  await closeBatch(db, { id: batch.id, at: startedAt, counts: true }, silentLog)
+  await db.update(batches).set({ scoredAt: startedAt }).where(eq(batches.id, batch.id))
 }
 
 const batchesOf = (did: readonly string[]) => did.filter(line => !line.endsWith('weights'))

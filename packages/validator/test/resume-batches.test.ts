@@ -5,10 +5,10 @@ import { systemClock } from '@horde/kit/time'
 import type { OpenState } from '@horde/protocol/job-state'
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
-import { openBatch } from '../src/db/batches.ts'
+import { resumeBatches } from '../src/batches/run-batch.ts'
+import { openBatch } from '../src/batches/stored-batch.ts'
 import { batches, type HostMoment, jobs } from '../src/db/schema.ts'
-import { hostClockOf } from '../src/job/host-clock.ts'
-import { resumeBatches } from '../src/resume-batches.ts'
+import { hostClockOf } from '../src/jobs/host-clock.ts'
 import type { Scoring } from '../src/scoring/job-score.ts'
 import { withDatabase } from './databases.ts'
 import { PATIENT, VALIDATOR, WORK } from './drive.ts'
@@ -57,7 +57,8 @@ async function resume(
   const row = { uuid, minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address, deadline }
   const challenge = { benchmark, work: WORK }
   const newJobs = [{ ...row, challenge, timeoutSeconds: 5 }]
-  const id = await openBatch(db, { netuid, benchmark: 'word', scoring: '2024', startedAt, deadline, jobs: newJobs })
+  const newBatch = { netuid, benchmark: 'word', scoring: '2024' as const, startedAt, deadline, jobs: newJobs }
+  const { id } = (await openBatch(db, newBatch)).batch
   await db.update(jobs).set({ state, runningAt: startedAt, workSent }).where(eq(jobs.uuid, uuid))
 
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, hostClock, log: silentLog }
@@ -78,7 +79,7 @@ async function resume(
 
 const hostClock = hostClockOf(systemClock)
 /** As a process before this one would have written it down. */
-const sentBefore = (ms: number) => hostClock?.said(systemClock.monotonic() - ms) ?? null
+const sentBefore = (ms: number) => hostClock?.toHost(systemClock.monotonic() - ms) ?? null
 const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
 describe('a job that a killed validator left', () => {
@@ -148,7 +149,7 @@ describe('a job that a killed validator left', () => {
       }
       const { gist, job } = await resume('running', readyAgain, { workSent: sentBefore(2_000) })
       expect(gist).toEqual(['finished', 'validator-away', null, true])
-      expect(hostClock?.heard(job.workSent)).toBeUndefined()
+      expect(hostClock?.fromHost(job.workSent)).toBeUndefined()
     })
   })
 
@@ -267,7 +268,7 @@ it('a batch that a stop leaves open goes on where it was, and counts', async () 
   }
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
   const resumed = () => resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
-  const { report, row, later } = await runScripts([script], db, { netuid, leaveOpen: true }, stop.signal, resumed)
+  const { report, row, later } = await runScripts([script], db, { netuid, keepOpen: true }, stop.signal, resumed)
   expect(report.jobs.map(({ end }) => end)).toEqual([undefined])
   expect(row).toMatchObject({ closedAt: null, counts: true })
   expect(later).toMatchObject([{ id: report.id, counts: true, jobs: [{ end: { state: 'finished' } }] }])

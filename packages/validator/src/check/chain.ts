@@ -11,7 +11,7 @@ import { systemClock as clock } from '@horde/kit/time'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { ValidatorConfig } from '../config.ts'
-import { servingMiners } from '../miner/serving.ts'
+import { servingMiners } from '../jobs/find-miners.ts'
 import { standingFindings, versionFindings } from '../watch/standing.ts'
 import { WHY_REGISTERED } from '../watch/validator-watches.ts'
 
@@ -49,8 +49,8 @@ export async function* chainFindings(
   }
 }
 
-function minersFinding({ miners, left }: ReturnType<typeof servingMiners>): Finding {
-  const others = left === 0 ? '' : `; ${left} more at private addresses are not dialled`
+function minersFinding({ miners, skipped }: ReturnType<typeof servingMiners>): Finding {
+  const others = skipped === 0 ? '' : `; ${skipped} more at private addresses are not dialled`
   if (miners.length > 0) return ok('miners', `${miners.length} have announced an address${others}`)
   return warn('miners', `none has announced an address${others}`, 'see whether BITTENSOR_NETUID is the right one')
 }

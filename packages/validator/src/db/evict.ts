@@ -1,4 +1,6 @@
-/** Retention: batches with their jobs, users' jobs and settings of weights go when they are old and nothing needs them. */
+/**
+ * Retention: batches with their jobs, users' jobs and settings of weights go when they are old and nothing needs them.
+ */
 import { type Database, inTransaction } from '@horde/kit/database'
 import { FINAL_STATES, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, desc, eq, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm'
@@ -13,9 +15,9 @@ export type Retention = { batchesKeptMs: number; settingsKeptMs: number }
 export type Evicted = { batches: number; jobs: number; settings: number }
 
 /**
- * Goes piece by piece, in short transactions. Ends early, between two pieces, when `signal` is aborted. Never goes: a batch
- * that is open, that waits for weights, or that a setting under way is made of; a job that is open; a setting under way, and
- * the last that the chain took of each hotkey.
+ * Goes piece by piece, in short transactions. Ends early, between two pieces, when `signal` is aborted. Never goes: a
+ * batch that is open, that waits for weights, or that a setting under way is made of; a job that is open; a setting
+ * under way, and the last that the chain took of each hotkey.
  */
 export async function evictOld(
   db: Database,

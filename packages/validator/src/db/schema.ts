@@ -76,8 +76,8 @@ export const jobs = pgTable(
     /** From the work's handing to the kernel to the result's frame. */
     seconds: doublePrecision('seconds'),
     /**
-     * Null for an organic job, and until the job has ended. Null at its end: excused, because this validator was away when
-     * it was to be measured.
+     * Null for an organic job, and until the job has ended. Null at its end: excused, because this validator was away
+     * when it was to be measured.
      */
     score: doublePrecision('score'),
     /** What the benchmark says of the answer, for people. */
@@ -113,7 +113,9 @@ export const jobs = pgTable(
 /** One score of a weight setting. */
 export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }
 
-/** planned: written down, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */
+/**
+ * planned: written down, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it.
+ */
 export const SETTING_STATES = ['planned', 'committed', 'included', 'refused'] as const
 export type SettingState = (typeof SETTING_STATES)[number]
 

@@ -46,7 +46,9 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .orderBy(asc(jobs.minerHotkey), asc(executorClass))
 }
 
-/** What is usual for miners in their classes: their measured jobs of the closed batches since a moment, scored ones too. */
+/**
+ * What is usual for miners in their classes: their measured jobs of the closed batches since a moment, scored ones too.
+ */
 export function usualScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
   return db
     .select({

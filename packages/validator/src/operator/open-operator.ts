@@ -8,10 +8,10 @@ import { createMetrics } from '@horde/kit/metrics'
 import { openAdmin } from '@horde/kit/operator/admin'
 import type { Clock } from '@horde/kit/time'
 import { Watches } from '@horde/kit/watch/watches'
-import type { TurnState } from '../batch/turns.ts'
+import type { ScheduleState } from '../batches/batch-schedule.ts'
 import type { ValidatorConfig } from '../config.ts'
-import type { FacilitatorState } from '../facilitator.ts'
 import { ValidatorMetrics } from '../metrics/validator-metrics.ts'
+import type { FacilitatorState } from '../organic/facilitator-connection.ts'
 import { validatorWatches } from '../watch/validator-watches.ts'
 import { healthOf } from './health.ts'
 import { validatorPage } from './page/page.ts'
@@ -36,7 +36,7 @@ export type OperatorDeps = {
   log: Log
   loops: ShownLoops
   /** What is known of the next turn. */
-  turn(): TurnState | undefined
+  turn(): ScheduleState | undefined
   facilitator: { state(): FacilitatorState } | undefined
 }
 

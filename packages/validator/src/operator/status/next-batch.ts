@@ -1,4 +1,4 @@
-import type { TurnState } from '../../batch/turns.ts'
+import type { ScheduleState } from '../../batches/batch-schedule.ts'
 
 /** When the next batch starts by itself, and its part of the window in which each validator has one. */
 export type NextBatch = {
@@ -22,7 +22,7 @@ export type TurnWindow = {
  * @param windowMs how long the window is, in milliseconds
  * @param nowMs since the epoch, in milliseconds
  */
-export function nextBatchOf(state: TurnState | undefined, windowMs: number, nowMs: number): NextBatch {
+export function nextBatchOf(state: ScheduleState | undefined, windowMs: number, nowMs: number): NextBatch {
   if (!state)
     return { at: undefined, why: 'not known yet: the chain has not said who the validators are', window: undefined }
   const { rank, validators, turn } = state

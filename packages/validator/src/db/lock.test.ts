@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { keepLock } from './kept-lock.ts'
+import { keepLock } from './lock.ts'
 
 it('leaves nothing behind on a lock that is never lost', async () => {
   const { signal } = new AbortController()

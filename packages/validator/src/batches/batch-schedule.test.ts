@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { nextTurn } from './my-turn.ts'
+import { nextTurn } from './batch-schedule.ts'
 
 const WINDOW = 7_200_000
 const NOON = Date.UTC(2026, 0, 1, 12)
