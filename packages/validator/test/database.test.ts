@@ -48,7 +48,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
   const close = (id: number, counts: boolean) => closeBatch(db, { id, at: LATER, counts }, silentLog)
   const jobOf = async (uuid: string) => (await db.select().from(jobs).where(eq(jobs.uuid, uuid)))[0]
   const save = async (change: JobChange) => (await saveChanges(db, [change])).has(change.uuid)
-  /** Moves a job as a process does that knows it in this state. */
+  /** Moves a job that this process believes to be in this state. */
   const moveJob = (uuid: string, state: JobState, event: Move['event'], more: Partial<Move> = {}) =>
     transition({ uuid, state }, { event, at: START, ...more }, { save, log: silentLog })
   const planJob = async (uuid: string, plan: { executorClass: string | null; image: string | null }) =>
@@ -64,7 +64,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     await moveJob(uuid, 'ready', 'V0JobRequest')
   }
 
-  it('moves a job only forward, each move once', async () => {
+  it('moves a job forward only, and each move once', async () => {
     const job = newJob()
     await newBatch(1, [job])
     expect(await planJob(job.uuid, { executorClass: 'always_on.test', image: 'image' })).toBe(true)
@@ -81,7 +81,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     })
   })
 
-  it('closes a batch with what is still open in it, and sums scores by miner', async () => {
+  it('closes a batch, abandons its open jobs, and sums scores by miner', async () => {
     const [a, b, c] = [newJob('bob'), newJob('bob'), newJob('charlie')]
     const id = await newBatch(2, [a, b, c])
     for (const [job, score] of [
@@ -103,19 +103,19 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await lastBatchStart(db, 77)).toBeUndefined()
   })
 
-  it('does not score a batch that was cut short', async () => {
+  it('does not score a batch that a stop interrupted', async () => {
     const id = await newBatch(3)
     await close(id, false)
     expect(await unscoredBatches(db, 3)).toEqual([])
   })
 
-  it('takes a trial, or a batch that was cut short, for no turn', async () => {
+  it('ignores trials and interrupted batches when it looks for the last start', async () => {
     const id = await newBatch(8)
     await close(id, false)
     expect(await lastBatchStart(db, 8)).toBeUndefined()
   })
 
-  it('adds jobs once, also when nobody heard that they were added', async () => {
+  it('adds jobs once when the first insert is repeated', async () => {
     const id = await newBatch(9, [])
     const job = newJob()
     const where = { batchId: id, at: START }
@@ -125,7 +125,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await countJobs(db, id, 'charlie')).toBe(0)
   })
 
-  it('takes a change said again, because nobody heard that it was saved, for saved; not one of somebody else', async () => {
+  it('counts a repeated change as saved, and not the change of another process', async () => {
     const [mine, others] = [newJob(), newJob()]
     await newBatch(10, [mine, others])
     const changeOf = async (uuid: string, event: Move['event'], at: Date) => {
@@ -143,7 +143,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await saveChanges(db, [noteOf(others.uuid, { complaint: 'no' })], true)).toEqual(new Set())
   })
 
-  it('ends what nobody drives any more, and only that', async () => {
+  it('ends orphaned batches and jobs, and no others', async () => {
     const [left, organic] = [newJob(), newJob()]
     await newBatch(4, [left])
     const openOrganic = () => openJobs(db, [organic], { batchId: null, at: START })
@@ -161,7 +161,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await unscoredBatches(db, 4), 'what was measured counts').toHaveLength(1)
   })
 
-  it('counts a batch that was left behind when all its jobs had ended', async () => {
+  it('counts an orphaned batch whose jobs have all ended', async () => {
     const job = newJob()
     const id = await newBatch(6, [job])
     await run(job.uuid)
@@ -171,7 +171,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await unscoredBatches(db, 6)).toEqual([id])
   })
 
-  it('scores batches together with the weights made of them, or not at all', async () => {
+  it('marks batches as scored together with their weights, or not at all', async () => {
     const id = await newBatch(5)
     await close(id, true)
     const scores = [{ hotkey: 'bob', uid: 1, score: 2 }]
@@ -198,7 +198,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(scored?.scoredAt).toEqual(LATER)
   })
 
-  it('lets one caller at a time do something', async () => {
+  it('gives a lock to one caller at a time', async () => {
     const tryLock = oneAtATime(dialect, url, 'weights', silentLog)
     const other = dialect === 'postgres' ? oneAtATime(dialect, url, 'weights', silentLog) : tryLock
     const locks = await Promise.all([tryLock(), tryLock(), other(), other(), tryLock()])

@@ -9,11 +9,11 @@ import { runScripts } from './run-scripts.ts'
 import { MANIFEST, play, startScriptedMiner } from './scripted-miner.ts'
 
 const database = withDatabase()
-/** Far more than an honest miner says in a batch. */
+/** Far more frames than an honest miner sends in a batch. */
 const FLOOD = 30_000
 
 describe('a miner cannot keep the validator busy', () => {
-  it('by frames without end, however small: nobody listens any more', async () => {
+  it('by small frames without end: the connection is closed', async () => {
     const { report, miners } = await runScripts(
       [
         async peer => {
@@ -31,7 +31,7 @@ describe('a miner cannot keep the validator busy', () => {
     expect(miners[0]?.connections()).toBe(1)
   })
 
-  it('by complaints, each of which all its jobs would hear', async () => {
+  it('by error messages, each of which goes to all its jobs', async () => {
     const uuid = '9a74be09-d985-4a66-9d28-554f00ad7cfa'
     await using miner = await startScriptedMiner(MINER, peer => {
       for (let i = 0; i < 50; i += 1) peer.say({ message_type: 'GenericError', details: String(i) })
@@ -49,14 +49,14 @@ describe('a miner cannot keep the validator busy', () => {
   })
 })
 
-it('a miner cannot fill the memory: of its texts no more is kept until the end of the batch than is stored', async () => {
+it("keeps no more of a job's output until the end of the batch than the database stores", async () => {
   const { report, rows } = await runScripts([peer => play.finished(peer, 'x'.repeat(1_900_000))], database().db)
   const [job] = report.jobs
   expect(job?.end?.stdout).toBe(rows[0]?.stdout)
   expect(job?.end?.stdout?.length).toBeLessThanOrEqual(10_000)
 })
 
-it('a miner that comes and goes does not hold a batch beyond its deadline', async () => {
+it('a miner that reconnects again and again does not hold a batch beyond its deadline', async () => {
   using clock = turnClock()
   const { report, row } = await runScripts([async peer => peer.close()], database().db, {
     ...{ deadlineMs: 1_000, gatherMs: 20_000, limits: { ...PATIENT, manifestMs: 5_000 } },
@@ -67,7 +67,7 @@ it('a miner that comes and goes does not hold a batch beyond its deadline', asyn
   expect(row?.closedAt).toBeInstanceOf(Date)
 })
 
-it('a stop does not wait for miners that do not come', async () => {
+it('a stop does not wait for miners that do not connect', async () => {
   using clock = turnClock()
   await runScripts(
     [

@@ -1,4 +1,4 @@
-/** A lock on a real Postgres whose connection is lost in a way that the server does not notice. */
+/** Loses the connection of a lock on a real Postgres in a way that the server does not notice. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { systemClock } from '@horde/kit/time'
@@ -9,7 +9,7 @@ import { listeningLog } from './drive.ts'
 
 const postgres = withPostgres()
 
-/** A relay whose two sides are cut apart: a server does not hear of a client's reset that a network swallows. */
+/** A relay whose two sides can be cut separately: a network may swallow a client's reset. */
 async function openRelay(to: URL) {
   const [clients, servers] = [new Set<Socket>(), new Set<Socket>()]
   const relay = createServer(client => {
@@ -41,7 +41,7 @@ async function openRelay(to: URL) {
   }
 }
 
-it('is taken again once the server has noticed that the connection was lost', async () => {
+it('takes the lock again once the server has noticed the lost connection', async () => {
   await using relay = await openRelay(new URL(await postgres().newDatabase()))
   const { log, lines } = listeningLog()
   const kept = await keepLock(oneAtATime('postgres', relay.url, 'batch', log), { clock: systemClock, log })
@@ -55,13 +55,13 @@ it('is taken again once the server has noticed that the connection was lost', as
   await kept?.held()
 })
 
-it('is lost at once when another process took it meanwhile', async () => {
+it('loses the lock at once when another process has taken it meanwhile', async () => {
   const url = await postgres().newDatabase()
   await using relay = await openRelay(new URL(url))
   const { log } = listeningLog()
   const kept = await keepLock(oneAtATime('postgres', relay.url, 'batch', log), { clock: systemClock, log })
   await using _ = kept
-  // The server notices it first, and the other process takes the lock before this one hears of it.
+  // The server notices the loss first, and the other process takes the lock before this process notices.
   relay.cutServers()
   const others = oneAtATime('postgres', url, 'batch', log)
   let other = await others()
