@@ -83,6 +83,7 @@ it('serves one job of every owner before the second of any, when they asked befo
   await clock.advance(1)
   expect(got, 'the barrier is closed').toEqual([])
   opened.resolve()
+  await clock.advance(0)
   await clock.advance(1)
   expect(got).toEqual(['a1', 'b1', 'c1'])
 })
