@@ -1,9 +1,9 @@
 import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
-import { shown } from '@horde/kit/page/strangers-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import { printable } from '@horde/kit/untrusted-text'
 import {
   type FacilitatorJobRequest,
   type FacilitatorMessage,
@@ -163,7 +163,7 @@ export class FacilitatorConnection implements AsyncDisposable {
     if (isJobRequest(parsed.message)) return this.#start(parsed.message, wasOfUse)
     const { status, errors } = parsed.message
     if (status === 'error') {
-      log.error({ types: errors.map(({ type }) => shown(type)) }, 'the facilitator answered with an error')
+      log.error({ types: errors.map(({ type }) => printable(type)) }, 'the facilitator answered with an error')
       // Without a login nothing else counts. Reconnecting tries again, with growing delays.
       if (!this.#loggedIn) return socket.close()
     }
