@@ -9,8 +9,9 @@ import { silentLog } from '@horde/kit/log'
 import { manualClock, systemClock } from '@horde/kit/time'
 import { desc, eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeBatch, openBatch, unscoredBatches } from '../src/db/batches.ts'
-import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
+import { unscoredBatches } from '../src/db/batches.ts'
+import { oneAtATime } from '../src/db/lock.ts'
 import { jobs, weightSettings } from '../src/db/schema.ts'
 import { setWeights, type WeightsDeps } from '../src/set-weights.ts'
 import { withDatabase } from './databases.ts'
@@ -30,8 +31,9 @@ async function scored(netuid: number, scores: number[]): Promise<number> {
   const rows = scores.map((_, i) => ({
     ...{ uuid: randomUUID(), minerHotkey: MINERS[i] ?? 'gone', minerUid: i + 1, minerAddress: '127.0.0.2:1' },
   }))
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
-  await closeBatch(db, id, now, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
+  const { id } = batch
+  await closeBatch(db, { id, at: now, counts: true }, silentLog)
   for (const [i, { uuid }] of rows.entries())
     await db
       .update(jobs)

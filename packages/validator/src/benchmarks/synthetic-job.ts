@@ -1,8 +1,7 @@
 import type { Log } from '@horde/kit/log'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
-import { failureReason } from '../job/failure-reason.ts'
-import type { JobToDrive, LeftJob, ResultWord, Verdict } from '../job/job-to-drive.ts'
+import { failureReason, type JobSpec, type ResultMessage, type ResumedJob, type Verdict } from '../jobs/job-spec.ts'
 import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
 import { type Benchmark, offerOf, type Work, workOf } from './benchmark.ts'
 
@@ -30,36 +29,32 @@ export interface SyntheticJob {
   limits: StageLimits
   /** When it ends at any stage, in ms of the monotonic clock. */
   endsAt: number
-  left?: LeftJob | undefined
-  leaveOpen: boolean
-  /** For a miner without a manifest: called once it has held the offer for longer than other miners may. */
+  /** Given for a job that an earlier process left open. */
+  resumed?: ResumedJob | undefined
+  keepOpen: boolean
+  /** Given for a miner that told no manifest: called once it has held the offer for longer than others may. */
   onHeldBack?: (() => void) | undefined
 }
 
 /** Returns a synthetic job in the form that the job driver needs. */
-export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
-  const { uuid, work, executorClass, limits, left, onHeldBack } = job
-  const plan = {
+export function syntheticJob(job: SyntheticJob, log: Log): JobSpec {
+  const { uuid, work, executorClass, limits, resumed, onHeldBack } = job
+  return {
+    uuid,
     executorClass,
     offer: offerOf(work, uuid, executorClass),
     work: workOf(work, uuid, executorClass),
+    judge: (result, seconds) => judge(job, result, seconds, log),
+    // A resumed job without a result is excused: the miner may have sent the result while no process listened.
+    unanswered: { score: resumed ? null : 0, rightAnswer: resumed ? null : false, comment: null },
+    connectMs: limits.connectMs,
+    acceptMs: limits.acceptMs,
     readyMs: CLASSES[executorClass ?? DEFAULT_CLASS].spinUpSeconds * 1000 + limits.readySlackMs,
     resultMs: work.timeoutSeconds * 1000 + limits.resultGraceMs,
-  }
-  return {
-    uuid,
-    plan: () => plan,
-    judge: (result, seconds) => judge(job, result, seconds, log),
-    // After a restart the reason is unknown, since the miner may have sent it while this validator was down.
-    unanswered: { score: left ? null : 0, rightAnswer: left ? null : false, comment: null },
-    connectMs: limits.connectMs,
-    // A batch reads the manifest before it makes jobs.
-    manifestMs: 0,
-    acceptMs: limits.acceptMs,
     ...(onHeldBack ? { slowAcceptMs: limits.slowAcceptMs, onHeldBack } : {}),
     endsAt: job.endsAt,
-    left,
-    leaveOpen: job.leaveOpen,
+    resumed,
+    keepOpen: job.keepOpen,
   }
 }
 
@@ -69,7 +64,7 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
  */
 export function judge(
   { uuid, benchmark, work, scoring }: Pick<SyntheticJob, 'uuid' | 'benchmark' | 'work' | 'scoring'>,
-  result: ResultWord,
+  result: ResultMessage,
   seconds: number | undefined,
   log: Log,
 ): Verdict {
@@ -92,7 +87,7 @@ export function judge(
 }
 
 /** Runs the benchmark's `verify`; undefined if it throws. */
-function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultWord, log: Log) {
+function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultMessage, log: Log) {
   try {
     const { docker_process_stdout: stdout, docker_process_stderr: stderr } = result
     return benchmark.verify(work.challenge, { stdout, stderr })

@@ -7,7 +7,7 @@ import type { ScoreExplanation } from '../scoring/explanation.ts'
 import type { ClassTotals } from '../scoring/network-scores.ts'
 import { batches, jobs, type ScoredNeuron, type ScoringName, weightSettings } from './schema.ts'
 
-/** Of miners that tell no manifest. */
+/** A miner without a manifest has executors of the default class. */
 const executorClass = sql<string>`coalesce(${jobs.executorClass}, ${sql.raw(`'${DEFAULT_CLASS}'`)})`
 const number = (expression: ReturnType<typeof sql>) => sql<number>`${expression}`.mapWith(Number)
 
@@ -17,7 +17,7 @@ export interface UnscoredBatch {
   startedAt: Date
 }
 
-/** A subnet's closed, counting batches that no weights were made of yet, oldest first. */
+/** Returns a subnet's closed batches that count and are not scored yet, oldest first. */
 export function batchesToScore(db: Database, netuid: number): Promise<UnscoredBatch[]> {
   return db
     .select({ id: batches.id, scoring: batches.scoring, startedAt: batches.startedAt })
@@ -91,11 +91,11 @@ export async function requestedWork(db: Database, from: Date, to: Date): Promise
 export interface SettingScores {
   id: number
   scores: ScoredNeuron[]
-  /** Null for one that an earlier release wrote. */
+  /** Null for a setting that an earlier release stored. */
   explanation: ScoreExplanation | null
 }
 
-/** The scores of the last weights that a hotkey set or committed, if it has. */
+/** Returns the scores of the last weights that a hotkey set or committed. */
 export async function lastSettingScores(
   db: Database,
   netuid: number,
@@ -117,7 +117,7 @@ export async function lastSettingScores(
   return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
 }
 
-/** The newest setting of a hotkey that was not refused, whatever has become of it. */
+/** Returns the newest setting of a hotkey that was not refused. */
 export async function newestSetting(db: Database, netuid: number, hotkey: string) {
   const [row] = await db
     .select()
@@ -130,7 +130,7 @@ export async function newestSetting(db: Database, netuid: number, hotkey: string
   return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
 }
 
-/** A miner's jobs in some batches, in their order. Its class is null where the miner told no manifest. */
+/** Returns a miner's jobs in some batches, in their order. The class is null where the miner sent no manifest. */
 export function minersJobs(db: Database, batchIds: readonly number[], hotkey: string) {
   const { batchId, uuid, executorClass, state, reason, seconds, score, comment } = jobs
   return db

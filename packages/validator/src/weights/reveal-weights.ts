@@ -5,7 +5,7 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import type { TryLock } from '../db/one-at-a-time.ts'
+import type { TryLock } from '../db/lock.ts'
 import { untilSaved } from '../db/until-saved.ts'
 import {
   moveCommit,

@@ -7,8 +7,8 @@ import type { Database } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
-import { closeBatch, openBatch } from '../../src/db/batches.ts'
-import { oneAtATime, type TryLock } from '../../src/db/one-at-a-time.ts'
+import { closeBatch, openBatch } from '../../src/batches/stored-batch.ts'
+import { oneAtATime, type TryLock } from '../../src/db/lock.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
 import { setWeights, type WeightsDeps, type WeightsOutcome, type WeightsRequest } from '../../src/set-weights.ts'
 import { type RevealDeps, revealWeights } from '../../src/weights/reveal-weights.ts'
@@ -82,8 +82,9 @@ export async function scored(db: Database, netuid: number, scores: number[]): Pr
   const rows = scores.map((_, i) => ({
     ...{ uuid: randomUUID(), minerHotkey: MINERS[i] ?? 'gone', minerUid: i + 1, minerAddress: '127.0.0.2:1' },
   }))
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
-  await closeBatch(db, id, now, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
+  const { id } = batch
+  await closeBatch(db, { id, at: now, counts: true }, silentLog)
   for (const [i, { uuid }] of rows.entries())
     await db
       .update(jobs)

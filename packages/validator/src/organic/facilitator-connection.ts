@@ -17,64 +17,69 @@ import {
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
 import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
-import type { LeftOrganicJob } from './organic/left-jobs.ts'
-import { failedUpdate } from './organic/status-updates.ts'
+import type { ResumableJob } from './resume-organic-jobs.ts'
+import { failedUpdate } from './status-updates.ts'
 
 const RECONNECT: BackoffOptions = { minMs: 1_000, maxMs: 60_000, factor: 2, jitterMs: 1_000 }
-/** A connection that lived so long makes the next loss a first one, in ms. */
+/** Uptime after which the retry counter resets, in ms. */
 const STABLE_MS = 30_000
-/** How long the last updates may take to be said when the validator stops, in ms. */
-const FAREWELL_MS = 2_000
-/** How many updates are kept while the facilitator is away; beyond it the oldest are lost. */
+/** How long sending the last updates may take when the validator stops, in ms. */
+const LAST_UPDATES_MS = 2_000
+/** How many updates are kept while the facilitator is away; beyond that the oldest are dropped. */
 const MAX_KEPT_UPDATES = 10_000
 
 export interface FacilitatorOptions {
   uri: string
   hotkey: Hotkey
-  /** Runs a job to its end, and reports it; never rejects. */
-  run(request: FacilitatorJobRequest, report: (update: V0JobStatusUpdate) => void, signal: AbortSignal): Promise<void>
-  /** The jobs that an earlier process left open, or untold. They are taken up before anything is heard. */
-  leftJobs?(signal: AbortSignal): Promise<LeftOrganicJob[]>
-  /** The facilitator has answered an update that says how a job ended. */
-  onTold?(update: V0JobStatusUpdate): void
+  /** Runs a job to its end, and reports it. Never rejects. */
+  run(
+    request: FacilitatorJobRequest,
+    report: (update: V0JobStatusUpdate) => void,
+    signal: AbortSignal,
+  ): Promise<unknown>
+  /** The jobs that an earlier process left open or unreported. They are resumed before the facilitator is dialled. */
+  resumableJobs?(signal: AbortSignal): Promise<ResumableJob[]>
+  /** The facilitator has confirmed an update that tells how a job ended. */
+  onReported?(update: V0JobStatusUpdate): void
   heartbeatMs?: number
   reconnect?: BackoffOptions
   clock: Clock
   log: Log
 }
 
-/** How it is with the link: `running` jobs, and updates `waiting` for the facilitator's answer. */
+/** `running`: how many jobs. `waiting`: how many updates the facilitator has not confirmed. */
 export type FacilitatorState = { connected: boolean; running: number; waiting: number }
 
-/** `last`: what was told of it last. */
-type RunningJob = { ended: Promise<void>; last: V0JobStatusUpdate | undefined }
+/** `last`: its last update. */
+type RunningJob = { ended: Promise<unknown>; last: V0JobStatusUpdate | undefined }
 
-type Heard = { parsed: Parsed<FacilitatorMessage>; frame: string | Uint8Array }
-type FacilitatorSocket = Socket<Heard, ValidatorToFacilitatorMessage>
+type Received = { parsed: Parsed<FacilitatorMessage>; frame: string | Uint8Array }
+type FacilitatorSocket = Socket<Received, ValidatorToFacilitatorMessage>
 
 /**
- * The link to the facilitator: comes back for ever, runs the jobs that come in, and keeps each update until it is
- * answered, so that none is lost with a connection; one whose answer was lost is told twice. Disposing of it stops the jobs, tells how they ended, and closes.
+ * The connection to the facilitator. Reconnects for ever, runs the jobs that come in, and keeps each update until the
+ * facilitator confirms it, so that none is lost with a connection; an update whose confirmation was lost is sent twice.
+ * Disposing of it stops the jobs, reports how they ended, and closes.
  */
-export class FacilitatorLink implements AsyncDisposable {
+export class FacilitatorConnection implements AsyncDisposable {
   readonly #options: FacilitatorOptions
   readonly #jobsStop = new AbortController()
-  readonly #linkStop = new AbortController()
-  /** By their uuids' keys. */
+  readonly #connectionStop = new AbortController()
+  /** By the keys of their uuids. */
   readonly #jobs = new Map<string, RunningJob>()
-  /** What the facilitator has not answered yet, in order, and on which connection it was said. */
-  readonly #outbox: { update: V0JobStatusUpdate; saidOn?: FacilitatorSocket }[] = []
+  /** The updates that the facilitator has not confirmed, in order, and on which connection each was sent. */
+  readonly #outbox: { update: V0JobStatusUpdate; sentOn?: FacilitatorSocket }[] = []
   readonly #running: Promise<unknown>
   #socket: FacilitatorSocket | undefined
   #loggedIn = false
-  #saying: Promise<void> = Promise.resolve()
-  #allTold = Promise.withResolvers<void>()
+  #sending: Promise<void> = Promise.resolve()
+  #allConfirmed = Promise.withResolvers<void>()
 
   constructor(options: FacilitatorOptions) {
     this.#options = options
     if (!options.uri.startsWith('wss:'))
-      options.log.warn('the facilitator is reached without TLS: others can read along')
-    this.#running = this.#takeUp().then(() => this.#stayConnected())
+      options.log.warn('the connection to the facilitator is not encrypted: use a wss: address')
+    this.#running = this.#resumeJobs().then(() => this.#stayConnected())
   }
 
   #stayConnected(): Promise<unknown> {
@@ -86,7 +91,7 @@ export class FacilitatorLink implements AsyncDisposable {
       stableMs: STABLE_MS,
       clock: options.clock,
       log: options.log.child({ link: 'facilitator' }),
-      signal: this.#linkStop.signal,
+      signal: this.#connectionStop.signal,
     })
   }
 
@@ -99,17 +104,17 @@ export class FacilitatorLink implements AsyncDisposable {
     this.#jobsStop.abort()
     await Promise.all([...this.#jobs.values()].map(({ ended }) => ended))
     if (this.#outbox.length > 0) {
-      await withDeadline(this.#allTold.promise, FAREWELL_MS, 'last updates', clock).catch(err =>
-        log.warn({ err, updates: this.#outbox.length }, 'updates could not be told'),
+      await withDeadline(this.#allConfirmed.promise, LAST_UPDATES_MS, 'last updates', clock).catch(err =>
+        log.warn({ err, updates: this.#outbox.length }, 'updates could not be sent before the stop'),
       )
     }
-    this.#linkStop.abort()
+    this.#connectionStop.abort()
     await this.#running
   }
 
   #dial(signal: AbortSignal): Promise<FacilitatorSocket> {
-    const parse = (frame: string | Uint8Array): Heard => ({ parsed: parseFromFacilitator(frame), frame })
-    return dialSocket<Heard, ValidatorToFacilitatorMessage>(this.#options.uri, {
+    const parse = (frame: string | Uint8Array): Received => ({ parsed: parseFromFacilitator(frame), frame })
+    return dialSocket<Received, ValidatorToFacilitatorMessage>(this.#options.uri, {
       ...{ parse, signal, maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog },
     })
   }
@@ -140,17 +145,17 @@ export class FacilitatorLink implements AsyncDisposable {
         await socket.say({ message_type: 'V0Heartbeat' })
       }
     } catch {
-      // The connection is over: whoever hears on it notices.
+      // The connection is over: `#use` notices when it reads.
     }
   }
 
-  async #take({ parsed, frame }: Heard, socket: FacilitatorSocket, wasOfUse: () => void): Promise<void> {
+  async #take({ parsed, frame }: Received, socket: FacilitatorSocket, wasOfUse: () => void): Promise<void> {
     const { log } = this.#options
     if (!parsed.ok) {
       const uuid = uuidIn(frame)
-      log.warn({ jobUuid: uuid }, 'frame of the facilitator not understood')
-      log.debug({ err: parsed.error }, 'what was wrong with it')
-      if (uuid && !this.#repeat(uuid)) {
+      log.warn({ jobUuid: uuid }, 'invalid frame from the facilitator')
+      log.debug({ err: parsed.error }, 'why the frame is invalid')
+      if (uuid && !this.#repeatLast(uuid)) {
         this.#report(failedUpdate(uuid, `The request was not understood: ${parsed.error.message}`))
       }
       return
@@ -158,30 +163,30 @@ export class FacilitatorLink implements AsyncDisposable {
     if (isJobRequest(parsed.message)) return this.#start(parsed.message, wasOfUse)
     const { status, errors } = parsed.message
     if (status === 'error') {
-      log.error({ types: errors.map(({ type }) => printable(type)) }, 'facilitator says that something was wrong')
-      // Without a login nothing that is said counts: it is tried again, later and later.
+      log.error({ types: errors.map(({ type }) => printable(type)) }, 'the facilitator answered with an error')
+      // Without a login nothing else counts. Reconnecting tries again, with growing delays.
       if (!this.#loggedIn) return socket.close()
     }
-    this.#hearAnswer(wasOfUse)
+    this.#receiveAnswer(wasOfUse)
   }
 
-  async #takeUp(): Promise<void> {
+  async #resumeJobs(): Promise<void> {
     try {
-      const left = (await this.#options.leftJobs?.(this.#jobsStop.signal)) ?? []
+      const left = (await this.#options.resumableJobs?.(this.#jobsStop.signal)) ?? []
       if (this.#jobsStop.signal.aborted) return
       for (const { uuid, run } of left) this.#drive(uuid, run)
     } catch (err) {
-      this.#options.log.error({ err }, 'organic jobs that were left open could not be taken up')
+      this.#options.log.error({ err }, 'organic jobs could not be resumed')
     }
   }
 
   #start(request: FacilitatorJobRequest, wasOfUse: () => void): void {
-    if (this.#repeat(request.uuid)) return
+    if (this.#repeatLast(request.uuid)) return
     wasOfUse()
     this.#drive(request.uuid, (report, signal) => this.#options.run(request, report, signal))
   }
 
-  #drive(uuid: JobUuid, run: LeftOrganicJob['run']): void {
+  #drive(uuid: JobUuid, run: ResumableJob['run']): void {
     const job: RunningJob = { ended: Promise.resolve(), last: undefined }
     const key = uuidKey(uuid)
     this.#jobs.set(key, job)
@@ -194,47 +199,47 @@ export class FacilitatorLink implements AsyncDisposable {
       .finally(() => this.#jobs.delete(key))
   }
 
-  /** Tells again how it is with a job that is running; false when none of that uuid is. */
-  #repeat(uuid: JobUuid): boolean {
+  /** Sends the last update of a running job again. Returns false when no job of that uuid runs. */
+  #repeatLast(uuid: JobUuid): boolean {
     const job = this.#jobs.get(uuidKey(uuid))
-    // One of which nothing was told yet will be told of soon.
+    // Without a last update the first one is still to come.
     if (job?.last) this.#report({ ...job.last, uuid })
     return job !== undefined
   }
 
-  /** The facilitator answers the login, then each update, in order. */
-  #hearAnswer(wasOfUse: () => void): void {
+  /** The facilitator confirms the login, then each update, in order. */
+  #receiveAnswer(wasOfUse: () => void): void {
     if (!this.#loggedIn) {
       this.#loggedIn = true
       return
     }
-    const [answered] = this.#outbox
-    if (answered && answered.saidOn === this.#socket) {
+    const [confirmed] = this.#outbox
+    if (confirmed && confirmed.sentOn === this.#socket) {
       this.#outbox.shift()
       wasOfUse()
-      if (answered.update.status !== 'accepted') this.#options.onTold?.(answered.update)
+      if (confirmed.update.status !== 'accepted') this.#options.onReported?.(confirmed.update)
     }
-    if (this.#outbox.length === 0) this.#allTold.resolve()
+    if (this.#outbox.length === 0) this.#allConfirmed.resolve()
   }
 
   #report(update: V0JobStatusUpdate): void {
-    if (this.#outbox.length === 0) this.#allTold = Promise.withResolvers<void>()
+    if (this.#outbox.length === 0) this.#allConfirmed = Promise.withResolvers<void>()
     this.#outbox.push({ update })
     if (this.#outbox.length > MAX_KEPT_UPDATES) this.#outbox.shift()
     this.#flush()
   }
 
   #flush(): void {
-    this.#saying = this.#saying.then(() => this.#sayAll())
+    this.#sending = this.#sending.then(() => this.#sendAll())
   }
 
-  /** Says what was not said on this connection, in order: what an earlier one left unanswered may have been lost. */
-  async #sayAll(): Promise<void> {
+  /** Sends what was not sent on this connection, in order: what an earlier one left unconfirmed may have been lost. */
+  async #sendAll(): Promise<void> {
     const socket = this.#socket
     while (socket && socket === this.#socket) {
-      const next = this.#outbox.find(({ saidOn }) => saidOn !== socket)
+      const next = this.#outbox.find(({ sentOn }) => sentOn !== socket)
       if (!next) return
-      next.saidOn = socket
+      next.sentOn = socket
       try {
         await socket.say(next.update)
       } catch {
@@ -250,7 +255,7 @@ function login(hotkey: Hotkey): V0AuthenticationRequest {
   return { message_type: 'V0AuthenticationRequest', public_key: publicKey, signature }
 }
 
-/** The uuid of a job request that is wrong otherwise: whoever asked for it is to know. */
+/** Returns the uuid of an invalid job request, so that its sender learns what is wrong with it. */
 function uuidIn(frame: string | Uint8Array) {
   try {
     return jobUuid.safeParse((JSON.parse(String(frame)) as { uuid?: unknown } | null)?.uuid).data

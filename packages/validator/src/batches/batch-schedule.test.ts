@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { nextTurn } from './my-turn.ts'
+import { nextTurn } from './batch-schedule.ts'
 
 const WINDOW = 7_200_000
 const NOON = Date.UTC(2026, 0, 1, 12)
@@ -10,11 +10,11 @@ const turnAt = (nowMs: number, rank: number, lastStartMs?: number) =>
   (nextTurn({ nowMs, windowMs: WINDOW, rank, validators: 24, lastStartMs }).startMs - NOON) / MINUTE
 
 describe('nextTurn', () => {
-  it('gives each rank its own part of the window', () => {
+  it('gives each rank its own turn in the window', () => {
     expect([0, 1, 23].map(rank => turnAt(NOON, rank))).toEqual([0, 5, 115])
   })
 
-  it('still begins in the middle of its part, and waits for the next window after it', () => {
+  it('still starts in the middle of its turn, and waits for the next window after it', () => {
     expect(turnAt(NOON + 6 * MINUTE, 1)).toBe(5)
     expect(turnAt(NOON + 10 * MINUTE, 1)).toBe(125)
   })
@@ -25,12 +25,12 @@ describe('nextTurn', () => {
     expect(turnAt(NOON + 6 * MINUTE, 3, NOON - MINUTE)).toBe(15)
   })
 
-  it('is not put off by a start that a wrong clock wrote far in the future', () => {
+  it('ignores a start that a wrong clock stored far in the future', () => {
     expect(turnAt(NOON, 1, NOON + 365 * 24 * 60 * MINUTE)).toBe(5)
     expect(turnAt(NOON + 119 * MINUTE, 23, NOON + 121 * MINUTE)).toBe(235)
   })
 
-  it('never lies outside of its part, and never overlaps with that of another rank', () => {
+  it('never leaves its window, and never overlaps with another rank', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 4e12 }),
