@@ -1,19 +1,12 @@
 /** The commands, as an operator runs them. */
 import { randomUUID } from 'node:crypto'
 import { openDatabase } from '@horde/kit/database'
-import { freePort } from '@horde/kit/testing/port'
-import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { freePort } from '@horde/testing/port'
+import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob, moveJob } from '../src/db/jobs.ts'
-import {
-  migrationsFolder,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  strangerKey,
-  validatorKey,
-} from './harness.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
 
 const MINUTE_MS = 60_000

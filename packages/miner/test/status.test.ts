@@ -1,21 +1,18 @@
 /** What a running miner shows its operator, and nobody else. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readMinerConfig } from '../src/config.ts'
-import type { MinerStatusJson } from '../src/operator/status-json.ts'
 import {
   connectValidator,
   minerKey,
-  PlayedManager,
   secondValidatorKey,
-  startChain,
-  startTestMiner,
   strangerKey,
-  type TestMiner,
   type ValidatorPeer,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readMinerConfig } from '../src/config.ts'
+import type { MinerStatusJson } from '../src/operator/status-json.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { playJob } from './play-job.ts'
 import { offerOf } from './words.ts'
 
