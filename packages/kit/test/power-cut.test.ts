@@ -45,8 +45,8 @@ function inside(...command: string[]): Promise<{ stdout: string }> {
   return run(program, args)
 }
 
-function startWriter(folder: string): ChildProcessWithoutNullStreams {
-  const [program, ...args] = there.inside(process.execPath, WRITER, 'write', folder)
+function startWriter(folder: string, what = 'write'): ChildProcessWithoutNullStreams {
+  const [program, ...args] = there.inside(process.execPath, WRITER, what, folder)
   return spawn(program, args, { stdio: 'pipe' })
 }
 
@@ -81,6 +81,21 @@ test('keeps all committed data after a power cut', async () => {
     expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(all))
   }
   expect(new Set(all).size).toBe(all.length)
+})
+
+test('keeps a database that was made without a template', async () => {
+  const folder = join(mounted(), 'made')
+  await inside('mkdir', folder)
+  const maker = startWriter(folder, 'make')
+  const cut = async () => {
+    await inside('perl', '-e', CUT, mounted())
+    maker.stdin.end()
+  }
+  expect(await said(maker, 1, cut)).toEqual([1])
+  await inside('umount', mounted())
+  await inside('mount', '-o', 'loop', disk(), mounted())
+  const { stdout } = await inside(process.execPath, WRITER, 'read', folder)
+  expect(JSON.parse(stdout)).toEqual([])
 })
 
 test('rejects queries on a full disk, and keeps all committed data', async () => {

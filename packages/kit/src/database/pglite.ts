@@ -10,7 +10,7 @@ import { type Database, DatabaseError, type OpenDatabase } from './engine.ts'
 import { FlushedFiles } from './flushed-files.ts'
 import { lockFolder } from './folder-lock.ts'
 import { prepareMigration } from './schema-state.ts'
-import { copyTemplate, INIT_PARAMETERS, templateArchive } from './template.ts'
+import { makeDatabase, templateArchive } from './template.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How long closing may take, in ms. */
@@ -44,8 +44,7 @@ export async function openPglite(
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
   const { options, flushed, throwIfFailed, startCheckpoints } = await source(folder)
-  const start = { startParams: START_PARAMETERS, initDbStartParams: INIT_PARAMETERS }
-  const client = await PGlite.create({ ...options, ...start })
+  const client = await PGlite.create({ ...options, startParams: START_PARAMETERS })
   held.defer(() => closeWithin(client, log))
   const { execProtocolRawSync } = client
   client.execProtocolRawSync = message => {
@@ -91,7 +90,7 @@ async function source(folder: string | undefined): Promise<Source> {
     return { options, flushed: async () => {}, throwIfFailed: () => {}, startCheckpoints: () => {} }
   }
   const dataDir = resolve(folder, 'data')
-  await copyTemplate(dataDir)
+  await makeDatabase(dataDir)
   const files = new FlushedFiles(dataDir, CHECKPOINT_BYTES)
   return {
     options: { dataDir, fs: files },

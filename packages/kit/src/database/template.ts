@@ -1,19 +1,19 @@
 /**
- * Copies new embedded databases from a template, because PGlite takes three seconds, and four of CPU time, to create
- * one; a copy takes a tenth of that. `bin/setup` makes the template (make-template.ts). Without it PGlite creates the
- * database.
+ * Makes new embedded databases. PGlite takes three seconds, and four of CPU time, to make one; a copy of a template takes
+ * a tenth of that. `bin/setup` makes the template (make-template.ts).
  */
 import { createHash } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
 import { access, cp, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PGlite } from '@electric-sql/pglite'
 
 export const TEMPLATES = fileURLToPath(
   new URL('../../../../node_modules/.cache/compute-horde/databases', import.meta.url),
 )
 /** Parameters of new databases: files of the write-ahead log have 1 MB instead of 16. */
-export const INIT_PARAMETERS = ['--wal-segsize=1']
+const INIT_PARAMETERS = ['--wal-segsize=1']
 
 /** Identifies the version of PGlite, which is part of the package's path, and the parameters. */
 const RELEASE = createHash('sha256')
@@ -27,17 +27,25 @@ export const TEMPLATE = join(TEMPLATES, RELEASE)
 export const FOLDER = 'data'
 export const ARCHIVE = 'data.tar'
 
-/** Creates a database in `dataDir` from the template. Does nothing when `dataDir` exists, or without a template. */
-export async function copyTemplate(dataDir: string): Promise<void> {
-  const template = join(TEMPLATE, FOLDER)
-  if ((await exists(dataDir)) || !(await exists(template))) return
-  // The rename makes this atomic: a killed process leaves a complete database or none.
-  const copying = `${dataDir}.new`
-  await rm(copying, { recursive: true, force: true })
-  await cp(template, copying, { recursive: true })
-  await flushFolder(copying)
-  await rename(copying, dataDir)
+/**
+ * Makes a database in `dataDir`: a copy of the template, or without one a new database of PGlite. Does nothing when
+ * `dataDir` exists. A killed process or a power cut leaves a complete database or none.
+ */
+export async function makeDatabase(dataDir: string, template: string = TEMPLATE): Promise<void> {
+  if (await exists(dataDir)) return
+  const making = `${dataDir}.new`
+  await rm(making, { recursive: true, force: true })
+  const data = join(template, FOLDER)
+  if (await exists(data)) await cp(data, making, { recursive: true })
+  else await (await newDatabase(making)).close()
+  await flushFolder(making)
+  await rename(making, dataDir)
   await flushFolder(dirname(dataDir), { recursive: false })
+}
+
+/** Has PGlite make a database in `dataDir`, and opens it. PGlite flushes nothing of it to the disk. */
+export function newDatabase(dataDir: string): Promise<PGlite> {
+  return PGlite.create({ dataDir, initDbStartParams: INIT_PARAMETERS })
 }
 
 /** Returns the template for a database in memory; undefined when there is none. */
@@ -46,7 +54,7 @@ export async function templateArchive(): Promise<Blob | undefined> {
   return (await exists(archive)) ? await openAsBlob(archive) : undefined
 }
 
-/** Flushes the copied files, which Postgres did not write and does not flush. */
+/** Flushes the files of a new database, which nobody has flushed yet. */
 async function flushFolder(folder: string, { recursive = true } = {}): Promise<void> {
   const entries = recursive ? await readdir(folder, { recursive, withFileTypes: true }) : []
   const paths = entries.map(({ parentPath, name }) => join(parentPath, name))

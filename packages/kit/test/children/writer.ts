@@ -1,15 +1,24 @@
 /**
- * `write <folder>`: stores one job after the other, says the number of each once it is stored, until its stdin ends.
- * `read <folder>`: says which are there.
+ * `write <folder>`: stores one job after the other, and prints the number of each once it is stored, until its stdin ends.
+ * `read <folder>`: prints which are there.
+ * `make <folder>`: makes a database without a template, and prints 1 once it is made.
  */
+import { join } from 'node:path'
 import { inTransaction, openDatabase } from '@horde/kit/database'
 import { sql } from 'drizzle-orm'
+import { makeDatabase } from '../../src/database/template.ts'
 import { addJob, allJobs, migrationsFolder } from '../jobs.ts'
 
 /** A checkpoint follows after this many jobs. */
 const JOBS_PER_CHECKPOINT = 7
 
 const [what, folder = ''] = process.argv.slice(2)
+if (what === 'make') {
+  await makeDatabase(join(folder, 'data'), 'no template')
+  process.stdout.write('1\n')
+  process.stdin.resume().on('end', () => process.exit(0))
+  await new Promise(() => {})
+}
 const { db } = await openDatabase({ url: `pglite://${folder}`, migrationsFolder })
 if (what === 'read') {
   process.stdout.write(`${JSON.stringify((await allJobs(db)).map(({ id }) => id))}\n`)
