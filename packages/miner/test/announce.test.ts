@@ -10,9 +10,9 @@ import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { addressToAnnounce, announce } from '../src/announce/announce.ts'
 import { Announcer, type AnnouncerOptions } from '../src/announce/announcer.ts'
 import { findAddress } from '../src/announce/own-address.ts'
-import { addressToAnnounce, announce } from '../src/announce.ts'
 import { minerKey, strangerKey } from './harness.ts'
 
 const NETUID = 1

@@ -8,7 +8,7 @@ import { folderBytes } from '@horde/kit/testing/folder-bytes'
 import { manualClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
-import { startEviction } from '../src/retention.ts'
+import { startEviction } from '../src/loops.ts'
 import { migrationsFolder } from './harness.ts'
 
 const DAY_MS = 86_400_000

@@ -1,7 +1,7 @@
 /** What counts as delivered, and who hears what a connection that died may have missed. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { findJob, insertJob } from '../src/db/jobs.ts'
 import { openBadLine } from './bad-line.ts'
 import {
   connectExecutor,
@@ -14,6 +14,7 @@ import {
   type ValidatorPeer,
   validatorKey,
 } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
@@ -135,7 +136,7 @@ it('an offer need not wait until all that is due was said', async () => {
     const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
     const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
     const result = { exitStatus: 0, stdout: 'x'.repeat(100_000), stderr: '' }
-    await moveJob(miner.db, row?.id ?? 0, { event: 'V0JobFinishedRequest', to: 'finished', result }, new Date())
+    await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
   }
   await using peer = await connectValidator(miner, validator)
   await peer.say({ ...offer(), executor_class: 'none such' })

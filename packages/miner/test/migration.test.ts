@@ -4,7 +4,7 @@ import { neuronOf } from '@horde/chain/metagraph'
 import { startPostgres } from '@horde/kit/testing/postgres'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { insertJob, moveJob } from '../src/db/jobs.ts'
+import { insertJob } from '../src/db/jobs.ts'
 import {
   connectValidator,
   minerKey,
@@ -14,6 +14,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
@@ -41,7 +42,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
   const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
   const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
   const result = { exitStatus: 0, stdout: 'of before', stderr: '' }
-  await moveJob(miner.db, row?.id ?? 0, { event: 'V0JobFinishedRequest', to: 'finished', result }, new Date())
+  await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
 
   await using validator = await connectValidator(miner)
   expect(await validator.next()).toMatchObject({

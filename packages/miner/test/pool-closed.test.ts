@@ -113,7 +113,7 @@ it('declines at once when the image of its executors is gone, and asks no regist
   expect(await ask(miner, '/metrics')).toContain(counted)
   expect(await ask(miner, '/metrics')).toContain('miner_pool_closed{pool="always_on.test"} 1')
   expect(await ask(miner, '/')).toContain('The image of executors was not there.')
-  await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is mended')
+  await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is fixed')
   expect(lines.map(({ msg }) => msg)).not.toContain('pulling the executor image')
 
   await bringBack()

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { findJob, insertJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import {
@@ -16,6 +16,7 @@ import {
   type TestMiner,
   validatorKey,
 } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
@@ -68,13 +69,10 @@ async function leaveJob(db: Database, state: JobState, kept: { work: boolean }):
     now,
   )
   const id = row?.id ?? 0
-  const way: [JobState, Parameters<typeof moveJob>[2]][] = [
-    ['accepted', { event: 'V0AcceptJobRequest', to: 'accepted' }],
-    ['ready', { event: 'V0ExecutorReadyRequest', to: 'ready' }],
-    ['running', { event: 'V0JobRequest', to: 'running', work: kept.work ? work() : undefined }],
-  ]
-  const steps = way.findIndex(([to]) => to === state) + 1
-  for (const [, move] of way.slice(0, steps)) await moveJob(db, id, move, now)
+  const way: JobState[] = ['accepted', 'ready', 'running']
+  for (const to of way.slice(0, way.indexOf(state) + 1)) {
+    await moveStored(db, id, { to, ...(to === 'running' && kept.work && { work: work() }) }, now)
+  }
 }
 
 type Left = {

@@ -6,7 +6,7 @@ import { createLog, silentLog } from '@horde/kit/log'
 import { freePort } from '@horde/kit/testing/port'
 import { manualClock } from '@horde/kit/time'
 import { describe, expect, it } from 'vitest'
-import { ValidatorList } from '../src/validators.ts'
+import { ValidatorList } from '../src/validators/validator-list.ts'
 import { minerKey, secondValidatorKey, strangerKey, validatorKey } from './harness.ts'
 
 const NETUID = 1
@@ -65,7 +65,7 @@ it('says who is a validator, who is known but none now, and who is neither', asy
   const list = new ValidatorList({ chain, netuid: NETUID, extra, banned, clock: manualClock(), log: silentLog })
   await list.refresh()
   const keys = [validatorKey().ss58, poor, minerKey().ss58, rich, secondValidatorKey().ss58, strangerKey().ss58]
-  expect(keys.map(key => list.standingOf(key))).toEqual([
+  expect(keys.map(key => list.eligibilityOf(key))).toEqual([
     'active',
     'active',
     'inactive',

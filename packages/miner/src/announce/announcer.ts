@@ -1,7 +1,7 @@
 /** Keeps the address on the chain right: looks it up, compares, announces, and remembers how that went. */
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
-import { type Announcement, announce } from '../announce.ts'
+import { type Announcement, announce } from './announce.ts'
 import { findAddress, NoPublicAddressError, type OwnAddress } from './own-address.ts'
 
 /** For people, and for whoever shows it. */

@@ -4,7 +4,7 @@ import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { silentLog } from '@horde/kit/log'
 import { isPublicAddress } from '@horde/kit/public-address'
 import { bad, type Finding, ok, warn } from '@horde/kit/watch/finding'
-import { addressToAnnounce } from '../announce.ts'
+import { addressToAnnounce } from '../announce/announce.ts'
 import type { MinerConfig } from '../config.ts'
 
 export async function* addressFindings(

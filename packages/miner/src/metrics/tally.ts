@@ -4,8 +4,8 @@ import { isExecutorClass } from '@horde/protocol/classes'
 import { type FinalState, isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { RefusalCode } from '../validators/authenticate.ts'
 import { METRICS, type MetricName } from './definitions.ts'
-import { refusalCode } from './refusal-code.ts'
 
 /** From a warm executor's hundredths of a second to a run of an hour. */
 const STAGE_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600]
@@ -16,7 +16,7 @@ export type CountedJob = {
   readonly state: JobState
   readonly reason?: Reason | undefined
   /** Set when an earlier run of this miner began it: then nobody here knows how long that took. */
-  readonly recovery?: unknown
+  readonly isResumed?: boolean
 }
 
 /** Moments of one job, on the monotonic clock, in milliseconds. `movedAt`: undefined until it moved here. */
@@ -44,7 +44,7 @@ export class Tally {
 
   /** A job is driven from now on: just accepted, or taken up again by a miner that was started anew. */
   took(job: CountedJob): void {
-    this.#times.set(job, job.recovery === undefined ? { acceptedAt: this.#clock.monotonic() } : {})
+    this.#times.set(job, job.isResumed ? {} : { acceptedAt: this.#clock.monotonic() })
   }
 
   /** An executor connected for a job; those that come back count once. */
@@ -74,9 +74,9 @@ export class Tally {
     this.#declined.inc({ executor_class: classLabel({ executorClass }), reason })
   }
 
-  /** @param why the sentence of the log */
-  refused(why: string): void {
-    this.#refused.inc({ reason: refusalCode(why) })
+  /** A validator's connection was refused. */
+  refused(code: RefusalCode): void {
+    this.#refused.inc({ reason: code })
   }
 
   /** How many jobs ended how since the start. */

@@ -14,8 +14,8 @@ import type { Horde } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
 import { addMinerGauges } from '../metrics/gauges.ts'
 import type { Tally } from '../metrics/tally.ts'
-import type { ValidatorSessions } from '../validators/validator-sessions.ts'
-import type { ValidatorList } from '../validators.ts'
+import type { ValidatorConnections } from '../validators/validator-connection.ts'
+import type { ValidatorList } from '../validators/validator-list.ts'
 import { closedBy, isMismatched } from '../watch/closed-pools.ts'
 import { minerWatches } from '../watch/miner-watches.ts'
 import { POOL_WATCH } from '../watch/pools.ts'
@@ -33,10 +33,10 @@ export type OperatorDeps = {
   db: Database
   live: LiveJobs
   horde: Pick<Horde, 'usage' | 'pools' | 'heed'>
-  sessions: Pick<ValidatorSessions, 'counts'>
+  connections: Pick<ValidatorConnections, 'counts'>
   announcer: Pick<Announcer, 'state'>
   validators: ValidatorList
-  tally: Tally
+  counters: Tally
   registry: Registry
   /** The port for validators. */
   port: number
@@ -71,23 +71,23 @@ export async function openOperator(
 }
 
 function sourcesOf(deps: OperatorDeps, watches: Watches): StatusSources {
-  const { config, chain, hotkey, db, live, horde, sessions, announcer, validators, tally, port, clock } = deps
+  const { config, chain, hotkey, db, live, horde, connections, announcer, validators, counters, port, clock } = deps
   return {
     own: { hotkey: hotkey.ss58, netuid: config.BITTENSOR_NETUID, port, startedAtMs: clock.now() },
     horde: () => horde.usage(),
     jobs: () => {
-      return live.all().map(({ uuid, validator, executorClass, state, offer, movedAt: sinceMs }) => {
-        return { uuid, validator, executorClass, state, image: offer.base_docker_image_name, sinceMs }
+      return live.all().map(({ uuid, validator, executorClass, state, row, movedAt: sinceMs }) => {
+        return { uuid, validator, executorClass, state, image: row.imageName, sinceMs }
       })
     },
-    ends: () => tally.ends(),
+    ends: () => counters.ends(),
     lastEnds: limit => lastEnds(db, limit),
     metagraph: () => validators.metagraph,
     listAgeMs: () => validators.ageMs(),
     oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1000,
     extra: config.EXTRA_VALIDATORS,
     banned: config.BANNED_VALIDATORS,
-    connections: () => sessions.counts(),
+    connections: () => connections.counts(),
     announcement: () => announcer.state(),
     migrating: config.MIGRATING,
     chain: () => chain.state(),

@@ -1,25 +1,24 @@
-/** How a job comes to its executor: one that waited for it, a new one, or the one that an earlier run of this miner started. */
+/** Obtains the executor of a job: one that waits for it, a new one, or the one that an earlier run of this miner started. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../horde/manager.ts'
-import { type Deadlines, startWithinMs } from './deadlines.ts'
-import type { LiveJob } from './live-job.ts'
+import { type Deadlines, startWithinMs } from '../jobs/deadlines.ts'
+import type { LiveJob } from '../jobs/live-job.ts'
 
 export type ObtainDeps = { deadlines: Deadlines; clock: Clock; log: Log }
 
-/** `unknown`: it may run or not, its manager can't tell. `none`: there is none, and none will come. */
+/** `unknown`: it may run or not, its manager cannot tell. `none`: there is none, and none will come. */
 export type Obtained = StartedExecutor | 'unknown' | 'none'
 
 /** Never rejects. Aborting `signal` gives 'none'. */
 export async function obtainExecutor(job: LiveJob, deps: ObtainDeps, signal: AbortSignal): Promise<Obtained> {
-  const { recovery, reservation } = job
-  if (recovery?.executor) return recovery.executor
-  if (recovery && !reservation.findsLeftovers) return 'unknown'
-  if (recovery && job.state !== 'accepted') return 'none'
+  const { reservation, start } = job
+  if (start.executor === 'gone') return 'none'
+  if (start.executor !== 'not started') return start.executor
   if (signal.aborted) return 'none'
   const waited = new AbortController()
   const givenUp = new AbortController()
-  const starting = startInTurn(job, deps, givenUp.signal)
+  const starting = startWhenVacated(job, deps, givenUp.signal)
   const ms = startWithinMs(job, deps.deadlines)
   const tooLong = deps.clock.sleep(ms, AbortSignal.any([signal, waited.signal])).catch(() => {})
   const started = await Promise.race([starting, tooLong.then(() => 'too long' as const)])
@@ -35,8 +34,12 @@ export async function obtainExecutor(job: LiveJob, deps: ObtainDeps, signal: Abo
   return 'none'
 }
 
-/** An executor begins when the one before it, in its place or with its GPUs, is gone. */
-async function startInTurn(job: LiveJob, deps: ObtainDeps, givenUp: AbortSignal): Promise<StartedExecutor | undefined> {
+/** Starts an executor once the one before it, in its slot or with its GPUs, is gone. */
+async function startWhenVacated(
+  job: LiveJob,
+  deps: ObtainDeps,
+  givenUp: AbortSignal,
+): Promise<StartedExecutor | undefined> {
   const { warm, vacated } = job.reservation
   await vacated()
   if (warm) return warm.started
@@ -45,7 +48,7 @@ async function startInTurn(job: LiveJob, deps: ObtainDeps, givenUp: AbortSignal)
 
 async function startOne(job: LiveJob, { log }: ObtainDeps): Promise<StartedExecutor | undefined> {
   try {
-    const executor = await job.reservation.start(job.executor.token)
+    const executor = await job.reservation.start(job.channel.token)
     log.debug({ jobUuid: job.uuid, executor: executor.id }, 'executor started')
     followExit(job, executor)
     return executor
@@ -55,8 +58,8 @@ async function startOne(job: LiveJob, { log }: ObtainDeps): Promise<StartedExecu
   }
 }
 
-/** Has the driver of a job told of its executor's exit. */
+/** Passes the executor's exit to the driver of the job. */
 export function followExit(job: LiveJob, executor: StartedExecutor): void {
-  const exited = executor.exited.catch(() => 'its manager could not tell')
-  void exited.then(how => job.executor.exited(how))
+  const exited = executor.exited.catch(() => 'its manager could not tell how')
+  void exited.then(how => job.channel.exited(how))
 }

@@ -5,7 +5,7 @@ import { type IpNumber, ipToNumber } from '@horde/chain/ip'
 import { type Axon, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Log } from '@horde/kit/log'
-import { findAddress } from './announce/own-address.ts'
+import { findAddress } from './own-address.ts'
 
 /** The chain takes these from nobody, and says so before it looks at its rate limit. */
 const NEVER_TAKEN = ['127.0.0.1', '::1', '255.255.255.255', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'].map(ipToNumber)

@@ -1,24 +1,24 @@
-/** Who may talk to this miner: the subnet's validators, as of the last time that the chain could be asked. */
+/** The validators that this miner serves: those of the subnet, as the chain named them last. */
 import type { Chain } from '@horde/chain/chain'
 import { type Metagraph, neuronOf, validatorsOf } from '@horde/chain/metagraph'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 
-/** What a hotkey is to this miner: a validator that is served; known to the subnet, but no validator now; or neither. */
-export type Standing = 'active' | 'inactive' | 'unknown'
+/** `active`: a validator that is served. `inactive`: known to the subnet, but no validator now. `unknown`: neither. */
+export type Eligibility = 'active' | 'inactive' | 'unknown'
 
 export type ValidatorListOptions = {
   chain: Pick<Chain, 'metagraph'>
   netuid: number
-  /** Hotkeys that are validators whatever the chain says. */
+  /** Hotkeys that are always served, whatever the chain says. */
   extra: readonly string[]
-  /** Hotkeys that never are. */
+  /** Hotkeys that are never served. */
   banned: readonly string[]
   clock: Clock
   log: Log
 }
 
-/** The chain knows the subnet and names nobody on it. */
+/** The chain knows the subnet but names no neuron on it. */
 class EmptySubnetError extends Error {
   override readonly name = 'EmptySubnetError'
 
@@ -32,9 +32,9 @@ export class ValidatorList {
   #hotkeys: ReadonlySet<string>
   #readAt: number | undefined
   #metagraph: Metagraph | undefined
-  /** Whom the chain named when it was last believed. */
-  #named: readonly string[] = []
-  /** The last answer lacked more than half of them. */
+  /** The validators of the last answer that was accepted. */
+  #accepted: readonly string[] = []
+  /** Whether the last answer lacked more than half of them. */
   #isDoubtful = false
   readonly #listed = Promise.withResolvers<void>()
 
@@ -44,27 +44,31 @@ export class ValidatorList {
   }
 
   /**
-   * Asks the chain. When that fails the last good list stays, and its age grows. So it does at the first answer that lacks more
-   * than half of the validators: a node may answer well and know half of the subnet. The second such answer counts.
+   * Asks the chain. When that fails, the last good list stays, and its age grows. The list also stays at the first answer
+   * that lacks more than half of the validators, since a node may know only half of the subnet; a second one is accepted.
    *
-   * @throws ChainError, or EmptySubnetError for an answer without any neuron: no subnet is that empty, a node may be
+   * @throws ChainError, or EmptySubnetError for an answer without any neuron: a node may answer so, no subnet is so empty
    */
   async refresh(): Promise<void> {
     const { chain, netuid, extra, banned, clock, log } = this.#options
     const metagraph = await chain.metagraph(netuid)
     if (metagraph.neurons.length === 0) throw new EmptySubnetError(netuid)
     const listed = validatorsOf(metagraph, { extra, banned }).map(({ hotkey }) => hotkey)
-    const lost = this.#named.filter(hotkey => !listed.includes(hotkey)).length
-    const isMost = 2 * lost > this.#named.length
+    const lost = this.#accepted.filter(hotkey => !listed.includes(hotkey)).length
+    const isMost = 2 * lost > this.#accepted.length
     if (isMost && !this.#isDoubtful) {
       this.#isDoubtful = true
-      const counts = { lost, validators: this.#named.length, block: metagraph.block }
-      log.warn(counts, 'most validators are missing in the answer of the chain: they stay until it says so again')
+      const counts = { lost, validators: this.#accepted.length, block: metagraph.block }
+      log.warn(
+        counts,
+        'most validators are missing in the answer of the chain: they stay until a second answer confirms it',
+      )
       return
     }
-    if (isMost) log.warn({ lost, block: metagraph.block }, 'most validators are gone: the chain said so twice')
+    if (isMost)
+      log.warn({ lost, block: metagraph.block }, 'most validators are gone: a second answer of the chain confirmed it')
     this.#isDoubtful = false
-    this.#named = listed
+    this.#accepted = listed
     const unregistered = extra.filter(hotkey => !banned.includes(hotkey))
     const hotkeys = new Set([...listed, ...unregistered])
     const changed = hotkeys.size !== this.#hotkeys.size || [...hotkeys].some(hotkey => !this.#hotkeys.has(hotkey))
@@ -79,13 +83,13 @@ export class ValidatorList {
     return this.#hotkeys.has(hotkey)
   }
 
-  /** Resolves once the chain has said for the first time who the validators are. */
+  /** Resolves once the chain has named the validators for the first time. */
   get listed(): Promise<void> {
     return this.#listed.promise
   }
 
-  /** Whoever is banned is unknown here. */
-  standingOf(hotkey: string): Standing {
+  /** A banned hotkey is unknown. */
+  eligibilityOf(hotkey: string): Eligibility {
     if (this.#hotkeys.has(hotkey)) return 'active'
     const neuron = this.#metagraph && neuronOf(this.#metagraph, hotkey)
     return neuron && !this.#options.banned.includes(hotkey) ? 'inactive' : 'unknown'
@@ -95,7 +99,7 @@ export class ValidatorList {
     return this.#hotkeys.size
   }
 
-  /** What the list was made of; undefined when the chain has never answered. */
+  /** The metagraph that the list was made of; undefined when the chain has never answered. */
   get metagraph(): Metagraph | undefined {
     return this.#metagraph
   }

@@ -4,20 +4,20 @@ import { systemClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
 import type { StartedExecutor } from '../horde/manager.ts'
 import { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
+import { type LiveJob, LiveJobs } from '../jobs/live-job.ts'
 import { endExecutor } from './end-executor.ts'
-import { ExecutorLines, type ExecutorSocket } from './executor-line.ts'
-import { type LiveJob, LiveJobs } from './live-job.ts'
+import { ExecutorChannels, type ExecutorSocket } from './executor-channel.ts'
 
-it('gives the place back only after the executor has stopped, even when its connection fails to close', async () => {
-  const lines = new ExecutorLines(systemClock)
-  const line = lines.open('token')
+it('gives the slot back only after the executor has stopped, even when its connection fails to close', async () => {
+  const channels = new ExecutorChannels(systemClock)
+  const channel = channels.open('token')
   const socket = { isOpen: true, close: () => Promise.reject(new Error('not closed')) }
-  line.attach(socket as unknown as ExecutorSocket, [])
+  channel.attach(socket as unknown as ExecutorSocket, [])
   const released: string[] = []
   const leaving = new LeavingExecutor()
   void leaving.gone.then(() => released.push('gone'))
-  const reservation = { release: () => released.push('place') }
-  const job = { validator: 'v', uuid: 'u', executor: line, leaving, reservation } as unknown as LiveJob
+  const reservation = { release: () => released.push('slot') }
+  const job = { validator: 'v', uuid: 'u', channel, leaving, reservation } as unknown as LiveJob
   const [stopping, stopped] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const executor: StartedExecutor = {
     ...{ id: 'e', exited: Promise.resolve('exit code 0') },
@@ -26,11 +26,11 @@ it('gives the place back only after the executor has stopped, even when its conn
       return stopped.promise
     },
   }
-  const ended = endExecutor(job, executor, { live: new LiveJobs(), lines, clock: systemClock, log: silentLog })
+  const ended = endExecutor(job, executor, { live: new LiveJobs(), channels, clock: systemClock, log: silentLog })
   await stopping.promise
   await setImmediate()
   expect(released).toEqual([])
   stopped.resolve()
   await ended
-  expect(released.sort()).toEqual(['gone', 'place'])
+  expect(released.sort()).toEqual(['gone', 'slot'])
 })

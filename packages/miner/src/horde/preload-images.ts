@@ -1,20 +1,20 @@
-/** Has the images that jobs often ask for brought to where executors run, before the first job asks. */
+/** Pulls the images that jobs often need to where executors run, before the first job needs them. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import type { ExecutorManager } from './horde/manager.ts'
+import type { ExecutorManager } from './manager.ts'
 
 /** How long it may take, in milliseconds. */
 const PRELOAD_MS = 3_600_000
 
 export type PreloadDeps = {
   manager: ExecutorManager
-  /** What executors are given; without PRELOAD_IMAGES in it there is nothing to do. */
+  /** The environment of the executors; without PRELOAD_IMAGES in it there is nothing to do. */
   environment: Readonly<Record<string, string>>
   clock: Clock
   log: Log
 }
 
-/** Resolves when it is over, or was stopped by the signal. Never rejects: whatever goes wrong is a warning. */
+/** Resolves when it is done, or was stopped by the signal. Never rejects: a failure is a warning. */
 export async function preloadImages(deps: PreloadDeps, signal: AbortSignal): Promise<void> {
   const { manager, environment, clock, log } = deps
   if (manager.preload === undefined || !environment.PRELOAD_IMAGES?.trim()) return

@@ -1,26 +1,26 @@
-/** How a job's executor ends: one that has answered leaves by itself, any other is stopped. Then its place is given back. */
+/** Ends a job's executor and gives its slot back. An executor that has sent its result leaves by itself, any other is stopped. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../horde/manager.ts'
 import type { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
-import type { ExecutorLines } from './executor-line.ts'
-import type { LiveJob, LiveJobs } from './live-job.ts'
+import type { LiveJob, LiveJobs } from '../jobs/live-job.ts'
+import type { ExecutorChannels } from './executor-channel.ts'
 
-/** How long an executor that has answered may take to clean up and exit by itself, in milliseconds. */
+/** How long an executor that has sent its result may take to clean up and exit by itself, in milliseconds. */
 const LEAVE_MS = 10_000
-/** The same from when the next job waits for its place; then it is killed. */
+/** The same once the next job waits for its slot; then the executor is killed. */
 const HURRIED_LEAVE_MS = 2_000
 
-export type EndDeps = { live: LiveJobs; lines: ExecutorLines; clock: Clock; log: Log }
+export type EndDeps = { live: LiveJobs; channels: ExecutorChannels; clock: Clock; log: Log }
 
-/** @param executor undefined: it was never started, or nothing here can stop it */
+/** @param executor undefined when it was never started, or when this process cannot stop it */
 export async function endExecutor(job: LiveJob, executor: StartedExecutor | undefined, deps: EndDeps): Promise<void> {
-  const { live, lines, log } = deps
+  const { live, channels, log } = deps
   const over = new AbortController()
   try {
     if (executor && job.leaving) await letLeave(executor, job.leaving, deps, over.signal)
     live.remove(job)
-    await allEnded([lines.close(job.executor), executor?.stop()])
+    await allEnded([channels.close(job.channel), executor?.stop()])
   } catch (err) {
     log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped')
   } finally {
@@ -37,7 +37,7 @@ async function allEnded(work: readonly (Promise<void> | undefined)[]): Promise<v
   if (failed) throw failed.reason
 }
 
-/** Resolves when it has exited, was killed, or takes too long. Until `over` it is still killed when it must hurry. */
+/** Resolves when the executor has exited, was killed, or takes too long. Until `over` a waiting job still has it killed. */
 async function letLeave(
   executor: StartedExecutor,
   leaving: LeavingExecutor,
@@ -47,10 +47,7 @@ async function letLeave(
   const kill = async () => {
     await leaving.hurried
     await clock.sleep(HURRIED_LEAVE_MS, over)
-    log.warn(
-      { executor: executor.id },
-      'executor that has answered did not leave in time; it is killed for the next job',
-    )
+    log.warn({ executor: executor.id }, 'executor did not exit in time after its result; it is killed for the next job')
     await executor.stop(0)
   }
   const killed = kill().catch(err => {

@@ -1,9 +1,7 @@
 /**
- * The line to one executor: however often it connects with its token, all its connections are kept, the newest is
- * spoken on, and every one is listened to. What comes over it waits in `words` for whoever drives its job; an executor
- * that was started ahead has none yet.
+ * The channel to one executor, over however many connections it opens with its token: all are read, and messages go out on
+ * the newest. What arrives waits in `events` for the driver of its job; an executor that was started ahead has none yet.
  */
-
 import { Inbox } from '@horde/kit/inbox'
 import type { Socket } from '@horde/kit/socket'
 import type { Clock } from '@horde/kit/time'
@@ -13,38 +11,38 @@ import type { V0JobRequest } from '@horde/protocol/validator-miner'
 
 export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>
 
-/** What an executor says about its job. */
+/** What an executor reports about its job. */
 export type JobReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>
 
-/** What a job's driver hears. */
-export type JobWord =
+/** What the driver of a job waits for. */
+export type DriverEvent =
   | { from: 'executor'; message: JobReport }
   | { from: 'executor'; connected: boolean }
   | { from: 'manager'; exited: string }
   | { from: 'validator'; message: V0JobRequest }
 
-/** How long what a dead executor had said may take to be read from its sockets, in milliseconds. */
-const LAST_WORDS_MS = 2_000
-/** How long an executor may take to take a message off the wire, in milliseconds; one that does not is cut, and may come back. */
-const SAY_WITHIN_MS = 300_000
+/** How long the miner reads on from the sockets of an executor that has exited, in milliseconds. */
+const READ_ON_MS = 2_000
+/** How long an executor may take to read a message, in milliseconds. Then its connection is cut; it may come back. */
+const SEND_WITHIN_MS = 300_000
 
-export class ExecutorLine {
+export class ExecutorChannel {
   readonly token: string
-  readonly words: Inbox<JobWord>
+  readonly events: Inbox<DriverEvent>
   /** The job that the executor is for, once there is one. */
   jobUuid: string | undefined
   readonly #clock: Clock
   readonly #sockets: ExecutorSocket[] = []
-  /** What each of them takes, in bytes of one frame. */
+  /** The largest frame that each of them accepts, in bytes. */
   readonly #largest = new WeakMap<ExecutorSocket, number>()
-  /** Resolves when the last connection is gone and all it said has been heard. Undefined while there is none. */
-  #quiet: PromiseWithResolvers<void> | undefined
+  /** Resolves when the last connection is closed and read to its end. Undefined while there is none. */
+  #allRead: PromiseWithResolvers<void> | undefined
   #lostAt: number | undefined
 
   constructor(token: string, clock: Clock) {
     this.token = token
     this.#clock = clock
-    this.words = new Inbox({ clock })
+    this.events = new Inbox({ clock })
   }
 
   get isConnected(): boolean {
@@ -56,39 +54,39 @@ export class ExecutorLine {
     return this.#lostAt
   }
 
-  /** @param capabilities that the executor told as it connected */
+  /** @param capabilities that the executor named when it connected */
   attach(socket: ExecutorSocket, capabilities: readonly string[]): void {
     this.#sockets.push(socket)
     this.#largest.set(socket, capabilities.includes('large-frames') ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
     this.#lostAt = undefined
-    this.#quiet ??= Promise.withResolvers<void>()
-    this.words.put({ from: 'executor', connected: true })
+    this.#allRead ??= Promise.withResolvers<void>()
+    this.events.put({ from: 'executor', connected: true })
   }
 
-  /** Called when a connection has ended and everything it said has been heard. */
+  /** Called when a connection has ended and was read to its end. */
   detach(socket: ExecutorSocket): void {
     const index = this.#sockets.indexOf(socket)
     if (index >= 0) this.#sockets.splice(index, 1)
     if (this.#sockets.length > 0) return
     this.#lostAt = this.#clock.monotonic()
-    this.#quiet?.resolve()
-    this.#quiet = undefined
-    this.words.put({ from: 'executor', connected: false })
+    this.#allRead?.resolve()
+    this.#allRead = undefined
+    this.events.put({ from: 'executor', connected: false })
   }
 
-  /** Whether a message is small enough for the newest connection. Without one that is not known, and nothing is said. */
+  /** Whether a message is small enough for the newest connection. True without one: nothing can be sent then. */
   takes(message: MinerToExecutorMessage): boolean {
     const newest = this.#sockets.findLast(socket => socket.isOpen)
     const largest = (newest && this.#largest.get(newest)) ?? LARGEST_PASSED_ON_BYTES
     return largest >= LARGEST_PASSED_ON_BYTES || Buffer.byteLength(JSON.stringify(message)) <= largest
   }
 
-  /** Says a message on the newest connection. False when there is none, or when it closed meanwhile. */
-  async say(message: MinerToExecutorMessage): Promise<boolean> {
+  /** Sends a message on the newest connection. False when there is none, or when it closed meanwhile. */
+  async send(message: MinerToExecutorMessage): Promise<boolean> {
     const newest = this.#sockets.findLast(socket => socket.isOpen)
     if (!newest) return false
-    const over = new AbortController()
-    const late = this.#clock.sleep(SAY_WITHIN_MS, over.signal).then(
+    const done = new AbortController()
+    const late = this.#clock.sleep(SEND_WITHIN_MS, done.signal).then(
       () => newest.close(1000, 'not listening'),
       () => {},
     )
@@ -98,18 +96,18 @@ export class ExecutorLine {
     } catch {
       return false
     } finally {
-      over.abort()
+      done.abort()
       await late
     }
   }
 
-  /** An executor's exit is told to its driver, but not before what it had said is heard. */
+  /** Puts the executor's exit behind everything that it had sent. */
   async exited(how: string): Promise<void> {
-    const heard = new AbortController()
-    const late = this.#clock.sleep(LAST_WORDS_MS, heard.signal).catch(() => {})
-    await Promise.race([this.#quiet?.promise, late])
-    heard.abort()
-    this.words.put({ from: 'manager', exited: how })
+    const read = new AbortController()
+    const late = this.#clock.sleep(READ_ON_MS, read.signal).catch(() => {})
+    await Promise.race([this.#allRead?.promise, late])
+    read.abort()
+    this.events.put({ from: 'manager', exited: how })
   }
 
   async close(): Promise<void> {
@@ -117,29 +115,29 @@ export class ExecutorLine {
   }
 }
 
-/** The lines of all executors that may connect, by token. */
-export class ExecutorLines {
-  readonly #lines = new Map<string, ExecutorLine>()
+/** The channels of all executors that may connect, by token. */
+export class ExecutorChannels {
+  readonly #channels = new Map<string, ExecutorChannel>()
   readonly #clock: Clock
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** From now on an executor with this token is let in. */
-  open(token: string): ExecutorLine {
-    const line = new ExecutorLine(token, this.#clock)
-    this.#lines.set(token, line)
-    return line
+  /** From now on an executor with this token may connect. */
+  open(token: string): ExecutorChannel {
+    const channel = new ExecutorChannel(token, this.#clock)
+    this.#channels.set(token, channel)
+    return channel
   }
 
-  find(token: string): ExecutorLine | undefined {
-    return this.#lines.get(token)
+  find(token: string): ExecutorChannel | undefined {
+    return this.#channels.get(token)
   }
 
-  /** Its token is good for nothing any more. Resolves when its connections are closed. */
-  async close(line: ExecutorLine): Promise<void> {
-    this.#lines.delete(line.token)
-    await line.close()
+  /** Makes its token invalid. Resolves when its connections are closed. */
+  async close(channel: ExecutorChannel): Promise<void> {
+    this.#channels.delete(channel.token)
+    await channel.close()
   }
 }

@@ -12,7 +12,7 @@ const rules = {
 const offer = (timeout_seconds: number | null = null) => ({ timeout_seconds }) as never
 const taken = (take: () => boolean, tries: number) => Array.from({ length: tries }, take).filter(Boolean).length
 
-it('so many offers may come at once, and so many more a minute, of each validator', async () => {
+it('allows each validator a burst of offers and a rate per minute', async () => {
   const clock = manualClock()
   const admission = new Admission(rules, clock)
   const offers = (validator: string) => taken(() => admission.mayOffer(validator), 100)
@@ -20,10 +20,10 @@ it('so many offers may come at once, and so many more a minute, of each validato
   await clock.advance(10_000)
   expect([offers('a'), offers('c')]).toEqual([1, 6])
   await clock.advance(600_000)
-  expect(offers('a'), 'nothing is saved up').toBe(6)
+  expect(offers('a'), 'unused offers do not add up').toBe(6)
 })
 
-it('sixty declined offers are stored, and ten more a minute', async () => {
+it('stores sixty declined offers at once and ten more a minute', async () => {
   const clock = manualClock()
   const admission = new Admission(rules, clock)
   const stored = () => taken(() => admission.mayStoreDecline('a'), 1_000)
@@ -32,7 +32,7 @@ it('sixty declined offers are stored, and ten more a minute', async () => {
   expect(stored()).toBe(10)
 })
 
-it('jobs that are being taken count as open ones until they are', () => {
+it('counts a job that is being taken as an open one', () => {
   const admission = new Admission(rules, manualClock())
   const first = admission.enter(offer(), 'a', 1)
   expect(admission.enter(offer(), 'a', 1)).toBe('too-many-open-jobs')

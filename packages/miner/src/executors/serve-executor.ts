@@ -1,48 +1,48 @@
-/** One connection of an executor, known by its token: its words go to whoever drives its job. */
+/** Serves one connection of an executor, known by its token: its messages go to the driver of its job. */
 import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
-import type { Admit } from './doorstep.ts'
-import type { ExecutorLine, ExecutorLines, ExecutorSocket } from './jobs/executor-line.ts'
+import type { Authenticated } from '../ports/pre-auth-limits.ts'
+import type { ExecutorChannel, ExecutorChannels, ExecutorSocket } from './executor-channel.ts'
 
-/** What an executor says of itself when it asks for a connection. */
+/** What an executor sends of itself when it connects. */
 export type ExecutorPeer = { token: string; capabilities: readonly string[] }
 
-export type ExecutorEdge = { lines: ExecutorLines; log: Log }
+export type ExecutorEndpoint = { channels: ExecutorChannels; log: Log }
 
 /** Serves an executor's connection until it ends. */
 export async function serveExecutor(
   socket: ExecutorSocket,
   { token, capabilities }: ExecutorPeer,
-  { lines, log }: ExecutorEdge,
-  admit: Admit,
+  { channels, log }: ExecutorEndpoint,
+  authenticated: Authenticated,
 ): Promise<void> {
-  const line = lines.find(token)
-  if (!line || !sameText(line.token, token)) {
+  const channel = channels.find(token)
+  if (!channel || !sameText(channel.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
     await socket
       .say({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
       .catch(() => {})
     return socket.close(1000, 'unknown token')
   }
-  admit()
-  line.attach(socket, capabilities)
+  authenticated()
+  channel.attach(socket, capabilities)
   try {
-    for await (const heard of socket) {
-      const objection = heard.ok ? objectionTo(heard.message, line, log) : heard.error.message
+    for await (const frame of socket) {
+      const objection = frame.ok ? objectionTo(frame.message, channel, log) : frame.error.message
       if (objection !== undefined) await answerError(socket, objection)
-      else if (heard.ok && heard.message.message_type !== 'GenericError')
-        line.words.put({ from: 'executor', message: heard.message })
+      else if (frame.ok && frame.message.message_type !== 'GenericError')
+        channel.events.put({ from: 'executor', message: frame.message })
     }
   } finally {
-    line.detach(socket)
+    channel.detach(socket)
   }
 }
 
-type Heard = { message_type: string; job_uuid?: string; details?: string | null }
+type Message = { message_type: string; job_uuid?: string; details?: string | null }
 
-/** Why a message is for nobody; undefined when it is for the job's driver, or an error, which is never answered. */
-function objectionTo(message: Heard, { jobUuid }: ExecutorLine, log: Log): string | undefined {
+/** Why a message is refused; undefined when it is for the job's driver, or an error, which is never answered. */
+function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): string | undefined {
   if (message.message_type === 'GenericError') {
     log.warn({ jobUuid }, 'executor answered with an error')
     log.debug({ jobUuid, details: message.details }, 'what the executor said')

@@ -1,4 +1,4 @@
-/** The ports of a miner for its peers: one for validators, the same or another for executors. */
+/** Opens the miner's ports for its peers: one for validators, the same or another for executors. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
@@ -9,23 +9,23 @@ import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-ad
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { parseFromExecutor } from '@horde/protocol/miner-executor'
 import { parseFromValidator } from '@horde/protocol/validator-miner'
-import { Doorstep, type DoorstepLimits } from './doorstep.ts'
-import { type ExecutorEdge, serveExecutor } from './executor-session.ts'
-import { serveValidator, type ValidatorEdge } from './validators/serve-validator.ts'
+import { type ExecutorEndpoint, serveExecutor } from '../executors/serve-executor.ts'
+import { serveValidator, type ValidatorEndpoint } from '../validators/serve-validator.ts'
+import { PreAuthLimits, type PreAuthOptions } from './pre-auth-limits.ts'
 
 const VALIDATOR_URL = /^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]{1,60})\/?$/
 const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS}})/?$`)
 
 /** Connections of validators and executors together, at once. */
 const MAX_CONNECTIONS = 4_096
-/** Frames of one connection that wait unread; more make the peer wait. */
+/** Unread frames of one connection; more make the peer wait. */
 const MAX_QUEUED_FRAMES = 64
-/** How often connections that send no whole request are looked for, in milliseconds. */
+/** How often the server looks for connections that have sent no whole request, in milliseconds. */
 const LATE_REQUESTS_MS = 1_000
 
-export type OpenPort = { port: number; router: UpgradeRouter; doorstep: Doorstep }
+export type OpenPort = { port: number; router: UpgradeRouter; limits: PreAuthLimits }
 
-export type PortOptions = DoorstepLimits & {
+export type PortOptions = PreAuthOptions & {
   host: string
   port: number
   /** How long a peer may take to ask for a WebSocket, in milliseconds. */
@@ -39,13 +39,13 @@ export async function openPort(options: PortOptions, stack: AsyncDisposableStack
   const timeouts = { requestTimeout: within, headersTimeout: within, connectionsCheckingInterval: LATE_REQUESTS_MS }
   const server = createServer(timeouts, (_request, response) => response.writeHead(404).end())
   stack.defer(() => closeServer(server))
-  const doorstep = new Doorstep(options)
-  server.on('connection', socket => doorstep.enter(socket))
+  const limits = new PreAuthLimits(options)
+  server.on('connection', socket => limits.add(socket))
   const router = upgradeRouter(server, { log, maxPayload: LARGE_FRAME_BYTES, maxConnections: MAX_CONNECTIONS })
   stack.use(router)
   server.listen(port, host)
   await once(server, 'listening')
-  return { port: portOf(server), router, doorstep }
+  return { port: portOf(server), router, limits }
 }
 
 function portOf(server: Server): number {
@@ -61,22 +61,27 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
-export function serveValidatorsOn({ router, doorstep }: OpenPort, edge: ValidatorEdge): void {
+export function serveValidatorsOn({ router, limits }: OpenPort, endpoint: ValidatorEndpoint): void {
   router.onUpgrade(VALIDATOR_URL, (ws, match, request) => {
     const [, hotkey = ''] = match
-    const admit = doorstep.watch(request.socket)
-    const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromValidator })
-    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, edge, admit)
+    const authenticated = limits.watch(request.socket)
+    const socket = wrapSocket(ws, { ...socketOptions(endpoint.log), parse: parseFromValidator })
+    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, endpoint, authenticated)
   })
 }
 
-export function serveExecutorsOn({ router, doorstep }: OpenPort, edge: ExecutorEdge): void {
+export function serveExecutorsOn({ router, limits }: OpenPort, endpoint: ExecutorEndpoint): void {
   router.onUpgrade(EXECUTOR_URL, (ws, match, request) => {
     const [, token = ''] = match
     const capabilities = capabilitiesIn(request.headers[CAPABILITIES_HEADER.toLowerCase()])
-    const admit = doorstep.watch(request.socket)
-    const socket = wrapSocket(ws, { ...socketOptions(edge.log), parse: parseFromExecutor })
-    return serveExecutor(socket as Parameters<typeof serveExecutor>[0], { token, capabilities }, edge, admit)
+    const authenticated = limits.watch(request.socket)
+    const socket = wrapSocket(ws, { ...socketOptions(endpoint.log), parse: parseFromExecutor })
+    return serveExecutor(
+      socket as Parameters<typeof serveExecutor>[0],
+      { token, capabilities },
+      endpoint,
+      authenticated,
+    )
   })
 }
 

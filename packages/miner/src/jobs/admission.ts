@@ -1,28 +1,26 @@
-/** Which offers are looked at, before any executor is: by who makes them, how many, how often, and for how long. */
+/** Limits offers before any executor is reserved: by the validator that makes them, its open jobs, its rate, and their time limit. */
 import type { Clock } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
-import { TokenBucket } from './token-bucket.ts'
+
+const MINUTE_MS = 60_000
 
 export type AdmissionRules = {
-  /** Of one validator. */
+  /** Open jobs of one validator at once. */
   maxOpenJobs: number
-  /** Of one validator; as many may come at once. */
+  /** Offers of one validator a minute; as many may come at once. */
   maxOffersPerMinute: number
   /** The longest time limit that an offer may ask for, in seconds. */
   maxTimeoutSeconds: number
   isValidator(hotkey: string): boolean
-  /** Whether no new job is taken at all. */
+  /** Whether the miner takes no new job at all. */
   migrating: boolean
 }
 
-/**
- * Declined offers of one validator that are stored, so that they stay declined. More leave no row: offers are cheap for
- * who makes them.
- */
+/** Declined offers of one validator that are stored, so that they stay declined. More leave no row: offers are cheap. */
 const STORED_DECLINES = { perMinute: 10, atOnce: 60 }
 
-/** What one validator has used up. */
+/** What one validator has used of its limits. */
 type Account = { offers: TokenBucket; declines: TokenBucket; taking: number }
 
 export class Admission {
@@ -46,9 +44,9 @@ export class Admission {
   }
 
   /**
-   * Lets an offer in, or says why not. What it gives is held until the job is among the open ones.
+   * Lets an offer in, or returns why not. The caller holds the result until the job is among the open ones.
    *
-   * @param openJobs how many the validator has, without those that are being taken
+   * @param openJobs how many the validator has, without those that are being taken now
    */
   enter(offer: V0InitialJobRequest, validator: string, openJobs: number): Disposable | Reason {
     const { maxOpenJobs, maxTimeoutSeconds, isValidator, migrating } = this.#rules
@@ -76,5 +74,37 @@ export class Admission {
     }
     this.#accounts.set(validator, account)
     return account
+  }
+}
+
+type Rate = { perMinute: number; atOnce: number }
+
+/** A rate with bursts: so many at once, and so many more a minute. */
+class TokenBucket {
+  readonly #rate: Rate
+  readonly #clock: Clock
+  #tokens: number
+  #filledAt: number
+
+  constructor(rate: Rate, clock: Clock) {
+    this.#rate = rate
+    this.#clock = clock
+    this.#tokens = rate.atOnce
+    this.#filledAt = clock.monotonic()
+  }
+
+  /** False when there is no token left. */
+  take(): boolean {
+    this.#fill()
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+
+  #fill(): void {
+    const now = this.#clock.monotonic()
+    const fresh = ((now - this.#filledAt) / MINUTE_MS) * this.#rate.perMinute
+    this.#tokens = Math.min(this.#rate.atOnce, this.#tokens + fresh)
+    this.#filledAt = now
   }
 }

@@ -1,11 +1,11 @@
 import { manualClock } from '@horde/kit/time'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { expect, it } from 'vitest'
-import { ValidatorSession, type ValidatorSocket } from './validator-session.ts'
+import { ValidatorConnection, type ValidatorSocket } from './validator-connection.ts'
 
 const READY = { message_type: 'V0ExecutorReadyRequest', job_uuid: 'x' } as unknown as MinerMessage
 
-it('a connection that takes nothing off the wire is closed, and holds nobody up', async () => {
+it('closes a connection whose peer reads nothing, so that sending ends', async () => {
   const clock = manualClock()
   let closed = 0
   const socket = {
@@ -15,10 +15,10 @@ it('a connection that takes nothing off the wire is closed, and holds nobody up'
       closed += 1
     },
   } as unknown as ValidatorSocket
-  const said = new ValidatorSession(socket, 'alice', [], clock).say(READY)
+  const sent = new ValidatorConnection(socket, 'alice', [], clock).send(READY)
   await clock.advance(59_000)
   expect(closed).toBe(0)
   await clock.advance(2_000)
-  expect(await said).toBe(false)
+  expect(await sent).toBe(false)
   expect(closed).toBe(1)
 })
