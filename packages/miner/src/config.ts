@@ -17,6 +17,7 @@ import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
+import { EXECUTOR_SETTINGS } from './horde/executor-settings.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
 import { MAX_COUNT, readPoolsFile } from './horde/pools/pools-file.ts'
 
@@ -30,54 +31,6 @@ const address = z
 const hotkeys = envList
   .refine(all => all.every(each => hotkey.safeParse(each).success), 'must be ss58 addresses, separated by commas')
   .default([])
-
-/** The executor's own settings, but for the two that its miner gives it. */
-const EXECUTOR_SETTINGS = [
-  'EXECUTOR_GPU_DEVICE_IDS',
-  'PYTHON_IMAGE',
-  'PYTHON_NVIDIA_IMAGE',
-  'IMAGE_ALIASES',
-  'IMAGE_PULL_POLICY',
-  'PULL_TIMEOUT_SECONDS',
-  'REFRESH_TIMEOUT_SECONDS',
-  'DOCKER_AUTH_CONFIG',
-  'REQUIRE_IMAGE_DIGEST',
-  'PRELOAD_IMAGES',
-  'PINNED_IMAGES',
-  'IMAGE_DISK_THRESHOLD_PERCENT',
-  'OFFER_TIMEOUT_SECONDS',
-  'WORK_TIMEOUT_SECONDS',
-  'DEFAULT_TIMEOUT_SECONDS',
-  'INPUT_TIMEOUT_SECONDS',
-  'UPLOAD_TIMEOUT_SECONDS',
-  'VOLUME_MAX_SIZE_BYTES',
-  'VOLUME_MAX_FILES',
-  'OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES',
-  'OUTPUT_MAX_SIZE_BYTES',
-  'OUTPUT_MAX_FILES',
-  'MAX_OUTPUT_BYTES',
-  'ALLOW_PRIVATE_TARGETS',
-  'MEMORY_LIMIT_BYTES',
-  'CPU_LIMIT',
-  'PIDS_LIMIT',
-  'OPEN_FILES_LIMIT',
-  'TMP_SIZE_BYTES',
-  'SHM_SIZE_BYTES',
-  'FOLDER_MAX_FILES',
-  'WRITABLE_ROOT',
-  'ROOT_MAX_SIZE_BYTES',
-  'ROOT_WATCH_SECONDS',
-  'WRITABLE_VOLUME',
-  'RUNTIME',
-  'KNOWN_ESCAPES',
-  'HOST_CHECK_MAX_AGE_SECONDS',
-  'ENGINE_CALL_SECONDS',
-  'STATE_FOLDER',
-  'HEALTH_ADDRESS',
-  'RECONNECT_ATTEMPTS',
-  'RECONNECT_DELAY_SECONDS',
-  'LOG_LEVEL',
-]
 
 export const minerSettings = defineSettings({
   ...neuronSettings,
@@ -272,15 +225,15 @@ export const minerSettings = defineSettings({
 })
 
 export type MinerConfig = SettingsOf<typeof minerSettings> & {
-  /** DATABASE_URL, or where the embedded database is without it. */
+  /** DATABASE_URL, or the place of the embedded database without it. */
   databaseUrl: string
-  /** What executors are given of the miner's environment. */
+  /** The variables of the miner's environment that executors get. */
   executorEnvironment: Readonly<Record<string, string>>
-  /** What a child process needs to run at all. */
+  /** The variables that every child process needs. */
   processEnvironment: Readonly<Record<string, string>>
 }
 
-/** What any program needs of its environment, an executor among them. */
+/** Variables that any program needs, an executor among them. */
 const NEEDED_BY_PROCESSES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
 
 /** @throws ConfigError that lists every mistake */

@@ -8,7 +8,7 @@ import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
-import { processManager } from '../src/horde/process.ts'
+import { processManager } from '../src/horde/process/process-manager.ts'
 import { connectValidator, startChain, startTestMiner, temporaryFolder, type ValidatorPeer } from './harness.ts'
 import { scriptJob } from './script-job.ts'
 

@@ -9,8 +9,8 @@ import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
-import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
-import { processManager } from '../src/horde/process.ts'
+import { loadManager, ManagerModuleError } from '../src/horde/open-manager.ts'
+import { processManager } from '../src/horde/process/process-manager.ts'
 import { capturedLog } from './captured-log.ts'
 import { connectValidator, startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { scriptJob, untilReady } from './script-job.ts'
@@ -143,7 +143,7 @@ describe("an operator's own manager, from outside the package", () => {
   })
 
   it.each([
-    ['is missing', undefined, /can not be loaded/],
+    ['is missing', undefined, /cannot be loaded/],
     ['exports something else', 'export const x = 1', /does not export a function createExecutorManager/],
     ['makes nothing', 'export const createExecutorManager = () => ({})', /returned nothing with a start function/],
   ])('one that %s is refused with its path', async (_name, text, words) => {

@@ -4,7 +4,7 @@ import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import type { Watch } from '@horde/kit/watch/watches'
 import { CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import type { ExecutorManager } from '../horde/manager.ts'
-import { type ProbeResult, ProbeTimeoutError } from '../horde/probe.ts'
+import { type ProbeResult, ProbeTimeoutError } from '../horde/manager.ts'
 import { AGAIN_MS, aboutPools, mergeFindings } from './pools.ts'
 
 const EVERY_MS = 60_000

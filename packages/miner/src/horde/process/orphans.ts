@@ -1,40 +1,39 @@
-/** Executors that an earlier run of this miner started as processes, and left when it was killed. */
+/** Finds orphans: executors that an earlier run of this miner started as processes, and left when it was killed. */
 import { readdir, readFile } from 'node:fs/promises'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../manager.ts'
-import { startTimeOf, stillRuns } from './running-process.ts'
-import { stopProcess } from './stop-process.ts'
+import { startTimeOf, stillRuns, stopProcess } from './running-process.ts'
 
 /** Names the miner in the environment of its executors. */
 export const OWNER_VARIABLE = 'COMPUTE_HORDE_MINER'
 
-export type LeftoverOptions = { owner: string; stopWithinMs: number; clock: Clock }
+export type OrphanOptions = { owner: string; stopWithinMs: number; clock: Clock }
 
-/** How often a process that is nobody's child is looked at, in milliseconds. */
+/** How often the miner looks whether a process that is not its child still runs, in milliseconds. */
 const LOOK_MS = 250
 
-type Leftover = { pid: number; started: string; token: string }
+type Orphan = { pid: number; started: string; token: string }
 
-/** Gives those that have one of the tokens, by token; the others are ended. */
+/** Returns the orphans that have one of the tokens, by token, and ends the others. */
 export async function takeOverProcesses(
   tokens: ReadonlySet<string>,
-  options: LeftoverOptions,
+  options: OrphanOptions,
 ): Promise<Map<string, StartedExecutor>> {
-  const found = await leftoversOf(options.owner)
-  const executors = found.map(leftover => ({ leftover, executor: follow(leftover, options) }))
-  const isWanted = ({ leftover }: { leftover: Leftover }) => tokens.has(leftover.token)
+  const found = await orphansOf(options.owner)
+  const executors = found.map(orphan => ({ orphan, executor: follow(orphan, options) }))
+  const isWanted = ({ orphan }: { orphan: Orphan }) => tokens.has(orphan.token)
   await Promise.all(executors.filter(each => !isWanted(each)).map(({ executor }) => executor.stop()))
-  return new Map(executors.filter(isWanted).map(({ leftover, executor }) => [leftover.token, executor]))
+  return new Map(executors.filter(isWanted).map(({ orphan, executor }) => [orphan.token, executor]))
 }
 
-/** The processes whose environment names this miner, and a token. Only processes of the same user can be looked into. */
-async function leftoversOf(owner: string): Promise<Leftover[]> {
+/** The processes whose environment names this miner and a token. Only processes of the same user can be read. */
+async function orphansOf(owner: string): Promise<Orphan[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
-  const found = await Promise.all(pids.map(pid => leftoverOf(pid, owner)))
-  return found.filter(leftover => leftover !== undefined)
+  const found = await Promise.all(pids.map(pid => orphanOf(pid, owner)))
+  return found.filter(orphan => orphan !== undefined)
 }
 
-async function leftoverOf(pid: number, owner: string): Promise<Leftover | undefined> {
+async function orphanOf(pid: number, owner: string): Promise<Orphan | undefined> {
   const started = startTimeOf(pid)
   const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).split('\0')
   const variable = (name: string) => environment.find(each => each.startsWith(`${name}=`))?.slice(name.length + 1)
@@ -43,14 +42,14 @@ async function leftoverOf(pid: number, owner: string): Promise<Leftover | undefi
   return { pid, started, token }
 }
 
-function follow({ pid, started }: Leftover, options: LeftoverOptions): StartedExecutor {
+function follow({ pid, started }: Orphan, options: OrphanOptions): StartedExecutor {
   const isGone = () => !stillRuns(pid, started)
   const exited = untilGone(isGone, options.clock)
   const kill = (signal: NodeJS.Signals) => {
     try {
       if (!isGone()) process.kill(pid, signal)
     } catch {
-      // It went between the look and the signal.
+      // It exited between the look and the signal.
     }
   }
   const { clock } = options
@@ -60,5 +59,5 @@ function follow({ pid, started }: Leftover, options: LeftoverOptions): StartedEx
 
 async function untilGone(isGone: () => boolean, clock: Clock): Promise<string> {
   while (!isGone()) await clock.sleep(LOOK_MS)
-  return 'it is gone; how it ended only its first miner could tell'
+  return 'exited; only the miner that started it could tell how'
 }

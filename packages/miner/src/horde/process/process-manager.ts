@@ -1,25 +1,35 @@
-/** Executors as processes of their own, on the miner's own machine. They outlive a miner that is killed, and the next one takes them over. */
-import { spawn } from 'node:child_process'
+/**
+ * Runs executors as processes on the miner's own machine. They outlive a miner that is killed, and the next one takes them
+ * over.
+ */
+import { execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '@horde/kit/time'
-import type { ExecutorManager, ExecutorOrder, StartedExecutor } from './manager.ts'
-import { OWNER_VARIABLE, takeOverProcesses } from './process/leftovers.ts'
-import { probeInProcess } from './process/probe-process.ts'
-import { stopProcess } from './process/stop-process.ts'
+import {
+  type ExecutorManager,
+  type ExecutorOrder,
+  PROBE_MS,
+  type Probe,
+  type ProbeResult,
+  ProbeTimeoutError,
+  type StartedExecutor,
+} from '../manager.ts'
+import { OWNER_VARIABLE, takeOverProcesses } from './orphans.ts'
+import { stopProcess } from './running-process.ts'
 
 export type ProcessManagerOptions = {
-  /** The program to run; default: the executor of this workspace. */
+  /** The program to run. Default: the executor of this workspace. */
   main?: string
-  /** Whose executors they are: those of an earlier run are found by it. */
+  /** The miner that owns the executors: those of an earlier run are found by it. */
   owner: string
-  /** The environment that an executor begins with: PATH and the like. */
+  /** The base environment of an executor: PATH and the like. */
   environment: Readonly<Record<string, string>>
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
   stopWithinMs: number
   clock: Clock
 }
 
-const EXECUTOR_MAIN = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
+const EXECUTOR_MAIN = fileURLToPath(new URL('../../../../executor/src/start.js', import.meta.url))
 
 export function processManager(options: ProcessManagerOptions): ExecutorManager {
   return {
@@ -58,4 +68,23 @@ async function startProcess(
   const { clock } = options
   const stop = (stopWithinMs = options.stopWithinMs) => stopProcess({ isGone, kill, exited }, { stopWithinMs, clock })
   return { id: `pid ${child.pid}`, exited, stop }
+}
+
+/** Runs a probe as a process of this machine. It sees all GPUs. */
+export function probeInProcess(
+  { command }: Probe,
+  environment: Readonly<Record<string, string>>,
+): Promise<ProbeResult> {
+  const [program = '', ...args] = command
+  const options = { env: { ...environment }, timeout: PROBE_MS, killSignal: 'SIGKILL' } as const
+  return new Promise((resolve, reject) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      const output = `${stdout}\n${stderr}`
+      if (error === null) resolve({ exitCode: 0, output: stdout })
+      else if (error.code === 'ENOENT') resolve({ missing: true })
+      else if (typeof error.code === 'number') resolve({ exitCode: error.code, output })
+      else if (error.killed) reject(new ProbeTimeoutError(`${program}: not done within ${PROBE_MS} ms`))
+      else reject(error)
+    })
+  })
 }
