@@ -140,7 +140,7 @@ describe('announcing', () => {
     for (const _ of [1, 2, 3]) await refused.run(signal)
     expect(refused.state().lastError).toMatch(words)
     expect(lines.filter(({ level }) => level === 'error')).toMatchObject([
-      { msg: 'address can not be announced', why: expect.stringMatching(words) },
+      { msg: 'address cannot be announced', why: expect.stringMatching(words) },
     ])
     expect(await onChain()).toBeUndefined()
   })
@@ -213,7 +213,7 @@ describe('the address of auto', () => {
     const mine = announcer({ ...auto, services: [service.url] })
     for (const _ of [1, 2]) await mine.run(signal)
     expect(mine.state()).toMatchObject({ address: undefined, lastError: `${found}; set BITTENSOR_MINER_ADDRESS` })
-    expect(told('error')).toEqual(['address can not be announced'])
+    expect(told('error')).toEqual(['address cannot be announced'])
     expect(await onChain()).toBeUndefined()
   })
 })
