@@ -53,7 +53,9 @@ export type RunningMiner = AsyncDisposable & {
   reload(pools: readonly PoolSettings[]): Promise<void>
 }
 
-/** Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes everything. */
+/**
+ * Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes everything.
+ */
 export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()

@@ -48,12 +48,14 @@ export const minerSettings = defineSettings({
   }),
   ADDRESS_FOR_EXECUTORS: setting(z.string().optional(), {
     about:
-      "The host that executors dial to reach this miner. Unset: the address of Docker's bridge for EXECUTOR_MANAGER=docker, else 127.0.0.1.",
+      'The host that executors dial to reach this miner. ' +
+      "Unset: the address of Docker's bridge for EXECUTOR_MANAGER=docker, else 127.0.0.1.",
     example: '172.17.0.1',
   }),
   PORT_FOR_EXECUTORS: setting(envPort.optional(), {
     about:
-      'The port that executors dial. Where it differs from BITTENSOR_MINER_PORT executors are served there only. Unset: BITTENSOR_MINER_PORT.',
+      'The port that executors dial. When it differs from BITTENSOR_MINER_PORT, executors are served only there. ' +
+      'Unset: BITTENSOR_MINER_PORT.',
     example: '8001',
   }),
   LISTEN_HOST_FOR_EXECUTORS: setting(z.string().optional(), {
@@ -70,7 +72,8 @@ export const minerSettings = defineSettings({
   }),
   EXECUTOR_NETWORK: setting(z.string().optional(), {
     about:
-      "The engine's network that executors' containers join, for EXECUTOR_MANAGER=docker on this machine. Unset: the engine's bridge.",
+      "The engine's network that executors' containers join, for EXECUTOR_MANAGER=docker on this machine. " +
+      "Unset: the engine's bridge.",
     example: 'compute-horde-executors',
   }),
   EXECUTOR_CLASS: setting(
@@ -86,20 +89,22 @@ export const minerSettings = defineSettings({
   }),
   CLASS_MISMATCH: setting(z.enum(['refuse', 'warn']).default('refuse'), {
     about:
-      'What to do about a pool whose host surely is not what its class says, by its GPUs: leave it out of the manifest and decline its offers, or only warn.',
+      "What to do when a pool's GPUs are surely not those of its class: " +
+      'leave it out of the manifest and decline its offers, or only warn.',
     example: 'warn',
   }),
   EXECUTOR_ENV_NAMES: setting(envList.default(EXECUTOR_SETTINGS), {
-    about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
+    about: "Names of variables of the miner's environment that are passed on to executors, separated by commas.",
     example: 'MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS',
   }),
   EXECUTOR_WARM_COUNT: setting(envInteger({ min: 0, max: MAX_COUNT }).default(0), {
-    about: 'How many executors are kept started and connected, so that a job need not wait for a start.',
+    about: 'How many executors are kept started and connected, so that jobs need not wait for a start.',
     example: '1',
   }),
   POOLS_FILE: setting(z.string().optional(), {
     about:
-      'A YAML file of pools of executors, of several classes or on several hosts; read anew on SIGHUP. Unset: one pool, by the EXECUTOR_ settings.',
+      'A YAML file with pools of executors, of several classes or on several hosts; read again on SIGHUP. ' +
+      'Unset: one pool from the EXECUTOR_ settings.',
     example: '/etc/compute-horde/pools.yml',
   }),
   DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
@@ -107,17 +112,18 @@ export const minerSettings = defineSettings({
     example: '/var/run/docker.sock',
   }),
   DEBUG_SKIP_PULLING_EXECUTOR_IMAGE: setting(envBoolean.default(false), {
-    about: 'Whether an executor image that the engine does not have is left alone, and not pulled.',
+    about: 'Whether the miner does not pull an executor image that the engine lacks.',
     example: 'true',
   }),
   DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:
-      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/miner.',
+      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. ' +
+      'Unset: the embedded one in ~/.compute-horde/miner.',
     example: 'postgres://miner:password@localhost/miner',
     secret: true,
   }),
   EXTRA_VALIDATORS: setting(hotkeys, {
-    about: 'Hotkeys served as validators whatever the chain says, separated by commas.',
+    about: 'Hotkeys that are always served as validators, whatever the chain says, separated by commas.',
     example: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
   }),
   BANNED_VALIDATORS: setting(hotkeys, {
@@ -130,7 +136,8 @@ export const minerSettings = defineSettings({
   }),
   MIGRATING: setting(envBoolean.default(false), {
     about:
-      'Whether this miner is about to be moved or stopped: it announces nothing and accepts no offers, while its jobs finish and their results are delivered.',
+      'Whether this miner is about to move or stop: it announces nothing and accepts no offers, ' +
+      'but finishes its jobs and delivers their results.',
     example: 'true',
   }),
   ANNOUNCE_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
@@ -138,7 +145,7 @@ export const minerSettings = defineSettings({
     example: '60',
   }),
   ADDRESS_SERVICES: setting(envList.default(['https://checkip.amazonaws.com', 'https://api.ipify.org']), {
-    about: 'URLs that answer with the address they were asked from, for BITTENSOR_MINER_ADDRESS=auto.',
+    about: "URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto.",
     example: 'https://checkip.amazonaws.com',
   }),
   ADDRESS_CHECK_SECONDS: setting(envInteger({ min: 1, max: 604_800 }).default(600), {
@@ -151,16 +158,18 @@ export const minerSettings = defineSettings({
   }),
   MAX_UNKNOWN_CONNECTIONS: setting(envInteger({ min: 1, max: 65_535 }).default(256), {
     about:
-      'How many connections to one port may wait to be authenticated; one more costs the oldest one of the address that has most its place.',
+      'How many unauthenticated connections one port may have; ' +
+      'one more closes the oldest one of the address that has most.',
     example: '256',
   }),
   MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: setting(envInteger({ min: 1, max: 65_535 }).default(64), {
     about:
-      'The same for one IPv4 address, or one /64 of IPv6. Where all peers come by way of one address, such as a proxy, as many as in all.',
+      'The same for one IPv4 address, or one /64 of IPv6. ' +
+      'Set it to MAX_UNKNOWN_CONNECTIONS when all peers share one address, such as that of a proxy.',
     example: '64',
   }),
   MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(64), {
-    about: 'How many connections one validator may hold at once; peers of 2024 open one for each job.',
+    about: 'How many connections one validator may have at once; v0 validators open one for each job.',
     example: '64',
   }),
   MAX_OPEN_JOBS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 1_000_000 }).default(1_024), {
@@ -208,17 +217,18 @@ export const minerSettings = defineSettings({
     example: '300',
   }),
   RESULTS_KEPT_DAYS: setting(envInteger({ min: 1, max: 365 }).default(7), {
-    about: 'How long a result that its validator has not had stays due, in days.',
+    about: 'How long an undelivered result is kept for its validator, in days.',
     example: '7',
   }),
   ...diskSettings,
   DELIVERED_RESULTS_KEPT_HOURS: setting(envInteger({ min: 0, max: 8_760 }).default(24), {
     about:
-      'How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept.',
+      'How long the output of a job is kept whole after its delivery, in hours; ' +
+      'then only its beginning and end are kept.',
     example: '24',
   }),
   JOBS_KEPT_DAYS: setting(envInteger({ min: 1, max: 3_650 }).default(30), {
-    about: 'How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway.',
+    about: 'How long ended jobs are kept, in days; undelivered ones are kept for RESULTS_KEPT_DAYS in any case.',
     example: '30',
   }),
   ...serviceSettings,

@@ -1,4 +1,6 @@
-/** What the miner does periodically: it refreshes the list of validators, announces its address, and removes old jobs. */
+/**
+ * What the miner does periodically: it refreshes the list of validators, announces its address, and removes old jobs.
+ */
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'

@@ -1,4 +1,6 @@
-/** Keeps the miner's address on the chain up to date: finds it, compares, announces, and keeps the outcome for display. */
+/**
+ * Keeps the miner's address on the chain up to date: finds it, compares, announces, and keeps the outcome for display.
+ */
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
 import { type Announcement, announce } from './announce.ts'

@@ -9,7 +9,9 @@ import { jobs } from './schema.ts'
 const ROWS_AT_ONCE = 500
 /** Outputs that are read and cut at once: each may have two million characters. */
 const OUTPUTS_AT_ONCE = 10
-/** How much of each text is kept, in characters, and the stored length in bytes beyond which an output is still uncut. */
+/**
+ * How much of each text is kept, in characters, and the stored length in bytes beyond which an output is still uncut.
+ */
 const KEPT_CHARACTERS = 1_000
 const WHOLE_BYTES = 16_384
 /** How long declined offers are kept, in milliseconds: they are many and never ran. */

@@ -1,4 +1,7 @@
-/** Ends a job's executor and gives its slot back. An executor that has sent its result leaves by itself, any other is stopped. */
+/**
+ * Ends a job's executor and gives its slot back. An executor that has sent its result leaves by itself, any other is
+ * stopped.
+ */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../horde/manager.ts'
@@ -37,7 +40,9 @@ async function allEnded(work: readonly (Promise<void> | undefined)[]): Promise<v
   if (failed) throw failed.reason
 }
 
-/** Resolves when the executor has exited, was killed, or takes too long. Until `over` a waiting job still has it killed. */
+/**
+ * Resolves when the executor has exited, was killed, or takes too long. Until `over` a waiting job still has it killed.
+ */
 async function letLeave(
   executor: StartedExecutor,
   leaving: LeavingExecutor,

@@ -1,6 +1,7 @@
 /**
- * The channel to one executor, over however many connections it opens with its token: all are read, and messages go out on
- * the newest. What arrives waits in `events` for the driver of its job; an executor that was started ahead has none yet.
+ * The channel to one executor, over however many connections it opens with its token: all are read, and messages go out
+ * on the newest. What arrives waits in `events` for the driver of its job; an executor that was started ahead has none
+ * yet.
  */
 import { Inbox } from '@horde/kit/inbox'
 import type { Socket } from '@horde/kit/socket'
@@ -49,7 +50,10 @@ export class ExecutorChannel {
     return this.#sockets.length > 0
   }
 
-  /** When the last connection was lost, in ms of the monotonic clock; undefined while there is one, and before the first. */
+  /**
+   * When the last connection was lost, in ms of the monotonic clock; undefined while there is one, and before the
+   * first.
+   */
   get lostAt(): number | undefined {
     return this.#lostAt
   }

@@ -1,4 +1,7 @@
-/** Obtains the executor of a job: one that waits for it, a new one, or the one that an earlier run of this miner started. */
+/**
+ * Obtains the executor of a job: one that waits for it, a new one, or the one that an earlier run of this miner
+ * started.
+ */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../horde/manager.ts'

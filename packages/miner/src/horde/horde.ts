@@ -65,7 +65,10 @@ export class Horde implements AsyncDisposable {
     this.#deps = deps
   }
 
-  /** Opens the managers of all pools. Rejects when one cannot be opened, or when no setting says where its executors dial. */
+  /**
+   * Opens the managers of all pools. Rejects when one cannot be opened, or when no setting says where its executors
+   * dial.
+   */
   static async open(pools: readonly PoolSettings[], deps: HordeDeps): Promise<Horde> {
     return new Horde(await Promise.all(pools.map(pool => openPool(pool, deps))), deps)
   }
@@ -76,8 +79,9 @@ export class Horde implements AsyncDisposable {
   }
 
   /**
-   * Finds the executors of an earlier run of this miner: it returns those with one of the tokens, and ends all others. A
-   * manager that cannot look now, because its engine is away, does not stop the start: its executors may still come back.
+   * Finds the executors of an earlier run of this miner: it returns those with one of the tokens, and ends all others.
+   * A manager that cannot look now, because its engine is away, does not stop the start: its executors may still come
+   * back.
    */
   async takeOver(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>> {
     const found = await Promise.all([...this.#managers].map(manager => this.#takeOverFrom(manager, tokens)))
@@ -177,8 +181,9 @@ export class Horde implements AsyncDisposable {
   }
 
   /**
-   * Changes the pools. Those of the same name and kind get the new settings; the others take no more jobs and are removed
-   * when their last one has ended. Rejects, and changes nothing, when the manager of a new pool cannot be opened.
+   * Changes the pools. Those of the same name and kind get the new settings; the others take no more jobs and are
+   * removed when their last one has ended. Rejects, and changes nothing, when the manager of a new pool cannot be
+   * opened.
    */
   async reload(pools: readonly PoolSettings[]): Promise<void> {
     const kept = (settings: PoolSettings) => {

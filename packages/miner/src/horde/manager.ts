@@ -29,7 +29,8 @@ export interface StartedExecutor {
    * Ends the executor if it still runs, and resolves when it and everything it made is gone. May be called again, also
    * with less time while an earlier call waits.
    *
-   * @param withinMs how long it may take to clean up, in milliseconds, before it is killed. Default: what the settings say.
+   * @param withinMs how long it may take to clean up, in milliseconds, before it is killed. Default: what the settings
+   * say.
    */
   stop(withinMs?: number): Promise<void>
 }
@@ -38,19 +39,19 @@ export interface ExecutorManager {
   /** Starts one executor; resolves when it was started, long before it connects. Rejects when it cannot be started. */
   start(order: ExecutorOrder): Promise<StartedExecutor>
   /**
-   * Called once when the miner starts, before the first `start`: returns the executors of an earlier run of this miner that
-   * still run and have one of these tokens, by token, and ends and removes all others of this miner. Rejects when it cannot
-   * tell.
+   * Called once when the miner starts, before the first `start`: returns the executors of an earlier run of this miner
+   * that still run and have one of these tokens, by token, and ends and removes all others of this miner. Rejects when
+   * it cannot tell.
    */
   takeOver?(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>>
   /**
-   * Starts the executor's command `preload` with these variables in its environment, where executors run. It exits with 0
-   * when all images are there. Rejects when it cannot be started.
+   * Starts the executor's command `preload` with these variables in its environment, where executors run. It exits with
+   * 0 when all images are there. Rejects when it cannot be started.
    */
   preload?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
   /**
-   * The same for the executor's command `check`, which prints its findings about the host, and exits with 0 when jobs can
-   * run there.
+   * The same for the executor's command `check`, which prints its findings about the host, and exits with 0 when jobs
+   * can run there.
    */
   check?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
   /**
@@ -59,8 +60,8 @@ export interface ExecutorManager {
    */
   look?(): Promise<Finding[]>
   /**
-   * Called before an offer is accepted, for a slot without a warm executor: returns why none could be started now. It must
-   * answer within a few seconds. Undefined: one could be started, or the manager cannot tell.
+   * Called before an offer is accepted, for a slot without a warm executor: returns why none could be started now. It
+   * must answer within a few seconds. Undefined: one could be started, or the manager cannot tell.
    */
   whyNot?(): Promise<Reason | undefined>
   /** Runs a program to its end where executors run. Rejects when it cannot, or when it takes longer than PROBE_MS. */

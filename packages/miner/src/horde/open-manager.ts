@@ -49,7 +49,8 @@ export function openManager(pool: PoolSettings, options: OpenManagerOptions): Pr
 export async function usualHost({ name, manager, engine }: PoolSettings): Promise<string> {
   if (manager !== 'docker') return '127.0.0.1'
   if ('socket' in engine) return bridgeAddress(engine.socket)
-  const problem = `executors of pool ${name} run on another host: the pool needs an address at which they reach this miner`
+  const where = `executors of pool ${name} run on another host`
+  const problem = `${where}: the pool needs an address at which they reach this miner`
   throw new ConfigError([{ name: 'POOLS_FILE', problem }])
 }
 

@@ -1,4 +1,7 @@
-/** Limits offers before any executor is reserved: by the validator that makes them, its open jobs, its rate, and their time limit. */
+/**
+ * Limits offers before any executor is reserved: by the validator that makes them, its open jobs, its rate, and their
+ * time limit.
+ */
 import type { Clock } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
@@ -17,7 +20,9 @@ export type AdmissionRules = {
   migrating: boolean
 }
 
-/** Declined offers of one validator that are stored, so that they stay declined. More leave no row: offers are cheap. */
+/**
+ * Declined offers of one validator that are stored, so that they stay declined. More leave no row: offers are cheap.
+ */
 const STORED_DECLINES = { perMinute: 10, atOnce: 60 }
 
 /** What one validator has used of its limits. */

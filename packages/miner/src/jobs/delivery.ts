@@ -1,8 +1,8 @@
 /**
  * Sends validators the messages about their jobs, chooses the connection for each, and records what was delivered.
  *
- * A job's messages go to its origin: the connections that offered it or sent its work. When those are closed, they go to
- * the connections of the same validator that were authenticated later. An end is delivered once a connection of the
+ * A job's messages go to its origin: the connections that offered it or sent its work. When those are closed, they go
+ * to the connections of the same validator that were authenticated later. An end is delivered once a connection of the
  * origin has read it; sent elsewhere it stays undelivered, and later connections get it too. See docs/protocol.md,
  * "Several connections".
  */

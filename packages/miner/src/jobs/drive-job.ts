@@ -1,6 +1,6 @@
 /**
- * Drives one job to its end: obtains an executor, then waits for the next event and moves the job, until the job is over.
- * At every end the executor is stopped and its slot given back. A resumed job takes the same path as a new one.
+ * Drives one job to its end: obtains an executor, then waits for the next event and moves the job, until the job is
+ * over. At every end the executor is stopped and its slot given back. A resumed job takes the same path as a new one.
  */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'

@@ -1,6 +1,6 @@
 /**
- * The only place where a job gets its state. A transition advances the state (see protocol/job-state.ts), writes it with
- * a guarded update, counts it, logs it, and returns the message that the validator must be sent.
+ * The only place where a job gets its state. A transition advances the state (see protocol/job-state.ts), writes it
+ * with a guarded update, counts it, logs it, and returns the message that the validator must be sent.
  *
  * When the update changes no row, another process has moved the job: the job is dropped, and nobody is told about it.
  */
@@ -89,8 +89,9 @@ export type Transition =
 /**
  * Moves a job by an event.
  *
- * @param retryUntil with it, a failing database is asked again until the signal aborts: a result must not be lost because
- * Postgres restarts. A miner that stops tries once and moves the job in memory: the next start ends what is stored as open.
+ * @param retryUntil with it, a failing database is asked again until the signal aborts: a result must not be lost
+ * because Postgres restarts. A miner that stops tries once and moves the job in memory: the next start ends what is
+ * stored as open.
  * @throws what the database fails with, without `retryUntil`
  */
 export async function transition(
@@ -120,7 +121,9 @@ export async function transition(
 /** A job as its validator offered it. */
 export type OfferedJob = Omit<NewJob, 'executorToken' | 'place' | 'state' | 'reason'>
 
-/** Stores an offer with its place, as a job in the first state. Undefined when another process has stored the same job. */
+/**
+ * Stores an offer with its place, as a job in the first state. Undefined when another process has stored the same job.
+ */
 export async function storeOffer(
   offered: OfferedJob,
   slot: Pick<NewJob, 'executorToken' | 'place'>,

@@ -1,11 +1,13 @@
 /**
- * Limits what unauthenticated peers may cost: how many connections they may hold, and how much is read of each. A port has
- * one of these; a connection counts from the moment it is accepted until its peer is authenticated.
+ * Limits what unauthenticated peers may cost: how many connections they may hold, and how much is read of each. A port
+ * has one of these; a connection counts from the moment it is accepted until its peer is authenticated.
  */
 import { isIPv6, type Socket } from 'node:net'
 import { ipFromNumber, ipToNumber } from '@horde/chain/ip'
 
-/** The most that is read of a connection before it is authenticated, in bytes: an authentication and an offer need 2 kB. */
+/**
+ * The most that is read of a connection before it is authenticated, in bytes: an authentication and an offer need 2 kB.
+ */
 const MAX_BYTES = 256 * 1024
 /** The most frames before the authentication; pings and fragments of a message count. */
 const MAX_FRAMES = 8

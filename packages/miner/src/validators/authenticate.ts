@@ -29,7 +29,10 @@ export type Refusal = {
   readonly mayRetry?: boolean
 }
 
-/** How long signatures are remembered, in milliseconds: until their timestamps are too old for every clock in the window. */
+/**
+ * How long signatures are remembered, in milliseconds: until their timestamps are too old for every clock in the
+ * window.
+ */
 const REMEMBER_MS = 2 * AUTHENTICATION_WINDOW_SECONDS * 1000
 
 /** The signatures that were accepted lately. One that arrives again is a replay. */

@@ -1,4 +1,6 @@
-/** Handles the messages of authenticated validators: offers and work go to their jobs, missed messages to connections. */
+/**
+ * Handles the messages of authenticated validators: offers and work go to their jobs, missed messages to connections.
+ */
 import type { Log } from '@horde/kit/log'
 import { isFinal } from '@horde/protocol/job-state'
 import type { MinerMessage, V0JobRequest } from '@horde/protocol/validator-miner'

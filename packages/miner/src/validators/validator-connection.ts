@@ -50,7 +50,9 @@ export class ValidatorConnection {
     return this.isOpen && this.#inTime(this.#socket.say(this.#fitted(message)))
   }
 
-  /** Sends a message about a job, unless one of its type about that job went out here before: then it returns that one. */
+  /**
+   * Sends a message about a job, unless one of its type about that job went out here before: then it returns that one.
+   */
   sendOnce(jobId: number, message: MinerMessage): Sending {
     const key = `${jobId} ${message.message_type}`
     const before = this.#sendings.get(key)

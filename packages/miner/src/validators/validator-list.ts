@@ -44,10 +44,12 @@ export class ValidatorList {
   }
 
   /**
-   * Asks the chain. When that fails, the last good list stays, and its age grows. The list also stays at the first answer
-   * that lacks more than half of the validators, since a node may know only half of the subnet; a second one is accepted.
+   * Asks the chain. When that fails, the last good list stays, and its age grows. The list also stays at the first
+   * answer that lacks more than half of the validators, since a node may know only half of the subnet; a second one is
+   * accepted.
    *
-   * @throws ChainError, or EmptySubnetError for an answer without any neuron: a node may answer so, no subnet is so empty
+   * @throws ChainError, or EmptySubnetError for an answer without any neuron: a node may answer so, no subnet is so
+   * empty
    */
   async refresh(): Promise<void> {
     const { chain, netuid, extra, banned, clock, log } = this.#options

@@ -1,6 +1,6 @@
 /**
- * An executor that has sent its result and cleans up. Its slot can be reserved again; the next executor there waits until
- * this one is gone.
+ * An executor that has sent its result and cleans up. Its slot can be reserved again; the next executor there waits
+ * until this one is gone.
  */
 export class LeavingExecutor {
   readonly #gone = Promise.withResolvers<void>()

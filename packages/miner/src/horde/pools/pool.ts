@@ -1,4 +1,6 @@
-/** A pool of executors of one hardware class: its slots, which of them are taken, and the warm executors in the others. */
+/**
+ * A pool of executors of one hardware class: its slots, which of them are taken, and the warm executors in the others.
+ */
 import { availableParallelism } from 'node:os'
 import type { Log } from '@horde/kit/log'
 import { backoff } from '@horde/kit/reconnect'

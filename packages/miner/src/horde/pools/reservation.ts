@@ -17,15 +17,15 @@ export interface Reservation {
   /** Asks the manager why no executor could be started here now; undefined: it could be, or the manager cannot tell. */
   whyNot(): Promise<Reason | undefined>
   /**
-   * Resolves when the previous executor of this slot, or of its GPUs, is gone: nothing may be started or used here before.
-   * It has little time from now on.
+   * Resolves when the previous executor of this slot, or of its GPUs, is gone: nothing may be started or used here
+   * before. It has little time from now on.
    */
   vacated(): Promise<void>
   /** Starts an executor for one job in this slot. */
   start(token: string): Promise<StartedExecutor>
   /**
-   * Gives the slot back although its executor, which has sent its result, still cleans up: the next job may be accepted.
-   * The caller calls `end` of what this returns when the executor is gone.
+   * Gives the slot back although its executor, which has sent its result, still cleans up: the next job may be
+   * accepted. The caller calls `end` of what this returns when the executor is gone.
    */
   leave(): LeavingExecutor
   /** Gives the slot back. Calling it twice, or after `leave`, does no harm. */

@@ -1,6 +1,6 @@
 /**
- * Runs executors as processes on the miner's own machine. They outlive a miner that is killed, and the next one takes them
- * over.
+ * Runs executors as processes on the miner's own machine. They outlive a miner that is killed, and the next one takes
+ * them over.
  */
 import { execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
