@@ -64,7 +64,7 @@ describe.each([
 ])('executors by %s', (_name, open, address) => {
   const env = { PORT_FOR_EXECUTORS: '0', PYTHON_IMAGE: 'compute-horde/python:3.11' }
 
-  it('run a job for real, and nothing of them is left', async () => {
+  it('run a real job, and leave nothing behind', async () => {
     await using miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
@@ -78,7 +78,7 @@ describe.each([
     await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
-  it('have their images brought by the time that the miner has long begun', async () => {
+  it('get their images in the background after the start', async () => {
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: 'compute-horde/echo:v0,compute-horde/python:3.11', IMAGE_PULL_POLICY: 'never' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
@@ -86,7 +86,7 @@ describe.each([
     await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
-  it('miss images that are not to be had, and the miner says so', async () => {
+  it('go on without images that cannot be pulled, and the miner logs so', async () => {
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
@@ -97,7 +97,7 @@ describe.each([
     })
   })
 
-  it('are stopped in the middle of a job when the miner is, and the validator is told', async () => {
+  it('are stopped in the middle of a job when the miner stops, and the validator hears so', async () => {
     const miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(1000)', 2000)
@@ -112,7 +112,7 @@ describe.each([
   })
 })
 
-it('executors are served on their own port only, where they have one', async () => {
+it('serves executors only on their own port when there is one', async () => {
   await using miner = await startWith(await processes(), { PORT_FOR_EXECUTORS: '0' })
   await expect(fetch(`http://127.0.0.1:${miner.port}/`)).resolves.toMatchObject({ status: 404 })
   const url = `ws://127.0.0.1:${miner.port}/v0.1/executor_interface/${randomUUID()}-${randomUUID()}`
@@ -127,7 +127,7 @@ it('executors are served on their own port only, where they have one', async () 
 describe("an operator's own manager, from outside the package", () => {
   const fixture = fileURLToPath(new URL('fixtures/operator-manager.mjs', import.meta.url))
 
-  it('starts the executor, tells its exit, and stops it', async () => {
+  it('starts an executor, reports its exit, and stops it', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)

@@ -1,4 +1,4 @@
-/** A miner that is about to be moved: nothing new, and nothing lost. */
+/** A migrating miner takes no new jobs and loses no results. */
 import { randomUUID } from 'node:crypto'
 import { neuronOf } from '@horde/chain/metagraph'
 import { startPostgres } from '@horde/kit/testing/postgres'
@@ -67,7 +67,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
   expect(await axon()).toBeNull()
 })
 
-it('announces as ever when it does not', async () => {
+it('announces as usual when it is not migrating', async () => {
   await using miner = await start({})
   await expect.poll(axon).toMatchObject({ ip: '127.0.0.2', port: miner.port })
   await expect.poll(() => miner.announcement()).toMatchObject({ address: '127.0.0.2', how: expect.any(String) })

@@ -1,4 +1,4 @@
-/** Pools that can start no executor: their offers are declined at once, all others go on. */
+/** Pools that cannot start an executor: their offers are declined at once, other pools go on. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
@@ -88,7 +88,7 @@ async function localImage(): Promise<{ image: string; remove(): Promise<void>; b
   }
 }
 
-it('declines at once when the image of its executors is gone, and asks no registry for one that came from none', async () => {
+it('declines at once when its executor image is gone, and asks no registry for a local one', async () => {
   const { image, remove, bringBack } = await localImage()
   const { log, lines } = capturedLog()
   const owner = `test-${randomUUID()}`
@@ -121,7 +121,7 @@ it('declines at once when the image of its executors is gone, and asks no regist
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
-it('an engine that is away closes the pools of its host alone', async () => {
+it('closes only the pools of a host whose engine is away', async () => {
   await using folder = await temporaryFolder()
   const file = join(folder.path, 'pools.yml')
   const away = join(folder.path, 'docker.sock')
@@ -168,7 +168,7 @@ describe('a pool of a class with GPUs on an engine without any', () => {
     return 'manifest' in told ? told.manifest.executor_classes : told
   }
 
-  it('is not in the manifest, and declines', async () => {
+  it('is not in the manifest, and declines offers', async () => {
     await using miner = await startOnEngine()
     const found = `Class: pool ${GPU_CLASS} is of the class ${GPU_CLASS}, and the engine offers no GPUs`
     const health = () => miner.health()
@@ -182,7 +182,7 @@ describe('a pool of a class with GPUs on an engine without any', () => {
     expect(await ask(miner, '/metrics')).toContain(`miner_pool_closed{pool="${GPU_CLASS}"} 1`)
   })
 
-  it('takes offers where the operator insists', async () => {
+  it('takes offers with CLASS_MISMATCH=warn', async () => {
     await using miner = await startOnEngine({ CLASS_MISMATCH: 'warn' })
     await expect.poll(async () => (await miner.health()).reasons.join('\n')).toContain('the engine offers no GPUs')
     expect(await miner.health()).toMatchObject({ ready: true })
@@ -228,7 +228,7 @@ describe('a pool of another class than its GPUs is not in the manifest', () => {
   })
 })
 
-it('a disk with too little room closes the pools that write to it', async () => {
+it('closes the pools that write to a disk with too little space', async () => {
   await using folder = await temporaryFolder()
   const { log, lines } = capturedLog()
   const env = { DISK_FULL_BYTES: String(Number.MAX_SAFE_INTEGER) }
@@ -241,7 +241,7 @@ it('a disk with too little room closes the pools that write to it', async () => 
   expect(await ask(miner, '/status')).toContain('The disk that jobs are written to was full.')
 })
 
-it("what an operator's own manager finds closes its pool: running jobs go on, and it opens again by itself", async () => {
+it("closes a pool by what an operator's manager finds, keeps running jobs, and opens it again", async () => {
   const findings: Finding[] = []
   const manager = Object.assign(new PlayedManager(), { look: async () => findings })
   const clock = watchClock()
@@ -263,7 +263,7 @@ it("what an operator's own manager finds closes its pool: running jobs go on, an
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
-it('a database that does not answer has offers declined without asking it', async () => {
+it('declines offers without a query while the database does not answer', async () => {
   let isAway = false
   const disturb = (db: Database): Database =>
     new Proxy(db, {

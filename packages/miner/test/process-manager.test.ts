@@ -1,4 +1,4 @@
-/** Executors as processes outlive a miner that is killed: what the next one does with them. */
+/** What a miner does with the executor processes of an earlier run that was killed. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -31,7 +31,7 @@ async function hearsSigterm(pid: number): Promise<boolean> {
   return (caught & (1n << 14n)) !== 0n
 }
 
-it('takes over those that it has a job for, and ends the others, also deaf ones', async () => {
+it('takes over the executors of open jobs, and ends the others, even if they ignore SIGTERM', async () => {
   const owner = `test ${randomUUID()}`
   const before = managerOf(owner)
   const [wanted, other, deaf] = [newToken(), newToken(), newToken()]
@@ -53,7 +53,7 @@ it('takes over those that it has a job for, and ends the others, also deaf ones'
   await neighbour.stop()
 })
 
-it('kills a deaf one that is given less time while it is being stopped', async () => {
+it('kills an executor that ignores SIGTERM when it gets less time during its stop', async () => {
   const waits = manualClock()
   const owner = `test ${randomUUID()}`
   const options = { main, owner, environment: { PATH }, stopWithinMs: 60_000 }
@@ -69,7 +69,7 @@ it('kills a deaf one that is given less time while it is being stopped', async (
   expect(await executor.exited).toBe('signal SIGKILL')
 })
 
-it('tells the exit of one that it took over', async () => {
+it('reports the exit of an executor that it took over', async () => {
   const owner = `test ${randomUUID()}`
   const token = newToken()
   const first = await managerOf(owner).start(orderOf(token))
@@ -78,6 +78,6 @@ it('tells the exit of one that it took over', async () => {
   expect(await executor?.exited).toMatch(/^it is gone/)
 })
 
-it('finds nothing where nothing was left', async () => {
+it('finds no executors when an earlier run left none', async () => {
   expect(await managerOf(`test ${randomUUID()}`).takeOver?.(new Set([newToken()]))).toEqual(new Map())
 })

@@ -30,11 +30,14 @@ const SAVE_AGAIN_MS = 1_000
 /** A job as it is stored. Only this file replaces its row. */
 export class StoredJob {
   row: JobRow
+  /** The state in the database. It is behind `row` only in a miner that stops while its database is away. */
+  savedState: JobState
   /** Another process has moved the job: this one drives it no further and tells nobody about it. */
   isDropped = false
 
   constructor(row: JobRow) {
     this.row = row
+    this.savedState = row.state
   }
 
   get id(): number {
@@ -107,12 +110,14 @@ export async function transition(
   const reason = isMessage(event) && !isInOrder(from, event) ? 'out-of-order' : change.reason
   const update = updateTo(to, { ...change, reason }, new Date(deps.clock.now()))
   const fields = { jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }
-  if (!(await save(job, update, deps, retryUntil))) {
+  const saved = await save(job, update, deps, retryUntil)
+  if (saved === 'moved elsewhere') {
     job.isDropped = true
     deps.log.warn(fields, 'job dropped: another process has moved it')
     return { outcome: 'dropped' }
   }
   job.row = { ...job.row, ...update }
+  if (saved === 'saved') job.savedState = to
   deps.log[reason === 'abandoned' ? 'warn' : 'info'](fields, 'job moved')
   deps.counters.moved(job, from)
   return { outcome: 'moved', message: messageAbout(job.row) }
@@ -161,20 +166,20 @@ function updateTo(to: JobState, { reason, result, work }: Change, at: Date): Job
   }
 }
 
-/** False when another process has moved the job. */
+/** `moved elsewhere`: another process has moved the job. `not saved`: the miner stops while its database is away. */
 async function save(
-  { id, uuid, state }: StoredJob,
+  { id, uuid, savedState }: StoredJob,
   update: JobUpdate,
   { db, clock, log }: TransitionDeps,
   retryUntil: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<'saved' | 'not saved' | 'moved elsewhere'> {
   for (let isRetry = false; ; isRetry = true) {
     try {
-      return await updateJob(db, id, state, update, isRetry)
+      return (await updateJob(db, id, savedState, update, isRetry)) ? 'saved' : 'moved elsewhere'
     } catch (err) {
       if (retryUntil === undefined) throw err
       log.error({ err, jobUuid: uuid, to: update.state }, 'job could not be saved')
-      if (retryUntil.aborted) return true
+      if (retryUntil.aborted) return 'not saved'
       await clock.sleep(SAVE_AGAIN_MS, retryUntil).catch(() => {})
     }
   }
