@@ -160,7 +160,7 @@ describe('reserving', () => {
 })
 
 describe('what validators write', () => {
-  it.each(['\0', 'x'.repeat(1_000_000)])('is stored whatever its characters and length', async text => {
+  it.each(['\0', 'x'.repeat(1_000_000)])('reaches the executor, and is stored cut and without NUL', async text => {
     await using validator = await connectValidator(miner)
     await validator.say(offer({ executor_class: text }))
     expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))

@@ -127,14 +127,16 @@ export async function transition(
 export type OfferedJob = Omit<NewJob, 'executorToken' | 'place' | 'state' | 'reason'>
 
 /**
- * Stores an offer with its place, as a job in the first state. Undefined when another process has stored the same job.
+ * Stores an offer with its slot, as a job in the first state. The row that it returns has the names as offered; the
+ * database has long ones cut. Undefined when another process has stored the same job.
  */
 export async function storeOffer(
   offered: OfferedJob,
   slot: Pick<NewJob, 'executorToken' | 'place'>,
   { db, clock }: Pick<TransitionDeps, 'db' | 'clock'>,
 ): Promise<JobRow | undefined> {
-  return insertJob(db, { ...offered, ...slot, state: FIRST_STATE }, new Date(clock.now()))
+  const row = await insertJob(db, { ...offered, ...slot, state: FIRST_STATE }, new Date(clock.now()))
+  return row && { ...row, ...offered }
 }
 
 /** Stores an offer as declined, so that it stays declined. */

@@ -17,8 +17,8 @@ export interface Reservation {
   /** Asks the manager why no executor could be started here now; undefined: it could be, or the manager cannot tell. */
   whyNot(): Promise<Reason | undefined>
   /**
-   * Resolves when the previous executor of this slot, or of its GPUs, is gone: nothing may be started or used here
-   * before. It has little time from now on.
+   * Resolves when the previous executor of this slot, or of its GPUs, is gone. Until then nothing may be started or
+   * used here. It has little time from now on.
    */
   vacated(): Promise<void>
   /** Starts an executor for one job in this slot. */
