@@ -20,7 +20,7 @@ import { type DriveJobDeps, driveJob } from './jobs/drive-job.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
 import { findUnfinished, recoverJobs } from './jobs/recover-jobs.ts'
 import { startLoops } from './loops.ts'
-import { Tally } from './metrics/tally.ts'
+import { JobCounters } from './operator/metrics/job-counters.ts'
 import { openOperator } from './operator/open-operator.ts'
 import { openPort, serveExecutorsOn, serveValidatorsOn } from './ports/open-port.ts'
 import { SeenSignatures } from './validators/authenticate.ts'
@@ -60,7 +60,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()
   const registry = createMetrics('miner')
-  const counters = new Tally(registry, clock)
+  const counters = new JobCounters(registry, clock)
   const moving = { db, counters, clock, log }
   const live = new LiveJobs()
   const channels = new ExecutorChannels(clock)

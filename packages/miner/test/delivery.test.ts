@@ -1,19 +1,11 @@
 /** Which results count as delivered, and which connections get what a dead one may have missed. */
 import { randomUUID } from 'node:crypto'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { Relay } from '@horde/testing/peers/relay'
+import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob } from '../src/db/jobs.ts'
-import { openBadLine } from './bad-line.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { moveStored } from './stored-jobs.ts'
 import { offerOf, workOf } from './words.ts'
 
@@ -61,7 +53,7 @@ async function isSilent(peer: ValidatorPeer): Promise<void> {
 }
 
 it('sends a result that was lost on a dead connection to the next one', async () => {
-  await using line = await openBadLine(miner.port)
+  await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
   await executor.ready()
@@ -81,7 +73,7 @@ it('sends a result that was lost on a dead connection to the next one', async ()
 })
 
 it('sends ready and result to an earlier connection once the old one is found dead', async () => {
-  await using line = await openBadLine(miner.port)
+  await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
   line.freeze()
@@ -92,7 +84,7 @@ it('sends ready and result to an earlier connection once the old one is found de
   line.cut()
   expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
 
-  await using anotherLine = await openBadLine(miner.port)
+  await using anotherLine = await Relay.start(miner.port)
   const home = await connectValidator(anotherLine)
   await home.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')

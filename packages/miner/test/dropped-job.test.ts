@@ -1,23 +1,14 @@
 /** A job that another process moves in the shared database while this miner drives it: the miner drops it silently. */
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
+import { connectExecutor, type ExecutorPeer } from '@horde/testing/peers/executor'
+import { connectValidator, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { eq } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import { capturedLog } from './captured-log.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  type ExecutorPeer,
-  migrationsFolder,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
-import { startPostgres } from '@horde/kit/testing/postgres'
 import { manualClock } from '@horde/kit/time'
 import type { JobEvent } from '@horde/protocol/job-state'
+import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   findJob,

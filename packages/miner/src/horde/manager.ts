@@ -3,7 +3,7 @@
  * only this. See "Your own executor manager" in the package's README.
  */
 
-import type { Finding } from '@horde/kit/watch/finding'
+import type { Finding } from '@horde/kit/check/finding'
 import type { Reason } from '@horde/protocol/reasons'
 
 export interface ExecutorOrder {

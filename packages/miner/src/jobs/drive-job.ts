@@ -14,7 +14,7 @@ import { endExecutor } from '../executors/end-executor.ts'
 import type { DriverEvent, ExecutorChannels, JobReport } from '../executors/executor-channel.ts'
 import { obtainExecutor } from '../executors/obtain-executor.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
-import type { Tally } from '../metrics/tally.ts'
+import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import { type Deadlines, stageDeadline } from './deadlines.ts'
 import type { Delivery } from './delivery.ts'
 import type { LiveJob, LiveJobs } from './live-job.ts'
@@ -32,7 +32,7 @@ export type DriveJobDeps = TransitionDeps & {
   channels: ExecutorChannels
   delivery: Delivery
   deadlines: Deadlines
-  counters: Tally
+  counters: JobCounters
   clock: Clock
   log: Log
 }

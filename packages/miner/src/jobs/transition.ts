@@ -21,7 +21,7 @@ import type { Reason } from '@horde/protocol/reasons'
 import type { MinerMessage, V0JobRequest } from '@horde/protocol/validator-miner'
 import { insertJob, type JobUpdate, type NewJob, updateJob } from '../db/jobs.ts'
 import type { JobResult, JobRow } from '../db/schema.ts'
-import type { Tally } from '../metrics/tally.ts'
+import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import { messageAbout } from './validator-message.ts'
 
 /** How long the miner waits before it tries again to save a transition, in milliseconds: the database may be away. */
@@ -71,7 +71,7 @@ export class StoredJob {
   }
 }
 
-export type TransitionDeps = { db: Database; counters: Pick<Tally, 'moved' | 'declined'>; clock: Clock; log: Log }
+export type TransitionDeps = { db: Database; counters: Pick<JobCounters, 'moved' | 'declined'>; clock: Clock; log: Log }
 
 export type Change = {
   reason?: Reason | undefined

@@ -3,7 +3,7 @@ import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
 import type { V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
-import type { Tally } from '../metrics/tally.ts'
+import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
 import { type AuthenticationRules, type Refusal, refusalOf } from './authenticate.ts'
 import {
@@ -31,7 +31,7 @@ export type ValidatorEndpoint = {
   rules: Omit<AuthenticationRules, 'claimedHotkey'>
   /** How long a peer may take to authenticate, in milliseconds. */
   authenticateWithinMs: number
-  counters: Pick<Tally, 'refused'>
+  counters: Pick<JobCounters, 'refused'>
   clock: Clock
   log: Log
 }
