@@ -81,8 +81,12 @@ it('says nothing of readiness once another process has ended the job, and frees 
   await executor.say(ready())
   await expectSilentDrop(validator, token, ['accepted'])
 
-  uuid = randomUUID()
-  await acceptedJob(validator)
+  // The slot is free once the executor has stopped: until then the miner declines.
+  const answer = async () => {
+    await validator.say(offerOf(randomUUID()))
+    return (await validator.next()).message_type
+  }
+  await expect.poll(answer).toBe('V0AcceptJobRequest')
 })
 
 it('sends no result of a job that another process has ended', async () => {
