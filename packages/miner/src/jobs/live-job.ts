@@ -1,6 +1,6 @@
 /** A job that this process drives, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
-import type { Inbox } from '@horde/kit/inbox'
+import type { Inbox } from '@horde/kit/socket/inbox'
 import { isFinal } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'

@@ -1,7 +1,7 @@
 /** Checks a validator's authentication: whether it is who it claims to be. Each signature counts once. */
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 
 /** Why a connection is refused, for the metric. */
