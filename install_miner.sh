@@ -2658,22 +2658,22 @@ BITTENSOR_NETWORK=
 # How many executors may run at once. Example: 1
 #EXECUTOR_COUNT=1
 
-# What to do about a pool whose host surely is not what its class says, by its GPUs: leave it out of the manifest and decline its offers, or only warn. Example: warn
+# What to do when a pool's GPUs are surely not those of its class: leave it out of the manifest and decline its offers, or only warn. Example: warn
 #CLASS_MISMATCH=refuse
 
-# Names of variables of the miner's environment that executors are given as well, separated by commas. Example: MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS
+# Names of variables of the miner's environment that are passed on to executors, separated by commas. Example: MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS
 #EXECUTOR_ENV_NAMES=EXECUTOR_GPU_DEVICE_IDS,PYTHON_IMAGE,PYTHON_NVIDIA_IMAGE,IMAGE_ALIASES,IMAGE_PULL_POLICY,PULL_TIMEOUT_SECONDS,REFRESH_TIMEOUT_SECONDS,DOCKER_AUTH_CONFIG,REQUIRE_IMAGE_DIGEST,PRELOAD_IMAGES,PINNED_IMAGES,IMAGE_DISK_THRESHOLD_PERCENT,OFFER_TIMEOUT_SECONDS,WORK_TIMEOUT_SECONDS,DEFAULT_TIMEOUT_SECONDS,INPUT_TIMEOUT_SECONDS,UPLOAD_TIMEOUT_SECONDS,VOLUME_MAX_SIZE_BYTES,VOLUME_MAX_FILES,OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES,OUTPUT_MAX_SIZE_BYTES,OUTPUT_MAX_FILES,MAX_OUTPUT_BYTES,ALLOW_PRIVATE_TARGETS,MEMORY_LIMIT_BYTES,CPU_LIMIT,PIDS_LIMIT,OPEN_FILES_LIMIT,TMP_SIZE_BYTES,SHM_SIZE_BYTES,FOLDER_MAX_FILES,WRITABLE_ROOT,ROOT_MAX_SIZE_BYTES,ROOT_WATCH_SECONDS,WRITABLE_VOLUME,RUNTIME,KNOWN_ESCAPES,HOST_CHECK_MAX_AGE_SECONDS,ENGINE_CALL_SECONDS,STATE_FOLDER,HEALTH_ADDRESS,RECONNECT_ATTEMPTS,RECONNECT_DELAY_SECONDS,LOG_LEVEL
 
-# How many executors are kept started and connected, so that a job need not wait for a start. Example: 1
+# How many executors are kept started and connected, so that jobs need not wait for a start. Example: 1
 #EXECUTOR_WARM_COUNT=0
 
-# A YAML file of pools of executors, of several classes or on several hosts; read anew on SIGHUP. Unset: one pool, by the EXECUTOR_ settings. Example: /etc/compute-horde/pools.yml
+# A YAML file with pools of executors, of several classes or on several hosts; read again on SIGHUP. Unset: one pool from the EXECUTOR_ settings. Example: /etc/compute-horde/pools.yml
 #POOLS_FILE=
 
-# Whether an executor image that the engine does not have is left alone, and not pulled. Example: true
+# Whether the miner does not pull an executor image that the engine lacks. Example: true
 #DEBUG_SKIP_PULLING_EXECUTOR_IMAGE=false
 
-# Hotkeys served as validators whatever the chain says, separated by commas. Example: 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY
+# Hotkeys that are always served as validators, whatever the chain says, separated by commas. Example: 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY
 #EXTRA_VALIDATORS=
 
 # Hotkeys that are never served, separated by commas. Example: 5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty
@@ -2682,13 +2682,13 @@ BITTENSOR_NETWORK=
 # How often the list of validators is read from the chain, in seconds. Example: 60
 #VALIDATORS_REFRESH_SECONDS=60
 
-# Whether this miner is about to be moved or stopped: it announces nothing and accepts no offers, while its jobs finish and their results are delivered. Example: true
+# Whether this miner is about to move or stop: it announces nothing and accepts no offers, but finishes its jobs and delivers their results. Example: true
 #MIGRATING=false
 
 # How often the announced address is compared with the chain, in seconds. Example: 60
 #ANNOUNCE_SECONDS=60
 
-# URLs that answer with the address they were asked from, for BITTENSOR_MINER_ADDRESS=auto. Example: https://checkip.amazonaws.com
+# URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto. Example: https://checkip.amazonaws.com
 #ADDRESS_SERVICES=https://checkip.amazonaws.com,https://api.ipify.org
 
 # How often the services are asked again whether the address has changed, in seconds. Example: 600
@@ -2697,13 +2697,13 @@ BITTENSOR_NETWORK=
 # How long a connection may take to ask for a WebSocket, and then to authenticate, in seconds. Example: 5
 #AUTHENTICATE_SECONDS=5
 
-# How many connections to one port may wait to be authenticated; one more costs the oldest one of the address that has most its place. Example: 256
+# How many unauthenticated connections one port may have; one more closes the oldest one of the address that has most. Example: 256
 #MAX_UNKNOWN_CONNECTIONS=256
 
-# The same for one IPv4 address, or one /64 of IPv6. Where all peers come by way of one address, such as a proxy, as many as in all. Example: 64
+# The same for one IPv4 address, or one /64 of IPv6. Set it to MAX_UNKNOWN_CONNECTIONS when all peers share one address, such as that of a proxy. Example: 64
 #MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS=64
 
-# How many connections one validator may hold at once; peers of 2024 open one for each job. Example: 64
+# How many connections one validator may have at once; v0 validators open one for each job. Example: 64
 #MAX_CONNECTIONS_PER_VALIDATOR=64
 
 # How many open jobs one validator may have; further offers are declined. Example: 1024
@@ -2739,7 +2739,7 @@ BITTENSOR_NETWORK=
 # How long running jobs may go on when the miner is stopped, in seconds. Example: 300
 #STOP_GRACE_SECONDS=0
 
-# How long a result that its validator has not had stays due, in days. Example: 7
+# How long an undelivered result is kept for its validator, in days. Example: 7
 #RESULTS_KEPT_DAYS=7
 
 # Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
@@ -2748,10 +2748,10 @@ BITTENSOR_NETWORK=
 # Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
-# How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept. Example: 24
+# How long the output of a job is kept whole after its delivery, in hours; then only its beginning and end are kept. Example: 24
 #DELIVERED_RESULTS_KEPT_HOURS=24
 
-# How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway. Example: 30
+# How long ended jobs are kept, in days; undelivered ones are kept for RESULTS_KEPT_DAYS in any case. Example: 30
 #JOBS_KEPT_DAYS=30
 
 # The lowest level of log lines to write. Example: info

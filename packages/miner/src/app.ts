@@ -1,4 +1,4 @@
-/** Wires a miner: its jobs, its edges and its loops. */
+/** Wires the parts of a miner: its jobs, its ports and its loops. */
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import { ConfigError } from '@horde/kit/config'
@@ -9,24 +9,24 @@ import { createMetrics } from '@horde/kit/metrics/registry'
 import type { Clock } from '@horde/kit/time'
 import { type AnnouncementState, Announcer } from './announce/announcer.ts'
 import { type MinerConfig, minerSettings } from './config.ts'
+import { ExecutorChannels } from './executors/executor-channel.ts'
 import { Horde, type HordeDeps } from './horde/horde.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
-import { ExecutorLines } from './jobs/executor-line.ts'
+import { preloadImages } from './horde/preload-images.ts'
+import { Admission, type AdmissionRules } from './jobs/admission.ts'
+import { FloodLog } from './jobs/decline-offer.ts'
+import { openDelivery } from './jobs/delivery.ts'
+import { type DriveJobDeps, driveJob } from './jobs/drive-job.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
-import { openNews } from './jobs/news.ts'
-import { Admission, type AdmissionRules } from './jobs/offers/admission.ts'
-import { FloodLog } from './jobs/offers/flood-log.ts'
-import { findLeftovers, recoverJobs } from './jobs/recover-jobs.ts'
+import { findUnfinished, recoverJobs } from './jobs/recover-jobs.ts'
 import { startLoops } from './loops.ts'
 import { JobCounters } from './operator/metrics/job-counters.ts'
 import { openOperator } from './operator/open-operator.ts'
-import { preloadImages } from './preload-images.ts'
-import { type RunJobDeps, runJob } from './run-job.ts'
-import { openPort, serveExecutorsOn, serveValidatorsOn } from './servers.ts'
-import { openDesk } from './validator-desk.ts'
+import { openPort, serveExecutorsOn, serveValidatorsOn } from './ports/open-port.ts'
 import { SeenSignatures } from './validators/authenticate.ts'
-import { ValidatorSessions } from './validators/validator-sessions.ts'
-import { ValidatorList } from './validators.ts'
+import { connectionHandlers } from './validators/handlers.ts'
+import { ValidatorConnections } from './validators/validator-connection.ts'
+import { ValidatorList } from './validators/validator-list.ts'
 
 const DAY_MS = 86_400_000
 
@@ -49,22 +49,27 @@ export type RunningMiner = AsyncDisposable & {
   adminPort: number | undefined
   health(): Promise<Health>
   announcement(): AnnouncementState
-  /** Goes on with other pools; running jobs stay. Rejects, and changes nothing, when they can't be opened. */
+  /** Changes the pools; running jobs stay. Rejects, and changes nothing, when a new pool cannot be opened. */
   reload(pools: readonly PoolSettings[]): Promise<void>
 }
 
-/** Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes in reverse. */
+/**
+ * Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes everything.
+ */
 export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()
   const registry = createMetrics('miner')
   const counters = new JobCounters(registry, clock)
+  const moving = { db, counters, clock, log }
   const live = new LiveJobs()
-  const lines = new ExecutorLines(clock)
-  const horde = stack.use(await openHorde(deps, lines))
-  const leftovers = await findLeftovers({ db, horde, lines, live, clock, log })
-  const sessions = new ValidatorSessions(config.MAX_CONNECTIONS_PER_VALIDATOR)
-  const news = stack.use(openNews({ db, live, sessions, clock, log, keepMs: config.RESULTS_KEPT_DAYS * DAY_MS }))
+  const channels = new ExecutorChannels(clock)
+  const horde = stack.use(await openHorde(deps, channels))
+  const recovery = { ...moving, horde, channels, live }
+  const unfinished = await findUnfinished(recovery)
+  const connections = new ValidatorConnections(config.MAX_CONNECTIONS_PER_VALIDATOR)
+  const keepMs = config.RESULTS_KEPT_DAYS * DAY_MS
+  const delivery = stack.use(openDelivery({ ...moving, live, connections, keepMs }))
   const validators = new ValidatorList({
     chain,
     netuid: config.BITTENSOR_NETUID,
@@ -76,30 +81,31 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
 
   const ports = await openPorts(config, horde.hosts, log, stack)
   horde.begin((ports.executors ?? ports.validators).port)
-  const jobs = jobRunner({ db, live, lines, news, counters, clock, log }, config)
-  for (const job of recoverJobs(leftovers, { db, horde, lines, live, clock, log })) jobs.drive(job)
+  const jobs = jobRunner({ ...moving, live, channels, delivery }, config)
+  for (const job of recoverJobs(unfinished, recovery)) jobs.drive(job)
   const admission = new Admission(admissionRules(config, validators), clock)
   const floods = new FloodLog(clock, log)
+  const offers = { ...moving, live, channels, delivery, horde, admission, floods, drive: jobs.drive }
   serveValidatorsOn(ports.validators, {
-    desk: openDesk({ db, live, lines, news, horde, admission, floods, drive: jobs.drive, counters, clock, log }),
+    handlers: connectionHandlers(offers),
     validators,
-    sessions,
+    connections,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
     counters,
     clock,
     log,
   })
-  serveExecutorsOn(ports.executors ?? ports.validators, { lines, log })
+  serveExecutorsOn(ports.executors ?? ports.validators, { channels, log })
 
   const announcer = announcerOf(deps, ports.validators.port)
-  const shown = { live, horde, sessions, validators, announcer, counters, registry, port: ports.validators.port }
+  const shown = { live, horde, connections, validators, announcer, counters, registry, port: ports.validators.port }
   const { adminPort, health } = await openOperator({ ...deps, ...shown }, signal, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => horde.close())
   startPreload(horde, clock, log, stack)
   horde.keepWarm()
-  startLoops({ ...deps, sessions, validators, live, announcer }, signal, stack)
+  startLoops({ ...deps, connections, validators, live, announcer }, signal, stack)
   log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
 
   const opened = stack.move()
@@ -115,12 +121,12 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
 
 function openHorde(
   { config, pools, openManager, hostFor, clock, log }: MinerDeps,
-  lines: ExecutorLines,
+  channels: ExecutorChannels,
 ): Promise<Horde> {
   return Horde.open(pools, {
     openManager,
     hostFor,
-    lines,
+    channels,
     startMs: config.EXECUTOR_START_SECONDS * 1000,
     graceMs: config.EXECUTOR_GRACE_SECONDS * 1000,
     clock,
@@ -128,13 +134,13 @@ function openHorde(
   })
 }
 
-/** Opens the port for validators, and the one for executors where it is another. */
+/** Opens the port for validators, and one for executors where the settings name another. */
 async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log, stack: AsyncDisposableStack) {
-  const { MAX_UNKNOWN_CONNECTIONS: maxUnknown, MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: perAddress } = config
+  const { MAX_UNKNOWN_CONNECTIONS: maxUnauthenticated, MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: perGroup } = config
   const requestWithinMs = config.AUTHENTICATE_SECONDS * 1000
-  const open = (host: string, port: number, maxUnknownPerAddress: number) =>
-    openPort({ host, port, maxUnknown, maxUnknownPerAddress, requestWithinMs, log }, stack)
-  const validators = await open(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, perAddress)
+  const open = (host: string, port: number, maxUnauthenticatedPerGroup: number) =>
+    openPort({ host, port, maxUnauthenticated, maxUnauthenticatedPerGroup, requestWithinMs, log }, stack)
+  const validators = await open(config.LISTEN_HOST, config.BITTENSOR_MINER_PORT, perGroup)
   const port = config.PORT_FOR_EXECUTORS
   // 0 lets the system choose: that is never the public port.
   const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
@@ -145,7 +151,7 @@ async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log
     throw new ConfigError([{ name: 'LISTEN_HOST_FOR_EXECUTORS', problem }], minerSettings)
   }
   // A whole host's executors may come from one address, and all at once.
-  return { validators, executors: await open(host, port, maxUnknown) }
+  return { validators, executors: await open(host, port, maxUnauthenticated) }
 }
 
 function announcerOf({ config, chain, hotkey, clock, log }: MinerDeps, port: number): Announcer {
@@ -167,10 +173,10 @@ function admissionRules(config: MinerConfig, validators: ValidatorList): Admissi
   }
 }
 
-function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
+function jobRunner(deps: Omit<DriveJobDeps, 'deadlines'>, config: MinerConfig) {
   const stopped = new AbortController()
   const running = new Set<Promise<void>>()
-  const full: RunJobDeps = {
+  const full: DriveJobDeps = {
     ...deps,
     deadlines: {
       startMs: config.EXECUTOR_START_SECONDS * 1000,
@@ -183,12 +189,12 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
   }
   const drive = (job: LiveJob) => {
     full.counters.took(job)
-    const run: Promise<void> = runJob(job, full, stopped.signal)
+    const run: Promise<void> = driveJob(job, full, stopped.signal)
       .catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'job could not be driven'))
       .finally(() => running.delete(run))
     running.add(run)
   }
-  // An offer that was being stored when the stop began may still bring a job.
+  // An offer that was being stored when the stop began may still start a job.
   const allEnded = async () => {
     while (running.size > 0) await Promise.all(running)
   }
@@ -203,7 +209,7 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
   return { drive, stop }
 }
 
-/** In the background: a miner whose images are not there yet works all the same. */
+/** Pulls images in the background: the miner works without them. */
 function startPreload(horde: Horde, clock: Clock, log: Log, stack: AsyncDisposableStack): void {
   const stopped = new AbortController()
   const preload = Promise.all(

@@ -17,6 +17,7 @@ import { diskSettings, serviceSettings } from '@horde/kit/config/service-setting
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
+import { EXECUTOR_SETTINGS } from './horde/executor-settings.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
 import { MAX_COUNT, readPoolsFile } from './horde/pools/pools-file.ts'
 
@@ -30,54 +31,6 @@ const address = z
 const hotkeys = envList
   .refine(all => all.every(each => hotkey.safeParse(each).success), 'must be ss58 addresses, separated by commas')
   .default([])
-
-/** The executor's own settings, but for the two that its miner gives it. */
-const EXECUTOR_SETTINGS = [
-  'EXECUTOR_GPU_DEVICE_IDS',
-  'PYTHON_IMAGE',
-  'PYTHON_NVIDIA_IMAGE',
-  'IMAGE_ALIASES',
-  'IMAGE_PULL_POLICY',
-  'PULL_TIMEOUT_SECONDS',
-  'REFRESH_TIMEOUT_SECONDS',
-  'DOCKER_AUTH_CONFIG',
-  'REQUIRE_IMAGE_DIGEST',
-  'PRELOAD_IMAGES',
-  'PINNED_IMAGES',
-  'IMAGE_DISK_THRESHOLD_PERCENT',
-  'OFFER_TIMEOUT_SECONDS',
-  'WORK_TIMEOUT_SECONDS',
-  'DEFAULT_TIMEOUT_SECONDS',
-  'INPUT_TIMEOUT_SECONDS',
-  'UPLOAD_TIMEOUT_SECONDS',
-  'VOLUME_MAX_SIZE_BYTES',
-  'VOLUME_MAX_FILES',
-  'OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES',
-  'OUTPUT_MAX_SIZE_BYTES',
-  'OUTPUT_MAX_FILES',
-  'MAX_OUTPUT_BYTES',
-  'ALLOW_PRIVATE_TARGETS',
-  'MEMORY_LIMIT_BYTES',
-  'CPU_LIMIT',
-  'PIDS_LIMIT',
-  'OPEN_FILES_LIMIT',
-  'TMP_SIZE_BYTES',
-  'SHM_SIZE_BYTES',
-  'FOLDER_MAX_FILES',
-  'WRITABLE_ROOT',
-  'ROOT_MAX_SIZE_BYTES',
-  'ROOT_WATCH_SECONDS',
-  'WRITABLE_VOLUME',
-  'RUNTIME',
-  'KNOWN_ESCAPES',
-  'HOST_CHECK_MAX_AGE_SECONDS',
-  'ENGINE_CALL_SECONDS',
-  'STATE_FOLDER',
-  'HEALTH_ADDRESS',
-  'RECONNECT_ATTEMPTS',
-  'RECONNECT_DELAY_SECONDS',
-  'LOG_LEVEL',
-]
 
 export const minerSettings = defineSettings({
   ...neuronSettings,
@@ -95,12 +48,14 @@ export const minerSettings = defineSettings({
   }),
   ADDRESS_FOR_EXECUTORS: setting(z.string().optional(), {
     about:
-      "The host that executors dial to reach this miner. Unset: the address of Docker's bridge for EXECUTOR_MANAGER=docker, else 127.0.0.1.",
+      'The host that executors dial to reach this miner. ' +
+      "Unset: the address of Docker's bridge for EXECUTOR_MANAGER=docker, else 127.0.0.1.",
     example: '172.17.0.1',
   }),
   PORT_FOR_EXECUTORS: setting(envPort.optional(), {
     about:
-      'The port that executors dial. Where it differs from BITTENSOR_MINER_PORT executors are served there only. Unset: BITTENSOR_MINER_PORT.',
+      'The port that executors dial. When it differs from BITTENSOR_MINER_PORT, executors are served only there. ' +
+      'Unset: BITTENSOR_MINER_PORT.',
     example: '8001',
   }),
   LISTEN_HOST_FOR_EXECUTORS: setting(z.string().optional(), {
@@ -117,7 +72,8 @@ export const minerSettings = defineSettings({
   }),
   EXECUTOR_NETWORK: setting(z.string().optional(), {
     about:
-      "The engine's network that executors' containers join, for EXECUTOR_MANAGER=docker on this machine. Unset: the engine's bridge.",
+      "The engine's network that executors' containers join, for EXECUTOR_MANAGER=docker on this machine. " +
+      "Unset: the engine's bridge.",
     example: 'compute-horde-executors',
   }),
   EXECUTOR_CLASS: setting(
@@ -133,20 +89,22 @@ export const minerSettings = defineSettings({
   }),
   CLASS_MISMATCH: setting(z.enum(['refuse', 'warn']).default('refuse'), {
     about:
-      'What to do about a pool whose host surely is not what its class says, by its GPUs: leave it out of the manifest and decline its offers, or only warn.',
+      "What to do when a pool's GPUs are surely not those of its class: " +
+      'leave it out of the manifest and decline its offers, or only warn.',
     example: 'warn',
   }),
   EXECUTOR_ENV_NAMES: setting(envList.default(EXECUTOR_SETTINGS), {
-    about: "Names of variables of the miner's environment that executors are given as well, separated by commas.",
+    about: "Names of variables of the miner's environment that are passed on to executors, separated by commas.",
     example: 'MEMORY_LIMIT_BYTES,PULL_TIMEOUT_SECONDS',
   }),
   EXECUTOR_WARM_COUNT: setting(envInteger({ min: 0, max: MAX_COUNT }).default(0), {
-    about: 'How many executors are kept started and connected, so that a job need not wait for a start.',
+    about: 'How many executors are kept started and connected, so that jobs need not wait for a start.',
     example: '1',
   }),
   POOLS_FILE: setting(z.string().optional(), {
     about:
-      'A YAML file of pools of executors, of several classes or on several hosts; read anew on SIGHUP. Unset: one pool, by the EXECUTOR_ settings.',
+      'A YAML file with pools of executors, of several classes or on several hosts; read again on SIGHUP. ' +
+      'Unset: one pool from the EXECUTOR_ settings.',
     example: '/etc/compute-horde/pools.yml',
   }),
   DOCKER_SOCKET: setting(z.string().default('/var/run/docker.sock'), {
@@ -154,17 +112,18 @@ export const minerSettings = defineSettings({
     example: '/var/run/docker.sock',
   }),
   DEBUG_SKIP_PULLING_EXECUTOR_IMAGE: setting(envBoolean.default(false), {
-    about: 'Whether an executor image that the engine does not have is left alone, and not pulled.',
+    about: 'Whether the miner does not pull an executor image that the engine lacks.',
     example: 'true',
   }),
   DATABASE_URL: setting(envDatabaseUrl.optional(), {
     about:
-      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/miner.',
+      'Where jobs are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. ' +
+      'Unset: the embedded one in ~/.compute-horde/miner.',
     example: 'postgres://miner:password@localhost/miner',
     secret: true,
   }),
   EXTRA_VALIDATORS: setting(hotkeys, {
-    about: 'Hotkeys served as validators whatever the chain says, separated by commas.',
+    about: 'Hotkeys that are always served as validators, whatever the chain says, separated by commas.',
     example: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
   }),
   BANNED_VALIDATORS: setting(hotkeys, {
@@ -177,7 +136,8 @@ export const minerSettings = defineSettings({
   }),
   MIGRATING: setting(envBoolean.default(false), {
     about:
-      'Whether this miner is about to be moved or stopped: it announces nothing and accepts no offers, while its jobs finish and their results are delivered.',
+      'Whether this miner is about to move or stop: it announces nothing and accepts no offers, ' +
+      'but finishes its jobs and delivers their results.',
     example: 'true',
   }),
   ANNOUNCE_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
@@ -185,7 +145,7 @@ export const minerSettings = defineSettings({
     example: '60',
   }),
   ADDRESS_SERVICES: setting(envList.default(['https://checkip.amazonaws.com', 'https://api.ipify.org']), {
-    about: 'URLs that answer with the address they were asked from, for BITTENSOR_MINER_ADDRESS=auto.',
+    about: "URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto.",
     example: 'https://checkip.amazonaws.com',
   }),
   ADDRESS_CHECK_SECONDS: setting(envInteger({ min: 1, max: 604_800 }).default(600), {
@@ -198,16 +158,18 @@ export const minerSettings = defineSettings({
   }),
   MAX_UNKNOWN_CONNECTIONS: setting(envInteger({ min: 1, max: 65_535 }).default(256), {
     about:
-      'How many connections to one port may wait to be authenticated; one more costs the oldest one of the address that has most its place.',
+      'How many unauthenticated connections one port may have; ' +
+      'one more closes the oldest one of the address that has most.',
     example: '256',
   }),
   MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: setting(envInteger({ min: 1, max: 65_535 }).default(64), {
     about:
-      'The same for one IPv4 address, or one /64 of IPv6. Where all peers come by way of one address, such as a proxy, as many as in all.',
+      'The same for one IPv4 address, or one /64 of IPv6. ' +
+      'Set it to MAX_UNKNOWN_CONNECTIONS when all peers share one address, such as that of a proxy.',
     example: '64',
   }),
   MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(64), {
-    about: 'How many connections one validator may hold at once; peers of 2024 open one for each job.',
+    about: 'How many connections one validator may have at once; v0 validators open one for each job.',
     example: '64',
   }),
   MAX_OPEN_JOBS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 1_000_000 }).default(1_024), {
@@ -255,32 +217,33 @@ export const minerSettings = defineSettings({
     example: '300',
   }),
   RESULTS_KEPT_DAYS: setting(envInteger({ min: 1, max: 365 }).default(7), {
-    about: 'How long a result that its validator has not had stays due, in days.',
+    about: 'How long an undelivered result is kept for its validator, in days.',
     example: '7',
   }),
   ...diskSettings,
   DELIVERED_RESULTS_KEPT_HOURS: setting(envInteger({ min: 0, max: 8_760 }).default(24), {
     about:
-      'How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept.',
+      'How long the output of a job is kept whole after its delivery, in hours; ' +
+      'then only its beginning and end are kept.',
     example: '24',
   }),
   JOBS_KEPT_DAYS: setting(envInteger({ min: 1, max: 3_650 }).default(30), {
-    about: 'How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway.',
+    about: 'How long ended jobs are kept, in days; undelivered ones are kept for RESULTS_KEPT_DAYS in any case.',
     example: '30',
   }),
   ...serviceSettings,
 })
 
 export type MinerConfig = SettingsOf<typeof minerSettings> & {
-  /** DATABASE_URL, or where the embedded database is without it. */
+  /** DATABASE_URL, or the place of the embedded database without it. */
   databaseUrl: string
-  /** What executors are given of the miner's environment. */
+  /** The variables of the miner's environment that executors get. */
   executorEnvironment: Readonly<Record<string, string>>
-  /** What a child process needs to run at all. */
+  /** The variables that every child process needs. */
   processEnvironment: Readonly<Record<string, string>>
 }
 
-/** What any program needs of its environment, an executor among them. */
+/** Variables that any program needs, an executor among them. */
 const NEEDED_BY_PROCESSES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
 
 /** @throws ConfigError that lists every mistake */

@@ -1,28 +1,78 @@
-/** What is done every so often: who the validators are, what the chain says of us, what is kept no longer. */
-import { startLoop } from '@horde/kit/loop'
+/**
+ * What the miner does periodically: it refreshes the list of validators, announces its address, and removes old jobs.
+ */
+import type { Database, OpenDatabase } from '@horde/kit/database'
+import type { Log } from '@horde/kit/log'
+import { type Loop, startLoop } from '@horde/kit/loop'
+import type { Clock } from '@horde/kit/time'
 import type { Announcer } from './announce/announcer.ts'
 import type { MinerConfig } from './config.ts'
-import { type EvictionDeps, startEviction } from './retention.ts'
-import { type DismissDeps, dismissStrangers } from './validators/dismiss-strangers.ts'
+import { evictOldJobs } from './db/evict-jobs.ts'
+import type { LiveJobs } from './jobs/live-job.ts'
+import type { ValidatorConnections } from './validators/validator-connection.ts'
+import type { ValidatorList } from './validators/validator-list.ts'
 
-export type LoopDeps = DismissDeps &
-  EvictionDeps & {
-    config: MinerConfig
-    announcer: Announcer
-  }
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** How often old jobs are removed, and how long after the start first, in milliseconds. */
+const EVICT_EVERY_MS = HOUR_MS
+const EVICT_FIRST_MS = 600_000
 
-/** Starts them all; they end with `signal`, or with `stack`. */
+export type LoopDeps = EvictionDeps & {
+  config: MinerConfig
+  announcer: Announcer
+  connections: ValidatorConnections
+  validators: ValidatorList
+  live: LiveJobs
+}
+
+/** Starts all loops; they end with `signal`, or with `stack`. */
 export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisposableStack): void {
   const { config, announcer, validators, clock, log } = deps
   const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>, firstAfterMs = 0) =>
     stack.use(startLoop({ name, everyMs, firstAfterMs, run, clock, log, signal }))
   start('validators', config.VALIDATORS_REFRESH_SECONDS * 1000, async aborted => {
     await unlessAborted(validators.refresh(), aborted)
-    await dismissStrangers(deps)
+    await dismissFormerValidators(deps)
   })
   stack.use(startEviction(config, deps, signal))
   if (config.MIGRATING) return
   start('announce', config.ANNOUNCE_SECONDS * 1000, aborted => unlessAborted(announcer.run(aborted), aborted))
+}
+
+/** Closes the connections of hotkeys that are no validators any more, once none of their jobs is driven here. */
+async function dismissFormerValidators({ connections, validators, live, log }: LoopDeps): Promise<void> {
+  const former = connections.all().filter(({ validator }) => !validators.has(validator))
+  const idle = former.filter(({ validator }) => live.of(validator).length === 0)
+  for (const { validator, number: connection } of idle) log.info({ validator, connection }, 'validator dismissed')
+  await Promise.all(idle.map(connection => connection.dismiss('You are no validator of this subnet any more')))
+}
+
+export type EvictionDeps = {
+  db: Database
+  reclaimSpace: OpenDatabase['reclaimSpace']
+  clock: Clock
+  log: Log
+}
+
+type Kept = Pick<MinerConfig, 'JOBS_KEPT_DAYS' | 'RESULTS_KEPT_DAYS' | 'DELIVERED_RESULTS_KEPT_HOURS'>
+
+/** Removes old jobs, and cuts outputs that no validator waits for any more, once an hour. */
+export function startEviction(config: Kept, deps: EvictionDeps, signal: AbortSignal): Loop {
+  const { db, reclaimSpace, clock, log } = deps
+  const retention = {
+    jobsKeptMs: config.JOBS_KEPT_DAYS * DAY_MS,
+    resultsKeptMs: config.RESULTS_KEPT_DAYS * DAY_MS,
+    deliveredKeptMs: config.DELIVERED_RESULTS_KEPT_HOURS * HOUR_MS,
+  }
+  const run = async (stop: AbortSignal) => {
+    const evicted = await evictOldJobs(db, retention, new Date(clock.now()), stop)
+    if (evicted.jobs + evicted.outputs > 0) log.info({ ...evicted }, 'old jobs evicted')
+    // Also after a round that removed nothing: each update leaves a dead row.
+    if (!stop.aborted) await reclaimSpace()
+  }
+  const times = { everyMs: EVICT_EVERY_MS, firstAfterMs: EVICT_FIRST_MS }
+  return startLoop({ name: 'evict', ...times, run, clock, log, signal })
 }
 
 /** A miner that stops need not wait for the chain, which may take minutes to answer; closing it ends the call. */

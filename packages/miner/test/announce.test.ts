@@ -11,9 +11,9 @@ import { createLog, silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
 import { minerKey, strangerKey } from '@horde/testing/peers/validator'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { addressToAnnounce, announce } from '../src/announce/announce.ts'
 import { Announcer, type AnnouncerOptions } from '../src/announce/announcer.ts'
 import { findAddress } from '../src/announce/own-address.ts'
-import { addressToAnnounce, announce } from '../src/announce.ts'
 
 const NETUID = 1
 /** Blocks that must lie between two announcements. */
@@ -76,7 +76,7 @@ async function untilBlock(block: number): Promise<void> {
 }
 
 describe('announcing', () => {
-  it('happens when the chain says something else, and only then', async () => {
+  it('announces the address only when the chain has another one', async () => {
     const first = announcer()
     await first.run(signal)
     expect(await onChain()).toBe('127.0.0.2:8091')
@@ -94,7 +94,7 @@ describe('announcing', () => {
     })
   })
 
-  it('waits for the block that allows it, without asking the chain to refuse it', async () => {
+  it('waits for the block that allows it, without provoking a refusal', async () => {
     const first = announcer()
     await first.run(signal)
     const block = first.state().announcedAtBlock ?? 0
@@ -111,7 +111,7 @@ describe('announcing', () => {
   })
 
   it.each(['127.0.0.1', '::1'])(
-    'is refused at once, not waited for, of an address that nobody may announce: %s',
+    'is refused at once, without waiting, for an address that the chain never accepts: %s',
     async ip => {
       await announcer().run(signal)
       const own = { chain, netuid: NETUID, hotkey: minerKey(), port: 8091, log: log() }
@@ -119,7 +119,7 @@ describe('announcing', () => {
     },
   )
 
-  it('waits as well when the chain refuses the same address in other words for its rate', async () => {
+  it('waits too when the chain refuses the same address, written differently, for its rate', async () => {
     const { block } = await chain.serveAxon(NETUID, { ip: '127.0.0.2', port: 8091, version: 6 }, minerKey())
     const outcome = await announce({
       chain,
@@ -135,17 +135,17 @@ describe('announcing', () => {
   it.each([
     ['an address that the chain takes from nobody', { given: '127.0.0.1' }, /^InvalidIpAddress.*no such ip address/],
     ['a hotkey that is not registered', { hotkey: strangerKey() }, /^NotRegistered.*is not registered on the subnet/],
-  ])('%s is told once, in words, and tried again', async (_name, changes, words) => {
+  ])('%s is logged once and tried again', async (_name, changes, words) => {
     const refused = announcer(changes)
     for (const _ of [1, 2, 3]) await refused.run(signal)
     expect(refused.state().lastError).toMatch(words)
     expect(lines.filter(({ level }) => level === 'error')).toMatchObject([
-      { msg: 'address can not be announced', why: expect.stringMatching(words) },
+      { msg: 'address cannot be announced', why: expect.stringMatching(words) },
     ])
     expect(await onChain()).toBeUndefined()
   })
 
-  it('an outage of the chain is remembered, and is for the loop to tell', async () => {
+  it('keeps an outage of the chain as last error, and leaves logging to the loop', async () => {
     const lost = announcer()
     await devchain[Symbol.asyncDispose]()
     await expect(lost.run(signal)).rejects.toMatchObject({ code: 'Unavailable' })
@@ -157,7 +157,7 @@ describe('announcing', () => {
 describe('the address of auto', () => {
   const auto = { given: 'auto' }
 
-  it('is what a service says, and a change of it is announced', async () => {
+  it('is the one that a service answers with, and a change of it is announced', async () => {
     const service = await startService('8.8.4.4')
     const mine = announcer({ ...auto, services: [service.url] })
     await mine.run(signal)
@@ -175,7 +175,7 @@ describe('the address of auto', () => {
     expect(await onChain()).toBe('2606:4700::1111:8091')
   })
 
-  it('stays when nobody can be asked any more', async () => {
+  it('stays when no service answers any more', async () => {
     const service = await startService('8.8.4.4')
     const mine = announcer({ ...auto, services: [service.url] })
     await mine.run(signal)
@@ -197,14 +197,14 @@ describe('the address of auto', () => {
     'fe80::1',
     'nonsense',
     '',
-  ])('is not taken from a service that says %j: the next one is asked', async answer => {
+  ])('is not taken from a service that answers %j: the next one is asked', async answer => {
     const [wrong, right] = [await startService(answer), await startService('1.1.1.1')]
     const services = [wrong.url, 'http://127.0.0.1:1/', right.url]
     expect(await addressToAnnounce('auto', services, silentLog, signal)).toBe('1.1.1.1')
     expect(wrong.asked).toBe(1)
   })
 
-  it('that nobody knows is an error in words, told once, and nothing is announced', async () => {
+  it('is an error, logged once, when it cannot be found, and nothing is announced', async () => {
     const service = await startService('10.1.2.3')
     const found = await findAddress('auto', [service.url], silentLog, signal).catch((error: Error) => error.message)
     // A machine of the internet has a public address of its own: then there is nothing to complain about.
@@ -213,7 +213,7 @@ describe('the address of auto', () => {
     const mine = announcer({ ...auto, services: [service.url] })
     for (const _ of [1, 2]) await mine.run(signal)
     expect(mine.state()).toMatchObject({ address: undefined, lastError: `${found}; set BITTENSOR_MINER_ADDRESS` })
-    expect(told('error')).toEqual(['address can not be announced'])
+    expect(told('error')).toEqual(['address cannot be announced'])
     expect(await onChain()).toBeUndefined()
   })
 })

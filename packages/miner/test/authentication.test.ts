@@ -66,7 +66,7 @@ async function refusal(peer: ValidatorPeer): Promise<string | null> {
   return all[0]?.message_type === 'GenericError' ? all[0].details : null
 }
 
-describe('an authentication that is not good is refused, and an offer behind it does nothing', () => {
+describe('a bad authentication is refused, and an offer behind it is ignored', () => {
   const now = () => Math.floor(Date.now() / 1000)
   it.each([
     ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],
@@ -126,7 +126,7 @@ describe('an authentication that is not good is refused, and an offer behind it 
     expect(await refusal(peer)).toBe('The signature does not verify')
   })
 
-  it('anything else as the first message', async () => {
+  it('another message first', async () => {
     const peer = await dialMiner(miner, validatorKey().ss58)
     await peer.say(OFFER)
     expect(await refusal(peer)).toMatch(/first message/)
@@ -137,7 +137,7 @@ describe('an authentication that is not good is refused, and an offer behind it 
     expect(await refusal(peer)).toBe('The authentication did not come in time')
   })
 
-  it('none of them got an executor', async () => {
+  it('starts no executor for any of them', async () => {
     await using peer = await connectValidator(miner)
     await peer.say(OFFER)
     expect(await peer.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
@@ -148,8 +148,8 @@ describe('an authentication that is not good is refused, and an offer behind it 
   })
 })
 
-describe('a verified connection', () => {
-  it('is told the manifest when it can read one', async () => {
+describe('an authenticated connection', () => {
+  it('gets the manifest when it names the capability', async () => {
     await using peer = await connectValidator(miner, validatorKey(), ['manifest', 'large-frames'])
     expect(await peer.next()).toEqual({
       message_type: 'V0ExecutorManifestRequest',
@@ -157,7 +157,7 @@ describe('a verified connection', () => {
     })
   })
 
-  it('answers frames that are no messages, and goes on', async () => {
+  it('gets errors for invalid frames, and stays open', async () => {
     await using peer = await connectValidator(miner)
     for (const frame of [[], { message_type: 'V9' }, { message_type: 'V0JobRequest' }, 'text', null]) {
       await peer.say(frame as never)
@@ -169,6 +169,6 @@ describe('a verified connection', () => {
   })
 })
 
-it('an unknown path is no door', async () => {
+it('refuses an unknown path', async () => {
   await expect(dialMiner({ url: `${miner.url}/elsewhere` }, 'x')).rejects.toThrow(/404/)
 })

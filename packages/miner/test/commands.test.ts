@@ -5,9 +5,10 @@ import { secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/pe
 import { freePort } from '@horde/testing/port'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { insertJob, moveJob } from '../src/db/jobs.ts'
+import { insertJob } from '../src/db/jobs.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
+import { moveStored } from './stored-jobs.ts'
 
 const MINUTE_MS = 60_000
 const HOSTILE_IMAGE = 'img\u001b[2J\nforged line'
@@ -131,8 +132,8 @@ async function fill(url: string): Promise<string[]> {
     const row = await insertJob(database.db, { ...fields, ...more, state }, at)
     if (i !== 1 || !row) continue
     const result = { exitStatus: 3, stdout: 'hush', stderr: '' }
-    const end = { event: 'V0JobFailedRequest', to: 'failed', reason: 'exit-status', result } as const
-    await moveJob(database.db, row.id, end, new Date(at.getTime() + 2_500))
+    const end = { to: 'failed', reason: 'exit-status', result } as const
+    await moveStored(database.db, row.id, end, new Date(at.getTime() + 2_500))
   }
   return uuids
 }

@@ -65,7 +65,7 @@ const messageOf = (message_type: keyof typeof MESSAGES, job_uuid: string) =>
 
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
-/** Has the executor exit, so that whatever was said before it has been heard, and gives what the validator is told then. */
+/** Ends the executor, so that all earlier messages are handled, and returns what the validator gets then. */
 async function endOf({ validator, token }: { validator: ValidatorPeer; token: string }): Promise<string> {
   manager.exit(token)
   const { message_type } = await validator.next()
@@ -86,7 +86,7 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
   ['running', 'V0FailedToPrepare', 'broken', 'out-of-order', 'V0JobFailedRequest'],
   ['running', 'V0FinishedRequest', 'finished', null, 'V0JobFinishedRequest'],
   ['running', 'V0FailedRequest', 'failed', 'exit-status', 'V0JobFailedRequest'],
-])('%s, and %s comes', (from, message, to, reason, told) => {
+])('in state %s, after %s', (from, message, to, reason, told) => {
   it(`the job is ${to}`, async () => {
     const peers = await jobIn(from)
     await peers.executor.say(messageOf(message, uuid))
@@ -108,8 +108,8 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
   })
 })
 
-describe.each<State>(['accepted', 'ready', 'running'])('%s, and what concerns no job of its comes', state => {
-  it('is answered with an error, but for an error, and the job goes on', async () => {
+describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message about another job', state => {
+  it('is answered with an error, unless it is one, and the job goes on', async () => {
     const peers = await jobIn(state)
     const { executor } = peers
     const other = randomUUID()
@@ -132,7 +132,7 @@ describe.each<State>(['accepted', 'ready', 'running'])('%s, and what concerns no
   })
 })
 
-it('frames that are none are answered with an error, and the job goes on', async () => {
+it('answers invalid frames with an error, and the job goes on', async () => {
   const validator = await connectValidator(miner)
   await validator.say(offerOf(uuid))
   await validator.next()
@@ -154,7 +154,7 @@ it('frames that are none are answered with an error, and the job goes on', async
   await validator.close()
 })
 
-it('once its job has ended its token is good for nothing', async () => {
+it('refuses the token of an ended job', async () => {
   const { validator, executor } = await jobIn('running')
   await executor.say(messageOf('V0FinishedRequest', uuid))
   await validator.next()

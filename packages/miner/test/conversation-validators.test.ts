@@ -1,6 +1,6 @@
 /**
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
- * becomes of the job, and that nobody else hears of it.
+ * becomes of the job, and that no other connection hears of it.
  *
  * In the tables: what the speaker hears, `-` for nothing, and `>state` where the job moves. A column is the state that
  * the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is what is said: `nonsense` is
@@ -23,38 +23,38 @@ import type { ExecutorOrder } from '../src/horde/manager.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 const TABLES = {
-  /** The connection that offered the job, and was told all there is. */
-  home: `
-    says          never             accepted                 ready      running  finished  failed   unprepared       lost     declined
-    authenticate  error             error                    error      error    error     error    error            error    error
-    offer         accept>accepted   accept                   accept     accept   -         -        -                -        decline
-    work          error             executor-failed>broken   ->running  -        -         -        -                -        decline
-    complaint     -                 -                        -          -        -         -        -                -        -
-    nonsense      errors            errors                   errors     errors   errors    errors   errors           errors   errors`,
+  /** The connection that offered the job, and got every message about it. */
+  origin: `
+  says      never           accepted               ready     running finished failed unprepared lost   declined
+  auth      error           error                  error     error   error    error  error      error  error
+  offer     accept>accepted accept                 accept    accept  -        -      -          -      decline
+  work      error           executor-failed>broken ->running -       -        -      -          -      decline
+  complaint -               -                      -         -       -        -      -          -      -
+  nonsense  errors          errors                 errors    errors  errors   errors errors     errors errors`,
   /** Another connection of the same validator, authenticated later. */
   second: `
-    says          never             accepted                 ready         running  finished  failed   unprepared       lost     declined
-    authenticate  error             error                    error         error    error     error    error            error    error
-    offer         accept>accepted   accept                   accept,ready  accept   finished  failed   executor-failed  failed   decline
-    work          error             executor-failed>broken   ->running     -        finished  failed   executor-failed  failed   decline
-    complaint     -                 -                        -             -        -         -        -                -        -
-    nonsense      errors            errors                   errors        errors   errors    errors   errors           errors   errors`,
+  says      never           accepted               ready        running finished failed unprepared      lost   declined
+  auth      error           error                  error        error   error    error  error           error  error
+  offer     accept>accepted accept                 accept,ready accept  finished failed executor-failed failed decline
+  work      error           executor-failed>broken ->running    -       finished failed executor-failed failed decline
+  complaint -               -                      -            -       -        -      -               -      -
+  nonsense  errors          errors                 errors       errors  errors   errors errors          errors errors`,
   /** Another validator: a job of the same uuid is another job. */
   other: `
-    says          never    accepted  ready    running  finished  failed   unprepared  lost     declined
-    authenticate  error    error     error    error    error     error    error       error    error
-    offer         accept   accept    accept   accept   accept    accept   accept      accept   accept
-    work          error    error     error    error    error     error    error       error    error
-    complaint     -        -         -        -        -         -        -           -        -
-    nonsense      errors   errors    errors   errors   errors    errors   errors      errors   errors`,
-  /** A connection that dialled as the job's validator and has proved nothing. \`refused\`: an error, and it is closed. */
-  nobody: `
-    says          never    accepted  ready    running  finished  failed   unprepared  lost     declined
-    authenticate  -        -         -        -        -         -        -           -        -
-    offer         refused  refused   refused  refused  refused   refused  refused     refused  refused
-    work          refused  refused   refused  refused  refused   refused  refused     refused  refused
-    complaint     refused  refused   refused  refused  refused   refused  refused     refused  refused
-    nonsense      refused  refused   refused  refused  refused   refused  refused     refused  refused`,
+  says      never  accepted ready  running finished failed unprepared lost   declined
+  auth      error  error    error  error   error    error  error      error  error
+  offer     accept accept   accept accept  accept   accept accept     accept accept
+  work      error  error    error  error   error    error  error      error  error
+  complaint -      -        -      -       -        -      -          -      -
+  nonsense  errors errors   errors errors  errors   errors errors     errors errors`,
+  /** An unauthenticated connection with the validator's hotkey. \`refused\`: an error, and it is closed. */
+  unauthenticated: `
+  says      never   accepted ready   running finished failed  unprepared lost    declined
+  auth      -       -        -       -       -        -       -          -       -
+  offer     refused refused  refused refused refused  refused refused    refused refused
+  work      refused refused  refused refused refused  refused refused    refused refused
+  complaint refused refused  refused refused refused  refused refused    refused refused
+  nonsense  refused refused  refused refused refused  refused refused    refused refused`,
 } as const
 
 /** How long what happens by itself may take, and how often it is looked for, in milliseconds. */
@@ -130,7 +130,7 @@ const OUTPUT = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 /** What is said in a row; an authentication is a good one, made anew. */
 function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
   const frames: Record<string, unknown[]> = {
-    authenticate: [authentication(validatorKey())],
+    auth: [authentication(validatorKey())],
     offer: [offer(uuid)],
     work: [work(uuid)],
     complaint: [{ message_type: 'GenericError', details: 'nothing that a miner answers' }],
@@ -149,30 +149,30 @@ function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
 
 const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss58, uuid)
 
-/** Brings a job into a state, step by step, on its home connection. Gives its executor, where there is one. */
-async function bringTo(state: string, uuid: string, home: Wire): Promise<ExecutorPeer | undefined> {
+/** Brings a job into a state, step by step, on its origin's connection. Returns its executor, if it has one. */
+async function bringTo(state: string, uuid: string, origin: Wire): Promise<ExecutorPeer | undefined> {
   if (state === 'never') return undefined
-  home.say(offer(uuid, state === 'declined' ? 'none such' : undefined))
-  await expectNext(home, [state === 'declined' ? 'decline' : 'accept'])
+  origin.say(offer(uuid, state === 'declined' ? 'none such' : undefined))
+  await expectNext(origin, [state === 'declined' ? 'decline' : 'accept'])
   if (state === 'declined' || state === 'accepted') return undefined
   const executor = await connectExecutor(await crew.orderFor(uuid), crew)
   await executor.next()
   const job_uuid = uuid as never
   if (state === 'unprepared') {
     await executor.say({ message_type: 'V0FailedToPrepare', job_uuid })
-    await expectNext(home, ['executor-failed'])
+    await expectNext(origin, ['executor-failed'])
     return executor
   }
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
-  await expectNext(home, ['ready'])
+  await expectNext(origin, ['ready'])
   if (state === 'ready') return executor
-  home.say(work(uuid))
+  origin.say(work(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0RunJobRequest' })
   const failure = { docker_process_exit_status: 1, timeout: false }
   if (state === 'finished') await executor.say({ message_type: 'V0FinishedRequest', job_uuid, ...OUTPUT })
   if (state === 'failed') await executor.say({ message_type: 'V0FailedRequest', job_uuid, ...failure, ...OUTPUT })
   if (state === 'lost') await leave(uuid, executor)
-  if (state !== 'running') await expectNext(home, [state === 'finished' ? 'finished' : 'failed'])
+  if (state !== 'running') await expectNext(origin, [state === 'finished' ? 'finished' : 'failed'])
   return executor
 }
 
@@ -212,21 +212,21 @@ async function cleanUp(uuid: string, executor: ExecutorPeer | undefined, wires: 
   await Promise.all(wires.map(({ closed }) => closed))
 }
 
-describe.each(Object.keys(TABLES) as Speaker[])('said by %s', speaker => {
+describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', speaker => {
   let cleaning: () => Promise<void> = async () => {}
   afterEach(() => cleaning())
 
-  it.each(cellsOf(speaker))('$says, job $state: $cell', async ({ says, state, cell }) => {
+  it.each(cellsOf(speaker))('answers $says in state $state with $cell', async ({ says, state, cell }) => {
     const uuid = randomUUID()
     const [answers = '', movesTo] = cell.split('>')
-    const home = await connectWire(miner, validatorKey())
-    const executor = await bringTo(state, uuid, home)
+    const origin = await connectWire(miner, validatorKey())
+    const executor = await bringTo(state, uuid, origin)
     const before = await settled(uuid, state)
     const wires = {
-      home,
+      origin,
       second: await connectWire(miner, validatorKey()),
       other: await connectWire(miner, secondValidatorKey()),
-      nobody: await connectWire(miner, validatorKey(), 'unauthenticated'),
+      unauthenticated: await connectWire(miner, validatorKey(), 'unauthenticated'),
     }
     cleaning = () => cleanUp(uuid, executor, Object.values(wires))
 
@@ -236,7 +236,7 @@ describe.each(Object.keys(TABLES) as Speaker[])('said by %s', speaker => {
     await expectNext(wires[speaker], expected)
     if (answers === 'refused') expect(await wires[speaker].closed).toBe(1000)
     else await expectSilence(wires[speaker])
-    for (const name of ['home', 'second', 'other'] as const) if (name !== speaker) await expectSilence(wires[name])
+    for (const name of ['origin', 'second', 'other'] as const) if (name !== speaker) await expectSilence(wires[name])
 
     if (movesTo) await expect.poll(async () => (await stored(uuid))?.state, SOON).toBe(movesTo)
     else expect(await stored(uuid)).toEqual(before)

@@ -59,7 +59,7 @@ async function runningJob() {
 }
 
 describe('the way of one job', () => {
-  it('offer, accept, ready, work, finished; all of it in the database', async () => {
+  it('goes from offer to accept, ready, work and finished, and stores each state', async () => {
     const { validator, executor, order } = await runningJob()
     expect(order.token).toMatch(new RegExp(`^${uuid}-[0-9a-f-]{36}$`))
     await executor.say(finished())
@@ -90,7 +90,7 @@ describe('the way of one job', () => {
     await validator.close()
   })
 
-  it('an executor that can not prepare', async () => {
+  it('breaks a job whose executor cannot prepare', async () => {
     await using validator = await connectValidator(miner)
     await validator.say(offer())
     await validator.next()
@@ -100,7 +100,7 @@ describe('the way of one job', () => {
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'prepare-failed' })
   })
 
-  it('an uuid in upper case comes back as it came, and is the same job', async () => {
+  it('takes an upper-case uuid for the same job, and answers it as it was written', async () => {
     const lower = uuid
     uuid = uuid.toUpperCase()
     const { validator, executor } = await runningJob()
@@ -112,7 +112,7 @@ describe('the way of one job', () => {
 })
 
 describe('reserving', () => {
-  it('declines at once when every executor is taken, and other classes always', async () => {
+  it('declines at once when every executor is taken, and any other class', async () => {
     await using validator = await connectValidator(miner)
     await validator.say(offer({ executor_class: null }))
     expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
@@ -142,7 +142,7 @@ describe('reserving', () => {
     expect(await validator.next(), 'or it would stay due').toEqual(said('V0ExecutorFailedRequest'))
   })
 
-  it('an executor that can not be started breaks its job and gives its place back', async () => {
+  it('breaks a job whose executor cannot be started, and frees the slot', async () => {
     await using validator = await connectValidator(miner)
     manager.failNext = true
     await validator.say(offer())
@@ -153,7 +153,7 @@ describe('reserving', () => {
 })
 
 describe('what validators write', () => {
-  it.each(['\0', 'x'.repeat(1_000_000)])('is no trouble for the database', async text => {
+  it.each(['\0', 'x'.repeat(1_000_000)])('reaches the executor, and is stored cut and without NUL', async text => {
     await using validator = await connectValidator(miner)
     await validator.say(offer({ executor_class: text }))
     expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
@@ -169,7 +169,7 @@ describe('what validators write', () => {
 })
 
 describe('executors that go away', () => {
-  it('an exit ends the job at once', async () => {
+  it('end the job at once by their exit', async () => {
     const { validator, executor, order } = await runningJob()
     await executor.close()
     manager.exit(order.token)
@@ -178,7 +178,7 @@ describe('executors that go away', () => {
     await validator.close()
   })
 
-  it('an exit right behind the result does not overtake it', async () => {
+  it('keep a result that came right before their exit', async () => {
     const { validator, executor, order } = await runningJob()
     const result = executor.say(finished())
     manager.exit(order.token)
@@ -188,7 +188,7 @@ describe('executors that go away', () => {
     await validator.close()
   })
 
-  it('a lost connection ends the job after the grace', async () => {
+  it('end the job when a lost connection does not come back within the grace', async () => {
     const { validator, executor } = await runningJob()
     await executor.close()
     expect(await validator.next()).toMatchObject(said('V0JobFailedRequest'))
@@ -196,7 +196,7 @@ describe('executors that go away', () => {
     await validator.close()
   })
 
-  it('one that comes back within the grace delivers its result', async () => {
+  it('deliver the result when they reconnect within the grace', async () => {
     const { validator, executor, order } = await runningJob()
     await executor.close()
     const again = await connectExecutor(order, manager)
@@ -207,7 +207,7 @@ describe('executors that go away', () => {
     await validator.close()
   })
 
-  it('two connections with one token: the first result counts', async () => {
+  it('count with their first result when they have two connections', async () => {
     const { validator, executor, order } = await runningJob()
     const second = await connectExecutor(order, manager)
     await executor.say(finished('first'))
@@ -217,13 +217,13 @@ describe('executors that go away', () => {
     await validator.close()
   })
 
-  it('a token that nobody waits for is refused', async () => {
+  it('are refused with an unknown token', async () => {
     const peer = await connectExecutor({ minerAddress: miner.url, token: `${uuid}-${randomUUID()}` } as never)
     expect(await peer.next()).toMatchObject({ message_type: 'GenericError' })
     expect((await peer.closed).code).toBe(1000)
   })
 
-  it('words about another job, and frames that are none, are answered with GenericError', async () => {
+  it('get a GenericError for messages about another job and for invalid frames', async () => {
     const { validator, executor } = await runningJob()
     await executor.say({ ...finished(), job_uuid: randomUUID() as never })
     expect(await executor.next()).toMatchObject({ message_type: 'GenericError' })
@@ -236,7 +236,7 @@ describe('executors that go away', () => {
 })
 
 describe('out of order', () => {
-  it('work before ready breaks the job', async () => {
+  it('breaks a job whose work comes before ready', async () => {
     await using validator = await connectValidator(miner)
     await validator.say(offer())
     await validator.next()
@@ -246,7 +246,7 @@ describe('out of order', () => {
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'out-of-order' })
   })
 
-  it('a result before the work breaks the job', async () => {
+  it('breaks a job whose result comes before its work', async () => {
     const { validator, executor } = await readyJob()
     await executor.say(finished())
     expect(await validator.next()).toMatchObject(said('V0JobFailedRequest'))
@@ -254,7 +254,7 @@ describe('out of order', () => {
     await validator.close()
   })
 
-  it('ready said twice, and work sent twice, do no harm', async () => {
+  it('ignores a second ready and a second work', async () => {
     const { validator, executor } = await readyJob()
     await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
     await validator.say(work())
@@ -265,7 +265,7 @@ describe('out of order', () => {
     await validator.close()
   })
 
-  it('work for a job that was never offered', async () => {
+  it('answers work for an unknown job with an error', async () => {
     await using validator = await connectValidator(miner)
     await validator.say(work())
     expect(await validator.next()).toMatchObject({ message_type: 'GenericError' })
@@ -273,7 +273,7 @@ describe('out of order', () => {
 })
 
 describe('validators that go away', () => {
-  it('a delivered end is not said again while its executor still cleans up', async () => {
+  it('get a delivered end only once, even while the executor still cleans up', async () => {
     const { validator, order } = await runningJob()
     const slow = await connectExecutor(order)
     await slow.next()
@@ -288,7 +288,7 @@ describe('validators that go away', () => {
     manager.exit(order.token)
   })
 
-  it('one that comes back hears ready, sends the work, and gets the result', async () => {
+  it('hear ready after reconnecting, send the work, and get the result', async () => {
     const { validator, executor } = await readyJob()
     await validator.close()
     const again = await connectValidator(miner)
@@ -300,7 +300,7 @@ describe('validators that go away', () => {
     await again.close()
   })
 
-  it('a result that came meanwhile is said on every later connection until the job is asked for', async () => {
+  it('get a missed result on every later connection until they ask for the job', async () => {
     const { validator, executor, order } = await runningJob()
     await validator.close()
     await executor.say(finished())
@@ -322,7 +322,7 @@ describe('validators that go away', () => {
     expect((await stored())?.deliveredAt, 'it went out on a connection that offered the job').toBeInstanceOf(Date)
   })
 
-  it('the same offer again: accept for an open job, on the new connection, and its news there', async () => {
+  it('get accept, and later messages, on the connection that offers an open job again', async () => {
     const { validator, executor } = await readyJob()
     await using second = await connectValidator(miner)
     await second.say(offer())
@@ -335,7 +335,7 @@ describe('validators that go away', () => {
     await validator.close()
   })
 
-  it('the work on another connection: what comes of it is said there, and ready is not', async () => {
+  it('get the result, but no second ready, on another connection that sends the work', async () => {
     const { validator, executor } = await readyJob()
     await using second = await connectValidator(miner)
     await second.say(work())
@@ -345,7 +345,7 @@ describe('validators that go away', () => {
     await validator.close()
   })
 
-  it("another validator's job with the same uuid is another job", async () => {
+  it("never share a job with another validator's of the same uuid", async () => {
     const { validator, executor } = await runningJob()
     await using other = await connectValidator(miner, secondValidatorKey())
     await other.say(work())
@@ -382,7 +382,7 @@ describe('frames to validators', () => {
     expect(whole).toBe(capabilities !== undefined)
   })
 
-  it('what is stored of a result is bounded too', async () => {
+  it('limits the stored result too', async () => {
     const { validator, executor } = await runningJob()
     await executor.say(finished('x'.repeat(3_000_000)))
     expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))

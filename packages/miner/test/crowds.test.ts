@@ -1,4 +1,4 @@
-/** What strangers may cost, on both doors: connections, bytes, frames and time. */
+/** What unauthenticated peers may cost on both ports: connections, bytes, frames and time. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connectExecutor } from '@horde/testing/peers/executor'
@@ -62,8 +62,8 @@ const leave = async (crowd: readonly RawPeer[]) => {
   await Promise.all(crowd.map(({ ended }) => ended))
 }
 
-describe('connections that have not authenticated', () => {
-  it('are so many from one address, the latest ones, whether they ask for a WebSocket or not', async () => {
+describe('unauthenticated connections', () => {
+  it('are limited for one address: the latest stay, whether they ask for a WebSocket or not', async () => {
     const mute = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
     const left = await survivors(mute, UNKNOWN_PER_ADDRESS)
     expect(left).toEqual(mute.slice(-UNKNOWN_PER_ADDRESS))
@@ -74,7 +74,7 @@ describe('connections that have not authenticated', () => {
     await leave(asking)
   })
 
-  it('keep out neither who comes from elsewhere nor who waits there already', async () => {
+  it('lock out no peer of another address, new or waiting', async () => {
     const waiting = await upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.2')
     const crowd = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
     await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
@@ -85,7 +85,7 @@ describe('connections that have not authenticated', () => {
     await leave([...crowd, waiting])
   })
 
-  it('are so many in all: the address that has most gives way', async () => {
+  it('are limited in all: the address with the most loses its oldest', async () => {
     const waiting = await upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.2')
     const addresses = ['127.0.0.5', '127.0.0.6', '127.0.0.7'].flatMap(address =>
       Array(UNKNOWN_PER_ADDRESS).fill(address),
@@ -96,7 +96,7 @@ describe('connections that have not authenticated', () => {
     await leave([...crowd, waiting])
   })
 
-  it('leave their place once they are known', async () => {
+  it('no longer count once they are authenticated', async () => {
     const known = []
     for (let index = 0; index < 2 * UNKNOWN; index += 1) {
       known.push(await connectValidator(miner, validatorKey(), ['manifest']))
@@ -106,7 +106,7 @@ describe('connections that have not authenticated', () => {
     await Promise.all(known.map(peer => peer.close()))
   })
 
-  it('have so long for a whole request, and then so long to authenticate', async () => {
+  it('have a deadline for the whole request, and another to authenticate', async () => {
     await using hasty = await start({ AUTHENTICATE_SECONDS: '1' })
     const mute = await connectRaw(hasty.port)
     const slow = await connectRaw(hasty.port)
@@ -120,7 +120,7 @@ describe('connections that have not authenticated', () => {
 })
 
 describe('before the authentication', () => {
-  it('eight frames may come, of any kind', async () => {
+  it('accepts eight frames of any kind', async () => {
     const peer = await upgradeRaw(miner.port, validatorKey().ss58)
     const message = authentication(validatorKey(), {}, ['manifest'])
     for (const piece of [...pieces(message, 7).slice(0, 6), pingFrame(), pieces(message, 7)[6] as Buffer]) {
@@ -135,14 +135,14 @@ describe('before the authentication', () => {
   it.each([
     ['pings', Array.from({ length: 9 }, pingFrame)],
     ['pieces of a message', pieces(authentication(validatorKey()), 20).slice(0, 9)],
-  ])('a ninth one cuts the connection: %s', async (_name, frames) => {
+  ])('closes the connection at a ninth one: %s', async (_name, frames) => {
     const peer = await upgradeRaw(miner.port, validatorKey().ss58)
     peer.write(Buffer.concat(frames))
     await peer.ended
     expect(messagesIn(peer.got())).toEqual([])
   })
 
-  it('nothing is compressed, whoever asks', async () => {
+  it('compresses nothing, even when asked', async () => {
     const peer = await connectRaw(miner.port)
     const extensions = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'
     peer.write(upgradeRequest(`/v0.1/validator_interface/${validatorKey().ss58}`, [extensions]))
@@ -153,10 +153,10 @@ describe('before the authentication', () => {
   })
 })
 
-describe('however fast it types', () => {
+describe('a peer that sends everything at once', () => {
   const offers = () => Array.from({ length: 50 }, () => offer())
 
-  it('a validator gets an answer to all that comes in one piece with its authentication', async () => {
+  it('gets all its answers when it is a validator', async () => {
     const peer = await upgradeRaw(miner.port, validatorKey().ss58)
     const sent = offers()
     peer.write(Buffer.concat([authentication(validatorKey()), ...sent].map(textFrame)))

@@ -8,7 +8,7 @@ import { manualClock } from '@horde/kit/time'
 import { folderBytes } from '@horde/testing/folder-bytes'
 import { expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
-import { startEviction } from '../src/retention.ts'
+import { startEviction } from '../src/loops.ts'
 import { migrationsFolder } from './harness.ts'
 
 const DAY_MS = 86_400_000
@@ -17,7 +17,7 @@ const ROUNDS = 20
 const JOBS = 10
 const PRINTED_BYTES = 200_000
 
-it('the embedded database grows no further once as many jobs go as come', async () => {
+it('keeps the size of the embedded database once as many jobs are removed as added', async () => {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-space-'))
   stack.defer(() => rm(folder, { recursive: true }))

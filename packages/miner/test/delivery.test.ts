@@ -1,11 +1,12 @@
-/** What counts as delivered, and who hears what a connection that died may have missed. */
+/** Which results count as delivered, and which connections get what a dead one may have missed. */
 import { randomUUID } from 'node:crypto'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { Relay } from '@horde/testing/peers/relay'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { findJob, insertJob } from '../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
@@ -51,7 +52,7 @@ async function isSilent(peer: ValidatorPeer): Promise<void> {
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
 }
 
-it('a result that the kernel took on a dead line is due, and said to who comes', async () => {
+it('sends a result that was lost on a dead connection to the next one', async () => {
   await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
@@ -71,7 +72,7 @@ it('a result that the kernel took on a dead line is due, and said to who comes',
   await isSilent(later)
 })
 
-it('who came before the old connection was known to be dead hears of ready and result when it is', async () => {
+it('sends ready and result to an earlier connection once the old one is found dead', async () => {
   await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
@@ -99,7 +100,7 @@ it('who came before the old connection was known to be dead hears of ready and r
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
 })
 
-it('the connection that offered the job is at home still when the one that sent its work is gone', async () => {
+it('delivers on the connection that offered the job when the one that sent its work is closed', async () => {
   await using offering = await connectValidator(miner)
   const executor = await offered(offering)
   await executor.ready()
@@ -113,7 +114,7 @@ it('the connection that offered the job is at home still when the one that sent 
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
 })
 
-it('an offer need not wait until all that is due was said', async () => {
+it('answers an offer while undelivered results are still being sent', async () => {
   const validator = secondValidatorKey()
   const due = 60
   for (let index = 0; index < due; index += 1) {
@@ -127,7 +128,7 @@ it('an offer need not wait until all that is due was said', async () => {
     const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
     const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
     const result = { exitStatus: 0, stdout: 'x'.repeat(100_000), stderr: '' }
-    await moveJob(miner.db, row?.id ?? 0, { event: 'V0JobFinishedRequest', to: 'finished', result }, new Date())
+    await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
   }
   await using peer = await connectValidator(miner, validator)
   await peer.say({ ...offer(), executor_class: 'none such' })

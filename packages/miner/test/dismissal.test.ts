@@ -1,4 +1,4 @@
-/** Validators that stop being validators while they are connected: the chain says so, and what is open finishes first. */
+/** Connected validators that are none any more, as the chain says: their open jobs finish first. */
 import { randomUUID } from 'node:crypto'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
@@ -58,7 +58,7 @@ beforeEach(async () => {
 })
 afterEach(() => stack.disposeAsync())
 
-it('one that is none any more finishes what is open, gets nothing new, and is closed then', async () => {
+it('lets a former validator finish its open jobs, declines new ones, and then closes its connection', async () => {
   const [uuid, another] = [randomUUID(), randomUUID()]
   const busy = await connectValidator(miner)
   const idle = await connectValidator(miner, secondValidatorKey(), ['manifest'])

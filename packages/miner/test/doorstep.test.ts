@@ -24,20 +24,20 @@ beforeEach(() => {
   lines.length = 0
 })
 
-it('a hotkey that anybody can read on the chain is not enough to have large frames read', async () => {
+it('reads no large frame of a peer that only claims a validator’s hotkey', async () => {
   const peer = await dialMiner(miner, validatorKey().ss58)
   await peer.say(LARGE as never).catch(() => {})
   expect(await peer.nextUntilClosed()).toEqual([])
   expect((await peer.closed).code).toBe(1006)
 })
 
-it('reads large frames of those who are known', async () => {
+it('reads large frames of authenticated validators', async () => {
   await using peer = await connectValidator(miner)
   await peer.say({ message_type: LARGE } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError' })
 })
 
-it('a silent crowd keeps nobody out', async () => {
+it('serves a validator beside a crowd of silent connections', async () => {
   const crowd = await Promise.all(Array.from({ length: CROWD }, () => dialMiner(miner, validatorKey().ss58)))
   const ends = crowd.map(peer => peer.closed.then(({ code }) => code))
   await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
@@ -46,7 +46,7 @@ it('a silent crowd keeps nobody out', async () => {
   await Promise.all(crowd.map(each => each.close()))
 })
 
-it('a validator holds so many connections, and another when one is gone', async () => {
+it('limits the connections of one validator, and accepts another when one is closed', async () => {
   const connect = () => connectValidator(miner, validatorKey(), ['manifest'])
   const held = []
   for (let index = 0; index < HELD; index += 1) {
@@ -62,7 +62,7 @@ it('a validator holds so many connections, and another when one is gone', async 
   for (const peer of held) await peer.close()
 })
 
-it('logs nothing that a stranger said', async () => {
+it('logs no text of an unauthenticated peer', async () => {
   const secret = 'said-by-a-stranger'
   const known = await dialMiner(miner, validatorKey().ss58)
   await known.say({ message_type: 'V0JobRequest', docker_run_cmd: secret, [secret]: secret } as never)

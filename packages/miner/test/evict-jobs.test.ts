@@ -63,7 +63,7 @@ describe.each(Object.entries(ENGINES))('retention on %s', (_engine, start) => {
     expect(await db.$count(jobs, eq(jobs.id, id))).toBe(stays ? 1 : 0)
   })
 
-  it('what is due stays, even where jobs are kept for a shorter time', async () => {
+  it('keeps an undelivered end even where jobs are kept for a shorter time', async () => {
     const keep = { ...KEEP, jobsKeptMs: DAY_MS }
     await store({ state: 'finished', endedDaysAgo: 6 })
     await store({ state: 'finished', endedDaysAgo: 6, deliveredDaysAgo: 6 })
@@ -72,7 +72,7 @@ describe.each(Object.entries(ENGINES))('retention on %s', (_engine, start) => {
     expect(await db.select({ at: jobs.deliveredAt }).from(jobs)).toEqual([{ at: null }])
   })
 
-  it('outputs that nobody waits for are cut to their ends, whatever they are made of; others stay whole', async () => {
+  it('cuts outputs that no validator waits for, whatever their characters, and keeps others whole', async () => {
     const long = {
       exitStatus: 3,
       stdout: `first ${'\u0000\ud800"\\é'.repeat(20_000)} last`,
@@ -93,7 +93,7 @@ describe.each(Object.entries(ENGINES))('retention on %s', (_engine, start) => {
     }
   })
 
-  it('many rows and outputs go, batch by batch', async () => {
+  it('removes many rows and cuts many outputs in batches', async () => {
     const old = { state: 'finished', endedDaysAgo: 40, deliveredDaysAgo: 40 } as const
     await db.insert(jobs).values(Array.from({ length: 1_203 }, () => row(old)))
     const result = { exitStatus: 0, stdout: 'x'.repeat(20_000), stderr: '' }
@@ -103,7 +103,7 @@ describe.each(Object.entries(ENGINES))('retention on %s', (_engine, start) => {
     expect(await db.$count(jobs)).toBe(25)
   })
 
-  it('a miner that stops need not wait for the end of it', async () => {
+  it('ends after the current batch when the miner stops', async () => {
     await store({ state: 'finished', endedDaysAgo: 40, deliveredDaysAgo: 40 })
     expect(await evict(KEEP, AbortSignal.abort())).toEqual({ jobs: 0, outputs: 0 })
   })

@@ -1,4 +1,4 @@
-/** A miner that has just started, and does not know yet who the validators are. */
+/** A miner that has just started, before the chain has named the validators. */
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
@@ -31,7 +31,7 @@ function start(chain: Chain, env: Record<string, string> = {}): Promise<TestMine
   return startTestMiner({ chain, chainUrl: network.url, manager: new PlayedManager(), env: { ...base, ...env } })
 }
 
-it('has validators wait for the chain, and then serves them, and strangers not', async () => {
+it('lets peers wait for the chain, then serves validators and refuses others', async () => {
   const answer = Promise.withResolvers<void>()
   await using miner = await start(slowChain(answer.promise))
   const validator = await connectValidator(miner)
@@ -47,14 +47,14 @@ it('has validators wait for the chain, and then serves them, and strangers not',
   await validator.close()
 })
 
-it('asks them to come again, with no word of an error, when the chain says nothing', async () => {
+it('closes with "try again later" and no error while the chain does not answer', async () => {
   await using miner = await start(slowChain(new Promise(() => {})), { AUTHENTICATE_SECONDS: '1' })
   const validator = await connectValidator(miner, validatorKey())
   expect(await validator.nextUntilClosed()).toEqual([])
   expect((await validator.closed).code).toBe(1013)
 })
 
-it('asks whoever signed before it started to come again: an earlier run may have heard that', async () => {
+it('closes with "try again later" on a signature from before its start', async () => {
   await using miner = await start(network.chain)
   const peer = await dialMiner(miner, validatorKey().ss58)
   await peer.say(authentication(validatorKey(), { timestamp: Math.floor(Date.now() / 1000) - 5 }))

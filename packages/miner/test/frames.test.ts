@@ -1,4 +1,4 @@
-/** Frames of every size and kind, from validators who may send them, and what is said to those who take less. */
+/** Frames of every size, from authenticated validators, and to peers that accept less. */
 import { randomUUID } from 'node:crypto'
 import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
@@ -28,7 +28,7 @@ function workOfBytes(uuid: string, bytes: number): V0JobRequest {
   return work('A'.repeat(bytes - Buffer.byteLength(JSON.stringify(work('')))))
 }
 
-it('work of 50 MiB reaches the executor; one byte more closes the connection, and the job goes on', async () => {
+it('passes on work of 50 MiB; one byte more closes the connection, and the job goes on', async () => {
   const uuid = randomUUID()
   const validator = await connectValidator(miner)
   await validator.say(offerOf(uuid))
@@ -68,7 +68,7 @@ async function readyJob(headers: Record<string, string>) {
 it.each([
   ['no capability', {}],
   ['other capabilities', { 'X-Horde-Capabilities': 'job-output, larger-frames' }],
-])('work of more than 1 MiB is not sent to an executor that told %s, and its job fails at once', async (_, headers) => {
+])('fails a job at once whose work of over 1 MiB is for an executor that named %s', async (_, headers) => {
   const { uuid, validator, executor, order } = await readyJob(headers)
   await validator.say(workOfBytes(uuid, MIB))
   const { message_type, docker_process_stdout, docker_process_exit_status } = (await validator.next()) as never
@@ -87,7 +87,7 @@ it.each([
   [MIB, {}],
   [MIB + 1, { 'X-Horde-Capabilities': 'job-output,Large-Frames' }],
   [MIB + 1, { 'x-horde-capabilities': ' large-frames , later' }],
-])('work of which %d bytes are passed on reaches an executor that told %j', async (bytes, headers) => {
+])('passes on work of %d bytes to an executor that named %j', async (bytes, headers) => {
   const { uuid, validator, executor } = await readyJob(headers)
   // V0RunJobRequest is three characters longer than V0JobRequest.
   await validator.say(workOfBytes(uuid, bytes - 3))
@@ -98,7 +98,7 @@ it.each([
   expect(await validator.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
 })
 
-it('an executor that comes back without the capability is not sent large work either', async () => {
+it('sends no large work to an executor that reconnects without the capability', async () => {
   const { uuid, validator, executor, order } = await readyJob({ 'X-Horde-Capabilities': 'large-frames' })
   const again = await connectExecutor(order, manager, {})
   await executor.close(1000)

@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { manualClock } from '@horde/kit/time'
+import type { JobEvent } from '@horde/protocol/job-state'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
-  abandonJob,
   findJob,
   insertJob,
-  jobDue,
-  jobsDue,
   markDelivered,
-  moveJob,
   type NewJob,
   openJobs,
+  undeliveredJob,
+  undeliveredJobs,
+  updateJob,
 } from '../src/db/jobs.ts'
+import { type Change, StoredJob, type TransitionDeps, transition } from '../src/jobs/transition.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 const AT = new Date('2026-01-02T03:04:05Z')
@@ -47,7 +50,23 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     ...changes,
   })
 
-  it('one uuid of one validator is one job, in any case; of two validators it is two', async () => {
+  const store = async (changes: Partial<NewJob> = {}): Promise<StoredJob> => {
+    const row = await insertJob(database.db, job(changes), AT)
+    if (!row) throw new Error('the job is stored already')
+    return new StoredJob(row)
+  }
+  const deps = (): TransitionDeps => {
+    const counters = { moved: () => {}, declined: () => {} }
+    return { db: database.db, counters, clock: manualClock(AT.getTime()), log: silentLog }
+  }
+  const move = async (stored: StoredJob, event: JobEvent, change: Change = {}) => {
+    return (await transition(stored, event, change, deps())).outcome
+  }
+  const moveAlong = async (stored: StoredJob, ...events: JobEvent[]) => {
+    for (const event of events) expect(await move(stored, event)).toBe('moved')
+  }
+
+  it('takes one uuid of one validator for one job, in any case; of two validators for two', async () => {
     const { db } = database
     const first = job({ uuid: randomUUID().toUpperCase() })
     const row = await insertJob(db, first, AT)
@@ -57,44 +76,67 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     expect(await findJob(db, '5Validator', first.uuid.toLowerCase())).toEqual(row)
   })
 
-  it('moves only from where the event may come, once, with any text', async () => {
+  it('moves a job once, and stores any text', async () => {
     const { db } = database
-    const { id = 0, uuid = '' } = (await insertJob(db, job(), AT)) ?? {}
-    const finish = {
-      event: 'V0JobFinishedRequest',
-      to: 'finished',
-      result: { exitStatus: 0, stdout: 'NUL \u0000, half a pair \ud800, \u{1f600}', stderr: '"\\' },
-    } as const
-    expect(await moveJob(db, id, finish, AT)).toBe(false)
-    expect(await moveJob(db, id, { event: 'V0AcceptJobRequest', to: 'accepted' }, AT)).toBe(true)
-    expect(await moveJob(db, id, { event: 'V0ExecutorReadyRequest', to: 'ready' }, AT)).toBe(true)
-    expect(await moveJob(db, id, { event: 'V0JobRequest', to: 'running' }, AT)).toBe(true)
-    const both = await Promise.all([
-      moveJob(db, id, finish, AT),
-      moveJob(db, id, { event: 'timed out', to: 'broken' }, AT),
-    ])
-    expect(both.filter(Boolean)).toHaveLength(1)
+    const stored = await store()
+    const { uuid } = stored
+    const result = { exitStatus: 0, stdout: 'NUL \u0000, half a pair \ud800, \u{1f600}', stderr: '"\\' }
+    await moveAlong(stored, 'V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobRequest')
+    const other = new StoredJob(stored.row)
+    const outcomes = await Promise.all([move(stored, 'V0JobFinishedRequest', { result }), move(other, 'timed out')])
+    expect(outcomes.toSorted()).toEqual(['dropped', 'moved'])
     const row = await findJob(db, '5Validator', uuid)
     expect([row?.readyAt, row?.startedAt, row?.endedAt]).toEqual([AT, AT, AT])
-    if (both[0]) expect(row?.result).toEqual(finish.result)
+    const winner = outcomes[0] === 'moved' ? stored : other
+    expect(row).toEqual(winner.row)
+    if (winner === stored) expect(row?.result).toEqual(result)
   })
 
-  it('an end stays due until it is delivered', async () => {
+  it('drops a job that another process has moved, however little', async () => {
+    const stored = await store()
+    const other = new StoredJob(stored.row)
+    await moveAlong(other, 'V0AcceptJobRequest')
+    expect(await move(stored, 'timed out')).toBe('dropped')
+    expect([stored.isDropped, stored.state]).toEqual([true, 'offered'])
+    expect(await findJob(database.db, '5Validator', stored.uuid)).toMatchObject({ state: 'accepted', reason: null })
+  })
+
+  it('moves nothing by a repeated message, or after the end', async () => {
+    const stored = await store()
+    await moveAlong(stored, 'V0AcceptJobRequest')
+    expect(await move(stored, 'V0AcceptJobRequest')).toBe('unchanged')
+    await moveAlong(stored, 'stopped')
+    expect(await move(stored, 'V0ExecutorReadyRequest')).toBe('unchanged')
+  })
+
+  it('takes the update of a retry for done when the database had committed it and its answer was lost', async () => {
+    const { db } = database
+    const { id } = await store()
+    const update = { state: 'broken', reason: 'stopped', result: null, work: null, endedAt: AT } as const
+    expect(await updateJob(db, id, 'offered', update)).toBe(true)
+    expect(await updateJob(db, id, 'offered', update)).toBe(false)
+    expect(await updateJob(db, id, 'offered', update, true)).toBe(true)
+    const later = { ...update, endedAt: new Date(AT.getTime() + 1) }
+    expect(await updateJob(db, id, 'offered', later, true), 'of another process').toBe(false)
+  })
+
+  it('keeps an end undelivered until it is delivered', async () => {
     const { db } = database
     const validator = `5${randomUUID()}`
-    const { id = 0 } = (await insertJob(db, job({ validator }), AT)) ?? {}
-    expect(await jobsDue(db, validator, LONG_AGO)).toEqual([])
-    await moveJob(db, id, { event: 'timed out', to: 'broken', reason: 'prepare-timed-out' }, AT)
-    await insertJob(db, job({ validator, state: 'rejected' }), AT)
-    expect(await jobsDue(db, validator, LONG_AGO)).toEqual([id])
-    expect(await jobDue(db, id)).toMatchObject({ id, reason: 'prepare-timed-out' })
-    expect(await jobsDue(db, validator, new Date(AT.getTime() + 1)), 'too old').toEqual([])
+    const stored = await store({ validator })
+    const { id } = stored
+    expect(await undeliveredJobs(db, validator, LONG_AGO)).toEqual([])
+    expect(await move(stored, 'timed out', { reason: 'prepare-timed-out' })).toBe('moved')
+    await store({ validator, state: 'rejected' })
+    expect(await undeliveredJobs(db, validator, LONG_AGO)).toEqual([id])
+    expect(await undeliveredJob(db, id)).toMatchObject({ id, reason: 'prepare-timed-out' })
+    expect(await undeliveredJobs(db, validator, new Date(AT.getTime() + 1)), 'too old').toEqual([])
     await markDelivered(db, id, AT)
-    expect(await jobsDue(db, validator, LONG_AGO)).toEqual([])
-    expect(await jobDue(db, id)).toBeUndefined()
+    expect(await undeliveredJobs(db, validator, LONG_AGO)).toEqual([])
+    expect(await undeliveredJob(db, id)).toBeUndefined()
   })
 
-  it('the latest ends are told when there are too many, the oldest of them first', async () => {
+  it('lists the latest undelivered ends when there are too many, the oldest of them first', async () => {
     const { db } = database
     const validator = `5${randomUUID()}`
     const ids: number[] = []
@@ -102,26 +144,29 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
       const at = new Date(AT.getTime() + second * 1000)
       ids.push((await insertJob(db, job({ validator, state: 'failed' }), at))?.id ?? 0)
     }
-    expect(await jobsDue(db, validator, LONG_AGO)).toEqual(ids.slice(-200))
+    expect(await undeliveredJobs(db, validator, LONG_AGO)).toEqual(ids.slice(-200))
   })
 
-  it('what an earlier run left open is found, and ended once', async () => {
+  it('lists the jobs that an earlier run left open, which end once', async () => {
     const { db } = database
     const before = (await openJobs(db)).length
-    const open = await insertJob(db, job(), AT)
+    const open = await store()
     const found = await openJobs(db)
-    expect([found.length, found.at(-1)]).toEqual([before + 1, open])
-    expect(await abandonJob(db, open?.id ?? 0, AT)).toMatchObject({ state: 'broken', reason: 'abandoned' })
-    expect(await abandonJob(db, open?.id ?? 0, AT)).toBeUndefined()
+    expect([found.length, found.at(-1)]).toEqual([before + 1, open.row])
+    const again = new StoredJob(open.row)
+    expect(await move(open, 'stopped', { reason: 'abandoned' })).toBe('moved')
+    expect(open).toMatchObject({ state: 'broken', reason: 'abandoned' })
+    expect(await move(again, 'stopped', { reason: 'abandoned' })).toBe('dropped')
     expect(await openJobs(db)).toHaveLength(before)
   })
 
   it.each([
-    ['kept while it runs', 100_000, true],
-    ['not kept when it is too large', 300_000, false],
-  ])('the work of a job is %s', async (_words, characters, isKept) => {
+    ['stores the work of a job while it runs', 100_000, true],
+    ['stores no work that is too large', 300_000, false],
+  ])('%s', async (_title, characters, isKept) => {
     const { db } = database
-    const { id = 0, uuid = '' } = (await insertJob(db, job(), AT)) ?? {}
+    const stored = await store()
+    const { uuid } = stored
     const work = {
       message_type: 'V0JobRequest' as const,
       job_uuid: uuid as never,
@@ -132,11 +177,10 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
       volume: { volume_type: 'inline' as const, contents: 'A'.repeat(characters) },
       output_upload: null,
     }
-    await moveJob(db, id, { event: 'V0AcceptJobRequest', to: 'accepted' }, AT)
-    await moveJob(db, id, { event: 'V0ExecutorReadyRequest', to: 'ready' }, AT)
-    await moveJob(db, id, { event: 'V0JobRequest', to: 'running', work }, AT)
+    await moveAlong(stored, 'V0AcceptJobRequest', 'V0ExecutorReadyRequest')
+    expect(await move(stored, 'V0JobRequest', { work })).toBe('moved')
     expect((await findJob(db, '5Validator', uuid))?.work).toEqual(isKept ? work : null)
-    await moveJob(db, id, { event: 'V0JobFinishedRequest', to: 'finished' }, AT)
+    await moveAlong(stored, 'V0JobFinishedRequest')
     expect((await findJob(db, '5Validator', uuid))?.work).toBeNull()
   })
 })

@@ -9,7 +9,7 @@ import { connectValidator, type ValidatorPeer } from '@horde/testing/peers/valid
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
-import { processManager } from '../src/horde/process.ts'
+import { processManager } from '../src/horde/process/process-manager.ts'
 import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { scriptJob } from './script-job.ts'
 
@@ -57,7 +57,7 @@ async function keep({ id }: StartedExecutor): Promise<void> {
   if (kind === 'container') await docker('kill', '--signal', 'STOP', name)
 }
 
-/** Runs a job to its result, and `meanwhile` something before its work is sent. Gives how long its executor took to be ready. */
+/** Runs a job to its result, and `meanwhile` before its work is sent. Returns how long its executor took to be ready. */
 async function run(validator: ValidatorPeer, meanwhile = async () => {}) {
   const job = scriptJob('print(6 * 7)')
   const offeredAt = performance.now()
@@ -94,7 +94,7 @@ describe.each([
     return { miner, started }
   }
 
-  it('each offer is accepted, and its job runs', async () => {
+  it('accepts each offer, and runs its job', async () => {
     const { miner, started } = await start(false)
     await using _miner = miner
     await using validator = await connectValidator(miner)
@@ -102,7 +102,7 @@ describe.each([
     expect(started).toHaveLength(4)
   })
 
-  it('an executor that never leaves costs the next job little more than two seconds, and nothing of it is left', async () => {
+  it('delays the next job by about two seconds for an executor that never leaves, and removes it', async () => {
     const { miner, started } = await start(true)
     await using _miner = miner
     await using validator = await connectValidator(miner)

@@ -9,7 +9,7 @@ import type { ExecutorOrder } from '../src/horde/manager.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
-/** How long an executor that has answered may take when nothing waits for its place, and when the next job does; in ms. */
+/** How long an executor may take to leave after its result, while no job waits for its slot, and while one does; in ms. */
 const LEAVE_MS = 10_000
 const HURRIED_LEAVE_MS = 2_000
 /** How long the miner waits for a validator to read a message, in ms. */
@@ -88,7 +88,7 @@ async function metrics(): Promise<string> {
 }
 
 it.each<End>(['V0FinishedRequest', 'V0FailedRequest', 'V0FailedToPrepare'])(
-  'accepts the next offer right behind %s, and starts its executor when the last one has left',
+  'accepts the next offer right behind %s, and starts its executor once the last one has left',
   async end => {
     await using validator = await connectValidator(miner)
     const last = await played(validator, end)
@@ -110,7 +110,7 @@ it.each<End>(['V0FinishedRequest', 'V0FailedRequest', 'V0FailedToPrepare'])(
   },
 )
 
-it('kills one that never leaves two seconds after the next offer was accepted, and starts the next then', async () => {
+it('kills an executor that never leaves two seconds after the next acceptance, and starts the next', async () => {
   await using validator = await connectValidator(miner)
   const last = await played(validator, 'V0FinishedRequest')
   await waits.whenSleeping(1)
@@ -127,7 +127,7 @@ it('kills one that never leaves two seconds after the next offer was accepted, a
   await connectExecutor(order)
 })
 
-it('stops one that never leaves after ten seconds, with its usual time to clean up, when nothing waits for its place', async () => {
+it('stops an executor that never leaves after ten seconds when no job waits', async () => {
   await using validator = await connectValidator(miner)
   const last = await played(validator, 'V0FinishedRequest')
   await waits.whenSleeping(1)
@@ -163,7 +163,7 @@ describe('while a validator does not read the result', () => {
     await connectExecutor(order)
   })
 
-  it('starts the next executor as soon as the last one has exited', async () => {
+  it('starts the next executor once the last one has exited', async () => {
     await using line = await Relay.start(miner.port)
     const last = await unread(line)
     await using second = await connectValidator(miner, secondValidatorKey())

@@ -47,7 +47,7 @@ async function accepted(peer: ValidatorPeer): Promise<void> {
 }
 
 describe('open jobs of one validator', () => {
-  it('are so many, on however many connections they are offered at once; others have their own', async () => {
+  it('are limited across its connections; other validators have their own limit', async () => {
     await using miner = await start({ MAX_OPEN_JOBS_PER_VALIDATOR: '2' })
     const peers = await Promise.all(Array.from({ length: 6 }, () => connectValidator(miner)))
     const sent = peers.map(() => offer())
@@ -74,7 +74,7 @@ describe('open jobs of one validator', () => {
 })
 
 describe('offers a minute of one validator', () => {
-  it('are so many; more leave neither a row nor a line each, and open jobs are not touched', async () => {
+  it('are limited; more leave neither a row nor a log line each, and open jobs go on', async () => {
     await using miner = await start({ MAX_OFFERS_PER_MINUTE: '3' }, noTimePasses)
     await using peer = await connectValidator(miner)
     const open = offer()
@@ -90,8 +90,8 @@ describe('offers a minute of one validator', () => {
   })
 })
 
-describe('offers that no executor is there for', () => {
-  it('stay declined, but a flood of them leaves few rows', async () => {
+describe('offers without a free executor', () => {
+  it('stay declined, and a flood of them leaves few rows', async () => {
     await using miner = await start({}, noTimePasses)
     await using peer = await connectValidator(miner)
     const first = offer({ executor_class: 'none such' })
@@ -108,7 +108,7 @@ describe('offers that no executor is there for', () => {
 })
 
 describe('time limits', () => {
-  it('that are beyond what the miner gives are declined', async () => {
+  it('beyond the longest allowed are declined', async () => {
     await using miner = await start({ MAX_TIMEOUT_SECONDS: '60' })
     await using peer = await connectValidator(miner)
     const long = offer({ timeout_seconds: 61 })

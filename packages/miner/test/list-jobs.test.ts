@@ -46,7 +46,7 @@ describe.each(Object.entries(ENGINES))('jobs as lists on %s', (_engine, start) =
     return uuid
   }
 
-  it('the last ones, all or of some states, without what they said', async () => {
+  it('lists the last jobs, of all or of some states, without their outputs', async () => {
     const { db } = database
     const [first, second, third] = [await add('finished', 1), await add('running', 2), await add('rejected', 3)]
     expect((await lastJobs(db, 10)).map(({ uuid }) => uuid)).toEqual([third, second, first])
@@ -57,7 +57,7 @@ describe.each(Object.entries(ENGINES))('jobs as lists on %s', (_engine, start) =
     expect(Object.keys(job ?? {})).not.toEqual(expect.arrayContaining(['executorToken']))
   })
 
-  it('the last ends, by when they ended; declined offers are none', async () => {
+  it('lists the last ends by their time, without declined offers', async () => {
     const long = await add('failed', 10, 90)
     const [short, declined] = [await add('finished', 20, 30), await add('rejected', 95)]
     const ends = (await lastEnds(database.db, 2)).map(({ uuid }) => uuid)

@@ -1,4 +1,4 @@
-/** Executors on another host: an engine and an SSH server in a network of their own, and what can go wrong on the way there. */
+/** Executors on another host: an engine and an SSH server in their own network, and the faults of the way there. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'

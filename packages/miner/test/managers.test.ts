@@ -10,8 +10,8 @@ import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
-import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
-import { processManager } from '../src/horde/process.ts'
+import { loadManager, ManagerModuleError } from '../src/horde/open-manager.ts'
+import { processManager } from '../src/horde/process/process-manager.ts'
 import { capturedLog } from './captured-log.ts'
 import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { scriptJob, untilReady } from './script-job.ts'
@@ -65,7 +65,7 @@ describe.each([
 ])('executors by %s', (_name, open, address) => {
   const env = { PORT_FOR_EXECUTORS: '0', PYTHON_IMAGE: 'compute-horde/python:3.11' }
 
-  it('run a job for real, and nothing of them is left', async () => {
+  it('run a real job, and leave nothing behind', async () => {
     await using miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
@@ -79,7 +79,7 @@ describe.each([
     await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
-  it('have their images brought by the time that the miner has long begun', async () => {
+  it('get their images in the background after the start', async () => {
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: 'compute-horde/echo:v0,compute-horde/python:3.11', IMAGE_PULL_POLICY: 'never' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
@@ -87,7 +87,7 @@ describe.each([
     await expect.poll(() => containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
 
-  it('miss images that are not to be had, and the miner says so', async () => {
+  it('go on without images that cannot be pulled, and the miner logs so', async () => {
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
@@ -98,7 +98,7 @@ describe.each([
     })
   })
 
-  it('are stopped in the middle of a job when the miner is, and the validator is told', async () => {
+  it('are stopped in the middle of a job when the miner stops, and the validator hears so', async () => {
     const miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(1000)', 2000)
@@ -113,7 +113,7 @@ describe.each([
   })
 })
 
-it('executors are served on their own port only, where they have one', async () => {
+it('serves executors only on their own port when there is one', async () => {
   await using miner = await startWith(await processes(), { PORT_FOR_EXECUTORS: '0' })
   await expect(fetch(`http://127.0.0.1:${miner.port}/`)).resolves.toMatchObject({ status: 404 })
   const url = `ws://127.0.0.1:${miner.port}/v0.1/executor_interface/${randomUUID()}-${randomUUID()}`
@@ -128,7 +128,7 @@ it('executors are served on their own port only, where they have one', async () 
 describe("an operator's own manager, from outside the package", () => {
   const fixture = fileURLToPath(new URL('fixtures/operator-manager.mjs', import.meta.url))
 
-  it('starts the executor, tells its exit, and stops it', async () => {
+  it('starts an executor, reports its exit, and stops it', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
@@ -144,7 +144,7 @@ describe("an operator's own manager, from outside the package", () => {
   })
 
   it.each([
-    ['is missing', undefined, /can not be loaded/],
+    ['is missing', undefined, /cannot be loaded/],
     ['exports something else', 'export const x = 1', /does not export a function createExecutorManager/],
     ['makes nothing', 'export const createExecutorManager = () => ({})', /returned nothing with a start function/],
   ])('one that %s is refused with its path', async (_name, text, words) => {

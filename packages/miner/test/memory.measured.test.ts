@@ -18,7 +18,7 @@ async function memoryMiB(pid: number | undefined, of: 'VmRSS' | 'VmHWM'): Promis
   return Number(new RegExp(`^${of}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024
 }
 
-it('a miner with a new embedded database needs little memory', async () => {
+it('needs little memory with a new embedded database', async () => {
   await using stack = new AsyncDisposableStack()
   const chain = stack.use(await startChain())
   const folder = stack.use(await temporaryFolder())

@@ -1,12 +1,13 @@
-/** A miner that is about to be moved: nothing new, and nothing lost. */
+/** A migrating miner takes no new jobs and loses no results. */
 import { randomUUID } from 'node:crypto'
 import { neuronOf } from '@horde/chain/metagraph'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { connectValidator, minerKey, validatorKey } from '@horde/testing/peers/validator'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { insertJob, moveJob } from '../src/db/jobs.ts'
+import { insertJob } from '../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
@@ -34,7 +35,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
   const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
   const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
   const result = { exitStatus: 0, stdout: 'of before', stderr: '' }
-  await moveJob(miner.db, row?.id ?? 0, { event: 'V0JobFinishedRequest', to: 'finished', result }, new Date())
+  await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
 
   await using validator = await connectValidator(miner)
   expect(await validator.next()).toMatchObject({
@@ -59,7 +60,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
   expect(await axon()).toBeNull()
 })
 
-it('announces as ever when it does not', async () => {
+it('announces as usual when it is not migrating', async () => {
   await using miner = await start({})
   await expect.poll(axon).toMatchObject({ ip: '127.0.0.2', port: miner.port })
   await expect.poll(() => miner.announcement()).toMatchObject({ address: '127.0.0.2', how: expect.any(String) })

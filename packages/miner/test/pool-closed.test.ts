@@ -1,4 +1,4 @@
-/** Pools that can start no executor: their offers are declined at once, all others go on. */
+/** Pools that cannot start an executor: their offers are declined at once, other pools go on. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
@@ -12,8 +12,8 @@ import { connectValidator, type ValidatorPeer, validatorKey } from '@horde/testi
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
+import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../src/horde/manager.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
-import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../src/horde/probe.ts'
 import { AGAIN_MS } from '../src/operator/watches/pools.ts'
 import { capturedLog } from './captured-log.ts'
 import { startGpulessEngine } from './gpuless-engine.ts'
@@ -94,7 +94,7 @@ async function localImage(): Promise<{ image: string; remove(): Promise<void>; b
   }
 }
 
-it('declines at once when the image of its executors is gone, and asks no registry for one that came from none', async () => {
+it('declines at once when its executor image is gone, and asks no registry for a local one', async () => {
   const { image, remove, bringBack } = await localImage()
   const { log, lines } = capturedLog()
   const owner = `test-${randomUUID()}`
@@ -120,7 +120,7 @@ it('declines at once when the image of its executors is gone, and asks no regist
   expect(await ask(miner, '/metrics')).toContain(counted)
   expect(await ask(miner, '/metrics')).toContain('miner_pool_closed{pool="always_on.test"} 1')
   expect(await ask(miner, '/')).toContain('The image of executors was not there.')
-  await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is mended')
+  await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is fixed')
   expect(lines.map(({ msg }) => msg)).not.toContain('pulling the executor image')
 
   await bringBack()
@@ -128,7 +128,7 @@ it('declines at once when the image of its executors is gone, and asks no regist
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
-it('an engine that is away closes the pools of its host alone', async () => {
+it('closes only the pools of a host whose engine is away', async () => {
   await using folder = await temporaryFolder()
   const file = join(folder.path, 'pools.yml')
   const away = join(folder.path, 'docker.sock')
@@ -190,7 +190,7 @@ describe('a pool of a class with GPUs on an engine without any', () => {
     expect(await ask(miner, '/metrics')).toContain(`miner_pool_closed{pool="${GPU_CLASS}"} 1`)
   })
 
-  it('takes offers where the operator insists', async () => {
+  it('takes offers with CLASS_MISMATCH=warn', async () => {
     await using miner = await startOnEngine({ CLASS_MISMATCH: 'warn' })
     await expect.poll(async () => (await miner.health()).reasons.join('\n')).toContain('the engine offers no GPUs')
     expect(await miner.health()).toMatchObject({ ready: true })
@@ -239,7 +239,7 @@ describe('a pool of another class than its GPUs is not in the manifest', () => {
   })
 })
 
-it('a disk with too little room closes the pools that write to it', async () => {
+it('closes the pools that write to a disk with too little space', async () => {
   await using folder = await temporaryFolder()
   const { log, lines } = capturedLog()
   const env = { DISK_FULL_BYTES: String(Number.MAX_SAFE_INTEGER) }
@@ -252,7 +252,7 @@ it('a disk with too little room closes the pools that write to it', async () => 
   expect(await ask(miner, '/status')).toContain('The disk that jobs are written to was full.')
 })
 
-it("what an operator's own manager finds closes its pool: running jobs go on, and it opens again by itself", async () => {
+it("closes a pool by what an operator's manager finds, keeps running jobs, and opens it again", async () => {
   const findings: Finding[] = []
   const manager = Object.assign(new PlayedManager(), { look: async () => findings })
   const clock = watchClock()
@@ -274,7 +274,7 @@ it("what an operator's own manager finds closes its pool: running jobs go on, an
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
-it('a database that does not answer has offers declined without asking it', async () => {
+it('declines offers without a query while the database does not answer', async () => {
   let isAway = false
   const disturb = (db: Database): Database =>
     new Proxy(db, {

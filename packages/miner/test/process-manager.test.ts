@@ -1,10 +1,10 @@
-/** Executors as processes outlive a miner that is killed: what the next one does with them. */
+/** What a miner does with the executor processes of an earlier run that was killed. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { manualClock, systemClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { processManager } from '../src/horde/process.ts'
+import { processManager } from '../src/horde/process/process-manager.ts'
 
 const main = fileURLToPath(new URL('fixtures/sleeper.mjs', import.meta.url))
 const PATH = process.env.PATH ?? ''
@@ -31,7 +31,7 @@ async function hearsSigterm(pid: number): Promise<boolean> {
   return (caught & (1n << 14n)) !== 0n
 }
 
-it('takes over those that it has a job for, and ends the others, also deaf ones', async () => {
+it('takes over the executors of open jobs, and ends the others, even if they ignore SIGTERM', async () => {
   const owner = `test ${randomUUID()}`
   const before = managerOf(owner)
   const [wanted, other, deaf] = [newToken(), newToken(), newToken()]
@@ -47,13 +47,13 @@ it('takes over those that it has a job for, and ends the others, also deaf ones'
   const executor = found?.get(wanted)
   expect(executor?.id).toBe(first.id)
   await executor?.stop()
-  expect(await executor?.exited).toBe('it is gone; how it ended only its first miner could tell')
+  expect(await executor?.exited).toBe('exited; only the miner that started it could tell how')
   expect(await runs(pidOf(first))).toBe(false)
   await executor?.stop()
   await neighbour.stop()
 })
 
-it('kills a deaf one that is given less time while it is being stopped', async () => {
+it('kills an executor that ignores SIGTERM when it gets less time during its stop', async () => {
   const waits = manualClock()
   const owner = `test ${randomUUID()}`
   const options = { main, owner, environment: { PATH }, stopWithinMs: 60_000 }
@@ -69,15 +69,15 @@ it('kills a deaf one that is given less time while it is being stopped', async (
   expect(await executor.exited).toBe('signal SIGKILL')
 })
 
-it('tells the exit of one that it took over', async () => {
+it('reports the exit of an executor that it took over', async () => {
   const owner = `test ${randomUUID()}`
   const token = newToken()
   const first = await managerOf(owner).start(orderOf(token))
   const executor = (await managerOf(owner).takeOver?.(new Set([token])))?.get(token)
   process.kill(pidOf(first), 'SIGKILL')
-  expect(await executor?.exited).toMatch(/^it is gone/)
+  expect(await executor?.exited).toBe('exited; only the miner that started it could tell how')
 })
 
-it('finds nothing where nothing was left', async () => {
+it('finds no executors when an earlier run left none', async () => {
   expect(await managerOf(`test ${randomUUID()}`).takeOver?.(new Set([newToken()]))).toEqual(new Map())
 })

@@ -1,4 +1,4 @@
-/** The pools' file of a running miner, read anew on SIGHUP. */
+/** A running miner reads its pools' file again on SIGHUP. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 const poolsOf = (count: unknown) => `pools:\n  - class: always_on.test\n    count: ${count}\n    manager: process\n`
 
-it('other counts count from then on; a file with mistakes changes nothing', async () => {
+it('uses changed counts at once, and keeps its pools when the file has mistakes', async () => {
   await using folder = await temporaryFolder()
   await using chain = await startChain()
   await writeHotkeyFile({ directory: folder.path }, '//miner')

@@ -1,14 +1,15 @@
-/** What a miner that was killed finds when it starts again: the jobs of its database, and executors that went on without it. */
+/** A miner that starts after a kill: the jobs of its database, and executors that still run. */
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
+import { findJob, insertJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { moveStored } from './stored-jobs.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
@@ -61,13 +62,10 @@ async function leaveJob(db: Database, state: JobState, kept: { work: boolean }):
     now,
   )
   const id = row?.id ?? 0
-  const way: [JobState, Parameters<typeof moveJob>[2]][] = [
-    ['accepted', { event: 'V0AcceptJobRequest', to: 'accepted' }],
-    ['ready', { event: 'V0ExecutorReadyRequest', to: 'ready' }],
-    ['running', { event: 'V0JobRequest', to: 'running', work: kept.work ? work() : undefined }],
-  ]
-  const steps = way.findIndex(([to]) => to === state) + 1
-  for (const [, move] of way.slice(0, steps)) await moveJob(db, id, move, now)
+  const way: JobState[] = ['accepted', 'ready', 'running']
+  for (const to of way.slice(0, way.indexOf(state) + 1)) {
+    await moveStored(db, id, { to, ...(to === 'running' && kept.work && { work: work() }) }, now)
+  }
 }
 
 type Left = {
@@ -99,8 +97,8 @@ const orderOf = (miner: TestMiner) => ({
 })
 const stored = (miner: TestMiner) => findJob(miner.db, validatorKey().ss58, uuid)
 
-describe('an executor that went on', () => {
-  it('finishes the job that it runs, and the validator that comes back gets the result', async () => {
+describe('an executor that still runs', () => {
+  it('finishes its job, and the validator gets the result after reconnecting', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     const executor = await connectExecutor(orderOf(miner), manager)
     expect(await executor.next(), 'it says so again, in case it was lost').toMatchObject(said('V0RunJobRequest'))
@@ -112,7 +110,7 @@ describe('an executor that went on', () => {
     expect((await stored(miner))?.work, 'nothing of the work is kept').toBeNull()
   })
 
-  it('is ready still: the validator hears it on its new connection, sends the work there, and has the result there', async () => {
+  it('stays ready: the validator hears so on its new connection, and exchanges work and result there', async () => {
     await using miner = await startAgain({ state: 'ready', hasExecutor: true })
     await using validator = await connectValidator(miner)
     expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
@@ -125,7 +123,7 @@ describe('an executor that went on', () => {
     await expect.poll(async () => (await stored(miner))?.deliveredAt).toBeInstanceOf(Date)
   })
 
-  it('is told of its job again when it was not ready yet', async () => {
+  it('is told to prepare again when it was not ready yet', async () => {
     await using miner = await startAgain({ state: 'accepted', hasExecutor: true })
     const executor = await connectExecutor(orderOf(miner), manager)
     expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
@@ -134,7 +132,7 @@ describe('an executor that went on', () => {
     expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
   })
 
-  it('never got the work, which was too large to be kept: the validator is asked for it', async () => {
+  it('lacks work that was too large to store: the validator is asked for it', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true, keptWork: false })
     const executor = await connectExecutor(orderOf(miner), manager)
     await executor.say(ready())
@@ -146,19 +144,19 @@ describe('an executor that went on', () => {
     expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
   })
 
-  it('is gone before it comes back: its job is broken at once', async () => {
+  it('breaks its job at once when it exits before reconnecting', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     manager.exit(token)
     await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-exited' })
   })
 
-  it('does not come back within the grace', async () => {
+  it('breaks its job when it does not reconnect within the grace', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true, graceSeconds: 1 })
     await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-lost' })
     expect(manager.stopped).toContain(token)
   })
 
-  it('takes the place that it had: no other job gets it', async () => {
+  it('keeps its slot: no other job gets it', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     await using validator = await connectValidator(miner)
     const other = randomUUID() as never
@@ -168,14 +166,14 @@ describe('an executor that went on', () => {
 })
 
 describe('an executor that is gone', () => {
-  it.each(['ready', 'running'] as const)('a %s job is broken, and its validator hears it', async state => {
+  it.each(['ready', 'running'] as const)('breaks its %s job, and the validator hears so', async state => {
     await using miner = await startAgain({ state, hasExecutor: false })
     await using validator = await connectValidator(miner)
     expect(await validator.next()).toMatchObject({ ...said('V0JobFailedRequest'), docker_process_exit_status: null })
     expect(await stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-exited' })
   })
 
-  it('an accepted job gets another, under the same token', async () => {
+  it('is replaced, under the same token, when its job was only accepted', async () => {
     await using miner = await startAgain({ state: 'accepted', hasExecutor: false })
     const order = await manager.order()
     expect(order.token).toBe(token)
@@ -186,13 +184,13 @@ describe('an executor that is gone', () => {
     expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
   })
 
-  it('an offered job, of which its validator has heard nothing, is broken', async () => {
+  it('was never started for an offered job, which is broken', async () => {
     await using miner = await startAgain({ state: 'offered', hasExecutor: false })
     expect(await stored(miner)).toMatchObject({ state: 'broken', reason: 'abandoned' })
   })
 })
 
-describe('a manager that can not find executors again', () => {
+describe('a manager that cannot find executors of an earlier run', () => {
   const start = (order: Parameters<PlayedManager['start']>[0]) => manager.start(order)
   const blind = () => ({ start })
   const away = () => ({ start, takeOver: () => Promise.reject(new Error('no engine today')) })
@@ -210,7 +208,7 @@ describe('a manager that can not find executors again', () => {
     await expect.poll(async () => (await stored(miner))?.state).toBe(state === 'accepted' ? 'ready' : 'finished')
   })
 
-  it('and is broken when it does not', async () => {
+  it('breaks a job whose executor does not reconnect', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: false, manager: blind(), graceSeconds: 1 })
     await expect.poll(() => stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-lost' })
   })

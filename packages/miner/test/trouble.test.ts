@@ -39,7 +39,7 @@ function shakyDatabase() {
 
 const offer = (uuid: string) => offerOf(uuid, { base_docker_image_name: null })
 
-it('a validator that comes while the database is away is served once it is back', async () => {
+it('serves a validator that connected while the database was away once it is back', async () => {
   const { away, disturb } = shakyDatabase()
   await using miner = await start({ disturb })
   away.select = 1
@@ -49,7 +49,7 @@ it('a validator that comes while the database is away is served once it is back'
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
 })
 
-it('an offer whose acceptance could not be stored is over when it comes again', async () => {
+it('ends an offer whose acceptance could not be stored when it is offered again', async () => {
   const { away, disturb } = shakyDatabase()
   await using miner = await start({ disturb })
   await using validator = await connectValidator(miner)
@@ -65,7 +65,7 @@ it('an offer whose acceptance could not be stored is over when it comes again', 
   expect(await validator.next(), 'its place is free').toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: another })
 })
 
-it('a miner stops its executors even while the database is away', async () => {
+it('stops its executors even while the database is away', async () => {
   const { away, disturb } = shakyDatabase()
   const manager = new PlayedManager()
   const miner = await start({ disturb, manager })
@@ -80,7 +80,7 @@ it('a miner stops its executors even while the database is away', async () => {
   expect(manager.stopped).toEqual([order.token])
 })
 
-it('an executor whose start hangs breaks its job in time, and is stopped when it starts after all', async () => {
+it('breaks a job whose executor hangs at its start, and stops the executor if it starts later', async () => {
   const started = Promise.withResolvers<void>()
   const stopped = Promise.withResolvers<string>()
   const manager: ExecutorManager = {
@@ -101,7 +101,7 @@ it('an executor whose start hangs breaks its job in time, and is stopped when it
   expect(await stopped.promise).toContain(uuid)
 })
 
-it("an operator's manager that breaks its promise does not end the miner", async () => {
+it("survives an operator's manager that violates its interface", async () => {
   const manager: ExecutorManager = {
     start: async () => ({ id: 'odd', exited: Promise.reject(new Error('odd')), stop: async () => {} }),
   }

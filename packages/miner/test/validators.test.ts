@@ -7,7 +7,7 @@ import { manualClock } from '@horde/kit/time'
 import { minerKey, secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { describe, expect, it } from 'vitest'
-import { ValidatorList } from '../src/validators.ts'
+import { ValidatorList } from '../src/validators/validator-list.ts'
 
 const NETUID = 1
 const neuron = (hotkey: string, tao: number) => ({ hotkey, coldkey: hotkey, stake: `${tao}000000000` })
@@ -19,7 +19,7 @@ async function startChain(neurons: ReturnType<typeof neuron>[], port = 0, stakeT
   return startDevchain({ port, blockMs: 'per-extrinsic', genesis })
 }
 
-it('the last good list stays through an outage of the chain, and says how old it is', async () => {
+it('keeps the last good list through an outage of the chain, and knows its age', async () => {
   const devchain = await startChain([neuron(validatorKey().ss58, 5000), neuron(strangerKey().ss58, 999)])
   await using chain = await connectSubtensor({ endpoints: [devchain.url], log: silentLog, outageWaitMs: 50 })
   const clock = manualClock()
@@ -38,7 +38,7 @@ it('the last good list stays through an outage of the chain, and says how old it
   expect(list.ageMs()).toBe(90_000)
 })
 
-it('a node that knows nobody does not empty the list', async () => {
+it('keeps the list when a node names no neuron', async () => {
   const port = await freePort()
   const full = await startChain([neuron(validatorKey().ss58, 5000)], port)
   const backoff = { minMs: 20, maxMs: 100, factor: 2, jitterMs: 10 }
@@ -55,7 +55,7 @@ it('a node that knows nobody does not empty the list', async () => {
   expect(list.ageMs()).toBe(5_000)
 })
 
-it('says who is a validator, who is known but none now, and who is neither', async () => {
+it('tells validators, inactive hotkeys and unknown ones apart', async () => {
   const [rich, poor] = [hotkeyFromUri('//rich').ss58, hotkeyFromUri('//poor').ss58]
   const neurons = [neuron(validatorKey().ss58, 5000), neuron(minerKey().ss58, 0), neuron(rich, 9000), neuron(poor, 1)]
   await using devchain = await startChain(neurons)
@@ -65,7 +65,7 @@ it('says who is a validator, who is known but none now, and who is neither', asy
   const list = new ValidatorList({ chain, netuid: NETUID, extra, banned, clock: manualClock(), log: silentLog })
   await list.refresh()
   const keys = [validatorKey().ss58, poor, minerKey().ss58, rich, secondValidatorKey().ss58, strangerKey().ss58]
-  expect(keys.map(key => list.standingOf(key))).toEqual([
+  expect(keys.map(key => list.eligibilityOf(key))).toEqual([
     'active',
     'active',
     'inactive',
@@ -75,7 +75,7 @@ it('says who is a validator, who is known but none now, and who is neither', asy
   ])
 })
 
-it('serves as many as the chain may give permits to, with the stake that it takes weights from', async () => {
+it('serves as many validators as the chain gives permits to, from the stake threshold on', async () => {
   const thirty = Array.from({ length: 30 }, (_, i) => hotkeyFromUri(`//crowd//${i}`).ss58)
   const neurons = thirty.map((hotkey, i) => neuron(hotkey, 10 + i))
   await using devchain = await startChain([...neurons, neuron(strangerKey().ss58, 9)], 0, 10)

@@ -32,7 +32,7 @@ beforeEach(async () => {
   return () => running.disposeAsync()
 })
 
-it('a job gets the executor that waits, and the place of the next is filled anew', async () => {
+it('binds the waiting executor to a job, and starts another one', async () => {
   const order = await manager.order()
   expect(order.token).toMatch(/^[0-9a-f-]{36}-[0-9a-f-]{36}$/)
   expect(order.environment).toMatchObject({ PREPARE_AHEAD: 'true' })
@@ -48,7 +48,7 @@ it('a job gets the executor that waits, and the place of the next is filled anew
   expect(next.token).not.toBe(order.token)
 })
 
-it('one that is still on its way is bound as well', async () => {
+it('binds an executor that is still starting', async () => {
   const order = await manager.order()
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
@@ -58,7 +58,7 @@ it('one that is still on its way is bound as well', async () => {
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
 })
 
-it('what it says before there is a job is answered with an error, and does no harm', async () => {
+it('answers messages of an executor without a job with an error, and goes on', async () => {
   const executor = await connectExecutor(await manager.order(), manager)
   const uuid = randomUUID()
   await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
@@ -71,14 +71,14 @@ it('what it says before there is a job is answered with an error, and does no ha
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
 })
 
-it('nothing of them is left when the miner stops', async () => {
+it('removes warm executors when the miner stops', async () => {
   const order = await manager.order()
   await connectExecutor(order, manager)
   await running.disposeAsync()
   expect(manager.stopped).toEqual([order.token])
 })
 
-it('other pools: a waiting executor of a pool that is no more goes, running jobs stay', async () => {
+it('removes the warm executor of a removed pool, and keeps running jobs', async () => {
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
   await using validator = await connectValidator(miner)

@@ -1,20 +1,22 @@
-/** Keeps the address on the chain right: looks it up, compares, announces, and remembers how that went. */
+/**
+ * Keeps the miner's address on the chain up to date: finds it, compares, announces, and keeps the outcome for display.
+ */
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
-import { type Announcement, announce } from '../announce.ts'
+import { type Announcement, announce } from './announce.ts'
 import { findAddress, NoPublicAddressError, type OwnAddress } from './own-address.ts'
 
-/** For people, and for whoever shows it. */
+/** The outcome, for the status page and the commands. */
 export type AnnouncementState = {
-  /** The address that this miner is to be reached at; undefined until it is known. */
+  /** The address at which peers reach this miner; undefined until it is known. */
   readonly address: string | undefined
   /** How it was found. */
   readonly how: string | undefined
-  /** The block in which the chain took it; undefined while the chain says another one, or none. */
+  /** The block of the announcement; undefined while the chain says another address, or none. */
   readonly announcedAtBlock: number | undefined
-  /** The block from which on the chain takes it. */
+  /** The first block that accepts the announcement. */
   readonly waitsForBlock: number | undefined
-  /** What is wrong, in words. */
+  /** The last error, as a sentence. */
   readonly lastError: string | undefined
 }
 
@@ -22,7 +24,7 @@ export type AnnouncerOptions = Omit<Announcement, 'ip'> & {
   /** An address, or `auto`. */
   given: string
   services: readonly string[]
-  /** How often an address that was found is looked up again, in milliseconds. */
+  /** How often a found address is looked up again, in milliseconds. */
   checkEveryMs: number
   clock: Clock
 }
@@ -50,9 +52,9 @@ export class Announcer {
   }
 
   /**
-   * One round. What needs hands is told once, and tried again each round.
+   * Runs one round. An error that needs attention is logged once, and tried again each round.
    *
-   * @throws what may pass by itself: an outage of the chain
+   * @throws errors that may pass by themselves, such as an outage of the chain
    */
   async run(signal: AbortSignal): Promise<void> {
     try {
@@ -61,22 +63,22 @@ export class Announcer {
       this.#lastError = undefined
     } catch (error) {
       signal.throwIfAborted()
-      this.#tell(error as Error)
+      this.#report(error as Error)
     }
   }
 
-  #tell(error: Error): void {
+  #report(error: Error): void {
     const isUnknown = error instanceof NoPublicAddressError
     const why = isUnknown ? `${error.message}; set BITTENSOR_MINER_ADDRESS` : error.message
-    const isNews = why !== this.#lastError
+    const isNew = why !== this.#lastError
     this.#lastError = why
     const isRefusal = error instanceof ChainError && !error.retryable
     if (!isRefusal && !isUnknown) throw error
     this.#announcedAtBlock = undefined
-    if (isNews) this.#options.log.error({ why, ip: this.#own?.address }, 'address can not be announced')
+    if (isNew) this.#options.log.error({ why, ip: this.#own?.address }, 'address cannot be announced')
   }
 
-  /** Finds the address, again when that was long ago. One that is less sure than the one it would replace is not taken. */
+  /** Finds the address, and again when that was long ago. A guess never replaces a sure address. */
   async #check(signal: AbortSignal): Promise<void> {
     const { given, services, checkEveryMs, clock, log } = this.#options
     const before = this.#own
@@ -89,10 +91,10 @@ export class Announcer {
     this.#announcedAtBlock = this.#waitsForBlock = undefined
     const { address, how, isSure } = found
     log.info({ address, how, ...(before && { before: before.address }) }, 'address to announce found')
-    if (!isSure) log.warn({ address }, 'others may see another address; if so set BITTENSOR_MINER_ADDRESS')
+    if (!isSure) log.warn({ address }, 'peers may see another address; if so, set BITTENSOR_MINER_ADDRESS')
   }
 
-  /** Undefined where a sure address would be given up for none, or for a guess. */
+  /** Undefined when the sure address that is known should stay: none was found, or only a guess. */
   async #find(given: string, services: readonly string[], signal: AbortSignal): Promise<OwnAddress | undefined> {
     try {
       const found = await findAddress(given, services, this.#options.log, signal)

@@ -1,11 +1,11 @@
-/** This machine's address, as others see it, and how it was found. */
+/** Finds this machine's address as peers see it. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { isPublicAddress } from '@horde/kit/http/public-address'
 import type { Log } from '@horde/kit/log'
 
-/** How long a public service may take to say this machine's address, in milliseconds. */
+/** How long a public service may take to answer with this machine's address, in milliseconds. */
 const ASK_WITHIN_MS = 5_000
 /** Looking up the route to an address sends nothing; this one is public and never local. */
 const SOME_PUBLIC_ADDRESS = '8.8.8.8'
@@ -13,13 +13,13 @@ const DNS_PORT = 53
 
 export type OwnAddress = {
   readonly address: string
-  /** For people: what found it. */
+  /** How it was found, for people. */
   readonly how: string
-  /** False for the address of an interface: it need not be the one that others see. */
+  /** False for the address of an interface: peers may see another one. */
   readonly isSure: boolean
 }
 
-/** Nobody could say an address of the internet that this machine has. The message says what was tried. */
+/** No public address of this machine was found. The message says what was tried. */
 export class NoPublicAddressError extends Error {
   override readonly name = 'NoPublicAddressError'
 
@@ -29,8 +29,8 @@ export class NoPublicAddressError extends Error {
 }
 
 /**
- * The given address, or, for `auto`, what the first of the services says that answers with a public address, else the
- * address of the interface that leads to the internet. A private address is not taken: nobody could dial it.
+ * Returns the given address. For `auto` it returns the first public address that one of the services answers with, else
+ * that of the network interface that leads to the internet. A private address is not accepted: no peer could dial it.
  *
  * @throws NoPublicAddressError
  */
@@ -47,7 +47,7 @@ export async function findAddress(
       return { address: await ask(service, signal), how: `said by ${service}`, isSure: true }
     } catch (err) {
       signal.throwIfAborted()
-      log.debug({ err, service }, 'service did not say the public address')
+      log.debug({ err, service }, 'service did not answer with a public address')
       tried.push(`${service}: ${(err as Error).message}`)
     }
   }

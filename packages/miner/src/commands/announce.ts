@@ -3,7 +3,7 @@ import { ChainError } from '@horde/chain/errors'
 import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
-import { addressToAnnounce, announce } from '../announce.ts'
+import { addressToAnnounce, announce } from '../announce/announce.ts'
 import { readMinerConfig } from '../config.ts'
 import type { CommandDeps } from './run-command.ts'
 

@@ -7,7 +7,7 @@ import { systemClock } from '@horde/kit/time'
 import { type RunningMiner, startMiner } from '../app.ts'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { openManager, usualHost } from '../horde/open.ts'
+import { openManager, usualHost } from '../horde/open-manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import type { CommandDeps } from './run-command.ts'
 

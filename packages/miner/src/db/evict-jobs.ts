@@ -1,33 +1,35 @@
-/** Retention: jobs that ended long ago go, and outputs that nobody waits for any more are cut to their ends. */
+/** Removes jobs that ended long ago, and cuts outputs that no validator waits for any more. */
 import type { Database } from '@horde/kit/database'
 import { FINAL_STATES } from '@horde/protocol/job-state'
 import { shorten } from '@horde/protocol/shorten'
 import { and, eq, inArray, isNotNull, lt, or, sql } from 'drizzle-orm'
 import { jobs } from './schema.ts'
 
-/** Rows that one statement removes: it must be short, for others wait for its locks. */
+/** Rows that one statement removes: it must be short, because other statements wait for its locks. */
 const ROWS_AT_ONCE = 500
-/** Outputs that are read at once, to be cut: each may have two million characters. */
+/** Outputs that are read and cut at once: each may have two million characters. */
 const OUTPUTS_AT_ONCE = 10
-/** What stays of each text, in characters, and the length in bytes beyond which a stored output was not cut yet. */
+/**
+ * How much of each text is kept, in characters, and the stored length in bytes beyond which an output is still uncut.
+ */
 const KEPT_CHARACTERS = 1_000
 const WHOLE_BYTES = 16_384
-/** Declined offers never ran and are many; they are kept so long, in milliseconds. */
+/** How long declined offers are kept, in milliseconds: they are many and never ran. */
 const DECLINED_KEPT_MS = 86_400_000
 
 /** All in milliseconds since the end of a job, or since its delivery. */
 export type Retention = {
-  /** How long jobs that have ended are kept, but for those that are still due. */
+  /** How long ended jobs are kept, apart from those that are undelivered. */
   jobsKeptMs: number
-  /** How long an end that was not delivered is due: so long it stays whole, whatever else is asked for. */
+  /** How long an undelivered end is kept whole, whatever the other times are. */
   resultsKeptMs: number
-  /** How long an output stays whole once it was delivered. */
+  /** How long an output stays uncut after its delivery. */
   deliveredKeptMs: number
 }
 
 export type Evicted = { jobs: number; outputs: number }
 
-/** Goes batch by batch, without a transaction around them. Ends early, between two batches, when `signal` is aborted. */
+/** Works in batches, each its own transaction. Aborting `signal` ends it after the current batch. */
 export async function evictOldJobs(
   db: Database,
   retention: Retention,
@@ -45,7 +47,7 @@ export async function evictOldJobs(
 }
 
 async function removeSome(db: Database, { jobsKeptMs, resultsKeptMs }: Retention, now: Date): Promise<number> {
-  const notDue = or(isNotNull(jobs.deliveredAt), lt(jobs.endedAt, before(now, resultsKeptMs)))
+  const isSettled = or(isNotNull(jobs.deliveredAt), lt(jobs.endedAt, before(now, resultsKeptMs)))
   const old = db
     .select({ id: jobs.id })
     .from(jobs)
@@ -54,7 +56,7 @@ async function removeSome(db: Database, { jobsKeptMs, resultsKeptMs }: Retention
         inArray(jobs.state, FINAL_STATES),
         or(
           and(eq(jobs.state, 'rejected'), lt(jobs.endedAt, before(now, Math.min(DECLINED_KEPT_MS, jobsKeptMs)))),
-          and(lt(jobs.endedAt, before(now, jobsKeptMs)), notDue),
+          and(lt(jobs.endedAt, before(now, jobsKeptMs)), isSettled),
         ),
       ),
     )
@@ -73,7 +75,7 @@ async function cutSome(db: Database, { resultsKeptMs, deliveredKeptMs }: Retenti
       and(
         inArray(jobs.state, FINAL_STATES),
         or(lt(jobs.deliveredAt, before(now, deliveredKeptMs)), lt(jobs.endedAt, before(now, resultsKeptMs))),
-        // The operators of json would stumble over the NUL characters that a job may print; its text does not.
+        // Postgres' json operators fail on the NUL characters that a job may print; a cast to text does not.
         sql`octet_length(${jobs.result}::text) > ${WHOLE_BYTES}`,
       ),
     )

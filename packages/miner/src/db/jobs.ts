@@ -1,26 +1,17 @@
-/** What the miner's database knows of jobs. Every move is guarded by the states it may come from. */
+/** The miner's jobs in its database. Only jobs/transition.ts inserts a job or changes its state. */
 import type { Database } from '@horde/kit/database'
-import {
-  FINAL_STATES,
-  isFinal,
-  type JobEvent,
-  type JobState,
-  OPEN_STATES,
-  statesBefore,
-} from '@horde/protocol/job-state'
+import { FINAL_STATES, isFinal, type JobState, OPEN_STATES } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
-import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
-import { and, desc, eq, gte, inArray, isNull, ne } from 'drizzle-orm'
-import { type JobResult, type JobRow, jobs } from './schema.ts'
+import { and, desc, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
+import { type JobRow, jobs } from './schema.ts'
 
-/** How many results that are still due one new connection is told, at most: the latest, for who waits waits for those. */
-const MAX_DUE_RESULTS = 200
+/** How many undelivered results one new connection gets, at most: the latest, which a validator may still wait for. */
+const MAX_UNDELIVERED = 200
 /** How much of a name that a validator chose is kept, in characters. */
 const MAX_NAME_CHARACTERS = 1_000
-
-/** The largest work that is kept for a miner that takes its job up again, in characters of JSON. */
+/** The largest work that is stored for a miner that resumes its job, in characters of JSON. */
 const MAX_WORK_CHARACTERS = 262_144
 
 export type NewJob = Pick<
@@ -37,18 +28,18 @@ export type NewJob = Pick<
 > &
   Partial<Pick<JobRow, 'reason'>>
 
-/** Stores a job just offered. Undefined when its validator has offered this uuid before. */
+/** Stores a new job. Undefined when its validator has offered this uuid before. */
 export async function insertJob(db: Database, job: NewJob, at: Date): Promise<JobRow | undefined> {
   const ended = isFinal(job.state) ? { endedAt: at } : {}
   const rows = await db
     .insert(jobs)
-    .values({ ...job, ...kept(job), uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
+    .values({ ...job, ...keptNames(job), uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
     .onConflictDoNothing()
     .returning()
   return rows[0]
 }
 
-function kept({ executorClass, imageName }: NewJob): Pick<NewJob, 'executorClass' | 'imageName'> {
+function keptNames({ executorClass, imageName }: NewJob): Pick<NewJob, 'executorClass' | 'imageName'> {
   return { executorClass: keptName(executorClass), imageName: imageName === null ? null : keptName(imageName) }
 }
 
@@ -65,37 +56,41 @@ export async function findJob(db: Database, validator: string, uuid: string): Pr
   return rows[0]
 }
 
-export type Move = {
-  event: JobEvent
-  to: JobState
-  reason?: Reason | undefined
-  result?: JobResult | undefined
-  /** The work, with the move to running: kept while the job runs. */
-  work?: V0JobRequest | undefined
-}
+/** What a transition writes. Exactly one of the times belongs to the new state; `accepted` has none. */
+export type JobUpdate = Pick<JobRow, 'state' | 'reason' | 'result' | 'work'> &
+  Partial<Pick<JobRow, 'readyAt' | 'startedAt' | 'endedAt'>>
 
-/** Moves a job that is in a state the event may come in. False: somebody was faster, nothing was changed. */
-export async function moveJob(
+/**
+ * Updates a job that is in the state `from`. False when it is in another one: another process was faster, and nothing
+ * was changed.
+ *
+ * @param isRetry whether an earlier call with the same update failed. The database may have committed that one before
+ * its answer was lost, so a row that already has the update's state and time counts as updated.
+ */
+export async function updateJob(
   db: Database,
   id: number,
-  { event, to, reason, result, work }: Move,
-  at: Date,
+  from: JobState,
+  update: JobUpdate,
+  isRetry = false,
 ): Promise<boolean> {
-  const times = {
-    ...(to === 'ready' && { readyAt: at }),
-    ...(to === 'running' && { startedAt: at }),
-    ...(isFinal(to) && { endedAt: at }),
-  }
+  const written = isRetry ? isWritten(update) : undefined
   const rows = await db
     .update(jobs)
-    .set({ state: to, reason: reason ?? null, result: result ?? null, work: keptWork(work), ...times })
-    .where(and(eq(jobs.id, id), inArray(jobs.state, statesBefore(to, event))))
+    .set({ ...update, work: keptWork(update.work) })
+    .where(and(eq(jobs.id, id), or(eq(jobs.state, from), written)))
     .returning({ id: jobs.id })
   return rows.length === 1
 }
 
-function keptWork(work: V0JobRequest | undefined): V0JobRequest | null {
-  return work !== undefined && JSON.stringify(work).length <= MAX_WORK_CHARACTERS ? work : null
+function isWritten({ state, readyAt, startedAt, endedAt }: JobUpdate) {
+  if (readyAt) return and(eq(jobs.state, state), eq(jobs.readyAt, readyAt))
+  if (startedAt) return and(eq(jobs.state, state), eq(jobs.startedAt, startedAt))
+  return endedAt ? and(eq(jobs.state, state), eq(jobs.endedAt, endedAt)) : undefined
+}
+
+function keptWork(work: V0JobRequest | null): V0JobRequest | null {
+  return work !== null && JSON.stringify(work).length <= MAX_WORK_CHARACTERS ? work : null
 }
 
 export async function markDelivered(db: Database, id: number, at: Date): Promise<void> {
@@ -105,8 +100,8 @@ export async function markDelivered(db: Database, id: number, at: Date): Promise
     .where(and(eq(jobs.id, id), inArray(jobs.state, FINAL_STATES), isNull(jobs.deliveredAt)))
 }
 
-/** The ended jobs whose validator has not been told on the right connection, since a time: their ids, in order. */
-export async function jobsDue(db: Database, validator: string, since: Date): Promise<number[]> {
+/** The jobs of a validator that have ended since a time and whose end is undelivered: their ids, oldest end first. */
+export async function undeliveredJobs(db: Database, validator: string, since: Date): Promise<number[]> {
   const rows = await db
     .select({ id: jobs.id })
     .from(jobs)
@@ -120,12 +115,12 @@ export async function jobsDue(db: Database, validator: string, since: Date): Pro
       ),
     )
     .orderBy(desc(jobs.endedAt), desc(jobs.id))
-    .limit(MAX_DUE_RESULTS)
+    .limit(MAX_UNDELIVERED)
   return rows.map(({ id }) => id).reverse()
 }
 
-/** A job that is still due, with its result. */
-export async function jobDue(db: Database, id: number): Promise<JobRow | undefined> {
+/** A job, with its result, unless its end was delivered meanwhile. */
+export async function undeliveredJob(db: Database, id: number): Promise<JobRow | undefined> {
   const rows = await db
     .select()
     .from(jobs)
@@ -133,17 +128,7 @@ export async function jobDue(db: Database, id: number): Promise<JobRow | undefin
   return rows[0]
 }
 
-/** Ends an open job that nobody drives. Undefined when it had ended. */
-export async function abandonJob(db: Database, id: number, at: Date): Promise<JobRow | undefined> {
-  const rows = await db
-    .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', work: null, endedAt: at })
-    .where(and(eq(jobs.id, id), inArray(jobs.state, OPEN_STATES)))
-    .returning()
-  return rows[0]
-}
-
-/** The jobs that were open when an earlier run of this miner ended, oldest first. */
+/** The jobs that have not ended, oldest first: at a start, those of an earlier run of this miner. */
 export async function openJobs(db: Database): Promise<JobRow[]> {
   return db.select().from(jobs).where(inArray(jobs.state, OPEN_STATES)).orderBy(jobs.id)
 }

@@ -1,4 +1,4 @@
-/** Jobs as lists for people: without what they said, and without the executors' tokens. */
+/** Lists jobs for people: without their outputs and without the executors' tokens. */
 import type { Database } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { desc, inArray } from 'drizzle-orm'
@@ -24,16 +24,16 @@ const LISTED = {
 
 export type ListedJob = { [K in keyof typeof LISTED]: (typeof jobs.$inferSelect)[K] }
 
-/** The ends of jobs that were taken. */
+/** The final states of accepted jobs. */
 const ENDS: readonly JobState[] = ['finished', 'failed', 'broken']
 
-/** The jobs that were offered last, the latest first. @param states only those; all when empty */
+/** The jobs that were offered last, the latest first. @param states only jobs in one of these; all when empty */
 export async function lastJobs(db: Database, limit: number, states: readonly JobState[] = []): Promise<ListedJob[]> {
   const where = states.length === 0 ? undefined : inArray(jobs.state, [...states])
   return db.select(LISTED).from(jobs).where(where).orderBy(desc(jobs.id)).limit(limit)
 }
 
-/** The jobs that were taken and ended last, the latest first. */
+/** The accepted jobs that ended last, the latest first. */
 export async function lastEnds(db: Database, limit: number): Promise<ListedJob[]> {
   return db
     .select(LISTED)

@@ -3,12 +3,12 @@ import type { Reason } from '@horde/protocol/reasons'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 
-/** How a job ended, in the words for its validator. */
+/** The result of a job that finished or failed: one type from the executor's report to the validator's message. */
 export type JobResult = { exitStatus: number | null; stdout: string; stderr: string }
 
 /**
- * One row per job. A job is its validator's: the same uuid of another validator is another job. `uuid` stays as the
- * validator wrote it, `uuid_key` is what it is found by.
+ * One row per job. A job belongs to its validator: the same uuid of another validator is another job. `uuid` is as the
+ * validator wrote it; queries compare `uuid_key`.
  */
 export const jobs = pgTable(
   'jobs',
@@ -22,19 +22,19 @@ export const jobs = pgTable(
     timeoutSeconds: bigint('timeout_seconds', { mode: 'number' }),
     volumeType: text('volume_type').notNull(),
     executorToken: text('executor_token').notNull(),
-    /** Which place of which pool its executor has: `gpus/3`. */
+    /** The slot of its executor, as pool and index: `gpus/3`. */
     place: text('place'),
-    /** The work of a job that runs, for a miner that takes it up again; null when it is too large to be kept. */
+    /** The work of a running job, for a miner that resumes it; null when it is too large to be stored. */
     work: json('work').$type<V0JobRequest>(),
     state: text('state').$type<JobState>().notNull(),
     reason: text('reason').$type<Reason>(),
-    /** json, not jsonb: jsonb and text refuse the NUL characters that a job may print. */
+    /** json, because jsonb and text refuse the NUL characters that a job may print. */
     result: json('result').$type<JobResult>(),
     offeredAt: timestamp('offered_at', { withTimezone: true }).notNull(),
     readyAt: timestamp('ready_at', { withTimezone: true }),
     startedAt: timestamp('started_at', { withTimezone: true }),
     endedAt: timestamp('ended_at', { withTimezone: true }),
-    /** When the end went out on the connection that offered the job or sent its work. Null: still due. */
+    /** When the validator read the end on a connection that offered the job or sent its work. Null: undelivered. */
     deliveredAt: timestamp('delivered_at', { withTimezone: true }),
   },
   table => [

@@ -1,44 +1,45 @@
-/** The miner's horde: its pools of executors, by hardware class. Reserving takes no time. */
+/** The miner's horde: its pools of executors, by hardware class. Reserving a slot never waits. */
 import type { Log } from '@horde/kit/log'
 import { startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import { CLASSES } from '@horde/protocol/classes'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
-import type { ExecutorLines } from '../jobs/executor-line.ts'
+import type { ExecutorChannels } from '../executors/executor-channel.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
-import { GpuUse, LeavingExecutor } from './pools/leaving-executor.ts'
-import { ExecutorPool, type PoolUsage, type Reservation } from './pools/pool.ts'
+import { GpuUse } from './pools/leaving-executor.ts'
+import { ExecutorPool, type PoolUsage } from './pools/pool.ts'
 import { areAlike, type PoolSettings } from './pools/pool-settings.ts'
+import { type Reservation, slotOutsidePools } from './pools/reservation.ts'
 
-/** How often executors that wait for jobs are looked after, in milliseconds. */
+/** How often the pools inspect and start warm executors, in milliseconds. */
 const KEEP_WARM_MS = 1_000
 
 export type HordeDeps = {
-  /** Opens what starts the executors of a pool. */
+  /** Opens the manager that starts the executors of a pool. */
   openManager(pool: PoolSettings): Promise<ExecutorManager>
   /** The host that a pool's executors dial. */
   hostFor(pool: PoolSettings): Promise<string>
-  lines: ExecutorLines
+  channels: ExecutorChannels
   /** How long an executor may take to connect, beyond its class's spin-up time, in milliseconds. */
   startMs: number
-  /** How long one whose connection was lost may take to come back, in milliseconds. */
+  /** How long an executor may take to come back after its connection was lost, in milliseconds. */
   graceMs: number
   clock: Clock
   log: Log
 }
 
-/** What a pool has, and why it takes no job; null: it does. */
+/** A pool's usage, and why it takes no job; null when it takes jobs. */
 export type ShownPool = PoolUsage & { closedBy: Reason | null }
 
 type OpenPool = { settings: PoolSettings; manager: ExecutorManager; host: string }
 
-/** What watches the pools. */
+/** The watches that can close a pool. */
 export type PoolWatch = {
-  /** Why a pool takes no job, by its name; undefined: it does. */
+  /** Why a pool takes no job, by its name; undefined when it takes jobs. */
   closedBy(pool: string): Reason | undefined
-  /** Whether a pool is surely not what its class says, whatever else closes it. */
+  /** Whether a pool's hardware is surely not that of its class, whatever else closes it. */
   isMismatched(pool: string): boolean
-  /** Has all pools looked at. */
+  /** Looks at all pools now. */
   lookNow(): void
 }
 
@@ -46,8 +47,8 @@ export class Horde implements AsyncDisposable {
   readonly #deps: HordeDeps
   readonly #opened: OpenPool[]
   readonly #managers: Set<ExecutorManager>
-  /** Those that could tell which executors an earlier run had left. */
-  readonly #seeing = new Set<ExecutorManager>()
+  /** The managers that could list the executors of an earlier run. */
+  readonly #listing = new Set<ExecutorManager>()
   readonly #gpuUse = new GpuUse()
   readonly #over = new AbortController()
   #pools: ExecutorPool[] = []
@@ -55,7 +56,7 @@ export class Horde implements AsyncDisposable {
   #keeping: AsyncDisposable | undefined
   #isClosed = false
   #watch: PoolWatch = { closedBy: () => undefined, isMismatched: () => false, lookNow: () => {} }
-  /** What the log said last of the pools that take no job. */
+  /** The closures that were logged last, by pool. */
   readonly #loggedClosures = new Map<string, Reason>()
 
   private constructor(opened: OpenPool[], deps: HordeDeps) {
@@ -64,7 +65,10 @@ export class Horde implements AsyncDisposable {
     this.#deps = deps
   }
 
-  /** Opens the managers of all pools. Rejects when one of them can't be opened, or nobody knows where its executors should dial. */
+  /**
+   * Opens the managers of all pools. Rejects when one cannot be opened, or when no setting says where its executors
+   * dial.
+   */
   static async open(pools: readonly PoolSettings[], deps: HordeDeps): Promise<Horde> {
     return new Horde(await Promise.all(pools.map(pool => openPool(pool, deps))), deps)
   }
@@ -75,8 +79,9 @@ export class Horde implements AsyncDisposable {
   }
 
   /**
-   * Executors of an earlier run of this miner: those with one of the tokens are given, all others are ended. A manager that
-   * can not look now, as its engine is away, is no reason not to start: its executors may still come back by themselves.
+   * Finds the executors of an earlier run of this miner: it returns those with one of the tokens, and ends all others.
+   * A manager that cannot look now, because its engine is away, does not stop the start: its executors may still come
+   * back.
    */
   async takeOver(tokens: ReadonlySet<string>): Promise<Map<string, StartedExecutor>> {
     const found = await Promise.all([...this.#managers].map(manager => this.#takeOverFrom(manager, tokens)))
@@ -87,21 +92,21 @@ export class Horde implements AsyncDisposable {
     if (manager.takeOver === undefined) return new Map()
     try {
       const found = await manager.takeOver(tokens)
-      this.#seeing.add(manager)
+      this.#listing.add(manager)
       return found
     } catch (err) {
-      this.#deps.log.error({ err }, 'executors of an earlier run could not be looked for')
+      this.#deps.log.error({ err }, 'executors of an earlier run could not be listed')
       return new Map()
     }
   }
 
-  /** From now on there are places to reserve, and executors dial this port. */
+  /** Opens the pools: from now on slots can be reserved, and executors dial this port. */
   begin(executorPort: number): void {
     this.#executorPort = executorPort
     this.#pools = this.#opened.map(pool => this.#newPool(pool))
   }
 
-  /** From now on executors are started ahead. */
+  /** From now on the pools keep warm executors. */
   keepWarm(): void {
     const run = async () => {
       for (const pool of this.#pools) if (!this.#noteClosure(pool)) pool.keepWarm()
@@ -117,20 +122,20 @@ export class Horde implements AsyncDisposable {
     })
   }
 
-  /** From now on pools for which there is a reason take no job. Jobs that run go on. */
+  /** From now on pools that the watches close take no job. Running jobs go on. */
   heed(watch: PoolWatch): void {
     this.#watch = watch
   }
 
-  /** Has the pools looked at: one of them was found to be unable to start an executor. */
+  /** Makes the watches look at the pools: one of them was unable to start an executor. */
   lookAgain(): void {
     this.#watch.lookNow()
   }
 
   /**
-   * A place for one executor, or why there is none: the answer is immediate.
+   * Reserves a slot for one executor, or returns why there is none. Never waits.
    *
-   * @param without pools that were found to be unable a moment ago
+   * @param without pools that were unable to start an executor a moment ago
    */
   reserve(executorClass: string, without: ReadonlySet<string> = new Set()): Reservation | Reason {
     if (this.#isClosed) return 'no-free-executor'
@@ -144,40 +149,41 @@ export class Horde implements AsyncDisposable {
     return 'no-free-executor'
   }
 
-  /** Why a class has no pool that takes jobs: the reason of one of them; undefined where one does, or it has none. */
+  /** Why no pool of a class takes jobs: the reason of one of them. Undefined when one takes jobs, or there is none. */
   closedBy(executorClass: string): Reason | undefined {
     const open = this.#pools.filter(pool => pool.settings.executorClass === executorClass && !pool.usage().draining)
     const reasons = open.map(({ settings: { name } }) => this.#watch.closedBy(name))
     return reasons.includes(undefined) ? undefined : reasons[0]
   }
 
-  /** Tells the log when a pool begins to take no jobs, or takes them again. Gives why it takes none now. */
+  /** Logs when a pool closes and when it opens again. Returns why it is closed now. */
   #noteClosure({ settings: { name: pool } }: ExecutorPool): Reason | undefined {
     const reason = this.#watch.closedBy(pool)
     if (reason === this.#loggedClosures.get(pool)) return reason
     if (reason) this.#loggedClosures.set(pool, reason)
     else this.#loggedClosures.delete(pool)
     const { log } = this.#deps
-    if (reason) log.warn({ pool, reason, why: REASONS[reason] }, 'pool takes no jobs until this is mended')
+    if (reason) log.warn({ pool, reason, why: REASONS[reason] }, 'pool takes no jobs until this is fixed')
     else log.info({ pool }, 'pool takes jobs again')
     return reason
   }
 
-  /** The place of a job of an earlier run; one outside of all pools where it is not there any more. */
+  /** Takes the slot of a job of an earlier run; one outside of all pools when it does not exist any more. */
   occupy(place: string | null, executorClass: string): Reservation {
     const [, name, index] = /^(.*)\/(\d+)$/.exec(place ?? '') ?? []
     const pool = this.#pools.find(({ settings }) => settings.name === name && settings.executorClass === executorClass)
-    return pool?.occupy(Number(index)) ?? outside(executorClass, place)
+    return pool?.occupy(Number(index)) ?? slotOutsidePools(executorClass, place)
   }
 
-  /** From now on every reservation is refused. */
+  /** Refuses every reservation from now on. */
   close(): void {
     this.#isClosed = true
   }
 
   /**
-   * Other pools. Those of the same name and kind are changed; the others take no more jobs and go when their last one has
-   * ended. Rejects, and changes nothing, when a new one's manager can't be opened.
+   * Changes the pools. Those of the same name and kind get the new settings; the others take no more jobs and are
+   * removed when their last one has ended. Rejects, and changes nothing, when the manager of a new pool cannot be
+   * opened.
    */
   async reload(pools: readonly PoolSettings[]): Promise<void> {
     const kept = (settings: PoolSettings) => {
@@ -200,7 +206,7 @@ export class Horde implements AsyncDisposable {
     ]
   }
 
-  /** What the manifest says: the executors that there are, taken or not, but for pools that are not what their class says. */
+  /** The manifest: all executors, taken or not, without those of pools whose hardware is not that of their class. */
   manifest(): { executor_class: string; count: number }[] {
     const counts = new Map<string, number>()
     for (const { pool, executorClass, places, draining } of this.usage()) {
@@ -217,12 +223,12 @@ export class Horde implements AsyncDisposable {
     return used.map(usage => ({ ...usage, closedBy: this.#watch.closedBy(usage.pool) ?? null }))
   }
 
-  /** The pools that take jobs: for what concerns the hosts where executors run. */
+  /** The pools that take jobs, for watches and preloading on their hosts. */
   pools(): { settings: PoolSettings; manager: ExecutorManager }[] {
     return this.#pools.filter(pool => !pool.usage().draining).map(({ settings, manager }) => ({ settings, manager }))
   }
 
-  /** Ends the executors that wait, and closes the managers. Jobs must have ended. */
+  /** Ends the warm executors and closes the managers. Jobs must have ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close()
     this.#over.abort()
@@ -234,14 +240,14 @@ export class Horde implements AsyncDisposable {
   }
 
   #newPool({ settings, manager, host }: OpenPool): ExecutorPool {
-    const { lines, startMs, graceMs, clock, log } = this.#deps
+    const { channels, startMs, graceMs, clock, log } = this.#deps
     const startWithinMs = startMs + CLASSES[settings.executorClass].spinUpSeconds * 1000
     const minerAddress = `ws://${host.includes(':') ? `[${host}]` : host}:${this.#executorPort}`
     return new ExecutorPool(settings, {
       manager,
-      findsLeftovers: this.#seeing.has(manager),
+      canFindOrphans: this.#listing.has(manager),
       minerAddress,
-      lines,
+      channels,
       gpuUse: this.#gpuUse,
       startWithinMs,
       graceMs,
@@ -251,7 +257,7 @@ export class Horde implements AsyncDisposable {
   }
 }
 
-/** A pool that has an executor waiting comes before one that must start it, and that before one that must wait for a place. */
+/** Orders pools: first those with a warm executor, then those that must start one, then those without a free slot. */
 function soonness(pool: ExecutorPool): number {
   const { places, taken, leaving, warm } = pool.usage()
   if (warm.ready > 0) return 1 + warm.ready
@@ -261,20 +267,4 @@ function soonness(pool: ExecutorPool): number {
 async function openPool(settings: PoolSettings, { openManager, hostFor }: HordeDeps): Promise<OpenPool> {
   const host = await hostFor(settings)
   return { settings, manager: await openManager(settings), host }
-}
-
-/** A place that is in no pool: its job can go on, but no other can begin there. */
-function outside(executorClass: string, place: string | null): Reservation {
-  return {
-    executorClass,
-    pool: '',
-    place: place ?? '',
-    warm: undefined,
-    findsLeftovers: false,
-    whyNot: async () => undefined,
-    vacated: async () => {},
-    start: () => Promise.reject(new Error('the place of this job is in no pool any more')),
-    leave: () => new LeavingExecutor(),
-    release: () => {},
-  }
 }

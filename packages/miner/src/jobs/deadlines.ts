@@ -1,4 +1,4 @@
-/** How long each stage of a job may take, on the miner's side. */
+/** How long each stage of a job may take on the miner's side. */
 import { CLASSES, isExecutorClass } from '@horde/protocol/classes'
 import type { Reason } from '@horde/protocol/reasons'
 import type { LiveJob } from './live-job.ts'
@@ -11,11 +11,11 @@ export type Deadlines = {
   prepareMs: number
   /** From ready to the work. */
   workMs: number
-  /** What a run may take beyond the job's own time limit: input, upload, container start. */
+  /** How much longer than the job's own time limit a run may take: input, upload, container start. */
   runSlackMs: number
   /** The time limit of a job whose offer names none. */
   defaultRunMs: number
-  /** How long an executor whose connection is lost may take to come back. */
+  /** How long an executor may take to come back after its connection was lost. */
   graceMs: number
 }
 
@@ -24,7 +24,7 @@ export function startWithinMs({ executorClass }: LiveJob, { startMs }: Deadlines
   return startMs + (isExecutorClass(executorClass) ? CLASSES[executorClass].spinUpSeconds * 1000 : 0)
 }
 
-/** The deadline of the stage that a job is in, from the stage's beginning, and the reason of missing it. */
+/** How long the job's current stage may take, in ms from its beginning, and the reason of a job that takes longer. */
 export function stageDeadline(job: LiveJob, deadlines: Deadlines): { ms: number; reason: Reason } {
   switch (job.state) {
     case 'accepted':
@@ -32,7 +32,7 @@ export function stageDeadline(job: LiveJob, deadlines: Deadlines): { ms: number;
     case 'ready':
       return { ms: deadlines.workMs, reason: 'work-not-sent' }
     default: {
-      const limit = job.offer.timeout_seconds
+      const limit = job.row.timeoutSeconds
       const runMs = limit === null ? deadlines.defaultRunMs : limit * 1000
       return { ms: runMs + deadlines.runSlackMs, reason: 'run-timed-out' }
     }

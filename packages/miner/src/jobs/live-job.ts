@@ -1,73 +1,113 @@
-/** A job that is being driven now, and the register of all of them. */
+/** A job that this process drives, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
 import type { Inbox } from '@horde/kit/socket/inbox'
-import type { JobState } from '@horde/protocol/job-state'
+import { isFinal } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
-import type { Reason } from '@horde/protocol/reasons'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
-import type { JobResult, JobRow } from '../db/schema.ts'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import type { JobRow } from '../db/schema.ts'
+import type { DriverEvent, ExecutorChannel } from '../executors/executor-channel.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
 import type { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
-import type { Reservation } from '../horde/pools/pool.ts'
-import type { ValidatorSession } from '../validator-session.ts'
-import type { ExecutorLine, JobWord } from './executor-line.ts'
-import { Home } from './news/home.ts'
+import type { Reservation } from '../horde/pools/reservation.ts'
+import type { ValidatorConnection } from '../validators/validator-connection.ts'
+import { StoredJob } from './transition.ts'
 
-/** The executor that a job has: its place in the horde, and the line to it. */
-export type LiveExecutor = { reservation: Reservation; line: ExecutorLine }
+/** What is known of a job's executor when this process begins to drive the job. */
+export type KnownExecutor =
+  /** It runs. */
+  | StartedExecutor
+  /** There is none yet. */
+  | 'not started'
+  /** It may run or not: its manager cannot tell. */
+  | 'unknown'
+  /** It exited while no miner ran. */
+  | 'gone'
 
-export class LiveJob {
-  readonly id: number
-  readonly validator: string
-  readonly uuid: string
-  readonly offer: V0InitialJobRequest
-  readonly executorClass: string
+/** How a job comes to be driven: just accepted, or stored by an earlier run of this miner. */
+export type JobStart = {
+  /** The connection that offered the job. Undefined for a job of an earlier run. */
+  connection: ValidatorConnection | undefined
+  executor: KnownExecutor
+  /** Whether the executor was connected to an earlier run: it has the grace time to come back. */
+  isAway: boolean
+  /** How long the job has been in its state, in milliseconds. */
+  stageAgeMs: number
+}
+
+export const NEW_JOB = { executor: 'not started', isAway: false, stageAgeMs: 0 } as const
+
+/** The connections that offered a job or sent its work. */
+export class Origin {
+  #connections: ValidatorConnection[]
+
+  /** Without a connection: the job is of an earlier run, and every connection was authenticated later. */
+  constructor(connection?: ValidatorConnection) {
+    this.#connections = connection ? [connection] : []
+  }
+
+  add(connection: ValidatorConnection): void {
+    const others = this.#connections.filter(each => each !== connection && each.isOpen)
+    this.#connections = [...others, connection]
+  }
+
+  has(connection: ValidatorConnection): boolean {
+    return this.#connections.includes(connection)
+  }
+
+  /** The latest of those that are open: the one to send on. */
+  get open(): ValidatorConnection | undefined {
+    return this.#connections.findLast(({ isOpen }) => isOpen)
+  }
+
+  /** Connections with a higher number were authenticated later. */
+  get number(): number {
+    return this.#connections.at(-1)?.number ?? 0
+  }
+}
+
+export class LiveJob extends StoredJob {
   readonly reservation: Reservation
-  readonly executor: ExecutorLine
-  readonly words: Inbox<JobWord>
-  state: JobState
-  reason: Reason | undefined
-  result: JobResult | undefined
-  /** Whether its executor has been ready: what breaks before that is a failed preparation to its validator. */
-  wasReady: boolean
+  readonly channel: ExecutorChannel
+  readonly events: Inbox<DriverEvent>
+  readonly start: JobStart
   /** The work, once its validator has sent it. */
   work: V0JobRequest | undefined
-  /** Its executor runs for it and says that it has not got the work, which this miner has not either any more. */
-  workLost = false
-  readonly home: Home
-  /** Set when its executor has said how the job ended: then it cleans up and leaves by itself, and its place is free. */
+  /** The executor runs for the job but says that it lacks the work, and this miner lacks it too. */
+  isWorkLost = false
+  /** The connections that the job's messages go to. */
+  readonly origin: Origin
+  /** Set when the executor has reported the end: it cleans up and leaves by itself, and its slot is free. */
   leaving: LeavingExecutor | undefined
-  /** Set when the job has ended: settles when its validator was told, which may take long. */
-  endTold: Promise<void> | undefined
-  /** Whether its validator has read the end on a home connection. */
-  delivered = false
-  /** Of a job that an earlier run of this miner began: its executor, when it was found running. */
-  recovery: { executor: StartedExecutor | undefined } | undefined
-  /** When the job came into its state, in ms since the epoch. */
-  movedAt: number
+  /** Set when the job has ended: settles once the validator was sent the end, which may take long. */
+  endSent: Promise<void> | undefined
+  /** Whether the validator has read the end on a connection of the job's origin. */
+  isDelivered = false
 
-  /** @param home undefined: the job was offered to an earlier run of this miner */
-  constructor(row: JobRow, offer: V0InitialJobRequest, home: ValidatorSession | undefined, executor: LiveExecutor) {
-    this.id = row.id
-    this.validator = row.validator
-    this.uuid = row.uuid
-    this.executorClass = row.executorClass
-    this.state = row.state
-    this.movedAt = (row.startedAt ?? row.readyAt ?? row.offeredAt).getTime()
-    this.wasReady = row.readyAt !== null
-    this.offer = offer
-    this.home = new Home(home)
+  constructor(row: JobRow, executor: { reservation: Reservation; channel: ExecutorChannel }, start: JobStart) {
+    super(row)
+    this.start = start
+    this.origin = new Origin(start.connection)
     this.reservation = executor.reservation
-    this.executor = executor.line
-    this.executor.jobUuid = row.uuid
-    this.words = executor.line.words
+    this.channel = executor.channel
+    this.channel.jobUuid = row.uuid
+    this.events = executor.channel.events
     this.work = row.work ?? undefined
   }
 
-  /** From now on the job's messages go to this connection, which offered it or sent its work: its end too. */
-  moveTo(session: ValidatorSession): void {
-    if (!this.home.has(session)) this.delivered = false
-    this.home.add(session)
+  /** Whether an earlier run of this miner accepted the job. */
+  get isResumed(): boolean {
+    return this.start.connection === undefined
+  }
+
+  /** Whether there is nothing left to drive. */
+  get isOver(): boolean {
+    return this.isDropped || isFinal(this.state)
+  }
+
+  /** Sends the job's further messages, its end included, to a connection that has offered it again or sent its work. */
+  moveTo(connection: ValidatorConnection): void {
+    if (!this.origin.has(connection)) this.isDelivered = false
+    this.origin.add(connection)
   }
 }
 
@@ -78,17 +118,17 @@ export function newExecutorToken(jobUuid: string): string {
 
 export class LiveJobs {
   readonly #byUuid = new Map<string, LiveJob>()
-  readonly #turns = new Map<string, Promise<void>>()
+  readonly #tasks = new Map<string, Promise<void>>()
 
-  /** Runs what concerns one job of one validator after what was asked for earlier about the same job. */
-  async inTurn(validator: string, uuid: string, work: () => Promise<void>): Promise<void> {
+  /** Runs tasks about one job of one validator one after the other, in the order of the calls. */
+  async oneAtATime(validator: string, uuid: string, work: () => Promise<void>): Promise<void> {
     const key = keyOf(validator, uuid)
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(work, work)
-    this.#turns.set(key, turn)
+    const task = (this.#tasks.get(key) ?? Promise.resolve()).then(work, work)
+    this.#tasks.set(key, task)
     try {
-      await turn
+      await task
     } finally {
-      if (this.#turns.get(key) === turn) this.#turns.delete(key)
+      if (this.#tasks.get(key) === task) this.#tasks.delete(key)
     }
   }
 
@@ -96,8 +136,10 @@ export class LiveJobs {
     this.#byUuid.set(keyOf(job.validator, job.uuid), job)
   }
 
+  /** Does nothing when another job has taken the same key since. */
   remove(job: LiveJob): void {
-    this.#byUuid.delete(keyOf(job.validator, job.uuid))
+    const key = keyOf(job.validator, job.uuid)
+    if (this.#byUuid.get(key) === job) this.#byUuid.delete(key)
   }
 
   find(validator: string, uuid: string): LiveJob | undefined {

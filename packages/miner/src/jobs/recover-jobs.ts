@@ -1,66 +1,67 @@
-/** Takes up the jobs of an earlier run of this miner that was killed: their executors may still run, or come back. */
-import type { Database } from '@horde/kit/database'
-import type { Log } from '@horde/kit/log'
-import type { Clock } from '@horde/kit/time'
+/** Resumes the jobs of an earlier run of this miner that was killed: their executors may still run, or come back. */
 import { FIRST_STATE } from '@horde/protocol/job-state'
-import type { JobUuid } from '@horde/protocol/primitives'
-import { abandonJob, openJobs } from '../db/jobs.ts'
+import { openJobs } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
+import type { ExecutorChannels } from '../executors/executor-channel.ts'
+import { followExit } from '../executors/obtain-executor.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
-import type { ExecutorLines } from './executor-line.ts'
-import { LiveJob, type LiveJobs } from './live-job.ts'
-import { followExit } from './obtain-executor.ts'
+import type { Reservation } from '../horde/pools/reservation.ts'
+import { type JobStart, LiveJob, type LiveJobs } from './live-job.ts'
+import { StoredJob, type TransitionDeps, transition } from './transition.ts'
 
-export type RecoverDeps = {
-  db: Database
+export type RecoverDeps = TransitionDeps & {
   horde: Pick<Horde, 'takeOver' | 'occupy'>
-  lines: ExecutorLines
+  channels: ExecutorChannels
   live: LiveJobs
-  clock: Clock
-  log: Log
 }
 
-/** What an earlier run left behind: its open jobs, and those of its executors that run for them, by token. */
-export type Leftovers = { rows: JobRow[]; executors: Map<string, StartedExecutor> }
+/** What an earlier run left open: its jobs, and those of its executors that run for them, by token. */
+export type Unfinished = { rows: JobRow[]; executors: Map<string, StartedExecutor> }
 
 /**
- * Looks for executors of an earlier run, and ends those that nobody waits for. Of an offer whose acceptance was never
- * stored its validator has heard nothing: its job is ended.
+ * Finds the open jobs and the executors of an earlier run, and ends the executors that no job needs. An offer whose
+ * acceptance was never stored is ended as abandoned: its validator has heard nothing of it.
  */
-export async function findLeftovers({ db, horde, clock, log }: RecoverDeps): Promise<Leftovers> {
-  const open = await openJobs(db)
+export async function findUnfinished(deps: RecoverDeps): Promise<Unfinished> {
+  const open = await openJobs(deps.db)
   const rows = open.filter(({ state }) => state !== FIRST_STATE)
-  for (const { id, uuid, validator } of open.filter(({ state }) => state === FIRST_STATE)) {
-    await abandonJob(db, id, new Date(clock.now()))
-    log.warn({ jobUuid: uuid, validator, from: FIRST_STATE, to: 'broken', reason: 'abandoned' }, 'job moved')
+  for (const row of open.filter(({ state }) => state === FIRST_STATE)) {
+    await transition(new StoredJob(row), 'stopped', { reason: 'abandoned' }, deps)
   }
-  return { rows, executors: await horde.takeOver(new Set(rows.map(({ executorToken }) => executorToken))) }
+  return { rows, executors: await deps.horde.takeOver(new Set(rows.map(({ executorToken }) => executorToken))) }
 }
 
-/** Makes live jobs of them: their executors may connect from now on. */
-export function recoverJobs({ rows, executors }: Leftovers, { horde, lines, live, log }: RecoverDeps): LiveJob[] {
+/** Makes the jobs live again: from now on their executors may connect. */
+export function recoverJobs({ rows, executors }: Unfinished, deps: RecoverDeps): LiveJob[] {
+  const { horde, channels, live, clock, log } = deps
   return rows.map(row => {
     const reservation = horde.occupy(row.place, row.executorClass)
-    const line = lines.open(row.executorToken)
-    const job = new LiveJob(row, offerOf(row), undefined, { reservation, line })
-    const executor = executors.get(row.executorToken)
-    job.recovery = { executor }
-    if (executor) followExit(job, executor)
+    const channel = channels.open(row.executorToken)
+    const running = executors.get(row.executorToken)
+    const start = startOf(new StoredJob(row), running, reservation, clock.now())
+    const job = new LiveJob(row, { reservation, channel }, start)
+    if (running) followExit(job, running)
     live.add(job)
-    const { uuid: jobUuid, validator, state } = row
-    log.info({ jobUuid, validator, state, executor: executor?.id }, 'job of an earlier run taken up again')
+    const { uuid: jobUuid, validator, state } = job
+    log.info({ jobUuid, validator, state, executor: running?.id }, 'job of an earlier run resumed')
     return job
   })
 }
 
-function offerOf(row: JobRow): LiveJob['offer'] {
+/** An accepted job without an executor gets a new one; a later stage cannot begin again. */
+function startOf(
+  { state, movedAt }: StoredJob,
+  running: StartedExecutor | undefined,
+  { canFindOrphans }: Reservation,
+  nowMs: number,
+): JobStart {
+  const isLater = state !== 'accepted'
+  const missing = canFindOrphans ? (isLater ? 'gone' : 'not started') : 'unknown'
   return {
-    message_type: 'V0InitialJobRequest',
-    job_uuid: row.uuid as JobUuid,
-    base_docker_image_name: row.imageName,
-    timeout_seconds: row.timeoutSeconds,
-    volume_type: row.volumeType as LiveJob['offer']['volume_type'],
-    executor_class: row.executorClass,
+    connection: undefined,
+    executor: running ?? missing,
+    isAway: running !== undefined || isLater,
+    stageAgeMs: Math.max(0, nowMs - movedAt),
   }
 }

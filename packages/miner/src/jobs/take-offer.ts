@@ -1,75 +1,81 @@
-/** A validator's offer: reserve, store, accept, and drive the job; or decline at once. */
+/** Takes a validator's offer: reserves a slot, stores the job, accepts it and has it driven; or declines at once. */
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
-import { FIRST_STATE, isFinal } from '@horde/protocol/job-state'
+import { isFinal } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
-import { findJob, insertJob, moveJob } from '../db/jobs.ts'
+import { findJob } from '../db/jobs.ts'
+import type { ExecutorChannel, ExecutorChannels } from '../executors/executor-channel.ts'
 import type { Horde } from '../horde/horde.ts'
-import type { Reservation } from '../horde/pools/pool.ts'
-import type { ValidatorSession } from '../validator-session.ts'
-import type { ExecutorLine, ExecutorLines } from './executor-line.ts'
-import { LiveJob, type LiveJobs, newExecutorToken } from './live-job.ts'
-import type { News } from './news.ts'
-import { type DeclineDeps, decline, type OfferedJob } from './offers/decline.ts'
+import type { Reservation } from '../horde/pools/reservation.ts'
+import type { ValidatorConnection } from '../validators/validator-connection.ts'
+import { type DeclineDeps, declineOffer } from './decline-offer.ts'
+import type { Delivery } from './delivery.ts'
+import { LiveJob, type LiveJobs, NEW_JOB, newExecutorToken } from './live-job.ts'
+import { type OfferedJob, storeOffer, transition } from './transition.ts'
+import { acceptMessage } from './validator-message.ts'
 
 export type OfferDeps = DeclineDeps & {
   live: LiveJobs
-  news: News
+  delivery: Delivery
   horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy'>
-  lines: ExecutorLines
+  channels: ExecutorChannels
   /** Starts driving an accepted job; it goes on by itself. */
   drive(job: LiveJob): void
 }
 
-export function takeOffer(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
-  return deps.live.inTurn(session.validator, offer.job_uuid, () => take(offer, session, deps))
+export function takeOffer(offer: V0InitialJobRequest, from: ValidatorConnection, deps: OfferDeps): Promise<void> {
+  return deps.live.oneAtATime(from.validator, offer.job_uuid, () => take(offer, from, deps))
 }
 
-async function take(offer: V0InitialJobRequest, session: ValidatorSession, deps: OfferDeps): Promise<void> {
-  const { validator } = session
+async function take(offer: V0InitialJobRequest, connection: ValidatorConnection, deps: OfferDeps): Promise<void> {
+  const { validator } = connection
   const known = deps.live.find(validator, offer.job_uuid)
-  if (known) return sayAgain(known, session, deps)
-  const job = offeredJob(offer, session)
-  // Looked up no further: a flood must not reach the database.
-  if (!deps.admission.mayOffer(validator)) return decline(job, 'too-many-offers', session, deps)
-  // Neither can the job be looked up, nor its end be stored.
-  if (deps.horde.closedBy(job.executorClass) === 'database-away') return decline(job, 'database-away', session, deps)
+  if (known) return acceptAgain(known, connection, deps)
+  const job = offeredJob(offer, connection)
+  // Before the job is looked up: a flood must not reach the database.
+  if (!deps.admission.mayOffer(validator)) return declineOffer(job, 'too-many-offers', connection, deps)
+  // The job can neither be looked up, nor its end be stored.
+  if (deps.horde.closedBy(job.executorClass) === 'database-away')
+    return declineOffer(job, 'database-away', connection, deps)
   const ended = await findJob(deps.db, validator, offer.job_uuid)
-  if (ended) return deps.news.tellEnd(ended, session)
-  const taken = await reserve(offer, job, session, deps)
-  if (taken instanceof LiveJob) await accept(taken, session, deps)
-  else await decline(job, taken, session, deps)
+  if (ended) return deps.delivery.sendEnd(ended, connection)
+  const taken = await reserve(offer, job, connection, deps)
+  if (taken instanceof LiveJob) await accept(taken, connection, deps)
+  else if (taken !== 'stored elsewhere') await declineOffer(job, taken, connection, deps)
 }
 
-/** A job with a place for its executor, or why the offer is declined. */
+/** A job with a slot for its executor, or why the offer is declined. */
 async function reserve(
   offer: V0InitialJobRequest,
   job: OfferedJob,
-  session: ValidatorSession,
+  connection: ValidatorConnection,
   deps: OfferDeps,
-): Promise<LiveJob | Reason> {
-  const open = deps.live.of(session.validator).filter(({ state }) => !isFinal(state)).length
-  const admitted = deps.admission.enter(offer, session.validator, open)
+): Promise<LiveJob | Reason | 'stored elsewhere'> {
+  const open = deps.live.of(connection.validator).filter(({ state }) => !isFinal(state)).length
+  const admitted = deps.admission.enter(offer, connection.validator, open)
   if (typeof admitted === 'string') return admitted
   using _ = admitted
-  const reservation = await reservePlace(job.executorClass, deps)
+  const reservation = await reserveSlot(job.executorClass, deps)
   if (typeof reservation === 'string') return reservation
-  const line = reservation.warm?.line ?? deps.lines.open(newExecutorToken(offer.job_uuid))
+  const channel = reservation.warm?.channel ?? deps.channels.open(newExecutorToken(offer.job_uuid))
   try {
-    const fields = { ...job, executorToken: line.token, place: reservation.place, state: FIRST_STATE }
-    const row = await insertJob(deps.db, fields, new Date(deps.clock.now()))
-    if (!row) throw new Error('a job was stored by another process in the same database')
-    const taken = new LiveJob(row, offer, session, { reservation, line })
-    deps.live.add(taken)
-    return taken
+    const row = await storeOffer(job, { executorToken: channel.token, place: reservation.place }, deps)
+    if (row) {
+      const taken = new LiveJob(row, { reservation, channel }, { ...NEW_JOB, connection })
+      deps.live.add(taken)
+      return taken
+    }
   } catch (error) {
-    void giveUp(reservation, line, deps)
+    void giveUp(reservation, channel, deps)
     throw error
   }
+  deps.log.warn({ jobUuid: job.uuid, validator: job.validator }, 'offer dropped: another process has stored the job')
+  void giveUp(reservation, channel, deps)
+  return 'stored elsewhere'
 }
 
-/** A place where an executor can be started now, or why there is none. A pool that turns out to be unable is passed over. */
-async function reservePlace(executorClass: string, { horde }: OfferDeps): Promise<Reservation | Reason> {
+/** A slot where an executor can be started now, or why there is none. A pool that turns out to be unable is skipped. */
+async function reserveSlot(executorClass: string, { horde }: OfferDeps): Promise<Reservation | Reason> {
   const unable = new Set<string>()
   let found: Reason | undefined
   for (;;) {
@@ -84,46 +90,40 @@ async function reservePlace(executorClass: string, { horde }: OfferDeps): Promis
   }
 }
 
-/** An executor that waited was bound to this job: it is for no other any more. */
-async function giveUp({ warm, release }: Reservation, line: ExecutorLine, { lines, log }: OfferDeps): Promise<void> {
+/** Ends an executor that was bound to a job which came to nothing: no other job may have it. */
+async function giveUp({ warm, release }: Reservation, channel: ExecutorChannel, deps: OfferDeps): Promise<void> {
   try {
-    await (warm ? warm.discard() : lines.close(line))
+    await (warm ? warm.discard() : deps.channels.close(channel))
   } catch (err) {
-    log.error({ err }, 'executor could not be stopped')
+    deps.log.error({ err }, 'executor could not be stopped')
   } finally {
     release()
   }
 }
 
-async function accept(job: LiveJob, session: ValidatorSession, deps: OfferDeps): Promise<void> {
-  const { db, drive, live, log, clock } = deps
-  try {
-    await moveJob(db, job.id, { event: 'V0AcceptJobRequest', to: 'accepted' }, new Date(clock.now()))
-  } catch (error) {
-    live.remove(job)
-    void giveUp(job.reservation, job.executor, deps)
-    throw error
+async function accept(job: LiveJob, connection: ValidatorConnection, deps: OfferDeps): Promise<void> {
+  const abandon = () => {
+    deps.live.remove(job)
+    void giveUp(job.reservation, job.channel, deps)
   }
-  job.state = 'accepted'
-  job.movedAt = clock.now()
-  log.info({ jobUuid: job.uuid, validator: job.validator, from: FIRST_STATE, to: job.state }, 'job moved')
-  const said = sayAccepted(job, session)
-  drive(job)
-  await said
+  const accepted = await transition(job, 'V0AcceptJobRequest', {}, deps).catch(error => {
+    abandon()
+    throw error
+  })
+  if (accepted.outcome !== 'moved') return abandon()
+  const sent = accepted.message && connection.send(accepted.message)
+  deps.drive(job)
+  await sent
 }
 
-/** The same validator offers the same uuid again: it gets the state of the job it has, and later news on this line. */
-async function sayAgain(job: LiveJob, session: ValidatorSession, { news }: OfferDeps): Promise<void> {
-  job.moveTo(session)
-  if (!isFinal(job.state)) await sayAccepted(job, session)
-  await news.tell(job)
+/** Answers a validator that offers the same job again with its state; later messages go to this connection. */
+async function acceptAgain(job: LiveJob, connection: ValidatorConnection, { delivery }: OfferDeps): Promise<void> {
+  job.moveTo(connection)
+  if (!isFinal(job.state)) await connection.send(acceptMessage(job))
+  await delivery.resend(job)
 }
 
-function sayAccepted({ offer: { job_uuid } }: LiveJob, session: ValidatorSession): Promise<boolean> {
-  return session.say({ message_type: 'V0AcceptJobRequest', job_uuid })
-}
-
-function offeredJob(offer: V0InitialJobRequest, { validator }: ValidatorSession): OfferedJob {
+function offeredJob(offer: V0InitialJobRequest, { validator }: ValidatorConnection): OfferedJob {
   return {
     validator,
     uuid: offer.job_uuid,

@@ -10,8 +10,8 @@ import type { AnnouncementState, Announcer } from '../announce/announcer.ts'
 import type { MinerConfig } from '../config.ts'
 import type { Horde, ShownPool } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
-import type { ValidatorSessions } from '../validators/validator-sessions.ts'
-import type { ValidatorList } from '../validators.ts'
+import type { ValidatorConnections } from '../validators/validator-connection.ts'
+import type { ValidatorList } from '../validators/validator-list.ts'
 import type { JobCounters } from './metrics/job-counters.ts'
 
 /** After this many refreshes without an answer the list of validators is old. */
@@ -58,7 +58,7 @@ export type StatusDeps = {
   startedAtMs: number
   live: Pick<LiveJobs, 'all'>
   horde: Pick<Horde, 'usage'>
-  sessions: Pick<ValidatorSessions, 'counts'>
+  connections: Pick<ValidatorConnections, 'counts'>
   announcer: Pick<Announcer, 'state'>
   validators: Pick<ValidatorList, 'metagraph' | 'ageMs'>
   counters: Pick<JobCounters, 'ends'>
@@ -68,7 +68,8 @@ export type StatusDeps = {
 
 /** Reads the status from memory. */
 export function readStatus(deps: StatusDeps): MinerStatus {
-  const { config, chain, hotkey, port, live, horde, sessions, announcer, validators, counters, watches, clock } = deps
+  const { config, chain, hotkey, port, live, horde, connections, announcer, validators, counters, watches, clock } =
+    deps
   const { metagraph } = validators
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   return {
@@ -82,8 +83,8 @@ export function readStatus(deps: StatusDeps): MinerStatus {
     port,
     migrating: config.MIGRATING,
     pools: horde.usage(),
-    jobs: live.all().map(({ uuid, validator, executorClass, state, offer, movedAt: sinceMs }) => {
-      return { uuid, validator, executorClass, state, image: offer.base_docker_image_name, sinceMs }
+    jobs: live.all().map(({ uuid, validator, executorClass, state, row, movedAt: sinceMs }) => {
+      return { uuid, validator, executorClass, state, image: row.imageName, sinceMs }
     }),
     ends: counters.ends(),
     announcement: announcer.state(),
@@ -91,6 +92,6 @@ export function readStatus(deps: StatusDeps): MinerStatus {
     listAgeMs: validators.ageMs(),
     oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1_000,
     validators: rankValidators(metagraph, { extra, banned }),
-    connections: sessions.counts(),
+    connections: connections.counts(),
   }
 }

@@ -1,28 +1,53 @@
-/** Whether a validator is who it says: every check of the wire, and each signature once. */
+/** Checks a validator's authentication: whether it is who it claims to be. Each signature counts once. */
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 
-/** The refusal that a peer with a slow clock can outwait. */
-export const SIGNED_BEFORE_START = 'The timestamp is of before this miner started'
+/** Why a connection is refused, for the metric. */
+export type RefusalCode =
+  | 'unknown-validator'
+  | 'inactive-validator'
+  | 'no-list-yet'
+  | 'too-many-connections'
+  | 'not-an-authentication'
+  | 'closed'
+  | 'too-late'
+  | 'other-validator'
+  | 'other-miner'
+  | 'timestamp'
+  | 'signature'
+  | 'replay'
 
-/** Signatures are remembered until no clock in the window can bring them again, in milliseconds. */
+export type Refusal = {
+  readonly code: RefusalCode
+  /** A constant sentence for the log. */
+  readonly why: string
+  /** The sentence for the peer, with what it sent that was wrong. Default: `why`. */
+  readonly details?: string
+  /** Set when the peer may succeed later. It gets no error then: peers never try again after an error. */
+  readonly mayRetry?: boolean
+}
+
+/**
+ * How long signatures are remembered, in milliseconds: until their timestamps are too old for every clock in the
+ * window.
+ */
 const REMEMBER_MS = 2 * AUTHENTICATION_WINDOW_SECONDS * 1000
 
-/** The signatures that were accepted lately. One that comes again is a replay. */
+/** The signatures that were accepted lately. One that arrives again is a replay. */
 export class SeenSignatures {
   readonly #seen = new Map<string, number>()
   readonly #since: { now: number; monotonic: number }
 
-  /** What an earlier run accepted is not known: what was signed before this one began may be a replay as well. */
+  /** Signatures that an earlier run accepted are unknown: one from before this run's start may be a replay too. */
   constructor(clock: Clock) {
     this.#since = { now: clock.now(), monotonic: clock.monotonic() }
   }
 
   /** Whether a signature with this timestamp, in seconds, may have been accepted by an earlier run. */
   mayBeOlder(timestamp: number, clock: Clock): boolean {
-    // By then every such signature is too old by itself, and a clock that was set back must not lock everybody out.
+    // By then each such signature is too old anyway, and a clock that was set back must not lock out all validators.
     if (clock.monotonic() - this.#since.monotonic > REMEMBER_MS) return false
     return timestamp < Math.floor(this.#since.now / 1000)
   }
@@ -48,18 +73,23 @@ export type AuthenticationRules = {
   clock: Clock
 }
 
-/** Why an authentication is refused, in words for the peer; undefined when it is good. */
-export function refusalOf(request: V0AuthenticateRequest, rules: AuthenticationRules): string | undefined {
+/** Why an authentication is refused; undefined when it is good. */
+export function refusalOf(request: V0AuthenticateRequest, rules: AuthenticationRules): Refusal | undefined {
   const { payload, signature } = request
-  if (payload.validator_hotkey !== rules.claimedHotkey) return 'The validator hotkey is not the one of the URL'
-  if (payload.miner_hotkey !== rules.minerHotkey) return 'The miner hotkey is not the one of this miner'
+  if (payload.validator_hotkey !== rules.claimedHotkey)
+    return { code: 'other-validator', why: 'The validator hotkey is not the one of the URL' }
+  if (payload.miner_hotkey !== rules.minerHotkey)
+    return { code: 'other-miner', why: 'The miner hotkey is not the one of this miner' }
   const offBy = Math.abs(rules.clock.now() / 1000 - payload.timestamp)
   if (offBy > AUTHENTICATION_WINDOW_SECONDS) {
-    return `The timestamp is ${Math.round(offBy)} s off; ${AUTHENTICATION_WINDOW_SECONDS} s are allowed`
+    const why = `The timestamp is ${Math.round(offBy)} s off; ${AUTHENTICATION_WINDOW_SECONDS} s are allowed`
+    return { code: 'timestamp', why }
   }
-  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock)) return SIGNED_BEFORE_START
+  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock))
+    return { code: 'timestamp', why: 'The timestamp is of before this miner started', mayRetry: true }
   const bytes = authenticationBytes(payload)
-  if (!verifySignature(payload.validator_hotkey, bytes, signature)) return 'The signature does not verify'
-  if (!rules.seen.take(signature, rules.clock.now())) return 'The signature was used before'
+  if (!verifySignature(payload.validator_hotkey, bytes, signature))
+    return { code: 'signature', why: 'The signature does not verify' }
+  if (!rules.seen.take(signature, rules.clock.now())) return { code: 'replay', why: 'The signature was used before' }
   return undefined
 }

@@ -1,7 +1,7 @@
 /** Runs a probe in a short container of the executor image, on the engine of a pool. */
 import { type Readable, Writable } from 'node:stream'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
-import { PROBE_MS, type Probe, type ProbeResult, ProbeTimeoutError } from '../probe.ts'
+import { PROBE_MS, type Probe, type ProbeResult, ProbeTimeoutError } from '../manager.ts'
 import { forwardLog } from './container-log.ts'
 import { type DockerHost, endFailed } from './docker-host.ts'
 import type { ContainerOptions } from './engine-client.ts'

@@ -1,19 +1,22 @@
-/** An executor that has answered and cleans up. Its place can be reserved again, and what is next there waits until it is gone. */
+/**
+ * An executor that has sent its result and cleans up. Its slot can be reserved again; the next executor there waits
+ * until this one is gone.
+ */
 export class LeavingExecutor {
   readonly #gone = Promise.withResolvers<void>()
   readonly #hurried = Promise.withResolvers<void>()
 
-  /** Resolves when it and all that it made is gone, as far as that can be told. */
+  /** Resolves when the executor and all that it made is gone, as far as the miner can tell. */
   get gone(): Promise<void> {
     return this.#gone.promise
   }
 
-  /** Resolves when a job waits for its place. */
+  /** Resolves when a job waits for the slot. */
   get hurried(): Promise<void> {
     return this.#hurried.promise
   }
 
-  /** A job waits for its place: from now on it has little time. */
+  /** Says that a job waits for the slot: from now on the executor has little time. */
   hurry(): void {
     this.#hurried.resolve()
   }
@@ -24,12 +27,12 @@ export class LeavingExecutor {
   }
 }
 
-/** Who has the GPUs of all pools, by engine and device id. */
+/** Which GPUs of all pools are in use, by engine and device id. */
 export class GpuUse {
   readonly #busy = new Set<string>()
   readonly #leaving = new Map<string, LeavingExecutor>()
 
-  /** Whether no job has any of them. One whose executor is leaving counts as free. */
+  /** Whether no job has any of the GPUs. The GPUs of a leaving executor are free. */
   areFree(gpus: readonly string[]): boolean {
     return gpus.every(gpu => !this.#busy.has(gpu))
   }
@@ -49,7 +52,7 @@ export class GpuUse {
     })
   }
 
-  /** The executors that are about to leave them. */
+  /** The executors that are about to leave the GPUs. */
   leavingFrom(gpus: readonly string[]): LeavingExecutor[] {
     return gpus.flatMap(gpu => this.#leaving.get(gpu) ?? [])
   }

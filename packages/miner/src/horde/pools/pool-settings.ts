@@ -1,4 +1,4 @@
-/** What a pool of executors is: some places of one hardware class, and how executors come to be there. */
+/** The settings of a pool: slots for executors of one hardware class, and how its executors are started. */
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { EngineAddress } from '../docker/engine-address.ts'
 
@@ -16,26 +16,26 @@ export type PoolSettings = {
   image: string
   /** Where the container engine is, for docker. */
   engine: EngineAddress
-  /** The GPUs of each place, by device id. Empty: executors are told of none by their place. */
+  /** The GPUs of each slot, by device id. Empty: slots have no GPUs of their own. */
   gpus: readonly (readonly string[])[]
   /** Variables for the environment of its executors. */
   environment: Readonly<Record<string, string>>
-  /** The host that its executors dial to reach this miner. Undefined: what the miner's settings say. */
+  /** The host that its executors dial to reach this miner. Undefined: the one of the miner's settings. */
   address: string | undefined
 }
 
-/** The setting of an executor by which it is told of its own GPUs. */
+/** The executor's setting for its own GPUs. */
 const GPU_VARIABLE = 'EXECUTOR_GPU_DEVICE_IDS'
-/** The setting of an executor that is started before its job is known. */
+/** The executor's setting for a warm one, which starts before its job is known. */
 const AHEAD_VARIABLE = 'PREPARE_AHEAD'
 
-/** The environment of an executor in a place of a pool. */
+/** The environment of an executor in a slot of a pool. */
 export function environmentOf(
   { environment, gpus }: Pick<PoolSettings, 'environment' | 'gpus'>,
-  place: number,
+  slot: number,
   ahead: boolean,
 ): Record<string, string> {
-  const own = gpus[place]
+  const own = gpus[slot]
   return {
     ...environment,
     ...(own && { [GPU_VARIABLE]: own.join(',') }),
@@ -43,7 +43,7 @@ export function environmentOf(
   }
 }
 
-/** Whether executors of both settings are the same but for how many there are: then a pool may go from one to the other. */
+/** Whether a pool may change from one settings to the other while it runs: they start the same kind of executors. */
 export function areAlike(a: PoolSettings, b: PoolSettings): boolean {
   const kind = ({ executorClass, manager, image, engine, address }: PoolSettings) =>
     JSON.stringify([executorClass, manager, image, engine, address])

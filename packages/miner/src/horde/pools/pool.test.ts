@@ -1,7 +1,7 @@
 import { silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { ExecutorLines, type ExecutorSocket } from '../../jobs/executor-line.ts'
+import { ExecutorChannels, type ExecutorSocket } from '../../executors/executor-channel.ts'
 import type { ExecutorManager, ExecutorOrder } from '../manager.ts'
 import { GpuUse } from './leaving-executor.ts'
 import { ExecutorPool } from './pool.ts'
@@ -44,21 +44,21 @@ const socket = () => ({ isOpen: true, close: async () => {} }) as unknown as Exe
 
 let clock: ReturnType<typeof manualClock>
 let orders: Orders
-let lines: ExecutorLines
+let channels: ExecutorChannels
 let gpuUse: GpuUse
 beforeEach(() => {
   clock = manualClock()
   orders = new Orders()
-  lines = new ExecutorLines(clock)
+  channels = new ExecutorChannels(clock)
   gpuUse = new GpuUse()
 })
 
 function poolOf(changes: Partial<PoolSettings> = {}): ExecutorPool {
   const deps = {
     manager: orders,
-    findsLeftovers: true,
+    canFindOrphans: true,
     minerAddress: 'ws://m',
-    lines,
+    channels,
     gpuUse,
     startWithinMs: START_MS,
     graceMs: GRACE_MS,
@@ -74,13 +74,13 @@ async function look(pool: ExecutorPool, seconds = 0): Promise<void> {
 }
 
 function connect(index = -1) {
-  const line = lines.find(orders.all.at(index)?.token ?? '')
+  const channel = channels.find(orders.all.at(index)?.token ?? '')
   const connected = socket()
-  line?.attach(connected, [])
-  return { line, lose: () => line?.detach(connected) }
+  channel?.attach(connected, [])
+  return { channel, lose: () => channel?.detach(connected) }
 }
 
-describe('places', () => {
+describe('slots', () => {
   it('are reserved until none is left, and given back once', () => {
     const pool = poolOf()
     const [first, second] = [pool.reserve(), pool.reserve()]
@@ -91,7 +91,7 @@ describe('places', () => {
     expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/0', undefined])
   })
 
-  it('count as free when their executor has answered, and the next waits there until that is gone', async () => {
+  it('are free once their executor has sent its result; the next job waits there until it is gone', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     const leaving = pool.reserve()?.leave()
     expect(pool.usage()).toMatchObject({ taken: 0, leaving: 1, places: 1 })
@@ -120,14 +120,14 @@ describe('places', () => {
     expect(orders.all).toHaveLength(1)
   })
 
-  it('that are quite free come first', () => {
+  it('without a leaving executor come first', () => {
     const pool = poolOf()
     const [first] = [pool.reserve(), pool.reserve()?.release()]
     first?.leave()
     expect([pool.reserve()?.place, pool.reserve()?.place]).toEqual(['pool/1', 'pool/0'])
   })
 
-  it('given back without having been used still have the executor before', async () => {
+  it('given back unused still wait for the previous executor', async () => {
     const pool = poolOf({ count: 1, gpus: [['0']] })
     const leaving = pool.reserve()?.leave()
     pool.reserve()?.release()
@@ -145,7 +145,7 @@ describe('places', () => {
     expect(isVacated).toBe(true)
   })
 
-  it('share GPUs with another pool only when the executor that had them is gone', async () => {
+  it('get GPUs of another pool only once the executor that had them is gone', async () => {
     const pool = poolOf({ count: 1, gpus: [['0', '1']] })
     const other = poolOf({ name: 'other', count: 1, gpus: [['1']] })
     const first = pool.reserve()
@@ -164,7 +164,7 @@ describe('places', () => {
     expect(isVacated).toBe(true)
   })
 
-  it('whose GPUs another pool is leaving have their executor started anew: one that waits would not see what is left', async () => {
+  it('whose GPUs another pool is leaving get a new executor instead of the warm one', async () => {
     const pool = poolOf({ count: 1, gpus: [['0']] })
     const other = poolOf({ name: 'other', count: 1, warm: 1, gpus: [['0']] })
     await look(other)
@@ -203,7 +203,7 @@ describe('places', () => {
     expect(pool.reserve(), 'the other way round').toBeUndefined()
   })
 
-  it('of an earlier run are occupied again, where they are free', () => {
+  it('of an earlier run are occupied again where they are free', () => {
     const pool = poolOf()
     expect(pool.occupy(1)?.place).toBe('pool/1')
     expect([pool.occupy(1), pool.occupy(7)]).toEqual([undefined, undefined])
@@ -211,7 +211,7 @@ describe('places', () => {
   })
 })
 
-describe('executors that wait', () => {
+describe('warm executors', () => {
   it('are started ahead, and a job gets one that is connected', async () => {
     const pool = poolOf({ count: 3, warm: 2 })
     await look(pool)
@@ -221,7 +221,7 @@ describe('executors that wait', () => {
     connect(1)
     expect(pool.usage()).toMatchObject({ taken: 0, warm: { ready: 1, starting: 1 } })
     const reservation = pool.reserve()
-    expect(reservation?.warm?.line.token).toBe(orders.all[1]?.token)
+    expect(reservation?.warm?.channel.token).toBe(orders.all[1]?.token)
     expect(pool.usage()).toMatchObject({ taken: 1, warm: { ready: 0, starting: 1 } })
     await look(pool, 1)
     expect(orders.all, 'the third place has one now').toHaveLength(3)
@@ -230,12 +230,12 @@ describe('executors that wait', () => {
     expect(orders.all, 'two wait').toHaveLength(3)
   })
 
-  it('that exit, never connect, or lose their connection are put away, and there are new ones', async () => {
+  it('that exit, never connect, or lose their connection are replaced', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     await look(pool)
     orders.all[0]?.exit('exit code 1')
     await look(pool, 1)
-    expect(lines.find(orders.all[0]?.token ?? ''), 'its token is good for nothing').toBeUndefined()
+    expect(channels.find(orders.all[0]?.token ?? ''), 'its token is invalid').toBeUndefined()
     await look(pool, 1)
     expect(orders.all).toHaveLength(2)
     await look(pool, START_MS / 1000 + 1)
@@ -249,7 +249,7 @@ describe('executors that wait', () => {
     expect(orders.all[2]?.isStopped).toBe(true)
   })
 
-  it('that can not be started are tried again later and later', async () => {
+  it('that cannot be started are tried again after longer and longer waits', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     orders.isBroken = true
     let tries = 0
@@ -262,7 +262,7 @@ describe('executors that wait', () => {
     expect(tries).toBeLessThan(10)
   })
 
-  it('of no use are no hindrance: the place is reserved without them', async () => {
+  it('of no use do not block their slot', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     await look(pool)
     connect().lose()
@@ -274,7 +274,7 @@ describe('executors that wait', () => {
     expect(orders.all[1]?.environment).toEqual({ A: '1' })
   })
 
-  it('go when the pool is closed', async () => {
+  it('are ended when the pool is closed', async () => {
     const pool = poolOf({ count: 2, warm: 2 })
     await look(pool)
     connect()
@@ -286,8 +286,8 @@ describe('executors that wait', () => {
   })
 })
 
-describe('other settings', () => {
-  it('fewer places: running jobs stay where they are, and nothing new begins there', async () => {
+describe('changed settings', () => {
+  it('with fewer slots keep running jobs, and start nothing new in the removed slots', async () => {
     const pool = poolOf({ count: 3, warm: 1 })
     const reserved = [pool.reserve(), pool.reserve(), pool.reserve()]
     pool.change({ ...SETTINGS, count: 1 })
@@ -300,7 +300,7 @@ describe('other settings', () => {
     expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/2', undefined])
   })
 
-  it('fewer places and more again: the ones between are back, whatever ran beyond them', () => {
+  it('with fewer slots and then more bring the slots back', () => {
     const pool = poolOf({ count: 3 })
     const reserved = [pool.reserve(), pool.reserve(), pool.reserve()]
     reserved[1]?.release()
@@ -309,7 +309,7 @@ describe('other settings', () => {
     expect([pool.reserve()?.place, pool.reserve()]).toEqual(['pool/1', undefined])
   })
 
-  it('another environment: those that wait are started anew with it', async () => {
+  it('with another environment restart the warm executors', async () => {
     const pool = poolOf({ count: 1, warm: 1 })
     await look(pool)
     connect()
@@ -322,7 +322,7 @@ describe('other settings', () => {
   })
 })
 
-describe('a manager that is asked why it could start no executor', () => {
+describe('a manager that is asked whether it could start an executor', () => {
   it.each<[string, () => Promise<never>]>([
     ['rejects', () => Promise.reject(new Error('a fault of the module'))],
     ['never answers', () => new Promise(() => {})],

@@ -97,7 +97,7 @@ it.each([
   [
     'GPUs that can not be shared',
     'pools:\n  - {class: always_on.gpu-24gb, count: 3, gpus: [0, 1, 2, 3]}',
-    ['pools.yml:2: pools[0].gpus has 4, which 3 executors can not share evenly; set gpus_per_executor'],
+    ['pools.yml:2: pools[0].gpus has 4, which 3 executors cannot share evenly; set gpus_per_executor'],
   ],
   [
     'too few GPUs',

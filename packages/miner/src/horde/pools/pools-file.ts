@@ -1,4 +1,4 @@
-/** The file of a miner's pools, YAML: read whole, every mistake told at once, with its line. */
+/** Reads the YAML file of a miner's pools. It reports all mistakes at once, each with its line. */
 import { readFile } from 'node:fs/promises'
 import { ConfigError } from '@horde/kit/config'
 import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
@@ -25,7 +25,7 @@ const pool = z.strictObject({
   warm: whole(0, MAX_COUNT).default(0),
   manager: text.optional(),
   image: text.optional(),
-  // Without a default here: a pool that says nothing has the miner's own.
+  // Without a default here: a pool that names no engine has the miner's own.
   engine: z.unknown().transform(readEngine).optional(),
   gpus: z.array(scalar.pipe(z.string().regex(/^[\w:.-]+$/, 'must be the ids of GPUs'))).optional(),
   gpus_per_executor: whole(1, 64).optional(),
@@ -49,17 +49,17 @@ const pools = z.strictObject(
 type Pool = z.output<typeof pool>
 type Mistake = { path: PropertyKey[]; problem: string }
 
-/** What a pool has of the miner's settings where it says nothing else. */
+/** The miner's settings that a pool has unless it names its own. */
 export type PoolDefaults = Pick<PoolSettings, 'manager' | 'image' | 'engine' | 'environment'>
 
 /**
  * Reads the pools of a file.
  *
- * @throws ConfigError with every mistake in it, or that it can't be read
+ * @throws ConfigError with every mistake in the file, or when it cannot be read
  */
 export async function readPoolsFile(path: string, defaults: PoolDefaults): Promise<PoolSettings[]> {
   const yaml = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError([{ name: SETTING, problem: `${path} can not be read (${error.code ?? error.message})` }])
+    throw new ConfigError([{ name: SETTING, problem: `${path} cannot be read (${error.code ?? error.message})` }])
   })
   return parsePools(yaml, path, defaults)
 }
@@ -112,13 +112,13 @@ function nameOf(path: PropertyKey[]): string {
     .join('')
 }
 
-/** A pool without a name is called after its class. */
+/** A pool without a name has the name of its class. */
 function nameOfPool(all: readonly Pool[], index: number): string {
   const { name, class: executorClass } = all[index] as Pool
   return name ?? executorClass
 }
 
-/** What is wrong beyond single values. */
+/** The mistakes that no single value shows. */
 function mistakesOf(all: readonly Pool[]): Mistake[] {
   const mistakes: Mistake[] = []
   const names = new Map<string, number>()
@@ -150,7 +150,7 @@ function sharingProblem({ gpus, gpus_per_executor: each, count }: Pool): string 
   if (each === undefined) {
     return gpus.length % count === 0 && gpus.length > 0
       ? undefined
-      : `has ${gpus.length}, which ${count} executors can not share evenly; set gpus_per_executor`
+      : `has ${gpus.length}, which ${count} executors cannot share evenly; set gpus_per_executor`
   }
   const needed = each * count
   return needed <= gpus.length
@@ -169,8 +169,7 @@ function settingsOf(each: Pool, name: string, defaults: PoolDefaults): PoolSetti
     manager: each.manager ?? defaults.manager,
     image: each.image ?? defaults.image,
     engine: each.engine ?? defaults.engine,
-    gpus:
-      share === 0 ? [] : Array.from({ length: count }, (_, place) => gpus.slice(place * share, (place + 1) * share)),
+    gpus: share === 0 ? [] : Array.from({ length: count }, (_, slot) => gpus.slice(slot * share, (slot + 1) * share)),
     environment: { ...defaults.environment, ...each.environment },
     address: each.address,
   }

@@ -1,47 +1,47 @@
-/** An executor that was started before there is a job for it. */
+/** A warm executor: one that was started before there is a job for it. */
 import { randomUUID } from 'node:crypto'
-import type { ExecutorLine, ExecutorLines } from '../../jobs/executor-line.ts'
+import type { ExecutorChannel, ExecutorChannels } from '../../executors/executor-channel.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../manager.ts'
 
-/** A token that names no job: it is bound to one when one comes. */
+/** A token that names no job: the executor is bound to a job later. */
 export function newWarmToken(): string {
   return `${randomUUID()}-${randomUUID()}`
 }
 
 export class WarmExecutor {
-  readonly line: ExecutorLine
-  /** Undefined: it could not be started. Never rejects. */
+  readonly channel: ExecutorChannel
+  /** Undefined when it could not be started. Never rejects. */
   readonly started: Promise<StartedExecutor | undefined>
   /** Why it could not be started. */
   error: unknown
   /** When it was asked for, in ms of the monotonic clock. */
   readonly since: number
   hasExited = false
-  readonly #lines: ExecutorLines
+  readonly #channels: ExecutorChannels
 
   constructor(
     manager: ExecutorManager,
     order: Omit<ExecutorOrder, 'token'>,
-    { lines, since }: { lines: ExecutorLines; since: number },
+    { channels, since }: { channels: ExecutorChannels; since: number },
   ) {
-    this.line = lines.open(newWarmToken())
+    this.channel = channels.open(newWarmToken())
     this.since = since
-    this.#lines = lines
+    this.#channels = channels
     this.started = this.#start(manager, order)
   }
 
-  /** Ends it; for one that has no job. */
+  /** Ends an executor that has no job. */
   async discard(): Promise<void> {
-    await this.#lines.close(this.line)
+    await this.#channels.close(this.channel)
     await (await this.started)?.stop()
   }
 
   async #start(manager: ExecutorManager, order: Omit<ExecutorOrder, 'token'>): Promise<StartedExecutor | undefined> {
     try {
-      const executor = await manager.start({ ...order, token: this.line.token })
+      const executor = await manager.start({ ...order, token: this.channel.token })
       void executor.exited.then(
         how => this.#exited(how),
-        () => this.#exited('its manager could not tell'),
+        () => this.#exited('its manager could not tell how'),
       )
       return executor
     } catch (error) {
@@ -52,6 +52,6 @@ export class WarmExecutor {
 
   #exited(how: string): void {
     this.hasExited = true
-    void this.line.exited(how)
+    void this.channel.exited(how)
   }
 }

@@ -4,7 +4,7 @@ import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { isPublicAddress } from '@horde/kit/http/public-address'
 import { silentLog } from '@horde/kit/log'
-import { addressToAnnounce } from '../../announce.ts'
+import { addressToAnnounce } from '../../announce/announce.ts'
 import type { MinerConfig } from '../../config.ts'
 
 export async function* addressFindings(

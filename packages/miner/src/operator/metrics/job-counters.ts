@@ -4,8 +4,8 @@ import { isExecutorClass } from '@horde/protocol/classes'
 import { type FinalState, isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { RefusalCode } from '../../validators/authenticate.ts'
 import { METRICS, type MetricName } from './definitions.ts'
-import { refusalCode } from './refusal-code.ts'
 
 /** Buckets from a warm executor's hundredths of a second to a run of an hour, in seconds. */
 const STAGE_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600]
@@ -16,7 +16,7 @@ export type CountedJob = {
   readonly state: JobState
   readonly reason?: Reason | undefined
   /** Set when an earlier process started the job: its first stages then have no known duration. */
-  readonly recovery?: unknown
+  readonly isResumed?: boolean
 }
 
 /** Moments of one job, on the monotonic clock, in milliseconds. `movedAt` is its last transition in this process. */
@@ -44,7 +44,7 @@ export class JobCounters {
 
   /** Records that this process drives a job from now on: a new one, or one that it resumed after a restart. */
   took(job: CountedJob): void {
-    this.#times.set(job, job.recovery === undefined ? { acceptedAt: this.#clock.monotonic() } : {})
+    this.#times.set(job, job.isResumed ? {} : { acceptedAt: this.#clock.monotonic() })
   }
 
   /** Records that a job's executor connected. Reconnects do not count. */
@@ -74,9 +74,9 @@ export class JobCounters {
     this.#declined.inc({ executor_class: classLabel({ executorClass }), reason })
   }
 
-  /** Records a refused connection. @param why the sentence that was logged */
-  refused(why: string): void {
-    this.#refused.inc({ reason: refusalCode(why) })
+  /** Records a refused connection. */
+  refused(code: RefusalCode): void {
+    this.#refused.inc({ reason: code })
   }
 
   /** Returns how many jobs ended in which way since the start. */

@@ -7,7 +7,7 @@ import { driverMismatch } from '@horde/kit/check/nvidia-driver'
 import type { Watch } from '@horde/operator/watch/watches'
 import { CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import type { ExecutorManager } from '../../horde/manager.ts'
-import { type ProbeResult, ProbeTimeoutError } from '../../horde/probe.ts'
+import { type ProbeResult, ProbeTimeoutError } from '../../horde/manager.ts'
 import { AGAIN_MS, aboutPools, mergeFindings } from './pools.ts'
 
 const EVERY_MS = 60_000

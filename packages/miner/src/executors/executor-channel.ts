@@ -1,0 +1,147 @@
+/**
+ * The channel to one executor, over however many connections it opens with its token: all are read, and messages go out
+ * on the newest. What arrives waits in `events` for the driver of its job; an executor that was started ahead has none
+ * yet.
+ */
+import type { Socket } from '@horde/kit/socket'
+import { Inbox } from '@horde/kit/socket/inbox'
+import type { Clock } from '@horde/kit/time'
+import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
+import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/miner-executor'
+import type { V0JobRequest } from '@horde/protocol/validator-miner'
+
+export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>
+
+/** What an executor reports about its job. */
+export type JobReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>
+
+/** What the driver of a job waits for. */
+export type DriverEvent =
+  | { from: 'executor'; message: JobReport }
+  | { from: 'executor'; connected: boolean }
+  | { from: 'manager'; exited: string }
+  | { from: 'validator'; message: V0JobRequest }
+
+/** How long the miner reads on from the sockets of an executor that has exited, in milliseconds. */
+const READ_ON_MS = 2_000
+/** How long an executor may take to read a message, in milliseconds. Then its connection is cut; it may come back. */
+const SEND_WITHIN_MS = 300_000
+
+export class ExecutorChannel {
+  readonly token: string
+  readonly events: Inbox<DriverEvent>
+  /** The job that the executor is for, once there is one. */
+  jobUuid: string | undefined
+  readonly #clock: Clock
+  readonly #sockets: ExecutorSocket[] = []
+  /** The largest frame that each of them accepts, in bytes. */
+  readonly #largest = new WeakMap<ExecutorSocket, number>()
+  /** Resolves when the last connection is closed and read to its end. Undefined while there is none. */
+  #allRead: PromiseWithResolvers<void> | undefined
+  #lostAt: number | undefined
+
+  constructor(token: string, clock: Clock) {
+    this.token = token
+    this.#clock = clock
+    this.events = new Inbox({ clock })
+  }
+
+  get isConnected(): boolean {
+    return this.#sockets.length > 0
+  }
+
+  /**
+   * When the last connection was lost, in ms of the monotonic clock; undefined while there is one, and before the
+   * first.
+   */
+  get lostAt(): number | undefined {
+    return this.#lostAt
+  }
+
+  /** @param capabilities that the executor named when it connected */
+  attach(socket: ExecutorSocket, capabilities: readonly string[]): void {
+    this.#sockets.push(socket)
+    this.#largest.set(socket, capabilities.includes('large-frames') ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
+    this.#lostAt = undefined
+    this.#allRead ??= Promise.withResolvers<void>()
+    this.events.put({ from: 'executor', connected: true })
+  }
+
+  /** Called when a connection has ended and was read to its end. */
+  detach(socket: ExecutorSocket): void {
+    const index = this.#sockets.indexOf(socket)
+    if (index >= 0) this.#sockets.splice(index, 1)
+    if (this.#sockets.length > 0) return
+    this.#lostAt = this.#clock.monotonic()
+    this.#allRead?.resolve()
+    this.#allRead = undefined
+    this.events.put({ from: 'executor', connected: false })
+  }
+
+  /** Whether a message is small enough for the newest connection. True without one: nothing can be sent then. */
+  takes(message: MinerToExecutorMessage): boolean {
+    const newest = this.#sockets.findLast(socket => socket.isOpen)
+    const largest = (newest && this.#largest.get(newest)) ?? LARGEST_PASSED_ON_BYTES
+    return largest >= LARGEST_PASSED_ON_BYTES || Buffer.byteLength(JSON.stringify(message)) <= largest
+  }
+
+  /** Sends a message on the newest connection. False when there is none, or when it closed meanwhile. */
+  async send(message: MinerToExecutorMessage): Promise<boolean> {
+    const newest = this.#sockets.findLast(socket => socket.isOpen)
+    if (!newest) return false
+    const done = new AbortController()
+    const late = this.#clock.sleep(SEND_WITHIN_MS, done.signal).then(
+      () => newest.close(1000, 'not listening'),
+      () => {},
+    )
+    try {
+      await newest.say(message)
+      return true
+    } catch {
+      return false
+    } finally {
+      done.abort()
+      await late
+    }
+  }
+
+  /** Puts the executor's exit behind everything that it had sent. */
+  async exited(how: string): Promise<void> {
+    const read = new AbortController()
+    const late = this.#clock.sleep(READ_ON_MS, read.signal).catch(() => {})
+    await Promise.race([this.#allRead?.promise, late])
+    read.abort()
+    this.events.put({ from: 'manager', exited: how })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sockets.map(socket => socket.close(1000)))
+  }
+}
+
+/** The channels of all executors that may connect, by token. */
+export class ExecutorChannels {
+  readonly #channels = new Map<string, ExecutorChannel>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** From now on an executor with this token may connect. */
+  open(token: string): ExecutorChannel {
+    const channel = new ExecutorChannel(token, this.#clock)
+    this.#channels.set(token, channel)
+    return channel
+  }
+
+  find(token: string): ExecutorChannel | undefined {
+    return this.#channels.get(token)
+  }
+
+  /** Makes its token invalid. Resolves when its connections are closed. */
+  async close(channel: ExecutorChannel): Promise<void> {
+    this.#channels.delete(channel.token)
+    await channel.close()
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Runs executors as processes on the miner's own machine. They outlive a miner that is killed, and the next one takes
+ * them over.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '@horde/kit/time'
+import {
+  type ExecutorManager,
+  type ExecutorOrder,
+  PROBE_MS,
+  type Probe,
+  type ProbeResult,
+  ProbeTimeoutError,
+  type StartedExecutor,
+} from '../manager.ts'
+import { OWNER_VARIABLE, takeOverProcesses } from './orphans.ts'
+import { stopProcess } from './running-process.ts'
+
+export type ProcessManagerOptions = {
+  /** The program to run. Default: the executor of this workspace. */
+  main?: string
+  /** The miner that owns the executors: those of an earlier run are found by it. */
+  owner: string
+  /** The base environment of an executor: PATH and the like. */
+  environment: Readonly<Record<string, string>>
+  /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
+  stopWithinMs: number
+  clock: Clock
+}
+
+const EXECUTOR_MAIN = fileURLToPath(new URL('../../../../executor/src/start.js', import.meta.url))
+
+export function processManager(options: ProcessManagerOptions): ExecutorManager {
+  return {
+    start: order => startProcess([], environmentOf(order, options.owner), options),
+    takeOver: tokens => takeOverProcesses(tokens, options),
+    preload: environment => startProcess(['preload'], environment, options),
+    probe: probe => probeInProcess(probe, options.environment),
+    check: environment => startProcess(['check'], environment, options),
+  }
+}
+
+function environmentOf({ environment, minerAddress, token }: ExecutorOrder, owner: string): Record<string, string> {
+  return { ...environment, [OWNER_VARIABLE]: owner, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
+}
+
+async function startProcess(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  options: ProcessManagerOptions,
+): Promise<StartedExecutor> {
+  const child = spawn(process.execPath, [options.main ?? EXECUTOR_MAIN, ...args], {
+    env: { ...options.environment, ...environment },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // A group of its own: Ctrl-C in the miner's terminal reaches the miner alone, which then stops its executors.
+    detached: true,
+  })
+  const exited = new Promise<string>(resolve => {
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', reject)
+  })
+  const isGone = () => child.exitCode !== null || child.signalCode !== null
+  const kill = (signal: NodeJS.Signals) => void child.kill(signal)
+  const { clock } = options
+  const stop = (stopWithinMs = options.stopWithinMs) => stopProcess({ isGone, kill, exited }, { stopWithinMs, clock })
+  return { id: `pid ${child.pid}`, exited, stop }
+}
+
+/** Runs a probe as a process of this machine. It sees all GPUs. */
+export function probeInProcess(
+  { command }: Probe,
+  environment: Readonly<Record<string, string>>,
+): Promise<ProbeResult> {
+  const [program = '', ...args] = command
+  const options = { env: { ...environment }, timeout: PROBE_MS, killSignal: 'SIGKILL' } as const
+  return new Promise((resolve, reject) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      const output = `${stdout}\n${stderr}`
+      if (error === null) resolve({ exitCode: 0, output: stdout })
+      else if (error.code === 'ENOENT') resolve({ missing: true })
+      else if (typeof error.code === 'number') resolve({ exitCode: error.code, output })
+      else if (error.killed) reject(new ProbeTimeoutError(`${program}: not done within ${PROBE_MS} ms`))
+      else reject(error)
+    })
+  })
+}

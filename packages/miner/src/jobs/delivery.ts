@@ -1,0 +1,134 @@
+/**
+ * Sends validators the messages about their jobs, chooses the connection for each, and records what was delivered.
+ *
+ * A job's messages go to its origin: the connections that offered it or sent its work. When those are closed, they go
+ * to the connections of the same validator that were authenticated later. An end is delivered once a connection of the
+ * origin has read it; sent elsewhere it stays undelivered, and later connections get it too. See docs/protocol.md,
+ * "Several connections".
+ */
+import type { Clock } from '@horde/kit/time'
+import { isFinal } from '@horde/protocol/job-state'
+import type { MinerMessage } from '@horde/protocol/validator-miner'
+import { markDelivered, undeliveredJob, undeliveredJobs } from '../db/jobs.ts'
+import type { JobRow } from '../db/schema.ts'
+import type { ValidatorConnection, ValidatorConnections } from '../validators/validator-connection.ts'
+import { type LiveJob, type LiveJobs, Origin } from './live-job.ts'
+import { StoredJob, type TransitionDeps, transition } from './transition.ts'
+import { endMessage, messageAbout, readyMessage } from './validator-message.ts'
+
+/** Disposing of it waits until what was delivered is stored; the connections must be closed by then. */
+export type Delivery = AsyncDisposable & {
+  /** Sends a new connection what it may have missed, in the background: an offer on it need not wait. */
+  opened(connection: ValidatorConnection): void
+  /** Sends other connections what a closed one may have missed, in the background. */
+  closed(connection: ValidatorConnection): void
+  /** Sends a message about a job, where it was not sent yet. */
+  send(job: LiveJob, message: MinerMessage): Promise<void>
+  /** Sends what a validator that may have missed it must know of the job's state. */
+  resend(job: LiveJob): Promise<void>
+  /** Sends the end of a job that this process does not drive on a connection that asked for it. */
+  sendEnd(job: JobRow, connection: ValidatorConnection): Promise<void>
+}
+
+export type DeliveryDeps = TransitionDeps & {
+  live: LiveJobs
+  connections: ValidatorConnections
+  clock: Clock
+  /** How long an undelivered end is sent to new connections, in milliseconds. */
+  keepMs: number
+}
+
+/** What sending needs to know of a job. */
+type Addressed = Pick<LiveJob, 'id' | 'validator' | 'origin' | 'isDelivered'>
+
+export function openDelivery(deps: DeliveryDeps): Delivery {
+  const { db, live, connections, clock, log, keepMs } = deps
+  /** Ends that were read, until that is stored. */
+  const readEnds = new Set<number>()
+  const background = new Set<Promise<void>>()
+
+  function inBackground(work: Promise<void>): void {
+    const task: Promise<void> = work
+      .catch(err => log.error({ err }, 'messages about jobs could not be sent'))
+      .finally(() => background.delete(task))
+    background.add(task)
+  }
+
+  async function send(job: Addressed, message: MinerMessage): Promise<void> {
+    if (job.isDelivered) return
+    const sent = recipients(job).map(connection => {
+      const sending = connection.sendOnce(job.id, message)
+      const isEnd = message.message_type !== 'V0ExecutorReadyRequest'
+      if (isEnd && job.origin.has(connection)) inBackground(follow(sending.read, job, message))
+      return sending.sent
+    })
+    await Promise.all(sent)
+  }
+
+  async function resend(job: LiveJob): Promise<void> {
+    const message = missedMessage(job)
+    if (message) await send(job, message)
+  }
+
+  /** Sends an end that the origin may not have read to the connections that may get it instead. */
+  async function follow(read: Promise<boolean>, job: Addressed, message: MinerMessage): Promise<void> {
+    if (await read) await deliver(job)
+    else await send(job, message)
+  }
+
+  async function deliver(job: Addressed): Promise<void> {
+    job.isDelivered = true
+    readEnds.add(job.id)
+    await markDelivered(db, job.id, new Date(clock.now())).finally(() => readEnds.delete(job.id))
+  }
+
+  function recipients({ origin, validator }: Addressed): ValidatorConnection[] {
+    if (origin.open) return [origin.open]
+    return connections.of(validator).filter(({ isOpen, number }) => isOpen && number > origin.number)
+  }
+
+  async function sendMissed(connection: ValidatorConnection): Promise<void> {
+    for (const job of live.of(connection.validator)) await resend(job)
+    const since = new Date(clock.now() - keepMs)
+    // One at a time: a result may be large, and there may be many.
+    for (const id of await undeliveredJobs(db, connection.validator, since)) {
+      if (!connection.isOpen) return
+      const row = await undeliveredJob(db, id)
+      if (!row || readEnds.has(id) || live.find(row.validator, row.uuid)) continue
+      await connection.sendOnce(id, endMessage(row)).sent
+    }
+  }
+
+  async function sendOthers(closed: ValidatorConnection): Promise<void> {
+    for (const job of live.of(closed.validator)) if (job.origin.has(closed)) await resend(job)
+  }
+
+  async function sendEnd(found: JobRow, connection: ValidatorConnection): Promise<void> {
+    const job = new StoredJob(found)
+    // Open although no process drives it: the database was away when its end was to be stored.
+    if (!isFinal(job.state)) await transition(job, 'stopped', { reason: 'abandoned' }, deps)
+    if (job.isDropped) return
+    const end = endMessage(job.row)
+    // A declined offer is answered each time: its validator has no job to lose.
+    if (job.state === 'rejected') await connection.send(end)
+    else await send({ id: job.id, validator: job.validator, origin: new Origin(connection), isDelivered: false }, end)
+  }
+
+  return {
+    opened: connection => inBackground(sendMissed(connection)),
+    closed: connection => inBackground(sendOthers(connection)),
+    send,
+    resend,
+    sendEnd,
+    async [Symbol.asyncDispose]() {
+      while (background.size > 0) await Promise.all(background)
+    },
+  }
+}
+
+/** The message that a validator may have missed. It hears of the acceptance only when it offers the job again. */
+function missedMessage(job: LiveJob): MinerMessage | undefined {
+  // Neither the executor nor the miner has the work: a validator that hears of readiness again sends it again.
+  if (job.state === 'running' && job.isWorkLost) return readyMessage(job)
+  return job.state === 'accepted' ? undefined : messageAbout(job.row)
+}

@@ -1,0 +1,194 @@
+/**
+ * Drives one job to its end: obtains an executor, then waits for the next event and moves the job, until the job is
+ * over. At every end the executor is stopped and its slot given back. A resumed job takes the same path as a new one.
+ */
+import type { Log } from '@horde/kit/log'
+import type { Clock } from '@horde/kit/time'
+import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
+import { isFinal, type JobEvent, type JobMessage } from '@horde/protocol/job-state'
+import type { Reason } from '@horde/protocol/reasons'
+import { MAX_OUTPUT_CHARACTERS, shorten } from '@horde/protocol/shorten'
+import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { JobResult } from '../db/schema.ts'
+import { endExecutor } from '../executors/end-executor.ts'
+import type { DriverEvent, ExecutorChannels, JobReport } from '../executors/executor-channel.ts'
+import { obtainExecutor } from '../executors/obtain-executor.ts'
+import type { StartedExecutor } from '../horde/manager.ts'
+import type { JobCounters } from '../operator/metrics/job-counters.ts'
+import { type Deadlines, stageDeadline } from './deadlines.ts'
+import type { Delivery } from './delivery.ts'
+import type { LiveJob, LiveJobs } from './live-job.ts'
+import { type Change, type TransitionDeps, transition } from './transition.ts'
+
+/** The result of a job whose work is too large for its executor: sending it would only close the connection. */
+const TOO_LARGE: JobResult = {
+  exitStatus: null,
+  stdout: `The work is larger than the ${LARGEST_WORK_BYTES} bytes that this executor takes`,
+  stderr: '',
+}
+
+export type DriveJobDeps = TransitionDeps & {
+  live: LiveJobs
+  channels: ExecutorChannels
+  delivery: Delivery
+  deadlines: Deadlines
+  counters: JobCounters
+  clock: Clock
+  log: Log
+}
+
+/** Drives a job to its end. Aborting `signal` ends it as broken. Rejects only for a bug of ours. */
+export async function driveJob(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  let executor: StartedExecutor | undefined
+  try {
+    const obtained = await obtainExecutor(job, deps, signal)
+    if (typeof obtained !== 'string') executor = obtained
+    if (obtained !== 'none') await moveUntilOver(job, deps, signal)
+    else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
+    else await move(job, 'executor exited', { reason: reasonForNone(job) }, deps, signal)
+  } finally {
+    const ended = endExecutor(job, executor, deps)
+    // A validator may take long to read the end, and the next job waits for the executor to leave.
+    await Promise.all([ended, job.endSent]).finally(() => ended)
+  }
+}
+
+function reasonForNone({ state }: LiveJob): Reason {
+  return state === 'accepted' ? 'executor-not-started' : 'executor-exited'
+}
+
+async function moveUntilOver(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  const { clock } = deps
+  let lostAt = job.start.isAway ? clock.monotonic() : undefined
+  let stageSince = clock.monotonic() - job.start.stageAgeMs
+  while (!job.isOver) {
+    const stage = stageDeadline(job, deps.deadlines)
+    const grace = lostAt === undefined ? Number.POSITIVE_INFINITY : lostAt + deps.deadlines.graceMs
+    const until = Math.min(stageSince + stage.ms, grace)
+    const event = await nextEvent(job, Math.max(0, until - clock.monotonic()), signal)
+    const before = job.state
+    if (event === 'stopped') await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
+    else if (event === undefined) {
+      const isLost = until === grace
+      const reason = isLost ? 'executor-lost' : stage.reason
+      await move(job, isLost ? 'connection lost' : 'timed out', { reason }, deps, signal)
+    } else if (event.from === 'executor' && 'connected' in event) {
+      lostAt = event.connected ? undefined : clock.monotonic()
+      if (event.connected) deps.counters.connected(job)
+      if (event.connected) await briefExecutor(job, deps, signal)
+    } else await handle(event, job, deps, signal)
+    if (job.state !== before) stageSince = clock.monotonic()
+  }
+}
+
+/** The next event; undefined when `ms` milliseconds brought none; 'stopped' when the signal was aborted. */
+async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise<DriverEvent | undefined | 'stopped'> {
+  try {
+    return await job.events.next(ms, signal)
+  } catch (error) {
+    if (signal.aborted) return 'stopped'
+    throw error
+  }
+}
+
+/** Sends an executor that has just connected, or come back, what it must know. It ignores what it has heard before. */
+async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  if (job.state === 'accepted') {
+    await job.channel.send({ message_type: 'V0PrepareJobRequest', ...preparationOf(job) })
+  }
+  if (job.state !== 'running' || !job.work) return
+  const work = { ...job.work, message_type: 'V0RunJobRequest' as const }
+  if (job.channel.takes(work)) await job.channel.send(work)
+  else await move(job, 'V0JobFailedRequest', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
+}
+
+function preparationOf({ row: { uuid, imageName, timeoutSeconds, volumeType } }: LiveJob) {
+  return {
+    job_uuid: uuid as V0InitialJobRequest['job_uuid'],
+    base_docker_image_name: imageName,
+    timeout_seconds: timeoutSeconds,
+    volume_type: volumeType as V0InitialJobRequest['volume_type'],
+    capabilities: ['large-frames'],
+  }
+}
+
+type Message = Exclude<DriverEvent, { connected: boolean }>
+
+async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  if (event.from === 'manager') {
+    deps.log.debug({ jobUuid: job.uuid, how: event.exited }, 'executor exited')
+    return move(job, 'executor exited', { reason: 'executor-exited' }, deps, signal)
+  }
+  if (event.from === 'validator') {
+    job.isWorkLost = false
+    await move(job, 'V0JobRequest', { work: job.work }, deps, signal)
+    if (job.state === 'running') await briefExecutor(job, deps, signal)
+    return
+  }
+  if (isAskingForWork(event.message, job)) {
+    job.isWorkLost = true
+    return deps.delivery.resend(job)
+  }
+  const { message, ...change } = asJobMessage(event.message)
+  const isLast = message !== 'V0ExecutorReadyRequest'
+  await move(job, message, change, deps, signal, isLast)
+}
+
+/** The executor says ready on a new connection although the job runs: the work was lost with the miner that had it. */
+function isAskingForWork({ message_type }: JobReport, { state, work }: LiveJob): boolean {
+  return message_type === 'V0ReadyRequest' && state === 'running' && work === undefined
+}
+
+/** Translates an executor's report into the messages of the validator's link: where a result enters the miner. */
+function asJobMessage(report: JobReport): { message: JobMessage; result?: JobResult; reason?: Reason } {
+  switch (report.message_type) {
+    case 'V0ReadyRequest':
+      return { message: 'V0ExecutorReadyRequest' }
+    case 'V0FailedToPrepare':
+      return { message: 'V0ExecutorFailedRequest', reason: 'prepare-failed' }
+    case 'V0FinishedRequest':
+      return { message: 'V0JobFinishedRequest', result: resultOf(report, 0) }
+    case 'V0FailedRequest': {
+      const status = report.docker_process_exit_status
+      const reason = report.timeout ? 'time-limit' : status === null ? 'not-run' : 'exit-status'
+      return { message: 'V0JobFailedRequest', result: resultOf(report, status), reason }
+    }
+  }
+}
+
+function resultOf(
+  report: { docker_process_stdout: string; docker_process_stderr: string },
+  exitStatus: number | null,
+): JobResult {
+  const { docker_process_stdout: stdout, docker_process_stderr: stderr } = report
+  return {
+    exitStatus,
+    stdout: shorten(stdout, MAX_OUTPUT_CHARACTERS),
+    stderr: shorten(stderr, MAX_OUTPUT_CHARACTERS),
+  }
+}
+
+/**
+ * Moves the job and sends its validator the message about it. Waits until the message was sent, except at an end: see
+ * `endSent`. A dropped job is forgotten, and its validator is sent nothing.
+ *
+ * @param isLast whether the executor has sent its last message with this event, and leaves by itself
+ */
+async function move(
+  job: LiveJob,
+  event: JobEvent,
+  change: Change,
+  deps: DriveJobDeps,
+  signal: AbortSignal,
+  isLast = false,
+): Promise<void> {
+  const moved = await transition(job, event, change, deps, signal)
+  if (moved.outcome === 'unchanged') return
+  // Before the message goes out: the next offer may come right behind it.
+  if (isLast) job.leaving = job.reservation.leave()
+  if (moved.outcome === 'dropped') return deps.live.remove(job)
+  if (moved.message === undefined) return
+  const sent = deps.delivery.send(job, moved.message)
+  if (isFinal(job.state)) job.endSent = sent
+  else await sent
+}

@@ -1,0 +1,116 @@
+/** A job that another process moves in the shared database while this miner drives it: the miner drops it silently. */
+import { randomUUID } from 'node:crypto'
+import { type Database, openDatabase } from '@horde/kit/database'
+import { connectExecutor, type ExecutorPeer } from '@horde/testing/peers/executor'
+import { connectValidator, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
+import { eq } from 'drizzle-orm'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import { jobs } from '../src/db/schema.ts'
+import { capturedLog } from './captured-log.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { offerOf, workOf } from './words.ts'
+
+let stack: AsyncDisposableStack
+let network: Awaited<ReturnType<typeof startChain>>
+/** One for all: a new one takes seconds. */
+let database: Database
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  network = stack.use(await startChain())
+  database = stack.use(await openDatabase({ url: 'pglite://memory', migrationsFolder })).db
+})
+afterAll(() => stack.disposeAsync())
+
+let miner: TestMiner
+let manager: PlayedManager
+let uuid: string
+const { log, lines } = capturedLog()
+beforeEach(async () => {
+  uuid = randomUUID()
+  manager = new PlayedManager()
+  await database.delete(jobs)
+  const { chain, url: chainUrl } = network
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '1' }
+  miner = await startTestMiner({ chain, chainUrl, database, manager, env, log })
+})
+afterEach(() => miner[Symbol.asyncDispose]())
+
+const stored = () => findJob(database, validatorKey().ss58, uuid)
+const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const ready = () => ({ message_type: 'V0ReadyRequest' as const, job_uuid: uuid as never })
+const finished = () => {
+  const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
+  return { message_type: 'V0FinishedRequest' as const, job_uuid: uuid as never, ...output }
+}
+
+/** What another process does that takes the job for abandoned. */
+async function endElsewhere(): Promise<void> {
+  const end = { state: 'broken', reason: 'abandoned', work: null, endedAt: new Date() } as const
+  await database.update(jobs).set(end).where(eq(jobs.uuid, uuid))
+}
+
+/** Offers a job and gives its executor, which was told to prepare. */
+async function acceptedJob(validator: ValidatorPeer): Promise<{ executor: ExecutorPeer; token: string }> {
+  await validator.say(offerOf(uuid))
+  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  const order = await manager.order()
+  const executor = await connectExecutor(order, manager)
+  await executor.next()
+  return { executor, token: order.token }
+}
+
+/** Expects the executor to be stopped, and the validator's connection to be silent until then and after. */
+async function expectSilentDrop(validator: ValidatorPeer, token: string, moves: string[]): Promise<void> {
+  const heard = validator.next()
+  const stopped = expect.poll(() => manager.stopped).toContain(token)
+  expect(await Promise.race([heard, stopped.then(() => 'stopped')])).toBe('stopped')
+  // The answer to this message is the next one on the connection: nothing was sent about the job.
+  await validator.say({ message_type: 'V0JobRequest', probe: true } as never)
+  expect(await heard).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
+  expect(await stored()).toMatchObject({ state: 'broken', reason: 'abandoned', result: null })
+  const ownLines = lines.filter(({ jobUuid }) => jobUuid === uuid)
+  expect(ownLines.filter(({ msg }) => msg === 'job moved').map(({ to }) => to)).toEqual(moves)
+  expect(ownLines).toContainEqual(expect.objectContaining({ msg: 'job dropped: another process has moved it' }))
+}
+
+it('says nothing of readiness once another process has ended the job, and frees its slot', async () => {
+  await using validator = await connectValidator(miner)
+  const { executor, token } = await acceptedJob(validator)
+  await endElsewhere()
+  await executor.say(ready())
+  await expectSilentDrop(validator, token, ['accepted'])
+
+  // The slot is free once the executor has stopped: until then the miner declines.
+  const answer = async () => {
+    await validator.say(offerOf(randomUUID()))
+    return (await validator.next()).message_type
+  }
+  await expect.poll(answer).toBe('V0AcceptJobRequest')
+})
+
+it('sends no result of a job that another process has ended', async () => {
+  await using validator = await connectValidator(miner)
+  const { executor, token } = await acceptedJob(validator)
+  await executor.say(ready())
+  expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+  await validator.say(workOf(uuid))
+  expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
+  await endElsewhere()
+  await executor.say(finished())
+  await expectSilentDrop(validator, token, ['accepted', 'ready', 'running'])
+})
+
+it('sends a later connection nothing of the dropped job but its stored end, when the validator asks', async () => {
+  await using validator = await connectValidator(miner)
+  const { executor, token } = await acceptedJob(validator)
+  await endElsewhere()
+  await database.update(jobs).set({ deliveredAt: new Date() }).where(eq(jobs.uuid, uuid))
+  await executor.say(ready())
+  await expect.poll(() => manager.stopped).toContain(token)
+  await using later = await connectValidator(miner)
+  await later.say({ message_type: 'V0JobRequest', probe: true } as never)
+  expect(await later.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
+  await later.say(offerOf(uuid))
+  expect(await later.next()).toEqual(said('V0ExecutorFailedRequest'))
+})
