@@ -2587,10 +2587,10 @@ BITTENSOR_NETWORK=
 # The hotkey: a file in the wallet's hotkeys folder. Example: default
 #BITTENSOR_WALLET_HOTKEY_NAME=default
 
-# How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds. Example: 24
+# How many hotkeys with the most stake count as validators. Used only if the chain has no MaxAllowedValidators. Example: 24
 #MAX_VALIDATORS=24
 
-# The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds. Example: 1000
+# The least stake of a validator, in TAO. Used only if the chain has no StakeThreshold. Example: 1000
 #MIN_VALIDATOR_STAKE_TAO=1000
 
 # The facilitator whose jobs this validator takes. Unset: only synthetic jobs. Example: wss://facilitator.example/ws/v0/
@@ -2689,34 +2689,34 @@ BITTENSOR_NETWORK=
 # Whether to connect to miners on loopback, private and link-local addresses. For local networks. Example: false
 #ALLOW_PRIVATE_MINERS=false
 
-# How the time of a synthetic job becomes a score: efficiency, or 2024 for a validator that runs beside Python ones. Example: efficiency
+# How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators. Example: efficiency
 #SCORING=efficiency
 
-# The power of a speed that is its score, by efficiency: above 1, one executor behind two hotkeys earns less. Example: 1.2
+# The exponent of speed in the efficiency score. Above 1, one executor behind two hotkeys earns less. Example: 1.2
 #EFFICIENCY_EXPONENT=1.2
 
-# The most that one job can score by efficiency; an executor of reference speed scores 1. Example: 16
+# The highest efficiency score of one job. An executor of reference speed scores 1. Example: 16
 #EFFICIENCY_CAP=16
 
-# How long after its start a batch that no weights were made of yet still counts, in seconds. Example: 86400
+# How long after its start a batch can still be scored, in seconds. Example: 86400
 #SCORE_WINDOW_SECONDS=86400
 
-# What each class is worth beside the others, before demand: class=weight, separated by commas; one that is not named is worth nothing. Unset: all the same, but always_on.test a millionth of it. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
+# The weight of each class before demand: class=weight, separated by commas. Other classes get 0. Unset: 1 each, and a millionth for always_on.test. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
 #CLASS_WEIGHTS=
 
-# How many executors of reference speed a class's whole share is for at least, however little users ask. Example: 4
+# The least capacity demanded of a class, in executors of reference speed; with less, its share is smaller. Example: 4
 #CLASS_CAPACITY_FLOOR_EXECUTORS=4
 
 # How far back users' jobs count as demand for their class, in seconds. Example: 604800
 #DEMAND_WINDOW_SECONDS=604800
 
-# The executor-seconds that every class counts as asked for beyond what was; more makes demand matter later. Example: 86400
+# Executor-seconds added to the demand of every class. Higher values make demand matter less. Example: 86400
 #DEMAND_SMOOTHING_SECONDS=86400
 
-# The least that demand multiplies a class's weight by. Example: 0.5
+# The smallest factor that demand applies to a class's weight. Example: 0.5
 #DEMAND_FLOOR=0.5
 
-# The most that demand multiplies a class's weight by. Example: 2
+# The largest factor that demand applies to a class's weight. Example: 2
 #DEMAND_CEILING=2
 
 # The version key sent with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2
@@ -2737,13 +2737,13 @@ BITTENSOR_NETWORK=
 # How long settings of weights are kept, in days. The last one and a pending one are always kept. Example: 365
 #WEIGHTS_RETENTION_DAYS=365
 
-# A disk in use with less free than this is a warning in /health, in bytes. Example: 10000000000
+# Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
 #DISK_LOW_BYTES=10000000000
 
-# With less free than this on a disk in use the service is not ready, in bytes. Example: 1000000000
+# Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
-# The least level of log lines that are written. Example: info
+# The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info
 END_OF_PRINT_ENV_EXAMPLE
 }

@@ -12,7 +12,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/config/service-settings'
 import { z } from 'zod'
 import type { StartLimits } from './batches/start-limiter.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'
@@ -23,7 +23,7 @@ import type { OrganicLimits } from './organic/organic-job.ts'
 import type { Scoring } from './scoring/job-score.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
 import { scoringOf, scoringRulesOf, scoringSettings } from './scoring/settings.ts'
-import { COMMITS_BY } from './weights/commit-by.ts'
+import { COMMITS_BY } from './weights/weight-method.ts'
 
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS

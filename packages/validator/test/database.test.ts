@@ -9,7 +9,7 @@ import { countJobs, lastBatchStart, unscoredBatches } from '../src/db/batches.ts
 import { EMPTY_RESULT, type JobChange, noteOf, overdueOrganicJobs, saveChanges } from '../src/db/jobs.ts'
 import { oneAtATime } from '../src/db/lock.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { lastSettingScores, talliesOf } from '../src/db/scores.ts'
+import { classTotalsOf, lastSettingScores } from '../src/db/scores.ts'
 import { planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
 import { abandonJobs, type Move, openJobs, transition } from '../src/jobs/transition.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
@@ -95,7 +95,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     await close(id, true)
     expect(await unscoredBatches(db, 2)).toEqual([id])
     expect(await jobOf(c.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null, endedAt: LATER })
-    expect(await talliesOf(db, [id])).toMatchObject([
+    expect(await classTotalsOf(db, [id])).toMatchObject([
       { hotkey: 'bob', jobs: 2, excused: 0, sum: 1.75 },
       { hotkey: 'charlie', jobs: 1, excused: 1, sum: 0 },
     ])

@@ -1,10 +1,10 @@
-/** Reads what scores are made of, and the scores of earlier settings. */
+/** Queries for the scores of miners, and for the last weight setting. */
 import type { Database } from '@horde/kit/database'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lte, ne, sql } from 'drizzle-orm'
-import type { Asked } from '../scoring/demand.ts'
+import type { RequestedWork } from '../scoring/demand.ts'
 import type { ScoreExplanation } from '../scoring/explanation.ts'
-import type { Tally } from '../scoring/network-scores.ts'
+import type { ClassTotals } from '../scoring/network-scores.ts'
 import { batches, jobs, type ScoredNeuron, type ScoringName, weightSettings } from './schema.ts'
 
 /** A miner without a manifest has executors of the default class. */
@@ -28,8 +28,8 @@ export function batchesToScore(db: Database, netuid: number): Promise<UnscoredBa
     .orderBy(asc(batches.id))
 }
 
-/** Sums the jobs of some batches by miner and class. A job that ended without a score is excused. */
-export async function talliesOf(db: Database, batchIds: readonly number[]): Promise<Tally[]> {
+/** Adds up the jobs of these batches by miner and class. A job that ended without a score is excused. */
+export async function classTotalsOf(db: Database, batchIds: readonly number[]): Promise<ClassTotals[]> {
   if (batchIds.length === 0) return []
   return db
     .select({
@@ -46,8 +46,10 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .orderBy(asc(jobs.minerHotkey), asc(executorClass))
 }
 
-/** Returns each miner's usual score by class: the mean of its measured jobs in the closed batches since a moment. */
-export function usualScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
+/**
+ * Returns averages by miner and class: of the measured jobs in closed batches since a time, including scored batches.
+ */
+export function averageScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
   return db
     .select({
       hotkey: jobs.minerHotkey,
@@ -67,10 +69,10 @@ export function usualScores(db: Database, netuid: number, scoring: ScoringName, 
 }
 
 /**
- * Returns what users asked of each class: the organic jobs that ended between two moments. Only jobs from the
- * facilitator count: the operator's own commands are no demand.
+ * Returns the work that users requested of each class, by the organic jobs that ended between two times. Only jobs from
+ * a facilitator count, not the operator's own commands.
  */
-export async function executorsAsked(db: Database, from: Date, to: Date): Promise<Map<string, Asked>> {
+export async function requestedWork(db: Database, from: Date, to: Date): Promise<Map<string, RequestedWork>> {
   const ran = sql`${jobs.readyAt} is not null`
   const seconds = sql`extract(epoch from ${jobs.endedAt} - ${jobs.readyAt})`
   const rows = await db
@@ -83,7 +85,7 @@ export async function executorsAsked(db: Database, from: Date, to: Date): Promis
     .from(jobs)
     .where(and(isNull(jobs.batchId), eq(jobs.source, 'facilitator'), gte(jobs.endedAt, from), lte(jobs.endedAt, to)))
     .groupBy(executorClass)
-  return new Map(rows.map(({ executorClass: name, ...asked }) => [name, asked]))
+  return new Map(rows.map(({ executorClass: name, ...requested }) => [name, requested]))
 }
 
 export interface SettingScores {

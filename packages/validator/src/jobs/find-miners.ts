@@ -1,7 +1,7 @@
 /** Finds miners on the chain, by name or all that serve. */
 import { isIPv4 } from 'node:net'
 import { isServing, type Metagraph, type Neuron, neuronOf } from '@horde/chain/metagraph'
-import { isPublicAddress } from '@horde/kit/public-address'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import type { MinerToDial } from './miner-connection.ts'
 
 /** A miner as a batch knows it. */

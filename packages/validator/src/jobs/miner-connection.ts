@@ -1,12 +1,12 @@
 import type { Hotkey } from '@horde/chain/wallet'
-import { Inbox } from '@horde/kit/inbox'
 import { type Log, silentLog } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket, SocketClosedError } from '@horde/kit/socket'
+import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { hotkey as hotkeySchema, uuidKey } from '@horde/protocol/primitives'
-import { authenticationBytes } from '@horde/protocol/signing'
 import {
   CAPABILITIES,
   type MinerMessage,

@@ -1,9 +1,9 @@
 import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
+import { printable } from '@horde/kit/log/untrusted-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import { printable } from '@horde/kit/untrusted-text'
 import {
   type FacilitatorJobRequest,
   type FacilitatorMessage,
@@ -15,8 +15,8 @@ import {
   type ValidatorToFacilitatorMessage,
 } from '@horde/protocol/facilitator-validator'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
 import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
-import { facilitatorLoginBytes } from '@horde/protocol/signing'
 import type { ResumableJob } from './resume-organic-jobs.ts'
 import { failedUpdate } from './status-updates.ts'
 
