@@ -17,9 +17,9 @@ import { abandonJobs } from './jobs/transition.ts'
 import { FacilitatorConnection } from './organic/facilitator-connection.ts'
 import { resumableJobs } from './organic/resume-organic-jobs.ts'
 import { runOrganicJob } from './organic/run-organic-job.ts'
-import { setWeights, type WeightsOutcome } from './set-weights.ts'
 import { recheckIncluded } from './weights/recheck-included.ts'
 import { revealWeights } from './weights/reveal-weights.ts'
+import { setWeights, type WeightsOutcome } from './weights/set-weights.ts'
 
 /** A batch this long past its deadline, or an organic job this long after its start, is an orphan, in ms. */
 const BATCH_OVERDUE_MS = 30_000

@@ -176,9 +176,9 @@ export const validatorSettings = defineSettings({
   }),
   WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('auto'), {
     about: [
-      'How weights are committed on a subnet with commit-reveal, if the chain has both ways. timelock: sealed for a round',
-      'of drand, and opened by the chain itself. hash: revealed by this validator an epoch or more later, so it must run',
-      'then. auto: timelock while the chain receives drand rounds, else hash.',
+      'How weights are committed on a subnet with commit-reveal, if the chain has both ways. timelock: sealed for a',
+      'round of drand, and opened by the chain itself. hash: revealed by this validator an epoch or more later, so it',
+      'must run then. auto: timelock while the chain receives drand rounds, else hash.',
     ].join(' '),
     example: 'hash',
   }),

@@ -138,7 +138,7 @@ describe('a job that a killed validator left open', () => {
       expect(gist).toEqual(['finished', 'validator-away', null, true])
     })
 
-    it('excuses the job, after another restart too, when the executor is ready again because the work was lost', async () => {
+    it('excuses the job, after another restart too, when ready again tells that the work was lost', async () => {
       const readyAgain = async (peer: Peer, uuid: string) => {
         peer.say(MANIFEST)
         peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })

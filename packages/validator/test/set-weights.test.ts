@@ -13,7 +13,7 @@ import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
 import { unscoredBatches } from '../src/db/batches.ts'
 import { oneAtATime } from '../src/db/lock.ts'
 import { jobs, weightSettings } from '../src/db/schema.ts'
-import { setWeights, type WeightsDeps } from '../src/set-weights.ts'
+import { setWeights, type WeightsDeps } from '../src/weights/set-weights.ts'
 import { withDatabase } from './databases.ts'
 import { VALIDATOR } from './drive.ts'
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Validator } from '../app.ts'
 import type { BatchReport } from '../batches/drive-batch.ts'
 import { EMPTY_RESULT, type JobResult } from '../db/jobs.ts'
-import type { WeightsOutcome } from '../set-weights.ts'
+import type { WeightsOutcome } from '../weights/set-weights.ts'
 import { runBatchOnce } from './batch.ts'
 
 const uuid = jobUuid.parse('9a74be09-d985-4a66-9d28-554f00ad7cfa')

@@ -4,7 +4,7 @@ import type { Log } from '@horde/kit/log'
 import { type Validator, wireValidator } from '../app.ts'
 import { batchResult, batchTable } from '../operator/output/batch-result.ts'
 import { areHeld } from '../operator/output/weights-text.ts'
-import type { WeightsOutcome } from '../set-weights.ts'
+import type { WeightsOutcome } from '../weights/set-weights.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 

@@ -164,7 +164,7 @@ export class JobDriver {
     if (this.#state === 'ready') this.#move('V0JobRequest')
   }
 
-  /** Sends the work before it saves anything. Ready on another connection means that the work was lost: sends it again. */
+  /** Sends the work before it saves anything; again after ready on another connection, since the work was lost then. */
   async #sendWorkTo({ connection, at }: MessageEvent): Promise<void> {
     const readyAt = this.#wallTime()
     if (this.#state === 'accepted') this.#stageEndsAt = this.#deps.clock.monotonic() + this.#job.resultMs
@@ -278,8 +278,8 @@ export class JobDriver {
     let lateMs = 0
     let event = await channel.next(this.#leftMs(), this.#stopWaiting)
     if (event === undefined) {
-      // If this process was held up, messages that arrived in time are still in the kernel. They count: the miner must not
-      // pay for the delay.
+      // If this process was held up, messages that arrived in time are still in the kernel. They count: the miner must
+      // not pay for the delay.
       lateMs = clock.monotonic() - wakeAt
       event = await channel.next(0, this.#stopWaiting)
     }

@@ -10,8 +10,13 @@ import { eq } from 'drizzle-orm'
 import { closeBatch, openBatch } from '../../src/batches/stored-batch.ts'
 import { oneAtATime, type TryLock } from '../../src/db/lock.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
-import { setWeights, type WeightsDeps, type WeightsOutcome, type WeightsRequest } from '../../src/set-weights.ts'
 import { type RevealDeps, revealWeights } from '../../src/weights/reveal-weights.ts'
+import {
+  setWeights,
+  type WeightsDeps,
+  type WeightsOutcome,
+  type WeightsRequest,
+} from '../../src/weights/set-weights.ts'
 
 export const VALIDATOR = hotkeyFromUri('//Alice')
 const RIVAL = hotkeyFromUri('//Rival')

@@ -4,7 +4,7 @@ import type { Hotkey } from '@horde/chain/wallet'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { createLog } from '@horde/kit/log'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { WeightsDeps } from '../../src/set-weights.ts'
+import type { WeightsDeps } from '../../src/weights/set-weights.ts'
 import { withDatabase } from '../databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet } from './net.ts'
 

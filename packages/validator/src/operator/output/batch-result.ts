@@ -2,7 +2,7 @@
 import { textTable } from '@horde/operator/command-line/text-table'
 import type { BatchReport } from '../../batches/drive-batch.ts'
 import type { BatchJob } from '../../batches/drive-miner.ts'
-import type { WeightsOutcome } from '../../set-weights.ts'
+import type { WeightsOutcome } from '../../weights/set-weights.ts'
 
 /** One batch and one setting of weights. */
 export interface BatchResult {

@@ -1,6 +1,7 @@
 /** What the command `weights` prints, and whether it succeeded. */
-import type { WeightsOutcome } from '../../set-weights.ts'
+
 import type { WeightsPlan } from '../../weights/plan-weights.ts'
+import type { WeightsOutcome } from '../../weights/set-weights.ts'
 
 /** Returns a plan as --dry-run --json prints it. */
 export function planJson({ basis, batchIds, row, scores, explanation }: WeightsPlan) {

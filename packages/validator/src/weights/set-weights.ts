@@ -5,23 +5,17 @@ import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
-import { unscoredBatches } from './db/batches.ts'
-import type { TryLock } from './db/lock.ts'
-import { planSetting } from './db/weight-settings.ts'
-import type { ScoringRules } from './scoring/network-scores.ts'
-import { type SentSetting, saveConfirmation } from './weights/confirm-setting.ts'
-import { type Basis, planWeights } from './weights/plan-weights.ts'
-import { ownNeuron, waitForRateLimit } from './weights/rate-limit.ts'
-import { recheckIncluded } from './weights/recheck-included.ts'
-import { type ConfirmedSetting, reconcilePlanned } from './weights/reconcile-planned.ts'
-import { submitSetting } from './weights/submit-setting.ts'
-import {
-  type CommitBy,
-  commitDataOf,
-  MAX_OPEN_COMMITS,
-  type WeightMethod,
-  weightMethod,
-} from './weights/weight-method.ts'
+import { unscoredBatches } from '../db/batches.ts'
+import type { TryLock } from '../db/lock.ts'
+import { planSetting } from '../db/weight-settings.ts'
+import type { ScoringRules } from '../scoring/network-scores.ts'
+import { type SentSetting, saveConfirmation } from './confirm-setting.ts'
+import { type Basis, planWeights } from './plan-weights.ts'
+import { ownNeuron, waitForRateLimit } from './rate-limit.ts'
+import { recheckIncluded } from './recheck-included.ts'
+import { type ConfirmedSetting, reconcilePlanned } from './reconcile-planned.ts'
+import { submitSetting } from './submit-setting.ts'
+import { type CommitBy, commitDataOf, MAX_OPEN_COMMITS, type WeightMethod, weightMethod } from './weight-method.ts'
 
 export interface WeightsRequest {
   netuid: number
