@@ -42,7 +42,14 @@ export default defineConfig({
     reporters,
     projects: [
       {
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], sequence: { groupOrder: 0 }, ...shared },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          // Pure tests share their imports: most of their time is loading.
+          isolate: false,
+          sequence: { groupOrder: 0 },
+          ...shared,
+        },
       },
       {
         test: {

@@ -44,14 +44,14 @@ async function timeoutsPass(count: number): Promise<'alive'> {
 }
 
 test('a large frame arriving slowly counts as life', async () => {
-  await using pair = await connectPair({ near: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat }, link))
   const said = pair.far.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.near.hear())).length).toBe(FRAME)
   await timePassesUntil(said)
 })
 
 test('a large frame leaving slowly counts as life', async () => {
-  await using pair = await connectPair({ near: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat }, link))
   const said = pair.near.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.far.hear())).length).toBe(FRAME)
   await timePassesUntil(said)
@@ -59,7 +59,7 @@ test('a large frame leaving slowly counts as life', async () => {
 })
 
 test('large frames both ways at once, with both sides beating', async () => {
-  await using pair = await connectPair({ near: beat, far: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat, far: beat }, link))
   const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
   expect(
     (await timePassesUntil(Promise.all([pair.near.hear(), pair.far.hear()]))).map(String).map(text => text.length),
@@ -71,7 +71,7 @@ test("a peer's ping is answered while a large frame is on its way to it", async 
   const accepted = Promise.withResolvers<WebSocket>()
   await using server = await startServer(ws => accepted.resolve(ws))
   await using between = await link(server.port)
-  await using socket: TestSocket = await dialSocket(`ws://127.0.0.1:${between.port}/ws`, options)
+  await using socket: TestSocket = await timePassesUntil(dialSocket(`ws://127.0.0.1:${between.port}/ws`, options))
   const peer = await accepted.promise
   const order: string[] = []
   const whole = once(peer, 'message').then(() => order.push('message'))

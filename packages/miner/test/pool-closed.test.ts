@@ -181,8 +181,8 @@ describe('a pool of a class with GPUs on an engine without any', () => {
     const found = `Class: pool ${GPU_CLASS} is of the class ${GPU_CLASS}, and the engine offers no GPUs`
     const health = () => miner.health()
     await expect.poll(async () => (await health()).reasons.join('\n')).toContain(found)
-    await expect.poll(async () => (await health()).ready).toBe(false)
-    await clock.looking(() => manifest(miner)).toEqual([])
+    await clock.looking(async () => (await health()).ready).toBe(false)
+    await expect.poll(() => manifest(miner)).toEqual([])
     await using validator = await connectValidator(miner)
     const { uuid, answer } = await offer(validator, GPU_CLASS)
     expect(answer).toBe('V0DeclineJobRequest')
@@ -220,20 +220,15 @@ describe('a pool of another class than its GPUs is not in the manifest', () => {
   })
 
   it('while its GPUs cannot be looked at, or give no answer', async () => {
-    const looks: (() => Promise<ProbeResult>)[] = [
-      async () => probeResult,
-      async () => probeResult,
-      () => Promise.reject(new Error('the engine is away')),
-    ]
-    const noAnswer = () => Promise.reject(new ProbeTimeoutError(`nvidia-smi: not done within ${PROBE_MS} ms`))
-    const probe = () => (looks.shift() ?? noAnswer)()
-    const manager = Object.assign(new PlayedManager(), { probe })
+    let probe = async (): Promise<ProbeResult> => probeResult
+    const manager = Object.assign(new PlayedManager(), { probe: () => probe() })
     const clock = watchClock()
     await using miner = await start({ manager, env, clock, isAwaited: false })
     await clock.looking(() => isMissing(miner)).toBe(true)
-    while (looks.length > 0) await clock.look()
-    await expect.poll(async () => (await miner.health()).reasons.join()).toContain('the engine is away')
+    probe = () => Promise.reject(new Error('the engine is away'))
+    await clock.looking(async () => (await miner.health()).reasons.join()).toContain('the engine is away')
     expect(await isMissing(miner)).toBe(true)
+    probe = () => Promise.reject(new ProbeTimeoutError(`nvidia-smi: not done within ${PROBE_MS} ms`))
     await clock.looking(async () => (await miner.health()).reasons.join()).toContain('nvidia-smi gave no answer')
     expect(await isMissing(miner)).toBe(true)
   })
