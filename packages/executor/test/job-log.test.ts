@@ -85,7 +85,7 @@ exit(5)`
     const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
     const told = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
     await expect.poll(told).not.toBe('')
-    await docker('exec', id, 'touch', '/tmp/go')
+    await docker('exec', '--detach', id, 'touch', '/tmp/go')
     await resultOn(connection)
     await expectGoodEnd(executor, connection)
     expect(line(executor.log, ENDED)).toMatchObject({ end: 'exited', exitStatus: 5, why: 'out of memory' })

@@ -38,7 +38,7 @@ test('runs a job, whose container bears its uuid, and leaves nothing', async () 
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
   const jobs = all.filter(({ labels }) => labels[EXECUTOR_LABEL] === own).map(({ labels }) => labels[JOB_LABEL])
   expect(jobs.sort()).toEqual([wanted.job_uuid, NO_JOB_YET].sort())
-  await docker('exec', id, 'touch', '/tmp/go')
+  await docker('exec', '--detach', id, 'touch', '/tmp/go')
   await expectWhole(warm, uploads)
   await expectNothingLeft(wanted, warm.executor)
 })

@@ -30,13 +30,13 @@ describe('the program', () => {
   it('tells a command line that is wrong with the usage, and exits with 64', async () => {
     const { code, stdout, stderr } = await operator.run(['nonsense'], { BITTENSOR_NETUID: 'x' })
     expect([code, stdout]).toEqual([64, ''])
-    expect(stderr).toMatch(/^there is no command nonsense\n\nusage: /)
+    expect(stderr).toMatch(/^error: unknown command 'nonsense'\n\nUsage: /)
   })
 
   it('helps, whatever the settings are', async () => {
     const { code, stdout, stderr } = await operator.run(['jobs', '--help'], { BITTENSOR_NETUID: 'x' })
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^usage: .* jobs \[options\]\n/)
+    expect(stdout).toMatch(/^Usage: .* jobs \[options\]\n/)
   })
 
   it('exits with 78 when a command finds wrong settings', async () => {

@@ -12,7 +12,7 @@ import {
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { METRICS } from '../src/metrics/definitions.ts'
+import { METRICS } from '../src/operator/metrics/definitions.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { playJob } from './play-job.ts'
 import { offerOf } from './words.ts'

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { PROBE_MS, type ProbeResult } from '../src/horde/probe.ts'
 import { probeInProcess } from '../src/horde/process/probe-process.ts'
-import { type GpuPool, gpuWatch, lookAtGpus } from '../src/watch/gpus.ts'
+import { type GpuPool, gpuWatch, lookAtGpus } from '../src/operator/watches/gpus.ts'
 import { temporaryFolder } from './harness.ts'
 
 const ASKED =

@@ -18,7 +18,7 @@ import {
 } from '@horde/testing/peers/scripted-miner'
 import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BatchResult } from '../src/commands/batch.ts'
+import type { BatchResult } from '../src/operator/output/batch-result.ts'
 import { startProgram } from './program.ts'
 
 const NETUID = 3
@@ -207,6 +207,6 @@ describe('with wrong settings', () => {
   it('says how it is used', async () => {
     await using program = startProgram(['bathc'], {})
     expect(await program.ended).toBe(64)
-    expect(program.stderr.join('\n')).toContain('usage:')
+    expect(program.stderr.join('\n')).toContain('Usage:')
   })
 })
