@@ -15,7 +15,7 @@ import { inForce } from './host/in-force.ts'
 import { lookAtHost } from './host/look-at-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { resolveAlias } from './images/names.ts'
-import { jobLimits } from './job-limits.ts'
+import { jobLimits } from './job/job-limits.ts'
 
 /** Matches the names of the settings that limit a job. */
 const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/

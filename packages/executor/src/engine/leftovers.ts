@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '@horde/kit/log'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import type { Engine, Labelled } from './container.ts'
 import { type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { type Engine, EngineError } from '../engine/container.ts'
 import { isAnswered } from '../engine/engine-restart.ts'
 import { gpuRequest } from '../engine/sandbox.ts'

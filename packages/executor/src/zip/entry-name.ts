@@ -1,4 +1,4 @@
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 
 /** Longest name of one file or folder, and of a whole path, in bytes: what Linux's file systems take. */
 const MAX_PART_BYTES = 255

@@ -1,6 +1,6 @@
 /** What a stranger's zip says that is in it, checked as a whole. */
 import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { checkedName } from './entry-name.ts'
 import { LZMA, methodName, READABLE } from './methods.ts'
 import { LZMA_MAX_BYTES } from './unpack.ts'

@@ -1,7 +1,7 @@
 /** The contents of an entry that is neither stored nor deflated. */
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdDecompress } from 'node:zlib'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { BZIP2, LZMA, ZSTD } from './methods.ts'
 
 /** The largest window that zstd itself takes by default, and its command line at any level, as a power of two: 128 MiB. */

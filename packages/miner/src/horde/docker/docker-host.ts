@@ -1,7 +1,7 @@
 /** A host of executors: its engine, and what is done there for one pool of one miner. */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import type { EngineClient } from './engine-client.ts'
 import { EngineError } from './engine-error.ts'
 import type { ExecutorImage } from './executor-image.ts'
