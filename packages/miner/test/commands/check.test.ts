@@ -10,9 +10,9 @@ import { freePort } from '@horde/testing/port'
 import { startPostgres } from '@horde/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startGpulessEngine } from './gpuless-engine.ts'
-import { migrationsFolder, startChain } from './harness.ts'
-import { newOperator, type Operator } from './program.ts'
+import { migrationsFolder, startChain } from '../harness.ts'
+import { startGpulessEngine } from '../horde/docker/gpuless-engine.ts'
+import { newOperator, type Operator } from '../program.ts'
 
 let stack: AsyncDisposableStack
 let operator: Operator

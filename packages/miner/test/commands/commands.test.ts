@@ -5,9 +5,9 @@ import { secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/pe
 import { freePort } from '@horde/testing/port'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { insertJob, moveJob } from '../src/db/jobs.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner } from './harness.ts'
-import { newOperator, type Operator } from './program.ts'
+import { insertJob, moveJob } from '../../src/db/jobs.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { newOperator, type Operator } from '../program.ts'
 
 const MINUTE_MS = 60_000
 const HOSTILE_IMAGE = 'img\u001b[2J\nforged line'

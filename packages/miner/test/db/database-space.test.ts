@@ -7,9 +7,9 @@ import { silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
 import { folderBytes } from '@horde/testing/folder-bytes'
 import { expect, it } from 'vitest'
-import { jobs } from '../src/db/schema.ts'
-import { startEviction } from '../src/retention.ts'
-import { migrationsFolder } from './harness.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { startEviction } from '../../src/retention.ts'
+import { migrationsFolder } from '../harness.ts'
 
 const DAY_MS = 86_400_000
 const KEPT = { JOBS_KEPT_DAYS: 1, RESULTS_KEPT_DAYS: 1, DELIVERED_RESULTS_KEPT_HOURS: 24 }

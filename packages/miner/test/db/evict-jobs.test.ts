@@ -5,10 +5,10 @@ import type { JobState } from '@horde/protocol/job-state'
 import { startPostgres } from '@horde/testing/postgres'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { evictOldJobs } from '../src/db/evict-jobs.ts'
-import { type JobResult, jobs } from '../src/db/schema.ts'
+import { evictOldJobs } from '../../src/db/evict-jobs.ts'
+import { type JobResult, jobs } from '../../src/db/schema.ts'
 
-const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 const NOW = new Date('2026-03-01T00:00:00Z')
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

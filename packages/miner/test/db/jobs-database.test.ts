@@ -13,9 +13,9 @@ import {
   moveJob,
   type NewJob,
   openJobs,
-} from '../src/db/jobs.ts'
+} from '../../src/db/jobs.ts'
 
-const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 const AT = new Date('2026-01-02T03:04:05Z')
 const LONG_AGO = new Date(0)
 

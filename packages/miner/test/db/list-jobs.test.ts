@@ -4,10 +4,10 @@ import { isFinal, type JobState } from '@horde/protocol/job-state'
 import { startPostgres } from '@horde/testing/postgres'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { insertJob } from '../src/db/jobs.ts'
-import { lastEnds, lastJobs } from '../src/db/list-jobs.ts'
-import { jobs } from '../src/db/schema.ts'
-import { migrationsFolder } from './harness.ts'
+import { insertJob } from '../../src/db/jobs.ts'
+import { lastEnds, lastJobs } from '../../src/db/list-jobs.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { migrationsFolder } from '../harness.ts'
 
 const ENGINES = {
   pglite: async () => ({ url: 'pglite://memory', [Symbol.asyncDispose]: async () => {} }),

@@ -5,8 +5,8 @@ import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { connectValidator, minerKey, validatorKey } from '@horde/testing/peers/validator'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { insertJob, moveJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { insertJob, moveJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>

@@ -8,13 +8,13 @@ import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
-import type { ExecutorManager } from '../src/horde/manager.ts'
-import { loadManager, ManagerModuleError } from '../src/horde/module.ts'
-import { processManager } from '../src/horde/process.ts'
-import { capturedLog } from './captured-log.ts'
-import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
-import { scriptJob, untilReady } from './script-job.ts'
+import { bridgeAddress, dockerManager } from '../../src/horde/docker.ts'
+import type { ExecutorManager } from '../../src/horde/manager.ts'
+import { loadManager, ManagerModuleError } from '../../src/horde/module.ts'
+import { processManager } from '../../src/horde/process.ts'
+import { capturedLog } from '../captured-log.ts'
+import { startChain, startTestMiner, temporaryFolder } from '../harness.ts'
+import { scriptJob, untilReady } from '../script-job.ts'
 
 const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
@@ -126,13 +126,13 @@ it('executors are served on their own port only, where they have one', async () 
 })
 
 describe("an operator's own manager, from outside the package", () => {
-  const fixture = fileURLToPath(new URL('fixtures/operator-manager.mjs', import.meta.url))
+  const fixture = fileURLToPath(new URL('../fixtures/operator-manager.mjs', import.meta.url))
 
   it('starts the executor, tells its exit, and stops it', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
-    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../executor/src/start.js', import.meta.url))
+    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
     const manager = await loadManager(path, { log: silentLog })
     await using miner = await startWith(manager, {
       PYTHON_IMAGE: 'compute-horde/python:3.11',

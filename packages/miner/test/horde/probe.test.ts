@@ -5,9 +5,9 @@ import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { dockerManager } from '../src/horde/docker.ts'
-import type { ExecutorManager } from '../src/horde/manager.ts'
-import { roomOf } from '../src/operator/watches/disks.ts'
+import { dockerManager } from '../../src/horde/docker.ts'
+import type { ExecutorManager } from '../../src/horde/manager.ts'
+import { roomOf } from '../../src/operator/watches/disks.ts'
 
 const owner = `test-${randomUUID()}`
 let manager: ExecutorManager

@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { manualClock, systemClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { processManager } from '../src/horde/process.ts'
+import { processManager } from '../../src/horde/process.ts'
 
-const main = fileURLToPath(new URL('fixtures/sleeper.mjs', import.meta.url))
+const main = fileURLToPath(new URL('../fixtures/sleeper.mjs', import.meta.url))
 const PATH = process.env.PATH ?? ''
 
 function managerOf(owner: string) {

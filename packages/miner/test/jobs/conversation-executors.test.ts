@@ -5,9 +5,9 @@ import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner

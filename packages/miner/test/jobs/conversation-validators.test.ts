@@ -17,10 +17,10 @@ import {
   type Wire,
 } from '@horde/testing/peers/validator'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import type { JobRow } from '../src/db/schema.ts'
-import type { ExecutorOrder } from '../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import type { JobRow } from '../../src/db/schema.ts'
+import type { ExecutorOrder } from '../../src/horde/manager.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const TABLES = {
   /** The connection that offered the job, and was told all there is. */

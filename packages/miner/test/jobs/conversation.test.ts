@@ -3,9 +3,9 @@ import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validato
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 const EXECUTORS = 3
 

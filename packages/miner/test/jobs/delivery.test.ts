@@ -4,9 +4,9 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { Relay } from '@horde/testing/peers/relay'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob, insertJob, moveJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner

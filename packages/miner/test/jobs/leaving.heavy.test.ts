@@ -7,11 +7,11 @@ import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { connectValidator, type ValidatorPeer } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
-import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
-import { processManager } from '../src/horde/process.ts'
-import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
-import { scriptJob } from './script-job.ts'
+import { bridgeAddress, dockerManager } from '../../src/horde/docker.ts'
+import type { ExecutorManager, StartedExecutor } from '../../src/horde/manager.ts'
+import { processManager } from '../../src/horde/process.ts'
+import { startChain, startTestMiner, temporaryFolder } from '../harness.ts'
+import { scriptJob } from '../script-job.ts'
 
 /** How long an executor may take to leave when the next job waits for its place, in milliseconds. */
 const HURRIED_LEAVE_MS = 2_000
@@ -33,7 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-const NEVER_LEAVES = fileURLToPath(new URL('fixtures/never-leaves.mjs', import.meta.url))
+const NEVER_LEAVES = fileURLToPath(new URL('../fixtures/never-leaves.mjs', import.meta.url))
 const engine = { socket: '/var/run/docker.sock' }
 
 const processes = async (isStaying: boolean) => {

@@ -5,9 +5,9 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { Relay } from '@horde/testing/peers/relay'
 import { connectValidator, secondValidatorKey } from '@horde/testing/peers/validator'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { ExecutorOrder } from '../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import type { ExecutorOrder } from '../../src/horde/manager.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 /** How long an executor that has answered may take when nothing waits for its place, and when the next job does; in ms. */
 const LEAVE_MS = 10_000

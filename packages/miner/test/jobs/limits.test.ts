@@ -5,10 +5,10 @@ import { type Clock, systemClock } from '@horde/kit/time'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { jobs } from '../src/db/schema.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let start: (env: Record<string, string>, clock?: Clock) => Promise<TestMiner>

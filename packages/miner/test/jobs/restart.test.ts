@@ -5,11 +5,11 @@ import type { JobState } from '@horde/protocol/job-state'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
-import { jobs } from '../src/db/schema.ts'
-import type { ExecutorManager } from '../src/horde/manager.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob, insertJob, moveJob } from '../../src/db/jobs.ts'
+import { jobs } from '../../src/db/schema.ts'
+import type { ExecutorManager } from '../../src/horde/manager.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>

@@ -4,9 +4,9 @@ import { type Database, openDatabase } from '@horde/kit/database'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { jobs } from '../src/db/schema.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf } from './words.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner

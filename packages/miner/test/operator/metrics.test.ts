@@ -12,10 +12,10 @@ import {
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { METRICS } from '../src/operator/metrics/definitions.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { playJob } from './play-job.ts'
-import { offerOf } from './words.ts'
+import { METRICS } from '../../src/operator/metrics/definitions.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { playJob } from '../play-job.ts'
+import { offerOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -44,7 +44,7 @@ async function sample(name: string): Promise<number | undefined> {
 }
 
 it('the README, the definitions and the registry name the same metrics', async () => {
-  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   expect(readme).toContain(metricsTable(METRICS))
   const types = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])
   const own = types.filter(([name]) => !/^miner_(process|nodejs)_/.test(name ?? ''))

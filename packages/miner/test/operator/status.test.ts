@@ -10,11 +10,11 @@ import {
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readMinerConfig } from '../src/config.ts'
-import type { MinerStatusJson } from '../src/operator/status-json.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { playJob } from './play-job.ts'
-import { offerOf } from './words.ts'
+import { readMinerConfig } from '../../src/config.ts'
+import type { MinerStatusJson } from '../../src/operator/status-json.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { playJob } from '../play-job.ts'
+import { offerOf } from '../words.ts'
 
 const PAGES = ['/', '/health', '/metrics', '/status', '/status.json', '/jobs.json']
 /** Escapes of terminals, of HTML and of its attributes, and a turn of the direction of what follows. */

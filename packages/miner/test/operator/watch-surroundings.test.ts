@@ -7,12 +7,12 @@ import { systemClock } from '@horde/kit/time'
 import { databaseWatch } from '@horde/operator/watch/database'
 import { lookAtDisks } from '@horde/operator/watch/disk'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readMinerConfig } from '../src/config.ts'
-import type { EngineAddress } from '../src/horde/docker/engine-address.ts'
-import { diskFolders } from '../src/operator/watches/disks.ts'
-import { lookAtEngine } from '../src/operator/watches/engine.ts'
-import { enginesOf } from '../src/operator/watches/miner-watches.ts'
-import { temporaryFolder } from './harness.ts'
+import { readMinerConfig } from '../../src/config.ts'
+import type { EngineAddress } from '../../src/horde/docker/engine-address.ts'
+import { diskFolders } from '../../src/operator/watches/disks.ts'
+import { lookAtEngine } from '../../src/operator/watches/engine.ts'
+import { enginesOf } from '../../src/operator/watches/miner-watches.ts'
+import { temporaryFolder } from '../harness.ts'
 
 const { signal } = new AbortController()
 const TOO_MUCH = Number.MAX_SAFE_INTEGER
@@ -132,7 +132,7 @@ describe('engines', () => {
 it('a database that answers is ok, and one that does not is bad', async () => {
   const database = await openDatabase({
     url: 'pglite://memory',
-    migrationsFolder: new URL('../drizzle', import.meta.url).pathname,
+    migrationsFolder: new URL('../../drizzle', import.meta.url).pathname,
   })
   const watch = databaseWatch(database.db, systemClock)
   expect(await watch.look(signal)).toMatchObject([

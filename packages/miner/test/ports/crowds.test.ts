@@ -14,9 +14,9 @@ import {
 } from '@horde/testing/peers/raw-validator'
 import { authentication, connectValidator, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf } from '../words.ts'
 
 const UNKNOWN = 8
 const UNKNOWN_PER_ADDRESS = 4

@@ -5,9 +5,9 @@ import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 const MIB = 1024 * 1024
 

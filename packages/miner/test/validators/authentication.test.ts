@@ -13,7 +13,7 @@ import {
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const OFFER = {
   message_type: 'V0InitialJobRequest',

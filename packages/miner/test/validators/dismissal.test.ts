@@ -16,9 +16,9 @@ import {
 } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import { PlayedManager, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { findJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../words.ts'
 
 const ENOUGH_TAO = 5_000
 /** The least stake of a validator, by the chain. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>

@@ -7,7 +7,7 @@ import { manualClock } from '@horde/kit/time'
 import { minerKey, secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { describe, expect, it } from 'vitest'
-import { ValidatorList } from '../src/validators.ts'
+import { ValidatorList } from '../../src/validators.ts'
 
 const NETUID = 1
 const neuron = (hotkey: string, tao: number) => ({ hotkey, coldkey: hotkey, stake: `${tao}000000000` })

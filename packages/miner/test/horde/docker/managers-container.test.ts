@@ -9,9 +9,9 @@ import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { MAX_OUTPUT_CHARACTERS } from '@horde/protocol/shorten'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
-import { startChain, startTestMiner } from './harness.ts'
-import { scriptJob, untilReady } from './script-job.ts'
+import { bridgeAddress, dockerManager } from '../../../src/horde/docker.ts'
+import { startChain, startTestMiner } from '../../harness.ts'
+import { scriptJob, untilReady } from '../../script-job.ts'
 
 const SOCKET = '/var/run/docker.sock'
 /** What a frame holds beside the input, in bytes. */

@@ -9,9 +9,9 @@ import { LONG_MS } from '@horde/testing/limits'
 import { connectValidator, minerKey } from '@horde/testing/peers/validator'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { dockerManager } from '../src/horde/docker.ts'
-import { startChain, startTestMiner } from './harness.ts'
-import { scriptJob, untilReady } from './script-job.ts'
+import { dockerManager } from '../../../src/horde/docker.ts'
+import { startChain, startTestMiner } from '../../harness.ts'
+import { scriptJob, untilReady } from '../../script-job.ts'
 
 const PYTHON = 'compute-horde/python:3.11'
 const EXECUTORS = 4

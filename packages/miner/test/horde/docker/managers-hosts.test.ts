@@ -14,14 +14,14 @@ import { TestAuthority } from '@horde/testing/certificates'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { PrivateEngine, TLS_PORT } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type EngineAddress, engineSettings } from '../src/horde/docker/engine-address.ts'
-import { dockerManager } from '../src/horde/docker.ts'
-import { capturedLog } from './captured-log.ts'
-import { startChain, startTestMiner } from './harness.ts'
-import { scriptJob, untilReady } from './script-job.ts'
+import { type EngineAddress, engineSettings } from '../../../src/horde/docker/engine-address.ts'
+import { dockerManager } from '../../../src/horde/docker.ts'
+import { capturedLog } from '../../captured-log.ts'
+import { startChain, startTestMiner } from '../../harness.ts'
+import { scriptJob, untilReady } from '../../script-job.ts'
 import { newKey, TestSshServer } from './ssh-server.ts'
 
-const MINER = fileURLToPath(new URL('fixtures/docker-miner.ts', import.meta.url))
+const MINER = fileURLToPath(new URL('../../fixtures/docker-miner.ts', import.meta.url))
 const owner = 'a miner'
 const PYTHON = 'compute-horde/python:3.11'
 

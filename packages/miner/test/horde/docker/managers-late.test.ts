@@ -3,9 +3,9 @@
 import { manualClock, systemClock } from '@horde/kit/time'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { dockerManager } from '../src/horde/docker.ts'
-import type { ExecutorManager } from '../src/horde/manager.ts'
-import { capturedLog } from './captured-log.ts'
+import { dockerManager } from '../../../src/horde/docker.ts'
+import type { ExecutorManager } from '../../../src/horde/manager.ts'
+import { capturedLog } from '../../captured-log.ts'
 
 /** Any image will do: it is never started. */
 const IMAGE = 'compute-horde/echo:v0'

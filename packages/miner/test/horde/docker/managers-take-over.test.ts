@@ -9,11 +9,11 @@ import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
+import { bridgeAddress, dockerManager } from '../../../src/horde/docker.ts'
 
 const SOCKET = '/var/run/docker.sock'
 const IMAGE = 'compute-horde/executor:v0'
-const MINER = fileURLToPath(new URL('fixtures/docker-miner.ts', import.meta.url))
+const MINER = fileURLToPath(new URL('../../fixtures/docker-miner.ts', import.meta.url))
 
 const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
