@@ -3,10 +3,10 @@
 import { MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { batches, jobs } from '../src/db/schema.ts'
-import { openTestDatabase, withPostgres } from './databases.ts'
-import { type Program, startProgram } from './program.ts'
-import { startWorld, type World } from './world.ts'
+import { batches, jobs } from '../../src/db/schema.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
+import { type Program, startProgram } from '../program.ts'
+import { startWorld, type World } from '../world.ts'
 
 const postgres = withPostgres()
 let world: World

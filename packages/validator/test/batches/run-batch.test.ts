@@ -1,8 +1,8 @@
 import { MANIFEST, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
-import { withDatabase } from './databases.ts'
-import { PATIENT } from './drive.ts'
+import { withDatabase } from '../db/databases.ts'
+import { PATIENT } from '../jobs/drive.ts'
 import { NETUID, runScripts, type Script } from './run-scripts.ts'
 
 const database = withDatabase()

@@ -7,9 +7,9 @@ import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from '@horde/
 import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
 import { expect } from 'vitest'
-import { type BatchRequest, runBatch } from '../src/batches/run-batch.ts'
-import { batches, jobs } from '../src/db/schema.ts'
-import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from './drive.ts'
+import { type BatchRequest, runBatch } from '../../src/batches/run-batch.ts'
+import { batches, jobs } from '../../src/db/schema.ts'
+import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from '../jobs/drive.ts'
 
 export const NETUID = 7
 

@@ -1,7 +1,7 @@
 import { manualClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { StartBarrier } from '../src/batches/start-barrier.ts'
-import { StartLimiter } from '../src/batches/start-limiter.ts'
+import { StartBarrier } from '../../src/batches/start-barrier.ts'
+import { StartLimiter } from '../../src/batches/start-limiter.ts'
 
 const { signal } = new AbortController()
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { jobVolume } from '@horde/testing/jobs/job-volume'
 import { expect, it } from 'vitest'
-import { echoBenchmark } from '../src/benchmarks/echo.ts'
+import { echoBenchmark } from '../../src/benchmarks/echo.ts'
 
 const run = promisify(execFile)
 

@@ -9,9 +9,9 @@ import { silentLog } from '@horde/kit/log'
 import { HOST, MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
 import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCommand } from '../src/commands/run-command.ts'
-import { startProgram } from './program.ts'
-import { NETUID, startWorld, type World } from './world.ts'
+import { runCommand } from '../../src/commands/run-command.ts'
+import { startProgram } from '../program.ts'
+import { NETUID, startWorld, type World } from '../world.ts'
 
 /** What the next job of the first miner ends with. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }

@@ -7,8 +7,8 @@ import { startDevchain } from '@horde/devchain/devchain'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
 import { SLOW_ADDRESS, SLOW_NAME } from '@horde/testing/slow-name'
-import { startProgram } from './program.ts'
-import { NETUID } from './world.ts'
+import { startProgram } from '../program.ts'
+import { NETUID } from '../world.ts'
 
 const sudo = hotkeyFromUri('//Owner').ss58
 const genesis = { sudo, subnets: [{ netuid: NETUID, neurons: [] }] }

@@ -7,8 +7,8 @@ import { silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
 import { folderBytes } from '@horde/testing/folder-bytes'
 import { expect, it } from 'vitest'
-import { batches, jobs } from '../src/db/schema.ts'
-import { startEviction } from '../src/loops.ts'
+import { batches, jobs } from '../../src/db/schema.ts'
+import { startEviction } from '../../src/loops.ts'
 import { openTestDatabase } from './databases.ts'
 
 const DAY_MS = 86_400_000

@@ -3,7 +3,7 @@ import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll } from 'vitest'
 
-const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
+const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 
 export function openTestDatabase(url = 'pglite://memory'): Promise<OpenDatabase> {
   return openDatabase({ url, migrationsFolder })

@@ -3,8 +3,8 @@ import type { Database, OpenDatabase } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { asc } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { evictOld } from '../src/db/evict.ts'
-import { batches, jobs, type SettingState, weightSettings } from '../src/db/schema.ts'
+import { evictOld } from '../../src/db/evict.ts'
+import { batches, jobs, type SettingState, weightSettings } from '../../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()

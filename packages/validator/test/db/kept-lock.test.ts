@@ -2,9 +2,9 @@
 import { systemClock } from '@horde/kit/time'
 import { Relay } from '@horde/testing/peers/relay'
 import { expect, it } from 'vitest'
-import { keepLock, oneAtATime } from '../src/db/lock.ts'
+import { keepLock, oneAtATime } from '../../src/db/lock.ts'
+import { listeningLog } from '../jobs/drive.ts'
 import { withPostgres } from './databases.ts'
-import { listeningLog } from './drive.ts'
 
 const postgres = withPostgres()
 

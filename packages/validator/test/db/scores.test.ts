@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { batches, jobs, weightSettings } from '../src/db/schema.ts'
+import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
 import {
   batchesToScore,
   classTotalsOf,
@@ -9,9 +9,9 @@ import {
   minersJobs,
   newestSetting,
   requestedWork,
-} from '../src/db/scores.ts'
-import { earnedScores } from '../src/scoring/earned-scores.ts'
-import { DEFAULT_SCORING_RULES } from '../src/scoring/settings.ts'
+} from '../../src/db/scores.ts'
+import { earnedScores } from '../../src/scoring/earned-scores.ts'
+import { DEFAULT_SCORING_RULES } from '../../src/scoring/settings.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()

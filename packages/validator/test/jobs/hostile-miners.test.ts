@@ -3,10 +3,10 @@ import { systemClock } from '@horde/kit/time'
 import { MANIFEST, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
-import { MinerConnection } from '../src/jobs/miner-connection.ts'
-import { withDatabase } from './databases.ts'
+import { MinerConnection } from '../../src/jobs/miner-connection.ts'
+import { runScripts } from '../batches/run-scripts.ts'
+import { withDatabase } from '../db/databases.ts'
 import { AT_ONCE, MINER, PATIENT, VALIDATOR } from './drive.ts'
-import { runScripts } from './run-scripts.ts'
 
 const database = withDatabase()
 /** Far more frames than an honest miner sends in a batch. */

@@ -1,11 +1,11 @@
 import { type Peer, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { jobs } from '../src/db/schema.ts'
-import { withDatabase } from './databases.ts'
+import type { jobs } from '../../src/db/schema.ts'
+import { runScripts } from '../batches/run-scripts.ts'
+import { withDatabase } from '../db/databases.ts'
 import { WORK } from './drive.ts'
 import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './misbehaviours.ts'
-import { runScripts } from './run-scripts.ts'
 
 const database = withDatabase()
 /** The least number of miners. */

@@ -5,12 +5,12 @@ import { createMetrics } from '@horde/kit/metrics/registry'
 import { manualClock } from '@horde/kit/time'
 import { inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readFigures } from '../src/db/for-operator/figures.ts'
-import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../src/db/for-operator/overview.ts'
-import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { openHistory } from '../src/operator/history/history.ts'
-import { JobCounters } from '../src/operator/metrics/job-counters.ts'
-import { openTestDatabase, withPostgres } from './databases.ts'
+import { readFigures } from '../../src/db/for-operator/figures.ts'
+import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../../src/db/for-operator/overview.ts'
+import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
+import { openHistory } from '../../src/operator/history/history.ts'
+import { JobCounters } from '../../src/operator/metrics/job-counters.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 
 const postgres = withPostgres()
 const START_MS = Date.parse('2026-01-01T00:00:00Z')

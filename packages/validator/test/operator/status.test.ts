@@ -8,14 +8,14 @@ import { silentLog } from '@horde/kit/log'
 import { metricsTable } from '@horde/kit/metrics/definitions'
 import { systemClock as clock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ScheduleState } from '../src/batches/batch-schedule.ts'
-import { readValidatorConfig } from '../src/config.ts'
-import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { METRICS } from '../src/operator/metrics/definitions.ts'
-import { openOperator } from '../src/operator/open-operator.ts'
-import type { ValidatorStatusJson } from '../src/operator/status-json.ts'
-import { openTestDatabase } from './databases.ts'
-import { NETUID, startWorld, type World } from './world.ts'
+import type { ScheduleState } from '../../src/batches/batch-schedule.ts'
+import { readValidatorConfig } from '../../src/config.ts'
+import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
+import { METRICS } from '../../src/operator/metrics/definitions.ts'
+import { openOperator } from '../../src/operator/open-operator.ts'
+import type { ValidatorStatusJson } from '../../src/operator/status-json.ts'
+import { openTestDatabase } from '../db/databases.ts'
+import { NETUID, startWorld, type World } from '../world.ts'
 
 const HOSTILE = `<img src=x onerror=alert(1)>"' onload='x\u001b[31m\u202egnp`
 const SHOWN = `<img src=x onerror=alert(1)>"' onload='x\ufffd[31m\ufffdgnp`
@@ -225,7 +225,7 @@ describe('the page', () => {
 
 describe('metrics', () => {
   it('the README, the definitions and the registry name the same', async () => {
-    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
     expect(readme).toContain(metricsTable(METRICS))
     const text = await (await get('/metrics')).text()
     const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])

@@ -8,12 +8,12 @@ import { request, SUCCESS, startFacilitator } from '@horde/testing/peers/facilit
 import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
-import { jobs } from '../src/db/schema.ts'
-import { FacilitatorConnection } from '../src/organic/facilitator-connection.ts'
-import type { OrganicLimits } from '../src/organic/organic-job.ts'
-import { runOrganicJob } from '../src/organic/run-organic-job.ts'
-import { withDatabase } from './databases.ts'
-import { AT_ONCE, MINER, VALIDATOR } from './drive.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { FacilitatorConnection } from '../../src/organic/facilitator-connection.ts'
+import type { OrganicLimits } from '../../src/organic/organic-job.ts'
+import { runOrganicJob } from '../../src/organic/run-organic-job.ts'
+import { withDatabase } from '../db/databases.ts'
+import { AT_ONCE, MINER, VALIDATOR } from '../jobs/drive.ts'
 
 const database = withDatabase()
 

@@ -5,10 +5,10 @@ import { request, startFacilitator } from '@horde/testing/peers/facilitator'
 import { MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { jobs } from '../src/db/schema.ts'
-import { openTestDatabase, withPostgres } from './databases.ts'
-import { startProgram } from './program.ts'
-import { startWorld, type World } from './world.ts'
+import { jobs } from '../../src/db/schema.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
+import { startProgram } from '../program.ts'
+import { startWorld, type World } from '../world.ts'
 
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
