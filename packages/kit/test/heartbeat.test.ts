@@ -71,9 +71,7 @@ test("answers a peer's ping while it sends a large frame", async () => {
   const accepted = Promise.withResolvers<WebSocket>()
   await using server = await startServer(ws => accepted.resolve(ws))
   await using between = await link(server.port)
-  await using socket: TestSocket = await timePassesUntil(
-    dialSocket(`ws://127.0.0.1:${between.port}/ws`, options),
-  )
+  await using socket: TestSocket = await timePassesUntil(dialSocket(`ws://127.0.0.1:${between.port}/ws`, options))
   const peer = await accepted.promise
   const order: string[] = []
   const whole = once(peer, 'message').then(() => order.push('message'))
