@@ -45,6 +45,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'checks/*.test.ts'],
+          // Pure tests share their imports: most of their time is loading.
+          isolate: false,
           sequence: { groupOrder: 0 },
           ...shared,
         },

@@ -44,14 +44,14 @@ async function timeoutsPass(count: number): Promise<'alive'> {
 }
 
 test('keeps a connection on which a large frame arrives slowly', async () => {
-  await using pair = await connectPair({ near: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat }, link))
   const said = pair.far.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.near.hear())).length).toBe(FRAME)
   await timePassesUntil(said)
 })
 
 test('keeps a connection on which a large frame is sent slowly', async () => {
-  await using pair = await connectPair({ near: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat }, link))
   const said = pair.near.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.far.hear())).length).toBe(FRAME)
   await timePassesUntil(said)
@@ -59,7 +59,7 @@ test('keeps a connection on which a large frame is sent slowly', async () => {
 })
 
 test('keeps a connection with large frames in both directions at once', async () => {
-  await using pair = await connectPair({ near: beat, far: beat }, link)
+  await using pair = await timePassesUntil(connectPair({ near: beat, far: beat }, link))
   const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
   expect(
     (await timePassesUntil(Promise.all([pair.near.hear(), pair.far.hear()]))).map(String).map(text => text.length),
@@ -71,7 +71,7 @@ test("answers a peer's ping while it sends a large frame", async () => {
   const accepted = Promise.withResolvers<WebSocket>()
   await using server = await startServer(ws => accepted.resolve(ws))
   await using between = await link(server.port)
-  await using socket: TestSocket = await dialSocket(`ws://127.0.0.1:${between.port}/ws`, options)
+  await using socket: TestSocket = await timePassesUntil(dialSocket(`ws://127.0.0.1:${between.port}/ws`, options))
   const peer = await accepted.promise
   const order: string[] = []
   const whole = once(peer, 'message').then(() => order.push('message'))

@@ -8,13 +8,14 @@ import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
-import { type Database, openDatabase } from '@horde/kit/database'
+import { type Database, type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import { WAIT_MS } from '@horde/testing/limits'
 import { minerKey, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
+import { jobs } from '../src/db/schema.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 
@@ -107,9 +108,26 @@ export type MinerOptions = {
   disturb?(db: Database): Database
 }
 
+const IN_MEMORY = 'pglite://memory'
+/** A database in memory that no miner has now: to make one takes half a second of processor time. */
+let spare: OpenDatabase | undefined
+
+/** Opens a miner's database. One in memory is lent: the next miner of the same file has it, emptied. */
+async function openOwnDatabase(url: string): Promise<{ db: Database } & AsyncDisposable> {
+  if (url !== IN_MEMORY) return openDatabase({ url, migrationsFolder })
+  const lent = spare ?? (await openDatabase({ url, migrationsFolder }))
+  spare = undefined
+  const giveBack = async () => {
+    await lent.db.delete(jobs)
+    if (spare) await lent[Symbol.asyncDispose]()
+    else spare = lent
+  }
+  return { db: lent.db, [Symbol.asyncDispose]: giveBack }
+}
+
 export async function startTestMiner(options: MinerOptions): Promise<TestMiner> {
   await using stack = new AsyncDisposableStack()
-  const { chain, manager, databaseUrl = 'pglite://memory', clock = systemClock } = options
+  const { chain, manager, databaseUrl = IN_MEMORY, clock = systemClock } = options
   const { addressForExecutors = '127.0.0.1', log = silentLog, disturb = db => db } = options
   const config = readMinerConfig({
     BITTENSOR_NETUID: String(NETUID),
@@ -123,7 +141,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     EXECUTOR_MANAGER: 'process',
     ...options.env,
   })
-  const db = options.database ?? stack.use(await openDatabase({ url: databaseUrl, migrationsFolder })).db
+  const db = options.database ?? stack.use(await openOwnDatabase(databaseUrl)).db
   await options.before?.(db)
   const aborted = new AbortController()
   const deps = {

@@ -11,8 +11,8 @@ import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
 import { batches } from '../src/db/schema.ts'
 import { planSetting, refuseSetting } from '../src/db/weight-settings.ts'
 import { startLoops } from '../src/loops.ts'
-import { withDatabase } from './databases.ts'
-import { VALIDATOR } from './drive.ts'
+import { withDatabase } from './db/databases.ts'
+import { VALIDATOR } from './jobs/drive.ts'
 
 const database = withDatabase()
 const NOON = Date.UTC(2026, 0, 1, 12)

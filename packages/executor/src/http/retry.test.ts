@@ -1,7 +1,7 @@
 import { createLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
-import { SkippedPauses } from '../../test/skipped-pauses.ts'
+import { SkippedPauses } from '../../test/http/skipped-pauses.ts'
 import { RequestError } from './request.ts'
 import { retryAfter, withRetries } from './retry.ts'
 

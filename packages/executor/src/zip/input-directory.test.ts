@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { rawZip } from '../../test/raw-zip.ts'
-import { refusalOfEntries, textsIn } from '../../test/read-zip.ts'
+import { rawZip } from '../../test/zip/raw-zip.ts'
+import { refusalOfEntries, textsIn } from '../../test/zip/read-zip.ts'
 
 const OUT_OF_FOLDER = 'Input zip has a name that leads out of its folder'
 const ABSOLUTE = 'Input zip has an absolute name'

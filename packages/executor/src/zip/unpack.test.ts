@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { constants, zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import python from '../../test/fixtures/python-zips.json' with { type: 'json' }
-import { type RawEntry, rawZip } from '../../test/raw-zip.ts'
-import { refusalOf, refusalOfEntries, textsIn } from '../../test/read-zip.ts'
+import { type RawEntry, rawZip } from '../../test/zip/raw-zip.ts'
+import { refusalOf, refusalOfEntries, textsIn } from '../../test/zip/read-zip.ts'
 import { InputZip } from './input-zip.ts'
 import { BZIP2, LZMA, ZSTD } from './methods.ts'
 

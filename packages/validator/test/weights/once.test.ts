@@ -2,7 +2,7 @@ import { silentLog } from '@horde/kit/log'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { oneAtATime } from '../../src/db/lock.ts'
-import { openTestDatabase, withPostgres } from '../databases.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet } from './net.ts'
 
 const postgres = withPostgres()

@@ -4,7 +4,7 @@ import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { planSetting } from '../../src/db/weight-settings.ts'
-import { openTestDatabase, withPostgres } from '../databases.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
 
 const postgres = withPostgres()

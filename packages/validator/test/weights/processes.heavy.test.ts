@@ -5,7 +5,7 @@ import { writeHotkeyFile } from '@horde/chain/wallet'
 import { upscaled } from '@horde/chain/weights/row'
 import type { OpenDatabase } from '@horde/kit/database'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { openTestDatabase, withPostgres } from '../databases.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { type Program, startProgram } from '../program.ts'
 import { isScored, type Net, scored, settingsOf, startNet } from './net.ts'
 

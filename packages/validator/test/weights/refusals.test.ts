@@ -5,7 +5,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { createLog } from '@horde/kit/log'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WeightsDeps } from '../../src/weights/set-weights.ts'
-import { withDatabase } from '../databases.ts'
+import { withDatabase } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet } from './net.ts'
 
 const database = withDatabase()

@@ -5,7 +5,7 @@ import { silentLog } from '@horde/kit/log'
 import { systemClock as clock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recheckIncluded } from '../../src/weights/recheck-included.ts'
-import { openTestDatabase, withPostgres } from '../databases.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
 
 const postgres = withPostgres()

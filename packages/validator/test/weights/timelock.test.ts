@@ -3,7 +3,7 @@ import { ChainError } from '@horde/chain/errors'
 import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openTestDatabase, withPostgres } from '../databases.ts'
+import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
 
 const postgres = withPostgres()

@@ -1,4 +1,0 @@
-import { hostileImages } from '@horde/testing/hostile/catalogue'
-import { testTrials } from './hostile/test-trials.ts'
-
-testTrials('hostile images', hostileImages)

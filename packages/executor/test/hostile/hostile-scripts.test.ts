@@ -1,0 +1,4 @@
+import { hostileScripts } from '@horde/testing/hostile/catalogue'
+import { testTrials } from './test-trials.ts'
+
+testTrials('hostile scripts', hostileScripts)

@@ -1,0 +1,139 @@
+/** Which results count as delivered, and which connections get what a dead one may have missed. */
+import { randomUUID } from 'node:crypto'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { Relay } from '@horde/testing/peers/relay'
+import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { findJob, insertJob } from '../../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { moveStored } from '../stored-jobs.ts'
+import { offerOf, workOf } from '../words.ts'
+
+let stack: AsyncDisposableStack
+let miner: TestMiner
+let uuid: string
+const manager = new PlayedManager()
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '4' }
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
+})
+afterAll(() => stack.disposeAsync())
+beforeEach(() => {
+  uuid = randomUUID()
+})
+
+const offer = () => offerOf(uuid)
+const work = () => workOf(uuid)
+const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
+
+/** Offers a job on a connection, and gives its executor once it was told to prepare. */
+async function offered(validator: ValidatorPeer) {
+  await validator.say(offer())
+  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  const executor = await connectExecutor(await manager.order(), manager)
+  await executor.next()
+  return {
+    ready: () => executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
+    finish: async () => {
+      expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
+      const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
+      await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+    },
+  }
+}
+
+/** Proves that nothing else was said on a connection: the answer to this comes next. */
+async function isSilent(peer: ValidatorPeer): Promise<void> {
+  await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
+  expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
+}
+
+it('sends a result that was lost on a dead connection to the next one', async () => {
+  await using line = await Relay.start(miner.port)
+  const lost = await connectValidator(line)
+  const executor = await offered(lost)
+  await executor.ready()
+  await lost.next()
+  await lost.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  line.freeze()
+  await executor.finish()
+  await expect.poll(async () => (await stored())?.state).toBe('finished')
+  line.cut()
+  await using later = await connectValidator(miner)
+  expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
+  expect((await stored())?.deliveredAt).toBeNull()
+  await later.say(offer())
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+  await isSilent(later)
+})
+
+it('sends ready and result to an earlier connection once the old one is found dead', async () => {
+  await using line = await Relay.start(miner.port)
+  const lost = await connectValidator(line)
+  const executor = await offered(lost)
+  line.freeze()
+  await executor.ready()
+  await expect.poll(async () => (await stored())?.state).toBe('ready')
+  await using second = await connectValidator(miner)
+  await isSilent(second)
+  line.cut()
+  expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
+
+  await using anotherLine = await Relay.start(miner.port)
+  const home = await connectValidator(anotherLine)
+  await home.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  await using third = await connectValidator(miner)
+  anotherLine.freeze()
+  await executor.finish()
+  await expect.poll(async () => (await stored())?.state).toBe('finished')
+  await isSilent(third)
+  anotherLine.cut()
+  expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
+  await isSilent(second)
+  await third.say(work())
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+})
+
+it('delivers on the connection that offered the job when the one that sent its work is closed', async () => {
+  await using offering = await connectValidator(miner)
+  const executor = await offered(offering)
+  await executor.ready()
+  expect(await offering.next()).toEqual(said('V0ExecutorReadyRequest'))
+  const working = await connectValidator(miner)
+  await working.say(work())
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+  await working.close()
+  await executor.finish()
+  expect(await offering.next()).toMatchObject(said('V0JobFinishedRequest'))
+  await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
+})
+
+it('answers an offer while undelivered results are still being sent', async () => {
+  const validator = secondValidatorKey()
+  const due = 60
+  for (let index = 0; index < due; index += 1) {
+    const job = {
+      validator: validator.ss58,
+      uuid: randomUUID(),
+      executorClass: 'always_on.test',
+      imageName: null,
+      place: null,
+    }
+    const rest = { timeoutSeconds: 1, volumeType: 'inline', executorToken: randomUUID(), state: 'running' as const }
+    const row = await insertJob(miner.db, { ...job, ...rest }, new Date())
+    const result = { exitStatus: 0, stdout: 'x'.repeat(100_000), stderr: '' }
+    await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
+  }
+  await using peer = await connectValidator(miner, validator)
+  await peer.say({ ...offer(), executor_class: 'none such' })
+  const heard: string[] = []
+  while (heard.length < due + 1) heard.push((await peer.next()).message_type)
+  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(due)
+  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(due / 2)
+})

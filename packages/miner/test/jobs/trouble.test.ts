@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '@horde/kit/database'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { findJob } from '../../src/db/jobs.ts'
+import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
+import { PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { offerOf } from '../words.ts'
+
+type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
+
+let stack: AsyncDisposableStack
+let start: (options?: StartOptions) => ReturnType<typeof startTestMiner>
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const { chain, url: chainUrl } = stack.use(await startChain())
+  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_START_SECONDS: '0', PREPARE_SECONDS: '1' }
+  start = options => startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, ...options })
+})
+afterAll(() => stack.disposeAsync())
+
+/** A database that can be made to refuse updates, or everything. */
+function shakyDatabase() {
+  const away = { select: 0, update: 0 }
+  const disturb = (db: Database): Database =>
+    new Proxy(db, {
+      get(target, key) {
+        if ((key !== 'select' && key !== 'update') || away[key] <= 0) return Reflect.get(target, key, target)
+        away[key] -= 1
+        return () => {
+          throw new Error('the database is away')
+        }
+      },
+    })
+  return { away, disturb }
+}
+
+const offer = (uuid: string) => offerOf(uuid, { base_docker_image_name: null })
+
+it('serves a validator that connected while the database was away once it is back', async () => {
+  const { away, disturb } = shakyDatabase()
+  await using miner = await start({ disturb })
+  away.select = 1
+  await using validator = await connectValidator(miner)
+  const uuid = randomUUID()
+  await validator.say(offer(uuid))
+  expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+})
+
+it('ends an offer whose acceptance could not be stored when it is offered again', async () => {
+  const { away, disturb } = shakyDatabase()
+  await using miner = await start({ disturb })
+  await using validator = await connectValidator(miner)
+  const uuid = randomUUID()
+  away.update = 1
+  await validator.say(offer(uuid))
+  expect(await validator.next()).toMatchObject({ message_type: 'GenericError' })
+  await validator.say(offer(uuid))
+  expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
+  expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ state: 'broken', reason: 'abandoned' })
+  const another = randomUUID()
+  await validator.say(offer(another))
+  expect(await validator.next(), 'its place is free').toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: another })
+})
+
+it('stops its executors even while the database is away', async () => {
+  const { away, disturb } = shakyDatabase()
+  const manager = new PlayedManager()
+  const miner = await start({ disturb, manager })
+  await using validator = await connectValidator(miner)
+  await validator.say(offer(randomUUID()))
+  await validator.next()
+  const order = await manager.order()
+  const executor = await connectExecutor(order, manager)
+  await executor.next()
+  away.update = 1_000_000
+  await miner[Symbol.asyncDispose]()
+  expect(manager.stopped).toEqual([order.token])
+})
+
+it('breaks a job whose executor hangs at its start, and stops the executor if it starts later', async () => {
+  const started = Promise.withResolvers<void>()
+  const stopped = Promise.withResolvers<string>()
+  const manager: ExecutorManager = {
+    async start({ token }: ExecutorOrder) {
+      await started.promise
+      const never = new Promise<string>(() => {})
+      return { id: 'late', exited: never, stop: async () => stopped.resolve(token) }
+    },
+  }
+  await using miner = await start({ manager })
+  await using validator = await connectValidator(miner)
+  const uuid = randomUUID()
+  await validator.say(offer(uuid))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
+  expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ reason: 'executor-not-started' })
+  started.resolve()
+  expect(await stopped.promise).toContain(uuid)
+})
+
+it("survives an operator's manager that violates its interface", async () => {
+  const manager: ExecutorManager = {
+    start: async () => ({ id: 'odd', exited: Promise.reject(new Error('odd')), stop: async () => {} }),
+  }
+  await using miner = await start({ manager })
+  await using validator = await connectValidator(miner)
+  const uuid = randomUUID()
+  await validator.say(offer(uuid))
+  await validator.next()
+  expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
+})

@@ -1,0 +1,218 @@
+import type { Clock } from '@horde/kit/time'
+import { type Peer, play } from '@horde/testing/peers/scripted-miner'
+import type { StageLimits } from '../../src/benchmarks/synthetic-job.ts'
+
+/** How long the work may take, in seconds. */
+export const TIMEOUT_SECONDS = 2
+/** Short enough to wait for a miner that lets one pass. */
+export const LIMITS: StageLimits = {
+  connectMs: 8_000,
+  manifestMs: 300,
+  acceptMs: 3_000,
+  slowAcceptMs: 3_000,
+  readySlackMs: 0,
+  resultGraceMs: 3_000,
+}
+/** Within the grace and beyond the time-out, and beyond all grace, in ms. */
+const LATE_MS = (TIMEOUT_SECONDS + 2) * 1_000
+const TOO_LATE_MS = LIMITS.acceptMs + 500
+
+const OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
+const WORK = [...OFFER, '1 V0JobRequest']
+/** A connection that is never taken up again is tried six times in all. */
+const AGAIN = [2, 3, 4, 5, 6].map(connection => `${connection} V0AuthenticateRequest`)
+
+export interface Misbehaviour {
+  at: 'connected' | 'offered' | 'accepted' | 'working'
+  does: string
+  script(peer: Peer, clock: Clock): Promise<unknown>
+  /** State, reason, and whether there is a score. */
+  ends: [state: string, reason: string | null, scored: boolean]
+  /** Everything the validator says, with the numbers of its connections. */
+  hears: string[]
+}
+
+type Stage = (peer: Peer) => Promise<unknown>
+type Script = Misbehaviour['script']
+const { offered, accepted, working } = play
+const right = (peer: Peer) =>
+  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+const failed = (peer: Peer, status: number | null) => {
+  const texts = { docker_process_stdout: '', docker_process_stderr: '' }
+  peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+}
+const after =
+  (stage: Stage, act: (peer: Peer, clock: Clock) => unknown): Script =>
+  async (peer, clock) => {
+    if (peer.connection > 1) return peer.cut()
+    await stage(peer)
+    return act(peer, clock)
+  }
+const says = (type: string) => (peer: Peer) => peer.sayOfJob(type)
+const NONSENSE = ['nonsense', '[]', '{"message_type":"V1Something"}']
+
+/** What a miner can do wrong at each stage of its job. */
+export const MISBEHAVIOURS: Misbehaviour[] = [
+  {
+    ...{
+      at: 'connected',
+      does: 'refuse',
+      ends: ['broken', 'not-authorized', false],
+      hears: ['1 V0AuthenticateRequest'],
+    },
+    script: async peer => {
+      peer.say({ message_type: 'GenericError', details: 'no' })
+      peer.close()
+    },
+  },
+  {
+    ...{ at: 'offered', does: 'say nothing', ends: ['broken', 'no-answer', false], hears: OFFER },
+    script: after(offered, () => {}),
+  },
+  {
+    ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], hears: OFFER },
+    script: after(offered, says('V0DeclineJobRequest')),
+  },
+  {
+    ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    script: after(offered, says('V0ExecutorFailedRequest')),
+  },
+  {
+    ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], hears: OFFER },
+    script: after(offered, async (peer, clock) => {
+      await clock.sleep(TOO_LATE_MS)
+      peer.sayOfJob('V0AcceptJobRequest')
+    }),
+  },
+  {
+    ...{ at: 'offered', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    script: after(offered, right),
+  },
+  {
+    ...{ at: 'offered', does: 'talk nonsense, then go on', ends: ['finished', null, true] },
+    hears: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
+    script: after(offered, async peer => {
+      for (const frame of NONSENSE) peer.say(frame)
+      for (const _ of NONSENSE) await peer.hear('GenericError')
+      peer.sayOfJob('V0AcceptJobRequest')
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      right(peer)
+    }),
+  },
+  {
+    ...{
+      at: 'offered',
+      does: 'cut the connection',
+      ends: ['broken', 'connection-lost', false],
+      hears: [...OFFER, ...AGAIN],
+    },
+    script: after(offered, peer => peer.cut()),
+  },
+  {
+    ...{ at: 'accepted', does: 'say nothing', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    script: after(accepted, () => {}),
+  },
+  {
+    ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    script: after(accepted, says('V0DeclineJobRequest')),
+  },
+  {
+    ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    script: after(accepted, says('V0ExecutorFailedRequest')),
+  },
+  {
+    ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    script: after(accepted, async (peer, clock) => {
+      await clock.sleep(TOO_LATE_MS)
+      peer.sayOfJob('V0ExecutorReadyRequest')
+    }),
+  },
+  {
+    ...{ at: 'accepted', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    script: after(accepted, right),
+  },
+  {
+    ...{ at: 'accepted', does: 'say that the job failed', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    script: after(accepted, peer => failed(peer, 1)),
+  },
+  {
+    ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], hears: WORK },
+    script: after(accepted, async peer => {
+      peer.sayOfJob('V0AcceptJobRequest')
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      await peer.hear('V0JobRequest')
+      right(peer)
+    }),
+  },
+  {
+    ...{
+      at: 'accepted',
+      does: 'cut the connection',
+      ends: ['broken', 'connection-lost', false],
+      hears: [...OFFER, ...AGAIN],
+    },
+    script: after(accepted, peer => peer.cut()),
+  },
+  {
+    ...{ at: 'working', does: 'say nothing', ends: ['broken', 'run-timed-out', false], hears: WORK },
+    script: after(working, () => {}),
+  },
+  {
+    ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], hears: WORK },
+    script: after(working, says('V0DeclineJobRequest')),
+  },
+  {
+    ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], hears: WORK },
+    script: after(working, peer => failed(peer, 1)),
+  },
+  {
+    ...{ at: 'working', does: 'fail without a status', ends: ['failed', 'not-run', false], hears: WORK },
+    script: after(working, peer => failed(peer, null)),
+  },
+  {
+    ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], hears: WORK },
+    script: after(working, async (peer, clock) => {
+      await clock.sleep(LATE_MS)
+      right(peer)
+    }),
+  },
+  {
+    ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], hears: WORK },
+    script: after(working, peer =>
+      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
+    ),
+  },
+  {
+    ...{ at: 'working', does: 'talk nonsense, then answer', ends: ['finished', null, true] },
+    hears: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
+    script: after(working, async peer => {
+      for (const frame of NONSENSE) peer.say(frame)
+      for (const _ of NONSENSE) await peer.hear('GenericError')
+      right(peer)
+    }),
+  },
+  {
+    ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], hears: WORK },
+    script: after(working, async peer => {
+      peer.sayOfJob('V0ExecutorReadyRequest')
+      right(peer)
+    }),
+  },
+  {
+    ...{ at: 'working', does: 'answer twice', ends: ['finished', null, true], hears: WORK },
+    script: after(working, peer => {
+      right(peer)
+      failed(peer, 1)
+    }),
+  },
+  {
+    ...{
+      at: 'working',
+      does: 'cut the connection',
+      ends: ['broken', 'connection-lost', false],
+      hears: [...WORK, ...AGAIN],
+    },
+    script: after(working, peer => peer.cut()),
+  },
+]
