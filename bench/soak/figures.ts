@@ -73,8 +73,8 @@ async function ownFigures(): Promise<Figures> {
     return other?.kind === 'process' && isDeadProcess(other, self)
   }
   const [containers, volumes, children] = await Promise.all([
-    engine.containersWith(EXECUTOR_LABEL),
-    engine.volumesWith(EXECUTOR_LABEL),
+    engine.containers.withLabel(EXECUTOR_LABEL),
+    engine.volumes.withLabel(EXECUTOR_LABEL),
     readFile(`/proc/self/task/${process.pid}/children`, 'utf8').catch(() => ''),
   ])
   return {

@@ -1,10 +1,11 @@
 /** The command `check`: what this host is to jobs, for its operator. One line for everything that was looked at. */
 
+import { connectDefaultEngine } from '@horde/engine/connect'
+import type { Engine } from '@horde/engine/engine'
 import { ConfigError, readSettings } from '@horde/kit/config'
 import { silentLog } from '@horde/kit/log'
 import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import { type HostSettings, hostSettings } from './config.ts'
-import { Engine } from './engine/container.ts'
 import { usedPercent } from './engine/disk.ts'
 import { HOLDER_IMAGE, importHolderImage } from './engine/holder.ts'
 import { identityText, ownIdentity } from './engine/identity.ts'
@@ -14,7 +15,7 @@ import { inForce } from './host/in-force.ts'
 import { bad, type Finding, ok, warn } from './host/judge-host.ts'
 import { lookAtHost } from './host/look-at-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
-import { resolveAlias } from './images/names.ts'
+import { resolveAlias } from './images/aliases.ts'
 import { jobLimits } from './job-limits.ts'
 
 const EXIT_BAD = 1
@@ -42,7 +43,7 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   const settings = settingsOr(environment)
   if (Array.isArray(settings)) return yield* settings
   yield ok('settings', 'all can be read')
-  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   yield await stateFinding(settings)
   const look = await lookAtHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
   if (look instanceof Error) {
@@ -80,7 +81,7 @@ async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFac
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
   if (gpus === undefined) return ok('gpus', 'executors have none')
   try {
-    if ((await engine.image(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
+    if ((await engine.images.find(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
     const owner = identityText(ownIdentity())
     await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner, log: silentLog })
     return ok('gpus', `the engine offers ${gpus === 'all' ? 'all' : gpus.join(', ')}`)
@@ -99,7 +100,7 @@ async function imageFindings(engine: Engine, settings: HostSettings, facts: Host
   const names = new Set(wanted.map(name => resolveAlias(name, IMAGE_ALIASES)))
   return Promise.all(
     [...names].map(async name => {
-      if ((await engine.image(name)) !== undefined) return ok('image', `${name} is here`)
+      if ((await engine.images.find(name)) !== undefined) return ok('image', `${name} is here`)
       const policy = settings.IMAGE_PULL_POLICY
       if (policy === 'never') return bad('image', `${name} is not here, and IMAGE_PULL_POLICY=never`, `get ${name}`)
       return warn('image', `${name} is not here: the first job waits for it`, `docker pull ${name}, or PRELOAD_IMAGES`)

@@ -1,11 +1,12 @@
 /** The straight walk of one job: prepare, ready, run, report. Closing what it made comes last, whatever the end. */
+
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { largestFrameFor } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './engine/container.ts'
 import type { Identity } from './engine/identity.ts'
 import { sweepLeftovers } from './engine/leftovers.ts'
 import type { StateFolder } from './host/state-folder.ts'

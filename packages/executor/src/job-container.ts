@@ -1,8 +1,8 @@
 /** From a job's request and its image to a container in the sandbox. */
 import { dirname, join } from 'node:path'
+import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import { EngineError } from './engine/container.ts'
 import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from './engine/sandbox.ts'
 import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from './engine/workspace.ts'
 import type { Gpus } from './host/gpus.ts'
@@ -12,16 +12,6 @@ import type { Preparation } from './prepare-job.ts'
 
 /** Each takes memory, and time to be made. */
 const MAX_IMAGE_VOLUMES = 16
-
-/** What the engine says when what an image has in its folders does not fit into their volumes. */
-const NO_SPACE = /no space left on device/i
-
-/** What it says of an image's folder that is a file, lies below one, or has a name that leads nowhere. */
-const NO_FOLDER =
-  /\bis not (?:a )?directory|: not a directory|\btoo many links\b|: file name too long|\blstat .*: invalid argument/i
-
-/** What the engine says when an image is gone that was made sure of before. */
-const NO_IMAGE = /no such image/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
@@ -64,11 +54,11 @@ export async function createJobContainer(
     return await create(job, limits, workspace, log)
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
-    if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
-    if (NO_FOLDER.test(error.message)) {
+    if (error.problem === 'no-image') throw new JobFailure(`The image ${image.name} was removed from this host`)
+    if (error.problem === 'no-folder') {
       throw new JobFailure('The image has a VOLUME or WORKDIR where there can be no folder')
     }
-    if (error.status !== 400) throw error
+    if (error.code !== 'invalid') throw error
     throw new JobFailure('The engine refuses the job', error.message)
   }
 }
@@ -80,11 +70,11 @@ async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Works
     return await workspace.createContainer(containerOptions(job, limits))
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
-    const isFull = NO_SPACE.test(error.message)
+    const isFull = error.problem === 'no-space'
     // What is in a volume already, be it a part of what the image has there, the engine would not copy again.
     if (isFull && others.length > 0)
       throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
-    if (!isFull && !NO_FOLDER.test(error.message)) throw error
+    if (!isFull && error.problem !== 'no-folder') throw error
     if (others.length === job.imageFolders.length) throw error
     const why = isFull ? 'it is larger than TMP_SIZE_BYTES' : 'it is no folder'
     log.warn({ image: job.image, why }, 'the home of the image stays as it is, and read-only')

@@ -2,11 +2,12 @@
  * What can be done for a job before it is offered, for an executor that its miner keeps warm: the host is looked at, and a
  * workspace made. Hours may pass until the offer, so both are looked after, and looked at once more when it comes.
  */
+
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './engine/container.ts'
 import { HOLDER_IMAGE } from './engine/holder.ts'
 import type { Identity } from './engine/identity.ts'
 import { sweepLeftovers } from './engine/leftovers.ts'

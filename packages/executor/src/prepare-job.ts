@@ -1,9 +1,10 @@
 /** What is done before an executor says that it is ready, so that the job's own time goes to the job alone. */
+
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
-import type { Engine } from './engine/container.ts'
 import { HOLDER_IMAGE } from './engine/holder.ts'
 import type { Identity } from './engine/identity.ts'
 import type { SandboxLimits } from './engine/sandbox.ts'

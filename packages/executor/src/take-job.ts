@@ -2,11 +2,12 @@
  * Opens what a job needs on this host. Loaded with the offer: an executor that still waits for one has none of it, unless
  * it is to prepare ahead.
  */
+
+import { connectDefaultEngine } from '@horde/engine/connect'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
-import { Engine } from './engine/container.ts'
 import { ownIdentity } from './engine/identity.ts'
 import { executeJob } from './execute-job.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
@@ -36,7 +37,7 @@ export async function takeJob(
   stopping: AbortSignal,
 ): Promise<void> {
   const { settings, log } = deps
-  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
   const images = new ImageStore({ engine, settings, state, log })
   const host = { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }

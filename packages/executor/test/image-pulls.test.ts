@@ -53,7 +53,7 @@ test('a pull that ends with its time is ended in the engine as well', async () =
   )
   expect(layersAsked()).toBeGreaterThan(0)
   await expect.poll(() => [...proxy.open]).toEqual([])
-  expect(await engine.image(name)).toBeUndefined()
+  expect(await engine.images.find(name)).toBeUndefined()
 })
 
 test('a pull that nobody waits for any more is ended in the engine as well', async () => {
@@ -75,7 +75,7 @@ test('a pull that would fill the disk is ended in the engine as well', async () 
     `The disk of this host is too full for the image ${name}`,
   )
   await expect.poll(() => [...proxy.open]).toEqual([])
-  expect(await engine.image(name)).toBeUndefined()
+  expect(await engine.images.find(name)).toBeUndefined()
 })
 
 test('a pull that dies in the middle, and one that brings something else, have their sentences', async () => {

@@ -26,12 +26,12 @@ beforeEach(async () => {
   host = await ImageHost.open()
 })
 afterEach(async () => {
-  for (const name of made.splice(0)) await engine.removeImage(name)
+  for (const name of made.splice(0)) await engine.images.remove(name)
   await host[Symbol.asyncDispose]()
 })
 
 const newName = (tag = '1') => `${registry.host}/${randomUUID()}:${tag}`
-const isHere = async (name: string) => (await engine.image(name)) !== undefined
+const isHere = async (name: string) => (await engine.images.find(name)) !== undefined
 
 /** An image that an executor pulled, and that was last used so long ago. */
 async function pulled(name: string, hoursAgo: number): Promise<string> {
@@ -81,7 +81,7 @@ test('what is pinned, used lately, in use or named by somebody else stays', asyn
   const own = `compute-horde-test/${randomUUID()}:1`
   made.push(own)
   await run('docker', ['tag', names.tagged, own])
-  const container = await engine.createContainer({ Image: names.inUse, Cmd: ['/none'] })
+  const container = await engine.containers.create({ Image: names.inUse, Cmd: ['/none'] })
   try {
     const pins = { PINNED_IMAGES: names.pinned, PRELOAD_IMAGES: names.preloaded, PYTHON_IMAGE: names.python }
     await host.executor({ ...FULL, ...pins, IMAGE_ALIASES: `tool=${names.alias}` }).makeRoom(signal)
@@ -90,7 +90,7 @@ test('what is pinned, used lately, in use or named by somebody else stays', asyn
     for (const [why, name] of Object.entries(staying)) expect(await isHere(name), why).toBe(true)
     expect(host.said('warn')).toEqual([])
   } finally {
-    await engine.removeContainer(container)
+    await engine.containers.remove(container)
   }
 })
 
@@ -149,7 +149,7 @@ test('the least recently used goes first, and no more than must, also with sever
 test('what is remembered of an image that somebody removed is forgotten', async () => {
   const name = newName()
   await pulled(name, 2)
-  await engine.removeImage(name)
+  await engine.images.remove(name)
   await host.executor(FULL).makeRoom(signal)
   expect(await host.state.names()).toEqual([])
 })

@@ -48,7 +48,7 @@ test('a name without a tag means latest, not all of them', async () => {
   await registry.push(name)
   await registry.push(`${repository}:other`)
   expect(await ensure(repository)).toMatchObject({ name, tags: [name] })
-  expect(await engine.image(`${repository}:other`)).toBeUndefined()
+  expect(await engine.images.find(`${repository}:other`)).toBeUndefined()
 })
 
 test.each([
@@ -83,7 +83,7 @@ test('what was made here has no registry to be asked', async () => {
     await ensure(name, { IMAGE_PULL_POLICY: 'always' })
     expect(host.lines).toEqual([])
   } finally {
-    await engine.removeImage(name)
+    await engine.images.remove(name)
   }
 })
 
@@ -102,7 +102,7 @@ describe('an image that is here under a name of another repository than it was p
       expect(await ensure(retagged)).toMatchObject({ id })
       expect(host.lines).toEqual([])
     } finally {
-      await engine.removeImage(retagged)
+      await engine.images.remove(retagged)
     }
   })
 
@@ -112,7 +112,7 @@ describe('an image that is here under a name of another repository than it was p
     await importRandom(local)
     await registry.pushLocal(local, one)
     await registry.pushLocal(local, other)
-    await engine.removeImage(local)
+    await engine.images.remove(local)
     await ensure(one)
     await ensure(other)
     for (const name of [one, other]) {

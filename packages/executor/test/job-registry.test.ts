@@ -66,7 +66,7 @@ test.each([
   if (isThere) await registry.push(name)
   const wanted = await job({ image: ECHO, offeredImage: null, files: { 'payload.txt': 'hi' } })
   const { executor, connection } = await readied(miner, wanted, { ...credentials, PYTHON_IMAGE: name })
-  expect((await engine.image(name)) !== undefined).toBe(isThere)
+  expect((await engine.images.find(name)) !== undefined).toBe(isThere)
   await connection.say(wanted.work)
   expect((await resultOn(connection)).docker_process_stdout).toBe('hi')
   await expectGoodEnd(executor, connection)
@@ -78,7 +78,7 @@ test('an image that is removed before its job comes is told from trouble of the 
   await registry.push(name)
   const wanted = await job({ image: name, args: ['/none'] })
   const { executor, connection } = await readied(miner, wanted, credentials)
-  await engine.removeImage(name)
+  await engine.images.remove(name)
   await connection.say(wanted.work)
   expect(await resultOn(connection)).toMatchObject({
     message_type: 'V0FailedRequest',
@@ -97,5 +97,5 @@ test('once the answer is delivered, unused images make room', async () => {
   await new ImageUses(host.state, () => Date.now() - 7_200_000).pulled(id, name)
   const env = { STATE_FOLDER: host.path, IMAGE_DISK_THRESHOLD_PERCENT: '1' }
   expect((await result(miner, { script: 'print(1)' }, env)).docker_process_stdout).toBe('1\n')
-  expect(await engine.image(id)).toBeUndefined()
+  expect(await engine.images.find(id)).toBeUndefined()
 })

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { connectDefaultEngine } from '@horde/engine/connect'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
-import { Engine } from '../src/engine/container.ts'
 import { JOB_LABEL } from '../src/engine/identity.ts'
 import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
@@ -14,7 +14,7 @@ import { type Connection, hear, type TestExecutor, type TestMiner } from './mine
 const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
 
-export const engine = new Engine()
+export const engine = await connectDefaultEngine()
 
 export interface Job {
   job_uuid: string
@@ -111,25 +111,25 @@ export async function resultOn(connection: Connection): Promise<Result> {
 export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Promise<void> {
   const label = `${JOB_LABEL}=${wanted.job_uuid}`
   const [containers, volumes, ofExecutor] = await Promise.all([
-    engine.containersWith(label),
-    engine.volumesWith(label),
+    engine.containers.withLabel(label),
+    engine.volumes.withLabel(label),
     leftBy(executor),
   ])
-  const left = [...containers.map(({ id }) => id), ...volumes.map(({ id }) => id), ...ofExecutor]
+  const left = [...containers.map(({ id }) => id), ...volumes.map(({ name }) => name), ...ofExecutor]
   if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`)
 }
 
 /** The containers, volumes and folders that an executor process has made, and not removed. */
 export async function leftBy({ process: { pid } }: TestExecutor): Promise<string[]> {
   const [containers, volumes, names] = await Promise.all([
-    engine.containersWith(EXECUTOR_LABEL),
-    engine.volumesWith(EXECUTOR_LABEL),
+    engine.containers.withLabel(EXECUTOR_LABEL),
+    engine.volumes.withLabel(EXECUTOR_LABEL),
     readdir(tmpdir()),
   ])
   const isOurs = new RegExp(`^process/.*/${pid}/\\d+$`)
-  const labelled = [...containers, ...volumes].filter(({ labels }) => isOurs.test(labels[EXECUTOR_LABEL] ?? ''))
+  const ours = ({ labels }: { labels: Readonly<Record<string, string>> }) => isOurs.test(labels[EXECUTOR_LABEL] ?? '')
   const folders = names.filter(name => name.startsWith(FOLDER_PREFIX) && name.includes(`-${pid}-`))
-  return [...labelled.map(({ id }) => id), ...folders]
+  return [...containers.filter(ours).map(({ id }) => id), ...volumes.filter(ours).map(({ name }) => name), ...folders]
 }
 
 export async function expectGoodEnd(executor: TestExecutor, connection: Connection): Promise<void> {

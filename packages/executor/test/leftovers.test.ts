@@ -14,7 +14,7 @@ const noSuchContainer = (): Identity => ({ kind: 'container', id: randomBytes(32
 
 function container(options: { Cmd?: string[]; volume?: string }) {
   const mounts = options.volume === undefined ? [] : [{ Type: 'volume' as const, Source: options.volume, Target: '/v' }]
-  return engine.createContainer({
+  return engine.containers.create({
     Image: PYTHON,
     Cmd: options.Cmd ?? ['true'],
     HostConfig: { NetworkMode: 'none', Mounts: mounts },
@@ -23,14 +23,14 @@ function container(options: { Cmd?: string[]; volume?: string }) {
 
 test('folders of executors in containers are swept once their container is gone, on a shared disk', async () => {
   const id = await container({ Cmd: ['sleep', '600'] })
-  await engine.start(id)
+  await engine.containers.start(id)
   const alive = await mkdtemp(join(tmpdir(), folderName({ kind: 'container', id })))
   const dead = await mkdtemp(join(tmpdir(), folderName(noSuchContainer())))
   try {
     await sweepLeftovers(engine, ownIdentity(), silentLog)
     expect([existsSync(alive), existsSync(dead)]).toEqual([true, false])
   } finally {
-    await engine.removeContainer(id)
+    await engine.containers.remove(id)
     await rm(alive, { recursive: true })
     await rm(dead, { recursive: true, force: true })
   }
@@ -39,19 +39,19 @@ test('folders of executors in containers are swept once their container is gone,
 test('what cannot be removed does not keep the rest', async () => {
   const labels = { [EXECUTOR_LABEL]: identityText(noSuchContainer()) }
   const names = ['a', 'b', 'c'].map(end => `compute-horde-test-${randomUUID()}-${end}`)
-  for (const name of names) await engine.createVolume(name, labels)
+  for (const name of names) await engine.volumes.create(name, labels)
   const [first = '', inUse = '', last = ''] = names
   const id = await container({ volume: inUse })
   const left = async () => {
-    const volumes = (await engine.volumesWith(EXECUTOR_LABEL)).map(volume => volume.id)
+    const volumes = (await engine.volumes.withLabel(EXECUTOR_LABEL)).map(volume => volume.name)
     return names.filter(name => volumes.includes(name))
   }
   try {
-    await expect(engine.removeVolume(inUse)).rejects.toMatchObject({ status: 409 })
+    await expect(engine.volumes.remove(inUse)).rejects.toMatchObject({ code: 'conflict' })
     await sweepLeftovers(engine, ownIdentity(), silentLog)
     expect(await left()).toEqual([inUse])
   } finally {
-    await engine.removeContainer(id)
-    for (const name of [first, inUse, last]) await engine.removeVolume(name)
+    await engine.containers.remove(id)
+    for (const name of [first, inUse, last]) await engine.volumes.remove(name)
   }
 })

@@ -110,7 +110,7 @@ describe('an executor that is stopped', () => {
     const next = await job({ files: { 'payload.txt': 'x' } })
     const { executor, connection } = await readied(miner, next)
     // It may have had the GPUs that the next job is to have.
-    expect(await engine.containersWith(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
+    expect(await engine.containers.withLabel(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
     await connection.say(next.work)
     await resultOn(connection)
     await expectGoodEnd(executor, connection)

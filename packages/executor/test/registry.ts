@@ -88,7 +88,7 @@ export class TestRegistry implements AsyncDisposable {
   async push(name: string, bytes = 100): Promise<string> {
     const local = `compute-horde-test/${randomUUID()}:1`
     await importRandom(local, bytes)
-    return this.pushLocal(local, name).finally(() => engine.removeImage(local))
+    return this.pushLocal(local, name).finally(() => engine.images.remove(local))
   }
 
   /** Pushes an image that is here under another name. Gives its name by digest. */
@@ -99,7 +99,7 @@ export class TestRegistry implements AsyncDisposable {
     const pushed = `localhost:${this.port}${path}:${tag}`
     await tagImage(local, pushed)
     const { stdout } = await run('docker', ['--config', this.#folder, 'push', pushed])
-    await engine.removeImage(pushed)
+    await engine.images.remove(pushed)
     return `${this.host}${path}@${/digest: (sha256:\w+)/.exec(stdout)?.[1]}`
   }
 
@@ -115,7 +115,7 @@ export async function importRandom(name: string, bytes = 100): Promise<void> {
   const tar = pack()
   tar.entry({ name: 'content' }, randomBytes(bytes))
   tar.finalize()
-  await engine.importImage(tar as never, name)
+  await engine.images.import(tar as never, name)
 }
 
 /** Gives an image that is here one more name. */
@@ -128,6 +128,6 @@ export async function removeRepository(repository: string): Promise<void> {
   const format = '{{.Repository}}:{{.Tag}}|{{.Repository}}@{{.Digest}}'
   const { stdout } = await run('docker', ['images', '--digests', '--format', format, repository])
   for (const name of stdout.split(/[\n|]/).filter(text => text !== '' && !text.includes('<none>'))) {
-    await engine.removeImage(name)
+    await engine.images.remove(name)
   }
 }

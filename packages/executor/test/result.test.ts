@@ -192,7 +192,7 @@ describe('a job that cannot be prepared', () => {
     const { log, process } = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
     expect(log).toContain("does not offer this executor's GPUs")
     // Others may be asking for theirs at this moment.
-    const left = await engine.containersWith(EXECUTOR_LABEL)
+    const left = await engine.containers.withLabel(EXECUTOR_LABEL)
     const owners = left.map(({ labels }) => parseIdentity(labels[EXECUTOR_LABEL] ?? ''))
     expect(owners.filter(owner => owner?.kind === 'process' && owner.pid === process.pid)).toEqual([])
   })

@@ -58,7 +58,10 @@ test('Ctrl-C ends it in the middle of its jobs, and what they made is gone', asy
     child.kill('SIGINT')
     expect(await closed).toEqual([130, null])
     expect(existsSync(`/proc/${executor.pid}`)).toBe(false)
-    const left = [...(await engine.containersWith(EXECUTOR_LABEL)), ...(await engine.volumesWith(EXECUTOR_LABEL))]
+    const left = [
+      ...(await engine.containers.withLabel(EXECUTOR_LABEL)),
+      ...(await engine.volumes.withLabel(EXECUTOR_LABEL)),
+    ]
     return expect(left.filter(({ labels }) => labels[EXECUTOR_LABEL] === label)).toEqual([])
   }
 })

@@ -34,7 +34,7 @@ test('runs a job, whose container bears its uuid, and leaves nothing', async () 
   await ready(warm, wanted)
   await warm.connection.say(wanted.work)
   const id = await untilRunning(wanted)
-  const all = await engine.containersWith(EXECUTOR_LABEL)
+  const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
   const jobs = all.filter(({ labels }) => labels[EXECUTOR_LABEL] === own).map(({ labels }) => labels[JOB_LABEL])
   expect(jobs.sort()).toEqual([wanted.job_uuid, NO_JOB_YET].sort())

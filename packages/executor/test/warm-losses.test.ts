@@ -4,10 +4,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { FoundContainer } from '@horde/engine/containers'
 import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Labelled } from '../src/engine/container.ts'
 import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { CountingEngine } from './counting-engine.ts'
 import { engine, expectNothingLeft, PYTHON } from './jobs.ts'
@@ -43,8 +43,8 @@ async function expectGoodJob(warm: Warm): Promise<void> {
 }
 
 /** The container that an executor has made ahead. */
-async function holderOf({ executor }: Warm): Promise<Labelled> {
-  const all = await engine.containersWith(EXECUTOR_LABEL)
+async function holderOf({ executor }: Warm): Promise<FoundContainer> {
+  const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(({ labels }) => labels[EXECUTOR_LABEL]?.includes(`/${executor.process.pid}/`))
   if (own === undefined) throw new Error('the executor has made no container')
   return own
@@ -52,10 +52,10 @@ async function holderOf({ executor }: Warm): Promise<Labelled> {
 
 async function removeAll(warm: Warm): Promise<void> {
   const { id, labels } = await holderOf(warm)
-  await engine.removeContainer(id)
-  const volumes = await engine.volumesWith(`${EXECUTOR_LABEL}=${labels[EXECUTOR_LABEL]}`)
+  await engine.containers.remove(id)
+  const volumes = await engine.volumes.withLabel(`${EXECUTOR_LABEL}=${labels[EXECUTOR_LABEL]}`)
   expect(volumes).toHaveLength(4)
-  for (const volume of volumes) await engine.removeVolume(volume.id)
+  for (const volume of volumes) await engine.volumes.remove(volume.name)
 }
 
 async function removeFolder({ executor }: Warm): Promise<void> {

@@ -9,10 +9,11 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { EngineAddress } from '@horde/engine/engine-address'
 import { PrivateEngine, TLS_PORT } from '@horde/kit/testing/private-engine'
 import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type EngineAddress, engineSettings } from '../src/horde/docker/engine-address.ts'
+import { engineSettings } from '../src/horde/docker/engine-settings.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import { capturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
@@ -166,7 +167,7 @@ describe('an engine over TLS is refused', () => {
   })
 
   it('when nobody is there', async () => {
-    await expectRefusal(engineSettings.parse({ host: `tcp://${there}:1`, tls }), /nobody listens there/)
+    await expectRefusal(engineSettings.parse({ host: `tcp://${there}:1`, tls }), /nothing listens there/)
   })
 
   it('at once when a file is missing', async () => {
@@ -201,7 +202,7 @@ describe('an engine over SSH is refused', () => {
 
   it('when nobody is there', async () => {
     const part = { identity: ssh.identity, known_hosts: ssh.knownHosts }
-    await expectRefusal(engineSettings.parse({ host: `ssh://root@${there}:1`, ssh: part }), /nobody listens there/)
+    await expectRefusal(engineSettings.parse({ host: `ssh://root@${there}:1`, ssh: part }), /nothing listens there/)
   })
 
   it('at once when a file is missing', async () => {
@@ -241,7 +242,7 @@ describe('a tunnel', () => {
     await ssh.stop()
     for (const pid of await sshClients()) process.kill(pid)
     await expect.poll(sshClients).toEqual([])
-    await expect(executor.stop()).rejects.toThrow(/could not be asked|nobody listens/)
+    await expect(executor.stop()).rejects.toThrow(/could not be reached|nothing listens/)
     await ssh.resume(engine.network)
     await expect.poll(() => manager.start(order).catch(() => undefined)).toBeDefined()
     expect((await containers()).split('\n')).not.toContain(before)
@@ -280,7 +281,7 @@ it('what an earlier run left on a host that is away is ended later', async () =>
 
   await ssh.stop()
   const manager = await open(overSsh())
-  await expect(manager.takeOver?.(new Set(['wanted']))).rejects.toThrow('nobody listens there')
+  await expect(manager.takeOver?.(new Set(['wanted']))).rejects.toThrow('nothing listens there')
   expect((await containers()).split('\n')).toEqual(left)
 
   await ssh.resume(engine.network)

@@ -1,7 +1,7 @@
 /** What a job prints, kept in two files. */
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Demultiplexer, type OutputPiece } from './demultiplex.ts'
+import { Demultiplexer, type OutputPiece } from '@horde/engine/container-output'
 
 const NEW_LINE = 10
 

@@ -1,9 +1,9 @@
+import { EngineError } from '@horde/engine/engine-error'
 import { manualClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
-import { EngineError } from './container.ts'
 import { Absences, acrossRestart } from './engine-restart.ts'
 
-const AWAY = new EngineError('gone')
+const AWAY = new EngineError('gone', { code: 'unreachable' })
 
 /** Gives these answers, one after the other. */
 function answering(...answers: (string | Error)[]) {
@@ -25,7 +25,7 @@ test('an engine that is away is asked again, and its absence is told once', asyn
 })
 
 test('what the engine answers is not asked again', async () => {
-  const refusal = new EngineError('no such container', { status: 404 })
+  const refusal = new EngineError('no such container', { code: 'not-found' })
   await expect(acrossRestart(answering(refusal, 'never asked'), manualClock())).rejects.toBe(refusal)
 })
 

@@ -1,6 +1,7 @@
 /** An engine may be restarted under a job, by an upgrade for instance; with live-restore the job's container goes on. */
+
+import { isUnanswered } from '@horde/engine/engine-error'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
-import { EngineError } from './container.ts'
 
 /** How long an engine may be away, and how long it is left alone before it is asked again, in ms. */
 const AWAY_MS = 120_000
@@ -23,8 +24,7 @@ export async function acrossRestart<T>(
       return await ask()
     } catch (error) {
       signal?.throwIfAborted()
-      const isAway = error instanceof EngineError && error.status === undefined
-      if (!isAway || (awaySince !== undefined && clock.monotonic() - awaySince > AWAY_MS)) throw error
+      if (!isUnanswered(error) || (awaySince !== undefined && clock.monotonic() - awaySince > AWAY_MS)) throw error
       if (awaySince === undefined) onAway()
       awaySince ??= clock.monotonic()
       await clock.sleep(PAUSE_MS, signal)
@@ -44,7 +44,7 @@ export async function isAnswered(making: Promise<unknown>, clock: Clock, onLate 
     () => undefined,
     reason => reason,
   )
-  if (!(error instanceof EngineError) || error.lateAnswer === undefined) return true
+  if (!isUnanswered(error) || error.lateAnswer === undefined) return true
   onLate()
   return withDeadline(error.lateAnswer, AWAY_MS, 'a late answer of the engine', clock).then(
     () => true,

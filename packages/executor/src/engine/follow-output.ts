@@ -1,8 +1,8 @@
 /** What a container prints, to its end, also when the engine is restarted in between. */
 import type { Readable } from 'node:stream'
+import type { Containers } from '@horde/engine/containers'
 import type { Clock } from '@horde/kit/time'
 import type { CapturedOutput, CaptureEnd } from './captured-output.ts'
-import type { Engine } from './container.ts'
 import { type Absences, acrossRestart } from './engine-restart.ts'
 
 export interface Followed {
@@ -14,7 +14,7 @@ export interface Followed {
 export type Cut = CapturedOutput['written']
 
 export interface FollowDeps {
-  engine: Engine
+  containers: Pick<Containers, 'attach' | 'isRunning'>
   output: CapturedOutput
   clock: Clock
   /** Resolves when the container has ended. */
@@ -30,7 +30,7 @@ export async function followOutput(
   id: string,
   attached: Readable,
   maxBytes: number,
-  { engine, output, clock, ended, absences }: FollowDeps,
+  { containers, output, clock, ended, absences }: FollowDeps,
   signal: AbortSignal,
 ): Promise<Followed> {
   let stream = attached
@@ -52,9 +52,9 @@ export async function followOutput(
       if (absences.count === seen) return { how, cuts }
       seen = absences.count
       cuts.push(output.written)
-      if (!(await acrossRestart(() => engine.isRunning(id), clock, signal))) return { how, cuts }
+      if (!(await acrossRestart(() => containers.isRunning(id), clock, signal))) return { how, cuts }
       // It may have ended since; then nobody answers until the signal aborts.
-      stream = await engine.attach(id, signal)
+      stream = await containers.attach(id, signal)
       signal.throwIfAborted()
     }
   } finally {

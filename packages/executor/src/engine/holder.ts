@@ -3,8 +3,10 @@
  * memory is empty once nobody has it mounted, and its job ends before its results are read.
  */
 import type { Readable } from 'node:stream'
+import type { ContainerOptions } from '@horde/engine/containers'
+import type { Engine } from '@horde/engine/engine'
 import { pack } from 'tar-stream'
-import { type ContainerOptions, type Engine, EngineError } from './container.ts'
+import { CheckError } from '../host/check-error.ts'
 
 /** Nothing of it comes from anywhere else: it is made here, when the engine does not have it. */
 export const HOLDER_IMAGE = 'compute-horde/holder:v1'
@@ -41,12 +43,12 @@ const PAGE_BYTES = 4096n
  * ELF-64).
  *
  * @param machine as the engine's /info names it: x86_64 or aarch64
- * @throws EngineError for any other
+ * @throws CheckError for any other
  */
 export function holderProgram(machine: string): Buffer {
   const { elf, code } = MACHINES[machine] ?? {}
   if (elf === undefined || code === undefined) {
-    throw new EngineError(`the engine's machine is ${machine}; the executor knows x86_64 and aarch64`)
+    throw new CheckError(`the engine's machine is ${machine}; the executor knows x86_64 and aarch64`)
   }
   const program = Buffer.alloc(HEADER_BYTES + PROGRAM_HEADER_BYTES + code.length)
   const entry = LOAD_ADDRESS + BigInt(HEADER_BYTES + PROGRAM_HEADER_BYTES)
@@ -76,7 +78,7 @@ export async function importHolderImage(engine: Engine, machine: string): Promis
   const tar = pack()
   tar.entry({ name: PROGRAM.slice(1), mode: 0o755 }, holderProgram(machine))
   tar.finalize()
-  await engine.importImage(tar as unknown as Readable, HOLDER_IMAGE)
+  await engine.images.import(tar as unknown as Readable, HOLDER_IMAGE)
 }
 
 /** A tar that gives the holder's /output another mode, and changes nothing else. */

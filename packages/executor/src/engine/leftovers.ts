@@ -2,9 +2,9 @@
 import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
-import type { Engine, Labelled } from './container.ts'
 import { type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 
 /**
@@ -35,15 +35,15 @@ export async function sweepLeftovers(engine: Engine, self: Identity, log: Log): 
     }
     return count
   }
-  const label = ({ labels }: Labelled) => labels[EXECUTOR_LABEL] ?? ''
+  const label = ({ labels }: { labels: Readonly<Record<string, string>> }) => labels[EXECUTOR_LABEL] ?? ''
   const [containers, volumes, folders] = await Promise.all([
-    engine.containersWith(EXECUTOR_LABEL),
-    engine.volumesWith(EXECUTOR_LABEL),
+    engine.containers.withLabel(EXECUTOR_LABEL),
+    engine.volumes.withLabel(EXECUTOR_LABEL),
     readdir(tmpdir()),
   ])
   const removed = {
-    containers: await sweep(containers, label, ({ id }) => engine.removeContainer(id)),
-    volumes: await sweep(volumes, label, ({ id }) => engine.removeVolume(id)),
+    containers: await sweep(containers, label, ({ id }) => engine.containers.remove(id)),
+    volumes: await sweep(volumes, label, ({ name }) => engine.volumes.remove(name)),
     folders: await sweep(
       folders,
       name => folderOwner(name, self),
@@ -66,7 +66,7 @@ function deathRegister(engine: Engine, self: Identity): (owner: string) => Promi
 async function isDead(engine: Engine, text: string, self: Identity): Promise<boolean> {
   const other = parseIdentity(text)
   if (other === undefined) return false
-  return other.kind === 'container' ? !(await engine.isRunning(other.id)) : isDeadProcess(other, self)
+  return other.kind === 'container' ? !(await engine.containers.isRunning(other.id)) : isDeadProcess(other, self)
 }
 
 /** The identity in a folder's name, as a label would have it; empty for any other folder. */

@@ -1,7 +1,9 @@
 /** Runs a created container to one of its ends, and knows which it was. */
+
+import type { Containers } from '@horde/engine/containers'
+import { isRefusal } from '@horde/engine/engine-error'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { CapturedOutput } from './captured-output.ts'
-import { type Engine, EngineError } from './container.ts'
 import { engineDisk } from './disk.ts'
 import { Absences, acrossRestart } from './engine-restart.ts'
 import { type Cut, followOutput } from './follow-output.ts'
@@ -38,8 +40,6 @@ const KILLED_SOMEHOW: Told = {
 /** What the container's init says, alone, of a command that it cannot run; a shell's own 127 looks otherwise. */
 const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
-/** What a runtime says of a command that it cannot run. */
-const RUNTIME_FAILED = /\bexec: "/
 /** Where the engine keeps its things on its host is nobody's business. */
 const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\/[^\s"':]*/g
 
@@ -75,34 +75,37 @@ export interface RunLimits {
 }
 
 export interface RunDeps {
-  engine: Engine
+  containers: Pick<
+    Containers,
+    'attach' | 'start' | 'kill' | 'waitForEnd' | 'endOf' | 'isRunning' | 'wasSignalled' | 'writtenBytes'
+  >
   output: CapturedOutput
   clock: Clock
 }
 
 /** Starts the container, and comes back when it does not run any more, whatever ended it. */
 export async function runContainer(id: string, limits: RunLimits, deps: RunDeps, signal: AbortSignal): Promise<RunEnd> {
-  const { engine, clock } = deps
+  const { containers, clock } = deps
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
   const ended = Promise.withResolvers<void>()
   ended.promise.catch(() => {})
   const absences = new Absences()
   const following = { ...deps, ended: ended.promise, absences }
-  const followed = followOutput(id, await engine.attach(id), limits.maxOutputBytes, following, either)
+  const followed = followOutput(id, await containers.attach(id), limits.maxOutputBytes, following, either)
   followed.catch(() => {})
   try {
-    const refused = await start(engine, id)
+    const refused = await start(containers, id)
     if (refused) return refused
-    const wait = () => engine.waitForEnd(id, either)
-    acrossRestart(wait, clock, either, () => absences.add()).then(ended.resolve, ended.reject)
+    const wait = () => containers.waitForEnd(id, either)
+    acrossRestart(wait, clock, either, () => absences.add()).then(() => ended.resolve(), ended.reject)
     const end = await Promise.race([
       ended.promise.then(() => 'exited' as const),
       clock.sleep(limits.timeMs, either).then(() => 'timed out' as const),
       followed.then(({ how }) => (how === 'over the cap' ? ('printed too much' as const) : never(either))),
       limits.root ? watchRootOf(id, limits.root, deps, either) : never(either),
     ])
-    if (end !== 'exited') await killAndWait(engine, id, clock, signal)
+    if (end !== 'exited') await killAndWait(containers, id, clock, signal)
     const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
     // The cap may be reached in what a job had printed by the time that it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
@@ -125,31 +128,36 @@ function whereCut({ stdout, stderr }: Cut): string {
 function watchRootOf(
   id: string,
   limits: NonNullable<RunLimits['root']>,
-  { engine, clock }: RunDeps,
+  { containers, clock }: RunDeps,
   signal: AbortSignal,
 ) {
-  const writtenBytes = () => engine.writtenBytes(id)
+  const writtenBytes = () => containers.writtenBytes(id)
   return watchRoot(limits, { writtenBytes, disk: () => engineDisk(limits.dataFolder), clock }, signal)
 }
 
-async function start(engine: Engine, id: string): Promise<RunEnd | undefined> {
+async function start(containers: RunDeps['containers'], id: string): Promise<RunEnd | undefined> {
   try {
-    await engine.start(id)
+    await containers.start(id)
     return undefined
   } catch (error) {
-    if (!(error instanceof EngineError) || error.status === undefined) throw error
-    const { exitCode } = await engine.endOf(id)
+    if (!isRefusal(error)) throw error
+    const { exitCode } = await containers.endOf(id)
     // A runtime that was asked to start an init says so only of that; without one it is the job's own command.
-    const told = RUNTIME_FAILED.test(error.message) ? NO_COMMAND[exitCode] : undefined
+    const told = error.problem === 'cannot-run' ? NO_COMMAND[exitCode] : undefined
     if (told !== undefined) return { kind: 'exited', exitStatus: exitCode, ...told }
     const words = error.message.replaceAll(HOST_PATH, '…')
     return { kind: 'not started', note: `The container could not be started: ${words}` }
   }
 }
 
-async function killAndWait(engine: Engine, id: string, clock: Clock, signal: AbortSignal): Promise<void> {
-  await acrossRestart(() => engine.kill(id), clock, signal)
-  const ended = acrossRestart(() => engine.waitForEnd(id, signal), clock, signal)
+async function killAndWait(
+  containers: RunDeps['containers'],
+  id: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  await acrossRestart(() => containers.kill(id), clock, signal)
+  const ended = acrossRestart(() => containers.waitForEnd(id, signal), clock, signal)
   await withDeadline(ended, KILL_MS, 'the end of a killed container')
 }
 
@@ -158,11 +166,11 @@ async function isEndUnknown(
   id: string,
   exitStatus: number,
   absences: Absences,
-  { engine, clock }: RunDeps,
+  { containers, clock }: RunDeps,
 ): Promise<boolean> {
   if (!ENDED_BY_ENGINE.includes(exitStatus)) return false
   if (absences.count > 0) return true
-  const ask = async () => engine.wasSignalled(id, (await engine.endOf(id)).finishedAt)
+  const ask = async () => containers.wasSignalled(id, (await containers.endOf(id)).finishedAt)
   const wasSignalled = await acrossRestart(ask, clock, undefined, () => absences.add())
   // An engine that was away meanwhile has forgotten whom it signalled when it stopped.
   return wasSignalled || absences.count > 0
@@ -173,11 +181,11 @@ async function describe(
   end: 'exited' | Killed,
   limits: RunLimits,
   absences: Absences,
-  { engine, output, clock }: RunDeps,
+  { containers, output, clock }: RunDeps,
 ): Promise<RunEnd> {
   if (end !== 'exited') return { kind: end, note: `The job was killed ${becauseOf(end, limits)}.` }
   const { exitCode, outOfMemory } = await acrossRestart(
-    () => engine.endOf(id),
+    () => containers.endOf(id),
     clock,
     undefined,
     () => absences.add(),

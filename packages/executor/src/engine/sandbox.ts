@@ -3,7 +3,7 @@
  * can be read, and tested, in one place.
  */
 import { posix } from 'node:path'
-import type { ContainerOptions } from './container.ts'
+import type { ContainerOptions } from '@horde/engine/containers'
 import { NO_COPY } from './holder.ts'
 
 const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'

@@ -1,6 +1,7 @@
 /** What holds a job that may write to its image's own folders: the engine has no limit for those, so they are measured. */
+
+import { isUnanswered } from '@horde/engine/engine-error'
 import type { Clock } from '@horde/kit/time'
-import { EngineError } from './container.ts'
 import { type DiskUse, untilRunsShort } from './disk.ts'
 
 export interface RootLimits {
@@ -42,7 +43,7 @@ async function untilTooLarge({ maxBytes, everyMs }: RootLimits, watch: RootWatch
 /** An engine that restarts cannot tell; it is asked again the next time. */
 async function writtenBytes(watch: RootWatch): Promise<number> {
   return watch.writtenBytes().catch(error => {
-    if (error instanceof EngineError && error.status === undefined) return 0
+    if (isUnanswered(error)) return 0
     throw error
   })
 }

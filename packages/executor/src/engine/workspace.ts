@@ -4,10 +4,12 @@ import { access, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import type { ContainerOptions } from '@horde/engine/containers'
+import type { Engine } from '@horde/engine/engine'
+import { hasCode, isUnanswered } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
-import { type ContainerOptions, type Engine, EngineError } from './container.ts'
 import { acrossRestart, isAnswered } from './engine-restart.ts'
 import { holderOptions, importHolderImage, outputWithMode } from './holder.ts'
 import { type Identity, identityText, JOB_LABEL, NO_JOB_YET } from './identity.ts'
@@ -118,9 +120,9 @@ export class Workspace implements AsyncDisposable {
     try {
       await access(this.folder)
       // A volume that was mounted anew, for whatever reason, has the mode that it was made with.
-      return (await this.#engine.permissionsOf(this.#holder, '/output')) === MADE_AHEAD
+      return (await this.#engine.containers.permissionsOf(this.#holder, '/output')) === MADE_AHEAD
     } catch (error) {
-      if (error instanceof EngineError && error.status === undefined) throw error
+      if (isUnanswered(error)) throw error
       return false
     }
   }
@@ -135,7 +137,7 @@ export class Workspace implements AsyncDisposable {
 
   /** Unpacks an archive with `volume/…`, `output/…` and `script/…` into the volumes. */
   async load(tar: Readable, signal: AbortSignal): Promise<void> {
-    await this.#engine.putArchive(this.#holder, tar, '/', signal)
+    await this.#engine.containers.putArchive(this.#holder, tar, '/', signal)
   }
 
   /**
@@ -143,12 +145,12 @@ export class Workspace implements AsyncDisposable {
    * forget that the volume is mounted, and mount an empty one for whoever reads it.
    */
   async hasOutput(): Promise<boolean> {
-    return (await this.#engine.permissionsOf(this.#holder, '/output')) !== NOT_LOADED
+    return (await this.#engine.containers.permissionsOf(this.#holder, '/output')) !== NOT_LOADED
   }
 
   /** /output as a tar, `output/…`, whether the job still runs or not. */
   readOutput(): Promise<Readable> {
-    return this.#engine.getArchive(this.#holder, '/output')
+    return this.#engine.containers.getArchive(this.#holder, '/output')
   }
 
   /**
@@ -168,7 +170,7 @@ export class Workspace implements AsyncDisposable {
 
   createContainer(options: ContainerOptions): Promise<string> {
     const name = `${this.#name}-${this.#containers.length}`
-    const created = this.#engine.createContainer(options, name)
+    const created = this.#engine.containers.create(options, name)
     this.#containers.push(name)
     this.#makings.push(created)
     return created
@@ -193,7 +195,7 @@ export class Workspace implements AsyncDisposable {
   /** `bytes` undefined: on the engine's disk. */
   #createVolume(name: string, bytes?: number, mode?: number): Promise<void> {
     const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder, mode)
-    const created = this.#engine.createVolume(name, this.labels, options)
+    const created = this.#engine.volumes.create(name, this.labels, options)
     this.#makings.push(created)
     return created
   }
@@ -207,7 +209,7 @@ export class Workspace implements AsyncDisposable {
         { volume: this.homeVolume, path: '/home' },
         { volume: this.#scriptVolume, path: `/${SCRIPT_FOLDER}` },
       ]),
-      this.#engine.folderOfVolume(this.#scriptVolume),
+      this.#engine.volumes.folderOf(this.#scriptVolume),
     ])
     if (holder.status === 'rejected') throw holder.reason
     if (mountpoint.status === 'rejected') throw mountpoint.reason
@@ -223,11 +225,11 @@ export class Workspace implements AsyncDisposable {
   async #hold(mounts: readonly { volume: string; path: string }[]): Promise<string> {
     const options = holderOptions(mounts, this.labels, this.#owner.hasUserNamespaces)
     const id = await this.createContainer(options).catch(async error => {
-      if (!(error instanceof EngineError && error.status === 404)) throw error
+      if (!hasCode(error, 'not-found')) throw error
       await importHolderImage(this.#engine, this.#owner.machine)
       return this.createContainer(options)
     })
-    await this.#engine.start(id)
+    await this.#engine.containers.start(id)
     return id
   }
 
@@ -237,10 +239,12 @@ export class Workspace implements AsyncDisposable {
       const message = 'the engine does not answer; what the job has there is left to the next executor of this host'
       return this.#log.error(message)
     }
-    await Promise.all(this.#containers.map(name => this.#remove('container', () => this.#engine.removeContainer(name))))
+    await Promise.all(
+      this.#containers.map(name => this.#remove('container', () => this.#engine.containers.remove(name))),
+    )
     const common = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
     const volumes = [...common, ...this.#imageVolumes]
-    await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.removeVolume(name))))
+    await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.volumes.remove(name))))
   }
 
   /** Waits for the engine to have made it all: a container that comes after the removal would stay, and bring volumes back. */
@@ -261,8 +265,7 @@ export class Workspace implements AsyncDisposable {
         return await acrossRestart(removal, systemClock)
       } catch (err) {
         // The rest must still be removed; the next executor of this host sweeps what stays.
-        const isAway = err instanceof EngineError && err.status === undefined
-        if (isAway || attempt === REMOVAL_ATTEMPTS)
+        if (isUnanswered(err) || attempt === REMOVAL_ATTEMPTS)
           return this.#log.error({ err }, `a ${what} of the job could not be removed`)
         await systemClock.sleep(REMOVAL_PAUSE_MS)
       }

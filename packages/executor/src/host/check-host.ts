@@ -1,11 +1,11 @@
 /** Checks a host once, and remembers for a while that it was good: the facts that a job's preparation needs come along. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { version } from '@horde/kit/version'
 import type { ExecutorSettings } from '../config.ts'
-import type { Engine } from '../engine/container.ts'
 import { type Identity, identityText } from '../engine/identity.ts'
 import { CheckError } from './check-error.ts'
 import { type Gpus, givenGpus, gpusOf, probeGpus } from './gpus.ts'
@@ -16,6 +16,9 @@ import type { StateFolder } from './state-folder.ts'
 /** The file of what is remembered, and a number that is raised when its form or the checks change. */
 const MEMORY_NAME = 'host.json'
 const MEMORY_FORM = 2
+
+/** What the URL of an engine on this machine begins with; the path of its socket follows. */
+const SOCKET = 'unix://'
 
 type CheckSettings = Pick<
   ExecutorSettings,
@@ -67,7 +70,7 @@ export function hostMemoryMs({ HOST_CHECK_MAX_AGE_SECONDS }: CheckSettings): num
  */
 export async function checkHost(deps: CheckDeps, maxAgeMs = hostMemoryMs(deps.settings)): Promise<CheckedHost> {
   const { state, clock, log } = deps
-  const key = await memoryKey(deps)
+  const key = memoryKey(deps)
   const known = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)[key]
   if (known) return checked(known, key, deps)
   // An executor that remembers does without all that looking takes.
@@ -99,7 +102,7 @@ function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
     offersGpus = true
     await remember({ ...entry, offersGpus }, key, deps)
   }
-  const isYoungerThan = async (ms: number) => isFresh(at, clock.now(), ms) && (await memoryKey(deps)) === key
+  const isYoungerThan = async (ms: number) => isFresh(at, clock.now(), ms) && memoryKey(deps) === key
   return { facts, gpus, checkGpus, isYoungerThan }
 }
 
@@ -123,17 +126,18 @@ function isFresh(at: number, now: number, maxAgeMs: number): boolean {
 }
 
 /** What must not have changed for the memory to hold: the engine, as far as it shows from outside, the boot, and us. */
-async function memoryKey({ engine, settings }: CheckDeps): Promise<string> {
-  const address = await engine.address()
+function memoryKey({ engine, settings }: CheckDeps): string {
+  const { url } = engine
   const { KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS } = settings
   const ours = [version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
-  return JSON.stringify([address, engineStart(address), bootId(), ...ours])
+  return JSON.stringify([url, engineStart(url), bootId(), ...ours])
 }
 
 /** Changes when the engine is restarted, as for new settings or another version: its socket or its pid file are made anew. */
-function engineStart(address: string): string {
-  if (!address.startsWith('/')) return ''
-  const files = [address, join(dirname(address), 'docker.pid')]
+function engineStart(url: string): string {
+  if (!url.startsWith(SOCKET)) return ''
+  const socket = url.slice(SOCKET.length)
+  const files = [socket, join(dirname(socket), 'docker.pid')]
   return files.map(file => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? '').join('/')
 }
 

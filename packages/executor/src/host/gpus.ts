@@ -1,9 +1,10 @@
 /** This executor's GPUs, and whether the engine offers them. */
 import { randomUUID } from 'node:crypto'
+import type { Engine } from '@horde/engine/engine'
+import { isRefusal } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
-import { type Engine, EngineError } from '../engine/container.ts'
 import { isAnswered } from '../engine/engine-restart.ts'
 import { gpuRequest } from '../engine/sandbox.ts'
 import { CheckError } from './check-error.ts'
@@ -58,21 +59,21 @@ export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, l
       ...(runtime === undefined ? {} : { Runtime: runtime }),
     },
   }
-  const created = engine.createContainer(options, name)
+  const created = engine.containers.create(options, name)
   try {
     await created
   } catch (error) {
     const onLate = () => log.warn('the engine is late; a container that it still makes is waited for, to be removed')
-    if (await isAnswered(created, systemClock, onLate)) await engine.removeContainer(name).catch(() => {})
+    if (await isAnswered(created, systemClock, onLate)) await engine.containers.remove(name).catch(() => {})
     throw error
   }
   try {
-    await engine.start(name)
+    await engine.containers.start(name, NO_PROGRAM)
   } catch (error) {
-    if (!(error instanceof EngineError && error.status !== undefined)) throw error
-    if (error.message.includes(NO_PROGRAM)) return
+    if (!isRefusal(error)) throw error
+    if (error.problem === 'cannot-run') return
     throw new CheckError(`the engine does not offer this executor's GPUs: ${error.message}`, { cause: error })
   } finally {
-    await engine.removeContainer(name)
+    await engine.containers.remove(name)
   }
 }

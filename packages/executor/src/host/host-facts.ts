@@ -4,7 +4,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { release, totalmem, version } from 'node:os'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import type { EngineFacts } from './engine-facts.ts'
+import type { EngineFacts } from '@horde/engine/engine-facts'
 
 const TOOLKIT_PROGRAM = 'nvidia-ctk'
 const TOOLKIT_PACKAGE = 'nvidia-container-toolkit'

@@ -1,5 +1,5 @@
+import type { Engine } from '@horde/engine/engine'
 import type { ExecutorSettings } from '../config.ts'
-import type { Engine } from '../engine/container.ts'
 import type { Identity } from '../engine/identity.ts'
 import { gpusOf } from './gpus.ts'
 import { type HostFacts, hostFacts } from './host-facts.ts'

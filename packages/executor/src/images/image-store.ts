@@ -1,11 +1,15 @@
 /** The images of this host, as one executor knows them: what jobs ask for is made sure of, once. */
+
+import type { Engine } from '@horde/engine/engine'
+import { hasCode } from '@horde/engine/engine-error'
+import { isFromRegistry, isImageName, parseImageName } from '@horde/engine/images/image-name'
+import type { ImageFacts } from '@horde/engine/images/images'
 import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
-import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
 import { engineDisk, usedPercent } from '../engine/disk.ts'
 import type { StateFolder } from '../host/state-folder.ts'
+import { resolveAlias } from './aliases.ts'
 import { ImageUses } from './image-uses.ts'
-import { isImageName, parseImageName, repositoryOf, resolveAlias } from './names.ts'
 import { ImageError, pullImage } from './pull-image.ts'
 import { credentialsFor } from './registry-credentials.ts'
 import { pinnedImages, removeUnusedImages } from './remove-unused-images.ts'
@@ -132,9 +136,9 @@ export class ImageStore {
 
   async #look(name: string): Promise<ImageFacts | undefined> {
     try {
-      return await this.#deps.engine.image(name)
+      return await this.#deps.engine.images.find(name)
     } catch (error) {
-      if (!(error instanceof EngineError) || error.status !== 400) throw error
+      if (!hasCode(error, 'invalid')) throw error
       throw new ImageError(`The engine takes ${name} for no name of an image`, { cause: error })
     }
   }
@@ -144,16 +148,8 @@ export class ImageStore {
 function isRefreshed(name: string, { digests }: ImageFacts, policy: HostSettings['IMAGE_PULL_POLICY']): boolean {
   const { tag = '' } = parseImageName(name) ?? {}
   // What has a digest is the same for ever.
-  if (isPinned(name) || !cameFrom(name, digests)) return false
+  if (isPinned(name) || !isFromRegistry(name, digests)) return false
   return policy === 'always' || (policy === 'latest' && /(?:^|-)latest$/.test(tag))
-}
-
-/**
- * Whether an image came from the repository of this name. A name that it was given here has no registry to be asked: the
- * digests of an image name the repositories that it was pulled from or pushed to.
- */
-function cameFrom(name: string, digests: readonly string[]): boolean {
-  return digests.some(digest => repositoryOf(digest) === repositoryOf(name))
 }
 
 function isPinned(name: string): boolean {

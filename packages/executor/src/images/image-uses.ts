@@ -3,8 +3,8 @@
  * image: many executors write at once, and none has to wait for another.
  */
 import { createHash } from 'node:crypto'
+import { canonicalName } from '@horde/engine/images/image-name'
 import type { StateFolder } from '../host/state-folder.ts'
-import { canonicalName } from './names.ts'
 
 const PREFIX = 'image-'
 

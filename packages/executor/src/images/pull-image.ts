@@ -1,10 +1,11 @@
 /** Pulls one image, within its time, and tells how far it is. */
+
+import type { Engine } from '@horde/engine/engine'
+import { PullProgress } from '@horde/engine/images/pull-progress'
 import type { Log } from '@horde/kit/log'
 import { DeadlineError, systemClock } from '@horde/kit/time'
-import type { Engine } from '../engine/container.ts'
 import { type DiskUse, untilRunsShort } from '../engine/disk.ts'
 import { pullFailure } from './pull-failure.ts'
-import { PullProgress } from './pull-progress.ts'
 import type { RegistryCredentials } from './registry-credentials.ts'
 
 /** How often the log tells how far a pull is, in ms. */
@@ -53,9 +54,7 @@ export async function pullImage(engine: Engine, name: string, options: PullOptio
   )
   log.info({ image: name }, 'pulling an image')
   try {
-    for await (const event of engine.pull(name, credentials, either)) {
-      // A pull that dies in the middle ends like any other: only the event says so.
-      if (event.error !== undefined) throw new Error(event.error)
+    for await (const event of engine.images.pull(name, credentials, either)) {
       const hadBegun = progress.hasBegun
       progress.add(event)
       if (beginMs !== undefined && progress.hasBegun && !hadBegun) deadline.moveTo(pullMs)

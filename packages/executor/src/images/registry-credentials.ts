@@ -1,6 +1,7 @@
 /** Who this host is to private registries, in the words of Docker's config.json. */
+
+import { parseImageName } from '@horde/engine/images/image-name'
 import { z } from 'zod'
-import { parseImageName } from './names.ts'
 
 export interface RegistryCredentials {
   username: string

@@ -1,14 +1,16 @@
 /** Makes room on the engine's disk: the images that executors pulled go, the least recently used first. */
+
+import type { Engine } from '@horde/engine/engine'
+import { hasCode } from '@horde/engine/engine-error'
+import { canonicalName, repositoryOf } from '@horde/engine/images/image-name'
+import type { ImageFacts } from '@horde/engine/images/images'
 import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
-import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
+import { resolveAlias } from './aliases.ts'
 import type { ImageUse, ImageUses } from './image-uses.ts'
-import { canonicalName, repositoryOf, resolveAlias } from './names.ts'
 
 /** An image that was used less than so many ms ago is not removed: a job may be about to run in it. */
 const RECENT_MS = 3_600_000
-
-const CONFLICT = 409
 
 export interface RemovalDeps {
   engine: Engine
@@ -52,15 +54,15 @@ export async function removeUnusedImages(deps: RemovalDeps, signal: AbortSignal)
 }
 
 async function idsOf(engine: Engine, names: readonly string[]): Promise<Set<string>> {
-  const images = await Promise.all(names.map(name => engine.image(name)))
+  const images = await Promise.all(names.map(name => engine.images.find(name)))
   return new Set(images.flatMap(image => (image === undefined ? [] : [image.id])))
 }
 
 /** Whether there is more room now. */
 async function removeImage(use: ImageUse, { engine, uses, log }: RemovalDeps): Promise<boolean> {
-  const image = await engine.image(use.id)
+  const image = await engine.images.find(use.id)
   if (image !== undefined) {
-    if (!isOurs(image, use) || (await engine.imagesInUse()).has(image.id)) return false
+    if (!isOurs(image, use) || (await engine.images.idsInUse()).has(image.id)) return false
     if (!(await removeNames(image, engine, log))) return false
     log.info({ image: image.id, names: use.names, lastUsedAt: new Date(use.lastUsedAt) }, 'removed an unused image')
   }
@@ -71,12 +73,12 @@ async function removeImage(use: ImageUse, { engine, uses, log }: RemovalDeps): P
 async function removeNames({ id, tags, digests }: ImageFacts, engine: Engine, log: Log): Promise<boolean> {
   try {
     // By name first: the engine removes nothing by its id that has several.
-    for (const name of [...tags, ...digests, id]) await engine.removeImage(name)
+    for (const name of [...tags, ...digests, id]) await engine.images.remove(name)
     return true
   } catch (err) {
     // An engine that is asked for the same by two at once answers one of them that it cannot.
-    if ((await engine.image(id)) === undefined) return true
-    const inUse = err instanceof EngineError && err.status === CONFLICT
+    if ((await engine.images.find(id)) === undefined) return true
+    const inUse = hasCode(err, 'conflict')
     if (!inUse) log.warn({ err, image: id }, 'an unused image could not be removed')
     return false
   }

@@ -24,7 +24,7 @@ export class TrialImages implements AsyncDisposable {
   }
 
   async #make({ changes = [], config = {}, links = {}, copies = {} }: TrialImage, name: string): Promise<string> {
-    const id = await engine.createContainer({ Image: PYTHON, ...config, HostConfig: { NetworkMode: 'none' } })
+    const id = await engine.containers.create({ Image: PYTHON, ...config, HostConfig: { NetworkMode: 'none' } })
     try {
       const tar = pack()
       for (const [path, linkname] of Object.entries(links)) tar.entry({ name: path, type: 'symlink', linkname })
@@ -32,11 +32,11 @@ export class TrialImages implements AsyncDisposable {
         tar.entry({ name: path, mode, uid: 0, gid: 0 }, await fileOf(id, from))
       }
       tar.finalize()
-      await engine.putArchive(id, tar as never, '/', AbortSignal.timeout(WAIT_MS))
+      await engine.containers.putArchive(id, tar as never, '/', AbortSignal.timeout(WAIT_MS))
       await docker('docker', ['commit', ...changes.flatMap(change => ['--change', change]), id, name])
       return name
     } finally {
-      await engine.removeContainer(id)
+      await engine.containers.remove(id)
     }
   }
 
@@ -53,7 +53,7 @@ async function fileOf(container: string, path: string): Promise<Buffer> {
   const entries = extract().on('entry', (_, contents, next) => {
     buffer(contents).then(found.resolve, found.reject).finally(next)
   })
-  const tar = await engine.getArchive(container, path)
+  const tar = await engine.containers.getArchive(container, path)
   tar.once('error', found.reject).pipe(entries as unknown as NodeJS.WritableStream)
   return found.promise
 }

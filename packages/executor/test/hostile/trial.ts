@@ -1,6 +1,7 @@
 /** A job, and what must become of it. */
+
+import type { ContainerOptions } from '@horde/engine/containers'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
-import type { ContainerOptions } from '../../src/engine/container.ts'
 import type { JobParts } from '../jobs.ts'
 
 export interface Trial {

@@ -1,14 +1,13 @@
 /** Executors as containers of the executor image, on an engine of this machine or another. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { type EngineAddress, socketOf } from '@horde/engine/engine-address'
+import { EngineError, hasCode } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import { lookThrough } from '../watch/engine.ts'
 import { type DockerHost, endFailed, endLeftovers } from './docker/docker-host.ts'
-import type { EngineAddress } from './docker/engine-address.ts'
-import { engineClient } from './docker/engine-client.ts'
-import { EngineError } from './docker/engine-error.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
 import { probeInContainer } from './docker/probe-container.ts'
@@ -33,13 +32,15 @@ export type DockerManagerOptions = {
   log: Log
 }
 
-const NOT_FOUND = 404
 /** How long the engine may take to say whether it has the image when an offer waits for its answer, in milliseconds. */
 const ANSWER_MS = 2_000
 
 /** Containers that a miner asked for before are left alone until takeOver. */
 export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
-  const engine = await engineClient(options.engine, options)
+  // Loaded here, so that a miner with another manager does without it.
+  const { connectEngine } = await import('@horde/engine/connect')
+  const { clock, log } = options
+  const engine = await connectEngine(options.engine, { clock, log })
   const closing = new AbortController()
   const { localImages = new Set() } = options
   const executorImage = new ExecutorImage({ ...options, localImages, engine, closed: closing.signal })
@@ -47,6 +48,7 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
     ...options,
     network: options.network,
     engine,
+    socket: socketOf(options.engine),
     executorImage,
     leftovers: new Set<string>(),
     overdue: undefined,
@@ -91,8 +93,8 @@ async function startContainer(program: ExecutorProgram, host: DockerHost): Promi
   const name = newContainerName()
   try {
     const id = await createContainer(name, program, host)
-    const output = await engine.output(id, host.closed)
-    await engine.startContainer(id)
+    const output = await engine.containers.attach(id, host.closed)
+    await engine.containers.start(id)
     const executor = runningContainer(id, host, output)
     void executor.exited
     return executor
@@ -105,13 +107,13 @@ async function startContainer(program: ExecutorProgram, host: DockerHost): Promi
 /** The image is looked for where the engine says that it lacks something: what is there is not asked for each time. */
 async function createContainer(name: string, program: ExecutorProgram, host: DockerHost): Promise<string> {
   const { engine, executorImage } = host
-  const options = { name, ...containerOptions(program, { ...host, socket: engine.socket }) }
+  const options = containerOptions(program, host)
   try {
-    return await engine.createContainer(options)
+    return await engine.containers.create(options, name)
   } catch (error) {
-    if (!(error instanceof EngineError && error.status === NOT_FOUND)) throw error
+    if (!hasCode(error, 'not-found')) throw error
     await executorImage.get()
-    return engine.createContainer(options)
+    return engine.containers.create(options, name)
   }
 }
 
@@ -120,7 +122,8 @@ async function createContainer(name: string, program: ExecutorProgram, host: Doc
  * @throws Error when the engine has no bridge of its own here, as rootless and remote ones have not
  */
 export async function bridgeAddress(socket: string): Promise<string> {
-  await using engine = await engineClient({ socket })
+  const { connectEngine } = await import('@horde/engine/connect')
+  await using engine = await connectEngine({ socket })
   const address = await engine.bridgeAddress()
   if (!address || !(await isOurs(address))) {
     throw new Error("Docker's bridge has no address on this machine; set ADDRESS_FOR_EXECUTORS")

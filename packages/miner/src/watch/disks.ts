@@ -4,13 +4,12 @@
  */
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { type EngineAddress, engineUrl } from '@horde/engine/engine-address'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
 import { type DiskFolder, type DiskRoom, type DiskRules, diskFinding, lookAtDisks } from '@horde/kit/watch/disk'
 import { type Finding, unknown } from '@horde/kit/watch/finding'
 import type { Watch } from '@horde/kit/watch/watches'
 import type { MinerConfig } from '../config.ts'
-import { type EngineAddress, engineUrl } from '../horde/docker/engine-address.ts'
-import { engineClient } from '../horde/docker/engine-client.ts'
 import type { ExecutorManager } from '../horde/manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import { AGAIN_MS, aboutPools } from './pools.ts'
@@ -75,10 +74,12 @@ function enginesHere(pools: readonly PoolSettings[]): Map<string, { engine: Engi
 
 /** Undefined: it is not on this machine, or hidden from this process. */
 async function imagesFolder(engine: EngineAddress): Promise<string | undefined> {
-  await using client = await engineClient(engine)
+  const { connectEngine } = await import('@horde/engine/connect')
+  await using client = await connectEngine(engine)
   const { dataFolder } = await client.facts()
-  return access(dataFolder).then(
-    () => dataFolder,
+  const folder = dataFolder || '/'
+  return access(folder).then(
+    () => folder,
     () => undefined,
   )
 }

@@ -1,13 +1,15 @@
 /** A host of executors: its engine, and what is done there for one pool of one miner. */
+import type { Engine } from '@horde/engine/engine'
+import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
-import type { EngineClient } from './engine-client.ts'
-import { EngineError } from './engine-error.ts'
 import type { ExecutorImage } from './executor-image.ts'
 
 export interface DockerHost {
-  readonly engine: EngineClient
+  readonly engine: Engine
+  /** The engine's socket on its own host, for the executors there. */
+  readonly socket: string
   readonly image: string
   /** The network that containers join; undefined: the engine's bridge. */
   readonly network: string | undefined
@@ -33,10 +35,10 @@ export interface DockerHost {
 export async function endContainer(id: string, host: DockerHost, withinMs = host.stopWithinMs): Promise<void> {
   host.leftovers.delete(id)
   try {
-    await host.engine.stopContainer(id, withinMs)
-    await host.engine.removeContainer(id)
-    const made = await host.engine.containersWith(`${EXECUTOR_LABEL}=${containerIdentity(id)}`)
-    await Promise.all(made.map(container => host.engine.removeContainer(container.id)))
+    await host.engine.containers.stop(id, withinMs)
+    await host.engine.containers.remove(id)
+    const made = await host.engine.containers.withLabel(`${EXECUTOR_LABEL}=${containerIdentity(id)}`)
+    await Promise.all(made.map(container => host.engine.containers.remove(container.id)))
   } catch (error) {
     host.leftovers.add(id)
     throw error

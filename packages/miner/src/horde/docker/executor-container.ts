@@ -1,7 +1,7 @@
 /** The container that an executor lives in. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import type { ContainerOptions } from '@horde/engine/containers'
 import type { ExecutorOrder } from '../manager.ts'
-import type { ContainerOptions } from './engine-client.ts'
 
 /** Its value is the miner's name for itself: only its own containers are ever taken over or removed. */
 export const OWNER_LABEL = 'compute-horde.miner'
@@ -77,14 +77,21 @@ export function containerOptions(
         { Type: 'volume', Source: STATE_VOLUME, Target: stateFolder },
         { Type: 'volume', Source: '', Target: '/tmp' },
       ],
-      ReadonlyRootfs: true,
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      Memory: MEMORY_BYTES,
-      MemorySwap: MEMORY_BYTES,
-      PidsLimit: PIDS,
+      ...confined(MEMORY_BYTES, PIDS),
       Init: true,
       LogConfig: { Type: 'json-file', Config: { 'max-size': KEPT_LOG_BYTES, 'max-file': '1' } },
     },
+  }
+}
+
+/** What no container of a miner may do: write to its root, gain privileges, swap, or take more memory and processes. */
+export function confined(memoryBytes: number, pids: number) {
+  return {
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges'],
+    Memory: memoryBytes,
+    MemorySwap: memoryBytes,
+    PidsLimit: pids,
   }
 }

@@ -1,8 +1,11 @@
 /** The executor image on one engine: used as it is where it is there, pulled where it is missing and may be pulled. */
+import type { Engine } from '@horde/engine/engine'
+import { isFromRegistry, withTag } from '@horde/engine/images/image-name'
+import type { PullEvent } from '@horde/engine/images/images'
+import { PullProgress } from '@horde/engine/images/pull-progress'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
 import { bad, type Finding, ok } from '@horde/kit/watch/finding'
-import type { EngineClient, PullEvent } from './engine-client.ts'
 
 /** How long a pull may take, in milliseconds. */
 export const PULL_MS = 1_800_000
@@ -12,7 +15,7 @@ const PROGRESS_MS = 5_000
 const TRY_AGAIN_MS = 30_000
 
 export interface ExecutorImageOptions {
-  engine: EngineClient
+  engine: Engine
   image: string
   /** Whether an image that the engine lacks is pulled. */
   pullImage: boolean
@@ -80,7 +83,7 @@ export class ExecutorImage {
   /** Asks the engine whether it has the image now. */
   async isThere(): Promise<boolean> {
     const { engine, image, localImages } = this.#options
-    const found = await engine.findImage(image)
+    const found = await engine.images.find(image)
     if (found === undefined) return false
     this.#failure = undefined
     if (isFromRegistry(image, found.digests)) localImages.delete(this.#nameThere)
@@ -139,7 +142,7 @@ export class ExecutorImage {
     const started = clock.monotonic()
     log.info({ image, engine: engine.url }, 'pulling the executor image')
     try {
-      await this.#followPull(engine.pull(withTag(image), ended))
+      await this.#followPull(engine.images.pull(withTag(image), undefined, ended))
       log.info({ image, ms: Math.round(clock.monotonic() - started) }, 'executor image pulled')
     } catch (error) {
       throw over.signal.aborted ? over.signal.reason : error
@@ -150,39 +153,13 @@ export class ExecutorImage {
 
   async #followPull(events: AsyncIterable<PullEvent>): Promise<void> {
     const { image, clock, log } = this.#options
-    const layers = new Map<string, { bytes: number; totalBytes: number }>()
-    let told = clock.monotonic()
-    for await (const { error, status, id, progressDetail } of events) {
-      // A pull that dies in the middle ends like any other: only the event says so.
-      if (error !== undefined) throw new Error(error)
-      const { current: bytes, total: totalBytes } = progressDetail ?? {}
-      if (status === 'Downloading' && id && bytes && totalBytes) layers.set(id, { bytes, totalBytes })
-      if (clock.monotonic() - told < PROGRESS_MS) continue
-      told = clock.monotonic()
-      const sum = (key: 'bytes' | 'totalBytes') => [...layers.values()].reduce((all, layer) => all + layer[key], 0)
-      log.info({ image, bytes: sum('bytes'), totalBytes: sum('totalBytes') }, 'pulling the executor image goes on')
+    const progress = new PullProgress()
+    let loggedAt = clock.monotonic()
+    for await (const event of events) {
+      progress.add(event)
+      if (clock.monotonic() - loggedAt < PROGRESS_MS) continue
+      loggedAt = clock.monotonic()
+      log.info({ image, ...progress.sum() }, 'pulling the executor image goes on')
     }
   }
-}
-
-/**
- * Whether one of the digests is of the repository that the name means: an image that has the digest of another was only
- * given this name. An engine with containerd's image store also gives a digest to what it built itself.
- */
-export function isFromRegistry(image: string, digests: readonly string[]): boolean {
-  return digests.some(digest => repositoryOf(digest) === repositoryOf(image))
-}
-
-/** Without tag and digest, and with what a short name leaves out left out. */
-function repositoryOf(name: string): string {
-  const [withoutDigest = ''] = name.split('@')
-  return withoutDigest
-    .replace(/:[^/:]*$/, '')
-    .replace(/^(index\.)?docker\.io\//, '')
-    .replace(/^library\//, '')
-}
-
-/** Without tag and digest a name means `latest`; the engine would pull all tags. */
-function withTag(name: string): string {
-  return /[:@][^/]+$/.test(name) ? name : `${name}:latest`
 }

@@ -1,16 +1,15 @@
 /** An executor's container from its start to its removal. */
 import type { Readable } from 'node:stream'
+import { forwardOutput } from '@horde/engine/container-output'
+import { hasCode } from '@horde/engine/engine-error'
 import { withDeadline } from '@horde/kit/time'
 import type { StartedExecutor } from '../manager.ts'
-import { forwardLog } from './container-log.ts'
 import { type DockerHost, endContainer } from './docker-host.ts'
-import { EngineError } from './engine-error.ts'
 
 /** How long an engine whose answer broke off is left alone before it is asked again, in milliseconds. */
 const ASK_AGAIN_MS = 1_000
 /** How long the last lines of a log may take, in milliseconds, once its container has ended. */
 const LAST_LINES_MS = 1_000
-const NOT_FOUND = 404
 const SHORT_ID = 12
 
 /**
@@ -29,7 +28,7 @@ export function runningContainer(id: string, host: DockerHost, output?: Readable
   let ending: Promise<void> | undefined
   const stop = (withinMs = host.stopWithinMs) => {
     // The engine waits no longer than the shortest time that it was told.
-    if (ending && withinMs < host.stopWithinMs) host.engine.stopContainer(id, withinMs).catch(() => {})
+    if (ending && withinMs < host.stopWithinMs) host.engine.containers.stop(id, withinMs).catch(() => {})
     ending ??= endContainer(id, host, withinMs).finally(() => {
       ending = undefined
     })
@@ -48,19 +47,19 @@ export function runningContainer(id: string, host: DockerHost, output?: Readable
 async function watch(id: string, host: DockerHost, output: Readable | undefined): Promise<string> {
   const { engine, clock, log, closed } = host
   const container = id.slice(0, SHORT_ID)
-  let following = output && follow(forwardLog(output, process.stdout))
+  let following = output && follow(forwardOutput(output, process.stdout))
   for (let isFirst = true; ; isFirst = false) {
-    following ??= follow(engine.output(id, closed).then(again => forwardLog(again, process.stdout)))
+    following ??= follow(engine.containers.attach(id, closed).then(again => forwardOutput(again, process.stdout)))
     void following.then(() => {
       following = undefined
     })
     try {
-      const code = await engine.waitForEnd(id, closed)
+      const code = await engine.containers.waitForEnd(id, closed)
       await withDeadline(following, LAST_LINES_MS, 'the last lines of a log', clock).catch(() => {})
       return `exit code ${code}`
     } catch (err) {
       if (closed.aborted) return 'its miner has stopped'
-      if (err instanceof EngineError && err.status === NOT_FOUND) return 'its container is gone'
+      if (hasCode(err, 'not-found')) return 'its container is gone'
       if (isFirst) log.warn({ err, container }, 'waiting for an executor container broke off; asking again')
     }
     await clock.sleep(ASK_AGAIN_MS, closed).catch(() => {})

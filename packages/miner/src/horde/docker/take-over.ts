@@ -1,8 +1,8 @@
 /** What an earlier run of this miner left on an engine: executors to go on with, and all others. */
+import type { FoundContainer } from '@horde/engine/containers'
 import { withDeadline } from '@horde/kit/time'
 import type { StartedExecutor } from '../manager.ts'
 import { type DockerHost, endContainer } from './docker-host.ts'
-import type { FoundContainer } from './engine-client.ts'
 import { OWNER_LABEL, RUN_LABEL, THIS_RUN, TOKEN_LABEL, tokenHash } from './executor-container.ts'
 import { runningContainer } from './running-container.ts'
 
@@ -48,7 +48,7 @@ type Found = { wanted: { token: string; id: string }[]; others: FoundContainer[]
 async function find(tokens: ReadonlySet<string>, { engine, owner, clock }: DockerHost): Promise<Found> {
   const byHash = new Map([...tokens].map(token => [tokenHash(token), token]))
   const found: Found = { wanted: [], others: [] }
-  const asked = engine.containersWith(`${OWNER_LABEL}=${owner}`)
+  const asked = engine.containers.withLabel(`${OWNER_LABEL}=${owner}`)
   for (const container of await withDeadline(asked, ASK_MS, 'listing containers', clock)) {
     const token = byHash.get(container.labels[TOKEN_LABEL] ?? '')
     if (token !== undefined && RUNS.includes(container.state)) found.wanted.push({ token, id: container.id })

@@ -1,6 +1,7 @@
 /** What a pool of executors is: some places of one hardware class, and how executors come to be there. */
+
+import type { EngineAddress } from '@horde/engine/engine-address'
 import type { ExecutorClass } from '@horde/protocol/classes'
-import type { EngineAddress } from '../docker/engine-address.ts'
 
 export type PoolSettings = {
   /** Unique among a miner's pools. */

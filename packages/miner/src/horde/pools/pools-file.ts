@@ -1,10 +1,11 @@
 /** The file of a miner's pools, YAML: read whole, every mistake told at once, with its line. */
 import { readFile } from 'node:fs/promises'
+import type { EngineAddress } from '@horde/engine/engine-address'
 import { ConfigError } from '@horde/kit/config'
 import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { type EngineAddress, engineSettings } from '../docker/engine-address.ts'
+import { engineSettings } from '../docker/engine-settings.ts'
 import type { PoolSettings } from './pool-settings.ts'
 
 /** The setting that names the file. */

@@ -1,21 +1,6 @@
-/** Where a pool's container engine is: the part `engine` of a pool's settings. */
+/** The part `engine` of a pool's settings: where the pool's container engine is. */
+import type { EngineAddress, LocalEngine, SshEngine, TlsEngine } from '@horde/engine/engine-address'
 import { z } from 'zod'
-
-export type EngineAddress = LocalEngine | TlsEngine | SshEngine
-
-export type LocalEngine = { socket: string }
-
-export type TlsEngine = {
-  tls: { host: string; port: number; ca: string; cert: string; key: string }
-  /** The engine's socket on its own host, for the executors there. */
-  remoteSocket: string
-}
-
-export type SshEngine = {
-  ssh: { host: string; port: number; user: string; identity: string; knownHosts: string }
-  /** The engine's socket on its own host, for the executors there, and for the tunnel to it. */
-  remoteSocket: string
-}
 
 const DEFAULT_SOCKET = '/var/run/docker.sock'
 const TLS_PORT = 2376
@@ -96,13 +81,4 @@ function hostOf(text: string): Host | string {
   if (password !== '') return 'host must hold no password'
   if (pathname.replace('/', '') !== '' || search !== '' || hash !== '') return form
   return { scheme, host, port: port === '' ? undefined : Number(port), user: username }
-}
-
-/** An engine as a URL, for logs. */
-export function engineUrl(address: EngineAddress): string {
-  if ('socket' in address) return `unix://${address.socket}`
-  const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host)
-  if ('tls' in address) return `tcp://${bracketed(address.tls.host)}:${address.tls.port}`
-  const { user, host, port } = address.ssh
-  return `ssh://${user}@${bracketed(host)}:${port}`
 }

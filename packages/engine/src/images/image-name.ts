@@ -1,9 +1,9 @@
-/** Names of images, read as Docker reads them. What does not follow its grammar never gets into a request to the engine. */
+/** Names of images, parsed as Docker parses them. A text that breaks its grammar must not get into a request to the engine. */
 
 export interface ImageName {
-  /** Where it is pulled from, `host[:port]`; `docker.io` where the name has none. */
+  /** The registry, `host[:port]`; `docker.io` where the name has none. */
   registry: string
-  /** With the `library/` that Docker Hub's own images are in. */
+  /** With the `library/` in which Docker Hub keeps its own images. */
   repository: string
   tag: string | undefined
   digest: string | undefined
@@ -12,16 +12,16 @@ export interface ImageName {
 const PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*'
 const REPOSITORY = new RegExp(`^${PART}(?:/${PART})*$`)
 const REGISTRY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[A-Fa-f0-9:]+\])(?::\d{1,5})?$/
-/** Path, tag, digest; a tag holds no slash, so that a registry's port is never taken for one. */
+/** Path, tag, digest. A tag holds no slash, so a registry's port is not taken for one. */
 const NAME = /^([^@\s]+?)(?::(\w[\w.-]{0,127}))?(?:@(sha256:[a-f0-9]{64}))?$/
-/** The engine would take it for the id of an image. */
+/** The engine takes such a name for the id of an image. */
 const ID = /^[a-f0-9]{64}$/
 
 const HUB = 'docker.io'
 const HUB_NAMES = [HUB, 'index.docker.io']
 const MAX_PATH_CHARACTERS = 255
 
-/** The parts of a name, with what Docker adds to it but for the tag; undefined for what is not the name of an image. */
+/** Returns the parts of a name, with the registry and `library/` that Docker adds; undefined when it is not a name. */
 export function parseImageName(text: string): ImageName | undefined {
   const [, path = '', tag, digest] = NAME.exec(text) ?? []
   const slash = path.indexOf('/')
@@ -38,22 +38,19 @@ export function isImageName(text: string): boolean {
   return parseImageName(text) !== undefined
 }
 
-/**
- * The name as the engine takes it. Without tag and digest it means `latest`, never all tags; beside a digest a tag means
- * nothing.
- */
+/** Returns the name as the engine takes it: with the tag `latest` when it has none, and without tag beside a digest. */
 export function withTag(name: string): string {
   const [, path = name, tag, digest] = NAME.exec(name) ?? []
   return digest === undefined ? `${path}:${tag ?? 'latest'}` : `${path}@${digest}`
 }
 
-/** The one spelling of all names that mean the same image. What is not a name stays as it is. */
+/** Returns the same text for all names that mean the same image. A text that is not a name stays as it is. */
 export function canonicalName(name: string): string {
   const parsed = parseImageName(name)
   return parsed === undefined ? name : withTag(`${repositoryOf(name)}${suffixOf(parsed)}`)
 }
 
-/** The repository of a name, with its registry, in full; undefined for what is not the name of an image. */
+/** Returns registry and repository of a name in full; undefined when it is not a name. */
 export function repositoryOf(name: string): string | undefined {
   const parsed = parseImageName(name)
   return parsed && `${parsed.registry}/${parsed.repository}`
@@ -63,12 +60,12 @@ function suffixOf({ tag, digest }: ImageName): string {
   return `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 }
 
-/** The image to use for a name, by the aliases (`wanted=used`) of this host. */
-export function resolveAlias(name: string, aliases: readonly string[]): string {
-  const wanted = canonicalName(name)
-  for (const alias of aliases) {
-    const [from = '', to = ''] = alias.split('=')
-    if (canonicalName(from) === wanted) return withTag(to)
-  }
-  return withTag(name)
+/**
+ * Whether an image came from the registry and repository that its name means: the digests of an image name the
+ * repositories that it was pulled from or pushed to. An image that has only digests of another repository was given
+ * this name on the host; an engine with containerd's image store gives a digest also to what it built itself.
+ */
+export function isFromRegistry(name: string, digests: readonly string[]): boolean {
+  const repository = repositoryOf(name)
+  return digests.some(digest => repositoryOf(digest) === repository)
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Demultiplexer } from './demultiplex.ts'
+import { Demultiplexer } from './container-output.ts'
 
 const frame = fc.record({ stream: fc.constantFrom<1 | 2>(1, 2), bytes: fc.uint8Array({ maxLength: 40 }) })
 
@@ -14,7 +14,7 @@ function encode(frames: { stream: 1 | 2; bytes: Uint8Array }[]): Buffer {
   return Buffer.concat(parts)
 }
 
-test('frames come out whole and in order, however the transport cuts them', () => {
+test('takes frames apart in order, however the transport cuts them', () => {
   void fc.assert(
     fc.property(fc.array(frame), fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (frames, cuts) => {
       const wire = encode(frames)
@@ -33,7 +33,7 @@ test('frames come out whole and in order, however the transport cuts them', () =
   )
 })
 
-test('a million frames of one byte in one chunk are taken apart without recursion', () => {
+test('takes apart a million frames of one byte in one chunk', () => {
   const one = encode([{ stream: 1, bytes: Buffer.from('x') }])
   const pieces = new Demultiplexer().split(Buffer.concat(Array.from({ length: 1_000_000 }, () => one)))
   expect(pieces.length).toBe(1_000_000)

@@ -1,5 +1,6 @@
+import { type EngineAddress, engineUrl } from '@horde/engine/engine-address'
 import { describe, expect, it } from 'vitest'
-import { type EngineAddress, engineSettings, engineUrl } from './engine-address.ts'
+import { engineSettings } from './engine-settings.ts'
 
 const tls = { ca: '/k/ca.pem', cert: '/k/cert.pem', key: '/k/key.pem' }
 const ssh = { identity: '/k/id', known_hosts: '/k/known_hosts' }

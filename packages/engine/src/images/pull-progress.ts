@@ -1,5 +1,5 @@
-/** How far a pull is, over all layers of the image. */
-import type { PullEvent } from '../engine/container.ts'
+/** Counts how far a pull is, over all layers of the image. */
+import type { PullEvent } from './images.ts'
 
 interface Layer {
   bytes: number
@@ -7,20 +7,20 @@ interface Layer {
   isDone: boolean
 }
 
-/** The layer is here: downloaded, unpacked, or never missed. */
+/** The engine has the layer: it was downloaded and unpacked, or was there before. */
 const DONE = ['Already exists', 'Pull complete']
 const DOWNLOADED = ['Download complete', 'Verifying Checksum', 'Extracting', 'Pull complete']
 
 export class PullProgress {
   readonly #layers = new Map<string, Layer>()
 
-  /** Whether the registry has begun to send: the engine knows the image's layers. */
+  /** Whether the registry has begun to send: from then on the engine knows the image's layers. */
   get hasBegun(): boolean {
     return this.#layers.size > 0
   }
 
   add({ status = '', id, progressDetail }: PullEvent): void {
-    // Only events about layers have the detail, be it empty.
+    // Only events about layers have the detail, which may be empty.
     if (id === undefined || progressDetail === undefined) return
     const layer = this.#layers.get(id) ?? { bytes: 0, totalBytes: 0, isDone: false }
     this.#layers.set(id, layer)
@@ -32,7 +32,7 @@ export class PullProgress {
     if (DONE.includes(status)) layer.isDone = true
   }
 
-  /** For a log line. The total grows while layers come whose size is not known yet. */
+  /** Returns the sums for a log line, in bytes. The total grows while layers appear whose size was not known before. */
   sum(): { layers: number; layersDone: number; bytes: number; totalBytes: number } {
     const layers = [...this.#layers.values()]
     return {

@@ -1,25 +1,26 @@
-/** A socket of this machine that leads to an engine's socket on another host, by OpenSSH's own client. */
+/** Leads a socket of this machine to an engine's socket on another host, with OpenSSH's own client. */
 import { access, mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Log } from '@horde/kit/log'
+import { type Log, silentLog } from '@horde/kit/log'
 import { keepConnected } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import { engineUrl, type SshEngine } from '../engine-address.ts'
 import { CONNECT_SECONDS, SshConnection } from './ssh-connection.ts'
 
-/** How often the new socket is tried until it leads there, in milliseconds. */
+/** How often a new socket is tried until it takes connections, in ms. */
 const TRY_MS = 50
-/** A tunnel that held so long was good, in milliseconds. */
+/** After so long, in ms, a tunnel counts as good: its loss starts the retries with the shortest pause. */
 const STABLE_MS = 10_000
 const BACKOFF = { minMs: 500, maxMs: 30_000, jitterMs: 500 }
-/** How long a call waits for the tunnel, in milliseconds. */
+/** How long a call waits for the tunnel, in ms. */
 const READY_MS = 20_000
-/** How long ssh may take to tell why a connection through it broke off, in milliseconds. */
+/** How long ssh may take to print why a connection through it broke off, in ms. */
 const REASON_MS = 1_000
 
 type Dependencies = { clock: Clock; log: Log }
+type Options = { clock: Clock; log?: Log | undefined }
 
 export class SshTunnel implements AsyncDisposable {
   /** The socket of this machine. */
@@ -30,7 +31,7 @@ export class SshTunnel implements AsyncDisposable {
   readonly #over = new AbortController()
   #keeping: Promise<unknown> | undefined
   #connection: SshConnection | undefined
-  /** How the attempt of the moment ends, or how the last one ended. */
+  /** The current attempt to connect, or the last one. */
   #attempt = newAttempt()
 
   private constructor(engine: SshEngine, folder: string, dependencies: Dependencies) {
@@ -40,29 +41,29 @@ export class SshTunnel implements AsyncDisposable {
     this.#dependencies = dependencies
   }
 
-  /** Begins to keep a tunnel, and waits for nothing. Rejects when a file is missing that it takes. */
-  static async open(engine: SshEngine, dependencies: Dependencies): Promise<SshTunnel> {
+  /** Begins to keep a tunnel, and waits for nothing. Rejects when a file is missing that ssh needs. */
+  static async open(engine: SshEngine, { clock, log = silentLog }: Options): Promise<SshTunnel> {
     for (const name of ['identity', 'knownHosts'] as const) {
       await access(engine.ssh[name]).catch(cause => {
-        throw new Error(`${engine.ssh[name]}, for ssh, can not be read`, { cause })
+        throw new Error(`${engine.ssh[name]}, for ssh, cannot be read`, { cause })
       })
     }
-    const tunnel = new SshTunnel(engine, await mkdtemp(join(tmpdir(), 'compute-horde-ssh-')), dependencies)
+    const tunnel = new SshTunnel(engine, await mkdtemp(join(tmpdir(), 'compute-horde-ssh-')), { clock, log })
     tunnel.#keeping = tunnel.#keep()
     return tunnel
   }
 
-  /** Resolves when there is a tunnel. Rejects when the last attempt came to nothing, with the reason. */
+  /** Resolves when there is a tunnel. Rejects with the reason when the last attempt failed. */
   ready(): Promise<void> {
     return withDeadline(this.#attempt.promise, READY_MS, `ssh to ${engineUrl(this.#engine)}`)
   }
 
-  /** Why calls break off, as ssh tells it, in words for the operator; undefined: it does not. */
+  /** Returns why calls break off, in words for the operator; undefined when ssh printed nothing. */
   async trouble(): Promise<string | undefined> {
     const connection = this.#connection
     if (!connection) return undefined
-    // The connection breaks before its reason is told.
-    await withDeadline(connection.hasSpoken, REASON_MS, 'ssh to tell a reason').catch(() => {})
+    // The connection breaks before ssh prints the reason.
+    await withDeadline(connection.hasPrinted, REASON_MS, 'ssh to tell a reason').catch(() => {})
     return connection.trouble
   }
 
@@ -91,7 +92,7 @@ export class SshTunnel implements AsyncDisposable {
       },
       use: async ({ ended }, signal) => {
         await Promise.race([ended, aborted(signal)])
-        // Whoever asks from now on waits for the next attempt, and does not hear of one that was good.
+        // From now on a call waits for the next attempt: the outcome of this one no longer holds.
         if (!signal.aborted) this.#attempt = newAttempt()
       },
       backoff: BACKOFF,
@@ -106,9 +107,11 @@ export class SshTunnel implements AsyncDisposable {
     await rm(this.socket, { force: true })
     const connection = new SshConnection(this.#engine, this.socket)
     const over = new AbortController()
-    const ended = connection.ended.then(() => over.abort(new Error(connection.trouble ?? 'ssh ended without a word')))
+    const ended = connection.ended.then(() =>
+      over.abort(new Error(connection.trouble ?? 'ssh ended and printed nothing')),
+    )
     try {
-      await this.#untilItLeads(AbortSignal.any([over.signal, this.#over.signal]))
+      await this.#untilReachable(AbortSignal.any([over.signal, this.#over.signal]))
       this.#connection = connection
       return connection
     } catch (error) {
@@ -118,18 +121,18 @@ export class SshTunnel implements AsyncDisposable {
     }
   }
 
-  /** ssh makes the socket once it has been let in. */
-  async #untilItLeads(signal: AbortSignal): Promise<void> {
+  /** Resolves when the socket takes connections: ssh creates it after the login. */
+  async #untilReachable(signal: AbortSignal): Promise<void> {
     const { clock } = this.#dependencies
     const deadline = clock.monotonic() + 2 * CONNECT_SECONDS * 1000
-    while (!(await takesConnections(this.socket))) {
-      if (clock.monotonic() > deadline) throw new Error('it does not let this miner in')
+    while (!(await acceptsConnections(this.socket))) {
+      if (clock.monotonic() > deadline) throw new Error('the login did not succeed in time')
       await clock.sleep(TRY_MS, signal)
     }
   }
 }
 
-function takesConnections(socket: string): Promise<boolean> {
+function acceptsConnections(socket: string): Promise<boolean> {
   return new Promise(resolve => {
     const connection = connect(socket)
     connection.once('connect', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PullEvent } from '../engine/container.ts'
+import type { PullEvent } from './images.ts'
 import { PullProgress } from './pull-progress.ts'
 
 const after = (...events: PullEvent[]) => {
@@ -11,7 +11,7 @@ const downloading = (id: string, current: number, total?: number): PullEvent => 
   return { id, status: 'Downloading', progressDetail: total === undefined ? { current } : { current, total } }
 }
 
-test('the sum goes over all layers', () => {
+test('sums the bytes of all layers', () => {
   const progress = after(
     { id: '3.11', status: 'Pulling from library/python' },
     { id: 'a', status: 'Already exists', progressDetail: {} },
@@ -24,7 +24,7 @@ test('the sum goes over all layers', () => {
   expect(progress.sum()).toEqual({ layers: 3, layersDone: 1, bytes: 90, totalBytes: 150 })
 })
 
-test('unpacking is not downloading again, and a layer without a size counts what came', () => {
+test('counts a layer once when it is unpacked, and counts what came of a layer without a size', () => {
   const progress = after(
     downloading('a', 100, 100),
     { id: 'a', status: 'Extracting', progressDetail: { current: 7, total: 100 } },
@@ -34,7 +34,7 @@ test('unpacking is not downloading again, and a layer without a size counts what
   expect(progress.sum()).toEqual({ layers: 2, layersDone: 1, bytes: 112, totalBytes: 112 })
 })
 
-test('a pull of what is here already never begins', () => {
+test('has not begun when the engine already has the image', () => {
   const upToDate = after(
     { id: 'latest', status: 'Pulling from e' },
     { status: 'Digest: sha256:0' },

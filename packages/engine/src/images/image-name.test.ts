@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { canonicalName, isImageName, parseImageName, resolveAlias, withTag } from './names.ts'
+import { canonicalName, isFromRegistry, isImageName, parseImageName, withTag } from './image-name.ts'
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`
 
@@ -18,7 +18,7 @@ test.each([
   expect([withTag(name), canonicalName(name)]).toEqual([full, canonical])
 })
 
-test('a name comes apart into registry, repository, tag and digest', () => {
+test('parses a name into registry, repository, tag and digest', () => {
   expect(parseImageName(`127.0.0.1:5000/x/y_z:v-1@${DIGEST}`)).toEqual({
     registry: '127.0.0.1:5000',
     repository: 'x/y_z',
@@ -31,18 +31,6 @@ test('a name comes apart into registry, repository, tag and digest', () => {
     tag: undefined,
     digest: undefined,
   })
-})
-
-test.each([
-  ['python:3.11-slim', 'local/python:1'],
-  ['docker.io/library/python:3.11-slim', 'local/python:1'],
-  ['tool', 'local/tool:latest'],
-  ['tool:latest', 'local/tool:latest'],
-  ['tool:2', 'tool:2'],
-  ['pinned:1', `local/pinned@${DIGEST}`],
-])('with aliases %s is %s', (name, used) => {
-  const aliases = ['python:3.11-slim=local/python:1', 'tool=local/tool', `pinned:1=local/pinned@${DIGEST}`]
-  expect(resolveAlias(name, aliases)).toBe(used)
 })
 
 test.each([
@@ -83,4 +71,17 @@ test.each([
   `${'a'.repeat(256)}:1`,
 ])('%j is not', name => {
   expect(isImageName(name)).toBe(false)
+})
+
+test.each([
+  ['compute-horde/executor:v0', [`compute-horde/executor@${DIGEST}`], true],
+  ['docker.io/compute-horde/executor', [`compute-horde/executor@${DIGEST}`], true],
+  ['docker.io/library/alpine:3', [`alpine@${DIGEST}`], true],
+  ['localhost:5000/executor', [`localhost:5000/executor@${DIGEST}`], true],
+  [`localhost:5000/executor@${DIGEST}`, [`other@${DIGEST}`, `localhost:5000/executor@${DIGEST}`], true],
+  ['compute-horde/executor:v0', [], false],
+  ['compute-horde/executor:v0', [`localhost:5000/compute-horde/executor@${DIGEST}`], false],
+  ['localhost:5001/executor', [`localhost:5000/executor@${DIGEST}`], false],
+])('%s with the digests %j came from its registry: %s', (image, digests, expected) => {
+  expect(isFromRegistry(image, digests)).toBe(expected)
 })
