@@ -1,8 +1,8 @@
 /** The three parts of a soak, as jobs to run; and running them. */
 import { availableParallelism } from 'node:os'
 import { silentLog } from '@horde/kit/log'
-import { ownIdentity } from '../../packages/executor/src/engine/identity.ts'
-import { sweepLeftovers } from '../../packages/executor/src/engine/leftovers.ts'
+import { ownIdentity } from '../../packages/executor/src/workspace/identity.ts'
+import { sweepLeftovers } from '../../packages/executor/src/workspace/orphans.ts'
 import { hostileImages, hostileScripts } from '../../packages/executor/test/hostile/catalogue.ts'
 import { honestTrials } from '../../packages/executor/test/hostile/honest.ts'
 import { runTrial, type TrialDeps } from '../../packages/executor/test/hostile/run-trial.ts'

@@ -44,7 +44,7 @@ test('an engine tells of itself', () => {
     runtimes: { 'io.containerd.runc.v2': 'runc', runc: 'runc' },
     defaultRuntime: 'runc',
     runc: { version: '1.1.5+ds1', build: '1.1.5+ds1-1+deb12u1' },
-    tellsOfNvidia: false,
+    reportsNvidia: false,
   })
 })
 
@@ -74,8 +74,8 @@ test.each<[string, EngineInfo, object]>([
   ['with SELinux', { SecurityOptions: ['name=selinux'] }, { mandatoryAccess: 'selinux' }],
   ['that maps users', { SecurityOptions: ['name=userns'] }, { hasUserNamespaces: true }],
   ['that is rootless', { SecurityOptions: ['name=rootless'] }, { isRootless: true }],
-  ['with NVIDIA’s runtime', { Runtimes: { nvidia: { path: 'nvidia-container-runtime' } } }, { tellsOfNvidia: true }],
-  ['with CDI devices', { DiscoveredDevices: [{ ID: 'nvidia.com/gpu=0' }] }, { tellsOfNvidia: true }],
+  ['with NVIDIA’s runtime', { Runtimes: { nvidia: { path: 'nvidia-container-runtime' } } }, { reportsNvidia: true }],
+  ['with CDI devices', { DiscoveredDevices: [{ ID: 'nvidia.com/gpu=0' }] }, { reportsNvidia: true }],
 ])('an engine %s', (_, told, facts) => {
   expect(engineFacts({ ...INFO, ...told }, VERSION)).toMatchObject(facts)
 })

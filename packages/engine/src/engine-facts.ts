@@ -1,6 +1,6 @@
-/** What an engine says about itself and its host, in the words that this package needs. */
+/** What an engine says about itself and its host. */
 
-/** The parts of the Engine API's /info that are looked at. What is missing was not told. */
+/** The fields of the Engine API's /info that are read. An engine may leave out any of them. */
 export interface EngineInfo {
   ServerVersion?: string
   OSType?: string
@@ -23,7 +23,7 @@ export interface EngineInfo {
   DiscoveredDevices?: { ID?: string }[] | null
 }
 
-/** The parts of the Engine API's /version that are looked at. */
+/** The fields of the Engine API's /version that are read. */
 export interface EngineVersion {
   ApiVersion?: string
   Components?: { Name: string; Version: string }[] | null
@@ -31,11 +31,11 @@ export interface EngineVersion {
 
 export interface EngineFacts {
   version: string
-  /** Of its API: 1.41. */
+  /** The version of its API, such as 1.41. */
   apiVersion: string
   /** linux, or windows. */
   system: string
-  /** In the words of uname. */
+  /** As `uname -r` prints it. */
   kernel: string
   machine: string
   memoryBytes: number
@@ -44,31 +44,32 @@ export interface EngineFacts {
   dataFolder: string
   /** 1 or 2. */
   cgroupVersion: string
-  /** What makes the cgroups of containers: cgroupfs, systemd or none; empty where that is not told. */
+  /** The driver of cgroups: cgroupfs, systemd or none; empty when the engine does not report it. */
   cgroupDriver: string
-  /** The limits that it does not say it can enforce, but for swap. */
+  /** The limits, except swap, that it does not report as supported. */
   missingLimits: string[]
   /** Whether it can keep a container from swap. */
   hasSwapLimit: boolean
-  /** The seccomp profile that containers get: default, builtin, a file; undefined: none. */
+  /** The seccomp profile of containers: default, builtin or a file; undefined for none. */
   seccompProfile: string | undefined
-  /** AppArmor or SELinux, where containers are confined by one. */
+  /** AppArmor or SELinux, where one confines containers. */
   mandatoryAccess: 'apparmor' | 'selinux' | undefined
-  /** Whether it gives containers users of their own: their root is nobody on the host. */
+  /** Whether containers have users of their own, so that their root is an unprivileged user on the host. */
   hasUserNamespaces: boolean
-  /** Whether the engine itself is not root. */
+  /** Whether the engine itself runs without root. */
   isRootless: boolean
-  /** The names of its runtimes, each with its program, where that is told. */
+  /** Its runtimes by name, each with its program; empty where that is not reported. */
   runtimes: Record<string, string>
   defaultRuntime: string
-  /** The version of runc, and what names its build; empty where they are not told. */
+  /** The version and build of runc; empty where they are not reported. */
   runc: { version: string; build: string }
-  /** Whether it tells of an NVIDIA runtime or of NVIDIA devices. */
-  tellsOfNvidia: boolean
+  /** Whether it reports an NVIDIA runtime or NVIDIA devices. */
+  reportsNvidia: boolean
 }
 
 const UNCONFINED = 'unconfined'
 
+/** Returns the facts in the engine's answers. */
 export function engineFacts(info: EngineInfo, version: EngineVersion): EngineFacts {
   const limits = { memory: info.MemoryLimit, pids: info.PidsLimit, cpus: info.CpuCfsQuota }
   const security = (info.SecurityOptions ?? []).map(parseOption)
@@ -85,7 +86,7 @@ export function engineFacts(info: EngineInfo, version: EngineVersion): EngineFac
     memoryBytes: info.MemTotal ?? 0,
     cpus: info.NCPU ?? 0,
     dataFolder: info.DockerRootDir ?? '',
-    // Engines that know of no second version do not tell.
+    // Engines without support for cgroup v2 leave the version out.
     cgroupVersion: info.CgroupVersion || '1',
     cgroupDriver: info.CgroupDriver ?? '',
     missingLimits: Object.entries(limits).flatMap(([name, holds]) => (holds === true ? [] : [name])),
@@ -100,11 +101,11 @@ export function engineFacts(info: EngineInfo, version: EngineVersion): EngineFac
       version: version.Components?.find(({ Name }) => Name === 'runc')?.Version ?? '',
       build: info.RuncCommit?.ID ?? '',
     },
-    tellsOfNvidia: 'nvidia' in (info.Runtimes ?? {}) || hasNvidiaDevices(info),
+    reportsNvidia: 'nvidia' in (info.Runtimes ?? {}) || hasNvidiaDevices(info),
   }
 }
 
-/** `name=seccomp,profile=default`, as the engine writes its security options. */
+/** Parses one of the engine's security options: `name=seccomp,profile=default`. */
 function parseOption(text: string): { name: string; profile: string | undefined } {
   const fields = new Map(text.split(',').map(part => [part.split('=', 1)[0], part.slice(part.indexOf('=') + 1)]))
   return { name: fields.get('name') ?? text, profile: fields.get('profile') }

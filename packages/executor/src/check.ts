@@ -6,14 +6,14 @@ import { ConfigError, readSettings } from '@horde/kit/config'
 import { silentLog } from '@horde/kit/log'
 import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import { type HostSettings, hostSettings } from './config.ts'
-import { usedPercent } from './engine/disk.ts'
-import { HOLDER_IMAGE, importHolderImage } from './engine/holder.ts'
-import { identityText, ownIdentity } from './engine/identity.ts'
+import { usedPercent } from './container/disk.ts'
+import { HOLDER_IMAGE, importHolderImage } from './workspace/holder.ts'
+import { identityText, ownIdentity } from './workspace/identity.ts'
 import { gpusOf, probeGpus } from './host/gpus.ts'
 import type { HostFacts } from './host/host-facts.ts'
 import { inForce } from './host/in-force.ts'
 import { bad, type Finding, ok, warn } from './host/judge-host.ts'
-import { lookAtHost } from './host/look-at-host.ts'
+import { inspectHost } from './host/inspect-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { resolveAlias } from './images/aliases.ts'
 import { jobLimits } from './job-limits.ts'
@@ -45,7 +45,7 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   yield ok('settings', 'all can be read')
   const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   yield await stateFinding(settings)
-  const look = await lookAtHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
+  const look = await inspectHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
   if (look instanceof Error) {
     return yield bad('engine', look.message, 'start Docker here, or set DOCKER_HOST to where it is')
   }

@@ -7,8 +7,8 @@ import { largestFrameFor } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from './config.ts'
-import type { Identity } from './engine/identity.ts'
-import { sweepLeftovers } from './engine/leftovers.ts'
+import type { Identity } from './workspace/identity.ts'
+import { removeOrphans } from './workspace/orphans.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
@@ -42,7 +42,7 @@ export async function executeJob(
 ): Promise<string | undefined> {
   const log = deps.log.child({ jobUuid: offer.job_uuid })
   const started = performance.now()
-  const sweep = (deps.ahead?.sweep() ?? sweepLeftovers(deps.engine, deps.self, log)).catch(err => {
+  const sweep = (deps.ahead?.sweep() ?? removeOrphans(deps.engine, deps.self, log)).catch(err => {
     log.warn({ err }, 'could not look for what killed executors left behind')
   })
   try {

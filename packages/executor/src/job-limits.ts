@@ -1,7 +1,7 @@
 /** What a job gets of its host, by the settings. */
 import type { HostSettings } from './config.ts'
-import type { SandboxLimits } from './engine/sandbox.ts'
-import type { WorkspaceSizes } from './engine/workspace.ts'
+import type { SandboxLimits } from './container/sandbox.ts'
+import type { WorkspaceSizes } from './workspace/workspace.ts'
 
 /** How much of the host's memory a job gets where no setting says so. */
 const MEMORY_SHARE = 0.75

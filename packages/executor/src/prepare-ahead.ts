@@ -8,10 +8,10 @@ import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
-import { HOLDER_IMAGE } from './engine/holder.ts'
-import type { Identity } from './engine/identity.ts'
-import { sweepLeftovers } from './engine/leftovers.ts'
-import { Workspace } from './engine/workspace.ts'
+import { HOLDER_IMAGE } from './workspace/holder.ts'
+import type { Identity } from './workspace/identity.ts'
+import { removeOrphans } from './workspace/orphans.ts'
+import { Workspace } from './workspace/workspace.ts'
 import { type CheckedHost, checkHost, hostMemoryMs } from './host/check-host.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import { jobLimits, workspaceSizes } from './job-limits.ts'
@@ -78,7 +78,7 @@ export class PreparedAhead implements AsyncDisposable {
   /** Removes what killed executors left behind, unless that was done. Rejects with EngineError; then it may be tried again. */
   sweep(): Promise<void> {
     const { engine, self, log } = this.#deps
-    this.#sweep ??= sweepLeftovers(engine, self, log).catch(error => {
+    this.#sweep ??= removeOrphans(engine, self, log).catch(error => {
       this.#sweep = undefined
       throw error
     })
@@ -96,7 +96,7 @@ export class PreparedAhead implements AsyncDisposable {
     const { log } = this.#deps
     try {
       this.sweep().catch(() => {})
-      await this.#lookAtHost()
+      await this.#inspectHost()
       if (!signal.aborted) await this.#keepWorkspace()
       if (!signal.aborted) await this.#host?.checkGpus(HOLDER_IMAGE)
       this.#failures = 0
@@ -107,7 +107,7 @@ export class PreparedAhead implements AsyncDisposable {
     }
   }
 
-  async #lookAtHost(): Promise<void> {
+  async #inspectHost(): Promise<void> {
     const renewMs = hostMemoryMs(this.#deps.settings) * RENEWAL_SHARE
     // Where nothing is to be remembered each job looks for itself.
     if (this.#host && (renewMs === 0 || (await this.#host.isYoungerThan(renewMs)))) return

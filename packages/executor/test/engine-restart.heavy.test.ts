@@ -9,7 +9,7 @@ import { TestMiner } from './miner.ts'
 import { textsIn } from './read-zip.ts'
 import { TestWeb } from './web.ts'
 
-const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.\n'
+const STOPPED = 'The job was stopped from outside: by the container engine, or by its operator.\n'
 
 let miner: TestMiner
 let engine: PrivateEngine

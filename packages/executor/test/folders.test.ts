@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HOLDER_IMAGE } from '../src/engine/holder.ts'
+import { HOLDER_IMAGE } from '../src/workspace/holder.ts'
 import { TrialImages } from './hostile/trial-images.ts'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { containerIdentity } from '@horde/protocol/executor-labels'
 import { expect, test } from 'vitest'
-import { identityText } from '../src/engine/identity.ts'
+import { identityText } from '../src/workspace/identity.ts'
 import { PYTHON } from './jobs.ts'
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url))
@@ -12,7 +12,7 @@ const SOURCES = fileURLToPath(new URL('../src', import.meta.url))
 const JUDGE = `
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { isDeadProcess, startTimeOf } from '/src/engine/identity.ts'
+import { isDeadProcess, startTimeOf } from '/src/workspace/identity.ts'
 const neighbour = spawn('sleep', ['60'])
 const self = { kind: 'process', machine: 'm', boot: 'b', namespace: 'n', pid: process.pid, started: startTimeOf(process.pid) }
 const alive = { ...self, pid: neighbour.pid, started: startTimeOf(neighbour.pid) }

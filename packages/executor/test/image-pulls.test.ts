@@ -1,7 +1,7 @@
 /** Pulls from a registry that is in trouble: something stands between it and the engine. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { engineDisk } from '../src/engine/disk.ts'
+import { engineDisk } from '../src/container/disk.ts'
 import { ImageError, pullImage } from '../src/images/pull-image.ts'
 import { ImageHost } from './image-host.ts'
 import { engine } from './jobs.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { JOB_LABEL } from '../src/engine/identity.ts'
+import { JOB_LABEL } from '../src/workspace/identity.ts'
 import { engine, expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 import { untilRunning } from './running.ts'

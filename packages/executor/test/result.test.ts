@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseIdentity } from '../src/engine/identity.ts'
+import { parseIdentity } from '../src/workspace/identity.ts'
 import { engine, expectGoodEnd, expectNothingLeft, job, PYTHON, readied, result, resultOn } from './jobs.ts'
 import { hear, TestMiner } from './miner.ts'
 

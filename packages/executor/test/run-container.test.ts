@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
 import { expect, test } from 'vitest'
-import { CapturedOutput } from '../src/engine/captured-output.ts'
-import { type RunDeps, type RunEnd, runContainer } from '../src/engine/run-container.ts'
+import { CapturedOutput } from '../src/container/captured-output.ts'
+import { type RunDeps, type RunEnd, runContainer } from '../src/container/run-container.ts'
 import { engine, PYTHON } from './jobs.ts'
 
 /** The engine's containers, seen by a reader that gets to the output only once the container has ended, or never. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { LONG_MS } from '@horde/kit/testing/limits'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { expect, test } from 'vitest'
-import { parseIdentity } from '../src/engine/identity.ts'
+import { parseIdentity } from '../src/workspace/identity.ts'
 import { engine } from './jobs.ts'
 
 const SOAK = fileURLToPath(new URL('../../../bench/soak.ts', import.meta.url))

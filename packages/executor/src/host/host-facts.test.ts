@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { kernelBuilds, mendedBy, packageVersion, swapOf } from './host-facts.ts'
+import { kernelBuilds, fixedBy, packageVersion, swapOf } from './host-facts.ts'
 
 test.each([
   ['MemTotal:       100 kB\nSwapTotal:      2048 kB\nSwapFree:        7 kB\n', 2_097_152],
@@ -27,9 +27,9 @@ runc (1.1.5+ds1-1) unstable; urgency=medium
 `
 
 test('a changelog counts for its own build alone', () => {
-  expect(mendedBy(CHANGELOG, '1.1.5+ds1-1+deb12u1')).toEqual(['CVE-2024-21626', 'CVE-2023-25809'])
-  expect(mendedBy(CHANGELOG, '1.1.5+ds1-1')).toEqual([])
-  expect(mendedBy('', '')).toEqual([])
+  expect(fixedBy(CHANGELOG, '1.1.5+ds1-1+deb12u1')).toEqual(['CVE-2024-21626', 'CVE-2023-25809'])
+  expect(fixedBy(CHANGELOG, '1.1.5+ds1-1')).toEqual([])
+  expect(fixedBy('', '')).toEqual([])
 })
 
 const STATUS = `Package: nvidia-container-toolkit-base

@@ -69,7 +69,7 @@ test.each<Case>([
   ['CVE-2024-21626', runc('1.1.12', 'v1.1.12-0-g51d5e94'), 'no'],
   ['CVE-2024-21626', runc('1.1.11', '4bccb38cc9cf198d52bebf2b3a90cd14e7af8c06'), 'perhaps'],
   ['CVE-2024-21626', runc('1.1.5+ds1', '1.1.5+ds1-1+deb12u1'), 'perhaps'],
-  ['CVE-2024-21626', { ...runc('1.1.5+ds1', '1.1.5+ds1-1+deb12u1'), mendedInRunc: ['CVE-2024-21626'] }, 'no'],
+  ['CVE-2024-21626', { ...runc('1.1.5+ds1', '1.1.5+ds1-1+deb12u1'), fixedInRunc: ['CVE-2024-21626'] }, 'no'],
   ['CVE-2024-21626', runc('1.1.7', '1.1.7-0ubuntu1~22.04.2'), 'perhaps'],
   ['CVE-2024-21626', runc('', '1.1.7-0ubuntu1~22.04.2'), 'perhaps'],
   ['CVE-2024-21626', runc('', ''), 'no'],

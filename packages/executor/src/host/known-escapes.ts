@@ -4,7 +4,7 @@
  * files with each other) are left out, or count as `perhaps` where the engine itself may give it.
  */
 import type { HostFacts } from './host-facts.ts'
-import { compareVersions, isMended, parseVersion, type Version } from './versions.ts'
+import { compareVersions, isFixed, parseVersion, type Version } from './versions.ts'
 
 /** `perhaps`: nobody can tell from here, as distributions mend flaws without a new number. */
 export type Likelihood = 'surely' | 'perhaps' | 'no'
@@ -126,7 +126,7 @@ function isIn(flaw: Flaw, context: EscapeContext): Likelihood {
     case 'kernel':
       return isSandboxOfItsOwn(context) ? 'no' : inKernel(flaw, facts)
     case 'runc':
-      return usesRunc(context) && !facts.mendedInRunc.includes(flaw.cve) ? inRunc(flaw, facts.runc) : 'no'
+      return usesRunc(context) && !facts.fixedInRunc.includes(flaw.cve) ? inRunc(flaw, facts.runc) : 'no'
     case 'nvidia-container-toolkit':
       return hasGpus || isNvidia(runtime) ? inVersion(flaw, parseVersion(facts.nvidiaToolkit ?? ''), true) : 'no'
   }
@@ -150,7 +150,7 @@ function inVersion(flaw: Flaw, version: Version | undefined, isSure: boolean): L
   if (version === undefined) return 'no'
   const first = parseVersion(flaw.since ?? '0')
   if (first && compareVersions(version, first) < 0) return 'no'
-  if (isMended(version, flaw.fixed)) return 'no'
+  if (isFixed(version, flaw.fixed)) return 'no'
   return isSure ? 'surely' : 'perhaps'
 }
 

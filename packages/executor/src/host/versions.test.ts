@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compareVersions, isMended, parseVersion } from './versions.ts'
+import { compareVersions, isFixed, parseVersion } from './versions.ts'
 
 test.each([
   ['5.10.97', [5, 10, 97], undefined, ''],
@@ -52,5 +52,5 @@ test.each([
   ['3.10.0-1160.el7', false],
 ])('what was mended in three branches is mended in %s: %s', (text, mended) => {
   const version = parseVersion(text)
-  expect(version && isMended(version, ['5.17', '5.16.6', '5.15.20', '5.10.97'])).toBe(mended)
+  expect(version && isFixed(version, ['5.17', '5.16.6', '5.15.20', '5.10.97'])).toBe(mended)
 })

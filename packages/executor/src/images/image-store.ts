@@ -6,7 +6,7 @@ import { isFromRegistry, isImageName, parseImageName } from '@horde/engine/image
 import type { ImageFacts } from '@horde/engine/images/images'
 import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
-import { engineDisk, usedPercent } from '../engine/disk.ts'
+import { engineDisk, usedPercent } from '../container/disk.ts'
 import type { StateFolder } from '../host/state-folder.ts'
 import { resolveAlias } from './aliases.ts'
 import { ImageUses } from './image-uses.ts'

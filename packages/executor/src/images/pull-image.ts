@@ -4,7 +4,7 @@ import type { Engine } from '@horde/engine/engine'
 import { PullProgress } from '@horde/engine/images/pull-progress'
 import type { Log } from '@horde/kit/log'
 import { DeadlineError, systemClock } from '@horde/kit/time'
-import { type DiskUse, untilRunsShort } from '../engine/disk.ts'
+import { type DiskUse, untilRunsShort } from '../container/disk.ts'
 import { pullFailure } from './pull-failure.ts'
 import type { RegistryCredentials } from './registry-credentials.ts'
 

@@ -5,7 +5,7 @@ import { Absences, acrossRestart } from './engine-restart.ts'
 
 const AWAY = new EngineError('gone', { code: 'unreachable' })
 
-/** Gives these answers, one after the other. */
+/** Returns these answers, one after the other. */
 function answering(...answers: (string | Error)[]) {
   return async () => {
     const answer = answers.shift()
@@ -14,7 +14,7 @@ function answering(...answers: (string | Error)[]) {
   }
 }
 
-test('an engine that is away is asked again, and its absence is told once', async () => {
+test('repeats a call while the engine is away, and counts one absence', async () => {
   const clock = manualClock()
   const absences = new Absences()
   const asking = acrossRestart(answering(AWAY, AWAY, 'back'), clock, undefined, () => absences.add())
@@ -24,12 +24,12 @@ test('an engine that is away is asked again, and its absence is told once', asyn
   expect(absences.count).toBe(1)
 })
 
-test('what the engine answers is not asked again', async () => {
+test('does not repeat a call that the engine refuses', async () => {
   const refusal = new EngineError('no such container', { code: 'not-found' })
   await expect(acrossRestart(answering(refusal, 'never asked'), manualClock())).rejects.toBe(refusal)
 })
 
-test('an engine that stays away is given up after two minutes', async () => {
+test('gives up on an engine that stays away for two minutes', async () => {
   const clock = manualClock()
   const asking = acrossRestart(() => Promise.reject(AWAY), clock)
   const given = expect(asking).rejects.toBe(AWAY)
@@ -38,7 +38,7 @@ test('an engine that stays away is given up after two minutes', async () => {
   await given
 })
 
-test('an absence that was there before is not waited for', async () => {
+test('does not wait for an absence that was counted before', async () => {
   const absences = new Absences()
   absences.add()
   await absences.moreThan(0)

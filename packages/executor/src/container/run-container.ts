@@ -1,4 +1,4 @@
-/** Runs a created container to one of its ends, and knows which it was. */
+/** Runs a created container to its end, and tells how it ended. */
 
 import type { Containers } from '@horde/engine/containers'
 import { isRefusal } from '@horde/engine/engine-error'
@@ -13,11 +13,11 @@ import { type RootLimits, watchRoot } from './watch-root.ts'
 const DRAIN_MS = 10_000
 
 const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
-/** How many of the places where it was cut off are told. */
-const MAX_CUTS_TOLD = 10
+/** How many of the places where it was cut off are noted. */
+const MAX_CUTS_NOTED = 10
 
-const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.'
-/** The exit codes of containers that an engine ended itself, or lost sight of. */
+const STOPPED = 'The job was stopped from outside: by the container engine, or by its operator.'
+/** The exit codes of containers that an engine ended itself, or lost track of. */
 const ENDED_BY_ENGINE = [255, 143, 137]
 
 /** How long a killed container may take to be gone, in ms. */
@@ -27,34 +27,34 @@ const KILL_MS = 60_000
 const KILLED = 137
 
 /** The engine's exit codes for a command that never ran, by what is wrong with it. */
-const NO_COMMAND: Record<number, Told> = {
+const NO_COMMAND: Record<number, ExitFacts> = {
   126: { why: 'command cannot be run', note: 'The command cannot be run.' },
   127: { why: 'no such command', note: 'The image has no such command.' },
 }
-const OUT_OF_MEMORY: Told = { why: 'out of memory', note: 'The job ran out of memory.' }
-/** An engine on cgroup v1 may miss the news of memory when the whole container dies at once. */
-const KILLED_SOMEHOW: Told = {
+const OUT_OF_MEMORY: ExitFacts = { why: 'out of memory', note: 'The job ran out of memory.' }
+/** An engine on cgroup v1 may miss that memory ran out when the whole container dies at once. */
+const KILLED_SOMEHOW: ExitFacts = {
   why: 'killed from outside',
   note: 'The job was killed from outside, most likely for running out of memory.',
 }
-/** What the container's init says, alone, of a command that it cannot run; a shell's own 127 looks otherwise. */
+/** What the container's init prints, and nothing else, when it cannot run the command. A shell's own 127 looks different. */
 const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
-/** Where the engine keeps its things on its host is nobody's business. */
+/** Paths of the engine on its host: a job's author must not see them. */
 const HOST_PATH = /\/[^\s"']*\/(?:overlay2|containers|volumes|snapshots|rootfs)\/[^\s"':]*/g
 
-/** The job's own end, or ours to it. `note` is a sentence for its stderr. */
+/** How the job ended: by itself, or killed by the executor. `note` is a sentence for its stderr. */
 export type RunEnd = (
-  | ({ kind: 'exited'; exitStatus: number } & Partial<Told>)
+  | ({ kind: 'exited'; exitStatus: number } & Partial<ExitFacts>)
   | { kind: Killed | 'not started' | 'stopped'; note: string }
 ) & {
-  /** The engine went away while the job ran, or did not deliver all that it printed. */
+  /** Set when the engine went away while the job ran, or did not deliver everything that the job printed. */
   wasCut?: boolean
 }
 
-/** What is known of an exit besides its status. */
-interface Told {
-  /** For the log, a few words that are the same each time. */
+/** What is known about an exit besides its status. */
+interface ExitFacts {
+  /** For the log: a constant phrase. */
   why: string
   note: string
 }
@@ -83,7 +83,7 @@ export interface RunDeps {
   clock: Clock
 }
 
-/** Starts the container, and comes back when it does not run any more, whatever ended it. */
+/** Starts the container, and resolves when it no longer runs, whatever ended it. */
 export async function runContainer(id: string, limits: RunLimits, deps: RunDeps, signal: AbortSignal): Promise<RunEnd> {
   const { containers, clock } = deps
   const stop = new AbortController()
@@ -95,8 +95,8 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
   const followed = followOutput(id, await containers.attach(id), limits.maxOutputBytes, following, either)
   followed.catch(() => {})
   try {
-    const refused = await start(containers, id)
-    if (refused) return refused
+    const refusal = await start(containers, id)
+    if (refusal) return refusal
     const wait = () => containers.waitForEnd(id, either)
     acrossRestart(wait, clock, either, () => absences.add()).then(() => ended.resolve(), ended.reject)
     const end = await Promise.race([
@@ -107,15 +107,15 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     ])
     if (end !== 'exited') await killAndWait(containers, id, clock, signal)
     const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
-    // The cap may be reached in what a job had printed by the time that it ended.
+    // A job may have printed more than the cap by the time that it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
-    const told = await describe(id, isOverCap ? 'printed too much' : end, limits, absences, deps)
-    if (told.kind === 'exited' && (await isEndUnknown(id, told.exitStatus, absences, deps))) {
+    const runEnd = await describe(id, isOverCap ? 'printed too much' : end, limits, absences, deps)
+    if (runEnd.kind === 'exited' && (await isEndUnknown(id, runEnd.exitStatus, absences, deps))) {
       return { kind: 'stopped', note: STOPPED, wasCut: true }
     }
-    if (drained !== undefined && drained.cuts.length === 0) return told
-    const notes = [told.note, INCOMPLETE, ...(drained?.cuts ?? []).slice(0, MAX_CUTS_TOLD).map(whereCut)]
-    return { ...told, wasCut: true, note: notes.filter(Boolean).join(' ') }
+    if (drained !== undefined && drained.cuts.length === 0) return runEnd
+    const notes = [runEnd.note, INCOMPLETE, ...(drained?.cuts ?? []).slice(0, MAX_CUTS_NOTED).map(whereCut)]
+    return { ...runEnd, wasCut: true, note: notes.filter(Boolean).join(' ') }
   } finally {
     stop.abort()
   }
@@ -142,11 +142,11 @@ async function start(containers: RunDeps['containers'], id: string): Promise<Run
   } catch (error) {
     if (!isRefusal(error)) throw error
     const { exitCode } = await containers.endOf(id)
-    // A runtime that was asked to start an init says so only of that; without one it is the job's own command.
-    const told = error.problem === 'cannot-run' ? NO_COMMAND[exitCode] : undefined
-    if (told !== undefined) return { kind: 'exited', exitStatus: exitCode, ...told }
-    const words = error.message.replaceAll(HOST_PATH, '…')
-    return { kind: 'not started', note: `The container could not be started: ${words}` }
+    // The job's own command, where the runtime starts no init before it.
+    const facts = error.problem === 'cannot-run' ? NO_COMMAND[exitCode] : undefined
+    if (facts !== undefined) return { kind: 'exited', exitStatus: exitCode, ...facts }
+    const reason = error.message.replaceAll(HOST_PATH, '…')
+    return { kind: 'not started', note: `The container could not be started: ${reason}` }
   }
 }
 
@@ -161,7 +161,7 @@ async function killAndWait(
   await withDeadline(ended, KILL_MS, 'the end of a killed container')
 }
 
-/** An exit code may be the engine's doing, and say nothing of the job. */
+/** Whether an exit code comes from the engine, and says nothing about the job. */
 async function isEndUnknown(
   id: string,
   exitStatus: number,
@@ -172,7 +172,7 @@ async function isEndUnknown(
   if (absences.count > 0) return true
   const ask = async () => containers.wasSignalled(id, (await containers.endOf(id)).finishedAt)
   const wasSignalled = await acrossRestart(ask, clock, undefined, () => absences.add())
-  // An engine that was away meanwhile has forgotten whom it signalled when it stopped.
+  // An engine that restarted has forgotten which containers it signalled when it stopped.
   return wasSignalled || absences.count > 0
 }
 
@@ -211,7 +211,7 @@ function becauseOf(end: Killed, limits: RunLimits): string {
   }
 }
 
-/** Settles only when the race is over. */
+/** Rejects when the signal aborts, and never resolves. */
 function never(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) return reject(signal.reason)

@@ -1,16 +1,17 @@
-/** An engine may be restarted under a job, by an upgrade for instance; with live-restore the job's container goes on. */
+/** Waits for an engine that restarts under a job, as for an upgrade; with live-restore the job's container goes on. */
 
 import { isUnanswered } from '@horde/engine/engine-error'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 
-/** How long an engine may be away, and how long it is left alone before it is asked again, in ms. */
+/** How long an engine may be away, and the pause before it is asked again, in ms. */
 const AWAY_MS = 120_000
 const PAUSE_MS = 1_000
 
 /**
- * Asks the engine again while it does not answer at all. Rejects with what it answers, or after two minutes.
+ * Repeats a call while the engine gives no answer. Rejects with the engine's refusal, or after two minutes with the last
+ * error.
  *
- * @param onAway called when it is found to be away, once for each time
+ * @param onAway called once when the first call gets no answer
  */
 export async function acrossRestart<T>(
   ask: () => Promise<T>,
@@ -33,14 +34,14 @@ export async function acrossRestart<T>(
 }
 
 /**
- * Waits until it is known what came of the making of something, also when the engine answers late. What a call that was given
- * up makes can be removed only then. Never rejects.
+ * Waits until the engine has answered a call that creates something, also when the answer is late: only then can the thing
+ * be removed. Never rejects.
  *
- * @param onLate called when the engine is waited for
- * @returns false when the engine has not answered within two more minutes: what it makes then stays
+ * @param onLate called when the answer is late
+ * @returns false when the engine has not answered within two more minutes: what it creates after that stays
  */
-export async function isAnswered(making: Promise<unknown>, clock: Clock, onLate = () => {}): Promise<boolean> {
-  const error: unknown = await making.then(
+export async function isAnswered(creation: Promise<unknown>, clock: Clock, onLate = () => {}): Promise<boolean> {
+  const error: unknown = await creation.then(
     () => undefined,
     reason => reason,
   )
@@ -52,7 +53,7 @@ export async function isAnswered(making: Promise<unknown>, clock: Clock, onLate 
   )
 }
 
-/** How often an engine went away while somebody waited for it. */
+/** Counts how often an engine went away while a call waited for it. */
 export class Absences {
   #count = 0
   #next = Promise.withResolvers<void>()
@@ -67,7 +68,7 @@ export class Absences {
     this.#next = Promise.withResolvers()
   }
 
-  /** Resolves once there were more than so many. */
+  /** Resolves once there were more absences than `count`. */
   async moreThan(count: number): Promise<void> {
     if (this.#count <= count) await this.#next.promise
   }

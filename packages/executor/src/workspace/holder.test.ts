@@ -10,7 +10,7 @@ import { holderOptions, holderProgram } from './holder.ts'
 /** Long enough for a program that ends by itself to do so, in ms. */
 const WATCHED_MS = 300
 
-test('the program runs until it is killed, on the machine of this test', async () => {
+test('builds a program that runs until it is killed, on the machine of this test', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holder-test-'))
   const path = join(folder, 'hold')
   await writeFile(path, holderProgram(machine()), { mode: 0o755 })
@@ -25,7 +25,7 @@ test('the program runs until it is killed, on the machine of this test', async (
 test.each([
   ['x86_64', 62],
   ['aarch64', 183],
-])('for %s it is one static program of that machine', (name, number) => {
+])('builds one static program for %s', (name, number) => {
   const program = holderProgram(name)
   expect(program.subarray(0, 4).toString('latin1')).toBe('\x7fELF')
   expect(program.readUInt16LE(18)).toBe(number)
@@ -34,7 +34,7 @@ test.each([
   expect(program.readBigUInt64LE(24) - program.readBigUInt64LE(64 + 16)).toBe(120n)
 })
 
-test('for any other machine there is none', () => {
+test('refuses any other machine', () => {
   expect(() => holderProgram('riscv64')).toThrow(
     "the engine's machine is riscv64; the executor knows x86_64 and aarch64",
   )
@@ -43,7 +43,7 @@ test('for any other machine there is none', () => {
 test.each([
   [false, 'host'],
   [true, 'none'],
-])('an engine that insists on networks of their own (%s) gives it %s', (ownNetwork, mode) => {
+])('uses the network mode that the engine needs (own network: %s): %s', (ownNetwork, mode) => {
   const { HostConfig, User } = holderOptions([{ volume: 'a', path: '/a' }], {}, ownNetwork)
   expect(User).toBe('65534:65534')
   expect(HostConfig).toMatchObject({

@@ -1,10 +1,10 @@
-/** Who this executor is to others on its host, so that what it leaves behind if it is killed can be told from a neighbour's. */
+/** Names this executor on its host: another one can tell what it left when it was killed from what a live one uses. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** The label with the uuid of the job that a thing was made for. */
+/** The label with the uuid of the job for which a container or volume was created. */
 export const JOB_LABEL = 'compute-horde.job'
-/** The value of that label on what was made before the job was known. */
+/** The value of that label on what was created before the job was known. */
 export const NO_JOB_YET = 'none-yet'
 
 /**
@@ -15,7 +15,7 @@ export type Identity =
   | { kind: 'process'; machine: string; boot: string; namespace: string; pid: number; started: string }
   | { kind: 'container'; id: string }
 
-/** This process's identity. */
+/** Returns the identity of this process. */
 export function ownIdentity(): Identity {
   const id = ownContainerId()
   if (id !== undefined) return { kind: 'container', id }
@@ -29,14 +29,14 @@ export function ownIdentity(): Identity {
   }
 }
 
-/** An identity as a label's value. */
+/** Returns an identity as a label's value. */
 export function identityText(identity: Identity): string {
   if (identity.kind === 'container') return `container/${identity.id}`
   const { machine, boot, namespace, pid, started } = identity
   return ['process', machine, boot, namespace, pid, started].join('/')
 }
 
-/** The identity in a label's value; undefined for anything else. */
+/** Returns the identity in a label's value; undefined for any other value. */
 export function parseIdentity(text: string): Identity | undefined {
   const parts = text.split('/')
   const [kind, ...rest] = parts
@@ -47,8 +47,8 @@ export function parseIdentity(text: string): Identity | undefined {
 }
 
 /**
- * Whether a process that bears this identity is surely gone. An executor of another machine, or of another pid
- * namespace of this boot, cannot be judged from here and counts as alive.
+ * Whether the process with this identity is certainly gone. An executor on another machine, or in another pid namespace of
+ * this boot, cannot be checked from here and counts as alive.
  */
 export function isDeadProcess(other: Identity & { kind: 'process' }, self: Identity): boolean {
   const here = self.kind === 'process' ? self : undefined
@@ -59,7 +59,7 @@ export function isDeadProcess(other: Identity & { kind: 'process' }, self: Ident
   return started === undefined ? !mayExist(other.pid) : started !== other.started
 }
 
-/** Whether there may be a process with this pid: /proc can be mounted so that it hides those of other users. */
+/** Whether there may be a process with this pid: /proc can be mounted so that it hides the processes of other users. */
 function mayExist(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -69,11 +69,11 @@ function mayExist(pid: number): boolean {
   }
 }
 
-/** When a process started, in clock ticks since boot; undefined when there is none to be seen with this pid. */
+/** Returns when a process started, in clock ticks since boot; undefined when no process with this pid is visible. */
 export function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field, the name, may itself hold spaces and parentheses; 22 is the start time.
+    // The second field, the name, may hold spaces and parentheses. Field 22 is the start time.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]
   } catch {
     return undefined
@@ -88,7 +88,7 @@ function pidNamespace(): string {
   }
 }
 
-/** The engine mounts a container's hostname file from a folder that bears the container's id. */
+/** The engine mounts a container's hostname file from a folder whose name is the container's id. */
 function ownContainerId(): string | undefined {
   try {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')

@@ -1,6 +1,6 @@
 /**
  * The image of the holder: the container that keeps a job's volumes mounted from preparation to clean-up. A volume in
- * memory is empty once nobody has it mounted, and its job ends before its results are read.
+ * memory loses its files when no container mounts it, and the job ends before its results are read.
  */
 import type { Readable } from 'node:stream'
 import type { ContainerOptions } from '@horde/engine/containers'
@@ -8,16 +8,16 @@ import type { Engine } from '@horde/engine/engine'
 import { pack } from 'tar-stream'
 import { CheckError } from '../host/check-error.ts'
 
-/** Nothing of it comes from anywhere else: it is made here, when the engine does not have it. */
+/** The executor builds this image itself, without a registry, when the engine does not have it. */
 export const HOLDER_IMAGE = 'compute-horde/holder:v1'
 const PROGRAM = '/hold'
 
-/** A program does nothing in less than this; runc needs it to begin. In bytes. */
+/** Of the holder, in bytes. Its program needs less; runc needs this much to start it. */
 const MEMORY_BYTES = 16 * 1024 * 1024
 const PIDS = 16
 const NOBODY = '65534:65534'
 
-/** ELF's numbers for machines, and a loop around one system call that waits for ever. */
+/** ELF's numbers of the machines, and code that loops around one system call that waits for ever. */
 const MACHINES: Record<string, { elf: number; code: readonly number[] }> = {
   // mov eax, 34 (pause); syscall; jmp to the start
   x86_64: { elf: 62, code: [0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7] },
@@ -39,8 +39,8 @@ const LOAD_ADDRESS = 0x400000n
 const PAGE_BYTES = 4096n
 
 /**
- * A static program for Linux that waits until it is killed: an ELF header, one program header, the code (System V ABI,
- * ELF-64).
+ * Returns a static program for Linux that waits until it is killed: an ELF header, one program header, the code (System V
+ * ABI, ELF-64).
  *
  * @param machine as the engine's /info names it: x86_64 or aarch64
  * @throws CheckError for any other
@@ -73,7 +73,7 @@ export function holderProgram(machine: string): Buffer {
   return program
 }
 
-/** Makes the holder's image in the engine, under its name. Making it twice does no harm. */
+/** Creates the holder's image in the engine. Doing so twice does no harm. */
 export async function importHolderImage(engine: Engine, machine: string): Promise<void> {
   const tar = pack()
   tar.entry({ name: PROGRAM.slice(1), mode: 0o755 }, holderProgram(machine))
@@ -81,7 +81,7 @@ export async function importHolderImage(engine: Engine, machine: string): Promis
   await engine.images.import(tar as unknown as Readable, HOLDER_IMAGE)
 }
 
-/** A tar that gives the holder's /output another mode, and changes nothing else. */
+/** Returns a tar that gives the holder's /output another mode, and changes nothing else. */
 export function outputWithMode(mode: number): Readable {
   const tar = pack()
   tar.entry({ name: 'output/', type: 'directory', mode })
@@ -90,8 +90,10 @@ export function outputWithMode(mode: number): Readable {
 }
 
 /**
- * What the engine is asked for: a program that does nothing, with the volumes mounted. `ownNetwork`: an engine with user
- * namespaces insists on it; where it does not, the making of a network namespace is a third of the holder's start.
+ * Returns the options of a container that does nothing, with the volumes mounted.
+ *
+ * @param ownNetwork whether it gets a network namespace: an engine with user namespaces insists on one, and elsewhere
+ * creating it would take a third of the holder's start
  */
 export function holderOptions(
   mounts: readonly { volume: string; path: string }[],
@@ -103,7 +105,7 @@ export function holderOptions(
     Entrypoint: [PROGRAM],
     User: NOBODY,
     Labels: labels,
-    // As the first process of its container it hears no other: an engine that stops would wait for it, ten seconds.
+    // PID 1 ignores the other signals: an engine that stops would wait ten seconds for it.
     StopSignal: 'SIGKILL',
     HostConfig: {
       NetworkMode: ownNetwork ? 'none' : 'host',
@@ -115,7 +117,7 @@ export function holderOptions(
       Memory: MEMORY_BYTES,
       MemorySwap: MEMORY_BYTES,
       PidsLimit: PIDS,
-      // Its root is not read-only, or the engine would not unpack into it; the program writes nothing.
+      // The engine unpacks only into a container whose root is writable; the program writes nothing.
       Mounts: mounts.map(({ volume, path }) => {
         return { Type: 'volume' as const, Source: volume, Target: path, ReadOnly: false, VolumeOptions: { ...NO_COPY } }
       }),
@@ -123,5 +125,5 @@ export function holderOptions(
   }
 }
 
-/** What an image has under a mount point stays hidden. */
+/** Hides the image's files under a mount point. */
 export const NO_COPY = { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } }

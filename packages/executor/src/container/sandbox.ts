@@ -1,22 +1,22 @@
 /**
- * The limits that a job lives under: a job in, the container's options out. Pure, so that what holds a stranger's job
- * can be read, and tested, in one place.
+ * The limits of a job: turns a job into the options of its container. Pure, so that everything that confines a stranger's
+ * job can be read and tested in one place.
  */
 import { posix } from 'node:path'
-import type { ContainerOptions } from '@horde/engine/containers'
-import { NO_COPY } from './holder.ts'
+import { type ContainerOptions, gpuRequest } from '@horde/engine/containers'
+import { NO_COPY } from '../workspace/holder.ts'
 
 const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'
 
 /**
- * What the kernel counts for a user in all containers and on the host together: signals that wait, timers among them, and
- * the bytes of POSIX queues. With less than the host's own limits (819,200 bytes of queues), a job leaves others some.
+ * The kernel counts these for a user in all containers and on the host together: pending signals (with timers) and the
+ * bytes of POSIX queues. They are below the host's own limits (819,200 bytes of queues), so a job leaves some for others.
  */
 const PENDING_SIGNALS = 2_048
 const QUEUE_BYTES = 409_600
 
 export interface SandboxLimits {
-  /** Memory without any swap beyond it, /tmp and /dev/shm included. */
+  /** Memory, with /tmp and /dev/shm, and without swap. */
   memoryBytes: number
   cpus: number
   pids: number
@@ -32,32 +32,32 @@ export interface SandboxLimits {
   filesPerFolder: number
   /** How much a job may write to its image's own folders; undefined where it may not. */
   writableRootBytes: number | undefined
-  /** The engine's runtime; undefined: its default. */
+  /** The engine's runtime; undefined for its default. */
   runtime: string | undefined
 }
 
 export interface SandboxedJob {
   image: string
-  /** The arguments, passed as they are; empty: the image's own. */
+  /** The arguments, passed as they are; empty for the image's own. */
   command: readonly string[]
   /** Names of the volumes behind /volume and /output. */
   inputVolume: string
   outputVolume: string
-  /** Where the engine keeps the raw script on its host; undefined when there is none. */
+  /** The path of the raw script on the engine's host; undefined when there is none. */
   scriptPath: string | undefined
   /**
-   * Where it keeps the file that the job has as its /etc/hostname; undefined where the job's root is read-only. The engine's
-   * own lies on its disk beside what the job writes, open to it and measured by nobody.
+   * The path on the engine's host of the file that the job has as its /etc/hostname; undefined where the job's root is
+   * read-only. A job with a writable root could fill the engine's own file without being measured.
    */
   hostnamePath: string | undefined
-  /** This executor's GPUs, when the job asks for them: all, or their ids. */
+  /** This executor's GPUs, when the job asks for them: all, or a list of ids. */
   gpus: 'all' | readonly string[] | undefined
-  /** The folders that keep what the image has there, and the volumes in memory behind them. */
+  /** The folders that keep the image's own files, and the volumes in memory behind them. */
   imageFolders: readonly { folder: string; volume: string }[]
   labels: Record<string, string>
 }
 
-/** What the engine is asked for: a container without network, capabilities, or anything to write to beyond its bounds. */
+/** Returns the options of a job's container: no network, no capabilities, and nothing writable without a limit. */
 export function containerOptions(job: SandboxedJob, limits: SandboxLimits): ContainerOptions {
   return {
     Image: job.image,
@@ -77,7 +77,7 @@ export function containerOptions(job: SandboxedJob, limits: SandboxLimits): Cont
       SecurityOpt: ['no-new-privileges'],
       IpcMode: 'private',
       CgroupnsMode: 'private',
-      // Without an init, a job that is PID 1 outlives its own kill signals, and its orphans are never reaped.
+      // Without an init, a job that is PID 1 ignores its own kill signals, and its orphans are never reaped.
       Init: true,
       // The job's output goes through the attached stream only: the json-file driver corrupts what is not UTF-8.
       LogConfig: { Type: 'none', Config: {} },
@@ -107,24 +107,24 @@ function rootOptions(limits: SandboxLimits) {
   return {
     ReadonlyRootfs: limits.writableRootBytes === undefined,
     Tmpfs: {
-      // exec: OpenCL compilers and Python load the code that they have just built from /tmp.
+      // exec: OpenCL compilers and Python load code that they have just built from /tmp.
       '/tmp': `${inMemory(limits.tmpBytes)},exec`,
-      // In place of the engine's own, which has no limit on files.
+      // Replaces the engine's own, which has no limit on files.
       '/dev/shm': `${inMemory(limits.shmBytes)},noexec`,
     },
   }
 }
 
-/** Each folder bounds its files itself; only what lies on the engine's disk, behind a writable root, needs to be told. */
+/** Folders in memory limit their files themselves; the limit matters on the engine's disk, behind a writable root. */
 function largestFile(limits: SandboxLimits): number {
   const { tmpBytes, shmBytes, outputBytes, writableVolumeBytes = 0, writableRootBytes = 0 } = limits
   return Math.max(tmpBytes, shmBytes, outputBytes, writableVolumeBytes, writableRootBytes)
 }
 
 /**
- * What the engine's local volume driver is told, so that a volume is a bounded file system in memory.
+ * Returns the options with which the engine's local driver makes a volume a limited file system in memory.
  *
- * @param mode of its folder, while it is empty
+ * @param mode the permissions of its root folder
  */
 export function memoryVolume(bytes: number, files: number, mode = 0o1777): Record<string, string> {
   const options = ['nosuid', 'nodev', `mode=${mode.toString(8)}`, `size=${bytes}`, `nr_inodes=${files}`]
@@ -135,25 +135,19 @@ function gpuOptions(job: SandboxedJob) {
   return job.gpus === undefined ? {} : { DeviceRequests: [gpuRequest(job.gpus)] }
 }
 
-/** What NVIDIA's runtime would give along with GPUs: InfiniBand is a network. */
+/** Devices that NVIDIA's runtime would add to GPUs, InfiniBand among them, which is a network. */
 const NO_OTHER_DEVICES = [
   ...['GDS', 'MOFED', 'NVSWITCH', 'GDRCOPY'].map(name => `NVIDIA_${name}=disabled`),
   'NVIDIA_IMEX_CHANNELS=void',
 ]
 
 /**
- * Where NVIDIA's runtime is the engine's default it gives a container what its environment names, and images name all they
- * can get. Without GPUs it gives nothing.
+ * Where NVIDIA's runtime is the engine's default, it gives a container the devices that its environment names, and images
+ * name as many as they can. These variables override the image's: without GPUs the runtime gives none.
  */
 function nvidiaEnvironment(gpus: SandboxedJob['gpus']): string[] {
   if (gpus === undefined) return ['NVIDIA_VISIBLE_DEVICES=void']
   return [`NVIDIA_VISIBLE_DEVICES=${gpus === 'all' ? 'all' : gpus.join(',')}`, ...NO_OTHER_DEVICES]
-}
-
-/** What asks the engine for GPUs, in the words of `docker run --gpus`. */
-export function gpuRequest(gpus: 'all' | readonly string[]) {
-  const which = gpus === 'all' ? { Count: -1 } : { DeviceIDs: [...gpus] }
-  return { Driver: 'nvidia', ...which, Capabilities: [['gpu']] }
 }
 
 function mounts(job: SandboxedJob, limits: SandboxLimits) {
@@ -165,32 +159,32 @@ function mounts(job: SandboxedJob, limits: SandboxLimits) {
   return [
     volume(job.inputVolume, '/volume', { ReadOnly: limits.writableVolumeBytes === undefined }),
     volume(job.outputVolume, '/output', { ReadOnly: false }),
-    // The engine copies what the image has there into the volume, owner and mode included.
+    // The engine copies the image's files into the volume, with owner and mode.
     ...job.imageFolders.map(each => volume(each.volume, each.folder, { ReadOnly: false, NoCopy: false })),
     ...(job.scriptPath === undefined ? [] : [file(job.scriptPath, '/script.py')]),
     ...(job.hostnamePath === undefined ? [] : [file(job.hostnamePath, '/etc/hostname')]),
   ]
 }
 
-/** Folders of the sandbox's own, or the kernel's: a home there is no folder of its own. */
+/** Folders of the sandbox or the kernel: a home there gets no volume. */
 const OWN_FOLDERS = ['/tmp', '/volume', '/output', '/script.py', '/proc', '/sys', '/dev']
 
 /**
- * The home folder of an image's user, where programs insist on writing; undefined when the image does not tell, or
- * when it is no folder of its own.
+ * Returns the home folder of an image's user, to which many programs must write; undefined when the image does not name
+ * it, or when it lies in a folder of the sandbox.
  */
 export function homeOf(image: { user: string; env: readonly string[] }): string | undefined {
-  const told = image.env.find(entry => entry.startsWith('HOME='))?.slice('HOME='.length)
+  const named = image.env.find(entry => entry.startsWith('HOME='))?.slice('HOME='.length)
   const isRoot = /^(root|0)?(:.*)?$/.test(image.user)
-  const home = told ?? (isRoot ? '/root' : undefined)
+  const home = named ?? (isRoot ? '/root' : undefined)
   if (home === undefined || !home.startsWith('/') || home.split('/').includes('..')) return undefined
   const folder = posix.normalize(home).replace(/(?<=.)\/$/, '')
   return folder === '/' || OWN_FOLDERS.some(own => isWithin(folder, own)) ? undefined : folder
 }
 
 /**
- * The folders for which an image asks for volumes, without those that the sandbox has anyway; undefined when one of them
- * lies within /volume or /output, where it would hide input or swallow results, or is the root, which no job can have.
+ * Returns the folders for which an image asks for volumes, without those that the sandbox has anyway. Returns undefined
+ * when one of them is the root, or lies within /volume or /output, where it would hide input or results.
  */
 export function volumeFolders(volumes: readonly string[]): string[] | undefined {
   const folders = volumes.map(volume => posix.normalize(`/${volume}`).replace(/(?<=.)\/$/, ''))

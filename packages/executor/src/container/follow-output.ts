@@ -1,4 +1,4 @@
-/** What a container prints, to its end, also when the engine is restarted in between. */
+/** Collects what a container prints to its end, also when the engine is restarted in between. */
 import type { Readable } from 'node:stream'
 import type { Containers } from '@horde/engine/containers'
 import type { Clock } from '@horde/kit/time'
@@ -7,7 +7,7 @@ import { type Absences, acrossRestart } from './engine-restart.ts'
 
 export interface Followed {
   how: CaptureEnd
-  /** Where the engine cut the output off, in bytes of each text: what was printed then may be missing. Empty: nowhere. */
+  /** Where the connection was cut, in bytes of each text: what was printed then may be missing. */
   cuts: Cut[]
 }
 
@@ -23,8 +23,8 @@ export interface FollowDeps {
 }
 
 /**
- * Collects an attached stream, up to so many bytes. One that ends, or breaks, because the engine went away is attached
- * again if the container went on without it.
+ * Collects an attached stream, up to so many bytes. When the stream ends or breaks because the engine went away, it
+ * attaches again if the container still runs.
  */
 export async function followOutput(
   id: string,
@@ -34,7 +34,7 @@ export async function followOutput(
   signal: AbortSignal,
 ): Promise<Followed> {
   let stream = attached
-  let seen = absences.count
+  let known = absences.count
   const stop = () => stream.destroy()
   signal.addEventListener('abort', stop, { once: true })
   const cuts: Cut[] = []
@@ -45,15 +45,15 @@ export async function followOutput(
         if (!isCut(error)) throw error
         return 'complete' as const
       })
-      // Its end is heard; the connection would otherwise stay half open.
+      // Otherwise the connection stays half open.
       stream.destroy()
       if (how === 'over the cap') return { how, cuts }
-      await Promise.race([ended, absences.moreThan(seen)])
-      if (absences.count === seen) return { how, cuts }
-      seen = absences.count
+      await Promise.race([ended, absences.moreThan(known)])
+      if (absences.count === known) return { how, cuts }
+      known = absences.count
       cuts.push(output.written)
       if (!(await acrossRestart(() => containers.isRunning(id), clock, signal))) return { how, cuts }
-      // It may have ended since; then nobody answers until the signal aborts.
+      // If the container has ended since, the engine does not answer until the signal aborts.
       stream = await containers.attach(id, signal)
       signal.throwIfAborted()
     }
@@ -63,7 +63,7 @@ export async function followOutput(
   }
 }
 
-/** Trouble with the connection, and not with the disk that the output goes to. */
+/** Whether the connection failed, and not the disk to which the output goes. */
 function isCut(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException
   return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)

@@ -33,7 +33,7 @@ const JOB: SandboxedJob = {
   labels: { label: 'value' },
 }
 
-test('what the engine is asked for, in full', () => {
+test('asks the engine for a container with every limit', () => {
   expect(containerOptions(JOB, LIMITS)).toMatchInlineSnapshot(`
     {
       "AttachStderr": true,
@@ -162,14 +162,14 @@ test('what the engine is asked for, in full', () => {
   `)
 })
 
-test('without arguments the image runs its own', () => {
+test('runs the image's own command without arguments', () => {
   expect(containerOptions({ ...JOB, command: [] }, LIMITS)).not.toHaveProperty('Cmd')
 })
 
 test.each([
   ['a raw script', { scriptPath: '/where/file' }, '/script.py'],
   ["the host's name", { hostnamePath: '/where/file' }, '/etc/hostname'],
-])('%s is mounted read-only, as one file', (_, part, target) => {
+])('mounts %s read-only, as one file', (_, part, target) => {
   const { HostConfig } = containerOptions({ ...JOB, ...part }, LIMITS)
   const file = { Type: 'bind', Source: '/where/file', Target: target, ReadOnly: true }
   expect(HostConfig?.Mounts?.filter(({ Type }) => Type === 'bind')).toEqual([file])
@@ -178,7 +178,7 @@ test.each([
 test.each([
   ['all' as const, { Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }],
   [['0', '3'], { Driver: 'nvidia', DeviceIDs: ['0', '3'], Capabilities: [['gpu']] }],
-])('GPUs %s', (gpus, request) => {
+])('requests the GPUs %s', (gpus, request) => {
   expect(containerOptions({ ...JOB, gpus }, LIMITS).HostConfig?.DeviceRequests).toEqual([request])
 })
 
@@ -193,7 +193,7 @@ test.each([
   },
 )
 
-test('an image cannot ask for other devices along with its GPUs: networks, disks, switches, channels to other machines', () => {
+test('refuses the devices that an image asks for along with its GPUs: networks, disks, switches, channels', () => {
   const { Env } = containerOptions({ ...JOB, gpus: ['0'] }, LIMITS)
   expect(Env?.slice(1)).toEqual([
     'NVIDIA_GDS=disabled',
@@ -204,19 +204,19 @@ test('an image cannot ask for other devices along with its GPUs: networks, disks
   ])
 })
 
-test('a writable root keeps the folders in memory, and the largest file is as large as it', () => {
+test('keeps the folders in memory with a writable root, and allows files as large as it', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRootBytes: 9_000_000, runtime: 'runsc' })
   expect(HostConfig).toMatchObject({ ReadonlyRootfs: false, Runtime: 'runsc' })
   expect(Object.keys(HostConfig?.Tmpfs ?? {})).toEqual(['/tmp', '/dev/shm'])
   expect(HostConfig?.Ulimits).toContainEqual({ Name: 'fsize', Soft: 9_000_000, Hard: 9_000_000 })
 })
 
-test('/volume is writable where the limits say so', () => {
+test('makes /volume writable where the limits say so', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableVolumeBytes: 1_000 })
   expect(HostConfig?.Mounts).toContainEqual(expect.objectContaining({ Target: '/volume', ReadOnly: false }))
 })
 
-test('a volume in memory has a size and a number of files', () => {
+test('limits size and number of files of a volume in memory', () => {
   expect(memoryVolume(1_000, 20)).toEqual({
     type: 'tmpfs',
     device: 'tmpfs',
@@ -246,7 +246,7 @@ test.each([
   '/output/home',
   '/dev/shm',
   '/sys',
-])('HOME=%s is no folder of its own', home => {
+])('gives HOME=%s no volume', home => {
   expect(homeOf({ user: '', env: [`HOME=${home}`] })).toBeUndefined()
 })
 
@@ -265,6 +265,6 @@ test.each([
     ['/outputs', '/volume2'],
     ['/outputs', '/volume2'],
   ],
-])('of the volumes %j, the sandbox makes folders of %j', (volumes, folders) => {
+])('turns the volumes %j into the folders %j', (volumes, folders) => {
   expect(volumeFolders(volumes)).toEqual(folders)
 })

@@ -1,4 +1,7 @@
-/** What holds a job that may write to its image's own folders: the engine has no limit for those, so they are measured. */
+/**
+ * Limits what a job writes to its image's own folders, where it may: the engine has no limit for them, so they are
+ * measured.
+ */
 
 import { isUnanswered } from '@horde/engine/engine-error'
 import type { Clock } from '@horde/kit/time'
@@ -12,16 +15,16 @@ export interface RootLimits {
 }
 
 export interface RootWatch {
-  /** What the job has written so far, in bytes: it takes the longer the more files there are. */
+  /** Returns what the job has written so far, in bytes. It takes longer the more files there are. */
   writtenBytes(): Promise<number>
-  /** How full the disk is that it lies on. */
+  /** Returns how full the disk is on which those folders lie. */
   disk(): Promise<DiskUse>
   clock: Clock
 }
 
 /**
- * Resolves when a running container has written too much, or the disk runs short while it writes: many empty files
- * take inodes and no bytes. Otherwise it goes on until the signal aborts, and rejects.
+ * Resolves when a running container has written too much, or when the disk runs short while it writes: many empty files
+ * take inodes and no bytes. Otherwise it rejects when the signal aborts.
  */
 export async function watchRoot(
   limits: RootLimits,
@@ -40,7 +43,7 @@ async function untilTooLarge({ maxBytes, everyMs }: RootLimits, watch: RootWatch
   while ((await writtenBytes(watch)) <= maxBytes)
 }
 
-/** An engine that restarts cannot tell; it is asked again the next time. */
+/** Returns 0 while the engine restarts; the next measurement counts. */
 async function writtenBytes(watch: RootWatch): Promise<number> {
   return watch.writtenBytes().catch(error => {
     if (isUnanswered(error)) return 0

@@ -1,37 +1,37 @@
-/** How full the disk is that the engine keeps images and containers on. */
+/** How full the disk is on which the engine keeps images and containers. */
 import { statfs } from 'node:fs/promises'
 import type { Clock } from '@horde/kit/time'
 
-/** A disk with less than this free, of its bytes or its inodes, is running short. */
+/** A disk runs short when a smaller share than this of its bytes or its inodes is free. */
 const LEAST_FREE_SHARE = 0.05
-/** A disk that was as full before is nobody's doing: only what went since counts, as a share of all. */
+/** A job is blamed only when at least this share of the disk was taken since the job began. */
 const LEAST_TAKEN_SHARE = 0.01
 
 export interface DiskUse {
-  /** What the disk holds in all, and what is free of it, in bytes. */
+  /** The size of the disk, in bytes. */
   bytes: number
   freeBytes: number
-  /** The same in inodes; both 0 where the file system makes them as it needs them. */
+  /** How many inodes it has; this and the free ones are 0 where the file system creates them as it needs them. */
   inodes: number
   freeInodes: number
 }
 
 /**
- * Looks at the disk behind the engine's data folder.
+ * Returns how full the disk behind the engine's data folder is.
  *
- * @param dataFolder DockerRootDir, as the engine tells it
+ * @param dataFolder DockerRootDir, as the engine reports it
  */
 export async function engineDisk(dataFolder: string): Promise<DiskUse> {
-  const seen = await look(dataFolder)
+  const found = await look(dataFolder)
   return {
-    bytes: seen.blocks * seen.bsize,
-    freeBytes: seen.bavail * seen.bsize,
-    inodes: seen.files,
-    freeInodes: seen.ffree,
+    bytes: found.blocks * found.bsize,
+    freeBytes: found.bavail * found.bsize,
+    inodes: found.files,
+    freeInodes: found.ffree,
   }
 }
 
-/** How full that disk is, 0 to 100, as df says it: what is kept for root counts neither way. */
+/** Returns how full that disk is, 0 to 100, as df counts: blocks that are reserved for root are left out. */
 export async function usedPercent(dataFolder: string): Promise<number> {
   const { blocks, bfree, bavail } = await look(dataFolder)
   const used = blocks - bfree
@@ -39,9 +39,9 @@ export async function usedPercent(dataFolder: string): Promise<number> {
 }
 
 /**
- * Resolves when a disk runs short while something is written to it. Otherwise it goes on until the signal aborts, and rejects.
+ * Resolves when a disk runs short while something is written to it. Otherwise it rejects when the signal aborts.
  *
- * @param everyMs the pause between two looks at it, in ms
+ * @param everyMs the pause between two measurements, in ms
  */
 export async function untilRunsShort(
   disk: () => Promise<DiskUse>,
@@ -54,14 +54,14 @@ export async function untilRunsShort(
   while (!runsShort(before, await disk()))
 }
 
-/** Whether little is left of a disk's bytes or inodes, and much of it went since `before`. */
+/** Whether few bytes or inodes are left on a disk, and many of them were taken since `before`. */
 export function runsShort(before: DiskUse, now: DiskUse): boolean {
   const short = (all: number, freeBefore: number, free: number) =>
     free < all * LEAST_FREE_SHARE && freeBefore - free > all * LEAST_TAKEN_SHARE
   return short(now.bytes, before.freeBytes, now.freeBytes) || short(now.inodes, before.freeInodes, now.freeInodes)
 }
 
-/** From within a container the engine's folder is not to be seen, but the container's own root lies on the same disk. */
+/** From within a container the engine's folder cannot be seen; the container's own root lies on the same disk. */
 function look(dataFolder: string) {
   return statfs(dataFolder).catch(() => statfs('/'))
 }

@@ -1,4 +1,4 @@
-/** Everything that one job needs of the host: a folder, volumes, containers. Whoever opens it closes it, and then nothing is left. */
+/** Everything that one job needs on its host: a folder, volumes, containers. Closing it removes all of them. */
 import { randomUUID } from 'node:crypto'
 import { access, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,49 +10,49 @@ import { hasCode, isUnanswered } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
-import { acrossRestart, isAnswered } from './engine-restart.ts'
+import { acrossRestart, isAnswered } from '../container/engine-restart.ts'
 import { holderOptions, importHolderImage, outputWithMode } from './holder.ts'
 import { type Identity, identityText, JOB_LABEL, NO_JOB_YET } from './identity.ts'
-import { folderName } from './leftovers.ts'
-import { memoryVolume } from './sandbox.ts'
+import { folderName } from './orphans.ts'
+import { memoryVolume } from '../container/sandbox.ts'
 
-/** Where the holder has the script's volume mounted; the script's path in an archive for `load`. */
+/** Where the holder mounts the script's volume, and the script's path in an archive for `load`. */
 export const SCRIPT_FOLDER = 'script'
 const SCRIPT_NAME = 'script.py'
 export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
 
-/** The mode of an /output that nothing was loaded into, and of one that was made ahead of its job's offer. */
+/** The mode of an /output into which nothing was loaded, and of one that was prepared before the job's offer. */
 const NOT_LOADED = 0o700
 const MADE_AHEAD = 0o711
 
 /** How long the engine may take to change that mode, in ms. */
 const MARK_MS = 60_000
 
-/** How often a removal is tried, and how long it waits in between, in ms: a volume is in use until its container is gone. */
+/** How often a removal is tried, and the pause between tries, in ms: a volume is in use until its container is gone. */
 const REMOVAL_ATTEMPTS = 5
 const REMOVAL_PAUSE_MS = 200
 
-/** For whom a workspace is made, and what must be known of the engine's host. */
+/** The executor and job of a workspace, and what must be known about the engine's host. */
 export interface WorkspaceOwner {
   self: Identity
-  /** Undefined: made ahead of the job's offer, and told later. */
+  /** Undefined when the workspace is prepared before the job's offer. */
   jobUuid: string | undefined
   machine: string
   hasUserNamespaces: boolean
 }
 
-/** How large the volumes in memory are. */
+/** The sizes of the volumes in memory. */
 export interface WorkspaceSizes {
   outputBytes: number
   homeBytes: number
-  /** Undefined: the job may not write to its input, which lies on the engine's disk. */
+  /** Undefined when the job may not write to its input: then the input lies on the engine's disk. */
   writableVolumeBytes: number | undefined
-  /** How many files and folders each of them can hold. */
+  /** How many files and folders each volume can hold. */
   filesPerFolder: number
 }
 
 export class Workspace implements AsyncDisposable {
-  /** Exists on this machine, and nobody else may look into it. */
+  /** A folder of this machine that only this user may read. */
   readonly folder: string
   readonly inputVolume: string
   readonly outputVolume: string
@@ -63,10 +63,10 @@ export class Workspace implements AsyncDisposable {
   readonly #owner: WorkspaceOwner
   readonly #sizes: WorkspaceSizes
   readonly #log: Log
-  /** The names of all containers that were ever asked for: of one that was made the answer may be missing. */
+  /** The names of all containers that were requested: the engine may have created one whose answer is missing. */
   readonly #containers: string[] = []
-  /** The making of every container and volume, which may not have ended yet. */
-  readonly #makings: Promise<unknown>[] = []
+  /** The creation of every container and volume, which may not have ended yet. */
+  readonly #creations: Promise<unknown>[] = []
   readonly #name = `compute-horde-${randomUUID()}`
   #jobUuid: string | undefined
   #scriptMountpoint = ''
@@ -87,7 +87,7 @@ export class Workspace implements AsyncDisposable {
     this.#scriptVolume = `${name}-script`
   }
 
-  /** Makes the folder and the volumes, and starts the holder, which needs no image of the job's. */
+  /** Creates the folder and the volumes, and starts the holder. The job's image is not needed for it. */
   static async open(engine: Engine, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log): Promise<Workspace> {
     const folder = await mkdtemp(join(tmpdir(), folderName(owner.self)))
     const workspace = new Workspace(engine, folder, owner, sizes, log)
@@ -102,24 +102,24 @@ export class Workspace implements AsyncDisposable {
     }
   }
 
-  /** What is made from now on carries; labels do not change once they are given. */
+  /** The labels of what is created from now on; what exists keeps the labels that it has. */
   get labels(): Record<string, string> {
     return { [EXECUTOR_LABEL]: identityText(this.#owner.self), [JOB_LABEL]: this.#jobUuid ?? NO_JOB_YET }
   }
 
-  /** Says for which job this is, after all. */
+  /** Assigns a workspace that was prepared ahead to its job. */
   assignTo(jobUuid: string): void {
     this.#jobUuid = jobUuid
   }
 
   /**
-   * Whether a workspace that was made ahead can still be used: nobody has removed or stopped anything of it, and the
-   * engine, which may have been restarted, still knows that its volumes are mounted. Rejects when the engine is away.
+   * Whether a workspace that was prepared ahead can still be used: all of it exists and runs, and the engine, which may
+   * have been restarted, still has its volumes mounted. Rejects when the engine does not answer.
    */
   async isIntact(): Promise<boolean> {
     try {
       await access(this.folder)
-      // A volume that was mounted anew, for whatever reason, has the mode that it was made with.
+      // A volume that was mounted again has the mode with which it was created.
       return (await this.#engine.containers.permissionsOf(this.#holder, '/output')) === MADE_AHEAD
     } catch (error) {
       if (isUnanswered(error)) throw error
@@ -128,8 +128,8 @@ export class Workspace implements AsyncDisposable {
   }
 
   /**
-   * Where the engine keeps the raw script on its own host. Only the engine ever uses this path, to mount the one file:
-   * a root that is read-only has no other way to hold it.
+   * The path of the raw script on the engine's own host. Only the engine uses it, to mount the one file: into a read-only
+   * root there is no other way.
    */
   get scriptHostPath(): string {
     return `${this.#scriptMountpoint}/${SCRIPT_NAME}`
@@ -141,22 +141,22 @@ export class Workspace implements AsyncDisposable {
   }
 
   /**
-   * Whether /output is still the one that was loaded: an engine that is restarted (20.10 at least, with live-restore) may
-   * forget that the volume is mounted, and mount an empty one for whoever reads it.
+   * Whether /output is still the one that was loaded. An engine that restarts (20.10 at least, with live-restore) may forget
+   * that the volume is mounted, and mount an empty one for the next reader.
    */
   async hasOutput(): Promise<boolean> {
     return (await this.#engine.containers.permissionsOf(this.#holder, '/output')) !== NOT_LOADED
   }
 
-  /** /output as a tar, `output/…`, whether the job still runs or not. */
+  /** Returns /output as a tar, `output/…`, whether the job still runs or not. */
   readOutput(): Promise<Readable> {
     return this.#engine.containers.getArchive(this.#holder, '/output')
   }
 
   /**
-   * Volumes in memory for the folders that the job's image wants some for. The engine puts into them what the image has
-   * there when it makes the job's container, which no limit of the job's counts; so they share what one home may have.
-   * Until the job runs they must be held, too.
+   * Creates volumes in memory for the folders for which the job's image wants some. When the engine creates the job's
+   * container it copies the image's files into them, and no limit of the job counts those: so all of them together get
+   * the size of one home. Until the job runs they must be held, too.
    */
   async volumesFor(folders: readonly string[]): Promise<{ folder: string; volume: string }[]> {
     if (folders.length === 0) return []
@@ -172,7 +172,7 @@ export class Workspace implements AsyncDisposable {
     const name = `${this.#name}-${this.#containers.length}`
     const created = this.#engine.containers.create(options, name)
     this.#containers.push(name)
-    this.#makings.push(created)
+    this.#creations.push(created)
     return created
   }
 
@@ -181,7 +181,7 @@ export class Workspace implements AsyncDisposable {
     return this.#removed
   }
 
-  /** Makes the volumes that every job has, in memory where the job writes to them. */
+  /** Creates the volumes that every job has, in memory where the job writes to them. */
   async #createVolumes(): Promise<void> {
     const { outputBytes, homeBytes, writableVolumeBytes } = this.#sizes
     await Promise.all([
@@ -192,16 +192,16 @@ export class Workspace implements AsyncDisposable {
     ])
   }
 
-  /** `bytes` undefined: on the engine's disk. */
+  /** @param bytes the size in memory; undefined for a volume on the engine's disk */
   #createVolume(name: string, bytes?: number, mode?: number): Promise<void> {
     const options = bytes === undefined ? {} : memoryVolume(bytes, this.#sizes.filesPerFolder, mode)
     const created = this.#engine.volumes.create(name, this.labels, options)
-    this.#makings.push(created)
+    this.#creations.push(created)
     return created
   }
 
   async #startHolder(): Promise<void> {
-    // Both have ended when this does: the holder may have to be asked for twice.
+    // Waits for both: the holder may have to be requested twice.
     const [holder, mountpoint] = await Promise.allSettled([
       this.#hold([
         { volume: this.inputVolume, path: '/volume' },
@@ -221,7 +221,7 @@ export class Workspace implements AsyncDisposable {
     await this.load(outputWithMode(MADE_AHEAD), AbortSignal.timeout(MARK_MS))
   }
 
-  /** Starts a container that keeps volumes mounted. */
+  /** Starts a container that keeps volumes mounted, and returns its id. */
   async #hold(mounts: readonly { volume: string; path: string }[]): Promise<string> {
     const options = holderOptions(mounts, this.labels, this.#owner.hasUserNamespaces)
     const id = await this.createContainer(options).catch(async error => {
@@ -236,7 +236,7 @@ export class Workspace implements AsyncDisposable {
   async #removeAll(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true })
     if (!(await this.#isAllAnswered())) {
-      const message = 'the engine does not answer; what the job has there is left to the next executor of this host'
+      const message = 'the engine does not answer; the next executor of this host removes what the job has there'
       return this.#log.error(message)
     }
     await Promise.all(
@@ -247,24 +247,24 @@ export class Workspace implements AsyncDisposable {
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.volumes.remove(name))))
   }
 
-  /** Waits for the engine to have made it all: a container that comes after the removal would stay, and bring volumes back. */
+  /** Waits until the engine has created everything: a container created after the removal would stay, with its volumes. */
   async #isAllAnswered(): Promise<boolean> {
     let isLate = false
     const onLate = () => {
-      if (!isLate) this.#log.warn('the engine is late; what it still makes for the job is waited for, to be removed')
+      if (!isLate) this.#log.warn('the engine is late; waiting for what it still creates for the job, to remove it')
       isLate = true
     }
-    const answers = await Promise.all(this.#makings.map(making => isAnswered(making, systemClock, onLate)))
+    const answers = await Promise.all(this.#creations.map(creation => isAnswered(creation, systemClock, onLate)))
     return !answers.includes(false)
   }
 
   async #remove(what: string, removal: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        // An engine that restarts is waited for: what is not removed now stays until another executor comes.
+        // Wait for an engine that restarts: what is not removed now stays until the next executor comes.
         return await acrossRestart(removal, systemClock)
       } catch (err) {
-        // The rest must still be removed; the next executor of this host sweeps what stays.
+        // The rest must still be removed; the next executor of this host removes what stays.
         if (isUnanswered(err) || attempt === REMOVAL_ATTEMPTS)
           return this.#log.error({ err }, `a ${what} of the job could not be removed`)
         await systemClock.sleep(REMOVAL_PAUSE_MS)

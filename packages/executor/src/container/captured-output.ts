@@ -1,11 +1,11 @@
-/** What a job prints, kept in two files. */
+/** Keeps what a job prints in two files. */
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Demultiplexer, type OutputPiece } from '@horde/engine/container-output'
 
 const NEW_LINE = 10
 
-/** How a job's output ended: with the job, or at the cap. */
+/** Whether a job's output was read to its end, or up to the cap. */
 export type CaptureEnd = 'complete' | 'over the cap'
 
 export class CapturedOutput implements AsyncDisposable {
@@ -30,8 +30,8 @@ export class CapturedOutput implements AsyncDisposable {
   }
 
   /**
-   * Reads an attached stream to its end, or to the cap (bytes of both texts together), one chunk at a time: a job that
-   * prints faster than the disk takes it waits.
+   * Reads an attached stream to its end, or up to `maxBytes` of both texts together. It reads one chunk at a time, so a
+   * job that prints faster than the disk takes it waits.
    */
   async collect(source: AsyncIterable<Buffer>, maxBytes: number): Promise<CaptureEnd> {
     const demultiplexer = new Demultiplexer()
@@ -51,18 +51,18 @@ export class CapturedOutput implements AsyncDisposable {
     return 'complete'
   }
 
-  /** How much of each text has arrived, in bytes. */
+  /** How many bytes of each text have arrived. */
   get written(): Record<OutputPiece['stream'], number> {
     return { ...this.#written }
   }
 
-  /** Both texts. Bytes that are not UTF-8 become U+FFFD. */
+  /** Returns both texts. Bytes that are not UTF-8 become U+FFFD. */
   async texts(): Promise<{ stdout: string; stderr: string }> {
     const [stdout, stderr] = await Promise.all([readFile(this.stdoutPath), readFile(this.stderrPath)])
     return { stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') }
   }
 
-  /** Adds a line of ours at the end of stderr. */
+  /** Adds a line of the executor's own at the end of stderr. */
   async note(sentence: string): Promise<void> {
     await this.#files.stderr.appendFile(`${this.#lineIsOpen ? '\n' : ''}${sentence}\n`)
     this.#lineIsOpen = false

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { silentLog } from '@horde/kit/log'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { expect, test } from 'vitest'
-import { type Identity, identityText, ownIdentity } from '../src/engine/identity.ts'
-import { folderName, sweepLeftovers } from '../src/engine/leftovers.ts'
+import { type Identity, identityText, ownIdentity } from '../src/workspace/identity.ts'
+import { folderName, removeOrphans } from '../src/workspace/orphans.ts'
 import { engine, PYTHON } from './jobs.ts'
 
 const noSuchContainer = (): Identity => ({ kind: 'container', id: randomBytes(32).toString('hex') })
@@ -21,13 +21,13 @@ function container(options: { Cmd?: string[]; volume?: string }) {
   })
 }
 
-test('folders of executors in containers are swept once their container is gone, on a shared disk', async () => {
+test('removes folders of executors whose container is gone, on a shared disk', async () => {
   const id = await container({ Cmd: ['sleep', '600'] })
   await engine.containers.start(id)
   const alive = await mkdtemp(join(tmpdir(), folderName({ kind: 'container', id })))
   const dead = await mkdtemp(join(tmpdir(), folderName(noSuchContainer())))
   try {
-    await sweepLeftovers(engine, ownIdentity(), silentLog)
+    await removeOrphans(engine, ownIdentity(), silentLog)
     expect([existsSync(alive), existsSync(dead)]).toEqual([true, false])
   } finally {
     await engine.containers.remove(id)
@@ -36,7 +36,7 @@ test('folders of executors in containers are swept once their container is gone,
   }
 })
 
-test('what cannot be removed does not keep the rest', async () => {
+test('removes the rest when one orphan cannot be removed', async () => {
   const labels = { [EXECUTOR_LABEL]: identityText(noSuchContainer()) }
   const names = ['a', 'b', 'c'].map(end => `compute-horde-test-${randomUUID()}-${end}`)
   for (const name of names) await engine.volumes.create(name, labels)
@@ -48,7 +48,7 @@ test('what cannot be removed does not keep the rest', async () => {
   }
   try {
     await expect(engine.volumes.remove(inUse)).rejects.toMatchObject({ code: 'conflict' })
-    await sweepLeftovers(engine, ownIdentity(), silentLog)
+    await removeOrphans(engine, ownIdentity(), silentLog)
     expect(await left()).toEqual([inUse])
   } finally {
     await engine.containers.remove(id)

@@ -4,7 +4,7 @@ import { watchRoot } from './watch-root.ts'
 
 const DISK = { bytes: 1_000, freeBytes: 500, inodes: 1_000, freeInodes: 500 }
 
-test('a measurement that takes long does not keep the disk from being looked at', async () => {
+test('measures the disk also while a measurement of the container takes long', async () => {
   const clock = manualClock()
   const looks = [DISK, DISK, { ...DISK, freeInodes: 10 }]
   const watch = {
