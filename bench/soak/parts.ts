@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { silentLog } from '@horde/kit/log'
 import { ownIdentity } from '../../packages/executor/src/workspace/identity.ts'
-import { sweepLeftovers } from '../../packages/executor/src/workspace/orphans.ts'
+import { removeOrphans } from '../../packages/executor/src/workspace/orphans.ts'
 import { hostileImages, hostileScripts } from '../../packages/executor/test/hostile/catalogue.ts'
 import { honestTrials } from '../../packages/executor/test/hostile/honest.ts'
 import { runTrial, type TrialDeps } from '../../packages/executor/test/hostile/run-trial.ts'
@@ -63,7 +63,7 @@ function honestTrial(random: Random): Trial {
 export async function runParts(parts: readonly Part[], signal: AbortSignal): Promise<Map<Part, Ran[]>> {
   // Closed from below: executors end first, then goes what those left that were killed.
   await using images = new TrialImages()
-  await using _ = { [Symbol.asyncDispose]: () => sweepLeftovers(engine, ownIdentity(), silentLog) }
+  await using _ = { [Symbol.asyncDispose]: () => removeOrphans(engine, ownIdentity(), silentLog) }
   await using miner = await TestMiner.start()
   const ran = new Map<Part, Ran[]>()
   for (const part of parts) ran.set(part, await runPart(part, { miner, images }, signal))

@@ -227,7 +227,7 @@ export const settings = defineSettings({
   }),
   KNOWN_ESCAPES: setting(z.enum(['refuse', 'warn']).default('refuse'), {
     about:
-      'What to do about a flaw of this host by which jobs surely could get out of their container: refuse every job, or only warn.',
+      'What to do about a flaw of this host by which jobs could certainly get out of their container: refuse every job, or only warn.',
     example: 'warn',
   }),
   HOST_CHECK_MAX_AGE_SECONDS: setting(envInteger({ min: 0, max: 86_400 }).default(3_600), {

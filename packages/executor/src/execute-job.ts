@@ -7,8 +7,6 @@ import { largestFrameFor } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from './config.ts'
-import type { Identity } from './workspace/identity.ts'
-import { removeOrphans } from './workspace/orphans.ts'
 import type { StateFolder } from './host/state-folder.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
@@ -16,6 +14,8 @@ import type { PreparedAhead } from './prepare-ahead.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type Outcome, runJob } from './run-job.ts'
 import type { Stages } from './stages.ts'
+import type { Identity } from './workspace/identity.ts'
+import { removeOrphans } from './workspace/orphans.ts'
 
 export interface ExecuteDeps {
   miner: MinerLink

@@ -4,11 +4,11 @@ import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from './container/sandbox.ts'
-import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from './workspace/workspace.ts'
 import type { Gpus } from './host/gpus.ts'
 import type { ReadyImage } from './images/image-store.ts'
 import { JobFailure } from './job-failure.ts'
 import type { Preparation } from './prepare-job.ts'
+import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from './workspace/workspace.ts'
 
 /** Each takes memory, and time to be made. */
 const MAX_IMAGE_VOLUMES = 16

@@ -8,13 +8,13 @@ import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
+import { type CheckedHost, checkHost, hostMemoryMs } from './host/check-host.ts'
+import type { StateFolder } from './host/state-folder.ts'
+import { jobLimits, workspaceSizes } from './job-limits.ts'
 import { HOLDER_IMAGE } from './workspace/holder.ts'
 import type { Identity } from './workspace/identity.ts'
 import { removeOrphans } from './workspace/orphans.ts'
 import { Workspace } from './workspace/workspace.ts'
-import { type CheckedHost, checkHost, hostMemoryMs } from './host/check-host.ts'
-import type { StateFolder } from './host/state-folder.ts'
-import { jobLimits, workspaceSizes } from './job-limits.ts'
 
 /** How often what was made is looked after, and what could not be made is tried again, in ms. */
 const LOOK_AFTER_MS = 60_000

@@ -8,13 +8,13 @@ import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from './config.ts'
-import { ownIdentity } from './workspace/identity.ts'
 import { executeJob } from './execute-job.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { ImageStore } from './images/image-store.ts'
 import type { MinerLink } from './miner-link.ts'
 import { PreparedAhead } from './prepare-ahead.ts'
 import type { Stages } from './stages.ts'
+import { ownIdentity } from './workspace/identity.ts'
 
 export interface TakeJobDeps {
   miner: MinerLink

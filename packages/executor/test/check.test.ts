@@ -112,7 +112,7 @@ test.each([
     { PYTHON_IMAGE: 'no/such:image' },
     /^warn image: no\/such:image is not here/,
   ],
-  ['no folder for what executors remember', { STATE_FOLDER: '/proc/nowhere' }, /^warn memory: \/proc\/nowhere cannot/],
+  ['no usable state folder', { STATE_FOLDER: '/proc/nowhere' }, /^warn memory: \/proc\/nowhere cannot/],
 ])('%s is a warning alone', async (_, env, line) => {
   const { code, lines } = await check(env)
   expect(lines).toContainEqual(expect.stringMatching(line))

@@ -162,7 +162,7 @@ test('asks the engine for a container with every limit', () => {
   `)
 })
 
-test('runs the image's own command without arguments', () => {
+test("runs the image's own command without arguments", () => {
   expect(containerOptions({ ...JOB, command: [] }, LIMITS)).not.toHaveProperty('Cmd')
 })
 

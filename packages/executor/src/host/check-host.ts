@@ -15,7 +15,7 @@ import type { StateFolder } from './state-folder.ts'
 
 /** The file that holds the results, and a number to raise when its form or the checks change. */
 const MEMORY_NAME = 'host.json'
-const MEMORY_FORM = 2
+const MEMORY_FORM = 3
 
 /** What the URL of an engine on this machine begins with; the path of its socket follows. */
 const SOCKET = 'unix://'

@@ -84,7 +84,9 @@ export function packageVersion(status: string, name: string): string | undefined
 }
 
 async function toolkitVersion(): Promise<string | undefined> {
-  const printed = await promisify(execFile)(TOOLKIT_PROGRAM, ['--version'], { timeout: PROGRAM_MS }).catch(() => undefined)
+  const printed = await promisify(execFile)(TOOLKIT_PROGRAM, ['--version'], { timeout: PROGRAM_MS }).catch(
+    () => undefined,
+  )
   const version = /version (\d\S*)/.exec(printed?.stdout ?? '')?.[1]
   return version ?? packageVersion(await textOf('/var/lib/dpkg/status'), TOOLKIT_PACKAGE)
 }

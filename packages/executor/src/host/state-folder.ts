@@ -84,7 +84,9 @@ function folderAt(path: string, log: Log): StateFolder {
     path,
     read: name => readOwn(at(name)).catch(() => undefined),
     write: (name, value) =>
-      writeWhole(path, at(name), JSON.stringify(value)).catch(err => log.warn({ err }, 'a state file could not be written')),
+      writeWhole(path, at(name), JSON.stringify(value)).catch(err =>
+        log.warn({ err }, 'a state file could not be written'),
+      ),
     remove: name => rm(at(name), { force: true }).catch(() => {}),
     names: () =>
       readdir(path).then(

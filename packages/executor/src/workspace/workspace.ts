@@ -11,10 +11,10 @@ import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { acrossRestart, isAnswered } from '../container/engine-restart.ts'
+import { memoryVolume } from '../container/sandbox.ts'
 import { holderOptions, importHolderImage, outputWithMode } from './holder.ts'
 import { type Identity, identityText, JOB_LABEL, NO_JOB_YET } from './identity.ts'
 import { folderName } from './orphans.ts'
-import { memoryVolume } from '../container/sandbox.ts'
 
 /** Where the holder mounts the script's volume, and the script's path in an archive for `load`. */
 export const SCRIPT_FOLDER = 'script'
