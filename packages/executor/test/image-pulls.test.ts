@@ -41,7 +41,7 @@ test('a registry that says nothing is waited for as long as a pull may take', as
   proxy.manner = 'silent'
   const started = performance.now()
   await expect(ensure({ PULL_TIMEOUT_SECONDS: '1' })).rejects.toThrow(
-    `The image ${name} was not to be had: its registry sent nothing within 1 seconds`,
+    `The image ${name} is not available: its registry sent nothing within 1 seconds`,
   )
   expect(performance.now() - started).toBeGreaterThan(990)
 })
@@ -80,9 +80,9 @@ test('a pull that would fill the disk is ended in the engine as well', async () 
 
 test('a pull that dies in the middle, and one that brings something else, have their sentences', async () => {
   proxy.manner = 'without layers'
-  await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off in the middle`)
+  await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off the transfer`)
   proxy.manner = 'other layers'
-  await expect(ensure()).rejects.toThrow(`The registry gives something else for the image ${name} than its digest says`)
+  await expect(ensure()).rejects.toThrow(`The registry sends other contents for the image ${name} than its digest says`)
   proxy.manner = 'pass'
   await expect(ensure()).resolves.toMatchObject({ name })
 })
@@ -92,7 +92,7 @@ test('the log tells now and then how far a pull is', async () => {
   const disk = () => engineDisk('/')
   const options = { credentials: undefined, pullMs: 3_000, progressMs: 200, disk, log: host.log }
   await expect(pullImage(engine, name, options, signal)).rejects.toThrow(ImageError)
-  const lines = host.lines.filter(({ msg }) => msg === 'pulling an image goes on')
+  const lines = host.lines.filter(({ msg }) => msg === 'still pulling an image')
   expect(lines.length).toBeGreaterThan(1)
   expect(lines.length).toBeLessThan(16)
   expect(lines.at(-1)).toMatchObject({ image: name, layers: 1, layersDone: 0 })
@@ -113,7 +113,7 @@ test('a refresh waits for the begin of something newer only for its own time', a
   proxy.manner = 'pass'
   expect((await ensure(env)).id).not.toBe(old.id)
   expect(host.lines.filter(({ why }) => why !== undefined).map(({ why }) => why)).toEqual([
-    `The image ${name} was not to be had: its registry sent nothing within 1 seconds`,
+    `The image ${name} is not available: its registry sent nothing within 1 seconds`,
     `The image ${name} was not pulled within 3 seconds`,
   ])
 })

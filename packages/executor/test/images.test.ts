@@ -68,15 +68,15 @@ test.each([
   expect(id !== old.id).toBe(isRefreshed)
 })
 
-test('with the policy never, what is missing stays so', async () => {
+test('does not pull a missing image with the policy never', async () => {
   const name = newName('latest')
   await registry.push(name)
   expect(await failure(name, { IMAGE_PULL_POLICY: 'never' })).toBe(
-    `The image ${name} is not on this host, which pulls none`,
+    `The image ${name} is not on this host, which pulls no images`,
   )
 })
 
-test('what was made here has no registry to be asked', async () => {
+test('does not ask a registry for an image that was made here', async () => {
   const name = `compute-horde-test/${randomUUID()}:latest`
   await importRandom(name)
   try {
@@ -118,7 +118,7 @@ describe('an image that is here under a name of another repository than it was p
     for (const name of [one, other]) {
       host.lines.length = 0
       expect((await ensure(name)).digests).toHaveLength(2)
-      expect(host.said('info')).toEqual(['pulling an image', 'the registry has nothing that is not here'])
+      expect(host.said('info')).toEqual(['pulling an image', 'the image is up to date'])
     }
   })
 })
@@ -138,7 +138,7 @@ test('what is here is used when the registry is away, or does not give it any mo
     await registry.resume()
   }
   expect((await ensure(secret)).id).toBe(oldSecret.id)
-  const sentence = 'the image could not be asked for anew; the one on this host is used'
+  const sentence = 'the image could not be refreshed; using the one on this host'
   expect(host.said('warn')).toEqual([sentence, sentence])
   expect(host.lines.filter(({ why }) => why !== undefined).map(({ why }) => why)).toEqual([
     `The registry of the image ${name} does not answer`,
@@ -179,10 +179,10 @@ test('each trouble has its sentence', async () => {
     `The registry has no image ${registry.host}/none:1`,
     `The registry has no image ${repository}@${NO_DIGEST}`,
     'The registry of the image 127.0.0.1:1/a:1 does not answer',
-    'The registry of the image registry.invalid/a:1 is an unknown host',
-    'What the job names as its image is not the name of one',
-    'The engine takes Upper/a:1 for no name of an image',
-    'What the job names as its image is not the name of one',
+    'The registry of the image registry.invalid/a:1 has an unknown host name',
+    'The image that the job names has no valid name',
+    'The engine does not accept Upper/a:1 as the name of an image',
+    'The image that the job names has no valid name',
   ])
 })
 
@@ -208,7 +208,7 @@ describe('a digest', () => {
     await registry.push(loose)
     const env = { REQUIRE_IMAGE_DIGEST: 'true', IMAGE_ALIASES: `tool=${digest}` }
     expect(await failure(loose, env)).toBe(
-      `The image ${loose} is refused: this host wants names with a digest, name@sha256:…`,
+      `The image ${loose} is refused: this host requires names with a digest, name@sha256:…`,
     )
     expect((await ensure(digest, env)).name).toBe(digest)
     expect((await ensure('docker.io/library/tool:latest', env)).name).toBe(digest)

@@ -51,7 +51,7 @@ test('an executor without credentials, and one that wants a digest, say why they
   const digest = await registry.pushLocal(ECHO, name)
   expect(await failsToPrepare(name, {})).toContain('asks for credentials, and this host has none for it')
   const env = { ...credentials, REQUIRE_IMAGE_DIGEST: 'true' }
-  expect(await failsToPrepare(name, env)).toContain('this host wants names with a digest')
+  expect(await failsToPrepare(name, env)).toContain('this host requires names with a digest')
   const answer = await result(miner, { image: digest, files: { 'payload.txt': 'pinned' } }, env)
   expect(answer.docker_process_stdout).toBe('pinned')
   // A raw script runs in the image that the operator chose.

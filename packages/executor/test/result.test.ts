@@ -181,7 +181,7 @@ describe('a job that cannot be prepared', () => {
   })
 
   test('an image whose name is none', async () => {
-    expect(await logOf('../containers/json?x=')).toContain('its image is not the name of one')
+    expect(await logOf('../containers/json?x=')).toContain('The image that the job names has no valid name')
   })
 
   test('an engine that does not answer', async () => {

@@ -69,7 +69,7 @@ test.each([
   'a=b',
   '0'.repeat(64),
   `${'a'.repeat(256)}:1`,
-])('%j is not', name => {
+])('%j is not the name of an image', name => {
   expect(isImageName(name)).toBe(false)
 })
 

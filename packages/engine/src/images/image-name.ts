@@ -1,4 +1,7 @@
-/** Names of images, parsed as Docker parses them. A text that breaks its grammar must not get into a request to the engine. */
+/**
+ * Names of images, parsed as Docker parses them. A text that breaks its grammar must not get into a request to the
+ * engine.
+ */
 
 export interface ImageName {
   /** The registry, `host[:port]`; `docker.io` where the name has none. */

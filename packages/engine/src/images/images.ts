@@ -82,7 +82,9 @@ export class Images {
     }
   }
 
-  /** Removes a name of an image, and with its last name the image. Rejects with code `conflict` while that is in use. */
+  /**
+   * Removes a name of an image, and with its last name the image. Rejects with code `conflict` while that is in use.
+   */
   async remove(name: string): Promise<void> {
     const remove = () => this.#calls.docker.getImage(name).remove({ force: false })
     await this.#calls.call('removing an image', remove).catch(error => {

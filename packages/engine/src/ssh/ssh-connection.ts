@@ -94,8 +94,8 @@ export class SshConnection implements AsyncDisposable {
 }
 
 /**
- * Takes nothing from the user's own ssh settings, asks for no password, and refuses a host whose key is not in the known
- * hosts.
+ * Takes nothing from the user's own ssh settings, asks for no password, and refuses a host whose key is not in the
+ * known hosts.
  */
 function sshArguments({ ssh, remoteSocket }: SshEngine, socket: string): string[] {
   const options = {

@@ -8,8 +8,8 @@ const AWAY_MS = 120_000
 const PAUSE_MS = 1_000
 
 /**
- * Repeats a call while the engine gives no answer. Rejects with the engine's refusal, or after two minutes with the last
- * error.
+ * Repeats a call while the engine gives no answer. Rejects with the engine's refusal, or after two minutes with the
+ * last error.
  *
  * @param onAway called once when the first call gets no answer
  */
@@ -34,8 +34,8 @@ export async function acrossRestart<T>(
 }
 
 /**
- * Waits until the engine has answered a call that creates something, also when the answer is late: only then can the thing
- * be removed. Never rejects.
+ * Waits until the engine has answered a call that creates something, also when the answer is late: only then can the
+ * thing be removed. Never rejects.
  *
  * @param onLate called when the answer is late
  * @returns false when the engine has not answered within two more minutes: what it creates after that stays

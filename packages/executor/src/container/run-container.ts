@@ -37,7 +37,10 @@ const KILLED_SOMEHOW: ExitFacts = {
   why: 'killed from outside',
   note: 'The job was killed from outside, most likely for running out of memory.',
 }
-/** What the container's init prints, and nothing else, when it cannot run the command. A shell's own 127 looks different. */
+/**
+ * What the container's init prints, and nothing else, when it cannot run the command. A shell's own 127 looks
+ * different.
+ */
 const INIT_FAILED = /^\[FATAL tini \(\d+\)\] exec .* failed: [^\n]*\n$/
 
 /** Paths of the engine on its host: a job's author must not see them. */

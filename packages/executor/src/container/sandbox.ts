@@ -1,6 +1,6 @@
 /**
- * The limits of a job: turns a job into the options of its container. Pure, so that everything that confines a stranger's
- * job can be read and tested in one place.
+ * The limits of a job: turns a job into the options of its container. Pure, so that everything that confines a
+ * stranger's job can be read and tested in one place.
  */
 import { posix } from 'node:path'
 import { type ContainerOptions, gpuRequest } from '@horde/engine/containers'
@@ -10,7 +10,8 @@ const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'
 
 /**
  * The kernel counts these for a user in all containers and on the host together: pending signals (with timers) and the
- * bytes of POSIX queues. They are below the host's own limits (819,200 bytes of queues), so a job leaves some for others.
+ * bytes of POSIX queues. They are below the host's own limits (819,200 bytes of queues), so a job leaves some for
+ * others.
  */
 const PENDING_SIGNALS = 2_048
 const QUEUE_BYTES = 409_600
@@ -142,8 +143,8 @@ const NO_OTHER_DEVICES = [
 ]
 
 /**
- * Where NVIDIA's runtime is the engine's default, it gives a container the devices that its environment names, and images
- * name as many as they can. These variables override the image's: without GPUs the runtime gives none.
+ * Where NVIDIA's runtime is the engine's default, it gives a container the devices that its environment names, and
+ * images name as many as they can. These variables override the image's: without GPUs the runtime gives none.
  */
 function nvidiaEnvironment(gpus: SandboxedJob['gpus']): string[] {
   if (gpus === undefined) return ['NVIDIA_VISIBLE_DEVICES=void']

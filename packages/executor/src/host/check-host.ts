@@ -63,8 +63,8 @@ export function hostMemoryMs({ HOST_CHECK_MAX_AGE_SECONDS }: CheckSettings): num
 }
 
 /**
- * Rejects with CheckError where a stranger's job must not run. Only a good result is remembered, so a host that was repaired
- * works at once.
+ * Rejects with CheckError where a stranger's job must not run. Only a good result is remembered, so a host that was
+ * repaired works at once.
  *
  * @param maxAgeMs how old a remembered result may be. Default: as the settings say.
  */
@@ -125,7 +125,9 @@ function isFresh(at: number, now: number, maxAgeMs: number): boolean {
   return at <= now && now - at < maxAgeMs
 }
 
-/** What a remembered result depends on: the engine, as far as it shows from outside, the boot, our version and settings. */
+/**
+ * What a remembered result depends on: the engine, as far as it shows from outside, the boot, our version and settings.
+ */
 function memoryKey({ engine, settings }: CheckDeps): string {
   const { url } = engine
   const { KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS } = settings
@@ -133,7 +135,9 @@ function memoryKey({ engine, settings }: CheckDeps): string {
   return JSON.stringify([url, engineStart(url), bootId(), ...own])
 }
 
-/** Changes when the engine restarts, as for new settings or another version: it creates its socket and pid file again. */
+/**
+ * Changes when the engine restarts, as for new settings or another version: it creates its socket and pid file again.
+ */
 function engineStart(url: string): string {
   if (!url.startsWith(SOCKET)) return ''
   const socket = url.slice(SOCKET.length)

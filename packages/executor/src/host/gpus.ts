@@ -19,8 +19,8 @@ export function gpusOf(setting: string | undefined, facts: { reportsNvidia: bool
 }
 
 /**
- * Returns the GPUs that the setting gives to this executor, which the engine must then offer. Undefined without a setting:
- * an engine reports NVIDIA wherever its toolkit is installed, also without a GPU.
+ * Returns the GPUs that the setting gives to this executor, which the engine must then offer. Undefined without a
+ * setting: an engine reports NVIDIA wherever its toolkit is installed, also without a GPU.
  */
 export function givenGpus(setting: string | undefined): Gpus {
   return setting === undefined ? undefined : gpusOf(setting, { reportsNvidia: false })
@@ -42,8 +42,8 @@ export interface GpuProbe {
 }
 
 /**
- * Checks that the engine offers these GPUs, without running a program: the start of the container fails either because of
- * its devices, then this rejects with CheckError, or because of its program, then the GPUs are there.
+ * Checks that the engine offers these GPUs, without running a program: the start of the container fails either because
+ * of its devices, then this rejects with CheckError, or because of its program, then the GPUs are there.
  */
 export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, log }: GpuProbe): Promise<void> {
   const name = `compute-horde-gpu-check-${randomUUID()}`

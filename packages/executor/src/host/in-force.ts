@@ -2,7 +2,10 @@
 import type { SandboxLimits } from '../container/sandbox.ts'
 import type { HostFacts } from './host-facts.ts'
 
-/** Returns the mechanisms and their values, sizes in bytes. Swap is not among them: the checks refuse a host that gives jobs any. */
+/**
+ * Returns the mechanisms and their values, sizes in bytes. Swap is not among them: the checks refuse a host that gives
+ * jobs any.
+ */
 export function inForce(facts: HostFacts, limits: SandboxLimits) {
   const { writableRootBytes, writableVolumeBytes, filesPerFolder } = limits
   return {

@@ -1,7 +1,7 @@
 /**
- * Known ways out of a container that matter for strangers' jobs: the versions that have them, and whether they work from
- * within this sandbox. Flaws that need what the sandbox never gives (capabilities, a network, containers that share files)
- * are left out, or count as `possible` where the engine itself may give it.
+ * Known ways out of a container that matter for strangers' jobs: the versions that have them, and whether they work
+ * from within this sandbox. Flaws that need what the sandbox never gives (capabilities, a network, containers that
+ * share files) are left out, or count as `possible` where the engine itself may give it.
  */
 import type { HostFacts } from './host-facts.ts'
 import { compareVersions, isFixed, parseVersion, type Version } from './versions.ts'
@@ -65,8 +65,8 @@ export const KNOWN_ESCAPES: readonly Flaw[] = [
     does: "work in a folder of the host, by an image's WORKDIR in /proc/self/fd",
     works: () => 'certain',
   },
-  // Each of these three wins a race against runc from a second container that shares a volume with the new one; jobs share
-  // no volumes.
+  // Each of these three wins a race against runc from a second container that shares a volume with the new one; jobs
+  // share no volumes.
   {
     cve: 'CVE-2025-31133',
     part: 'runc',

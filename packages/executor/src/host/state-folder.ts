@@ -1,6 +1,6 @@
 /**
- * Small JSON files in a folder, in which executors of one host leave what the next ones need to know. They may get lost at
- * any time, and files that another user could have written are ignored.
+ * Small JSON files in a folder, in which executors of one host leave what the next ones need to know. They may get lost
+ * at any time, and files that another user could have written are ignored.
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -14,7 +14,9 @@ const FILE_MODE = 0o600
 /** The mode bits that let other users write. */
 const WRITABLE_BY_OTHERS = 0o022
 const MAX_FILE_BYTES = 4 * 1024 * 1024
-/** The names of files that are being written begin like this; such a file is removed when it is older than this, in ms. */
+/**
+ * The names of files that are being written begin like this; such a file is removed when it is older than this, in ms.
+ */
 const UNFINISHED = '.unfinished-'
 const UNFINISHED_MS = 3_600_000
 
@@ -40,7 +42,9 @@ export function defaultStateFolder(): string | undefined {
   }
 }
 
-/** Opens the folder, and creates it when it is missing. Where it cannot be used it logs a warning, and keeps nothing. */
+/**
+ * Opens the folder, and creates it when it is missing. Where it cannot be used it logs a warning, and keeps nothing.
+ */
 export async function openStateFolder(path: string | undefined, log: Log): Promise<StateFolder> {
   try {
     if (path === undefined) throw new Error('this user has no home folder, and STATE_FOLDER is not set')
@@ -56,7 +60,10 @@ export async function openStateFolder(path: string | undefined, log: Log): Promi
   }
 }
 
-/** Creates the folder and its parents. Node's own recursive mkdir never ends where a folder cannot hold any, as in /proc. */
+/**
+ * Creates the folder and its parents. Node's own recursive mkdir never ends where a folder cannot hold any, as in
+ * /proc.
+ */
 async function makeFolder(path: string): Promise<void> {
   const make = () => mkdir(path, { mode: FOLDER_MODE }).catch(unlessExists)
   await make().catch(async (error: NodeJS.ErrnoException) => {

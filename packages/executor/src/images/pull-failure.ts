@@ -3,12 +3,13 @@ import { EngineError, isUnanswered } from '@horde/engine/engine-error'
 import type { EngineProblem } from '@horde/engine/engine-problem'
 
 /**
- * The sentences for a job's author. The engine's own text repeats what a registry answered, and a job's author chooses the
- * registry: with that text an author could read what any server in this network says. So a sentence holds nothing of it.
+ * The sentences for a job's author. The engine's own text repeats what a registry answered, and a job's author chooses
+ * the registry: with that text an author could read what any server in this network says. So a sentence holds nothing
+ * of it.
  */
 const SENTENCES: Partial<Record<EngineProblem, (name: string, hasCredentials: boolean) => string>> = {
   'disk-full': name => `The disk of this host is too full for the image ${name}`,
-  'rate-limited': name => `The registry of the image ${name} gives no more for now: too many requests`,
+  'rate-limited': name => `The registry of the image ${name} refuses for now: too many requests`,
   'missing-or-denied': (name, hasCredentials) =>
     `The registry has no image ${name}, or it asks for ${hasCredentials ? 'other credentials' : 'credentials'}`,
   denied: (name, hasCredentials) =>
@@ -16,13 +17,13 @@ const SENTENCES: Partial<Record<EngineProblem, (name: string, hasCredentials: bo
       ? `The registry of the image ${name} refuses the credentials that this host has for it`
       : `The registry of the image ${name} asks for credentials, and this host has none for it`,
   'other-platform': name => `The image ${name} is not for this machine`,
-  'unknown-host': name => `The registry of the image ${name} is an unknown host`,
-  'wrong-digest': name => `The registry gives something else for the image ${name} than its digest says`,
-  'bad-certificate': name => `The registry of the image ${name} has no good certificate`,
-  'broken-off': name => `The registry of the image ${name} broke off in the middle`,
+  'unknown-host': name => `The registry of the image ${name} has an unknown host name`,
+  'wrong-digest': name => `The registry sends other contents for the image ${name} than its digest says`,
+  'bad-certificate': name => `The registry of the image ${name} has no valid certificate`,
+  'broken-off': name => `The registry of the image ${name} broke off the transfer`,
   'no-answer': name => `The registry of the image ${name} does not answer`,
   missing: name => `The registry has no image ${name}`,
-  'invalid-name': name => `The engine takes ${name} for no name of an image`,
+  'invalid-name': name => `The engine does not accept ${name} as the name of an image`,
 }
 
 /**

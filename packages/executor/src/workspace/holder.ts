@@ -39,8 +39,8 @@ const LOAD_ADDRESS = 0x400000n
 const PAGE_BYTES = 4096n
 
 /**
- * Returns a static program for Linux that waits until it is killed: an ELF header, one program header, the code (System V
- * ABI, ELF-64).
+ * Returns a static program for Linux that waits until it is killed: an ELF header, one program header, the code (System
+ * V ABI, ELF-64).
  *
  * @param machine as the engine's /info names it: x86_64 or aarch64
  * @throws CheckError for any other

@@ -8,8 +8,8 @@ export const JOB_LABEL = 'compute-horde.job'
 export const NO_JOB_YET = 'none-yet'
 
 /**
- * An executor is named by its process (machine, boot, pid namespace, pid, start time), or, when it lives in a container,
- * by that container: pids mean nothing across pid namespaces.
+ * An executor is named by its process (machine, boot, pid namespace, pid, start time), or, when it lives in a
+ * container, by that container: pids mean nothing across pid namespaces.
  */
 export type Identity =
   | { kind: 'process'; machine: string; boot: string; namespace: string; pid: number; started: string }
@@ -47,8 +47,8 @@ export function parseIdentity(text: string): Identity | undefined {
 }
 
 /**
- * Whether the process with this identity is certainly gone. An executor on another machine, or in another pid namespace of
- * this boot, cannot be checked from here and counts as alive.
+ * Whether the process with this identity is certainly gone. An executor on another machine, or in another pid namespace
+ * of this boot, cannot be checked from here and counts as alive.
  */
 export function isDeadProcess(other: Identity & { kind: 'process' }, self: Identity): boolean {
   const here = self.kind === 'process' ? self : undefined

@@ -1,4 +1,6 @@
-/** Removes the orphans of executors that were killed: containers, volumes and folders that no executor uses any more. */
+/**
+ * Removes the orphans of executors that were killed: containers, volumes and folders that no executor uses any more.
+ */
 import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,8 +10,8 @@ import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
 import { type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 
 /**
- * The beginning of the name of an executor's folder. Its pid namespace, pid and start time follow, or its container's id:
- * some miners mount the host's folder for temporary files into their executors' containers.
+ * The beginning of the name of an executor's folder. Its pid namespace, pid and start time follow, or its container's
+ * id: some miners mount the host's folder for temporary files into their executors' containers.
  */
 export const FOLDER_PREFIX = 'compute-horde-executor'
 
@@ -19,7 +21,10 @@ export function folderName(self: Identity): string {
   return `${FOLDER_PREFIX}-${self.namespace}-${self.pid}-${self.started}-`
 }
 
-/** Removes the containers, volumes and folders of dead executors of this host, and only theirs. Skips what cannot be removed. */
+/**
+ * Removes the containers, volumes and folders of dead executors of this host, and only theirs. Skips what cannot be
+ * removed.
+ */
 export async function removeOrphans(engine: Engine, self: Identity, log: Log): Promise<void> {
   const isDead = deadExecutors(engine, self)
   const removeOwned = async <T>(things: T[], owner: (thing: T) => string, remove: (thing: T) => Promise<void>) => {

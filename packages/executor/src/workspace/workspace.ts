@@ -128,8 +128,8 @@ export class Workspace implements AsyncDisposable {
   }
 
   /**
-   * The path of the raw script on the engine's own host. Only the engine uses it, to mount the one file: into a read-only
-   * root there is no other way.
+   * The path of the raw script on the engine's own host. Only the engine uses it, to mount the one file: into a
+   * read-only root there is no other way.
    */
   get scriptHostPath(): string {
     return `${this.#scriptMountpoint}/${SCRIPT_NAME}`
@@ -141,8 +141,8 @@ export class Workspace implements AsyncDisposable {
   }
 
   /**
-   * Whether /output is still the one that was loaded. An engine that restarts (20.10 at least, with live-restore) may forget
-   * that the volume is mounted, and mount an empty one for the next reader.
+   * Whether /output is still the one that was loaded. An engine that restarts (20.10 at least, with live-restore) may
+   * forget that the volume is mounted, and mount an empty one for the next reader.
    */
   async hasOutput(): Promise<boolean> {
     return (await this.#engine.containers.permissionsOf(this.#holder, '/output')) !== NOT_LOADED
@@ -247,7 +247,9 @@ export class Workspace implements AsyncDisposable {
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.volumes.remove(name))))
   }
 
-  /** Waits until the engine has created everything: a container created after the removal would stay, with its volumes. */
+  /**
+   * Waits until the engine has created everything: a container created after the removal would stay, with its volumes.
+   */
   async #isAllAnswered(): Promise<boolean> {
     let isLate = false
     const onLate = () => {
