@@ -35,7 +35,9 @@ export async function connectEngine(address: EngineAddress, options: EngineOptio
   return engineOf(docker, engineUrl(address), route, options)
 }
 
-/** Opens the engine that DOCKER_HOST names, as every Docker client does, or the local one. Connects at the first call. */
+/**
+ * Opens the engine that DOCKER_HOST names, as every Docker client does, or the local one. Connects at the first call.
+ */
 export async function connectDefaultEngine(options: EngineOptions = {}): Promise<Engine> {
   const docker = new Docker()
   // Where nothing names a socket, the client looks for one.

@@ -98,8 +98,8 @@ export class Containers {
   }
 
   /**
-   * Resolves with the exit code when a started container has ended. Rejects with code `unreachable` when the engine goes
-   * away before, and with the signal's reason. The signal is the only deadline.
+   * Resolves with the exit code when a started container has ended. Rejects with code `unreachable` when the engine
+   * goes away before, and with the signal's reason. The signal is the only deadline.
    */
   async waitForEnd(id: string, signal: AbortSignal): Promise<number> {
     const doing = 'waiting for a container'
@@ -126,8 +126,8 @@ export class Containers {
   }
 
   /**
-   * Returns whether the engine sent an ended container a signal, for its operator or because the engine itself stops. It
-   * remembers the last few dozen of such events.
+   * Returns whether the engine sent an ended container a signal, for its operator or because the engine itself stops.
+   * It remembers the last few dozen of such events.
    *
    * @param finishedAt as `endOf` returned it
    */
@@ -138,7 +138,9 @@ export class Containers {
     return (await this.#calls.call('asking for events', ask)).trim() !== ''
   }
 
-  /** Returns how much a container has written to its own root, in bytes; the engine goes through all its files for it. */
+  /**
+   * Returns how much a container has written to its own root, in bytes; the engine goes through all its files for it.
+   */
   async writtenBytes(id: string): Promise<number> {
     const options = { size: true } as Docker.ContainerInspectOptions
     const facts = await this.#calls.call('measuring a container', () => this.#get(id).inspect(options))
@@ -173,7 +175,9 @@ export class Containers {
     return tar as unknown as Readable
   }
 
-  /** Returns the permissions of a file or folder of a container, which need not run: the lower nine bits of its mode. */
+  /**
+   * Returns the permissions of a file or folder of a container, which need not run: the lower nine bits of its mode.
+   */
   async permissionsOf(id: string, path: string): Promise<number> {
     const answer = await this.#calls.call('looking into a container', () => this.#get(id).infoArchive({ path }))
     const { headers } = (answer as unknown as IncomingMessage).resume()

@@ -93,7 +93,7 @@ it('is not pulled where that is switched off, and a start says so', async () => 
   const name = await registry.push(IMAGE)
   const manager = await open(name, false)
   await expect(manager.start(order())).rejects.toThrow(`has no image ${name}, and pulling it is switched off`)
-  expect(said()).toEqual(['the executor image is not to be had: executors can not be started'])
+  expect(said()).toEqual(['the executor image is not available: executors cannot be started'])
   // An operator who brings it by hand need not start the miner anew.
   await docker('pull', '--quiet', name)
   await startOne(manager)
@@ -106,7 +106,7 @@ it('may be missing for a while', async () => {
   const clock = manualClock()
   const manager = await open(name, true, clock)
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled: .*connection refused/)
-  expect(said()).toContain('the executor image is not to be had: executors can not be started')
+  expect(said()).toContain('the executor image is not available: executors cannot be started')
   await registry.resume()
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled/)
   await clock.advance(60_000)

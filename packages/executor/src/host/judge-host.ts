@@ -166,7 +166,7 @@ function escapeFindings(context: JudgeContext): Finding[] {
   const found = KNOWN_ESCAPES.flatMap(flaw => {
     const likelihood = likelihoodOf(flaw, context)
     if (likelihood === 'no') return []
-    const upgrade = `upgrade ${flaw.part} to ${flaw.fixed.join(' or ')}, or to the version of your distribution that fixes it`
+    const upgrade = `upgrade ${flaw.part} to ${flaw.fixed.join(' or ')}, or to your distribution's version with the fix`
     return [escapeFinding(likelihood, `${flaw.cve}: a job could ${flaw.does}`, upgrade, context)]
   })
   const unknown = unknownParts(context).map(part =>

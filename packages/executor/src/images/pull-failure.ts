@@ -35,5 +35,6 @@ export function pullFailure(name: string, error: unknown, hasCredentials: boolea
   const problem = error instanceof EngineError ? error.problem : undefined
   const sentence = problem && SENTENCES[problem]
   if (sentence !== undefined) return sentence(name, hasCredentials)
-  return `The image ${name} is not available: the engine ${isUnanswered(error) ? 'does not answer' : 'could not pull it'}`
+  const reason = isUnanswered(error) ? 'does not answer' : 'could not pull it'
+  return `The image ${name} is not available: the engine ${reason}`
 }

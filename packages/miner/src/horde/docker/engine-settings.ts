@@ -5,17 +5,17 @@ import { z } from 'zod'
 const DEFAULT_SOCKET = '/var/run/docker.sock'
 const TLS_PORT = 2376
 const SSH_PORT = 22
-/** Nothing that a program could take for an option. */
+/** A host name that no program takes for an option. */
 const HOST_NAME = /^[a-z0-9][a-z0-9.-]*$/i
 const IPV6 = /^\[([0-9a-f:]+)\]$/i
 const USER = /^[a-z_][\w.-]*$/i
 
 const path = z.string('must be the path of a file').regex(/^\//, 'must be an absolute path')
 
-/** As ssh takes it: it reads meaning into some characters. */
+/** A path that ssh takes as it is: some characters have a meaning for it. */
 const plainPath = path.regex(/^[^:%$"\\]+$/, 'must be a path without : % $ " and \\')
 
-/** An object without other keys, whose mistakes are told in words for operators. */
+/** Returns the schema of an object without other keys, whose errors are sentences for operators. */
 function part<T extends z.ZodRawShape>(what: string, shape: T) {
   const names = Object.keys(shape).join(', ')
   return z.strictObject(shape, {
@@ -36,7 +36,7 @@ const given = part('an object', {
 
 type Given = z.output<typeof given>
 
-/** `{ socket }` of this machine (the default), or a `host`: tcp:// with `tls`, or ssh:// with `ssh`. Paths are absolute. */
+/** Parses `{ socket }` of this machine (the default), or a `host`: tcp:// with `tls`, or ssh:// with `ssh`. */
 export const engineSettings = given
   .transform((engine, context): EngineAddress => {
     const address = engine.host === undefined ? localEngine(engine) : remoteEngine(engine, engine.host)
@@ -46,7 +46,7 @@ export const engineSettings = given
   })
   .default({ socket: DEFAULT_SOCKET })
 
-/** The engine, or what is wrong. */
+/** Returns the address, or what is wrong with it. */
 function localEngine({ socket = DEFAULT_SOCKET, tls, ssh, remote_socket }: Given): LocalEngine | string {
   if (tls || ssh || remote_socket) return 'has tls, ssh or remote_socket, which belong to a host, and no host'
   return { socket }
@@ -60,7 +60,8 @@ function remoteEngine({ socket, tls, ssh, remote_socket }: Given, text: string):
   const remoteSocket = remote_socket ?? DEFAULT_SOCKET
   if (scheme === 'tcp') {
     if (user !== '') return 'host must have no user: certificates say who this miner is'
-    if (ssh || !tls) return 'host tcp:// needs tls, and no ssh: who reaches an engine without it owns that machine'
+    if (ssh || !tls)
+      return 'host tcp:// needs tls, and no ssh: anyone who reaches an engine without TLS owns that machine'
     return { tls: { host, port: port ?? TLS_PORT, ...tls }, remoteSocket }
   }
   if (tls || !ssh) return 'host ssh:// needs ssh, with a key for this miner and the keys of the host, and no tls'
