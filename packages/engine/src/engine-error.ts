@@ -8,7 +8,7 @@ import type { EngineProblem, ProblemReader } from './engine-problem.ts'
  * - `late`: the engine did not answer within the time limit of the call
  * - `invalid` (status 400), `not-found` (404), `conflict` (409): the engine refused the call
  * - `unchanged` (304): there was nothing to do
- * - `refused`: the engine refused the call with any other status, or told of an error in the middle of its answer
+ * - `refused`: the engine refused the call with any other status, or reported an error in the middle of its answer
  */
 export type EngineErrorCode = 'unreachable' | 'late' | 'invalid' | 'not-found' | 'conflict' | 'unchanged' | 'refused'
 
@@ -108,8 +108,8 @@ export function engineError(call: FailedCall, cause: unknown): EngineError {
     return new EngineError(message, { code: 'late', lateAnswer, cause })
   }
   const { statusCode: status, json, message = '', code } = cause as Answer
-  const told = (json as { message?: unknown } | undefined)?.message
-  const text = typeof told === 'string' ? told : message
+  const refusal = (json as { message?: unknown } | undefined)?.message
+  const text = typeof refusal === 'string' ? refusal : message
   const problem = call.problem?.(text)
   if (status !== undefined) {
     return new EngineError(`${doing}: ${text}`, { code: CODES[status] ?? 'refused', problem, cause })

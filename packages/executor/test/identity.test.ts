@@ -22,11 +22,11 @@ console.log(JSON.stringify({ hidden, alive: isDeadProcess(alive, self), gone: is
 process.exit()
 `
 
-test('an executor in a container is named as its miner looks for it', () => {
+test('has the identity in a container for which its miner looks', () => {
   expect(identityText({ kind: 'container', id: 'f00' })).toBe(containerIdentity('f00'))
 })
 
-test('where /proc hides the processes of others, a neighbour that lives is not taken for dead', async () => {
+test("does not count a live executor as dead where /proc hides other users' processes", async () => {
   const mayMount = ['--cap-add', 'SYS_ADMIN', '--security-opt', 'apparmor=unconfined', '--user', '0:0']
   const remount = `python -c 'import ctypes; exit(ctypes.CDLL(None).mount(b"proc", b"/proc", b"proc", 32, b"hidepid=2"))'`
   const command = ['-c', `${remount} && exec /node --input-type=module -e "$JUDGE"`]

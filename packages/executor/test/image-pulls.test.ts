@@ -37,7 +37,7 @@ afterEach(async () => {
 const ensure = (env: Record<string, string> = {}) => host.executor(env).ensure(name, 'job', signal)
 const layersAsked = () => proxy.requests.filter(request => request.includes('/blobs/')).length
 
-test('a registry that says nothing is waited for as long as a pull may take', async () => {
+test('waits for a silent registry as long as a pull may take', async () => {
   proxy.manner = 'silent'
   const started = performance.now()
   await expect(ensure({ PULL_TIMEOUT_SECONDS: '1' })).rejects.toThrow(
@@ -46,7 +46,7 @@ test('a registry that says nothing is waited for as long as a pull may take', as
   expect(performance.now() - started).toBeGreaterThan(990)
 })
 
-test('a pull that ends with its time is ended in the engine as well', async () => {
+test('ends a pull in the engine when its time is over', async () => {
   proxy.manner = 'slow'
   await expect(ensure({ PULL_TIMEOUT_SECONDS: '2' })).rejects.toThrow(
     `The image ${name} was not pulled within 2 seconds`,
@@ -56,7 +56,7 @@ test('a pull that ends with its time is ended in the engine as well', async () =
   expect(await engine.images.find(name)).toBeUndefined()
 })
 
-test('a pull that nobody waits for any more is ended in the engine as well', async () => {
+test('ends a pull in the engine when it is aborted', async () => {
   proxy.manner = 'slow'
   const stop = new AbortController()
   const pull = host.executor().ensure(name, 'job', stop.signal)
@@ -66,7 +66,7 @@ test('a pull that nobody waits for any more is ended in the engine as well', asy
   await expect.poll(() => [...proxy.open]).toEqual([])
 })
 
-test('a pull that would fill the disk is ended in the engine as well', async () => {
+test('ends a pull in the engine when it would fill the disk', async () => {
   proxy.manner = 'slow'
   const roomy = { bytes: 1_000, freeBytes: 500, inodes: 0, freeInodes: 0 }
   const disk = async () => (layersAsked() === 0 ? roomy : { ...roomy, freeBytes: 40 })
@@ -78,7 +78,7 @@ test('a pull that would fill the disk is ended in the engine as well', async () 
   expect(await engine.images.find(name)).toBeUndefined()
 })
 
-test('a pull that dies in the middle, and one that brings something else, have their sentences', async () => {
+test('has sentences for a pull that breaks off and for wrong contents', async () => {
   proxy.manner = 'without layers'
   await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off the transfer`)
   proxy.manner = 'other layers'
@@ -87,7 +87,7 @@ test('a pull that dies in the middle, and one that brings something else, have t
   await expect(ensure()).resolves.toMatchObject({ name })
 })
 
-test('the log tells now and then how far a pull is', async () => {
+test('logs the progress of a pull', async () => {
   proxy.manner = 'slow'
   const disk = () => engineDisk('/')
   const options = { credentials: undefined, pullMs: 3_000, progressMs: 200, disk, log: host.log }
@@ -102,7 +102,7 @@ test('the log tells now and then how far a pull is', async () => {
   expect(bytes).toBeLessThan(totalBytes)
 })
 
-test('a refresh waits for the begin of something newer only for its own time', async () => {
+test('waits for the first bytes of a refresh only for its own time', async () => {
   const old = await ensure()
   const env = { REFRESH_TIMEOUT_SECONDS: '1', PULL_TIMEOUT_SECONDS: '3' }
   proxy.manner = 'silent'
@@ -118,7 +118,7 @@ test('a refresh waits for the begin of something newer only for its own time', a
   ])
 })
 
-test('what an executor has made sure of is asked for once', async () => {
+test('asks the engine once for an image', async () => {
   await ensure()
   proxy.requests.length = 0
   const executor = host.executor()

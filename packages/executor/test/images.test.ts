@@ -31,7 +31,7 @@ const failure = async (name: string, env: Record<string, string> = {}) => {
   return error.message
 }
 
-test('what is missing is pulled, and a second call asks nobody', async () => {
+test('pulls a missing image, and asks neither engine nor registry again', async () => {
   const name = newName('1')
   const digest = await registry.push(name)
   const executor = host.executor({ IMAGE_PULL_POLICY: 'always' })
@@ -42,7 +42,7 @@ test('what is missing is pulled, and a second call asks nobody', async () => {
   expect(host.said('info')).toHaveLength(2)
 })
 
-test('a name without a tag means latest, not all of them', async () => {
+test('pulls latest, and not all tags, for a name without a tag', async () => {
   const name = newName('latest')
   const repository = name.replace(/:latest$/, '')
   await registry.push(name)
@@ -59,7 +59,7 @@ test.each([
   ['1', { IMAGE_PULL_POLICY: 'always' }, true],
   ['latest', { IMAGE_PULL_POLICY: 'missing' }, false],
   ['latest', { IMAGE_PULL_POLICY: 'never' }, false],
-])('of what is here, tag %s with %j is refreshed: %s', async (tag, policy, isRefreshed) => {
+])('refreshes a present image with tag %s and %j: %s', async (tag, policy, isRefreshed) => {
   const name = newName(tag)
   await registry.push(name)
   const old = await ensure(name)
@@ -87,8 +87,8 @@ test('does not ask a registry for an image that was made here', async () => {
   }
 })
 
-describe('an image that is here under a name of another repository than it was pulled from', () => {
-  test.each(['latest', '1'])('has no registry to be asked, with the tag %s', async tag => {
+describe('an image with a name of another repository than it was pulled from', () => {
+  test.each(['latest', '1'])('is not refreshed, with the tag %s', async tag => {
     const [pulled, retagged] = [newName('latest'), `registry.invalid/${randomUUID()}:${tag}`]
     await registry.push(pulled)
     const { id } = await ensure(pulled)
@@ -106,7 +106,7 @@ describe('an image that is here under a name of another repository than it was p
     }
   })
 
-  test('is asked for under each repository that it was pulled from', async () => {
+  test('is refreshed under each repository that it was pulled from', async () => {
     const [one, other] = [newName('latest'), newName('latest')]
     const local = `compute-horde-test/${randomUUID()}:1`
     await importRandom(local)
@@ -123,7 +123,7 @@ describe('an image that is here under a name of another repository than it was p
   })
 })
 
-test('what is here is used when the registry is away, or does not give it any more', async () => {
+test('uses the present image when the registry is away or no longer has it', async () => {
   const [name, secret] = [newName('latest'), newName('latest', locked)]
   await registry.push(name)
   await locked.push(secret)
@@ -147,7 +147,7 @@ test('what is here is used when the registry is away, or does not give it any mo
 })
 
 describe('a private registry', () => {
-  test('gives to whom it knows, and nobody else is told the password', async () => {
+  test('gets the password, and no other registry does', async () => {
     const name = newName('1', locked)
     await locked.push(name)
     const auths = { [locked.host]: { auth: btoa('user:wrong') }, [registry.host]: { auth: btoa(`user:${PASSWORD}`) } }
@@ -161,7 +161,7 @@ describe('a private registry', () => {
   })
 })
 
-test('each trouble has its sentence', async () => {
+test('has a sentence for each failure', async () => {
   const there = newName('1')
   await registry.push(there)
   const repository = there.replace(/:1$/, '')
@@ -187,7 +187,7 @@ test('each trouble has its sentence', async () => {
 })
 
 describe('a digest', () => {
-  test('is what is pulled, whatever the tag beside it, and is found again without asking', async () => {
+  test('decides what is pulled, whatever the tag, and is found again without a pull', async () => {
     const name = newName('1')
     const digest = await registry.push(name)
     await registry.push(name)
@@ -202,7 +202,7 @@ describe('a digest', () => {
     }
   })
 
-  test('may be demanded of what jobs name, and only of that', async () => {
+  test('can be required of images that jobs name, and only of them', async () => {
     const [pinned, loose] = [newName('1'), newName('1')]
     const digest = await registry.push(pinned)
     await registry.push(loose)

@@ -33,7 +33,7 @@ async function failsToPrepare(image: string, env: Record<string, string>): Promi
   return executor.log
 }
 
-test('a job runs in an image of a private registry, and the password is nowhere in the log', async () => {
+test('runs a job in an image of a private registry, and logs no password', async () => {
   const name = newName()
   await registry.pushLocal(ECHO, name)
   const wanted = await job({ image: name, files: { 'payload.txt': 'from afar' } })
@@ -46,7 +46,7 @@ test('a job runs in an image of a private registry, and the password is nowhere 
   expect(executor.log).not.toMatch(new RegExp(`${PASSWORD}|${btoa(`user:${PASSWORD}`)}`))
 })
 
-test('an executor without credentials, and one that wants a digest, say why they do not prepare', async () => {
+test('says why it does not prepare without credentials or without a digest', async () => {
   const name = newName()
   const digest = await registry.pushLocal(ECHO, name)
   expect(await failsToPrepare(name, {})).toContain('asks for credentials, and this host has none for it')
@@ -73,7 +73,7 @@ test.each([
   expect(executor.log.includes('the image for scripts is not to be had')).toBe(!isThere)
 })
 
-test('an image that is removed before its job comes is told from trouble of the host', async () => {
+test('tells an image that was removed before its job from a failure of the host', async () => {
   const name = newName()
   await registry.push(name)
   const wanted = await job({ image: name, args: ['/none'] })
@@ -89,7 +89,7 @@ test('an image that is removed before its job comes is told from trouble of the 
   await expectNothingLeft(wanted, executor)
 })
 
-test('once the answer is delivered, unused images make room', async () => {
+test('removes unused images once the answer is delivered', async () => {
   await using host = await ImageHost.open()
   const name = newName()
   await registry.push(name)

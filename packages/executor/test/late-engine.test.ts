@@ -85,7 +85,7 @@ async function unprepared(wanted: Job, more: Record<string, string> = {}): Promi
   return executor
 }
 
-describe('an executor removes, before it exits, what a standing engine made after it was given up:', () => {
+describe('removes before its exit what an engine created after its call was given up:', () => {
   test.each([
     ['a volume', VOLUME],
     ['the container that holds the volumes', CONTAINER],

@@ -36,7 +36,7 @@ async function preload(env: Record<string, string>) {
   })
 }
 
-test('gets what is on the list, a line for each, and removes what is not', async () => {
+test('pulls the images on the list, with a log line for each, and removes others', async () => {
   const [first, second, old] = [newName(), newName(), newName()]
   for (const name of [first, second, old]) await registry.push(name)
   const env = { DOCKER_AUTH_CONFIG: registry.authConfig(PASSWORD) }
@@ -49,7 +49,7 @@ test('gets what is on the list, a line for each, and removes what is not', async
   expect(here.map(image => image !== undefined)).toEqual([true, true, false])
 })
 
-test('what is not to be had is told, and the rest is got', async () => {
+test('logs an image that is not available, and pulls the rest', async () => {
   const name = newName()
   await registry.push(name)
   const missing = newName()
@@ -63,11 +63,11 @@ test('what is not to be had is told, and the rest is got', async () => {
   expect(JSON.stringify(lines)).not.toContain(PASSWORD)
 })
 
-test('without a list there is nothing to do', async () => {
+test('does nothing without a list', async () => {
   expect(await preload({})).toMatchObject({ code: 0, stderr: '' })
 })
 
-test('wrong settings are told without the password', async () => {
+test('reports wrong settings without the password', async () => {
   const wrong = { PRELOAD_IMAGES: 'a b', DOCKER_AUTH_CONFIG: `{"auths":{"x":{"password":"${PASSWORD}"}}}` }
   const { code, stderr } = await preload(wrong)
   expect(code).toBe(78)

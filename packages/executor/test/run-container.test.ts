@@ -33,7 +33,7 @@ function lateReader({ everReads = true } = {}): RunDeps['containers'] {
   }
 }
 
-/** Runs a container that prints so many bytes, under a cap of 1,000, and gives its end. */
+/** Runs a container that prints so many bytes, under a cap of 1,000, and returns how it ended. */
 async function endOfPrinting(bytes: number, containers: RunDeps['containers'], clock: Clock): Promise<RunEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'run-container-test-'))
   const id = await engine.containers.create({
@@ -54,11 +54,11 @@ async function endOfPrinting(bytes: number, containers: RunDeps['containers'], c
 test.each([
   [1_000, { kind: 'exited', exitStatus: 0 }],
   [1_001, { kind: 'printed too much' }],
-])('of a job that ends before its %d bytes are read none is lost in silence', async (bytes, end) => {
+])('loses no output of a job that ends before its %d bytes are read', async (bytes, end) => {
   expect(await endOfPrinting(bytes, lateReader(), systemClock)).toMatchObject(end)
 })
 
-test('output that does not arrive in time is told of', async () => {
+test('notes output that does not arrive in time', async () => {
   const clock = manualClock()
   const ending = endOfPrinting(10, lateReader({ everReads: false }), clock)
   // The job's own time limit sleeps from the start, the wait for its output from its end.

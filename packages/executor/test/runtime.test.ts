@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { result } from './jobs.ts'
 import { TestMiner } from './miner.ts'
 
-test('a job runs in the runtime that the setting names', async () => {
+test('runs a job in the runtime that the setting names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'runtime-'))
   const [program, notes] = [join(folder, 'noting'), join(folder, 'notes')]
   await writeFile(notes, '')

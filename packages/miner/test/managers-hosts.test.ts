@@ -104,7 +104,7 @@ describe.each([
   ['TLS', overTls],
   ['SSH', overSsh],
 ])('executors on a host over %s', (_name, address) => {
-  it('run a job, and nothing of them is left there', async () => {
+  it('run a job, and leave nothing there', async () => {
     await using miner = await startMiner(address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
@@ -151,7 +151,7 @@ describe('an engine over TLS is refused', () => {
     await expectRefusal(overTls({ ca: stranger.ca }), /not signed by the CA in tls\.ca/)
   })
 
-  it('when it does not accept the miner’s', async () => {
+  it('when it does not accept the miner’s certificate', async () => {
     await expectRefusal(
       overTls(await stranger.certify('miner', 'clientAuth')),
       /does not accept this miner's certificate/,
@@ -166,7 +166,7 @@ describe('an engine over TLS is refused', () => {
     await expectRefusal(engineSettings.parse({ host: `tcp://127.0.0.1:${server.port}`, tls }), words)
   })
 
-  it('when nobody is there', async () => {
+  it('when nothing listens there', async () => {
     await expectRefusal(engineSettings.parse({ host: `tcp://${there}:1`, tls }), /nothing listens there/)
   })
 
@@ -191,7 +191,7 @@ describe('an engine over SSH is refused', () => {
     await expectRefusal(overSsh({ known_hosts }), /its key is not the one in ssh\.known_hosts/)
   })
 
-  it('when its host does not let the key in', async () => {
+  it('when its host does not accept the key', async () => {
     await newKey(join(folder, 'other_key'))
     await expectRefusal(overSsh({ identity: join(folder, 'other_key') }), /it does not accept the key ssh\.identity/)
   })
@@ -200,7 +200,7 @@ describe('an engine over SSH is refused', () => {
     await expectRefusal(overSsh({}, '/run/no-engine.sock'), /there is no engine at remote_socket/)
   })
 
-  it('when nobody is there', async () => {
+  it('when nothing listens there', async () => {
     const part = { identity: ssh.identity, known_hosts: ssh.knownHosts }
     await expectRefusal(engineSettings.parse({ host: `ssh://root@${there}:1`, ssh: part }), /nothing listens there/)
   })
@@ -211,7 +211,7 @@ describe('an engine over SSH is refused', () => {
 })
 
 describe('a tunnel', () => {
-  it('that breaks is made anew, and the job of an executor behind it goes on', async () => {
+  it('is opened again when it breaks, and the job of an executor behind it goes on', async () => {
     await using miner = await startMiner(overSsh())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(3); print(1)')
@@ -235,7 +235,7 @@ describe('a tunnel', () => {
     await expect.poll(containers).toBe('')
   })
 
-  it('that is away leaves no executor behind when it is back', async () => {
+  it('leaves no executor behind after an outage', async () => {
     const manager = await open(overSsh())
     const executor = await manager.start(order)
     const [before] = (await containers()).split('\n')
@@ -266,7 +266,7 @@ describe('a tunnel', () => {
   })
 })
 
-it('what an earlier run left on a host that is away is ended later', async () => {
+it('removes what an earlier run left on a host once that is back', async () => {
   const { machine } = await engine.network.link()
   const mute = createTcpServer().listen(0, machine)
   stack.defer(() => void mute.close())

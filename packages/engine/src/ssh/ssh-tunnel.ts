@@ -63,7 +63,7 @@ export class SshTunnel implements AsyncDisposable {
     const connection = this.#connection
     if (!connection) return undefined
     // The connection breaks before ssh prints the reason.
-    await withDeadline(connection.hasPrinted, REASON_MS, 'ssh to tell a reason').catch(() => {})
+    await withDeadline(connection.hasPrinted, REASON_MS, 'ssh to print a reason').catch(() => {})
     return connection.trouble
   }
 

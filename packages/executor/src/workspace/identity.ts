@@ -1,4 +1,4 @@
-/** Names this executor on its host: another one can tell what it left when it was killed from what a live one uses. */
+/** Names this executor on its host, so that the next one recognises what it left when it was killed. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
