@@ -85,7 +85,7 @@ test.each([
   const { lines } = await check({ DOCKER_HOST: telling.dockerHost, EXECUTOR_GPU_DEVICE_IDS: '', KNOWN_ESCAPES: 'warn' })
   const warnings = lines.filter(line => TAKEN.test(line))
   expect(warnings).toHaveLength(isWarned ? 1 : 0)
-  const remedy = /To do: have "nvidia-ctk system create-dev-char-symlinks .* or set "native.cgroupdriver=cgroupfs"/
+  const remedy = /To do: run "nvidia-ctk system create-dev-char-symlinks .* or set "native.cgroupdriver=cgroupfs"/
   if (isWarned) expect(warnings[0]).toMatch(remedy)
   expect(lines.some(line => / gpus: executors have none/.test(line))).toBe(!('Runtimes' in changes))
 })

@@ -49,7 +49,7 @@ test('checks a good host once, until something changes or the result is too old'
 
   const text = await readFile(memory, 'utf8')
   const moved = (ms: number) => text.replaceAll(/"at":(\d+)/g, (_, at) => `"at":${Number(at) + ms}`)
-  for (const wrong of [moved(-3_600_000), moved(3_600_000), text.replace('"form":2', '"form":1'), '[']) {
+  for (const wrong of [moved(-3_600_000), moved(3_600_000), text.replace('"form":3', '"form":1'), '[']) {
     await writeFile(memory, wrong)
     expect(await asked()).toBe(1)
     expect(await asked()).toBe(0)

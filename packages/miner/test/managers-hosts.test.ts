@@ -172,7 +172,7 @@ describe('an engine over TLS is refused', () => {
 
   it('at once when a file is missing', async () => {
     await expect(open(overTls({ key: '/no/such/key.pem' }))).rejects.toThrow(
-      '/no/such/key.pem, for tls, can not be read',
+      '/no/such/key.pem, for tls, cannot be read',
     )
   })
 })
@@ -206,7 +206,7 @@ describe('an engine over SSH is refused', () => {
   })
 
   it('at once when a file is missing', async () => {
-    await expect(open(overSsh({ identity: '/no/such/key' }))).rejects.toThrow('/no/such/key, for ssh, can not be read')
+    await expect(open(overSsh({ identity: '/no/such/key' }))).rejects.toThrow('/no/such/key, for ssh, cannot be read')
   })
 })
 
