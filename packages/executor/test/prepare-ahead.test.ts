@@ -15,7 +15,7 @@ import { openStateFolder } from '../src/host/state-folder.ts'
 import { PreparedAhead } from '../src/prepare-ahead.ts'
 import { identityText, ownIdentity } from '../src/workspace/identity.ts'
 import { CountingEngine } from './counting-engine.ts'
-import { engine as machinesEngine } from './jobs.ts'
+import { engine as machinesEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
 const LABEL = `${EXECUTOR_LABEL}=${identityText(ownIdentity())}`

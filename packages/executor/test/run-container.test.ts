@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
+import { PYTHON } from '@horde/testing/jobs/executor-job'
+import { WAIT_MS } from '@horde/testing/limits'
 import { expect, test } from 'vitest'
 import { CapturedOutput } from '../src/container/captured-output.ts'
 import { type RunDeps, type RunEnd, runContainer } from '../src/container/run-container.ts'
-import { engine, PYTHON } from './jobs.ts'
+import { engine } from './engine.ts'
 
 /** The engine's containers, seen by a reader that gets to the output only once the container has ended, or never. */
 function lateReader({ everReads = true } = {}): RunDeps['containers'] {

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Engine } from '@horde/engine/engine'
+import type { Finding } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { version } from '@horde/kit/version'
@@ -10,7 +11,6 @@ import { type Identity, identityText } from '../workspace/identity.ts'
 import { CheckError } from './check-error.ts'
 import { type Gpus, givenGpus, gpusOf, probeGpus } from './gpus.ts'
 import type { HostFacts } from './host-facts.ts'
-import type { Finding } from './judge-host.ts'
 import type { StateFolder } from './state-folder.ts'
 
 /** The file that holds the results, and a number to raise when its form or the checks change. */

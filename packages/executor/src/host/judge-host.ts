@@ -1,4 +1,5 @@
 /** Judges whether a host can confine strangers' jobs: facts in, findings out. */
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import {
   type EscapeContext,
   hasOwnKernel,
@@ -22,18 +23,6 @@ const NO_VSOCK_ENGINE = '23'
 
 /** The names of the profile that comes with the engine. */
 const OWN_PROFILES = ['default', 'builtin']
-
-/** The result of one check. */
-export interface Finding {
-  /** `bad`: this host runs no jobs. */
-  verdict: 'ok' | 'warn' | 'bad'
-  /** One or two words. */
-  subject: string
-  /** What was found. */
-  found: string
-  /** What to do about it; empty when nothing needs to be done. */
-  advice: string
-}
 
 export interface JudgeContext extends EscapeContext {
   /** Whether a known escape that certainly works is a reason to run no jobs. */
@@ -184,16 +173,4 @@ function escapeFinding(
 ): Finding {
   if (likelihood === 'certain' && refusesEscapes) return bad('escapes', what, `${advice}; or set KNOWN_ESCAPES=warn`)
   return warn('escapes', likelihood === 'certain' ? what : `possibly ${what}`, advice)
-}
-
-export function ok(subject: string, found: string): Finding {
-  return { verdict: 'ok', subject, found, advice: '' }
-}
-
-export function warn(subject: string, found: string, advice = ''): Finding {
-  return { verdict: 'warn', subject, found, advice }
-}
-
-export function bad(subject: string, found: string, advice: string): Finding {
-  return { verdict: 'bad', subject, found, advice }
 }

@@ -3,9 +3,9 @@ import type { Engine } from '@horde/engine/engine'
 import { isFromRegistry, withTag } from '@horde/engine/images/image-name'
 import type { PullEvent } from '@horde/engine/images/images'
 import { PullProgress } from '@horde/engine/images/pull-progress'
+import { bad, type Finding, ok } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
-import { bad, type Finding, ok } from '@horde/kit/watch/finding'
 
 /** How long a pull may take, in ms. */
 export const PULL_MS = 1_800_000
