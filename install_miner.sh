@@ -2637,10 +2637,10 @@ BITTENSOR_NETWORK=
 # The hotkey: a file in the wallet's hotkeys folder. Example: default
 #BITTENSOR_WALLET_HOTKEY_NAME=default
 
-# How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds. Example: 24
+# How many hotkeys with the most stake count as validators. Used only if the chain has no MaxAllowedValidators. Example: 24
 #MAX_VALIDATORS=24
 
-# The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds. Example: 1000
+# The least stake of a validator, in TAO. Used only if the chain has no StakeThreshold. Example: 1000
 #MIN_VALIDATOR_STAKE_TAO=1000
 
 # The address announced on the chain: auto, or an IP address. Example: 203.0.113.7
@@ -2742,10 +2742,10 @@ BITTENSOR_NETWORK=
 # How long a result that its validator has not had stays due, in days. Example: 7
 #RESULTS_KEPT_DAYS=7
 
-# A disk in use with less free than this is a warning in /health, in bytes. Example: 10000000000
+# Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
 #DISK_LOW_BYTES=10000000000
 
-# With less free than this on a disk in use the service is not ready, in bytes. Example: 1000000000
+# Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
 # How long the output of a job stays whole after its validator has had it, in hours; then its beginning and end are kept. Example: 24
@@ -2754,7 +2754,7 @@ BITTENSOR_NETWORK=
 # How long jobs that have ended are kept, in days; what is still due is kept for RESULTS_KEPT_DAYS anyway. Example: 30
 #JOBS_KEPT_DAYS=30
 
-# The least level of log lines that are written. Example: info
+# The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info
 END_OF_PRINT_ENV_EXAMPLE
 }

@@ -2587,40 +2587,40 @@ BITTENSOR_NETWORK=
 # The hotkey: a file in the wallet's hotkeys folder. Example: default
 #BITTENSOR_WALLET_HOTKEY_NAME=default
 
-# How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds. Example: 24
+# How many hotkeys with the most stake count as validators. Used only if the chain has no MaxAllowedValidators. Example: 24
 #MAX_VALIDATORS=24
 
-# The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds. Example: 1000
+# The least stake of a validator, in TAO. Used only if the chain has no StakeThreshold. Example: 1000
 #MIN_VALIDATOR_STAKE_TAO=1000
 
 # The facilitator whose jobs this validator takes. Unset: only synthetic jobs. Example: wss://facilitator.example/ws/v0/
 #FACILITATOR_URI=
 
-# The window in which each validator runs one batch of synthetic jobs, in its own part by its rank, in seconds; windows are counted from the Unix epoch, so that all validators have the same. Example: 7200
+# The window in which each validator runs one batch of synthetic jobs, in its own turn by its rank, in seconds. Windows are counted from the Unix epoch, so that all validators have the same ones. Example: 7200
 #BATCH_INTERVAL_SECONDS=7200
 
-# Whether a batch runs as soon as the validator starts, whatever the time. Otherwise at the validator's next turn. Example: true
+# Whether a batch runs as soon as the validator starts. Otherwise it runs at the validator's next turn. Example: true
 #BATCH_AT_START=false
 
-# Whether batches run although this hotkey is none of the subnet's validators; its part is then behind theirs. Example: true
+# Whether batches run although this hotkey is no validator of the subnet; its turn comes after theirs. Example: true
 #BATCHES_OUTSIDE_VALIDATORS=false
 
-# When a batch closes, whatever is still out, in seconds from its start. Example: 600
+# When a batch closes at the latest, even with jobs still running, in seconds from its start. Example: 600
 #BATCH_DEADLINE_SECONDS=600
 
-# How long the first job of a batch waits for all miners to be connected and to have told what they have, in seconds. Example: 15
+# How long the first job of a batch waits for all miners to connect and send their manifests, in seconds. Example: 15
 #BATCH_GATHER_SECONDS=15
 
 # How many synthetic jobs run at once at most. Example: 1024
 #BATCH_JOBS_AT_ONCE=1024
 
-# How many synthetic jobs are offered in a second at most; fewer for a slow machine, whose clock is fair only while it keeps up. Example: 250
+# How many synthetic jobs are offered in a second at most. Set a lower number on a slow machine: it measures correctly only while it keeps up. Example: 250
 #BATCH_JOB_STARTS_PER_SECOND=250
 
 # How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists. Example: 64
 #MAX_JOBS_PER_MINER=64
 
-# What synthetic jobs are: hashcat (by efficiency 64 passwords a job, by 2024 one), echo, or the path of an operator's own module (packages/validator/README.md). Example: hashcat
+# What synthetic jobs are: hashcat (64 passwords a job; with SCORING=2024 one), echo, or the path of a module of your own (packages/validator/README.md). Example: hashcat
 #BENCHMARK=hashcat
 
 # The image of echo jobs: it prints /volume/payload.txt. Example: compute-horde/echo:v0
@@ -2629,55 +2629,55 @@ BITTENSOR_NETWORK=
 # How long an echo job may take, in seconds. Example: 30
 #ECHO_TIMEOUT_SECONDS=30
 
-# How long an executor that is just good enough takes for an echo job, in seconds. Example: 2
+# How long a barely adequate executor takes for an echo job, in seconds. Example: 2
 #ECHO_REFERENCE_SECONDS=2
 
 # The image of hashcat jobs: its entry point is hashcat. Example: compute-horde/hashcat:v0
 #SYNTHETIC_JOB_IMAGE=backenddevelopersltd/compute-horde-job:v0-latest
 
-# How many characters a password has that is to be found from its sha256 hash; fewer for slow executors. Example: 3
+# How many characters the password of a sha256 hashcat job has; fewer for slow executors. Example: 3
 #HASHCAT_PASSWORD_LENGTH_SHA256=6
 
-# How many characters a password has that is to be found from its sha384 hash; fewer for slow executors. Example: 3
+# How many characters the password of a sha384 hashcat job has; fewer for slow executors. Example: 3
 #HASHCAT_PASSWORD_LENGTH_SHA384=5
 
-# How many characters a password has that is to be found from its sha512 hash; fewer for slow executors. Example: 3
+# How many characters the password of a sha512 hashcat job has; fewer for slow executors. Example: 3
 #HASHCAT_PASSWORD_LENGTH_SHA512=5
 
-# How long finding a password from its sha256 hash may take, in seconds. Example: 90
+# How long a sha256 hashcat job may take, in seconds. Example: 90
 #HASHCAT_TIMEOUT_SECONDS_SHA256=90
 
-# How long finding a password from its sha384 hash may take, in seconds. Example: 45
+# How long a sha384 hashcat job may take, in seconds. Example: 45
 #HASHCAT_TIMEOUT_SECONDS_SHA384=45
 
-# How long finding a password from its sha512 hash may take, in seconds. Example: 45
+# How long a sha512 hashcat job may take, in seconds. Example: 45
 #HASHCAT_TIMEOUT_SECONDS_SHA512=45
 
-# How long an executor that is just good enough takes to find a password from its sha256 hash, in seconds. Example: 30
+# How long a barely adequate executor takes for a sha256 hashcat job, in seconds. Example: 30
 #HASHCAT_REFERENCE_SECONDS_SHA256=30
 
-# How long an executor that is just good enough takes to find a password from its sha384 hash, in seconds. Example: 15
+# How long a barely adequate executor takes for a sha384 hashcat job, in seconds. Example: 15
 #HASHCAT_REFERENCE_SECONDS_SHA384=15
 
-# How long an executor that is just good enough takes to find a password from its sha512 hash, in seconds. Example: 15
+# How long a barely adequate executor takes for a sha512 hashcat job, in seconds. Example: 15
 #HASHCAT_REFERENCE_SECONDS_SHA512=15
 
-# How long reaching a miner may take, all attempts together, in seconds. Example: 70
+# How long connecting to a miner may take, all attempts together, in seconds. Example: 70
 #CONNECT_SECONDS=70
 
-# How long a miner may take to tell what executors it has before it counts as one of 2024, with one executor of the default class, in milliseconds. Example: 1000
+# How long a connected miner may take to send its manifest, in milliseconds. After that it counts as a v0 miner, with one executor of the default class. Example: 1000
 #MANIFEST_WAIT_MS=1000
 
-# How long a miner that told what executors it has may take to accept or decline an offer, in seconds. Example: 30
+# How long a miner that sent a manifest may take to accept or decline an offer, in seconds. Example: 30
 #ACCEPT_SECONDS=30
 
-# The same for a miner that told nothing, as those of 2024: they hold an offer until their executor is free. No other job waits for it. Example: 300
+# How long a v0 miner, which sends no manifest, may take to accept or decline an offer, in seconds: it holds an offer until its executor is free. No other job waits for it. Example: 300
 #SLOW_ACCEPT_SECONDS=300
 
 # How long an executor may take to be ready, beyond its class's spin-up time, in seconds. Example: 120
 #READY_SLACK_SECONDS=120
 
-# How long a result is waited for beyond the job's timeout, in seconds; one so late is worth nothing. Example: 11
+# How long to wait for a result beyond the job's timeout, in seconds. A result that late scores nothing. Example: 11
 #RESULT_GRACE_SECONDS=11
 
 # How long a user's job may take from its offer to a ready executor, in seconds. Example: 300
@@ -2686,64 +2686,64 @@ BITTENSOR_NETWORK=
 # How long a user's job may take as a whole, in seconds. Example: 300
 #ORGANIC_JOB_SECONDS=300
 
-# Whether miners on loopback, private and link-local addresses are dialled. For local networks. Example: false
+# Whether to connect to miners on loopback, private and link-local addresses. For local networks. Example: false
 #ALLOW_PRIVATE_MINERS=false
 
-# How the time of a synthetic job becomes a score: efficiency, or 2024 for a validator that runs beside Python ones. Example: efficiency
+# How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators. Example: efficiency
 #SCORING=efficiency
 
-# The power of a speed that is its score, by efficiency: above 1, one executor behind two hotkeys earns less. Example: 1.2
+# The exponent of speed in the efficiency score. Above 1, one executor behind two hotkeys earns less. Example: 1.2
 #EFFICIENCY_EXPONENT=1.2
 
-# The most that one job can score by efficiency; an executor of reference speed scores 1. Example: 16
+# The highest efficiency score of one job. An executor of reference speed scores 1. Example: 16
 #EFFICIENCY_CAP=16
 
-# How long after its start a batch that no weights were made of yet still counts, in seconds. Example: 86400
+# How long after its start a batch can still be scored, in seconds. Example: 86400
 #SCORE_WINDOW_SECONDS=86400
 
-# What each class is worth beside the others, before demand: class=weight, separated by commas; one that is not named is worth nothing. Unset: all the same, but always_on.test a millionth of it. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
+# The weight of each class before demand: class=weight, separated by commas. Other classes get 0. Unset: 1 each, and a millionth for always_on.test. Example: always_on.gpu-24gb=1,always_on.llm.a6000=2
 #CLASS_WEIGHTS=
 
-# How many executors of reference speed a class's whole share is for at least, however little users ask. Example: 4
+# The least capacity demanded of a class, in executors of reference speed; with less, its share is smaller. Example: 4
 #CLASS_CAPACITY_FLOOR_EXECUTORS=4
 
 # How far back users' jobs count as demand for their class, in seconds. Example: 604800
 #DEMAND_WINDOW_SECONDS=604800
 
-# The executor-seconds that every class counts as asked for beyond what was; more makes demand matter later. Example: 86400
+# Executor-seconds added to the demand of every class. Higher values make demand matter less. Example: 86400
 #DEMAND_SMOOTHING_SECONDS=86400
 
-# The least that demand multiplies a class's weight by. Example: 0.5
+# The smallest factor that demand applies to a class's weight. Example: 0.5
 #DEMAND_FLOOR=0.5
 
-# The most that demand multiplies a class's weight by. Example: 2
+# The largest factor that demand applies to a class's weight. Example: 2
 #DEMAND_CEILING=2
 
-# The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2
+# The version key sent with the weights. The chain refuses one below the WeightsVersionKey of the subnet. Example: 2
 #WEIGHTS_VERSION_KEY=2
 
-# How weights are committed on a subnet with commit-reveal, where the chain takes both: timelock, sealed for a round of drand and opened by the chain itself; hash, revealed by this validator an epoch or more later, so that it must run then; auto, timelock as long as the chain hears of drand, else hash. Example: hash
+# How weights are committed on a subnet with commit-reveal, if the chain has both ways. timelock: sealed for a round of drand, and opened by the chain itself. hash: revealed by this validator an epoch or more later, so it must run then. auto: timelock while the chain receives drand rounds, else hash. Example: hash
 #WEIGHTS_COMMIT_BY=auto
 
-# How many blocks a weight setting waits for the chain's rate limit before it is put off. Example: 100
+# How many blocks setting weights waits for the chain's rate limit before it is postponed. Example: 100
 #WEIGHTS_WAIT_BLOCKS=100
 
-# How often it is checked whether weights are due, in seconds. Example: 60
+# How often to check whether weights are due, in seconds. Example: 60
 #WEIGHTS_CHECK_SECONDS=60
 
-# How long batches and jobs are kept once they are over, in days; what no weights were made of yet, and what scoring looks at, stays. Example: 30
+# How long ended batches and jobs are kept, in days. What is not scored yet, and what scoring still reads, is kept for longer. Example: 30
 #RETENTION_DAYS=30
 
-# How long settings of weights are kept, in days; the last one, and one that is under way, stay. Example: 365
+# How long settings of weights are kept, in days. The last one and a pending one are always kept. Example: 365
 #WEIGHTS_RETENTION_DAYS=365
 
-# A disk in use with less free than this is a warning in /health, in bytes. Example: 10000000000
+# Free space of a disk, in bytes, below which /health shows a warning. Example: 10000000000
 #DISK_LOW_BYTES=10000000000
 
-# With less free than this on a disk in use the service is not ready, in bytes. Example: 1000000000
+# Free space of a disk, in bytes, below which the service is not ready. Example: 1000000000
 #DISK_FULL_BYTES=1000000000
 
-# The least level of log lines that are written. Example: info
+# The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info
 END_OF_PRINT_ENV_EXAMPLE
 }

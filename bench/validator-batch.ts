@@ -9,9 +9,9 @@ import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { startPostgres } from '@horde/testing/postgres'
-import type { BatchReport } from '../packages/validator/src/batch/batch-part.ts'
+import type { BatchReport } from '../packages/validator/src/batches/drive-batch.ts'
+import { runBatch } from '../packages/validator/src/batches/run-batch.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
-import { runBatch } from '../packages/validator/src/run-batch.ts'
 import { plainErrors } from './network/plain-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
@@ -106,7 +106,7 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
 function request() {
   return {
     ...{ netuid: 1, allowPrivate: true, benchmark: WORD, scoring: { name: '2024' as const }, limits: LIMITS },
-    ...{ starts: STARTS, maxJobsPerMiner: 64, gatherMs: 15_000, deadlineMs: 120_000, leaveOpen: false },
+    ...{ starts: STARTS, maxJobsPerMiner: 64, gatherMs: 15_000, deadlineMs: 120_000, keepOpen: false },
   }
 }
 

@@ -7,11 +7,12 @@ import { systemClock } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import { jobUuid } from '@horde/protocol/primitives'
-import { openBatch } from '../../packages/validator/src/db/batches.ts'
+import { openBatch } from '../../packages/validator/src/batches/stored-batch.ts'
+import type { JobResult } from '../../packages/validator/src/db/jobs.ts'
 import { Journal } from '../../packages/validator/src/db/journal.ts'
-import { driveJob } from '../../packages/validator/src/drive-job.ts'
-import type { JobEnd, JobToDrive } from '../../packages/validator/src/job/job-to-drive.ts'
-import { type Conversation, MinerLink } from '../../packages/validator/src/miner/link.ts'
+import { JobDriver } from '../../packages/validator/src/jobs/job-driver.ts'
+import type { JobSpec } from '../../packages/validator/src/jobs/job-spec.ts'
+import { type JobChannel, MinerConnection } from '../../packages/validator/src/jobs/miner-connection.ts'
 import type { Random } from '../soak/random.ts'
 
 /** How long a job may take from its offer to its end, in ms: a miner that is killed again and again takes its time. */
@@ -30,7 +31,7 @@ const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
 export interface Given {
   uuid: string
   validator: string
-  end: JobEnd
+  end: JobResult
   wasAccepted: boolean
   /** Whether the answer is this job's own. */
   isRight: boolean
@@ -56,7 +57,7 @@ export async function giveJobs(
   onEnd: (job: Given) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await using shared = deps.isOld ? undefined : openLink(deps, signal)
+  await using shared = deps.isOld ? undefined : connect(deps, signal)
   const work = async () => {
     while (!isEnough() && !signal.aborted) {
       const job = await giveOne(deps, shared, signal)
@@ -67,8 +68,8 @@ export async function giveJobs(
   await Promise.all(Array.from({ length: seats }, work))
 }
 
-function openLink({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSignal): MinerLink {
-  return new MinerLink({
+function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSignal): MinerConnection {
+  return new MinerConnection({
     miner: { hotkey: minerHotkey, address },
     hotkey: key,
     maxFrameBytes: LARGE_FRAME_BYTES,
@@ -80,11 +81,11 @@ function openLink({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSig
   })
 }
 
-async function giveOne(deps: ValidatorDeps, shared: MinerLink | undefined, signal: AbortSignal): Promise<Given> {
+async function giveOne(deps: ValidatorDeps, shared: MinerConnection | undefined, signal: AbortSignal): Promise<Given> {
   const { db, minerHotkey, address, random, key } = deps
   const uuid = jobUuid.parse(randomUUID())
-  await using own = shared ? undefined : openLink(deps, signal)
-  using talk = (shared ?? (own as MinerLink)).converse(uuid)
+  await using own = shared ? undefined : connect(deps, signal)
+  using channel = (shared ?? (own as MinerConnection)).channel(uuid)
   const row = { uuid, minerHotkey, minerUid: 1, minerAddress: address }
   const now = new Date()
   await openBatch(db, { netuid: 1, benchmark: 'chaos', startedAt: now, deadline: now, jobs: [row] })
@@ -92,46 +93,44 @@ async function giveOne(deps: ValidatorDeps, shared: MinerLink | undefined, signa
   const answer = `answer ${uuid}`
   const job = jobOf(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
   let wasAccepted = false
-  const next: Conversation['next'] = async (ms, aborted) => {
-    const event = await talk.next(ms, aborted)
-    if (event?.type === 'said' && ACCEPTING.includes(event.word.message_type)) wasAccepted = true
+  const next: JobChannel['next'] = async (ms, aborted) => {
+    const event = await channel.next(ms, aborted)
+    if (event?.type === 'message' && ACCEPTING.includes(event.message.message_type)) wasAccepted = true
     return event
   }
-  const listening = { ...talk, next }
+  const listening = { ...channel, next }
   await using journal = new Journal({ db, clock: systemClock, log: silentLog }, signal)
-  const end = await driveJob(job, { talk: listening, journal, clock: systemClock, log: silentLog }, signal)
+  const driver = new JobDriver(job, { channel: listening, journal, clock: systemClock, log: silentLog }, signal)
+  const end = await driver.drive()
+  if (!end) throw new Error('another process finalised a job of this validator')
   const isRight = end.stdout?.trim() === answer
   return { uuid, validator: key.ss58, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
 }
 
-function jobOf(uuid: JobToDrive['uuid'], answer: string, sleepSeconds: number): JobToDrive {
+function jobOf(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): JobSpec {
   const executor_class = 'always_on.test' as const
   const script = `import time\ntime.sleep(${sleepSeconds.toFixed(2)})\nprint(${JSON.stringify(answer)})`
   return {
     uuid,
-    plan: () => ({
-      executorClass: executor_class,
-      offer: {
-        message_type: 'V0InitialJobRequest',
-        job_uuid: uuid,
-        base_docker_image_name: null,
-        timeout_seconds: TIMEOUT_SECONDS,
-        volume_type: 'inline',
-        executor_class,
-      },
-      work: {
-        message_type: 'V0JobRequest',
-        job_uuid: uuid,
-        docker_image_name: null,
-        raw_script: script,
-        docker_run_options_preset: 'none',
-        docker_run_cmd: [],
-        volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
-        output_upload: null,
-      },
-      readyMs: JOB_MS,
-      resultMs: JOB_MS,
-    }),
+    executorClass: executor_class,
+    offer: {
+      message_type: 'V0InitialJobRequest',
+      job_uuid: uuid,
+      base_docker_image_name: null,
+      timeout_seconds: TIMEOUT_SECONDS,
+      volume_type: 'inline',
+      executor_class,
+    },
+    work: {
+      message_type: 'V0JobRequest',
+      job_uuid: uuid,
+      docker_image_name: null,
+      raw_script: script,
+      docker_run_options_preset: 'none',
+      docker_run_cmd: [],
+      volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
+      output_upload: null,
+    },
     judge: result => ({
       score: 0,
       rightAnswer: result.message_type === 'V0JobFinishedRequest',
@@ -140,8 +139,9 @@ function jobOf(uuid: JobToDrive['uuid'], answer: string, sleepSeconds: number): 
     }),
     unanswered: { score: 0, rightAnswer: false, comment: null },
     connectMs: JOB_MS,
-    manifestMs: 100,
     acceptMs: ANSWER_MS,
+    readyMs: JOB_MS,
+    resultMs: JOB_MS,
     endsAt: performance.now() + JOB_MS,
   }
 }

@@ -1,16 +1,16 @@
-/** A short form of the bench of batches, beside what bare sockets do on the same machine at the same time. */
+/** A short form of the batch benchmark, compared with bare sockets on the same machine at the same time. */
 
 import { openDatabase } from '@horde/kit/database'
 import { startPostgres } from '@horde/testing/postgres'
 import { expect, it } from 'vitest'
 import { MIGRATIONS, measureBatch } from '../validator-batch.ts'
 
-/** Twice the aims, in ms; a machine that has other work beside is given as many times what it takes for bare sockets. */
+/** Twice the target, in ms. On a busy machine the limit is this multiple of what bare sockets take. */
 const MOST_WAIT_MS = 100
 const MOST_ERROR_MS = 20
 const MOST_PLAIN = 4
 
-it('sends their work at once to 256 executors, by a fair clock', async () => {
+it('sends work to 256 executors at once, and measures each correctly', async () => {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   await measureBatch(database, 16, 1)

@@ -15,7 +15,7 @@ async function restarts(...options: string[]) {
   return { code, stdout, stderr }
 }
 
-it('no result is lost, and no batch counts twice or not at all', { timeout: LONG_MS }, async () => {
+it('loses no result, and counts every batch exactly once', { timeout: LONG_MS }, async () => {
   const short = ['--jobs', '24', '--miners', '3', '--executors', '4', '--kill', '6', '--seed', '7']
   const { code, stdout, stderr } = await restarts(...short)
   expect(stdout).toMatch(/^seed 7\n/)
@@ -25,7 +25,7 @@ it('no result is lost, and no batch counts twice or not at all', { timeout: LONG
   expect(code).toBe(0)
 })
 
-it('a command line that is none is told, with how it should be', { timeout: LONG_MS }, async () => {
+it('explains a wrong command line', { timeout: LONG_MS }, async () => {
   const { code, stdout, stderr } = await restarts('--jobs', 'many')
   expect([code, stdout]).toEqual([2, ''])
   expect(stderr).toMatch(/^--jobs must be a whole number from 1 to 100000\nusage: pnpm restarts /)

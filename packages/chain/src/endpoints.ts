@@ -1,6 +1,4 @@
-/** Where a network's nodes are, by the name that Bittensor's tools know it by. */
-
-/** The names that Bittensor's tools know for a network. */
+/** The nodes of each Bittensor network, by the names that Bittensor's tools use. */
 const NETWORKS: Readonly<Record<string, string>> = {
   finney: 'wss://entrypoint-finney.opentensor.ai:443',
   test: 'wss://test.finney.opentensor.ai:443',
@@ -9,7 +7,8 @@ const NETWORKS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The endpoints of BITTENSOR_NETWORK: finney, test, archive, local, host:port or a ws URL; several separated by commas.
+ * Returns the endpoints of BITTENSOR_NETWORK: finney, test, archive, local, host:port or a ws URL; or several of these,
+ * separated by commas.
  * @throws RangeError naming the part that is none of these
  */
 export function endpointsOf(network: string): string[] {
@@ -21,10 +20,10 @@ export function endpointsOf(network: string): string[] {
   return [...new Set(parts.map(endpointOf))]
 }
 
-/** Networks that Bittensor's btcli knows by name; any other is a URL for it. */
+/** The networks that Bittensor's btcli knows by name. It takes any other as a URL. */
 const BTCLI_NETWORKS = ['finney', 'test', 'local']
 
-/** What btcli's `--network` takes for the first of these endpoints. */
+/** Returns the value for btcli's option `--network` that means the first of these endpoints. */
 export function networkName([first = '']: readonly string[]): string {
   return BTCLI_NETWORKS.find(name => NETWORKS[name] === first) ?? first
 }
@@ -34,6 +33,6 @@ function endpointOf(part: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const isNode =
     parsed && /^wss?:$/.test(parsed.protocol) && (part.includes('://') || part in NETWORKS || /:\d+$/.test(part))
-  if (!isNode) throw new RangeError(`${part} is neither finney, test, archive, local, host:port nor a ws URL`)
+  if (!isNode) throw new RangeError(`${part} is not finney, test, archive, local, host:port or a ws URL`)
   return url
 }

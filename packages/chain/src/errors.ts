@@ -1,146 +1,147 @@
-/**
- * What can go wrong on the chain, said once. A runtime names its errors, and the names changed between 2024 and today;
- * callers see one code for one meaning, whichever name the chain used.
- */
+/** The errors of the chain. Runtimes have renamed their errors since 2024; here each meaning has one code. */
 
-/** `retryable`: the same call may succeed later without anybody changing anything but time. */
-type Meaning = { readonly retryable: boolean; readonly says: string; readonly names: readonly string[] }
+/** `retryable`: the same call may succeed later without any change by the caller. */
+type ErrorKind = { readonly retryable: boolean; readonly text: string; readonly names: readonly string[] }
 
-const meaning = (says: string, names: readonly string[] = [], retryable = false): Meaning => ({
-  retryable,
-  says,
-  names,
-})
-const passing = (says: string, names: readonly string[] = []): Meaning => meaning(says, names, true)
+const permanent = (text: string, names: readonly string[] = []): ErrorKind => ({ retryable: false, text, names })
+const temporary = (text: string, names: readonly string[] = []): ErrorKind => ({ retryable: true, text, names })
 
 /**
- * Code → its sentence and the names the runtimes of both eras use for it (2024's first). A name that stands in no row
- * is reported as `ChainRefused` with the chain's own name in `chainName`.
+ * Maps each code to its text and to the names that runtimes use for it, those of 2024 first. A name that is not listed
+ * here becomes `ChainRefused`, with the chain's name in `chainName`.
  */
 export const CHAIN_ERRORS = {
-  // Weights: the chain's checks in their order.
-  CommitRevealEnabled: meaning('the subnet takes weights by commit and reveal only', ['CommitRevealEnabled']),
-  CommitRevealDisabled: meaning('commit-reveal is off on this subnet', ['CommitRevealDisabled']),
-  UnequalLengths: meaning('uids and weights differ in number', ['WeightVecNotEqualSize', 'InputLengthsUnequal']),
-  RootNetwork: meaning('not possible on the root network', [
+  // Weights, in the order of the chain's checks.
+  CommitRevealEnabled: permanent('the subnet accepts weights only by commit-reveal', ['CommitRevealEnabled']),
+  CommitRevealDisabled: permanent('commit-reveal is off on this subnet', ['CommitRevealDisabled']),
+  UnequalLengths: permanent('uids and weights differ in number', ['WeightVecNotEqualSize', 'InputLengthsUnequal']),
+  RootNetwork: permanent('not possible on the root network', [
     'CanNotSetRootNetworkWeights',
     'OperationNotPermittedonRootSubnet',
     'RegistrationNotPermittedOnRootSubnet',
   ]),
-  SubnetNotFound: meaning('the subnet does not exist', [
+  SubnetNotFound: permanent('the subnet does not exist', [
     'NetworkDoesNotExist',
     'SubNetworkDoesNotExist',
     'SubnetNotExists',
     'MechanismDoesNotExist',
   ]),
-  TooManyUids: meaning('more weights than the subnet has neurons', ['TooManyUids', 'UidsLengthExceedUidsInSubNet']),
-  NotRegistered: meaning('the hotkey is not registered on the subnet', [
+  TooManyUids: permanent('the row has more weights than the subnet has neurons', [
+    'TooManyUids',
+    'UidsLengthExceedUidsInSubNet',
+  ]),
+  NotRegistered: permanent('the hotkey is not registered on the subnet', [
     'NotRegistered',
     'HotKeyNotRegisteredInSubNet',
     'HotKeyNotRegisteredInNetwork',
     'UidNotFound',
   ]),
-  NotEnoughStake: meaning('the hotkey has too little stake', ['NotEnoughStakeToSetWeights', 'StakeAmountTooLow']),
-  WrongVersionKey: meaning('the version key is below the one the subnet asks for', [
+  NotEnoughStake: permanent('the hotkey has too little stake', ['NotEnoughStakeToSetWeights', 'StakeAmountTooLow']),
+  WrongVersionKey: permanent('the version key is lower than the subnet requires', [
     'IncorrectNetworkVersionKey',
     'IncorrectWeightVersionKey',
   ]),
-  SettingWeightsTooFast: passing('weights were set too few blocks ago', [
+  SettingWeightsTooFast: temporary('weights were set too few blocks ago', [
     'SettingWeightsTooFast',
     'CommittingWeightsTooFast',
   ]),
-  NoValidatorPermit: meaning('the hotkey has no validator permit', ['NoValidatorPermit', 'NeuronNoValidatorPermit']),
-  DuplicateUids: meaning('a uid stands twice in the row', ['DuplicateUids']),
-  InvalidUid: meaning('a uid of the row is no neuron of the subnet', ['InvalidUid', 'UidVecContainInvalidOne']),
-  TooFewWeights: meaning('fewer weights than MinAllowedWeights', ['NotSettingEnoughWeights', 'WeightVecLengthIsLow']),
-  MaxWeightExceeded: meaning('a weight is above MaxWeightsLimit', ['MaxWeightExceeded']),
-  InvalidWeights: meaning('uids, weights or the version key are no numbers that the chain can hold'),
+  NoValidatorPermit: permanent('the hotkey has no validator permit', ['NoValidatorPermit', 'NeuronNoValidatorPermit']),
+  DuplicateUids: permanent('the row lists a uid twice', ['DuplicateUids']),
+  InvalidUid: permanent('the row lists a uid that is not on the subnet', ['InvalidUid', 'UidVecContainInvalidOne']),
+  TooFewWeights: permanent('the row has fewer weights than MinAllowedWeights', [
+    'NotSettingEnoughWeights',
+    'WeightVecLengthIsLow',
+  ]),
+  MaxWeightExceeded: permanent('a weight is above MaxWeightsLimit', ['MaxWeightExceeded']),
+  InvalidWeights: permanent('uids, weights or the version key are out of range'),
 
   // Commits and their reveals.
-  TooManyCommits: passing('too many commits wait for their reveal', ['TooManyUnrevealedCommits']),
-  RevealTooEarly: passing('the epoch in which the commit is to be revealed has not begun', ['RevealTooEarly']),
-  CommitExpired: meaning('the epoch in which the commit was to be revealed is over', ['ExpiredWeightCommit']),
-  /** The pool has one number for both: only the chain's epoch says which. */
-  RevealOutOfRange: passing('the commit is to be revealed in another epoch', ['InvalidRevealCommitTempo']),
-  CommitNotFound: meaning('the chain holds no such commit', ['NoWeightsCommitFound']),
-  CommitMismatch: meaning('the chain holds commits, but none of these weights', ['InvalidRevealCommitHashNotMatch']),
-  NoCommits: meaning('the subnet takes weights by commit and reveal, and the chain offers no call for that'),
-  WrongCommitVersion: meaning('the chain takes sealed commits of another version', ['IncorrectCommitRevealVersion']),
-  InvalidRevealRound: meaning('the round that would open the commit is over', ['InvalidRevealRound']),
+  TooManyCommits: temporary('too many commits wait for their reveal', ['TooManyUnrevealedCommits']),
+  RevealTooEarly: temporary('the epoch for revealing the commit has not begun', ['RevealTooEarly']),
+  CommitExpired: permanent('the epoch for revealing the commit is over', ['ExpiredWeightCommit']),
+  /** The pool has one code for too early and too late. Only the current epoch tells which it is. */
+  RevealOutOfRange: temporary('the commit can only be revealed in another epoch', ['InvalidRevealCommitTempo']),
+  CommitNotFound: permanent('the chain holds no such commit', ['NoWeightsCommitFound']),
+  CommitMismatch: permanent('the chain holds commits, but none for these weights', ['InvalidRevealCommitHashNotMatch']),
+  NoCommits: permanent('the subnet requires commit-reveal, but the chain has no call for it'),
+  WrongCommitVersion: permanent('the chain expects another version of sealed commits', [
+    'IncorrectCommitRevealVersion',
+  ]),
+  InvalidRevealRound: permanent('the drand round of the commit is already over', ['InvalidRevealRound']),
 
   // Axons.
-  InvalidIpType: meaning('the ip type is neither 4 nor 6', ['InvalidIpType']),
-  InvalidIpAddress: meaning('the chain takes no such ip address', ['InvalidIpAddress']),
-  ServingTooFast: passing('the axon was announced too few blocks ago', ['ServingRateLimitExceeded']),
-  InvalidPort: meaning('port 0 can not be announced', ['InvalidPort']),
+  InvalidIpType: permanent('the ip type is neither 4 nor 6', ['InvalidIpType']),
+  InvalidIpAddress: permanent('the chain does not accept this ip address', ['InvalidIpAddress']),
+  ServingTooFast: temporary('the axon was announced too few blocks ago', ['ServingRateLimitExceeded']),
+  InvalidPort: permanent('port 0 cannot be announced', ['InvalidPort']),
 
   // Registration and money.
-  AlreadyRegistered: meaning('the hotkey is registered already', [
+  AlreadyRegistered: permanent('the hotkey is already registered', [
     'AlreadyRegistered',
     'HotKeyAlreadyRegisteredInSubNet',
   ]),
-  RegistrationDisabled: meaning('the subnet takes no registrations', [
+  RegistrationDisabled: permanent('the subnet does not accept registrations', [
     'RegistrationDisabled',
     'SubNetRegistrationDisabled',
   ]),
-  TooManyRegistrations: passing('too many registrations in this block or interval', [
+  TooManyRegistrations: temporary('too many registrations in this block or interval', [
     'TooManyRegistrationsThisBlock',
     'TooManyRegistrationsThisInterval',
   ]),
-  NotEnoughBalance: meaning('the balance is too low', [
+  NotEnoughBalance: permanent('the balance is too low', [
     'NotEnoughBalanceToStake',
     'NotEnoughBalance',
     'InsufficientBalance',
     'Payment',
   ]),
-  WrongColdkey: meaning('the hotkey belongs to another coldkey', ['NonAssociatedColdKey']),
-  NoFreeUid: meaning('no uid can be given away at the moment', ['NoNeuronIdAvailable']),
-  HotkeyNotFound: meaning('the chain knows no such hotkey account', ['HotKeyAccountNotExists']),
-  AdminFrozen: passing('owner settings are frozen before an epoch', ['AdminActionProhibitedDuringWeightsWindow']),
+  WrongColdkey: permanent('the hotkey belongs to another coldkey', ['NonAssociatedColdKey']),
+  NoFreeUid: permanent('the subnet has no free uid at the moment', ['NoNeuronIdAvailable']),
+  HotkeyNotFound: permanent('the chain has no account for this hotkey', ['HotKeyAccountNotExists']),
+  AdminFrozen: temporary('owner settings are frozen before an epoch', ['AdminActionProhibitedDuringWeightsWindow']),
 
-  // The extrinsic itself, before any pallet looked at it.
-  BadSignature: meaning('the signature does not verify', ['BadProof']),
-  BadSigner: meaning('the signer is not valid', ['BadSigner']),
-  NotAllowed: meaning('this account may not make this call', ['BadOrigin', 'Call', 'CallFiltered', 'RequireSudo']),
-  Banned: passing('the pool saw this very extrinsic a moment ago and refuses it for a while'),
-  StaleNonce: passing('the nonce was used already', ['Stale']),
-  FutureNonce: passing('the nonce is ahead of the account', ['Future']),
-  ExpiredEra: passing('the extrinsic came after its era', ['AncientBirthBlock']),
-  BlockFull: passing('the block or the pool has no room', ['ExhaustsResources']),
-  AlreadyImported: passing('the same extrinsic is in the pool already'),
-  PriorityTooLow: passing('another extrinsic with this nonce is in the pool'),
-  NotIncluded: passing('the extrinsic left the pool without being included'),
-  InclusionUnknown: passing('nobody can say whether the extrinsic was included'),
-  ChainRefused: meaning('the chain refused it'),
+  // The extrinsic itself, before a pallet handles it.
+  BadSignature: permanent('the signature does not verify', ['BadProof']),
+  BadSigner: permanent('the signer is not valid', ['BadSigner']),
+  NotAllowed: permanent('this account may not make this call', ['BadOrigin', 'Call', 'CallFiltered', 'RequireSudo']),
+  Banned: temporary('the pool has just seen this extrinsic and refuses it for a while'),
+  StaleNonce: temporary('the nonce is already used', ['Stale']),
+  FutureNonce: temporary("the nonce is higher than the account's next nonce", ['Future']),
+  ExpiredEra: temporary('the era of the extrinsic is over', ['AncientBirthBlock']),
+  BlockFull: temporary('the block or the pool has no room', ['ExhaustsResources']),
+  AlreadyImported: temporary('the same extrinsic is already in the pool'),
+  PriorityTooLow: temporary('another extrinsic with this nonce is in the pool'),
+  NotIncluded: temporary('the extrinsic left the pool without being included in a block'),
+  InclusionUnknown: temporary('it is unknown whether a block includes the extrinsic'),
+  ChainRefused: permanent('the chain refused it'),
 
-  // The way to the chain.
-  Unavailable: passing('no connection to the chain'),
-  Timeout: passing('the chain did not answer in time'),
-  RpcFailed: passing('the node answered with an error'),
-  BadAnswer: passing('the answer of the node makes no sense'),
-  Unsupported: meaning('this chain does not offer what the call needs'),
-  Closed: meaning('the client was closed'),
-} as const satisfies Record<string, Meaning>
+  // The connection to the chain.
+  Unavailable: temporary('no connection to the chain'),
+  Timeout: temporary('the chain did not answer in time'),
+  RpcFailed: temporary('the node answered with an error'),
+  BadAnswer: temporary('the node sent an invalid answer'),
+  Unsupported: permanent('this chain does not support the call'),
+  Closed: permanent('the client was closed'),
+} as const satisfies Record<string, ErrorKind>
 
 export type ChainErrorCode = keyof typeof CHAIN_ERRORS
 
-/** A chain error that callers can act on. `message` is a sentence for people; `code` is for programs. */
+/** An error of a call to the chain. Programs act on `code`; people read `message`. */
 export class ChainError extends Error {
   override readonly name = 'ChainError'
   readonly code: ChainErrorCode
-  /** The error's name as the chain said it, when it said one. */
+  /** The runtime's own name for the error; null if it gave none. */
   readonly chainName: string | null
-  /** True when the same call may succeed later without anybody changing anything. */
+  /** True if the same call may succeed later without any change by the caller. */
   readonly retryable: boolean
-  /** True when an extrinsic went out and may yet get into a block, whatever this error says of it. */
+  /** True if an extrinsic was sent that a block may still include. */
   mayTakeEffect = false
 
   constructor(code: ChainErrorCode, detail?: string, options: { chainName?: string; cause?: unknown } = {}) {
-    const { says, retryable } = CHAIN_ERRORS[code]
+    const { text, retryable } = CHAIN_ERRORS[code]
     const named =
       options.chainName === undefined || options.chainName === code ? code : `${code} (${options.chainName})`
     super(
-      `${named}: ${says}${detail ? `: ${detail}` : ''}`,
+      `${named}: ${text}${detail ? `: ${detail}` : ''}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     )
     this.code = code
@@ -155,21 +156,21 @@ const CODE_BY_NAME = new Map<string, ChainErrorCode>(
   ),
 )
 
-/** The error for a runtime's error name, of either era; a name nobody listed becomes `ChainRefused` and keeps its name. */
+/** Returns the error for a runtime's error name, old or new. An unlisted name becomes `ChainRefused`. */
 export const chainErrorByName = (name: string, detail?: string): ChainError =>
   new ChainError(CODE_BY_NAME.get(name) ?? 'ChainRefused', detail, { chainName: name })
 
-/** A wallet file that can not be used. The message names the file and the remedy, never the content. */
+/** A wallet file cannot be used. The message gives the file and what to do, never the content. */
 export class WalletError extends Error {
   override readonly name = 'WalletError'
   readonly file: string
   /** What is wrong with the file, without the remedy. */
   readonly problem: string
-  /** What its owner can do, a command wherever one helps. */
+  /** What its owner can do; a command where possible. */
   readonly advice: string
 
-  constructor(file: string, says: string, advice: string, options?: ErrorOptions) {
-    const problem = `${file}: ${says}`
+  constructor(file: string, whatIsWrong: string, advice: string, options?: ErrorOptions) {
+    const problem = `${file}: ${whatIsWrong}`
     super(`${problem}. ${advice.charAt(0).toUpperCase()}${advice.slice(1)}`, options)
     this.file = file
     this.problem = problem

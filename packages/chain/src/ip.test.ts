@@ -10,12 +10,12 @@ it.each([
   ['::', 6, 0n],
   ['2001:db8::8a2e:370:7334', 6, 0x20010db80000000000008a2e03707334n],
   ['1::', 6, 1n << 112n],
-] as const)('%s', (text, ipType, ip) => {
+] as const)('converts %s', (text, ipType, ip) => {
   expect(ipToNumber(text)).toEqual({ ip, ipType })
   expect(ipFromNumber({ ip, ipType })).toBe(text)
 })
 
-it('takes any notation of an IPv6 address', () => {
+it('accepts every notation of an IPv6 address', () => {
   expect(ipToNumber('2001:0DB8:0:0:0:0:0:1')).toEqual(ipToNumber('2001:db8::1'))
   expect(ipToNumber('::ffff:1.2.3.4').ip).toBe(0xffff01020304n)
 })
@@ -24,7 +24,7 @@ it.each(['', 'localhost', '1.2.3', '1.2.3.256', ':::', 'fe80::1%eth0', '1.2.3.4:
   expect(() => ipToNumber(text)).toThrow(RangeError)
 })
 
-it('there and back', () => {
+it('converts every number to an address and back', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }), ip => {
       expect(ipToNumber(ipFromNumber({ ip, ipType: 6 }))).toEqual({ ip, ipType: 6 })

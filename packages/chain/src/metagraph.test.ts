@@ -27,12 +27,12 @@ const metagraph = (neurons: Neuron[], rule?: Partial<ValidatorRule>): Metagraph 
 const uids = (neurons: Neuron[]): number[] => neurons.map(({ uid }) => uid)
 
 describe('validatorsOf', () => {
-  it('orders by stake, ties by lower uid', () => {
+  it('orders by stake, and ties by lower uid', () => {
     const subnet = metagraph([neuron(0, 2_000), neuron(1, 5_000), neuron(2, 2_000), neuron(3, 9_000)])
     expect(uids(validatorsOf(subnet))).toEqual([3, 1, 0, 2])
   })
 
-  it('asks for 1,000 TAO to the rao, and for a permit', () => {
+  it('requires exactly 1,000 TAO or more, and a permit', () => {
     const neurons = [
       neuron(0, 1_000),
       neuron(1, 0, { stakeRao: 1_000n * RAO_PER_TAO - 1n }),
@@ -44,23 +44,23 @@ describe('validatorsOf', () => {
     expect(uids(validatorsOf(metagraph(neurons, { minStakeRao: 1n })))).toEqual([0, 1])
   })
 
-  it('never takes a neuron without stake, even where the chain asks for none', () => {
+  it('never includes a neuron without stake, even if the chain requires none', () => {
     expect(uids(validatorsOf(metagraph([neuron(0, 0), neuron(1, 1)], { minStakeRao: 0n })))).toEqual([1])
   })
 
-  it('takes the 24 with most stake', () => {
+  it('includes the 24 with the most stake', () => {
     const subnet = metagraph(Array.from({ length: 30 }, (_, uid) => neuron(uid, 1_000 + uid)))
     expect(uids(validatorsOf(subnet))).toEqual(Array.from({ length: 24 }, (_, i) => 29 - i))
   })
 
-  it('adds and bans the operator’s hotkeys; a ban is stronger and makes room', () => {
+  it('adds extra and removes banned hotkeys; a ban overrides and makes room', () => {
     const subnet = metagraph([neuron(0, 3_000), neuron(1, 2_000), neuron(2, 1), neuron(3, 1_500)], { max: 2 })
-    const options = { extra: ['hotkey-2', 'hotkey-0', 'nobody'], banned: ['hotkey-0'] }
+    const options = { extra: ['hotkey-2', 'hotkey-0', 'not-on-the-subnet'], banned: ['hotkey-0'] }
     expect(uids(validatorsOf(subnet, options))).toEqual([1, 3, 2])
   })
 })
 
-it('knows who serves, and who is who', () => {
+it('finds serving neurons, and a neuron by its hotkey', () => {
   const axon = { ip: '127.0.0.2', port: 8000, ipType: 4, protocol: 4, version: 1, block: 3 } as const
   const subnet = metagraph([
     neuron(0, 0, { axon }),

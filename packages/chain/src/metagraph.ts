@@ -1,74 +1,77 @@
-/** Where a neuron says it can be reached, as the chain stores it. */
+/** The address that a neuron announced on the chain. */
 export type Axon = {
-  /** Dotted IPv4 or IPv6 in its short form. */
+  /** Dotted IPv4, or IPv6 in its short form. */
   readonly ip: string
   readonly port: number
   readonly ipType: 4 | 6
-  /** What the announcer wrote; the SDK and we write 4. */
+  /** Set by the announcer. The SDK and this code set 4. */
   readonly protocol: number
   readonly version: number
   /** The block of the announcement. */
   readonly block: number
 }
 
+/** A registered neuron of a subnet. */
 export type Neuron = {
   readonly uid: number
   /** SS58, prefix 42. */
   readonly hotkey: string
   /** SS58, prefix 42. */
   readonly coldkey: string
-  /** Stake in rao (10⁻⁹ TAO), by the newest means the chain offers: total stake weight, subnet alpha, or TAO. */
+  /** Stake in rao (10⁻⁹ TAO): the total stake weight, else the subnet's alpha, else TAO, depending on the chain. */
   readonly stakeRao: bigint
   readonly validatorPermit: boolean
-  /** The block in which this neuron last set weights, or registered. */
+  /** The block in which this neuron last set weights or registered. */
   readonly lastUpdate: number
-  /** Null when this hotkey never announced one. */
+  /** Null if this hotkey has announced none. */
   readonly axon: Axon | null
 }
 
-/** One subnet as of one block. `neurons[i].uid === i`. */
+/** One subnet at one block. `neurons[i].uid === i`. */
 export type Metagraph = {
   readonly netuid: number
   readonly block: number
   readonly neurons: readonly Neuron[]
-  /** As of the same block. Without one, the default holds. */
+  /** At the same block. Without it, `DEFAULT_VALIDATOR_RULE` applies. */
   readonly validatorRule?: RuleInForce
 }
 
+/** 1 TAO in rao. */
 export const RAO_PER_TAO = 1_000_000_000n
 
-/** Who counts as a validator. */
+/** Defines which neurons count as validators. */
 export type ValidatorRule = {
-  /** Most validators, by stake. */
+  /** How many of those with the most stake count. */
   readonly max: number
   /** The least stake of a validator. */
   readonly minStakeRao: bigint
 }
 
-/** Who counts as a validator, and whether the chain says so; what it does not say, the settings do. */
+/** A validator rule, and which of its values come from the chain. The others come from the settings. */
 export type RuleInForce = ValidatorRule & { readonly fromChain: { readonly max: boolean; readonly minStake: boolean } }
 
-/** 24 validators of at least 1,000 TAO: the rule of 2024, and what holds where neither chain nor settings say another. */
+/** The rule if neither the chain nor the settings define one: 24 validators with at least 1,000 TAO, as in 2024. */
 export const DEFAULT_VALIDATOR_RULE: ValidatorRule = { max: 24, minStakeRao: 1_000n * RAO_PER_TAO }
 
+/** How an operator changes which neurons count as validators. */
 export type ValidatorOptions = {
-  /** Ask for a validator permit; default true. False for a chain that gives none. */
+  /** Whether a validator needs a validator permit; default true. False for a chain without permits. */
   readonly permitNeeded?: boolean
-  /** Hotkeys (SS58) of the subnet that the operator counts as validators whatever their stake and permit; they come on top. */
+  /** Hotkeys (SS58) that count as validators in addition, whatever their stake and permit. */
   readonly extra?: readonly string[]
-  /** Hotkeys (SS58) that are never validators; stronger than `extra`. */
+  /** Hotkeys (SS58) that never count as validators. Overrides `extra`. */
   readonly banned?: readonly string[]
 }
 
-/** The rule that a metagraph was read with. */
+/** Returns the validator rule of a metagraph. */
 export function ruleOf({ validatorRule }: Pick<Metagraph, 'validatorRule'>): RuleInForce {
   return validatorRule ?? { ...DEFAULT_VALIDATOR_RULE, fromChain: { max: false, minStake: false } }
 }
 
 /**
- * The subnet's validators, most stake first, ties by lower uid. First the most staked of those with enough stake and a
- * permit; then the operator's own hotkeys, by the same order. A banned hotkey makes room for the next one. A chain may ask
- * for no stake at all; a neuron without any is no validator all the same.
+ * Returns the subnet's validators, most stake first and ties by lower uid: the `max` neurons with the most stake among
+ * those with enough stake and a permit, and the `extra` hotkeys. A banned hotkey makes room for the next neuron. A
+ * neuron without stake never counts, even if the chain requires none.
  */
 export function validatorsOf(metagraph: Metagraph, options: ValidatorOptions = {}): Neuron[] {
   const { permitNeeded = true } = options
@@ -85,10 +88,10 @@ export function validatorsOf(metagraph: Metagraph, options: ValidatorOptions = {
 const mostStakeFirst = (a: Neuron, b: Neuron): number =>
   a.stakeRao === b.stakeRao ? a.uid - b.uid : a.stakeRao < b.stakeRao ? 1 : -1
 
-/** Whether a neuron announces an address that somebody could dial. */
+/** Returns whether a neuron announces an address that can be dialled. */
 export const isServing = (neuron: Neuron): neuron is Neuron & { readonly axon: Axon } =>
   neuron.axon !== null && neuron.axon.port !== 0 && neuron.axon.ip !== '0.0.0.0' && neuron.axon.ip !== '::'
 
-/** The neuron of a hotkey (SS58), if it is registered. */
+/** Returns the neuron of a hotkey (SS58); undefined if it is not registered. */
 export const neuronOf = (metagraph: Metagraph, hotkey: string): Neuron | undefined =>
   metagraph.neurons.find(neuron => neuron.hotkey === hotkey)

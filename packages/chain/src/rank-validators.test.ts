@@ -10,7 +10,7 @@ const neuron = (uid: number, tao: bigint, validatorPermit = true): Neuron => ({
 const neurons = [neuron(0, 1_500n), neuron(1, 9_000n), neuron(2, 5n), neuron(3, 8_000n), neuron(4, 7_000n, false)]
 const metagraph: Metagraph = { netuid: 1, block: 1, neurons }
 
-it('most stake first, then those on no subnet, then the banned', () => {
+it('lists those with the most stake first, then extra ones that are not on the subnet, then the banned', () => {
   const extra = ['5Neuron2', '5Elsewhere', '5Neuron1']
   const banned = ['5Neuron3', '5Nobody']
   const shown = rankValidators(metagraph, { extra, banned }).map(({ rank, hotkey, note }) => [rank, hotkey, note])
@@ -24,13 +24,13 @@ it('most stake first, then those on no subnet, then the banned', () => {
   ])
 })
 
-it('says what the chain knows of each', () => {
+it('includes uid, stake and permit', () => {
   const [first, second] = rankValidators(metagraph, { extra: [], banned: ['5Nobody'] })
   expect(first).toEqual({ rank: 1, hotkey: '5Neuron1', uid: 1, stakeTao: 9_000, permit: true, note: null })
   expect(second).toMatchObject({ rank: 2, hotkey: '5Neuron3' })
 })
 
-it('before the chain has answered there are those of the settings', () => {
+it('lists only those of the settings before the first metagraph', () => {
   const shown = rankValidators(undefined, { extra: ['5A', '5B', '5A'], banned: ['5B'] })
   expect(shown).toMatchObject([
     { rank: null, hotkey: '5A', uid: null, stakeTao: null, note: 'extra' },

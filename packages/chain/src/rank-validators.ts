@@ -1,21 +1,23 @@
-/** Validators as a list for an operator: the rule's own order, and those that a miner's settings add or take. */
+/** Lists validators for an operator: ranked by stake, with those that a miner's settings add or ban. */
 import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from './metagraph.ts'
 
+/** A validator in the list for an operator. */
 export type RankedValidator = {
-  /** 1 is the most staked; null for who is not served, or not on the subnet. */
+  /** 1 has the most stake. Null if it is not served or not on the subnet. */
   rank: number | null
   hotkey: string
   uid: number | null
-  /** In TAO, to three digits; null for who is not on the subnet. */
+  /** In TAO, to three decimals. Null if it is not on the subnet. */
   stakeTao: number | null
   permit: boolean
-  /** extra: served by setting alone. banned: not served by setting. */
+  /** extra: served only because of the settings. banned: not served because of the settings. */
   note: 'extra' | 'banned' | null
 }
 
+/** Hotkeys (SS58) that the settings add to and remove from the validators. */
 export type ValidatorSettings = { extra: readonly string[]; banned: readonly string[] }
 
-/** Those that are served first, by rank; then who is served without being on the subnet; then the banned. */
+/** Returns the validators that are served, by rank; then the extra ones that are not on the subnet; then the banned. */
 export function rankValidators(
   metagraph: Metagraph | undefined,
   { extra, banned }: ValidatorSettings,
@@ -34,14 +36,15 @@ export function rankValidators(
   ]
 }
 
-/** The rule that a metagraph was read with, for an operator. */
+/** A validator rule in the form that an operator reads. */
 export type ShownRule = {
   max: number
   minStakeTao: number
-  /** Each with who says it: an item of the chain, or a setting. */
+  /** One sentence, with the source of each number: an item of the chain, or a setting. */
   text: string
 }
 
+/** Returns a metagraph's validator rule in the form that an operator reads. */
 export function shownRule(metagraph: Pick<Metagraph, 'validatorRule'>): ShownRule {
   const { max, minStakeRao, fromChain } = ruleOf(metagraph)
   const minStakeTao = taoOf(minStakeRao)
@@ -51,7 +54,7 @@ export function shownRule(metagraph: Pick<Metagraph, 'validatorRule'>): ShownRul
   return { max, minStakeTao, text }
 }
 
-/** To three digits. */
+/** Converts rao to TAO, to three decimals. */
 export const taoOf = (rao: bigint): number => Number(rao / (RAO_PER_TAO / 1000n)) / 1000
 
 function known(neuron: Neuron | undefined, hotkey = neuron?.hotkey ?? ''): RankedValidator {

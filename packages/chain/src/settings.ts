@@ -1,4 +1,6 @@
-/** The settings of every service that is a neuron: its subnet, its chain, its wallet. Named as Bittensor's world does. */
+/**
+ * The settings that miner and validator share: subnet, chain and wallet. Their names are those of Bittensor's tools.
+ */
 import { ConfigError, defineSettings, envInteger, envNumber, type SettingsOf, setting } from '@horde/kit/config'
 import { z } from 'zod'
 import { endpointsOf } from './endpoints.ts'
@@ -8,7 +10,7 @@ import { type Hotkey, readHotkey } from './wallet.ts'
 
 const MAX_NETUID = 65_535
 const MAX_NEURONS = 65_535
-/** More than there will ever be. */
+/** The total supply of TAO. */
 const MAX_TAO = 21_000_000
 const DEFAULT_MIN_TAO = Number(DEFAULT_VALIDATOR_RULE.minStakeRao / RAO_PER_TAO)
 
@@ -21,6 +23,7 @@ const endpoints = z.string().transform((text, context) => {
   }
 })
 
+/** The settings of a service that is a neuron. */
 export const neuronSettings = defineSettings({
   BITTENSOR_NETUID: setting(envInteger({ min: 0, max: MAX_NETUID }), {
     about: 'The subnet on which this service is registered.',
@@ -44,25 +47,24 @@ export const neuronSettings = defineSettings({
   }),
   MAX_VALIDATORS: setting(envInteger({ min: 1, max: MAX_NEURONS }).default(DEFAULT_VALIDATOR_RULE.max), {
     about:
-      'How many of the most staked hotkeys count as validators. Only for a chain without MaxAllowedValidators: else that holds.',
+      'How many hotkeys with the most stake count as validators. Used only if the chain has no MaxAllowedValidators.',
     example: '24',
   }),
   MIN_VALIDATOR_STAKE_TAO: setting(envNumber({ min: 0, max: MAX_TAO }).default(DEFAULT_MIN_TAO), {
-    about: 'The least stake of a validator, in TAO. Only for a chain without StakeThreshold: else that holds.',
+    about: 'The least stake of a validator, in TAO. Used only if the chain has no StakeThreshold.',
     example: '1000',
   }),
 })
 
-/** Who counts as a validator where the chain does not say it. */
+/** Returns the validator rule of the settings, which applies where the chain has none. */
 export function validatorRuleOf(settings: SettingsOf<typeof neuronSettings>): ValidatorRule {
   const { MAX_VALIDATORS: max, MIN_VALIDATOR_STAKE_TAO: minStakeTao } = settings
   return { max, minStakeRao: BigInt(Math.round(minStakeTao * Number(RAO_PER_TAO))) }
 }
 
 /**
- * The hotkey that the settings name.
- *
- * @throws ConfigError when it cannot be used: such a wallet is a wrong setting
+ * Reads the hotkey that the settings name.
+ * @throws ConfigError when the key file cannot be used
  */
 export async function ownHotkey(settings: SettingsOf<typeof neuronSettings>): Promise<Hotkey> {
   const { BITTENSOR_WALLET_DIRECTORY: directory, BITTENSOR_WALLET_NAME: name } = settings

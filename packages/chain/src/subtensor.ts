@@ -2,7 +2,8 @@ import { type Log, silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
 import type {
   AxonToServe,
-  BlockStanding,
+  BlockFinality,
+  BlockRef,
   Chain,
   ChainState,
   CommitReveal,
@@ -17,15 +18,13 @@ import type {
 } from './chain.ts'
 import { ChainError } from './errors.ts'
 import { DEFAULT_VALIDATOR_RULE, type Metagraph, type ValidatorRule } from './metagraph.ts'
-import { heightOf } from './subtensor/answers.ts'
-import { readBlockStanding } from './subtensor/block-standing.ts'
-import { Connection, type ConnectionSettings, type Live } from './subtensor/connection.ts'
-import { type Attempt, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
+import { blockHashOf, readBlockFinality, readBlockTime } from './subtensor/blocks.ts'
+import { Connection, type ConnectionSettings, type NodeConnection } from './subtensor/connection.ts'
+import { type Submission, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
-import type { Included } from './subtensor/extrinsics/submit.ts'
-import { readBlockTime } from './subtensor/read-block-time.ts'
 import { readHyperparameters } from './subtensor/read-hyperparameters.ts'
 import { readMetagraph } from './subtensor/read-metagraph.ts'
+import { heightIn } from './subtensor/rpc.ts'
 import { axonCall, isAnnounced, readAxon } from './subtensor/serve-axon.ts'
 import {
   commitCall,
@@ -39,7 +38,6 @@ import {
 import { findReveal, heldCommit } from './subtensor/weights/find-reveal.ts'
 import { sealedCall } from './subtensor/weights/sealed-commits.ts'
 import {
-  blockHashOf,
   ensureSendable,
   findWeights,
   readLastUpdate,
@@ -48,28 +46,29 @@ import {
 } from './subtensor/weights/set-weights.ts'
 import type { Hotkey } from './wallet.ts'
 
+/** Options of `connectSubtensor`. */
 export type SubtensorOptions = {
-  /** ws: or wss: URLs, tried in turn. See `endpointsOf`. */
+  /** ws: or wss: URLs; `endpointsOf` makes them from a network's name. The client tries them in this order. */
   readonly endpoints: readonly string[]
   readonly log?: Log
   readonly clock?: Clock
-  /** Ends the client, as disposing of it does. */
+  /** Closes the client when it aborts. */
   readonly signal?: AbortSignal
-  /** How long `connectSubtensor` waits for the first connection, in ms; default 60 s, or 5 s when the chain may be away. */
+  /** How long `connectSubtensor` waits for the first connection, in ms. Default: 60 s, or 5 s with `mayBeAway`. */
   readonly firstConnectionMs?: number
-  /** Whether `connectSubtensor` gives a client that goes on connecting when no endpoint answers in time. Default: false. */
+  /** When no endpoint answers in time: return a client that keeps trying (true) or throw (false, the default). */
   readonly mayBeAway?: boolean
-  /** How long a call that only reads may take, in ms; default 60 s. */
+  /** How long a call that only reads may take, in ms. Default: 60 s. */
   readonly readTimeoutMs?: number
-  /** How long a call that sends an extrinsic may wait for the block that includes it, in ms; default 180 s. */
+  /** How long a call may wait for the block that includes its extrinsic, in ms. Default: 180 s. */
   readonly inclusionTimeoutMs?: number
-  /** Who counts as a validator, where the chain does not say it; default: the rule of 2024. */
+  /** Who counts as a validator on a chain that does not define it. Default: `DEFAULT_VALIDATOR_RULE`. */
   readonly validatorRule?: ValidatorRule
 } & Partial<Omit<ConnectionSettings, 'endpoints' | 'log' | 'clock'>>
 
 const FIRST_CONNECTION_MS = 60_000
-/** Short: a service that starts without the chain does all else meanwhile. */
-const FIRST_CONNECTION_OR_NONE_MS = 5_000
+/** The same with `mayBeAway`. Short, because the service can start without the chain. */
+const FIRST_CONNECTION_IF_AWAY_MS = 5_000
 const READ_TIMEOUT_MS = 60_000
 const INCLUSION_TIMEOUT_MS = 180_000
 
@@ -84,21 +83,21 @@ const CONNECTION_DEFAULTS = {
 } as const
 
 /**
- * Connects to a Bittensor chain and stays connected.
- * @throws ChainError Unavailable when no endpoint answered within `firstConnectionMs`, unless the chain may be away;
- * `signal.reason` when aborted before
+ * Connects to a Bittensor chain and returns a client that stays connected.
+ * @throws ChainError Unavailable when no endpoint answers within `firstConnectionMs`, unless `mayBeAway` is set
+ * @throws the signal's reason when it aborts earlier
  */
 export async function connectSubtensor(options: SubtensorOptions): Promise<Subtensor> {
-  if (options.endpoints.length === 0) throw new RangeError('an endpoint is needed')
+  if (options.endpoints.length === 0) throw new RangeError('endpoints is empty')
   const { mayBeAway = false, log = silentLog, signal } = options
-  const waitMs = options.firstConnectionMs ?? (mayBeAway ? FIRST_CONNECTION_OR_NONE_MS : FIRST_CONNECTION_MS)
+  const waitMs = options.firstConnectionMs ?? (mayBeAway ? FIRST_CONNECTION_IF_AWAY_MS : FIRST_CONNECTION_MS)
   const subtensor = new Subtensor(options)
   try {
     await subtensor.ready(waitMs)
     return subtensor
   } catch (error) {
     if (mayBeAway && !signal?.aborted) {
-      log.warn({ err: error }, 'the chain does not answer yet: started without it')
+      log.warn({ err: error }, 'started without the chain, which does not answer yet')
       return subtensor
     }
     await subtensor[Symbol.asyncDispose]()
@@ -107,7 +106,7 @@ export async function connectSubtensor(options: SubtensorOptions): Promise<Subte
   }
 }
 
-/** The chain over @polkadot/api. */
+/** The `Chain` that talks to a Substrate node. Each method reads or submits through one use case in `subtensor/`. */
 export class Subtensor implements Chain {
   readonly #connection: Connection
   readonly #clock: Clock
@@ -125,39 +124,40 @@ export class Subtensor implements Chain {
   }
 
   get connected(): boolean {
-    return this.#connection.live !== undefined
+    return this.#connection.current !== undefined
   }
 
+  /** The node's URL; null during an outage. */
   get endpoint(): string | null {
-    return this.#connection.live?.endpoint ?? null
+    return this.#connection.current?.endpoint ?? null
   }
 
   state(): ChainState {
     return { connected: this.connected, endpoint: this.endpoint, lastBlock: this.#connection.head ?? null }
   }
 
-  /** Requests sent over the current connection. */
+  /** Number of requests sent over the current connection. */
   get requests(): number {
-    return this.#connection.live?.rpc.requests ?? 0
+    return this.#connection.current?.rpc.requests ?? 0
   }
 
-  /** Resolves once connected, within `waitMs`. */
+  /** Waits for a connection, up to `waitMs`. @throws ChainError Unavailable */
   async ready(waitMs?: number): Promise<void> {
     await this.#connection.ready(waitMs)
   }
 
-  /** Calls back at every connection made from now on. Returns how to stop. */
+  /** Calls `listener` for each connection made from now on. Returns a function that stops this. */
   onReconnect(listener: (endpoint: string) => void): () => void {
-    return this.#connection.onLive(({ endpoint }) => listener(endpoint))
+    return this.#connection.onConnected(({ endpoint }) => listener(endpoint))
   }
 
-  /** Calls back at every new best block. Returns how to stop. */
+  /** Calls `listener` for each new best block. Returns a function that stops this. */
   onHead(listener: (head: Head) => void): () => void {
     return this.#connection.onHead(listener)
   }
 
   blockNumber(): Promise<number> {
-    return this.#read('block number', async ({ rpc }) => heightOf(await rpc.send('chain_getHeader', [])))
+    return this.#read('block number', async ({ rpc }) => heightIn(await rpc.send('chain_getHeader', [])))
   }
 
   blockTime(): Promise<{ block: number; timeMs: number }> {
@@ -165,15 +165,15 @@ export class Subtensor implements Chain {
   }
 
   metagraph(netuid: number): Promise<Metagraph> {
-    return this.#read('metagraph', live => readMetagraph(live, netuid, this.#validatorRule))
+    return this.#read('metagraph', node => readMetagraph(node, netuid, this.#validatorRule))
   }
 
   hyperparameters(netuid: number): Promise<Hyperparameters> {
-    return this.#read('hyperparameters', live => readHyperparameters(live, netuid))
+    return this.#read('hyperparameters', node => readHyperparameters(node, netuid))
   }
 
   weightsOf(netuid: number, uid: number): Promise<WeightOf[]> {
-    return this.#read('weights', live => readWeights(live, netuid, uid))
+    return this.#read('weights', node => readWeights(node, netuid, uid))
   }
 
   async serveAxon(
@@ -181,78 +181,78 @@ export class Subtensor implements Chain {
     axon: AxonToServe,
     hotkey: Hotkey,
   ): Promise<{ announced: boolean; block: number | null }> {
-    const current = await this.#read('axon', live => readAxon(live, netuid, hotkey.ss58))
+    const current = await this.#read('axon', node => readAxon(node, netuid, hotkey.ss58))
     if (isAnnounced(current, axon)) return { announced: false, block: current.block }
     const { block } = await this.#send('serve_axon', hotkey, {
-      call: live => axonCall(live, netuid, axon),
-      look: async live => {
-        const shown = await readAxon(live, netuid, hotkey.ss58)
-        return isAnnounced(shown, axon)
-          ? { block: shown.block, blockHash: await blockHashOf(live, shown.block) }
-          : undefined
+      call: node => axonCall(node, netuid, axon),
+      findOutcome: async node => {
+        const stored = await readAxon(node, netuid, hotkey.ss58)
+        if (!isAnnounced(stored, axon)) return undefined
+        return { block: stored.block, blockHash: await blockHashOf(node, stored.block) }
       },
     })
     return { announced: true, block }
   }
 
-  async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<Included> {
+  async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<BlockRef> {
     ensureSendable(row)
-    const before = await this.#read('last update', live => readLastUpdate(live, row.netuid, hotkey.ss58))
+    const before = await this.#read('last update', node => readLastUpdate(node, row.netuid, hotkey.ss58))
     return this.#send('set_weights', hotkey, {
-      call: live => weightsCall(live, row),
-      look: live => findWeights(live, row, hotkey.ss58, before ?? 0),
+      call: node => weightsCall(node, row),
+      findOutcome: node => findWeights(node, row, hotkey.ss58, before ?? 0),
     })
   }
 
-  findWeights(row: WeightsToSet, hotkey: string, afterBlock: number): Promise<Included | undefined> {
-    return this.#read('weights', live => findWeights(live, row, hotkey, afterBlock))
+  findWeights(row: WeightsToSet, hotkey: string, afterBlock: number): Promise<BlockRef | undefined> {
+    return this.#read('weights', node => findWeights(node, row, hotkey, afterBlock))
   }
 
   commitReveal(netuid: number, hotkey: string): Promise<CommitReveal> {
-    return this.#read('commits', live => readCommitReveal(live, netuid, hotkey))
+    return this.#read('commits', node => readCommitReveal(node, netuid, hotkey))
   }
 
   findCommit(netuid: number, hash: string, hotkey: string, after: number): Promise<OpenCommit | undefined> {
-    return this.#read('commit', live => findCommit(live, netuid, hash, hotkey, after))
+    return this.#read('commit', node => findCommit(node, netuid, hash, hotkey, after))
   }
 
-  findReveal(commit: CommitToFind, hotkey: string): Promise<Included | undefined> {
-    return this.#read('reveal', live => findReveal(live, commit, hotkey))
+  findReveal(commit: CommitToFind, hotkey: string): Promise<BlockRef | undefined> {
+    return this.#read('reveal', node => findReveal(node, commit, hotkey))
   }
 
   heldCommit(commit: CommitToFind, hotkey: string): Promise<boolean> {
-    return this.#read('commit', live => heldCommit(live, commit, hotkey))
+    return this.#read('commit', node => heldCommit(node, commit, hotkey))
   }
 
-  blockStanding(block: number, blockHash: string): Promise<BlockStanding> {
-    return this.#read('block', live => readBlockStanding(live, block, blockHash))
+  blockFinality(block: number, blockHash: string): Promise<BlockFinality> {
+    return this.#read('block', node => readBlockFinality(node, block, blockHash))
   }
 
-  commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<Included> {
+  commitWeights(netuid: number, hash: string, hotkey: Hotkey): Promise<BlockRef> {
     return this.#send('commit_weights', hotkey, {
-      call: live => commitCall(live, netuid, hash),
-      look: live => findHeldCommit(live, netuid, hash, hotkey.ss58),
+      call: node => commitCall(node, netuid, hash),
+      findOutcome: node => findHeldCommit(node, netuid, hash, hotkey.ss58),
     })
   }
 
-  async commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+  async commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<BlockRef> {
     try {
       return await this.#commitSealed(sealed, hotkey)
     } catch (error) {
       if (!(error instanceof ChainError && error.code === 'WrongCommitVersion')) throw error
-      // The chain may have changed it since the weights were sealed; what is sealed stays the same.
+      // The chain may have changed its version since the weights were sealed. The ciphertext is the same in all of
+      // them.
       const { sealedVersion } = await this.commitReveal(sealed.netuid, hotkey.ss58)
       if (sealedVersion === sealed.version) throw error
       return this.#commitSealed({ ...sealed, version: sealedVersion }, hotkey)
     }
   }
 
-  async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<Included> {
+  async revealWeights(row: WeightsToReveal, hotkey: Hotkey): Promise<BlockRef> {
     ensureRevealable(row)
     const before = await this.blockNumber()
     return this.#send('reveal_weights', hotkey, {
-      call: live => revealCall(live, row),
-      look: live => findRevealed(live, row, hotkey.ss58, before),
+      call: node => revealCall(node, row),
+      findOutcome: node => findRevealed(node, row, hotkey.ss58, before),
     })
   }
 
@@ -260,26 +260,26 @@ export class Subtensor implements Chain {
     await this.#connection[Symbol.asyncDispose]()
   }
 
-  #commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<Included> {
+  #commitSealed(sealed: SealedWeights, hotkey: Hotkey): Promise<BlockRef> {
     return this.#send(sealed.call, hotkey, {
-      call: live => sealedCall(live, sealed),
-      look: live => findHeldCommit(live, sealed.netuid, sealed.hash, hotkey.ss58),
+      call: node => sealedCall(node, sealed),
+      findOutcome: node => findHeldCommit(node, sealed.netuid, sealed.hash, hotkey.ss58),
     })
   }
 
-  async #read<T>(what: string, read: (live: Live) => Promise<T>): Promise<T> {
+  async #read<T>(what: string, read: (node: NodeConnection) => Promise<T>): Promise<T> {
     try {
-      const live = await this.#connection.ready()
-      return await withDeadline(read(live), this.#readTimeoutMs, what, this.#clock)
+      const node = await this.#connection.ready()
+      return await withDeadline(read(node), this.#readTimeoutMs, what, this.#clock)
     } catch (error) {
       throw chainErrorOf(error)
     }
   }
 
-  async #send(what: string, hotkey: Hotkey, attempt: Pick<Attempt, 'call' | 'look'>): Promise<Included> {
+  async #send(what: string, hotkey: Hotkey, parts: Pick<Submission, 'call' | 'findOutcome'>): Promise<BlockRef> {
     try {
-      const whole = { ...attempt, hotkey, what, timeoutMs: this.#inclusionTimeoutMs }
-      return await sendAndConfirm(this.#connection, whole, this.#clock)
+      const submission = { ...parts, hotkey, what, timeoutMs: this.#inclusionTimeoutMs }
+      return await sendAndConfirm(this.#connection, submission, this.#clock)
     } catch (error) {
       throw chainErrorOf(error)
     }

@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { KeyringPair } from '@polkadot/keyring/types'
+import { createHotkeyAdvice } from './btcli/commands.ts'
 import { WalletError } from './errors.ts'
-import { addressOfKeyfile, keyfileText, pairOfKeyfile, SS58_PREFIX, sr25519Keyring } from './keyfile.ts'
 import {
   cryptoWaitReady,
   decodeAddress,
@@ -17,21 +17,21 @@ import {
   u8aToHex,
   u8aWrapBytes,
 } from './polkadot/crypto.ts'
-import { create } from './wallet-advice.ts'
+import { addressOfKeyfile, keyfileText, pairOfKeyfile, SS58_PREFIX, sr25519Keyring } from './wallet/keyfile.ts'
 
-/** A key that signs for a neuron. */
+/** The key that signs for a neuron. */
 export type Hotkey = {
-  /** The address, prefix 42. */
+  /** Its address (SS58, prefix 42). */
   readonly ss58: string
   readonly publicKey: Uint8Array
-  /** The 64 bytes of an sr25519 signature. */
+  /** Returns the sr25519 signature: 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array
-  /** For @polkadot/api, which signs extrinsics with it. */
+  /** For @polkadot/api, to sign extrinsics. */
   readonly pair: KeyringPair
 }
 
-/** Where Bittensor's tools keep wallets; every part has their default. */
-export type WalletPlace = {
+/** Where a wallet's files are. Each part defaults to that of Bittensor's tools. */
+export type WalletLocation = {
   /** Default `~/.bittensor/wallets`; a leading `~` is the home folder. */
   readonly directory?: string | undefined
   /** The wallet; default "default". */
@@ -43,57 +43,57 @@ export type WalletPlace = {
 const DEFAULT_DIRECTORY = '~/.bittensor/wallets'
 const DEFAULT_NAME = 'default'
 
-/** Key files are for their owner alone. */
+/** Only the owner may read key files. */
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 
-/** The phrase of the well-known development keys, //Alice and the others. */
+/** The mnemonic of the well-known development keys: //Alice, //Bob and so on. */
 const DEVELOPMENT_PHRASE = 'bottom drive obey lake curtain smoke basket hold race lonely fit walk'
 
-/** Resolves once the cryptographic code is loaded; the functions here do without, only faster afterwards. */
+/** Loads the WebAssembly cryptography. The functions of this file also work without it, but more slowly. */
 export async function cryptoReady(): Promise<void> {
   await cryptoWaitReady()
 }
 
 /**
- * Reads a plain Bittensor hotkey file.
- * @throws WalletError naming the file and the remedy when it is missing, encrypted, broken or without a secret
+ * Reads an unencrypted Bittensor hotkey file.
+ * @throws WalletError when it is missing, unreadable, encrypted, damaged or without a secret
  */
-export async function readHotkey(place: WalletPlace = {}): Promise<Hotkey> {
-  const file = hotkeyFile(place)
+export async function readHotkey(location: WalletLocation = {}): Promise<Hotkey> {
+  const file = hotkeyFile(location)
   return hotkeyOf(pairOfKeyfile(file, await readKeyfile(file)))
 }
 
 /**
- * The address of a wallet's coldkey, from its coldkeypub.txt.
- * @throws WalletError as `readHotkey` does
+ * Reads the address of a wallet's coldkey from its coldkeypub.txt.
+ * @throws WalletError when the file is missing, unreadable, damaged or without a valid address
  */
-export async function readColdkeyPub(place: WalletPlace = {}): Promise<string> {
-  const file = coldkeyPubFile(place)
+export async function readColdkeyPub(location: WalletLocation = {}): Promise<string> {
+  const file = coldkeyPubFile(location)
   return addressOfKeyfile(file, await readKeyfile(file))
 }
 
 /**
- * The key of a secret URI: `//Alice`, a mnemonic or a 0x seed, with derivations behind it.
- * For development and tests: a real hotkey lives in a file.
+ * Returns the key of a secret URI: `//Alice`, a mnemonic or a 0x seed, with optional derivations.
+ * For development and tests only: a real hotkey is read from a file.
  */
 export const hotkeyFromUri = (uri: string): Hotkey => hotkeyOf(sr25519Keyring().addFromPair(secretFromUri(uri)))
 
-/** Writes the plain hotkey file of a secret URI, with its folders, and returns its path. For local networks. */
-export async function writeHotkeyFile(place: WalletPlace, uri: string): Promise<string> {
-  return writeKeyfile(hotkeyFile(place), keyfileText(secretFromUri(uri)))
+/** Writes an unencrypted hotkey file for a secret URI and returns its path. For local networks only. */
+export async function writeHotkeyFile(location: WalletLocation, uri: string): Promise<string> {
+  return writeKeyfile(hotkeyFile(location), keyfileText(secretFromUri(uri)))
 }
 
-/** Writes coldkeypub.txt for an address, and returns its path. For local networks. */
-export async function writeColdkeyPub(place: WalletPlace, ss58Address: string): Promise<string> {
+/** Writes coldkeypub.txt for an address and returns its path. For local networks only. */
+export async function writeColdkeyPub(location: WalletLocation, ss58Address: string): Promise<string> {
   const publicKey = u8aToHex(decodeAddress(ss58Address, false, SS58_PREFIX))
-  return writeKeyfile(coldkeyPubFile(place), JSON.stringify({ accountId: publicKey, publicKey, ss58Address }))
+  return writeKeyfile(coldkeyPubFile(location), JSON.stringify({ accountId: publicKey, publicKey, ss58Address }))
 }
 
 /**
- * Whether `signature` is the sr25519 signature of `bytes`, plain or wrapped in `<Bytes>` as browser wallets do, by the
- * key of an address. Only sr25519, only exactly 0x and 128 hex digits, only addresses of prefix 42; anything else is
- * false, nothing throws.
+ * Returns whether `signature` is an sr25519 signature of `bytes` by the key of the address `ss58`. The bytes may be
+ * signed as they are, or wrapped in `<Bytes>` as browser wallets do. Never throws: returns false unless the signature
+ * is exactly 0x and 128 hex digits and the address has prefix 42.
  */
 export function verifySignature(ss58: string, bytes: Uint8Array, signature: string): boolean {
   if (typeof signature !== 'string' || !/^0x[0-9a-fA-F]{128}$/.test(signature)) return false
@@ -103,20 +103,20 @@ export function verifySignature(ss58: string, bytes: Uint8Array, signature: stri
   return verifies(bytes, raw, publicKey) || verifies(u8aWrapBytes(bytes), raw, publicKey)
 }
 
-/** Whether a text is an address (SS58, prefix 42). */
+/** Returns whether a text is an address (SS58, prefix 42). */
 export const isAddress = (text: string): boolean => publicKeyOf(text) !== undefined
 
-/** The 32 bytes of an address (SS58, prefix 42); undefined when it is none. */
+/** Returns the public key of an address (SS58, prefix 42): 32 bytes; undefined if the text is not an address. */
 export function publicKeyOf(ss58: string): Uint8Array | undefined {
   try {
-    // The library would also take a public key in hex, which is no address.
+    // The library would also accept a public key in hex, which is not an address.
     return ss58.startsWith('0x') ? undefined : decodeAddress(ss58, false, SS58_PREFIX)
   } catch {
     return undefined
   }
 }
 
-/** The address (SS58, prefix 42) of a public key. */
+/** Returns the address (SS58, prefix 42) of a public key. */
 export const addressOf = (publicKey: Uint8Array): string => sr25519Keyring().encodeAddress(publicKey)
 
 function verifies(bytes: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
@@ -137,10 +137,11 @@ function secretFromUri(uri: string): { publicKey: Uint8Array; secretKey: Uint8Ar
   return keyFromPath(sr25519PairFromSeed(seed), path, 'sr25519')
 }
 
-const walletFolder = ({ directory, name }: WalletPlace): string =>
+const walletFolder = ({ directory, name }: WalletLocation): string =>
   join(expandHome(directory || DEFAULT_DIRECTORY), name || DEFAULT_NAME)
-const hotkeyFile = (place: WalletPlace): string => join(walletFolder(place), 'hotkeys', place.hotkey || DEFAULT_NAME)
-const coldkeyPubFile = (place: WalletPlace): string => join(walletFolder(place), 'coldkeypub.txt')
+const hotkeyFile = (location: WalletLocation): string =>
+  join(walletFolder(location), 'hotkeys', location.hotkey || DEFAULT_NAME)
+const coldkeyPubFile = (location: WalletLocation): string => join(walletFolder(location), 'coldkeypub.txt')
 
 const expandHome = (path: string): string => (/^~(\/|$)/.test(path) ? join(homedir(), path.slice(1)) : path)
 
@@ -149,17 +150,17 @@ async function readKeyfile(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT') throw new WalletError(file, 'does not exist', create(file))
+    if (code === 'ENOENT') throw new WalletError(file, 'does not exist', createHotkeyAdvice(file))
     if (code === 'EACCES') throw new WalletError(file, 'may not be read by this user', `chown "$(id -un)" ${file}`)
-    throw new WalletError(file, `can not be read (${String(code)})`, create(file))
+    throw new WalletError(file, `cannot be read (${String(code)})`, createHotkeyAdvice(file))
   }
 }
 
 async function writeKeyfile(file: string, text: string): Promise<string> {
   await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE })
-  // Beside it and renamed: the mode of a file that is there already would stay as it is.
-  const fresh = `${file}.${randomUUID()}`
-  await writeFile(fresh, text, { mode: FILE_MODE, flag: 'wx' })
-  await rename(fresh, file)
+  // Writes a new file and renames it, because writing to an existing file would keep that file's mode.
+  const temporary = `${file}.${randomUUID()}`
+  await writeFile(temporary, text, { mode: FILE_MODE, flag: 'wx' })
+  await rename(temporary, file)
   return file
 }

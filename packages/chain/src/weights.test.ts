@@ -27,7 +27,7 @@ const settingsOf = (vector: Case) => ({
 const rulesOf = (vector: Case) => ({ ...settingsOf(vector), neurons: vector.scores.length })
 
 describe('the SDK’s arithmetic', () => {
-  it.each(cases)('$name', vector => {
+  it.each(cases)('equals the SDK: $name', vector => {
     const processed = processWeights(vector.scores, settingsOf(vector))
     expect({ uids: processed.uids, weights: [...processed.weights] }).toEqual(vector.processed)
     const { uids, weights } = emitWeights(processed.uids, processed.weights)
@@ -38,7 +38,7 @@ describe('the SDK’s arithmetic', () => {
     expect([0.5, 1.5, 2.5, 2.4999, 2.5001].map(roundHalfToEven)).toEqual([0, 2, 2, 2, 3])
   })
 
-  it('clips in the precision of its input', () => {
+  it('computes in the precision of its input', () => {
     expect([...normalizeMaxWeight(Float64Array.of(9, 1, 1, 1), 0.4)].map(w => w.toFixed(6))).toEqual([
       '0.400000',
       '0.200000',
@@ -57,7 +57,7 @@ describe('the SDK’s arithmetic', () => {
   })
 })
 
-describe('the chain’s view of a row', () => {
+describe('the chain’s checks of a row', () => {
   it.each([
     [
       [1, 2, 3],
@@ -99,13 +99,13 @@ describe('the chain’s view of a row', () => {
     ['MaxWeightExceeded', [0, 1], [2, 1]],
     [undefined, [0, 1], [1, 1]],
     [undefined, [3], [1]],
-  ])('says %s', (code, uids, weights) => {
+  ])('returns %s', (code, uids, weights) => {
     expect(refusalOf({ uids, weights }, rules)).toBe(code)
   })
 })
 
 describe('our repairs', () => {
-  it('turns every vector’s row into one the chain takes, and leaves the good ones alone', () => {
+  it('make every vector’s row pass the chain’s checks, and keep rows that pass already', () => {
     const refused = cases.filter(vector => refusalOf(vector.emitted, rulesOf(vector)) !== undefined)
     expect(refused.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['fewer non-zero than the minimum: base of 1e-5', 'random 0 n=64']),
@@ -118,7 +118,7 @@ describe('our repairs', () => {
     }
   })
 
-  it('(a) raises what rounded to 0: largest first, ties by lower uid', () => {
+  it('(a) add entries that rounded to 0, the largest first and ties by lower uid', () => {
     const emitted = emitWeights([0, 1, 2, 3, 4], [2e-6, 1, 3e-6, 2e-6, 1e-6])
     expect(emitted.uids).toEqual([1])
     const rules = { neurons: 5, minAllowedWeights: 3, maxWeightsLimit: U16_MAX }
@@ -127,7 +127,7 @@ describe('our repairs', () => {
     expect(withEnoughEntries(emitted, { ...rules, ownUid: 1 })).toEqual({ uids: [1], weights: [U16_MAX] })
   })
 
-  it('(e) lowers what rounding left above the limit to floor(limit · sum / 65535)', () => {
+  it('(e) lower weights above the limit to floor(limit · sum / 65535)', () => {
     const rules = { neurons: 5, minAllowedWeights: 1, maxWeightsLimit: 19660 }
     const row = { uids: [1, 2, 3, 4], weights: [U16_MAX, 50000, 50000, 50000] }
     expect(refusalOf(row, rules)).toBe('MaxWeightExceeded')
@@ -140,14 +140,14 @@ describe('our repairs', () => {
     expect(repaired.weights[0]).toBeGreaterThan(first - 1000)
   })
 
-  it('(e) brings in further uids, lowest first, where the limit needs more entries', () => {
+  it('(e) add uids, the lowest first, when the limit needs more entries', () => {
     const rules = { neurons: 64, minAllowedWeights: 1, maxWeightsLimit: 6553 }
     const row = withinMaxWeight({ uids: [55], weights: [U16_MAX] }, rules)
     expect(row).toEqual({ uids: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 55], weights: new Array(11).fill(U16_MAX) })
     expect(withinMaxWeight({ uids: [55], weights: [U16_MAX] }, { ...rules, ownUid: 55 }).uids).toEqual([55])
   })
 
-  it('any scores make a row that the chain takes, wherever one exists', () => {
+  it('make a row that passes from any scores, if such a row exists', () => {
     const score = fc.oneof(
       fc.constant(0),
       fc.double({ min: 0, max: 20, noNaN: true }),
@@ -183,18 +183,18 @@ describe('our repairs', () => {
 describe('makeWeights', () => {
   const settings = { minAllowedWeights: 1, maxWeightsLimit: U16_MAX }
 
-  it('takes scores by uid, uid 0 among them, and ignores uids of no neuron', () => {
+  it('takes scores by uid and ignores uids that are not on the subnet', () => {
     const row = makeWeights({ ...settings, scores: [1, 2, 9], uids: [3, 0, 7], neurons: 5 })
     expect(row).toEqual({ uids: [0, 3], weights: [U16_MAX, 32768] })
   })
 
-  it('is uniform with nothing to score', () => {
+  it('makes a uniform row without scores above 0', () => {
     expect(makeWeights({ ...settings, scores: [], uids: [], neurons: 3 })).toEqual(uniformWeights(3))
     expect(makeWeights({ ...settings, scores: [0, 0] })).toEqual(uniformWeights(2))
     expect(sharesOf(uniformWeights(4))).toEqual([0.25, 0.25, 0.25, 0.25])
   })
 
-  it('refuses scores that are no numbers', () => {
+  it('refuses scores that are not numbers', () => {
     expect(() => makeWeights({ ...settings, scores: [Number.NaN] })).toThrow(RangeError)
     expect(() => makeWeights({ ...settings, scores: [Number.POSITIVE_INFINITY] })).toThrow(RangeError)
   })

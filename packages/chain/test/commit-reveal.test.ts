@@ -6,22 +6,22 @@ import { commitHash, newSalt } from '../src/commits/commit-hash.ts'
 import { sealWeights } from '../src/commits/timelock.ts'
 import { openCommit } from '../src/subtensor/weights/commit-reveal.ts'
 import type { Subtensor } from '../src/subtensor.ts'
-import { alice, bob, charlie, connectTo, EASY, NETUID, nobody, startNetwork } from './network.ts'
+import { alice, bob, charlie, connectTo, EASY, NETUID, startNetwork, unregistered } from './network.ts'
 import { startRelay } from './relay.ts'
 
 const REVEALING = { ...EASY, CommitRevealWeightsEnabled: true }
 const PLAIN = 2
 const SLOW = 3
 const TWO_LATER = 4
-/** So many blocks back a devchain's state can be read. */
+/** How many blocks of state a devchain keeps. */
 const STATES_OF_NODE = 1_024
-/** What a node answers that says nothing of its states. */
-const PASSING = [
+/** Errors that do not mean that the node has pruned the state. */
+const UNRELATED_ERRORS = [
   { code: -32_029, message: 'Too many requests' },
   { code: -32_603, message: 'Internal error' },
   { code: -32_601, message: 'Method not found' },
 ]
-/** What Substrate answers when a runtime has no such call, and a node that makes no calls. */
+/** Errors of a runtime without the call, and of a node that offers no runtime calls. */
 const NO_SUCH_CALL = [
   { code: 4003, message: 'Client error: Execution failed: Other: Exported method is not found' },
   { code: -32_601, message: 'Method not found' },
@@ -53,7 +53,7 @@ const rowOf = (weights: number[], netuid = NETUID) => ({
   ...{ netuid, uids: weights.map((_, uid) => uid), weights, versionKey: 0 },
   salt: newSalt(),
 })
-/** Mines until a subnet's epoch is this many further on. */
+/** Makes blocks until `count` more epochs have begun. */
 async function passEpochs(count: number, netuid = NETUID): Promise<void> {
   const { epochs } = await chain.commitReveal(netuid, alice.ss58)
   while ((await chain.commitReveal(netuid, alice.ss58)).epochs.index < epochs.index + count) await devchain.mineBlock()
@@ -61,7 +61,7 @@ async function passEpochs(count: number, netuid = NETUID): Promise<void> {
 const commit = (row: ReturnType<typeof rowOf>, hotkey = alice) =>
   chain.commitWeights(row.netuid, commitHash(row, hotkey.ss58), hotkey)
 
-it('says how a subnet takes commits', async () => {
+it('reads how a subnet accepts commits', async () => {
   expect(await chain.commitReveal(NETUID, bob.ss58)).toEqual({
     ...{ netuid: NETUID, block: devchain.blockNumber(), enabled: true, revealPeriodEpochs: 1, blockMs: 1_000 },
     epochs: expect.objectContaining({ netuid: NETUID, block: devchain.blockNumber() }),
@@ -72,7 +72,7 @@ it('says how a subnet takes commits', async () => {
   await expect(chain.commitReveal(99, bob.ss58)).rejects.toMatchObject({ code: 'SubnetNotFound' })
 })
 
-it('knows when the next epoch begins', async () => {
+it('predicts the block in which the next epoch begins', async () => {
   const { epochs } = await chain.commitReveal(NETUID, alice.ss58)
   while (devchain.blockNumber() < (epochs.nextBlock ?? 0) - 1) await devchain.mineBlock()
   expect((await chain.commitReveal(NETUID, alice.ss58)).epochs.index).toBe(epochs.index)
@@ -83,7 +83,7 @@ it('knows when the next epoch begins', async () => {
   })
 })
 
-it('guesses no epoch when the node is too busy to announce it', async () => {
+it('throws when a busy node does not announce the epoch, instead of guessing it', async () => {
   const relay = await startRelay(devchain.url)
   open.push(relay)
   const away = await connectTo([relay.url])
@@ -105,7 +105,7 @@ it('guesses no epoch when the node is too busy to announce it', async () => {
   }
 })
 
-it('commits, waits, reveals; older commits go with it', async () => {
+it('commits and reveals; a reveal removes older commits', async () => {
   const [first, second] = [rowOf([1, 2, 3], TWO_LATER), rowOf([3, 2, 1], TWO_LATER)]
   const inBlock = await commit(first)
   expect(inBlock).toEqual({ block: devchain.blockNumber(), blockHash: expect.stringMatching(/^0x[0-9a-f]{64}$/) })
@@ -131,11 +131,14 @@ it('commits, waits, reveals; older commits go with it', async () => {
   }
   expect(await chain.findReveal({ ...held(second), block: inBlock.block + 1 }, alice.ss58)).toEqual(shown)
   expect(await chain.findReveal(held(first), alice.ss58)).toBeUndefined()
-  expect(await chain.findReveal({ ...held(second), block }, alice.ss58), 'gone at that block').toBeUndefined()
+  expect(
+    await chain.findReveal({ ...held(second), block }, alice.ss58),
+    'the chain had already dropped it at that block',
+  ).toBeUndefined()
   await expect(chain.revealWeights(first, alice)).rejects.toMatchObject({ code: 'CommitNotFound', retryable: false })
 })
 
-it('takes no row for revealed that only looks like the one committed', async () => {
+it('does not accept an equal row as evidence of a reveal', async () => {
   await devchain.setHyperparameters(NETUID, { CommitRevealWeightsEnabled: false })
   const row = rowOf([4, 5, 6])
   await chain.setWeights(row, alice)
@@ -144,11 +147,11 @@ it('takes no row for revealed that only looks like the one committed', async () 
   const { commits } = await chain.commitReveal(NETUID, alice.ss58)
   const commitOf = { ...row, hash: commitHash(row, alice.ss58), isSealed: false, epoch: commits[0]?.epoch ?? 0, block }
   await passEpochs(2)
-  // A younger commit takes the expired one along.
+  // The chain drops the expired commit with the next commit.
   const younger = rowOf([6, 6, 6])
   await commit(younger)
   expect(await chain.findReveal(commitOf, alice.ss58)).toBeUndefined()
-  // The same by a node that keeps no state but the last one: the row's date is that of the younger commit.
+  // The same with a node that keeps only the latest state, where the row has the younger commit's date.
   const relay = await startRelay(devchain.url)
   open.push(relay)
   const away = await connectTo([relay.url])
@@ -165,13 +168,13 @@ it('takes no row for revealed that only looks like the one committed', async () 
   }
   expect(await away.findReveal(commitOf, alice.ss58)).toBeUndefined()
   expect(refused.size).toBeGreaterThan(0)
-  for (const error of PASSING) {
+  for (const error of UNRELATED_ERRORS) {
     relay.faults.toClient = frame => (refused.has(frame.id) ? { id: frame.id ?? 0, error } : frame)
     await expect(away.findReveal(commitOf, alice.ss58)).rejects.toMatchObject({ code: 'RpcFailed', retryable: true })
   }
 })
 
-it('finds no commit in states that the node does not keep any more, and one that is held all the same', async () => {
+it('finds a held commit even when the node has pruned old states, and no other', async () => {
   const row = rowOf([1, 2, 3], TWO_LATER)
   const { block } = await commit(row)
   const hash = commitHash(row, alice.ss58)
@@ -179,7 +182,7 @@ it('finds no commit in states that the node does not keep any more, and one that
   expect(await chain.findCommit(TWO_LATER, hash, alice.ss58, block - 1)).toMatchObject({ hash, block })
   const never = `0x${'11'.repeat(32)}`
   expect(await chain.findCommit(TWO_LATER, never, alice.ss58, block - 1)).toBeUndefined()
-  // Other answers say nothing of the past.
+  // Other errors must not be taken for a missing commit.
   const relay = await startRelay(devchain.url)
   open.push(relay)
   const away = await connectTo([relay.url])
@@ -199,22 +202,22 @@ it('finds no commit in states that the node does not keep any more, and one that
 })
 
 describe('refusals', () => {
-  it('of a commit', async () => {
+  it('throws a specific error for each refused commit', async () => {
     const plain = rowOf([1, 1, 1], PLAIN)
     await expect(commit(plain)).rejects.toMatchObject({ code: 'CommitRevealDisabled', retryable: false })
     await expect(chain.revealWeights(plain, alice)).rejects.toMatchObject({ code: 'CommitNotFound' })
-    await expect(commit(rowOf([1]), nobody)).rejects.toMatchObject({ code: 'NotRegistered' })
+    await expect(commit(rowOf([1]), unregistered)).rejects.toMatchObject({ code: 'NotRegistered' })
     await commit(rowOf([1, 1, 1], SLOW))
     await expect(commit(rowOf([1, 1, 1], SLOW))).rejects.toMatchObject({
       ...{ code: 'SettingWeightsTooFast', retryable: true },
     })
     for (let count = 0; count < 10; count += 1) await commit(rowOf([1, count, 1]), bob)
-    // Ten may be open; the epoch can have changed in between, but never twice.
+    // Ten may be open. The epoch may have changed meanwhile, but not twice.
     const one = rowOf([9, 9, 9])
     await expect(commit(one, bob)).rejects.toMatchObject({ code: 'TooManyCommits', retryable: true })
   })
 
-  it('of a reveal', async () => {
+  it('throws a specific error for each refused reveal', async () => {
     const row = rowOf([1, 2, 3])
     await commit(row)
     await expect(chain.revealWeights({ ...row, weights: [3, 2, 1] }, alice)).rejects.toMatchObject({
@@ -225,15 +228,15 @@ describe('refusals', () => {
     })
     await passEpochs(2)
     await expect(chain.revealWeights(row, alice)).rejects.toMatchObject({ code: 'RevealOutOfRange' })
-    // A neuron without a permit can commit what it may not reveal.
-    const vain = rowOf([1, 1, 1])
-    await commit(vain, charlie)
+    // A neuron without a permit may commit, but not reveal.
+    const futile = rowOf([1, 1, 1])
+    await commit(futile, charlie)
     await passEpochs(1)
-    await expect(chain.revealWeights(vain, charlie)).rejects.toMatchObject({ code: 'NoValidatorPermit' })
+    await expect(chain.revealWeights(futile, charlie)).rejects.toMatchObject({ code: 'NoValidatorPermit' })
   })
 })
 
-it('a line that is cut after a commit, and after a reveal: the chain says that they are in', async () => {
+it('finds a commit and a reveal on the chain after the connection was cut', async () => {
   const relay = await startRelay(devchain.url)
   open.push(relay)
   const away = await connectTo([relay.url])
@@ -256,7 +259,7 @@ it('a line that is cut after a commit, and after a reveal: the chain says that t
   expect(submissions).toBe(2)
 })
 
-it('an error says whether what was sent may yet take effect', async () => {
+it('sets mayTakeEffect on an error when a block may still include the extrinsic', async () => {
   const relay = await startRelay(devchain.url)
   open.push(relay)
   const hasty = await connectTo([relay.url], { inclusionTimeoutMs: 1_000 })
@@ -264,10 +267,13 @@ it('an error says whether what was sent may yet take effect', async () => {
   relay.faults = { toNode: frame => (frame.method === 'author_submitAndWatchExtrinsic' ? null : frame) }
   const row = rowOf([5, 6, 7], PLAIN)
   await expect(hasty.setWeights(row, alice)).rejects.toMatchObject({ code: 'InclusionUnknown', mayTakeEffect: true })
-  await expect(chain.setWeights(row, nobody)).rejects.toMatchObject({ code: 'NotRegistered', mayTakeEffect: false })
+  await expect(chain.setWeights(row, unregistered)).rejects.toMatchObject({
+    code: 'NotRegistered',
+    mayTakeEffect: false,
+  })
 })
 
-it('reads commits of both eras', () => {
+it('decodes the old and the new form of a commit', () => {
   const registry = new TypeRegistry()
   const hash = `0x${'ab'.repeat(32)}`
   const stored = (...numbers: number[]) => registry.createType('(H256,u64,u64,u64)', [hash, ...numbers])
@@ -276,7 +282,7 @@ it('reads commits of both eras', () => {
 })
 
 describe('sealed commits', () => {
-  /** What drand's quicknet signed its round 1000 with, and a time at which the formula gives that round. */
+  /** The signature of round 1000 of drand's quicknet, and a time at which the formula gives that round. */
   const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
   const ROUND = 1_000
   const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
@@ -287,7 +293,7 @@ describe('sealed commits', () => {
     return sealWeights(row, alice.ss58, state, ROUND_AT_MS - (first + 3 - state.block) * state.blockMs)
   }
 
-  it('are opened by the chain in their epoch, once it knows the round', async () => {
+  it('are opened by the chain in their epoch once it knows the round', async () => {
     const row = rowOf([7, 8, 9])
     const sealed = await sealNow(row)
     expect(sealed).toMatchObject({ call: 'commit_timelocked_weights', version: 4, round: ROUND })
@@ -308,14 +314,14 @@ describe('sealed commits', () => {
     ])
   })
 
-  it('are refused for a round that is over', async () => {
+  it('are refused for a past round', async () => {
     const late = { ...(await sealNow(rowOf([1, 1, 1]))), round: ROUND - 1 }
     await expect(chain.commitSealed(late, alice)).rejects.toMatchObject({
       ...{ code: 'InvalidRevealRound', chainName: 'Custom(15)', retryable: false },
     })
   })
 
-  it('of another version than the chain takes now are committed once more, in its version', async () => {
+  it('are sent again in the chain’s version when that has changed', async () => {
     const sealed = { ...(await sealNow(rowOf([1, 1, 2]))), version: 3 }
     const before = devchain.blockNumber()
     const { block } = await chain.commitSealed(sealed, alice)
@@ -324,13 +330,14 @@ describe('sealed commits', () => {
     expect(open.map(({ hash }) => hash)).toContain(sealed.hash)
   })
 
-  it('of a version that the chain names and does not take are refused by name, and sent once', async () => {
+  it('are sent only once when the chain refuses the version that it names', async () => {
     const relay = await startRelay(devchain.url)
     open.push(relay)
     const misled = await connectTo([relay.url])
     open.push(misled)
     const sealed = { ...(await sealNow(rowOf([1, 1, 3]))), version: 3 }
-    const key = `0x${xxhashAsHex('SubtensorModule', 128).slice(2)}${xxhashAsHex('CommitRevealWeightsVersion', 128).slice(2)}`
+    const digits = (name: string) => xxhashAsHex(name, 128).slice('0x'.length)
+    const key = `0x${digits('SubtensorModule')}${digits('CommitRevealWeightsVersion')}`
     relay.faults = {
       toClient: frame => {
         const sets = (Array.isArray(frame.result) ? frame.result : []) as { changes?: [string, string | null][] }[]
@@ -345,7 +352,7 @@ describe('sealed commits', () => {
     expect(devchain.blockNumber()).toBe(before + 1)
   })
 
-  it('have the older payload for the older call', async () => {
+  it('use the older payload for the older call', async () => {
     const state = await chain.commitReveal(NETUID, alice.ss58)
     const [newer, older] = (['commit_timelocked_weights', 'commit_crv3_weights'] as const).map(call =>
       sealWeights(rowOf([1, 1, 1]), alice.ss58, { ...state, calls: [call] }, Date.now()),

@@ -5,7 +5,7 @@ import { EndpointPool } from '../src/subtensor/endpoint-pool.ts'
 import { dialRpc, type Rpc } from '../src/subtensor/rpc.ts'
 import { startNetwork } from './network.ts'
 
-it('closes a connection that was made right before the client was closed', async () => {
+it('closes a connection that opens just before the client is closed', async () => {
   await using node = await startNetwork()
   const closing = new AbortController()
   const made: Rpc[] = []

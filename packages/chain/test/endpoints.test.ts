@@ -20,7 +20,7 @@ const client = (endpoints: string[], options?: Partial<SubtensorOptions>): Promi
   opened(connectTo(endpoints, options))
 const reconnected = (chain: Subtensor): Promise<string> => new Promise(resolve => chain.onReconnect(resolve))
 
-/** An address at which no node answers: `visit` gets who connects. */
+/** Starts a TCP server that is not a chain node. Calls `visit` with each connection. */
 async function startDead(visit: (socket: Socket) => void, port = 0) {
   const sockets = new Set<Socket>()
   let visits = 0
@@ -44,16 +44,16 @@ async function startDead(visit: (socket: Socket) => void, port = 0) {
   return dead
 }
 
-/** The second delay is longer than an outage of the test, the third longer than a test may take. */
+/** The second delay is longer than the outage in the test, and the third longer than a test may take. */
 const STEEP = { stableMs: 1, backoff: { minMs: 50, maxMs: 3_600_000, factor: 60 } }
 
-it('finds a node that is back at its own shortest delay, whatever the others cost', async () => {
+it('retries a node that just worked at its shortest delay, however long the delays of the others', async () => {
   const dead = await startDead(socket => socket.destroy())
   const first = await startNetwork()
   const chain = await client([dead.url, first.url], STEEP)
   expect(chain.endpoint).toBe(first.url)
   await first[Symbol.asyncDispose]()
-  // An outage in which every delay that grows has become longer than the test.
+  // The outage lasts until every growing delay is longer than the test.
   const away = await startDead(socket => socket.destroy(), first.port)
   await expect.poll(() => away.visits()).toBeGreaterThan(5)
   await away[Symbol.asyncDispose]()
@@ -62,7 +62,7 @@ it('finds a node that is back at its own shortest delay, whatever the others cos
   expect(await back).toBe(second.url)
 })
 
-it('does not wait for an address that accepts and never answers', async () => {
+it('does not wait for an endpoint that accepts connections and never answers', async () => {
   const silent = await startDead(() => {})
   const node = await network()
   const chain = await client([silent.url, node.url], { firstConnectionMs: 8_000, dialTimeoutMs: 600_000 })
@@ -70,7 +70,7 @@ it('does not wait for an address that accepts and never answers', async () => {
   expect(silent.visits()).toBe(1)
 })
 
-it('leaves a node that falls behind the others', async () => {
+it('moves to another node when its own falls behind', async () => {
   const [behind, ahead] = [await network(), await network()]
   const chain = await client([behind.url, ahead.url], { compareMs: 50 })
   expect(chain.endpoint).toBe(behind.url)
@@ -80,11 +80,11 @@ it('leaves a node that falls behind the others', async () => {
   expect(await chain.blockNumber()).toBe(20)
 })
 
-it('stays where the other is of another chain, or only a few blocks ahead', async () => {
+it('stays on its node when others belong to another chain or are only a few blocks ahead', async () => {
   const node = await network()
-  const strange = await network({ subnets: [{ tempo: 77 }] })
+  const foreign = await network({ subnets: [{ tempo: 77 }] })
   const near = await network()
-  const relays = [await opened(startRelay(strange.url)), await opened(startRelay(near.url))]
+  const relays = [await opened(startRelay(foreign.url)), await opened(startRelay(near.url))]
   const asked = [0, 0]
   for (const [i, relay] of relays.entries()) {
     relay.faults = {
@@ -95,7 +95,7 @@ it('stays where the other is of another chain, or only a few blocks ahead', asyn
       },
     }
   }
-  for (let made = 0; made < 20; made += 1) await strange.mineBlock()
+  for (let made = 0; made < 20; made += 1) await foreign.mineBlock()
   for (let made = 0; made < 2; made += 1) await near.mineBlock()
   const chain = await client([node.url, ...relays.map(({ url }) => url)], { compareMs: 20 })
   await expect.poll(() => Math.min(...asked)).toBeGreaterThan(3)

@@ -6,8 +6,8 @@ import { type Relay, startRelay } from './relay.ts'
 
 const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
 
-/** What a broken or malicious node may answer to anything. */
-const NONSENSE: [string, unknown][] = [
+/** Invalid answers that a broken or malicious node may send to any request. */
+const INVALID_ANSWERS: [string, unknown][] = [
   ['null', null],
   ['a text', 'nonsense'],
   ['hex', '0x00'],
@@ -20,7 +20,7 @@ const NONSENSE: [string, unknown][] = [
   ['a header of nothing', { number: {}, block: null }],
 ]
 
-describe('a node that answers nonsense', () => {
+describe('a node that sends invalid answers', () => {
   let node: Devchain
   let relay: Relay
   let chain: Subtensor
@@ -33,7 +33,7 @@ describe('a node that answers nonsense', () => {
     for (const it of [chain, relay, node]) await it?.[Symbol.asyncDispose]()
   })
 
-  it.each(NONSENSE)('%s: every call fails with a ChainError', async (_name, result) => {
+  it.each(INVALID_ANSWERS)('makes every call throw a ChainError: %s', async (_name, result) => {
     relay.faults = { toClient: frame => (frame.id === undefined ? frame : { id: frame.id, result }) }
     const calls = [
       chain.blockNumber(),
@@ -52,7 +52,7 @@ describe('a node that answers nonsense', () => {
   })
 
   it.each(['chain_getBlock', 'state_queryStorageAt'])(
-    'about the block that took the weights in (%s): the chain is asked again',
+    'is asked again when it answers %s about the including block with null',
     async method => {
       const ids = new Set<number | undefined>()
       let isSent = false
@@ -70,7 +70,7 @@ describe('a node that answers nonsense', () => {
     },
   )
 
-  it('a row that is no row of u16 is refused before anything is sent', async () => {
+  it('a row with a number that is not a u16 is refused before anything is sent', async () => {
     const before = node.blockNumber()
     for (const bad of [70_000, -1, 1.5, Number.NaN]) {
       for (const row of [{ weights: [bad, 1] }, { uids: [bad, 1] }, { versionKey: bad === 70_000 ? -1 : bad }]) {
@@ -82,7 +82,7 @@ describe('a node that answers nonsense', () => {
   })
 })
 
-/** Nonsense that happens to be an answer. */
+/** Whether an invalid answer was decoded to a value that is at least well-formed. */
 function isSound(value: unknown): boolean {
   return typeof value === 'number' ? Number.isSafeInteger(value) && value >= 0 : typeof value === 'object'
 }

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const hexOf = (text: string): string => Buffer.from(text).toString('hex')
 
-/** A client whose node names one of its signed extensions otherwise: of as many letters, so that the metadata stays whole. */
+/** Connects to a node that renames one of its signed extensions. Both names must have the same length. */
 async function connectWith(extension: string, renamed: string) {
   const relay = await startRelay(node.url)
   open.push(relay)
@@ -41,15 +41,15 @@ async function connectWith(extension: string, renamed: string) {
 
 const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
 
-describe('a signed extension that nobody has heard of', () => {
-  it('is of no interest when it encodes to nothing, and nothing is printed beside the log', async () => {
+describe('an unknown signed extension', () => {
+  it('is ignored when it encodes to nothing, and prints nothing to the console', async () => {
     const { chain, lines, prints } = await connectWith('DrandPriority', 'ShieldedCheck')
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: node.blockNumber() })
     expect(prints()).toEqual([])
     expect(lines.filter(({ level }) => level !== 'info')).toEqual([])
   })
 
-  it('is an error with its name when it does not: reads work, and nothing is signed', async () => {
+  it('makes signing fail with its name when it encodes to something, while reads work', async () => {
     const { chain, lines, prints } = await connectWith('CheckMetadataHash', 'CheckSomethingNew')
     expect((await chain.metagraph(NETUID)).neurons).toHaveLength(3)
     const before = node.blockNumber()

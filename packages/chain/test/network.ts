@@ -8,7 +8,7 @@ export const NETUID = 12
 export const alice = hotkeyFromUri('//Alice')
 export const bob = hotkeyFromUri('//Bob')
 export const charlie = hotkeyFromUri('//Charlie')
-export const nobody = hotkeyFromUri('//Nobody')
+export const unregistered = hotkeyFromUri('//Nobody')
 export const owner = hotkeyFromUri('//Owner')
 
 /** Stakes in TAO: Alice may set weights, Bob is a validator with less, Charlie a miner. */
@@ -30,13 +30,13 @@ export type NetworkOptions = {
   port?: number
   stateFile?: string
   subnets?: readonly Subnet[]
-  /** The least stake with which the chain takes weights, in TAO; default 0. */
+  /** The least stake for setting weights, in TAO. Default: 0. */
   stakeThreshold?: number
-  /** How many blocks the final one is behind the best; default 0. */
+  /** How many blocks the final block is behind the best block. Default: 0. */
   finalityLag?: number
 }
 
-/** What lets a test set weights twice in a row, or whenever it likes. */
+/** Hyperparameters without rate limits, so that a test can set weights at any time. */
 export const EASY = { WeightsSetRateLimit: 0, MinAllowedWeights: 1, ServingRateLimit: 0 }
 
 export function startNetwork(options: NetworkOptions = {}): Promise<Devchain> {
@@ -67,7 +67,7 @@ export function startNetwork(options: NetworkOptions = {}): Promise<Devchain> {
   return startDevchain({ host: '127.0.0.1', port, blockMs, finalityLag, genesis, ...(stateFile ? { stateFile } : {}) })
 }
 
-/** A client with the short waits that a test wants. */
+/** Connects a client with timeouts that are short enough for a test. */
 export const connectTo = (endpoints: readonly string[], options: Partial<SubtensorOptions> = {}): Promise<Subtensor> =>
   connectSubtensor({
     endpoints,
@@ -78,6 +78,6 @@ export const connectTo = (endpoints: readonly string[], options: Partial<Subtens
     ...options,
   })
 
-/** A neuron of each number. */
+/** Makes `size` neurons with 0, 1, 2 … TAO of stake. */
 export const crowd = (size: number): Array<readonly [Hotkey, number]> =>
   Array.from({ length: size }, (_, i) => [hotkeyFromUri(`//Crowd//${i}`), i] as const)

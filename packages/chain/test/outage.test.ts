@@ -23,8 +23,8 @@ const client = (endpoints: string[], options?: Partial<SubtensorOptions>): Promi
 const reconnected = (chain: Subtensor): Promise<string> => new Promise(resolve => chain.onReconnect(resolve))
 const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
 
-describe('a lost node', () => {
-  it('comes back on the same port: calls fail fast meanwhile, then work as before', async () => {
+describe('when a node is lost', () => {
+  it('calls fail fast until the node is back on the same port', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'horde-chain-'))
     const stateFile = join(folder, 'state')
     open.push({ [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) })
@@ -45,7 +45,7 @@ describe('a lost node', () => {
     expect((await chain.setWeights(weights, alice)).block).toBe(block + 1)
   })
 
-  it('is replaced by the next endpoint, whose own genesis the client then signs for', async () => {
+  it('the client moves to the next endpoint and signs for its genesis', async () => {
     const [a, b] = [await startNetwork(), await network({ subnets: [{ tempo: 20 }] })]
     const chain = await client([a.url, b.url])
     expect(chain.endpoint).toBe(a.url)
@@ -56,16 +56,19 @@ describe('a lost node', () => {
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: b.blockNumber() })
   })
 
-  it('that nobody answers for at the start is an error that names the endpoints', async () => {
-    const nobody = 'ws://127.0.0.1:1'
-    const connecting = connectSubtensor({ endpoints: [nobody], firstConnectionMs: 100 })
-    await expect(connecting).rejects.toMatchObject({ code: 'Unavailable', message: expect.stringContaining(nobody) })
+  it('connecting throws an error that names the endpoints', async () => {
+    const unreachable = 'ws://127.0.0.1:1'
+    const connecting = connectSubtensor({ endpoints: [unreachable], firstConnectionMs: 100 })
+    await expect(connecting).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: expect.stringContaining(unreachable),
+    })
     const live = await network()
-    const chain = await client([nobody, live.url])
+    const chain = await client([unreachable, live.url])
     expect(chain.endpoint).toBe(live.url)
   })
 
-  it('that nobody answers for at the start is connected to later by a client that may start without it', async () => {
+  it('a client with mayBeAway starts without the node and connects later', async () => {
     const gone = await startNetwork()
     await gone[Symbol.asyncDispose]()
     const chain = await client([gone.url], { mayBeAway: true, firstConnectionMs: 50 })
@@ -76,7 +79,7 @@ describe('a lost node', () => {
     expect(await chain.hyperparameters(NETUID)).toMatchObject({ tempo: 10 })
   })
 
-  it('that does not answer is not waited for by whoever is told to stop', async () => {
+  it('connecting stops at once when its signal aborts', async () => {
     const stop = new AbortController()
     const connecting = connectSubtensor({ endpoints: ['ws://127.0.0.1:1'], signal: stop.signal })
     const why = new Error('stopped')
@@ -84,7 +87,7 @@ describe('a lost node', () => {
     await expect(connecting).rejects.toBe(why)
   })
 
-  it('that stands still is left for the next endpoint', async () => {
+  it('the client moves to the next endpoint when its node makes no blocks', async () => {
     const [still, running] = [await network(), await network({ blockMs: 50 })]
     const chain = await client([still.url, running.url], { staleMs: 1_500 })
     expect(chain.endpoint).toBe(still.url)
@@ -94,7 +97,7 @@ describe('a lost node', () => {
     expect(heads).toEqual([heads[0], (heads[0] ?? 0) + 1, (heads[0] ?? 0) + 2])
   })
 
-  it('ends every wait when the client is closed or its signal aborts', async () => {
+  it('every wait ends when the client is closed or its signal aborts', async () => {
     const node = await network()
     const stop = new AbortController()
     const chain = await client([node.url], { signal: stop.signal, outageWaitMs: 60_000 })
@@ -107,7 +110,7 @@ describe('a lost node', () => {
   })
 })
 
-describe('a bad line', () => {
+describe('with a bad connection', () => {
   const setUp = async (options?: NetworkOptions, clientOptions?: Partial<SubtensorOptions>) => {
     const node = await network(options)
     const relay: Relay = await opened(startRelay(node.url))
@@ -116,7 +119,7 @@ describe('a bad line', () => {
   }
   const isSubmission = (method: string | undefined): boolean => method === 'author_submitAndWatchExtrinsic'
 
-  it('cut right after the extrinsic went out: the chain says that it is in', async () => {
+  it('finds an extrinsic on the chain after the connection was cut right after sending it', async () => {
     const { node, relay, chain } = await setUp()
     let submissions = 0
     relay.faults = {
@@ -133,17 +136,17 @@ describe('a bad line', () => {
     expect(submissions).toBe(1)
   })
 
-  /** Far longer than a test may take: what ends earlier did not wait for it. */
+  /** A deadline far beyond the test, to show that the call does not just wait for its deadline. */
   const PATIENT = { inclusionTimeoutMs: 600_000 }
 
-  it('that says nothing more of an extrinsic that is in a block: the chain is asked', async () => {
+  it('asks the chain when the node does not report the including block', async () => {
     const { node, relay, chain } = await setUp({}, PATIENT)
     relay.faults = { toClient: frame => (frame.method === 'author_extrinsicUpdate' ? null : frame) }
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
     expect(node.blockNumber()).toBe(1)
   })
 
-  it('cut right before it went out: it is sent again, as it was', async () => {
+  it('sends an extrinsic again unchanged when the connection was cut before it was sent', async () => {
     const { node, relay, chain } = await setUp({}, PATIENT)
     const sent: unknown[] = []
     relay.faults = {
@@ -160,7 +163,7 @@ describe('a bad line', () => {
     expect(sent).toEqual([sent[0], sent[0]])
   })
 
-  it('that freezes with the extrinsic: the next connection says that it is in', async () => {
+  it('finds an extrinsic over the next connection when the first one freezes', async () => {
     const { node, relay, chain } = await setUp({}, { ...PATIENT, requestTimeoutMs: 1_000 })
     const frozen = new Set<unknown>()
     relay.faults = {
@@ -174,7 +177,7 @@ describe('a bad line', () => {
     expect(node.blockNumber()).toBe(1)
   })
 
-  it('cut while the chain refuses it in a block: the refusal is told by its name', async () => {
+  it('throws the chain’s error when the extrinsic fails in its block during a cut', async () => {
     const { node, relay, chain } = await setUp({}, PATIENT)
     relay.faults = {
       toNode: (frame, line) => {
@@ -187,7 +190,7 @@ describe('a bad line', () => {
     expect(node.blockNumber()).toBe(1)
   })
 
-  it('that loses it for as long as its era lasts: it is void, and the error says so', async () => {
+  it('throws an error without mayTakeEffect when the extrinsic is lost until its era is over', async () => {
     const { node, relay, chain } = await setUp({ blockMs: 600_000 }, PATIENT)
     const lost = new Set<number | undefined>()
     relay.faults = {
@@ -205,7 +208,7 @@ describe('a bad line', () => {
     await expect(setting).rejects.toMatchObject({ code: 'AlreadyImported', mayTakeEffect: false })
   })
 
-  it('cut each time before it went out: the error says so once the time is up', async () => {
+  it('throws Unavailable at the deadline when every attempt to send is cut', async () => {
     const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 1_500 })
     relay.faults = {
       toNode: (frame, line) => {
@@ -222,7 +225,7 @@ describe('a bad line', () => {
     [1013, 'AlreadyImported'],
     [1014, 'PriorityTooLow'],
     [1012, 'Banned'],
-  ])('an answer %d to what did get in is a success; to what did not, it is %s', async (code, name) => {
+  ])('after the answer %d it succeeds if the extrinsic was included, and else throws %s', async (code, name) => {
     const { relay, chain } = await setUp()
     const hasty = await client([relay.url], { inclusionTimeoutMs: 1_500 })
     const ids = new Set<number | undefined>()
@@ -243,7 +246,7 @@ describe('a bad line', () => {
   })
 
   it.each(['invalid', 'dropped', { usurped: `0x${'00'.repeat(32)}` }])(
-    'a pool that says %j without a reason',
+    'throws NotIncluded when the pool reports %j',
     async status => {
       const { node, relay, chain } = await setUp({ blockMs: 600_000 })
       relay.faults = {
@@ -259,14 +262,14 @@ describe('a bad line', () => {
     },
   )
 
-  it('a block that never comes is an error in bounded time, and a later block counts', async () => {
+  it('throws InclusionUnknown at the deadline, and a later block still includes the extrinsic', async () => {
     const { node, chain } = await setUp({ blockMs: 600_000 }, { inclusionTimeoutMs: 1_000 })
     await expect(chain.setWeights(weights, alice)).rejects.toMatchObject({ code: 'InclusionUnknown', retryable: true })
     await node.mineBlock()
     expect(await chain.weightsOf(NETUID, 0)).toHaveLength(2)
   })
 
-  it('a runtime upgrade makes a new connection, with the new metadata', async () => {
+  it('reconnects with new metadata after a runtime upgrade', async () => {
     const { relay, chain } = await setUp()
     let isUpgraded = false
     relay.faults = {
@@ -279,7 +282,7 @@ describe('a bad line', () => {
     }
     const connections: string[] = []
     chain.onReconnect(endpoint => connections.push(endpoint))
-    // The line starts to lie with the next connection.
+    // The relay reports the upgrade only on the next connection.
     const back = reconnected(chain)
     relay.cut()
     await back
@@ -289,7 +292,7 @@ describe('a bad line', () => {
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
   })
 
-  it('only finality told: that is inclusion too', async () => {
+  it('accepts a pool that reports only finality', async () => {
     const { relay, chain } = await setUp()
     relay.faults = {
       toClient: frame => {
@@ -300,7 +303,7 @@ describe('a bad line', () => {
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
   })
 
-  it('an answer that never comes: Timeout, and the next connection works', async () => {
+  it('throws Timeout when answers stop, and works over the next connection', async () => {
     const { relay, chain } = await setUp({ subnets: [{ hyperparameters: EASY }] }, { requestTimeoutMs: 500 })
     relay.faults = { toClient: frame => (frame.id === undefined ? frame : null) }
     await expect(chain.metagraph(NETUID)).rejects.toMatchObject({ code: 'Timeout', retryable: true })

@@ -10,7 +10,7 @@ type Frame = {
   error?: { code: number; message: string; data?: unknown }
 }
 
-/** What happens to the frames on a bad line. A handler gives the frame on, another one, or null to lose it. */
+/** Handlers that fake a bad connection. Each returns the frame, a changed frame, or null to drop it. */
 type Faults = {
   toNode?(frame: Frame, line: Line): Frame | null
   toClient?(frame: Frame, line: Line): Frame | null
@@ -19,7 +19,7 @@ type Line = { cut(): void; sayToClient(frame: Frame): void }
 
 export type Relay = AsyncDisposable & { readonly url: string; faults: Faults; cut(): void }
 
-/** A line to a node that loses, changes or cuts what a test says, and passes on everything else. */
+/** Starts a relay to a node. It passes on every frame that the test's handlers do not change, drop or cut off. */
 export async function startRelay(node: string): Promise<Relay> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   await once(server, 'listening')

@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const it of open.splice(0).reverse()) await it[Symbol.asyncDispose]()
 })
 
-/** A node that answers as a test wants, and an Rpc connected to it. */
+/** Starts a node that answers as a test wants, and returns an Rpc that is connected to it. */
 async function connected(answer: Answer, requestTimeoutMs = 5_000): Promise<Rpc> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   await once(server, 'listening')
@@ -29,7 +29,7 @@ async function connected(answer: Answer, requestTimeoutMs = 5_000): Promise<Rpc>
 const say = (ws: WebSocket, frame: object): void => ws.send(JSON.stringify({ jsonrpc: '2.0', ...frame }))
 
 describe('Rpc', () => {
-  it('matches answers to requests in any order, and ignores noise', async () => {
+  it('matches answers to requests in any order, and ignores invalid frames', async () => {
     const held: Request[] = []
     const rpc = await connected((request, ws) => {
       held.push(request)
@@ -42,7 +42,7 @@ describe('Rpc', () => {
     expect(rpc.requests).toBe(2)
   })
 
-  it('gives an error with its code and data', async () => {
+  it('throws an error with the code and data of the answer', async () => {
     const error = { code: 1010, message: 'Invalid Transaction', data: 'Custom error: 6' }
     const rpc = await connected(({ id }, ws) => say(ws, { id, error }))
     await expect(rpc.send('author_submitExtrinsic', [])).rejects.toMatchObject({
@@ -52,7 +52,7 @@ describe('Rpc', () => {
     })
   })
 
-  it('loses no notification, not even one that comes before the subscription’s id', async () => {
+  it('delivers notifications that arrive before the subscription’s id', async () => {
     const rpc = await connected(({ id }, ws) => {
       const notify = (result: number) => say(ws, { method: 'news', params: { subscription: 'abc', result } })
       notify(1)
@@ -69,7 +69,7 @@ describe('Rpc', () => {
     expect(heard).toEqual([1, 2])
   })
 
-  it('loses none after any number of notifications that nobody waits for', async () => {
+  it('delivers a notification after many of ended subscriptions', async () => {
     const rpc = await connected(({ id }, ws) => {
       const notify = (subscription: string) => say(ws, { method: 'news', params: { subscription, result: 1 } })
       for (let i = 0; i < 500; i++) notify(`old ${i}`)
@@ -79,7 +79,7 @@ describe('Rpc', () => {
     await new Promise(resolve => rpc.follow('subscribe', 'unsubscribe', [], resolve))
   })
 
-  it('bounds every request, and gives a node up that stays silent', async () => {
+  it('times out each request, and closes the connection after three in a row', async () => {
     const rpc = await connected(() => {}, 20)
     const first = rpc.send('a', [])
     await expect(first).rejects.toMatchObject({ code: 'Timeout', retryable: true })
@@ -89,7 +89,7 @@ describe('Rpc', () => {
     await expect(rpc.send('d', [])).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
   })
 
-  it('fails what waits when the node hangs up, and says so to @polkadot/api first', async () => {
+  it('tells @polkadot/api about a lost connection before it rejects open requests', async () => {
     const rpc = await connected((_request, ws) => ws.terminate())
     const order: string[] = []
     rpc.on('disconnected', () => order.push('disconnected'))

@@ -11,7 +11,7 @@ import type { Subtensor } from '../src/subtensor.ts'
 import { type Hotkey, hotkeyFromUri } from '../src/wallet.ts'
 import { emitWeights, processWeights } from '../src/weights/sdk.ts'
 import { makeWeights } from '../src/weights.ts'
-import { alice, bob, charlie, connectTo, crowd, EASY, NETUID, nobody, owner, startNetwork } from './network.ts'
+import { alice, bob, charlie, connectTo, crowd, EASY, NETUID, owner, startNetwork, unregistered } from './network.ts'
 
 const row = (weights: number[], netuid = NETUID) => ({
   netuid,
@@ -20,7 +20,7 @@ const row = (weights: number[], netuid = NETUID) => ({
   versionKey: 0,
 })
 
-/** Everything that only reads, and every refusal, shares one chain; each subnet has its own rules. */
+/** Subnets of the one chain that all tests share, each with its own rules. */
 const BIG = 1
 const SLOW = 2
 const STRICT = 3
@@ -66,7 +66,7 @@ afterAll(async () => {
   await devchain?.[Symbol.asyncDispose]()
 })
 
-it('connects without a warning about extensions that it has never heard of', () => {
+it('connects without a warning about unknown signed extensions', () => {
   expect(warnings.mock.calls.flat().join('\n')).not.toMatch(/signed extensions/i)
   expect(chain.state()).toMatchObject({
     connected: true,
@@ -76,7 +76,7 @@ it('connects without a warning about extensions that it has never heard of', () 
 })
 
 describe('metagraph', () => {
-  it('says who is there', async () => {
+  it('reads every neuron of a subnet', async () => {
     const { netuid, block, neurons } = await chain.metagraph(NETUID)
     expect({ netuid, block }).toEqual({ netuid: NETUID, block: devchain.blockNumber() })
     expect(neurons.map(({ hotkey }) => hotkey)).toEqual([alice.ss58, bob.ss58, charlie.ss58])
@@ -103,7 +103,7 @@ describe('metagraph', () => {
     expect(neurons[200]).toMatchObject({ hotkey: hotkeyFromUri('//Crowd//200').ss58, stakeRao: 200_000_000_000n })
   })
 
-  it('does not invent a subnet', async () => {
+  it('throws SubnetNotFound for a subnet that does not exist', async () => {
     await expect(chain.metagraph(99)).rejects.toMatchObject({ code: 'SubnetNotFound', retryable: false })
     await expect(chain.hyperparameters(99)).rejects.toMatchObject({ code: 'SubnetNotFound' })
   })
@@ -137,7 +137,7 @@ it('reads hyperparameters', async () => {
   expect(await chain.hyperparameters(VERSIONED)).toMatchObject({ weightsVersionKey: 7n })
 })
 
-it('reads when the best block was made', async () => {
+it('reads the time of the best block', async () => {
   const before = Date.now()
   await devchain.mineBlock()
   const { block, timeMs } = await chain.blockTime()
@@ -146,7 +146,7 @@ it('reads when the best block was made', async () => {
   expect(timeMs).toBeLessThanOrEqual(Date.now())
 })
 
-it('tells the block that it found from those that came', async () => {
+it('marks only blocks that arrive after the connection as fresh', async () => {
   await using other = await connectTo([devchain.url])
   expect(other.state().lastBlock).toMatchObject({ number: devchain.blockNumber(), fresh: false })
   await devchain.mineBlock()
@@ -157,7 +157,7 @@ describe('serveAxon', () => {
   const axon = { ip: '127.0.0.2', port: 8000, version: 3 }
   const announced = async (netuid: number) => (await chain.metagraph(netuid)).neurons[1]?.axon
 
-  it('announces once, and again only what changed', async () => {
+  it('announces once, and again only after a change', async () => {
     const first = await chain.serveAxon(NETUID, axon, bob)
     expect(first).toEqual({ announced: true, block: devchain.blockNumber() })
     expect(await announced(NETUID)).toEqual({ ...axon, ipType: 4, protocol: 4, block: first.block })
@@ -181,7 +181,7 @@ describe('serveAxon', () => {
     })
   })
 
-  it('names what is wrong', async () => {
+  it('throws a specific error for each invalid announcement', async () => {
     await expect(chain.serveAxon(NETUID, { ...axon, ip: 'localhost' }, bob)).rejects.toMatchObject({
       code: 'InvalidIpAddress',
     })
@@ -190,7 +190,7 @@ describe('serveAxon', () => {
       chainName: 'Custom(11)',
     })
     await expect(chain.serveAxon(NETUID, { ...axon, port: 0 }, bob)).rejects.toMatchObject({ code: 'InvalidPort' })
-    await expect(chain.serveAxon(NETUID, axon, nobody)).rejects.toMatchObject({ code: 'NotRegistered' })
+    await expect(chain.serveAxon(NETUID, axon, unregistered)).rejects.toMatchObject({ code: 'NotRegistered' })
     await chain.serveAxon(SLOW, axon, bob)
     await expect(chain.serveAxon(SLOW, { ...axon, port: 9 }, bob)).rejects.toMatchObject({
       code: 'ServingTooFast',
@@ -201,7 +201,7 @@ describe('serveAxon', () => {
 })
 
 describe('setWeights', () => {
-  it('is in a block when it resolves, and the chain holds the upscaled row in the order sent', async () => {
+  it('returns the including block, and the chain holds the upscaled row in the order sent', async () => {
     const weights = { netuid: NETUID, uids: [2, 0], weights: [100, 200], versionKey: 2n }
     const included = await chain.setWeights(weights, alice)
     expect(included).toEqual({ block: devchain.blockNumber(), blockHash: expect.stringMatching(/^0x[0-9a-f]{64}$/) })
@@ -214,7 +214,7 @@ describe('setWeights', () => {
     expect(await chain.weightsOf(NETUID, 2)).toEqual([])
   })
 
-  it('sends several at once, each with its own nonce', async () => {
+  it('sends several rows at once, each with its own nonce', async () => {
     const rows = [row([1, 2, 3]), row([1], SLOW), { ...row([1, 1], STRICT), uids: [1, 2] }]
     const [first, second, third] = await Promise.allSettled(rows.map(weights => chain.setWeights(weights, alice)))
     expect(first).toMatchObject({ status: 'fulfilled', value: { block: expect.any(Number) } })
@@ -222,7 +222,7 @@ describe('setWeights', () => {
     expect(third).toMatchObject({ status: 'rejected', reason: { code: 'TooFewWeights' } })
   })
 
-  it('too early', async () => {
+  it('throws SettingWeightsTooFast within the rate limit', async () => {
     await chain.setWeights(row([1, 2, 3], SLOW), bob)
     const again = chain.setWeights(row([3, 2, 1], SLOW), bob)
     await expect(again).rejects.toMatchObject({
@@ -235,7 +235,7 @@ describe('setWeights', () => {
 
   it.each([
     ['NoValidatorPermit', 'NeuronNoValidatorPermit', charlie, row([1, 1])],
-    ['NotRegistered', 'HotKeyNotRegisteredInSubNet', nobody, row([1])],
+    ['NotRegistered', 'HotKeyNotRegisteredInSubNet', unregistered, row([1])],
     ['SubnetNotFound', 'SubnetNotExists', alice, row([1], 99)],
     ['CommitRevealEnabled', 'CommitRevealEnabled', alice, row([1], REVEALING)],
     ['WrongVersionKey', 'IncorrectWeightVersionKey', alice, { ...row([1], VERSIONED), versionKey: 6 }],
@@ -245,12 +245,12 @@ describe('setWeights', () => {
     ['InvalidUid', 'UidVecContainInvalidOne', alice, { ...row([1, 1]), uids: [1, 3] }],
     ['TooFewWeights', 'WeightVecLengthIsLow', alice, { ...row([1], STRICT), uids: [1] }],
     ['MaxWeightExceeded', 'MaxWeightExceeded', alice, row([2, 1, 1], LIMITED)],
-  ])('%s', async (code, chainName, hotkey, weights) => {
+  ])('throws %s', async (code, chainName, hotkey, weights) => {
     const refused = chain.setWeights(weights, hotkey)
     await expect(refused).rejects.toMatchObject({ name: 'ChainError', code, chainName, retryable: false })
   })
 
-  it('a signature that does not verify', async () => {
+  it('throws BadSignature for a signature of another key', async () => {
     const { pair } = alice
     const forged: Hotkey = {
       ...alice,
@@ -269,7 +269,7 @@ describe('setWeights', () => {
     })
   })
 
-  it('rows of the SDK that the chain refuses are taken once repaired', async () => {
+  it('gets rows of the SDK accepted by repairing them', async () => {
     const cases = [
       { netuid: STRICT, scores: [0, 3, 0, 1, 0, 0, 0, 0], refusal: 'TooFewWeights' },
       { netuid: LIMITED, scores: [0, 10, 1, 1, 1, 1, 0, 0], refusal: 'MaxWeightExceeded' },
@@ -297,7 +297,7 @@ describe('extrinsics of an unmodified @polkadot/api', () => {
   })
   afterAll(() => api?.disconnect())
 
-  /** The extrinsic as bytes, and what our client makes of the node's answer to it. */
+  /** Returns the signed extrinsic in hex. */
   const signed = async (nonce: number): Promise<string> =>
     (
       await api.tx.subtensorModule?.setWeights?.(NETUID, [0], [1], 0)?.signAsync(alice.pair, { nonce, era: 0 })
@@ -308,14 +308,14 @@ describe('extrinsics of an unmodified @polkadot/api', () => {
   }
   const nextNonce = async () => (await api.rpc.system.accountNextIndex(alice.ss58)).toNumber()
 
-  it('tampered with: the signature does not verify', async () => {
+  it('a changed byte gives BadSignature', async () => {
     const bytes = hexToU8a(await signed(await nextNonce()))
     const at = bytes.length - 9
     bytes[at] = (bytes[at] ?? 0) ^ 1
     expect(await refusal(u8aToHex(bytes))).toMatchObject({ code: 'BadSignature', chainName: 'BadProof' })
   })
 
-  it('a nonce used before', async () => {
+  it('a used nonce gives StaleNonce', async () => {
     const nonce = await nextNonce()
     expect(nonce).toBeGreaterThan(0)
     expect(await refusal(await signed(nonce - 1))).toMatchObject({
@@ -325,7 +325,7 @@ describe('extrinsics of an unmodified @polkadot/api', () => {
     })
   })
 
-  it('the same extrinsic twice, and another one with its nonce', async () => {
+  it('the same extrinsic twice gives AlreadyImported, another with its nonce PriorityTooLow', async () => {
     const nonce = (await nextNonce()) + 1
     const first = await signed(nonce)
     await api.rpc.author.submitExtrinsic(first)
@@ -342,7 +342,7 @@ describe('endpointsOf', () => {
     ['10.0.0.1:9944, node.example:443', ['ws://10.0.0.1:9944', 'ws://node.example:443']],
     ['wss://a.example/path,local,wss://a.example/path', ['wss://a.example/path', 'ws://127.0.0.1:9944']],
     ['[::1]:9944', ['ws://[::1]:9944']],
-  ])('%s', (network, endpoints) => {
+  ])('resolves %s', (network, endpoints) => {
     expect(endpointsOf(network)).toEqual(endpoints)
   })
 

@@ -18,7 +18,7 @@ beforeEach(async () => {
 })
 afterEach(() => stack.disposeAsync())
 
-/** Makes the node say metadata without this storage item: its name is another there. */
+/** Renames storage items in the node's metadata, so that the client does not find them. */
 function withoutItem(...names: readonly string[]): void {
   const hex = (text: string) => Buffer.from(text).toString('hex')
   relay.faults.toClient = frame => {
@@ -28,8 +28,8 @@ function withoutItem(...names: readonly string[]): void {
   }
 }
 
-describe('who counts as a validator', () => {
-  it('is what the chain says: as many as may have permits, with the stake that it takes weights from', async () => {
+describe('the validator rule', () => {
+  it('comes from the chain: MaxAllowedValidators and StakeThreshold', async () => {
     await using chain = await connectTo([relay.url], { validatorRule: settings })
     const metagraph = await chain.metagraph(NETUID)
     expect(metagraph.validatorRule).toEqual({
@@ -39,7 +39,7 @@ describe('who counts as a validator', () => {
     expect(rankValidators(metagraph, { extra: [], banned: [] })).toHaveLength(30)
   })
 
-  it('is what the settings say, each for itself, where the chain does not offer it', async () => {
+  it('takes from the settings only the value that the chain lacks', async () => {
     withoutItem('MaxAllowedValidators')
     await using chain = await connectTo([relay.url], { validatorRule: settings })
     const metagraph = await chain.metagraph(NETUID)
@@ -49,7 +49,7 @@ describe('who counts as a validator', () => {
     expect(validatorsOf(metagraph).map(({ uid }) => uid)).toEqual([39, 38, 37])
   })
 
-  it('is the rule of 2024 where neither chain nor settings say anything', async () => {
+  it('is the default if neither the chain nor the settings have one', async () => {
     withoutItem('MaxAllowedValidators', 'StakeThreshold')
     await using chain = await connectTo([relay.url])
     const metagraph = await chain.metagraph(NETUID)

@@ -28,9 +28,10 @@ type LoginVector = { public_key: string; signature: string; verifies: boolean }
 const utf8 = new TextEncoder()
 const ALICE = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
 const ALICE_PUBLIC = '0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d'
-/** schnorrkel's form of //Alice's secret. */
+/** //Alice's secret in schnorrkel's form. */
 const ALICE_PRIVATE =
-  '0x33a6f3093f158a7109f679410bef1a0c54168145e0cecb4df006c1c2fffb1f09925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011'
+  '0x33a6f3093f158a7109f679410bef1a0c54168145e0cecb4df006c1c2fffb1f09' +
+  '925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011'
 const PHRASE = 'bottom drive obey lake curtain smoke basket hold race lonely fit walk'
 const PHRASE_ADDRESS = '5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV'
 const PHRASE_SEED = '0xfac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e'
@@ -50,21 +51,25 @@ describe('verifySignature', async () => {
 
   it.each(auth.validator_to_miner)('$name', ({ payload, signature, verifies }) => {
     const { miner_hotkey, timestamp, validator_hotkey } = payload
-    const json = `{"miner_hotkey": "${miner_hotkey}", "timestamp": ${timestamp}, "validator_hotkey": "${validator_hotkey}"}`
+    const fields = [`"miner_hotkey": "${miner_hotkey}"`, `"timestamp": ${timestamp}`]
+    const json = `{${fields.join(', ')}, "validator_hotkey": "${validator_hotkey}"}`
     expect(verifySignature(validator_hotkey, utf8.encode(json), signature)).toBe(verifies)
   })
 
-  it.each(auth.validator_to_facilitator)('the facilitator’s login', ({ public_key, signature, verifies }) => {
-    const raw = Uint8Array.from(Buffer.from(public_key, 'hex'))
-    expect(verifySignature(addressOf(raw), raw, signature)).toBe(verifies)
-  })
+  it.each(auth.validator_to_facilitator)(
+    'verifies the login of a facilitator',
+    ({ public_key, signature, verifies }) => {
+      const raw = Uint8Array.from(Buffer.from(public_key, 'hex'))
+      expect(verifySignature(addressOf(raw), raw, signature)).toBe(verifies)
+    },
+  )
 
-  it('is false, and never throws, for anything else', () => {
+  it('returns false and never throws for anything else', () => {
     const alice = hotkeyFromUri('//Alice')
     const bytes = utf8.encode('hello')
     const good = u8aToHex(alice.sign(bytes))
     expect(verifySignature(ALICE, bytes, good)).toBe(true)
-    // The right key in another notation, or under another prefix, is not the address that was named.
+    // The same key in hex, or under another prefix, is not this address.
     expect(verifySignature(ALICE_PUBLIC, bytes, good)).toBe(false)
     expect(verifySignature('15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5', bytes, good)).toBe(false)
     expect(verifySignature('', bytes, good)).toBe(false)
@@ -98,7 +103,7 @@ describe('hotkey files', () => {
       { accountId: null, privateKey: ALICE_PRIVATE, secretPhrase: PHRASE, secretSeed: PHRASE_SEED },
       PHRASE_ADDRESS,
     ],
-  ])('reads %s, and the key signs', async (name, content, address) => {
+  ])('reads a key from %s, and the key signs', async (name, content, address) => {
     await inFile(name, content)
     const hotkey = await read(name)
     const bytes = utf8.encode('signed')
@@ -106,7 +111,7 @@ describe('hotkey files', () => {
     expect(verifySignature(address, bytes, u8aToHex(hotkey.sign(bytes)))).toBe(true)
   })
 
-  it('reads back what it writes, for its owner alone', async () => {
+  it('reads back a key file that it wrote, which only the owner may read', async () => {
     for (const uri of ['//Alice', '//Alice//stash', PHRASE, PHRASE_SEED]) {
       const file = await writeHotkeyFile({ directory, name: 'written' }, uri)
       expect(file).toBe(join(directory, 'written', 'hotkeys', 'default'))
@@ -118,7 +123,7 @@ describe('hotkey files', () => {
     expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ privateKey: ALICE_PRIVATE, ss58Address: ALICE })
   })
 
-  it('a file that everybody could read is for its owner alone once it is written again', async () => {
+  it('restricts an existing readable file to its owner when it writes the file again', async () => {
     const file = await inFile('open', 'x')
     await chmod(file, 0o644)
     await writeHotkeyFile({ directory, name: 'wallet', hotkey: 'open' }, '//Alice')
@@ -138,7 +143,7 @@ describe('hotkey files', () => {
     ['half', '{"secretPhrase": "topsecret', /not a Bittensor key file/],
     ['list', '["topsecret"]', /not a Bittensor key file/],
     ['seed', { secretSeed: 'topsecret' }, /damaged \(secretSeed\)/],
-    ['phrase', { secretPhrase: 'topsecret topsecret' }, /secretPhrase that is no valid mnemonic/],
+    ['phrase', { secretPhrase: 'topsecret topsecret' }, /secretPhrase that is not a valid mnemonic/],
     ['private', { privateKey: `${ALICE_PRIVATE}topsecret`, publicKey: ALICE_PUBLIC }, /damaged \(privateKey\)/],
     ['alone', { privateKey: ALICE_PRIVATE }, /without its publicKey/],
     ['foreign', { privateKey: ALICE_PRIVATE, publicKey: `0x${'11'.repeat(32)}` }, /does not belong to its publicKey/],
@@ -146,20 +151,20 @@ describe('hotkey files', () => {
     ['mixed up', { secretSeed: PHRASE_SEED, ss58Address: 'topsecret' }, /its secret makes 5Dfh/],
     ['other key', { secretSeed: PHRASE_SEED, publicKey: ALICE_PUBLIC }, /its secret makes 5Dfh/],
     ['other id', { secretPhrase: PHRASE, accountId: ALICE_PUBLIC.slice(2) }, /its secret makes 5Dfh/],
-    ['public', { accountId: ALICE_PUBLIC, publicKey: ALICE_PUBLIC, ss58Address: ALICE }, /can not sign/],
-    ['address', { ss58Address: ALICE }, /can not sign/],
-    ['bare', ALICE_PUBLIC, /can not sign/],
+    ['public', { accountId: ALICE_PUBLIC, publicKey: ALICE_PUBLIC, ss58Address: ALICE }, /cannot sign/],
+    ['address', { ss58Address: ALICE }, /cannot sign/],
+    ['bare', ALICE_PUBLIC, /cannot sign/],
     [
       'export',
       { encoded: 'topsecret', encoding: { content: ['pkcs8', 'sr25519'] }, address: ALICE },
       /polkadot-js' export/,
     ],
     ['edwards', { accountId: ALICE_PUBLIC, cryptoType: 0, secretPhrase: 'topsecret' }, /is an ed25519 key/],
-  ])('%s: says what is wrong, names the file, shows no content', async (name, content, says) => {
+  ])('refuses a file that is %s, names the file and shows no content', async (name, content, pattern) => {
     const file = await inFile(name, content)
     const error: unknown = await read(name).catch((failure: unknown) => failure)
     expect(error).toBeInstanceOf(WalletError)
-    expect((error as WalletError).message).toMatch(says)
+    expect((error as WalletError).message).toMatch(pattern)
     expect((error as WalletError).message).toContain(file)
     const command = /btcli wallet (?:regen|new)-hotkey --wallet-path (\S+) --wallet wallet --wallet-hotkey (.+?) --/
     const [, path, hotkey] = command.exec((error as WalletError).advice) ?? []
@@ -168,12 +173,12 @@ describe('hotkey files', () => {
     for (const secret of [SECRET, ALICE_PRIVATE.slice(2, 40), PHRASE_SEED.slice(2)]) expect(shown).not.toContain(secret)
   })
 
-  it('reads a file of the other kind of key that says it is an sr25519 one', async () => {
+  it('reads a file whose key type is named as sr25519', async () => {
     await inFile('kind', { secretSeed: PHRASE_SEED, ss58Address: PHRASE_ADDRESS, cryptoType: 1 })
     expect((await read('kind')).ss58).toBe(PHRASE_ADDRESS)
   })
 
-  it('says that a file is missing and how to make it, and expands ~', async () => {
+  it('names a missing file and the command that makes it, and expands ~', async () => {
     await expect(read('absent')).rejects.toThrow(/wallet\/hotkeys\/absent: does not exist/)
     await expect(read('absent')).rejects.toThrow(
       `btcli wallet new-hotkey --wallet-path ${directory} --wallet wallet --wallet-hotkey absent`,
@@ -183,7 +188,7 @@ describe('hotkey files', () => {
     await expect(readHotkey({ directory: tmpdir(), name: '.', hotkey: '..' })).rejects.toThrow(WalletError)
   })
 
-  it('never shows a secret when a key is printed', () => {
+  it('shows no secret when a key is printed', () => {
     const hotkey = hotkeyFromUri('//Alice')
     expect(inspect(hotkey, { depth: 9, showHidden: true })).not.toContain('secretKey')
     expect(JSON.stringify(hotkey)).not.toMatch(/33a6f309|98319d4f/)
@@ -191,7 +196,7 @@ describe('hotkey files', () => {
 })
 
 describe('coldkeypub.txt', () => {
-  it('is read from every form', async () => {
+  it('reads every form of the file', async () => {
     const place = { directory, name: 'cold' }
     const file = await writeColdkeyPub(place, ALICE)
     expect(await readColdkeyPub(place)).toBe(ALICE)
@@ -204,7 +209,7 @@ describe('coldkeypub.txt', () => {
       expect(await readColdkeyPub(place)).toBe(ALICE)
     }
     await writeFile(file, JSON.stringify({ ss58Address: 'nonsense' }))
-    await expect(readColdkeyPub(place)).rejects.toThrow(/address that can not be read/)
+    await expect(readColdkeyPub(place)).rejects.toThrow(/holds an invalid address/)
     await writeFile(file, '{}')
     await expect(readColdkeyPub(place)).rejects.toThrow(/holds no address/)
   })

@@ -1,6 +1,6 @@
 /**
- * Bittensor's SDKs as they come from PyPI, on a devchain. `bin/setup --sdks` installs them. The Python scripts beside this
- * file say what is read and done; this file says what must come of it, for the SDK and on the chain.
+ * Bittensor's SDKs from PyPI on a devchain. `bin/setup --sdks` installs them. The Python scripts beside this file read
+ * and send; this file checks the results that the SDK sees and the state of the chain.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -25,7 +25,7 @@ import {
 } from '../test/client.ts'
 
 const VENVS = fileURLToPath(new URL('../../../.venvs/', import.meta.url))
-/** The SDKs wait for blocks: made often, so that the waiting does not count. */
+/** Short, because the SDKs wait for blocks. */
 const BLOCK_MS = 250
 const BALANCE = Number(10_000n * TAO)
 const SENT = Number(5n * TAO)
@@ -55,7 +55,7 @@ async function answersOf(script: string, venv: string, chain: Devchain): Promise
   return JSON.parse(said.trim().split('\n').at(-1) ?? '')
 }
 
-/** A script's answers, and what the chain then says to a client of another make. */
+/** A script's answers, and the state that another client then reads. */
 async function use<T>(script: string, venv: string, look: (client: Client) => Promise<T>): Promise<[Answers, T]> {
   await using chain = await startDevchain({ blockMs: BLOCK_MS, genesis: genesis() })
   await chain.mineBlock()
@@ -87,22 +87,22 @@ describe('SDK 10.5', () => {
     expect(Math.abs(Number(answers.timestamp) - Date.now() / 1000)).toBeLessThan(3600)
   })
 
-  it('transfers, and is told so', () => {
+  it('transfers and sees the success', () => {
     expect(answers).toMatchObject({ transfer: DONE, "stranger's balance": SENT })
     expect(chain.stranger).toBe(SENT)
   })
 
-  it('sets weights, and is told so', () => {
+  it('sets weights and sees the success', () => {
     expect(answers).toMatchObject({ set_weights: DONE, weights: [[0, WEIGHTS]] })
     expect(chain.weights).toEqual(WEIGHTS)
   })
 
-  it('registers a hotkey, and is told so', () => {
+  it('registers a hotkey and sees the success', () => {
     expect(answers).toMatchObject({ burned_register: DONE, 'newcomer registered': true })
     expect(chain.uid).toBe(3)
   })
 
-  it('is told the error of a call that the block refused', () => {
+  it('gets the error of a call that the block refused', () => {
     expect(answers['module error']).toMatchObject({ success: false, error: expect.stringContaining('NotSubnetOwner') })
     expect(answers['token error']).toMatchObject({ success: false, error: expect.stringContaining('FundsUnavailable') })
   })
@@ -129,17 +129,17 @@ describe('SDK 11.3', () => {
     expect(Math.abs(Number(answers.timestamp) - Date.now() / 1000)).toBeLessThan(3600)
   })
 
-  it('transfers, and is told so', () => {
+  it('transfers and sees the success', () => {
     expect(answers).toMatchObject({ transfer: DONE, "stranger's balance": SENT })
     expect(chain.stranger).toBe(SENT)
   })
 
-  it('announces an axon, and is told so', () => {
+  it('announces an axon and sees the success', () => {
     expect(answers).toMatchObject({ serve_axon: DONE, axon: { ip: 0x7f_00_00_02, port: 8091, protocol: 4 } })
     expect(chain.axon).toMatchObject({ ip: 0x7f_00_00_02, port: 8091 })
   })
 
-  it('is told the error of a call that the pool or the block refused', () => {
+  it('gets the error of a call that the pool or the block refused', () => {
     expect(answers['refused axon']).toMatchObject({ success: false, message: expect.stringContaining('invalid IP') })
     expect(answers['module error']).toMatchObject({ success: false, message: 'NotSubnetOwner' })
   })

@@ -16,10 +16,10 @@ type Subnet = ParsedGenesis['subnets'][number]
 type Neuron = Subnet['neurons'][number]
 
 const GENESIS_BLOCK = 0n
-/** Python SDKs say this; the chain does not look at it. */
+/** Python SDKs send this version; the chain ignores it. */
 const AXON_PROTOCOL = 4
 
-/** The state that the chain begins with. */
+/** Builds the first state of the chain. */
 export function genesisStore(genesis: ParsedGenesis, empty: ReturnType<State['at']>): Store {
   const store = new Store(empty)
   for (const [address, free] of Object.entries(genesis.balances)) endow(store, accountOf(address), free)
@@ -37,11 +37,12 @@ function endow(store: Store, account: Hex, free: bigint): void {
   store.update(balancesStorage.TotalIssuance, [], total => total + free)
 }
 
-/** A subnet as if it had been registered at the beginning, its neurons on uids 0, 1, …, with permits by stake. */
+/** Adds a subnet as if it had been registered in block 0, with its neurons on uids 0, 1, … and permits by stake. */
 function addSubnet(store: Store, { netuid, tempo, hyperparameters, owner, neurons }: Subnet): void {
   initNetwork(store, netuid, GENESIS_BLOCK, tempo)
   store.set(storage.SubtokenEnabled, [netuid], true)
-  // A subnet of the file takes plain set_weights unless the file says otherwise; one registered later has the default.
+  // A subnet of the file accepts plain set_weights unless the file says otherwise. A subnet registered later has the
+  // default.
   store.set(storage.CommitRevealWeightsEnabled, [netuid], false)
   writeHyperparameters(store, netuid, hyperparameters)
   if (owner) {
@@ -62,7 +63,7 @@ export function writeHyperparameters(store: Store, netuid: number, values: Subne
 
 function addNeuron(store: Store, netuid: number, uid: number, { hotkey, coldkey, stake, axon }: Neuron): void {
   associate(store, hotkey, coldkey)
-  // Registered in block 0, which counts as never updated: weights may be set at once.
+  // Block 0 counts as never updated, so weights may be set at once.
   placeNeuron(store, { netuid, uid, hotkey }, GENESIS_BLOCK)
   if (stake > 0n) changeStake(store, coldkey, { netuid, hotkey, amount: stake })
   if (!axon) return

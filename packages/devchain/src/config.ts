@@ -20,7 +20,7 @@ const pace = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-/** The command's flags. */
+/** The flags of the command. */
 export const flags = defineSettings({
   '--genesis': setting(z.string(), { about: 'JSON file that the chain begins with.', example: 'genesis.json' }),
   '--port': setting(envPort.default(9944), { about: 'TCP port; 0 takes any free one.', example: '9944' }),
@@ -37,7 +37,7 @@ export const flags = defineSettings({
 
 export type Flags = SettingsOf<typeof flags>
 
-/** @throws ConfigError naming every mistake at once */
+/** @throws ConfigError with every mistake */
 export function readFlags(args: string[]): Flags {
   const names = Object.keys(flags).map(flag => flag.slice(2))
   const options = Object.fromEntries(names.map(name => [name, { type: 'string' as const }]))

@@ -15,27 +15,29 @@ import { loadState } from './state/state-file.ts'
 export type { Genesis } from './genesis.ts'
 
 export interface DevchainOptions {
-  /** Default: loopback only. */
+  /** The address to listen on. Default: loopback only. */
   host?: string
-  /** Default 0: any free port. */
+  /** The TCP port. Default: 0, any free port. */
   port?: number
-  /** Milliseconds between blocks, or a block for each extrinsic that comes in. */
+  /** The milliseconds between blocks, or a block for each extrinsic. */
   blockMs: Pace
   genesis: Genesis
-  /** Where the state is kept between runs; without it, in memory only. An existing file wins over the genesis. */
+  /**
+   * The file that keeps the state between runs. Default: in memory. An existing file is used in place of the genesis.
+   */
   stateFile?: string
-  /** How many blocks the final one is behind the best; default 0: each block is final at once. */
+  /** The distance from the best block to the final one, in blocks. Default: 0, each block is final at once. */
   finalityLag?: number
   log?: Log
 }
 
 export interface Devchain extends AsyncDisposable {
-  /** ws://host:port; the same port answers plain HTTP POST. */
+  /** ws://host:port. The same port answers plain HTTP POST. */
   url: string
   port: number
   blockNumber(): number
   headHash(): string
-  /** Makes a block now, whatever the pace. */
+  /** Makes a block now, at any pace. */
   mineBlock(): Promise<void>
   /**
    * Replaces the newest blocks by one more than they were, as a fork does that wins. Their extrinsics are in the new
@@ -43,18 +45,20 @@ export interface Devchain extends AsyncDisposable {
    * @throws RangeError when one of them is final
    */
   replaceBlocks(count: number, extrinsics: AfterRetraction): Promise<void>
-  /** Extrinsics that wait for a block. */
+  /** The number of extrinsics that wait for a block. */
   waiting(): number
-  /** Makes a block that begins with other hyperparameters for a subnet, whoever may set them and when. */
+  /** Makes a block that first sets hyperparameters of a subnet, without the chain's rules for setting them. */
   setHyperparameters(netuid: number, values: Hyperparameters): Promise<void>
-  /** Makes a block that begins with another tempo for a subnet. */
+  /** Makes a block that first sets the tempo of a subnet. */
   setTempo(netuid: number, tempo: number): Promise<void>
-  /** Makes a block that knows what the beacon signed a round with (0x and hex): commits sealed for it can be opened. */
+  /**
+   * Makes a block that first stores the beacon's signature of a round (0x and hex), which opens commits sealed for it.
+   */
   setPulse(round: number, signature: string): Promise<void>
 }
 
 const DEFAULT_HOST = '127.0.0.1'
-/** What a chain without a rhythm of its own announces as its block time, ms. */
+/** The block time, in ms, that a chain with a block per extrinsic announces. */
 const NOMINAL_BLOCK_MS = 1000
 
 const EMPTY = { get: () => undefined, keys: () => [] }
@@ -69,7 +73,7 @@ export async function startDevchain(options: DevchainOptions): Promise<Devchain>
   const metadata = encodeMetadata(typeof blockMs === 'number' ? blockMs : NOMINAL_BLOCK_MS)
 
   await using opening = new AsyncDisposableStack()
-  // Listening comes first: who finds the port taken must not touch the file of the chain that holds it.
+  // Listens first: when the port is taken, the state file may belong to the chain that holds the port.
   const server = await startServer({ node: { chain, metadata }, log }, { host, port })
   if (stateFile !== undefined) opening.use(autosave(chain, stateFile, log))
   opening.use(server)

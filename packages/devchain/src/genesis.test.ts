@@ -4,18 +4,18 @@ import { GenesisError, parseGenesis } from './genesis.ts'
 const ALICE = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
 const BOB = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty'
 
-test('what is left out has the defaults of a new subnet', () => {
+test('uses the defaults of a new subnet for missing values', () => {
   const genesis = parseGenesis({ sudo: ALICE, subnets: [{ netuid: 12 }] })
   expect(genesis).toMatchObject({ balances: {}, stakeThreshold: 0n, adminFreezeWindow: 10 })
   expect(genesis.subnets).toEqual([{ netuid: 12, tempo: 360, hyperparameters: {}, neurons: [] }])
 })
 
-test('rao are numbers or digits', () => {
+test('reads rao as numbers or digits', () => {
   const { balances } = parseGenesis({ sudo: ALICE, balances: { [ALICE]: 5, [BOB]: '18446744073709551610' } })
   expect(Object.values(balances)).toEqual([5n, (1n << 64n) - 6n])
 })
 
-test('axons are IPv4 or IPv6', () => {
+test('reads axons with IPv4 or IPv6', () => {
   const neurons = ['10.0.0.7', '2001:db8::7', '::ffff:1.2.3.4'].map((ip, i) => {
     return { hotkey: `0x${'00'.repeat(31)}0${i + 1}`, coldkey: ALICE, axon: { ip, port: 1 } }
   })
@@ -61,12 +61,12 @@ test.each([
     },
     'subnets.0.neurons: more neurons than MaxAllowedUids (0)',
   ],
-])('%j is told where it is wrong', (genesis, said) => {
+])('reports the path of the mistake in %j', (genesis, said) => {
   expect(() => parseGenesis(genesis)).toThrow(GenesisError)
   expect(() => parseGenesis(genesis)).toThrow(said)
 })
 
-test('all mistakes come at once', () => {
+test('reports all mistakes at once', () => {
   expect(() => parseGenesis({ sudo: 'x', balances: { y: 1 }, subnets: [{ netuid: -1 }] })).toThrow(
     /sudo: .*\n.*subnets\.0\.netuid/,
   )

@@ -16,14 +16,14 @@ const account = z.string().transform((address, context): Hex => {
   }
 })
 
-/** rao, as a number or, beyond what a number holds exactly, as a string of digits. */
+/** rao, as a number or a string of digits, which may exceed what a number holds exactly. */
 const rao = z.union([z.int().nonnegative(), z.string().regex(/^\d+$/, 'not a whole number of rao')]).transform(BigInt)
 const u64 = rao.refine(value => value <= U64_MAX, 'more than 64 bits')
 const u16 = z.int().min(0).max(U16_MAX)
 
 type Names = keyof typeof hyperparameters
 
-/** Named as the storage items; what is left out has the chain's default for a new subnet. */
+/** Named like the storage items. Missing ones have the chain's default for a new subnet. */
 const hyperparameterSchemas = {
   WeightsVersionKey: u64,
   WeightsSetRateLimit: u64,
@@ -58,7 +58,7 @@ const ipv4 = z.ipv4().transform(text => {
 
 const IPV6_GROUPS = 8
 const ipv6 = z.ipv6().transform(text => {
-  // The URL parser writes every form with hex digits alone.
+  // The URL parser writes every form of an IPv6 address with hex digits only.
   const [head = '', tail] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::')
   const [first, last] = [head, tail ?? ''].map(part => part.split(':').filter(Boolean)) as [string[], string[]]
   const zeros = Array<string>(IPV6_GROUPS - first.length - last.length).fill('0')
@@ -88,21 +88,21 @@ const subnet = z.strictObject({
 const chain = z.strictObject({
   balances: z.record(z.string(), u64).default({}),
   sudo: account,
-  /** rao of stake that setting weights takes, on every subnet. */
+  /** The stake, in rao, that setting weights needs on every subnet. */
   stakeThreshold: u64.default(0n),
-  /** Blocks before an epoch in which owners' settings are frozen. */
+  /** The number of blocks before an epoch in which owners cannot change settings. */
   adminFreezeWindow: u16.default(10),
   subnets: z.array(subnet).default([]),
 })
 
-/** All rao that there will be. Amounts that are wrong by themselves have been told of, and do not count. */
+/** Returns the sum of all rao. Invalid amounts are reported elsewhere and not counted. */
 function totalOf({ balances, subnets }: z.output<typeof chain>): bigint {
   const stakes = subnets.flatMap(({ neurons }) => neurons.map(({ stake }) => stake))
   const amounts = [...Object.values(balances), ...stakes].filter(amount => typeof amount === 'bigint')
   return amounts.reduce((sum, amount) => sum + amount, 0n)
 }
 
-/** What a chain begins with. Errors name the path of what is wrong. */
+/** The genesis of a chain. Errors name the path of each mistake. */
 export const genesisSchema = chain.superRefine((genesis, context) => {
   const fail = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
   for (const address of Object.keys(genesis.balances)) {
@@ -122,16 +122,16 @@ export const genesisSchema = chain.superRefine((genesis, context) => {
   }
 })
 
-/** As it is written in a file. */
+/** The genesis as written in a file. */
 export type Genesis = z.input<typeof genesisSchema>
 export type ParsedGenesis = z.output<typeof genesisSchema>
 
-/** A genesis file that says something impossible; the message has one line per mistake. */
+/** The genesis file is not valid. The message has one line for each mistake. */
 export class GenesisError extends Error {
   override readonly name = 'GenesisError'
 }
 
-/** @throws GenesisError naming the path of every mistake */
+/** @throws GenesisError with the path of every mistake */
 export function parseGenesis(value: unknown): ParsedGenesis {
   const result = genesisSchema.safeParse(value)
   if (result.success) return result.data

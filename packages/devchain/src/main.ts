@@ -33,7 +33,7 @@ async function readGenesis(path: string): Promise<Genesis> {
   }
 }
 
-/** What the operator's files say wrongly is told without a stack. */
+/** Mistakes in the operator's files are reported without a stack. */
 function asMistake(error: unknown): never {
   if (error instanceof GenesisError) throw new ConfigError([{ name: '--genesis', problem: error.message }])
   if (error instanceof StateFileError) throw new ConfigError([{ name: '--state', problem: error.message }])

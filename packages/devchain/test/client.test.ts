@@ -16,7 +16,7 @@ import {
   validator,
 } from './client.ts'
 
-/** Waits until `count` values have come. */
+/** Waits for `count` values. */
 function gather<T>(count: number) {
   const values: T[] = []
   const { promise, resolve } = Promise.withResolvers<T[]>()
@@ -36,7 +36,7 @@ describe('an unmodified client', () => {
   })
   afterAll(() => net[Symbol.asyncDispose]())
 
-  test('finds the runtime that it expects', () => {
+  test('finds the expected runtime', () => {
     const { api } = net
     expect(api.runtimeVersion).toMatchObject({ specName: expect.anything() })
     expect(api.runtimeVersion.specVersion.toNumber()).toBe(425)
@@ -74,7 +74,7 @@ describe('an unmodified client', () => {
     ])
   })
 
-  test('finds each call under its index', () => {
+  test('finds each call at its index', () => {
     const wanted: [string, [number, number]][] = [
       ['subtensorModule.setWeights', [7, 0]],
       ['subtensorModule.addStake', [7, 2]],
@@ -106,7 +106,7 @@ describe('an unmodified client', () => {
     ])
   })
 
-  test('reads every storage item by its name, and lists every map', async () => {
+  test('reads every storage item by name and lists every map', async () => {
     let items = 0
     for (const [section, members] of Object.entries(net.api.query)) {
       for (const [name, query] of Object.entries(members)) {
@@ -139,7 +139,7 @@ describe('an unmodified client', () => {
     expect(meta?.type.asMap.hashers.map(String)).toEqual(hashers)
   })
 
-  test('does not find what the older era had', () => {
+  test('does not find items of the older era', () => {
     for (const name of ['totalHotkeyStake', 'stake', 'rank', 'trust', 'pruningScores']) {
       expect(net.api.query.subtensorModule?.[name], name).toBeUndefined()
     }
@@ -159,7 +159,7 @@ describe('an unmodified client', () => {
     expect(await net.read('subtensorModule.active', NETUID)).toEqual([true, true, true])
   })
 
-  test('asks for prices and nonces through the runtime', async () => {
+  test('gets prices and nonces through the runtime', async () => {
     const { api } = net
     expect((await api.call.accountNonceApi?.accountNonce?.(cold.address))?.toJSON()).toBe(0)
     const info = await net.call('balances.transferKeepAlive', miner.address, 1).paymentInfo(cold)
@@ -170,7 +170,7 @@ describe('an unmodified client', () => {
   })
 })
 
-test('heads, storage and the past: what a subscriber sees and what can be read again', async () => {
+test('serves heads, storage changes and past states', async () => {
   await using net = await startNet()
   const { api } = net
   const heads = gather<number>(3)
@@ -204,7 +204,7 @@ test('heads, storage and the past: what a subscriber sees and what can be read a
   expect((await api.rpc.chain.getBlockHash(99)).isEmpty).toBe(true)
 })
 
-test('two clients see the same chain, and one going away disturbs nobody', async () => {
+test('serves two clients, and goes on when one disconnects', async () => {
   await using net = await startNet()
   const twin = await connect(net.chain.url)
   const seen = gather<string>(2)
@@ -217,7 +217,7 @@ test('two clients see the same chain, and one going away disturbs nobody', async
   expect((await net.api.rpc.chain.getHeader()).number.toNumber()).toBe(4)
 })
 
-test('the same port answers plain HTTP', async () => {
+test('answers plain HTTP on the same port', async () => {
   await using chain = await startDevchain({ blockMs: 'per-extrinsic', genesis: genesis() })
   const api = await ApiPromise.create({ provider: httpProvider(chain) as never, noInitWarn: true })
   expect((await api.query.subtensorModule?.subnetworkN?.(NETUID))?.toJSON()).toBe(3)
@@ -232,7 +232,7 @@ test('the same port answers plain HTTP', async () => {
   expect((await fetch(chain.url.replace('ws:', 'http:'))).status).toBe(405)
 })
 
-test('blocks come by themselves at the chain’s pace', async () => {
+test('makes blocks at the pace of the chain', async () => {
   await using chain = await startDevchain({ blockMs: 20, genesis: genesis() })
   await using client = await connect(chain.url)
   const heads = gather<number>(4)
@@ -243,7 +243,7 @@ test('blocks come by themselves at the chain’s pace', async () => {
   expect(Math.abs(Date.now() - now)).toBeLessThan(10_000)
 })
 
-describe('what strangers may send', () => {
+describe('hostile requests', () => {
   let net: Net
   beforeAll(async () => {
     net = await startNet()
@@ -295,7 +295,7 @@ describe('what strangers may send', () => {
     expect(await ask(frame)).toEqual(answer)
   })
 
-  test('batches are answered item by item', async () => {
+  test('get an answer for each item of a batch', async () => {
     const batch = `[${request('system_name')},${request('no_such')},{"method":"system_name"},3]`
     expect(await ask(batch)).toEqual([
       { jsonrpc: '2.0', id: 7, result: 'Subtensor devchain' },
@@ -304,7 +304,7 @@ describe('what strangers may send', () => {
     ])
   })
 
-  test('a frame beyond all measure closes that connection and no other', async () => {
+  test('close only their own connection when a frame is too large', async () => {
     expect(await ask(request('system_name', 'x'.repeat(16 * 1024 * 1024)))).toEqual({ closed: 1009 })
     expect(await ask(new Uint8Array([0xff, 0xfe, 0x00]))).toEqual(failed(-32700, null))
     expect((await net.api.rpc.system.name()).toString()).toBe('Subtensor devchain')

@@ -13,7 +13,7 @@ const keyring = new Keyring({ type: 'sr25519', ss58Format: 42 })
 
 export const account = (name: string): KeyringPair => keyring.addFromUri(`//${name}`)
 
-/** Hotkeys on uids 0, 1, 2; the first two validate. Cold owns them all and has money; Sudo may do everything. */
+/** Hotkeys on uids 0, 1, 2, the first two with permits. Cold owns them and has a balance. Sudo is the sudo key. */
 export const [validator, second, miner] = ['Validator', 'Second', 'Miner'].map(account) as [
   KeyringPair,
   KeyringPair,
@@ -56,7 +56,7 @@ type Extrinsic = SubmittableExtrinsic<'promise'>
 interface Included {
   /** `section.method` of every event of the extrinsic. */
   events: string[]
-  /** The error's name when the call was refused in the block. */
+  /** The name of the error when the block refused the call. */
   error: string | null
   block: string
 }
@@ -67,7 +67,7 @@ export interface Refusal {
   data: unknown
 }
 
-/** What `signAsync` takes, as far as the tests vary it. */
+/** The options of `signAsync` that the tests vary. */
 interface SignOptions {
   nonce?: number
   era?: number
@@ -89,11 +89,11 @@ export interface Client extends AsyncDisposable {
   call(path: string, ...args: unknown[]): Extrinsic
   /** A storage item by `section.item`, as JSON. */
   read(path: string, ...keys: unknown[]): Promise<unknown>
-  /** The name of a module error as it stands in an event. */
+  /** The name of a module error in an event. */
   errorName(moduleError: { index: number; error: string }): string
-  /** Sends, and waits until it is in a block. */
+  /** Sends a call and waits until it is in a block. */
   include(extrinsic: Extrinsic, signer: KeyringPair, options?: SignOptions): Promise<Included>
-  /** Sends what must not come through the pool's door. */
+  /** Sends a call that the pool must refuse. */
   refusal(extrinsic: Extrinsic, signer: KeyringPair, options?: SignOptions): Promise<Refusal>
   /** Sends signed bytes as they are. */
   submit(hex: string): Promise<string>

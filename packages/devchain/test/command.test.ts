@@ -32,7 +32,7 @@ function start(...args: string[]) {
   return { child, exited }
 }
 
-/** The URL that the command says it listens on. */
+/** The URL that the command prints. */
 async function urlOf(child: ChildProcess): Promise<string> {
   for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
     const { url } = JSON.parse(line) as { url?: string }
@@ -41,7 +41,7 @@ async function urlOf(child: ChildProcess): Promise<string> {
   throw new Error('it ended without a URL')
 }
 
-test('runs a chain from a genesis file, and goes on from its state file', async () => {
+test('runs a chain from a genesis file and continues from its state file', async () => {
   const [genesisFile, stateFile] = [join(folder, 'genesis.json'), join(folder, 'state.json')]
   await writeFile(genesisFile, JSON.stringify(genesis()))
   const args = ['--port', '0', '--genesis', genesisFile, '--block-ms', 'per-extrinsic', '--state', stateFile]
@@ -74,7 +74,7 @@ test('runs a chain from a genesis file, and goes on from its state file', async 
   expect((await second.exited).code).toBe(0)
 })
 
-test('says every mistake of the flags at once, and ends with 78', async () => {
+test('reports all mistakes of the flags at once and exits with 78', async () => {
   const { code, stderr } = await start('--port', '99999', '--block-ms', '0').exited
   expect(code).toBe(78)
   expect(stderr).toMatch(/--genesis: is not set/)
@@ -83,7 +83,7 @@ test('says every mistake of the flags at once, and ends with 78', async () => {
   expect(stderr).not.toMatch(/ at /)
 })
 
-test('says what is wrong with a genesis, and ends with 78', async () => {
+test('reports mistakes of a genesis and exits with 78', async () => {
   const file = join(folder, 'genesis.json')
   await writeFile(file, JSON.stringify({ sudo: 'nobody' }))
   const { code, stderr } = await start('--genesis', file).exited
@@ -91,7 +91,7 @@ test('says what is wrong with a genesis, and ends with 78', async () => {
   expect((await start('--genesis', join(folder, 'none.json')).exited).stderr).toContain('cannot be read')
 })
 
-test('a state file is kept while the chain runs, and a broken one is refused', async () => {
+test('writes the state file while the chain runs, and refuses a broken one', async () => {
   const stateFile = join(folder, 'state.json')
   {
     await using net = await startNet(genesis(), { stateFile })

@@ -43,7 +43,7 @@ describe('commit-reveal by hash', () => {
     while ((net.chain.blockNumber() + 2) % (tempo + 1) !== 0)
   }
 
-  test('weights are set in the epoch after the commit, not earlier and not later', async () => {
+  test('sets weights only in the epoch after the commit', async () => {
     await using net = await start()
     const sent = await net.include(commit(net, [1, 2], [1, 2]), validator)
     expect(sent.events).toEqual(['subtensorModule.WeightsCommitted', 'system.ExtrinsicSuccess'])
@@ -67,7 +67,7 @@ describe('commit-reveal by hash', () => {
     expect(await net.refusal(reveal(net, [1, 2], [1, 2]), validator)).toEqual(custom(16))
   })
 
-  test('the pallet names what the pool has a number for', async () => {
+  test('gives the name of an error in the block and its number in the pool', async () => {
     await using net = await start()
     await net.include(net.call('balances.transferKeepAlive', validator.address, TAO), cold)
     const inBatch = async (uids: number[], values: number[]) =>
@@ -82,7 +82,7 @@ describe('commit-reveal by hash', () => {
     expect(await inBatch([1], [1])).toBe('ExpiredWeightCommit')
   })
 
-  test('a reveal drops older commits with it, and the reveal period is the operator’s', async () => {
+  test('drops older commits with a reveal, and uses the configured reveal period', async () => {
     await using net = await start({ RevealPeriodEpochs: 2 })
     await net.include(commit(net, [1], [1]), validator)
     await net.include(commit(net, [2], [1]), validator)
@@ -93,7 +93,7 @@ describe('commit-reveal by hash', () => {
     expect(await net.refusal(reveal(net, [1], [1]), validator)).toEqual(custom(16))
   })
 
-  test('commits are limited in rate and in number', async () => {
+  test('limits the rate and the number of commits', async () => {
     await using net = await start({ WeightsSetRateLimit: 3 })
     const hash = `0x${'11'.repeat(32)}`
     const commitWeights = (...args: unknown[]) => net.call('subtensorModule.commitWeights', ...args)
@@ -112,7 +112,7 @@ describe('commit-reveal by hash', () => {
     expect(await net.include(commitWeights(NETUID, hash), validator)).toMatchObject({ error: 'CommitRevealDisabled' })
   })
 
-  test('the reveal passes the rate limit and every other check of set_weights', async () => {
+  test('checks a reveal like set_weights, without the rate limit', async () => {
     await using net = await start({ WeightsSetRateLimit: 50, MinAllowedWeights: 2 })
     await net.mine(50)
     await net.include(commit(net, [1], [1]), validator)
@@ -122,7 +122,7 @@ describe('commit-reveal by hash', () => {
 })
 
 describe('epochs', () => {
-  test('run where the formula says, and give permits by stake', async () => {
+  test('run in the blocks of the formula, and give permits by stake', async () => {
     await using net = await startNet(genesis({ tempo: 4, hyperparameters: { MaxAllowedValidators: 2 } }))
     const permits = () => net.read('subtensorModule.validatorPermit', NETUID)
     expect(await permits()).toEqual([true, true, false])
@@ -145,7 +145,7 @@ describe('epochs', () => {
     expect(net.api.createType('Option<u64>', hexToU8a(next)).toJSON()).toBe(23)
   })
 
-  test('neurons that say nothing for longer than the cutoff become inactive', async () => {
+  test('make neurons inactive that set no weights within the cutoff', async () => {
     // floor(1334 · 9 / 1000) = 12 blocks; the older item counts for nothing.
     const hyperparameters = { ActivityCutoff: 1, ActivityCutoffFactorMilli: 1334 }
     await using net = await startNet(genesis({ tempo: 9, hyperparameters }))
@@ -160,7 +160,7 @@ describe('epochs', () => {
 })
 
 describe('hyperparameters', () => {
-  test('sudo sets them, nobody else does, and never just before an epoch', async () => {
+  test('are set by sudo only, and never just before an epoch', async () => {
     await using net = await startNet(genesis({ tempo: 20 }, { adminFreezeWindow: 10 }))
     const sent = await net.sudo(net.call('adminUtils.sudoSetMinAllowedWeights', NETUID, 2))
     expect(sent.events).toContain('subtensorModule.MinAllowedWeightSet')
@@ -180,7 +180,7 @@ describe('hyperparameters', () => {
     expect(await net.read('subtensorModule.tempo', NETUID)).toBe(9)
   })
 
-  test('every setter sets what it names', async () => {
+  test('are each set by their own setter', async () => {
     await using net = await startNet()
     const perSubnet: [string, string, number | boolean][] = [
       ['sudoSetServingRateLimit', 'servingRateLimit', 11],

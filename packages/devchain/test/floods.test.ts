@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { type Devchain, startDevchain } from '../src/devchain.ts'
 import { genesis } from './client.ts'
 
-/** Just under what a request may have. */
+/** Just below the limit of a request. */
 const BYTES = 15 * 1024 * 1024 - 200
 
 const request = (method: string, params: string) => `{"jsonrpc":"2.0","id":7,"method":"${method}","params":${params}}`
@@ -12,7 +12,7 @@ const listOf = (item: string) => `[[${`${item},`.repeat(BYTES / (item.length + 1
 const failed = (code: number, id: unknown = 7) =>
   expect.objectContaining({ id, error: expect.objectContaining({ code }) })
 
-describe('one frame, as large as it may be, does not bring the chain down', () => {
+describe('the chain survives a frame of the largest size', () => {
   let chain: Devchain
   beforeAll(async () => {
     chain = await startDevchain({ blockMs: 'per-extrinsic', genesis: genesis() })
@@ -36,11 +36,11 @@ describe('one frame, as large as it may be, does not bring the chain down', () =
     ['chain_getBlockHash', '""'],
     ['state_queryStorageAt', '""'],
     ['state_subscribeStorage', '1'],
-  ])('a list for %s, of nothing but %s', async (method, item) => {
+  ])('with a list for %s that repeats %s', async (method, item) => {
     expect(await ask(request(method, listOf(item)))).toEqual(failed(-32602))
   })
 
-  test('an answer, or a batch of answers, beyond measure is refused as too big', async () => {
+  test('and refuses an answer, or a batch of answers, that is too big', async () => {
     const metadata = request('state_getMetadata', '[]')
     expect(await ask(`[${Array(1000).fill(metadata).join()}]`)).toEqual(failed(-32008, null))
     const code = `${xxhashAsHex('System', 128)}${xxhashAsHex('Events', 128).slice(2)}`

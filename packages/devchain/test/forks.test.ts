@@ -3,13 +3,13 @@ import { genesis, type Net, startNet, stranger, sudo } from './client.ts'
 
 const TAO = 1_000_000_000
 
-/** Sends a transfer and notes what its watcher is told. */
-async function transfer(net: Net, told: string[]): Promise<void> {
+/** Sends a transfer and records the statuses that its watcher gets. */
+async function transfer(net: Net, statuses: string[]): Promise<void> {
   const call = net.call('balances.transferKeepAlive', stranger.address, TAO)
-  await call.signAndSend(sudo, ({ status }) => void told.push(status.type))
+  await call.signAndSend(sudo, ({ status }) => void statuses.push(status.type))
 }
 
-describe('a chain whose blocks are final later', () => {
+describe('a chain with delayed finality', () => {
   const start = () => startNet(genesis(), { finalityLag: 2 })
   const finalNumber = async (net: Net) => {
     const hash = await net.provider.send<string>('chain_getFinalizedHead', [])
@@ -20,48 +20,48 @@ describe('a chain whose blocks are final later', () => {
     return Number(data.free)
   }
 
-  test('says which is final, and tells of an extrinsic when its block is', async () => {
+  test('reports final blocks, and an extrinsic when its block is final', async () => {
     await using net = await start()
-    const told: string[] = []
-    await transfer(net, told)
-    await expect.poll(() => told.at(-1)).toBe('InBlock')
+    const statuses: string[] = []
+    await transfer(net, statuses)
+    await expect.poll(() => statuses.at(-1)).toBe('InBlock')
     expect(await finalNumber(net)).toBe(0)
     await net.mine(1)
-    expect(told).not.toContain('Finalized')
+    expect(statuses).not.toContain('Finalized')
     await net.mine(1)
-    await expect.poll(() => told.at(-1)).toBe('Finalized')
+    await expect.poll(() => statuses.at(-1)).toBe('Finalized')
     expect(await finalNumber(net)).toBe(net.chain.blockNumber() - 2)
   })
 
-  test('replaces blocks that are not: an extrinsic is in another block then', async () => {
+  test('replaces blocks that are not final and includes their extrinsics in other blocks', async () => {
     await using net = await start()
-    const told: string[] = []
+    const statuses: string[] = []
     const before = await balance(net)
-    await transfer(net, told)
-    await expect.poll(() => told.at(-1)).toBe('InBlock')
+    await transfer(net, statuses)
+    await expect.poll(() => statuses.at(-1)).toBe('InBlock')
     const [number, hash] = [net.chain.blockNumber(), net.chain.headHash()]
     await net.chain.replaceBlocks(1, 'again')
     expect(net.chain.blockNumber()).toBe(number + 1)
     expect(await net.provider.send('chain_getBlockHash', [number])).not.toBe(hash)
-    await expect.poll(() => told.slice(-2)).toEqual(['Retracted', 'InBlock'])
+    await expect.poll(() => statuses.slice(-2)).toEqual(['Retracted', 'InBlock'])
     expect(await balance(net)).toBe(before + TAO)
     await net.mine(2)
-    await expect.poll(() => told.at(-1)).toBe('Finalized')
+    await expect.poll(() => statuses.at(-1)).toBe('Finalized')
   })
 
-  test('or in none, and nothing of what it did is left', async () => {
+  test('replaces blocks without their extrinsics and undoes their changes', async () => {
     await using net = await start()
-    const told: string[] = []
+    const statuses: string[] = []
     const before = await balance(net)
-    await transfer(net, told)
-    await expect.poll(() => told.at(-1)).toBe('InBlock')
+    await transfer(net, statuses)
+    await expect.poll(() => statuses.at(-1)).toBe('InBlock')
     await net.chain.replaceBlocks(1, 'lost')
     expect([await balance(net), net.chain.waiting()]).toEqual([before, 0])
-    await transfer(net, told)
-    await expect.poll(() => told.filter(each => each === 'InBlock')).toHaveLength(2)
+    await transfer(net, statuses)
+    await expect.poll(() => statuses.filter(each => each === 'InBlock')).toHaveLength(2)
   })
 
-  test('never replaces a final one', async () => {
+  test('never replaces a final block', async () => {
     await using net = await start()
     await net.mine(5)
     await expect(net.chain.replaceBlocks(3, 'lost')).rejects.toThrow('final')

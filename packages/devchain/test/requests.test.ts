@@ -3,7 +3,7 @@ import { u8aToHex } from '@polkadot/util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { httpProvider, type Net, refusalOf, startNet } from './client.ts'
 
-/** The forms in which clients write their requests, all of which Substrate takes. */
+/** The forms of requests that Substrate accepts and clients use. */
 
 let net: Net
 beforeAll(async () => {
@@ -18,7 +18,7 @@ const ask = (method: string, params: unknown) => httpProvider(net.chain).send(me
 const ACCOUNTS = '0x26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9'
 const NUMBER = '0x26aa394eea5630e07c48ae0c9558cef702a5c1b19ab7a04f536c519aca4983ac'
 
-describe('the other name of a method', () => {
+describe('the alias of a method', () => {
   test.each([
     ['state_getStorage', 'state_getStorageAt', [NUMBER]],
     ['state_getStorageHash', 'state_getStorageHashAt', [NUMBER]],
@@ -37,7 +37,7 @@ describe('the other name of a method', () => {
   test.each([
     ['chain_subscribeFinalisedHeads', 'chain_finalizedHead', 'chain_unsubscribeFinalisedHeads'],
     ['chain_subscribeRuntimeVersion', 'state_runtimeVersion', 'chain_unsubscribeRuntimeVersion'],
-  ])('subscribes and ends: %s', async (subscribe, notification, unsubscribe) => {
+  ])('subscribes and unsubscribes: %s', async (subscribe, notification, unsubscribe) => {
     const provider = new WsProvider(net.chain.url)
     await provider.isReady
     const { promise: first, resolve } = Promise.withResolvers<unknown>()
@@ -53,7 +53,7 @@ describe('the other name of a method', () => {
 })
 
 describe('parameters by name', () => {
-  test('mean what they mean by position', async () => {
+  test('have the same meaning as by position', async () => {
     const hash = await ask('chain_getBlockHash', [0])
     expect(await ask('chain_getBlockHash', { hash: 0 })).toBe(hash)
     expect(await ask('chain_getHeader', { hash })).toEqual(await ask('chain_getHeader', [hash]))
@@ -65,7 +65,7 @@ describe('parameters by name', () => {
     expect(await ask('account_nextIndex', { account })).toBe(0)
   })
 
-  test('may leave some out, in snake case or in camel case', async () => {
+  test('may be left out, and may be in snake case or camel case', async () => {
     const [first, second] = (await ask('state_getKeysPaged', [ACCOUNTS, 2])) as string[]
     const hash = await ask('chain_getHead', [])
     expect(await ask('state_getKeysPaged', { prefix: ACCOUNTS, count: 1, hash })).toEqual([first])
@@ -75,7 +75,7 @@ describe('parameters by name', () => {
     expect(await ask('chain_getHead', {})).toBe(hash)
   })
 
-  test('are refused where the method does not have them', async () => {
+  test('are refused when the method does not have them', async () => {
     expect(await refusalOf(ask('chain_getHead', { hsh: '0x00' }))).toMatchObject({ code: -32_602 })
     expect(await refusalOf(ask('system_name', { hash: '0x00' }))).toMatchObject({ code: -32_602 })
     expect(await refusalOf(ask('state_getStorage', {}))).toMatchObject({ code: -32_602 })
@@ -83,7 +83,7 @@ describe('parameters by name', () => {
 })
 
 describe('hex without its 0x', () => {
-  test('is read as with it', async () => {
+  test('is read like hex with 0x', async () => {
     const hash = (await ask('chain_getHead', [])) as string
     const bare = (text: string) => text.slice(2)
     expect(await ask('state_getStorage', [bare(NUMBER), bare(hash)])).toBe(await ask('state_getStorage', [NUMBER]))
@@ -93,14 +93,14 @@ describe('hex without its 0x', () => {
     expect(await ask('state_queryStorageAt', [[bare(NUMBER)]])).toEqual(await ask('state_queryStorageAt', [[NUMBER]]))
   })
 
-  test('is refused when it is none', async () => {
+  test('is refused when it is not hex', async () => {
     expect(await refusalOf(ask('state_getStorage', ['0x0x']))).toMatchObject({ code: -32_602 })
     expect(await refusalOf(ask('state_getStorage', ['abc']))).toMatchObject({ code: -32_602 })
   })
 })
 
 describe('the metadata', () => {
-  test('gives every field the name of its type, which Python clients need for events and errors', () => {
+  test('names the type of every field, which Python clients need for events and errors', () => {
     const fields = net.api.registry.metadata.lookup.types.flatMap(({ type: { def } }) => {
       if (def.isComposite) return [...def.asComposite.fields]
       return def.isVariant ? def.asVariant.variants.flatMap(variant => [...variant.fields]) : []
@@ -111,7 +111,7 @@ describe('the metadata', () => {
     }
   })
 
-  test('writes those names as the runtime would', () => {
+  test('writes type names like the runtime', () => {
     const names = (event: string) =>
       net.api.events.subtensorModule?.[event]?.meta.fields.map(({ typeName }) => typeName.unwrap().toString())
     expect(names('AxonServed')).toEqual(['u16', 'AccountId32'])

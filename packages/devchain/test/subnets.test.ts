@@ -29,7 +29,7 @@ const prometheus = (net: Net, { ip = 0x7f000002, port = 8000, ipType = 4, netuid
 
 const V6_MAX = (1n << 128n) - 1n
 
-test('serve_axon stores what was said, and who has no balance may say it', async () => {
+test('serve_axon stores an axon, also of an account without a balance', async () => {
   await using net = await startNet()
   const served = await net.include(serve(net), miner)
   expect(served).toMatchObject({ error: null, events: ['subtensorModule.AxonServed', 'system.ExtrinsicSuccess'] })
@@ -45,7 +45,7 @@ test('serve_axon stores what was said, and who has no balance may say it', async
   })
 })
 
-test('serve_axon is refused at the pool for each reason, in the order of the checks', async () => {
+test('the pool refuses serve_axon for each reason, in the order of the checks', async () => {
   await using net = await startNet(genesis({ hyperparameters: { ServingRateLimit: 5 } }))
   await net.include(serve(net), miner)
   const wrong = { port: 0, ipType: 5, ip: 0x7f000001 }
@@ -63,13 +63,13 @@ test.each([
   ['more than a v4 address', { ip: 1n << 40n }],
   ['::1', { ip: 1, ipType: 6 }],
   ['all ones', { ip: V6_MAX, ipType: 6 }],
-])('%s is no address to serve', async (_name, axon) => {
+])('refuses to serve at %s', async (_name, axon) => {
   await using net = await startNet()
   expect(await net.refusal(serve(net, axon), miner)).toEqual(custom(11))
   expect(await net.refusal(prometheus(net, axon), miner)).toEqual(custom(11))
 })
 
-test('127.0.0.2, private ranges and even 0 are; prometheus takes no 0', async () => {
+test('serves at 127.0.0.2, private ranges and 0; prometheus refuses 0', async () => {
   await using net = await startNet()
   for (const axon of [{ ip: 0x7f000002 }, { ip: 0x0a000001 }, { ip: 0 }, { ip: 2n << 100n, ipType: 6 }]) {
     expect(await net.include(serve(net, axon), miner)).toMatchObject({ error: null })
@@ -81,7 +81,7 @@ test('127.0.0.2, private ranges and even 0 are; prometheus takes no 0', async ()
   expect(await net.refusal(prometheus(net), stranger)).toEqual(custom(10))
 })
 
-test('the serving rate limit is counted in blocks, and an axon of the genesis was never served', async () => {
+test('counts the serving rate limit in blocks, and not for an axon of the genesis', async () => {
   const hyperparameters = { ServingRateLimit: 4 }
   const neurons = [{ hotkey: miner.address, coldkey: cold.address, axon: { ip: '127.0.0.2', port: 1234 } }]
   await using net = await startNet(genesis({ hyperparameters, neurons }))
@@ -95,7 +95,7 @@ test('the serving rate limit is counted in blocks, and an axon of the genesis wa
   expect(await net.include(serve(net), miner)).toMatchObject({ error: null })
 })
 
-test('serve_axon_tls keeps a certificate too', async () => {
+test('serve_axon_tls also stores a certificate', async () => {
   await using net = await startNet()
   const call = net.call('subtensorModule.serveAxonTls', NETUID, 1, 0x7f000002, 80, 4, 4, 0, 0, '0x01aabb')
   expect(await net.include(call, miner)).toMatchObject({ error: null })
@@ -109,7 +109,7 @@ const fresh = account('Fresh')
 const register = (net: Net, hotkey = fresh.address, netuid = NETUID) =>
   net.call('subtensorModule.burnedRegister', netuid, hotkey)
 
-test('burned_register takes the price and gives the next uid', async () => {
+test('burned_register burns the price and gives the next uid', async () => {
   await using net = await startNet(genesis({ hyperparameters: { Burn: Number(3n * TAO) } }))
   const issued = async () => BigInt((await net.read('balances.totalIssuance')) as string)
   const before = await issued()
@@ -151,7 +151,7 @@ test('burned_register is refused for each reason', async () => {
   expect(await error(register(net))).toBe('SubNetRegistrationDisabled')
 })
 
-test('a hotkey belongs to one coldkey', async () => {
+test('refuses a hotkey of another coldkey', async () => {
   await using net = await startNet()
   await net.include(net.call('subtensorModule.registerNetwork', fresh.address), cold)
   await net.sudo(net.call('balances.forceSetBalance', stranger.address, 10n * TAO))
@@ -159,7 +159,7 @@ test('a hotkey belongs to one coldkey', async () => {
   expect(second.error).toBe('NonAssociatedColdKey')
 })
 
-test('a full subnet gives the place of its worst neuron outside immunity, whose traces go', async () => {
+test('replaces the worst neuron outside immunity on a full subnet, and removes its data', async () => {
   await using net = await startNet(genesis({ hyperparameters: { MaxAllowedUids: 3, ImmunityPeriod: 3 } }))
   await net.include(serve(net), validator)
   await net.include(net.call('subtensorModule.setWeights', NETUID, [1], [1], 0), validator)
@@ -173,7 +173,7 @@ test('a full subnet gives the place of its worst neuron outside immunity, whose 
   expect(await net.include(register(net, stranger.address), cold)).toMatchObject({ error: 'NoNeuronIdAvailable' })
 })
 
-test('stake goes in and out one for one', async () => {
+test('stakes and unstakes one for one', async () => {
   await using net = await startNet()
   const stakeOf = async (hotkey: string) =>
     BigInt((await net.read('subtensorModule.totalHotkeyAlpha', hotkey, NETUID)) as number)
@@ -197,7 +197,7 @@ test('stake goes in and out one for one', async () => {
   expect((await net.include(add(miner.address, 1_000_000n * TAO), cold)).error).toBe('NotEnoughBalanceToStake')
 })
 
-test('a network costs its lock, and the next one waits and costs more', async () => {
+test('charges the lock cost for a network; the next one must wait and costs more', async () => {
   await using net = await startNet()
   const create = (hotkey = fresh.address) => net.call('subtensorModule.registerNetwork', hotkey)
   expect((await net.include(create(), sudo)).error).toBe('CannotAffordLockCost')
@@ -220,7 +220,7 @@ test('a network costs its lock, and the next one waits and costs more', async ()
   expect((await net.include(start(2), cold)).error).toBe('FirstEmissionBlockNumberAlreadySet')
 })
 
-test('the owner of a subnet sets its hyperparameters', async () => {
+test('lets the owner of a subnet set its hyperparameters', async () => {
   await using net = await startNet()
   await net.include(net.call('subtensorModule.registerNetwork', fresh.address), cold)
   expect(await net.include(net.call('adminUtils.sudoSetServingRateLimit', 2, 7), cold)).toMatchObject({ error: null })

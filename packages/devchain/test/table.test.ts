@@ -2,15 +2,16 @@ import { hexToU8a } from '@polkadot/util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Net, startNet } from './client.ts'
 
-/** The later era's runtime, written down from its description: held against the metadata that clients are given. */
+/** The later era's runtime, written from its description and compared with the metadata that clients get. */
 
 const ZERO = '5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM'
 const AXON =
-  '{"block":"u64","version":"u32","ip":"u128","port":"u16","ip_type":"u8","protocol":"u8","placeholder1":"u8","placeholder2":"u8"}'
+  '{"block":"u64","version":"u32","ip":"u128","port":"u16","ip_type":"u8","protocol":"u8",' +
+  '"placeholder1":"u8","placeholder2":"u8"}'
 const PROMETHEUS = '{"block":"u64","version":"u32","ip":"u128","port":"u16","ip_type":"u8"}'
 const CERTIFICATE = '{"public_key":"Bytes","algorithm":"u8"}'
 
-/** Name, keys (I identity, B blake2-128-concat, T twox64-concat), value, and what is read where nothing is stored. */
+/** Name, keys (I identity, B blake2-128-concat, T twox64-concat), value, and default. */
 const STORAGE: [string, string, string, unknown][] = [
   ['NetworksAdded', 'I u16', 'bool', false],
   ['SubnetworkN', 'I u16', 'u16', 0],
@@ -103,7 +104,7 @@ const CALLS: [string, number, string][] = [
   ['register_limit', 134, 'netuid u16, hotkey AccountId32, limit_price u64'],
 ]
 
-/** Those whose first argument is not the netuid. */
+/** Setters whose first argument is not the netuid. */
 const CHAIN_WIDE = [
   'tx_rate_limit',
   'network_rate_limit',
@@ -135,7 +136,7 @@ const SETTERS: [string, number][] = [
   ['admin_freeze_window', 74],
 ]
 
-/** A refusal of set_weights, serving, registering or commit-reveal, under its later name. */
+/** Errors of set_weights, serving, registering or commit-reveal, by their later names. */
 const ERRORS = [
   ...['CommitRevealEnabled', 'CanNotSetRootNetworkWeights', 'WeightVecNotEqualSize', 'SubnetNotExists'],
   ...['MechanismDoesNotExist', 'UidsLengthExceedUidsInSubNet', 'HotKeyNotRegisteredInSubNet'],
@@ -205,7 +206,7 @@ describe('the metadata', () => {
     expect(first === 'netuid').toBe(!CHAIN_WIDE.includes(name))
   })
 
-  test('names every refusal as the later era does', () => {
+  test("has the later era's name for every error", () => {
     const names = variantsOf('SubtensorModule', 'errors').map(one => one.name.toString())
     expect(ERRORS.filter(name => !names.includes(name))).toEqual([])
     for (const old of ['NotRegistered', 'NoValidatorPermit', 'NotSettingEnoughWeights', 'InvalidUid', 'TooManyUids']) {

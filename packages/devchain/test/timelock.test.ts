@@ -5,7 +5,7 @@ import { initSync, tle } from '@ideallabs/timelock_wasm_wrapper'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { custom, genesis, NETUID, type Net, second, startNet, stranger, validator } from './client.ts'
 
-/** drand's quicknet: its key, and what it signed its round 1000 with. */
+/** The key of drand's quicknet, and its signature of round 1000. */
 const KEY =
   '83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d106451' +
   '0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a'
@@ -23,7 +23,7 @@ function seal(message: Uint8Array): string {
   return `0x${Buffer.from(tle(identity, message, secret, key, 'bls12_381') as number[]).toString('hex')}`
 }
 
-describe('commits that a round of drand opens', () => {
+describe('commits sealed for a round of drand', () => {
   const start = (tempo = 9) => startNet(genesis({ tempo, hyperparameters: { CommitRevealWeightsEnabled: true } }))
   const payload = (net: Net, who: Uint8Array, uids: number[], values: number[]) =>
     net.api.createType('(Vec<u8>,Vec<u16>,Vec<u16>,u64)', [[...who], uids, values, 0]).toU8a()
@@ -37,7 +37,7 @@ describe('commits that a round of drand opens', () => {
     while ((net.chain.blockNumber() + 2) % 10 !== 0)
   }
 
-  test('are kept until their epoch and their round have come; what can not be used is dropped', async () => {
+  test('are kept until their epoch and round, and dropped when they cannot be used', async () => {
     await using net = await start()
     const sent = await net.include(commit(net, seal(payload(net, validator.publicKey, [1, 2], [1, 2]))), validator)
     expect(sent.events).toEqual(['subtensorModule.TimelockedWeightsCommitted', 'system.ExtrinsicSuccess'])
@@ -58,7 +58,7 @@ describe('commits that a round of drand opens', () => {
     expect(await rowOf(net, 1)).toEqual([])
   })
 
-  test('are dropped when their epoch is over before their round', async () => {
+  test('are dropped when their epoch ends before their round', async () => {
     await using net = await start()
     await net.include(commit(net, seal(payload(net, validator.publicKey, [1], [1]))), validator)
     await nextEpoch(net)
@@ -69,7 +69,7 @@ describe('commits that a round of drand opens', () => {
     expect(await rowOf(net, 0)).toEqual([])
   })
 
-  test('are refused with another version, for a round that is over, by strangers, and beyond ten', async () => {
+  test('are refused with a wrong version, for a past round, from unregistered hotkeys, and above ten', async () => {
     await using net = await start(99)
     expect(await net.include(commit(net, '0x12', ROUND, 3), validator)).toMatchObject({
       error: 'IncorrectCommitRevealVersion',

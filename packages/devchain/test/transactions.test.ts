@@ -8,10 +8,10 @@ const invalid = (data: string) => ({ code: 1010, message: expect.stringContainin
 const BAD_PROOF = invalid('Transaction has a bad signature')
 const remark = '0x1234'
 
-/** An hour between blocks: only the test makes any. */
+/** An hour between blocks, so that only the test makes blocks. */
 const SLOW = { blockMs: 3_600_000 }
 
-test('a tampered extrinsic is refused, wherever it was touched', async () => {
+test('refuses an extrinsic that was altered anywhere', async () => {
   await using net = await startNet()
   const signed = await net.call('subtensorModule.setWeights', NETUID, [1], [1], 0).signAsync(validator)
   const bytes = signed.toU8a()
@@ -24,7 +24,7 @@ test('a tampered extrinsic is refused, wherever it was touched', async () => {
   expect(await net.submit(signed.toHex())).toBe(signed.hash.toHex())
 })
 
-test('ed25519 and ecdsa keys sign as well', async () => {
+test('accepts signatures of ed25519 and ecdsa keys', async () => {
   await using net = await startNet()
   for (const type of ['ed25519', 'ecdsa'] as const) {
     const pair = new Keyring({ type, ss58Format: 42 }).addFromUri('//Other')
@@ -36,7 +36,7 @@ test('ed25519 and ecdsa keys sign as well', async () => {
   }
 })
 
-test('a signature for another chain, runtime or version is none', async () => {
+test('refuses a signature for another chain, runtime or version', async () => {
   await using net = await startNet()
   await using other = await startNet(genesis({ tempo: 77 }))
   expect(other.api.genesisHash.toHex()).not.toBe(net.api.genesisHash.toHex())
@@ -50,7 +50,7 @@ test('a signature for another chain, runtime or version is none', async () => {
   }
 })
 
-test('nonces: a stale one is refused, a future one waits for those before it', async () => {
+test('refuses a stale nonce, and keeps a future one until its turn', async () => {
   await using net = await startNet(genesis(), SLOW)
   const send = (nonce: number) => net.call('system.remark', remark).signAsync(cold, { nonce })
   const nextIndex = async () => (await net.api.rpc.system.accountNextIndex(cold.address)).toNumber()
@@ -72,7 +72,7 @@ test('nonces: a stale one is refused, a future one waits for those before it', a
   expect((await net.read('system.account', cold.address)) as object).toMatchObject({ nonce: 2 })
 })
 
-test('an era that is over, or was never begun, is refused', async () => {
+test('refuses an era that is over or has not begun', async () => {
   await using net = await startNet()
   await net.mine(10)
   const { header } = await net.api.rpc.chain.getBlock().then(({ block }) => block)
@@ -95,7 +95,7 @@ test('an era that is over, or was never begun, is refused', async () => {
   expect(await refusalOf(net.submit(unborn.toHex()))).toEqual(invalid('Transaction has an ancient birth block'))
 })
 
-test('a waiting transaction whose era ends leaves the pool as invalid', async () => {
+test('drops a waiting transaction as invalid when its era ends', async () => {
   await using net = await startNet(genesis(), SLOW)
   await net.mine(4)
   const ended = Promise.withResolvers<string>()
@@ -107,7 +107,7 @@ test('a waiting transaction whose era ends leaves the pool as invalid', async ()
   expect(await net.api.rpc.author.pendingExtrinsics()).toHaveLength(0)
 })
 
-test('the pool knows what it has: the same again, or the same nonce for a lower or a higher tip', async () => {
+test('refuses a known transaction, and replaces one of the same nonce only for a higher tip', async () => {
   await using net = await startNet(genesis(), SLOW)
   const one = await net.call('system.remark', '0x01').signAsync(cold, { nonce: 0, tip: 5n })
   const usurped = Promise.withResolvers<string>()
@@ -124,7 +124,7 @@ test('the pool knows what it has: the same again, or the same nonce for a lower 
   expect(await usurped.promise).toBe(dear.hash.toHex())
 })
 
-test('an extrinsic that no block could hold is refused, and the pool holds so many bytes and no more', async () => {
+test('refuses an extrinsic larger than a block, and limits the bytes in the pool', async () => {
   await using net = await startNet(genesis(), SLOW)
   const remarkOf = (bytes: number) => net.call('system.remark', `0x${'00'.repeat(bytes)}`)
   expect(await net.refusal(remarkOf(4_000_000), cold)).toEqual(invalid('Transaction would exhaust the block limits'))
@@ -137,7 +137,7 @@ test('an extrinsic that no block could hold is refused, and the pool holds so ma
   await net.submit((await remarkOf(3_900_000).signAsync(cold, { nonce: 6 })).toHex())
 })
 
-test('what is no signed extrinsic is refused with its own code', async () => {
+test('refuses bytes that are not a signed extrinsic, with their own codes', async () => {
   await using net = await startNet()
   expect(await refusalOf(net.submit('0x'))).toMatchObject({ code: 1001 })
   expect(await refusalOf(net.submit('0xffff'))).toMatchObject({ code: 1001 })
@@ -154,13 +154,13 @@ test('what is no signed extrinsic is refused with its own code', async () => {
   expect(await net.include(net.call('system.remark', remark), cold)).toMatchObject({ error: null })
 })
 
-/** Everything of a signed extrinsic up to its call: version, address, signature, immortal-like extra. */
+/** A signed extrinsic up to its call: version, address, signature, immortal-like extra. */
 function signedPrefix(bytes: Uint8Array): Uint8Array {
   const extra = [0, 0, 0, 0]
   return new Uint8Array([...bytes.slice(2, 2 + 1 + 33 + 65), ...extra])
 }
 
-test('transfers move money with events, and respect the existential deposit', async () => {
+test('transfers balances with events, and respects the existential deposit', async () => {
   await using net = await startNet()
   const free = async (address: string) =>
     BigInt(((await net.read('system.account', address)) as { data: { free: number | string } }).data.free)
@@ -196,7 +196,7 @@ test('transfers move money with events, and respect the existential deposit', as
   })
 })
 
-test('issuance is what all accounts hold and stake took out', async () => {
+test('counts all balances and all stake as issuance', async () => {
   await using net = await startNet()
   const issued = async () => BigInt((await net.read('balances.totalIssuance')) as string | number)
   const held = async () => {
@@ -214,7 +214,7 @@ test('issuance is what all accounts hold and stake took out', async () => {
   expect(await held()).toBe(await issued())
 })
 
-test('batch stops at a refusal and keeps what went before; batch_all keeps nothing; force_batch goes on', async () => {
+test('batch stops at an error and keeps the calls before, batch_all keeps none, force_batch goes on', async () => {
   await using net = await startNet()
   const good = () => net.call('system.remarkWithEvent', remark)
   const bad = () => net.call('balances.transferKeepAlive', stranger.address, 1n << 60n)
@@ -236,7 +236,7 @@ test('batch stops at a refusal and keeps what went before; batch_all keeps nothi
   ])
 })
 
-test('sudo hands its key on, and acts for others', async () => {
+test('sudo changes its key, and calls on behalf of others', async () => {
   await using net = await startNet()
   const asCold = net.call('system.remarkWithEvent', remark)
   const done = await net.include(net.call('sudo.sudoAs', cold.address, asCold), sudo)
@@ -248,7 +248,7 @@ test('sudo hands its key on, and acts for others', async () => {
   expect(await net.include(hidden, sudo)).toMatchObject({ error: 'RequireSudo' })
 })
 
-test('many clients at once: every nonce is used once', async () => {
+test('uses every nonce once with many clients', async () => {
   await using net = await startNet()
   await using twin = await connect(net.chain.url)
   const signed = await Promise.all(

@@ -22,7 +22,7 @@ const set = (net: Net, uids: number[], values: number[], versionKey = 0, netuid 
   net.call('subtensorModule.setWeights', netuid, uids, values, versionKey)
 
 describe('set_weights', () => {
-  test('replaces the row, in the order sent, and dates it', async () => {
+  test('replaces the row in the order sent, and updates its last update', async () => {
     await using net = await startNet()
     await net.mine(4)
     const first = await net.include(set(net, [2, 0], [1, 3]), validator)
@@ -37,7 +37,7 @@ describe('set_weights', () => {
     expect(await rowOf(net, 0)).toEqual([[1, 65535]])
   })
 
-  test('costs nothing: a hotkey without any balance sends it', async () => {
+  test('is free, also for a hotkey without a balance', async () => {
     await using net = await startNet()
     expect(await net.read('system.account', validator.address)).toMatchObject({ nonce: 0, data: { free: 0 } })
     expect(await net.include(set(net, [2], [1]), validator)).toMatchObject({ error: null })
@@ -61,7 +61,7 @@ describe('set_weights', () => {
     )
     const tooLong = [0, 1, 2, 3]
     const refusals: [string, Parameters<Net['include']>][] = [
-      // Each is wrong in its own way and in all the ways that are checked after it.
+      // Each case is wrong in its own way, and in all ways that are checked later.
       ['CanNotSetRootNetworkWeights', [set(net, [0, 0], [1], 0, 0), stranger]],
       ['WeightVecNotEqualSize', [set(net, [9, 9, 9, 9], [1], 0, 9), stranger]],
       ['SubnetNotExists', [set(net, [9, 9, 9, 9], [1, 1, 1, 1], 0, 9), stranger]],
@@ -85,24 +85,24 @@ describe('set_weights', () => {
     expect(await net.refusal(set(net, [1, 2], [6, 5], 8), validator)).toEqual(custom(6))
   })
 
-  test('needs stake, which the pool asks for first', async () => {
+  test('needs stake, which the pool checks first', async () => {
     await using net = await startNet(genesis({}, { stakeThreshold: Number(3000n * TAO) }))
     expect(await net.refusal(set(net, [9, 9], [1], 0), second)).toEqual(custom(1))
     expect(await net.refusal(set(net, [0], [1]), stranger)).toEqual(custom(1))
     expect(await net.include(set(net, [2], [1]), validator)).toMatchObject({ error: null })
-    // Inside a batch the pool does not see it, and the pallet answers. The batch itself has a price.
+    // The pool does not check calls inside a batch, so the pallet refuses it. The batch itself has a fee.
     await net.include(net.call('balances.transferKeepAlive', second.address, TAO), cold)
     expect(await net.include(net.call('utility.batchAll', [set(net, [0], [1])]), second)).toMatchObject({
       error: 'NotEnoughStakeToSetWeights',
     })
   })
 
-  test('is refused while commit-reveal is on, before everything else', async () => {
+  test('is refused first of all while commit-reveal is on', async () => {
     await using net = await startNet(genesis({ hyperparameters: { CommitRevealWeightsEnabled: true } }))
     expect(await net.include(set(net, [9, 9], [1]), stranger)).toMatchObject({ error: 'CommitRevealEnabled' })
   })
 
-  test('without a permit a neuron may weigh itself alone, whatever the least and the greatest are', async () => {
+  test('lets a neuron without a permit weigh only itself, whatever the limits are', async () => {
     await using net = await startNet(genesis({ hyperparameters: { MinAllowedWeights: 3, MaxWeightsLimit: 10_000 } }))
     expect(await net.include(set(net, [2], [7]), miner)).toMatchObject({ error: null })
     expect(await rowOf(net, 2)).toEqual([[2, 65535]])
@@ -110,7 +110,7 @@ describe('set_weights', () => {
     expect(await net.include(set(net, [1, 2], [7, 7]), validator)).toMatchObject({ error: 'WeightVecLengthIsLow' })
   })
 
-  test('the owner of the subnet needs no stake, and may be weighed alone', async () => {
+  test('lets the subnet owner set weights without stake, and be weighed alone', async () => {
     const owner = { coldkey: cold.address, hotkey: miner.address }
     await using net = await startNet(genesis({ owner }, { stakeThreshold: Number(9000n * TAO) }))
     expect(await net.include(set(net, [2], [1]), miner)).toMatchObject({ error: null })
@@ -147,14 +147,14 @@ describe('set_weights', () => {
       [0, 5],
       [0, 65535],
     ],
-  ])('scales %j up to %j', async (values, stored) => {
+  ])('scales %j to %j', async (values, stored) => {
     await using net = await startNet()
     const uids = values.map((_, uid) => uid)
     expect(await net.include(set(net, uids, values), validator)).toMatchObject({ error: null })
     expect(await rowOf(net, 0)).toEqual(uids.map(uid => [uid, stored[uid]]))
   })
 
-  test('waits the rate limit, counted to the block that includes it', async () => {
+  test('must wait for the rate limit, counted to its own block', async () => {
     await using net = await startNet(genesis({ hyperparameters: { WeightsSetRateLimit: 5 } }))
     await net.mine(48)
     await net.include(set(net, [1], [1]), validator)
@@ -170,7 +170,7 @@ describe('set_weights', () => {
     expect(net.chain.blockNumber()).toBe(54)
   })
 
-  test('two at once: the second leaves the pool as invalid when the first is in a block', async () => {
+  test('drops the second of two as invalid once the first is in a block', async () => {
     await using net = await startNet(genesis({ hyperparameters: { WeightsSetRateLimit: 5 } }), { blockMs: 3_600_000 })
     const statuses: string[] = []
     const ended = Promise.withResolvers<void>()
@@ -185,7 +185,7 @@ describe('set_weights', () => {
     expect(await rowOf(net, 0)).toEqual([[1, 65535]])
   })
 
-  test('a new neuron waits from its registration on', async () => {
+  test('makes a new neuron wait from its registration on', async () => {
     await using net = await startNet(genesis({ hyperparameters: { WeightsSetRateLimit: 10 } }))
     const fresh = account('Fresh')
     await net.mine(3)
@@ -196,7 +196,7 @@ describe('set_weights', () => {
     expect(await net.include(set(net, [3], [1]), fresh)).toMatchObject({ error: null })
   })
 
-  test('for a mechanism: 0 is the subnet itself, others do not exist', async () => {
+  test('accepts mechanism 0, the subnet itself, and no other', async () => {
     await using net = await startNet()
     const setMechanismWeights = (...args: unknown[]) => net.call('subtensorModule.setMechanismWeights', ...args)
     expect(await net.include(setMechanismWeights(NETUID, 0, [1], [1], 0), validator)).toMatchObject({ error: null })
@@ -205,7 +205,7 @@ describe('set_weights', () => {
     })
   })
 
-  test('in a batch: one refusal is an event, the other rows are set', async () => {
+  test('reports a refused row of a batch by an event, and sets the others', async () => {
     await using net = await startNet()
     const batchSetWeights = (...args: unknown[]) => net.call('subtensorModule.batchSetWeights', ...args)
     const sent = await net.include(batchSetWeights([NETUID, 9], [[[1, 5]], [[1, 5]]], [0, 0]), validator)

@@ -14,7 +14,7 @@ import { inForce } from './host/in-force.ts'
 import { inspectHost } from './host/inspect-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { resolveAlias } from './images/aliases.ts'
-import { jobLimits } from './job-limits.ts'
+import { jobLimits } from './job/job-limits.ts'
 import { HOLDER_IMAGE, importHolderImage } from './workspace/holder.ts'
 import { identityText, ownIdentity } from './workspace/identity.ts'
 

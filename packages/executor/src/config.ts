@@ -1,5 +1,4 @@
-/** The executor's settings: the one place that knows their names. */
-
+/** The executor's settings. */
 import { isImageName } from '@horde/engine/images/image-name'
 import {
   defineSettings,
@@ -11,7 +10,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor-address'
+import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor/address'
 import { z } from 'zod'
 import { parseHealthAddress } from './health-address.ts'
 import { registryAuths } from './images/registry-credentials.ts'
@@ -46,7 +45,7 @@ const absolutePath = z.string().regex(/^\//, 'must be an absolute path')
 const healthAddress = z.string().transform((text, context) => {
   const address = parseHealthAddress(text)
   if (address) return address
-  const message = 'must be 127.0.0.1:port, [::1]:port or unix:/path, as these pages ask nobody who they are'
+  const message = 'must be 127.0.0.1:port, [::1]:port or unix:/path, because these pages have no authentication'
   context.addIssue({ code: 'custom', message })
   return z.NEVER
 })
@@ -57,39 +56,40 @@ export const settings = defineSettings({
     example: 'ws://10.0.0.5:8000',
   }),
   EXECUTOR_TOKEN: setting(token, {
-    about: 'The credential of this one executor, made by its miner.',
+    about: 'The credential of this executor, made by its miner.',
     example: '7f9d2b34-0d0e-4d0c-9d55-1f6f6b0ff7a1-0c6d7e1e-3f0f-4b7e-8f0e-0c8a5a7f1b22',
     secret: true,
   }),
   LOG_LEVEL: setting(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'), {
-    about: 'The least level of the log lines that are written.',
+    about: 'The lowest level of log lines to write.',
     example: 'debug',
   }),
   PREPARE_AHEAD: setting(envBoolean.default(false), {
-    about:
-      'Whether a job is prepared, as far as that goes, before it is offered. Its miner says so to an executor that it keeps for a job to come.',
+    about: 'Whether to prepare for a job before it is offered. A miner sets this for an executor that it keeps warm.',
     example: 'true',
   }),
   EXECUTOR_GPU_DEVICE_IDS: setting(gpuDevices.optional(), {
     about:
-      "This executor's NVIDIA GPUs: all, none, or ids separated by commas. Unset: all where the engine tells of an NVIDIA runtime, else none.",
+      "This executor's NVIDIA GPUs: all, none, or ids separated by commas. " +
+      'Unset: all if the engine has an NVIDIA runtime, else none.',
     example: '0,1',
   }),
   PYTHON_IMAGE: setting(image.default('python:3.11-slim'), {
-    about: 'The image that raw scripts run in.',
+    about: 'The image that runs raw scripts.',
     example: 'compute-horde/python:3.11',
   }),
   PYTHON_NVIDIA_IMAGE: setting(image.default('python:3.11-slim'), {
-    about: 'The image that raw scripts with the preset nvidia_all run in.',
+    about: 'The image that runs raw scripts with the preset nvidia_all.',
     example: 'pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime',
   }),
   IMAGE_ALIASES: setting(aliases.default([]), {
-    about: 'Images to use in place of the ones that jobs name, as wanted=used, separated by commas.',
+    about: 'Images to use in place of those that jobs name, as wanted=used, separated by commas.',
     example: 'python:3.11-slim=compute-horde/python:3.11',
   }),
   IMAGE_PULL_POLICY: setting(z.enum(['missing', 'latest', 'always', 'never']).default('latest'), {
     about:
-      'When a registry is asked for an image: when it is missing; also for a newer one of latest or *-latest; always; never. Where that fails, the image on this host is used.',
+      'When to pull an image: missing (only if this host lacks it), latest (also to refresh latest and *-latest), ' +
+      'always, or never. If a refresh fails, the image on this host is used.',
     example: 'missing',
   }),
   PULL_TIMEOUT_SECONDS: setting(seconds.default(300), {
@@ -98,7 +98,8 @@ export const settings = defineSettings({
   }),
   REFRESH_TIMEOUT_SECONDS: setting(seconds.default(30), {
     about:
-      'How long a registry may take to begin sending something newer than the image on this host, in seconds; from then on PULL_TIMEOUT_SECONDS counts.',
+      'How long a registry may take to begin sending a newer version of an image on this host, in seconds. ' +
+      'After that PULL_TIMEOUT_SECONDS applies.',
     example: '10',
   }),
   DOCKER_AUTH_CONFIG: setting(registryAuths.optional(), {
@@ -107,46 +108,49 @@ export const settings = defineSettings({
     secret: true,
   }),
   REQUIRE_IMAGE_DIGEST: setting(envBoolean.default(false), {
-    about: 'Whether jobs whose image, after the aliases, is not named by its digest are refused.',
+    about: 'Whether to refuse jobs whose image, after applying IMAGE_ALIASES, is not named by its digest.',
     example: 'true',
   }),
   PRELOAD_IMAGES: setting(images.default([]), {
-    about: 'Images that the command preload gets, and that are never removed, separated by commas.',
+    about: 'Images that the command preload pulls, separated by commas. They are never removed.',
     example: 'python:3.11-slim,registry.example.com/tool:1',
   }),
   PINNED_IMAGES: setting(images.default([]), {
     about:
-      'Further images that are never removed, separated by commas. The Python images and the targets of aliases are not either.',
+      'More images that are never removed, separated by commas. ' +
+      'The Python images and the targets of aliases are never removed either.',
     example: 'registry.example.com/model:2',
   }),
   IMAGE_DISK_THRESHOLD_PERCENT: setting(envInteger({ min: 1, max: 100 }).default(80), {
     about:
-      "How full the engine's disk may be, in percent; above it the images that executors pulled are removed, the least recently used first.",
+      "How full the engine's disk may be, in percent. Above it, images that executors pulled are removed, " +
+      'the least recently used first.',
     example: '90',
   }),
   OFFER_TIMEOUT_SECONDS: setting(seconds.default(300), {
     about:
-      'How long a connected executor waits for the offer of its job before it leaves, in seconds. One that prepares ahead waits for as long as it takes.',
+      'How long a connected executor waits for the offer of a job before it exits, in seconds. ' +
+      'Does not apply with PREPARE_AHEAD.',
     example: '60',
   }),
   WORK_TIMEOUT_SECONDS: setting(seconds.default(900), {
-    about: 'How long a ready executor waits for the work itself before it gives the job up.',
+    about: 'How long a ready executor waits for the work before it abandons the job, in seconds.',
     example: '600',
   }),
   DEFAULT_TIMEOUT_SECONDS: setting(seconds.default(300), {
-    about: 'The time limit of a job that was offered without one.',
+    about: 'The time limit of a job that is offered without one, in seconds.',
     example: '600',
   }),
   INPUT_TIMEOUT_SECONDS: setting(seconds.default(300), {
-    about: "How long fetching and unpacking a job's input may take.",
+    about: "How long fetching and unpacking a job's input may take, in seconds.",
     example: '60',
   }),
   UPLOAD_TIMEOUT_SECONDS: setting(seconds.default(300), {
-    about: "How long zipping and uploading a job's output may take.",
+    about: "How long zipping and uploading a job's output may take, in seconds.",
     example: '60',
   }),
   VOLUME_MAX_SIZE_BYTES: setting(bytes.default(100 * MIB), {
-    about: 'The largest input, as it comes and unpacked.',
+    about: 'The largest input in bytes, both as a zip and unpacked.',
     example: '1073741824',
   }),
   VOLUME_MAX_FILES: setting(envInteger({ min: 1 }).default(10_000), {
@@ -154,29 +158,30 @@ export const settings = defineSettings({
     example: '1000',
   }),
   OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(300 * MIB), {
-    about: 'The largest zip of outputs that is uploaded.',
+    about: 'The largest zip of outputs that is uploaded, in bytes.',
     example: '1073741824',
   }),
   OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(1024 * MIB), {
-    about: 'The most that /output may hold. It lies in memory, and counts as such.',
+    about: "The most that /output may hold, in bytes. It is kept in memory and counts towards the job's memory.",
     example: '4294967296',
   }),
   OUTPUT_MAX_FILES: setting(envInteger({ min: 1 }).default(1_000), {
     about: 'The most output files.',
     example: '100',
   }),
-  // What is told on the wire is cut from the whole texts, which Node holds as strings of at most half a gigabyte.
+  // The texts on the wire are cut from the whole output, and a string in Node holds at most half a gigabyte.
   MAX_OUTPUT_BYTES: setting(envInteger({ min: 1, max: 256 * MIB }).default(64 * MIB), {
-    about: 'The most that a job may print, stdout and stderr together; past it the job is killed.',
+    about: 'The most that a job may print to stdout and stderr together, in bytes. Above it the job is killed.',
     example: '10485760',
   }),
   ALLOW_PRIVATE_TARGETS: setting(envBoolean.default(false), {
-    about: 'Whether input and output URLs may point into private networks, this machine included. For local use only.',
+    about: 'Whether input and output URLs may lead to private networks or this machine. For local use only.',
     example: 'true',
   }),
   MEMORY_LIMIT_BYTES: setting(envInteger({ min: 64 * MIB }).optional(), {
     about:
-      "A job's memory, with all that it writes to /output, /tmp, /dev/shm and its home. Unset: three quarters of the host's.",
+      "A job's memory in bytes, including what it writes to /output, /tmp, /dev/shm and its home. " +
+      "Unset: three quarters of the host's memory.",
     example: '8589934592',
   }),
   CPU_LIMIT: setting(envNumber({ min: 0.1 }).optional(), {
@@ -192,60 +197,63 @@ export const settings = defineSettings({
     example: '1024',
   }),
   TMP_SIZE_BYTES: setting(envInteger({ min: MIB }).default(1024 * MIB), {
-    about: 'The size of /tmp, of the home, and of all folders together for which the image has volumes, in memory.',
+    about: "The size of /tmp, of the home, and of the image's VOLUME folders together, each in memory, in bytes.",
     example: '4294967296',
   }),
   SHM_SIZE_BYTES: setting(envInteger({ min: MIB }).default(256 * MIB), {
-    about: 'The size of /dev/shm, in memory.',
+    about: 'The size of /dev/shm in bytes, in memory.',
     example: '1073741824',
   }),
   FOLDER_MAX_FILES: setting(envInteger({ min: 64 }).default(100_000), {
-    about:
-      'How many files and folders each folder that a job may write to can hold: /output, /tmp, /dev/shm, its home.',
+    about: 'How many files and folders each writable folder of a job can hold: /output, /tmp, /dev/shm, its home.',
     example: '1000000',
   }),
   WRITABLE_ROOT: setting(envBoolean.default(false), {
     about:
-      "Whether jobs may write to their image's own folders. The weaker mode: what they write there lies on the engine's disk, is measured now and then, and only its size.",
+      "Whether jobs may write to all folders of their image. Weaker: these writes lie on the engine's disk, " +
+      'and only their size is measured, every ROOT_WATCH_SECONDS.',
     example: 'true',
   }),
   ROOT_MAX_SIZE_BYTES: setting(envInteger({ min: MIB }).default(4096 * MIB), {
-    about: "How much a job may write to its image's own folders, where it may; past it the job is killed.",
+    about:
+      'With WRITABLE_ROOT, how much a job may write to the folders of its image, in bytes. Above it the job is killed.',
     example: '21474836480',
   }),
   ROOT_WATCH_SECONDS: setting(envNumber({ min: 0.1, max: 3_600 }).default(2), {
-    about: "How often what a job wrote to its image's own folders is measured, where it may.",
+    about: "With WRITABLE_ROOT, how often the size of a job's writes is measured, in seconds.",
     example: '10',
   }),
   WRITABLE_VOLUME: setting(envBoolean.default(false), {
-    about: 'Whether jobs may write to /volume, for old images that insist on it. Their input then takes memory.',
+    about: 'Whether jobs may write to /volume, for old images that need it. Their input is then kept in memory.',
     example: 'true',
   }),
   RUNTIME: setting(z.string().optional(), {
-    about: "The engine's runtime that job containers run in. Unset: the engine's default.",
+    about: "The engine's runtime for job containers. Unset: the engine's default.",
     example: 'runsc',
   }),
   KNOWN_ESCAPES: setting(z.enum(['refuse', 'warn']).default('refuse'), {
     about:
-      'What to do about a flaw of this host by which jobs could certainly get out of their container: refuse every job, or only warn.',
+      'What to do if this host has a known flaw that lets jobs escape from their container: refuse all jobs, or warn.',
     example: 'warn',
   }),
   HOST_CHECK_MAX_AGE_SECONDS: setting(envInteger({ min: 0, max: 86_400 }).default(3_600), {
-    about: 'How long a host that was found to be good is not looked at again, in seconds.',
+    about: 'How long a good check of the host stays valid, in seconds.',
     example: '600',
   }),
   ENGINE_CALL_SECONDS: setting(envInteger({ min: 1, max: 600 }).default(60), {
-    about: 'How long the container engine may take to answer a call that waits for nothing else, in seconds.',
+    about: 'How long the container engine may take to answer a plain call, in seconds.',
     example: '120',
   }),
   STATE_FOLDER: setting(absolutePath.optional(), {
     about:
-      'The folder in which the executors of this host remember what they found out. Unset: .local/state/compute-horde in the home folder.',
+      'The folder in which the executors of this host keep what they learned. ' +
+      'Unset: .local/state/compute-horde in the home folder.',
     example: '/var/lib/compute-horde',
   }),
   HEALTH_ADDRESS: setting(healthAddress.optional(), {
     about:
-      'Where /health and /metrics are served, on this machine alone: 127.0.0.1:port, [::1]:port or unix:/path. Unset: nowhere.',
+      'Where to serve /health and /metrics, on this machine only: 127.0.0.1:port, [::1]:port or unix:/path. ' +
+      'Unset: nowhere.',
     example: 'unix:/run/compute-horde/executor.sock',
   }),
   RECONNECT_ATTEMPTS: setting(envInteger({ min: 1, max: 100 }).default(6), {
@@ -253,7 +261,7 @@ export const settings = defineSettings({
     example: '3',
   }),
   RECONNECT_DELAY_SECONDS: setting(envNumber({ min: 0.01, max: 60 }).default(2), {
-    about: 'The delay before the miner is dialled again; it doubles up to 16 times itself.',
+    about: 'The first delay before dialling the miner again, in seconds. It doubles up to 16 times its value.',
     example: '1',
   }),
 })
@@ -261,7 +269,7 @@ export const settings = defineSettings({
 export type ExecutorSettings = SettingsOf<typeof settings>
 
 const { MINER_ADDRESS: _, EXECUTOR_TOKEN: __, PREPARE_AHEAD: ___, ...ofHost } = settings
-/** What an operator's commands need: all but what a miner gives to each executor. */
+/** The settings for the operator's commands: all but those that a miner gives to each executor. */
 export const hostSettings = defineSettings(ofHost)
 
 export type HostSettings = SettingsOf<typeof hostSettings>

@@ -4,14 +4,14 @@ import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { createHttp, type Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
-import { createMetrics } from '@horde/kit/metrics'
 import type { Metrics } from '@horde/kit/metrics/definitions'
 import { addGauges, type ReadGauge } from '@horde/kit/metrics/gauges'
+import { createMetrics } from '@horde/kit/metrics/registry'
 import type { HealthAddress } from './health-address.ts'
-import { ANSWERS, STAGES, type Stages } from './stages.ts'
+import { ANSWERS, type JobProgress, STAGES } from './job/job-progress.ts'
 
 export interface HealthDeps {
-  stages: Stages
+  progress: JobProgress
   /** Whether there is a connection to the miner. */
   isConnected(): boolean
   log: Log
@@ -32,9 +32,9 @@ export async function serveHealth(address: HealthAddress, deps: HealthDeps): Pro
 }
 
 /** An executor is ready while it is connected to its miner, also in the middle of a job. */
-function healthOf({ stages, isConnected }: HealthDeps): Health & { stage: string } {
+function healthOf({ progress, isConnected }: HealthDeps): Health & { stage: string } {
   const ready = isConnected()
-  return { live: true, ready, reasons: ready ? [] : ['no connection to the miner'], stage: stages.current }
+  return { live: true, ready, reasons: ready ? [] : ['no connection to the miner'], stage: progress.stage }
 }
 
 const METRICS = {
@@ -55,12 +55,12 @@ const METRICS = {
   },
 } as const satisfies Metrics
 
-function metricsOf({ stages }: HealthDeps) {
+function metricsOf({ progress }: HealthDeps) {
   const registry = createMetrics('executor')
   const reads: Record<keyof typeof METRICS, ReadGauge> = {
-    executor_stage: () => STAGES.map(stage => [{ stage }, Number(stage === stages.current)]),
-    executor_stage_seconds: () => STAGES.map(stage => [{ stage }, stages.secondsIn(stage)]),
-    executor_answers: () => ANSWERS.map(answer => [{ answer }, Number(answer === stages.answer)]),
+    executor_stage: () => STAGES.map(stage => [{ stage }, Number(stage === progress.stage)]),
+    executor_stage_seconds: () => STAGES.map(stage => [{ stage }, progress.secondsIn(stage)]),
+    executor_answers: () => ANSWERS.map(answer => [{ answer }, Number(answer === progress.answer)]),
   }
   addGauges(registry, METRICS, reads)
   return registry

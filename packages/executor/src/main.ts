@@ -1,4 +1,4 @@
-/** The executor's commands, each with its settings. `start.js` is the program. */
+/** Reads the settings of a command and runs it. The program itself is `start.js`. */
 import { readSettings } from '@horde/kit/config'
 import { runService } from '@horde/kit/run'
 import { version } from '@horde/kit/version'
@@ -17,7 +17,7 @@ await runService('executor', async signal => {
     const { check } = await import('./check.ts')
     return check(process.env)
   }
-  // Other miners name a command of theirs: it means what none means.
+  // Other miners start their executors with a command of their own. It is ignored.
   const { serve } = await import('./serve.ts')
   return serve(readSettings(settings, process.env), signal)
 })

@@ -1,12 +1,12 @@
-import { createLateLog } from '@horde/kit/late-log'
 import type { Log } from '@horde/kit/log'
+import { createLateLog } from '@horde/kit/log/late-log'
 import { systemClock } from '@horde/kit/time'
 import type { ExecutorSettings } from './config.ts'
-import { type LinkEnd, MinerLink } from './miner-link.ts'
-import { Stages } from './stages.ts'
+import { JobProgress } from './job/job-progress.ts'
+import { type ConnectionEnd, MinerConnection } from './miner/miner-connection.ts'
 
-/** How an executor exits: 0 when it answered or was not needed, else 1. */
-const EXIT_CODES: Record<LinkEnd, number> = {
+/** Exit codes: 0 when the executor answered its job or was not needed, else 1. */
+const EXIT_CODES: Record<ConnectionEnd, number> = {
   answered: 0,
   dismissed: 0,
   refused: 1,
@@ -15,51 +15,52 @@ const EXIT_CODES: Record<LinkEnd, number> = {
   aborted: 1,
 }
 
-/** One executor's life: dials its miner, takes one job to its answer. Gives the exit code. */
+/** Runs one executor: dials its miner, takes one job, and answers it. Returns the exit code. */
 export async function serve(settings: ExecutorSettings, signal: AbortSignal): Promise<number> {
   const log = createLateLog('executor', { level: settings.LOG_LEVEL })
-  const link = new MinerLink({
+  const progress = new JobProgress(systemClock, log)
+  const miner = new MinerConnection({
     address: settings.MINER_ADDRESS,
     token: settings.EXECUTOR_TOKEN,
     attempts: settings.RECONNECT_ATTEMPTS,
     delayMs: settings.RECONNECT_DELAY_SECONDS * 1_000,
+    progress,
     log,
   })
-  const stages = new Stages(systemClock)
   const stop = new AbortController()
   const either = AbortSignal.any([signal, stop.signal])
-  const staying = link.stay(either).finally(() => stop.abort())
-  const health = openHealth(settings, link, stages, log)
+  const connection = miner.keep(either).finally(() => stop.abort())
+  const health = openHealth(settings, miner, progress, log)
   try {
     const offerMs = settings.PREPARE_AHEAD ? undefined : settings.OFFER_TIMEOUT_SECONDS * 1_000
-    const offered = link.hearOffer(offerMs, either)
+    const offered = miner.receiveOffer(offerMs, either)
     offered.catch(() => {})
-    // The engine's client is heavy: an executor that waits for its job does without, unless it is to be ready at once.
-    await (settings.PREPARE_AHEAD ? link.connected(either) : offered)
-    const { takeJob } = await import('./take-job.ts')
-    await takeJob(offered, { miner: link, settings, stages, log }, either, signal)
+    // The engine's client takes time and memory to load: load it with the offer, or at once to prepare ahead of it.
+    await (settings.PREPARE_AHEAD ? miner.connected(either) : offered)
+    const { executeJob } = await import('./job/execute-job.ts')
+    await executeJob(offered, { miner, settings, log }, either, signal)
   } catch (err) {
-    // Once the miner is gone for good, or the process is asked to stop, the walk ends in this way.
-    if (!either.aborted) log.error({ err }, 'the job was given up')
+    // An abort is no error: the miner is gone for good, or this process is asked to stop.
+    if (!either.aborted) log.error({ err }, 'job abandoned')
   }
   stop.abort()
-  const end = await staying
+  const end = await connection
   await (await health)?.[Symbol.asyncDispose]()
-  log.info({ end }, 'executor ends')
+  log.info({ end }, 'executor exits')
   return EXIT_CODES[end]
 }
 
-/** Beside the job, which waits for none of this and never fails for it. */
+/** Serves health and metrics while the job runs. A failure is only logged: it must not cost the job. */
 async function openHealth(
   { HEALTH_ADDRESS }: ExecutorSettings,
-  link: MinerLink,
-  stages: Stages,
+  miner: MinerConnection,
+  progress: JobProgress,
   log: Log,
 ): Promise<AsyncDisposable | undefined> {
   if (HEALTH_ADDRESS === undefined) return undefined
   try {
     const { serveHealth } = await import('./health.ts')
-    return await serveHealth(HEALTH_ADDRESS, { stages, isConnected: () => link.isConnected, log })
+    return await serveHealth(HEALTH_ADDRESS, { progress, isConnected: () => miner.isConnected, log })
   } catch (err) {
     log.warn({ err }, 'health and metrics are not served')
     return undefined

@@ -25,7 +25,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Asks for a page. Gives its status and its text. */
+/** Requests a page and returns its status and text. */
 async function page(path: string, where: { socketPath: string } | { host: string; port: number }) {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; body: string }>()
   request({ ...where, path }, async response => resolve({ status: response.statusCode, body: await text(response) }))
@@ -43,7 +43,7 @@ async function untilServed(executor: TestExecutor): Promise<void> {
   await expect.poll(() => executor.log).toContain('health and metrics are served')
 }
 
-/** Runs a job, whatever is said about health. Gives the log. */
+/** Runs a job and returns the log. */
 async function worked(env: Record<string, string>): Promise<string> {
   const wanted = await job({ files: { 'payload.txt': 'done' } })
   const { executor, connection } = await readied(miner, wanted, env)
@@ -53,7 +53,7 @@ async function worked(env: Record<string, string>): Promise<string> {
   return executor.log
 }
 
-test('health and metrics tell the stages of the job, and are gone with the executor', async () => {
+test('shows the stages of the job in health and metrics', async () => {
   const wanted = await job({ files: { 'payload.txt': 'done' } })
   const { executor, connection } = await readied(miner, wanted, { HEALTH_ADDRESS: `unix:${socket}` })
   await untilServed(executor)
@@ -71,7 +71,7 @@ test('health and metrics tell the stages of the job, and are gone with the execu
   expect(existsSync(socket)).toBe(false)
 })
 
-test('an executor without its miner is not ready', async () => {
+test('is not ready without its miner', async () => {
   const executor = miner.spawn({ HEALTH_ADDRESS: `unix:${socket}`, RECONNECT_DELAY_SECONDS: '30' })
   await executor.connection()
   await untilServed(executor)
@@ -95,7 +95,7 @@ test('a TCP port of this machine', async () => {
   expect(await page('/health', { host: '127.0.0.1', port })).toMatchObject({ status: 200 })
 })
 
-describe('a socket that is there already', () => {
+describe('a socket that exists already', () => {
   test('is replaced when its process was killed', async () => {
     const killed = miner.spawn({ HEALTH_ADDRESS: `unix:${socket}` })
     await killed.connection()
@@ -108,7 +108,7 @@ describe('a socket that is there already', () => {
     expect(await healthAt(socket)).toMatchObject({ status: 200 })
   })
 
-  test('costs no job when somebody listens on it, and stays theirs', async () => {
+  test('costs no job when another process listens on it, and is left alone', async () => {
     const first = miner.spawn({ HEALTH_ADDRESS: `unix:${socket}` })
     await first.connection()
     await untilServed(first)
@@ -116,7 +116,7 @@ describe('a socket that is there already', () => {
     expect(await healthAt(socket)).toMatchObject({ status: 200, stage: 'idle' })
   })
 
-  test('costs no job when it is none but a file, and the file stays', async () => {
+  test('costs no job when it is a plain file, which stays', async () => {
     await writeFile(socket, 'precious')
     expect(await worked({ HEALTH_ADDRESS: `unix:${socket}` })).toMatch(/"level":"warn".*are not served/)
     expect(await readFile(socket, 'utf8')).toBe('precious')
@@ -136,7 +136,7 @@ test.each([
   taken.close()
 })
 
-test('what they need is loaded only where the setting asks for them', async () => {
+test('loads health and metrics only with the setting', async () => {
   const loaded = async (env: Record<string, string>) => {
     const log = await worked({ NODE_OPTIONS: `--import=${LIST_LOADED}`, ...env })
     return /^loaded (.*)$/m.exec(log)?.[1]?.split(' ')

@@ -59,9 +59,9 @@ test('checks a good host once, until something changes or the result is too old'
   expect(await asked()).toBe(1)
 })
 
-test('logs the limits of its job', async () => {
+test('an executor logs the limits in force for its job', async () => {
   const log = await prepared({ PIDS_LIMIT: '77', CPU_LIMIT: '0.5', MEMORY_LIMIT_BYTES: '2000000000' })
-  const line = log.split('\n').find(each => each.includes('"what holds the job"'))
+  const line = log.split('\n').find(each => each.includes('"limits in force for the job"'))
   expect(JSON.parse(line ?? '')).toMatchObject({
     level: 'info',
     runtime: 'runc',

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { containerIdentity } from '@horde/protocol/executor-labels'
+import { containerIdentity } from '@horde/protocol/executor/labels'
 import { PYTHON } from '@horde/testing/jobs/executor-job'
 import { expect, test } from 'vitest'
 import { identityText } from '../src/workspace/identity.ts'

@@ -1,4 +1,4 @@
-/** Hostile inputs on the whole way, from the wire to the container. What each zip is refused for stands in src/zip. */
+/** Hostile inputs from the wire to the container. The tests in src/zip have the reason for each refused zip. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer as createHttps } from 'node:https'
@@ -39,7 +39,7 @@ afterAll(async () => {
 const inline = (zip: Buffer) => ({ volume_type: 'inline', contents: zip.toString('base64') })
 const remote = (path: string) => ({ volume_type: 'zip_url', contents: web.url(path) })
 
-/** How a job whose input cannot be taken ends. */
+/** The result of a job whose input is refused. */
 async function failureOf(volume: { volume_type: string; contents: string }, env: Record<string, string> = {}) {
   const answer = await result(miner, { volume }, { ...LOCAL, ...env })
   const { docker_process_stdout: why, ...rest } = answer
@@ -52,7 +52,7 @@ async function failureOf(volume: { volume_type: string; contents: string }, env:
   return why
 }
 
-describe('a job fails with exit status null and the reason as its stdout', () => {
+describe('a job fails with exit status null and the reason on its stdout', () => {
   const many = () =>
     rawZip(
       Array.from({ length: 100_000 }, (_, index) => ({ name: `${index}`, method: 0 })),
@@ -95,19 +95,19 @@ describe('an input that is too large', () => {
     ['by its Content-Length', () => remote('/long.zip')],
     ['by what comes in chunks', () => remote('/chunks')],
     ['once unpacked', () => inline(rawZip([{ name: 'a', contents: Buffer.alloc(200_000) }]))],
-  ])('%s fails in so many words', async (_, volume) => {
+  ])('%s fails with its own sentence', async (_, volume) => {
     pages.set('/long.zip', zip())
     expect(await failureOf(volume(), { VOLUME_MAX_SIZE_BYTES: '100000' })).toBe(TOO_LARGE)
   })
 })
 
-test('a server that sends a byte a second is given up, and nothing stays open', async () => {
-  // An executor that is kept alive by what stays open exits with another code than the one that is waited for here.
+test('gives up a server that sends a byte a second, and leaves nothing open', async () => {
+  // An executor that something open keeps alive would exit with another code.
   const why = await failureOf(remote('/slow'), { INPUT_TIMEOUT_SECONDS: '2' })
   expect(why).toBe('The input was not there within 2 seconds')
 })
 
-test('an executor that is stopped while it waits for its input ends at once', async () => {
+test('exits at once when stopped while it waits for its input', async () => {
   const wanted = await job({ volume: remote('/slow') })
   const { executor, connection } = await readied(miner, wanted, LOCAL)
   const asked = web.requests.length
@@ -119,7 +119,7 @@ test('an executor that is stopped while it waits for its input ends at once', as
   await expectNothingLeft(wanted, executor)
 })
 
-test('unusual names reach the job as they are, and nothing else does', async () => {
+test('unusual names reach the job unchanged', async () => {
   const names = [
     '.wh.payload.txt',
     '.wh..wh..opq',
@@ -150,7 +150,7 @@ print(json.dumps(found))
   })
 })
 
-test('an input of 100 MB passes through an executor of little memory', async () => {
+test('passes an input of 100 MB with little memory', async () => {
   pages.set('/huge.zip', rawZip([PAYLOAD, { name: 'huge', contents: Buffer.alloc(99 * MIB), method: 0 }]))
   const script = 'import os, time; print(os.stat("/volume/huge").st_size, flush=True); time.sleep(5)'
   const wanted = await job({ script, volume: remote('/huge.zip') })
@@ -160,11 +160,11 @@ test('an input of 100 MB passes through an executor of little memory', async () 
   const status = await readFile(`/proc/${executor.process.pid}/status`, 'utf8')
   expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: `${99 * MIB}\n` })
   await expectGoodEnd(executor, connection)
-  // Node itself takes most of this.
+  // Most of this is Node itself.
   expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(180 * 1024)
 })
 
-test('an input of the largest frame passes, too', async () => {
+test('passes an input of the largest frame', async () => {
   const zip = rawZip([PAYLOAD, { name: 'huge', contents: Buffer.alloc(36 * MIB), method: 0 }])
   const env = { NODE_OPTIONS: '--max-old-space-size=160' }
   const answer = await result(miner, { volume: inline(zip) }, env)
@@ -172,7 +172,7 @@ test('an input of the largest frame passes, too', async () => {
 })
 
 describe('https', () => {
-  test('is followed where the certificate is trusted, but not back to http', async () => {
+  test('is followed when the certificate is trusted, but not back to http', async () => {
     using certificate = new TestCertificate()
     pages.set('/plain.zip', rawZip([PAYLOAD]))
     const server = createHttps(certificate, ({ url }, response) => {

@@ -12,11 +12,11 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RetryDeps } from '../src/http/retry.ts'
-import { fetchInput, type InputLimits } from '../src/inputs.ts'
+import { fetchInput, type InputLimits } from '../src/job/inputs.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
 const NEVER = new AbortController().signal
-/** The first pause fits, and with the second they do not. */
+/** The first pause fits into the time-out, the second does not. */
 const TWO_TRIES_MS = 1_200
 const BODY = 'as good as a zip'
 const TOO_LARGE = 'Input volume too large'
@@ -29,7 +29,7 @@ let web: TestWeb
 let folder: string
 let requests: IncomingMessage[] = []
 
-/** By path; `request.socket` is there for what no proper server would say. */
+/** By path. Handlers use `request.socket` for answers that no proper server sends. */
 const answers: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
   '/good': (_, response) => response.end(BODY),
   '/loop': (_, response) => response.writeHead(302, { Location: '/loop' }).end(),
@@ -94,7 +94,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** What is fetched from a URL, or why it is not. */
+/** Returns what was fetched from a URL, or the reason why it was not. */
 async function outcomeOf(
   url: string,
   limits: Partial<InputLimits> = {},
@@ -140,7 +140,7 @@ describe('what a server may do', () => {
     ['/upgrade', 1, `${NOT_FETCHED}the server answered with status 101`],
     ['/boasts', 1, TOO_LARGE],
     ['/endless', 1, TOO_LARGE],
-  ])('%s: asked %d times, then %s', async (path, times, why) => {
+  ])('%s: requested %d times, then %s', async (path, times, why) => {
     expect(await outcomeOf(web.url(path))).toBe(why)
     expect(requests).toHaveLength(times)
   })
@@ -159,14 +159,14 @@ describe('what a server may do', () => {
     ['/no-http', 'the connection failed (HPE_INVALID_CONSTANT)'],
     ['/headers', 'the connection failed (HPE_HEADER_OVERFLOW)'],
     ['/both', expect.stringMatching(/^the connection failed \(HPE_/)],
-  ])('%s: tried once more, then %s', async (path, why) => {
+  ])('%s: retried once, then %s', async (path, why) => {
     const outcome = await outcomeOf(web.url(path))
     expect(outcome.slice(0, NOT_FETCHED.length)).toBe(NOT_FETCHED)
     expect(outcome.slice(NOT_FETCHED.length)).toEqual(why)
     expect(requests).toHaveLength(2)
   })
 
-  test.each(['/silent', '/slow'])('%s: given up at the deadline, its connection closed', async path => {
+  test.each(['/silent', '/slow'])('%s: gives up at the deadline and closes the connection', async path => {
     const closed = Promise.withResolvers<void>()
     const request = outcomeOf(web.url(path), {}, AbortSignal.timeout(500))
     while (requests.length === 0) await new Promise(setImmediate)
@@ -176,7 +176,7 @@ describe('what a server may do', () => {
     expect(requests).toHaveLength(1)
   })
 
-  test('while it pauses before another try, the deadline still counts', async () => {
+  test('gives up at the deadline during a pause', async () => {
     const stop = new AbortController()
     const deps = { clock: manualClock(), msLeft: () => 60_000, log: createLog('test', { level: 'silent' }) }
     const outcome = outcomeOf('http://127.0.0.1:1/', {}, stop.signal, deps)
@@ -192,7 +192,7 @@ describe('a server that is busy', () => {
   test.each([
     ['in seconds', () => ({ 'Retry-After': String(HALF_AN_HOUR_S) })],
     ['by a date', () => ({ 'Retry-After': new Date(Date.now() + HALF_AN_HOUR_S * 1_000 + 999).toUTCString() })],
-  ])('is asked again when it says so %s', async (_, headers) => {
+  ])('is asked again as it says %s', async (_, headers) => {
     const hour = new SkippedPauses(3_600_000)
     await using web = await TestWeb.start((_, response) => {
       if (web.requests.length === 1) response.writeHead(429, headers()).end()
@@ -200,12 +200,12 @@ describe('a server that is busy', () => {
     })
     expect(await outcomeOf(web.url('/'), {}, NEVER, hour)).toBe(BODY)
     expect(hour.pauses).toHaveLength(1)
-    // The header tells whole seconds, and the date is read a moment after it is written.
+    // The header has whole seconds, and the date is read a moment after it is written.
     expect(hour.pauses[0]).toBeGreaterThan((HALF_AN_HOUR_S - 60) * 1_000)
     expect(hour.pauses[0]).toBeLessThan((HALF_AN_HOUR_S + 2) * 1_000)
   })
 
-  test('is asked again and again until it has what is wanted', async () => {
+  test('is asked again until it succeeds', async () => {
     await using web = await TestWeb.start((_, response) => {
       if (web.requests.length < 10) response.writeHead(503).end()
       else response.end(BODY)
@@ -217,7 +217,7 @@ describe('a server that is busy', () => {
     ['text/html; charset=utf-8', [`<b>no</b>${'x'.repeat(191)}`]],
     ['application/problem+json', [`<b>no</b>${'x'.repeat(191)}`]],
     ['application/octet-stream', []],
-  ])('the log has its status at info, and the beginning of a text at debug: %s', async (type, texts) => {
+  ])('logs its status at info, and the beginning of its text at debug: %s', async (type, texts) => {
     await using web = await TestWeb.start((_, response) => {
       response.writeHead(403, { 'Content-Type': type }).end(`<b>no</b>${'x'.repeat(5_000)}`)
     })
@@ -230,7 +230,7 @@ describe('a server that is busy', () => {
     expect(JSON.stringify(deps.lines)).not.toContain('signature')
   })
 
-  test('a refusal whose text never ends costs no time', async () => {
+  test('does not wait for the end of an endless error text', async () => {
     await using web = await TestWeb.start((_, response) => {
       response.writeHead(403, { 'Content-Type': 'text/plain' }).write('x'.repeat(1_000))
     })
@@ -238,8 +238,8 @@ describe('a server that is busy', () => {
   })
 })
 
-describe('what it is asked', () => {
-  test('by whom, and not to compress', async () => {
+describe('the request', () => {
+  test('names the sender and asks for no compression', async () => {
     await outcomeOf(web.url('/good'))
     expect(requests[0]?.headers).toMatchObject({
       'user-agent': 'compute-horde-executor',
@@ -247,7 +247,7 @@ describe('what it is asked', () => {
     })
   })
 
-  test('a name and a password of the URL go to their own server alone', async () => {
+  test('sends name and password of the URL only to their own server', async () => {
     await using other = await TestWeb.start((_, response) => {
       response.writeHead(302, { Location: web.url('/good') }).end()
     })
@@ -257,7 +257,7 @@ describe('what it is asked', () => {
     expect(requests[1]?.headers.authorization).toBeUndefined()
   })
 
-  test('a disk that is full is no fault of the server', async () => {
+  test('does not blame the server for a full disk', async () => {
     const full = await mkdtemp(join(folder, 'full-'))
     await symlink('/dev/full', join(full, 'input.zip'))
     const volume = { volume_type: 'zip_url' as const, contents: web.url('/good') }
@@ -307,7 +307,7 @@ test.each(['%ff:password', 'user:%', '%e:0', '%4:1%'])('a URL for %s@… is refu
   expect(requests).toHaveLength(0)
 })
 
-test('a server whose certificate nobody vouches for is refused at once', async () => {
+test('refuses a server with an untrusted certificate at once', async () => {
   using certificate = new TestCertificate()
   let connections = 0
   const server = createHttps(certificate, (_, response) => {

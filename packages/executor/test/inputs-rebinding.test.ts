@@ -1,4 +1,4 @@
-/** Names that change their meaning, asked of a real name server. Needs root, or sudo without a password. */
+/** Names whose addresses change, with a real name server. Needs root, or sudo without a password. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,13 +8,13 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 const SCRIPT = fileURLToPath(new URL('./own-network.ts', import.meta.url))
-/** One address of the internet where somebody else seems to be, and one of this machine itself. */
+/** A public address, and an address of this machine. */
 const ADDRESSES = 'ip link set lo up && ip route add local 8.8.4.4/32 dev lo && ip addr add 8.8.8.8/32 dev lo'
 const SETUP = `${ADDRESSES} && mount --bind "$0" /etc/resolv.conf && exec "$@"`
 const OWN = 'Input URL refused: it points to the machine of the executor'
 const REFUSED = 'Input URL refused: it points into a private network'
 
-test('what a name meant when it was checked is what is connected to', async () => {
+test('connects to the address that was checked, even if the name changes', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'rebinding-'))
   await writeFile(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n')
   const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']

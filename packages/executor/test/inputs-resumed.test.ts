@@ -1,4 +1,4 @@
-/** Downloads whose connections break: what is here is kept, as long as it is surely of the same file. */
+/** Downloads whose connections break. The received part is kept while it surely belongs to the same file. */
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fetchInput } from '../src/inputs.ts'
+import { fetchInput } from '../src/job/inputs.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
 const MIB = 1024 * 1024
@@ -20,9 +20,9 @@ interface Served {
   body?: Buffer
   etag?: string
   modified?: string
-  /** How much of each answer is sent before its connection is cut; 1: all of it. */
+  /** The share of each answer that is sent before the connection is cut; 1: all of it. */
   share?: number
-  /** What the range answer says in place of the truth. */
+  /** Wrong headers for the answer to a range request. */
   told?: { range?: string; etag?: string; status?: number }
 }
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Answers as a web server does that knows ranges; `If-Range` counts as RFC 9110 has it. */
+/** Answers like a web server with ranges, and `If-Range` by RFC 9110. */
 function answer(request: IncomingMessage, response: ServerResponse, served: Served): void {
   const { body = SMALL, etag, modified, share = 1, told = {} } = served
   const { range } = request.headers
@@ -54,7 +54,7 @@ function answer(request: IncomingMessage, response: ServerResponse, served: Serv
   else response.write(rest.subarray(0, Math.ceil(rest.length * share)), () => response.socket?.end())
 }
 
-/** Fetches from a server that answers the n-th request (from 1) so. */
+/** Fetches from a server whose answer depends on the number of the request, from 1. */
 async function fetched(serve: (times: number) => Served, { maxBytes = 64 * MIB, stageMs = STAGE_MS } = {}) {
   const asked: (string | string[] | undefined)[][] = []
   await using web = await TestWeb.start((request, response) => {
@@ -75,9 +75,9 @@ function hash(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-test('60 MB from a server that cuts each connection at 40 % of what it sends come together', async () => {
+test('fetches 60 MB from a server that cuts each connection after 40 % of the answer', async () => {
   const body = randomBytes(60_000_000)
-  // What is left is sent at last, when 40 % of it are a few bytes.
+  // The rest is sent at once when 40 % of it are a few bytes.
   const serve = (times: number) => ({ body, etag: '"v1"', share: times < 12 ? 0.4 : 1 })
   const { outcome, asked, pauses } = await fetched(serve)
   expect(outcome).toBe(hash(body))
@@ -85,11 +85,11 @@ test('60 MB from a server that cuts each connection at 40 % of what it sends com
   const starts = asked.map(([range]) => Number(/^bytes=(\d+)-$/.exec(String(range ?? 'bytes=0-'))?.[1]))
   expect(starts).toEqual(starts.toSorted((a, b) => a - b))
   expect(new Set(starts).size).toBe(12)
-  // With progress each pause is the shortest again.
+  // After progress each pause is the shortest again.
   expect(Math.max(...pauses)).toBeLessThanOrEqual(1_000)
 })
 
-describe('goes on where it ended', () => {
+describe('continues where the download broke', () => {
   test.each([
     ['an ETag', { etag: '"v1"' }, '"v1"'],
     ['an ETag, whatever the date', { etag: '"v1"', modified: OLD }, '"v1"'],
@@ -104,7 +104,7 @@ describe('goes on where it ended', () => {
     expect(asked[1]?.[0]).not.toBe('bytes=0-')
   })
 
-  test('and an interruption by a status in between loses nothing', async () => {
+  test('and keeps the received part when a status interrupts', async () => {
     let asked = 0
     await using web = await TestWeb.start((request, response) => {
       asked += 1
@@ -155,7 +155,7 @@ describe('starts over', () => {
   })
 })
 
-test('the limit counts all parts together', async () => {
+test('counts all parts towards the limit', async () => {
   const serve = (times: number) => ({ etag: '"v1"', share: times === 1 ? 0.4 : 1 })
   expect((await fetched(serve, { maxBytes: MIB })).outcome).toBe(hash(SMALL))
   const chunked = (times: number) => ({
@@ -166,11 +166,11 @@ test('the limit counts all parts together', async () => {
   expect((await fetched(chunked, { maxBytes: MIB - 1 })).outcome).toBe('Input volume too large')
 })
 
-test('without progress pauses grow, and it is given up when the stage has no time for the next', async () => {
+test('without progress pauses grow, until the stage has no time for the next one', async () => {
   const serve = (times: number) => ({ etag: '"v1"', share: times === 1 ? 0.4 : 0 })
   const { outcome, asked, pauses } = await fetched(serve, { stageMs: 7_000 })
   expect(outcome).toBe('Input could not be fetched: the connection failed (ECONNRESET)')
-  // The first answer was progress; after it the pauses double from half a second on.
+  // The first answer made progress. After it the pauses double, starting at half a second.
   expect(pauses.map(ms => Math.floor(ms / 500) * 500)).toEqual([500, 1_000, 2_000])
   expect(asked.slice(1)).toEqual(asked.slice(1).map(() => [asked[1]?.[0], '"v1"']))
 })

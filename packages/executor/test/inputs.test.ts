@@ -8,8 +8,8 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
-import { JobFailure } from '../src/job-failure.ts'
+import { fetchInput, type InputLimits, loadingArchive } from '../src/job/inputs.ts'
+import { JobFailure } from '../src/job/job-failure.ts'
 import python from './fixtures/python-zips.json' with { type: 'json' }
 import { rawZip } from './raw-zip.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
@@ -48,7 +48,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Tries to take an input in, and gives the reason why it was refused. */
+/** Loads an input and returns the reason why it was refused. */
 async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promise<string> {
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   const signal = AbortSignal.timeout(WAIT_MS)
@@ -62,7 +62,7 @@ async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promi
   }
 }
 
-/** Blocks of four bytes each, of which every one takes the time and memory of a large one; they never end. */
+/** Endless blocks of four bytes, each of which takes the time and memory of a large one. */
 function slowBzip2(blocks: number): Buffer {
   const bits = [...Buffer.from(python.bzip2.text, 'base64')].map(byte => byte.toString(2).padStart(8, '0')).join('')
   const end = bits.indexOf(0x177245385090n.toString(2).padStart(48, '0'))
@@ -71,7 +71,7 @@ function slowBzip2(blocks: number): Buffer {
   return Buffer.concat([Buffer.from('BZh9'), ...Array.from({ length: blocks / 8 }, () => bytes)])
 }
 
-/** How many threads this process speaks with. */
+/** The number of message ports to threads of this process. */
 const ports = () => process.getActiveResourcesInfo().filter(kind => kind === 'MessagePort').length
 
 const inline = (contents: string): Volume => ({ volume_type: 'inline', contents })
@@ -82,12 +82,12 @@ describe('an input behind a URL', () => {
     expect(await refusal(remote(web.url(path)))).toBe('accepted')
   })
 
-  test('comes to the job', async () => {
+  test('reaches the job', async () => {
     const answer = await result(miner, { volume: remote(web.url('/hops/2')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 
-  test('comes to the job from a server that was busy at first', async () => {
+  test('reaches the job from a server that was busy at first', async () => {
     const answer = await result(miner, { volume: remote(web.url('/busy')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
@@ -101,7 +101,7 @@ describe('an input behind a URL', () => {
     expect(await refusal(remote(web.url(path)), { maxBytes: 200_000 })).toBe(why)
   })
 
-  test('a server that is not there', async () => {
+  test('a server that cannot be reached', async () => {
     const why = await refusal(remote('http://127.0.0.1:1/x.zip'))
     expect(why).toBe('Input could not be fetched: the connection failed (ECONNREFUSED)')
   })
@@ -140,7 +140,7 @@ describe('an inline input', () => {
     expect(await refusal(inline(contents), { maxEntries: 10 })).toBe('Input zip has too many entries')
   })
 
-  test('whose contents are not what its directory says is refused', async () => {
+  test('is refused when its contents differ from its directory', async () => {
     const zip = await zipBytes({ 'payload.txt': 'x'.repeat(1000) })
     zip.fill(0xff, 45, 50)
     expect(await refusal(inline(zip.toString('base64')))).toMatch(/^Input zip is broken: /)
@@ -152,7 +152,7 @@ test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s comes 
   expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'packed by Python' })
 })
 
-test('an archive that nobody reads any more ends at once, whatever is unpacked for it', async () => {
+test('stops unpacking at once when the archive is no longer read', async () => {
   const limits = { maxBytes: 10_000_000, maxEntries: 10, allowPrivate: true }
   const entry = { name: 'a', method: 12, packed: slowBzip2(200_000), told: { size: 9_000_000 } }
   const volume = inline(rawZip([entry]).toString('base64'))
@@ -164,14 +164,14 @@ test('an archive that nobody reads any more ends at once, whatever is unpacked f
   const closed = once(tar, 'close')
   tar.destroy()
   await closed
-  // By itself the thread would go on for minutes.
+  // The thread would otherwise run for minutes.
   await expect.poll(ports).toBe(before)
 })
 
 describe('a job whose input is refused', () => {
   const failed = { message_type: 'V0FailedRequest', docker_process_exit_status: null, timeout: false }
 
-  test('fails with the reason as its stdout: too large, unpacked', async () => {
+  test('fails with the reason on its stdout: too large when unpacked', async () => {
     const files = { a: 'x'.repeat(60_000), b: 'x'.repeat(60_000) }
     const answer = await result(miner, { files }, { VOLUME_MAX_SIZE_BYTES: '100000' })
     expect(answer).toMatchObject({
@@ -188,12 +188,12 @@ describe('a job whose input is refused', () => {
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
   })
 
-  test('while the container to load it through is still being made', async () => {
+  test('while the holder is still being made', async () => {
     const answer = await result(miner, { script: 'print("never")', volume: inline('AAAA') })
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
   })
 
-  test('private, where no setting opens it', async () => {
+  test('private, without the setting that allows it', async () => {
     const answer = await result(miner, { volume: remote(web.url('/input.zip')) })
     const why = 'Input URL refused: it points into a private network'
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: why })

@@ -1,4 +1,4 @@
-/** What the log of an executor tells its operator about the end of a job, and what of a stranger's never gets into it. */
+/** What an executor logs about the end of a job, and what it never logs because strangers chose it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { TrialImages } from '@horde/testing/hostile/trial-images'
@@ -9,7 +9,7 @@ import { untilRunning } from './running.ts'
 
 const MIB = 1024 * 1024
 const ENDED = 'job container ended'
-const NOT_RUN = 'the job could not be run as it was asked for'
+const NOT_RUN = 'the job cannot be run as requested'
 
 let miner: TestMiner
 let images: TrialImages
@@ -26,7 +26,7 @@ async function docker(...args: string[]): Promise<string> {
   return (await promisify(execFile)('docker', args)).stdout.trim()
 }
 
-/** Runs a job. Gives all that its executor logged. */
+/** Runs a job. Returns all that its executor logged. */
 async function logOf(parts: JobParts, env: Record<string, string> = {}): Promise<string> {
   const wanted = await job(parts)
   const { executor, connection } = await readied(miner, wanted, env)
@@ -47,7 +47,7 @@ function line(log: string, message: string): Record<string, unknown> {
   return found[0]
 }
 
-describe('each end of a job is told apart', () => {
+describe('logs each kind of end', () => {
   test.each<[string, JobParts, Record<string, string>, object]>([
     ['good', { script: 'pass' }, {}, { end: 'exited', exitStatus: 0, why: null }],
     ['its own status', { script: 'exit(127)' }, {}, { end: 'exited', exitStatus: 127, why: null }],
@@ -118,7 +118,7 @@ exit(5)`
   })
 })
 
-test('nothing that the author of a job chose is in the log, but for the names of images', async () => {
+test('logs nothing that the author of a job chose, except the names of images', async () => {
   const url = 'https://secret-user:secret-password@127.0.0.1/secret-path?X-Amz-Signature=secret'
   const upload = { output_upload_type: 'zip_and_http_post', url, form_fields: { 'secret-field': 'secret' } }
   const script = 'import sys; print("secret"); print("secret", file=sys.stderr); open("/output/secret", "w"); exit(3)'

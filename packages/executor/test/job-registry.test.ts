@@ -1,4 +1,4 @@
-/** Jobs whose images come from a registry, by whole executors. */
+/** Jobs whose images come from a registry, run by executor processes. */
 import { randomUUID } from 'node:crypto'
 import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
 import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
@@ -34,7 +34,7 @@ async function failsToPrepare(image: string, env: Record<string, string>): Promi
   return executor.log
 }
 
-test('runs a job in an image of a private registry, and logs no password', async () => {
+test('runs a job in an image of a private registry, without logging the password', async () => {
   const name = newName()
   await registry.pushLocal(ECHO, name)
   const wanted = await job({ image: name, files: { 'payload.txt': 'from afar' } })
@@ -47,7 +47,7 @@ test('runs a job in an image of a private registry, and logs no password', async
   expect(executor.log).not.toMatch(new RegExp(`${PASSWORD}|${btoa(`user:${PASSWORD}`)}`))
 })
 
-test('says why it does not prepare without credentials or without a digest', async () => {
+test('logs why it does not prepare: without credentials, or without a required digest', async () => {
   const name = newName()
   const digest = await registry.pushLocal(ECHO, name)
   expect(await failsToPrepare(name, {})).toContain('asks for credentials, and this host has none for it')
@@ -71,10 +71,10 @@ test.each([
   await connection.say(wanted.work)
   expect((await resultOn(connection)).docker_process_stdout).toBe('hi')
   await expectGoodEnd(executor, connection)
-  expect(executor.log.includes('the image for scripts is not to be had')).toBe(!isThere)
+  expect(executor.log.includes('an image for scripts is not available')).toBe(!isThere)
 })
 
-test('tells an image that was removed before its job from a failure of the host', async () => {
+test('fails the job, not the host, when its image was removed before the work came', async () => {
   const name = newName()
   await registry.push(name)
   const wanted = await job({ image: name, args: ['/none'] })
@@ -90,7 +90,7 @@ test('tells an image that was removed before its job from a failure of the host'
   await expectNothingLeft(wanted, executor)
 })
 
-test('removes unused images once the answer is delivered', async () => {
+test('removes unused images after the answer is delivered', async () => {
   await using host = await ImageHost.open()
   const name = newName()
   await registry.push(name)

@@ -24,7 +24,7 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
   return answer
 }
 
-test('says in its upgrade request that it takes large frames', async () => {
+test('names large-frames in its upgrade request', async () => {
   let told: unknown
   await using server = await TestWeb.start((request, response) => {
     told = request.headers['x-horde-capabilities']
@@ -35,7 +35,7 @@ test('says in its upgrade request that it takes large frames', async () => {
   expect(told).toBe('large-frames')
 })
 
-test('a miner that takes large frames gets a million characters of each stream', async () => {
+test('sends a million characters of each stream to a miner with large-frames', async () => {
   const answer = await resultFor(['later', 'large-frames'])
   expect(answer.docker_process_stdout === 'ü'.repeat(900_000)).toBe(true)
   expect(answer.docker_process_stderr.length).toBeGreaterThan(MAX_OUTPUT_CHARACTERS - 100)
@@ -43,7 +43,7 @@ test('a miner that takes large frames gets a million characters of each stream',
   expect(/^heade+\n\[… \d+ characters cut …\]\ne+tail$/.test(answer.docker_process_stderr)).toBe(true)
 })
 
-/** As Python writes it: a miner of 2024 writes a result anew for its validator, which takes 1 MiB. */
+/** JSON as Python writes it: a v0 miner writes the result again for its validator, which accepts 1 MiB. */
 const inAscii = (message: object) =>
   JSON.stringify(message).replaceAll(/[^ -~]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 

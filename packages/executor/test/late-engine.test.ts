@@ -1,4 +1,6 @@
-/** An engine that stands still while an executor asks it for something, and does that later: when the call was given up. */
+/**
+ * An engine that stands still while an executor asks it for something, and does that later: when the call was given up.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,7 +87,7 @@ async function unprepared(wanted: Job, more: Record<string, string> = {}): Promi
   return executor
 }
 
-describe('removes before its exit what an engine created after its call was given up:', () => {
+describe('before it exits, an executor removes what a late engine made after the time-out:', () => {
   test.each([
     ['a volume', VOLUME],
     ['the container that holds the volumes', CONTAINER],
@@ -107,7 +109,7 @@ describe('removes before its exit what an engine created after its call was give
     await expectNothingThere()
   })
 
-  test('the container that asks for its GPUs', async () => {
+  test('the container that probes its GPUs', async () => {
     stopEngineAt(CONTAINER, 2)
     await unprepared(await job({ script: 'print(1)' }), { EXECUTOR_GPU_DEVICE_IDS: '0', KNOWN_ESCAPES: 'warn' })
     await expectNothingThere()

@@ -1,12 +1,14 @@
-/** A miner that goes away, in every state of an executor, and returns within its attempts, or never. */
+/** A miner that goes away, in every stage of an executor, and comes back within its attempts or never. */
 import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
+import { systemClock } from '@horde/kit/time'
 import { jobUuid } from '@horde/protocol/primitives'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { MinerLink } from '../src/miner-link.ts'
+import { JobProgress } from '../src/job/job-progress.ts'
+import { MinerConnection } from '../src/miner/miner-connection.ts'
 import { Conversation } from './conversation.ts'
 import { HeldRegistry } from './held-registry.ts'
 
@@ -24,7 +26,7 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]()
 })
 
-describe('and comes back', () => {
+describe('continues after the miner comes back', () => {
   test.each([1001, 1006, 1011, 1012])('before any job, after closing with %d: it can still have one', async code => {
     const conversation = await Conversation.begin(miner, spawner)
     if (code === 1006) conversation.connection.cut()
@@ -34,7 +36,7 @@ describe('and comes back', () => {
     await conversation.finish()
   })
 
-  test('while it prepares', async () => {
+  test('while the executor prepares', async () => {
     const image = registry.image()
     const conversation = await Conversation.begin(miner, spawner, image)
     conversation.offer()
@@ -45,7 +47,7 @@ describe('and comes back', () => {
     await conversation.finish()
   })
 
-  test('as a new process, while it prepares', async () => {
+  test('in a new process, while the executor prepares', async () => {
     const passing = await RawMiner.start()
     const { port } = passing
     const image = registry.image()
@@ -60,7 +62,7 @@ describe('and comes back', () => {
     await conversation.finish()
   })
 
-  test.each([1000, 1012])('while the job is ready, after closing with %d: it hears so again', async code => {
+  test.each([1000, 1012])('while the job is ready, after close code %d: sends V0ReadyRequest again', async code => {
     const conversation = await Conversation.begin(miner, spawner)
     await conversation.prepare()
     await conversation.reconnect(code)
@@ -68,7 +70,7 @@ describe('and comes back', () => {
     await conversation.finish()
   })
 
-  test.each([1000, 1011])('in the middle of a run, after closing with %d', async code => {
+  test.each([1000, 1011])('while the job runs, after close code %d', async code => {
     const conversation = await Conversation.begin(miner, spawner)
     await conversation.prepare()
     await conversation.start()
@@ -78,7 +80,7 @@ describe('and comes back', () => {
     await conversation.acknowledge()
   })
 
-  test('as a new process at its address, after the job has ended', async () => {
+  test('in a new process, after the job has ended', async () => {
     const passing = await RawMiner.start()
     const { port } = passing
     const conversation = await Conversation.begin(passing, spawner, null, { RECONNECT_ATTEMPTS: '50' })
@@ -92,7 +94,7 @@ describe('and comes back', () => {
     await conversation.acknowledge()
   })
 
-  test.each(['cut', 1011] as const)('before it has acknowledged the result, %s: it gets it again', async end => {
+  test.each(['cut', 1011] as const)('before the miner has acknowledged the result (%s): sends it again', async end => {
     const conversation = await Conversation.begin(miner, spawner)
     await conversation.prepare()
     await conversation.start()
@@ -106,11 +108,11 @@ describe('and comes back', () => {
   })
 })
 
-describe('and never returns', () => {
-  /** How far each is led, each on top of the one before. */
+describe('when the miner never comes back', () => {
+  /** Each stage follows the one before. */
   const STAGES = ['before any job', 'while it prepares', 'while the job is ready', 'in the middle of a run', 'answered']
 
-  test.each(STAGES)('%s: the executor stops, and nothing is left', async stage => {
+  test.each(STAGES)('gives up and removes everything: %s', async stage => {
     const passing = await RawMiner.start()
     const image = registry.image()
     const conversation = await Conversation.begin(passing, spawner, image, { RECONNECT_ATTEMPTS: '3' })
@@ -136,16 +138,18 @@ describe('and never returns', () => {
     expect(conversation.executor.log).not.toContain('although something is still open')
   })
 
-  test('in all but name, for it never acknowledges: it is told only so often', async () => {
+  test('stops sending the answer to a miner that never acknowledges it', async () => {
     const signal = AbortSignal.timeout(WAIT_MS)
     const options = { address: miner.url, token: randomUUID(), attempts: 3, delayMs: 10, acknowledgeMs: 200 }
-    const link = new MinerLink({ ...options, log: silentLog })
     const job_uuid = jobUuid.parse(randomUUID())
-    link.answer({ message_type: 'V0FailedToPrepare', job_uuid }, signal).catch(() => {})
-    expect(await link.stay(signal)).toBe('gave up')
+    const progress = new JobProgress(systemClock, silentLog)
+    progress.transition({ message_type: 'V0PrepareJobRequest', job_uuid })
+    const connection = new MinerConnection({ ...options, progress, log: silentLog })
+    connection.sendAnswer({ message_type: 'V0FailedToPrepare', job_uuid }, signal).catch(() => {})
+    expect(await connection.keep(signal)).toBe('gave up')
     for (const _ of [1, 2, 3]) {
-      const connection = await miner.arrival(options)
-      expect(await connection.hear()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
+      const arrived = await miner.arrival(options)
+      expect(await arrived.hear()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
     }
   })
 })

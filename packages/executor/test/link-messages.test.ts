@@ -1,4 +1,7 @@
-/** Every message of a miner, and what is none, in every state of an executor: the defined answer, and then the job goes on. */
+/**
+ * Every message of a miner, and invalid ones, in every stage: the executor gives the defined answer and the job goes
+ * on.
+ */
 import { randomUUID } from 'node:crypto'
 import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
@@ -30,8 +33,8 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]()
 })
 
-/** What a miner may send that moves nothing, in any state, with its answer; null: none. */
-function nonsense({ wanted }: Conversation): [string | Buffer, string | null][] {
+/** Messages that move no job in any stage, each with its answer; null: no answer. */
+function invalidMessages({ wanted }: Conversation): [string | Buffer, string | null][] {
   const { offer, work } = wanted
   const text = (message: unknown) => JSON.stringify(message)
   const typed = (message_type: unknown, fields = {}) => text({ message_type, ...fields })
@@ -62,7 +65,7 @@ function nonsense({ wanted }: Conversation): [string | Buffer, string | null][] 
   ]
 }
 
-/** Sends these one after the other; each is answered before the next one is. */
+/** Sends frames one after the other and expects their answers in order. */
 async function expectAnswers({ connection }: Conversation, frames: [unknown, string | null][]): Promise<void> {
   for (const [frame] of frames) connection.frame(frame as string)
   for (const [, details] of frames) {
@@ -70,7 +73,7 @@ async function expectAnswers({ connection }: Conversation, frames: [unknown, str
   }
 }
 
-/** A frame that is too large closes the connection; the executor comes back. */
+/** Sends a frame that is too large. Expects the executor to close the connection and to dial again. */
 async function expectTooLarge(conversation: Conversation): Promise<void> {
   conversation.connection.beginFrame(OVERSIZED)
   expect(await conversation.connection.hear()).toEqual({ closed: 1009 })
@@ -78,7 +81,9 @@ async function expectTooLarge(conversation: Conversation): Promise<void> {
   await conversation.again()
 }
 
-/** The messages about jobs that are out of order: a second offer, of this job and another; work, in two spellings; another's. */
+/**
+ * Messages out of order: a second offer of this job and of another, this job's work in two spellings, and another's.
+ */
 function outOfOrder({ wanted }: Conversation, answers: { offer?: string; work?: string; other: string }) {
   const { offer, work } = wanted
   const upper = wanted.job_uuid.toUpperCase()
@@ -95,12 +100,12 @@ function outOfOrder({ wanted }: Conversation, answers: { offer?: string; work?: 
   })
 }
 
-test('before the offer', async () => {
+test('answers invalid messages before the offer', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   await expectAnswers(conversation, [
-    // A GenericError that comes first is a refusal, and ends the executor.
+    // A GenericError as the first message would be a refusal and end the executor.
     ['null', NO_OBJECT],
-    ...nonsense(conversation),
+    ...invalidMessages(conversation),
     ...outOfOrder(conversation, { work: NO_JOB, other: NO_JOB }),
   ])
   await expectTooLarge(conversation)
@@ -108,54 +113,54 @@ test('before the offer', async () => {
   await conversation.finish()
 })
 
-test('while it prepares', async () => {
+test('answers invalid messages while it prepares', async () => {
   const image = registry.image()
   const conversation = await Conversation.begin(miner, spawner, image)
   conversation.offer()
   await registry.asked(image)
   const wrong = outOfOrder(conversation, { offer: PREPARED, work: 'the job is not ready yet', other: ANOTHER })
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   await expectTooLarge(conversation)
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   registry.release(image)
   await conversation.expectReady()
   await conversation.finish()
 })
 
-test('when it is ready, also on its next connection', async () => {
+test('answers invalid messages while ready, also after a reconnect', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   const wrong = outOfOrder(conversation, { offer: PREPARED, other: ANOTHER })
   await conversation.prepare()
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   await conversation.reconnect()
   await conversation.expectReady()
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   await expectTooLarge(conversation)
   await conversation.expectReady()
   await conversation.finish()
 })
 
-test('while the job runs, also on its next connection', async () => {
+test('answers invalid messages while the job runs, also after a reconnect', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   const wrong = outOfOrder(conversation, { offer: PREPARED, work: 'the job was already started', other: ANOTHER })
   await conversation.prepare()
   await conversation.start()
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   await conversation.reconnect()
-  await expectAnswers(conversation, [...nonsense(conversation), ...wrong])
+  await expectAnswers(conversation, [...invalidMessages(conversation), ...wrong])
   await expectTooLarge(conversation)
   await conversation.letGo()
   await conversation.expectResult()
   await conversation.acknowledge()
 })
 
-test('once it has answered, nothing is heard any more; the answer is said until it is acknowledged', async () => {
+test('ignores all messages after its answer, which it sends again until it is acknowledged', async () => {
   const conversation = await Conversation.begin(miner, spawner)
   const wrong = outOfOrder(conversation, { offer: 'none', work: 'none', other: 'none' })
   await conversation.prepare()
   await conversation.start()
   await conversation.letGo()
-  for (const frames of [[...nonsense(conversation), ...wrong], []]) {
+  for (const frames of [[...invalidMessages(conversation), ...wrong], []]) {
     await conversation.expectResult()
     for (const [frame] of frames) conversation.connection.frame(frame)
     conversation.connection.cut()

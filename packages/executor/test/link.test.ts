@@ -15,15 +15,15 @@ beforeAll(async () => {
 })
 afterAll(() => miner[Symbol.asyncDispose]())
 
-describe('a miner that has no use for an executor', () => {
-  test('dismisses it by closing before any job', async () => {
+describe('an executor whose miner does not need it', () => {
+  test('exits with 0 when the miner closes before any job', async () => {
     const executor = miner.spawn()
     const connection = await executor.connection()
     await connection.close(1000)
     expect(await executor.exit()).toBe(0)
   })
 
-  test('refuses its token with an error', async () => {
+  test('exits with 1 when the miner refuses its token', async () => {
     const executor = miner.spawn()
     const connection = await executor.connection()
     await connection.say({ message_type: 'GenericError', details: 'unknown token' })
@@ -32,7 +32,7 @@ describe('a miner that has no use for an executor', () => {
     expect(executor.log).not.toContain(executor.token)
   })
 
-  test('refuses its token with an error, and leaves the connection open', async () => {
+  test('exits with 1 when the miner refuses its token and leaves the connection open', async () => {
     const executor = miner.spawn()
     const connection = await executor.connection()
     await connection.say({ message_type: 'GenericError', details: 'No job waiting for token' })
@@ -41,7 +41,7 @@ describe('a miner that has no use for an executor', () => {
     expect(executor.log).not.toContain(executor.token)
   })
 
-  test('never offers a job to it, unless it is to prepare ahead', async () => {
+  test('exits with 1 when no offer comes in time, unless it prepares ahead', async () => {
     const env = { OFFER_TIMEOUT_SECONDS: '1' }
     const { executor: ahead, connection } = await warming(miner, env)
     const executor = miner.spawn(env)
@@ -54,21 +54,21 @@ describe('a miner that has no use for an executor', () => {
     await ahead.exit()
   })
 
-  test('refuses the upgrade itself', async () => {
+  test('exits with 1 when the miner refuses the upgrade', async () => {
     await using server = await TestWeb.start((_, response) => void response.writeHead(401).end())
     const executor = miner.spawn({ MINER_ADDRESS: `ws://127.0.0.1:${server.port}` })
     expect(await executor.exit()).toBe(1)
     expect(executor.log).toContain('status 401')
   })
 
-  test('is not there at all', async () => {
+  test('exits with 1 when the miner cannot be reached', async () => {
     const executor = miner.spawn({ MINER_ADDRESS: 'ws://127.0.0.1:1', RECONNECT_DELAY_SECONDS: '0.01' })
     expect(await executor.exit()).toBe(1)
     expect(executor.log).toContain('connection given up')
     expect(executor.log).not.toContain(executor.token)
   })
 
-  test('never sends the work', async () => {
+  test('exits with 1 when the work does not come in time', async () => {
     const wanted = await job({})
     const { executor } = await readied(miner, wanted, { WORK_TIMEOUT_SECONDS: '1' })
     expect(await executor.exit()).toBe(1)
@@ -87,14 +87,14 @@ describe('an executor that is stopped', () => {
     await expectNothingLeft(wanted, executor)
   })
 
-  test('by SIGTERM while it waits for a job exits', async () => {
+  test('exits on SIGTERM while it waits for a job', async () => {
     const executor = miner.spawn()
     await executor.connection()
     executor.process.kill('SIGTERM')
     expect(await executor.exit()).toBe(1)
   })
 
-  test('by SIGKILL leaves what the next executor removes, and only that', async () => {
+  test('has its things removed by the next executor after a SIGKILL, and nothing else', async () => {
     const killed = await job({ script: SLEEPER })
     const alive = await job({ script: SLEEPER })
     const first = await readied(miner, killed)
@@ -110,7 +110,7 @@ describe('an executor that is stopped', () => {
 
     const next = await job({ files: { 'payload.txt': 'x' } })
     const { executor, connection } = await readied(miner, next)
-    // It may have had the GPUs that the next job is to have.
+    // It may have held the GPUs that the next job needs.
     expect(await engine.containers.withLabel(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
     await connection.say(next.work)
     await resultOn(connection)

@@ -1,4 +1,4 @@
-/** What jobs may leave in /output, on the whole way from the container to the server that the zip is sent to. */
+/** What jobs may leave in /output, from the container to the server that gets the zip. */
 
 import { result } from '@horde/testing/jobs/executor-job'
 import { UploadServer } from '@horde/testing/peers/http-target'
@@ -19,12 +19,12 @@ afterAll(async () => {
   await miner[Symbol.asyncDispose]()
 })
 
-/** Runs a script and uploads what it leaves. */
+/** Runs a script and uploads its output. */
 function run(script: string, env: Record<string, string> = {}, timeoutSeconds = 60) {
   return result(miner, { script, upload: store.put(), timeoutSeconds }, { ...LOCAL, ...env })
 }
 
-test('links, also hard ones to links, sockets, fifos and devices are left out', async () => {
+test('leaves out links, hard links to links, sockets, fifos and devices', async () => {
   const answer = await run(`
 import errno, os, socket, stat
 os.chdir("/output")
@@ -43,7 +43,7 @@ open("file", "w").write("kept")
   expect(await store.texts()).toEqual({ file: 'kept', 'stdout.txt': 'EPERM\nEPERM\n', 'stderr.txt': '' })
 })
 
-test('files of any mode are read; what lends rights is taken off', async () => {
+test('reads files of any mode, and removes set-user-id and the like', async () => {
   await run(`
 import os
 os.mkdir("/output/closed")
@@ -62,7 +62,7 @@ os.chmod("/output/closed", 0)
   })
 })
 
-test('names may be anything; no two become one, and none becomes ours', async () => {
+test('keeps any names distinct from each other and from ours', async () => {
   await run(`
 import os
 os.chdir(b"/output")
@@ -109,7 +109,7 @@ describe('limits', () => {
       { OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: '100000' },
       'The zip of the outputs is too large',
     ],
-  ])('hold for %s, and nothing is sent', async (_, script, env: Record<string, string>, why) => {
+  ])('hold for %s, and nothing is uploaded', async (_, script, env: Record<string, string>, why) => {
     expect(await run(script, env)).toMatchObject({
       message_type: 'V0FailedRequest',
       docker_process_exit_status: 0,
@@ -118,7 +118,7 @@ describe('limits', () => {
     expect(store.web.requests).toEqual([])
   })
 
-  test('are just reached', async () => {
+  test('allow exactly their value', async () => {
     await run('for i in range(1_000): open(f"/output/{i}", "w")')
     expect(await store.files()).toHaveLength(1_002)
   })

@@ -9,11 +9,11 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { JobFailure } from '../src/job-failure.ts'
-import { uploadZip } from '../src/outputs.ts'
+import { JobFailure } from '../src/job/job-failure.ts'
+import { uploadZip } from '../src/job/outputs.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
-/** Two pauses fit, and three do not. */
+/** Two pauses fit into the time-out, three do not. */
 const THREE_TRIES_MS = 3_000
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 
@@ -35,7 +35,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Tries an upload, and gives the reason why it failed. */
+/** Uploads and returns the reason why it failed. */
 async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<string> {
   const path = join(folder, 'upload.zip')
   await writeFile(path, 'zipped')
@@ -89,7 +89,7 @@ describe('an upload', () => {
     expect(hour.pauses[0]).toBeLessThan(1_802_000)
   })
 
-  test('that is refused has its status in the log, and the beginning of the text at debug', async () => {
+  test('logs the status of a refusal, and the beginning of its text at debug', async () => {
     await using strict = await UploadServer.start((_, response) => {
       response.writeHead(403, { 'Content-Type': 'application/xml' }).end(`<Code>Denied</Code>${'x'.repeat(5_000)}`)
     })
@@ -103,7 +103,7 @@ describe('an upload', () => {
     ])
   })
 
-  test('to a server that answers before it has read all is still sent whole', async () => {
+  test('is sent whole to a server that answers early', async () => {
     const size = 20_000_000
     const received = Promise.withResolvers<number>()
     await using eager = await TestWeb.start(async (request, response) => {
@@ -122,7 +122,7 @@ describe('an upload', () => {
     expect(await received.promise).toBe(size)
   })
 
-  test('to a server that answers well and hangs up in the middle has failed', async () => {
+  test('fails when the server answers 200 and hangs up in the middle', async () => {
     await using rude = await TestWeb.start((request, response) => {
       response.writeHead(200, { Connection: 'close' }).flushHeaders()
       request.once('data', () => request.socket.destroy())
@@ -137,7 +137,7 @@ describe('an upload', () => {
     expect(rude.requests).toHaveLength(3)
   })
 
-  test('to a server that closes right after its answer is made once', async () => {
+  test('is made once to a server that closes right after its answer', async () => {
     const uploads = 300
     for (let made = 0; made < uploads; made += 1) expect(await failureOf(store.put())).toBe('uploaded')
     expect(store.arrived).toHaveLength(uploads)
@@ -161,7 +161,7 @@ describe('an upload', () => {
     expect(await failureOf({ ...store.put(), url })).toBe(why)
   })
 
-  test('is put with its type, its length and no more', async () => {
+  test('is put with its type and length only', async () => {
     await failureOf(store.put('/where?signature=1'))
     expect(store.web.requests).toEqual(['PUT /where?signature=1'])
     expect(store.arrived[0]?.headers).toEqual({
@@ -185,14 +185,14 @@ describe('an upload', () => {
     expect(store.arrived[0]?.form).toEqual([...heard, 'file: output.zip (application/zip)'])
   })
 
-  test('to a server that was busy at first does not cost a job its work', async () => {
+  test('is retried when the server is busy at first', async () => {
     const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/1/429') }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'fine\n' })
     expect(store.arrived).toHaveLength(2)
     expect((await store.texts())['stdout.txt']).toBe('fine\n')
   })
 
-  test('that fails fails the job, which still tells its own exit status', async () => {
+  test('fails the job, which keeps its own exit status, when it fails', async () => {
     const answer = await result(miner, { script: 'print("fine")', upload: store.put('/fails/9/403') }, LOCAL)
     expect(answer).toMatchObject({
       message_type: 'V0FailedRequest',
@@ -203,11 +203,11 @@ describe('an upload', () => {
   })
 })
 
-describe('a server that is no good', () => {
+describe('a faulty server', () => {
   const failed = 'Output could not be uploaded: '
   const empty = 'Content-Length: 0\r\n\r\n'
 
-  /** Uploads a large file to a server that does this with every connection, once it hears something. */
+  /** Uploads a large file to a server that calls this for every connection once it receives something. */
   async function tried(answer: (socket: Socket) => unknown, signal = AbortSignal.timeout(WAIT_MS)) {
     let connections = 0
     const closed: Promise<unknown>[] = []
@@ -255,7 +255,7 @@ describe('a server that is no good', () => {
     expect(connections).toBe(3)
   })
 
-  test('that says to go on, and takes it', async () => {
+  test('that says 100 Continue first gets the upload', async () => {
     const outcome = await tried(socket => {
       socket.write('HTTP/1.1 100 Continue\r\n\r\n')
       let heard = 0
@@ -273,7 +273,7 @@ describe('a server that is no good', () => {
     expect(connections).toBe(1)
   })
 
-  test('is waited for no longer by an executor that is stopped', async () => {
+  test('does not delay an executor that is stopped', async () => {
     await using silent = await TestWeb.start(() => {})
     const wanted = await job({ script: 'print("fine")', upload: { ...store.put(), url: silent.url('/') } })
     const { executor, connection } = await readied(miner, wanted, LOCAL)
@@ -285,7 +285,7 @@ describe('a server that is no good', () => {
     await expectNothingLeft(wanted, executor)
   })
 
-  test('ends the job at its deadline, as a failure with its own exit status', async () => {
+  test('fails the job at the deadline, with its own exit status', async () => {
     await using silent = await TestWeb.start(() => {})
     const upload = { ...store.put(), url: silent.url('/') }
     const answer = await result(miner, { script: 'print("fine")', upload }, { ...LOCAL, UPLOAD_TIMEOUT_SECONDS: '1' })

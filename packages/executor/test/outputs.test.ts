@@ -9,8 +9,8 @@ import { UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { JobFailure } from '../src/job-failure.ts'
-import { type OutputLimits, zipOutputs } from '../src/outputs.ts'
+import { JobFailure } from '../src/job/job-failure.ts'
+import { type OutputLimits, zipOutputs } from '../src/job/outputs.ts'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 
@@ -55,7 +55,7 @@ const WRITTEN = {
 }
 
 describe('the outputs of a job', () => {
-  test('are put as a zip with its length; links and special files are left out', async () => {
+  test('are put as a zip with its length, without links and special files', async () => {
     const answer = await result(miner, { script: WRITER, upload: store.put() }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'printed\n' })
     expect(store.arrived).toHaveLength(1)
@@ -66,7 +66,7 @@ describe('the outputs of a job', () => {
     expect(await store.texts()).toEqual(WRITTEN)
   })
 
-  test('are posted as a real form, its fields before the file', async () => {
+  test('are posted as a form with the fields before the file', async () => {
     const form_fields = { key: 'a/b', 'odd"name\r\n': 'line\r\n--x', policy: 'é' }
     const upload = store.post(form_fields)
     const answer = await result(miner, { script: WRITER, upload }, LOCAL)
@@ -80,7 +80,7 @@ describe('the outputs of a job', () => {
     expect(await store.texts()).toEqual(WRITTEN)
   })
 
-  test('hold a file under each of its names', async () => {
+  test('have a file under each of its hard-linked names', async () => {
     const script = `
 import os
 os.mkdir("/output/d")
@@ -96,7 +96,7 @@ for source, name in [("a", "b"), ("a", "d/c"), ("z", "y"), ("s", "t")]:
     expect(files).toEqual({ a: 'linked', b: 'linked', 'd/c': 'linked', z: 'other', y: 'other' })
   })
 
-  test('under many names count as many', async () => {
+  test('count a file once for each of its names', async () => {
     const script = 'import os; open("/output/a", "w")\nfor i in range(3): os.link("/output/a", f"/output/{i}")'
     const answer = await result(miner, { script, upload: store.put() }, { ...LOCAL, OUTPUT_MAX_FILES: '3' })
     expect(answer.docker_process_stderr).toBe('There are too many output files\n')
@@ -109,7 +109,7 @@ for source, name in [("a", "b"), ("a", "d/c"), ("z", "y"), ("s", "t")]:
     expect(await store.texts()).toEqual({ trace: 't', 'stdout.txt': 'so far\n', 'stderr.txt': '' })
   })
 
-  test('hold the whole texts, byte for byte, where the wire has them shortened', async () => {
+  test('have the whole texts byte for byte, also when the message has them cut', async () => {
     const script = 'import os; os.write(1, b"\\xff" + b"x" * 2_000_000)'
     await result(miner, { script, upload: store.put() }, LOCAL)
     const texts = await store.texts()
@@ -118,7 +118,7 @@ for source, name in [("a", "b"), ("a", "d/c"), ("z", "y"), ("s", "t")]:
 })
 
 describe('the outputs are bounded', () => {
-  /** Zips a tar with files of these sizes, and gives the reason why that failed. */
+  /** Zips a tar with files of these sizes and returns the reason why it failed. */
   async function zipping(sizes: number[], limits: Partial<OutputLimits>): Promise<string> {
     const tar = pack()
     for (const [index, size] of sizes.entries()) tar.entry({ name: `output/${index}` }, randomBytes(size))
@@ -145,7 +145,7 @@ describe('the outputs are bounded', () => {
     expect(await zipping(sizes, limits)).toBe(outcome)
   })
 
-  test('in time: an engine that does not deliver is not waited for, and what it delivers late is closed', async () => {
+  test('in time: a late engine is not waited for, and its late answer is closed', async () => {
     const late = Promise.withResolvers<Readable>()
     const texts = { stdoutPath: join(folder, 'empty'), stderrPath: join(folder, 'empty') }
     const limits = { maxZipBytes: 1_000, maxBytes: 1_000, maxFiles: 100 }

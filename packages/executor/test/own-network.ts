@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { createLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { WAIT_MS } from '@horde/testing/limits'
-import { fetchInput } from '../src/inputs.ts'
+import { fetchInput } from '../src/job/inputs.ts'
 
 const PUBLIC = '8.8.4.4'
 /** Of the internet, and of this machine. */

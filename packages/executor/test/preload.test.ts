@@ -1,4 +1,4 @@
-/** The command `preload`, as an operator starts it. */
+/** The command `preload`, started as an operator starts it. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ afterEach(() => host[Symbol.asyncDispose]())
 
 const newName = () => `${registry.host}/${randomUUID()}:1`
 
-/** Runs the command to its end. Its log, parsed, or its stderr where that is not empty. */
+/** Runs the command to its end. Returns its log lines, or its stderr if that is not empty. */
 async function preload(env: Record<string, string>) {
   const auth = { DOCKER_AUTH_CONFIG: registry.authConfig(PASSWORD) }
   const options = { env: { PATH: process.env.PATH, STATE_FOLDER: host.path, ...auth, ...env } }
@@ -36,7 +36,7 @@ async function preload(env: Record<string, string>) {
   })
 }
 
-test('pulls the images on the list, with a log line for each, and removes others', async () => {
+test('pulls the listed images, logs a line for each, and removes others', async () => {
   const [first, second, old] = [newName(), newName(), newName()]
   for (const name of [first, second, old]) await registry.push(name)
   const env = { DOCKER_AUTH_CONFIG: registry.authConfig(PASSWORD) }
@@ -44,12 +44,12 @@ test('pulls the images on the list, with a log line for each, and removes others
   await new ImageUses(host.state, () => Date.now() - 7_200_000).pulled(id, old)
   const { code, lines } = await preload({ PRELOAD_IMAGES: `${first}, ${second}`, IMAGE_DISK_THRESHOLD_PERCENT: '1' })
   expect(code).toBe(0)
-  expect(lines.filter(({ msg }) => msg === 'the image is here').map(({ image }) => image)).toEqual([first, second])
+  expect(lines.filter(({ msg }) => msg === 'image preloaded').map(({ image }) => image)).toEqual([first, second])
   const here = await Promise.all([first, second, old].map(name => engine.images.find(name)))
   expect(here.map(image => image !== undefined)).toEqual([true, true, false])
 })
 
-test('logs an image that is not available, and pulls the rest', async () => {
+test('logs an image that is missing, and pulls the rest', async () => {
   const name = newName()
   await registry.push(name)
   const missing = newName()

@@ -1,4 +1,4 @@
-/** The hours between what was prepared ahead and its offer, on a clock that is moved by hand. */
+/** What happens between preparing ahead and the offer, hours later, on a manual clock. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,11 +8,11 @@ import type { Engine } from '@horde/engine/engine'
 import { readSettings } from '@horde/kit/config'
 import { createLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { settings } from '../src/config.ts'
 import { openStateFolder } from '../src/host/state-folder.ts'
-import { PreparedAhead } from '../src/prepare-ahead.ts'
+import { PreparedAhead } from '../src/job/prepare-ahead.ts'
 import { identityText, ownIdentity } from '../src/workspace/identity.ts'
 import { CountingEngine } from './counting-engine.ts'
 import { engine as machinesEngine } from './engine.ts'
@@ -20,8 +20,8 @@ import { engine as machinesEngine } from './engine.ts'
 const MINUTE_MS = 60_000
 const LABEL = `${EXECUTOR_LABEL}=${identityText(ownIdentity())}`
 const REQUIRED = { MINER_ADDRESS: 'ws://127.0.0.1:1', EXECUTOR_TOKEN: 'token' }
-const NOT_PREPARED = 'could not prepare ahead of the offer; it is tried again'
-const ANEW = 'what was prepared ahead is gone, or its engine was restarted; it is made anew'
+const NOT_PREPARED = 'could not prepare ahead of the offer, trying again'
+const ANEW = 'the workspace prepared ahead is incomplete, making it again'
 const PREPARED = 'prepared ahead of the offer'
 
 let folder: string
@@ -46,7 +46,7 @@ const destination = new Writable({
   },
 })
 
-/** Begins on the test's engine. */
+/** Begins to prepare ahead on the test's engine. */
 async function begin(env: Record<string, string> = {}): Promise<PreparedAhead> {
   const log = createLog('test', { destination, level: 'debug' })
   const state = await openStateFolder(join(folder, 'state'), log)
@@ -63,7 +63,7 @@ async function begin(env: Record<string, string> = {}): Promise<PreparedAhead> {
   return ahead
 }
 
-/** The client looks into the environment when it is made. */
+/** The client reads DOCKER_HOST when it is made. */
 async function clientOf({ dockerHost }: CountingEngine): Promise<Engine> {
   const before = process.env.DOCKER_HOST
   process.env.DOCKER_HOST = dockerHost
@@ -73,7 +73,7 @@ async function clientOf({ dockerHost }: CountingEngine): Promise<Engine> {
   return client
 }
 
-/** Lets time pass, to the end of what is done then. */
+/** Advances the clock and waits until the work of that time is done. */
 async function pass(ms: number): Promise<void> {
   await clock.whenSleeping()
   await clock.advance(ms)
@@ -88,13 +88,13 @@ async function things(): Promise<{ containers: string[]; volumes: string[] }> {
   return { containers: containers.map(({ id }) => id), volumes: volumes.map(({ name }) => name).sort() }
 }
 
-/** What was said at a level of preparing ahead, and not of the host. */
+/** The log lines of a level about preparing ahead, without those about the host. */
 function said(level: string): string[] {
   const ours = lines.filter(line => line.level === level && [PREPARED, NOT_PREPARED, ANEW].includes(line.msg))
   return ours.map(({ msg }) => msg)
 }
 
-test('what is lost is made anew before there is an offer, and what is whole is left alone', async () => {
+test('makes a lost workspace again before the offer, and leaves a complete one alone', async () => {
   await engine.listen()
   await using ahead = await begin()
   const first = await things()
@@ -109,7 +109,7 @@ test('what is lost is made anew before there is an offer, and what is whole is l
   expect(await things()).toEqual({ containers: [], volumes: [] })
 })
 
-test('what is taken is the caller’s, and the rest of its things bear the job', async () => {
+test('hands the workspace over, and labels its later things with the job', async () => {
   await engine.listen()
   await using ahead = await begin()
   const workspace = await ahead.takeWorkspace('a-job')
@@ -121,7 +121,7 @@ test('what is taken is the caller’s, and the rest of its things bear the job',
   expect(await things()).toEqual({ containers: [], volumes: [] })
 })
 
-test('the host is looked at again before what is known of it is too old, for hours', async () => {
+test('checks the host again before its check is too old, for hours', async () => {
   await engine.listen()
   await using ahead = await begin({ HOST_CHECK_MAX_AGE_SECONDS: '600' })
   expect(engine.questions).toBe(1)
@@ -130,7 +130,7 @@ test('the host is looked at again before what is known of it is too old, for hou
   expect(await ahead.host()).toMatchObject({ gpus: undefined, facts: { machine: expect.any(String) } })
 })
 
-test('what is known of the host is not used when it is too old', async () => {
+test('does not use a check of the host that is too old', async () => {
   await engine.listen()
   await using ahead = await begin({ HOST_CHECK_MAX_AGE_SECONDS: '30' })
   await clock.advance(29_999)
@@ -139,7 +139,7 @@ test('what is known of the host is not used when it is too old', async () => {
   expect(await ahead.host()).toBeUndefined()
 })
 
-test('nor when the engine was restarted, as far as that can be seen', async () => {
+test('does not use a check of the host from before a restart of the engine', async () => {
   await engine.listen()
   await using ahead = await begin()
   await engine[Symbol.asyncDispose]()
@@ -147,7 +147,7 @@ test('nor when the engine was restarted, as far as that can be seen', async () =
   expect(await ahead.host()).toBeUndefined()
 })
 
-test('an engine that is away is told once, and asked again every minute', async () => {
+test('warns once about an engine that is away, and tries again every minute', async () => {
   await using ahead = await begin()
   for (let minute = 0; minute < 10; minute += 1) await pass(MINUTE_MS)
   expect(said('warn')).toEqual([NOT_PREPARED])
@@ -164,7 +164,7 @@ test('an engine that is away is told once, and asked again every minute', async 
   expect(await ahead.host()).toBeDefined()
 })
 
-test('a job that is offered at once finds nothing made, and nothing is made after it', async () => {
+test('prepares nothing more after an immediate offer', async () => {
   await engine.listen()
   const log = createLog('test', { destination, level: 'debug' })
   const state = await openStateFolder(undefined, log)

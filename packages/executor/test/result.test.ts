@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import {
   expectGoodEnd,
   expectNothingLeft,
@@ -48,12 +48,12 @@ describe('a job that ends well', () => {
     expect(answer.docker_process_stdout).toBe("['--flag=x y', '; ls', '', 'é']\n")
   })
 
-  test('also very many of them', async () => {
+  test('very many arguments reach it too', async () => {
     const args = ['python', '-c', 'import sys; print(len(sys.argv))', ...Array(45_000).fill('x'.repeat(30))]
     expect((await result(miner, { image: PYTHON, args })).docker_process_stdout).toBe('45001\n')
   })
 
-  test('uuids in upper case come back as they came', async () => {
+  test('a uuid in upper case is sent back as it came', async () => {
     const wanted = await job({ files: { 'payload.txt': 'x' } })
     const job_uuid = wanted.job_uuid.toUpperCase()
     const executor = miner.spawn()
@@ -66,7 +66,7 @@ describe('a job that ends well', () => {
 })
 
 describe('what a job prints', () => {
-  test('comes whole and in order, on both streams, also when it is not UTF-8', async () => {
+  test('arrives whole and in order on both streams, also when it is not UTF-8', async () => {
     const script = [
       'import os',
       'for i in range(3000):',
@@ -79,7 +79,7 @@ describe('what a job prints', () => {
     expect(answer.docker_process_stderr).toBe(Array.from({ length: 3000 }, (_, i) => `e${i} `).join(''))
   })
 
-  test('is shortened for the wire, head and tail kept, so that the frame stays small', async () => {
+  test('is cut in the middle so that the frame stays small', async () => {
     const script = 'print("head" + "x" * 3_000_000 + "tail")\nimport sys; sys.stderr.write("e" * 900_000 + "end")'
     const answer = await result(miner, { script })
     expect(JSON.stringify(answer).length).toBeLessThanOrEqual(1_000_000)
@@ -87,7 +87,7 @@ describe('what a job prints', () => {
     expect(answer.docker_process_stderr).toMatch(/end$/)
   })
 
-  test('is bounded: past the cap the job is killed and says so', async () => {
+  test('kills the job above the limit, and stderr says so', async () => {
     const script = 'while True: print("x" * 1000)'
     const answer = await result(miner, { script }, { MAX_OUTPUT_BYTES: '100000' })
     expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: null, timeout: false })
@@ -97,7 +97,7 @@ describe('what a job prints', () => {
 })
 
 describe('a job that ends badly', () => {
-  test('its exit status is told, with both texts', async () => {
+  test('reports its exit status with both texts', async () => {
     const script = 'import sys; print("out"); sys.stderr.write("err"); sys.exit(7)'
     expect(await result(miner, { script })).toMatchObject({
       message_type: 'V0FailedRequest',
@@ -108,7 +108,7 @@ describe('a job that ends badly', () => {
     })
   })
 
-  test('past its time limit it is killed, and its container is gone', async () => {
+  test('is killed at its time limit, and its container is removed', async () => {
     const script = 'import signal, time; signal.signal(15, signal.SIG_IGN); print("on", flush=True); time.sleep(600)'
     expect(await result(miner, { script, timeoutSeconds: 5 })).toMatchObject({
       message_type: 'V0FailedRequest',
@@ -150,7 +150,7 @@ describe('a job that ends badly', () => {
     })
   })
 
-  test('an image that is not to be had when the work comes', async () => {
+  test('an image that is missing when the work comes', async () => {
     const wanted = await job({ image: '127.0.0.1:1/no/such:image', offeredImage: null })
     const { executor, connection } = await readied(miner, wanted)
     await connection.say(wanted.work)
@@ -174,13 +174,13 @@ describe('a job that cannot be prepared', () => {
   }
   const logOf = async (...asked: Parameters<typeof failsToPrepare>) => (await failsToPrepare(...asked)).log
 
-  test('an image that is not to be had', async () => {
+  test('an image that is missing', async () => {
     expect(await logOf('127.0.0.1:1/no/such:image')).toContain(
       'The registry of the image 127.0.0.1:1/no/such:image does not answer',
     )
   })
 
-  test('a registry that says nothing', async () => {
+  test('a registry that does not answer', async () => {
     const registry = createServer(() => {}).listen(0, '127.0.0.1')
     await once(registry, 'listening')
     const { port } = registry.address() as AddressInfo
@@ -189,7 +189,7 @@ describe('a job that cannot be prepared', () => {
     registry.close()
   })
 
-  test('an image whose name is none', async () => {
+  test('an invalid image name', async () => {
     expect(await logOf('../containers/json?x=')).toContain('The image that the job names has no valid name')
   })
 
@@ -197,17 +197,17 @@ describe('a job that cannot be prepared', () => {
     expect(await logOf(PYTHON, { DOCKER_HOST: 'unix:///nowhere/docker.sock' })).toContain('ENOENT')
   })
 
-  test('GPUs that this executor was given and the engine does not offer', async () => {
+  test('GPUs that the engine does not offer', async () => {
     const { log, process } = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
     expect(log).toContain("does not offer this executor's GPUs")
-    // Others may be asking for theirs at this moment.
+    // Other tests may be checking their GPUs at this moment.
     const left = await engine.containers.withLabel(EXECUTOR_LABEL)
     const owners = left.map(({ labels }) => parseIdentity(labels[EXECUTOR_LABEL] ?? ''))
     expect(owners.filter(owner => owner?.kind === 'process' && owner.pid === process.pid)).toEqual([])
   })
 })
 
-test('an image that goes by another name on this host', async () => {
+test('uses the image that IMAGE_ALIASES names', async () => {
   const env = { IMAGE_ALIASES: 'busy/echo=compute-horde/echo:v0' }
   const answer = await result(miner, { image: 'busy/echo', files: { 'payload.txt': 'hi' } }, env)
   expect(answer.docker_process_stdout).toBe('hi')

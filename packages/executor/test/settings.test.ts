@@ -10,12 +10,12 @@ beforeAll(async () => {
 })
 afterAll(() => miner[Symbol.asyncDispose]())
 
-test('the table in the README is that of the settings', async () => {
+test('the README has the table of the settings', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   expect(readme).toContain(settingsTable(settings))
 })
 
-test('bad settings are told all at once, without the secret, with exit code 78 and no stack', async () => {
+test('reports all wrong settings at once, without the secret, and exits with 78', async () => {
   const executor = miner.spawn(
     {
       MINER_ADDRESS: 'http://x',

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** Twice the aims, for a machine that does other things as well. bench/ measures what they are. */
+/** Twice the goals, because the machine may be busy. bench/ measures the exact values. */
 const MOST_BARE_STARTS = 10
 const MOST_RESIDENT_MIB = 180
 const ROUNDS = 7
@@ -16,12 +16,12 @@ const LIST_LOADED = fileURLToPath(new URL('list-loaded.mjs', import.meta.url))
 let miner: TestMiner
 beforeAll(async () => {
   miner = await TestMiner.start()
-  // The first start after a change compiles; from the second on the cache has it.
+  // The first start after a change compiles. Later ones use the cache.
   await connected()
 })
 afterAll(() => miner[Symbol.asyncDispose]())
 
-/** Starts an executor and lets it go; from start to connected, in ms. */
+/** Starts an executor and dismisses it. Returns the ms from start to connected. */
 async function connected(): Promise<number> {
   const started = performance.now()
   const executor = miner.spawn()
@@ -42,7 +42,7 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
-test('an executor is connected soon, as starts of a bare node go', async () => {
+test('connects within a few start-up times of a bare node', async () => {
   const [bare, executor]: [number[], number[]] = [[], []]
   for (let round = 0; round < ROUNDS; round += 1) {
     bare.push(await bareStart())
@@ -51,7 +51,7 @@ test('an executor is connected soon, as starts of a bare node go', async () => {
   expect(median(executor) / median(bare)).toBeLessThan(MOST_BARE_STARTS)
 })
 
-test('an executor that waits for its offer holds little memory', async () => {
+test('holds little memory while it waits for its offer', async () => {
   const executor = miner.spawn()
   await executor.connection()
   const status = await readFile(`/proc/${executor.process.pid}/status`, 'utf8')
@@ -60,7 +60,7 @@ test('an executor that waits for its offer holds little memory', async () => {
   expect(mib).toBeLessThan(MOST_RESIDENT_MIB)
 })
 
-test('an executor that waits for its offer has loaded nothing of what only a job needs', async () => {
+test('has not loaded what only a job needs while it waits for its offer', async () => {
   const executor = miner.spawn({ NODE_OPTIONS: `--import=${LIST_LOADED}` })
   const connection = await executor.connection()
   await connection.close(1000)

@@ -7,7 +7,7 @@ import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type WebSocket, WebSocketServer } from 'ws'
 
-/** What miners give an executor between SIGTERM and SIGKILL, in milliseconds. */
+/** The time between SIGTERM and SIGKILL that miners give an executor, in ms. */
 const STOP_MS = 10_000
 const SLEEPER = 'import time; print("up", flush=True); time.sleep(600)'
 
@@ -45,7 +45,7 @@ async function hangingMiner(wanted: { offer: object; work: object }, until: 'con
   }
 }
 
-describe('an executor that is stopped while its miner hangs is gone before the miner would kill it', () => {
+describe('a stopped executor exits before its miner would kill it, even if the miner hangs', () => {
   test.each([
     ['connected', 'import sys'],
     ['ready', SLEEPER],

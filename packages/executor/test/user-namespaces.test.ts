@@ -45,6 +45,6 @@ test('does the same where the job was prepared ahead', async () => {
   await ready(warm, wanted)
   await warm.connection.say(wanted.work)
   await expectWhole(warm, uploads)
-  expect(warm.executor.log).not.toContain('it is made anew')
+  expect(warm.executor.log).not.toContain('making it again')
   expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
 })

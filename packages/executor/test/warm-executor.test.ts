@@ -1,8 +1,8 @@
-/** An executor that prepares ahead of its offer, and what becomes of what it made. */
+/** An executor that prepares ahead of its offer, and what happens to its things. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { expectNothingLeft, leftBy } from '@horde/testing/jobs/executor-job'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
@@ -29,7 +29,7 @@ afterAll(async () => {
   await uploads[Symbol.asyncDispose]()
 })
 
-test('runs a job, whose container bears its uuid, and leaves nothing', async () => {
+test('runs a job whose container is labelled with its uuid, and leaves nothing', async () => {
   const [warm, wanted] = [await warmed(miner), await wholeJob(uploads, true)]
   await ready(warm, wanted)
   await warm.connection.say(wanted.work)
@@ -43,7 +43,7 @@ test('runs a job, whose container bears its uuid, and leaves nothing', async () 
   await expectNothingLeft(wanted, warm.executor)
 })
 
-test('a job that is offered before anything is prepared is prepared as ever', async () => {
+test('prepares at the offer when nothing was prepared ahead', async () => {
   const [warm, wanted] = [await warming(miner), await wholeJob(uploads)]
   await ready(warm, wanted)
   await warm.connection.say(wanted.work)
@@ -51,7 +51,7 @@ test('a job that is offered before anything is prepared is prepared as ever', as
   await expectNothingLeft(wanted, warm.executor)
 })
 
-test('what is out of order has the same answers, and a connection that is lost is dialled again', async () => {
+test('answers messages out of order and dials again like any executor', async () => {
   await using raw = await RawMiner.start()
   const talk = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
   const objected = (details: string) => expect.objectContaining({ message_type: 'GenericError', details })
@@ -105,7 +105,7 @@ describe('leaves nothing', () => {
     await gone(warm, 1)
   })
 
-  test('and has loaded nothing, when it is never connected', async () => {
+  test('and loads nothing for jobs when it is never connected', async () => {
     await using server = await TestWeb.start((_, response) => void response.writeHead(401).end())
     const env = { MINER_ADDRESS: `ws://127.0.0.1:${server.port}`, NODE_OPTIONS: `--import=${LIST_LOADED}` }
     const executor = miner.spawn({ PREPARE_AHEAD: 'true', ...env })
@@ -114,10 +114,10 @@ describe('leaves nothing', () => {
     expect(await leftBy(executor)).toEqual([])
   })
 
-  test('that the next one does not remove, when it is killed', async () => {
+  test('when it is killed, after the next executor has removed its things', async () => {
     const killed = await warmed(miner)
     const neighbour = await warmed(miner)
-    // From its end on any executor of this host may remove it, also one of another test.
+    // Once it has ended, any executor of this host may remove its things, also one of another test.
     expect(await leftBy(killed.executor)).not.toEqual([])
     await killed.executor.kill()
     await warmed(miner)

@@ -1,11 +1,11 @@
-/** What may happen to an executor that prepared ahead, in the hours until its offer; its job must not suffer for it. */
+/** What may be lost between preparing ahead and the offer, hours later. No job may fail because of it. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FoundContainer } from '@horde/engine/containers'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
 import { UploadServer } from '@horde/testing/peers/http-target'
 import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
@@ -16,7 +16,7 @@ import { CountingEngine } from './counting-engine.ts'
 import { engine } from './engine.ts'
 import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
 
-const NOT_PREPARED = 'could not prepare ahead of the offer; it is tried again'
+const NOT_PREPARED = 'could not prepare ahead of the offer, trying again'
 
 let folder: string
 let miner: TestMiner
@@ -34,7 +34,7 @@ afterEach(async () => {
 })
 afterAll(() => uploads[Symbol.asyncDispose]())
 
-/** Runs a whole job on an executor, with everything that it made ahead or anew. */
+/** Runs a whole job on an executor and expects it to succeed. */
 async function expectGoodJob(warm: Warm): Promise<void> {
   const wanted = await wholeJob(uploads)
   await ready(warm, wanted)
@@ -43,7 +43,7 @@ async function expectGoodJob(warm: Warm): Promise<void> {
   await expectNothingLeft(wanted, warm.executor)
 }
 
-/** The container that an executor has made ahead. */
+/** Returns the container that an executor has made ahead. */
 async function holderOf({ executor }: Warm): Promise<FoundContainer> {
   const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(({ labels }) => labels[EXECUTOR_LABEL]?.includes(`/${executor.process.pid}/`))
@@ -68,7 +68,7 @@ async function removeFolder({ executor }: Warm): Promise<void> {
 
 const docker = (...args: string[]) => promisify(execFile)('docker', args)
 
-describe('a job is whole when, while its executor waited,', () => {
+describe('a job succeeds when, while its executor waited,', () => {
   test.each([
     ['nothing happened', async () => {}],
     ['its container and volumes were removed', removeAll],
@@ -79,7 +79,7 @@ describe('a job is whole when, while its executor waited,', () => {
     const warm = await warmed(miner)
     await happens(warm)
     await expectGoodJob(warm)
-    expect(warm.executor.log.includes('it is made anew')).toBe(what !== 'nothing happened')
+    expect(warm.executor.log.includes('making it again')).toBe(what !== 'nothing happened')
   })
 
   describe('the engine was restarted, which', () => {
@@ -103,7 +103,7 @@ describe('a job is whole when, while its executor waited,', () => {
     })
   })
 
-  test('the engine came only then', async () => {
+  test('the engine started', async () => {
     await using own = new CountingEngine(folder)
     const warm = await warming(miner, { DOCKER_HOST: own.dockerHost })
     await expect.poll(() => warm.executor.log).toContain(NOT_PREPARED)
@@ -111,7 +111,7 @@ describe('a job is whole when, while its executor waited,', () => {
     await expectGoodJob(warm)
   })
 
-  test('what is known of the host was forgotten, or is never to be remembered', async () => {
+  test('the check of the host was lost, or must not be kept', async () => {
     await using own = await CountingEngine.start(folder)
     const DOCKER_HOST = own.dockerHost
     const forgetful = await warmed(miner, { DOCKER_HOST, HOST_CHECK_MAX_AGE_SECONDS: '0' })
@@ -126,7 +126,7 @@ describe('a job is whole when, while its executor waited,', () => {
   })
 })
 
-test('an engine that is still away at the offer is answered as ever', async () => {
+test('answers V0FailedToPrepare when the engine is still away at the offer', async () => {
   const DOCKER_HOST = new CountingEngine(folder).dockerHost
   const { executor, connection } = await warming(miner, { DOCKER_HOST })
   await expect.poll(() => executor.log).toContain(NOT_PREPARED)

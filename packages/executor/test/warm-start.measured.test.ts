@@ -1,4 +1,4 @@
-/** How soon an executor that prepared ahead of its offer is ready. */
+/** Measures how soon an executor that prepared ahead is ready. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expectNothingLeft, job, PYTHON } from '@horde/testing/jobs/executor-job'
@@ -6,7 +6,7 @@ import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ready, warmed } from './warm.ts'
 
-/** Twice the aim, for a machine that does other things as well. bench/ measures what it is. */
+/** Twice the goal, because the machine may be busy. bench/ measures the exact value. */
 const MOST_DOCKER_RUNS = 0.3
 const ROUNDS = 5
 

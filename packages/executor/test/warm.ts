@@ -1,4 +1,4 @@
-/** Executors that prepare ahead of their offer, and a job that shows whether everything of one works. */
+/** Executors that prepare ahead of their offer, and a job that uses everything they prepare. */
 
 import { expectGoodEnd, type Job, job, PYTHON, resultOn } from '@horde/testing/jobs/executor-job'
 import type { UploadServer } from '@horde/testing/peers/http-target'
@@ -20,7 +20,7 @@ export async function warming(miner: TestMiner, env: Record<string, string> = {}
   return { executor, connection: await executor.connection() }
 }
 
-/** Starts one, and waits until all is done that can be before an offer. */
+/** Starts one and waits until it has prepared all that it can before an offer. */
 export async function warmed(miner: TestMiner, env: Record<string, string> = {}): Promise<Warm> {
   const warm = await warming(miner, env)
   await expect.poll(() => warm.executor.log).toContain(PREPARED)
@@ -32,7 +32,7 @@ export async function ready({ connection }: Warm, wanted: Job): Promise<void> {
   expect(await hear(connection, 'V0ReadyRequest')).toMatchObject({ job_uuid: wanted.job_uuid })
 }
 
-/** A job with an input, a script and outputs, which waits for a file /tmp/go if it is to. */
+/** Returns a job with an input, a script and outputs. With `waits` it runs until there is a file /tmp/go. */
 export function wholeJob(uploads: UploadServer, waits = false): Promise<Job> {
   const script = `
 import os, time
@@ -44,7 +44,7 @@ print("went")
   return job({ script, offeredImage: PYTHON, files: { 'in.txt': 'of the job' }, upload: uploads.put() })
 }
 
-/** Fails unless a whole job's work, which was sent, comes to its good end. */
+/** Expects a whole job to succeed after its work was sent. */
 export async function expectWhole({ executor, connection }: Warm, uploads: UploadServer): Promise<void> {
   expect(await resultOn(connection)).toMatchObject({
     message_type: 'V0FinishedRequest',

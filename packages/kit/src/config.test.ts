@@ -37,13 +37,13 @@ function mistakesOf(env: Record<string, string>): string {
   throw new Error('nothing was wrong')
 }
 
-test('values are typed, defaults fill in, unknown variables do not matter', () => {
+test('parses values, fills in defaults and ignores unknown variables', () => {
   const values = readSettings(settings, { ...right, PORT: '', PEERS: ' a, b,,', PATH: '/bin', NETUID: ' 12\r' })
   const typed: { NETUID: number; PORT: number; PEERS: string[]; EXTRA: string | undefined } = values
   expect(typed).toEqual({ ...right, NETUID: 12, PORT: 8000, PEERS: ['a', 'b'] })
 })
 
-test('all mistakes are named at once, with what was wrong, what it is for and an example', () => {
+test('lists all mistakes at once, each with the problem, the sentence and an example', () => {
   expect(mistakesOf({ NETUID: '70000', NETWORK: '"finney"', TOKEN: 'hunter2', PORT: 'http', EXTRA: '  ' })).toBe(
     [
       '4 settings are wrong:',
@@ -58,13 +58,13 @@ test('all mistakes are named at once, with what was wrong, what it is for and an
   expect(mistakesOf({ ...right, TOKEN: '' })).toMatch(/^One setting is wrong:\n {2}TOKEN: is not set — /)
 })
 
-test('a message stays readable when the value is not', () => {
+test('cuts long values in a message', () => {
   const said = mistakesOf({ ...right, NETWORK: `\n${'x'.repeat(10_000)}\u0000` })
   expect(said.length).toBeLessThan(300)
   expect(mistakesOf({ ...right, NETWORK: 'a\nb' }).split('\n')).toHaveLength(2)
 })
 
-test('no secret gets into a message, even when the schema repeats it', () => {
+test('shows no secret in a message, even when the schema repeats it', () => {
   const loud = defineSettings({
     SECRET: setting(
       z.string().transform((text, context) => {
@@ -90,7 +90,7 @@ test.each([
   [envNumber(), ['0.5', '.5', '5e-1', '+0.50'], 0.5],
   [envUrl, ['ws://h:1/p?q'], 'ws://h:1/p?q'],
   [envDatabaseUrl, ['pglite://memory'], 'pglite://memory'],
-])('%# takes what it should', (schema, texts, value) => {
+])('accepts valid values (%#)', (schema, texts, value) => {
   for (const text of texts) expect(schema.parse(text)).toEqual(value)
 })
 
@@ -104,11 +104,11 @@ test.each([
     envDatabaseUrl,
     ['mysql://x/y', 'pglite://', 'pglite://a?b', 'postgres://u:p@w/z%@h/db', 'postgres://u:50%@h/db', 'x'],
   ],
-])('%# refuses what it should', (schema, texts) => {
+])('refuses invalid values (%#)', (schema, texts) => {
   for (const text of texts) expect(schema.safeParse(text).success, text).toBe(false)
 })
 
-test('the table and the template say what is required, and the template is a valid env file', () => {
+test('table and template mark required settings, and the template is a valid env file', () => {
   expect(settingsTable(settings)).toBe(
     [
       '| Setting | What it is | Default | Example |',

@@ -1,35 +1,35 @@
 import { z } from 'zod'
 import { parseDatabaseUrl } from './database/url.ts'
 
-/** Longest piece of a wrong value that a message repeats, in characters. */
+/** How many characters of a wrong value a message shows. */
 const LONGEST_VALUE_SHOWN = 80
 
-/** One setting of a service, read from the environment variable of its name. */
+/** A setting of a service, read from the environment variable of the same name. */
 export interface Setting<S extends z.ZodType = z.ZodType> {
   readonly schema: S
-  /** One sentence for the operator. */
+  /** One sentence for the operator: what the setting does, with its unit. */
   readonly about: string
-  /** A value that works, as it is written in an env file. */
+  /** A valid value as it is written in an env file. */
   readonly example: string
-  /** Its value never appears in a message, table or log. */
+  /** True: the value never appears in a message, table or log. */
   readonly secret: boolean
 }
 
 export type Settings = { readonly [name: string]: Setting }
 
-/** The values of a settings object. */
+/** The parsed values of a settings object. */
 export type SettingsOf<T extends Settings> = { readonly [K in keyof T]: z.output<T[K]['schema']> }
 
-/** One thing wrong with a setting. */
+/** A mistake in one setting. */
 export interface SettingMistake {
   readonly name: string
   /** What is wrong, without the name: `is not set`. */
   readonly problem: string
-  /** What to do about it, where that is more than to look the setting up. */
+  /** What to do about it. Default: the setting's own sentence is shown. */
   readonly advice?: string
 }
 
-/** Settings are missing or wrong; the message lists them all, for people. The exit code for it is 78 (EX_CONFIG). */
+/** Settings are missing or wrong. The message lists them all. The exit code is 78 (EX_CONFIG). */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly mistakes: readonly SettingMistake[]
@@ -41,7 +41,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** A setting: what it may be (a zod schema over an optional string), what it is for, and a value that works. */
+/** Defines a setting: a zod schema over an optional string, a sentence about it, and an example. */
 export function setting<S extends z.ZodType>(
   schema: S,
   words: { about: string; example: string; secret?: boolean },
@@ -49,16 +49,16 @@ export function setting<S extends z.ZodType>(
   return { schema, about: words.about, example: words.example, secret: words.secret ?? false }
 }
 
-/** A service's settings, by environment variable. */
+/** Defines the settings of a service by environment variable. */
 export function defineSettings<const T extends Settings>(settings: T): T {
   return settings
 }
 
 /**
- * Reads all settings. White space around a value does not count; an empty value is as good as none; variables that are
- * not settings are ignored.
+ * Reads all settings. Ignores white space around a value and variables that are not settings. An empty value counts as
+ * unset.
  *
- * @throws ConfigError naming every mistake at once
+ * @throws ConfigError with every mistake
  */
 export function readSettings<T extends Settings>(
   settings: T,
@@ -76,7 +76,7 @@ export function readSettings<T extends Settings>(
   return values as SettingsOf<T>
 }
 
-/** The settings as a Markdown table, for a README. */
+/** Returns the settings as a Markdown table for a README. */
 export function settingsTable(settings: Settings): string {
   const rows = Object.entries(settings).map(([name, each]) => {
     const start = defaultOf(each)
@@ -86,7 +86,7 @@ export function settingsTable(settings: Settings): string {
   return ['| Setting | What it is | Default | Example |', '| --- | --- | --- | --- |', ...rows, ''].join('\n')
 }
 
-/** The settings as an env file to fill in: required ones are open, the others commented out at their defaults. */
+/** Returns an env file to fill in: required settings are empty, the others commented out with their defaults. */
 export function envTemplate(settings: Settings): string {
   const parts = Object.entries(settings).map(([name, each]) => {
     const start = defaultOf(each)
@@ -96,7 +96,7 @@ export function envTemplate(settings: Settings): string {
   return parts.join('\n')
 }
 
-/** true, yes, on, 1 or false, no, off, 0. */
+/** A boolean: true, yes, on, 1 or false, no, off, 0, in any case. */
 export const envBoolean = z.string().transform((text, context) => {
   if (/^(true|yes|on|1)$/i.test(text)) return true
   if (/^(false|no|off|0)$/i.test(text)) return false
@@ -116,7 +116,7 @@ export function envInteger(range: { min?: number; max?: number } = {}) {
 /** A TCP port, 1 to 65535; 0 lets the system choose. */
 export const envPort = envInteger({ min: 0, max: 65_535 })
 
-/** Items separated by commas; white space around them and empty ones do not count. */
+/** Items separated by commas. White space around items and empty items are dropped. */
 export const envList = z.string().transform(text =>
   text
     .split(',')
@@ -124,13 +124,13 @@ export const envList = z.string().transform(text =>
     .filter(item => item !== ''),
 )
 
-/** An absolute URL, as text. */
+/** An absolute URL, kept as text. */
 export const envUrl = z.string().transform((text, context) => {
   if (/^[a-z][a-z\d+.-]*:\/\//i.test(text) && URL.canParse(text)) return text
   return refuse(context, 'must be a URL')
 })
 
-/** A database's URL, as text: postgres://…, pglite://<folder> or pglite://memory. May hold a password: a secret. */
+/** A database URL, kept as text: postgres://…, pglite://<folder> or pglite://memory. Secret: it may hold a password. */
 export const envDatabaseUrl = z.string().transform((text, context) => {
   const target = parseDatabaseUrl(text)
   return 'problem' in target ? refuse(context, target.problem) : text
@@ -155,11 +155,11 @@ function refuse(context: z.RefinementCtx, message: string): never {
 
 function describeProblem(text: string | undefined, error: z.ZodError, secret: boolean): string {
   if (text === undefined) return 'is not set'
-  const said = [...new Set(error.issues.map(issue => issue.message))].join('; ')
-  if (secret) return `${said.includes(text) ? 'is not valid' : said} (got ${text.length} characters, not shown)`
+  const message = [...new Set(error.issues.map(issue => issue.message))].join('; ')
+  if (secret) return `${message.includes(text) ? 'is not valid' : message} (got ${text.length} characters, not shown)`
   const quotes = /^(["']).*\1$/s.test(text) ? '; the quotes are part of the value' : ''
   const shown = text.length > LONGEST_VALUE_SHOWN ? `${text.slice(0, LONGEST_VALUE_SHOWN)}…` : text
-  return `${said} (got ${JSON.stringify(shown)}${quotes})`
+  return `${message} (got ${JSON.stringify(shown)}${quotes})`
 }
 
 function describeMistake({ name, problem, advice }: SettingMistake, known: Setting | undefined): string {

@@ -1,48 +1,17 @@
-import type { PgDatabase, PgQueryResultHKT, PgTransactionConfig } from 'drizzle-orm/pg-core'
-import { DatabaseError } from './database/errors.ts'
+import type { PgTransactionConfig } from 'drizzle-orm/pg-core'
+import { type Database, DatabaseError, type DatabaseOptions, type OpenDatabase } from './database/engine.ts'
 import { parseDatabaseUrl } from './database/url.ts'
-import { type Log, silentLog } from './log.ts'
+import { silentLog } from './log.ts'
 
-export { DatabaseError }
-
-/** What `execute` gives on both engines. */
-export interface Rows<Row> {
-  rows: Row[]
-}
-
-interface RowsHKT extends PgQueryResultHKT {
-  type: Rows<this['row']>
-}
-
-/** A Postgres or PGlite database, or a transaction on either: what query functions take first. */
-export type Database = PgDatabase<RowsHKT, Record<string, unknown>>
-
-export interface OpenDatabase extends AsyncDisposable {
-  readonly db: Database
-  readonly dialect: 'postgres' | 'pglite'
-  /** Makes the room of removed rows usable again, where no server does that by itself. Call it when rows were removed. */
-  reclaimSpace(): Promise<void>
-}
-
-export interface DatabaseOptions {
-  /** `postgres://user:password@host:port/name`, `pglite://<folder>` or `pglite://memory`. */
-  url: string
-  /** The folder that drizzle-kit writes migrations to. Without it only a database that is there is opened, as it is. */
-  migrationsFolder?: string
-  log?: Log
-  /** Gives up waiting for a server that is starting. */
-  signal?: AbortSignal
-  /** How long to wait for a server that does not answer yet, in ms. Default: 30 s. */
-  connectWithinMs?: number
-}
+export { type Database, DatabaseError, type OpenDatabase }
 
 /**
- * Opens a database and brings its schema up to date, if there is a folder of migrations; two processes that start at
- * once do so one after the other. A newer schema is used as it is where its release says that this one can read it
+ * Opens a database and, with a folder of migrations, applies those that are missing. Processes that start at once
+ * migrate one after the other. A newer schema is used as it is if its release says that this one can read it
  * (`database/schema-state`).
  *
- * @throws DatabaseError when the URL is wrong, the server cannot be reached, a folder is in use by another process, a
- *   newer release has migrated the database to what this one cannot read, or what was to be opened as it is has never been made
+ * @throws DatabaseError when the URL is wrong, the server cannot be reached, another process uses the folder, a newer
+ *   release has migrated the database so that this one cannot read it, or there is neither a database nor migrations
  */
 export async function openDatabase(options: DatabaseOptions): Promise<OpenDatabase> {
   const { log = silentLog } = options
@@ -57,8 +26,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<OpenDataba
 }
 
 /**
- * Runs `work` in a transaction, or in a savepoint of the one that `db` is; it is undone when `work` throws. Inside, use
- * only the given `tx`.
+ * Runs `work` in a transaction, or in a savepoint when `db` is a transaction. Rolls back when `work` throws. Inside,
+ * use only the given `tx`.
  */
 export function inTransaction<T>(
   db: Database,

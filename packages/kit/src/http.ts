@@ -10,30 +10,30 @@ import { withDeadline } from './time.ts'
 const HEALTH_DEADLINE_MS = 5_000
 /** How long a client may take to send its whole request, in ms. */
 const REQUEST_TIMEOUT_MS = 30_000
-/** Largest frame a peer may send when the router's owner names no other limit, in bytes. */
+/** The default limit of a peer's frames, in bytes. */
 const MAX_PAYLOAD_BYTES = 1024 * 1024
-/** How long peers may take to answer a close before they are cut, in ms. */
+/** How long peers may take to answer a close before they are disconnected, in ms. */
 const CLOSE_TIMEOUT_MS = 3_000
 
 export interface Health {
-  /** The process works; false asks for a restart. */
+  /** The process works. False asks the orchestrator for a restart. */
   live: boolean
-  /** It can take work now. */
+  /** The service can take work now. */
   ready: boolean
-  /** Why not, for people. */
+  /** Why it is not, as sentences for people. */
   reasons: string[]
 }
 
 export interface HttpOptions {
   log: Log
   health(): Promise<Health>
-  /** What /metrics shows, such as `createMetrics(…)`; without it there is no /metrics. */
+  /** The registry for /metrics, such as `createMetrics(…)`. Without it there is no /metrics. */
   metrics?: { metrics(): Promise<string>; contentType: string }
 }
 
 /**
- * A Fastify server with /health (200, or 503 when not live and ready) and /metrics, whose errors are JSON:
- * `{ error: code, message }`. What went wrong inside is logged and not told.
+ * Returns a Fastify server with /health (200, or 503 when not live and ready) and /metrics. Its errors are JSON:
+ * `{ error: code, message }`. Internal errors are logged, and their text is not sent.
  */
 export function createHttp({ log, health, metrics }: HttpOptions): FastifyInstance {
   const app = fastify({ logger: false, requestTimeout: REQUEST_TIMEOUT_MS })
@@ -63,23 +63,28 @@ export function createHttp({ log, health, metrics }: HttpOptions): FastifyInstan
   return app
 }
 
-/** Handles an accepted WebSocket. Wraps or closes it before it returns or awaits: frames may follow at once. */
+/**
+ * Handles an accepted WebSocket. It must wrap or close it before it returns or awaits, because frames may follow at
+ * once.
+ */
 export type UpgradeHandler = (ws: WebSocket, match: RegExpExecArray, request: IncomingMessage) => void
 
 export interface UpgradeRouterOptions {
   log: Log
-  /** Largest frame a peer may send, in bytes; a larger one closes with 1009. Default: 1 MiB. */
+  /** The largest frame that a peer may send, in bytes. A larger one closes with 1009. Default: 1 MiB. */
   maxPayload?: number
-  /** Connections at the same time; more are answered with 503. Default: no limit. */
+  /** The most connections at the same time. More are answered with 503. Default: no limit. */
   maxConnections?: number
 }
 
 export interface UpgradeRouter extends AsyncDisposable {
-  /** Sends upgrades whose path (without query) matches to `handler`. The first match counts. */
+  /** Passes upgrades whose path (without query) matches to `handler`. The first match counts. */
   onUpgrade(path: RegExp, handler: UpgradeHandler): void
 }
 
-/** WebSockets on an HTTP server, by path; an unknown path is answered with 404. Disposing of it closes them all. */
+/**
+ * Routes WebSocket upgrades on an HTTP server by path. Answers an unknown path with 404. Disposing closes all of them.
+ */
 export function upgradeRouter(server: Server, options: UpgradeRouterOptions): UpgradeRouter {
   const { log, maxPayload = MAX_PAYLOAD_BYTES, maxConnections = Number.POSITIVE_INFINITY } = options
   const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload, ...WITHOUT_PONG_LIMIT })

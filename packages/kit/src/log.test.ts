@@ -10,7 +10,7 @@ function capture(options: LogOptions = {}) {
 
 const SECRET = 'c3VwZXItc2VjcmV0'
 
-test('a line is a JSON object with level, ISO time, name, fields and the sentence', () => {
+test('writes a JSON object with level, ISO time, name, fields and sentence', () => {
   const { log, last, lines } = capture()
   log.info({ jobUuid: 'x', from: 'ready' }, 'job moved')
   const { time, ...rest } = last()
@@ -42,7 +42,7 @@ test.each([
   expect(lines[0]).not.toContain('12345678')
 })
 
-test('no secret gets out through children, messages or bare errors', () => {
+test('hides secrets in children, messages and bare errors', () => {
   const { log, lines } = capture()
   log.child({ token: SECRET }).info('child')
   log.error(new Error(`postgres://u:${SECRET}@h/db`))
@@ -51,19 +51,19 @@ test('no secret gets out through children, messages or bare errors', () => {
   expect(lines.join()).not.toContain(SECRET)
 })
 
-test('what only looks like a secret stays', () => {
+test('keeps text that only looks like a secret', () => {
   const { log, last } = capture()
   log.info({ tokens: 5, signature_type: '0', url: 'http://127.0.0.1:8000/a@b', url2: 'http://h/?tokens=1' }, 'kept')
   expect(last()).toMatchObject({ tokens: 5, signature_type: '0', url: 'http://127.0.0.1:8000/a@b' })
 })
 
-test('the words and the seed of a keyfile are hidden', () => {
+test('hides the words and the seed of a keyfile', () => {
   const { log, lines } = capture()
   log.info({ key: { secretPhrase: 'bottom drive obey', secretSeed: '0xfac7959dbf', ss58Address: '5F' } }, 'read')
   expect(lines[0]).toMatch(/"secretPhrase":"\[redacted\]","secretSeed":"\[redacted\]","ss58Address":"5F"/)
 })
 
-test('whatever is logged, the line stays one line of JSON', () => {
+test('writes one line of JSON for any value', () => {
   const { log, lines } = capture()
   const nasty = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -82,7 +82,7 @@ test('whatever is logged, the line stays one line of JSON', () => {
   )
 })
 
-test('an error comes with its causes, and without the parameters of a failed query', () => {
+test('writes an error with its causes, without the parameters of a failed query', () => {
   const { log, last, lines } = capture()
   const query = Object.assign(new Error('Failed query: insert into jobs values ($1)\nparams: what,\na stranger sent'), {
     params: ['what', 'a stranger sent'],
@@ -106,7 +106,7 @@ test.each([
   ['an error', (text: string) => ({ err: new Error(text) })],
   ['the cause of an error', (text: string) => ({ err: new Error('no', { cause: new Error(text) }) })],
   ['a field of an error', (text: string) => ({ err: Object.assign(new Error('no'), { body: text }) })],
-])('of a long text in %s a line keeps only a little, at every level', (_, fields) => {
+])('cuts a long text in %s at every level', (_, fields) => {
   const { log, lines, last } = capture({ level: 'debug' })
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     log[level](fields('x'.repeat(1_000_000)), 'miner complained')
@@ -116,7 +116,7 @@ test.each([
   }
 })
 
-test('a text that is cut says how long it was; a child and a bare error are cut too', () => {
+test('cuts long texts and says how long they were, also in children and bare errors', () => {
   const { log, last, lines } = capture()
   log.info({ complaint: 'x'.repeat(40_000_000) }, 'miner complained')
   expect(last().complaint).toBe(`${'x'.repeat(500)}… (40000000 characters)`)
@@ -125,8 +125,8 @@ test('a text that is cut says how long it was; a child and a bare error are cut 
   for (const line of lines) expect(line.length).toBeLessThan(20_000)
 })
 
-test('redaction takes linear time on hostile text', () => {
-  // Of the processor: a machine that does other things as well takes longer.
+test('redacts hostile text in linear time', () => {
+  // CPU time, because a busy machine takes longer.
   const before = process.cpuUsage()
   for (const piece of ['?', '"', '://', '://a:', '&token', 'TOKEN', '\\"', 'x', '"token":"'])
     redact(piece.repeat(200_000))

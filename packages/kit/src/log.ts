@@ -9,15 +9,15 @@ import {
 } from 'pino'
 import { boundedError, boundedFields, boundedText } from './log/bounded.ts'
 
-/** A service's log: constant sentences with fields, one JSON object a line. */
+/** A service's log: one JSON object a line, with a constant sentence and fields. */
 export type Log = Logger
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
 export interface LogOptions {
-  /** The least level that is written. Default: info. */
+  /** The lowest level that is written. Default: info. */
   level?: LogLevel
-  /** Where the lines go. Default: stdout, synchronously, so that a dying process has said everything. */
+  /** Where the lines go. Default: stdout, synchronously, so that a process that exits has written all of them. */
   destination?: DestinationStream
 }
 
@@ -27,9 +27,8 @@ const STDOUT = 1
 const HIDDEN = '[redacted]'
 
 /**
- * What is hidden, wherever in a line it stands: in a field, a URL, an error's message or stack. The patterns work on the
- * finished JSON, so that no path through pino goes round them, and they never touch a quote or a backslash, so that the
- * line stays JSON.
+ * Patterns of secrets and their replacements. They apply to the finished JSON, so that no way through pino avoids them:
+ * fields, URLs, and an error's message or stack. They never match a quote or a backslash, so that the line stays JSON.
  */
 const SECRETS: [RegExp, string][] = [
   [/(\/executor_interface\/)[^\s"'\\/?#]+/g, `$1${HIDDEN}`],
@@ -43,7 +42,7 @@ const SECRETS: [RegExp, string][] = [
   [/(\\"[\w.-]*(?:token|signature|secret|password)\\": ?\\")[^"\\]*/gi, `$1${HIDDEN}`],
 ]
 
-/** The line without tokens, signatures and passwords. */
+/** Returns the line without tokens, signatures and passwords. */
 export function redact(line: string): string {
   let clean = line
   for (const [pattern, replacement] of SECRETS) clean = clean.replace(pattern, replacement)
@@ -56,7 +55,7 @@ export function createLog(name: string, options: LogOptions = {}): Log {
     level: options.level ?? 'info',
     base: { name },
     timestamp: stdTimeFunctions.isoTime,
-    // What a stranger sent may be in any field, at any level: a line never holds more than a little of a text.
+    // Any field may hold text from strangers, so long texts are cut.
     formatters: { level: label => ({ level: label }), log: boundedFields },
     serializers: {
       ...{ err: describeError, error: describeError, cause: describeError, reason: describeError },
@@ -66,19 +65,19 @@ export function createLog(name: string, options: LogOptions = {}): Log {
   }
   const log = pino(pinoOptions, options.destination ?? destination({ dest: STDOUT, sync: true }))
   const { child } = log
-  // pino writes what a child is made with as it is; children inherit this from the log.
+  // pino does not apply formatters to a child's bindings, so they are cut here. Children inherit this function.
   log.child = function (this: Log, bindings, childOptions) {
     return child.call(this, boundedFields(bindings), childOptions)
   } as Log['child']
   return log
 }
 
-/** A log that says nothing. */
+/** A log that writes nothing. */
 export const silentLog: Log = pino({ level: 'silent' })
 
 /**
- * An error with its causes. A failed query's parameters are what strangers sent, so they are left out of the fields, the
- * message and the stack, where drizzle puts them.
+ * Returns the fields of an error and its causes. The parameters of a failed query may come from strangers, so they are
+ * removed from the fields, the message and the stack, where drizzle puts them.
  */
 function describeError(error: unknown): unknown {
   return error instanceof Error ? boundedError(withoutParameters(stdSerializers.errWithCause(error))) : error

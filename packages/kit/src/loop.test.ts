@@ -10,7 +10,7 @@ function setUp(run: (signal: AbortSignal) => Promise<void>, overrides: Partial<L
   return { clock, stop, loop }
 }
 
-test('it runs at once and then every so often, from start to start', async () => {
+test('runs at once and then periodically, measured from start to start', async () => {
   const starts: number[] = []
   const { clock, loop, stop } = setUp(async () => {
     starts.push(clock.monotonic())
@@ -24,7 +24,7 @@ test('it runs at once and then every so often, from start to start', async () =>
   expect(clock.sleeping).toBe(0)
 })
 
-test('runs never overlap: a slow one skips the starts it missed', async () => {
+test('skips the starts that a slow run missed', async () => {
   const starts: number[] = []
   let running = 0
   const { clock, loop } = setUp(async () => {
@@ -42,7 +42,7 @@ test('runs never overlap: a slow one skips the starts it missed', async () => {
   expect(running).toBe(0)
 })
 
-test('a failing run is reported and the next comes all the same', async () => {
+test('logs a failed run and goes on with the next', async () => {
   const lines: string[] = []
   const log = createLog('test', { destination: { write: line => void lines.push(line) } })
   let run = 0
@@ -62,7 +62,7 @@ test('a failing run is reported and the next comes all the same', async () => {
   await loop[Symbol.asyncDispose]()
 })
 
-test('a run that throws before its first await does not end the loop either', async () => {
+test('goes on after a run that throws before its first await', async () => {
   const { clock, loop } = setUp(() => {
     throw new Error('at once')
   })
@@ -71,14 +71,14 @@ test('a run that throws before its first await does not end the loop either', as
   await loop[Symbol.asyncDispose]()
 })
 
-test('a run beyond its deadline is told so', async () => {
+test('aborts a run at its deadline', async () => {
   const { clock, loop } = setUp(signal => clock.sleep(1_000_000, signal), { deadlineMs: 40 })
   await clock.advance(40)
   expect(loop.state()).toMatchObject({ failuresInARow: 1, error: { name: 'TimeoutError' } })
   await loop[Symbol.asyncDispose]()
 })
 
-test('disposing ends a run in progress through its signal, and counts it as no failure', async () => {
+test('aborts the run in progress when disposed of, without counting a failure', async () => {
   const { clock, loop } = setUp(signal => clock.sleep(1_000_000, signal))
   await clock.advance(0)
   expect(loop.state().running).toBe(true)
@@ -87,7 +87,7 @@ test('disposing ends a run in progress through its signal, and counts it as no f
   expect(clock.sleeping).toBe(0)
 })
 
-test('the first run can wait', async () => {
+test('can delay the first run', async () => {
   let runs = 0
   const { clock, loop } = setUp(async () => void runs++, { firstAfterMs: 70 })
   await clock.advance(69)
@@ -97,7 +97,7 @@ test('the first run can wait', async () => {
   await loop[Symbol.asyncDispose]()
 })
 
-test('a run may say when the next one is, and somebody else may begin it sooner', async () => {
+test('starts the next run when the last one says, or sooner when woken', async () => {
   const starts: number[] = []
   let nextInMs: number | undefined = 10
   const { clock, loop } = setUp(async () => void starts.push(clock.monotonic()), { nextInMs: () => nextInMs })
@@ -114,7 +114,7 @@ test('a run may say when the next one is, and somebody else may begin it sooner'
   await loop[Symbol.asyncDispose]()
 })
 
-test('one that is woken in the middle of a run begins again right after it', async () => {
+test('runs again right after the run during which it was woken', async () => {
   const starts: number[] = []
   const { clock, loop } = setUp(async () => {
     starts.push(clock.monotonic())

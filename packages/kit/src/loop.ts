@@ -3,14 +3,14 @@ import { type Clock, systemClock } from './time.ts'
 
 export interface LoopOptions {
   name: string
-  /** From one start to the next, in ms. A run that takes longer skips the starts it missed. */
+  /** The time between two starts, in ms. A run that takes longer skips the starts it missed. */
   everyMs: number
   /** How long a run may take before its signal aborts, in ms. Default: no limit. */
   deadlineMs?: number
-  /** How long the first run waits, in ms. Default: 0. */
+  /** The delay before the first run, in ms. Default: 0. */
   firstAfterMs?: number
   run(signal: AbortSignal): Promise<void>
-  /** Asked after a run that went well: how long until the next, in ms. Undefined: as `everyMs` says. */
+  /** Called after a successful run. Returns the ms until the next one; undefined: as `everyMs` says. */
   nextInMs?(): number | undefined
   log: Log
   clock?: Clock
@@ -21,24 +21,24 @@ export interface LoopOptions {
 export interface LoopState {
   readonly running: boolean
   readonly runs: number
-  /** Runs in a row that failed; 0 after a good one. */
+  /** The number of failed runs in a row; 0 after a success. */
   readonly failuresInARow: number
-  /** Start and end of the latest runs, in ms since the epoch. */
+  /** Start and end of the last run, in ms since the epoch. */
   readonly startedAt?: number
   readonly endedAt?: number
   readonly succeededAt?: number
   readonly error?: unknown
 }
 
-/** Work that is done every so often; ends with its signal or when disposed of, after the run in progress. */
+/** Work that runs periodically. It ends with its signal, or when disposed of, after the run in progress. */
 export interface Loop extends AsyncDisposable {
   readonly name: string
   state(): LoopState
-  /** Begins the next run at once, or right after the one in progress. */
+  /** Starts the next run at once, or right after the one in progress. */
   wake(): void
 }
 
-/** Starts a loop whose runs never overlap, whose errors never end it, and which can always say how it is doing. */
+/** Starts a loop. Its runs never overlap, and a failed run is logged and does not end it. */
 export function startLoop(options: LoopOptions): Loop {
   const { name, clock = systemClock } = options
   const ended = new AbortController()

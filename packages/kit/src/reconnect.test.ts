@@ -7,7 +7,7 @@ function take(count: number, delays: Generator<number>): number[] {
   return Array.from({ length: count }, () => delays.next().value)
 }
 
-/** A connection to nothing, which knows that it was closed. */
+/** A connection to nothing that records that it was closed. */
 class Line implements AsyncDisposable {
   closed = false
   async [Symbol.asyncDispose]() {
@@ -41,7 +41,7 @@ async function refuse(): Promise<never> {
   throw new Error('refused')
 }
 
-test('delays grow up to their bound, with jitter on top', () => {
+test('backoff grows to its maximum, plus jitter', () => {
   expect(take(6, backoff({ minMs: 100, maxMs: 1_000 }))).toEqual([100, 200, 400, 800, 1_000, 1_000])
   expect(
     take(
@@ -52,7 +52,7 @@ test('delays grow up to their bound, with jitter on top', () => {
   expect(take(1, backoff({ minMs: 5_000, maxMs: 1_000 }))).toEqual([1_000])
 })
 
-test('a peer that refuses is given up after as many attempts as allowed', async () => {
+test('gives up after the allowed number of failed attempts', async () => {
   const { clock, options } = setUp({ dial: refuse, maxAttempts: 4 })
   const outcome = keepConnected(options)
   await clock.whenSleeping()
@@ -61,7 +61,7 @@ test('a peer that refuses is given up after as many attempts as allowed', async 
   expect(clock.now()).toBe(700)
 })
 
-test('without a limit it goes on for ever, at the longest delay', async () => {
+test('retries without end at the longest delay when there is no limit', async () => {
   const { clock, options, stop, dialled } = setUp({ use: refuse })
   const outcome = keepConnected(options)
   await clock.whenSleeping()
@@ -72,7 +72,7 @@ test('without a limit it goes on for ever, at the longest delay', async () => {
   expect(await outcome).toBe('aborted')
 })
 
-test('a connection that lived too short resets nothing; a stable one resets delays and attempts', async () => {
+test('resets delays and attempts after a stable connection, not after a short one', async () => {
   const lives = [4_999, 4_999, 5_000, 0, 0]
   const { clock, options, dialled } = setUp({ use: () => clock.sleep(lives.shift() ?? 0), maxAttempts: 3 })
   const outcome = keepConnected(options)
@@ -82,7 +82,7 @@ test('a connection that lived too short resets nothing; a stable one resets dela
   expect(dialled).toEqual([0, 5_099, 10_298, 15_398, 15_598])
 })
 
-test('a connection that was of use resets delays and attempts, however short it lived', async () => {
+test('resets delays and attempts after a short connection that was of use', async () => {
   const uses = [false, false, true, false, false]
   const { clock, options, dialled } = setUp({
     use: async (_, __, wasOfUse) => {
@@ -97,7 +97,7 @@ test('a connection that was of use resets delays and attempts, however short it 
   expect(dialled).toEqual([0, 100, 300, 400, 600])
 })
 
-test('an error that is final ends it at once, and so does being done', async () => {
+test('ends at once after a final error, and when done', async () => {
   const final = setUp({ dial: refuse, isFinal: error => (error as Error).message === 'refused' })
   expect(await keepConnected(final.options)).toBe('gave up')
   const done = setUp({ use: async () => 'done' })
@@ -105,7 +105,7 @@ test('an error that is final ends it at once, and so does being done', async () 
   expect(done.lines.map(line => line.closed)).toEqual([true])
 })
 
-test('every connection is closed, also when its use fails or is aborted', async () => {
+test('closes every connection, also when its use fails or is aborted', async () => {
   const { clock, options, lines, stop } = setUp({
     use: async (_, signal) => {
       if (lines.length < 2) throw new Error('broke')
@@ -120,7 +120,7 @@ test('every connection is closed, also when its use fails or is aborted', async 
   expect(lines.map(line => line.closed)).toEqual([true, true])
 })
 
-test('an aborted dial ends it without a delay', async () => {
+test('ends without a delay when a dial is aborted', async () => {
   const { options, stop, clock } = setUp({ dial: signal => clock.sleep(1_000, signal).then(() => new Line()) })
   const outcome = keepConnected(options)
   stop.abort()

@@ -6,13 +6,13 @@ export interface BackoffOptions {
   minMs: number
   /** The longest delay before jitter, in ms. */
   maxMs: number
-  /** What each delay is multiplied by to make the next; at least 1. Default: 2. */
+  /** The factor from one delay to the next; at least 1. Default: 2. */
   factor?: number
-  /** Up to this many ms, at random, are added to each delay, so that peers do not come back all at once. Default: 0. */
+  /** A random time up to this, in ms, is added to each delay, so that peers do not come back at once. Default: 0. */
   jitterMs?: number
 }
 
-/** Delays in ms: `minMs · factorⁿ`, at most `maxMs`, plus jitter; without end. */
+/** Yields endless delays in ms: `minMs · factorⁿ`, at most `maxMs`, plus jitter. */
 export function* backoff(options: BackoffOptions, random: () => number = Math.random): Generator<number, never> {
   const { minMs, maxMs, factor = 2, jitterMs = 0 } = options
   for (let delay = minMs; ; delay = Math.min(delay * factor, maxMs)) {
@@ -23,16 +23,16 @@ export function* backoff(options: BackoffOptions, random: () => number = Math.ra
 export interface KeepConnectedOptions<S extends AsyncDisposable> {
   dial(signal: AbortSignal): Promise<S>
   /**
-   * Works with the connection until it ends. Returning 'done' says that no other is needed. `wasOfUse` says that the
-   * connection has brought something on: it was good then, however short it lives.
+   * Uses the connection until it ends. Returns 'done' when no other connection is needed. It calls `wasOfUse` once the
+   * connection has made progress: attempts and delays then start over, however soon the connection ends.
    */
   use(socket: S, signal: AbortSignal, wasOfUse: () => void): Promise<'done' | undefined> | Promise<void>
   backoff: BackoffOptions
-  /** How many connections in a row may fail or end before they were stable; without it, no limit. */
+  /** How many connections in a row may fail, or end before they are stable. Default: no limit. */
   maxAttempts?: number
-  /** A connection that lived so long, in ms, was good: attempts and delays start over. */
+  /** After this uptime of a connection, in ms, attempts and delays start over. */
   stableMs: number
-  /** True for an error after which trying again is no use, such as a refusal. */
+  /** Returns true for an error after which a retry is useless, such as a refusal. */
   isFinal?(error: unknown): boolean
   clock?: Clock
   log: Log
@@ -40,8 +40,8 @@ export interface KeepConnectedOptions<S extends AsyncDisposable> {
 }
 
 /**
- * Keeps one connection: dials, lets `use` work, closes it, waits, and dials again, until `use` is done, the signal
- * aborts, an error is final, or too many attempts in a row came to nothing.
+ * Keeps one connection: dials, calls `use`, closes, waits, and dials again. Returns when `use` is done, the signal
+ * aborts, an error is final, or too many attempts in a row failed.
  */
 export async function keepConnected<S extends AsyncDisposable>(
   options: KeepConnectedOptions<S>,

@@ -10,49 +10,49 @@ import { FrameWriter } from './socket/writer.ts'
 
 export { DialError, SocketClosedError }
 
-/** How often a quiet connection is pinged, and how long it may stay without any sign of life, in ms. */
+/** How often the peer is pinged, and how long it may be silent before the connection is cut, in ms. */
 const HEARTBEAT_MS = 20_000
 const HEARTBEAT_TIMEOUT_MS = 60_000
-/** How many frames wait unread before reading pauses. */
+/** How many frames may wait unread before reading pauses. */
 const MAX_QUEUED_FRAMES = 1_000
 /** How long a peer may take to answer a close before the connection is cut, in ms. */
 const CLOSE_TIMEOUT_MS = 3_000
-/** Most bytes of a close reason, by RFC 6455. */
+/** The most bytes of a close reason, by RFC 6455. */
 const MAX_REASON_BYTES = 123
 
 export interface SocketOptions<In> {
-  /** Makes of a frame (text as string, binary as bytes) what `hear` gives. Never throws. */
+  /** Converts a frame (text as string, binary as bytes) to what `hear` returns. Must not throw. */
   parse(frame: string | Uint8Array): In
-  /** A larger frame closes the connection with code 1009, in bytes. */
+  /** The largest frame in bytes. A larger one closes the connection with code 1009. */
   maxFrameBytes: number
   heartbeatMs?: number
   heartbeatTimeoutMs?: number
-  /** Beyond so many unread frames, or `maxFrameBytes` of them, reading pauses and the peer has to wait. */
+  /** Reading pauses above this many unread frames, or above `maxFrameBytes` of them, so the peer has to wait. */
   maxQueuedFrames?: number
   closeTimeoutMs?: number
   log: Log
 }
 
-/** How a connection ended. 1006: without a closing handshake. */
+/** How a connection ended. Code 1006: without a closing handshake. */
 export interface SocketEnd {
   code: number
   reason: string
 }
 
-/** A message on its way. */
+/** A message that is being sent. */
 export interface Delivery {
   /** Resolves once the kernel has the message. Rejects with SocketClosedError. */
   said: Promise<void>
   /**
-   * True once the peer's WebSocket has read the message: it has answered a ping right behind it. False when the
-   * connection ended before; the message may have arrived all the same. Never rejects.
+   * Resolves to true once the peer's WebSocket has read the message: it has answered a ping that followed it. Resolves
+   * to false when the connection ended before that; the message may have arrived anyway. Never rejects.
    */
   arrived: Promise<boolean>
 }
 
 /**
- * A WebSocket that says Out and hears In. Frames queue from the moment it exists until somebody hears them; a peer that
- * talks faster than it is heard is made to wait.
+ * A WebSocket that sends messages of type Out (`say`) and receives messages of type In (`hear`). Frames are queued from
+ * the moment it exists. When the queue is full, reading pauses and the peer has to wait.
  */
 export class Socket<In, Out> implements AsyncDisposable {
   /** Resolves when the connection has ended; never rejects. */
@@ -64,7 +64,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   readonly #closeTimeoutMs: number
   #endedFor: string | undefined
 
-  /** Takes an open WebSocket over, in the tick in which it opened. */
+  /** Takes over an open WebSocket. Call it in the tick in which the WebSocket opened, or frames are lost. */
   constructor(ws: WebSocket, options: SocketOptions<In>) {
     this.#ws = ws
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS
@@ -102,16 +102,16 @@ export class Socket<In, Out> implements AsyncDisposable {
     return this.#ws.readyState === WebSocket.OPEN
   }
 
-  /** Sends a message as a JSON text frame; resolves once the kernel has it. Rejects with SocketClosedError. */
+  /** Sends a message as a JSON text frame. Resolves once the kernel has it. Rejects with SocketClosedError. */
   async say(message: Out): Promise<void> {
-    if (!this.isOpen) throw new SocketClosedError('said on a closed connection')
+    if (!this.isOpen) throw new SocketClosedError('the connection is closed')
     await this.#writer.write(JSON.stringify(message))
   }
 
-  /** Says a message as `say` does, and asks the peer for a receipt. */
+  /** Sends a message as `say` does, and asks the peer for a receipt. */
   deliver(message: Out): Delivery {
     if (!this.isOpen) {
-      const said = Promise.reject(new SocketClosedError('said on a closed connection'))
+      const said = Promise.reject(new SocketClosedError('the connection is closed'))
       return { said, arrived: Promise.resolve(false) }
     }
     const { ping, arrived } = this.#receipts.ask()
@@ -119,8 +119,8 @@ export class Socket<In, Out> implements AsyncDisposable {
   }
 
   /**
-   * The next message, in order; undefined once the connection is closed and everything was heard. Rejects with
-   * `signal.reason` when aborted; what comes then is for the next one who hears.
+   * Returns the next message, or undefined once the connection is closed and all messages were received. Rejects with
+   * `signal.reason` when aborted; no message is lost then.
    */
   hear(signal?: AbortSignal): Promise<In | undefined> {
     return this.#queue.take(signal)
@@ -131,11 +131,11 @@ export class Socket<In, Out> implements AsyncDisposable {
   }
 
   /**
-   * Closes after what is being said was said. What was not heard yet can still be heard; what comes later is dropped.
-   * Cuts the connection when the peer does not answer in time.
+   * Closes after all pending messages were sent. Queued messages can still be received; later frames are dropped. Cuts
+   * the connection when the peer does not answer in time.
    *
    * @param reason cut to 123 bytes
-   * @param withinMs how long the peer may take to answer, in ms; of several closings the shortest time counts
+   * @param withinMs how long the peer may take to answer, in ms; of several calls the shortest time counts
    */
   async close(code = 1000, reason = '', withinMs = this.#closeTimeoutMs): Promise<void> {
     const timer = setTimeout(() => this.#cut('close was not answered'), withinMs)
@@ -160,7 +160,7 @@ export class Socket<In, Out> implements AsyncDisposable {
     else this.#queue.put(isBinary ? bytes : bytes.toString(), bytes.length)
   }
 
-  /** Closes because of something that is wrong with the connection, no matter what waits to be said. */
+  /** Closes because of an error, without waiting for pending messages. */
   #closeFor(why: string, code?: number): Promise<void> {
     this.#endedFor ??= why
     if (this.isOpen) this.#ws.close(code)
@@ -173,7 +173,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   }
 }
 
-/** Takes over an open WebSocket; call it in the tick in which the WebSocket opened, or frames are lost. */
+/** Takes over an open WebSocket. Call it in the tick in which the WebSocket opened, or frames are lost. */
 export function wrapSocket<In, Out>(ws: WebSocket, options: SocketOptions<In>): Socket<In, Out> {
   return new Socket<In, Out>(ws, options)
 }
@@ -185,7 +185,7 @@ export interface DialOptions<In> extends SocketOptions<In> {
   handshakeTimeoutMs?: number
 }
 
-/** Connects to a ws: or wss: URL. Rejects with DialError, or with `signal.reason`; either way nothing is left open. */
+/** Connects to a ws: or wss: URL. Rejects with DialError or `signal.reason`, and then leaves nothing open. */
 export function dialSocket<In, Out>(url: string, options: DialOptions<In>): Promise<Socket<In, Out>> {
   return openWebSocket(url, options, ws => new Socket<In, Out>(ws, options))
 }

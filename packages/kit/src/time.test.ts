@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { DeadlineError, manualClock, systemClock, withDeadline } from './time.ts'
 
-test('a manual clock wakes sleepers in order, each at its own moment', async () => {
+test('a manual clock wakes sleepers in order, each at its time', async () => {
   const clock = manualClock(1_000)
   const woken: string[] = []
   const wake = (name: string, ms: number) => clock.sleep(ms).then(() => woken.push(`${name} ${clock.now()}`))
@@ -25,7 +25,7 @@ test.each([
   await expect(clock.sleep(60_000, stop.signal)).rejects.toBe('enough')
 })
 
-test('a sleep longer than Node counts does not end at once', async () => {
+test('a sleep longer than the limit of Node timers does not end at once', async () => {
   const stop = new AbortController()
   const sleep = systemClock.sleep(2 ** 33, stop.signal).then(() => 'woke')
   const later = systemClock.sleep(20).then(() => 'still asleep')
@@ -34,7 +34,7 @@ test('a sleep longer than Node counts does not end at once', async () => {
   await expect(sleep).rejects.toThrow()
 })
 
-test('a deadline rejects with what was late, and leaves no sleep behind', async () => {
+test('withDeadline rejects with what was late, and leaves no sleep behind', async () => {
   const clock = manualClock()
   const late = withDeadline(new Promise(() => {}), 500, 'metagraph', clock)
   const outcome = late.catch(error => error)
@@ -46,7 +46,7 @@ test('a deadline rejects with what was late, and leaves no sleep behind', async 
   expect(clock.sleeping).toBe(0)
 })
 
-test('whenSleeping waits for the sleeper', async () => {
+test('whenSleeping waits for a sleeper', async () => {
   const clock = manualClock()
   const waiting = clock.whenSleeping(2)
   const slept = Promise.all([clock.sleep(5), clock.sleep(5)])

@@ -1,16 +1,16 @@
-/** Longest delay that Node's timers take, in ms; a longer one would fire at once. */
+/** The longest delay that Node's timers accept, in ms. A longer one would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Nobody looks at it. Without a reason of its own an abort makes an error with a stack, which costs more than the wait. */
+/** The reason of an abort that is never read. Without one, abort() builds an error with a stack, which is slow. */
 const SETTLED = 'settled'
 
-/** Where time comes from. Services pass one down, so that tests can move it by hand. */
+/** The source of time. Services pass a clock down, so that tests can use a manual one. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch; may jump when the system's clock is set. */
+  /** Returns milliseconds since the Unix epoch. May jump when the system's clock is set. */
   now(): number
-  /** Milliseconds since some fixed point; only ever grows. For measuring durations. */
+  /** Returns milliseconds since a fixed point. Never goes back: for measuring durations. */
   monotonic(): number
-  /** Resolves after `ms` milliseconds (any length; 0 or less: soon). Rejects with `signal.reason` when aborted. */
+  /** Resolves after `ms` milliseconds, however long; soon when 0 or less. Rejects with `signal.reason` when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
@@ -26,7 +26,7 @@ export class DeadlineError extends Error {
   }
 }
 
-/** The machine's own time. */
+/** The clock of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -57,8 +57,8 @@ function sleepOnce(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * The promise's outcome, or a rejection with DeadlineError after `ms` milliseconds. What the promise stands for goes on:
- * whoever started it also stops it.
+ * Returns the promise's outcome, or rejects with DeadlineError after `ms` milliseconds. The work behind the promise
+ * goes on: the caller must stop it.
  *
  * @param what begins the error's message: 'metagraph', 'docker pull'
  */
@@ -80,13 +80,13 @@ export async function withDeadline<T>(
   }
 }
 
-/** A clock for tests: time stands still until somebody advances it. */
+/** A clock for tests. Time stands still until the test advances it. */
 export interface ManualClock extends Clock {
-  /** How many sleeps are waiting. */
+  /** The number of pending sleeps. */
   readonly sleeping: number
-  /** Moves time on by `ms`, waking each sleeper at its own moment, and lets what they do settle in between. */
+  /** Advances time by `ms`, wakes each sleeper at its time, and lets its promises settle before the next one. */
   advance(ms: number): Promise<void>
-  /** Resolves once at least `count` sleeps wait. */
+  /** Resolves once at least `count` sleeps are pending. Default: 1. */
   whenSleeping(count?: number): Promise<void>
 }
 
@@ -95,7 +95,7 @@ interface Sleeper {
   wake(): void
 }
 
-/** @param startMs what `now()` says at first, in ms since the epoch */
+/** @param startMs the first value of `now()`, in ms since the epoch */
 export function manualClock(startMs = 0): ManualClock {
   let elapsed = 0
   const sleepers = new Set<Sleeper>()
@@ -157,7 +157,7 @@ export function manualClock(startMs = 0): ManualClock {
   }
 }
 
-/** One turn of the event loop: every promise that can settle without I/O has. */
+/** Waits one turn of the event loop, in which all promises settle that need no I/O. */
 function settle(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }

@@ -10,10 +10,10 @@ import { addJob, migrationsFolder } from './jobs.ts'
 
 const MIB = 1024 * 1024
 const WRITTEN_MIB = 100
-/** Twice what is written between two checkpoints: a new log begins before the old one may go. */
+/** Twice the bytes between two checkpoints, because a new log begins before the old one can be removed. */
 const LOG_MIB = 64
 
-test('the write-ahead log of an embedded database does not grow with what is written', async () => {
+test('the write-ahead log of an embedded database stays small', async () => {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-space-'))
   stack.defer(() => rm(folder, { recursive: true }))

@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const engines = {
   postgres: () => postgres.newDatabase(),
-  /** A copy of one that was made here: making one takes PGlite seconds. */
+  /** A copy of a template, because PGlite takes seconds to create a database. */
   async pglite() {
     made ??= openDatabase({ url: `pglite://${folder}/deep/made`, migrationsFolder }).then(db =>
       db[Symbol.asyncDispose](),
@@ -39,7 +39,10 @@ const engines = {
   },
 }
 
-/** A release with some of the migrations; `oldestReader`: the last one that the oldest release knows which can read its tables. */
+/**
+ * A release with some of the migrations; `oldestReader`: the last one that the oldest release knows which can read its
+ * tables.
+ */
 async function releaseWith(tags: readonly string[], oldestReader?: string): Promise<string> {
   const path = await mkdtemp(join(folder, 'release-'))
   await cp(migrationsFolder, path, { recursive: true })
@@ -57,7 +60,7 @@ async function releaseWith(tags: readonly string[], oldestReader?: string): Prom
   return path
 }
 
-/** Why another release refuses the database that is open; undefined when it does not. */
+/** Returns why another release refuses the open database; undefined when it accepts it. */
 async function refusalOf({ db }: { db: Database }, migrationsFolder: string): Promise<Error | undefined> {
   return prepareMigration(db, migrationsFolder).then(
     () => undefined,
@@ -66,7 +69,7 @@ async function refusalOf({ db }: { db: Database }, migrationsFolder: string): Pr
 }
 
 describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
-  test('the same queries work, and what is written is there after reopening', async () => {
+  test('runs the same queries, and keeps the data after reopening', async () => {
     const url = await newUrl()
     const createdAt = new Date('2026-01-02T03:04:05.678Z')
     {
@@ -83,7 +86,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect(rows).toEqual([{ two: 2 }])
   })
 
-  test('can be opened as it is, and says which migrations are due', async () => {
+  test('opens without migrating, and lists the pending migrations', async () => {
     const url = await newUrl()
     {
       await using opened = await openDatabase({ url, migrationsFolder })
@@ -99,7 +102,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect(await schemaState(bare.db, migrationsFolder)).toEqual({ pending: ['0000_first', '0001_second'] })
   })
 
-  test('a schema that a newer release has migrated is refused with a sentence, and left as it is', async () => {
+  test('refuses a schema that a newer release has migrated, and leaves it as it is', async () => {
     const url = await newUrl()
     const count = sql`select count(*)::int as count from drizzle.__drizzle_migrations`
     const newer = Date.UTC(2099, 0, 2)
@@ -118,7 +121,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect((await asItIs.db.execute<{ count: number }>(count)).rows).toEqual([{ count: 3 }])
   })
 
-  test('the release before works with a newer schema that says so; one before that is refused', async () => {
+  test('lets the release before use a newer schema that allows it, and refuses older ones', async () => {
     const url = await newUrl()
     const newest = await releaseWith(['0000_first', '0001_second', '0002_third'], '0001_second')
     const oldest = await releaseWith(['0000_first'])
@@ -137,7 +140,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect(await allJobs(opened.db)).toHaveLength(1)
   })
 
-  test('a transaction is just another db: it is kept whole or not at all, and so is one inside', async () => {
+  test('commits or rolls back a transaction as a whole, also a nested one', async () => {
     await using opened = await openDatabase({ url: await newUrl(), migrationsFolder })
     const failing = inTransaction(opened.db, async tx => {
       await addJob(tx, { id: 1, state: 'offered' })
@@ -155,7 +158,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect((await allJobs(opened.db)).map(job => job.id)).toEqual([2])
   })
 
-  test('of many who move the same job one succeeds', async () => {
+  test('lets one of many concurrent moves of a job succeed', async () => {
     await using opened = await openDatabase({ url: await newUrl(), migrationsFolder })
     await addJob(opened.db, { id: 1, state: 'offered' })
     const moves = Array.from({ length: 20 }, (_, i) =>
@@ -164,7 +167,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect((await Promise.all(moves)).filter(Boolean)).toHaveLength(1)
   })
 
-  test('a folder without migrations is an error, and opening can be tried again', async () => {
+  test('rejects a folder without migrations, and can be opened again', async () => {
     const url = await newUrl()
     await expect(openDatabase({ url, migrationsFolder: '/nowhere' })).rejects.toThrow()
     await using opened = await openDatabase({ url, migrationsFolder })
@@ -172,7 +175,7 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
   })
 })
 
-test('a database in memory leaves nothing on disk', async () => {
+test('a database in memory leaves nothing on the disk', async () => {
   const before = await readdir('.')
   await using opened = await openDatabase({ url: 'pglite://memory', migrationsFolder })
   await addJob(opened.db, { id: 1, state: 'offered' })
@@ -180,7 +183,7 @@ test('a database in memory leaves nothing on disk', async () => {
   expect(await readdir('.')).toEqual(before)
 })
 
-test('what is not there is not made when it is to be opened as it is', async () => {
+test('creates no database when opened without migrations', async () => {
   const path = join(folder, 'never-made')
   const error = await openDatabase({ url: `pglite://${path}` }).catch(error => error)
   expect([error.message, error.problem]).toEqual([`there is no database in ${path} yet`, 'missing'])
@@ -197,7 +200,7 @@ test.each(['mysql://u:hunter2@h/db', 'hunter2', 'postgres://u:hunter2/x@h/db', '
   },
 )
 
-test('a folder that another process has open is refused; what it wrote before a kill -9 is there after', async () => {
+test('refuses a folder that another process has open, and keeps what that process wrote before kill -9', async () => {
   const url = await engines.pglite()
   const path = url.slice('pglite://'.length)
   const holder = fileURLToPath(new URL('children/holder.ts', import.meta.url))

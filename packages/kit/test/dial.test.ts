@@ -10,7 +10,7 @@ import { listening, options, startServer, type TestSocket } from './wire.ts'
 /** A port that no test listens on. */
 const NOBODY = 1
 
-/** A TCP server that does with each connection what the test says, and knows when the connections are gone. */
+/** A TCP server that calls the test's function for each connection, and knows when all connections are closed. */
 async function tcpServer(onConnection: (socket: TcpSocket) => void = () => {}) {
   const connected: Promise<unknown>[] = []
   const arrived = Promise.withResolvers<void>()
@@ -44,7 +44,7 @@ async function failed(dialling: Promise<unknown>): Promise<DialError> {
   return error
 }
 
-test.each([401, 404, 503, 302, 200])('a peer that answers with %i is an error with that status', async status => {
+test.each([401, 404, 503, 302, 200])('rejects with the status %i of the peer', async status => {
   const server = createServer((_, response) => response.writeHead(status, { location: 'ws://x/' }).end('secret body'))
   server.on('upgrade', (_, socket) => {
     socket.end(`HTTP/1.1 ${status} No\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 11\r\n\r\nsecret body`)
@@ -58,19 +58,19 @@ test.each([401, 404, 503, 302, 200])('a peer that answers with %i is an error wi
   server.close()
 })
 
-test('a port where nobody listens', async () => {
+test('rejects when nothing listens on the port', async () => {
   const error = await failed(dial(`ws://127.0.0.1:${NOBODY}/hush`))
   expect(error).toMatchObject({ status: undefined, cause: { code: 'ECONNREFUSED' } })
 })
 
-test('a peer that never answers is given up in time, and the connection is gone', async () => {
+test('gives up a peer that never answers, and closes the connection', async () => {
   await using server = await tcpServer()
   const error = await failed(dial(server.url, { handshakeTimeoutMs: 100 }))
   expect(error.message).toMatch(/did not answer within 100 ms/)
   await server.allGone()
 })
 
-test('a peer that trickles its answer is given up in time too', async () => {
+test('gives up a peer that answers too slowly', async () => {
   await using server = await tcpServer(socket => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\n')
     const timer = setInterval(() => socket.write('X-Wait: 1\r\n'), 10)
@@ -91,7 +91,7 @@ test.each([
   await server.allGone()
 })
 
-test('an abort ends the handshake with its reason, and the connection is gone', async () => {
+test('rejects with the reason of an abort, and closes the connection', async () => {
   await using server = await tcpServer()
   const stop = new AbortController()
   const dialling = dial(server.url, { signal: stop.signal })
@@ -101,7 +101,7 @@ test('an abort ends the handshake with its reason, and the connection is gone', 
   await server.allGone()
 })
 
-test('an abort before begins nothing; one after changes nothing', async () => {
+test('does not dial after an abort, and ignores an abort once connected', async () => {
   await using idle = await tcpServer()
   await expect(dial(idle.url, { signal: AbortSignal.abort('before') })).rejects.toBe('before')
   expect(idle.count()).toBe(0)
@@ -113,11 +113,11 @@ test('an abort before begins nothing; one after changes nothing', async () => {
   expect(socket.isOpen).toBe(true)
 })
 
-test.each(['', 'hush', 'http://127.0.0.1/hush', 'ws://', 'ws://h/#hush'])('%j is no URL for it', async url => {
+test.each(['', 'hush', 'http://127.0.0.1/hush', 'ws://', 'ws://h/#hush'])('rejects the URL %j', async url => {
   await failed(dial(url))
 })
 
-test('headers are sent', async () => {
+test('sends headers', async () => {
   const asked = Promise.withResolvers<string | undefined>()
   await using server = await tcpServer(socket => {
     socket.once('data', data => asked.resolve(/x-who: (.*)\r/i.exec(String(data))?.[1]))
@@ -127,7 +127,7 @@ test('headers are sent', async () => {
   expect(await asked.promise).toBe('me')
 })
 
-test('a connection is kept across a restart of the other side, until told to stop', async () => {
+test('keepConnected reconnects after a restart of the peer, until it is stopped', async () => {
   const heard: unknown[] = []
   const enough = new AbortController()
   const greet = (word: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>

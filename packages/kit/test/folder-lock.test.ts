@@ -20,7 +20,7 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
-/** Another process that tries to take the folder; resolves with what it said. */
+/** Starts another process that tries to lock the folder. Resolves with its output. */
 async function otherProcess(folder: string) {
   const child = spawn(process.execPath, [script, 'lock', folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.add(child)
@@ -34,7 +34,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test('of many who want a folder at once one gets it, again and again, also after a kill', async () => {
+test('gives a folder to one of many processes at a time, also after a kill', async () => {
   const folder = join(root, 'contested')
   for (let round = 0; round < 2; round += 1) {
     const tried = await Promise.all(Array.from({ length: 4 }, () => otherProcess(folder)))
@@ -47,7 +47,7 @@ test('of many who want a folder at once one gets it, again and again, also after
   }
 })
 
-test('a lock ends with its owner, and children of the owner do not keep it', async () => {
+test('releases the lock when its owner ends, even if children of the owner live on', async () => {
   const folder = join(root, 'mine')
   const sleeper = await (async () => {
     await using _lock = await lockFolder(folder)

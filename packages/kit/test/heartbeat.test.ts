@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
 import { connectPair, frame, MIB, options, rawPeer, slowLink, startServer, type TestSocket, ticks } from './wire.ts'
 
-/** So short that a large frame on a slow link takes many times as long. */
+/** So short that a large frame on a slow connection takes many times as long. */
 const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
@@ -43,14 +43,14 @@ async function timeoutsPass(count: number): Promise<'alive'> {
   return 'alive'
 }
 
-test('a large frame arriving slowly counts as life', async () => {
+test('keeps a connection on which a large frame arrives slowly', async () => {
   await using pair = await connectPair({ near: beat }, link)
   const said = pair.far.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.near.hear())).length).toBe(FRAME)
   await timePassesUntil(said)
 })
 
-test('a large frame leaving slowly counts as life', async () => {
+test('keeps a connection on which a large frame is sent slowly', async () => {
   await using pair = await connectPair({ near: beat }, link)
   const said = pair.near.say('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.far.hear())).length).toBe(FRAME)
@@ -58,7 +58,7 @@ test('a large frame leaving slowly counts as life', async () => {
   expect(pair.near.isOpen).toBe(true)
 })
 
-test('large frames both ways at once, with both sides beating', async () => {
+test('keeps a connection with large frames in both directions at once', async () => {
   await using pair = await connectPair({ near: beat, far: beat }, link)
   const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
   expect(
@@ -67,7 +67,7 @@ test('large frames both ways at once, with both sides beating', async () => {
   await timePassesUntil(said)
 })
 
-test("a peer's ping is answered while a large frame is on its way to it", async () => {
+test("answers a peer's ping while it sends a large frame", async () => {
   const accepted = Promise.withResolvers<WebSocket>()
   await using server = await startServer(ws => accepted.resolve(ws))
   await using between = await link(server.port)
@@ -89,12 +89,12 @@ async function withoutPongs() {
   const server = stack.use(
     await startServer(ws => accepted.resolve(wrapSocket(ws, { closeTimeoutMs: 300, ...options, ...beat }))),
   )
-  // It takes as much in one go as lets the kernel's buffers move, however long a turn of the event loop takes.
+  // It reads enough at once to move the kernel's buffers, however long a turn of the event loop takes.
   const peer = stack.use(await rawPeer(server.port, undefined, 4 * MIB))
   return { peer, socket: await accepted.promise, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
-test('a frame that arrives in one piece, slowly, counts as life without any pong', async () => {
+test('keeps a connection on which an unfragmented frame arrives slowly, without any pong', async () => {
   await using pair = await withoutPongs()
   const bytes = frame(1, JSON.stringify('x'.repeat(4 * MIB)))
   const piece = Math.ceil(bytes.length / 40)
@@ -107,7 +107,7 @@ test('a frame that arrives in one piece, slowly, counts as life without any pong
   expect(String(await timePassesUntil(pair.socket.hear())).length).toBe(4 * MIB)
 })
 
-test('a peer that takes a frame slowly counts as alive without any pong', async () => {
+test('keeps a peer that reads a frame slowly, without any pong', async () => {
   await using pair = await withoutPongs()
   pair.peer.pause()
   const timer = setInterval(() => pair.peer.read(), 1)
@@ -116,7 +116,7 @@ test('a peer that takes a frame slowly counts as alive without any pong', async 
   expect(pair.socket.isOpen).toBe(true)
 })
 
-test('a peer that is silent is given up', async () => {
+test('gives up a silent peer', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using _peer = await rawPeer(server.port)
@@ -125,30 +125,30 @@ test('a peer that is silent is given up', async () => {
   expect(await timePassesUntil(socket.closed)).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a peer that stops reading in the middle of a frame is given up', async () => {
+test('gives up a peer that stops reading in the middle of a frame', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using peer = await rawPeer(server.port)
   peer.pause()
   const socket = await accepted.promise
-  await expect(timePassesUntil(socket.say('x'.repeat(FRAME)))).rejects.toThrow('before a message was out')
+  await expect(timePassesUntil(socket.say('x'.repeat(FRAME)))).rejects.toThrow('before the message was sent')
   expect(await timePassesUntil(socket.closed)).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a peer that stops in the middle of its own frame is given up', async () => {
+test('gives up a peer that stops sending in the middle of a frame', async () => {
   const accepted = Promise.withResolvers<TestSocket>()
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using _peer = await rawPeer(server.port, frame(1, 'x'.repeat(1_000), { length: MIB }))
   expect(await timePassesUntil((await accepted.promise).closed)).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
-test('a quiet connection lives as long as its pings are answered', async () => {
+test('keeps a quiet connection whose pings are answered', async () => {
   await using pair = await connectPair({ near: beat, far: { ...beat, heartbeatMs: 50 } })
   const ended = Promise.race([pair.near.closed, pair.far.closed])
   expect(await Promise.race([ended, timeoutsPass(5)])).toBe('alive')
 })
 
-test('while we do not read, silence of the peer is our own doing', async () => {
+test('does not count silence while we do not read', async () => {
   await using pair = await connectPair({ far: { ...beat, maxQueuedFrames: 1 } })
   await pair.near.say('first')
   expect(await Promise.race([pair.far.closed, timeoutsPass(5)])).toBe('alive')
@@ -157,7 +157,7 @@ test('while we do not read, silence of the peer is our own doing', async () => {
   expect(await pair.far.hear()).toBe('second')
 })
 
-test('a process that was held up reads what came before it judges', async () => {
+test('reads what has arrived before it gives a peer up after a pause of the process', async () => {
   // Node has one beat for all that were missed; vitest would have them all.
   vi.useRealTimers()
   await using pair = await connectPair({ near: beat })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect } from 'node:net'
 import { createHttp, type Health, type HttpOptions, upgradeRouter } from '@horde/kit/http'
 import { createLog, silentLog } from '@horde/kit/log'
-import { createMetrics } from '@horde/kit/metrics'
+import { createMetrics } from '@horde/kit/metrics/registry'
 import { dialSocket, wrapSocket } from '@horde/kit/socket'
 import { Counter } from 'prom-client'
 import { expect, test } from 'vitest'
@@ -39,7 +39,7 @@ test.each([
   expect([answer.status, await answer.json()]).toEqual([status, health])
 })
 
-test('a health check that fails is a bad health', async () => {
+test('reports a failing health check as not live', async () => {
   await using server = await serve({ health: () => Promise.reject(new Error('no database')) })
   const answer = await server.get('/health')
   expect([answer.status, await answer.json()]).toEqual([
@@ -48,7 +48,7 @@ test('a health check that fails is a bad health', async () => {
   ])
 })
 
-test('/metrics shows the process and what the service counts', async () => {
+test('/metrics shows metrics of the process and of the service', async () => {
   const metrics = createMetrics('horde_test')
   new Counter({ name: 'horde_test_jobs_total', help: 'Jobs.', registers: [metrics] }).inc(3)
   await using server = await serve({ metrics })
@@ -61,7 +61,7 @@ test('/metrics shows the process and what the service counts', async () => {
   expect((await bare.get('/metrics')).status).toBe(404)
 })
 
-test('errors are JSON; what went wrong inside is logged and not told', async () => {
+test('sends errors as JSON, and logs internal errors without sending them', async () => {
   const lines: string[] = []
   const log = createLog('test', { destination: { write: line => void lines.push(line) } })
   await using server = await serve({ log })
@@ -83,7 +83,7 @@ test('errors are JSON; what went wrong inside is logged and not told', async () 
   expect(lines).toHaveLength(1)
 })
 
-test('requests are logged at debug, without the token in their path', async () => {
+test('logs requests at debug, without the token in their path', async () => {
   const lines: string[] = []
   const log = createLog('test', { level: 'debug', destination: { write: line => void lines.push(line) } })
   await using server = await serve({ log })
@@ -115,7 +115,7 @@ async function echo(socket: TestSocket, greeting: unknown): Promise<void> {
   for await (const message of socket) await socket.say(message)
 }
 
-test('upgrades go by path, the first match counts, and a query does not matter', async () => {
+test('routes upgrades by path: the first match counts, the query does not', async () => {
   await using server = await serveUpgrades()
   for (const path of ['/echo/room1', '/echo/room1?x=/echo/room2', '/echo/special']) {
     await using socket = await server.dial(path)
@@ -128,7 +128,7 @@ test('upgrades go by path, the first match counts, and a query does not matter',
   expect((await server.get('/health')).status).toBe(200)
 })
 
-test('a handler that fails closes its connection with 1011 and no other', async () => {
+test('closes only the connection of a failing handler, with 1011', async () => {
   await using server = await serveUpgrades()
   await using other = await server.dial('/echo/x')
   for (const path of ['/ws', '/later']) {
@@ -138,7 +138,7 @@ test('a handler that fails closes its connection with 1011 and no other', async 
   expect(await other.hear()).toEqual(['x', '/echo/x'])
 })
 
-test('a connection that its handler leaves alone may break without harm', async () => {
+test('survives a break of a connection that its handler ignores', async () => {
   await using server = await serveUpgrades()
   server.router.onUpgrade(/^\/alone$/, () => {})
   const socket = await server.dial('/alone')
@@ -146,7 +146,7 @@ test('a connection that its handler leaves alone may break without harm', async 
   expect(await socket.closed).toMatchObject({ code: 1009 })
 })
 
-test('malformed requests harm nobody', async () => {
+test('survives malformed requests', async () => {
   await using server = await serveUpgrades()
   const requests = [
     'GET //:// HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
@@ -171,7 +171,7 @@ test('malformed requests harm nobody', async () => {
   expect(await socket.hear()).toEqual(['x', '/echo/x'])
 })
 
-test('connections beyond the limit are turned away until one ends', async () => {
+test('refuses connections above the limit until one ends', async () => {
   await using server = await serveUpgrades({ maxConnections: 1 })
   const first = await server.dial('/echo/x')
   await expect(server.dial('/echo/x')).rejects.toMatchObject({ status: 503 })
@@ -180,7 +180,7 @@ test('connections beyond the limit are turned away until one ends', async () => 
   expect(second.isOpen).toBe(true)
 })
 
-test('disposing closes every connection, also one that does not answer, and takes no more', async () => {
+test('closes every connection when disposed of, and accepts no more', async () => {
   await using server = await serveUpgrades()
   server.router.onUpgrade(/^\/mute$/, () => {})
   const socket = await server.dial('/echo/x')
@@ -189,7 +189,7 @@ test('disposing closes every connection, also one that does not answer, and take
   await closed
 })
 
-test('frames that come with the request are not lost', async () => {
+test('loses no frames that come with the request', async () => {
   const heard = Promise.withResolvers<unknown>()
   await using server = await serve()
   await using router = upgradeRouter(server.app.server, { log: silentLog })
@@ -202,7 +202,7 @@ test('frames that come with the request are not lost', async () => {
   peer.destroy()
 })
 
-test('a bare server can be routed as well', async () => {
+test('routes upgrades on a bare server', async () => {
   const { createServer } = await import('node:http')
   const server = createServer()
   const port = await listening(server)

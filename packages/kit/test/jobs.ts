@@ -23,7 +23,7 @@ export function allJobs(db: Database): Promise<Job[]> {
   return db.select().from(jobs).orderBy(jobs.id)
 }
 
-/** True when the job moved; false when somebody was faster. */
+/** Returns false when another process moved the job first. */
 export async function moveJob(db: Database, id: number, from: string[], to: string): Promise<boolean> {
   const moved = await db
     .update(jobs)

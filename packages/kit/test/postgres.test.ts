@@ -8,7 +8,7 @@ import { addJob, allJobs, migrationsFolder } from './jobs.ts'
 
 /** A port that no test listens on. */
 const NOBODY = 1
-/** More than a pool has connections. */
+/** More than the connections of a pool. */
 const MANY = 25
 
 let postgres: TestPostgres
@@ -29,7 +29,7 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   }
 }
 
-test('processes that start at once migrate one after the other, and leave no lock', async () => {
+test('migrates one process after the other, and leaves no lock', async () => {
   const url = await postgres.newDatabase()
   const opened = await Promise.all(Array.from({ length: 8 }, () => openDatabase({ url, migrationsFolder })))
   expect(await query(url, 'select count(*)::int as done from drizzle.__drizzle_migrations')).toEqual([{ done: 2 }])
@@ -39,7 +39,7 @@ test('processes that start at once migrate one after the other, and leave no loc
   expect(await query(url, own)).toEqual([])
 })
 
-test('a restart of the server breaks what is under way, and nothing else', async () => {
+test('fails only the queries in progress when the server restarts', async () => {
   const url = await postgres.newDatabase()
   await using opened = await openDatabase({ url, migrationsFolder })
   await Promise.all(Array.from({ length: MANY }, (_, id) => addJob(opened.db, { id, state: 'offered' })))
@@ -60,7 +60,7 @@ test('a restart of the server breaks what is under way, and nothing else', async
   expect(await allJobs(opened.db)).toHaveLength(MANY)
 })
 
-test('while the server is away queries fail, and transactions use no connection up', async () => {
+test('fails queries while the server is away, and leaks no connection', async () => {
   const url = await postgres.newDatabase()
   await using opened = await openDatabase({ url, migrationsFolder })
   await postgres.stop()
@@ -75,7 +75,7 @@ test('while the server is away queries fail, and transactions use no connection 
   expect(await allJobs(opened.db)).toHaveLength(MANY)
 })
 
-test('the first error of a broken transaction is the one that is told', async () => {
+test('rejects with the first error of a broken transaction', async () => {
   await using opened = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder })
   const ended = inTransaction(opened.db, async tx => {
     await tx.execute(sql`select pg_terminate_backend(pg_backend_pid())`).catch(() => {})
@@ -85,7 +85,7 @@ test('the first error of a broken transaction is the one that is told', async ()
   expect(await allJobs(opened.db)).toEqual([])
 })
 
-test('what a transaction sets or locks does not stay on the connection', async () => {
+test('resets what a transaction has set or locked on its connection', async () => {
   await using opened = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder })
   const settings = async () => {
     const { rows } = await opened.db.execute<{ timeout: string; locks: number }>(sql`
@@ -102,7 +102,7 @@ test('what a transaction sets or locks does not stay on the connection', async (
   expect(before).toEqual({ timeout: '30s', locks: 0 })
 })
 
-test('a server that starts late is waited for; its owner is told', async () => {
+test('waits for a server that starts late, and logs that it waits', async () => {
   const url = await postgres.newDatabase()
   await postgres.stop()
   const lines: string[] = []
@@ -119,7 +119,7 @@ test('a server that starts late is waited for; its owner is told', async () => {
   expect(lines[0]).toBe('database does not answer yet, trying again')
 })
 
-test('a server that never comes is given up, and so is one that we no longer want', async () => {
+test('gives up a server that never answers, and when aborted', async () => {
   const url = `postgres://horde:hunter2@127.0.0.1:${NOBODY}/horde`
   const error = await openDatabase({ url, migrationsFolder, connectWithinMs: 300 }).catch(error => error)
   expect(error).toBeInstanceOf(DatabaseError)
@@ -127,7 +127,7 @@ test('a server that never comes is given up, and so is one that we no longer wan
   await expect(openDatabase({ url, migrationsFolder, signal: AbortSignal.timeout(50) })).rejects.toThrow('timeout')
 })
 
-test('a database that does not exist is not waited for', async () => {
+test('does not wait for a database that does not exist', async () => {
   const url = postgres.url.replace(/\/[^/]*$/, '/nowhere').replace('postgres@', 'postgres:hunter2@')
   const error = await openDatabase({ url, migrationsFolder }).catch(error => error)
   expect(error.message).toMatch(/^cannot connect to Postgres at .*\/nowhere: database "nowhere" does not exist$/)

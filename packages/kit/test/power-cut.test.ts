@@ -1,6 +1,6 @@
 /**
- * A power cut, as the kernel can make one: a file system of the test's own is shut down without what was not flushed, and
- * mounted again. Needs root, or sudo without a password.
+ * A power cut, as the kernel can make one: a file system of the test's own is shut down without what was not flushed,
+ * and mounted again. Needs root, or sudo without a password.
  */
 import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -50,7 +50,9 @@ function startWriter(folder: string): ChildProcessWithoutNullStreams {
   return spawn(program, args, { stdio: 'pipe' })
 }
 
-/** All that the writer says until it notices that its disk is gone, which is so once it has said as much as is wanted. */
+/**
+ * All that the writer says until it notices that its disk is gone, which is so once it has said as much as is wanted.
+ */
 async function said(writer: ChildProcessWithoutNullStreams, wanted: number, cut: () => Promise<unknown>) {
   const ids: number[] = []
   const enough = Promise.withResolvers<void>()
@@ -67,10 +69,10 @@ async function said(writer: ChildProcessWithoutNullStreams, wanted: number, cut:
   return ids
 }
 
-test('what was said to be stored is there after a power cut', async () => {
+test('keeps all committed data after a power cut', async () => {
   const folder = join(mounted(), 'database')
   const all: number[] = []
-  // First in a new database, then in one that was just recovered; a checkpoint comes every few jobs.
+  // First in a new database, then in one that was just recovered. A checkpoint follows every few jobs.
   for (const wanted of [1, 10, 16]) {
     all.push(...(await said(startWriter(folder), wanted, () => inside('perl', '-e', CUT, mounted()))))
     await inside('umount', mounted())
@@ -81,7 +83,7 @@ test('what was said to be stored is there after a power cut', async () => {
   expect(new Set(all).size).toBe(all.length)
 })
 
-test('on a full disk a query is refused, and what was said to be stored stays', async () => {
+test('rejects queries on a full disk, and keeps all committed data', async () => {
   const folder = join(mounted(), 'filled')
   const filler = join(mounted(), 'filler')
   const fill = () => inside('dd', 'if=/dev/zero', `of=${filler}`, 'bs=64k').catch(() => {})

@@ -5,7 +5,7 @@ import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket
 const PING = 0x9
 const PONG = 0xa
 
-/** A server's socket whose peer answers nothing by itself. */
+/** A server's socket whose peer answers nothing automatically. */
 async function mutePeer() {
   const accepted = Promise.withResolvers<TestSocket>()
   const stack = new AsyncDisposableStack()
@@ -21,7 +21,7 @@ async function mutePeer() {
   }
 }
 
-/** The payloads of the pings among frames of a server, each shorter than 126 bytes. */
+/** Returns the payloads of pings in a server's frames, each shorter than 126 bytes. */
 function pingsIn(bytes: Buffer): Buffer[] {
   const pings: Buffer[] = []
   for (let at = 0; at < bytes.length; ) {
@@ -34,7 +34,7 @@ function pingsIn(bytes: Buffer): Buffer[] {
 
 const isPending = async (promise: Promise<unknown>) => (await Promise.race([promise, ticks(20)])) === undefined
 
-test('a message that the peer has read has arrived, large or small', async () => {
+test('reports arrival once the peer has read a message, large or small', async () => {
   await using pair = await connectPair()
   for (const text of ['small', 'x'.repeat(3 * MIB)]) {
     const { said, arrived } = pair.near.deliver(text)
@@ -44,7 +44,7 @@ test('a message that the peer has read has arrived, large or small', async () =>
   }
 })
 
-test('a peer that closes as soon as it has read a message has given its receipt', async () => {
+test('gets the receipt of a peer that closes right after it has read a message', async () => {
   for (let round = 0; round < 50; round += 1) {
     await using pair = await connectPair()
     const { arrived } = pair.near.deliver('answer')
@@ -54,7 +54,7 @@ test('a peer that closes as soon as it has read a message has given its receipt'
   }
 })
 
-test('what the kernel took but no peer has read has not arrived', async () => {
+test('reports no arrival for what the kernel accepted but the peer did not read', async () => {
   await using mute = await mutePeer()
   const { said, arrived } = mute.socket.deliver('answer')
   await said
@@ -63,7 +63,7 @@ test('what the kernel took but no peer has read has not arrived', async () => {
   expect(await arrived).toBe(false)
 })
 
-test('one pong stands for the pings before it; any other pong for none', async () => {
+test('takes one pong as the answer to all pings before it, and ignores other pongs', async () => {
   await using mute = await mutePeer()
   const deliveries = ['a', 'b', 'c'].map(text => mute.socket.deliver(text))
   await expect.poll(() => pingsIn(mute.got())).toHaveLength(3)
@@ -76,7 +76,7 @@ test('one pong stands for the pings before it; any other pong for none', async (
   expect(await deliveries[2]?.arrived).toBe(false)
 })
 
-test('nothing arrives on a closed connection', async () => {
+test('reports no arrival on a closed connection', async () => {
   await using pair = await connectPair()
   await pair.near.close()
   const { said, arrived } = pair.near.deliver('late')

@@ -8,7 +8,7 @@ const script = fileURLToPath(new URL('children/service.ts', import.meta.url))
 
 type Kill = (signal: NodeJS.Signals) => void
 
-/** Runs a child to its end; `whenReady` and `whenStopping` are called once it has said so. */
+/** Runs a child to its end. Calls `whenReady` and `whenStopping` when the child has logged that state. */
 async function run(
   way: string,
   whenReady: (kill: Kill) => void = () => {},
@@ -32,7 +32,7 @@ async function run(
   return { lines, said: lines.map(line => line.msg), stderr, code, signal }
 }
 
-test('bad settings: all of them on stderr, no stack trace, exit code 78', async () => {
+test('prints all wrong settings on stderr without a stack trace, and exits with 78', async () => {
   const { code, stderr, lines } = await run('settings')
   expect(code).toBe(78)
   expect(stderr).toBe(
@@ -54,18 +54,22 @@ test.each([
   expect(await run(way)).toEqual({ code, signal: null, lines: [], said: [], stderr: '' })
 })
 
-test('what a library prints is a line of the log, and never on stdout, where commands answer', async () => {
+test('logs what a library prints, never on stdout, where commands answer', async () => {
   const { code, lines, stderr } = await run('a library that prints')
   expect([code, lines]).toEqual([0, []])
   const printed = stderr.split('\n').filter(Boolean)
   expect(printed.map(line => JSON.parse(line))).toMatchObject([
-    { level: 'warn', said: "API/INIT: { methods: [ 'a', 'b' ] } API_TOKEN=[redacted]", msg: 'a library printed this' },
-    { level: 'info', said: 'by the way', msg: 'a library printed this' },
-    { level: 'warn', err: { message: 'this is old' }, msg: 'Node warns' },
+    {
+      level: 'warn',
+      said: "API/INIT: { methods: [ 'a', 'b' ] } API_TOKEN=[redacted]",
+      msg: 'console output of a library',
+    },
+    { level: 'info', said: 'by the way', msg: 'console output of a library' },
+    { level: 'warn', err: { message: 'this is old' }, msg: 'warning from Node' },
   ])
 })
 
-test('an error is one line with its causes, and exit code 1', async () => {
+test('logs an error in one line with its causes, and exits with 1', async () => {
   const { code, lines, stderr } = await run('error')
   expect([code, stderr]).toEqual([1, ''])
   expect(lines).toMatchObject([
@@ -78,41 +82,41 @@ test('an error is one line with its causes, and exit code 1', async () => {
   ])
 })
 
-test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s lets it close and end with 0', async signal => {
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('closes and exits with 0 on %s', async signal => {
   const { code, said, stderr } = await run('until stopped', kill => kill(signal))
   expect([code, said, stderr]).toEqual([0, ['ready', 'stopping', 'closed'], ''])
 })
 
-test('a wait that ends with the abort is not an error', async () => {
+test('treats a wait that ends with the abort as no error', async () => {
   for (const way of ['until aborted', 'stray abort']) {
     const { code, said } = await run(way, kill => kill('SIGTERM'))
     expect([code, said.at(-1)]).toEqual([0, 'stopping'])
   }
 })
 
-test('what fails while stopping is an error', async () => {
+test('exits with 1 when stopping fails', async () => {
   const { code, said } = await run('fails while stopping', kill => kill('SIGTERM'))
   expect([code, said]).toEqual([1, ['ready', 'stopping', 'service failed']])
 })
 
-test.each(['rejection', 'exception'])('an uncaught %s closes everything, and exit code 1', async way => {
+test.each(['rejection', 'exception'])('closes everything and exits with 1 after an uncaught %s', async way => {
   const { code, said, lines } = await run(way)
   expect(code).toBe(1)
-  expect(said.toSorted()).toEqual(['closed', 'ready', 'stopping after an error that nobody caught'])
+  expect(said.toSorted()).toEqual(['closed', 'ready', 'stopping after an uncaught error'])
   expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'nobody caught this' } })
 })
 
-test('a stop that takes too long ends all the same', async () => {
+test('exits when stopping takes too long', async () => {
   const { code, said } = await run('deaf', kill => kill('SIGTERM'), 200)
-  expect([code, said]).toEqual([1, ['ready', 'stopping', 'ending although something is still open']])
+  expect([code, said]).toEqual([1, ['ready', 'stopping', 'exiting although something is still open']])
 })
 
-test('what is left open when all is done does not keep the process for ever', async () => {
+test('exits when something stays open after main has returned', async () => {
   const { code, said } = await run('leaves something open', undefined, 200)
-  expect([code, said]).toEqual([1, ['ending although something is still open']])
+  expect([code, said]).toEqual([1, ['exiting although something is still open']])
 })
 
-test('a second signal ends at once, but the same Ctrl-C twice does not', async () => {
+test('exits at once on a second signal, but not on the same Ctrl-C twice', async () => {
   const twice = await run('until stopped', kill => {
     kill('SIGINT')
     kill('SIGTERM')
@@ -120,10 +124,10 @@ test('a second signal ends at once, but the same Ctrl-C twice does not', async (
   expect([twice.code, twice.said.at(-1)]).toEqual([0, 'closed'])
   const later = (kill: Kill) => void setTimeout(kill, 1_100, 'SIGTERM')
   const impatient = await run('deaf', kill => kill('SIGTERM'), 20_000, later)
-  expect([impatient.code, impatient.said.at(-1)]).toEqual([143, 'ending at once after a second signal'])
+  expect([impatient.code, impatient.said.at(-1)]).toEqual([143, 'exiting at once after a second signal'])
 })
 
-test('what the executor needs is light: no database, no HTTP server, no metrics', async () => {
+test('loads no database, HTTP server or metrics for an executor', async () => {
   const loader = `
     import { registerHooks } from 'node:module'
     const packages = new Set()

@@ -11,7 +11,7 @@ async function hearAll(socket: TestSocket): Promise<unknown[]> {
   return heard
 }
 
-/** A server whose next accepted connection is wrapped at once. */
+/** A server that wraps its next accepted connection at once. */
 async function acceptOne(overrides: Partial<typeof options> = {}) {
   const accepted = Promise.withResolvers<TestSocket>()
   const server = await startServer(ws =>
@@ -20,7 +20,7 @@ async function acceptOne(overrides: Partial<typeof options> = {}) {
   return Object.assign(server, { socket: accepted.promise })
 }
 
-test('messages go both ways, in order, whole', async () => {
+test('sends and receives whole messages in order', async () => {
   await using pair = await connectPair()
   await Promise.all(count(500).map(i => pair.near.say({ i })))
   await pair.far.say({ text: 'ä€😀'.repeat(MIB), end: true })
@@ -28,7 +28,7 @@ test('messages go both ways, in order, whole', async () => {
   expect(await pair.near.hear()).toEqual({ text: 'ä€😀'.repeat(MIB), end: true })
 })
 
-test('frames that come with the handshake or before anybody hears are not lost', async () => {
+test('loses no frames that come with the handshake or before the first hear()', async () => {
   await using server = await acceptOne()
   await using _peer = await rawPeer(server.port, Buffer.concat(count(200).map(i => frame(1, String(i)))))
   const socket = await server.socket
@@ -36,7 +36,7 @@ test('frames that come with the handshake or before anybody hears are not lost',
   for (const i of count(200)) expect(await socket.hear()).toBe(i)
 })
 
-test('what the server says in the tick of the upgrade reaches a client that hears late', async () => {
+test('delivers what the server sent in the tick of the upgrade to a late hear()', async () => {
   await using server = await startServer(ws => {
     const socket: TestSocket = wrapSocket(ws, options)
     for (const i of count(200)) void socket.say(i)
@@ -49,7 +49,7 @@ test('what the server says in the tick of the upgrade reaches a client that hear
   expect(await socket.hear()).toBeUndefined()
 })
 
-test('a wait that is given up loses nothing', async () => {
+test('loses no message when a wait is aborted', async () => {
   await using pair = await connectPair()
   for (const i of count(300)) {
     const stop = new AbortController()
@@ -67,14 +67,14 @@ test('a wait that is given up loses nothing', async () => {
   await expect(pair.far.hear(AbortSignal.abort('before'))).rejects.toBe('before')
 })
 
-test('whoever waits first hears first', async () => {
+test('serves waits in their order', async () => {
   await using pair = await connectPair()
   const waits = Promise.all([pair.far.hear(), pair.far.hear(), pair.far.hear()])
   for (const i of count(3)) await pair.near.say(i)
   expect(await waits).toEqual([0, 1, 2])
 })
 
-test('both sides learn the code and the reason; what was queued is still heard', async () => {
+test('gives both sides the close code and reason, and still delivers queued messages', async () => {
   await using pair = await connectPair()
   await pair.near.say('last words')
   const waiting = pair.near.hear()
@@ -89,7 +89,7 @@ test('both sides learn the code and the reason; what was queued is still heard',
   await pair.near.close()
 })
 
-test('closing says first what was to be said', async () => {
+test('sends pending messages before it closes', async () => {
   await using pair = await connectPair({ near: { closeTimeoutMs: WAIT_MS } })
   const said = [pair.near.say('x'.repeat(5 * MIB)), pair.near.say('y')]
   await pair.near.close()
@@ -97,7 +97,7 @@ test('closing says first what was to be said', async () => {
   expect((await hearAll(pair.far)).map(text => String(text).length)).toEqual([5 * MIB, 1])
 })
 
-test('leaving a block closes', async () => {
+test('closes when its block is left', async () => {
   await using pair = await connectPair()
   {
     await using near = pair.near
@@ -106,7 +106,7 @@ test('leaving a block closes', async () => {
   expect(await pair.far.closed).toEqual({ code: 1000, reason: '' })
 })
 
-test('a frame beyond the cap closes with 1009 before it is read, and harms nobody', async () => {
+test('closes with 1009 on a frame above the limit, before reading it', async () => {
   await using server = await acceptOne({ maxFrameBytes: 100 })
   await using peer = await rawPeer(server.port, frame(1, '1'))
   const socket = await server.socket
@@ -115,7 +115,7 @@ test('a frame beyond the cap closes with 1009 before it is read, and harms nobod
   expect(await hearAll(socket)).toEqual([1])
 })
 
-test('our own side of a dialled connection has a cap too', async () => {
+test('limits frames on a dialled connection too', async () => {
   await using pair = await connectPair({ near: { maxFrameBytes: 10_000 } })
   await pair.far.say('x'.repeat(9_998))
   expect(await pair.near.hear()).toHaveLength(9_998)
@@ -124,7 +124,7 @@ test('our own side of a dialled connection has a cap too', async () => {
   expect(await pair.near.hear()).toBeUndefined()
 })
 
-test('text that is not UTF-8 closes with 1007, also when it is split', async () => {
+test('closes with 1007 on text that is not UTF-8, also when fragmented', async () => {
   await using server = await acceptOne()
   await using peer = await rawPeer(server.port)
   peer.write(Buffer.concat([frame(1, Buffer.from([0x22, 0xe2]), { fin: false }), frame(0, Buffer.from([0x22]))]))
@@ -150,7 +150,7 @@ test.each([
   expect(await hearAll(socket)).toEqual([7])
 })
 
-test('binary frames reach the parser as bytes', async () => {
+test('passes binary frames to the parser as bytes', async () => {
   await using server = await acceptOne()
   await using _peer = await rawPeer(server.port, frame(2, Buffer.from([0xff, 0x00])))
   const heard = await (await server.socket).hear()
@@ -158,7 +158,7 @@ test('binary frames reach the parser as bytes', async () => {
   expect([...(heard as Uint8Array)]).toEqual([0xff, 0])
 })
 
-test('a reset connection ends the waits', async () => {
+test('ends waits when the connection is reset', async () => {
   await using server = await acceptOne()
   await using peer = await rawPeer(server.port, frame(1, '1'))
   const socket = await server.socket
@@ -169,7 +169,7 @@ test('a reset connection ends the waits', async () => {
   expect(await socket.closed).toMatchObject({ code: 1006 })
 })
 
-test('a flood of frames makes the peer wait, and all of them are heard', async () => {
+test('makes a peer that floods it wait, and delivers all frames', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 100 } })
   const total = 3_000
   let said = 0
@@ -181,7 +181,7 @@ test('a flood of frames makes the peer wait, and all of them are heard', async (
   expect(said).toBe(total)
 })
 
-test('a few frames as large as the cap are enough to make the peer wait', async () => {
+test('makes the peer wait after a few frames of the largest size', async () => {
   await using pair = await connectPair({ far: { maxFrameBytes: 4 * MIB } })
   let said = 0
   const saying = Promise.all(count(30).map(() => pair.near.say('x'.repeat(3 * MIB)).then(() => said++)))
@@ -191,7 +191,7 @@ test('a few frames as large as the cap are enough to make the peer wait', async 
   await saying
 })
 
-test('a peer that closes while nobody hears is noticed once somebody does', async () => {
+test('notices on the next hear() that the peer has closed', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 2 } })
   for (const i of count(10)) await pair.near.say(i)
   const closing = pair.near.close(4000)
@@ -200,7 +200,7 @@ test('a peer that closes while nobody hears is noticed once somebody does', asyn
   expect(await pair.far.closed).toMatchObject({ code: 4000 })
 })
 
-test('closing needs no answer: a peer that is silent is cut off in time', async () => {
+test('cuts the connection when the peer does not answer the close in time', async () => {
   await using server = await acceptOne()
   await using _peer = await rawPeer(server.port)
   const socket = await server.socket
@@ -210,7 +210,7 @@ test('closing needs no answer: a peer that is silent is cut off in time', async 
   expect(await waiting).toBeUndefined()
 })
 
-test('closing is in time even when the peer does not read what is being said', async () => {
+test('closes in time even if the peer does not read', async () => {
   await using server = await acceptOne()
   await using peer = await rawPeer(server.port)
   peer.pause()
@@ -222,14 +222,14 @@ test('closing is in time even when the peer does not read what is being said', a
   await expect(socket.say('z')).rejects.toBeInstanceOf(SocketClosedError)
 })
 
-test('a message that is no JSON rejects and breaks nothing', async () => {
+test('rejects a message that cannot be JSON, and stays usable', async () => {
   await using pair = await connectPair()
   await expect(pair.near.say(1n)).rejects.toBeInstanceOf(TypeError)
   await pair.near.say('fine')
   expect(await pair.far.hear()).toBe('fine')
 })
 
-test('closing drops what still comes, even when the queue is full', async () => {
+test('drops frames that come while it closes, even when the queue is full', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 2, closeTimeoutMs: 5_000 } })
   const saying = Promise.allSettled(count(200).map(() => pair.near.say('x'.repeat(100_000))))
   await ticks(50)
@@ -257,7 +257,7 @@ test.each([
   expect(answered).toBeLessThan(50_000)
 })
 
-test('a thousand results at once, each with its receipt, are no flood', async () => {
+test('does not take a thousand results with receipts for a flood', async () => {
   await using pair = await connectPair()
   const deliveries = count(4_000).map(i => pair.near.deliver(i))
   for (const i of count(4_000)) expect(await pair.far.hear()).toBe(i)

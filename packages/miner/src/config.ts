@@ -13,7 +13,7 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/config/service-settings'
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'

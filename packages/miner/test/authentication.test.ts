@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { addressOf } from '@horde/chain/wallet'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import type { V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 import {
   authentication,

@@ -93,7 +93,10 @@ describe('announce', () => {
 
   it('says from which block on the chain takes another address', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_ADDRESS: '127.0.0.3' })
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/too few blocks ago, try again in block \d+\n$/)])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/the last announcement is too recent, try again in block \d+\n$/),
+    ])
   })
 
   it('needs a port that is known', async () => {
@@ -103,7 +106,10 @@ describe('announce', () => {
 
   it('does not try what the chain would refuse', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_ADDRESS: '127.0.0.3' })
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/too few blocks ago, try again in block \d+\n$/)])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/the last announcement is too recent, try again in block \d+\n$/),
+    ])
   })
 
   it('is not for a miner that is to be moved', async () => {

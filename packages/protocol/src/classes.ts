@@ -1,12 +1,12 @@
-/** The hardware classes that executors have; together they are a miner's horde. */
+/** The hardware classes of executors. */
 import type { Preset } from './job.ts'
 
 export type ClassTraits = {
   /** How long an executor of this class may take from its reservation to being ready, in seconds. */
   spinUpSeconds: number
-  /** What a synthetic job of this class asks of the container engine. */
+  /** The preset of a synthetic job of this class. */
   preset: Preset
-  /** The least memory of each GPU, in MiB, as nvidia-smi tells it: of a card's 24 GB it leaves out what ECC takes. Undefined: no GPU. */
+  /** The least memory of each GPU, in MiB, as nvidia-smi reports it: without what ECC takes. Undefined: no GPU. */
   gpuMemoryMib: number | undefined
 }
 
@@ -20,7 +20,7 @@ export const CLASSES = {
 
 export type ExecutorClass = keyof typeof CLASSES
 
-/** The class of a job whose offer names none, and of the one executor of a miner that tells no manifest. */
+/** The class of a job whose offer names none, and of the single executor of a miner without a manifest. */
 export const DEFAULT_CLASS: ExecutorClass = 'always_on.gpu-24gb'
 
 export const EXECUTOR_CLASSES = Object.keys(CLASSES) as [ExecutorClass, ...ExecutorClass[]]

@@ -1,9 +1,12 @@
-/** Link 3: what a validator and its facilitator say to each other. The validator dials and stays. Strict both ways. */
+/**
+ * Link 3: the messages between a validator and its facilitator. The validator dials and stays connected. Both sides
+ * refuse unknown fields.
+ */
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
 import { hotkey, jobUuid, optionalText, shortList, text, textList, textMap } from './primitives.ts'
 
-/** How often a validator says that it lives, in seconds. */
+/** How often a validator sends V0Heartbeat, in seconds. */
 export const HEARTBEAT_SECONDS = 60
 
 const authenticationRequest = z.strictObject({
@@ -42,7 +45,7 @@ const validatorSays = {
 }
 export type ValidatorToFacilitatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
 
-/** Reads what a validator says to its facilitator. */
+/** Parses a message of a validator to its facilitator. */
 export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorSays)
 
 const textOrEmpty = text.nullish().transform(value => value ?? '')
@@ -66,7 +69,7 @@ const jobRequest = z
   })
 export type FacilitatorJobRequest = z.output<typeof jobRequest>
 
-/** The most errors of one answer. */
+/** The most errors in one Response. */
 const MAX_ERRORS = 100
 
 const response = z.strictObject({
@@ -79,7 +82,7 @@ export type FacilitatorResponse = z.output<typeof response>
 
 export type FacilitatorMessage = FacilitatorJobRequest | FacilitatorResponse
 
-/** Reads what a facilitator says to a validator: a job, or a Response, which carries no message_type. */
+/** Parses a message of a facilitator to a validator: a job, or a Response, which has no message_type. */
 export const parseFromFacilitator: Parser<FacilitatorMessage> = parserOf({ V0JobRequest: jobRequest }, response)
 
 export function isJobRequest(message: FacilitatorMessage): message is FacilitatorJobRequest {

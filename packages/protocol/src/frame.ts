@@ -1,34 +1,32 @@
-/**
- * From a WebSocket frame to a typed message, once, at the edge. Nothing here throws: whatever a peer sends becomes a
- * message or a WireError.
- */
+/** Parses WebSocket frames into typed messages. Nothing here throws: every frame becomes a message or a WireError. */
 import type { z } from 'zod'
 
-/** The largest frame, in bytes, said to a peer that did not tell the capability `large-frames`. */
+/** The largest frame, in bytes, sent to a peer without the capability `large-frames`. */
 export const SMALL_FRAME_BYTES = 1_000_000
 
-/** The largest frame, in bytes, that any of our sockets accepts. */
+/** The largest frame, in bytes, that our sockets accept. */
 export const LARGE_FRAME_BYTES = 50 * 1024 * 1024
 
 /**
- * The largest frame, in bytes, that an executor accepts: the largest that a validator may send its miner, and room for what
- * is written out when it is passed on.
+ * The largest frame, in bytes, that an executor accepts: the largest that a validator may send its miner, plus room for
+ * the absent fields that the miner writes out when it passes the work on.
  */
 export const LARGEST_PASSED_ON_BYTES = LARGE_FRAME_BYTES + 64 * 1024
 
-/** The largest frame, in bytes, that executors accept that did not tell the capability `large-frames`. */
+/** The largest frame, in bytes, that an executor without the capability `large-frames` accepts. */
 export const LARGEST_WORK_BYTES = 1024 * 1024
 
-/** The largest frame, in bytes, that may be said to a peer that told these capabilities. */
+/** Returns the largest frame, in bytes, that may be sent to a peer with these capabilities. */
 export function largestFrameFor(capabilities: readonly string[] | null | undefined): number {
   return capabilities?.includes('large-frames') ? LARGE_FRAME_BYTES : SMALL_FRAME_BYTES
 }
 
-const MAX_ISSUES_TOLD = 5
+/** How many mistakes of one message an error lists. */
+const MAX_ISSUES_LISTED = 5
 
 export type WireErrorCode = 'binary' | 'not-json' | 'not-an-object' | 'unknown-message' | 'invalid-fields'
 
-/** What was wrong with a frame and where, in words that may be told to the peer: it repeats none of the frame's values. */
+/** What is wrong with a frame, and where. The message may be sent to the peer: it repeats no value of the frame. */
 export class WireError extends Error {
   override name = 'WireError'
   readonly code: WireErrorCode
@@ -45,8 +43,9 @@ export type Parser<T> = (frame: string | Uint8Array) => Parsed<T>
 type Schemas = Record<string, z.ZodType>
 
 /**
- * A parser for messages told apart by `message_type`. `untyped` reads objects that carry no `message_type` at all
- * (the facilitator's Response).
+ * Returns a parser for the messages of one speaker, which differ by `message_type`.
+ *
+ * @param untyped the schema for objects without `message_type`, such as the facilitator's Response
  */
 export function parserOf<S extends Schemas, U extends z.ZodType = never>(
   schemas: S,
@@ -75,7 +74,7 @@ function parse(frame: string | Uint8Array, schemas: Schemas, untyped: z.ZodType 
   const schema = schemaOf(value, schemas, untyped)
   if (schema === undefined) return refuse('unknown-message', 'message_type is missing or not one of this link')
   const result = schema.safeParse(value)
-  return result.success ? { ok: true, message: result.data } : refuse('invalid-fields', wordsOf(result.error))
+  return result.success ? { ok: true, message: result.data } : refuse('invalid-fields', describeIssues(result.error))
 }
 
 function schemaOf(value: object, schemas: Schemas, untyped: z.ZodType | undefined): z.ZodType | undefined {
@@ -84,14 +83,14 @@ function schemaOf(value: object, schemas: Schemas, untyped: z.ZodType | undefine
   return typeof type === 'string' && Object.hasOwn(schemas, type) ? schemas[type] : undefined
 }
 
-function wordsOf(error: z.ZodError): string {
-  const told = error.issues.slice(0, MAX_ISSUES_TOLD).map(issue => {
+function describeIssues(error: z.ZodError): string {
+  const listed = error.issues.slice(0, MAX_ISSUES_LISTED).map(issue => {
     const where = issue.path.map(String).join('.').slice(0, 200)
     const what = issue.code === 'unrecognized_keys' ? 'unknown fields are refused' : issue.message
     return where === '' ? what : `${where}: ${what}`
   })
-  const more = error.issues.length - told.length
-  return more > 0 ? `${told.join('; ')}; and ${more} more` : told.join('; ')
+  const more = error.issues.length - listed.length
+  return more > 0 ? `${listed.join('; ')}; and ${more} more` : listed.join('; ')
 }
 
 function refuse(code: WireErrorCode, message: string): { ok: false; error: WireError } {

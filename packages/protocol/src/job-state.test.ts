@@ -14,7 +14,7 @@ import {
   statesBefore,
 } from './job-state.ts'
 
-/** The table of the design: from, message, to. */
+/** from, message, to. */
 const TABLE: [JobState, JobEvent, JobState][] = [
   ['offered', 'V0AcceptJobRequest', 'accepted'],
   ['offered', 'V0DeclineJobRequest', 'rejected'],
@@ -24,7 +24,7 @@ const TABLE: [JobState, JobEvent, JobState][] = [
   ['running', 'V0JobFinishedRequest', 'finished'],
   ['running', 'V0JobFailedRequest', 'failed'],
 ]
-/** Words that may be heard again without harm. */
+/** Messages that may be repeated without effect. */
 const REPEATED: [JobState, JobEvent][] = [
   ['offered', 'V0InitialJobRequest'],
   ['accepted', 'V0InitialJobRequest'],
@@ -53,7 +53,7 @@ describe('advance', () => {
     expect(advance(from, event)).toBe(expected(from, event))
   })
 
-  it('only goes forward, and a final state is final', () => {
+  it('only goes forward and never leaves a final state', () => {
     const order: JobState[] = ['offered', 'accepted', 'ready', 'running']
     const rank = (state: JobState) => (isFinal(state) ? order.length : order.indexOf(state))
     fc.assert(
@@ -70,12 +70,12 @@ describe('advance', () => {
   })
 })
 
-it('open and final states are told apart, and are all', () => {
+it('every state is either open or final', () => {
   expect(JOB_STATES.filter(isFinal)).toEqual([...FINAL_STATES])
   expect([...OPEN_STATES, ...FINAL_STATES]).toEqual([...JOB_STATES])
 })
 
-it('isInOrder is true for moves and repeats alone', () => {
+it('isInOrder is true only for moves and repeats', () => {
   for (const from of JOB_STATES) {
     for (const message of JOB_MESSAGES) {
       const known = [...TABLE, ...REPEATED].some(([state, event]) => state === from && event === message)
@@ -84,7 +84,7 @@ it('isInOrder is true for moves and repeats alone', () => {
   }
 })
 
-it('statesBefore is the guard of a stored move', () => {
+it('statesBefore returns the open states that an event moves', () => {
   expect(statesBefore('ready', 'V0ExecutorReadyRequest')).toEqual(['accepted'])
   expect(statesBefore('broken', 'timed out')).toEqual([...OPEN_STATES])
   expect(statesBefore('finished', 'V0JobFinishedRequest')).toEqual(['running'])

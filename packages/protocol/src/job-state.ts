@@ -1,10 +1,10 @@
 /**
- * The state machine of a job, the only one: every service moves a job by `advance` and compares states nowhere else.
+ * The state machine of a job. Every service decides with `advance` where a job moves.
  *
  *   (none) ─offer─▶ offered ─accept─▶ accepted ─ready─▶ ready ─work─▶ running ─▶ finished | failed
  *                      └─decline─▶ rejected      any open state ─▶ broken
  *
- * States only go forward, a final state is final, a retry is a new job.
+ * States only go forward, and a final state never changes. A retry is a new job.
  */
 
 export const OPEN_STATES = ['offered', 'accepted', 'ready', 'running'] as const
@@ -15,7 +15,7 @@ export type OpenState = (typeof OPEN_STATES)[number]
 export type FinalState = (typeof FINAL_STATES)[number]
 export type JobState = OpenState | FinalState
 
-/** The messages that move a job, in the words of the validator's and miner's link. */
+/** The messages that move a job, named as on the link validator–miner. */
 export const JOB_MESSAGES = [
   'V0InitialJobRequest',
   'V0AcceptJobRequest',
@@ -28,7 +28,7 @@ export const JOB_MESSAGES = [
 ] as const
 export type JobMessage = (typeof JOB_MESSAGES)[number]
 
-/** What ends a job without a message: noticed by whoever waits. */
+/** Events that end a job without a message. */
 export const MISHAPS = ['executor exited', 'connection lost', 'timed out', 'stopped'] as const
 export type Mishap = (typeof MISHAPS)[number]
 
@@ -41,7 +41,7 @@ const MOVES: Record<OpenState, Partial<Record<JobMessage, JobState>>> = {
   running: { V0JobFinishedRequest: 'finished', V0JobFailedRequest: 'failed' },
 }
 
-/** Words that peers may say again for a job that is past them: heard twice they are harmless. */
+/** Messages that a peer may repeat for a job that is already past them. They change nothing. */
 const REPEATS: Record<OpenState, readonly JobMessage[]> = {
   offered: ['V0InitialJobRequest'],
   accepted: ['V0InitialJobRequest', 'V0AcceptJobRequest'],
@@ -49,12 +49,12 @@ const REPEATS: Record<OpenState, readonly JobMessage[]> = {
   running: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobRequest'],
 }
 
-/** The state that every job begins in, once offered. */
+/** The state of a job that was just offered. */
 export const FIRST_STATE: JobState = 'offered'
 
 /**
- * The state of a job after an event. A final state stays; a repeated word changes nothing; a message that the state
- * does not allow, and every mishap, breaks an open job.
+ * Returns the state of a job after an event. A final state stays, and a repeated message changes nothing. A mishap, or
+ * a message that the state does not allow, breaks an open job.
  */
 export function advance(state: JobState, event: JobEvent): JobState {
   if (isFinal(state)) return state
@@ -63,7 +63,7 @@ export function advance(state: JobState, event: JobEvent): JobState {
   return MOVES[state][event] ?? 'broken'
 }
 
-/** Whether an event is in its place: it moves the job on, or is a harmless repeat. */
+/** Returns whether a message is in order: it moves the job on, or is a harmless repeat. */
 export function isInOrder(state: JobState, event: JobMessage): boolean {
   if (isFinal(state)) return false
   return REPEATS[state].includes(event) || MOVES[state][event] !== undefined
@@ -73,7 +73,7 @@ export function isFinal(state: JobState): state is FinalState {
   return (FINAL_STATES as readonly string[]).includes(state)
 }
 
-/** The open states from which an event leads to `to`: the guard of a stored move. */
+/** Returns the open states from which an event leads to `to`: the guard of the update that stores the move. */
 export function statesBefore(to: JobState, event: JobEvent): OpenState[] {
   return OPEN_STATES.filter(from => from !== to && advance(from, event) === to)
 }

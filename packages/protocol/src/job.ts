@@ -1,8 +1,8 @@
-/** A job's own words, the same on every wire. */
+/** The fields of a job that are the same on every link. */
 import { z } from 'zod'
 import { integer, jobUuid, optionalText, text, textList, textMap } from './primitives.ts'
 
-/** What a job asks of the container engine. Any other preset on the wire fails the job at its executor. */
+/** What a job may need of the container engine. The executor fails a job with any other preset. */
 export const PRESETS = ['none', 'nvidia_all'] as const
 export type Preset = (typeof PRESETS)[number]
 
@@ -14,11 +14,11 @@ export const VOLUME_TYPES = ['inline', 'zip_url'] as const
 export type VolumeType = (typeof VOLUME_TYPES)[number]
 const volumeType = z.enum(VOLUME_TYPES, 'must be "inline" or "zip_url"')
 
-/** `contents` is base64 of a zip for inline, the URL of a zip for zip_url. */
+/** `contents` is the base64 of a zip for inline, and the URL of a zip for zip_url. */
 export const volume = z.object({ volume_type: volumeType, contents: z.string('must be a string') })
 export type Volume = z.output<typeof volume>
 
-/** A zip archive without entries, base64: the inline volume of a job that has no input. */
+/** The base64 of a zip without entries: the inline volume of a job without input. */
 export const EMPTY_ZIP_BASE64 = 'UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=='
 
 export const OUTPUT_UPLOAD_TYPES = ['zip_and_http_post', 'zip_and_http_put'] as const
@@ -30,7 +30,7 @@ export const outputUpload = z.object({
 })
 export type OutputUpload = z.output<typeof outputUpload>
 
-/** What an offer tells: cheap, nothing secret. Validator to miner, and in the same words miner to executor. */
+/** The fields of an offer, which holds nothing secret. The miner passes them on to its executor as they are. */
 export const offerFields = {
   job_uuid: jobUuid,
   base_docker_image_name: optionalText,
@@ -41,7 +41,7 @@ export const offerFields = {
   volume_type: volumeType,
 }
 
-/** The work itself. Validator to miner, and in the same words miner to executor. */
+/** The fields of the work. The miner passes them on to its executor as they are. */
 export const workFields = {
   job_uuid: jobUuid,
   docker_image_name: optionalText,
@@ -52,7 +52,7 @@ export const workFields = {
   output_upload: outputUpload.nullish().transform(value => value ?? null),
 }
 
-/** Both texts of a job's container. */
+/** What a job's container printed. */
 export const outputFields = { docker_process_stdout: text, docker_process_stderr: text }
 
 /** The exit status of a job's container; null when it did not exit by itself. */
@@ -60,13 +60,13 @@ export const exitStatus = integer.nullish().transform(value => value ?? null)
 
 type WorkSource = { docker_image_name: string | null; raw_script: string | null }
 
-/** The rule that a job is either an image or a script. */
+/** Returns whether a job is either an image or a script, and not both. */
 export function hasOneSource(work: WorkSource): boolean {
   return Boolean(work.docker_image_name) !== Boolean(work.raw_script)
 }
 
 export const ONE_SOURCE = 'exactly one of docker_image_name and raw_script must be non-empty'
 
-/** The free text of an error between peers of links 1 and 2. */
+/** An error as free text, on the links validator–miner and miner–executor. */
 export const genericError = z.object({ message_type: z.literal('GenericError'), details: optionalText })
 export type GenericError = z.output<typeof genericError>

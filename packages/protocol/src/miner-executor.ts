@@ -1,4 +1,4 @@
-/** Link 2: what a miner and its executor say to each other. The executor dials. */
+/** Link 2: the messages between a miner and its executor. The executor dials. */
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
@@ -7,7 +7,7 @@ import { jobUuid, optionalTextList } from './primitives.ts'
 const prepareJob = z.object({
   message_type: z.literal('V0PrepareJobRequest'),
   ...offerFields,
-  /** What the miner understands beyond the dialect: `large-frames`. */
+  /** Extensions of the dialect that the miner understands: `large-frames`. */
   capabilities: optionalTextList,
 })
 export type V0PrepareJobRequest = z.output<typeof prepareJob>
@@ -20,7 +20,7 @@ export type V0RunJobRequest = z.output<typeof runJob>
 const minerSays = { V0PrepareJobRequest: prepareJob, V0RunJobRequest: runJob, GenericError: genericError }
 export type MinerToExecutorMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
 
-/** Reads what a miner says to its executor. */
+/** Parses a message of a miner to its executor. */
 export const parseFromMiner: Parser<MinerToExecutorMessage> = parserOf(minerSays)
 
 const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.literal(type), job_uuid: jobUuid })
@@ -48,5 +48,5 @@ const executorSays = {
 }
 export type ExecutorMessage = z.output<(typeof executorSays)[keyof typeof executorSays]>
 
-/** Reads what an executor says to its miner. */
+/** Parses a message of an executor to its miner. */
 export const parseFromExecutor: Parser<ExecutorMessage> = parserOf(executorSays)

@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { fitFrame, shorten } from './shorten.ts'
 
 describe('shorten', () => {
-  it('leaves a text that fits alone', () => expect(shorten('abc', 3)).toBe('abc'))
-  it('keeps head and tail, and says how many characters were cut', () => {
+  it('leaves a text that fits unchanged', () => expect(shorten('abc', 3)).toBe('abc'))
+  it('keeps head and tail and says how many characters were cut', () => {
     const text = `${'h'.repeat(500)}${'x'.repeat(5000)}${'t'.repeat(500)}`
     const short = shorten(text, 300)
     expect(short.length).toBeLessThanOrEqual(300)
     const [, head = '', cut = '', tail = ''] = /^(h+)\n\[… (\d+) characters cut …\]\n(t+)$/.exec(short) ?? []
     expect(head.length + Number(cut) + tail.length).toBe(text.length)
   })
-  it('never exceeds its limit by more than its own note, and tears no surrogate pair', () => {
+  it('never exceeds its limit and splits no surrogate pair', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 200 }), fc.integer({ min: 60, max: 150 }), (text, limit) => {
         const short = shorten(text, limit)
@@ -27,8 +27,8 @@ describe('fitFrame', () => {
     docker_process_stdout: stdout,
     docker_process_stderr: stderr,
   })
-  it('changes nothing that fits', () => expect(fitFrame(message('a', 'b'), 1000)).toEqual(message('a', 'b')))
-  it('holds the limit whatever the texts are, also when a peer escapes what is not ASCII, and keeps a short text whole', () => {
+  it('leaves a message that fits unchanged', () => expect(fitFrame(message('a', 'b'), 1000)).toEqual(message('a', 'b')))
+  it('stays below the limit for any texts, with everything beyond ASCII escaped, and keeps a short text whole', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 3000 }),
       fc.integer({ min: 0, max: 5000 }).map(n => '\u0000'.repeat(n)),
@@ -42,7 +42,7 @@ describe('fitFrame', () => {
     )
     expect(fitFrame(message('x'.repeat(100_000), 'short'), 10_000).docker_process_stderr).toBe('short')
   })
-  it('uses most of the room it has', () => {
+  it('uses most of the allowed size', () => {
     const fitted = fitFrame(message('x'.repeat(5_000_000), ''), 1_000_000)
     expect(fitted.docker_process_stdout.length).toBeGreaterThan(900_000)
   })

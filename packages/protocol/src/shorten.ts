@@ -1,27 +1,29 @@
-/** Long texts of jobs, cut so that head and tail stay, and so that a frame stays under its peer's limit. */
+/** Cuts long texts of jobs: head and tail stay, and a frame stays below its peer's limit. */
 
-/** The most characters (UTF-16 units) of stdout, and of stderr, that go on a wire. */
+/** The most characters (UTF-16 units) of stdout, and of stderr, that are sent. */
 export const MAX_OUTPUT_CHARACTERS = 1_000_000
 
-/** The last character that is never escaped, `~`, and how long an escape is: one for each UTF-16 unit, `\u017c`. */
+/**
+ * `~`, the last character that is never escaped, and the bytes of an escape such as `\u017c`, one for each UTF-16 unit.
+ */
 const LAST_PLAIN = 0x7e
 const ESCAPE_BYTES = 6
 
-/** The text itself, or its head and tail with a line between that says how many characters were cut. */
+/** Returns the text, or its head and tail around a line that says how many characters were cut. */
 export function shorten(text: string, maxCharacters: number): string {
   if (text.length <= maxCharacters) return text
   const room = Math.max(0, maxCharacters - note(text.length).length)
-  const head = untorn(text.slice(0, Math.ceil(room / 2)), 'end')
-  const tail = untorn(text.slice(text.length - Math.floor(room / 2)), 'start')
+  const head = withoutHalfPair(text.slice(0, Math.ceil(room / 2)), 'end')
+  const tail = withoutHalfPair(text.slice(text.length - Math.floor(room / 2)), 'start')
   return `${head}${note(text.length - head.length - tail.length)}${tail}`
 }
 
 type WithOutput = { docker_process_stdout: string; docker_process_stderr: string }
 
 /**
- * The message with its texts cut until its JSON is at most `maxBytes` long, with all that is not ASCII escaped: a peer of
- * 2024 that passes it on writes it so. The longer text is cut first; a message whose other fields alone are too long comes
- * back with both texts empty.
+ * Returns the message with its texts cut until its JSON has at most `maxBytes` bytes. Counts characters beyond ASCII as
+ * escaped, because v0 peers escape them when they pass the message on. Cuts the longer text first. When the other
+ * fields alone are too long, both texts are empty.
  */
 export function fitFrame<M extends WithOutput>(message: M, maxBytes: number): M {
   let fitted: M = {
@@ -43,7 +45,7 @@ export function fitFrame<M extends WithOutput>(message: M, maxBytes: number): M 
   return fitted
 }
 
-/** How long a message is as JSON of ASCII alone, as Python's json writes it, in bytes. */
+/** Returns the bytes of a message as JSON in ASCII, as Python's json writes it. */
 function escapedBytes(message: object): number {
   const json = JSON.stringify(message)
   let bytes = json.length
@@ -56,8 +58,8 @@ function note(characters: number): string {
   return `\n[… ${characters} characters cut …]\n`
 }
 
-/** Half of a surrogate pair at a cut would not survive UTF-8. */
-function untorn(piece: string, side: 'start' | 'end'): string {
+/** Drops half of a surrogate pair at a cut, which would not survive UTF-8. */
+function withoutHalfPair(piece: string, side: 'start' | 'end'): string {
   if (side === 'end') return /[\ud800-\udbff]$/.test(piece) ? piece.slice(0, -1) : piece
   return /^[\udc00-\udfff]/.test(piece) ? piece.slice(1) : piece
 }

@@ -1,17 +1,17 @@
-/** Link 1: what a validator and a miner say to each other. The validator dials. */
+/** Link 1: the messages between a validator and a miner. The validator dials. */
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
 import { hotkey, integer, jobUuid, optionalText, optionalTextList, shortList, text } from './primitives.ts'
 
-/** What a peer may say in `capabilities` that it understands beyond the dialect. */
+/** Extensions of the dialect that a peer may list in `capabilities`. */
 export const CAPABILITIES = ['large-frames', 'manifest'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 
 /** How far the timestamp of an authentication may lie in the past or the future, in seconds. */
 export const AUTHENTICATION_WINDOW_SECONDS = 10
 
-/** The three signed fields. Extra ones are dropped before the bytes are made. */
+/** The three signed fields. Extra fields are dropped and not signed. */
 export const authenticationPayload = z.object({
   validator_hotkey: hotkey,
   miner_hotkey: hotkey,
@@ -48,7 +48,7 @@ const validatorSays = {
 }
 export type ValidatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
 
-/** Reads what a validator says to its miner. */
+/** Parses a message of a validator to its miner. */
 export const parseFromValidator: Parser<ValidatorMessage> = parserOf(validatorSays)
 
 const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.literal(type), job_uuid: jobUuid })
@@ -58,13 +58,13 @@ export type V0JobFinishedRequest = z.output<typeof jobFinished>
 
 const jobFailed = aboutJob('V0JobFailedRequest').extend({
   docker_process_exit_status: exitStatus,
-  /** True when the job's own time limit ended it. Absent otherwise, and from miners of 2024. */
+  /** True when the job's own time limit ended it. Absent otherwise, and always absent from v0 miners. */
   timeout: z.boolean('must be true or false').nullish(),
   ...outputFields,
 })
 export type V0JobFailedRequest = z.output<typeof jobFailed>
 
-/** The most classes of one manifest. */
+/** The most classes in one manifest. */
 const MAX_CLASSES = 100
 
 const manifest = z.object({
@@ -97,5 +97,5 @@ const minerSays = {
 }
 export type MinerMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
 
-/** Reads what a miner says to a validator. */
+/** Parses a message of a miner to a validator. */
 export const parseFromMiner: Parser<MinerMessage> = parserOf(minerSays)

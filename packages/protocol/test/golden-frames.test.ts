@@ -14,8 +14,8 @@ const LINKS: Record<string, Record<string, Parser<unknown>>> = {
   },
 }
 
-/** Every message of the wire, by link and speaker, as the protocol's document lists them. */
-const SAID: Record<string, Record<string, string[]>> = {
+/** Every message by link and speaker, as docs/protocol.md lists them. */
+const MESSAGES: Record<string, Record<string, string[]>> = {
   'validator-miner': {
     validator: ['V0AuthenticateRequest', 'V0InitialJobRequest', 'V0JobRequest', 'GenericError'],
     miner: [
@@ -40,7 +40,9 @@ const SAID: Record<string, Record<string, string[]>> = {
   },
 }
 
-/** Text as Python's json.dumps writes it: a space after each colon and comma, everything beyond ASCII escaped. */
+/**
+ * Returns JSON as Python's json.dumps writes it: a space after each colon and comma, everything beyond ASCII escaped.
+ */
 function asPythonWrites(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(asPythonWrites).join(', ')}]`
   if (typeof value === 'object' && value !== null) {
@@ -56,23 +58,23 @@ function asPythonWrites(value: unknown): string {
 for (const [link, speakers] of Object.entries(LINKS)) {
   const golden = readGolden(link)
   for (const [speaker, parse] of Object.entries(speakers)) {
-    describe(`${link}: what the ${speaker} says`, () => {
-      it('has a golden frame for every message, and none for any other', () => {
-        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual([...(SAID[link]?.[speaker] ?? [])].sort())
+    describe(`${link}: messages of the ${speaker}`, () => {
+      it('have a golden frame each, and there are no others', () => {
+        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual([...(MESSAGES[link]?.[speaker] ?? [])].sort())
       })
       for (const [type, frames] of Object.entries(golden[speaker] ?? {})) {
         it.each(frames)(`${type} $shows`, ({ frame, reads }) => {
           const message = reads ?? frame
           expect(parse(JSON.stringify(frame))).toEqual({ ok: true, message })
           expect(parse(asPythonWrites(frame))).toEqual({ ok: true, message })
-          expect(parse(JSON.stringify(message)), 'what was read may be said on').toEqual({ ok: true, message })
+          expect(parse(JSON.stringify(message)), 'a parsed message can be sent on').toEqual({ ok: true, message })
         })
       }
     })
   }
 }
 
-describe('frames that Python peers put on the wire', () => {
+describe('frames that v0 peers sent', () => {
   const READERS: [string, string[], Parser<unknown>][] = [
     ['Python executor', [], minerExecutor.parseFromExecutor],
     ['Python miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],

@@ -1,12 +1,12 @@
-/** The golden frames of the three links: who says what, as it stands on the wire, and what is read from it. */
+/** Reads the golden frames of the three links: each message as a frame, and as it is parsed. */
 import { readFileSync } from 'node:fs'
 
 export type Golden = {
-  /** The frame as it stands on the wire. */
+  /** The frame as it is sent. */
   frame: unknown
-  /** What the reader gets, when it differs from the frame: absent and null fields filled in, unknown ones gone. */
+  /** The parsed message, when it differs from the frame: absent and null fields filled in, unknown ones dropped. */
   reads?: unknown
-  /** A peer's habit or a rule that this one shows. */
+  /** The rule, or a peer's habit, that this frame is an example of. */
   shows?: string
 }
 

@@ -19,7 +19,7 @@ const GOLDEN: Golden[] = ['validator-miner', 'miner-executor', 'facilitator-vali
   Object.values(readGolden(link)).flatMap(messages => Object.values(messages).flat()),
 )
 
-function everyParserAnswers(frame: string | Uint8Array): void {
+function expectEveryParserToReturn(frame: string | Uint8Array): void {
   for (const parse of PARSERS) {
     const parsed = parse(frame)
     if (!parsed.ok) expect(parsed.error).toBeInstanceOf(WireError)
@@ -27,12 +27,12 @@ function everyParserAnswers(frame: string | Uint8Array): void {
   }
 }
 
-/** One place of a golden frame replaced by any JSON, or removed. */
-const bentFrame = fc
+/** A golden frame with one place replaced by any JSON, or removed. */
+const alteredFrame = fc
   .record({ golden: fc.constantFrom(...GOLDEN), place: fc.nat(), to: fc.option(fc.jsonValue(), { nil: undefined }) })
-  .map(({ golden, place, to }) => JSON.stringify(bend(structuredClone(golden.frame), place, to)))
+  .map(({ golden, place, to }) => JSON.stringify(alter(structuredClone(golden.frame), place, to)))
 
-function bend(frame: unknown, place: number, to: unknown): unknown {
+function alter(frame: unknown, place: number, to: unknown): unknown {
   const spots: [Record<string, unknown>, string][] = []
   const walk = (node: unknown) => {
     if (typeof node !== 'object' || node === null) return
@@ -48,30 +48,33 @@ function bend(frame: unknown, place: number, to: unknown): unknown {
   return frame
 }
 
-describe('no input makes a parser throw', () => {
-  it('any text', () => fc.assert(fc.property(fc.string({ unit: 'binary' }), everyParserAnswers), { numRuns: 500 }))
-  it('any bytes', () => fc.assert(fc.property(fc.uint8Array(), everyParserAnswers)))
-  it('any JSON', () => fc.assert(fc.property(fc.json(), everyParserAnswers), { numRuns: 500 }))
-  it('any object with a known message_type', () => {
+describe('parsers never throw', () => {
+  it('for any text', () =>
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), expectEveryParserToReturn), { numRuns: 500 }))
+  it('for any bytes', () => fc.assert(fc.property(fc.uint8Array(), expectEveryParserToReturn)))
+  it('for any JSON', () => fc.assert(fc.property(fc.json(), expectEveryParserToReturn), { numRuns: 500 }))
+  it('for any object with a known message_type', () => {
     const types = GOLDEN.map(({ frame }) => (frame as { message_type?: string }).message_type ?? 'Response')
     const frame = fc
       .tuple(fc.constantFrom(...types), fc.dictionary(fc.string(), fc.jsonValue()))
       .map(([message_type, rest]) => JSON.stringify({ ...rest, message_type }))
-    fc.assert(fc.property(frame, everyParserAnswers), { numRuns: 500 })
+    fc.assert(fc.property(frame, expectEveryParserToReturn), { numRuns: 500 })
   })
-  it('a golden frame with one place bent', () =>
-    fc.assert(fc.property(bentFrame, everyParserAnswers), { numRuns: 2000 }))
-  it('nesting that is a million deep, and names of the prototype', () => {
-    everyParserAnswers('['.repeat(1_000_000))
-    everyParserAnswers(`{"message_type":"V0JobRequest","volume":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`)
+  it('for a golden frame with one place altered', () =>
+    fc.assert(fc.property(alteredFrame, expectEveryParserToReturn), { numRuns: 2000 }))
+  it('for nesting a million deep and for names of the prototype', () => {
+    expectEveryParserToReturn('['.repeat(1_000_000))
+    expectEveryParserToReturn(
+      `{"message_type":"V0JobRequest","volume":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`,
+    )
     for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
-      everyParserAnswers(`{"message_type":"${name}"}`)
-      everyParserAnswers(`{"${name}":{"message_type":"V0Heartbeat"}}`)
+      expectEveryParserToReturn(`{"message_type":"${name}"}`)
+      expectEveryParserToReturn(`{"${name}":{"message_type":"V0Heartbeat"}}`)
     }
   })
 })
 
-describe('a list of nonsense is one mistake, however long it is', () => {
+describe('a long invalid list is reported as one mistake', () => {
   const lots = (entry: string) => `${`${entry},`.repeat(300_000)}${entry}`
   const job = '"job_uuid":"7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11"'
   const fields = Array.from({ length: 100_000 }, (_, index) => `"${index}":[]`).join(',')
@@ -85,12 +88,12 @@ describe('a list of nonsense is one mistake, however long it is', () => {
   ])('%s', (_, frame) => {
     for (const parse of PARSERS) {
       const parsed = parse(frame)
-      expect(parsed.ok ? 'read' : parsed.error.message).not.toMatch(/\d\d more$/)
+      expect(parsed.ok ? 'parsed' : parsed.error.message).not.toMatch(/\d\d more$/)
     }
   })
 })
 
-describe('refusals say what was wrong and where', () => {
+describe('errors say what is wrong and where', () => {
   const job = { job_uuid: '7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11' }
   const work = {
     message_type: 'V0JobRequest',
@@ -100,9 +103,9 @@ describe('refusals say what was wrong and where', () => {
     docker_run_cmd: [],
     volume: { volume_type: 'inline', contents: '' },
   }
-  const heard = (frame: unknown) => {
+  const outcomeOf = (frame: unknown) => {
     const parsed = validatorMiner.parseFromValidator(typeof frame === 'string' ? frame : JSON.stringify(frame))
-    return parsed.ok ? 'read' : `${parsed.error.code} | ${parsed.error.message}`
+    return parsed.ok ? 'parsed' : `${parsed.error.code} | ${parsed.error.message}`
   }
   it.each([
     ['{', 'not-json | the frame is not JSON'],
@@ -133,21 +136,23 @@ describe('refusals say what was wrong and where', () => {
       'invalid-fields | volume.volume_type: must be "inline" or "zip_url"',
     ],
   ])('%j', (frame, words) => {
-    expect(heard(frame)).toBe(words)
+    expect(outcomeOf(frame)).toBe(words)
   })
-  it('tells no value of the frame', () => {
+  it('repeat no value of the frame', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 12 }), secret => {
-        const words = heard({ ...work, job_uuid: secret, docker_run_options_preset: { [secret]: secret } })
+        const words = outcomeOf({ ...work, job_uuid: secret, docker_run_options_preset: { [secret]: secret } })
         return !words.includes(secret)
       }),
     )
   })
-  it('a timestamp that is signed is taken as it stands only', () => {
+  it('a signed timestamp is not converted from a string', () => {
     const payload = { validator_hotkey: 'x', miner_hotkey: 'y', timestamp: '1713434400' }
-    expect(heard({ message_type: 'V0AuthenticateRequest', payload, signature: '0x' })).toContain('payload.timestamp')
+    expect(outcomeOf({ message_type: 'V0AuthenticateRequest', payload, signature: '0x' })).toContain(
+      'payload.timestamp',
+    )
   })
-  it('link 3 is strict: unknown fields are refused', () => {
+  it('link 3 refuses unknown fields', () => {
     const frame = JSON.stringify({ message_type: 'V0Heartbeat', later: 1 })
     expect(facilitatorValidator.parseFromValidator(frame)).toMatchObject({
       ok: false,
@@ -156,7 +161,7 @@ describe('refusals say what was wrong and where', () => {
     const response = JSON.stringify({ status: 'success', errors: [], later: 1 })
     expect(facilitatorValidator.parseFromFacilitator(response).ok).toBe(false)
   })
-  it('binary frames', () => {
+  it('binary frames are refused', () => {
     expect(validatorMiner.parseFromValidator(new TextEncoder().encode('{}'))).toMatchObject({
       ok: false,
       error: { code: 'binary' },

@@ -1,6 +1,6 @@
 import { cryptoWaitReady, decodeAddress, sr25519Verify } from '@polkadot/util-crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { authenticationBytes, facilitatorLoginBytes } from '../src/signing.ts'
+import { authenticationBytes, facilitatorLoginBytes } from '../src/handshake/signing.ts'
 import { authenticationPayload } from '../src/validator-miner.ts'
 import { readFixture } from './golden.ts'
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   await cryptoWaitReady()
 })
 
-/** The library throws for what is no sr25519 signature at all. */
+/** Returns false where the library throws: for text that is not an sr25519 signature. */
 function verifies(bytes: Uint8Array, signature: string, key: Uint8Array): boolean {
   if (!/^0x[0-9a-f]{128}$/i.test(signature)) return false
   try {
@@ -25,7 +25,7 @@ function verifies(bytes: Uint8Array, signature: string, key: Uint8Array): boolea
   }
 }
 
-describe('the bytes of an authentication', () => {
+describe('authenticationBytes returns the signed bytes', () => {
   it.each(vectors.validator_to_miner)('$name', ({ payload, signed_bytes_utf8, signature, verifies: expected }) => {
     const read = authenticationPayload.parse(payload)
     const bytes = authenticationBytes(read)
@@ -37,7 +37,7 @@ describe('the bytes of an authentication', () => {
 })
 
 it.each(vectors.validator_to_facilitator)(
-  'the bytes of a login at a facilitator',
+  'facilitatorLoginBytes returns the signed bytes',
   ({ public_key, signature, verifies: expected }) => {
     const bytes = facilitatorLoginBytes(public_key)
     expect(bytes).toHaveLength(32)

@@ -1,33 +1,31 @@
-/** Wires a validator: what it does, on what it was given. */
+/** Wires the parts of a validator together. */
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { OpenDatabase } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import type { BatchReport } from './batch/batch-part.ts'
-import { Turns } from './batch/turns.ts'
+import { BatchSchedule } from './batches/batch-schedule.ts'
+import type { BatchReport } from './batches/drive-batch.ts'
+import { type BatchRequest, resumeBatches, runBatch } from './batches/run-batch.ts'
+import { closeOverdueBatches } from './batches/stored-batch.ts'
 import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
-import { closeOverdueBatches } from './db/batches.ts'
-import { abandonOrganicJobs } from './db/jobs.ts'
-import { keepLock } from './db/kept-lock.ts'
-import { oneAtATime } from './db/one-at-a-time.ts'
-import { markTold } from './db/organic-jobs.ts'
-import { FacilitatorLink } from './facilitator.ts'
-import { hostClockOf } from './job/host-clock.ts'
-import { leftOrganicJobs } from './organic/left-jobs.ts'
-import { resumeBatches } from './resume-batches.ts'
-import { type BatchRequest, runBatch } from './run-batch.ts'
-import { runOrganicJob } from './run-organic-job.ts'
+import { markReported, overdueOrganicJobs } from './db/jobs.ts'
+import { keepLock, oneAtATime } from './db/lock.ts'
+import { hostClockOf } from './jobs/host-clock.ts'
+import { abandonJobs } from './jobs/transition.ts'
+import { FacilitatorConnection } from './organic/facilitator-connection.ts'
+import { resumableJobs } from './organic/resume-organic-jobs.ts'
+import { runOrganicJob } from './organic/run-organic-job.ts'
 import { setWeights, type WeightsOutcome } from './set-weights.ts'
 import { recheckIncluded } from './weights/recheck-included.ts'
 import { revealWeights } from './weights/reveal-weights.ts'
 
-/** How long after its deadline a batch, and after its start an organic job, counts as left behind, in ms. */
+/** A batch this long past its deadline, or an organic job this long after its start, is an orphan, in ms. */
 const BATCH_OVERDUE_MS = 30_000
 const ORGANIC_OVERDUE_MS = 900_000
 
-/** Somebody else is at it already. */
+/** Another caller runs a batch at the moment. */
 export class BusyError extends Error {
   override readonly name = 'BusyError'
 }
@@ -36,50 +34,52 @@ export interface ValidatorDeps {
   config: ValidatorConfig
   chain: Chain
   hotkey: Hotkey
-  /** What synthetic jobs are. */
+  /** What synthetic jobs consist of. */
   benchmark: Benchmark
   database: OpenDatabase
-  /** Whether batches and organic jobs that a stop cuts short are taken up at the next start. Default: false. */
-  leaveOpen?: boolean
-  /** Told how long a ready executor waited for its work, in ms. */
+  /** Whether a batch that a stop interrupts stays open, so that the next start resumes it. Default: false. */
+  keepOpen?: boolean
+  /** Called with how long a ready executor waited for its work, in ms. */
   onWorkSent?: (waitedMs: number) => void
   clock: Clock
   log: Log
 }
 
-/** What a validator can do, each when told to. */
+/** What a validator can do. Each runs when it is called. */
 export interface Validator {
   /**
-   * One batch: a synthetic job for every executor of every serving miner, or just of those in `only`: hotkeys, uids, or
-   * hotkey@host:port. Such a batch is a trial, which is never scored.
+   * Runs one batch: a synthetic job for every executor of every serving miner, or of those in `only`: hotkeys, uids, or
+   * hotkey@host:port. With `only` the batch is a trial, which is never scored.
    *
    * @throws BusyError while another batch of this validator runs
    */
   batch(signal: AbortSignal, options?: { only?: readonly string[] | undefined }): Promise<BatchReport>
-  /** Takes up the batches that an earlier process left open. */
+  /** Resumes the batches that an earlier process left open. */
   resume(signal: AbortSignal): Promise<BatchReport[]>
-  /** When the next batch is due. */
-  turns: Turns
+  schedule: BatchSchedule
   /** Sets the weights that are due. */
   weights(signal: AbortSignal): Promise<WeightsOutcome>
-  /** Reveals the commits that are due; in how many ms to look again, undefined when none waits. */
+  /** Reveals the commits that are due. Returns in how many ms to look again; undefined when none waits. */
   reveals(signal: AbortSignal): Promise<number | undefined>
-  /** The link to the facilitator, when one is set; whoever opens it disposes of it. */
-  facilitator(): FacilitatorLink | undefined
-  /** Ends what an earlier process left behind. */
+  /** Opens the connection to the facilitator, if one is configured. The caller disposes of it. */
+  facilitator(): FacilitatorConnection | undefined
+  /** Ends orphans: batches and organic jobs that no process drives any more. */
   sweep(): Promise<void>
 }
 
 export function wireValidator(deps: ValidatorDeps): Validator {
-  const { config, chain, hotkey, benchmark, database, leaveOpen = false, clock, log, onWorkSent } = deps
+  const { config, chain, hotkey, benchmark, database, keepOpen = false, clock, log, onWorkSent } = deps
   const { db, dialect } = database
   const netuid = config.BITTENSOR_NETUID
-  const tryLock = oneAtATime(dialect, config.databaseUrl, `weights of ${hotkey.ss58} on ${netuid}`, log)
-  // A lock of its own: setting waits for the rate limit, and a reveal must not wait for that.
+  const lockNamed = (what: string) => {
+    return oneAtATime(dialect, config.databaseUrl, `${what} of ${hotkey.ss58} on ${netuid}`, log)
+  }
+  const tryLock = lockNamed('weights')
+  // A lock of its own: setting weights waits for the rate limit, and a reveal must not wait for that.
+  const tryRevealLock = lockNamed('reveals')
+  const tryBatchLock = lockNamed('batches')
   const final = new Set<number>()
-  const tryRevealLock = oneAtATime(dialect, config.databaseUrl, `reveals of ${hotkey.ss58} on ${netuid}`, log)
-  const tryBatchLock = oneAtATime(dialect, config.databaseUrl, `batches of ${hotkey.ss58} on ${netuid}`, log)
-  const request = batchRequest(config, benchmark, leaveOpen)
+  const request = batchRequest(config, benchmark, keepOpen)
   const batchDeps = { chain, hotkey, db, clock, hostClock: hostClockOf(clock), log, onWorkSent }
   return {
     batch: async (signal, { only } = {}) => {
@@ -94,7 +94,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       const whenLocked = () => lock.held()
       return await resumeBatches(request, { ...batchDeps, whenLocked }, AbortSignal.any([signal, lock.lost]))
     },
-    turns: new Turns({
+    schedule: new BatchSchedule({
       ...{ netuid, windowMs: config.BATCH_INTERVAL_SECONDS * 1000, outside: config.BATCHES_OUTSIDE_VALIDATORS },
       ...{ chain, hotkey, db, clock, log },
     }),
@@ -114,34 +114,33 @@ export function wireValidator(deps: ValidatorDeps): Validator {
     },
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined
-      const shared = { chain, hotkey, db, clock, log }
-      const organic = {
-        netuid,
-        source: 'facilitator' as const,
-        allowPrivate: config.ALLOW_PRIVATE_MINERS,
-        limits: config.organicLimits,
-        ...shared,
-      }
-      return new FacilitatorLink({
+      const { organicLimits: limits, ALLOW_PRIVATE_MINERS: allowPrivate } = config
+      const organic = { netuid, source: 'facilitator', allowPrivate, limits, chain, hotkey, db, clock, log } as const
+      return new FacilitatorConnection({
         ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
-        leftJobs: signal => leftOrganicJobs(organic, signal),
-        onTold: ({ uuid }) => {
-          // What is not noted is told again after a restart.
-          markTold(db, uuid, new Date(clock.now())).catch(err => log.warn({ err, jobUuid: uuid }, 'not noted as told'))
+        resumableJobs: signal => resumableJobs(organic, signal),
+        onReported: ({ uuid }) => {
+          markReported(db, uuid, new Date(clock.now())).catch(err =>
+            log.warn(
+              { err, jobUuid: uuid },
+              'job could not be marked as reported; it is reported again after a restart',
+            ),
+          )
         },
         run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),
       })
     },
     sweep: async () => {
-      const now = clock.now()
-      const synthetic = await closeOverdueBatches(db, new Date(now - BATCH_OVERDUE_MS), new Date(now))
-      const organic = await abandonOrganicJobs(db, new Date(now - ORGANIC_OVERDUE_MS), new Date(now))
-      if (synthetic + organic > 0) log.warn({ synthetic, organic }, 'jobs that nobody drove any more were ended')
+      const now = new Date(clock.now())
+      const synthetic = await closeOverdueBatches(db, new Date(now.getTime() - BATCH_OVERDUE_MS), now, log)
+      const overdue = await overdueOrganicJobs(db, new Date(now.getTime() - ORGANIC_OVERDUE_MS), now)
+      const organic = await abandonJobs(db, overdue, now, log)
+      if (synthetic + organic > 0) log.warn({ synthetic, organic }, 'orphaned jobs ended')
     },
   }
 }
 
-function batchRequest(config: ValidatorConfig, benchmark: Benchmark, leaveOpen: boolean): BatchRequest {
+function batchRequest(config: ValidatorConfig, benchmark: Benchmark, keepOpen: boolean): BatchRequest {
   return {
     netuid: config.BITTENSOR_NETUID,
     allowPrivate: config.ALLOW_PRIVATE_MINERS,
@@ -152,6 +151,6 @@ function batchRequest(config: ValidatorConfig, benchmark: Benchmark, leaveOpen: 
     maxJobsPerMiner: config.MAX_JOBS_PER_MINER,
     gatherMs: config.BATCH_GATHER_SECONDS * 1000,
     deadlineMs: config.BATCH_DEADLINE_SECONDS * 1000,
-    leaveOpen,
+    keepOpen,
   }
 }

@@ -12,9 +12,9 @@ import {
   type SettingsOf,
   setting,
 } from '@horde/kit/config'
-import { diskSettings, serviceSettings } from '@horde/kit/service-settings'
+import { diskSettings, serviceSettings } from '@horde/kit/config/service-settings'
 import { z } from 'zod'
-import type { StartLimits } from './batch/starts.ts'
+import type { StartLimits } from './batches/start-limiter.ts'
 import type { Algorithm } from './benchmarks/hashcat.ts'
 import { ALGORITHMS } from './benchmarks/hashcat.ts'
 import type { BenchmarkSettings } from './benchmarks/load-benchmark.ts'
@@ -23,34 +23,36 @@ import type { OrganicLimits } from './organic/organic-job.ts'
 import type { Scoring } from './scoring/job-score.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
 import { scoringOf, scoringRulesOf, scoringSettings } from './scoring/settings.ts'
-import { COMMITS_BY } from './weights/commit-by.ts'
+import { COMMITS_BY } from './weights/weight-method.ts'
 
 const seconds = (byDefault: number, min = 0) => envNumber({ min, max: 86_400 }).default(byDefault)
 const [SHA256, SHA384, SHA512] = ALGORITHMS
 
 const passwordLength = ({ name, passwordLength: byDefault }: Algorithm) =>
   setting(envInteger({ min: 1, max: 16 }).default(byDefault), {
-    about: `How many characters a password has that is to be found from its ${name} hash; fewer for slow executors.`,
+    about: `How many characters the password of a ${name} hashcat job has; fewer for slow executors.`,
     example: '3',
   })
 
 const reference = ({ name, referenceSeconds }: Algorithm) =>
   setting(seconds(referenceSeconds, 0.001), {
-    about: `How long an executor that is just good enough takes to find a password from its ${name} hash, in seconds.`,
+    about: `How long a barely adequate executor takes for a ${name} hashcat job, in seconds.`,
     example: String(referenceSeconds),
   })
 
 const timeout = ({ name, timeoutSeconds }: Algorithm) =>
   setting(seconds(timeoutSeconds, 1), {
-    about: `How long finding a password from its ${name} hash may take, in seconds.`,
+    about: `How long a ${name} hashcat job may take, in seconds.`,
     example: String(timeoutSeconds),
   })
 
 export const validatorSettings = defineSettings({
   ...neuronSettings,
   DATABASE_URL: setting(envDatabaseUrl.optional(), {
-    about:
-      'Where batches, jobs and weights are kept: postgres://user:password@host/name, or pglite://folder for the embedded database. Unset: the embedded one in ~/.compute-horde/validator.',
+    about: [
+      'Where batches, jobs and weights are stored: postgres://user:password@host/name, or pglite://folder for the',
+      'embedded database. Unset: the embedded one in ~/.compute-horde/validator.',
+    ].join(' '),
     example: 'postgres://validator:password@localhost/validator',
     secret: true,
   }),
@@ -59,27 +61,26 @@ export const validatorSettings = defineSettings({
     example: 'wss://facilitator.example/ws/v0/',
   }),
   BATCH_INTERVAL_SECONDS: setting(seconds(7_200, 1), {
-    about:
-      'The window in which each validator runs one batch of synthetic jobs, in its own part by its rank, in seconds; windows are counted from the Unix epoch, so that all validators have the same.',
+    about: [
+      'The window in which each validator runs one batch of synthetic jobs, in its own turn by its rank, in seconds.',
+      'Windows are counted from the Unix epoch, so that all validators have the same ones.',
+    ].join(' '),
     example: '7200',
   }),
   BATCH_AT_START: setting(envBoolean.default(false), {
-    about:
-      "Whether a batch runs as soon as the validator starts, whatever the time. Otherwise at the validator's next turn.",
+    about: "Whether a batch runs as soon as the validator starts. Otherwise it runs at the validator's next turn.",
     example: 'true',
   }),
   BATCHES_OUTSIDE_VALIDATORS: setting(envBoolean.default(false), {
-    about:
-      "Whether batches run although this hotkey is none of the subnet's validators; its part is then behind theirs.",
+    about: 'Whether batches run although this hotkey is no validator of the subnet; its turn comes after theirs.',
     example: 'true',
   }),
   BATCH_DEADLINE_SECONDS: setting(seconds(600, 1), {
-    about: 'When a batch closes, whatever is still out, in seconds from its start.',
+    about: 'When a batch closes at the latest, even with jobs still running, in seconds from its start.',
     example: '600',
   }),
   BATCH_GATHER_SECONDS: setting(seconds(15), {
-    about:
-      'How long the first job of a batch waits for all miners to be connected and to have told what they have, in seconds.',
+    about: 'How long the first job of a batch waits for all miners to connect and send their manifests, in seconds.',
     example: '15',
   }),
   BATCH_JOBS_AT_ONCE: setting(envInteger({ min: 1, max: 100_000 }).default(1_024), {
@@ -87,8 +88,10 @@ export const validatorSettings = defineSettings({
     example: '1024',
   }),
   BATCH_JOB_STARTS_PER_SECOND: setting(envInteger({ min: 1, max: 100_000 }).default(250), {
-    about:
-      'How many synthetic jobs are offered in a second at most; fewer for a slow machine, whose clock is fair only while it keeps up.',
+    about: [
+      'How many synthetic jobs are offered in a second at most. Set a lower number on a slow machine: it measures',
+      'correctly only while it keeps up.',
+    ].join(' '),
     example: '250',
   }),
   MAX_JOBS_PER_MINER: setting(envInteger({ min: 1, max: 10_000 }).default(64), {
@@ -96,8 +99,10 @@ export const validatorSettings = defineSettings({
     example: '64',
   }),
   BENCHMARK: setting(z.string().min(1).default('hashcat'), {
-    about:
-      "What synthetic jobs are: hashcat (by efficiency 64 passwords a job, by 2024 one), echo, or the path of an operator's own module (packages/validator/README.md).",
+    about: [
+      'What synthetic jobs are: hashcat (64 passwords a job; with SCORING=2024 one), echo, or the path of a module of',
+      'your own (packages/validator/README.md).',
+    ].join(' '),
     example: 'hashcat',
   }),
   ECHO_JOB_IMAGE: setting(z.string().default('compute-horde/echo:v0'), {
@@ -106,7 +111,7 @@ export const validatorSettings = defineSettings({
   }),
   ECHO_TIMEOUT_SECONDS: setting(seconds(30, 1), { about: 'How long an echo job may take, in seconds.', example: '30' }),
   ECHO_REFERENCE_SECONDS: setting(seconds(2, 0.001), {
-    about: 'How long an executor that is just good enough takes for an echo job, in seconds.',
+    about: 'How long a barely adequate executor takes for an echo job, in seconds.',
     example: '2',
   }),
   SYNTHETIC_JOB_IMAGE: setting(z.string().default('backenddevelopersltd/compute-horde-job:v0-latest'), {
@@ -123,21 +128,25 @@ export const validatorSettings = defineSettings({
   HASHCAT_REFERENCE_SECONDS_SHA384: reference(SHA384),
   HASHCAT_REFERENCE_SECONDS_SHA512: reference(SHA512),
   CONNECT_SECONDS: setting(seconds(70), {
-    about: 'How long reaching a miner may take, all attempts together, in seconds.',
+    about: 'How long connecting to a miner may take, all attempts together, in seconds.',
     example: '70',
   }),
   MANIFEST_WAIT_MS: setting(envInteger({ min: 0, max: 60_000 }).default(1_000), {
-    about:
-      'How long a miner may take to tell what executors it has before it counts as one of 2024, with one executor of the default class, in milliseconds.',
+    about: [
+      'How long a connected miner may take to send its manifest, in milliseconds. After that it counts as a v0 miner,',
+      'with one executor of the default class.',
+    ].join(' '),
     example: '1000',
   }),
   ACCEPT_SECONDS: setting(seconds(30), {
-    about: 'How long a miner that told what executors it has may take to accept or decline an offer, in seconds.',
+    about: 'How long a miner that sent a manifest may take to accept or decline an offer, in seconds.',
     example: '30',
   }),
   SLOW_ACCEPT_SECONDS: setting(seconds(300), {
-    about:
-      'The same for a miner that told nothing, as those of 2024: they hold an offer until their executor is free. No other job waits for it.',
+    about: [
+      'How long a v0 miner, which sends no manifest, may take to accept or decline an offer, in seconds: it holds an',
+      'offer until its executor is free. No other job waits for it.',
+    ].join(' '),
     example: '300',
   }),
   READY_SLACK_SECONDS: setting(seconds(120), {
@@ -145,7 +154,7 @@ export const validatorSettings = defineSettings({
     example: '120',
   }),
   RESULT_GRACE_SECONDS: setting(seconds(11), {
-    about: "How long a result is waited for beyond the job's timeout, in seconds; one so late is worth nothing.",
+    about: "How long to wait for a result beyond the job's timeout, in seconds. A result that late scores nothing.",
     example: '11',
   }),
   ORGANIC_READY_SECONDS: setting(seconds(300, 1), {
@@ -157,35 +166,39 @@ export const validatorSettings = defineSettings({
     example: '300',
   }),
   ALLOW_PRIVATE_MINERS: setting(envBoolean.default(false), {
-    about: 'Whether miners on loopback, private and link-local addresses are dialled. For local networks.',
+    about: 'Whether to connect to miners on loopback, private and link-local addresses. For local networks.',
     example: 'false',
   }),
   ...scoringSettings,
   WEIGHTS_VERSION_KEY: setting(envInteger({ min: 0 }).default(2), {
-    about:
-      'The version key that is said with the weights. The chain refuses one below the WeightsVersionKey of the subnet.',
+    about: 'The version key sent with the weights. The chain refuses one below the WeightsVersionKey of the subnet.',
     example: '2',
   }),
   WEIGHTS_COMMIT_BY: setting(z.enum(COMMITS_BY).default('auto'), {
-    about:
-      'How weights are committed on a subnet with commit-reveal, where the chain takes both: timelock, sealed for a round of drand and opened by the chain itself; hash, revealed by this validator an epoch or more later, so that it must run then; auto, timelock as long as the chain hears of drand, else hash.',
+    about: [
+      'How weights are committed on a subnet with commit-reveal, if the chain has both ways. timelock: sealed for a round',
+      'of drand, and opened by the chain itself. hash: revealed by this validator an epoch or more later, so it must run',
+      'then. auto: timelock while the chain receives drand rounds, else hash.',
+    ].join(' '),
     example: 'hash',
   }),
   WEIGHTS_WAIT_BLOCKS: setting(envInteger({ min: 0, max: 10_000 }).default(100), {
-    about: "How many blocks a weight setting waits for the chain's rate limit before it is put off.",
+    about: "How many blocks setting weights waits for the chain's rate limit before it is postponed.",
     example: '100',
   }),
   WEIGHTS_CHECK_SECONDS: setting(seconds(60, 1), {
-    about: 'How often it is checked whether weights are due, in seconds.',
+    about: 'How often to check whether weights are due, in seconds.',
     example: '60',
   }),
   RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(30), {
-    about:
-      'How long batches and jobs are kept once they are over, in days; what no weights were made of yet, and what scoring looks at, stays.',
+    about: [
+      'How long ended batches and jobs are kept, in days. What is not scored yet, and what scoring still reads, is',
+      'kept for longer.',
+    ].join(' '),
     example: '30',
   }),
   WEIGHTS_RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(365), {
-    about: 'How long settings of weights are kept, in days; the last one, and one that is under way, stay.',
+    about: 'How long settings of weights are kept, in days. The last one and a pending one are always kept.',
     example: '365',
   }),
   ...diskSettings,
@@ -195,7 +208,7 @@ export const validatorSettings = defineSettings({
 export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
   /** DATABASE_URL, or where the embedded database is without it. */
   databaseUrl: string
-  /** What synthetic jobs are. */
+  /** What synthetic jobs consist of. */
   benchmarkSettings: BenchmarkSettings
   /** How synthetic jobs start. */
   starts: StartLimits
@@ -205,7 +218,7 @@ export type ValidatorConfig = SettingsOf<typeof validatorSettings> & {
   organicLimits: OrganicLimits
   /** How synthetic jobs are scored. */
   scoring: Scoring
-  /** How scores become parts of the weights. */
+  /** How scores become shares of the weights. */
   scoringRules: ScoringRules
 }
 
@@ -220,7 +233,8 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       hashcat: {
         image: settings.SYNTHETIC_JOB_IMAGE,
         algorithms: algorithmsOf(settings),
-        // Beside Python validators a job must be theirs; by efficiency luck would pay whoever draws twice.
+        // The 2024 scoring must send the same jobs as v0 validators. Any other scoring needs jobs of equal length: with
+        // random lengths a miner would gain by registering twice.
         knownLength: settings.SCORING !== '2024',
       },
       echo: {

@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-/** Ended after each test, also after one that ran out of time. */
+/** Closed after each test, also after one that timed out. */
 const programs: Program[] = []
 afterEach(async () => {
   for (const program of programs.splice(0)) await program[Symbol.asyncDispose]()
@@ -29,19 +29,19 @@ function start(DATABASE_URL: string, env: Record<string, string> = {}): Program 
   programs.push(program)
   return program
 }
-/** What the database has of the first batch and its jobs. */
+/** The first batch and its jobs, as the database has them. */
 async function saved(url: string) {
   await using database = await openTestDatabase(url)
   const [batch] = await database.db.select().from(batches).orderBy(batches.id).limit(1)
   return { batch, jobs: await database.db.select().from(jobs).where(sql`batch_id = ${batch?.id}`) }
 }
-/** The numbers of the connections on which work was heard. */
+/** The numbers of the connections on which work was received. */
 const workOn = () =>
   world.miners[0]?.heard.flatMap(({ connection, message }) =>
     message.message_type === 'V0JobRequest' ? [connection] : [],
   )
 
-it('hands the batch over when another process has taken the lock, and sends nothing any more', async () => {
+it('sends nothing more once another process has taken the lock, and leaves it the batch', async () => {
   const [offered, takenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const mayBeReady = Promise.withResolvers<void>()
   script = async peer => {
@@ -57,7 +57,7 @@ it('hands the batch over when another process has taken the lock, and sends noth
   const url = await postgres().newDatabase()
   const first = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400' })
   await offered.promise
-  // The second one looks every second whether there is something to do.
+  // The second process checks every second for something to do.
   const second = start(url, { BATCH_INTERVAL_SECONDS: '2' })
   await second.line('validator started')
   await using held = await first.heldUp()
@@ -74,7 +74,7 @@ it('hands the batch over when another process has taken the lock, and sends noth
   expect(jobs.map(({ state }) => state)).toEqual(['finished'])
 })
 
-it('takes the lock again, sends nothing meanwhile, and goes on with what it measures', async () => {
+it('takes the lock again after a restart of Postgres, sends nothing meanwhile, and keeps measuring', async () => {
   const offered = Promise.withResolvers<void>()
   const mayBeReady = Promise.withResolvers<void>()
   const heardBefore = workOn()?.length ?? 0

@@ -165,7 +165,7 @@ describe('run-job', () => {
     ])
     expect({ code, stdout }, stderr.join('\n')).toEqual({ code: 0, stdout: ['hello', 'world'] })
     expect(stderr).toContain('a warning')
-    expect(states(stderr).at(-1)).toBe('finished')
+    expect(states(stderr)).toEqual(['offered', 'accepted', 'ready', 'running', 'finished'])
     expect(stderr[0]).toMatch(new RegExp(`^job [0-9a-f-]{36} on ${world.miners[0]?.hotkey.ss58} at ${HOST}:`))
     const [, offer, work] = (world.miners[0]?.heard ?? []).map(({ message }) => message)
     expect(offer).toMatchObject({ base_docker_image_name: 'echo:v0', executor_class: 'always_on.test' })

@@ -8,7 +8,7 @@ import { manualClock } from '@horde/kit/time'
 import { folderBytes } from '@horde/testing/folder-bytes'
 import { expect, it } from 'vitest'
 import { batches, jobs } from '../src/db/schema.ts'
-import { startEviction } from '../src/retention.ts'
+import { startEviction } from '../src/loops.ts'
 import { openTestDatabase } from './databases.ts'
 
 const DAY_MS = 86_400_000
@@ -35,7 +35,7 @@ async function storeBatch(db: Database, now: Date): Promise<void> {
   await db.insert(jobs).values(rows)
 }
 
-it('the embedded database grows no further once as many batches go as come', async () => {
+it('stops growing the embedded database once as many batches are removed as are added', async () => {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-space-'))
   stack.defer(() => rm(folder, { recursive: true }))

@@ -1,22 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
+import type { JobState } from '@horde/protocol/job-state'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  addJobs,
-  closeBatch,
-  closeOverdueBatches,
-  countJobs,
-  lastBatchStart,
-  openBatch,
-  unscoredBatches,
-} from '../src/db/batches.ts'
-import { abandonOrganicJobs, changeOf, insertOrganicJob, type JobMove, noteOf, saveChanges } from '../src/db/jobs.ts'
-import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { closeBatch, closeOverdueBatches, openBatch } from '../src/batches/stored-batch.ts'
+import { countJobs, lastBatchStart, unscoredBatches } from '../src/db/batches.ts'
+import { EMPTY_RESULT, type JobChange, noteOf, overdueOrganicJobs, saveChanges } from '../src/db/jobs.ts'
+import { oneAtATime } from '../src/db/lock.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { lastSettingScores, talliesOf } from '../src/db/scores.ts'
+import { classTotalsOf, lastSettingScores } from '../src/db/scores.ts'
 import { planSetting, refuseSetting, settleSetting } from '../src/db/weight-settings.ts'
+import { abandonJobs, type Move, openJobs, transition } from '../src/jobs/transition.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
@@ -46,50 +41,47 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     minerUid: 1,
     minerAddress: '127.0.0.2:1',
   })
-  const newBatch = (netuid: number, newJobs = [newJob()]) =>
-    openBatch(db, { netuid, benchmark: 'sha256', startedAt: START, deadline: LATER, jobs: newJobs })
+  const newBatch = async (netuid: number, newJobs = [newJob()]) => {
+    const open = { netuid, benchmark: 'sha256', startedAt: START, deadline: LATER, jobs: newJobs }
+    return (await openBatch(db, open)).batch.id
+  }
+  const close = (id: number, counts: boolean) => closeBatch(db, { id, at: LATER, counts }, silentLog)
   const jobOf = async (uuid: string) => (await db.select().from(jobs).where(eq(jobs.uuid, uuid)))[0]
-  const moveJob = async (uuid: string, move: JobMove) => (await saveChanges(db, [changeOf(uuid, move)])).has(uuid)
+  const save = async (change: JobChange) => (await saveChanges(db, [change])).has(change.uuid)
+  /** Moves a job that this process believes to be in this state. */
+  const moveJob = (uuid: string, state: JobState, event: Move['event'], more: Partial<Move> = {}) =>
+    transition({ uuid, state }, { event, at: START, ...more }, { save, log: silentLog })
   const planJob = async (uuid: string, plan: { executorClass: string | null; image: string | null }) =>
     (await saveChanges(db, [noteOf(uuid, plan)])).has(uuid)
   const finish = (uuid: string, score: number) =>
-    moveJob(uuid, {
-      ...{ event: 'V0JobFinishedRequest', to: 'finished', at: LATER },
-      result: {
-        reason: null,
-        seconds: 1,
-        exitStatus: null,
-        stdout: 'a\0b',
-        stderr: '',
-        score,
-        rightAnswer: true,
-        comment: null,
-      },
+    moveJob(uuid, 'running', 'V0JobFinishedRequest', {
+      at: LATER,
+      result: { ...EMPTY_RESULT, seconds: 1, stdout: 'a\0b', stderr: '', score, rightAnswer: true },
     })
   const run = async (uuid: string) => {
-    await moveJob(uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })
-    await moveJob(uuid, { event: 'V0ExecutorReadyRequest', to: 'ready', at: START })
-    await moveJob(uuid, { event: 'V0JobRequest', to: 'running', at: START })
+    await moveJob(uuid, 'offered', 'V0AcceptJobRequest')
+    await moveJob(uuid, 'accepted', 'V0ExecutorReadyRequest')
+    await moveJob(uuid, 'ready', 'V0JobRequest')
   }
 
-  it('moves a job only forward, each move once', async () => {
+  it('moves a job forward only, and each move once', async () => {
     const job = newJob()
     await newBatch(1, [job])
     expect(await planJob(job.uuid, { executorClass: 'always_on.test', image: 'image' })).toBe(true)
-    expect(await moveJob(job.uuid, { event: 'V0ExecutorReadyRequest', to: 'ready', at: START })).toBe(false)
-    expect(await moveJob(job.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })).toBe(true)
-    expect(await moveJob(job.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })).toBe(false)
+    expect(await moveJob(job.uuid, 'accepted', 'V0ExecutorReadyRequest')).toBe(false)
+    expect(await moveJob(job.uuid, 'offered', 'V0AcceptJobRequest')).toBe(true)
+    expect(await moveJob(job.uuid, 'offered', 'V0AcceptJobRequest')).toBe(false)
     await run(job.uuid)
     const ends = await Promise.all([finish(job.uuid, 1), finish(job.uuid, 2), finish(job.uuid, 2)])
     expect(ends.filter(Boolean)).toHaveLength(1)
-    expect(await moveJob(job.uuid, { event: 'stopped', to: 'broken', at: LATER })).toBe(false)
+    expect(await moveJob(job.uuid, 'running', 'stopped')).toBe(false)
     expect(await jobOf(job.uuid)).toMatchObject({
       ...{ state: 'finished', acceptedAt: START, readyAt: START, runningAt: START, endedAt: LATER },
       ...{ executorClass: 'always_on.test', image: 'image', stdout: 'a\ufffdb' },
     })
   })
 
-  it('closes a batch with what is still open in it, and sums scores by miner', async () => {
+  it('closes a batch, abandons its open jobs, and sums scores by miner', async () => {
     const [a, b, c] = [newJob('bob'), newJob('bob'), newJob('charlie')]
     const id = await newBatch(2, [a, b, c])
     for (const [job, score] of [
@@ -100,10 +92,10 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
       await finish(job.uuid, score)
     }
     expect(await unscoredBatches(db, 2)).toEqual([])
-    await closeBatch(db, id, LATER, true)
+    await close(id, true)
     expect(await unscoredBatches(db, 2)).toEqual([id])
     expect(await jobOf(c.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null, endedAt: LATER })
-    expect(await talliesOf(db, [id])).toMatchObject([
+    expect(await classTotalsOf(db, [id])).toMatchObject([
       { hotkey: 'bob', jobs: 2, excused: 0, sum: 1.75 },
       { hotkey: 'charlie', jobs: 1, excused: 1, sum: 0 },
     ])
@@ -111,66 +103,77 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await lastBatchStart(db, 77)).toBeUndefined()
   })
 
-  it('does not score a batch that was cut short', async () => {
+  it('does not score a batch that a stop interrupted', async () => {
     const id = await newBatch(3)
-    await closeBatch(db, id, LATER, false)
+    await close(id, false)
     expect(await unscoredBatches(db, 3)).toEqual([])
   })
 
-  it('takes a trial, or a batch that was cut short, for no turn', async () => {
+  it('ignores trials and interrupted batches when it looks for the last start', async () => {
     const id = await newBatch(8)
-    await closeBatch(db, id, LATER, false)
+    await close(id, false)
     expect(await lastBatchStart(db, 8)).toBeUndefined()
   })
 
-  it('adds jobs once, also when nobody heard that they were added', async () => {
+  it('adds jobs once when the first insert is repeated', async () => {
     const id = await newBatch(9, [])
     const job = newJob()
-    for (let i = 0; i < 2; i += 1) await addJobs(db, id, [job], START)
+    const where = { batchId: id, at: START }
+    expect(await openJobs(db, [job], where)).toMatchObject({ opened: [{ uuid: job.uuid, state: 'offered' }], added: 1 })
+    expect(await openJobs(db, [job], where)).toMatchObject({ opened: [{ uuid: job.uuid, state: 'offered' }], added: 0 })
     expect(await countJobs(db, id, 'bob')).toBe(1)
     expect(await countJobs(db, id, 'charlie')).toBe(0)
   })
 
-  it('takes a change said again, because nobody heard that it was saved, for saved; not one of somebody else', async () => {
+  it('counts a repeated change as saved, and not the change of another process', async () => {
     const [mine, others] = [newJob(), newJob()]
     await newBatch(10, [mine, others])
-    const accept = changeOf(mine.uuid, { event: 'V0AcceptJobRequest', to: 'accepted', at: START })
+    const changeOf = async (uuid: string, event: Move['event'], at: Date) => {
+      const changes: JobChange[] = []
+      const collect = async (change: JobChange) => changes.push(change) > 0
+      await transition({ uuid, state: 'offered' }, { event, at }, { save: collect, log: silentLog })
+      return changes[0] as JobChange
+    }
+    const accept = await changeOf(mine.uuid, 'V0AcceptJobRequest', START)
     expect(await saveChanges(db, [accept])).toEqual(new Set([mine.uuid]))
     expect(await saveChanges(db, [accept], true)).toEqual(new Set([mine.uuid]))
-    await moveJob(others.uuid, { event: 'stopped', to: 'broken', at: START })
-    const end = changeOf(others.uuid, { event: 'timed out', to: 'broken', at: LATER })
+    await moveJob(others.uuid, 'offered', 'stopped')
+    const end = await changeOf(others.uuid, 'timed out', LATER)
     expect(await saveChanges(db, [end], true)).toEqual(new Set())
     expect(await saveChanges(db, [noteOf(others.uuid, { complaint: 'no' })], true)).toEqual(new Set())
   })
 
-  it('ends what nobody drives any more, and only that', async () => {
+  it('ends orphaned batches and jobs, and no others', async () => {
     const [left, organic] = [newJob(), newJob()]
     await newBatch(4, [left])
-    expect(await insertOrganicJob(db, organic, START)).toBe(true)
-    expect(await insertOrganicJob(db, organic, START)).toBe(false)
-    expect(await closeOverdueBatches(db, START, LATER)).toBe(0)
-    expect(await abandonOrganicJobs(db, START, LATER)).toBe(0)
+    const openOrganic = () => openJobs(db, [organic], { batchId: null, at: START })
+    expect((await openOrganic()).added).toBe(1)
+    expect((await openOrganic()).added).toBe(0)
+    const abandonOverdue = async (before: Date, now: Date) =>
+      abandonJobs(db, await overdueOrganicJobs(db, before, now), now, silentLog)
+    expect(await closeOverdueBatches(db, START, LATER, silentLog)).toBe(0)
+    expect(await abandonOverdue(START, LATER)).toBe(0)
     const after = new Date(LATER.getTime() + 1)
-    expect(await closeOverdueBatches(db, after, after)).toBeGreaterThanOrEqual(1)
-    expect(await abandonOrganicJobs(db, after, after)).toBe(1)
+    expect(await closeOverdueBatches(db, after, after, silentLog)).toBeGreaterThanOrEqual(1)
+    expect(await abandonOverdue(after, after)).toBe(1)
     expect(await jobOf(left.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
     expect(await jobOf(organic.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
     expect(await unscoredBatches(db, 4), 'what was measured counts').toHaveLength(1)
   })
 
-  it('counts a batch that was left behind when all its jobs had ended', async () => {
+  it('counts an orphaned batch whose jobs have all ended', async () => {
     const job = newJob()
     const id = await newBatch(6, [job])
     await run(job.uuid)
     await finish(job.uuid, 1)
     const after = new Date(LATER.getTime() + 1)
-    expect(await closeOverdueBatches(db, after, after)).toBe(0)
+    expect(await closeOverdueBatches(db, after, after, silentLog)).toBe(0)
     expect(await unscoredBatches(db, 6)).toEqual([id])
   })
 
-  it('scores batches together with the weights made of them, or not at all', async () => {
+  it('marks batches as scored together with their weights, or not at all', async () => {
     const id = await newBatch(5)
-    await closeBatch(db, id, LATER, true)
+    await close(id, true)
     const scores = [{ hotkey: 'bob', uid: 1, score: 2 }]
     const setting = {
       ...{ netuid: 5, hotkey: 'alice', basis: 'batches', batchIds: [id], scores, uids: [1], weights: [65_535] },
@@ -195,7 +198,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(scored?.scoredAt).toEqual(LATER)
   })
 
-  it('lets one caller at a time do something', async () => {
+  it('gives a lock to one caller at a time', async () => {
     const tryLock = oneAtATime(dialect, url, 'weights', silentLog)
     const other = dialect === 'postgres' ? oneAtATime(dialect, url, 'weights', silentLog) : tryLock
     const locks = await Promise.all([tryLock(), tryLock(), other(), other(), tryLock()])

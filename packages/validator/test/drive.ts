@@ -9,14 +9,14 @@ import { jobUuid } from '@horde/protocol/primitives'
 import type { ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
+import { openBatch } from '../src/batches/stored-batch.ts'
 import type { Benchmark, Work } from '../src/benchmarks/benchmark.ts'
 import { type StageLimits, syntheticJob } from '../src/benchmarks/synthetic-job.ts'
-import { openBatch } from '../src/db/batches.ts'
 import { Journal } from '../src/db/journal.ts'
 import { jobs } from '../src/db/schema.ts'
-import { driveJob } from '../src/drive-job.ts'
-import type { JobEnd, LeftJob } from '../src/job/job-to-drive.ts'
-import { MinerLink } from '../src/miner/link.ts'
+import { JobDriver } from '../src/jobs/job-driver.ts'
+import type { ResumedJob } from '../src/jobs/job-spec.ts'
+import { MinerConnection } from '../src/jobs/miner-connection.ts'
 
 export const VALIDATOR = hotkeyFromUri('//Alice')
 export const MINER = hotkeyFromUri('//Bob')
@@ -66,8 +66,8 @@ export interface DriveOptions {
   limits?: Partial<StageLimits>
   work?: Partial<Work>
   executorClass?: ExecutorClass
-  left?: LeftJob
-  leaveOpen?: boolean
+  resumed?: ResumedJob
+  keepOpen?: boolean
   onWorkSent?: (waitedMs: number) => void
   /** When the job ends whatever its stage, in ms from now. */
   withinMs?: number
@@ -87,7 +87,7 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
   const now = new Date()
   const row = { uuid: uuid.toLowerCase(), minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address }
   await openBatch(db, { netuid: 1, benchmark: 'word', startedAt: now, deadline: now, jobs: [row] })
-  await using link = new MinerLink({
+  await using connection = new MinerConnection({
     miner: { hotkey: miner.hotkey.ss58, address: miner.address },
     hotkey: VALIDATOR,
     maxFrameBytes: options.maxFrameBytes ?? 100_000,
@@ -96,19 +96,19 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
     log,
     signal,
   })
-  const { left, leaveOpen = false, executorClass, onWorkSent } = options
-  if (left) await db.update(jobs).set({ state: left.state }).where(eq(jobs.uuid, row.uuid))
+  const { resumed, keepOpen = false, executorClass, onWorkSent } = options
+  if (resumed) await db.update(jobs).set({ state: resumed.state }).where(eq(jobs.uuid, row.uuid))
   const job = syntheticJob(
     {
       ...{ uuid, benchmark: RIGHT, work: { ...WORK, ...options.work }, executorClass, scoring: { name: '2024' } },
-      ...{ limits: { ...PATIENT, ...options.limits }, endsAt: clock.monotonic() + withinMs, left, leaveOpen },
+      ...{ limits: { ...PATIENT, ...options.limits }, endsAt: clock.monotonic() + withinMs, resumed, keepOpen },
     },
     log,
   )
-  const end = await (async (): Promise<JobEnd> => {
+  const end = await (async () => {
     await using journal = new Journal({ db, clock, log }, signal)
-    using talk = link.converse(uuid)
-    return await driveJob(job, { talk, journal, clock, log, onWorkSent }, signal)
+    using channel = connection.channel(uuid)
+    return await new JobDriver(job, { channel, journal, clock, log, onWorkSent }, signal).drive()
   })()
   const [stored] = await db.select().from(jobs).where(eq(jobs.uuid, uuid.toLowerCase()))
   if (!stored) throw new Error('the job has no row')

@@ -69,13 +69,13 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
   const evict = (signal = new AbortController().signal) => evictOld(db, KEEP, NOW, signal)
 
   it.each<[string, Stored, boolean]>([
-    ['a scored batch within its days', { closed: 29 }, true],
-    ['a scored batch beyond them', { closed: 31 }, false],
-    ['one that does not count, beyond them', { closed: 31, scored: false, counts: false }, false],
-    ['one that waits for weights, however old', { closed: 900, scored: false }, true],
-    ['an open one, however old', {}, true],
-    ['one with an open job', { closed: 31, jobs: ['finished', 'running'] }, true],
-    ['one without jobs', { closed: 31, jobs: [] }, false],
+    ['a scored batch within its retention', { closed: 29 }, true],
+    ['a scored batch beyond its retention', { closed: 31 }, false],
+    ['a batch that does not count, beyond its retention', { closed: 31, scored: false, counts: false }, false],
+    ['an unscored batch of any age', { closed: 900, scored: false }, true],
+    ['an open batch of any age', {}, true],
+    ['a batch with an open job', { closed: 31, jobs: ['finished', 'running'] }, true],
+    ['a batch without jobs', { closed: 31, jobs: [] }, false],
   ])('%s', async (_name, stored, stays) => {
     await storeBatch(stored)
     const count = stored.jobs?.length ?? 1
@@ -95,7 +95,7 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
     },
   )
 
-  it("users' jobs go when they ended long ago", async () => {
+  it("removes users' jobs that ended long ago", async () => {
     await db
       .insert(jobs)
       .values([jobRow(null, 'finished', 31), jobRow(null, 'broken', 29), jobRow(null, 'running', null)])
@@ -105,7 +105,7 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
     ).toEqual([...['broken', 'running']])
   })
 
-  it('settings go when they ended long ago, but for those under way and the last that the chain took', async () => {
+  it('removes settings that ended long ago, but not pending ones and the last included one', async () => {
     const old = [await storeSetting('included', 900), await storeSetting('refused', 400)]
     const kept = [
       await storeSetting('included', 800),
@@ -119,7 +119,7 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
     expect(left.map(({ id }) => id)).toEqual(kept)
   })
 
-  it('many go, piece by piece; a validator that stops need not wait for the end of it', async () => {
+  it('removes many rows in pieces, and stops between two of them', async () => {
     const id = await storeBatch({ closed: 31, jobs: [] })
     await db.insert(jobs).values(Array.from({ length: 1_203 }, () => jobRow(id, 'finished', 31)))
     expect(await evict(AbortSignal.abort())).toEqual(NOTHING)
@@ -127,7 +127,7 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
   })
 })
 
-it('a batch of which somebody holds a job is for the next time', async () => {
+it('leaves a batch with a locked job for the next time', async () => {
   await using database = await openTestDatabase(await postgres().newDatabase())
   const { db } = database
   const [batch] = await db

@@ -1,4 +1,4 @@
-/** From jobs to weights on a chain: what was planned, what was set and what is explained are the same. */
+/** Follows jobs to weights on a chain: the planned weights, the set weights and the explained weights are the same. */
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
@@ -6,8 +6,9 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { REASONS } from '@horde/protocol/reasons'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { oneAtATime } from '../src/db/lock.ts'
 import { batches, jobs } from '../src/db/schema.ts'
 import { explainMiner } from '../src/explain/explain-miner.ts'
 import { reportMiner } from '../src/explain/miner-report.ts'
@@ -79,10 +80,10 @@ async function explained(who: string) {
   return report && { ...report, text: explainMiner(report) }
 }
 
-it('explains each weight by the numbers that it was made of', async () => {
-  expect((await explained(BOB))?.text).toContain('No weights were set so far.')
+it('explains each weight by the numbers it was computed from', async () => {
+  expect((await explained(BOB))?.text).toContain('No weights have been set yet.')
   expect(await explained('4')).toBeUndefined()
-  expect(await explained('nobody')).toBeUndefined()
+  expect(await explained('unknown')).toBeUndefined()
 
   const id = await batch(
     { score: 6, seconds: 4.5 },
@@ -92,14 +93,14 @@ it('explains each weight by the numbers that it was made of', async () => {
     { score: 0, minerHotkey: DAVE, executorClass: LLM, state: 'rejected', reason: 'declined' },
   )
   const plan = await planWeights(NETUID, depsOf())
-  // The two classes are worth the same and have what is demanded: 12 and 4 of the one, 5 and 0 of the other.
+  // Both classes have the same weight and enough capacity. The sums are 12 and 4 in one, 5 and 0 in the other.
   expect(plan.scores.map(({ uid, score }) => [uid, score])).toEqual([
     [1, 0.375],
     [2, 0.625],
   ])
   const table = weightsTable(plan, await chain.weightsOf(NETUID, 0), await chain.metagraph(NETUID))
   expect(table.split('\n').slice(0, 5)).toEqual([
-    `The scores are made of 1 batch (${id}) by the scoring efficiency.`,
+    `The scores come from 1 batch (${id}), scored by efficiency.`,
     '',
     expect.stringMatching(/^uid {2}miner +score +weight {2}share +on the chain$/),
     `2    ${CHARLIE}  0.625000  65535   62.50 %  0`,
@@ -111,29 +112,29 @@ it('explains each weight by the numbers that it was made of', async () => {
   expect(bob).toMatchObject({ hotkey: BOB, uid: 1, weight: 39_321, held: 39_321, setting: { state: 'included' } })
   expect(bob?.setting).toMatchObject({ explanation: plan.explanation, scores: plan.scores, weights: plan.row.weights })
   expect(bob?.text).toContain('always_on.gpu-24gb  2     1        12.0000  75.00 %       0.375000')
-  expect(bob?.text).toContain('Its score is 0.375000, 37.50 % of the sum of 2 miners. That made a weight of 39321')
-  expect(bob?.text).toContain('The chain holds 39321 for uid 1: just that.')
+  expect(bob?.text).toContain('Its score is 0.375000, 37.50 % of the sum of 2 miners. This gives a weight of 39321')
+  expect(bob?.text).toContain('The chain holds 39321 for uid 1, the same weight.')
   expect(dave).toMatchObject({ weight: 0, held: 0, jobs: [{ state: 'rejected', score: 0 }] })
-  expect(dave?.text).toContain('The miner had no free executor of that class, or was not willing.')
+  expect(dave?.text).toContain(REASONS.declined)
 })
 
-it('explains weights that are set again by the numbers of the first time', async () => {
+it('explains repeated weights by their original numbers', async () => {
   const first = await explained(BOB)
   await batch({ score: 0, state: 'rejected', reason: 'declined' })
   for (let again = 0; again < 2; again += 1) {
     expect(await set()).toMatchObject({ outcome: 'set', basis: 'last setting', confirmed: true })
     const now = await explained(BOB)
     expect(now?.setting?.explanation).toEqual({ repeats: first?.setting?.id, ...first?.setting?.explanation })
-    expect(now?.text).toContain(`those of setting ${first?.setting?.id} again`)
+    expect(now?.text).toContain(`repeat those of setting ${first?.setting?.id}`)
     expect(now).toMatchObject({ weight: first?.weight, jobs: first?.jobs })
   }
 })
 
-it('shows in a table what would be dropped from the chain, and that weights are set again', async () => {
+it('shows in the table which weights the chain would drop, and that weights are repeated', async () => {
   const deps = depsOf()
   const plan = await planWeights(NETUID, deps)
   const row = { uids: [1], weights: [65_535] }
   const table = weightsTable({ ...plan, row }, await chain.weightsOf(NETUID, 0), await chain.metagraph(NETUID))
-  expect(table).toContain('there was nothing to score since.')
+  expect(table).toContain('because no batch since then has a score.')
   expect(table).toMatch(new RegExp(`\n2 +${CHARLIE} +0.625000 +0 +0.00 % +65535\n`))
 })

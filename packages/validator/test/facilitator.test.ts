@@ -3,15 +3,15 @@ import { hotkeyFromUri, verifySignature } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
 import type { BackoffOptions } from '@horde/kit/reconnect'
 import { systemClock } from '@horde/kit/time'
-import { facilitatorLoginBytes } from '@horde/protocol/signing'
+import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
 import { request, SUCCESS, startFacilitator } from '@horde/testing/peers/facilitator'
 import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
-import { FacilitatorLink } from '../src/facilitator.ts'
+import { FacilitatorConnection } from '../src/organic/facilitator-connection.ts'
 import type { OrganicLimits } from '../src/organic/organic-job.ts'
-import { runOrganicJob } from '../src/run-organic-job.ts'
+import { runOrganicJob } from '../src/organic/run-organic-job.ts'
 import { withDatabase } from './databases.ts'
 import { AT_ONCE, MINER, VALIDATOR } from './drive.ts'
 
@@ -20,7 +20,7 @@ const database = withDatabase()
 const LIMITS: OrganicLimits = { connectMs: 10_000, manifestMs: 20, readyMs: 10_000, jobMs: 10_000 }
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
-/** A facilitator, a validator on its link, and a miner with this script. */
+/** Starts a facilitator, a validator that is connected to it, and a miner with this script. */
 async function setUp(
   script: (peer: Peer) => Promise<unknown>,
   limits: Partial<OrganicLimits> = {},
@@ -51,7 +51,7 @@ async function setUp(
     ...{ clock: systemClock, log: silentLog },
   }
   const link = stack.use(
-    new FacilitatorLink({
+    new FacilitatorConnection({
       ...{
         uri: facilitator.uri,
         hotkey: VALIDATOR,
@@ -64,7 +64,7 @@ async function setUp(
     }),
   )
   await facilitator.until(() => facilitator.peers.length > 0)
-  /** Asks for a job, and gives its updates once it has ended. */
+  /** Requests a job, and returns its updates once it has ended. */
   const ask = async (job: ReturnType<typeof request>) => {
     facilitator.peers.at(-1)?.say(job)
     await facilitator.until(() =>
@@ -84,7 +84,7 @@ const update = (
   ...{ message_type: 'V0JobStatusUpdate', uuid, status, metadata: { comment, miner_response } },
 })
 
-it('logs in with a signature over its public key, and says that it lives', async () => {
+it('logs in with a signature over its public key, and sends heartbeats', async () => {
   await using world = await setUp(async () => {}, {}, 10)
   const { facilitator } = world
   await facilitator.until(() => facilitator.heard.filter(each => each.message_type === 'V0Heartbeat').length > 1)
@@ -94,7 +94,7 @@ it('logs in with a signature over its public key, and says that it lives', async
   expect(verifySignature(VALIDATOR.ss58, facilitatorLoginBytes(login.public_key), login.signature)).toBe(true)
 })
 
-it('runs a job: accepted when ready, completed with what the miner said, all fields passed on', async () => {
+it('runs a job: accepted when ready, completed with the output, all fields passed on', async () => {
   await using world = await setUp(async peer => {
     peer.say(MANIFEST)
     await play.working(peer)
@@ -121,7 +121,7 @@ it('runs a job: accepted when ready, completed with what the miner said, all fie
   expect(row).toMatchObject({ state: 'finished', batchId: null, score: null, rightAnswer: null, stdout: 'out' })
 })
 
-it('comes back at once as often as a connection brings a job or takes an update', async () => {
+it('resets the retry counter when a connection brings a job or confirms an update', async () => {
   const seldom = { minMs: 1, maxMs: 1_000_000, factor: 1_000_000 }
   await using world = await setUp(async () => {}, { connectMs: 100_000 }, 60_000, seldom)
   const { facilitator } = world
@@ -138,7 +138,7 @@ it('comes back at once as often as a connection brings a job or takes an update'
 it.each([
   ['its own time limit ended', { timeout: true }, /^The job ran into its own time limit: 10 s\.$/],
   ['could not be run', {}, /^The job could not be run as it was asked for/],
-])('tells a job that %s as such', async (_, said, comment) => {
+])('reports that a job %s', async (_, said, comment) => {
   await using world = await setUp(async peer => {
     peer.say(MANIFEST)
     await play.working(peer)
@@ -150,20 +150,20 @@ it.each([
     status: 'failed',
     metadata: { comment: expect.stringMatching(comment), miner_response: TEXTS },
   })
-  // Whoever asks again hears the same.
+  // A repeated request gets the same update.
   const { length } = world.facilitator.updates(job.uuid)
   world.facilitator.peers.at(-1)?.say(job)
   await world.facilitator.until(() => world.facilitator.updates(job.uuid).length > length)
   expect(world.facilitator.updates(job.uuid).at(-1)).toEqual(last)
 })
 
-it('tells of a job without a result in time how long it might take', async () => {
+it('reports the time limit of a job without a result in time', async () => {
   await using world = await setUp(async peer => void (await play.working(peer)), { jobMs: 1_500 })
   const last = (await world.ask(request())).at(-1)
   expect(last).toMatchObject({ status: 'failed', metadata: { comment: 'No result came in time: 1.5 s.' } })
 })
 
-it('runs a script without a GPU, on a class that the miner has', async () => {
+it('runs a script without a GPU on a class that the miner lists', async () => {
   await using world = await setUp(
     async peer => {
       peer.say(MANIFEST)
@@ -196,14 +196,14 @@ const endings: [string, (peer: Peer) => Promise<unknown>, string[], Partial<Orga
   ['a connection that is closed again and again', async peer => peer.close(), ['failed'], { manifestMs: 5_000 }],
 ]
 
-it.each(endings)('tells of %s', async (_, script, statuses, limits) => {
+it.each(endings)('reports %s', async (_, script, statuses, limits) => {
   await using world = await setUp(script, limits)
   const job = request()
   const updates = await world.ask(job)
   expect(updates).toEqual(statuses.map(status => update(job.uuid, status)))
 })
 
-it('tells of a failed job with what the miner said', async () => {
+it('reports a failed job with its output', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
     peer.sayOfJob('V0JobFailedRequest', { ...TEXTS, docker_process_exit_status: 3 })
@@ -216,7 +216,7 @@ it('tells of a failed job with what the miner said', async () => {
   )
 })
 
-it('answers what it cannot run: an unknown miner, a uuid twice, variables, nonsense', async () => {
+it('answers requests that it cannot run: unknown miner, repeated uuid, variables, invalid frames', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
     peer.sayOfJob('V0JobFinishedRequest', TEXTS)
@@ -243,7 +243,7 @@ it('answers what it cannot run: an unknown miner, a uuid twice, variables, nonse
   expect(await ask(both)).toEqual([update(both.uuid, 'failed', expect.stringContaining('exactly one of'))])
 })
 
-it('keeps what is to be told while the facilitator is away, and tells it in order', async () => {
+it('keeps updates while the facilitator is away, and sends them in order', async () => {
   const cut = Promise.withResolvers<void>()
   await using world = await setUp(async peer => {
     await play.working(peer)
@@ -254,7 +254,7 @@ it('keeps what is to be told while the facilitator is away, and tells it in orde
   const job = request()
   facilitator.peers[0]?.say(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
-  // Once this one is answered for, the validator has heard the answer to the first update.
+  // Once this job is reported, the validator has the confirmation of the first update.
   await world.ask(request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 }))
   facilitator.peers[0]?.cut()
   cut.resolve()
@@ -263,7 +263,7 @@ it('keeps what is to be told while the facilitator is away, and tells it in orde
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted', 'completed'])
 })
 
-it('tells how jobs ended when it is stopped', async () => {
+it('reports how jobs ended when it is stopped', async () => {
   const world = await setUp(async peer => void (await play.working(peer)))
   const { facilitator } = world
   const job = request()
@@ -275,7 +275,7 @@ it('tells how jobs ended when it is stopped', async () => {
   await world[Symbol.asyncDispose]()
 })
 
-it('tells of a running job that is asked for again how it is with it, and runs it once', async () => {
+it('repeats the last update of a running job that is requested again, and runs it once', async () => {
   const finish = Promise.withResolvers<void>()
   await using world = await setUp(async peer => {
     await play.working(peer)
@@ -297,7 +297,24 @@ it('tells of a running job that is asked for again how it is with it, and runs i
   expect(miner.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
 })
 
-it('keeps of a job what it was asked to be, by whom, and until when', async () => {
+it('reports nothing about a job that another process has finalised', async () => {
+  const accepted = Promise.withResolvers<void>()
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    await accepted.promise
+    await database().db.update(jobs).set({ state: 'broken', reason: 'abandoned' }).where(eq(jobs.uuid, job.uuid))
+    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+  })
+  const { facilitator, link } = world
+  const job = request()
+  facilitator.peers[0]?.say(job)
+  await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
+  accepted.resolve()
+  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
+})
+
+it('stores the request, source and deadline of a job', async () => {
   await using world = await setUp(
     async peer => void (await play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest'))),
   )
@@ -308,7 +325,7 @@ it('keeps of a job what it was asked to be, by whom, and until when', async () =
   expect((row?.deadline?.getTime() ?? 0) - (row?.createdAt.getTime() ?? 0)).toBe(10_000)
 })
 
-it('nonsense of every kind costs nothing: the link stays, and jobs run', async () => {
+it('survives invalid frames of every kind: the connection stays, and jobs run', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
     peer.sayOfJob('V0JobFinishedRequest', TEXTS)
@@ -332,7 +349,7 @@ it('logs in again when its login was refused', async () => {
   let refusals = 2
   const refused = { status: 'error', errors: [{ msg: 'who are you?', type: 'unknown', help: null }] }
   await using facilitator = await startFacilitator(() => (refusals-- > 0 ? refused : SUCCESS))
-  await using link = new FacilitatorLink({
+  await using link = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
   })

@@ -3,17 +3,17 @@ import { systemClock } from '@horde/kit/time'
 import { MANIFEST, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
-import { MinerLink } from '../src/miner/link.ts'
+import { MinerConnection } from '../src/jobs/miner-connection.ts'
 import { withDatabase } from './databases.ts'
 import { AT_ONCE, MINER, PATIENT, VALIDATOR } from './drive.ts'
 import { runScripts } from './run-scripts.ts'
 
 const database = withDatabase()
-/** Far more than an honest miner says in a batch. */
+/** Far more frames than an honest miner sends in a batch. */
 const FLOOD = 30_000
 
 describe('a miner cannot keep the validator busy', () => {
-  it('by frames without end, however small: nobody listens any more', async () => {
+  it('by small frames without end: the connection is closed', async () => {
     const { report, miners } = await runScripts(
       [
         async peer => {
@@ -31,33 +31,32 @@ describe('a miner cannot keep the validator busy', () => {
     expect(miners[0]?.connections()).toBe(1)
   })
 
-  it('by complaints, each of which all its jobs would hear', async () => {
+  it('by error messages, each of which goes to all its jobs', async () => {
     const uuid = '9a74be09-d985-4a66-9d28-554f00ad7cfa'
     await using miner = await startScriptedMiner(MINER, peer => {
       for (let i = 0; i < 50; i += 1) peer.say({ message_type: 'GenericError', details: String(i) })
       peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
     })
     const { signal } = new AbortController()
-    await using link = new MinerLink({
+    await using connection = new MinerConnection({
       ...{ miner: { hotkey: MINER.ss58, address: miner.address }, hotkey: VALIDATOR, maxFrameBytes: 100_000 },
       ...{ reconnect: AT_ONCE, clock: systemClock, log: silentLog, signal },
     })
-    using talk = link.converse(uuid)
+    using channel = connection.channel(uuid)
     const types: string[] = []
-    while (types.at(-1) !== 'said') types.push((await talk.next(10_000, signal))?.type ?? 'said')
+    while (types.at(-1) !== 'message') types.push((await channel.next(10_000, signal))?.type ?? 'message')
     expect(types.filter(type => type === 'complained').length).toBe(20)
   })
 })
 
-it('a miner cannot fill the memory: of its texts no more is kept until the end of the batch than is stored', async () => {
+it("keeps no more of a job's output until the end of the batch than the database stores", async () => {
   const { report, rows } = await runScripts([peer => play.finished(peer, 'x'.repeat(1_900_000))], database().db)
   const [job] = report.jobs
   expect(job?.end?.stdout).toBe(rows[0]?.stdout)
   expect(job?.end?.stdout?.length).toBeLessThanOrEqual(10_000)
-  expect(job?.end).not.toHaveProperty('word')
 })
 
-it('a miner that comes and goes does not hold a batch beyond its deadline', async () => {
+it('a miner that reconnects again and again does not hold a batch beyond its deadline', async () => {
   using clock = turnClock()
   const { report, row } = await runScripts([async peer => peer.close()], database().db, {
     ...{ deadlineMs: 1_000, gatherMs: 20_000, limits: { ...PATIENT, manifestMs: 5_000 } },
@@ -68,7 +67,7 @@ it('a miner that comes and goes does not hold a batch beyond its deadline', asyn
   expect(row?.closedAt).toBeInstanceOf(Date)
 })
 
-it('a stop does not wait for miners that do not come', async () => {
+it('a stop does not wait for miners that do not connect', async () => {
   using clock = turnClock()
   const stop = new AbortController()
   void clock.sleep(1_000).then(() => stop.abort())

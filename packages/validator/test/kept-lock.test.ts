@@ -1,15 +1,14 @@
-/** A lock on a real Postgres whose connection is lost in a way that the server does not notice. */
+/** Loses the connection of a lock on a real Postgres in a way that the server does not notice. */
 import { systemClock } from '@horde/kit/time'
 import { Relay } from '@horde/testing/peers/relay'
 import { expect, it } from 'vitest'
-import { keepLock } from '../src/db/kept-lock.ts'
-import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { keepLock, oneAtATime } from '../src/db/lock.ts'
 import { withPostgres } from './databases.ts'
 import { listeningLog } from './drive.ts'
 
 const postgres = withPostgres()
 
-/** A relay whose two sides are cut apart: a server does not hear of a client's reset that a network swallows. */
+/** A relay whose two sides can be cut separately: a network may swallow a client's reset. */
 async function openRelay(to: string): Promise<{ relay: Relay; url: string }> {
   const url = new URL(to)
   const relay = await Relay.start(Number(url.port), { host: url.hostname, passesEndsOn: false })
@@ -17,7 +16,7 @@ async function openRelay(to: string): Promise<{ relay: Relay; url: string }> {
   return { relay, url: url.href }
 }
 
-it('is taken again once the server has noticed that the connection was lost', async () => {
+it('takes the lock again once the server has noticed the lost connection', async () => {
   const { relay, url } = await openRelay(await postgres().newDatabase())
   await using _relay = relay
   const { log, lines } = listeningLog()
@@ -32,14 +31,14 @@ it('is taken again once the server has noticed that the connection was lost', as
   await kept?.held()
 })
 
-it('is lost at once when another process took it meanwhile', async () => {
+it('loses the lock at once when another process has taken it meanwhile', async () => {
   const url = await postgres().newDatabase()
   const { relay, url: relayed } = await openRelay(url)
   await using _relay = relay
   const { log } = listeningLog()
   const kept = await keepLock(oneAtATime('postgres', relayed, 'batch', log), { clock: systemClock, log })
   await using _ = kept
-  // The server notices it first, and the other process takes the lock before this one hears of it.
+  // The server notices the loss first, and the other process takes the lock before this process notices.
   relay.cutServers()
   const others = oneAtATime('postgres', url, 'batch', log)
   let other = await others()

@@ -6,8 +6,8 @@ import { type ManualClock, manualClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Validator } from '../src/app.ts'
-import { Turns } from '../src/batch/turns.ts'
-import { closeBatch, openBatch } from '../src/db/batches.ts'
+import { BatchSchedule } from '../src/batches/batch-schedule.ts'
+import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
 import { batches } from '../src/db/schema.ts'
 import { planSetting, refuseSetting } from '../src/db/weight-settings.ts'
 import { startLoops } from '../src/loops.ts'
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const each of opened.splice(0)) await each[Symbol.asyncDispose]()
 })
 
-/** What a validator on a chain at block 1000 does by itself, as it happens. */
+/** Runs the loops of a validator on a chain at block 1000, and records what they do. */
 async function start(
   clock: ManualClock,
   {
@@ -78,7 +78,7 @@ async function start(
       return againInMs
     },
     sweep: async () => {},
-    turns: new Turns({
+    schedule: new BatchSchedule({
       ...{ netuid, windowMs: TWO_HOURS_MS, outside: false, chain, hotkey: VALIDATOR, db: database().db, clock },
       log: silentLog,
     }),
@@ -89,7 +89,7 @@ async function start(
   return did
 }
 
-/** Lets time pass in steps, with the database's own pace in between. */
+/** Advances the time in steps, and lets the database finish in between. */
 async function pass(clock: ManualClock, ms: number, stepMs: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += stepMs) {
     await clock.whenSleeping(3)
@@ -100,23 +100,23 @@ async function pass(clock: ManualClock, ms: number, stepMs: number): Promise<voi
 
 async function batchAt(startedAt: Date, closed: boolean): Promise<void> {
   const { db } = database()
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
-  if (closed) await closeBatch(db, id, startedAt, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
+  if (closed) await closeBatch(db, { id: batch.id, at: startedAt, counts: true }, silentLog)
 }
 
-/** This window's batch was run already, and nothing of it is to be scored. */
+/** Stores a batch of this window that is scored already. */
 async function batchToday(): Promise<void> {
   const { db } = database()
   const startedAt = new Date(NOON)
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
-  await closeBatch(db, id, startedAt, true)
-  await db.update(batches).set({ scoredAt: startedAt }).where(eq(batches.id, id))
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt, deadline: startedAt, jobs: [] })
+  await closeBatch(db, { id: batch.id, at: startedAt, counts: true }, silentLog)
+  await db.update(batches).set({ scoredAt: startedAt }).where(eq(batches.id, batch.id))
 }
 
 const batchesOf = (did: readonly string[]) => did.filter(line => !line.endsWith('weights'))
 
 describe('batches', () => {
-  it('run at the start when told to, and then in the own part of each window', async () => {
+  it('run at the start when configured, and then in the own turn of each window', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const did = await start(clock, { batchAtStart: true, richer: 3 })
@@ -125,7 +125,7 @@ describe('batches', () => {
     expect(did.slice(0, 2)).toEqual(['0 batch', '0 weights'])
   })
 
-  it('wait for their part, and one that was run in this window is not run again after a restart', async () => {
+  it('wait for their turn, and run once a window after a restart too', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const did = await start(clock, { richer: 3 })
@@ -137,7 +137,7 @@ describe('batches', () => {
     expect(batchesOf(again)).toEqual([])
   })
 
-  it('are none for a hotkey that is no validator', async () => {
+  it('do not run for a hotkey that is no validator', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const did = await start(clock, { richer: 24 })
@@ -145,7 +145,7 @@ describe('batches', () => {
     expect(batchesOf(did)).toEqual([])
   })
 
-  it('that were left open are taken up first, and their weights set', async () => {
+  it('that were left open are resumed first, and their weights set', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)
@@ -154,7 +154,7 @@ describe('batches', () => {
     expect(did).toEqual(['0 resumed', '0 weights'])
   })
 
-  it('wait for a chain that is away, not for the next window', async () => {
+  it('wait until the chain answers, not for the next window', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const away = new ChainError('Unavailable')
@@ -165,7 +165,7 @@ describe('batches', () => {
 })
 
 describe('weights', () => {
-  it('are left alone while they count', async () => {
+  it('are not set again while the chain counts them', async () => {
     netuid += 1
     await batchToday()
     const clock = manualClock(NOON)
@@ -183,7 +183,7 @@ describe('weights', () => {
     expect(did).toEqual(['60 weights'])
   })
 
-  it('are set when a batch waits for them', async () => {
+  it('are set when a batch is unscored', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)
@@ -200,7 +200,7 @@ describe('weights', () => {
     if (state === 'refused') await refuseSetting(db, id, { at: new Date(NOON), why: 'NoValidatorPermit' })
   }
 
-  it('that were refused are tried again no more often than the chain takes weights', async () => {
+  it('that were refused are retried no more often than the chain accepts weights', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     await setting('refused', 991)
@@ -217,7 +217,7 @@ describe('weights', () => {
     expect(didAgain).toEqual(['60 weights'])
   })
 
-  it('that a killed process left open are looked at right at the start', async () => {
+  it('of a killed process are reconciled right at the start', async () => {
     netuid += 1
     await batchToday()
     await setting('planned', 1_000)
@@ -227,7 +227,7 @@ describe('weights', () => {
     expect(did).toEqual(['0 weights'])
   })
 
-  it('that were committed are revealed when their time has come: looked for as often as that asks for', async () => {
+  it('that were committed are revealed when they are due, and checked for often enough', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)

@@ -1,4 +1,4 @@
-/** A validator that is killed while users' jobs run, and started again. */
+/** Kills a validator while users' jobs run, and starts it again. */
 import { randomUUID } from 'node:crypto'
 import type { OpenDatabase } from '@horde/kit/database'
 import { request, startFacilitator } from '@horde/testing/peers/facilitator'
@@ -19,7 +19,7 @@ let facilitator: Awaited<ReturnType<typeof startFacilitator>>
 let script: (peer: Peer) => Promise<unknown>
 
 beforeAll(async () => {
-  // Where validators need so much stake it has no turn, and no batch comes between.
+  // With this stake threshold the validator has no turn, so no batch runs.
   world = await startWorld([async peer => void (await script(peer))], 6_000n)
   facilitator = await startFacilitator()
 })
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const start = (DATABASE_URL: string) =>
   startProgram([], { ...world.env, LOG_LEVEL: 'info', FACILITATOR_URI: facilitator.uri, DATABASE_URL })
-/** A new database, and where to look at it. */
+/** A new database, opened for the test too. */
 const newDatabase = async () => {
   const url = await postgres().newDatabase()
   return { url, database: await openTestDatabase(url) }
@@ -44,7 +44,7 @@ const offers = () =>
     message.message_type === 'V0InitialJobRequest' ? [message.job_uuid] : [],
   )
 
-it('hears the result of a job whose work was sent before it was killed', async () => {
+it('receives the result of a job whose work was sent before the kill', async () => {
   const working = Promise.withResolvers<void>()
   script = async peer => {
     peer.say(MANIFEST)
@@ -75,7 +75,7 @@ it('hears the result of a job whose work was sent before it was killed', async (
   expect(offers(), 'the second asks what has become of the first').toEqual([job.uuid, job.uuid])
 })
 
-it('goes on with a job that was not ready yet when it was killed', async () => {
+it('resumes a job that was not ready at the kill', async () => {
   const accepted = Promise.withResolvers<void>()
   script = async peer => {
     peer.say(MANIFEST)
@@ -102,7 +102,7 @@ it('goes on with a job that was not ready yet when it was killed', async () => {
   expect(statuses(job.uuid)).toEqual(['accepted', 'completed'])
 })
 
-it('tells of a job that it comes too late for', async () => {
+it('reports a job whose deadline passed meanwhile as failed', async () => {
   const [late, other] = [jobFor(), jobFor()]
   const { url, database: opened } = await newDatabase()
   await using database = opened
@@ -127,7 +127,7 @@ it('tells of a job that it comes too late for', async () => {
   expect(statuses(other.uuid), 'the command line drove it').toEqual([])
 })
 
-it('tells once of a job that had ended and was not told', async () => {
+it('reports a job once that ended before the kill and was not reported', async () => {
   const job = jobFor()
   const { url, database: opened } = await newDatabase()
   await using database = opened

@@ -1,7 +1,7 @@
 /** What the database says for the status page and the metrics, on both engines. */
 import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
-import { createMetrics } from '@horde/kit/metrics'
+import { createMetrics } from '@horde/kit/metrics/registry'
 import { manualClock } from '@horde/kit/time'
 import { inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

@@ -6,17 +6,17 @@ import type { OpenState } from '@horde/protocol/job-state'
 import { MANIFEST, type Peer, play, startScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
-import { openBatch } from '../src/db/batches.ts'
+import { resumeBatches } from '../src/batches/run-batch.ts'
+import { openBatch } from '../src/batches/stored-batch.ts'
 import { batches, type HostMoment, jobs } from '../src/db/schema.ts'
-import { hostClockOf } from '../src/job/host-clock.ts'
-import { resumeBatches } from '../src/resume-batches.ts'
+import { hostClockOf } from '../src/jobs/host-clock.ts'
 import type { Scoring } from '../src/scoring/job-score.ts'
 import { withDatabase } from './databases.ts'
 import { PATIENT, VALIDATOR, WORK } from './drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
 
 const database = withDatabase()
-/** A manifest is waited for as long as a busy machine needs. */
+/** Leaves a busy machine enough time to send a manifest. */
 const LIMITS = { ...PATIENT, manifestMs: 500 }
 let netuid = 400
 
@@ -36,7 +36,7 @@ const finishNow = async (peer: Peer, uuid: string) => {
   answer(peer, uuid)
 }
 
-/** What becomes of a job that was left in this state, on a miner that acts so on the first connection after. */
+/** Resumes a job from this state, on a miner that runs this script on the next connection. */
 async function resume(
   state: OpenState,
   script: (peer: Peer, uuid: string) => Promise<unknown> | unknown,
@@ -44,7 +44,7 @@ async function resume(
     deadlineMs = 20_000,
     benchmark = 'word',
     scoring = { name: '2024' } as Scoring,
-    /** When the dead process sent the work, as its row has it. */
+    /** When the killed process sent the work, as the row has it. */
     workSent = null as HostMoment | null,
   } = {},
 ) {
@@ -57,7 +57,8 @@ async function resume(
   const row = { uuid, minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address, deadline }
   const challenge = { benchmark, work: WORK }
   const newJobs = [{ ...row, challenge, timeoutSeconds: 5 }]
-  const id = await openBatch(db, { netuid, benchmark: 'word', scoring: '2024', startedAt, deadline, jobs: newJobs })
+  const newBatch = { netuid, benchmark: 'word', scoring: '2024' as const, startedAt, deadline, jobs: newJobs }
+  const { id } = (await openBatch(db, newBatch)).batch
   await db.update(jobs).set({ state, runningAt: startedAt, workSent }).where(eq(jobs.uuid, uuid))
 
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, hostClock, log: silentLog }
@@ -77,12 +78,12 @@ async function resume(
 }
 
 const hostClock = hostClockOf(systemClock)
-/** As a process before this one would have written it down. */
-const sentBefore = (ms: number) => hostClock?.said(systemClock.monotonic() - ms) ?? null
+/** As an earlier process would have stored it. */
+const sentBefore = (ms: number) => hostClock?.toHost(systemClock.monotonic() - ms) ?? null
 const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
-describe('a job that a killed validator left', () => {
-  it('running, whose answer came meanwhile, is right, and excused: nobody measured it', async () => {
+describe('a job that a killed validator left open', () => {
+  it('running, answered meanwhile: right, and excused because the time was not measured', async () => {
     const { job, gist, said } = await resume('running', (peer, uuid) => {
       peer.say(MANIFEST)
       answer(peer, uuid)
@@ -92,7 +93,7 @@ describe('a job that a killed validator left', () => {
     expect(said[0]).toBe('1 V0AuthenticateRequest')
   })
 
-  it('running, whose answer the dead process had read, is asked for by its offer', async () => {
+  it('running, answered to the killed process: repeating the offer makes the miner repeat the answer', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
       peer.say(MANIFEST)
       expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
@@ -102,7 +103,7 @@ describe('a job that a killed validator left', () => {
     expect(said).toEqual(OFFERED_AGAIN)
   })
 
-  describe('running, with the moment at which its work was sent', () => {
+  describe('running, with the stored moment at which its work was sent', () => {
     const stillOpen = async (peer: Peer, uuid: string) => {
       peer.say(MANIFEST)
       await peer.hear('V0InitialJobRequest')
@@ -110,19 +111,19 @@ describe('a job that a killed validator left', () => {
       answer(peer, uuid)
     }
 
-    it('and still open on its miner, is measured from then on', async () => {
+    it('measures from that moment when the miner still runs it', async () => {
       const { job } = await resume('running', stillOpen, { workSent: sentBefore(2_000) })
       expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, score: expect.any(Number) })
       expect(job.seconds).toBeGreaterThan(2)
       expect(job.seconds).toBeLessThan(2 + WORK.timeoutSeconds)
     })
 
-    it('is scored as too late when it is', async () => {
+    it('scores 0 when the answer is too late by that moment', async () => {
       const { gist } = await resume('running', stillOpen, { workSent: sentBefore(1_000_000) })
       expect(gist).toEqual(['finished', 'time-limit', 0, true])
     })
 
-    it('is excused when its answer was there before anybody asked: it came while nobody listened', async () => {
+    it('excuses an answer that the miner sent unasked: it may have come while no process listened', async () => {
       const early = (peer: Peer, uuid: string) => {
         peer.say(MANIFEST)
         answer(peer, uuid)
@@ -131,13 +132,13 @@ describe('a job that a killed validator left', () => {
       expect(gist).toEqual(['finished', 'validator-away', null, true])
     })
 
-    it('is excused when the host was booted anew meanwhile', async () => {
+    it('excuses the job when the host was rebooted meanwhile', async () => {
       const workSent = { boot: 'another', ms: sentBefore(2_000)?.ms ?? 0 }
       const { gist } = await resume('running', stillOpen, { workSent })
       expect(gist).toEqual(['finished', 'validator-away', null, true])
     })
 
-    it('is excused, now and after another restart, when its executor is ready again: the work was lost', async () => {
+    it('excuses the job, after another restart too, when the executor is ready again because the work was lost', async () => {
       const readyAgain = async (peer: Peer, uuid: string) => {
         peer.say(MANIFEST)
         peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -148,22 +149,22 @@ describe('a job that a killed validator left', () => {
       }
       const { gist, job } = await resume('running', readyAgain, { workSent: sentBefore(2_000) })
       expect(gist).toEqual(['finished', 'validator-away', null, true])
-      expect(hostClock?.heard(job.workSent)).toBeUndefined()
+      expect(hostClock?.fromHost(job.workSent)).toBeUndefined()
     })
   })
 
-  it('running on a miner of 2024 is not offered again', async () => {
+  it('running on a v0 miner: not offered again', async () => {
     const { gist, said } = await resume('running', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(said).toEqual(['1 V0AuthenticateRequest'])
   })
 
-  it('running, with a wrong answer, gets nothing', async () => {
+  it('running, with a wrong answer: scores 0', async () => {
     const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid, 'wrong'))
     expect(gist).toEqual(['finished', 'wrong-answer', 0, false])
   })
 
-  it('running, whose executor is ready again, gets the work again, and is excused', async () => {
+  it('running, whose executor is ready again: gets the work again, and is excused', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
       peer.say(MANIFEST)
       peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -175,27 +176,30 @@ describe('a job that a killed validator left', () => {
     expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
   })
 
-  it.each(['offered', 'accepted'] as const)('%s, with ready said before anybody asks, is measured', async state => {
-    const { job, said } = await resume(state, async (peer, uuid) => {
-      peer.say(MANIFEST)
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-      await peer.hear('V0InitialJobRequest')
-      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-      await peer.hear('V0JobRequest')
-      answer(peer, uuid)
-    })
-    expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
-    expect(job.score).toBeGreaterThan(1)
-    expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
-  })
+  it.each(['offered', 'accepted'] as const)(
+    '%s, with ready sent before the offer is repeated: measured',
+    async state => {
+      const { job, said } = await resume(state, async (peer, uuid) => {
+        peer.say(MANIFEST)
+        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.hear('V0InitialJobRequest')
+        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.hear('V0JobRequest')
+        answer(peer, uuid)
+      })
+      expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
+      expect(job.score).toBeGreaterThan(1)
+      expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+    },
+  )
 
-  it('accepted, with an answer: the work had been sent, which nobody could save any more', async () => {
+  it('accepted, with an answer: excused, since the killed process sent the work and did not save that', async () => {
     const { job, gist } = await resume('accepted', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.readyAt).toBeInstanceOf(Date)
   })
 
-  it('accepted, with ready and the answer at once, is excused: the dead process had sent the work', async () => {
+  it('accepted, with ready and the answer at once: excused, since the killed process sent the work', async () => {
     const { gist } = await resume('accepted', (peer, uuid) => {
       peer.say(MANIFEST)
       peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -204,14 +208,14 @@ describe('a job that a killed validator left', () => {
     expect(gist).toEqual(['finished', 'validator-away', null, true])
   })
 
-  it('is scored as its batch is, also when the setting is another by now', async () => {
+  it('is scored by the scoring of its batch when the setting has changed', async () => {
     const scoring = { name: 'efficiency', exponent: 1.2, cap: 16 } as const
     const { job } = await resume('accepted', (peer, uuid) => finishNow(peer, uuid), { scoring })
     expect(job.score).toBeGreaterThan(1)
     expect(job.score).toBeLessThanOrEqual(2)
   })
 
-  it('offered, that the miner declines, ends without a score: it may have declined before', async () => {
+  it('offered, and declined: no score, since the miner may have declined before', async () => {
     const { gist } = await resume('offered', async peer => {
       peer.say(MANIFEST)
       await play.offered(peer)
@@ -220,18 +224,18 @@ describe('a job that a killed validator left', () => {
     expect(gist).toEqual(['rejected', 'declined', null, null])
   })
 
-  it('to a miner that says nothing ends with the batch, excused', async () => {
+  it('on a silent miner: ends with the batch, excused', async () => {
     const { gist } = await resume('accepted', () => {}, { deadlineMs: 1_500 })
     expect(gist).toEqual(['broken', 'prepare-timed-out', null, null])
   })
 
-  it('of a benchmark that is no longer used is excused', async () => {
+  it('of a benchmark that is no longer used: excused', async () => {
     const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid), { benchmark: 'another' })
     expect(gist).toEqual(['broken', 'abandoned', null, null])
   })
 })
 
-it('a miner that the dead process had not heard of what it has gets a job for each executor', async () => {
+it('adds the jobs of a miner whose manifest the killed process had not read', async () => {
   const manifest = { executor_classes: [{ executor_class: 'always_on.test', count: 3 }] }
   const { job, said } = await resume(
     'offered',
@@ -255,7 +259,7 @@ it('a miner that the dead process had not heard of what it has gets a job for ea
   expect(rows.map(({ state }) => state).toSorted()).toEqual(['broken', 'broken', 'finished'])
 })
 
-it('a batch that a stop leaves open goes on where it was, and counts', async () => {
+it('resumes a batch that a stop left open, and counts it', async () => {
   netuid += 1
   const { db } = database()
   const stop = new AbortController()
@@ -267,7 +271,7 @@ it('a batch that a stop leaves open goes on where it was, and counts', async () 
   }
   const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
   const resumed = () => resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
-  const { report, row, later } = await runScripts([script], db, { netuid, leaveOpen: true }, stop.signal, resumed)
+  const { report, row, later } = await runScripts([script], db, { netuid, keepOpen: true }, stop.signal, resumed)
   expect(report.jobs.map(({ end }) => end)).toEqual([undefined])
   expect(row).toMatchObject({ closedAt: null, counts: true })
   expect(later).toMatchObject([{ id: report.id, counts: true, jobs: [{ end: { state: 'finished' } }] }])

@@ -11,7 +11,7 @@ const batch = (scripts: Script[], request?: Parameters<typeof runScripts>[2], si
   runScripts(scripts, database().db, request, signal)
 
 describe('runBatch', () => {
-  it('gives every serving miner one job at once, each standing alone', async () => {
+  it('gives every serving miner one job at once, and each ends alone', async () => {
     const good: Script = peer => play.finished(peer)
     const scripts: [Script, string][] = [
       [good, 'finished'],
@@ -52,7 +52,7 @@ describe('runBatch', () => {
     ])
   })
 
-  it('closes at its deadline, whatever is still out', async () => {
+  it('closes at its deadline with jobs still running', async () => {
     using clock = turnClock()
     const { report, row } = await batch([peer => play.offered(peer), peer => play.finished(peer)], {
       ...{ deadlineMs: 2_000, clock },
@@ -79,7 +79,7 @@ describe('runBatch', () => {
     expect(row).toMatchObject({ counts: false })
   })
 
-  it('does not dial private addresses unless it may', async () => {
+  it('does not dial private addresses unless configured to', async () => {
     const { report, miners } = await batch([peer => play.finished(peer)], { allowPrivate: false })
     expect(report.jobs).toEqual([])
     expect(miners[0]?.connections()).toBe(0)
@@ -87,7 +87,7 @@ describe('runBatch', () => {
 
   describe('an offer that a miner holds back for longer than others may take', () => {
     const limits = { ...PATIENT, acceptMs: 100, slowAcceptMs: 60_000 }
-    /** Accepts it when told to, as a Python miner does once its only executor is free. */
+    /** Accepts the offer once `until` resolves, as a v0 miner does once its only executor is free. */
     const holding =
       (until: Promise<unknown>, manifest?: object): Script =>
       async peer => {
@@ -100,7 +100,7 @@ describe('runBatch', () => {
         peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       }
 
-    it('is waited for when the miner told no manifest, and the others do not wait with it', async () => {
+    it('is waited for when the miner sent no manifest, without delaying other jobs', async () => {
       const othersDone = Promise.withResolvers<void>()
       let left = 3
       const quick: Script = async peer => {
@@ -114,14 +114,14 @@ describe('runBatch', () => {
       expect(report.jobs.map(({ end }) => end?.reason)).toEqual([null, null, null, null])
     })
 
-    it('is given up when the miner told one: such a miner declines at once', async () => {
+    it('is given up when the miner sent a manifest: such a miner declines at once', async () => {
       const { report } = await batch([holding(new Promise(() => {}), MANIFEST)], {
         limits: { ...limits, manifestMs: 5_000 },
       })
       expect(report.jobs.map(({ end }) => end?.reason)).toEqual(['no-answer'])
     })
 
-    it('is waited for no longer than the batch lasts', async () => {
+    it('is waited for until the end of the batch at most', async () => {
       using clock = turnClock()
       const deadlineMs = 30_000
       const offered: Script = async peer => {
@@ -134,7 +134,7 @@ describe('runBatch', () => {
     })
   })
 
-  it('shares places out among miners: one that lists many executors and says nothing does not take them all', async () => {
+  it('shares slots out fairly: a silent miner with many executors does not take them all', async () => {
     const lists = (count: number) => ({
       ...MANIFEST,
       manifest: { executor_classes: [{ executor_class: 'always_on.test', count }] },
@@ -150,6 +150,6 @@ describe('runBatch', () => {
     })
     const reasons = (uid: number) => report.jobs.filter(({ miner }) => miner.uid === uid).map(({ end }) => end?.reason)
     expect(reasons(2)).toEqual([null, null])
-    expect(reasons(1), 'what nobody else wants').toEqual(['no-answer', 'no-answer', 'no-turn', 'no-turn'])
+    expect(reasons(1), 'the slots that are left').toEqual(['no-answer', 'no-answer', 'no-turn', 'no-turn'])
   })
 })

@@ -7,8 +7,8 @@ import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from '@horde/
 import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
 import { expect } from 'vitest'
+import { type BatchRequest, runBatch } from '../src/batches/run-batch.ts'
 import { batches, jobs } from '../src/db/schema.ts'
-import { type BatchRequest, runBatch } from '../src/run-batch.ts'
 import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from './drive.ts'
 
 export const NETUID = 7
@@ -60,7 +60,7 @@ export function requestOf(request: Partial<BatchRequest>): BatchRequest {
   return {
     ...{ netuid: NETUID, allowPrivate: true, benchmark: RIGHT, scoring: { name: '2024' }, limits: PATIENT },
     ...{ starts: { atOnce: 1_000, perSecond: 10_000 }, maxJobsPerMiner: 4, gatherMs: 1_000 },
-    ...{ deadlineMs: 20_000, leaveOpen: false, reconnect: AT_ONCE },
+    ...{ deadlineMs: 20_000, keepOpen: false, reconnect: AT_ONCE },
     ...request,
   }
 }

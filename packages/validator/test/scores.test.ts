@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
 import {
   batchesToScore,
-  executorsAsked,
+  classTotalsOf,
   lastSettingScores,
   minersJobs,
   newestSetting,
-  talliesOf,
+  requestedWork,
 } from '../src/db/scores.ts'
 import { earnedScores } from '../src/scoring/earned-scores.ts'
 import { DEFAULT_SCORING_RULES } from '../src/scoring/settings.ts'
@@ -63,7 +63,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     return { ...made, scores: Object.fromEntries(made.scores) }
   }
 
-  it('give a miner all of whose jobs were excused what is usual for it in the window', async () => {
+  it('gives a miner whose jobs were all excused its average in the window', async () => {
     const scored = { scoredAt: at(-600), startedAt: at(-7_200) }
     await batch(
       90,
@@ -86,7 +86,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     expect(scores.get('c')).toBe(0)
   })
 
-  it('finds the batches that closed, count, and were not scored', async () => {
+  it('finds closed batches that count and are not scored yet', async () => {
     const ids = [await batch(1), await batch(1, { scoring: '2024' })]
     await batch(1, { closedAt: null })
     await batch(1, { counts: false })
@@ -98,7 +98,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     ])
   })
 
-  it('tallies jobs by miner and class; without a manifest it is the default class, without a score it is excused', async () => {
+  it('adds up jobs by miner and class, using the default class without a manifest', async () => {
     const first = await batch(
       3,
       {},
@@ -109,18 +109,18 @@ describe.each(engines)('on %s', (_, newUrl) => {
       { minerHotkey: 'b', score: null, state: 'broken', reason: 'abandoned' },
     )
     const second = await batch(3, {}, { score: 0, executorClass: GPU, state: 'rejected', reason: 'declined' })
-    expect(await talliesOf(db, [first, second])).toEqual([
+    expect(await classTotalsOf(db, [first, second])).toEqual([
       { hotkey: 'a', executorClass: GPU, batches: 2, jobs: 4, excused: 1, sum: 1.5 },
       { hotkey: 'a', executorClass: LLM, batches: 1, jobs: 1, excused: 0, sum: 2 },
       { hotkey: 'b', executorClass: GPU, batches: 1, jobs: 1, excused: 1, sum: 0 },
     ])
-    expect(await talliesOf(db, [])).toEqual([])
+    expect(await classTotalsOf(db, [])).toEqual([])
     const rows = await minersJobs(db, [second, first], 'a')
     expect(rows.map(({ batchId, state, score }) => [batchId, state, score])).toHaveLength(5)
     expect(rows.at(-1)).toMatchObject({ batchId: second, benchmark: 'sha256', reason: 'declined', score: 0 })
   })
 
-  it("counts users' jobs as demand: what ran and what was turned away, of the window, from the facilitator", async () => {
+  it("counts users' jobs in the window from the facilitator as demand, whether they ran or not", async () => {
     const organic = { source: 'facilitator', executorClass: LLM, createdAt: at(-500), endedAt: at(-100) } as const
     await job({ ...organic, readyAt: at(-400) })
     await job({ ...organic, readyAt: at(-150), state: 'failed' })
@@ -131,7 +131,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     await job({ ...organic, readyAt: at(-400), source: null })
     await job({ ...organic, readyAt: at(-3 * DAY), endedAt: at(-2 * DAY) })
     await batch(4, {}, { ...organic, readyAt: at(-400) })
-    expect(await executorsAsked(db, at(-DAY), at(0))).toEqual(
+    expect(await requestedWork(db, at(-DAY), at(0))).toEqual(
       new Map([
         [GPU, { executorSeconds: 0, ran: 0, turnedAway: 1 }],
         [LLM, { executorSeconds: 350, ran: 2, turnedAway: 1 }],
@@ -139,7 +139,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     )
   })
 
-  it('scores the batches of the window, those of the newest scoring, and sets the others aside', async () => {
+  it('scores the batches in the window with the newest scoring, and sets the others aside', async () => {
     const old = await batch(5, { startedAt: at(-DAY - 1) }, { score: 9, executorClass: GPU })
     const other = await batch(5, { scoring: '2024' }, { score: 2, executorClass: GPU })
     const first = await batch(5, { startedAt: at(-DAY) }, { score: 1, executorClass: GPU })
@@ -157,7 +157,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     })
   })
 
-  it('by 2024, adds up; and of batches that are all too old nothing is left but that they are done with', async () => {
+  it('adds up scores by 2024, and gives none for batches that are all too old', async () => {
     await batch(6, { scoring: '2024' }, { score: 1.5, executorClass: GPU }, { score: 1, executorClass: LLM })
     expect((await earned(6, 'a')).scores).toEqual({ a: 2.5 })
     const old = await batch(7, { startedAt: at(-2 * DAY) }, { score: 1 })
@@ -165,7 +165,7 @@ describe.each(engines)('on %s', (_, newUrl) => {
     expect(await earned(8, 'a')).toMatchObject({ batchIds: [], scores: {} })
   })
 
-  it('knows the last setting and the newest, with how their scores came about', async () => {
+  it('finds the last and the newest setting with their explanations', async () => {
     const row = {
       ...{ netuid: 9, hotkey: 'v', basis: 'batches', batchIds: [], uids: [1], weights: [65_535], versionKey: 2n },
       ...{ scores: [{ hotkey: 'a', uid: 1, score: 1 }], plannedAt: at(0) },

@@ -9,8 +9,9 @@ import { silentLog } from '@horde/kit/log'
 import { manualClock, systemClock } from '@horde/kit/time'
 import { desc, eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closeBatch, openBatch, unscoredBatches } from '../src/db/batches.ts'
-import { oneAtATime } from '../src/db/one-at-a-time.ts'
+import { closeBatch, openBatch } from '../src/batches/stored-batch.ts'
+import { unscoredBatches } from '../src/db/batches.ts'
+import { oneAtATime } from '../src/db/lock.ts'
 import { jobs, weightSettings } from '../src/db/schema.ts'
 import { setWeights, type WeightsDeps } from '../src/set-weights.ts'
 import { withDatabase } from './databases.ts'
@@ -23,15 +24,16 @@ const NEVER = new AbortController().signal
 
 let nextNetuid = 100
 
-/** A closed batch in which each miner got the score at its place. */
+/** Saves a closed batch in which miner i has `scores[i]`. */
 async function scored(netuid: number, scores: number[]): Promise<number> {
   const { db } = database()
   const now = new Date()
   const rows = scores.map((_, i) => ({
     ...{ uuid: randomUUID(), minerHotkey: MINERS[i] ?? 'gone', minerUid: i + 1, minerAddress: '127.0.0.2:1' },
   }))
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
-  await closeBatch(db, id, now, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
+  const { id } = batch
+  await closeBatch(db, { id, at: now, counts: true }, silentLog)
   for (const [i, { uuid }] of rows.entries())
     await db
       .update(jobs)
@@ -78,7 +80,7 @@ describe('on a real chain', () => {
     await devchain?.[Symbol.asyncDispose]()
   })
 
-  it('sets what the batches make, again when there are none, and uniform ones before there are any', async () => {
+  it('sets uniform weights first, then those of the batches, and repeats them without new batches', async () => {
     const { db } = database()
     const deps: WeightsDeps = {
       ...{ chain, hotkey: VALIDATOR, db, clock: systemClock, log: silentLog },
@@ -117,7 +119,7 @@ describe('on a real chain', () => {
   })
 })
 
-/** A chain of three miners and us, whose answers to set_weights are given; what was sent and what it holds. */
+/** A fake chain with three miners and us. It gives the listed answers to set_weights and records what was sent. */
 function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayTakeEffect = false) {
   const sent: WeightsToSet[] = []
   const state = { block: 500, lastUpdate: 400, held: [] as { uid: number; weight: number }[] }
@@ -142,7 +144,7 @@ function answeringChain(netuid: number, answers: (ChainErrorCode | 'ok')[], mayT
     },
     findWeights: async () => undefined,
     findCommit: async () => undefined,
-    blockStanding: async () => 'final',
+    blockFinality: async () => 'final',
     commitReveal: async () => ({
       ...{ netuid, block: state.block, enabled: false, revealPeriodEpochs: 1, blockMs: 1, calls: [], commits: [] },
       ...{ sealed: [], sealedVersion: 4, drandRound: null },
@@ -173,7 +175,7 @@ describe('when the chain refuses', () => {
     return { netuid, batchId, outcome, ...answering }
   }
 
-  it('tries passing refusals again, and scores the batch once it is in', async () => {
+  it('tries again after retryable errors, and scores the batch once the weights are included', async () => {
     const { netuid, outcome, sent } = await run(['Unavailable', 'PriorityTooLow', 'NotIncluded', 'ok'])
     expect(outcome).toMatchObject({ outcome: 'set', confirmed: true })
     expect(sent).toHaveLength(4)
@@ -200,7 +202,7 @@ describe('when the chain refuses', () => {
     expect(await unscoredBatches(database().db, netuid)).toEqual([batchId])
   })
 
-  it('gives up after five attempts, with the batch still to be scored', async () => {
+  it('gives up after five attempts and leaves the batch unscored', async () => {
     const { netuid, batchId, outcome, sent } = await run(Array(9).fill('Timeout'))
     expect(outcome).toMatchObject({ name: 'ChainError', code: 'Timeout' })
     expect(sent).toHaveLength(5)
@@ -208,14 +210,14 @@ describe('when the chain refuses', () => {
     expect(await settings(netuid)).toMatchObject([{ state: 'refused', refusal: expect.stringContaining('Timeout') }])
   })
 
-  it('keeps as planned what may yet be in a block, whatever the last answer is', async () => {
+  it('keeps the setting planned when a block may still include it, whatever the last error', async () => {
     const { netuid, outcome, sent } = await run(['Timeout', 'NoValidatorPermit'], true)
     expect(outcome).toMatchObject({ name: 'ChainError', code: 'NoValidatorPermit' })
     expect(sent).toHaveLength(2)
     expect(await settings(netuid)).toMatchObject([{ state: 'planned', refusal: null }])
   })
 
-  it('does not try again what will not pass', async () => {
+  it('does not try again after a permanent error', async () => {
     const { netuid, batchId, outcome, sent } = await run(['NoValidatorPermit', 'ok'])
     expect(outcome).toMatchObject({ name: 'ChainError', code: 'NoValidatorPermit' })
     expect(sent).toHaveLength(1)
@@ -223,7 +225,7 @@ describe('when the chain refuses', () => {
     expect(await settings(netuid)).toMatchObject([{ state: 'refused' }])
   })
 
-  it('gives the lock back, whatever happened', async () => {
+  it('releases the lock after success and after an error', async () => {
     const netuid = nextNetuid++
     const { chain } = answeringChain(netuid, ['NoValidatorPermit'])
     const deps: WeightsDeps = {
@@ -249,7 +251,7 @@ describe('within the rate limit', () => {
     return { ...answering, clock, netuid, outcome: setWeights({ netuid, versionKey: 2, maxWaitBlocks }, deps, NEVER) }
   }
 
-  it('waits by block when it is near', async () => {
+  it('waits block by block when its end is near', async () => {
     const { clock, outcome, sent } = await prepare(30)
     await clock.whenSleeping()
     await clock.advance(29_000)
@@ -259,7 +261,7 @@ describe('within the rate limit', () => {
     expect(sent).toHaveLength(1)
   })
 
-  it('is for later when it is not', async () => {
+  it('sets nothing when its end is far away', async () => {
     const { netuid, outcome, sent } = await prepare(29)
     expect(await outcome).toEqual({ outcome: 'too soon', dueAtBlock: 500 })
     expect(sent).toEqual([])
@@ -267,7 +269,7 @@ describe('within the rate limit', () => {
   })
 })
 
-it('takes what the chain holds for the last weights when the database knows none', async () => {
+it('repeats the chain’s weights when the database has none', async () => {
   const netuid = nextNetuid++
   const { chain, sent, state } = answeringChain(netuid, [])
   state.held = [
@@ -281,7 +283,7 @@ it('takes what the chain holds for the last weights when the database knows none
   expect(sent).toMatchObject([{ uids: [2, 3], weights: [65_535, 12_345] }])
 })
 
-it('leaves out scores of hotkeys that are gone', async () => {
+it('leaves out hotkeys that have left the subnet', async () => {
   const netuid = nextNetuid++
   await scored(netuid, [0, 1, 0, 50])
   const { chain, sent } = answeringChain(netuid, [])

@@ -8,12 +8,12 @@ import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './mis
 import { runScripts } from './run-scripts.ts'
 
 const database = withDatabase()
-/** How many miners there are at least. */
+/** The least number of miners. */
 const CROWD = 60
 const DEADLINE_MS = 20_000
 
 type Row = typeof jobs.$inferSelect
-/** All of one batch: every misbehaviour more than once, and good miners between them. */
+/** One batch: every misbehaviour more than once, and good miners between them. */
 const copies = Math.ceil(CROWD / MISBEHAVIOURS.length)
 const scripts = MISBEHAVIOURS.flatMap(each => Array.from({ length: copies }, () => each))
 
@@ -59,13 +59,13 @@ describe('with every misbehaviour in one batch at once', () => {
     }
   })
 
-  it('the good ones have their scores, and the batch closes on time', () => {
+  it('good miners get their scores, and the batch closes on time', () => {
     for (const row of rows.slice(scripts.length)) expect(row).toMatchObject({ state: 'finished', reason: null })
     expect(isClosed).toBe(true)
     expect(tookMs).toBeLessThan(DEADLINE_MS)
   })
 
-  it('a job with a complaint keeps it, and every move has its moment', () => {
+  it('stores error messages from miners, and the moment of every move', () => {
     const refused = of(MISBEHAVIOURS[0] as Misbehaviour)
     for (const { row } of refused) expect(row.complaint).toBe('no')
     for (const row of rows.filter(each => each.state === 'finished')) {

@@ -1,13 +1,13 @@
 import { manualClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { Gate } from '../src/batch/gate.ts'
-import { Starts } from '../src/batch/starts.ts'
+import { StartBarrier } from '../src/batches/start-barrier.ts'
+import { StartLimiter } from '../src/batches/start-limiter.ts'
 
 const { signal } = new AbortController()
 
-it('whoever would start after the end gets no place, and knows it at the end', async () => {
+it('a job that would start after the end gets no slot, and learns it at the end', async () => {
   const clock = manualClock()
-  const starts = new Starts({ atOnce: 10, perSecond: 1 }, clock)
+  const starts = new StartLimiter({ atOnce: 10, perSecond: 1 }, clock)
   const places: string[] = []
   for (let i = 0; i < 4; i += 1) {
     void starts.begin('a', 1_500, signal).then(place => places.push(`${clock.monotonic()} ${place !== undefined}`))
@@ -20,9 +20,9 @@ it('whoever would start after the end gets no place, and knows it at the end', a
   expect(await later).toBeDefined()
 })
 
-it('a place is free again when its owner was stopped, or got it too late', async () => {
+it('a slot is free again when its owner was stopped or got it too late', async () => {
   const clock = manualClock()
-  const starts = new Starts({ atOnce: 1, perSecond: 1_000 }, clock)
+  const starts = new StartLimiter({ atOnce: 1, perSecond: 1_000 }, clock)
   const stop = new AbortController()
   const first = await starts.begin('a', 1_000, signal)
   const stopped = starts.begin('a', 1_000, stop.signal)
@@ -35,23 +35,24 @@ it('a place is free again when its owner was stopped, or got it too late', async
   expect(await starts.begin('a', 1_000, signal)).toBeDefined()
 })
 
-it('a gate leaves no timer behind, and opens at a stop', async () => {
+it('a start barrier leaves no timer behind and opens at a stop', async () => {
   const clock = manualClock()
   {
-    using _ = new Gate(0, 15_000, clock, signal)
+    using _ = new StartBarrier(0, 15_000, clock, signal)
     expect(clock.sleeping).toBe(1)
   }
   expect(clock.sleeping).toBe(0)
   const stop = new AbortController()
-  const opened = new Gate(2, 15_000, clock, stop.signal).arrive()
+  const barrier = new StartBarrier(2, 15_000, clock, stop.signal)
+  barrier.arrive()
   stop.abort()
-  await opened
+  await barrier.opened
   expect(clock.sleeping).toBe(0)
 })
 
-it('a place that gets free goes to whoever has the fewest, then to who asked first', async () => {
+it('a free slot goes to the owner with the fewest, then to the one that asked first', async () => {
   const clock = manualClock()
-  const starts = new Starts({ atOnce: 2, perSecond: 1_000_000 }, clock)
+  const starts = new StartLimiter({ atOnce: 2, perSecond: 1_000_000 }, clock)
   const got: string[] = []
   const places: Record<string, Disposable | undefined> = {}
   const ask = (who: string, name: string) =>
@@ -69,4 +70,20 @@ it('a place that gets free goes to whoever has the fewest, then to who asked fir
   places.c1?.[Symbol.dispose]()
   await clock.advance(1)
   expect(got).toEqual(['a1', 'b1', 'b2', 'c1', 'a2'])
+})
+
+it('serves one job of every owner before the second of any, when they asked before the barrier opened', async () => {
+  const clock = manualClock()
+  const opened = Promise.withResolvers<void>()
+  const starts = new StartLimiter({ atOnce: 3, perSecond: 1_000_000 }, clock, opened.promise)
+  const got: string[] = []
+  for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) {
+    void starts.begin(name[0] ?? '', 1_000, signal).then(() => got.push(name))
+  }
+  await clock.advance(1)
+  expect(got, 'the barrier is closed').toEqual([])
+  opened.resolve()
+  await clock.advance(0)
+  await clock.advance(1)
+  expect(got).toEqual(['a1', 'b1', 'c1'])
 })

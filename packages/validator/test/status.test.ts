@@ -8,7 +8,7 @@ import { silentLog } from '@horde/kit/log'
 import { metricsTable } from '@horde/kit/metrics/definitions'
 import { systemClock as clock } from '@horde/kit/time'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TurnState } from '../src/batch/turns.ts'
+import type { ScheduleState } from '../src/batches/batch-schedule.ts'
 import { readValidatorConfig } from '../src/config.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
 import { METRICS } from '../src/operator/metrics/definitions.ts'
@@ -30,7 +30,7 @@ let stack: AsyncDisposableStack
 let world: World
 let database: OpenDatabase
 let port: number | undefined
-let turn: TurnState | undefined
+let turn: ScheduleState | undefined
 let isAway = false
 
 const disturbed = (db: Database): Database =>

@@ -7,7 +7,7 @@ const settings = (network: string, wallet = 'my-wallet', hotkey = 'miner-1') => 
   ...{ BITTENSOR_WALLET_NAME: wallet, BITTENSOR_WALLET_HOTKEY_NAME: hotkey },
 })
 
-describe('the commands for an owner', () => {
+describe('btcli commands', () => {
   it('name the network, the subnet, the wallet and the hotkey of the settings', () => {
     const names = neuronNames(settings('test'))
     const keys = '--network test --wallet my-wallet --wallet-hotkey miner-1'
@@ -26,17 +26,17 @@ describe('the commands for an owner', () => {
     ['archive', 'wss://archive.chain.opentensor.ai:443'],
     ['node-1:9944,finney', 'ws://node-1:9944'],
     ['ws://[::1]:9944', "'ws://[::1]:9944'"],
-  ])('name the network as btcli knows it, or its first node: %s', (network, said) => {
-    expect(registerCommand(neuronNames(settings(network)))).toContain(` --network ${said} `)
+  ])('name the network by btcli’s name, or its first node: %s', (network, named) => {
+    expect(registerCommand(neuronNames(settings(network)))).toContain(` --network ${named} `)
   })
 
-  it('stake whole TAO, at least what is missing, and at least one', () => {
+  it('stake at least the missing amount in whole TAO, and at least one', () => {
     const names = neuronNames(settings('finney'))
     expect(stakeCommand(names, 400.001)).toContain(' --amount 401 ')
     expect(stakeCommand(names, 0.2)).toContain(' --amount 1 ')
   })
 
-  it('can be pasted, whatever the names', () => {
+  it('quote names that are not safe in a shell', () => {
     const names = neuronNames(settings('finney', 'my wallet', "miner'1"))
     expect(registerCommand(names)).toContain(` --wallet 'my wallet' --wallet-hotkey 'miner'\\''1'`)
   })

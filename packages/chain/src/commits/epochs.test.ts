@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { epochRange, epochsByFormula, epochsByState, indexByFormula } from './epochs.ts'
 
-describe('by the formula', () => {
-  it('an epoch begins where (block + netuid + 1) mod (tempo + 1) = 0', () => {
+describe('epochsByFormula', () => {
+  it('begins an epoch where (block + netuid + 1) mod (tempo + 1) = 0', () => {
     for (const [netuid, tempo] of [
       [1, 9],
       [12, 360],
@@ -19,7 +19,7 @@ describe('by the formula', () => {
     }
   })
 
-  it('says where an epoch begins and ends', () => {
+  it('gives the first and last block of an epoch', () => {
     const epochs = epochsByFormula(1, 9, 12)
     expect(epochs).toMatchObject({ index: 1, nextBlock: 18 })
     expect(epochRange(epochs, 1)).toEqual({ first: 12, last: 17 })
@@ -28,16 +28,16 @@ describe('by the formula', () => {
     expect(epochRange(epochs, 0)).toBeUndefined()
   })
 
-  it('tempo 0: there are none', () => {
+  it('has no epochs with tempo 0', () => {
     expect(epochsByFormula(1, 0, 50)).toMatchObject({ index: 0, nextBlock: null })
     expect(epochRange(epochsByFormula(1, 0, 50), 1)).toBeUndefined()
   })
 })
 
-describe('by what the chain keeps', () => {
+describe('epochsByState', () => {
   const state = { tempo: 360, epochIndex: 7, lastEpochBlock: 1_000, pendingEpochAt: 0, announcedBlock: null }
 
-  it('one every tempo blocks after the last', () => {
+  it('begins an epoch `tempo` blocks after the last one', () => {
     const epochs = epochsByState(12, 1_100, state)
     expect(epochs).toMatchObject({ index: 7, nextBlock: 1_360 })
     expect(epochRange(epochs, 7)).toEqual({ first: 1_100, last: 1_359 })
@@ -45,12 +45,12 @@ describe('by what the chain keeps', () => {
     expect(epochRange(epochs, 9)).toEqual({ first: 1_720, last: 2_079 })
   })
 
-  it('earlier when the owner asked for one, and as the runtime says when it can be asked', () => {
+  it('uses an epoch that the owner requested, or the block that the runtime announces', () => {
     expect(epochsByState(12, 1_100, { ...state, pendingEpochAt: 1_111 }).nextBlock).toBe(1_111)
     expect(epochsByState(12, 1_100, { ...state, announcedBlock: 1_361 }).nextBlock).toBe(1_361)
   })
 
-  it('one that is overdue comes with the next block', () => {
+  it('expects an overdue epoch in the next block', () => {
     expect(epochsByState(12, 1_370, state).nextBlock).toBe(1_371)
     expect(epochsByState(12, 1_370, { ...state, tempo: 0 }).nextBlock).toBeNull()
   })

@@ -1,16 +1,19 @@
-/** A subnet's epochs as of one block. Weights that were committed in one are revealed in another. */
+/** A subnet's epochs, seen from one block. Weights are committed in one epoch and revealed in a later one. */
 export type Epochs = {
   readonly netuid: number
   readonly block: number
-  /** From one epoch to the next, in blocks; 0: there are none. */
+  /** Length of an epoch in blocks; 0 if the subnet has no epochs. */
   readonly lengthBlocks: number
-  /** The index of the epoch that the block belongs to. */
+  /** Index of the epoch that the block belongs to. */
   readonly index: number
-  /** The block that the next epoch is expected to begin with; null when there is none. */
+  /** The expected first block of the next epoch; null if there is none. */
   readonly nextBlock: number | null
 }
 
-/** Chains before spec 423: an epoch begins in every block b with (b + netuid + 1) mod (tempo + 1) = 0; tempo 0: never. */
+/**
+ * Computes the epochs of chains before spec 423. There an epoch begins in every block b with
+ * (b + netuid + 1) mod (tempo + 1) = 0, and with tempo 0 never.
+ */
 export function epochsByFormula(netuid: number, tempo: number, block: number): Epochs {
   const lengthBlocks = tempo === 0 ? 0 : tempo + 1
   const index = indexByFormula(netuid, tempo, block)
@@ -18,34 +21,36 @@ export function epochsByFormula(netuid: number, tempo: number, block: number): E
   return { netuid, block, lengthBlocks, index, nextBlock }
 }
 
-/** The epoch that a block belongs to, on chains before spec 423. */
+/** Returns the index of the epoch that a block belongs to, on chains before spec 423. */
 export const indexByFormula = (netuid: number, tempo: number, block: number): number =>
   tempo === 0 ? 0 : Math.floor((block + netuid + 1) / (tempo + 1))
 
-/** What a chain of today keeps in storage of a subnet's epochs. */
+/** What chains since spec 423 store about a subnet's epochs. */
 export type EpochState = {
   readonly tempo: number
   readonly epochIndex: number
   readonly lastEpochBlock: number
-  /** 0: none was asked for out of turn. */
+  /** The block of an extra epoch that the owner requested; 0 if none. */
   readonly pendingEpochAt: number
-  /** What the runtime itself says, where it can be asked. */
+  /** The first block of the next epoch, by the runtime's own answer; null if it cannot be asked. */
   readonly announcedBlock: number | null
 }
 
-/** Chains since spec 423 count epochs, and begin one every `tempo` blocks, or when their owner asks for it. */
+/**
+ * Computes the epochs of chains since spec 423. There one begins every `tempo` blocks, or when the owner requests it.
+ */
 export function epochsByState(netuid: number, block: number, state: EpochState): Epochs {
   const { tempo, epochIndex, lastEpochBlock, pendingEpochAt, announcedBlock } = state
-  const inTurn = lastEpochBlock + tempo
-  const expected = pendingEpochAt > 0 ? Math.min(pendingEpochAt, inTurn) : inTurn
-  // One that is overdue was put off by the chain's cap on epochs in a block.
+  const scheduled = lastEpochBlock + tempo
+  const expected = pendingEpochAt > 0 ? Math.min(pendingEpochAt, scheduled) : scheduled
+  // The chain limits the epochs that begin in one block, so an epoch can be overdue. It then begins in the next block.
   const nextBlock = tempo === 0 ? null : Math.max(block + 1, announcedBlock ?? expected)
   return { netuid, block, lengthBlocks: tempo, index: epochIndex, nextBlock }
 }
 
 /**
- * The first and the last block of an epoch, as far as can be said as of now: exact by the formula, an estimate where the
- * chain keeps its epochs in storage. Undefined for an epoch of the past, or when there are no epochs.
+ * Returns the first and last block of an epoch: exact on chains before spec 423, an estimate on later ones. For the
+ * current epoch it starts at the current block. Undefined for a past epoch, or when there are no epochs.
  */
 export function epochRange(epochs: Epochs, index: number): { first: number; last: number } | undefined {
   const { nextBlock, lengthBlocks } = epochs

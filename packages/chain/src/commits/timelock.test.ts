@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { CommitReveal } from '../chain.ts'
 import { epochsByFormula } from './epochs.ts'
-import { hearsDrand, revealRound, sealableFrom, sealedCallOf } from './timelock.ts'
+import { blockToSealAt, receivesDrand, revealRound, sealedCallOf } from './timelock.ts'
 
 const stateOf = ({ netuid = 12, tempo = 360, block = 1_000, period = 1 }): CommitReveal => ({
   ...{ netuid, block, enabled: true, revealPeriodEpochs: period, epochs: epochsByFormula(netuid, tempo, block) },
   ...{ blockMs: 12_000, calls: [], commits: [], sealed: [], sealedVersion: 4, drandRound: null },
 })
 
-it('seals for the round three blocks into the epoch of the reveal, as the Python SDK does', () => {
+it('uses the round three blocks after the reveal epoch begins, as the Python SDK does', () => {
   for (const [netuid, tempo, block, period, nowMs] of [
     [12, 360, 1_000, 1, 1_750_000_000_000],
     [1, 99, 5_000_123, 3, 1_750_000_001_999],
@@ -24,7 +24,7 @@ it('seals for the round three blocks into the epoch of the reveal, as the Python
   }
 })
 
-it('takes the newer call where there are both', () => {
+it('prefers the newer call when the chain has both', () => {
   const [both, older] = [['commit_crv3_weights', 'commit_timelocked_weights'], ['commit_crv3_weights']] as const
   expect([both, older, ['commit_weights'] as const].map(calls => sealedCallOf({ calls }))).toEqual([
     'commit_timelocked_weights',
@@ -33,7 +33,7 @@ it('takes the newer call where there are both', () => {
   ])
 })
 
-describe('on a chain that looks for the pulse once, in the block before the epoch of the reveal', () => {
+describe('on a chain that opens commits only in the block before the reveal epoch', () => {
   const NOW_MS = 1_750_000_000_000
   const atMs = (round: number) => (1_692_803_367 + 3 * round) * 1_000
   const crv3 = (block: number, tempo = 360, period = 1): CommitReveal => ({
@@ -41,7 +41,7 @@ describe('on a chain that looks for the pulse once, in the block before the epoc
     calls: ['commit_crv3_weights'],
   })
 
-  it('seals for a round that is over 72 s before that block, as the SDK of that time did', () => {
+  it('uses the round 72 s before that block, as the SDK of that time did', () => {
     for (const [block, period] of [
       [1_000, 1],
       [1_200, 1],
@@ -56,26 +56,26 @@ describe('on a chain that looks for the pulse once, in the block before the epoc
     }
   })
 
-  it('never seals for a round that is over', () => {
+  it('never uses a past round', () => {
     const state = crv3(3 * 361 - 13 - 2)
     expect(atMs(revealRound(state, 'commit_crv3_weights', NOW_MS))).toBeGreaterThan(NOW_MS)
   })
 
-  it('waits for the next epoch when the pulse would come too late', () => {
+  it('waits for the next epoch when the round would come too late', () => {
     const first = 3 * 361 - 13
-    expect(sealableFrom(crv3(first - 9))).toBe(first)
-    expect(sealableFrom(crv3(first - 20))).toBeUndefined()
-    expect(sealableFrom(crv3(first - 9, 360, 2)), 'revealed an epoch later').toBeUndefined()
-    expect(sealableFrom({ ...crv3(first - 9), calls: ['commit_timelocked_weights'] })).toBeUndefined()
-    expect(sealableFrom(crv3(5, 9)), 'epochs that are always too short').toBeUndefined()
+    expect(blockToSealAt(crv3(first - 9))).toBe(first)
+    expect(blockToSealAt(crv3(first - 20))).toBeUndefined()
+    expect(blockToSealAt(crv3(first - 9, 360, 2)), 'the reveal is an epoch later').toBeUndefined()
+    expect(blockToSealAt({ ...crv3(first - 9), calls: ['commit_timelocked_weights'] })).toBeUndefined()
+    expect(blockToSealAt(crv3(5, 9)), 'every epoch is too short').toBeUndefined()
   })
 })
 
-it('knows a chain that has heard of no round for ten minutes', () => {
+it('detects a chain that has received no round for ten minutes', () => {
   const nowMs = 1_750_000_000_000
   const round = Math.floor((nowMs / 1_000 - 1_692_803_367) / 3)
-  expect([round, round - 199, round - 201, 0].map(drandRound => hearsDrand({ drandRound }, nowMs))).toEqual([
+  expect([round, round - 199, round - 201, 0].map(drandRound => receivesDrand({ drandRound }, nowMs))).toEqual([
     ...[true, true, false, false],
   ])
-  expect(hearsDrand({ drandRound: null }, nowMs)).toBe(true)
+  expect(receivesDrand({ drandRound: null }, nowMs)).toBe(true)
 })

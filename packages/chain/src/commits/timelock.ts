@@ -8,7 +8,7 @@ import { TypeRegistry } from '../polkadot/api.ts'
 import { blake2AsHex, decodeAddress } from '../polkadot/crypto.ts'
 import { epochRange } from './epochs.ts'
 
-/** drand's quicknet, whose rounds open what is sealed for them: a public constant, as the chain hash 52db9ba7…c84e971 says. */
+/** drand's quicknet (chain hash 52db9ba7…c84e971). Its rounds decrypt what was encrypted for them. */
 const QUICKNET = {
   publicKey:
     '83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d106451' +
@@ -17,19 +17,19 @@ const QUICKNET = {
   periodMs: 3_000,
 } as const
 
-/** Blocks into the epoch of the reveal at which the round comes: the chain must not know it before. */
+/** The round must come this many blocks after the reveal epoch begins, so that the chain cannot know it earlier. */
 const MARGIN_BLOCKS = 3
 
-/** What a pulse may take from drand into a block: 24 rounds, as the Python SDK allowed for chains that look once. */
+/** How long a drand pulse may take to get into a block, in ms: 24 rounds, as in the Python SDK for older chains. */
 const PULSE_DELAY_MS = 72_000
 
-/** A chain whose newest round is older than this does not hear of drand, in ms. */
+/** If the chain's latest round is older than this, the chain no longer receives drand, in ms. */
 const DRAND_SILENCE_MS = 600_000
 
 const SECRET_BYTES = 32
 const WASM = '@ideallabs/timelock_wasm_wrapper/timelock_wasm_wrapper_bg.wasm'
 
-/** What the chain finds when it opens a commit: the newer call also wants to read whose it is. */
+/** SCALE types of the encrypted data. The newer call also includes the hotkey. */
 const PAYLOADS = {
   commit_timelocked_weights: '(Bytes,Vec<u16>,Vec<u16>,u64)',
   commit_crv3_weights: '(Vec<u16>,Vec<u16>,u64)',
@@ -39,18 +39,17 @@ type SealedCall = keyof typeof PAYLOADS
 const registry = new TypeRegistry()
 let isReady = false
 
-/** What of these calls a chain offers, the newer first. */
+/** Returns the call for sealed commits that a chain offers, preferring the newer; undefined if it offers none. */
 export const sealedCallOf = ({ calls }: Pick<CommitReveal, 'calls'>): SealedCall | undefined =>
   (['commit_timelocked_weights', 'commit_crv3_weights'] as const).find(call => calls.includes(call))
 
 /**
- * Seals weights so that the chain itself opens them in the epoch of their reveal, and nobody before.
- *
- * @throws ChainError Unsupported when the chain takes no sealed commits, or the subnet has no epochs
+ * Encrypts weights so that the chain decrypts them in their reveal epoch, and nothing can decrypt them earlier.
+ * @throws ChainError Unsupported when the chain has no sealed commits, or the subnet has no epochs
  */
 export function sealWeights(row: WeightsToSet, hotkey: string, state: CommitReveal, nowMs: number): SealedWeights {
   const call = sealedCallOf(state)
-  if (!call) throw new ChainError('Unsupported', 'the chain takes no sealed commits')
+  if (!call) throw new ChainError('Unsupported', 'the chain has no sealed commits')
   const round = revealRound(state, call, nowMs)
   const ciphertext = sealFor(round, payloadOf(row, hotkey, call))
   const hash = sealHash(ciphertext)
@@ -58,9 +57,11 @@ export function sealWeights(row: WeightsToSet, hotkey: string, state: CommitReve
 }
 
 /**
- * The round that opens a commit, as of a block that was made just now. A chain of today looks for it in every block of the
- * epoch of the reveal, so it comes a few blocks into that. Chains of `commit_crv3_weights` look once, in the block before
- * the epoch as we count it, and drop what they can not open then: the round comes well before that block.
+ * Returns the drand round that will open a commit made now.
+ *
+ * A chain with `commit_timelocked_weights` tries to open commits in every block of the reveal epoch, so the round comes
+ * a few blocks after that epoch begins. A chain with `commit_crv3_weights` tries only once, in the block before that
+ * epoch, and drops a commit it cannot open then. So there the round comes well before that block.
  */
 export function revealRound(
   state: Pick<CommitReveal, 'epochs' | 'revealPeriodEpochs' | 'block' | 'blockMs'>,
@@ -68,18 +69,20 @@ export function revealRound(
   nowMs: number,
 ): number {
   const first = firstBlockOfReveal(state)
-  if (call === 'commit_timelocked_weights')
+  if (call === 'commit_timelocked_weights') {
     return roundAt(nowMs + (first + MARGIN_BLOCKS - state.block) * state.blockMs)
-  const lookMs = nowMs + (first - 1 - state.block) * state.blockMs
-  // What a round opens that is over is no secret, and the chain may refuse it.
-  return Math.max(roundAt(lookMs - PULSE_DELAY_MS), roundAt(nowMs) + 1)
+  }
+  const openingMs = nowMs + (first - 1 - state.block) * state.blockMs
+  // A past round would keep nothing secret, and the chain may refuse it.
+  return Math.max(roundAt(openingMs - PULSE_DELAY_MS), roundAt(nowMs) + 1)
 }
 
 /**
- * The block to wait for before weights are sealed: the next epoch's, when the round of a commit made now might come too
- * late for the one look of the chain. Undefined when now is as good.
+ * Returns the block to wait for before sealing weights; undefined if sealing now is fine. On a chain that tries to open
+ * commits only once, a commit made late in an epoch might get a round that comes too late. It then waits for the next
+ * epoch.
  */
-export function sealableFrom(state: CommitReveal): number | undefined {
+export function blockToSealAt(state: CommitReveal): number | undefined {
   const { epochs, block, blockMs } = state
   if (sealedCallOf(state) !== 'commit_crv3_weights' || epochs.nextBlock === null) return undefined
   const leftMs = (firstBlockOfReveal(state) - 1 - block) * blockMs
@@ -87,8 +90,8 @@ export function sealableFrom(state: CommitReveal): number | undefined {
   return isLongEnough && leftMs <= PULSE_DELAY_MS + MARGIN_BLOCKS * blockMs ? epochs.nextBlock : undefined
 }
 
-/** Whether the chain has heard of drand lately. Where it does not say, it is believed to have. */
-export function hearsDrand({ drandRound }: Pick<CommitReveal, 'drandRound'>, nowMs: number): boolean {
+/** Returns whether the chain receives drand's rounds; true if it does not store the latest round. */
+export function receivesDrand({ drandRound }: Pick<CommitReveal, 'drandRound'>, nowMs: number): boolean {
   return drandRound === null || roundAt(nowMs - DRAND_SILENCE_MS) <= drandRound
 }
 
@@ -104,23 +107,24 @@ function firstBlockOfReveal({
 const roundAt = (ms: number): number => Math.floor((ms - QUICKNET.genesisMs) / QUICKNET.periodMs)
 
 function payloadOf(row: WeightsToSet, hotkey: string, call: SealedCall): Uint8Array {
-  const said = [[...row.uids], [...row.weights], row.versionKey]
-  if (call === 'commit_crv3_weights') return registry.createType(PAYLOADS[call], said).toU8a()
-  // As bytes of a length that is said, unlike an account.
+  const values = [[...row.uids], [...row.weights], row.versionKey]
+  if (call === 'commit_crv3_weights') return registry.createType(PAYLOADS[call], values).toU8a()
+  // Encodes the hotkey as bytes with a length prefix, not as an account.
   const bytes = registry.createType('Bytes', `0x${Buffer.from(decodeAddress(hotkey)).toString('hex')}`)
-  return registry.createType(PAYLOADS[call], [bytes, ...said]).toU8a()
+  return registry.createType(PAYLOADS[call], [bytes, ...values]).toU8a()
 }
 
-/** Under what a sealed commit is written down and found again: the BLAKE2b-256 of its ciphertext. */
+/** Returns the hash that identifies a sealed commit: BLAKE2b-256 of its ciphertext. */
 export const sealHash = (ciphertext: Uint8Array): string => blake2AsHex(ciphertext, 256)
 
+/** Encrypts a payload so that a drand round decrypts it. */
 function sealFor(round: number, payload: Uint8Array): Uint8Array {
-  // A megabyte of code, which only who seals commits needs.
+  // Loads the megabyte of WebAssembly only when it is needed.
   if (!isReady) initSync({ module: readFileSync(fileURLToPath(import.meta.resolve(WASM))) })
   isReady = true
-  const said = Buffer.alloc(8)
-  said.writeBigUInt64BE(BigInt(round))
-  const identity = new Uint8Array(createHash('sha256').update(said).digest())
+  const roundBytes = Buffer.alloc(8)
+  roundBytes.writeBigUInt64BE(BigInt(round))
+  const identity = new Uint8Array(createHash('sha256').update(roundBytes).digest())
   const key = new Uint8Array(Buffer.from(QUICKNET.publicKey, 'hex'))
   const secret = new Uint8Array(randomBytes(SECRET_BYTES))
   return Uint8Array.from(tle(identity, payload, secret, key, 'bls12_381') as number[])

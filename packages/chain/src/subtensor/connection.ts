@@ -8,41 +8,41 @@ import * as polkadot from '../polkadot/api.ts'
 import { type Ahead, untilBehind } from './compare-heads.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { dialRpc, type Rpc } from './rpc.ts'
-import { unknownExtensions } from './unknown-extensions.ts'
 
+/** Endpoints and time limits of a `Connection`. */
 export type ConnectionSettings = {
   readonly endpoints: readonly string[]
-  /** How long opening a connection may take, metadata and all, in ms. */
+  /** How long opening a connection may take, including its metadata, in ms. */
   readonly dialTimeoutMs: number
   /** How long a single request may take, in ms. */
   readonly requestTimeoutMs: number
   /** How long a call made during an outage waits for the connection to come back, in ms. */
   readonly outageWaitMs: number
-  /** With several endpoints: a node that shows no new block for so long, in ms, is left for the next. */
+  /** With several endpoints: time without a new block after which the client moves to the next endpoint, in ms. */
   readonly staleMs: number
-  /** With several endpoints: how often another node is asked whether ours has fallen behind, in ms. */
+  /** With several endpoints: how often to compare our best block with another node's, in ms. */
   readonly compareMs: number
   readonly backoff: BackoffOptions
-  /** A connection that lived so long, in ms, was good. */
+  /** Uptime after which the endpoint's backoff resets, in ms. */
   readonly stableMs: number
   readonly log: Log
   readonly clock: Clock
 }
 
-/** One living connection to one node. */
-export type Live = AsyncDisposable & {
+/** One open connection to one node. */
+export type NodeConnection = AsyncDisposable & {
   readonly endpoint: string
-  /** For requests; @polkadot/api's own would print every error. */
+  /** For requests. The requests of @polkadot/api would print every error. */
   readonly rpc: Rpc
-  /** For what the metadata says: storage keys, types, calls. */
+  /** For what the metadata defines: storage keys, types, calls. */
   readonly api: ApiPromise
-  /** Signed extensions that stand in the way of a signature. */
-  readonly unknownExtensions: readonly string[]
-  /** The last sending of each account: the next one asks for its nonce only once that one is in the pool. */
-  readonly sending: Map<string, Promise<unknown>>
+  /** Signed extensions that make signing impossible; see `unsupportedExtensions`. */
+  readonly unsupportedExtensions: readonly string[]
+  /** Each account's last submission. The next one reads its nonce only once that one is in the pool. */
+  readonly submissions: Map<string, Promise<unknown>>
 }
 
-/** The node's blocks lie behind those of another. */
+/** Another node is ahead of ours. */
 class BehindError extends ChainError {
   readonly better: string
 
@@ -52,60 +52,62 @@ class BehindError extends ChainError {
   }
 }
 
-/** Keeps a connection to one of several nodes: to another when one is lost, for as long as it lives. */
+/** Stays connected to one of several nodes until it is closed. When a connection ends, it makes a new one. */
 export class Connection implements AsyncDisposable {
   readonly #settings: ConnectionSettings
   readonly #closing = new AbortController()
-  /** Aborted when this is closed, by whomever. */
+  /** Aborts when this is disposed or the caller's signal aborts. */
   readonly #signal: AbortSignal
-  readonly #pool: EndpointPool<Live>
-  readonly #kept: Promise<void>
-  readonly #liveListeners = new Set<(live: Live) => void>()
+  readonly #pool: EndpointPool<NodeConnection>
+  readonly #running: Promise<void>
+  readonly #connectedListeners = new Set<(node: NodeConnection) => void>()
   readonly #headListeners = new Set<(head: Head) => void>()
-  #live: Live | undefined
+  #current: NodeConnection | undefined
   #head: Head | undefined
 
   constructor(settings: ConnectionSettings, signal?: AbortSignal) {
     this.#settings = settings
     this.#signal = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
     this.#pool = new EndpointPool({ ...settings, dial: (endpoint, aborted) => this.#dial(endpoint, aborted) })
-    this.#kept = this.#keep()
+    this.#running = this.#stayConnected()
   }
 
-  get live(): Live | undefined {
-    return this.#live
+  /** The open connection, or undefined during an outage. */
+  get current(): NodeConnection | undefined {
+    return this.#current
   }
 
+  /** The latest best block, or undefined before the first. */
   get head(): Head | undefined {
     return this.#head
   }
 
-  /** Calls back at every connection made. Returns how to stop. */
-  onLive(listener: (live: Live) => void): () => void {
-    this.#liveListeners.add(listener)
-    return () => this.#liveListeners.delete(listener)
+  /** Calls `listener` for each new connection. Returns a function that stops this. */
+  onConnected(listener: (node: NodeConnection) => void): () => void {
+    this.#connectedListeners.add(listener)
+    return () => this.#connectedListeners.delete(listener)
   }
 
-  /** Calls back at every new best block. Returns how to stop. */
+  /** Calls `listener` for each new best block. Returns a function that stops this. */
   onHead(listener: (head: Head) => void): () => void {
     this.#headListeners.add(listener)
     return () => this.#headListeners.delete(listener)
   }
 
   /**
-   * The connection, waiting up to `waitMs` for it.
-   * @throws ChainError Unavailable when there is none by then
+   * Returns the open connection, and waits up to `waitMs` for one.
+   * @throws ChainError Unavailable when there is none by then; Closed
    */
-  async ready(waitMs = this.#settings.outageWaitMs): Promise<Live> {
-    if (this.#live) return this.#live
+  async ready(waitMs = this.#settings.outageWaitMs): Promise<NodeConnection> {
+    if (this.#current) return this.#current
     if (this.#signal.aborted) throw new ChainError('Closed')
     const waiting = new AbortController()
-    const connected = new Promise<Live>(resolve => {
-      waiting.signal.addEventListener('abort', this.onLive(resolve), { once: true })
+    const connected = new Promise<NodeConnection>(resolve => {
+      waiting.signal.addEventListener('abort', this.onConnected(resolve), { once: true })
     })
-    const tooLong = this.#settings.clock.sleep(waitMs, AbortSignal.any([waiting.signal, this.#signal]))
+    const timeout = this.#settings.clock.sleep(waitMs, AbortSignal.any([waiting.signal, this.#signal]))
     try {
-      return await Promise.race([connected, tooLong.then(() => Promise.reject(this.#unavailable(waitMs)))])
+      return await Promise.race([connected, timeout.then(() => Promise.reject(this.#unavailable(waitMs)))])
     } catch (error) {
       throw this.#signal.aborted ? new ChainError('Closed') : error
     } finally {
@@ -115,76 +117,78 @@ export class Connection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new ChainError('Closed'))
-    await this.#kept
+    await this.#running
   }
 
   #unavailable(waitMs: number): ChainError {
-    return new ChainError('Unavailable', `none of ${this.#settings.endpoints.join(', ')} within ${waitMs} ms`)
+    return new ChainError('Unavailable', `none of ${this.#settings.endpoints.join(', ')} answered within ${waitMs} ms`)
   }
 
-  /** Connects, uses the connection until it ends, and connects again, until this is closed. */
-  async #keep(): Promise<void> {
+  /** Connects and uses the connection until it ends, again and again until this is closed. */
+  async #stayConnected(): Promise<void> {
     const { clock } = this.#settings
     while (!this.#signal.aborted) {
       try {
-        await using live = await this.#pool.connect(this.#signal)
+        await using node = await this.#pool.connect(this.#signal)
         const since = clock.monotonic()
-        const error = await this.#use(live, this.#signal).catch((cause: unknown) => cause)
+        const error = await this.#use(node, this.#signal).catch((cause: unknown) => cause)
         if (this.#signal.aborted) return
         const better = error instanceof BehindError ? error.better : undefined
-        this.#pool.lost(live.endpoint, clock.monotonic() - since, error, better)
+        this.#pool.recordLoss(node.endpoint, clock.monotonic() - since, error, better)
       } catch (err) {
         if (!this.#signal.aborted) this.#settings.log.error({ err }, 'connection to the chain failed')
       }
     }
   }
 
-  async #dial(endpoint: string, signal: AbortSignal): Promise<Live> {
+  async #dial(endpoint: string, signal: AbortSignal): Promise<NodeConnection> {
     const { requestTimeoutMs, dialTimeoutMs, log } = this.#settings
     const rpc = await dialRpc(endpoint, { requestTimeoutMs, log, signal })
-    // Its warnings would go past our log; what of them matters is looked at here.
+    // The library prints its warnings to the console. The one that matters is logged below.
     const api = new polkadot.ApiPromise({ provider: rpc, noInitWarn: true })
     const close = () => api.disconnect()
     try {
-      const lost = rpc.closed.then(() => Promise.reject(new ChainError('Unavailable', `${endpoint} hung up`)))
+      const lost = rpc.closed.then(() =>
+        Promise.reject(new ChainError('Unavailable', `${endpoint} closed the connection`)),
+      )
       lost.catch(() => {})
       const ready = Promise.race([api.isReadyOrError, lost, aborted(signal)])
       await withDeadline(ready, dialTimeoutMs, `metadata of ${endpoint}`)
       signal.throwIfAborted()
-      const unknown = unknownExtensions(api)
-      if (unknown.length > 0) {
-        log.error(
-          { endpoint, extensions: unknown },
-          'the runtime signs what this version does not know: nothing can be sent',
-        )
+      const extensions = polkadot.unsupportedExtensions(api)
+      if (extensions.length > 0) {
+        log.error({ endpoint, extensions }, 'cannot sign: the runtime has unknown signed extensions')
       }
-      return { endpoint, rpc, api, unknownExtensions: unknown, sending: new Map(), [Symbol.asyncDispose]: close }
+      return {
+        ...{ endpoint, rpc, api, unsupportedExtensions: extensions, submissions: new Map() },
+        [Symbol.asyncDispose]: close,
+      }
     } catch (error) {
       await close()
       throw error
     }
   }
 
-  async #use(live: Live, signal: AbortSignal): Promise<void> {
+  async #use(node: NodeConnection, signal: AbortSignal): Promise<void> {
     const { log } = this.#settings
     const ended = new AbortController()
     const either = AbortSignal.any([signal, ended.signal])
     try {
-      const [{ upgraded }] = await Promise.all([this.#followVersion(live), this.#followHeads(live)])
-      this.#live = live
-      log.info({ endpoint: live.endpoint, block: this.#head?.number }, 'connected to the chain')
-      for (const listener of this.#liveListeners) listener(live)
-      const over = live.rpc.closed.then(({ code, reason }) => {
-        throw new ChainError('Unavailable', `${live.endpoint} hung up (${code} ${reason})`)
+      const [{ upgraded }] = await Promise.all([this.#followVersion(node), this.#followHeads(node)])
+      this.#current = node
+      log.info({ endpoint: node.endpoint, block: this.#head?.number }, 'connected to the chain')
+      for (const listener of this.#connectedListeners) listener(node)
+      const over = node.rpc.closed.then(({ code, reason }) => {
+        throw new ChainError('Unavailable', `${node.endpoint} closed the connection (${code} ${reason})`)
       })
-      await Promise.race([over, upgraded, this.#untilStale(either), this.#untilBehind(live, either), aborted(either)])
+      await Promise.race([over, upgraded, this.#untilStale(either), this.#untilBehind(node, either), aborted(either)])
     } finally {
-      this.#live = undefined
+      this.#current = undefined
       ended.abort()
     }
   }
 
-  async #followHeads({ rpc }: Live): Promise<void> {
+  async #followHeads({ rpc }: NodeConnection): Promise<void> {
     let fresh = false
     await rpc.follow('chain_subscribeNewHeads', 'chain_unsubscribeNewHeads', [], header => {
       const number = Number((header as { number?: unknown } | null)?.number)
@@ -195,8 +199,8 @@ export class Connection implements AsyncDisposable {
     })
   }
 
-  /** Types and signatures follow the runtime: an upgrade makes the connection, with all it knows, worthless. */
-  async #followVersion({ rpc, api }: Live): Promise<{ upgraded: Promise<never> }> {
+  /** Rejects `upgraded` when the runtime changes. The metadata of this connection is then out of date. */
+  async #followVersion({ rpc, api }: NodeConnection): Promise<{ upgraded: Promise<never> }> {
     const { promise: upgraded, reject } = Promise.withResolvers<never>()
     upgraded.catch(() => {})
     const current = api.runtimeVersion.specVersion.toNumber()
@@ -208,7 +212,7 @@ export class Connection implements AsyncDisposable {
     return { upgraded }
   }
 
-  async #untilBehind({ endpoint, api }: Live, signal: AbortSignal): Promise<never> {
+  async #untilBehind({ endpoint, api }: NodeConnection, signal: AbortSignal): Promise<never> {
     const { endpoints, compareMs, log, clock } = this.#settings
     const others = endpoints.filter(each => each !== endpoint)
     const genesisHash = api.genesisHash.toHex()
@@ -217,7 +221,7 @@ export class Connection implements AsyncDisposable {
     throw new BehindError(endpoint, ahead)
   }
 
-  /** A single endpoint is never left for being stale: there is nowhere to go. */
+  /** Throws once no new block has come for `staleMs`. With a single endpoint it only waits for the signal. */
   async #untilStale(signal: AbortSignal): Promise<void> {
     const { endpoints, staleMs, clock } = this.#settings
     if (endpoints.length < 2) return aborted(signal)

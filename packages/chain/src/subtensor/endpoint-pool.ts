@@ -3,27 +3,27 @@ import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import { DialError } from '@horde/kit/socket'
 import type { Clock } from '@horde/kit/time'
 
-/** A dial that is still going after this time, in ms, no longer keeps the next endpoint waiting. */
+/** How long a dial may run before the next endpoint is dialled as well, in ms. */
 const HEAD_START_MS = 2_000
 
-/** An endpoint that was fine is dialled at its shortest delay for this time, in ms, after it was lost. */
-const FRESH_LOSS_MS = 10 * 60_000
+/** After the loss of a good connection, the endpoint is dialled at its shortest delay for this long, in ms. */
+const FAST_RETRY_MS = 10 * 60_000
 
-/** One endpoint, and when it may be dialled again. */
-type Place = {
+/** One endpoint, and when to dial it again. Times are of the monotonic clock. */
+type Endpoint = {
   readonly url: string
   delays: Generator<number, never>
   /** Failures in a row. */
   failures: number
-  /** By the monotonic clock, as the others. */
-  dueAt: number
-  freshUntil: number
+  dialAt: number
+  fastRetryUntil: number
 }
 
+/** Endpoints, delays and the dial function of an `EndpointPool`. */
 export type EndpointPoolOptions<C> = {
   readonly endpoints: readonly string[]
   readonly backoff: BackoffOptions
-  /** A connection that lived so long, in ms, was good. */
+  /** Uptime after which the endpoint's backoff resets, in ms. */
   readonly stableMs: number
   dial(endpoint: string, signal: AbortSignal): Promise<C>
   readonly log: Log
@@ -31,122 +31,128 @@ export type EndpointPoolOptions<C> = {
 }
 
 /**
- * Dials one of several endpoints, each at its own pace, so that a dead one never delays a living one. An endpoint that
- * cannot be reached is dialled again after ever longer delays; one that was fine until a moment ago, after the shortest.
+ * Connects to one of several endpoints. Each has its own backoff, so that a dead endpoint never delays a working one.
+ * Delays grow with each failure, except that an endpoint that just worked is retried at its shortest delay.
  */
 export class EndpointPool<C extends AsyncDisposable> {
   readonly #options: EndpointPoolOptions<C>
-  readonly #places: Place[]
-  /** Where the next round begins. */
+  readonly #endpoints: Endpoint[]
+  /** Index of the endpoint that the next `connect` dials first. */
   #first = 0
 
   constructor(options: EndpointPoolOptions<C>) {
     this.#options = options
-    this.#places = options.endpoints.map(url => ({
-      ...{ url, delays: backoff(options.backoff), failures: 0, dueAt: Number.NEGATIVE_INFINITY },
-      freshUntil: Number.NEGATIVE_INFINITY,
+    this.#endpoints = options.endpoints.map(url => ({
+      ...{ url, delays: backoff(options.backoff), failures: 0, dialAt: Number.NEGATIVE_INFINITY },
+      fastRetryUntil: Number.NEGATIVE_INFINITY,
     }))
   }
 
-  /** The first connection that can be made. Rejects with the signal's reason when it aborts before. */
+  /**
+   * Dials until one endpoint is connected, and returns that connection.
+   * @throws the signal's reason when it aborts earlier
+   */
   async connect(signal: AbortSignal): Promise<C> {
     const found = new AbortController()
     const either = AbortSignal.any([signal, found.signal])
     let connection: C | undefined
-    const take = async (made: C, place: Place) => {
-      if (connection || signal.aborted) return made[Symbol.asyncDispose]()
-      connection = made
-      this.#first = this.#places.indexOf(place)
+    const take = async (opened: C, endpoint: Endpoint) => {
+      if (connection || signal.aborted) return opened[Symbol.asyncDispose]()
+      connection = opened
+      this.#first = this.#endpoints.indexOf(endpoint)
       found.abort()
     }
-    let turn: Promise<unknown> = Promise.resolve()
-    const all = this.#inOrder().map(place => {
-      const began = Promise.withResolvers<void>()
-      const dialling = this.#keepDialling(place, turn, began.resolve, made => take(made, place), either)
-      turn = began.promise
+    let mayStart: Promise<unknown> = Promise.resolve()
+    const all = this.#inOrder().map(endpoint => {
+      const next = Promise.withResolvers<void>()
+      const dialling = this.#keepDialling(endpoint, mayStart, next.resolve, opened => take(opened, endpoint), either)
+      mayStart = next.promise
       return dialling
     })
     await Promise.all(all)
-    // The caller never hears of a connection that is taken when the signal aborts.
+    // The caller gets no connection once the signal has aborted, so close it here.
     if (signal.aborted) await connection?.[Symbol.asyncDispose]()
     signal.throwIfAborted()
-    if (!connection) throw new Error('no connection, and no reason why')
+    if (!connection) throw new Error('stopped dialling without a connection')
     return connection
   }
 
-  /** Notes that a connection has ended. The next round begins with the endpoint after it, or with `better`. */
-  lost(url: string, livedMs: number, error: unknown, better?: string): void {
+  /** Records that a connection has ended. The next `connect` begins with the endpoint after it, or with `better`. */
+  recordLoss(url: string, livedMs: number, error: unknown, better?: string): void {
     const { clock, stableMs, log, backoff: delays } = this.#options
-    const place = this.#places.find(each => each.url === url)
-    if (!place) return
+    const endpoint = this.#endpoints.find(each => each.url === url)
+    if (!endpoint) return
     const now = clock.monotonic()
     const wasGood = livedMs >= stableMs && better === undefined
-    if (wasGood) Object.assign(place, { delays: backoff(delays), failures: 0, freshUntil: now + FRESH_LOSS_MS })
-    else if (livedMs < stableMs) place.freshUntil = Number.NEGATIVE_INFINITY
-    const delayMs = better === undefined ? this.#delayMs(place) : delays.maxMs
-    place.dueAt = now + delayMs
-    const index = this.#places.findIndex(each => each.url === better)
-    this.#first = index >= 0 ? index : (this.#places.indexOf(place) + 1) % this.#places.length
-    log.warn({ err: error, endpoint: url, livedMs: Math.round(livedMs), delayMs }, 'connection lost, trying again')
+    if (wasGood) Object.assign(endpoint, { delays: backoff(delays), failures: 0, fastRetryUntil: now + FAST_RETRY_MS })
+    else if (livedMs < stableMs) endpoint.fastRetryUntil = Number.NEGATIVE_INFINITY
+    const delayMs = better === undefined ? this.#delayMs(endpoint) : delays.maxMs
+    endpoint.dialAt = now + delayMs
+    const index = this.#endpoints.findIndex(each => each.url === better)
+    this.#first = index >= 0 ? index : (this.#endpoints.indexOf(endpoint) + 1) % this.#endpoints.length
+    log.warn({ err: error, endpoint: url, livedMs: Math.round(livedMs), delayMs }, 'lost the chain node, reconnecting')
   }
 
-  #inOrder(): Place[] {
-    return [...this.#places.slice(this.#first), ...this.#places.slice(0, this.#first)]
+  #inOrder(): Endpoint[] {
+    return [...this.#endpoints.slice(this.#first), ...this.#endpoints.slice(0, this.#first)]
   }
 
-  /** Dials an endpoint until it, or another, is connected. `onBegun`: the next endpoint need not wait any longer. */
+  /**
+   * Waits for `mayStart`, then dials an endpoint until it or another is connected. Calls `startNext` once the next
+   * endpoint may be dialled.
+   */
   async #keepDialling(
-    place: Place,
-    turn: Promise<unknown>,
-    onBegun: () => void,
-    take: (made: C) => Promise<void>,
+    endpoint: Endpoint,
+    mayStart: Promise<unknown>,
+    startNext: () => void,
+    take: (opened: C) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, dial } = this.#options
     const pause = (ms: number) => clock.sleep(ms, signal).catch(() => {})
-    await Promise.race([turn, aborted(signal)])
+    await Promise.race([mayStart, aborted(signal)])
     while (!signal.aborted) {
-      const waitMs = place.dueAt - clock.monotonic()
+      const waitMs = endpoint.dialAt - clock.monotonic()
       if (waitMs > 0) {
-        onBegun()
+        startNext()
         await pause(waitMs)
         continue
       }
-      void pause(HEAD_START_MS).then(onBegun)
+      void pause(HEAD_START_MS).then(startNext)
       try {
-        const made = await dial(place.url, signal)
-        Object.assign(place, { failures: 0 })
-        await take(made)
+        const opened = await dial(endpoint.url, signal)
+        Object.assign(endpoint, { failures: 0 })
+        await take(opened)
         break
       } catch (error) {
-        if (!signal.aborted) this.#failed(place, error)
+        if (!signal.aborted) this.#recordFailure(endpoint, error)
       }
-      onBegun()
+      startNext()
     }
-    onBegun()
+    startNext()
   }
 
-  #failed(place: Place, error: unknown): void {
+  #recordFailure(endpoint: Endpoint, error: unknown): void {
     const { clock, log } = this.#options
-    // A node that answers, and with a refusal, wants to be asked less often.
-    const isAway = error instanceof DialError && error.status === undefined
-    if (!isAway) place.freshUntil = Number.NEGATIVE_INFINITY
-    place.failures += 1
-    const delayMs = this.#delayMs(place)
-    place.dueAt = clock.monotonic() + delayMs
-    const fields = { err: error, endpoint: place.url, failures: place.failures, delayMs }
-    if (isPowerOfTwo(place.failures)) log.warn(fields, 'a node of the chain can not be reached, trying again')
-    else log.debug(fields, 'a node of the chain can not be reached, trying again')
+    // A node that answered with a refusal should be dialled less often.
+    const isUnreachable = error instanceof DialError && error.status === undefined
+    if (!isUnreachable) endpoint.fastRetryUntil = Number.NEGATIVE_INFINITY
+    endpoint.failures += 1
+    const delayMs = this.#delayMs(endpoint)
+    endpoint.dialAt = clock.monotonic() + delayMs
+    const fields = { err: error, endpoint: endpoint.url, failures: endpoint.failures, delayMs }
+    if (isPowerOfTwo(endpoint.failures)) log.warn(fields, 'cannot reach the chain node, trying again')
+    else log.debug(fields, 'cannot reach the chain node, trying again')
   }
 
-  #delayMs(place: Place): number {
+  #delayMs(endpoint: Endpoint): number {
     const { clock, backoff: options } = this.#options
-    const delays = clock.monotonic() < place.freshUntil ? backoff(options) : place.delays
+    const delays = clock.monotonic() < endpoint.fastRetryUntil ? backoff(options) : endpoint.delays
     return Math.round(delays.next().value)
   }
 }
 
-/** So that an outage of hours does not fill the log. */
+/** Thins out the log: an outage of hours logs about a dozen warnings instead of thousands. */
 const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -2,10 +2,11 @@ import type { ApiPromise } from '@polkadot/api'
 import type { Codec } from '@polkadot/types/types'
 import type { Hyperparameters } from '../chain.ts'
 import { ChainError } from '../errors.ts'
-import type { Live } from './connection.ts'
-import { bestBlockHash, bigintOf, boolOf, countOf, findEntry, type Read, readStorage } from './storage.ts'
+import { bestBlockHash } from './blocks.ts'
+import type { NodeConnection } from './connection.ts'
+import { bigintOf, boolOf, countOf, findEntry, type Read, readStorage } from './storage.ts'
 
-/** Items that every chain has, one a subnet. */
+/** Items with one value for each subnet. */
 const OF_SUBNET = [
   'networksAdded',
   'subnetworkN',
@@ -19,25 +20,26 @@ const OF_SUBNET = [
   'immunityPeriod',
   'maxAllowedUids',
   'maxAllowedValidators',
-  // Of younger chains.
+  // Only on newer chains.
   'activityCutoffFactorMilli',
   'commitRevealWeightsEnabled',
   'revealPeriodEpochs',
 ] as const
-/** One for the whole chain; the second is the name of 2024. */
+/** Items with one value for the whole chain. `weightsMinStake` is the name that chains used in 2024. */
 const OF_CHAIN = ['stakeThreshold', 'weightsMinStake'] as const
 type Item = (typeof OF_SUBNET)[number] | (typeof OF_CHAIN)[number] | 'number'
 
-/** 65535: no limit. */
+/** The u16 that means 1.0: no limit. */
 const NO_WEIGHTS_LIMIT = 65_535
 
 /**
- * A subnet's settings as of the best block, in two requests. What a chain does not have says what that chain does.
+ * Reads a subnet's settings at the best block, in two requests. A setting that this chain does not have gets the value
+ * that describes what the chain does.
  * @throws ChainError SubnetNotFound
  */
-export async function readHyperparameters(live: Live, netuid: number): Promise<Hyperparameters> {
-  const at = await bestBlockHash(live)
-  const items = await readItems(live, at, netuid)
+export async function readHyperparameters(node: NodeConnection, netuid: number): Promise<Hyperparameters> {
+  const at = await bestBlockHash(node)
+  const items = await readItems(node, at, netuid)
   const count = (item: Item): number => countOf(items.get(item))
   if (!boolOf(items.get('networksAdded'))) throw new ChainError('SubnetNotFound', `netuid ${netuid}`)
   return {
@@ -60,22 +62,22 @@ export async function readHyperparameters(live: Live, netuid: number): Promise<H
   }
 }
 
-/** Chains of today count the cutoff in thousandths of a tempo, at least one block. */
+/** Newer chains give the cutoff in thousandths of a tempo, at least one block. */
 function activityCutoff(items: ReadonlyMap<Item, Codec | null>): number {
   const factor = items.get('activityCutoffFactorMilli')
   if (!factor) return countOf(items.get('activityCutoff'))
   return Math.max(1, Math.floor((countOf(factor) * countOf(items.get('tempo'))) / 1_000))
 }
 
-async function readItems(live: Live, at: string, netuid: number): Promise<Map<Item, Codec | null>> {
+async function readItems(node: NodeConnection, at: string, netuid: number): Promise<Map<Item, Codec | null>> {
   const reads = new Map<Item, Read>()
-  const offer = (item: Item, pallet: string, args: unknown[], api: ApiPromise = live.api): void => {
+  const offer = (item: Item, pallet: string, args: unknown[], api: ApiPromise = node.api): void => {
     const entry = findEntry(api, pallet, item)
     if (entry) reads.set(item, { entry, args })
   }
   offer('number', 'system', [])
   for (const item of OF_SUBNET) offer(item, 'subtensorModule', [netuid])
   for (const item of OF_CHAIN) offer(item, 'subtensorModule', [])
-  const values = await readStorage(live, at, [...reads.values()])
+  const values = await readStorage(node, at, [...reads.values()])
   return new Map([...reads.keys()].map((item, i) => [item, values[i] ?? null]))
 }

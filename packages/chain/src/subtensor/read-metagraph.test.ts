@@ -11,7 +11,7 @@ const answer = (totalStake: bigint[]): string => {
   return u8aToHex(registry.createType(`Option<${METAGRAPH}>`, { netuid: 12, hotkeys, totalStake }).toU8a())
 }
 
-it('takes total stakes from the metagraph runtime API, by hotkey', () => {
+it('decodes the total stakes of the metagraph runtime API by hotkey', () => {
   const stakes = stakesIn(registry, `Option<${METAGRAPH}>`, answer([1_500_000_000_000n, 7n]))
   expect([...(stakes ?? [])].map(([hotkey, stake]) => [hotkey, stake.toString()])).toEqual([
     [hotkeyFromUri('//Alice').ss58, '1500000000000'],
@@ -19,7 +19,7 @@ it('takes total stakes from the metagraph runtime API, by hotkey', () => {
   ])
 })
 
-it('makes nothing of an answer that it does not know', () => {
+it('returns undefined for an answer of an unknown form', () => {
   expect(stakesIn(registry, `Option<${METAGRAPH}>`, '0x00')).toBeUndefined()
   expect(stakesIn(registry, `Option<${METAGRAPH}>`, answer([1n]))).toBeUndefined()
   expect(stakesIn(registry, `Option<${METAGRAPH}>`, '0x01ffff')).toBeUndefined()

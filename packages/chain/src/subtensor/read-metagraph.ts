@@ -2,12 +2,12 @@ import type { ApiPromise } from '@polkadot/api'
 import type { Codec, Registry } from '@polkadot/types/types'
 import { ChainError } from '../errors.ts'
 import { ipFromNumber } from '../ip.ts'
-import type { Axon, Metagraph, Neuron, ValidatorRule } from '../metagraph.ts'
+import type { Axon, Metagraph, Neuron, RuleInForce, ValidatorRule } from '../metagraph.ts'
 import { hexToU8a } from '../polkadot/crypto.ts'
-import type { Live } from './connection.ts'
+import { bestBlockHash } from './blocks.ts'
+import type { NodeConnection } from './connection.ts'
 import {
   accountOf,
-  bestBlockHash,
   bigintOf,
   boolOf,
   countOf,
@@ -18,29 +18,28 @@ import {
   type Read,
   readStorage,
 } from './storage.ts'
-import { ruleInForce, ruleReads } from './validator-rule.ts'
 
 const PALLET = 'subtensorModule'
 
 /**
- * A subnet as of the best block: the block's hash, the columns, the hotkeys, then what hangs on a hotkey. For 256
- * neurons these are four requests, and one more where a runtime API tells the stakes.
- * @param fallback who counts as a validator, where the chain does not say it
+ * Reads a subnet at the best block: the block's hash, the columns, the hotkeys, then the values stored per hotkey. For
+ * 256 neurons this takes four requests, and one more if the chain has the metagraph runtime API.
+ * @param fallback the rule for who counts as a validator, as far as the chain has none
  * @throws ChainError SubnetNotFound
  */
-export async function readMetagraph(live: Live, netuid: number, fallback: ValidatorRule): Promise<Metagraph> {
-  const at = await bestBlockHash(live)
-  const columns = await readColumns(live, at, netuid)
+export async function readMetagraph(node: NodeConnection, netuid: number, fallback: ValidatorRule): Promise<Metagraph> {
+  const at = await bestBlockHash(node)
+  const columns = await readColumns(node, at, netuid)
   const uids = Array.from({ length: columns.size }, (_, uid) => uid)
-  const keys = entryOf(live.api, PALLET, 'keys')
+  const keys = entryOf(node.api, PALLET, 'keys')
   const hotkeys = (
     await readStorage(
-      live,
+      node,
       at,
       uids.map(uid => ({ entry: keys, args: [netuid, uid] })),
     )
   ).map(accountOf)
-  const perHotkey = await readPerHotkey(live, at, netuid, hotkeys)
+  const perHotkey = await readPerHotkey(node, at, netuid, hotkeys)
   const neurons = hotkeys.map((hotkey, uid): Neuron => {
     const [coldkey, axon, stake] = perHotkey[uid] ?? []
     return {
@@ -61,16 +60,16 @@ type Columns = {
   size: number
   permits: Codec[]
   lastUpdates: Codec[]
-  rule: Parameters<typeof ruleInForce>[0]
+  rule: StoredRule
 }
 
-async function readColumns(live: Live, at: string, netuid: number): Promise<Columns> {
-  const column = (item: string): Read => ({ entry: entryOf(live.api, PALLET, item), args: [netuid] })
-  const number: Read = { entry: entryOf(live.api, 'system', 'number'), args: [] }
+async function readColumns(node: NodeConnection, at: string, netuid: number): Promise<Columns> {
+  const column = (item: string): Read => ({ entry: entryOf(node.api, PALLET, item), args: [netuid] })
+  const number: Read = { entry: entryOf(node.api, 'system', 'number'), args: [] }
   const columns = ['networksAdded', 'subnetworkN', 'validatorPermit', 'lastUpdate'].map(column)
-  const { max, minStake } = ruleReads(live.api, netuid)
+  const { max, minStake } = ruleReads(node.api, netuid)
   const ofRule = [max, minStake].filter(read => read !== undefined)
-  const [block, added, size, permits, lastUpdates, ...rule] = await readStorage(live, at, [
+  const [block, added, size, permits, lastUpdates, ...rule] = await readStorage(node, at, [
     number,
     ...columns,
     ...ofRule,
@@ -85,14 +84,33 @@ async function readColumns(live: Live, at: string, netuid: number): Promise<Colu
   }
 }
 
-/** For each hotkey its coldkey, its axon and its stake. */
+type StoredRule = { readonly max: Codec | null | undefined; readonly minStake: Codec | null | undefined }
+
+/** Returns which storage items hold the validator rule; undefined for each that this chain lacks. */
+function ruleReads(api: ApiPromise, netuid: number): { max: Read | undefined; minStake: Read | undefined } {
+  const max = findEntry(api, PALLET, 'maxAllowedValidators')
+  // `weightsMinStake` is the name that chains used in 2024.
+  const minStake = findEntry(api, PALLET, 'stakeThreshold') ?? findEntry(api, PALLET, 'weightsMinStake')
+  return { max: max && { entry: max, args: [netuid] }, minStake: minStake && { entry: minStake, args: [] } }
+}
+
+/** Returns the validator rule: the chain's values, and those of `fallback` where the chain has none. */
+function ruleInForce(stored: StoredRule, fallback: ValidatorRule): RuleInForce {
+  return {
+    max: stored.max ? countOf(stored.max) : fallback.max,
+    minStakeRao: stored.minStake ? bigintOf(stored.minStake) : fallback.minStakeRao,
+    fromChain: { max: Boolean(stored.max), minStake: Boolean(stored.minStake) },
+  }
+}
+
+/** Reads each hotkey's coldkey, axon and stake. */
 async function readPerHotkey(
-  live: Live,
+  node: NodeConnection,
   at: string,
   netuid: number,
   hotkeys: readonly string[],
 ): Promise<Array<Array<Codec | null>>> {
-  const { api } = live
+  const { api } = node
   const owner = entryOf(api, PALLET, 'owner')
   const axons = entryOf(api, PALLET, 'axons')
   const stakeOf = stakeRead(api, netuid)
@@ -101,15 +119,15 @@ async function readPerHotkey(
     { entry: axons, args: [netuid, hotkey] },
     stakeOf(hotkey),
   ])
-  const values = await readStorage(live, at, reads)
-  const totals = await totalStakes(live, at, netuid)
+  const values = await readStorage(node, at, reads)
+  const totals = await totalStakes(node, at, netuid)
   return hotkeys.map((hotkey, i) => {
     const [coldkey = null, axon = null, stored = null] = values.slice(3 * i, 3 * i + 3)
     return [coldkey, axon, totals?.get(hotkey) ?? stored]
   })
 }
 
-/** Where a hotkey's stake is stored: as the subnet's alpha today, in TAO before there was any. */
+/** Returns how to read a hotkey's stake: in the subnet's alpha, or in TAO on chains without alpha. */
 function stakeRead(api: ApiPromise, netuid: number): (hotkey: string) => Read {
   const alpha = findEntry(api, PALLET, 'totalHotkeyAlpha')
   if (alpha) return hotkey => ({ entry: alpha, args: [hotkey, netuid] })
@@ -117,17 +135,17 @@ function stakeRead(api: ApiPromise, netuid: number): (hotkey: string) => Read {
   return hotkey => ({ entry: tao, args: [hotkey] })
 }
 
-/** The total stakes, alpha and TAO weighed together, from chains that say them; undefined from the others. */
-async function totalStakes(live: Live, at: string, netuid: number): Promise<Map<string, Codec> | undefined> {
-  const call = live.api.call.subnetInfoRuntimeApi?.getMetagraph
+/** Reads the total stakes, alpha and TAO combined, by hotkey. Undefined on chains without that runtime API. */
+async function totalStakes(node: NodeConnection, at: string, netuid: number): Promise<Map<string, Codec> | undefined> {
+  const call = node.api.call.subnetInfoRuntimeApi?.getMetagraph
   const type = (call as { meta?: { type?: string } } | undefined)?.meta?.type
   if (!type) return undefined
-  const params = live.api.registry.createType('u16', netuid).toHex(true)
-  const bytes = await live.rpc.send<string>('state_call', ['SubnetInfoRuntimeApi_get_metagraph', params, at])
-  return stakesIn(live.api.registry, type, bytes)
+  const params = node.api.registry.createType('u16', netuid).toHex(true)
+  const bytes = await node.rpc.send<string>('state_call', ['SubnetInfoRuntimeApi_get_metagraph', params, at])
+  return stakesIn(node.api.registry, type, bytes)
 }
 
-/** The stakes by hotkey in an answer of that runtime API; undefined when it is not of a form that we know. */
+/** Decodes the stakes by hotkey in an answer of the metagraph runtime API; undefined if its form is unknown. */
 export function stakesIn(registry: Registry, type: string, bytes: string): Map<string, Codec> | undefined {
   const metagraph = decoded(registry, type, bytes)
   if (!metagraph) return undefined
@@ -147,7 +165,7 @@ function decoded(registry: Registry, type: string, bytes: string): Codec | null 
   }
 }
 
-/** An Axons entry. One with an unknown ip type is one that nobody can dial. */
+/** Decodes an entry of `axons`; null if its ip type is neither 4 nor 6, since then it cannot be dialled. */
 export function axonOf(entry: Codec): Axon | null {
   const count = (name: string): number => countOf(fieldOf(entry, name))
   const ipType = count('ipType')

@@ -2,26 +2,27 @@ import type { AxonToServe } from '../chain.ts'
 import { ChainError } from '../errors.ts'
 import { ipToNumber } from '../ip.ts'
 import type { Axon } from '../metagraph.ts'
-import type { Live } from './connection.ts'
+import { bestBlockHash } from './blocks.ts'
+import type { NodeConnection } from './connection.ts'
 import type { Call } from './extrinsics/submit.ts'
 import { axonOf } from './read-metagraph.ts'
-import { bestBlockHash, entryOf, readStorage } from './storage.ts'
+import { entryOf, readStorage } from './storage.ts'
 
-/** What the Python SDK announces, for every axon. */
+/** The protocol number that the Python SDK announces for every axon. */
 export const AXON_PROTOCOL = 4
 
 const PLACEHOLDER = 0
 
-/** What a hotkey announced on a subnet, if anything. */
-export async function readAxon(live: Live, netuid: number, hotkey: string): Promise<Axon | null> {
-  const read = { entry: entryOf(live.api, 'subtensorModule', 'axons'), args: [netuid, hotkey] }
-  const [axon] = await readStorage(live, await bestBlockHash(live), [read])
+/** Returns the axon that a hotkey announced on a subnet; null if it announced none. */
+export async function readAxon(node: NodeConnection, netuid: number, hotkey: string): Promise<Axon | null> {
+  const read = { entry: entryOf(node.api, 'subtensorModule', 'axons'), args: [netuid, hotkey] }
+  const [axon] = await readStorage(node, await bestBlockHash(node), [read])
   return axon ? axonOf(axon) : null
 }
 
 /**
- * Whether the chain already says what would be announced.
- * @throws ChainError InvalidIpAddress, InvalidPort for what is no address
+ * Returns whether the chain already holds this announcement.
+ * @throws ChainError InvalidIpAddress or InvalidPort when `wanted` is not a valid address
  */
 export function isAnnounced(axon: Axon | null, wanted: AxonToServe): axon is Axon {
   const { ip, ipType } = parsedIp(wanted.ip)
@@ -36,9 +37,10 @@ export function isAnnounced(axon: Axon | null, wanted: AxonToServe): axon is Axo
   )
 }
 
-export function axonCall(live: Live, netuid: number, axon: AxonToServe): Call {
-  const serveAxon = live.api.tx.subtensorModule?.serveAxon
-  if (!serveAxon) throw new ChainError('Unsupported', 'the call serve_axon is missing')
+/** Builds the call that announces an axon. @throws ChainError InvalidIpAddress; Unsupported */
+export function axonCall(node: NodeConnection, netuid: number, axon: AxonToServe): Call {
+  const serveAxon = node.api.tx.subtensorModule?.serveAxon
+  if (!serveAxon) throw new ChainError('Unsupported', 'the runtime has no call serve_axon')
   const { ip, ipType } = parsedIp(axon.ip)
   const version = axon.version ?? 0
   return serveAxon(netuid, version, ip, axon.port, ipType, AXON_PROTOCOL, PLACEHOLDER, PLACEHOLDER)

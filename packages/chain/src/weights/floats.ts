@@ -1,17 +1,18 @@
 /**
- * numpy's reductions, to the digit: the Python SDK computes on float32 arrays, where the order of additions shows.
- * An array knows its precision: Float32Array rounds after every operation, Float64Array does not.
+ * Arithmetic with exactly numpy's results. The Python SDK computes on float32 arrays, where the order of additions
+ * changes the result. The array type gives the precision: with Float32Array every operation rounds, with Float64Array
+ * none does.
  */
 export type Floats = Float32Array | Float64Array
 
-/** numpy sums blocks of up to this many elements with 8 running sums, and halves anything longer. */
+/** numpy sums up to this many elements with 8 running sums, and splits longer arrays in half. */
 const PAIRWISE_BLOCK = 128
 const RUNNING_SUMS = 8
 
-/** One operation's result, rounded to the precision of `like`. */
+/** Returns a function that rounds one operation's result to the precision of `like`. */
 export const rounder = (like: Floats): ((x: number) => number) => (like instanceof Float32Array ? Math.fround : x => x)
 
-/** `values.sum()`: numpy's pairwise summation. */
+/** Computes `values.sum()` by numpy's pairwise summation. */
 export const sum = (values: Floats): number => pairwise(values, 0, values.length, rounder(values))
 
 function pairwise(values: Floats, from: number, length: number, round: (x: number) => number): number {
@@ -39,7 +40,7 @@ function eightSums(at: (i: number) => number, length: number, round: (x: number)
   return total
 }
 
-/** `numpy.cumsum`: from left to right. */
+/** Computes `numpy.cumsum`, from left to right. */
 export function cumulated(values: Floats): Floats {
   const round = rounder(values)
   let total = 0
@@ -49,10 +50,10 @@ export function cumulated(values: Floats): Floats {
   })
 }
 
-/** `values / divisor`, element by element. */
+/** Computes `values / divisor`, element by element. */
 export const divided = (values: Floats, divisor: number): Floats => values.map(value => value / divisor)
 
-/** `numpy.quantile(values, q)`, linear interpolation, computed in the precision of the array. */
+/** Computes `numpy.quantile(values, q)` with linear interpolation, in the precision of the array. */
 export function quantile(values: Floats, q: number): number {
   const round = rounder(values)
   const sorted = values.toSorted()
@@ -65,7 +66,7 @@ export function quantile(values: Floats, q: number): number {
   return share >= 0.5 ? round(high - round(distance * round(1 - share))) : round(low + round(distance * share))
 }
 
-/** Python's `round`: to the nearest integer, halves to the even one. */
+/** Rounds to the nearest integer and halves to the even one, as Python's `round` does. */
 export function roundHalfToEven(x: number): number {
   const below = Math.floor(x)
   const rest = x - below

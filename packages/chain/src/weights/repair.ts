@@ -2,8 +2,8 @@ import { entriesNeeded, isSelfWeight, type RowRules, total, upscaled, type Weigh
 import { type Emitted, U16_MAX } from './sdk.ts'
 
 /**
- * Rule (a): when rounding left fewer entries than the chain asks for, those that rounded to 0 come back with weight 1,
- * largest first, ties by lower uid, until there are enough.
+ * Repair (a): adds entries until the chain's minimum is reached. Entries that rounded to 0 come back with weight 1, the
+ * largest first and ties by lower uid.
  */
 export function withEnoughEntries(emitted: Emitted, rules: RowRules): WeightRow {
   const missing = isSelfWeight(emitted, rules) ? 0 : entriesNeeded(rules) - emitted.uids.length
@@ -17,11 +17,11 @@ export function withEnoughEntries(emitted: Emitted, rules: RowRules): WeightRow 
 }
 
 /**
- * Rule (e): rounding can leave a weight above MaxWeightsLimit. With too few entries for the limit, further uids come
- * in, lowest first, each with the largest weight; then whatever is above the limit is lowered to
- * floor(limit · sum / 65535) until the chain, which upscales before it looks, takes the row.
+ * Repair (e): makes a row keep MaxWeightsLimit, which rounding can break. If there are too few entries for the limit,
+ * it adds uids, the lowest first, each with the largest weight. Then it lowers every weight above the limit to
+ * floor(limit · sum / 65535), until the row passes the chain's check, which comes after upscaling.
  *
- * Where no row can pass (limit · neurons < 65535), every neuron gets the same.
+ * Where no row can pass (limit · neurons < 65535), every neuron gets the same weight.
  */
 export function withinMaxWeight(row: WeightRow, rules: RowRules): WeightRow {
   if (isSelfWeight(row, rules) || withinLimit(upscaled(row.weights), rules.maxWeightsLimit)) return row
@@ -41,14 +41,14 @@ function withFurtherUids(row: WeightRow, rules: RowRules): WeightRow {
   return withEntries(row, further, Math.max(...row.weights))
 }
 
-/** Every turn lowers the largest, so that it ends: at the latest when all entries are equal. */
+/** Lowers the largest weights until the row passes. Ends at the latest when all weights are equal. */
 function lowered(weights: readonly number[], maxWeightsLimit: number): readonly number[] {
   let row = weights
   for (;;) {
-    // The chain's own view costs more to compute and is asked last.
+    // Checks the upscaled row last, because it costs more to compute.
     const fits = withinLimit(row, maxWeightsLimit)
     if (fits && withinLimit(upscaled(row), maxWeightsLimit)) return row
-    // A row that fits and breaks the limit only once it is upscaled gets one less for its largest.
+    // A row that breaks the limit only after upscaling gets its largest weight lowered by one.
     const ceiling = fits ? Math.max(...row) - 1 : Math.floor((maxWeightsLimit * total(row)) / U16_MAX)
     row = row.map(weight => Math.min(weight, ceiling))
   }

@@ -1,28 +1,28 @@
 import type { ChainErrorCode } from '../errors.ts'
 import { U16_MAX } from './sdk.ts'
 
-/** A row of weights as it is sent: u16 each. */
+/** A row of weights as it is sent to the chain: u16 each. */
 export type WeightRow = { readonly uids: readonly number[]; readonly weights: readonly number[] }
 
-/** What the chain measures a row by. */
+/** The chain's rules for a row. */
 export type RowRules = {
-  /** Neurons on the subnet: uids are 0 … neurons−1. */
+  /** Number of neurons on the subnet: uids are 0 … neurons−1. */
   readonly neurons: number
   readonly minAllowedWeights: number
   /** u16: 65535 is 1.0 and switches the check off. */
   readonly maxWeightsLimit: number
-  /** The sender's uid: a row with it alone passes checks that others do not. */
+  /** The sender's uid. A row with only this uid skips some checks. */
   readonly ownUid?: number | undefined
 }
 
-/** The fixed point numbers of the runtime have this many binary places (I32F32). */
+/** Binary places of the runtime's fixed-point numbers (I32F32). */
 const FRACTION_BITS = 32n
 const HALF = 1n << (FRACTION_BITS - 1n)
 
-/** Above this largest weight the runtime multiplies by a truncated ratio instead of dividing. */
+/** If the largest weight exceeds this, the runtime multiplies by a truncated ratio instead of dividing. */
 const EXACT_UP_TO = 32_768
 
-/** The row as the chain stores it: upscaled so that the largest is 65535, with the rounding of the runtime's I32F32. */
+/** Returns weights as the chain stores them: scaled so that the largest is 65535, with the rounding of I32F32. */
 export function upscaled(weights: readonly number[]): number[] {
   const largest = Math.max(0, ...weights)
   if (largest === 0) return weights.map(() => 0)
@@ -35,8 +35,8 @@ export function upscaled(weights: readonly number[]): number[] {
 }
 
 /**
- * Why the chain would refuse the row: its own checks of a row's form, in its order. Undefined when it takes it, as far
- * as the row itself goes.
+ * Returns the error with which the chain would refuse a row, by the chain's own checks in its order. Undefined if the
+ * row passes them; the chain may still refuse it for other reasons, such as the rate limit.
  */
 export function refusalOf(row: WeightRow, rules: RowRules): ChainErrorCode | undefined {
   const { uids, weights } = row
@@ -49,20 +49,21 @@ export function refusalOf(row: WeightRow, rules: RowRules): ChainErrorCode | und
   return withinLimit(upscaled(weights), rules.maxWeightsLimit) ? undefined : 'MaxWeightExceeded'
 }
 
-/** One entry alone, for the sender itself. */
+/** Returns whether the row's only entry is the sender itself. */
 export const isSelfWeight = ({ uids }: WeightRow, { ownUid }: RowRules): boolean =>
   ownUid !== undefined && uids.length === 1 && uids[0] === ownUid
 
-/** How many entries the chain asks for. */
+/** Returns how many entries the chain requires. */
 export const entriesNeeded = ({ neurons, minAllowedWeights }: RowRules): number => Math.min(neurons, minAllowedWeights)
 
 /**
- * max / sum ≤ limit / 65535, in whole numbers. The runtime truncates both sides to 32 binary places, which only makes
- * its check milder.
+ * Returns whether max / sum ≤ limit / 65535, computed in whole numbers. The runtime truncates both sides to 32 binary
+ * places, which can only make its check less strict.
  */
 export function withinLimit(weights: readonly number[], maxWeightsLimit: number): boolean {
   if (maxWeightsLimit >= U16_MAX) return true
   return Math.max(0, ...weights) * U16_MAX <= maxWeightsLimit * total(weights)
 }
 
+/** Returns the sum of weights. */
 export const total = (weights: readonly number[]): number => weights.reduce((sum, weight) => sum + weight, 0)

@@ -1,30 +1,32 @@
 import { cumulated, divided, type Floats, quantile, rounder, roundHalfToEven, sum } from './floats.ts'
 
 /**
- * The Python SDK's way from scores to what is sent (v6.12.1; v10.2.0 the same, with numpy), equal to it to the digit.
- * It knows nothing of the chain's checks; `weights.ts` repairs what they would refuse.
+ * Computes weights from scores exactly as the Python SDK does (v6.12.1, and v10.2.0 with numpy). It ignores the chain's
+ * checks; `weights.ts` repairs rows that would not pass them.
  */
 
+/** The largest weight. As a share or limit it means 1.0. */
 export const U16_MAX = 65_535
 
 /** Uids with a float or u16 weight each. */
 export type Processed = { readonly uids: readonly number[]; readonly weights: Floats }
 
+/** The limits of the subnet. */
 export type ProcessSettings = {
   readonly minAllowedWeights: number
   /** u16: 65535 is 1.0. */
   readonly maxWeightsLimit: number
-  /** u16 share of the lowest scores that get nothing; default 0. */
+  /** The share of the lowest scores that get no weight, as u16. Default: 0. */
   readonly excludeQuantile?: number
 }
 
-/** Keeps the normalised estimate away from a division by zero. */
+/** Avoids a division by zero when normalising. */
 const EPSILON = 1e-7
 
-/** What neurons without a score get when too few have one. */
+/** The weight of a neuron without a score, when too few neurons have one. */
 const BASE_WEIGHT = 1e-5
 
-/** `process_weights`: one score a uid, 0 … n−1, in float32. */
+/** The SDK's `process_weights`. `scores[i]` is the score of uid i; computes in float32. */
 export function processWeights(scores: ArrayLike<number>, settings: ProcessSettings): Processed {
   const all = Float32Array.from(scores)
   const everyUid = Array.from(all.keys())
@@ -56,7 +58,7 @@ function aboveQuantile(all: Float32Array, scored: number[], settings: ProcessSet
   }
 }
 
-/** `normalize_max_weight`: shares that sum to 1, the largest clipped so that none is above `limit` (0 … 1). */
+/** The SDK's `normalize_max_weight`: returns shares that sum to 1, clipped so that none exceeds `limit` (0 … 1). */
 export function normalizeMaxWeight(x: Floats, limit: number): Floats {
   const total = sum(x)
   if (total === 0 || x.length * limit <= 1) return x.map(() => 1 / x.length)
@@ -73,7 +75,7 @@ function cutoffScale(shares: Floats, limit: number): number {
   const round = rounder(shares)
   const running = cumulated(shares)
   const n = shares.length
-  // numpy meets a Python float with an array in the array's precision.
+  // numpy converts a Python float to the array's precision.
   const limitOfArray = round(limit)
   const epsilonOfArray = round(EPSILON)
   let unclipped = 0
@@ -82,29 +84,31 @@ function cutoffScale(shares: Floats, limit: number): number {
     const ifClippedHere = round(round(round((n - i - 1) * share) + (running[i] ?? 0)) + epsilonOfArray)
     if (round(share / ifClippedHere) < limitOfArray) unclipped++
   }
-  // With nothing unclipped Python's index −1 reads the last element.
+  // When all are clipped, Python's index −1 reads the last element.
   const kept = running.at(unclipped - 1) ?? 0
   return round(round(limitOfArray * kept) - epsilonOfArray) / (1 - limit * (n - unclipped))
 }
 
+/** A row as the SDK sends it. */
 export type Emitted = {
   readonly uids: readonly number[]
   /** u16, the largest 65535. */
   readonly weights: readonly number[]
-  /** Those whose weight rounded to 0: the SDK does not send them. */
+  /** Entries whose weight rounded to 0. The SDK does not send them. */
   readonly dropped: ReadonlyArray<{ readonly uid: number; readonly weight: number }>
 }
 
 /**
- * `convert_weights_and_uids_for_emit`: upscaled so that the largest is 65535, halves to even, zeros left out.
+ * The SDK's `convert_weights_and_uids_for_emit`: scales weights so that the largest is 65535, rounds halves to even,
+ * and leaves out zeros.
  * @throws RangeError on a negative weight or uid, unequal lengths or an empty list, as the SDK does
  */
 export function emitWeights(uids: readonly number[], weights: ArrayLike<number>): Emitted {
   const row = uids.map((uid, i) => ({ uid, weight: weights[i] ?? Number.NaN }))
   if (uids.length === 0 || uids.length !== weights.length)
-    throw new RangeError('one weight for each uid, and at least one')
+    throw new RangeError('needs one weight for each uid, and at least one')
   if (row.some(({ uid, weight }) => uid < 0 || !(weight >= 0)))
-    throw new RangeError('uids and weights are never negative')
+    throw new RangeError('uids and weights must not be negative')
   const largest = Math.max(...row.map(({ weight }) => weight))
   if (largest === 0) return { uids: [], weights: [], dropped: row }
   const scaled = row.map(({ uid, weight }) => ({ uid, weight, u16: roundHalfToEven((weight / largest) * U16_MAX) }))

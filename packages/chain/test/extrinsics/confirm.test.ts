@@ -14,13 +14,13 @@ const opened = async <T extends AsyncDisposable>(opening: Promise<T>): Promise<T
 }
 
 const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
-/** So many requests another client makes meanwhile. */
+/** Requests that another client makes meanwhile, to give the first one time to ask. */
 const OTHER_REQUESTS = 50
 
-it('waits between its questions to a node that refuses them, also after the extrinsic was refused', async () => {
+it('waits for a new block before it asks a busy node again, even after a refusal', async () => {
   const node = await opened(startNetwork())
   const relay = await opened(startRelay(node.url))
-  // Stands still: the client goes on at a new block alone.
+  // The clock stands still, so the client continues only at a new block.
   const clock = manualClock()
   const chain = await opened(connectTo([relay.url], { clock, inclusionTimeoutMs: 600_000 }))
   const answers = new Map<number | undefined, { code: number; message: string; data?: string }>()

@@ -14,7 +14,7 @@ const opened = async <T extends AsyncDisposable>(opening: Promise<T>): Promise<T
   return it
 }
 
-/** Far longer than a test may take: what ends earlier did not wait for it. */
+/** A deadline far beyond the test, to show that the call does not just wait for its deadline. */
 const PATIENT = { inclusionTimeoutMs: 600_000 }
 const JSON_BODY = { 'content-type': 'application/json' }
 const weights = { netuid: NETUID, uids: [1, 2], weights: [65_535, 1], versionKey: 0 }
@@ -26,10 +26,13 @@ async function setUp(options?: NetworkOptions, clientOptions?: Partial<Subtensor
   return { node, relay, chain }
 }
 
-describe('an extrinsic that was signed for one runtime, and a node that has another', () => {
+describe('an extrinsic signed for another runtime than the node has', () => {
   const SPEC_VERSION = 425
 
-  /** Has the first line of a client say one runtime, and cuts it when an extrinsic comes; later lines say the other. */
+  /**
+   * Reports the runtime `first` on the client's first connection and cuts that when it gets an extrinsic. Reports
+   * `later` on all later connections.
+   */
   async function setOverLines(first: number, later: number): Promise<unknown> {
     const { relay, chain } = await setUp()
     const lines: unknown[] = []
@@ -57,26 +60,26 @@ describe('an extrinsic that was signed for one runtime, and a node that has anot
     return chain.setWeights(weights, alice)
   }
 
-  it('may yet take effect when the node is behind: others have the newer runtime', async () => {
+  it('may still take effect when the node has an older runtime', async () => {
     const setting = setOverLines(SPEC_VERSION + 1, SPEC_VERSION)
     await expect(setting).rejects.toMatchObject({ code: 'BadSignature', mayTakeEffect: true })
   })
 
-  it('is void when the node has a newer one', async () => {
+  it('is void when the node has a newer runtime', async () => {
     const setting = setOverLines(SPEC_VERSION, SPEC_VERSION + 1)
     await expect(setting).rejects.toMatchObject({ code: 'Unavailable', mayTakeEffect: false })
   })
 })
 
-describe('a fork that wins while the chain is asked for an extrinsic', () => {
+describe('a fork that wins while the client looks for an extrinsic', () => {
   const FORKING = { finalityLag: 8 }
-  /** What the keys of accounts begin with. */
+  /** The prefix of the storage keys of accounts. */
   const ACCOUNTS = '0x26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9'
   type Frame = Parameters<NonNullable<Relay['faults']['toNode']>>[0]
 
   /**
-   * Cuts the line with the first submission, once `onFirst` is done; `isLost`: the node never gets it. Gives what was
-   * submitted then and later.
+   * Cuts the connection at the first submission, once `onFirst` is done. With `isLost` the node never gets that
+   * submission. Returns a list that collects all submissions.
    */
   function cutAtFirst(relay: Relay, isLost: boolean, onFirst: () => Promise<unknown>): string[] {
     const sent: string[] = []
@@ -91,8 +94,8 @@ describe('a fork that wins while the chain is asked for an extrinsic', () => {
   }
 
   /**
-   * Does something right before the client hears the first answer that fits, and keeps what the node says of extrinsics
-   * from it. Gives whether it has come to that.
+   * Runs `act` right before the client receives the first answer that `fits`, and drops the node's reports about
+   * extrinsics. Returns a function that tells whether that has happened.
    */
   function beforeAnswer(relay: Relay, fits: (frame: Frame) => boolean, act: () => Promise<unknown>): () => boolean {
     let isDone = false
@@ -106,7 +109,7 @@ describe('a fork that wins while the chain is asked for an extrinsic', () => {
     return () => isDone
   }
 
-  it('and takes back the block that it was in: it is open again, and gets into another', async () => {
+  it('sends it again when the fork has replaced the including block', async () => {
     const { node, relay, chain } = await setUp(FORKING)
     const sent = cutAtFirst(relay, false, () => expect.poll(() => node.blockNumber()).toBe(1))
     const isAccount = ({ result }: Frame) => JSON.stringify(result ?? null).includes(ACCOUNTS)
@@ -117,7 +120,7 @@ describe('a fork that wins while the chain is asked for an extrinsic', () => {
     expect(sent).toEqual([sent[0], sent[0]])
   })
 
-  it('and has it in place of another with its nonce: it is in a block', async () => {
+  it('finds it when the fork includes it instead of another extrinsic with its nonce', async () => {
     const { node, relay, chain } = await setUp(FORKING)
     const other = await opened(connectTo([node.url]))
     const others = { ...weights, weights: [1, 65_535] }

@@ -26,13 +26,13 @@ export function succeed(context: Context, info: DispatchInfo): void {
 
 export interface Place {
   genesis: Hex
-  /** Position in the block. */
+  /** The position in the block. */
   index: number
 }
 
 /**
- * Puts one transaction into the block: checked once more, its nonce and fee taken, its call carried out. A call that the
- * runtime refuses costs its fee all the same, and leaves ExtrinsicFailed.
+ * Puts one transaction into the block: checked once more, its nonce and fee taken, its call carried out. A call that
+ * the runtime refuses costs its fee all the same, and leaves ExtrinsicFailed.
  * @throws InvalidTransaction when it cannot be in this block; nothing has changed then
  */
 export function applyTransaction(context: Context, transaction: Transaction, { genesis, index }: Place): void {

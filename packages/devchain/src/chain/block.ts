@@ -16,7 +16,7 @@ export interface Header {
 export interface Block {
   hash: Hex
   header: Header
-  /** As they travel, the inherent first. */
+  /** The encoded extrinsics, the inherent first. */
   extrinsics: Uint8Array[]
 }
 
@@ -37,7 +37,10 @@ export function extrinsicsRoot(extrinsics: Uint8Array[]): Hex {
   return toHex(blake2AsU8a(encode(vec(bytes), extrinsics), 256))
 }
 
-/** Binds a block to all state before it. A chain of hashes over the changes, not the root of a trie: there are no proofs. */
+/**
+ * Hashes the changes together with the root before, which binds a block to its history. It is not the root of a trie,
+ * so there are no proofs.
+ */
 export function nextStateRoot(parent: Hex, changes: Changes): Hex {
   const lines = [...changes]
     .sort(([a], [b]) => (a < b ? -1 : 1))

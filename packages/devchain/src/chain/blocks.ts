@@ -9,7 +9,7 @@ export class Blocks {
   readonly #byNumber = new Map<number, Block>()
   #head: Block
 
-  /** `window`: how many blocks are kept besides the genesis. */
+  /** @param window how many blocks are kept besides the genesis */
   constructor(genesis: Block, window: number) {
     this.genesis = genesis
     this.#head = genesis
@@ -31,7 +31,7 @@ export class Blocks {
     this.#byHash.delete(old.hash)
   }
 
-  /** Forgets the newest blocks, from a number on. */
+  /** Removes the newest blocks, from a number on. */
   dropFrom(number: number): void {
     for (let each = this.#head; each.header.number >= number; each = this.#head) {
       this.#byHash.delete(each.hash)
@@ -48,7 +48,7 @@ export class Blocks {
     return number === 0 ? this.genesis : this.#byNumber.get(number)
   }
 
-  /** All but the genesis, oldest first. */
+  /** Returns all blocks but the genesis, oldest first. */
   all(): Block[] {
     return [...this.#byNumber.values()]
   }

@@ -20,7 +20,7 @@ export interface BuildInput {
   /** ms since epoch. */
   now: number
   transactions: Transaction[]
-  /** What happens before them, for no reason that the chain knows of. */
+  /** Changes the state before the transactions, for tests. */
   intervene?: ((store: Store) => void) | undefined
 }
 
@@ -28,11 +28,11 @@ export interface Built {
   block: Block
   changes: Changes
   included: Transaction[]
-  /** Those that can no longer be in a block, and those whose carrying out broke the runtime itself. */
+  /** The transactions that can no longer be in a block, and those that crashed the runtime. */
   dropped: { transaction: Transaction; error: unknown }[]
 }
 
-/** Builds the next block: epochs, the time, then every transaction that is still valid. */
+/** Builds the next block: runs the due epochs, sets the time, and applies every transaction that is still valid. */
 export function buildBlock({ reader, parent, genesis, now, transactions, intervene }: BuildInput): Built {
   const number = parent.header.number + 1
   const store = new Store(reader)
@@ -69,13 +69,13 @@ function openBlock(context: Context, parent: Block, number: number): void {
   store.set(systemStorage.ParentHash, [], parent.hash)
   store.set(systemStorage.BlockHash, [number - 1], parent.hash)
   const oldest = number - BLOCK_HASH_COUNT - 1
-  // The genesis hash stays: immortal transactions are signed against it.
+  // The genesis hash is kept, because immortal transactions are signed against it.
   if (oldest > 0) store.remove(systemStorage.BlockHash, [oldest])
   beginBlock(store, context.block)
   openTimelocked(context)
 }
 
-/** Timestamp.set, the one extrinsic that nobody signs. */
+/** Timestamp.set, the only extrinsic without a signature. */
 function setTime(context: Context, now: number): Uint8Array {
   const last = context.store.get(timestampStorage.Now)
   const time = BigInt(now) > last ? BigInt(now) : last + 1n
@@ -85,7 +85,7 @@ function setTime(context: Context, now: number): Uint8Array {
   return timestampExtrinsic(time)
 }
 
-/** Whether a transaction was dropped for itself, not because the runtime broke. */
+/** Returns whether a transaction was dropped because it is invalid, and not because the runtime crashed. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof InvalidTransaction
 }

@@ -13,29 +13,31 @@ import { buildBlock, isRefusal } from './build-block.ts'
 import { Finality } from './finality.ts'
 import { Pool, type Watcher } from './pool.ts'
 
-/** Blocks whose states and bodies can still be read. */
+/** The number of blocks whose states and bodies can still be read. */
 const HISTORY_BLOCKS = 1024
 
-/** Transactions that one block takes. */
+/** The most transactions in one block. */
 const BLOCK_TRANSACTIONS = 2048
 
 export interface NewBlock {
   block: Block
-  /** Keys whose values this block changed. */
+  /** The keys whose values this block changed. */
   changed: Set<Hex>
 }
 
-/** What a saved chain consists of. */
+/** The contents of a saved chain. */
 export interface Snapshot {
   genesis: Block
   blocks: Block[]
   entries: [Hex, Uint8Array][]
 }
 
-/** What becomes of extrinsics whose blocks are replaced: they are in the new blocks, or nowhere. */
+/** What happens to extrinsics of replaced blocks: they are included again in the new blocks, or lost. */
 export type AfterRetraction = 'again' | 'lost'
 
-/** The chain: blocks, the state after each, and the pool of what waits. A block is final at once, or some blocks later. */
+/**
+ * The chain: its blocks, the state after each, and the pool. A block is final at once, or `finalityLag` blocks later.
+ */
 export class Chain {
   readonly pool = new Pool()
   readonly #state = new State(HISTORY_BLOCKS)
@@ -43,7 +45,7 @@ export class Chain {
   readonly #listeners = new Set<(news: NewBlock) => void>()
   readonly #log: Log
   readonly #finality: Finality
-  /** Keys whose values a replaced block had changed, until the next block tells of them. */
+  /** Keys that replaced blocks had changed. The next block reports them to its listeners. */
   #reverted: Hex[] = []
 
   constructor(start: Snapshot | { genesisStore: Store }, log: Log, finalityLag = 0) {
@@ -68,7 +70,7 @@ export class Chain {
     return this.#blocks.head
   }
 
-  /** The newest block that no other replaces. */
+  /** The newest final block: no other block can replace it. */
   get finalized(): Block {
     return this.#blocks.byNumber(this.#finality.finalAt(this.head.header.number)) ?? this.#blocks.genesis
   }
@@ -77,7 +79,7 @@ export class Chain {
     return this.#blocks.genesis.hash
   }
 
-  /** Called after each block. @returns what ends it */
+  /** Calls the listener after each block. @returns a function that ends this */
   onBlock(listener: (news: NewBlock) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -87,7 +89,7 @@ export class Chain {
     return this.#blocks.byHash(hash)
   }
 
-  /** The hash of a block by number, as far back as the chain itself remembers. */
+  /** Returns the hash of a block by number, as far back as the chain keeps hashes. */
   hashOf(number: number): Hex | undefined {
     const known = this.#blocks.byNumber(number)?.hash
     const view = this.view()
@@ -95,7 +97,7 @@ export class Chain {
     return view.get(systemStorage.BlockHash, number)
   }
 
-  /** The state after a block (default: the newest); undefined when it is not, or no longer, known. */
+  /** Returns the state after a block (default: the newest); undefined when it is unknown or too old. */
   reader(hash: Hex = this.head.hash): Reader | undefined {
     const number = this.block(hash)?.header.number
     return number === undefined || number < this.#state.oldest ? undefined : this.#state.at(number)
@@ -111,23 +113,23 @@ export class Chain {
   }
 
   /**
-   * Takes a transaction into the pool, after checking it against the newest state.
+   * Adds a transaction to the pool after checking it against the newest state.
    * @throws InvalidTransaction, PoolError, ScaleError, BadFormatError, UnsignedError
    */
   submit(sent: Uint8Array, watcher?: Watcher): Transaction {
     const transaction = toTransaction(decodeExtrinsic(sent))
     validate(transaction, this.#nextBlock())
     this.pool.add(transaction, ...(watcher ? [watcher] : []))
-    this.pool.tellStanding(account => this.nonceOf(account))
+    this.pool.reportStatuses(account => this.nonceOf(account))
     return transaction
   }
 
-  /** Whether a block made now would have something in it. */
+  /** Returns whether a block made now would include a transaction. */
   hasReady(): boolean {
     return this.pool.ready(account => this.nonceOf(account)).length > 0
   }
 
-  /** Where a transaction that comes in now would find itself: the next block, to which the head is known as its parent. */
+  /** Returns the point at which new transactions are checked: the next block, whose parent is the head. */
   #nextBlock(): ChainPoint {
     const { number } = this.head.header
     const view = new Store(this.#state.at(number))
@@ -135,7 +137,12 @@ export class Chain {
     return { view, block: number + 1, genesis: this.genesisHash }
   }
 
-  /** Makes the next block of what is ready. `now`: ms since epoch; `intervene` changes the state before all of it. */
+  /**
+   * Makes the next block from the ready transactions.
+   *
+   * @param now ms since the epoch
+   * @param intervene changes the state before the block is built
+   */
   produce(now: number, intervene?: (store: Store) => void): Block {
     const transactions = this.pool.ready(account => this.nonceOf(account)).slice(0, BLOCK_TRANSACTIONS)
     const reader = this.#state.at(this.head.header.number)
@@ -154,13 +161,13 @@ export class Chain {
   }
 
   /**
-   * Replaces the newest blocks by one more than they were, as a fork does that wins.
+   * Replaces the newest blocks with one block more, as a winning fork does.
    * @throws RangeError when one of them is final
    */
   replace(count: number, now: number, extrinsics: AfterRetraction): void {
     const from = this.head.header.number - count + 1
     if (from <= this.finalized.header.number) throw new RangeError(`block ${from} is final`)
-    // Later than any of theirs, or a new block could be the same as an old one.
+    // Later than the replaced blocks; otherwise a new block could have the same hash as an old one.
     const later = Math.max(now, Number(this.view().get(timestampStorage.Now)) + 1)
     const back = this.#finality.retract(from)
     this.#reverted = this.#state.dropFrom(from)
@@ -169,18 +176,18 @@ export class Chain {
     for (let made = 0; made <= count; made += 1) this.produce(later + made)
   }
 
-  /** Every listener hears of it, whatever becomes of the others. */
+  /** Calls every listener, even if one throws. */
   #announce(news: NewBlock): void {
     for (const listener of this.#listeners) {
       try {
         listener(news)
       } catch (err) {
-        this.#log.error({ err }, 'a new block could not be told to a listener')
+        this.#log.error({ err }, 'could not notify a listener of a new block')
       }
     }
   }
 
-  /** What the new block made impossible leaves the pool; what it made possible is told so. */
+  /** Removes transactions that the new block made invalid, and reports those that it made ready. */
   #revalidate(): void {
     const point = this.#nextBlock()
     for (const transaction of this.pool.all()) {
@@ -190,7 +197,7 @@ export class Chain {
         this.#drop(transaction, error)
       }
     }
-    this.pool.tellStanding(account => this.nonceOf(account))
+    this.pool.reportStatuses(account => this.nonceOf(account))
   }
 
   #drop(transaction: Transaction, error: unknown): void {
@@ -201,7 +208,7 @@ export class Chain {
     this.pool.remove(transaction.hash, 'invalid')
   }
 
-  /** All that is needed to go on from here. */
+  /** Returns everything that is needed to continue from here. */
   snapshot(): Snapshot {
     const reader = this.#state.at(this.head.header.number)
     const entries = reader.keys('0x').map((key): [Hex, Uint8Array] => [key, reader.get(key) as Uint8Array])

@@ -1,6 +1,6 @@
 export type PoolErrorName = 'AlreadyImported' | 'TooLowPriority' | 'ImmediatelyDropped'
 
-/** The pool's own refusals; what they are about stands in `detail`. */
+/** A transaction that the pool refuses. `detail` names the transaction or the priorities. */
 export class PoolError extends Error {
   override readonly name = 'PoolError'
   readonly reason: PoolErrorName

@@ -2,7 +2,7 @@ import type { Hex } from '../scale/bytes.ts'
 import type { Transaction } from '../transactions/validate.ts'
 import { PoolError } from './pool-error.ts'
 
-/** What a watcher is told of a transaction, as on the wire. */
+/** The status of a transaction, as sent to its watcher. */
 export type TransactionStatus =
   | 'future'
   | 'ready'
@@ -18,26 +18,26 @@ export type Watcher = (status: TransactionStatus) => void
 interface Waiting {
   transaction: Transaction
   watchers: Set<Watcher>
-  /** Order of arrival. */
-  turn: number
-  told: TransactionStatus | undefined
+  /** The order of arrival. */
+  order: number
+  reported: TransactionStatus | undefined
 }
 
-/** Waiting transactions, in all and of one account, that are kept; more are dropped at once. */
+/** The most waiting transactions in all and of one account. More are dropped at once. */
 const MAX_WAITING = 8192
 const MAX_PER_ACCOUNT = 512
-/** Bytes of all that waits. */
+/** The most bytes of all waiting transactions. */
 const MAX_WAITING_BYTES = 20 * 1024 * 1024
 
-/** Transactions that wait for a block: by account, in the order of their nonces. */
+/** Transactions that wait for a block, by account and in the order of their nonces. */
 export class Pool {
   readonly #byHash = new Map<Hex, Waiting>()
   readonly #byAccount = new Map<Hex, Map<number, Waiting>>()
   readonly #listeners = new Set<() => void>()
-  #turn = 0
+  #order = 0
   #bytes = 0
 
-  /** Called when a transaction has come in. */
+  /** Called when a transaction was added. */
   onAdd(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -55,7 +55,7 @@ export class Pool {
     return [...this.#byHash.values()].map(({ transaction }) => transaction)
   }
 
-  /** @throws PoolError when it is there already, cannot replace what is, or finds no room */
+  /** @throws PoolError when the transaction is there already, cannot replace another, or the pool is full */
   add(transaction: Transaction, ...watchers: Watcher[]): void {
     if (this.has(transaction.hash)) throw new PoolError('AlreadyImported', transaction.hash)
     const mine = this.#byAccount.get(transaction.account) ?? new Map<number, Waiting>()
@@ -64,7 +64,7 @@ export class Pool {
     if (this.#bytes - freed + transaction.bytes.length > MAX_WAITING_BYTES) throw new PoolError('ImmediatelyDropped')
     if (rival) this.#usurp(rival, transaction)
     else if (this.size >= MAX_WAITING || mine.size >= MAX_PER_ACCOUNT) throw new PoolError('ImmediatelyDropped')
-    const waiting = { transaction, watchers: new Set(watchers), turn: this.#turn++, told: undefined }
+    const waiting = { transaction, watchers: new Set(watchers), order: this.#order++, reported: undefined }
     mine.set(transaction.extra.nonce, waiting)
     this.#byAccount.set(transaction.account, mine)
     this.#byHash.set(transaction.hash, waiting)
@@ -72,26 +72,26 @@ export class Pool {
     for (const listener of this.#listeners) listener()
   }
 
-  /** Only a higher tip replaces a waiting transaction of the same account and nonce. */
+  /** Requires a higher tip to replace a waiting transaction of the same account and nonce. */
   #usurp(rival: Waiting, by: Transaction): void {
     const [old, fresh] = [rival.transaction.extra.tip, by.extra.tip]
     if (fresh <= old) throw new PoolError('TooLowPriority', `${old} vs ${fresh}`)
     this.remove(rival.transaction.hash, { usurped: by.hash })
   }
 
-  tell(hash: Hex, status: TransactionStatus): void {
+  report(hash: Hex, status: TransactionStatus): void {
     const waiting = this.#byHash.get(hash)
     if (!waiting) return
-    waiting.told = status
+    waiting.reported = status
     for (const watcher of waiting.watchers) watcher(status)
   }
 
-  /** Tells of each transaction whether it waits for a block or for another nonce, where that is news. */
-  tellStanding(nonceOf: (account: Hex) => number): void {
+  /** Reports each transaction that has become ready, or that waits for another nonce now. */
+  reportStatuses(nonceOf: (account: Hex) => number): void {
     const ready = new Set(this.ready(nonceOf).map(({ hash }) => hash))
-    for (const [hash, { told }] of this.#byHash) {
-      const standing = ready.has(hash) ? 'ready' : 'future'
-      if (standing !== told) this.tell(hash, standing)
+    for (const [hash, { reported }] of this.#byHash) {
+      const status = ready.has(hash) ? 'ready' : 'future'
+      if (status !== reported) this.report(hash, status)
     }
   }
 
@@ -99,11 +99,11 @@ export class Pool {
     this.#byHash.get(hash)?.watchers.delete(watcher)
   }
 
-  /** Gives who watched it. */
+  /** Returns the watcher. */
   remove(hash: Hex, ...last: TransactionStatus[]): ReadonlySet<Watcher> {
     const waiting = this.#byHash.get(hash)
     if (!waiting) return new Set()
-    for (const status of last) this.tell(hash, status)
+    for (const status of last) this.report(hash, status)
     this.#byHash.delete(hash)
     this.#bytes -= waiting.transaction.bytes.length
     const { account, extra } = waiting.transaction
@@ -113,7 +113,7 @@ export class Pool {
     return waiting.watchers
   }
 
-  /** The first nonce of an account from `nonce` on that no waiting transaction uses. */
+  /** Returns the first nonce of an account, from `nonce` on, that no waiting transaction uses. */
   nextNonce(account: Hex, nonce: number): number {
     const mine = this.#byAccount.get(account)
     let next = nonce
@@ -121,7 +121,10 @@ export class Pool {
     return next
   }
 
-  /** What can be in the next block: of each account those without a gap from its nonce on; higher tips first. */
+  /**
+   * Returns the transactions for the next block: of each account those without a gap after its nonce, higher tips
+   * first.
+   */
   ready(nonceOf: (account: Hex) => number): Transaction[] {
     const lines = [...this.#byAccount].map(([account, mine]) => unbroken(mine, nonceOf(account)))
     const ready: Transaction[] = []
@@ -148,5 +151,5 @@ function unbroken(mine: Map<number, Waiting>, from: number): Waiting[] {
 function before(a: Waiting, b: Waiting): number {
   const [tipA, tipB] = [a.transaction.extra.tip, b.transaction.extra.tip]
   if (tipA !== tipB) return tipA > tipB ? -1 : 1
-  return a.turn - b.turn
+  return a.order - b.order
 }

@@ -1,10 +1,10 @@
 import type { Log } from '@horde/kit/log'
 import type { Chain } from './chain.ts'
 
-/** Every so many ms, or whenever a transaction is ready. */
+/** The ms between blocks, or a block whenever a transaction is ready. */
 export type Pace = number | 'per-extrinsic'
 
-/** Makes blocks at the chain's pace until it is disposed. */
+/** Makes blocks at the chain's pace until disposed of. */
 export function startProducer(chain: Chain, pace: Pace, log: Log): Disposable {
   const produce = () => {
     try {
@@ -21,7 +21,7 @@ function onTime(everyMs: number, produce: () => void): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
-/** A block for what is ready, as soon as the answer to its submission is out. */
+/** Makes a block of the ready transactions once the answer to their submission was sent. */
 function onDemand(chain: Chain, produce: () => void): Disposable {
   let next: NodeJS.Immediate | undefined
   const stop = chain.pool.onAdd(() => {

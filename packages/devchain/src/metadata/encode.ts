@@ -17,7 +17,7 @@ type PortableType = ValueOf<typeof portableType>
 
 const METADATA_VERSION = 14
 
-/** The runtime's table as metadata version 14. `blockMs` is announced as Timestamp.MinimumPeriod. */
+/** Encodes the runtime's table as metadata version 14. Half of `blockMs` is announced as Timestamp.MinimumPeriod. */
 export function encodeMetadata(blockMs: number): Uint8Array {
   const book = new TypeBook()
   const constants = new Map(runtimePallets(blockMs).map(({ name, constants }) => [name, constants ?? {}]))
@@ -79,7 +79,9 @@ function emptyComposite(path: string): Type<null> {
   return { encode: () => {}, decode: () => null, shape: () => ({ kind: 'composite', path, fields: [] }) }
 }
 
-/** Bytes with a name; clients read the parameters to learn the types of address, call, signature and extra. */
+/**
+ * The named type of an extrinsic. Clients read its parameters to learn the types of address, call, signature and extra.
+ */
 function uncheckedExtrinsic(): Type<unknown> {
   const extra = tuple(...EXTENSIONS.map(({ type }) => type))
   return {

@@ -3,7 +3,7 @@ import { fixedBytes, option, unit } from '../scale/composites.ts'
 import { u32 } from '../scale/primitives.ts'
 import type { Type } from '../scale/type.ts'
 
-/** What an extension adds to an extrinsic, and what it adds to the bytes that are signed only. */
+/** What a signed extension adds to an extrinsic, and what it adds only to the signed bytes. */
 export interface Extension {
   identifier: string
   type: Type<unknown>
@@ -16,7 +16,7 @@ const extension = (identifier: string, type: Type<unknown>, additional: Type<unk
   additional,
 })
 
-/** In the order of the later era's runtime. Those of Subtensor encode to nothing. */
+/** In the order of the later era's runtime. Subtensor's own extensions encode to no bytes. */
 export const EXTENSIONS: Extension[] = [
   extension('CheckNonZeroSender', unit),
   extension('CheckSpecVersion', unit, u32),

@@ -21,7 +21,7 @@ export interface BookEntry {
   definition: BookDefinition
 }
 
-/** Numbers every type that the metadata mentions, as scale-info's portable registry does. */
+/** Numbers every type in the metadata, like scale-info's portable registry. */
 export class TypeBook {
   readonly entries: BookEntry[] = []
   readonly #byType = new Map<Type<unknown>, number>()
@@ -36,7 +36,7 @@ export class TypeBook {
       : this.#share(type, shape)
   }
 
-  /** Types with a name may contain themselves: the number is given out before the members are looked at. */
+  /** A named type may contain itself, so it gets its number before its members. */
   #reserve(type: Type<unknown>, shape: Shape): number {
     const id = this.entries.push({ path: [], parameters: [], definition: { type: 'Tuple', value: [] } }) - 1
     this.#byType.set(type, id)
@@ -44,7 +44,7 @@ export class TypeBook {
     return id
   }
 
-  /** Two Vec<u16> in the table are one type in the book. */
+  /** Anonymous types are equal by structure: two Vec<u16> in the table share one number. */
   #share(type: Type<unknown>, shape: Shape): number {
     const entry = this.#entry(shape)
     const text = JSON.stringify(entry)

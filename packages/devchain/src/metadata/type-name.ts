@@ -1,6 +1,6 @@
 import type { Shape, Type } from '../scale/type.ts'
 
-/** Generic types of the language itself. All others are named without their parameters, which may lead back to them. */
+/** Rust's own generic types. All other types are named without parameters, which could contain the type itself. */
 const GENERIC = ['Option', 'Result']
 
 /**
@@ -9,7 +9,7 @@ const GENERIC = ['Option', 'Result']
  */
 export function typeName(type: Type<unknown>): string {
   const shape = type.shape()
-  // The attribute that makes a field compact leaves its name alone; only inside another type is it written out.
+  // A field with the attribute `compact` keeps the name of its type; only inside another type is `Compact` written.
   return shape.kind === 'compact' ? nameOf(shape.of.shape()) : nameOf(shape)
 }
 

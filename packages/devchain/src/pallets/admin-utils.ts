@@ -1,7 +1,9 @@
 import { bool, u16, u64 } from '../scale/primitives.ts'
 import { call, type Pallet } from '../table/pallet.ts'
 
-/** Root's setters; `sudo.sudo` wraps them. The first argument is the netuid unless the value is the chain's. */
+/**
+ * Root's setters, called through `sudo.sudo`. The first argument is the netuid, except for values of the whole chain.
+ */
 export const adminUtilsCalls = {
   sudo_set_tx_rate_limit: call(2, { tx_rate_limit: u64 }),
   sudo_set_serving_rate_limit: call(3, { netuid: u16, serving_rate_limit: u64 }),

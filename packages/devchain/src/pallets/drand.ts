@@ -3,7 +3,7 @@ import { u64 } from '../scale/primitives.ts'
 import type { Pallet } from '../table/pallet.ts'
 import { blake2, optionalMap, place, value } from '../table/storage-entry.ts'
 
-/** What the randomness beacon publishes of a round. */
+/** A round as the randomness beacon publishes it. */
 const pulse = struct('pallet_drand::types::Pulse', { round: u64, randomness: bytes, signature: bytes })
 
 export const drandStorage = place('Drand', {
@@ -11,5 +11,5 @@ export const drandStorage = place('Drand', {
   LastStoredRound: value(u64, 0n),
 })
 
-/** The beacon's rounds, as far as the chain knows them. Here nobody fetches them: whoever runs the chain says them. */
+/** The beacon's rounds that the chain knows. The devchain does not fetch them; `setPulse` adds them. */
 export const drand: Pallet = { name: 'Drand', index: 26, storage: drandStorage }

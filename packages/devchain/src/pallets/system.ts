@@ -17,7 +17,7 @@ import {
   TRANSACTION_VERSION,
 } from '../table/version.ts'
 
-/** Blocks whose hashes the chain keeps: no era may begin further back. */
+/** The number of block hashes that the chain keeps. No era may begin further back. */
 export const BLOCK_HASH_COUNT = 4096
 
 const accountData = struct('pallet_balances::types::AccountData', {

@@ -5,7 +5,7 @@ import { dispatchError } from '../table/dispatch-error.ts'
 import { call, constant, type Pallet } from '../table/pallet.ts'
 import { runtimeCall } from '../table/runtime-call.ts'
 
-/** Calls in one batch. */
+/** The most calls in one batch. */
 export const BATCHED_CALLS_LIMIT = 10_922
 
 export const utilityCalls = {

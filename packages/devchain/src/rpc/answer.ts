@@ -12,11 +12,11 @@ export interface Answerer {
   log: Log
 }
 
-/** Requests in one batch. */
+/** The most requests in one batch. */
 const MAX_BATCH = 1000
 
 /**
- * Answers a JSON-RPC text, one request or a batch; undefined when nothing is to be said (notifications). Never throws.
+ * Answers a JSON-RPC text, which is one request or a batch. Returns undefined for notifications. Never throws.
  */
 export function answer(text: string, answerer: Answerer, subscriber?: Subscriber): string | undefined {
   let request: unknown

@@ -6,7 +6,7 @@ import { CODES, RpcError } from './rpc-error.ts'
 
 const MAX_SUBSCRIPTIONS = 1024
 
-/** Bytes that may wait for a slow reader; then it is let go, or it would cost the chain its memory. */
+/** The most bytes that may wait for a slow reader before it is disconnected to save memory. */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 
 /** Answers one WebSocket until it closes. */
@@ -19,7 +19,7 @@ export function serveConnection(socket: WebSocket, answerer: Answerer): void {
     if (socket.bufferedAmount > MAX_BUFFERED_BYTES) socket.terminate()
     else if (socket.readyState === socket.OPEN) socket.send(text)
   }
-  // What a subscription says while its request is being answered goes out after the answer, which carries its id.
+  // Messages of a new subscription are sent after the answer to its request, which has the subscription's id.
   const notify = (text: string) => {
     if (answering) outbox.push(text)
     else write(text)
@@ -48,7 +48,7 @@ export function serveConnection(socket: WebSocket, answerer: Answerer): void {
     if (text !== undefined) write(text)
     for (const later of outbox.splice(0)) write(later)
   })
-  // A broken or oversized frame: the library closes the connection by itself.
+  // A broken or oversized frame. ws closes the connection itself.
   socket.on('error', () => {})
   socket.on('close', () => {
     for (const end of subscriptions.values()) end()

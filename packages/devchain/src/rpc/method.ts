@@ -4,22 +4,22 @@ import { fromHex, type Hex } from '../scale/bytes.ts'
 import type { Reader } from '../state/state.ts'
 import { unknownBlock } from './rpc-error.ts'
 
-/** What methods work with. */
+/** The context of a method. */
 export interface Node {
   chain: Chain
   metadata: Uint8Array
 }
 
-/** The caller's side of a subscription; one connection may have many. */
+/** The subscriptions of one connection. */
 export interface Subscriber {
-  /** Opens a subscription: `start` gets a way to send and returns what ends it. @returns its id */
+  /** Opens a subscription. `start` gets a function to send with and returns a function that ends it. @returns the id */
   subscribe(notification: string, start: (send: (result: unknown) => void) => () => void): string
   unsubscribe(id: string): boolean
 }
 
 export interface Method {
   params: z.ZodType
-  /** `params` have passed the schema. Without a subscriber (plain HTTP) subscriptions are not offered. */
+  /** `params` have passed the schema. Without a subscriber (plain HTTP) there are no subscriptions. */
   call(node: Node, params: never, subscriber: Subscriber | undefined): unknown
   subscription: boolean
 }
@@ -35,7 +35,7 @@ export function subscription<P>(
   return { params, call, subscription: true } as Method
 }
 
-/** Substrate takes hex without its 0x as well. */
+/** Substrate accepts hex without 0x too. */
 const prefixed = (text: string): Hex => `0x${text.toLowerCase().replace(/^0x/, '')}`
 
 export const hex = z
@@ -48,18 +48,18 @@ export const blockHash = z
   .transform(prefixed)
 export const binary = hex.transform(fromHex)
 
-/** Positional parameters, of which the last ones may be missing or null. */
+/** Positional parameters. The last ones may be missing or null. */
 export function positional<T extends [z.ZodType, ...z.ZodType[]]>(...items: T): z.ZodTuple<T> {
   return z.tuple(items)
 }
 
-/** At most `most` items; their number is looked at before any of them is. */
+/** A list of at most `most` items. A longer list is refused before its items are checked. */
 export const list = <T extends z.ZodType>(item: T, most: number) => z.array(z.unknown()).max(most).pipe(z.array(item))
 
 export const optional = <T extends z.ZodType>(schema: T) => schema.nullish()
 export const nothing = z.array(z.unknown()).max(0)
 
-/** The state after a block, the newest by default. @throws RpcError for a block whose state is not known */
+/** Returns the state after a block (default: the newest). @throws RpcError for a block whose state is unknown */
 export function readerAt({ chain }: Node, hash: Hex | null | undefined): Reader {
   const reader = chain.reader(hash ?? undefined)
   if (!reader) throw unknownBlock(hash ?? '')

@@ -1,6 +1,6 @@
 import { CODES, RpcError } from './rpc-error.ts'
 
-/** Names of the parameters of each method in their order, as Substrate's own; a method that is not here has none. */
+/** The names of each method's parameters in their order, as in Substrate. Other methods have no parameters. */
 const NAMES: Record<string, readonly string[]> = {
   chain_getBlockHash: ['hash'],
   chain_getHead: ['hash'],
@@ -30,8 +30,8 @@ const NAMES: Record<string, readonly string[]> = {
 }
 
 /**
- * The parameters of a request by position. A request may also name them, in snake case or camel case; those that it leaves out
- * before the last one are null. @throws RpcError for a name that the method does not have
+ * The parameters of a request by position. A request may also name them, in snake case or camel case; those that it
+ * leaves out before the last one are null. @throws RpcError for a name that the method does not have
  */
 export function byPosition(method: string, params: unknown): unknown {
   if (typeof params !== 'object' || params === null || Array.isArray(params)) return params

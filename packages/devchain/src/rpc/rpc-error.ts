@@ -3,7 +3,7 @@ import { ScaleError } from '../scale/bytes.ts'
 import { BadFormatError, UnsignedError } from '../transactions/extrinsic.ts'
 import { INVALID_TEXTS, type Invalidity, InvalidTransaction } from '../transactions/invalid.ts'
 
-/** An answer that is an error: code, message and data as Substrate's own. */
+/** An error as the answer to a request, with Substrate's code, message and data. */
 export class RpcError extends Error {
   override readonly name = 'RpcError'
   readonly code: number
@@ -34,7 +34,7 @@ export const CODES = {
   client: 4003,
 } as const
 
-/** Characters of one answer, of all answers to a batch; Substrate's own default. */
+/** The most characters of one answer, or of all answers to a batch. Substrate's default. */
 export const MAX_ANSWER_LENGTH = 15 * 1024 * 1024
 
 export function tooBig(): RpcError {
@@ -46,7 +46,7 @@ const UNKNOWN_TEXTS = {
   NoUnsignedValidator: 'Could not find an unsigned validator for the unsigned transaction',
 }
 
-/** How the refusal of a submitted extrinsic is told; anything else is thrown on. */
+/** Converts the refusal of a submitted extrinsic to an RpcError; rethrows any other error. */
 export function submissionError(error: unknown): RpcError {
   if (error instanceof InvalidTransaction) return invalidError(error.invalidity)
   if (error instanceof PoolError) return poolError(error)

@@ -5,10 +5,10 @@ import { WebSocketServer } from 'ws'
 import { type Answerer, answer } from './answer.ts'
 import { serveConnection } from './connection.ts'
 
-/** The greatest request; Substrate's own default. */
+/** The largest request in bytes. Substrate's default. */
 const MAX_REQUEST_BYTES = 15 * 1024 * 1024
 
-/** How long closing connections may take to say goodbye, ms. */
+/** How long connections may take to close, in ms. */
 const GOODBYE_MS = 1000
 
 export interface RpcServer extends AsyncDisposable {
@@ -17,16 +17,16 @@ export interface RpcServer extends AsyncDisposable {
 
 export interface ListenOptions {
   host: string
-  /** 0: any free one. */
+  /** The TCP port; 0 takes any free one. */
   port: number
 }
 
-/** JSON-RPC over WebSocket and over plain HTTP POST, on one port. */
+/** Serves JSON-RPC over WebSocket and plain HTTP POST on one port. */
 export async function startServer(answerer: Answerer, { host, port }: ListenOptions): Promise<RpcServer> {
   const http = createServer((request, response) => void answerHttp(request, response, answerer))
   const sockets = new WebSocketServer({ server: http, maxPayload: MAX_REQUEST_BYTES, perMessageDeflate: false })
   sockets.on('connection', socket => serveConnection(socket, answerer))
-  // The WebSocket server repeats the HTTP server's errors; they are heard there.
+  // The WebSocket server repeats errors of the HTTP server, which are handled there.
   sockets.on('error', () => {})
   http.listen(port, host)
   await once(http, 'listening')
@@ -58,7 +58,7 @@ async function answerHttp(request: IncomingMessage, response: ServerResponse, an
     const reply = answer(text, answerer)
     end(response, reply === undefined ? 204 : 200, reply)
   } catch {
-    // The caller went away in the middle of its request.
+    // The caller disconnected in the middle of its request.
     response.destroy()
   }
 }

@@ -8,7 +8,7 @@ import type { Context } from './context.ts'
 import { BALANCES, SYSTEM } from './events.ts'
 import { DispatchFailure, overflow, tokenError } from './failure.ts'
 
-/** The account of an address; this runtime knows accounts by id only. */
+/** Returns the account of an address. This runtime knows only addresses by account id. */
 export function lookUp(address: ValueOf<typeof multiAddress>): Hex {
   if (address.type === 'Id' || address.type === 'Address32') return address.value
   throw new DispatchFailure({ type: 'CannotLookup', value: null }, 'CannotLookup')
@@ -18,13 +18,15 @@ export function freeBalance(view: View, account: Hex): bigint {
   return view.get(systemStorage.Account, account).data.free
 }
 
-/** rao that a payer may spend while staying alive. */
+/** Returns the rao that a payer may spend without falling below the existential deposit. */
 export function spendable(view: View, account: Hex): bigint {
   const free = freeBalance(view, account)
   return free > EXISTENTIAL_DEPOSIT ? free - EXISTENTIAL_DEPOSIT : 0n
 }
 
-/** Writes a balance: an account that gets its first money appears, one that falls below the deposit goes. */
+/**
+ * Writes a balance. Creates an account with its first money, and removes one that falls below the existential deposit.
+ */
 function setFree(context: Context, account: Hex, free: bigint): void {
   const { store } = context
   const info = store.get(systemStorage.Account, account)
@@ -79,7 +81,7 @@ export function transfer(context: Context, from: Hex, to: Hex, amount: bigint, e
   context.emit(BALANCES, 'Transfer', { from, to, amount })
 }
 
-/** Takes rao out of circulation (fees, burns, stake). The caller has checked that they are there. */
+/** Takes rao out of circulation (fees, burns, stake). The caller has checked that the account has them. */
 export function withdraw(context: Context, who: Hex, amount: bigint): void {
   setFree(context, who, freeBalance(context.store, who) - amount)
   changeIssuance(context, -amount)

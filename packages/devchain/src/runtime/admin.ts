@@ -13,10 +13,10 @@ type EventName = keyof typeof subtensorEvents
 type PerSubnet<V> = Placed<[number], V, V>
 type PerChain<V> = Placed<[], V, V>
 
-/** Epochs; the longest reveal period. */
+/** The longest reveal period, in epochs. */
 const MAX_REVEAL_PERIOD = 100n
 
-/** No such change in the last AdminFreezeWindow blocks before an epoch, not even by root. */
+/** Refuses changes in the last AdminFreezeWindow blocks before an epoch, also by root. */
 function ensureWindowOpen({ store, block }: Context, netuid: number): void {
   const left = blocksUntilEpoch(netuid, store.get(storage.Tempo, netuid), block)
   const window = BigInt(store.get(storage.AdminFreezeWindow))
@@ -37,7 +37,7 @@ function write<V>(context: Context, netuid: number, value: V, entry: PerSubnet<V
   context.emit(SUBTENSOR, event, [netuid, value] as never)
 }
 
-/** Root alone sets it. */
+/** A setter for root only. */
 function byRoot<N extends string, V>(name: N, entry: PerSubnet<V>, event: EventName): Setter<N, V> {
   return (context, origin, args) => {
     ensureRoot(origin)
@@ -45,7 +45,7 @@ function byRoot<N extends string, V>(name: N, entry: PerSubnet<V>, event: EventN
   }
 }
 
-/** The subnet's owner sets it as well, and nobody shortly before an epoch. */
+/** A setter for root and the subnet's owner, refused shortly before an epoch. */
 function byOwner<N extends string, V>(name: N, entry: PerSubnet<V>, event: EventName): Setter<N, V> {
   return (context, origin, args) => {
     ensureOwnerOrRoot(context, origin, args.netuid)
@@ -54,7 +54,7 @@ function byOwner<N extends string, V>(name: N, entry: PerSubnet<V>, event: Event
   }
 }
 
-/** One value for the whole chain. */
+/** A setter of one value for the whole chain. */
 function chainWide<N extends string, V>(name: N, entry: PerChain<V>, event: EventName) {
   return (context: Context, origin: Origin, args: Record<N, V>): void => {
     ensureRoot(origin)
@@ -63,7 +63,7 @@ function chainWide<N extends string, V>(name: N, entry: PerChain<V>, event: Even
   }
 }
 
-/** Something more to look at before the setter proper. */
+/** Adds a check before a setter. */
 function after<A>(
   check: (context: Context, args: A, origin: Origin) => void,
   set: (c: Context, o: Origin, a: A) => void,

@@ -11,23 +11,23 @@ export type Phase = EventRecord['phase']
 
 export type Origin = { signer: Hex } | 'root'
 
-/** Events of a pallet: what a name carries is checked against its table. */
+/** The events of a pallet, typed by its table. */
 export interface EventSource<E extends Cases> {
   pallet: string
-  /** Never there: it carries the events' types. */
+  /** Never set; it carries the types of the events. */
   of?(): E
 }
 
 type EventValue<E extends Cases, N extends keyof E> = ValueOf<E[N]['type']>
 
-/** What a call sees of the chain while a block is being built. */
+/** The context of a call while a block is being built. */
 export class Context {
   readonly store: Store
-  /** The block that is being built. */
+  /** The number of the block that is being built. */
   readonly block: bigint
   events: EventRecord[] = []
   phase: Phase = { type: 'Initialization', value: null }
-  /** Carries out a call inside a call; the dispatcher puts itself here. */
+  /** Executes a call inside a call. The dispatcher sets this. */
   readonly dispatch: (origin: Origin, call: RuntimeCall) => void
 
   constructor(store: Store, block: bigint, dispatch: (context: Context, origin: Origin, call: RuntimeCall) => void) {
@@ -44,7 +44,7 @@ export class Context {
     })
   }
 
-  /** Runs all or nothing: a refusal undoes changes and events and is returned; null when it went well. */
+  /** Executes `run` atomically. A refusal undoes its changes and events and is returned; null on success. */
   attempt(run: () => void): DispatchErrorValue | null {
     const events = this.events.length
     this.store.begin()

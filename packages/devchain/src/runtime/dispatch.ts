@@ -9,7 +9,7 @@ import { sudoHandlers, systemHandlers, utilityHandlers } from './system.ts'
 
 type AnyHandlers = Record<string, (context: Context, origin: Origin, args: never) => void>
 
-// Timestamp.set is the block's own (an inherent): nobody may sign it.
+// Timestamp.set is an inherent, which must not be signed.
 const timestampHandlers = {
   set: () => {
     throw badOrigin()
@@ -26,14 +26,14 @@ const HANDLERS: Record<string, AnyHandlers> = {
   AdminUtils: adminHandlers,
 }
 
-/** Carries out a call; throws DispatchFailure when the runtime refuses it. What it changed until then stays in the store. */
+/** Executes a call. Throws DispatchFailure when the runtime refuses it; changes made until then stay in the store. */
 export function dispatch(context: Context, origin: Origin, call: RuntimeCall): void {
   const handler = HANDLERS[call.type]?.[call.value.type]
   if (!handler) throw new Error(`nothing carries out ${call.type}.${call.value.type}`)
   handler(context, origin, call.value.value as never)
 }
 
-/** Whether a call costs nothing (Pays::No); a batch is paid for, whatever is in it. */
+/** Returns whether a call is free (Pays::No). A batch is never free. */
 export function isFree(call: RuntimeCall): boolean {
   const pallet = palletTypesOf.find(types => types.pallet.name === call.type)?.pallet
   return pallet?.calls?.[call.value.type]?.free === true

@@ -6,7 +6,7 @@ import type { dispatchError } from '../table/dispatch-error.ts'
 
 export type DispatchErrorValue = ValueOf<typeof dispatchError>
 
-/** A call that the runtime refuses: its changes are undone, and the error goes into the block. */
+/** The runtime refuses a call. Its changes are undone, and the error is recorded in the block. */
 export class DispatchFailure extends Error {
   override readonly name = 'DispatchFailure'
   readonly error: DispatchErrorValue
@@ -17,7 +17,7 @@ export class DispatchFailure extends Error {
   }
 }
 
-/** An error of a pallet by name, as the metadata lists it. */
+/** Returns an error of a pallet by the name in the metadata. */
 export function moduleError(pallet: string, name: string): DispatchFailure {
   const found = palletTypesOf.find(types => types.pallet.name === pallet)?.pallet
   const position = found?.errors?.indexOf(name) ?? -1
@@ -26,7 +26,7 @@ export function moduleError(pallet: string, name: string): DispatchFailure {
   return new DispatchFailure({ type: 'Module', value: { index: found.index, error } }, `${pallet}.${name}`)
 }
 
-/** Throws `name` unless `condition` holds: one line per check of the specification. */
+/** Throws `name` unless `condition` holds. Each check of the specification is one line. */
 export function ensure(condition: boolean, name: SubtensorError): asserts condition {
   if (!condition) throw moduleError('SubtensorModule', name)
 }
@@ -52,7 +52,7 @@ export function tokenError(name: TokenErrorName): DispatchFailure {
 
 export type TokenErrorName = 'FundsUnavailable' | 'OnlyProvider' | 'BelowMinimum' | 'CannotCreate' | 'NotExpendable'
 
-/** The name of a module error; other dispatch errors have none. */
+/** Returns the name of a module error; empty for other dispatch errors. */
 export function palletErrorName(failure: DispatchFailure): string {
   if (failure.error.type !== 'Module') return ''
   return failure.message.split('.')[1] ?? ''

@@ -22,7 +22,7 @@ function ensureBatchSize(calls: unknown[]): void {
 }
 
 export const utilityHandlers: Handlers<typeof utilityCalls> = {
-  // Stops at the first refusal and keeps what went before it.
+  // Stops at the first refusal and keeps the calls before it.
   batch: (context, origin, { calls }) => {
     ensureBatchSize(calls)
     for (const [index, call] of calls.entries()) {
@@ -33,7 +33,7 @@ export const utilityHandlers: Handlers<typeof utilityCalls> = {
     context.emit(UTILITY, 'BatchCompleted', null)
   },
 
-  // All or nothing: a refusal is the whole extrinsic's.
+  // Atomic: a refusal fails the whole extrinsic.
   batch_all: (context, origin, { calls }) => {
     ensureBatchSize(calls)
     for (const call of calls) {

@@ -26,7 +26,7 @@ export const multiAddress = variants(
   ],
 )
 
-/** Compact<()>: the account index that this runtime does not have. It takes no bytes. */
+/** Compact<()>: the account index, which this runtime does not have. It takes no bytes. */
 function compactUnit(): Type<null> {
   return { ...unit, shape: () => ({ kind: 'compact', of: unit }) }
 }

@@ -1,16 +1,16 @@
-/** The input is no SCALE encoding of the type that was asked for. */
+/** The input is not a SCALE encoding of the requested type. */
 export class ScaleError extends Error {
   override readonly name = 'ScaleError'
 }
 
-/** Hex with prefix: how accounts, hashes and storage keys travel through the chain. */
+/** Hex with 0x: the form of accounts, hashes and storage keys in this package. */
 export type Hex = `0x${string}`
 
 export function toHex(bytes: Uint8Array): Hex {
   return `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`
 }
 
-/** Strict: `0x` and an even number of hex digits, anything else throws ScaleError. */
+/** Parses `0x` and an even number of hex digits; throws ScaleError for anything else. */
 export function fromHex(hex: string): Uint8Array {
   if (!/^0x(?:[0-9a-fA-F]{2})*$/.test(hex)) throw new ScaleError('not a hex string')
   return new Uint8Array(Buffer.from(hex.slice(2), 'hex'))
@@ -54,7 +54,7 @@ export class ByteWriter {
   }
 }
 
-/** Calls inside calls (batch, sudo) nest no deeper than this; Substrate's own bound. */
+/** The deepest nesting of calls inside calls (batch, sudo). Substrate's limit. */
 const MAX_DEPTH = 256
 
 export class ByteReader {
@@ -93,7 +93,7 @@ export class ByteReader {
     return value
   }
 
-  /** Runs `read` one level deeper; input that nests beyond the bound is refused instead of overflowing the stack. */
+  /** Runs `read` one level deeper. Throws ScaleError above the limit, before the stack overflows. */
   deeper<T>(read: () => T): T {
     if (++this.#depth > MAX_DEPTH) throw new ScaleError('nested too deep')
     const value = read()

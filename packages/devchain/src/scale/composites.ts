@@ -67,7 +67,7 @@ export function struct<M extends Members>(path: string, members: M, parameters: 
   }
 }
 
-/** The bytes of `of` under a name of its own: AccountId32, H256. */
+/** A named type with the bytes of `of`: AccountId32, H256. */
 export function named<T>(path: string, of: Type<T>): Type<T> {
   return { ...of, shape: () => ({ kind: 'composite', path, fields: [{ type: of }] }) }
 }

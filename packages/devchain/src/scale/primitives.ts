@@ -1,7 +1,7 @@
 import { type ByteReader, type ByteWriter, ScaleError } from './bytes.ts'
 import type { PrimitiveName, Type } from './type.ts'
 
-/** A number that its type cannot hold is the runtime's own mistake: it must not wrap around unseen. */
+/** Throws when a number does not fit its type, which is a bug of the runtime, instead of wrapping around. */
 function checked(value: bigint, bits: number, signed = false): bigint {
   const fits = signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)
   if (fits !== value) throw new ScaleError(`${value} does not fit into ${bits} bits`)

@@ -8,7 +8,7 @@ import { bytes, option, tuple, vec } from './composites.ts'
 import { bool, compactU16, compactU64, i64, text, u8, u16, u32, u64, u128 } from './primitives.ts'
 import { decode, encode, encodeHex, type Type } from './type.ts'
 
-/** From the SCALE specification's own examples. */
+/** From the examples of the SCALE specification. */
 test.each<[string, Type<unknown>, unknown, string]>([
   ['u16', u16, 42, '0x2a00'],
   ['u32', u32, 16_777_215, '0xffffff00'],
@@ -30,7 +30,7 @@ test.each<[string, Type<unknown>, unknown, string]>([
 })
 
 describe('an era', () => {
-  test('is what polkadot.js makes of period and phase', () => {
+  test('is encoded like polkadot.js does', () => {
     expect(encodeHex(era, null)).toBe('0x00')
     expect(encodeHex(era, { period: 64, phase: 42 })).toBe('0xa502')
     expect(decode(era, fromHex('0xa502'))).toEqual({ period: 64, phase: 42 })
@@ -40,12 +40,12 @@ describe('an era', () => {
     })
   })
 
-  test('with a phase beyond its period is none', () => {
+  test('is refused with a phase beyond its period', () => {
     expect(() => decode(era, fromHex('0xf5ff'))).toThrow(ScaleError)
   })
 })
 
-test('what is encoded is read back', () => {
+test('decodes what it encoded', () => {
   const type = vec(tuple(u128, option(bytes), vec(compactU64)))
   const value = fc.array(
     fc.tuple(
@@ -61,12 +61,12 @@ test('what is encoded is read back', () => {
   )
 })
 
-test('no input makes a decoder throw anything but its own error', () => {
+test('decoders throw only ScaleError, for any input', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.constantFrom(0, 5, 7, 11, 12, 19), (noise, pallet) => {
       const input = new Uint8Array([pallet, ...noise])
       try {
-        // What can be read can be written again, to the same bytes or to shorter ones (compact integers).
+        // A decoded value encodes to the same bytes, or to fewer (compact integers).
         expect(encode(runtimeCall, decode(runtimeCall, input)).length).toBeLessThanOrEqual(input.length)
       } catch (error) {
         expect(error).toBeInstanceOf(ScaleError)
@@ -76,13 +76,13 @@ test('no input makes a decoder throw anything but its own error', () => {
   )
 })
 
-test('calls inside calls end at a depth, not at the stack', () => {
+test('limits the depth of calls inside calls', () => {
   const batches = Array.from({ length: 3000 }, (_, i) => [11, 0, 4][i % 3] as number)
   expect(() => decode(runtimeCall, new Uint8Array(batches))).toThrow('nested too deep')
   expect(() => decode(vec(u64), fromHex('0xfeffffff'))).toThrow(ScaleError)
 })
 
-test('hex is strict', () => {
+test('refuses invalid hex', () => {
   expect(toHex(fromHex('0x00FF'))).toBe('0x00ff')
   for (const wrong of ['', '00', '0x0', '0xzz', ' 0x00']) expect(() => fromHex(wrong)).toThrow(ScaleError)
 })

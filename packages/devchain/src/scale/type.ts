@@ -17,7 +17,7 @@ export interface Parameter {
   type?: Type<unknown>
 }
 
-/** What the metadata says about a type: scale-info's type definition. */
+/** The description of a type in the metadata: scale-info's type definition. */
 export type Shape =
   | { kind: 'primitive'; name: PrimitiveName }
   | { kind: 'composite'; path: string; parameters?: Parameter[]; fields: Field[] }
@@ -48,8 +48,8 @@ export const PRIMITIVES = [
 export type PrimitiveName = (typeof PRIMITIVES)[number]
 
 /**
- * One SCALE type: its bytes and its description at once, so that what the metadata promises is what the chain stores.
- * Methods (not function properties) on purpose: a Type<number> may then stand in a table of Type<unknown>.
+ * A SCALE type: its encoding and its description in one, so that the metadata always match what the chain stores.
+ * Methods, not function properties, so that a Type<number> is assignable to Type<unknown>.
  */
 export interface Type<T> {
   encode(value: T, out: ByteWriter): void
@@ -69,7 +69,7 @@ export function encodeHex<T>(type: Type<T>, value: T): Hex {
   return toHex(encode(type, value))
 }
 
-/** Decodes all of `bytes`; what is left over is an error (ScaleError). */
+/** Decodes all of `bytes`. Throws ScaleError when bytes are left over. */
 export function decode<T>(type: Type<T>, bytes: Uint8Array): T {
   const input = new ByteReader(bytes)
   const value = type.decode(input)

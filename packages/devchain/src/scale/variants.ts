@@ -2,7 +2,7 @@ import { ScaleError } from './bytes.ts'
 import { type Members, type Struct, struct, type Tagged, tuple, unit } from './composites.ts'
 import type { Field, Parameter, Type, ValueOf } from './type.ts'
 
-/** One case of an enum: what it holds, and how the metadata lists that. */
+/** One case of an enum: its contents, and their description in the metadata. */
 export interface Case<T> {
   type: Type<T>
   fields: Field[]
@@ -60,7 +60,7 @@ export function variants<C extends Cases>(
   }
 }
 
-/** A type that is needed before it can be written down: the runtime's call enum inside Utility's own calls. */
+/** A type that is defined later: the runtime's call enum is used in Utility's calls, which it contains. */
 export function forward<T>(): Type<T> & { define(type: Type<T>): void } {
   let actual: Type<T> | undefined
   const get = (): Type<T> => {

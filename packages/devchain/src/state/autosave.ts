@@ -2,10 +2,10 @@ import type { Log } from '@horde/kit/log'
 import type { Chain } from '../chain/chain.ts'
 import { saveState } from './state-file.ts'
 
-/** Saves after a block at most this often, ms; closing always saves. */
+/** The least time between two saves after blocks, in ms. Disposing always saves. */
 const SAVE_EVERY_MS = 1000
 
-/** Keeps a file up to date with the chain until it is disposed; the last state is on disk then. */
+/** Saves the chain to a file until disposed of; the last state is on the disk then. */
 export function autosave(chain: Chain, path: string, log: Log): AsyncDisposable {
   let timer: NodeJS.Timeout | undefined
   let saving = Promise.resolve()

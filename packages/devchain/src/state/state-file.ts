@@ -25,7 +25,7 @@ const fileSchema = z.object({
   state: z.record(z.string(), hex),
 })
 
-/** The state file is there but cannot be used. */
+/** The state file exists but cannot be used. */
 export class StateFileError extends Error {
   override readonly name = 'StateFileError'
 }
@@ -35,7 +35,7 @@ const written = ({ header, extrinsics }: Block) => ({ ...header, extrinsics: ext
 const read = ({ extrinsics, ...header }: z.output<typeof blockSchema>): Block =>
   sealBlock(header, extrinsics.map(fromHex))
 
-/** Written beside and renamed, so that a crash leaves the old file whole. */
+/** Writes a new file and renames it, so that a crash leaves the old file intact. */
 export async function saveState(path: string, { genesis, blocks, entries }: Snapshot): Promise<void> {
   const state = Object.fromEntries(entries.map(([key, value]) => [key, toHex(value)]))
   const text = JSON.stringify({ format: FORMAT, genesis: written(genesis), blocks: blocks.map(written), state })
@@ -43,7 +43,7 @@ export async function saveState(path: string, { genesis, blocks, entries }: Snap
   await rename(`${path}.new`, path)
 }
 
-/** undefined when there is no file yet. @throws StateFileError for one that is broken */
+/** Returns undefined when there is no file yet. @throws StateFileError for a broken file */
 export async function loadState(path: string): Promise<Snapshot | undefined> {
   let text: string
   try {

@@ -9,7 +9,7 @@ import { Store } from './store.ts'
 const KEYS: Hex[] = ['0x01', '0x0102', '0x0103', '0x02', '0xff']
 const WINDOW = 5
 
-test('every block of the window reads as it was, whatever happened', () => {
+test('reads every block of the window as it was', () => {
   const change = fc.tuple(fc.constantFrom(...KEYS), fc.option(fc.integer({ min: 0, max: 255 })))
   fc.assert(
     fc.property(fc.array(fc.array(change, { maxLength: 6 }), { maxLength: 20 }), blocks => {
@@ -38,7 +38,7 @@ test('every block of the window reads as it was, whatever happened', () => {
 
 const table = place('Test', { One: value(u16, 7), Many: map([twox(u16)], u16, 0) })
 
-test('a layer that is rolled back leaves no trace, and what changes nothing is no change', () => {
+test('rolls a layer back completely, and reports no change where nothing changed', () => {
   const state = new State(WINDOW)
   const first = new Store(state.at(0))
   first.set(table.Many, [1], 10)

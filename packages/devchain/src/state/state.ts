@@ -1,6 +1,6 @@
 import type { Hex } from '../scale/bytes.ts'
 
-/** What a block, or a part of one, changes; null removes. */
+/** The changes of a block or a part of it. null removes a key. */
 export type Changes = Map<Hex, Uint8Array | null>
 
 interface Version {
@@ -11,28 +11,28 @@ interface Version {
 /** Reads the chain's storage as raw bytes. */
 export interface Reader {
   get(key: Hex): Uint8Array | undefined
-  /** Every key that begins with `prefix`, sorted. */
+  /** Returns every key that begins with `prefix`, sorted. */
   keys(prefix: Hex): Hex[]
 }
 
 /**
- * The chain's storage with a memory: each key holds the versions of the last blocks, so that any block of the window can
- * be read as it was. A write costs what it changes, never a copy of the whole.
+ * The chain's storage with history. Each key holds its versions of the last blocks, so that any block of the window can
+ * be read. A write copies only what it changes.
  */
 export class State {
   readonly #versions = new Map<Hex, Version[]>()
-  /** Keys changed in a block, to forget their old versions by. */
+  /** The keys changed in each block, for dropping their old versions. */
   readonly #changed = new Map<number, Hex[]>()
   readonly #window: number
   #sorted: Hex[] | undefined
   #oldest = 0
 
-  /** `window`: how many blocks back a read may go. */
+  /** @param window how many blocks back a read may go */
   constructor(window: number) {
     this.#window = window
   }
 
-  /** First block that can still be read. */
+  /** The oldest block that can still be read. */
   get oldest(): number {
     return this.#oldest
   }
@@ -50,7 +50,7 @@ export class State {
     this.#forget(block - this.#window)
   }
 
-  /** Forgets what the newest blocks changed, from a number on, and gives the keys. */
+  /** Undoes the changes of the newest blocks, from a number on, and returns their keys. */
   dropFrom(block: number): Hex[] {
     const dropped: Hex[] = []
     for (const [number, keys] of this.#changed) {
@@ -68,7 +68,7 @@ export class State {
     else if (this.#versions.delete(key)) this.#sorted?.splice(firstAtLeast(this.#sorted, key), 1)
   }
 
-  /** Continues from a saved state whose history is not known. */
+  /** Continues from a saved state, whose history is unknown. */
   restore(block: number, entries: Iterable<[Hex, Uint8Array]>): void {
     for (const [key, value] of entries) this.#versions.set(key, [{ block, value }])
     this.#sorted = undefined
@@ -94,11 +94,11 @@ export class State {
     return this.#sorted.slice(from, to)
   }
 
-  /** Blocks up to `block` can no longer be read: of each key only the newest version up to there stays. */
+  /** Drops the history up to `block`: of each key only the newest version up to there stays. */
   #forget(block: number): void {
     if (block < this.#oldest) return
     for (let old = this.#oldest; old <= block; old++) {
-      // A version is superseded once a later one, still at or before the new oldest block, exists.
+      // A version can go once a later one exists at or before the new oldest block.
       for (const key of this.#changed.get(old + 1) ?? []) this.#shorten(key, block + 1)
       this.#changed.delete(old)
     }

@@ -20,7 +20,7 @@ export class View {
     return this.reader.get(stateKey(entry, keys)) !== undefined
   }
 
-  /** All entries of a map, or of the part that begins with the given keys. */
+  /** Returns all entries of a map, or of the part under the given keys. */
   entries<K extends unknown[], V, Got>(entry: Placed<K, V, Got>, ...first: Partial<K>): { keys: K; value: V }[] {
     return this.reader.keys(stateKey(entry, first as unknown[])).map(key => ({
       keys: mapKeys(entry, key) as K,
@@ -29,7 +29,7 @@ export class View {
   }
 }
 
-/** A view that can be written: changes pile up in layers until they are taken or dropped. */
+/** A writable view. Changes are collected in layers, which are then committed or rolled back. */
 export class Store extends View {
   readonly #base: Reader
   readonly #layers: Changes[]
@@ -69,7 +69,7 @@ export class Store extends View {
     this.#layers.pop()
   }
 
-  /** All changes, without those that change nothing. */
+  /** Returns all changes, without those that change nothing. */
   changes(): Changes {
     const [all] = this.#layers
     if (!all || this.#layers.length > 1) throw new Error('a layer is still open')

@@ -8,7 +8,7 @@ export interface Constant<T = unknown> {
   value: T
 }
 
-/** A call of a pallet: its index and named arguments; `free` calls are Pays::No. */
+/** A call of a pallet: its index and named arguments. `free` means Pays::No. */
 export interface Call<M extends Members = Members> {
   index: number
   args: M
@@ -22,7 +22,7 @@ export function call<M extends Members>(index: number, args: M, options: { free?
   return { index, args, free: options.free ?? false }
 }
 
-/** One row of the runtime's table. What a pallet lists here is what the metadata offers and what the chain carries out. */
+/** One pallet in the runtime's table, from which both the metadata and the dispatcher are made. */
 export interface Pallet {
   name: string
   index: number

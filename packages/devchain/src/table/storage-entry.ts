@@ -25,13 +25,13 @@ export const identity = <T>(type: Type<T>): Key<T> => ({ hasher: 'Identity', typ
 export const blake2 = <T>(type: Type<T>): Key<T> => ({ hasher: 'Blake2_128Concat', type })
 export const twox = <T>(type: Type<T>): Key<T> => ({ hasher: 'Twox64Concat', type })
 
-/** A storage value or map. `Got` is what a read gives: V, or V | undefined where nothing stands for unset. */
+/** A storage value or map. `Got` is the type of a read: V, or V | undefined when there is no default. */
 export interface Entry<K extends unknown[] = unknown[], V = unknown, Got = unknown> {
   keys: Key[]
   type: Type<V>
-  /** What is read where nothing was stored; undefined makes the entry optional. */
+  /** The value of an entry that was never stored. undefined makes the entry optional. */
   fallback: Got
-  /** Never there: it carries the keys' types. */
+  /** Never set; it carries the types of the keys. */
   of?(keys: K): V
 }
 
@@ -53,7 +53,7 @@ export function optionalMap<T extends Key[], V>(keys: [...T], type: Type<V>): En
   return { keys, type, fallback: undefined }
 }
 
-/** An entry that knows its place: pallet and name, hence its keys in the state. */
+/** A storage entry with its pallet and name, from which its keys in the state follow. */
 export interface Placed<K extends unknown[] = unknown[], V = unknown, Got = unknown> extends Entry<K, V, Got> {
   pallet: string
   name: string
@@ -64,7 +64,7 @@ export type PlacedTable<T extends Record<string, Entry>> = {
   [N in keyof T]: T[N] extends Entry<infer K, infer V, infer Got> ? Placed<K, V, Got> : never
 }
 
-/** Gives every entry of a pallet its name and prefix: twox128(pallet) ++ twox128(name). */
+/** Adds to every entry of a pallet its name and prefix: twox128(pallet) ++ twox128(name). */
 export function place<T extends Record<string, Entry>>(pallet: string, table: T): PlacedTable<T> {
   const placed = Object.entries(table).map(([name, entry]) => {
     const prefix = toHex(new Uint8Array([...xxhashAsU8a(pallet, 128), ...xxhashAsU8a(name, 128)]))
@@ -82,7 +82,7 @@ function hashed({ hasher, type }: Key, part: unknown): string {
   throw new Error(`no entry uses ${hasher}`)
 }
 
-/** The key in the state for these map keys; fewer than all of them give the prefix that they share. */
+/** Returns the key in the state for these map keys. With fewer keys, returns their common prefix. */
 export function stateKey(entry: Placed, keys: unknown[]): Hex {
   let key: string = entry.prefix
   for (const [index, part] of keys.entries()) {
@@ -93,7 +93,7 @@ export function stateKey(entry: Placed, keys: unknown[]): Hex {
   return key as Hex
 }
 
-/** The map keys that a state key was made of. */
+/** Returns the map keys of a key in the state. */
 export function mapKeys(entry: Placed, key: Hex): unknown[] {
   const input = new ByteReader(fromHex(`0x${key.slice(entry.prefix.length)}`))
   return entry.keys.map(({ hasher, type }) => {

@@ -15,7 +15,7 @@ import { decode, encode, type ValueOf } from '../scale/type.ts'
 import { type RuntimeCall, runtimeCall } from '../table/runtime-call.ts'
 import { EXTRINSIC_VERSION } from '../table/version.ts'
 
-/** The part of a signed extrinsic that the extensions brought. */
+/** The fields that the signed extensions add to an extrinsic. */
 export interface Extra {
   era: EraValue
   nonce: number
@@ -24,14 +24,14 @@ export interface Extra {
 }
 
 export interface SignedExtrinsic {
-  /** As it travels: with its length in front. */
+  /** The encoded extrinsic with its length prefix. */
   bytes: Uint8Array
   /** BLAKE2b-256 of `bytes`. */
   hash: Hex
   signer: ValueOf<typeof multiAddress>
   signature: ValueOf<typeof multiSignature>
   extra: Extra
-  /** As signed: call and extra just as they were sent. */
+  /** Call and extra exactly as sent, which is what was signed. */
   callBytes: Uint8Array
   extraBytes: Uint8Array
   call: RuntimeCall
@@ -39,17 +39,17 @@ export interface SignedExtrinsic {
 
 const SIGNED = 0b1000_0000
 
-/** Not an extrinsic at all: no length in front, or a wrong one. */
+/** The bytes are not an extrinsic: the length prefix is missing or wrong. */
 export class BadFormatError extends Error {
   override readonly name = 'BadFormatError'
 }
 
-/** An extrinsic that is well-formed but unsigned: nobody but the block's author may add one. */
+/** The extrinsic is well-formed but unsigned. Only the block's author may add such extrinsics. */
 export class UnsignedError extends Error {
   override readonly name = 'UnsignedError'
 }
 
-/** @throws BadFormatError, UnsignedError, or ScaleError for what the runtime could not decode */
+/** @throws BadFormatError, UnsignedError, or ScaleError for bytes that the runtime cannot decode */
 export function decodeExtrinsic(sent: Uint8Array): SignedExtrinsic {
   const body = withoutLength(sent)
   const input = new ByteReader(body)
@@ -90,7 +90,7 @@ function withoutLength(sent: Uint8Array): Uint8Array {
   }
 }
 
-/** The inherent that every block begins with. */
+/** The inherent at the start of every block. */
 export function timestampExtrinsic(now: bigint): Uint8Array {
   const out = new ByteWriter()
   out.byte(EXTRINSIC_VERSION)

@@ -23,14 +23,14 @@ type Guard<N extends keyof SubtensorCalls> = (
 
 const MAIN = 0
 
-/** Calls of the Sudo pallet are for the key that it holds. @throws InvalidTransaction BadSigner */
+/** Only the stored sudo key may call the Sudo pallet. @throws InvalidTransaction BadSigner */
 export function guardSudo(view: View, who: Hex, call: RuntimeCall): void {
   if (call.type === 'Sudo' && view.get(sudoStorage.Key) !== who) throw new InvalidTransaction('BadSigner')
 }
 
 /**
- * What Subtensor's extension asks of a transaction before it may enter the pool or a block. Calls inside a batch are not
- * looked at; there the pallet's own checks answer, with errors in the block.
+ * Makes the checks of Subtensor's extension before a transaction enters the pool or a block. Calls inside a batch are
+ * not checked here; the pallet checks them, with errors in the block.
  * @throws InvalidTransaction with the custom code of the first failing check
  */
 export function guard(view: View, who: Hex, call: RuntimeCall, block: bigint): void {
@@ -50,14 +50,14 @@ function stake(view: View, who: Hex, netuid: number): void {
 
 type RateError = 'SettingWeightsTooFast' | 'CommittingWeightsTooFast'
 
-/** An unregistered hotkey passes: the pallet says so in the block. */
+/** An unregistered hotkey passes; the pallet refuses it in the block. */
 function rate(view: View, who: Hex, netuid: number, mecid: number, block: bigint, error: RateError): void {
   const uid = uidOf(view, netuid, who)
   const index = storageIndex(netuid, mecid)
   ensure(uid === undefined || passesWeightsRateLimit(view, netuid, index, uid, block), error)
 }
 
-/** With commit-reveal on, the pallet's refusal comes first, in the block. */
+/** With commit-reveal on, the pallet refuses the call in the block. */
 function settingRate(view: View, who: Hex, netuid: number, mecid: number, block: bigint): void {
   if (view.get(storage.CommitRevealWeightsEnabled, netuid)) return
   rate(view, who, netuid, mecid, block, 'SettingWeightsTooFast')

@@ -1,4 +1,4 @@
-/** Why a transaction cannot be in a block, with Substrate's own words for it. */
+/** Why a transaction cannot be in a block, with Substrate's sentences. */
 export const INVALID_TEXTS = {
   Call: 'Transaction call is not expected',
   Payment: 'Inability to pay some fees (e.g. account balance too low)',
@@ -12,7 +12,7 @@ export const INVALID_TEXTS = {
 
 export type InvalidName = keyof typeof INVALID_TEXTS
 
-/** A refusal before the block: one of Substrate's, or a code of Subtensor's own extension. */
+/** A refusal before the block, by Substrate or with a code of Subtensor's extension. */
 export type Invalidity = InvalidName | { custom: number } | 'CannotLookup'
 
 export class InvalidTransaction extends Error {
@@ -25,7 +25,7 @@ export class InvalidTransaction extends Error {
   }
 }
 
-/** Codes of Subtensor's extension by the error of the pallet that they stand for; any other error is 255. */
+/** The codes of Subtensor's extension, by the error of the pallet. Any other error has code 255. */
 const CUSTOM_CODES: Record<string, number> = {
   NotEnoughStakeToSetWeights: 1,
   AmountTooLow: 1,

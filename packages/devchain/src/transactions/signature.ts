@@ -13,17 +13,17 @@ import { InvalidTransaction } from './invalid.ts'
 /** Longer payloads are signed by their hash. */
 const PAYLOAD_BYTES = 256
 
-/** What is signed but not sent: spec and transaction version, genesis, the era's first block, no metadata hash. */
+/** Signed but not sent: spec and transaction version, genesis, the era's first block, no metadata hash. */
 const implicit = tuple(u32, u32, hash, hash, option(fixedBytes(32)))
 
-/** The block at which an era began, seen from block `current`. */
+/** Returns the block at which an era began, seen from block `current`. */
 export function birthOf({ period, phase }: NonNullable<EraValue>, current: number): number {
   return Math.floor((Math.max(current, phase) - phase) / period) * period + phase
 }
 
 /**
- * The hash of the block that an extrinsic in block `current` was signed against.
- * @throws InvalidTransaction AncientBirthBlock when that block is not, or no longer, known
+ * Returns the hash of the block against which an extrinsic in block `current` was signed.
+ * @throws InvalidTransaction AncientBirthBlock when that block is unknown or too old
  */
 export function eraHash(view: View, value: EraValue, current: number): Hex {
   const birth = value === null ? 0 : birthOf(value, current)
@@ -32,7 +32,7 @@ export function eraHash(view: View, value: EraValue, current: number): Hex {
   return view.get(systemStorage.BlockHash, birth)
 }
 
-/** Whether the signer signed just this, for this chain, runtime and era. */
+/** Returns whether the signer signed exactly this, for this chain, runtime and era. */
 export function isProven(extrinsic: SignedExtrinsic, signer: Hex, genesis: Hex, birth: Hex): boolean {
   const additional = encode(implicit, [SPEC_VERSION, TRANSACTION_VERSION, genesis, birth, null])
   const payload = new Uint8Array([...extrinsic.callBytes, ...extrinsic.extraBytes, ...additional])
@@ -40,7 +40,7 @@ export function isProven(extrinsic: SignedExtrinsic, signer: Hex, genesis: Hex, 
   try {
     return verify(message, extrinsic.signature, fromHex(signer))
   } catch {
-    // A signature or key that is no point of its curve makes the verifier throw: it proves nothing either way.
+    // The verifier throws for a signature or key that is not a point of its curve. That counts as invalid.
     return false
   }
 }

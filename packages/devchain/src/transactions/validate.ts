@@ -9,17 +9,17 @@ import { guard, guardSudo } from './guards.ts'
 import { InvalidTransaction } from './invalid.ts'
 import { eraHash, isProven } from './signature.ts'
 
-/** What a block of 5 MiB has for extrinsics that people sign. */
+/** The space for signed extrinsics in a block of 5 MiB. */
 const MAX_EXTRINSIC_BYTES = 3.75 * 1024 * 1024
 
-/** A transaction and what is known of it. */
+/** A transaction and what is known about it. */
 export interface Transaction extends SignedExtrinsic {
   account: Hex
-  /** The era's hash that its signature was last found to fit. */
+  /** The era's hash for which its signature was last verified. */
   provenAgainst?: Hex
 }
 
-/** @throws InvalidTransaction CannotLookup for an address that names no account */
+/** @throws InvalidTransaction CannotLookup for an address without an account */
 export function toTransaction(extrinsic: SignedExtrinsic): Transaction {
   try {
     return { ...extrinsic, account: lookUp(extrinsic.signer) }
@@ -30,13 +30,13 @@ export function toTransaction(extrinsic: SignedExtrinsic): Transaction {
 
 export interface ChainPoint {
   view: View
-  /** The block that the transaction would be in. */
+  /** The block in which the transaction would be. */
   block: number
   genesis: Hex
 }
 
 /**
- * The checks of the signed extensions, in their order, after its size: era, signature, sender, nonce, fee, sudo's, Subtensor's.
+ * Checks the size, and then in the order of the signed extensions: era, signature, sender, nonce, fee, sudo, Subtensor.
  * @returns 'future' when only the nonce is ahead
  * @throws InvalidTransaction
  */
@@ -55,7 +55,7 @@ export function validate(transaction: Transaction, { view, block, genesis }: Cha
   return extra.nonce > nonce ? 'future' : 'ready'
 }
 
-/** Verifying costs milliseconds: a signature that fitted this era's hash once fits it again. */
+/** Verifying takes milliseconds, so a signature is not verified twice for the same hash. */
 function prove(transaction: Transaction, birth: Hex, genesis: Hex): void {
   if (transaction.provenAgainst === birth) return
   if (!isProven(transaction, transaction.account, genesis, birth)) throw new InvalidTransaction('BadProof')

@@ -5,7 +5,7 @@ import type { Engine } from '@horde/engine/engine'
 import { isRefusal } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { isAnswered } from '../container/engine-restart.ts'
 import { CheckError } from './check-error.ts'
 

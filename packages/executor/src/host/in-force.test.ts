@@ -2,7 +2,7 @@ import { readSettings } from '@horde/kit/config'
 import { expect, test } from 'vitest'
 import { GOOD_HOST } from '../../test/host/good-host.ts'
 import { hostSettings } from '../config.ts'
-import { jobLimits } from '../job-limits.ts'
+import { jobLimits } from '../job/job-limits.ts'
 import { inForce } from './in-force.ts'
 
 const limitsOf = (env: Record<string, string>, host = {}) => {

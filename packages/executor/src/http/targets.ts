@@ -2,7 +2,7 @@
 import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { isPublicAddress } from '@horde/kit/public-address'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 
 /** This executor does not connect to the URL. */
 export class TargetError extends Error {

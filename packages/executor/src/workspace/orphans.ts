@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { type Identity, identityText, isDeadProcess, parseIdentity } from './identity.ts'
 
 /**

@@ -1,6 +1,6 @@
 /** Checks the directory of a stranger's zip as a whole. */
 import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { LZMA, methodName, READABLE } from './methods.ts'
 import { LZMA_MAX_BYTES } from './unpack.ts'
 

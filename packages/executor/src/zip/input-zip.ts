@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { BunzipThread } from './bunzip.ts'
 import { FileReader } from './file-reader.ts'
 import { checkedDirectory, type DirectoryLimits, type InputEntry } from './input-directory.ts'

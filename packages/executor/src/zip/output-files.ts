@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
 import type { ZipFile } from 'yazl'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { OutputNames, OWN_FILES } from './output-names.ts'
 
 const PREFIX = 'output/'

@@ -1,7 +1,7 @@
 /** Unpacks entries that are neither stored nor deflated. */
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdDecompress } from 'node:zlib'
-import { JobFailure } from '../job-failure.ts'
+import { JobFailure } from '../job/job-failure.ts'
 import { BZIP2, LZMA, ZSTD } from './methods.ts'
 
 /** The largest window that zstd's own program accepts by default, as a power of two: 128 MiB. */

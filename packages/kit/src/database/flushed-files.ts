@@ -1,10 +1,10 @@
 /**
- * The files of an embedded database, flushed to the disk where Postgres asks for it: PGlite's own way of keeping files in a
- * folder ignores that, and a power cut would lose what was said to be stored.
+ * The files of an embedded database, flushed to the disk when Postgres asks for it. PGlite's own NodeFS ignores these
+ * requests, so that a power cut would lose committed data.
  *
- * A commit flushes the write-ahead log only. That flush is made off the main thread, once the statement has run and before
- * its caller hears of it, so that a slow disk holds up the database and nothing else. Postgres relies on the log being on
- * the disk before anything else is changed; so the flush is made at once, on the main thread, where another change comes first.
+ * A commit flushes only the write-ahead log. That flush runs off the main thread after the statement and before its
+ * caller gets the result, so that a slow disk delays the database and nothing else. Postgres relies on the log being on
+ * the disk before it changes any other file. When such a change comes first, the flush runs at once on the main thread.
  */
 import { fdatasync, fdatasyncSync, fsyncSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -12,7 +12,7 @@ import type { PGlite } from '@electric-sql/pglite'
 import { NodeFS } from '@electric-sql/pglite/nodefs'
 
 const LOG_FOLDER = 'pg_wal'
-/** EIO, and EDQUOT, ENOSPC and EROFS, by Postgres' numbers. */
+/** EIO, and EDQUOT, ENOSPC and EROFS, with the numbers that Postgres uses. */
 const EIO = 29
 const NO_ROOM = new Set<number | undefined>([19, 51, 69])
 
@@ -21,7 +21,7 @@ const flush = promisify(fdatasync)
 type Made = Awaited<ReturnType<NodeFS['init']>>
 type Options = Parameters<NodeFS['init']>[1]
 
-/** What is used of the file system that PGlite has in WebAssembly, on Node's files. */
+/** The parts used of PGlite's file system in WebAssembly. */
 type FileNode = { name: string; parent: FileNode }
 type Stream = { nfd: number; node: FileNode }
 type Operations = Record<string, (...args: never[]) => unknown>
@@ -29,15 +29,15 @@ type Module = { NODEFS: { node_ops: Operations; stream_ops: Operations } }
 
 export class FlushedFiles extends NodeFS {
   readonly #muchLogBytes: number
-  /** Called when the log has grown by so much again; it is called in mid-statement. */
+  /** Called in the middle of a statement each time the log has grown by `muchLogBytes`. */
   onMuchLog = () => {}
-  /** Files of the log that must be on the disk before anything else is changed: their descriptors. */
+  /** Descriptors of log files to flush before any other file changes. */
   readonly #due = new Set<number>()
-  /** Of them, those whose flush has begun and not ended: each with a token of that flush, since descriptors are used again. */
+  /** Descriptors with a flush in progress, each with a token of that flush, because descriptors are reused. */
   readonly #inFlight = new Map<number, symbol>()
   /** Never rejects. */
   #flushing: Promise<unknown> = Promise.resolve()
-  /** Of a flush: what is on the disk is unknown since then. */
+  /** The first error of a flush. From then on it is unknown what is on the disk. */
   #failure: Error | undefined
   #logBytes = 0
 
@@ -53,9 +53,9 @@ export class FlushedFiles extends NodeFS {
 
   /**
    * Resolves once all that Postgres wants flushed is on the disk. PGlite waits for it after each statement outside of
-   * transactions; after a transaction its caller must.
+   * transactions. After a transaction the caller must.
    *
-   * @throws from the first failure on, each time: PGlite then gives no statement's outcome any more
+   * @throws after the first failure, every time, so that no statement succeeds any more
    */
   override async syncToFs(): Promise<void> {
     const files = [...this.#due]
@@ -65,7 +65,7 @@ export class FlushedFiles extends NodeFS {
     this.throwIfFailed()
   }
 
-  /** Call it before each statement: after a failure Postgres' own state is in pieces. */
+  /** Throws after a failure. Call it before each statement, because Postgres' state in memory is broken then. */
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure
   }
@@ -75,15 +75,15 @@ export class FlushedFiles extends NodeFS {
     this.#inFlight.set(file, token)
     const isDue = () => this.#inFlight.get(file) === token
     await flush(file).catch((error: NodeJS.ErrnoException) => {
-      // A flush may wait for a thread until its file was flushed on the main thread and closed.
+      // While the flush waited for a thread, the file may have been flushed on the main thread and closed.
       if (isDue() || error.code !== 'EBADF') this.#fail(error)
     })
     if (isDue()) this.#inFlight.delete(file)
   }
 
   /**
-   * Where Postgres would end itself, which PGlite turns into an endless loop, an error is thrown that is no error of a file:
-   * it passes through Postgres, and the statement rejects.
+   * Wraps the file operations. Where Postgres would abort, which PGlite turns into an endless loop, they throw an error
+   * that is not a file error: it passes through Postgres, and the statement rejects.
    */
   #patch({ NODEFS }: Module): void {
     const files = NODEFS.stream_ops
@@ -155,7 +155,7 @@ function isOfLog(node: FileNode): boolean {
   return node.parent.name === LOG_FOLDER
 }
 
-/** Whether Postgres would end itself: a disk that fails, or that has no room for the log. */
+/** Returns whether Postgres would abort: the disk fails, or has no space for the log. */
 function isFatal(error: unknown, where: Stream | FileNode | undefined): boolean {
   const { errno } = error as { errno?: number }
   if (errno === EIO || where === undefined) return errno === EIO
@@ -163,10 +163,10 @@ function isFatal(error: unknown, where: Stream | FileNode | undefined): boolean 
   return NO_ROOM.has(errno) && (node.name === LOG_FOLDER || isOfLog(node))
 }
 
-/** Errors of a file have a number, and no message. */
+/** Makes an error with a message. File errors of PGlite have only a number. */
 function asError(error: unknown): Error {
   const { errno } = error as { errno?: number }
-  return new Error(`the database can not be written (error ${errno}): start again once its disk is well`, {
+  return new Error(`cannot write the database (error ${errno}): restart the service once its disk works`, {
     cause: error,
   })
 }

@@ -2,20 +2,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseError } from './errors.ts'
+import { DatabaseError } from './engine.ts'
 
-/** flock's exit status when somebody else holds the lock. */
+/** flock's exit status when another process holds the lock. */
 const LOCKED = 1
 
 /**
- * Takes a folder for this process alone, until disposed of or until the process dies, however it dies: the lock is the
- * kernel's, on an open file. `flock` takes it on our open file and exits; it stays ours because the file does.
+ * Locks a folder for this process until disposed of, or until the process ends in any way. The kernel keeps the lock on
+ * an open file: `flock` takes it on our file and exits, and the lock stays as long as the file is open.
  *
- * @throws DatabaseError when another process has the folder
+ * @throws DatabaseError when another process uses the folder
  */
 export async function lockFolder(folder: string): Promise<AsyncDisposable> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // A bare descriptor: a FileHandle would be closed, and the lock lost, once nobody refers to it.
+  // A descriptor and not a FileHandle: garbage collection would close a FileHandle and release the lock.
   const file = openSync(join(folder, 'lock'), 'a+', 0o600)
   try {
     await flock(file, folder)

@@ -1,4 +1,4 @@
-/** Makes the template that new embedded databases are copied from, unless it is there. Command: `bin/setup` runs it. */
+/** Makes the template of new embedded databases if it is missing. `bin/setup` runs this command. */
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'

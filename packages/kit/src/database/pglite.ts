@@ -4,10 +4,9 @@ import { setFlagsFromString } from 'node:v8'
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
-import type { Database, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { withDeadline } from '../time.ts'
-import { DatabaseError } from './errors.ts'
+import { type Database, DatabaseError, type OpenDatabase } from './engine.ts'
 import { FlushedFiles } from './flushed-files.ts'
 import { lockFolder } from './folder-lock.ts'
 import { prepareMigration } from './schema-state.ts'
@@ -16,12 +15,12 @@ import { Upkeep } from './upkeep.ts'
 
 /** How long closing may take, in ms. */
 const CLOSE_DEADLINE_MS = 10_000
-/** After so many bytes of write-ahead log the data files are written, and the log begins anew. */
+/** A checkpoint follows each time the write-ahead log has grown by this, so that it does not grow without limit. */
 const CHECKPOINT_BYTES = 32 * 1024 * 1024
 
 /**
- * PGlite's own but for flushing, which it turns off (`flushed-files` has the way of it that Postgres is told here), and for
- * buffers that suit its databases and not a server: it would use 128 MB for them at once.
+ * PGlite's start parameters with two changes. Flushing is on (`-F` turns it off), by the method that `flushed-files`
+ * implements. Buffers have the size of a small database; the default would take 128 MB at once.
  */
 const START_PARAMETERS = [
   ...PGlite.defaultStartParams.filter(parameter => parameter !== '-F'),
@@ -30,17 +29,18 @@ const START_PARAMETERS = [
   ...['-c', 'min_wal_size=32MB', '-c', 'max_wal_size=64MB'],
 ]
 
-// To optimise Postgres' code costs V8 half a gigabyte and seconds of processor time, more than it gains in a day (decision 20).
+// Optimising Postgres' code costs V8 half a gigabyte and seconds of CPU time, more than it gains in a day (decision
+// 20).
 setFlagsFromString('--no-wasm-tier-up')
 setFlagsFromString('--no-wasm-dynamic-tiering')
 
-/** Opens PGlite in a folder (made when missing and to be migrated), or in memory. The data live in `<folder>/data`. */
+/** Opens PGlite in a folder or in memory. The data are in `<folder>/data`, which is made if there are migrations. */
 export async function openPglite(
   folder: string | undefined,
   migrationsFolder: string | undefined,
   log: Log,
 ): Promise<OpenDatabase> {
-  if (migrationsFolder === undefined) ensureMade(folder)
+  if (migrationsFolder === undefined) requireDatabase(folder)
   await using held = new AsyncDisposableStack()
   if (folder !== undefined) held.use(await lockFolder(resolve(folder)))
   const { options, flushed, throwIfFailed, startCheckpoints } = await source(folder)
@@ -76,11 +76,11 @@ export async function openPglite(
 
 type Source = {
   options: PGliteOptions
-  /** Resolves once what was committed is on the disk. */
+  /** Resolves once all commits are on the disk. */
   flushed(): Promise<void>
   /** Throws once the disk has failed. */
   throwIfFailed(): void
-  /** Has `checkpoint` called whenever the log has grown by so much. */
+  /** Calls `checkpoint` each time the log has grown by CHECKPOINT_BYTES. */
   startCheckpoints(checkpoint: () => void): void
 }
 
@@ -103,7 +103,7 @@ async function source(folder: string | undefined): Promise<Source> {
   }
 }
 
-function ensureMade(folder: string | undefined): void {
+function requireDatabase(folder: string | undefined): void {
   if (folder !== undefined && existsSync(resolve(folder, 'data', 'PG_VERSION'))) return
   throw new DatabaseError(`there is no database in ${folder ?? 'memory'} yet`, { problem: 'missing' })
 }

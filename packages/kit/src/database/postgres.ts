@@ -1,37 +1,36 @@
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
-import type { Database, DatabaseOptions, OpenDatabase } from '../database.ts'
 import type { Log } from '../log.ts'
 import { backoff } from '../reconnect.ts'
 import { systemClock, withDeadline } from '../time.ts'
-import { DatabaseError } from './errors.ts'
+import { type Database, DatabaseError, type DatabaseOptions, type OpenDatabase } from './engine.ts'
 import { prepareMigration } from './schema-state.ts'
 import type { PostgresTarget } from './url.ts'
 
 const MAX_CONNECTIONS = 10
 /** How long a query waits for a free or new connection, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000
-/** How long the server works on one statement, and lets a transaction idle, in ms. */
+/** How long the server lets a statement run, and a transaction idle, in ms. */
 const STATEMENT_TIMEOUT_MS = 30_000
 const IDLE_TRANSACTION_TIMEOUT_MS = 60_000
-/** How long an answer may take when the server does not even stop a statement, in ms. */
+/** How long we wait for an answer if the server does not stop the statement, in ms. */
 const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000
-/** How long a migration waits for another process's, or for a table that is in use, in ms. */
+/** How long a migration waits for another process's migration, or for a table in use, in ms. */
 const MIGRATION_LOCK_TIMEOUT_MS = 120_000
-/** Any number, the same in every service: one migration at a time in one database. */
+/** The key of the lock for migrations. Any number that is the same in every service. */
 const MIGRATION_LOCK = 4_242_001
 const CONNECT_WITHIN_MS = 30_000
 const CLOSE_DEADLINE_MS = 10_000
-/** What a server that is starting, stopping or full answers; and a port where nobody listens yet. */
-const NOT_YET = new Set(['57P03', '57P01', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'])
+/** Error codes of a server that is starting, stopping, full, or not listening yet. */
+const TRY_AGAIN = new Set(['57P03', '57P01', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT'])
 
-/** What a transaction has set or locked for its session does not stay on the pool's connection. */
-const FORGET = 'reset all; select pg_advisory_unlock_all()'
+/** Undoes what a transaction has set or locked for its session before the connection goes back to the pool. */
+const RESET_SESSION = 'reset all; select pg_advisory_unlock_all()'
 
 type PostgresOptions = DatabaseOptions & { log: Log }
 
-/** Opens a pool on a Postgres server, once its schema is up to date. */
+/** Migrates the database and opens a pool of connections to it. */
 export async function openPostgres(target: PostgresTarget, options: PostgresOptions): Promise<OpenDatabase> {
   await migrateAlone(target, options)
   const { log } = options
@@ -45,13 +44,13 @@ export async function openPostgres(target: PostgresTarget, options: PostgresOpti
     idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
   })
-  // A connection may break while idle, or while checked out between two queries: the pool makes a new one.
+  // A connection may break while idle, or between two queries. The pool replaces it.
   pool.on('error', err => log.warn({ err }, 'database connection lost'))
   pool.on('connect', client => client.on('error', err => log.debug({ err }, 'database connection broke')))
   return {
     db: withSafeTransactions(pool),
     dialect: 'postgres',
-    // The server's autovacuum does it.
+    // The server's autovacuum does this.
     reclaimSpace: async () => {},
     async [Symbol.asyncDispose]() {
       if (pool.ended || pool.ending) return
@@ -63,8 +62,9 @@ export async function openPostgres(target: PostgresTarget, options: PostgresOpti
 }
 
 /**
- * Drizzle's own transaction on a pool keeps the connection for ever when `begin` fails, and hides the first error when
- * `rollback` fails on a broken connection. Here the connection always goes back, and a broken one is thrown away.
+ * Replaces drizzle's transaction on a pool, which never returns the connection when `begin` fails, and hides the first
+ * error when `rollback` fails on a broken connection. Here the connection is always returned, and a broken one is
+ * discarded.
  */
 function withSafeTransactions(pool: Pool): Database {
   const db = drizzle({ client: pool }) as unknown as Database
@@ -78,7 +78,7 @@ function withSafeTransactions(pool: Pool): Database {
     try {
       return await transactOn(client, work, config)
     } finally {
-      await client.query(FORGET).catch(onError)
+      await client.query(RESET_SESSION).catch(onError)
       client.off('error', onError)
       client.release(broken)
     }
@@ -107,7 +107,7 @@ async function transactOn<T>(
   }
 }
 
-/** Migrates, where that is asked for, on a connection of its own, whose lock and settings end with it. */
+/** Applies the migrations, if any, on a separate connection, whose lock and settings end with it. */
 async function migrateAlone(target: PostgresTarget, options: PostgresOptions): Promise<void> {
   const { migrationsFolder } = options
   const client = await connect(target, options)
@@ -142,7 +142,7 @@ async function connect(target: PostgresTarget, options: PostgresOptions): Promis
     } catch (cause) {
       await client.end().catch(() => {})
       const { code = '', message } = cause as Error & { code?: string }
-      if (!NOT_YET.has(code) || performance.now() - startedAt + delayMs > connectWithinMs) {
+      if (!TRY_AGAIN.has(code) || performance.now() - startedAt + delayMs > connectWithinMs) {
         throw new DatabaseError(`cannot connect to Postgres at ${target.shown}: ${message || code}`, { cause })
       }
       log.info({ database: target.shown, code }, 'database does not answer yet, trying again')

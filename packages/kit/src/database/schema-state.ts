@@ -1,15 +1,14 @@
 /**
- * How a database's schema stands to the migrations that this release knows, and whether the release may use it.
+ * Compares a database's schema with the migrations that this release knows, and decides whether the release may use it.
  *
- * A release migrates forward only, and its migrations are made so that the release before can work with the result. For
- * that the folder of migrations has `oldest-reader.json`, `{ "tag": "0007_name" }`: the last migration of the oldest release
- * that can. It is written into the database, because an older release has no such file for migrations that it does not know.
+ * A release migrates forward only, and the release before must be able to use the result. The file `oldest-reader.json`
+ * in the folder of migrations, `{ "tag": "0007_name" }`, names the last migration of the oldest release that can. It is
+ * stored in the database, because an older release does not have this file for newer migrations.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
-import type { Database } from '../database.ts'
-import { DatabaseError } from './errors.ts'
+import { type Database, DatabaseError } from './engine.ts'
 
 /** One migration in drizzle-kit's list; `when` is in ms since the epoch. */
 interface Migration {
@@ -18,7 +17,7 @@ interface Migration {
 }
 
 export interface SchemaState {
-  /** Names of the migrations that the next start applies, in order. */
+  /** The migrations that the next start will apply, in order. */
   pending: string[]
   /** Why this release must not use the database; absent when it may. */
   refusal?: string
@@ -29,7 +28,7 @@ export async function schemaState(db: Database, migrationsFolder: string): Promi
   const migrations = await migrationsIn(migrationsFolder)
   const known = migrations.at(-1) ?? { tag: 'none', when: 0 }
   const { last, newer } = await recorded(db, known.when)
-  // drizzle applies a migration when it is younger than the youngest one that is recorded.
+  // drizzle applies a migration that is newer than the newest recorded one.
   const pending = migrations.filter(({ when }) => when > last).map(({ tag }) => tag)
   if (newer === 0 || (await oldestReader(db, last)) <= known.when) return { pending }
   const what = `${newer} migration${newer === 1 ? '' : 's'}, the last of ${new Date(last).toISOString().slice(0, 10)}`
@@ -38,11 +37,11 @@ export async function schemaState(db: Database, migrationsFolder: string): Promi
 }
 
 /**
- * Checks that this release may use the database, and writes down the oldest release that will be able to read it. Call it
- * under the lock of the migrations and before them: when the process dies in between, no release is refused wrongly, because
- * a release that knows all applied migrations does not look at what is written down.
+ * Checks that this release may use the database, and stores the oldest release that will be able to read it. Call it
+ * under the lock for migrations and before them. If the process dies in between, no release is refused wrongly: a
+ * release that knows all applied migrations does not use the stored value.
  *
- * @throws DatabaseError when a newer release has migrated the database to what this one cannot read
+ * @throws DatabaseError when a newer release has migrated the database so that this one cannot read it
  */
 export async function prepareMigration(db: Database, migrationsFolder: string): Promise<void> {
   const migrations = await migrationsIn(migrationsFolder)
@@ -50,7 +49,7 @@ export async function prepareMigration(db: Database, migrationsFolder: string): 
   const { refusal } = await schemaState(db, migrationsFolder)
   if (refusal !== undefined) throw new DatabaseError(refusal, { problem: 'newer' })
   const { newer } = await recorded(db, known)
-  // What a newer release wrote stands.
+  // Keep what a newer release stored.
   if (newer === 0) await writeOldestReader(db, known, await oldestReaderIn(migrationsFolder, migrations))
 }
 
@@ -59,7 +58,7 @@ async function migrationsIn(folder: string): Promise<Migration[]> {
   return journal.entries
 }
 
-/** Without the file no release reads these tables but one that knows all migrations. */
+/** Returns the time of the migration in oldest-reader.json. Without the file a reader must know all migrations. */
 async function oldestReaderIn(folder: string, migrations: readonly Migration[]): Promise<number> {
   const text = await readFile(join(folder, 'oldest-reader.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -68,11 +67,11 @@ async function oldestReaderIn(folder: string, migrations: readonly Migration[]):
   if (text === undefined) return migrations.at(-1)?.when ?? 0
   const { tag } = JSON.parse(text) as { tag: string }
   const named = migrations.find(migration => migration.tag === tag)
-  if (named === undefined) throw new DatabaseError(`${folder}/oldest-reader.json names no migration: ${tag}`)
+  if (named === undefined) throw new DatabaseError(`${folder}/oldest-reader.json names an unknown migration: ${tag}`)
   return named.when
 }
 
-/** The time of the youngest recorded migration, and how many are younger than `knownUntil`. */
+/** Returns the time of the newest recorded migration, and how many are newer than `knownUntil`. */
 async function recorded(db: Database, knownUntil: number): Promise<{ last: number; newer: number }> {
   if (!(await hasTable(db, '__drizzle_migrations'))) return { last: 0, newer: 0 }
   const { rows } = await db.execute<{ last: string | null; newer: string }>(sql`
@@ -82,8 +81,8 @@ async function recorded(db: Database, knownUntil: number): Promise<{ last: numbe
 }
 
 /**
- * The last migration, by its time, that a release must know to read the tables as they are after the migration of `last`.
- * Infinite when the database does not say that: no release wrote it, or the tables have changed since.
+ * Returns the time of the migration that a release must know to read the tables after the migration of `last`. Infinity
+ * when the database has no valid value: no release stored one, or the tables have changed since.
  */
 async function oldestReader(db: Database, last: number): Promise<number> {
   if (!(await hasTable(db, 'oldest_reader'))) return Number.POSITIVE_INFINITY
@@ -103,7 +102,8 @@ async function writeOldestReader(db: Database, migratedUntil: number, knownUntil
       known_until bigint not null
     )`)
   await db.execute(sql`
-    insert into drizzle.oldest_reader (migrated_until, known_until) values (${migratedUntil}::bigint, ${knownUntil}::bigint)
+    insert into drizzle.oldest_reader (migrated_until, known_until)
+    values (${migratedUntil}::bigint, ${knownUntil}::bigint)
     on conflict (only_row) do update set migrated_until = excluded.migrated_until, known_until = excluded.known_until`)
 }
 

@@ -1,6 +1,7 @@
 /**
- * A new embedded database is a copy of a template: making one from nothing takes PGlite three seconds and four of processor
- * time, a copy a tenth of that. `bin/setup` makes the template (make-template.ts); without it PGlite starts from nothing.
+ * Copies new embedded databases from a template, because PGlite takes three seconds, and four of CPU time, to create
+ * one; a copy takes a tenth of that. `bin/setup` makes the template (make-template.ts). Without it PGlite creates the
+ * database.
  */
 import { createHash } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
@@ -11,26 +12,26 @@ import { fileURLToPath } from 'node:url'
 export const TEMPLATES = fileURLToPath(
   new URL('../../../../node_modules/.cache/compute-horde/databases', import.meta.url),
 )
-/** A new database's own: files of the write-ahead log of 1 MB and not of 16. */
+/** Parameters of new databases: files of the write-ahead log have 1 MB instead of 16. */
 export const INIT_PARAMETERS = ['--wal-segsize=1']
 
-/** The path of the package names its version. */
+/** Identifies the version of PGlite, which is part of the package's path, and the parameters. */
 const RELEASE = createHash('sha256')
   .update(import.meta.resolve('@electric-sql/pglite') + INIT_PARAMETERS)
   .digest('hex')
   .slice(0, 16)
 
-/** The template of the PGlite that is installed: its folder, which need not exist. */
+/** The folder of the template for the installed PGlite. It may not exist. */
 export const TEMPLATE = join(TEMPLATES, RELEASE)
-/** In it: what a database in a folder starts from, and the same as a tar. */
+/** In the template: the data folder of a new database, and the same as a tar. */
 export const FOLDER = 'data'
 export const ARCHIVE = 'data.tar'
 
-/** Makes `dataDir` a new database; does nothing when there is something already, or no template. */
+/** Creates a database in `dataDir` from the template. Does nothing when `dataDir` exists, or without a template. */
 export async function copyTemplate(dataDir: string): Promise<void> {
   const template = join(TEMPLATE, FOLDER)
   if ((await exists(dataDir)) || !(await exists(template))) return
-  // A process that is killed leaves a whole database or none.
+  // The rename makes this atomic: a killed process leaves a complete database or none.
   const copying = `${dataDir}.new`
   await rm(copying, { recursive: true, force: true })
   await cp(template, copying, { recursive: true })
@@ -39,13 +40,13 @@ export async function copyTemplate(dataDir: string): Promise<void> {
   await flushFolder(dirname(dataDir), { recursive: false })
 }
 
-/** Returns what a database in memory starts from; undefined when there is no template. */
+/** Returns the template for a database in memory; undefined when there is none. */
 export async function templateArchive(): Promise<Blob | undefined> {
   const archive = join(TEMPLATE, ARCHIVE)
   return (await exists(archive)) ? await openAsBlob(archive) : undefined
 }
 
-/** Postgres flushes what it writes itself, and the copy's files are none of that. */
+/** Flushes the copied files, which Postgres did not write and does not flush. */
 async function flushFolder(folder: string, { recursive = true } = {}): Promise<void> {
   const entries = recursive ? await readdir(folder, { recursive, withFileTypes: true }) : []
   const paths = entries.map(({ parentPath, name }) => join(parentPath, name))

@@ -1,16 +1,16 @@
-/** What Postgres' background processes do on a server, for an embedded database that has none. */
-import { setImmediate as breathe } from 'node:timers/promises'
+/** Does for an embedded database what background processes do on a Postgres server: vacuum and checkpoints. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PGlite } from '@electric-sql/pglite'
 
 /**
- * As autovacuum does: a table is vacuumed when it, or the table of its large values, has more dead rows than this and than
- * this share of the others.
+ * autovacuum's rule: a table is vacuumed when it, or its TOAST table, has more dead rows than DEAD_ROWS plus this share
+ * of its live rows.
  */
 const DEAD_ROWS = 50
 const DEAD_SHARE = 0.2
 
-/** What is dead is counted in memory, and shown with a delay unless it is asked for. */
-const TELL_COUNTS = 'select pg_stat_force_next_flush()'
+/** Postgres counts dead rows in memory and shows them with a delay; this query shows them at once. */
+const FLUSH_COUNTS = 'select pg_stat_force_next_flush()'
 
 const TABLES = `
   select format('%I.%I', owner.schemaname, owner.relname) as name,
@@ -22,27 +22,27 @@ const TABLES = `
 
 export class Upkeep {
   readonly #client: PGlite
-  /** A process that was killed took its counts of dead rows with it. */
+  /** The first run vacuums all tables, because a killed process lost its counts of dead rows. */
   #isFirst = true
 
   constructor(client: PGlite) {
     this.#client = client
   }
 
-  /** Makes the room of dead rows usable again, table by table: nothing else is answered while one is vacuumed. */
+  /** Frees the space of dead rows, table by table. The database answers no query while it vacuums a table. */
   async reclaimSpace(): Promise<void> {
-    await this.#client.query(TELL_COUNTS)
+    await this.#client.query(FLUSH_COUNTS)
     const { rows } = await this.#client.query<{ name: string; is_due: boolean }>(TABLES)
     const due = rows.filter(({ is_due }) => is_due || this.#isFirst)
     this.#isFirst = false
     for (const { name } of due) {
-      await breathe()
+      await nextTurn()
       await this.#client.query(`vacuum ${name}`)
     }
     await this.checkpoint()
   }
 
-  /** Writes the data files, so that the log before is needed no more. */
+  /** Writes the data files, so that the log up to now can be dropped. */
   async checkpoint(): Promise<void> {
     await this.#client.query('checkpoint')
   }

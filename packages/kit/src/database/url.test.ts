@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseDatabaseUrl } from './url.ts'
 
-test('a Postgres URL is shown without its password', () => {
+test('shows a Postgres URL without its password', () => {
   const url = 'postgresql://horde:p%40ss@db.example:5433/horde?sslmode=disable'
   expect(parseDatabaseUrl(url)).toEqual({ dialect: 'postgres', url, shown: 'horde@db.example:5433/horde' })
   expect(parseDatabaseUrl('postgres://db/horde')).toMatchObject({ shown: 'db/horde' })
@@ -14,11 +14,11 @@ test.each([
   ['pglite://data/miner', 'data/miner'],
   ['pglite:///var/lib/horde', '/var/lib/horde'],
   ['pglite://with space', 'with space'],
-])('%s', (url, folder) => {
+])('parses %s', (url, folder) => {
   expect(parseDatabaseUrl(url)).toEqual({ dialect: 'pglite', folder })
 })
 
-test('no password gets out of a URL, escaped or not', () => {
+test('shows no part of a password, escaped or not', () => {
   const password = fc.string({ unit: fc.constantFrom(...'Zq#?/@:%4 []'), minLength: 1, maxLength: 12 })
   fc.assert(
     fc.property(password, rest => {

@@ -1,7 +1,7 @@
 export interface PostgresTarget {
   dialect: 'postgres'
   url: string
-  /** For messages: user, host, port and name. */
+  /** User, host, port and name, for messages. */
   shown: string
 }
 
@@ -13,7 +13,7 @@ export interface PgliteTarget {
 
 const FORMS = 'postgres://user:password@host:5432/name, pglite://<folder> or pglite://memory'
 
-/** Where a database is, or what is wrong with its URL: without repeating it, for it may hold a password. */
+/** Parses a database URL. A problem does not repeat the URL, which may hold a password. */
 export function parseDatabaseUrl(url: string): PostgresTarget | PgliteTarget | { problem: string } {
   const [, scheme, rest] = /^([a-z]+):\/\/(.*)$/s.exec(url) ?? []
   if (scheme === 'pglite') {
@@ -23,7 +23,7 @@ export function parseDatabaseUrl(url: string): PostgresTarget | PgliteTarget | {
   if (scheme !== 'postgres' && scheme !== 'postgresql') return { problem: `must be ${FORMS}` }
   const parsed = URL.parse(url)
   const user = parsed && decoded(parsed.username)
-  // An @ after the host: a password with an unescaped / ? or #, of which the host and the path would then be part.
+  // An @ after the host means an unescaped / ? or # in the password, which would then show up as host or path.
   const cutShort = parsed && `${parsed.pathname}${parsed.search}${parsed.hash}`.includes('@')
   if (!parsed || cutShort || user === undefined || decoded(parsed.password) === undefined) {
     return { problem: 'must be a URL in which special characters of the password are escaped (%40 for @, %2F for /)' }

@@ -1,21 +1,21 @@
-/** How much of one text a log line keeps, and of an error's stack, in characters. */
+/** The most characters of a text, and of an error's stack, in a log line. */
 const MAX_TEXT = 500
 const MAX_STACK = 8_000
-/** How many values a line keeps in all, and how many levels of them. */
+/** The most values in a line, and the deepest nesting. */
 const MAX_VALUES = 500
 const MAX_DEPTH = 6
 
-/** How many more values fit into the line. */
+/** The number of values that still fit into the line. */
 interface Room {
   values: number
 }
 
-/** Returns the fields that a log line may show: long texts are cut, wherever they stand, and say how long they were. */
+/** Returns the fields with all long texts cut; each says how long it was. */
 export function boundedFields(fields: Record<string, unknown>): Record<string, unknown> {
   return fieldsWithin(fields, 0, { values: MAX_VALUES })
 }
 
-/** Bounds the fields of an error that is ready to be written; of its stack more is kept than of a text. */
+/** Returns the fields of a serialized error with long texts cut. Its stack may be longer than other texts. */
 export function boundedError(fields: Record<string, unknown>): Record<string, unknown> {
   const { stack, cause, ...rest } = fields
   const kept = boundedFields(rest)
@@ -24,7 +24,7 @@ export function boundedError(fields: Record<string, unknown>): Record<string, un
   return kept
 }
 
-/** Returns a text as a log line may show it. */
+/** Returns a text, cut if it is too long for a log line. */
 export function boundedText(text: string): string {
   return cut(text, MAX_TEXT)
 }
@@ -34,7 +34,7 @@ function within(value: unknown, depth: number, room: Room): unknown {
   if (typeof value === 'string') return boundedText(value)
   if (typeof value !== 'object' || value === null) return value
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`
-  // An error and a date are written in their own way.
+  // pino serializes errors and dates itself.
   if (value instanceof Error || value instanceof Date) return value
   if (depth >= MAX_DEPTH) return '…'
   return Array.isArray(value) ? listWithin(value, depth, room) : fieldsWithin(value as object, depth, room)

@@ -4,14 +4,14 @@ import type { Log } from '../log.ts'
 const LEVELS = { debug: 'debug', log: 'info', info: 'info', warn: 'warn', error: 'error' } as const
 
 /**
- * From now on, what a library prints by `console`, and what Node warns of, become lines of a log: raw text between JSON
- * lines is lost for whoever reads them. Ours print by neither.
+ * Turns what libraries print with `console`, and Node's warnings, into lines of the log, because log readers drop text
+ * that is not JSON. Our own code prints with neither.
  */
-export function logWhatIsPrinted(log: Log): void {
+export function logConsole(log: Log): void {
   for (const name of ['debug', 'log', 'info', 'warn', 'error'] as const) {
-    console[name] = (...args: unknown[]) => log[LEVELS[name]]({ said: format(...args) }, 'a library printed this')
+    console[name] = (...args: unknown[]) => log[LEVELS[name]]({ said: format(...args) }, 'console output of a library')
   }
-  // Node's own listener writes to stderr.
+  // Node's own listener would also write to stderr.
   process.removeAllListeners('warning')
-  process.on('warning', err => log.warn({ err }, 'Node warns'))
+  process.on('warning', err => log.warn({ err }, 'warning from Node'))
 }

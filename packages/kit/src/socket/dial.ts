@@ -13,8 +13,8 @@ interface HandshakeOptions {
 }
 
 /**
- * Opens a WebSocket and hands it to `take` in the tick in which it opened. Rejects with DialError, whose message names
- * no more of the URL than its host, or with `signal.reason`.
+ * Opens a WebSocket and passes it to `take` in the tick in which it opened. Rejects with `signal.reason`, or with
+ * DialError, whose message shows only the host of the URL.
  */
 export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (ws: WebSocket) => T): Promise<T> {
   const { signal, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options
@@ -43,7 +43,7 @@ export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (
       signal?.removeEventListener('abort', onAbort)
     }
     signal?.addEventListener('abort', onAbort, { once: true })
-    // Stays: ending a handshake makes ws report an error that concerns nobody any more.
+    // Stays attached: ws reports one more error when the handshake is aborted.
     ws.on('error', cause => fail(new DialError(`cannot connect to ${host}`, { cause })))
     ws.once('unexpected-response', (_request, response) => {
       const { statusCode: status = 0 } = response

@@ -3,16 +3,16 @@ import type { WebSocket } from 'ws'
 
 export interface HeartbeatOptions {
   everyMs: number
-  /** Silence after which the peer counts as gone, in ms; counted in whole beats. */
+  /** The silence after which the peer counts as gone, in ms, rounded up to whole beats. */
   timeoutMs: number
   writtenBytes(): number
   onDead(): void
 }
 
 /**
- * Pings the peer, and notices when it is gone. Any byte from it counts as life, and so does its taking ours: behind a
- * large frame a pong comes late. Silence is counted in beats, not by the clock, so that a process that was held up reads
- * what has come before it judges. While we do not read ourselves, the peer's silence says nothing.
+ * Pings the peer and calls `onDead` when it is silent for too long. Every byte received or sent counts as a sign of
+ * life, because behind a large frame a pong comes late. Silence is counted in beats and not by the clock, so that a
+ * process that was held up reads its queue before it decides. Beats during which we do not read do not count.
  */
 export function startHeartbeat(ws: WebSocket, options: HeartbeatOptions): NodeJS.Timeout {
   const tolerated = Math.max(1, Math.ceil(options.timeoutMs / options.everyMs))
@@ -34,7 +34,7 @@ export function startHeartbeat(ws: WebSocket, options: HeartbeatOptions): NodeJS
   return setInterval(beat, options.everyMs).unref()
 }
 
-/** Bytes that came from the peer, also those of a frame that is not complete: ws tells only of complete ones. */
+/** Returns the bytes received so far, including those of an incomplete frame, which ws does not report. */
 function readBytes(ws: WebSocket): number {
   return (ws as unknown as { _socket: NetSocket | null })._socket?.bytesRead ?? 0
 }

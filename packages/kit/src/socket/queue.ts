@@ -4,9 +4,9 @@ export interface FrameQueueOptions<In> {
   parse(frame: Frame): In
   maxFrames: number
   maxBytes: number
-  /** Called when a limit is reached: stop the source. */
+  /** Called when a limit is reached, to stop the source. */
   onFull(): void
-  /** Called when less than half of both limits is used again. */
+  /** Called when less than half of both limits is in use again. */
   onRoom(): void
 }
 
@@ -15,10 +15,7 @@ interface Waiter<In> {
   reject(error: unknown): void
 }
 
-/**
- * Frames that nobody has heard yet, parsed when they are heard. A wait only looks at the queue: giving it up takes
- * nothing out.
- */
+/** A queue of received frames, which are parsed when they are taken. Aborting a wait takes nothing out. */
 export class FrameQueue<In> {
   readonly #options: FrameQueueOptions<In>
   readonly #frames: { frame: Frame; bytes: number }[] = []
@@ -68,13 +65,13 @@ export class FrameQueue<In> {
     })
   }
 
-  /** From now on what is put is dropped, and the source is not held up by a full queue. */
+  /** Drops further frames, so that a full queue no longer stops the source. */
   refuse(): void {
     this.#accepting = false
     this.#full = false
   }
 
-  /** Nothing will be put any more: whoever waits is told so. */
+  /** Ends the queue: pending and later waits return undefined once it is empty. */
   end(): void {
     this.refuse()
     this.#ended = true

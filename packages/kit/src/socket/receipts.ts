@@ -1,11 +1,12 @@
 import type { WebSocket } from 'ws'
 
-/** A ping's payload: the number of the receipt that it asks for. */
+/** The size of a ping's payload: the number of the receipt. */
 const NUMBER_BYTES = 8
 
 /**
- * Receipts of a peer: it answers a ping only after it has read every frame before it. TCP alone does not tell: what the
- * kernel has taken may never arrive. A pong stands for all pings before it, as RFC 6455 lets peers answer the latest.
+ * Asks the peer for receipts. A peer answers a ping only after it has read every frame before it, so a pong proves
+ * arrival; what the kernel has accepted may still be lost. A pong answers all pings before it, because RFC 6455 lets
+ * peers answer only the latest.
  */
 export class Receipts {
   readonly #waiting = new Map<number, (arrived: boolean) => void>()
@@ -16,7 +17,9 @@ export class Receipts {
     ws.once('close', () => this.#end())
   }
 
-  /** The payload of the ping to send, and a promise of its answer: false when the connection ended without one. */
+  /**
+   * Returns the payload of a ping to send, and a promise of its answer: false when the connection ended without one.
+   */
   ask(): { ping: Buffer; arrived: Promise<boolean> } {
     this.#last += 1
     const ping = Buffer.alloc(NUMBER_BYTES)

@@ -2,11 +2,11 @@ import type { Socket as NetSocket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { SocketClosedError } from './errors.ts'
 
-/** A larger frame goes out in fragments, so that pings and pongs get through in between. Old peers take no larger one. */
+/** A larger frame is sent in fragments, so that pings and pongs pass in between. v0 peers accept no larger frame. */
 const LARGEST_WHOLE_BYTES = 1024 * 1024
 const FRAGMENT_BYTES = 128 * 1024
 
-/** Writes text frames, one after the other, and knows how far it has come. */
+/** Writes text frames one after the other, and counts the bytes written. */
 export class FrameWriter {
   readonly #ws: WebSocket
   #last: Promise<void> = Promise.resolve()
@@ -16,7 +16,7 @@ export class FrameWriter {
     this.#ws = ws
   }
 
-  /** Bytes that the kernel has taken so far: while a large frame goes out, the sign that the peer still reads. */
+  /** The bytes that the kernel has accepted so far. They grow during a large frame only while the peer reads. */
   get writtenBytes(): number {
     return this.#writtenBytes
   }
@@ -24,7 +24,7 @@ export class FrameWriter {
   /**
    * Resolves when the kernel has the whole frame. Rejects with SocketClosedError.
    *
-   * @param ping goes out right behind the frame, in one piece with its end
+   * @param ping sent right after the frame, in the same packet as its end
    */
   write(text: string, ping?: Buffer): Promise<void> {
     const bytes = Buffer.from(text)
@@ -33,7 +33,7 @@ export class FrameWriter {
     return written
   }
 
-  /** Resolves when nothing waits to be written; never rejects. */
+  /** Resolves when no frame waits to be written. Never rejects. */
   async idle(): Promise<void> {
     for (let last: Promise<void> | undefined; last !== this.#last; ) {
       last = this.#last
@@ -54,10 +54,10 @@ export class FrameWriter {
   #send(fragment: Buffer, fin: boolean, ping: Buffer | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const socket = socketOf(this.#ws)
-      // A peer that closes as soon as it has its answer must have got the ping by then.
+      // Keeps frame and ping together: a peer may close as soon as it has read the frame.
       socket?.cork()
       this.#ws.send(fragment, { binary: false, fin }, error => {
-        if (error) reject(new SocketClosedError('connection closed before a message was out', { cause: error }))
+        if (error) reject(new SocketClosedError('the connection closed before the message was sent', { cause: error }))
         else resolve()
       })
       if (ping) this.#ws.ping(ping, undefined, () => {})

@@ -1,6 +1,6 @@
 import { lockFolder } from '@horde/kit/database/folder-lock'
 
-/** Takes a folder, says so, and holds it until it is killed or its stdin ends. */
+/** Locks a folder, prints that, and keeps the lock until it is killed or its stdin ends. */
 const [what, folder = ''] = process.argv.slice(2)
 try {
   if (what === 'lock') await lockFolder(folder)

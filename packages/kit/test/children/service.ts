@@ -17,7 +17,7 @@ async function untilStopped(signal: AbortSignal): Promise<void> {
   await systemClock.sleep(600_000, signal)
 }
 
-/** Ways for a service to live and end, by name. */
+/** Services that run and end in different ways, by name. */
 const ways: Record<string, (signal: AbortSignal) => Promise<number> | Promise<void>> = {
   async settings() {
     readSettings(settings, { NETUID: 'x', TOKEN: 'hunter2' })

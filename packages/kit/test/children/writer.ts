@@ -6,7 +6,7 @@ import { inTransaction, openDatabase } from '@horde/kit/database'
 import { sql } from 'drizzle-orm'
 import { addJob, allJobs, migrationsFolder } from '../jobs.ts'
 
-/** After so many jobs the data files are written, and the log of changes is cut. */
+/** A checkpoint follows after this many jobs. */
 const JOBS_PER_CHECKPOINT = 7
 
 const [what, folder = ''] = process.argv.slice(2)

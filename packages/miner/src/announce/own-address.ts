@@ -2,8 +2,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import type { Log } from '@horde/kit/log'
-import { isPublicAddress } from '@horde/kit/public-address'
 
 /** How long a public service may take to say this machine's address, in milliseconds. */
 const ASK_WITHIN_MS = 5_000

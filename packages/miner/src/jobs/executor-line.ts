@@ -4,8 +4,8 @@
  * that was started ahead has none yet.
  */
 
-import { Inbox } from '@horde/kit/inbox'
 import type { Socket } from '@horde/kit/socket'
+import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
 import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/miner-executor'

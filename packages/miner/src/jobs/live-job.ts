@@ -1,6 +1,6 @@
 /** A job that is being driven now, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
-import type { Inbox } from '@horde/kit/inbox'
+import type { Inbox } from '@horde/kit/socket/inbox'
 import type { JobState } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'

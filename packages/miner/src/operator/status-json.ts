@@ -1,7 +1,7 @@
 /** The miner's status as /status.json answers it; the page is made of the same. */
 import { neuronOf } from '@horde/chain/metagraph'
 import { type RankedValidator, type ShownRule, shownRule } from '@horde/chain/rank-validators'
-import { printable } from '@horde/kit/untrusted-text'
+import { printable } from '@horde/kit/log/untrusted-text'
 import type { ServiceHealth } from '@horde/operator/admin/health'
 import {
   type ChainJson,

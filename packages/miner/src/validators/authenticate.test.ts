@@ -1,6 +1,6 @@
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Clock, manualClock } from '@horde/kit/time'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { expect, it } from 'vitest'
 import { refusalOf, SeenSignatures } from './authenticate.ts'
 

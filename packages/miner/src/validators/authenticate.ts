@@ -1,7 +1,7 @@
 /** Whether a validator is who it says: every check of the wire, and each signature once. */
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 
 /** The refusal that a peer with a slow clock can outwait. */

@@ -1,6 +1,6 @@
 /** Asks the service that runs on this machine, at its admin port. Commands use it beside a running service. */
 import type { SettingsOf } from '@horde/kit/config'
-import type { serviceSettings } from '@horde/kit/service-settings'
+import type { serviceSettings } from '@horde/kit/config/service-settings'
 
 /** How long the answer may take, in milliseconds. */
 const ANSWER_MS = 5_000

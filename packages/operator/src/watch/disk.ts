@@ -3,8 +3,8 @@ import { stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { SettingsOf } from '@horde/kit/config'
+import type { diskSettings } from '@horde/kit/config/service-settings'
 import { parseDatabaseUrl } from '@horde/kit/database/url'
-import type { diskSettings } from '@horde/kit/service-settings'
 import type { Watch } from './watches.ts'
 
 const EVERY_MS = 60_000

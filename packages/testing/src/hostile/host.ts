@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 
 /** What a job would set first if it could. */
 const SETTINGS = [

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { withDeadline } from '@horde/kit/time'
-import { EXECUTOR_PATH } from '@horde/protocol/executor-address'
+import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { WAIT_MS } from '../limits.ts'
 
 /** What a server adds to the key that it accepts. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { type Hotkey, verifySignature } from '@horde/chain/wallet'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import {
   parseFromValidator,
   type V0AuthenticateRequest,

@@ -1,11 +1,11 @@
 /** A validator of a miner, played by a test or by the bench. */
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
-import { Inbox } from '@horde/kit/inbox'
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
+import { Inbox } from '@horde/kit/socket/inbox'
 import { systemClock, withDeadline } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
-import { authenticationBytes } from '@horde/protocol/signing'
+import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import {
   type AuthenticationPayload,
   CAPABILITIES,

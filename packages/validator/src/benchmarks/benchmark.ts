@@ -1,54 +1,58 @@
-/** What a kind of synthetic work is, and how it is said to a miner. */
+/** Defines what a benchmark is, and the messages that send its work to a miner. */
+import { buffer } from 'node:stream/consumers'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { ZipFile } from 'yazl'
 
-/** One synthetic job's work. It is plain JSON: the database keeps it until the job has ended. */
+/** The work of one synthetic job. Plain JSON, because the database keeps it until the job has ended. */
 export interface Work {
-  /** What is measured, for people: `sha256`. */
+  /** What is measured, for people; for example `sha256`. */
   readonly label: string
   readonly image: string
   readonly command: readonly string[]
-  /** A zip for /volume, in base64; undefined: an empty one. */
+  /** A zip file with the content of /volume, in base64. Default: an empty one. */
   readonly input?: string | undefined
-  /** How long the answer may take, in seconds, from the work's sending. */
+  /** How long the answer may take after the work was sent, in seconds. */
   readonly timeoutSeconds: number
-  /** How long an executor that is just good enough takes, in seconds: what a measured time is compared with. */
+  /** How long an executor of reference speed takes, in seconds. Measured times are compared with it. */
   readonly referenceSeconds: number
-  /** What `verify` needs to know the right answer again. */
+  /** What `verify` needs to recognise the right answer. */
   readonly challenge: { readonly [name: string]: unknown }
 }
 
-/** What a job that exited with status 0 gave. */
+/** The output of a job that exited with status 0. */
 export interface Answer {
   readonly stdout: string
   readonly stderr: string
 }
 
+/** The judgement of an answer. */
 export interface Judgement {
-  /** 0 for a wrong answer, 1 for a right one, or between for one that is right in part. */
+  /** 0 for a wrong answer, 1 for a right one, and between for a partly right one. */
   readonly score: number
-  /** Why, for people. */
+  /** The reason, for people. */
   readonly comment: string
 }
 
-/** A kind of synthetic work. An operator's own one is a module whose default export is one of these. */
+/** A kind of synthetic work. An operator's own benchmark is a module with one of these as its default export. */
 export interface Benchmark {
   readonly name: string
   /**
-   * A new piece of work: no two jobs get the same.
+   * Makes a new piece of work. No two jobs get the same.
    *
-   * @param batchStartMs when the batch started, in ms since the epoch: all jobs of a batch measure the same
+   * @param batchStartMs start of the batch, in ms since the epoch. All jobs of a batch should measure the same thing.
    */
   prepare(batchStartMs: number): Work | Promise<Work>
+  /** Judges the answer of a job. */
   verify(challenge: Work['challenge'], answer: Answer): Judgement
 }
 
 /**
- * What a miner is told before an executor is ready: nothing of the answer.
+ * Returns the offer of a job, which a miner gets before an executor is ready. It does not contain the work.
  *
- * @param executorClass undefined for a miner that told no manifest: it is offered the job as peers of 2024 expect it
+ * @param executorClass undefined for a miner without a manifest; the offer then has no class, as `v0` miners expect
  */
 export function offerOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): V0InitialJobRequest {
   return {
@@ -61,7 +65,7 @@ export function offerOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorCla
   }
 }
 
-/** The work itself, which leaves only once an executor is ready. */
+/** Returns the message with the work itself, which is sent only once an executor is ready. */
 export function workOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): V0JobRequest {
   return {
     message_type: 'V0JobRequest',
@@ -73,4 +77,12 @@ export function workOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClas
     volume: { volume_type: 'inline', contents: work.input ?? EMPTY_ZIP_BASE64 },
     output_upload: null,
   }
+}
+
+/** Returns a zip file with one file, in base64: the `input` of a `Work`. */
+export async function zipOf(name: string, contents: string): Promise<string> {
+  const zip = new ZipFile()
+  zip.addBuffer(Buffer.from(contents), name, { compress: false })
+  zip.end()
+  return (await buffer(zip.outputStream)).toString('base64')
 }

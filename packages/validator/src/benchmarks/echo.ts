@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { Benchmark } from './benchmark.ts'
-import { zipOf } from './zip-of.ts'
+import { type Benchmark, zipOf } from './benchmark.ts'
 
-/** What the image prints: this file of /volume, byte for byte. */
+/** The file of /volume that the image prints. */
 const INPUT_FILE = 'payload.txt'
 
 export interface EchoSettings {
@@ -11,7 +10,7 @@ export interface EchoSettings {
   referenceSeconds: number
 }
 
-/** A text to say again, byte for byte: measures what a job costs beside its work. */
+/** Makes the benchmark whose jobs print their input unchanged. It measures the overhead of a job. */
 export function echoBenchmark({ image, timeoutSeconds, referenceSeconds }: EchoSettings): Benchmark {
   return {
     name: 'echo',
@@ -22,7 +21,7 @@ export function echoBenchmark({ image, timeoutSeconds, referenceSeconds }: EchoS
     },
     verify: ({ payload }, { stdout }) =>
       stdout === payload
-        ? { score: 1, comment: 'The text came back as it was.' }
-        : { score: 0, comment: 'What came back is not the text.' },
+        ? { score: 1, comment: 'The output is the input.' }
+        : { score: 0, comment: 'The output is not the input.' },
   }
 }

@@ -1,27 +1,27 @@
-import type { Benchmark, Judgement } from './benchmark.ts'
+import { type Benchmark, type Judgement, zipOf } from './benchmark.ts'
 import { type Algorithm, algorithmAt, commandFor, hashLine, keySpace, randomPassword, randomSalt } from './hashcat.ts'
-import { zipOf } from './zip-of.ts'
 
-/** The last of so many passwords lies at 98.5 % of the key space in the mean, give or take 1.5 %. */
+/** Passwords per job. The last of 64 is at 98.5 % ± 1.5 % of the key space on average. */
 const PASSWORDS = 64
 
-/** Executors of 2024 pass on only the first and the last 100 characters of an answer that is longer. */
+/** The longest answer, in characters. Of a longer one, `v0` executors return only the first and the last 100. */
 const LONGEST_ANSWER = 999
-/** Characters that may end a line of an answer. */
+/** Characters at the end of a line of an answer, at most: CR and LF. */
 const LINE_END = 2
 
 const HASH_FILE = 'hashes.txt'
 
-/** How many passwords a job asks for: as many as an answer holds, and at most half of those that there are. */
+/** Returns the number of passwords of a job: 64, but no more than an answer can hold or half of all passwords. */
 export function passwordCount(algorithm: Algorithm): number {
   const fitting = Math.floor(LONGEST_ANSWER / (algorithm.passwordLength + LINE_END))
   return Math.min(PASSWORDS, fitting, Math.floor(keySpace(algorithm) / 2))
 }
 
 /**
- * Passwords to find, all of one salt, on an image whose entry point is hashcat: work of known length, because nearly the
- * whole key space must be searched for the last one. The hashes are in a file of /volume, and hashcat, its modes and the
- * image are those of the job with one password, so miners of 2024 can do it as well.
+ * Makes the benchmark whose jobs find a list of passwords with one salt, on an image whose entry point is hashcat. Its
+ * work has a known length, because finding the last password takes a search of nearly the whole key space. The hashes
+ * are in a file in /volume. The image and hashcat's modes are those of the benchmark with one password, so `v0` miners
+ * can run it.
  */
 export function hashcatListBenchmark(algorithms: readonly [Algorithm, ...Algorithm[]], image: string): Benchmark {
   return {
@@ -52,20 +52,20 @@ function makePasswords(algorithm: Algorithm): string[] {
 }
 
 /**
- * What finding all of them takes, in seconds: the last of n lies at n / (n + 1) of the key space in the mean, and the setting
- * is for a lone password, which lies in its middle.
+ * Returns how long the reference takes to find all passwords, in seconds. The last of n is on average at n / (n + 1) of
+ * the key space. The algorithm's own reference is for a single password, which is on average in the middle.
  */
 function referenceSeconds(algorithm: Algorithm): number {
   const count = passwordCount(algorithm)
   return (algorithm.referenceSeconds * 2 * count) / (count + 1)
 }
 
-/** The order of the answers does not count, but each of them does. */
+/** Judges an answer: every password must be there, in any order, and nothing else. */
 function judge(passwords: readonly string[], stdout: string): Judgement {
-  const said = new Set(stdout.split('\n').map(line => line.trim()))
-  said.delete('')
-  const missing = passwords.filter(password => !said.has(password)).length
+  const found = new Set(stdout.split('\n').map(line => line.trim()))
+  found.delete('')
+  const missing = passwords.filter(password => !found.has(password)).length
   if (missing > 0) return { score: 0, comment: `${missing} of ${passwords.length} passwords were not found.` }
-  if (said.size > passwords.length) return { score: 0, comment: 'More was said than the passwords.' }
+  if (found.size > passwords.length) return { score: 0, comment: 'The answer contains more than the passwords.' }
   return { score: 1, comment: `All ${passwords.length} passwords were found.` }
 }

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 let files = 0
-/** Loads a module with this text. */
+/** Writes a module with this text and loads it. */
 async function load(text: string) {
   files += 1
   const path = join(folder, `${files}.ts`)
@@ -27,11 +27,12 @@ const named = (benchmark: string, knownLength = true) =>
     echo: { image: 'echo:v0', timeoutSeconds: 30, referenceSeconds: 2 },
   })
 
-const WORK = `{ label: 'sum', image: 'sum:v1', command: ['1', '2'], timeoutSeconds: 60, referenceSeconds: 10, challenge: { sum: 3 } }`
+const WORK = `{ label: 'sum', image: 'sum:v1', command: ['1', '2'],
+  timeoutSeconds: 60, referenceSeconds: 10, challenge: { sum: 3 } }`
 const VERIFY = `({ sum }, { stdout }) => ({ score: Number(stdout) === sum ? 1 : 0, comment: 'Said ' + stdout + '.' })`
 
 describe('loadBenchmark', () => {
-  it('knows hashcat and echo by name', async () => {
+  it('loads hashcat and echo by name', async () => {
     for (const [knownLength, name] of [
       [true, 'hashcat-list'],
       [false, 'hashcat'],
@@ -51,7 +52,7 @@ describe('loadBenchmark', () => {
     })
   })
 
-  it("takes an operator's own module by its path", async () => {
+  it("loads an operator's own module by its path", async () => {
     const benchmark = await load(`export default { name: 'sum', prepare: () => (${WORK}), verify: ${VERIFY} }`)
     expect(benchmark.name).toBe('sum')
     const work = await benchmark.prepare(0)
@@ -59,7 +60,7 @@ describe('loadBenchmark', () => {
     expect(benchmark.verify(work.challenge, { stdout: '3', stderr: '' })).toEqual({ score: 1, comment: 'Said 3.' })
   })
 
-  it('may be an instance of a class, and take its time', async () => {
+  it('loads an instance of a class with an asynchronous prepare', async () => {
     const benchmark = await load(`class Sum { name = 'sum'; work = ${WORK}
       async prepare() { return this.work }
       verify(challenge: { sum: number }, answer: { stdout: string }) { return (${VERIFY})(challenge, answer) } }
@@ -68,26 +69,26 @@ describe('loadBenchmark', () => {
   })
 
   it.each([
-    ['is not there', undefined, /could not be loaded: .*no such file/],
-    ['does not parse', 'export default {', /could not be loaded/],
-    ['has no default export', 'export const name = 1', /is no benchmark/],
+    ['does not exist', undefined, /cannot load the benchmark .*no such file/],
+    ['does not parse', 'export default {', /cannot load the benchmark/],
+    ['has no default export', 'export const name = 1', /is not a benchmark/],
     [
       'has no verify',
       `export default { name: 'sum', prepare: () => (${WORK}) }`,
-      /is no benchmark: verify: must be a function/,
+      /is not a benchmark: verify: must be a function/,
     ],
-  ])('says what is wrong with a module that %s', async (_, text, message) => {
+  ])('explains what is wrong with a module that %s', async (_, text, message) => {
     const loading = text === undefined ? named(join(folder, 'nowhere.ts')) : load(text)
     await expect(loading).rejects.toMatchObject({ name: 'BenchmarkError', message: expect.stringMatching(message) })
   })
 
-  it('says what is wrong with what a module gives', async () => {
+  it('explains what is wrong with a value that a module returns', async () => {
     const benchmark = await load(
-      `export default { name: 'sum', prepare: () => ({ ...${WORK}, timeoutSeconds: -1 }), verify: () => ({ score: 7, comment: '' }) }`,
+      `export default { name: 'sum', prepare: () => ({ ...${WORK}, timeoutSeconds: -1 }),
+        verify: () => ({ score: 7, comment: '' }) }`,
     )
-    await expect(benchmark.prepare(0)).rejects.toThrow(
-      /prepare of .* gave something else than it should: timeoutSeconds/,
-    )
-    expect(() => benchmark.verify({}, { stdout: '', stderr: '' })).toThrow(/verify of .* gave something else.*score/)
+    await expect(benchmark.prepare(0)).rejects.toThrow(/prepare of .* returned an invalid value: timeoutSeconds/)
+    const verifying = () => benchmark.verify({}, { stdout: '', stderr: '' })
+    expect(verifying).toThrow(/verify of .* returned an invalid value: score/)
   })
 })

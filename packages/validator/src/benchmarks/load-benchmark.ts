@@ -7,15 +7,16 @@ import { type EchoSettings, echoBenchmark } from './echo.ts'
 import { type Algorithm, hashcatBenchmark } from './hashcat.ts'
 import { hashcatListBenchmark } from './hashcat-list.ts'
 
+/** Which benchmark to load, and its settings. */
 export interface BenchmarkSettings {
   /** `hashcat`, `echo`, or the path of a module. */
   benchmark: string
-  /** `knownLength`: many passwords a job instead of one. */
+  /** `knownLength`: a job has a list of passwords instead of one. */
   hashcat: { image: string; algorithms: readonly [Algorithm, ...Algorithm[]]; knownLength: boolean }
   echo: EchoSettings
 }
 
-/** A benchmark that cannot be used, or made something that is none. Says what is wrong and where. */
+/** A benchmark cannot be loaded, or returned something invalid. The message says what is wrong and where. */
 export class BenchmarkError extends Error {
   override readonly name = 'BenchmarkError'
 }
@@ -39,9 +40,9 @@ const workShape: z.ZodType<Work> = z.object({
 const judgementShape: z.ZodType<Judgement> = z.object({ score: z.number().min(0).max(1), comment: z.string() })
 
 /**
- * The benchmark that the settings name.
+ * Loads the benchmark that the settings name.
  *
- * @throws BenchmarkError when an operator's own module cannot be loaded, or is no benchmark
+ * @throws BenchmarkError when an operator's own module cannot be loaded or is not a benchmark
  */
 export async function loadBenchmark({ benchmark, hashcat, echo }: BenchmarkSettings): Promise<Benchmark> {
   if (benchmark === 'hashcat') {
@@ -55,8 +56,10 @@ export async function loadBenchmark({ benchmark, hashcat, echo }: BenchmarkSetti
 async function loadModule(path: string): Promise<Benchmark> {
   const module = await importOf(path)
   const parsed = moduleShape.safeParse(module.default)
-  if (!parsed.success) throw new BenchmarkError(`the default export of ${path} is no benchmark: ${lines(parsed.error)}`)
-  // Called on the module's own object, which may be a class's instance.
+  if (!parsed.success) {
+    throw new BenchmarkError(`the default export of ${path} is not a benchmark: ${describeIssues(parsed.error)}`)
+  }
+  // Calls the methods on the exported object itself, which may be an instance of a class.
   const own = module.default as Benchmark
   return {
     name: parsed.data.name,
@@ -71,16 +74,17 @@ async function importOf(path: string): Promise<{ default?: unknown }> {
     return await import(pathToFileURL(path).href)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new BenchmarkError(`the benchmark ${path} could not be loaded: ${why}`, { cause })
+    throw new BenchmarkError(`cannot load the benchmark ${path}: ${why}`, { cause })
   }
 }
 
+/** Returns a module's value if it has the right shape. @throws BenchmarkError */
 function checked<T>(shape: z.ZodType<T>, value: unknown, where: string): T {
   const parsed = shape.safeParse(value)
-  if (!parsed.success) throw new BenchmarkError(`${where} gave something else than it should: ${lines(parsed.error)}`)
+  if (!parsed.success) throw new BenchmarkError(`${where} returned an invalid value: ${describeIssues(parsed.error)}`)
   return parsed.data
 }
 
-function lines(error: z.ZodError): string {
+function describeIssues(error: z.ZodError): string {
   return error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`).join('; ')
 }

@@ -1,74 +1,70 @@
 import type { Log } from '@horde/kit/log'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
-import { failureReason } from '../job/failure-reason.ts'
-import type { JobToDrive, LeftJob, ResultWord, Verdict } from '../job/job-to-drive.ts'
+import { failureReason, type JobSpec, type ResultMessage, type ResumedJob, type Verdict } from '../jobs/job-spec.ts'
 import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
 import { type Benchmark, offerOf, type Work, workOf } from './benchmark.ts'
 
-/** How long the stages of a synthetic job may take, in ms. */
+/** Time limits for the stages of a synthetic job, in ms. */
 export interface StageLimits {
   connectMs: number
   manifestMs: number
   acceptMs: number
-  /** The same for a miner that told no manifest: it holds an offer until its executor is free. */
+  /** The limit for accepting for a miner without a manifest, which may hold an offer until its executor is free. */
   slowAcceptMs: number
-  /** Beyond the class's spin-up. */
+  /** Added to the class's spin-up time. */
   readySlackMs: number
-  /** Beyond the benchmark's own timeout. A result that comes so late is heard, and worth nothing. */
+  /** Added to the benchmark's timeout. A result within this extra time is received, but scores 0. */
   resultGraceMs: number
 }
 
+/** A synthetic job, new or resumed. */
 export interface SyntheticJob {
   uuid: JobUuid
   benchmark: Pick<Benchmark, 'verify'>
   work: Work
-  /** Undefined for a miner that told no manifest. */
+  /** Undefined for a miner without a manifest. */
   executorClass: ExecutorClass | undefined
   scoring: Scoring
   limits: StageLimits
-  /** When it ends whatever its stage, in ms of the monotonic clock. */
+  /** When it ends at any stage, in ms of the monotonic clock. */
   endsAt: number
-  left?: LeftJob | undefined
-  leaveOpen: boolean
+  /** Given for a job that an earlier process left open. */
+  resumed?: ResumedJob | undefined
+  keepOpen: boolean
   /** Given for a miner that told no manifest: called once it has held the offer for longer than others may. */
   onHeldBack?: (() => void) | undefined
 }
 
-/** A piece of a benchmark's work as a job to drive. */
-export function syntheticJob(job: SyntheticJob, log: Log): JobToDrive {
-  const { uuid, work, executorClass, limits, left, onHeldBack } = job
-  const plan = {
+/** Returns a synthetic job in the form that the job driver needs. */
+export function syntheticJob(job: SyntheticJob, log: Log): JobSpec {
+  const { uuid, work, executorClass, limits, resumed, onHeldBack } = job
+  return {
+    uuid,
     executorClass,
     offer: offerOf(work, uuid, executorClass),
     work: workOf(work, uuid, executorClass),
+    judge: (result, seconds) => judge(job, result, seconds, log),
+    // A resumed job without a result is excused: the miner may have sent the result while no process listened.
+    unanswered: { score: resumed ? null : 0, rightAnswer: resumed ? null : false, comment: null },
+    connectMs: limits.connectMs,
+    acceptMs: limits.acceptMs,
     readyMs: CLASSES[executorClass ?? DEFAULT_CLASS].spinUpSeconds * 1000 + limits.readySlackMs,
     resultMs: work.timeoutSeconds * 1000 + limits.resultGraceMs,
-  }
-  return {
-    uuid,
-    plan: () => plan,
-    judge: (result, seconds) => judge(job, result, seconds, log),
-    // Why a job of before the restart came to nothing, nobody knows: the miner may have said it to nobody.
-    unanswered: { score: left ? null : 0, rightAnswer: left ? null : false, comment: null },
-    connectMs: limits.connectMs,
-    // A batch asks for the manifest before it makes jobs.
-    manifestMs: 0,
-    acceptMs: limits.acceptMs,
     ...(onHeldBack ? { slowAcceptMs: limits.slowAcceptMs, onHeldBack } : {}),
     endsAt: job.endsAt,
-    left,
-    leaveOpen: job.leaveOpen,
+    resumed,
+    keepOpen: job.keepOpen,
   }
 }
 
 /**
- * What a result is worth: by the scoring for a right answer in time, else 0. Nothing, and not 0, when nobody knows how
- * long it took: that is no miner's fault.
+ * Judges a result. A right answer in time scores by the scoring, any other answer scores 0. If the time is unknown,
+ * which is not the miner's fault, the score is null: the job is excused.
  */
 export function judge(
   { uuid, benchmark, work, scoring }: Pick<SyntheticJob, 'uuid' | 'benchmark' | 'work' | 'scoring'>,
-  result: ResultWord,
+  result: ResultMessage,
   seconds: number | undefined,
   log: Log,
 ): Verdict {
@@ -78,9 +74,9 @@ export function judge(
     return { score: 0, rightAnswer: false, reason, comment: null }
   }
   const judgement = verified(benchmark, work, result, log.child({ jobUuid: uuid }))
-  // An excuse would be worth something to whoever can make a module of the operator's fail.
+  // Scores 0, not null: otherwise a miner could gain by making the operator's module fail.
   if (!judgement) {
-    return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment: 'The benchmark failed at this answer.' }
+    return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment: 'The benchmark failed on this answer.' }
   }
   const { score: quality, comment } = judgement
   if (quality <= 0) return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment }
@@ -90,12 +86,13 @@ export function judge(
   return { score, rightAnswer: true, reason: null, comment }
 }
 
-function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultWord, log: Log) {
+/** Runs the benchmark's `verify`; undefined if it throws. */
+function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultMessage, log: Log) {
   try {
     const { docker_process_stdout: stdout, docker_process_stderr: stderr } = result
     return benchmark.verify(work.challenge, { stdout, stderr })
   } catch (err) {
-    log.error({ err }, 'the benchmark could not verify an answer')
+    log.error({ err }, 'the benchmark failed to verify an answer')
     return undefined
   }
 }

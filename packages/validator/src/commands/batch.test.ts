@@ -3,17 +3,16 @@ import { silentLog } from '@horde/kit/log'
 import { jobUuid } from '@horde/protocol/primitives'
 import { describe, expect, it } from 'vitest'
 import type { Validator } from '../app.ts'
-import type { BatchReport } from '../batch/batch-part.ts'
-import type { JobEnd } from '../job/job-to-drive.ts'
+import type { BatchReport } from '../batches/drive-batch.ts'
+import { EMPTY_RESULT, type JobResult } from '../db/jobs.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
 import { runBatchOnce } from './batch.ts'
 
 const uuid = jobUuid.parse('9a74be09-d985-4a66-9d28-554f00ad7cfa')
 const miner = (uid: number) => ({ uid, hotkey: `hotkey-${uid}`, address: '127.0.0.2:1' })
-const unanswered = { executorClass: undefined, exitStatus: null, stdout: null, stderr: null, comment: null, word: null }
-const right: JobEnd = { ...unanswered, state: 'finished', reason: null, seconds: 9, score: 1.9, rightAnswer: true }
-const declined: JobEnd = {
-  ...{ ...unanswered, state: 'rejected', reason: 'declined', seconds: null, score: 0, rightAnswer: false },
+const right: JobResult = { ...EMPTY_RESULT, state: 'finished', reason: null, seconds: 9, score: 1.9, rightAnswer: true }
+const declined: JobResult = {
+  ...{ ...EMPTY_RESULT, state: 'rejected', reason: 'declined', seconds: null, score: 0, rightAnswer: false },
 }
 
 const REPORT: BatchReport = {

@@ -2,7 +2,7 @@ import { ChainError } from '@horde/chain/errors'
 import { DatabaseError } from '@horde/kit/database'
 import { BusyError } from '../app.ts'
 import { BenchmarkError } from '../benchmarks/load-benchmark.ts'
-import { UnknownMinerError } from '../miner/choose.ts'
+import { UnknownMinerError } from '../jobs/find-miners.ts'
 
 const EXPECTED = [BenchmarkError, BusyError, ChainError, DatabaseError, UnknownMinerError]
 

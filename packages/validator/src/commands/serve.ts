@@ -1,8 +1,7 @@
 /** The command `serve`: opens everything that must be closed, and runs the validator until a signal. */
 import { type Validator, wireValidator } from '../app.ts'
-import { startLoops } from '../loops.ts'
+import { startEviction, startLoops } from '../loops.ts'
 import { openOperator } from '../operator/open-operator.ts'
-import { startEviction } from '../retention.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
 
@@ -11,7 +10,7 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
   const deps = await openValidator(environment, { mayBeAway: true }, signal, stack)
   const { config, hotkey, database, clock, log } = deps
   const { db } = database
-  const validator: Validator = wireValidator({ ...deps, leaveOpen: true })
+  const validator: Validator = wireValidator({ ...deps, keepOpen: true })
   const times = {
     netuid: config.BITTENSOR_NETUID,
     windowMs: config.BATCH_INTERVAL_SECONDS * 1000,
@@ -23,7 +22,7 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
   const eviction = stack.use(startEviction(config, { database, clock, log }, signal))
   const facilitator = validator.facilitator()
   if (facilitator) stack.use(facilitator)
-  const shown = { ...deps, db, loops: [...loops, eviction], turn: () => validator.turns.state(), facilitator }
+  const shown = { ...deps, db, loops: [...loops, eviction], turn: () => validator.schedule.state(), facilitator }
   const adminPort = await openOperator(shown, signal, stack)
   log.info({ hotkey: hotkey.ss58, netuid: times.netuid, adminPort }, 'validator started')
   await aborted(signal)

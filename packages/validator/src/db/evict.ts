@@ -1,21 +1,21 @@
-/** Retention: batches with their jobs, users' jobs and settings of weights go when they are old and nothing needs them. */
+/** Removes batches with their jobs, users' jobs and settings of weights that are old and no longer needed. */
 import { type Database, inTransaction } from '@horde/kit/database'
 import { FINAL_STATES, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, desc, eq, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm'
 import { batches, jobs, weightSettings } from './schema.ts'
 
-/** Rows that one statement removes: it must be short, for others wait for its locks. */
+/** How many rows one statement removes. It must be short: other statements wait for its locks. */
 const ROWS_AT_ONCE = 500
 
-/** In milliseconds since the end. */
+/** How long rows are kept after their end, in ms. */
 export type Retention = { batchesKeptMs: number; settingsKeptMs: number }
 
 export type Evicted = { batches: number; jobs: number; settings: number }
 
 /**
- * Goes piece by piece, in short transactions. Ends early, between two pieces, when `signal` is aborted. Never goes: a batch
- * that is open, that waits for weights, or that a setting under way is made of; a job that is open; a setting under way, and
- * the last that the chain took of each hotkey.
+ * Removes old rows in short transactions. Stops between two of them when `signal` is aborted. Keeps a batch that is
+ * open, that is not scored yet, or that a pending setting was made of; open jobs; pending settings; and each hotkey's
+ * last included setting.
  */
 export async function evictOld(
   db: Database,
@@ -29,7 +29,7 @@ export async function evictOld(
     const batch = signal.aborted ? undefined : await nextOldBatch(db, before)
     if (batch === undefined) break
     evicted.jobs += await untilNone(signal, () => removeJobs(db, eq(jobs.batchId, batch)))
-    // One that somebody holds is for the next time.
+    // A batch whose rows another transaction holds is removed the next time.
     if (signal.aborted || (await removeBatch(db, batch)) === 0) break
     evicted.batches += 1
   }
@@ -82,7 +82,7 @@ async function removeJobs(db: Database, which: ReturnType<typeof and>): Promise<
   return removed.length
 }
 
-/** Locks the batch before anything of its jobs is looked at, as whoever closes a batch does. */
+/** Locks the batch before it looks at its jobs, in the same order as closing a batch does. */
 function removeBatch(db: Database, id: number): Promise<number> {
   return inTransaction(db, async tx => {
     await tx.select({ id: batches.id }).from(batches).where(eq(batches.id, id)).for('update')

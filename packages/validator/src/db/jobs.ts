@@ -1,37 +1,37 @@
+/** Reads and saves jobs. Which state a job is in is decided by jobs/transition.ts alone. */
 import type { Database } from '@horde/kit/database'
-import {
-  isFinal,
-  type JobEvent,
-  type JobState,
-  OPEN_STATES,
-  type OpenState,
-  statesBefore,
-} from '@horde/protocol/job-state'
+import { type FinalState, OPEN_STATES, type OpenState } from '@horde/protocol/job-state'
+import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
-import { and, inArray, isNull, lt, or, sql } from 'drizzle-orm'
-import { type HostMoment, jobs } from './schema.ts'
+import { and, asc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { type JobSource, jobs } from './schema.ts'
 
-/** How much of each of a miner's texts is kept, in characters. */
-export const MAX_KEPT_CHARACTERS = 10_000
-/** How much of a complaint is kept, in characters. */
+/** How much of each text from a miner is stored, in characters. */
+const MAX_TEXT_CHARACTERS = 10_000
+/** How much of a miner's error message is stored, in characters. */
 const MAX_COMPLAINT_CHARACTERS = 1_000
-/** How long after its deadline nobody drives an organic job any more, in ms. */
+/** An organic job this long past its deadline has no process that drives it, in ms. */
 const ORGANIC_OVERDUE_MS = 60_000
-/** One more than the largest number of a Postgres integer. */
+/** One more than the largest Postgres integer. */
 const INTEGER_END = 2 ** 31
 
-export type NewJob = Pick<typeof jobs.$inferInsert, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'> &
-  Partial<
-    Pick<typeof jobs.$inferInsert, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline'>
-  >
+type Row = typeof jobs.$inferSelect
 
-/** What is known of a job once it has ended. Scores are null for organic jobs. */
+/** The columns that are known before a job is offered. */
+export type NewJob = Pick<Row, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'> &
+  Partial<Pick<Row, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline'>>
+
+/** What driving a job starts from: the same for a new job and for one that an earlier process left open. */
+export type StoredJob = Required<NewJob> & Pick<Row, 'state' | 'offeredAt' | 'readyAt' | 'workSent'>
+
+/** How a job ended. `score` and `rightAnswer` are null for organic jobs. */
 export interface JobResult {
+  state: FinalState
   reason: Reason | null
-  /** From the work's handing to the kernel to the result's frame, in seconds. */
+  /** From the moment the kernel took the work to the arrival of the result's frame, in seconds. */
   seconds: number | null
-  /** What the benchmark says of the answer, for people. */
+  /** What the benchmark says about the answer, for people. */
   comment: string | null
   exitStatus: number | null
   stdout: string | null
@@ -40,7 +40,13 @@ export interface JobResult {
   rightAnswer: boolean | null
 }
 
-/** The columns that a job's way fills, and their types in the database. */
+/** A result of which nothing is known. */
+export const EMPTY_RESULT: Omit<JobResult, 'state'> = {
+  ...{ reason: null, seconds: null, comment: null, exitStatus: null, stdout: null, stderr: null },
+  ...{ score: null, rightAnswer: null },
+}
+
+/** The columns that change while a job runs, and their types in the database. */
 const SAVED_COLUMNS = {
   state: 'text',
   reason: 'text',
@@ -64,125 +70,132 @@ const SAVED_COLUMNS = {
 
 export type JobFields = Partial<Pick<typeof jobs.$inferInsert, keyof typeof SAVED_COLUMNS>>
 
-export interface JobMove {
-  event: JobEvent
-  to: JobState
-  at: Date
-  /** Given with a final state. */
-  result?: JobResult
-  /** Given when the work was sent. */
-  workSent?: HostMoment | undefined
-}
-
-/** Opens an organic job; false when its uuid is known already. */
-export async function insertOrganicJob(db: Database, job: NewJob, at: Date): Promise<boolean> {
-  const rows = await db
-    .insert(jobs)
-    .values({ ...job, state: 'offered', createdAt: at })
-    .onConflictDoNothing()
-    .returning({ uuid: jobs.uuid })
-  return rows.length > 0
-}
-
-/** What becomes of a job: saved only while its state is one of `from`. What is undefined stays as it is. */
+/**
+ * A change of one row, saved only while the row's state is one of `from`. Null and undefined fields stay as they are.
+ */
 export interface JobChange {
   uuid: string
   from: readonly OpenState[]
   set: JobFields
 }
 
-/** A move of the state machine, as a change. */
-export function changeOf(uuid: string, move: JobMove): JobChange {
-  const { workSent } = move
-  const moments = { ...momentOf(move), ...(workSent ? { workSent } : {}) }
-  const set = { state: move.to, ...moments, ...(move.result ? kept(move.result) : {}) }
-  return { uuid, from: statesBefore(move.to, move.event), set }
-}
-
-/** What is noted of a job that does not move by it. */
+/** Returns a change of an open job that leaves its state alone. */
 export function noteOf(uuid: string, fields: Omit<JobFields, 'state'>): JobChange {
   const { image, complaint, ...rest } = fields
   return {
-    ...{ uuid, from: OPEN_STATES },
-    set: { ...rest, ...keptUnder('image', image), ...keptUnder('complaint', complaint, MAX_COMPLAINT_CHARACTERS) },
+    ...{ uuid: uuidKey(uuid), from: OPEN_STATES },
+    set: {
+      ...rest,
+      ...(image === undefined ? {} : { image: storableText(image) }),
+      ...(complaint === undefined ? {} : { complaint: storableText(complaint, MAX_COMPLAINT_CHARACTERS) }),
+    },
   }
 }
 
 /**
- * Saves changes of many jobs, at most one of each, by one statement. Gives the uuids of the jobs that allowed theirs.
+ * Saves changes of many jobs, at most one of each, with one statement. Returns the uuids of the jobs whose guard held.
  *
- * @param isRepeat whether they were said before, and nobody heard whether they were saved: then they may be there already
+ * @param isRepeat whether an earlier try may have saved them without our hearing of it: rows that already hold the
+ *   change then count as saved
  */
 export async function saveChanges(db: Database, changes: readonly JobChange[], isRepeat = false): Promise<Set<string>> {
   const rows = changes.map(({ uuid, from, set }) => ({ uuid, allowed: from, ...set }))
   const columns = Object.entries(SAVED_COLUMNS)
   const types = sql.raw(columns.map(([name, type]) => `"${name}" ${type}`).join(', '))
   const sets = sql.raw(
-    columns.map(([name]) => `${columnOf(name)} = coalesce(said."${name}", jobs.${columnOf(name)})`).join(', '),
+    columns.map(([name]) => `${columnOf(name)} = coalesce(change."${name}", jobs.${columnOf(name)})`).join(', '),
   )
   const saved = await db.execute<{ uuid: string }>(sql`
     update jobs set ${sets}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as said(uuid uuid, allowed text[], ${types})
-    where jobs.uuid = said.uuid and (
-      jobs.state = any(said.allowed)
-      or (${isRepeat}::boolean and jobs.state = said.state and jobs.ended_at is not distinct from said."endedAt")
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as change(uuid uuid, allowed text[], ${types})
+    where jobs.uuid = change.uuid and (
+      jobs.state = any(change.allowed)
+      or (${isRepeat}::boolean and jobs.state = change.state and jobs.ended_at is not distinct from change."endedAt")
     )
     returning jobs.uuid`)
   return new Set(saved.rows.map(({ uuid }) => uuid))
 }
 
-/**
- * Ends the open jobs of some batches, which nobody drives any more. They are excused: that was no miner's fault. Returns
- * how many there were.
- */
-export async function abandonJobs(db: Database, batchIds: readonly number[], at: Date): Promise<number> {
-  if (batchIds.length === 0) return 0
-  const rows = await db
-    .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+/** What moving a job needs to know of its row. */
+const MOVING = { uuid: jobs.uuid, state: jobs.state }
+
+/** The open jobs of some batches. */
+export async function openJobsOf(db: Database, batchIds: readonly number[]) {
+  if (batchIds.length === 0) return []
+  return db
+    .select(MOVING)
+    .from(jobs)
     .where(and(inArray(jobs.state, [...OPEN_STATES]), inArray(jobs.batchId, [...batchIds])))
-    .returning({ uuid: jobs.uuid })
-  return rows.length
 }
 
-/** Ends the organic jobs that nobody drives any more: long past their deadline, or, without one, opened before a moment. Returns how many. */
-export async function abandonOrganicJobs(db: Database, createdBefore: Date, at: Date): Promise<number> {
-  const isOverdue = lt(jobs.deadline, new Date(at.getTime() - ORGANIC_OVERDUE_MS))
+/**
+ * The open organic jobs that no process drives any more: past their deadline, or, without one, created before a moment.
+ */
+export async function overdueOrganicJobs(db: Database, createdBefore: Date, now: Date) {
+  const isOverdue = lt(jobs.deadline, new Date(now.getTime() - ORGANIC_OVERDUE_MS))
   const isOld = and(isNull(jobs.deadline), lt(jobs.createdAt, createdBefore))
-  const rows = await db
-    .update(jobs)
-    .set({ state: 'broken', reason: 'abandoned', endedAt: at })
+  return db
+    .select(MOVING)
+    .from(jobs)
     .where(and(inArray(jobs.state, [...OPEN_STATES]), isNull(jobs.batchId), or(isOverdue, isOld)))
-    .returning({ uuid: jobs.uuid })
-  return rows.length
 }
 
-function momentOf({ to, at }: JobMove) {
-  if (to === 'accepted') return { acceptedAt: at }
-  if (to === 'ready') return { readyAt: at }
-  if (to === 'running') return { runningAt: at }
-  return isFinal(to) ? { endedAt: at } : {}
+/** Returns the organic job with this uuid, if there is one. */
+export async function findJob(db: Database, uuid: string): Promise<Row | undefined> {
+  const [row] = await db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId)))
+  return row
 }
 
-/** What a miner says need not fit its columns. */
-function kept(result: JobResult): JobResult {
+/** The organic jobs of a source that are open, or ended after a moment and were not reported. Oldest first. */
+export async function unreportedJobs(db: Database, source: JobSource, endedSince: Date): Promise<Row[]> {
+  const isOpen = inArray(jobs.state, [...OPEN_STATES])
+  const isUnreported = and(isNull(jobs.toldAt), gte(jobs.endedAt, endedSince))
+  return db
+    .select()
+    .from(jobs)
+    .where(and(isNull(jobs.batchId), eq(jobs.source, source), or(isOpen, isUnreported)))
+    .orderBy(asc(jobs.createdAt))
+}
+
+/** Notes that the result of an organic job was reported. */
+export async function markReported(db: Database, uuid: string, at: Date): Promise<void> {
+  await db
+    .update(jobs)
+    .set({ toldAt: at })
+    .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId), isNull(jobs.toldAt)))
+}
+
+/** Returns a result's fields as their columns can hold them: numbers and texts that a miner sent may not fit. */
+export function storableResult(result: Omit<JobResult, 'state'>): Omit<JobResult, 'state'> {
   const { exitStatus } = result
   return {
     ...result,
     exitStatus: exitStatus !== null && Math.abs(exitStatus) < INTEGER_END ? exitStatus : null,
-    comment: keptText(result.comment),
-    stdout: keptText(result.stdout),
-    stderr: keptText(result.stderr),
+    comment: storableText(result.comment),
+    stdout: storableText(result.stdout),
+    stderr: storableText(result.stderr),
   }
 }
 
-function keptUnder<Name extends string>(name: Name, text: string | null | undefined, maxCharacters?: number) {
-  return text === undefined ? {} : { [name]: keptText(text, maxCharacters) }
+/** Postgres stores no NUL, and no half of a surrogate pair. */
+function storableText(text: string | null, maxCharacters = MAX_TEXT_CHARACTERS): string | null {
+  return text === null ? null : shorten(text.replaceAll('\0', '\ufffd'), maxCharacters).toWellFormed()
 }
 
-/** Postgres stores no NUL, and no half of a surrogate pair. */
-function keptText(text: string | null, maxCharacters = MAX_KEPT_CHARACTERS): string | null {
-  return text === null ? null : shorten(text.replaceAll('\0', '\ufffd'), maxCharacters).toWellFormed()
+/**
+ * Returns a result with no more of its texts than the database keeps. A batch ends long after most of its jobs, and the
+ * full output of thousands of jobs would fill the memory.
+ */
+export function withShortTexts(result: JobResult): JobResult {
+  return { ...result, stdout: shortCopy(result.stdout), stderr: shortCopy(result.stderr) }
+}
+
+/** Copies the text: a slice of a long string would keep the whole string in memory. */
+function shortCopy(text: string | null): string | null {
+  return text === null ? null : Buffer.from(shorten(text, MAX_TEXT_CHARACTERS)).toString()
 }
 
 function columnOf(name: string): string {

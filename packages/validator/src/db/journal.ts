@@ -4,11 +4,14 @@ import type { Clock } from '@horde/kit/time'
 import { type JobChange, saveChanges } from './jobs.ts'
 import { untilSaved } from './until-saved.ts'
 
-/** How many jobs are saved by one statement at most. */
+/** How many jobs one statement saves at most. */
 const MAX_JOBS_A_STATEMENT = 64
 
-/** How long changes gather before they are saved, in ms: a statement costs about the same for one job as for many. */
-const GATHER_MS = 25
+/**
+ * How long changes are collected before they are saved, in ms: a statement costs about the same for one job as for
+ * many.
+ */
+const COLLECT_MS = 25
 
 export interface JournalDeps {
   db: Database
@@ -22,9 +25,9 @@ interface Waiting {
 }
 
 /**
- * Saves what becomes of jobs, behind the back of whoever drives them: a job waits for the database only at its end. What
- * is noted while a statement is under way goes with the next one, however many jobs that are, so that a thousand jobs that
- * move at once cost a few statements. Disposing of it saves what is left.
+ * Saves changes of jobs in the background, so that a job waits for the database only at its end. What comes while a
+ * statement runs goes with the next one: a thousand jobs that move at once cost a few statements. Disposing of it saves
+ * what is left.
  */
 export class Journal implements AsyncDisposable {
   readonly #deps: JournalDeps
@@ -32,17 +35,17 @@ export class Journal implements AsyncDisposable {
   #waiting = new Map<string, Waiting>()
   #saving: Promise<void> | undefined
 
-  /** Aborting makes it give up on a database that is away. */
+  /** Aborting makes it stop retrying while the database is away. */
   constructor(deps: JournalDeps, signal: AbortSignal) {
     this.#deps = deps
     this.#signal = signal
   }
 
   /**
-   * Notes a change of a job. Resolves with true once it is saved, with false when the job's state does not allow it:
-   * somebody else has ended it. Rejects when the database is away for long.
+   * Saves a change of a job. Resolves with true once it is saved, with false when the row's state does not allow it:
+   * another process has finalised the job. Rejects when the database stays away.
    */
-  note(change: JobChange): Promise<boolean> {
+  save(change: JobChange): Promise<boolean> {
     const already = this.#waiting.get(change.uuid)
     if (already) {
       already.change = { ...already.change, set: { ...already.change.set, ...change.set } }
@@ -60,7 +63,7 @@ export class Journal implements AsyncDisposable {
 
   async #saveAll(): Promise<void> {
     while (this.#waiting.size > 0) {
-      await this.#deps.clock.sleep(GATHER_MS, this.#signal).catch(() => {})
+      await this.#deps.clock.sleep(COLLECT_MS, this.#signal).catch(() => {})
       const all = [...this.#waiting.values()]
       this.#waiting = new Map()
       for (let i = 0; i < all.length; i += MAX_JOBS_A_STATEMENT)
@@ -75,9 +78,9 @@ export class Journal implements AsyncDisposable {
       let tries = 0
       const save = () => saveChanges(this.#deps.db, changes, tries++ > 0)
       const saved = await untilSaved(save, this.#deps, this.#signal)
-      for (const { change, saved: told } of some) told.resolve(saved.has(change.uuid))
+      for (const { change, saved: resolvers } of some) resolvers.resolve(saved.has(change.uuid))
     } catch (error) {
-      for (const { saved: told } of some) told.reject(error)
+      for (const { saved: resolvers } of some) resolvers.reject(error)
     }
   }
 }

@@ -16,16 +16,16 @@ import {
 } from 'drizzle-orm/pg-core'
 import type { Work } from '../benchmarks/benchmark.ts'
 
-/** A moment of the host's monotonic clock, and since which boot it goes. */
+/** A moment of the host's monotonic clock, in ms, and the boot since which that clock runs. */
 export type HostMoment = { readonly boot: string; readonly ms: number }
 
-/** What is kept of a synthetic job's work, so that it can be sent, and its answer judged, after a restart too. */
+/** A synthetic job's work, stored so that it can be sent, and its answer judged, after a restart too. */
 export type Challenge = { readonly benchmark: string; readonly work: Work }
 
 export const JOB_SOURCES = ['facilitator', 'command'] as const
 export type JobSource = (typeof JOB_SOURCES)[number]
 
-/** Numbers and names behind a setting's scores, as the scoring that made them has them. */
+/** Numbers and names behind a setting's scores; their shape depends on the scoring. */
 export type Explanation = { readonly [name: string]: unknown }
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
@@ -33,21 +33,23 @@ const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'da
 export const SCORINGS = ['2024', 'efficiency'] as const
 export type ScoringName = (typeof SCORINGS)[number]
 
-/** One round of synthetic jobs, a job for every executor of every miner. */
+/** Synthetic jobs that start together: one for every executor of every miner. */
 export const batches = pgTable('batches', {
   id: serial('id').primaryKey(),
   netuid: integer('netuid').notNull(),
-  /** What its jobs measured: sha256, … */
+  /** What its jobs measure: sha256, … */
   benchmark: text('benchmark').notNull(),
-  /** The scoring that its jobs' scores were made by. */
+  /** The scoring that scores its jobs. */
   scoring: text('scoring').$type<ScoringName>().notNull().default('2024'),
   startedAt: moment('started_at').notNull(),
-  /** When it closes at the latest, whatever is still out. */
+  /** When it closes at the latest, even with jobs still running. */
   deadline: moment('deadline').notNull(),
   closedAt: moment('closed_at'),
-  /** False for one that is never scored: a trial of some miners, or one that this validator's own stop cut short. */
+  /**
+   * False for a batch that is never scored: a trial of some miners, or one that a stop of this validator interrupted.
+   */
   counts: boolean('counts').notNull().default(true),
-  /** Set together with its weights' inclusion in a block: a batch counts once. */
+  /** Set in the transaction that stores the block of its weights, so that a batch counts once. */
   scoredAt: moment('scored_at'),
 })
 
@@ -61,33 +63,33 @@ export const jobs = pgTable(
     minerHotkey: text('miner_hotkey').notNull(),
     minerUid: integer('miner_uid').notNull(),
     minerAddress: text('miner_address').notNull(),
-    /** Null until the offer, and for miners that told no manifest. */
+    /** Null until the offer, and for miners without a manifest. */
     executorClass: text('executor_class'),
     image: text('image'),
-    /** How long the job itself may take. */
+    /** How long the job itself may take, in seconds. */
     timeoutSeconds: doublePrecision('timeout_seconds'),
     challenge: jsonb('challenge').$type<Challenge>(),
-    /** What an organic job was asked to be, as it came: whoever takes it up after a restart can go on. */
+    /** The user's request of an organic job, as it came, so that a restart can resume the job. */
     request: jsonb('request').$type<FacilitatorJobRequest>(),
     /** Who asked for an organic job. */
     source: text('source').$type<JobSource>(),
     state: text('state').$type<JobState>().notNull(),
     reason: text('reason').$type<Reason>(),
-    /** From the work's handing to the kernel to the result's frame. */
+    /** From the moment the kernel took the work to the arrival of the result's frame. */
     seconds: doublePrecision('seconds'),
     /**
-     * Null for an organic job, and until the job has ended. Null at its end: excused, because this validator was away when
-     * it was to be measured.
+     * Null for an organic job, and until the job has ended. Null at its end: excused, because this validator was away
+     * and did not measure it.
      */
     score: doublePrecision('score'),
     /** What the benchmark says of the answer, for people. */
     comment: text('comment'),
     rightAnswer: boolean('right_answer'),
     exitStatus: integer('exit_status'),
-    /** What the miner said, its head and tail. */
+    /** The job's output as the miner sent it; the middle of a long one is cut out. */
     stdout: text('stdout'),
     stderr: text('stderr'),
-    /** The miner's last complaint while the job was open, bounded. */
+    /** The miner's last error message while the job was open, bounded. */
     complaint: text('complaint'),
     createdAt: moment('created_at').notNull(),
     /** When it ends whatever its stage. */
@@ -96,10 +98,10 @@ export const jobs = pgTable(
     acceptedAt: moment('accepted_at'),
     readyAt: moment('ready_at'),
     runningAt: moment('running_at'),
-    /** When its work was first sent, by a clock that outlives the process. */
+    /** When its work was first sent, by a clock that continues over restarts. */
     workSent: jsonb('work_sent').$type<HostMoment>(),
     endedAt: moment('ended_at'),
-    /** When the facilitator had answered how a job of its ended; null until then. */
+    /** When the facilitator confirmed the update that tells how its job ended; null until then. */
     toldAt: moment('told_at'),
   },
   table => [
@@ -113,15 +115,15 @@ export const jobs = pgTable(
 /** One score of a weight setting. */
 export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }
 
-/** planned: written down, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */
+/** planned: stored, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */
 export const SETTING_STATES = ['planned', 'committed', 'included', 'refused'] as const
 export type SettingState = (typeof SETTING_STATES)[number]
 
-/** How the chain is told: at once, by a hash that is revealed later, or by a ciphertext that the chain opens itself. */
+/** How weights are sent: openly, as a hash that is revealed later, or as a ciphertext that the chain opens itself. */
 export const SETTING_METHODS = ['set', 'commit-hash', 'commit-timelocked'] as const
 export type SettingMethod = (typeof SETTING_METHODS)[number]
 
-/** What was to be set on the chain, written down before it was sent. */
+/** Weights to be set on the chain, stored before they are sent. */
 export const weightSettings = pgTable(
   'weight_settings',
   {
@@ -129,10 +131,10 @@ export const weightSettings = pgTable(
     netuid: integer('netuid').notNull(),
     hotkey: text('hotkey').notNull(),
     state: text('state').$type<SettingState>().notNull(),
-    /** Where the scores come from: batches, the last setting, the chain's row, or nowhere (uniform). */
+    /** Where the scores come from: batches, the last setting, or the chain's row; uniform: there are none. */
     basis: text('basis').notNull(),
     method: text('method').$type<SettingMethod>().notNull().default('set'),
-    /** How each score came about, for `explain`. */
+    /** How each score was made, for `explain`. */
     explanation: jsonb('explanation').$type<Explanation>(),
     batchIds: integer('batch_ids').array().notNull(),
     scores: jsonb('scores').$type<ScoredNeuron[]>().notNull(),
@@ -140,9 +142,9 @@ export const weightSettings = pgTable(
     weights: integer('weights').array().notNull(),
     versionKey: bigint('version_key', { mode: 'bigint' }).notNull(),
     plannedAt: moment('planned_at').notNull(),
-    /** The best block when it was planned: a row that the chain shows as set at an earlier block is another one. */
+    /** The best block when it was planned. A row that the chain shows as set at an earlier block is another one. */
     plannedAtBlock: integer('planned_at_block'),
-    /** Of a commit by hash: what its hash is made with, the hash itself, and the epoch it was made in. */
+    /** Of a commit by hash: its salt, the hash itself, and the epoch it was made in. */
     salt: integer('salt').array(),
     commitHash: text('commit_hash'),
     commitEpoch: bigint('commit_epoch', { mode: 'bigint' }),

@@ -1,13 +1,13 @@
-/** What scores are made of, and what they were made of last time. */
+/** Queries for the scores of miners, and for the last weight setting. */
 import type { Database } from '@horde/kit/database'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lte, ne, sql } from 'drizzle-orm'
-import type { Asked } from '../scoring/demand.ts'
+import type { RequestedWork } from '../scoring/demand.ts'
 import type { ScoreExplanation } from '../scoring/explanation.ts'
-import type { Tally } from '../scoring/network-scores.ts'
+import type { ClassTotals } from '../scoring/network-scores.ts'
 import { batches, jobs, type ScoredNeuron, type ScoringName, weightSettings } from './schema.ts'
 
-/** Of miners that tell no manifest. */
+/** A miner without a manifest has executors of the default class. */
 const executorClass = sql<string>`coalesce(${jobs.executorClass}, ${sql.raw(`'${DEFAULT_CLASS}'`)})`
 const number = (expression: ReturnType<typeof sql>) => sql<number>`${expression}`.mapWith(Number)
 
@@ -17,7 +17,7 @@ export interface UnscoredBatch {
   startedAt: Date
 }
 
-/** A subnet's closed, counting batches that no weights were made of yet, oldest first. */
+/** Returns a subnet's closed batches that count and are not scored yet, oldest first. */
 export function batchesToScore(db: Database, netuid: number): Promise<UnscoredBatch[]> {
   return db
     .select({ id: batches.id, scoring: batches.scoring, startedAt: batches.startedAt })
@@ -28,8 +28,8 @@ export function batchesToScore(db: Database, netuid: number): Promise<UnscoredBa
     .orderBy(asc(batches.id))
 }
 
-/** The jobs of some batches by miner and class. One that ended without a score is excused. */
-export async function talliesOf(db: Database, batchIds: readonly number[]): Promise<Tally[]> {
+/** Adds up the jobs of these batches by miner and class. A job that ended without a score is excused. */
+export async function classTotalsOf(db: Database, batchIds: readonly number[]): Promise<ClassTotals[]> {
   if (batchIds.length === 0) return []
   return db
     .select({
@@ -46,8 +46,10 @@ export async function talliesOf(db: Database, batchIds: readonly number[]): Prom
     .orderBy(asc(jobs.minerHotkey), asc(executorClass))
 }
 
-/** What is usual for miners in their classes: their measured jobs of the closed batches since a moment, scored ones too. */
-export function usualScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
+/**
+ * Returns averages by miner and class: of the measured jobs in closed batches since a time, including scored batches.
+ */
+export function averageScores(db: Database, netuid: number, scoring: ScoringName, since: Date) {
   return db
     .select({
       hotkey: jobs.minerHotkey,
@@ -67,10 +69,10 @@ export function usualScores(db: Database, netuid: number, scoring: ScoringName, 
 }
 
 /**
- * What users asked of each class, by the organic jobs that ended between two moments. Only what a facilitator brought
- * counts: the operator's own commands are no demand.
+ * Returns the work that users requested of each class, by the organic jobs that ended between two times. Only jobs from
+ * a facilitator count, not the operator's own commands.
  */
-export async function executorsAsked(db: Database, from: Date, to: Date): Promise<Map<string, Asked>> {
+export async function requestedWork(db: Database, from: Date, to: Date): Promise<Map<string, RequestedWork>> {
   const ran = sql`${jobs.readyAt} is not null`
   const seconds = sql`extract(epoch from ${jobs.endedAt} - ${jobs.readyAt})`
   const rows = await db
@@ -83,17 +85,17 @@ export async function executorsAsked(db: Database, from: Date, to: Date): Promis
     .from(jobs)
     .where(and(isNull(jobs.batchId), eq(jobs.source, 'facilitator'), gte(jobs.endedAt, from), lte(jobs.endedAt, to)))
     .groupBy(executorClass)
-  return new Map(rows.map(({ executorClass: name, ...asked }) => [name, asked]))
+  return new Map(rows.map(({ executorClass: name, ...requested }) => [name, requested]))
 }
 
 export interface SettingScores {
   id: number
   scores: ScoredNeuron[]
-  /** Null for one that an earlier release wrote. */
+  /** Null for a setting that an earlier release stored. */
   explanation: ScoreExplanation | null
 }
 
-/** The scores of the last weights that a hotkey set or committed, if it has. */
+/** Returns the scores of the last weights that a hotkey set or committed. */
 export async function lastSettingScores(
   db: Database,
   netuid: number,
@@ -115,7 +117,7 @@ export async function lastSettingScores(
   return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
 }
 
-/** The newest setting of a hotkey that was not refused, whatever has become of it. */
+/** Returns the newest setting of a hotkey that was not refused. */
 export async function newestSetting(db: Database, netuid: number, hotkey: string) {
   const [row] = await db
     .select()
@@ -128,7 +130,7 @@ export async function newestSetting(db: Database, netuid: number, hotkey: string
   return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
 }
 
-/** A miner's jobs in some batches, in their order. Its class is null where the miner told no manifest. */
+/** Returns a miner's jobs in some batches, in their order. The class is null where the miner sent no manifest. */
 export function minersJobs(db: Database, batchIds: readonly number[], hotkey: string) {
   const { batchId, uuid, executorClass, state, reason, seconds, score, comment } = jobs
   return db

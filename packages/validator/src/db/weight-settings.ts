@@ -4,30 +4,30 @@ import { batches, type SettingState, weightSettings } from './schema.ts'
 
 export type WeightSetting = typeof weightSettings.$inferSelect
 
-/** What is about to be set. */
+/** Weights that are about to be sent. */
 export type NewSetting = Omit<
   typeof weightSettings.$inferInsert,
   'id' | 'state' | 'commitEpoch' | 'committedAt' | 'commitBlock' | 'endedAt' | 'block' | 'blockHash' | 'refusal'
 >
 
-/** Writes down what is about to be set; returns the setting's id. */
+/** Stores weights that are about to be sent. Returns the setting's id. */
 export async function planSetting(db: Database, setting: NewSetting): Promise<number> {
   const [row] = await db
     .insert(weightSettings)
     .values({ ...setting, state: 'planned' })
     .returning({ id: weightSettings.id })
-  if (!row) throw new Error('the database gave no id for a new weight setting')
+  if (!row) throw new Error('the database returned no id for a new weight setting')
   return row.id
 }
 
 export interface Commitment {
   at: Date
   block: number
-  /** The epoch that the chain counts it to. */
+  /** The epoch in which the chain counts it. */
   epoch: number
 }
 
-/** The commit is in a block: its batches are scored from now on, as long as it can be revealed. */
+/** Marks a setting as committed, and its batches as scored: they stay so as long as the commit can be revealed. */
 export function commitSetting(db: Database, id: number, { at, block, epoch }: Commitment): Promise<void> {
   return inTransaction(db, async tx => {
     const moved = { state: 'committed', committedAt: at, commitBlock: block, commitEpoch: BigInt(epoch) } as const
@@ -46,7 +46,7 @@ export interface Inclusion {
   blockHash: string | null
 }
 
-/** The weights are in a block: the setting says so and its batches are scored, both or neither. */
+/** Marks a setting as included and its batches as scored, in one transaction. */
 export function settleSetting(db: Database, id: number, inclusion: Inclusion): Promise<void> {
   const { at, block, blockHash } = inclusion
   return inTransaction(db, async tx => {
@@ -59,7 +59,7 @@ export function settleSetting(db: Database, id: number, inclusion: Inclusion): P
   })
 }
 
-/** The weights were not set, and will not be: the batches wait for the next setting, those of a commit too. */
+/** Marks a setting as refused: its batches will be scored by the next setting, those of a commit too. */
 export function refuseSetting(db: Database, id: number, refusal: { at: Date; why: string }): Promise<void> {
   const { at, why } = refusal
   return inTransaction(db, async tx => {
@@ -72,7 +72,7 @@ export function refuseSetting(db: Database, id: number, refusal: { at: Date; why
   })
 }
 
-/** A hotkey's last weights that came into a block, and those of the time before them, in ms; the youngest first. */
+/** Returns a hotkey's last included setting and those included up to `withinMs` ms before it, the youngest first. */
 export async function lastIncluded(
   db: Database,
   netuid: number,
@@ -98,14 +98,15 @@ export async function lastIncluded(
 const isStillIn = ({ id, blockHash }: WeightSetting) =>
   and(eq(weightSettings.id, id), eq(weightSettings.state, 'included'), eq(weightSettings.blockHash, blockHash ?? ''))
 
-/** The block of included weights was replaced, and they are in another. */
+/** Stores the new block of included weights whose block a fork has replaced. */
 export async function moveInclusion(db: Database, setting: WeightSetting, to: Omit<Inclusion, 'at'>): Promise<void> {
   await db.update(weightSettings).set({ block: to.block, blockHash: to.blockHash }).where(isStillIn(setting))
 }
 
 /**
- * The block of included weights was replaced, and they are in no other so far. Weights that were set are planned again,
- * and their batches free; those of a commit are committed again, which their batches count with.
+ * Handles included weights whose block a fork has replaced and that are in no block. Weights that were set directly
+ * become planned again, and their batches unscored. Weights of a commit become committed again, and their batches stay
+ * scored.
  */
 export function takeBackInclusion(db: Database, setting: WeightSetting): Promise<void> {
   const state = setting.method === 'set' ? 'planned' : 'committed'
@@ -119,7 +120,7 @@ export function takeBackInclusion(db: Database, setting: WeightSetting): Promise
   })
 }
 
-/** The block of a commit was replaced, and the commit is in another. */
+/** Stores the new block of a commit whose block a fork has replaced. */
 export async function moveCommit(db: Database, id: number, { block, epoch }: Omit<Commitment, 'at'>): Promise<void> {
   await db
     .update(weightSettings)
@@ -127,7 +128,7 @@ export async function moveCommit(db: Database, id: number, { block, epoch }: Omi
     .where(and(eq(weightSettings.id, id), eq(weightSettings.state, 'committed')))
 }
 
-/** The block of a commit was replaced, and the commit is in no other so far: it is planned again, its batches free. */
+/** Handles a commit whose block a fork has replaced and that is in no block: planned again, its batches unscored. */
 export function takeBackCommit(db: Database, setting: WeightSetting): Promise<void> {
   return inTransaction(db, async tx => {
     const [row] = await tx
@@ -139,7 +140,7 @@ export function takeBackCommit(db: Database, setting: WeightSetting): Promise<vo
   })
 }
 
-/** Frees what a setting has scored at a moment, and nothing that was scored by another. */
+/** Marks the batches as unscored that a setting scored at a moment; not those that another setting scored. */
 async function unscoreBatches(tx: Database, { batchIds }: WeightSetting, scoredAt: Date | null): Promise<void> {
   if (!scoredAt || batchIds.length === 0) return
   await tx
@@ -159,7 +160,7 @@ async function scoreBatches(tx: Database, { batchIds }: WeightSetting, at: Date)
 const ofHotkey = (netuid: number, hotkey: string) =>
   and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey))
 
-/** A hotkey's settings in a state, oldest first. */
+/** Returns a hotkey's settings in a state, oldest first. */
 export function settingsIn(
   db: Database,
   netuid: number,
@@ -173,7 +174,7 @@ export function settingsIn(
     .orderBy(asc(weightSettings.id))
 }
 
-/** A hotkey's last setting, whatever became of it. */
+/** Returns a hotkey's last setting, in whichever state. */
 export async function lastSetting(db: Database, netuid: number, hotkey: string): Promise<WeightSetting | undefined> {
   const [row] = await db
     .select()

@@ -1,3 +1,4 @@
+import { REASONS } from '@horde/protocol/reasons'
 import { describe, expect, it } from 'vitest'
 import type { ScoreExplanation } from '../scoring/explanation.ts'
 import { explainMiner } from './explain-miner.ts'
@@ -53,87 +54,91 @@ const REPORT: MinerReport = {
   ],
 }
 
-/** The explanation's lines, from the one that begins so. */
+/** Returns the lines of an explanation. */
 const lines = (over: Partial<MinerReport> = {}) => explainMiner({ ...REPORT, ...over }).split('\n')
 const setting = (over: Partial<ReportedSetting>): Partial<MinerReport> => ({ setting: { ...SETTING, ...over } })
 
-describe('explaining a miner', () => {
-  it('says when a uid of the weights belongs to another hotkey now', () => {
+describe('explainMiner', () => {
+  it('tells when a uid of the weights has another hotkey now', () => {
     expect(explainMiner({ ...REPORT, handovers: [{ uid: 1, from: 'bob', to: 'dave' }] })).toContain(
-      'Uid 1 was bob when these weights were made, and is dave now',
+      'Uid 1 belonged to bob when these weights were computed, and belongs to dave now',
     )
-    expect(explainMiner(REPORT)).not.toContain('when these weights were made')
+    expect(explainMiner(REPORT)).not.toContain('when these weights were computed')
   })
 
-  it('goes from its jobs to its weight', () => {
+  it('explains the way from jobs to weight', () => {
     expect(lines()).toEqual([
       'Miner bob, uid 1.',
-      'Setting 12, of 2026-01-02T00:00:00.000Z, is in block 345. Its scores are made of 2 batches (7, 8) by the scoring efficiency.',
+      'Setting 12, planned at 2026-01-02T00:00:00.000Z, is in block 345. ' +
+        'Its scores come from 2 batches (7, 8), scored by efficiency.',
       '',
       'Its jobs in these batches',
       'batch  benchmark  class                             state     seconds  score    why',
       '7      sha256     always_on.gpu-24gb                finished  19.46    1.0000',
-      '7      sha256     always_on.gpu-24gb (no manifest)  rejected  –        0.0000   The miner had no free executor of that class, or was not willing. a [2J b',
-      '8      sha256     always_on.gpu-24gb                broken    –        excused  The result came while the validator was away: how long the job took is not known.',
+      `7      sha256     always_on.gpu-24gb (no manifest)  rejected  –        0.0000   ${REASONS.declined} a [2J b`,
+      `8      sha256     always_on.gpu-24gb                broken    –        excused  ${REASONS['validator-away']}`,
       '',
       'Its scores',
       'class               jobs  excused  sum     of its class  part of the score',
       'always_on.gpu-24gb  2     1        2.0000  25.00 %       0.250000',
       '',
-      'Its score is 0.250000, 25.00 % of the sum of 2 miners. That made a weight of 21845 of 65535.',
-      'The chain holds 21845 for uid 1: just that.',
+      'Its score is 0.250000, 25.00 % of the sum of 2 miners. This gives a weight of 21845 of 65535.',
+      'The chain holds 21845 for uid 1, the same weight.',
       '',
-      'How classes came to their shares',
+      'How classes got their shares',
       'class               weight  demand  factor  scores  offered  demanded  share',
       'always_on.gpu-24gb  1       1200 s  1.25    8.0000  4.00     4.00      100.00 %',
       '',
     ])
   })
 
-  it('says when there is nothing to tell', () => {
+  it('tells when no weights have been set, or the miner has no jobs', () => {
     expect(lines({ setting: undefined, jobs: [], weight: 0, held: 0 })).toEqual([
       'Miner bob, uid 1.',
-      'No weights were set so far.',
+      'No weights have been set yet.',
       '',
     ])
-    const stranger = lines({ hotkey: 'dave', uid: 3, jobs: [], weight: 0, held: 0 })
-    expect(stranger).toContain('none')
-    expect(stranger).toContain(
-      'Its score is 0.000000, 0.00 % of the sum of 2 miners. That made a weight of 0 of 65535.',
+    const withoutJobs = lines({ hotkey: 'dave', uid: 3, jobs: [], weight: 0, held: 0 })
+    expect(withoutJobs).toContain('none')
+    expect(withoutJobs).toContain(
+      'Its score is 0.000000, 0.00 % of the sum of 2 miners. This gives a weight of 0 of 65535.',
     )
   })
 
-  it('says that a hotkey has left', () => {
+  it('tells that a hotkey has left the subnet', () => {
     const text = lines({ uid: undefined, held: undefined })
     expect(text[0]).toBe('Miner bob, which has left the subnet.')
     expect(text).toContain('The chain holds no weight for a hotkey that has left.')
   })
 
-  it('says what the chain holds when it is something else, and does not call it wrong', () => {
+  it('shows another weight on the chain without calling it wrong', () => {
     expect(lines({ held: 7 })).toContain('The chain holds 7 for uid 1, where the largest weight is 65535.')
     const committed = lines({ ...setting({ state: 'committed', commitBlock: 300 }), held: 0 })
     expect(committed[1]).toContain('is committed in block 300 and will be revealed.')
-    expect(lines(setting({ state: 'planned' }))[1]).toContain('is on its way to the chain.')
+    expect(lines(setting({ state: 'planned' }))[1]).toContain('is being sent to the chain.')
   })
 
   it.each([
     [
       { basis: 'last setting', explanation: { ...EXPLANATION, repeats: 9 } },
-      'those of setting 9 again, made of 2 batches (7, 8)',
+      'repeat those of setting 9, which come from 2 batches (7, 8)',
     ],
-    [{ basis: 'last setting', explanation: null }, 'those of the setting before: there was nothing to score.'],
-    [{ basis: 'batches', explanation: null }, 'made of the batches since the one before.'],
-    [{ basis: 'chain', explanation: null }, 'what the chain held already: there was nothing to score.'],
-    [{ basis: 'uniform', explanation: null }, 'the same for every neuron: there was nothing to score'],
-  ])('says where scores come from: %j', (over, words) => {
-    expect(lines(setting(over))[1]).toContain(`Its scores are ${words}`)
+    [
+      { basis: 'last setting', explanation: null },
+      'repeat those of the previous setting, because no batch has a score.',
+    ],
+    [{ basis: 'batches', explanation: null }, 'come from the batches since the previous setting.'],
+    [{ basis: 'chain', explanation: null }, 'come from the weights on the chain, because no batch has a score.'],
+    [{ basis: 'uniform', explanation: null }, 'are the same for every neuron, because there are no scores'],
+  ])('tells where scores come from: %j', (over, words) => {
+    expect(lines(setting(over))[1]).toContain(`Its scores ${words}`)
   })
 
-  it('leaves classes out where they do not count', () => {
+  it('leaves out classes if they do not count', () => {
     const classes = [{ name: null, jobs: 2, excused: 0, sum: 3.5, ofClass: 0, part: 3.5 }]
     const miners = [{ hotkey: 'bob', score: 3.5, classes }]
     const text = lines(setting({ explanation: { ...EXPLANATION, scoring: '2024', classes: [], miners } }))
     expect(text).toContain('all    2     0        3.5000  –             3.500000')
-    expect(text).not.toContain('How classes came to their shares')
+    expect(text).not.toContain('How classes got their shares')
   })
 })

@@ -1,18 +1,19 @@
+/** Explains step by step how a miner's jobs became its weight, for a terminal. */
 import { textTable } from '@horde/operator/command-line/text-table'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ClassResult, MinerExplanation } from '../scoring/explanation.ts'
 import type { Handover } from '../scoring/handovers.ts'
 import type { MinerReport, ReportedJob, ReportedSetting } from './miner-report.ts'
-import { classTable, count, decimals, originOf, percent } from './words.ts'
+import { classTable, count, decimals, originOf, percent } from './weights-table.ts'
 
 const U16_MAX = 65_535
 
-/** From a miner's jobs to its weight, step by step, for a terminal. */
+/** Returns the explanation as text. */
 export function explainMiner(report: MinerReport): string {
   const { hotkey, uid, setting, jobs } = report
   const head = `Miner ${hotkey}, ${uid === undefined ? 'which has left the subnet' : `uid ${uid}`}.\n`
-  if (!setting) return `${head}No weights were set so far.\n`
+  if (!setting) return `${head}No weights have been set yet.\n`
   const { explanation } = setting
   const own = explanation?.miners.find(each => each.hotkey === hotkey)
   return [
@@ -23,7 +24,7 @@ export function explainMiner(report: MinerReport): string {
     scoreSentence(report),
     heldSentence(report),
     ...report.handovers.map(handoverSentence),
-    section('How classes came to their shares', classTable(explanation?.classes ?? [])),
+    section('How classes got their shares', classTable(explanation?.classes ?? [])),
   ].join('')
 }
 
@@ -32,12 +33,12 @@ const section = (title: string, table: string) => (table === '' ? '' : `\n${titl
 function settingSentence(setting: ReportedSetting): string {
   const { id, state, basis, explanation, plannedAt, block, commitBlock } = setting
   const where = {
-    planned: 'is on its way to the chain',
+    planned: 'is being sent to the chain',
     committed: `is committed in block ${commitBlock} and will be revealed`,
     included: `is in block ${block}`,
     refused: 'was refused',
   }[state]
-  return `Setting ${id}, of ${plannedAt.toISOString()}, ${where}. Its scores are ${originOf(basis, explanation)}.\n`
+  return `Setting ${id}, planned at ${plannedAt.toISOString()}, ${where}. Its scores ${originOf(basis, explanation)}.\n`
 }
 
 function jobTable(jobs: readonly ReportedJob[]): string {
@@ -54,10 +55,10 @@ function jobTable(jobs: readonly ReportedJob[]): string {
   return textTable([['batch', 'benchmark', 'class', 'state', 'seconds', 'score', 'why'], ...rows])
 }
 
-/** No control character of whoever had a say in a comment reaches the terminal. */
+/** Returns why a job got its score. Removes control characters, since a comment may contain text from a miner. */
 function whyOf({ reason, comment }: ReportedJob): string {
-  const said = (comment ?? '').replaceAll(/\p{Cc}+/gu, ' ').trim()
-  return [reason === null ? '' : REASONS[reason], said].filter(part => part !== '').join(' ')
+  const text = (comment ?? '').replaceAll(/\p{Cc}+/gu, ' ').trim()
+  return [reason === null ? '' : REASONS[reason], text].filter(part => part !== '').join(' ')
 }
 
 function resultTable(own: MinerExplanation | undefined): string {
@@ -79,18 +80,19 @@ function scoreSentence({ hotkey, setting, weight }: MinerReport): string {
   const all = setting?.scores.reduce((sum, each) => sum + each.score, 0) ?? 0
   const of = count(setting?.scores.length ?? 0, 'miner', 'miners')
   const share = all > 0 ? `, ${percent(score / all)} of the sum of ${of}` : ''
-  return `\nIts score is ${decimals(score)}${share}. That made a weight of ${weight} of ${U16_MAX}.\n`
+  return `\nIts score is ${decimals(score)}${share}. This gives a weight of ${weight} of ${U16_MAX}.\n`
 }
 
-/** The chain's epochs mask a weight that is older than the registration of the uid's neuron. */
+/** Tells that a uid has another hotkey now. The chain then ignores the weight: it is older than the registration. */
 function handoverSentence({ uid, from, to }: Handover): string {
-  const who = `Uid ${uid} was ${from} when these weights were made, and is ${to} now`
-  return `${who}: the chain counts no weight that is older than a registration.\n`
+  const who = `Uid ${uid} belonged to ${from} when these weights were computed, and belongs to ${to} now`
+  return `${who}. The chain ignores weights that are older than a registration.\n`
 }
 
 function heldSentence({ held, setting, weight, uid }: MinerReport): string {
   if (held === undefined) return 'The chain holds no weight for a hotkey that has left.\n'
-  if (held === weight && setting?.state === 'included') return `The chain holds ${held} for uid ${uid}: just that.\n`
-  // A row whose largest weight is below 65535 is scaled up by the chain.
+  if (held === weight && setting?.state === 'included')
+    return `The chain holds ${held} for uid ${uid}, the same weight.\n`
+  // The chain scales up a row whose largest weight is below 65535.
   return `The chain holds ${held} for uid ${uid}, where the largest weight is ${U16_MAX}.\n`
 }

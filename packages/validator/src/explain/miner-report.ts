@@ -7,36 +7,38 @@ import { type Handover, handoversIn } from '../scoring/handovers.ts'
 
 export interface ReportDeps {
   chain: Pick<Chain, 'metagraph' | 'weightsOf'>
-  /** Whose weights. */
+  /** The validator whose weights are explained. */
   hotkey: Hotkey
   db: Database
 }
 
+/** A weight setting with its explanation. */
 export type ReportedSetting = NonNullable<Awaited<ReturnType<typeof newestSetting>>>
+/** A miner's job as the database has it. */
 export type ReportedJob = Awaited<ReturnType<typeof minersJobs>>[number]
 
-/** What is known of how a miner came to its weight. */
+/** The data behind a miner's weight. */
 export interface MinerReport {
   hotkey: string
-  /** Undefined when it has left the subnet. */
+  /** Undefined if the miner has left the subnet. */
   uid: number | undefined
-  /** The last weights that were set, or are being set. Undefined before there are any. */
+  /** The latest weights that were set or are being set; undefined if there are none yet. */
   setting: ReportedSetting | undefined
-  /** Its weight in that setting, u16. */
+  /** The miner's weight in that setting, u16. */
   weight: number
-  /** The uids that it had or has, and that changed hands since the setting's weights were made. */
+  /** Uids that this miner got or lost since the setting's weights were computed. */
   handovers: Handover[]
-  /** Its jobs in the batches that the setting is made of, as far as they are kept. */
+  /** The miner's jobs in the setting's batches, as far as the database still has them. */
   jobs: ReportedJob[]
-  /** Its weight on the chain, u16, scaled so that the largest of the row is 65535. Undefined: it has left. */
+  /** The weight on the chain, u16, scaled so that the row's largest is 65535; undefined if the miner has left. */
   held: number | undefined
 }
 
 /**
- * Gathers what `explainMiner` tells.
+ * Collects the data that `explainMiner` formats.
  *
  * @param who a miner's hotkey, or its uid
- * @returns undefined when the subnet has no such miner, and the last setting none either
+ * @returns undefined if neither the subnet nor the latest setting has this miner
  */
 export async function reportMiner(netuid: number, who: string, deps: ReportDeps): Promise<MinerReport | undefined> {
   const { chain, db } = deps
@@ -65,9 +67,9 @@ function hotkeyOf(who: string, { neurons }: Metagraph, setting: ReportedSetting 
   return isKnown ? who : undefined
 }
 
-/** A miner with a score had the uid of the setting, which another may have by now. */
+/** Returns a miner's weight in a setting, by the uid it had then, which another miner may have by now. */
 function weightIn({ scores, uids, weights }: ReportedSetting, hotkey: string, uidNow: number | undefined): number {
   const uid = scores.find(each => each.hotkey === hotkey)?.uid ?? uidNow
-  const isAnothers = scores.some(each => each.uid === uid && each.hotkey !== hotkey)
-  return uid === undefined || isAnothers ? 0 : (weights[uids.indexOf(uid)] ?? 0)
+  const isOthers = scores.some(each => each.uid === uid && each.hotkey !== hotkey)
+  return uid === undefined || isOthers ? 0 : (weights[uids.indexOf(uid)] ?? 0)
 }

@@ -1,14 +1,15 @@
+/** Formats planned weights for a terminal, and numbers and classes for all explanations. */
 import type { WeightOf } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { sharesOf } from '@horde/chain/weights'
 import { textTable } from '@horde/operator/command-line/text-table'
-import type { WeightsPlan } from '../weights/plan-weights.ts'
-import { classTable, decimals, originOf, percent } from './words.ts'
+import type { ClassExplanation, ScoreExplanation } from '../scoring/explanation.ts'
+import type { Basis, WeightsPlan } from '../weights/plan-weights.ts'
 
 /**
- * The weights that a plan would set, beside what the chain holds, for a terminal. The heaviest first.
+ * Returns a table of the planned weights beside those that the chain holds, the heaviest first, for a terminal.
  *
- * @param held what the chain holds of our own row, as `chain.weightsOf` says it
+ * @param held this validator's row on the chain, as `chain.weightsOf` returns it
  */
 export function weightsTable(plan: WeightsPlan, held: readonly WeightOf[], { neurons }: Metagraph): string {
   const { basis, explanation, row, scores } = plan
@@ -29,5 +30,43 @@ export function weightsTable(plan: WeightsPlan, held: readonly WeightOf[], { neu
     ])
   const table = textTable([['uid', 'miner', 'score', 'weight', 'share', 'on the chain'], ...lines])
   const classes = classTable(explanation?.classes ?? [])
-  return `The scores are ${originOf(basis, explanation)}.\n\n${table}${classes === '' ? '' : `\n${classes}`}`
+  return `The scores ${originOf(basis, explanation)}.\n\n${table}${classes === '' ? '' : `\n${classes}`}`
 }
+
+/** Returns where scores come from, as the end of the sentence "The scores …". */
+export function originOf(basis: Basis | string, explanation: ScoreExplanation | null): string {
+  const { batches = [], scoring, repeats } = explanation ?? {}
+  const source = `${count(batches.length, 'batch', 'batches')} (${batches.join(', ')}), scored by ${scoring}`
+  if (basis === 'batches')
+    return explanation ? `come from ${source}` : 'come from the batches since the previous setting'
+  if (basis === 'chain') return 'come from the weights on the chain, because no batch has a score'
+  if (basis === 'uniform') return 'are the same for every neuron, because there are no scores and no earlier weights'
+  if (!explanation) return 'repeat those of the previous setting, because no batch has a score'
+  return `repeat those of setting ${repeats}, which come from ${source}, because no batch since then has a score`
+}
+
+/** Returns a table of how each class got its share; empty if classes do not count. */
+export function classTable(classes: readonly ClassExplanation[]): string {
+  if (classes.length === 0) return ''
+  const head = ['class', 'weight', 'demand', 'factor', 'scores', 'offered', 'demanded', 'share']
+  const rows = classes.map(each => [
+    each.name,
+    String(each.operatorWeight),
+    `${Math.round(each.demandSeconds)} s`,
+    each.demandFactor.toFixed(2),
+    each.sum.toFixed(4),
+    each.offered.toFixed(2),
+    each.demanded.toFixed(2),
+    percent(each.share),
+  ])
+  return textTable([head, ...rows])
+}
+
+/** Formats a score or a part of 1: `0.250000`. */
+export const decimals = (value: number): string => value.toFixed(6)
+
+/** Formats a part of 1: `25.00 %`. */
+export const percent = (share: number): string => `${(share * 100).toFixed(2)} %`
+
+/** Formats a count with its noun: `1 batch`, `2 batches`. */
+export const count = (n: number, one: string, more: string): string => `${n} ${n === 1 ? one : more}`

@@ -9,8 +9,8 @@ import {
   wholeSeconds,
 } from '@horde/operator/admin/observed-service'
 import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
-import type { FacilitatorState } from '../facilitator.ts'
-import type { ChosenMethod } from '../weights/commit-by.ts'
+import type { FacilitatorState } from '../organic/facilitator-connection.ts'
+import type { ChosenMethod } from '../weights/weight-method.ts'
 import type { HistoryJson } from './history/history-view.ts'
 import type { BatchWindow, NextBatch } from './history/next-batch.ts'
 import { type RecentError, recentErrors } from './history/recent-errors.ts'

@@ -5,11 +5,11 @@ import type { LoopState } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { ServiceStatus } from '@horde/operator/admin/observed-service'
 import type { Watches } from '@horde/operator/watch/watches'
-import type { TurnState } from '../batch/turns.ts'
+import type { ScheduleState } from '../batches/batch-schedule.ts'
 import type { ValidatorConfig } from '../config.ts'
 import type { Figures } from '../db/for-operator/figures.ts'
-import type { FacilitatorState } from '../facilitator.ts'
-import type { ChosenMethod } from '../weights/commit-by.ts'
+import type { FacilitatorState } from '../organic/facilitator-connection.ts'
+import type { ChosenMethod } from '../weights/weight-method.ts'
 import { type NextBatch, nextBatchOf } from './history/next-batch.ts'
 import type { StoredFigures } from './metrics/stored-figures.ts'
 import type { SubnetView } from './subnet-view.ts'
@@ -43,7 +43,7 @@ export type StatusDeps = {
   subnet: SubnetView
   loops: readonly { name: string; state(): LoopState }[]
   /** Returns what is known of this validator's next batch. */
-  turn(): TurnState | undefined
+  turn(): ScheduleState | undefined
   facilitator: { state(): FacilitatorState } | undefined
   figures: Pick<StoredFigures, 'last'>
   watches: Pick<Watches, 'state'>

@@ -2,7 +2,7 @@
 import type { Chain, CommitReveal } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
-import { type ChosenMethod, type CommitBy, chooseMethod } from '../weights/commit-by.ts'
+import { type ChosenMethod, type CommitBy, chooseMethod } from '../weights/weight-method.ts'
 import type { KnownSubnet } from './watches/eligibility.ts'
 
 export type SubnetViewDeps = {

@@ -1,10 +1,8 @@
-import { CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
+import type { ExecutorClass } from '@horde/protocol/classes'
 import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import { EMPTY_ZIP_BASE64, type Preset, type Volume } from '@horde/protocol/job'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
-import { failureReason } from '../job/failure-reason.ts'
-import type { JobToDrive, ResultWord, Verdict } from '../job/job-to-drive.ts'
-import type { Manifest } from '../miner/link.ts'
+import { failureReason, type JobSpec, type ResultMessage, type Verdict } from '../jobs/job-spec.ts'
 
 /** How long the stages of an organic job may take, in ms. */
 export interface OrganicLimits {
@@ -19,37 +17,33 @@ export interface OrganicLimits {
 const NO_SCORE = { score: null, rightAnswer: null, comment: null }
 
 /**
- * A user's request as a job to drive.
+ * Makes a user's request into a job to drive.
  *
- * @param endsAt when it ends whatever its stage, in ms of the monotonic clock
- * @param wanted the class that is asked for; without it one of the miner's that suits the job
+ * @param endsAt when the job ends whatever its stage, in ms of the monotonic clock
  */
 export function organicJob(
   request: FacilitatorJobRequest,
   limits: OrganicLimits,
   endsAt: number,
-  wanted?: ExecutorClass,
-): JobToDrive {
-  const { uuid } = request
+  executorClass?: ExecutorClass,
+): JobSpec {
   return {
-    uuid,
-    plan: manifest => {
-      const executorClass = wanted ?? classFor(presetOf(request), manifest)
-      return {
-        executorClass,
-        offer: offerOf(request, limits, executorClass),
-        work: workOf(request),
-        readyMs: limits.readyMs,
-        resultMs: limits.jobMs,
-      }
-    },
+    uuid: request.uuid,
+    executorClass,
+    offer: offerOf(request, limits, executorClass),
+    work: workOf(request),
     judge: (result, seconds) => judge(result, seconds, limits.jobMs / 1000),
     unanswered: NO_SCORE,
     connectMs: limits.connectMs,
-    manifestMs: limits.manifestMs,
     acceptMs: limits.readyMs,
+    readyMs: limits.readyMs,
+    resultMs: limits.jobMs,
     endsAt,
   }
+}
+
+export function presetOf({ use_gpu }: FacilitatorJobRequest): Preset {
+  return use_gpu ? 'nvidia_all' : 'none'
 }
 
 function offerOf(
@@ -81,23 +75,12 @@ function workOf(request: FacilitatorJobRequest): V0JobRequest {
   }
 }
 
-function presetOf({ use_gpu }: FacilitatorJobRequest): Preset {
-  return use_gpu ? 'nvidia_all' : 'none'
-}
-
 function volumeOf({ input_url }: FacilitatorJobRequest): Volume {
   if (input_url === '') return { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 }
   return { volume_type: 'zip_url', contents: input_url }
 }
 
-/** The class asked of a miner with a manifest: the first that it has and that suits the job; any runs one without a GPU. */
-function classFor(preset: Preset, manifest: Manifest | undefined): ExecutorClass | undefined {
-  const had = (manifest ?? []).filter(({ count }) => count > 0).map(({ executor_class }) => executor_class)
-  const known = had.filter(isExecutorClass)
-  return known.find(name => CLASSES[name].preset === preset) ?? (preset === 'none' ? known[0] : undefined)
-}
-
-function judge(result: ResultWord, seconds: number | undefined, timeoutSeconds: number): Verdict {
+function judge(result: ResultMessage, seconds: number | undefined, timeoutSeconds: number): Verdict {
   if (result.message_type === 'V0JobFinishedRequest') return { ...NO_SCORE, reason: null }
   return { ...NO_SCORE, reason: failureReason(result, seconds, timeoutSeconds) }
 }

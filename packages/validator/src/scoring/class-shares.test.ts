@@ -2,26 +2,26 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { classShares } from './class-shares.ts'
 
-/** Classes by letter: weight, offered, demanded. */
+/** Computes the shares of unnamed classes. */
 const shares = (...classes: [weight: number, offered: number, demanded: number][]) => [
   ...classShares(
     classes.map(([weight, offered, demanded], i) => ({ name: String(i), weight, offered, demanded })),
   ).values(),
 ]
 
-describe('the share of a class', () => {
+describe('classShares', () => {
   it.each([
     [
-      'is its part of the weights where all offer enough',
+      'is the base share if all offer enough',
       [
         [1, 4, 4],
         [3, 8, 4],
       ],
       [0.25, 0.75],
     ],
-    ['is all of it for a class alone, however small', [[1, 0.01, 4]], [1]],
+    ['is 1 for the only class, however small', [[1, 0.01, 4]], [1]],
     [
-      'is all of it for a class that alone has capacity',
+      'is 1 for the only class with capacity',
       [
         [1, 0, 4],
         [1, 0.01, 4],
@@ -29,7 +29,7 @@ describe('the share of a class', () => {
       [0, 1],
     ],
     [
-      'is scaled by offered over demanded, and the rest goes to the other',
+      'shrinks by offered / demanded, and the rest goes to the other class',
       [
         [1, 1, 4],
         [1, 40, 4],
@@ -37,7 +37,7 @@ describe('the share of a class', () => {
       [0.125, 0.875],
     ],
     [
-      'goes to the others in proportion to their weights',
+      'gives the rest to the others in proportion to their weights',
       [
         [2, 0, 4],
         [1, 99, 4],
@@ -46,7 +46,7 @@ describe('the share of a class', () => {
       [0, 0.5, 0.5],
     ],
     [
-      'is no more than the capacity of a class allows',
+      'is limited by the capacity of a class',
       [
         [2, 0, 4],
         [1, 6, 4],
@@ -55,7 +55,7 @@ describe('the share of a class', () => {
       [0, 0.375, 0.625],
     ],
     [
-      'is by weight times capacity where all are short',
+      'is proportional to weight times capacity if all offer too little',
       [
         [1, 1, 4],
         [1, 3, 4],
@@ -63,7 +63,7 @@ describe('the share of a class', () => {
       [0.25, 0.75],
     ],
     [
-      'is nothing without a weight',
+      'is 0 without a weight',
       [
         [0, 99, 4],
         [1, 1, 4],
@@ -71,7 +71,7 @@ describe('the share of a class', () => {
       [0, 1],
     ],
     [
-      'is nothing where there is nothing',
+      'is 0 for all if no class has both weight and capacity',
       [
         [1, 0, 4],
         [0, 7, 4],
@@ -85,7 +85,7 @@ describe('the share of a class', () => {
   })
 
   const amount = (min: number, max: number) => fc.double({ min, max, noNaN: true })
-  const standings = fc.array(
+  const capacities = fc.array(
     fc.tuple(
       fc.oneof(fc.constant(0), amount(1e-9, 1e6)),
       fc.oneof(fc.constant(0), amount(1e-6, 1e5)),
@@ -94,9 +94,9 @@ describe('the share of a class', () => {
     { minLength: 1, maxLength: 7 },
   )
 
-  it('is 1 in all, never negative, never NaN, and above 0 just where there is weight and capacity', () => {
+  it('sums to 1, is never negative or NaN, and is above 0 exactly with weight and capacity', () => {
     fc.assert(
-      fc.property(standings, classes => {
+      fc.property(capacities, classes => {
         const made = shares(...classes)
         const able = classes.map(([weight, offered]) => weight > 0 && offered > 0)
         expect(made.map(share => share > 0)).toEqual(able)
@@ -107,9 +107,9 @@ describe('the share of a class', () => {
     )
   })
 
-  it('of a class that is short is scaled, to the digit, while the others can take the rest', () => {
+  it('shrinks exactly by offered / demanded while the others can take the rest', () => {
     fc.assert(
-      fc.property(standings, classes => {
+      fc.property(capacities, classes => {
         const total = classes.reduce((sum, [weight]) => sum + weight, 0)
         const room = classes.reduce((sum, [weight, offered, demanded]) => sum + (weight * offered) / demanded, 0)
         fc.pre(total > 0 && room > total * 1.000001)
@@ -124,9 +124,9 @@ describe('the share of a class', () => {
     )
   })
 
-  it('never falls when the class offers more, and never jumps', () => {
+  it('never falls when the class offers more, and changes continuously', () => {
     fc.assert(
-      fc.property(standings, amount(1, 1.5), (classes, times) => {
+      fc.property(capacities, amount(1, 1.5), (classes, times) => {
         const [[weight, offered, demanded] = [1, 1, 1], ...others] = classes
         const before = shares(...classes)
         const after = shares([weight, offered * times, demanded], ...others)

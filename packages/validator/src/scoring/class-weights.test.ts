@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_CLASS_WEIGHTS, envClassWeights } from './class-weights.ts'
 
-describe("an operator's table of classes", () => {
+describe('envClassWeights', () => {
   it.each([
     ['always_on.gpu-24gb=1', [['always_on.gpu-24gb', 1]]],
     [
@@ -18,14 +18,14 @@ describe("an operator's table of classes", () => {
         ['always_on.test', 1e6],
       ],
     ],
-  ])('%j', (text, entries) => {
+  ])('parses %j', (text, entries) => {
     expect([...envClassWeights.parse(text)]).toEqual(entries)
   })
 
   it.each([
     ['always_on.gpu-24gb', 'has "always_on.gpu-24gb", which is not class=weight'],
     ['always_on.gpu-24gb=1=2', 'has "always_on.gpu-24gb=1=2", which is not class=weight'],
-    ['gpu=1', 'names the class "gpu", which is none of always_on.gpu-24gb, spin_up-4min.gpu-24gb'],
+    ['gpu=1', 'names the class "gpu", which is not one of always_on.gpu-24gb, spin_up-4min.gpu-24gb'],
     ['always_on.test=1,always_on.test=2', 'names always_on.test twice'],
     ['always_on.test=-1', 'gives always_on.test the weight "-1", which is neither 0 nor a number from 1e-9 to 1000000'],
     ['always_on.test=much', 'gives always_on.test the weight "much"'],
@@ -34,16 +34,16 @@ describe("an operator's table of classes", () => {
     ['always_on.test=1e7', 'gives always_on.test the weight "1e7"'],
     ['always_on.test=0,always_on.gpu-24gb=0', 'gives no class a weight above 0'],
     [',', 'gives no class a weight above 0'],
-  ])('says what is wrong with %j', (text, problem) => {
+  ])('explains what is wrong with %j', (text, problem) => {
     const result = envClassWeights.safeParse(text)
     expect(result.error?.issues.map(({ message }) => message)).toEqual([expect.stringContaining(problem)])
   })
 
-  it('lists every mistake at once', () => {
+  it('lists all mistakes at once', () => {
     expect(envClassWeights.safeParse('a=1,b=2').error?.issues).toHaveLength(2)
   })
 
-  it('is by default the same for all, but for the class for tests', () => {
+  it('defaults to the same weight for all classes except the one for test executors', () => {
     expect([...DEFAULT_CLASS_WEIGHTS].filter(([, weight]) => weight !== 1)).toEqual([['always_on.test', 1e-6]])
   })
 })

@@ -1,40 +1,40 @@
 import type { Metagraph } from '@horde/chain/metagraph'
 import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
-import { batchesToScore, executorsAsked, talliesOf, type UnscoredBatch, usualScores } from '../db/scores.ts'
+import { averageScores, batchesToScore, classTotalsOf, requestedWork, type UnscoredBatch } from '../db/scores.ts'
 import type { ScoreExplanation } from './explanation.ts'
-import { type ScoringRules, scoreNetwork, type Tally } from './network-scores.ts'
+import { type ClassTotals, type ScoringRules, scoreNetwork } from './network-scores.ts'
 import { DEFAULT_SCORING_RULES } from './settings.ts'
 
 export interface EarnedDeps {
   db: Database
   clock: Pick<Clock, 'now'>
-  /** Default: those of settings that are left alone. */
+  /** Default: the rules of the default settings. */
   scoringRules?: ScoringRules
 }
 
-/** What the unscored batches are worth. */
+/** The scores of the unscored batches. */
 export interface Earned {
-  /** All unscored batches, also those that no longer count: setting weights is done with them too. */
+  /** All unscored batches, including those that no longer count. Setting weights marks all of them as scored. */
   batchIds: number[]
   /** By hotkey. */
   scores: ReadonlyMap<string, number>
   explanation: ScoreExplanation
 }
 
-/** What the neurons of a subnet have earned in the batches that no weights were made of yet. */
+/** Computes the scores of a subnet's miners from the batches that no weights include yet. */
 export async function earnedScores(metagraph: Metagraph, deps: EarnedDeps): Promise<Earned> {
   const { db, clock, scoringRules: rules = DEFAULT_SCORING_RULES } = deps
   const now = clock.now()
   const unscored = await batchesToScore(db, metagraph.netuid)
   const since = new Date(now - rules.windowSeconds * 1000)
-  const { counting, setAside, scoring } = sorted(unscored, since.getTime())
-  // A hotkey that has left would take a part of its class's sum, and nobody would get it.
+  const { counting, setAside, scoring } = countingBatches(unscored, since.getTime())
+  // A hotkey that has left the subnet would take a part of its class's share that no neuron gets.
   const here = new Set(metagraph.neurons.map(({ hotkey }) => hotkey))
-  const present = (await talliesOf(db, counting)).filter(({ hotkey }) => here.has(hotkey))
-  const tallies = await withUsual(present, () => usualScores(db, metagraph.netuid, scoring, since))
-  const asked = await executorsAsked(db, new Date(now - rules.demand.windowSeconds * 1000), new Date(now))
-  const { classes, miners } = scoreNetwork({ scoring, batches: counting.length, tallies, asked }, rules)
+  const present = (await classTotalsOf(db, counting)).filter(({ hotkey }) => here.has(hotkey))
+  const totals = await withAverages(present, () => averageScores(db, metagraph.netuid, scoring, since))
+  const requested = await requestedWork(db, new Date(now - rules.demand.windowSeconds * 1000), new Date(now))
+  const { classes, miners } = scoreNetwork({ scoring, batches: counting.length, totals, requested }, rules)
   return {
     batchIds: unscored.map(({ id }) => id),
     scores: new Map(miners.map(({ hotkey, score }) => [hotkey, score])),
@@ -42,18 +42,23 @@ export async function earnedScores(metagraph: Metagraph, deps: EarnedDeps): Prom
   }
 }
 
-/** What is usual for miners that had jobs excused: a restart in mid-batch costs nobody a weight. */
-async function withUsual(tallies: Tally[], ask: () => ReturnType<typeof usualScores>): Promise<Tally[]> {
-  if (!tallies.some(({ excused }) => excused > 0)) return tallies
-  const usual = new Map((await ask()).map(each => [`${each.hotkey} ${each.executorClass}`, each]))
-  return tallies.map(tally => ({ ...tally, usual: usual.get(`${tally.hotkey} ${tally.executorClass}`) }))
+/**
+ * Adds the averages of miners with excused jobs, so that a validator's restart during a batch costs no miner weight.
+ */
+async function withAverages(
+  totals: ClassTotals[],
+  readAverages: () => ReturnType<typeof averageScores>,
+): Promise<ClassTotals[]> {
+  if (!totals.some(({ excused }) => excused > 0)) return totals
+  const averages = new Map((await readAverages()).map(each => [`${each.hotkey} ${each.executorClass}`, each]))
+  return totals.map(each => ({ ...each, averages: averages.get(`${each.hotkey} ${each.executorClass}`) }))
 }
 
 /**
- * Which batches count. Scores of two scorings are no sum: after the operator has changed it, those of the newest batch's
- * count.
+ * Splits the unscored batches into those that count and those set aside. Batches that are too old do not count. Scores
+ * of different scorings cannot be added, so after the operator changes SCORING only batches with the newest one count.
  */
-function sorted(unscored: readonly UnscoredBatch[], notBefore: number) {
+function countingBatches(unscored: readonly UnscoredBatch[], notBefore: number) {
   const fresh = unscored.filter(({ startedAt }) => startedAt.getTime() >= notBefore)
   const scoring = fresh.at(-1)?.scoring ?? 'efficiency'
   const counting = fresh.filter(batch => batch.scoring === scoring).map(({ id }) => id)

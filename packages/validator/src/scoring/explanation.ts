@@ -1,51 +1,54 @@
-/** How each score of a weight setting came about: what is kept beside it, for `explain`. */
+/** How the scores of a weight setting were computed. Saved with the setting, for the command `explain`. */
 import type { ScoringName } from '../db/schema.ts'
 
-/** A class, as it took its share. */
+/** How a class got its share. */
 export type ClassExplanation = {
   name: string
-  /** In the operator's table. */
+  /** The weight in the operator's table. */
   operatorWeight: number
-  /** Executor-seconds that users asked for. */
+  /** Executor-seconds that users requested. */
   demandSeconds: number
-  /** What that makes of the weight. */
+  /** The factor that demand applies to the weight. */
   demandFactor: number
-  /** The sum of its miners' scores. */
+  /** Sum of its miners' scores. */
   sum: number
-  /** Executors of reference speed. */
+  /** Measured capacity, in executors of reference speed. */
   offered: number
+  /** Demanded capacity, in executors of reference speed. */
   demanded: number
-  /** Of the whole, 0 to 1. */
+  /** Its share of the weights, 0 to 1. */
   share: number
 }
 
-/** What a miner did in one class. */
+/** A miner's results in one class. */
 export type ClassResult = {
-  /** Of the class; null where classes do not count. */
+  /** The class's name; null if classes do not count. */
   name: string | null
   jobs: number
-  /** Of these: not measured, by the validator's own fault; each counts as the mean of the others. */
+  /** How many of the jobs have no score because of the validator's own fault. Each counts as an average job. */
   excused: number
-  /** Of the jobs' scores, excused ones included. */
+  /** Sum of the jobs' scores, including excused ones. */
   sum: number
-  /** Of the class's sum, 0 to 1. */
+  /** Its part of the class's sum, 0 to 1. */
   ofClass: number
-  /** What it adds to the miner's score. */
+  /** What this class adds to the miner's score. */
   part: number
 }
 
+/** How a miner got its score. */
 export type MinerExplanation = { hotkey: string; score: number; classes: ClassResult[] }
 
+/** How all scores of a weight setting were computed. */
 export type ScoreExplanation = {
   scoring: ScoringName
-  /** The batches that the scores were made of. */
+  /** The batches that the scores come from. */
   batches: number[]
-  /** Batches that no longer count, and are done with: too old, or of another scoring. */
+  /** Batches that did not count because they were too old or had another scoring. */
   setAside: number[]
   windowSeconds: number
-  /** The setting whose scores are set again, when there was nothing new. */
+  /** The id of the setting whose scores are repeated, if there were no new ones. */
   repeats?: number
-  /** None where classes do not count. */
+  /** Empty if classes do not count. */
   classes: ClassExplanation[]
   miners: MinerExplanation[]
 }

@@ -1,15 +1,16 @@
 import type { Metagraph } from '@horde/chain/metagraph'
 import type { ScoredNeuron } from '../db/schema.ts'
 
-/** A uid that belongs to another hotkey than when weights were made. */
+/** A uid that has another hotkey now than when the weights were computed. */
 export interface Handover {
   uid: number
-  /** Whose scores made its weight. */
+  /** The hotkey whose scores made its weight. */
   from: string
+  /** The hotkey that has the uid now. */
   to: string
 }
 
-/** The uids of a setting that have changed hands since its weights were made. */
+/** Finds the uids of a setting that have changed hotkeys since its weights were computed. */
 export function handoversIn(setting: { scores: readonly ScoredNeuron[] }, { neurons }: Metagraph): Handover[] {
   return setting.scores.flatMap(({ uid, hotkey: from }) => {
     const to = neurons[uid]?.hotkey

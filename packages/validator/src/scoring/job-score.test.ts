@@ -14,11 +14,11 @@ describe('2024', () => {
     [22.5, 45, 1.5],
     [45, 45, 1],
     [91, 90, 2 * (1 - 91 / 180)],
-  ])('%d s of %d s are worth %d', (seconds, timeoutSeconds, score) => {
+  ])('gives %d s of %d s the score %d', (seconds, timeoutSeconds, score) => {
     expect(scoreJob({ ...RUN, seconds, timeoutSeconds }, RULE_2024)).toBeCloseTo(score, 12)
   })
 
-  it('knows no reference', () => {
+  it('ignores the reference', () => {
     expect(scoreJob({ ...RUN, referenceSeconds: 1 }, RULE_2024)).toBe(scoreJob(RUN, RULE_2024))
   })
 })
@@ -31,18 +31,18 @@ describe('efficiency', () => {
     [0.001, 16],
     [0, 16],
     [-1, 16],
-  ])('%d s for what takes the reference 20 s are worth %d', (seconds, score) => {
+  ])('gives %d s the score %d if the reference takes 20 s', (seconds, score) => {
     expect(scoreJob({ ...RUN, seconds }, EFFICIENCY)).toBeCloseTo(score, 12)
   })
 
-  it('is worth nothing where there is no reference', () => {
+  it('gives 0 without a reference time', () => {
     expect(scoreJob({ ...RUN, referenceSeconds: 0, seconds: 0 }, EFFICIENCY)).toBe(0)
     expect(scoreJob({ ...RUN, referenceSeconds: Number.NaN }, EFFICIENCY)).toBe(0)
   })
 })
 
 describe.each([RULE_2024, EFFICIENCY])('$name', scoring => {
-  it('takes a result one second after the timeout, and none later', () => {
+  it('accepts a result up to one second after the timeout, and none later', () => {
     expect(isInTime(91, 90)).toBe(true)
     expect(isInTime(91.001, 90)).toBe(false)
     expect(scoreJob({ ...RUN, seconds: 91 }, scoring)).toBeGreaterThan(0)
@@ -57,11 +57,11 @@ describe.each([RULE_2024, EFFICIENCY])('$name', scoring => {
     [7, 1],
     [-1, 0],
     [Number.NaN, 0],
-  ])('counts a quality of %d as %d', (quality, share) => {
+  ])('multiplies the score by the quality: %d counts as %d', (quality, share) => {
     expect(scoreJob({ ...RUN, quality }, scoring)).toBeCloseTo(share * scoreJob(RUN, scoring), 12)
   })
 
-  it('is finite, never negative, and never more for a slower answer', () => {
+  it('is finite, never negative, and never higher for a slower answer', () => {
     const seconds = fc.double({ min: 0, max: 1e6, noNaN: true })
     const limit = fc.double({ min: 0.1, max: 1e4, noNaN: true })
     const quality = fc.double({ min: 0, max: 1, noNaN: true })

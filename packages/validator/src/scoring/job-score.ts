@@ -1,28 +1,27 @@
-/** Results that arrive up to this many seconds after their timeout still count as in time, as Python validators count. */
+/** How long after its timeout a result still counts as in time, in seconds. As in the Python validator. */
 export const IN_TIME_SLACK_SECONDS = 1
 
-/** How a job's time becomes a score. `efficiency`: an exponent above 0, and the most that one job can score. */
+/** How a job's time becomes a score. `efficiency` has an exponent above 0 and a cap on the score of one job. */
 export type Scoring = { name: '2024' } | { name: 'efficiency'; exponent: number; cap: number }
 
-/** One answer, as it was measured. */
+/** A measured result. */
 export interface MeasuredRun {
-  /** From the work's handing to the kernel to the result's frame. */
+  /** Time from sending the work to receiving the result. */
   seconds: number
   timeoutSeconds: number
-  /** How long an executor of reference speed takes for this very piece of work. */
+  /** How long an executor of reference speed takes for this piece of work. */
   referenceSeconds: number
-  /** The benchmark's verdict over the answer, 0 to 1. */
+  /** The benchmark's judgement of the answer, 0 to 1. */
   quality: number
 }
 
-/** Whether a result came in time. Both in seconds, from the work's handing to the kernel to the result's frame. */
+/** Returns whether a result came in time. Both values are in seconds, measured as in `MeasuredRun`. */
 export function isInTime(seconds: number, timeoutSeconds: number): boolean {
   return seconds <= timeoutSeconds + IN_TIME_SLACK_SECONDS
 }
 
 /**
- * What one job scores; 0 when it is late, never negative, always finite. docs/scoring.md says why the formulas are as
- * they are.
+ * Computes the score of one job: 0 if it is late, never negative, always finite. docs/scoring.md explains the formulas.
  *
  * `2024`: quality · 2 · (1 − seconds / (2 · timeout)): 2 for an instant answer, 1 for one at the timeout.
  * `efficiency`: quality · min(cap, (reference / seconds) ^ exponent): 1 for an answer as fast as the reference.

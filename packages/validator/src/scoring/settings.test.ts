@@ -5,8 +5,8 @@ import { DEFAULT_SCORING_RULES, scoringOf, scoringRulesOf, scoringSettings } fro
 
 const read = (env: Record<string, string>) => readSettings(scoringSettings, env)
 
-describe('the settings of scoring', () => {
-  it('are by default efficiency, over a day, all classes the same', () => {
+describe('scoringSettings', () => {
+  it('default to efficiency, one day, and the same weight for all classes', () => {
     expect(scoringOf(read({}))).toEqual({ name: 'efficiency', exponent: 1.2, cap: 16 })
     expect(DEFAULT_SCORING_RULES).toEqual({
       ...{ windowSeconds: 86_400, classWeights: DEFAULT_CLASS_WEIGHTS, capacityFloor: 4 },
@@ -14,7 +14,7 @@ describe('the settings of scoring', () => {
     })
   })
 
-  it('are the operator’s where there are any', () => {
+  it('use the operator’s values', () => {
     const settings = read({
       ...{ SCORING: '2024', SCORE_WINDOW_SECONDS: '3600', CLASS_WEIGHTS: 'always_on.gpu-24gb=2' },
       ...{ CLASS_CAPACITY_FLOOR_EXECUTORS: '0.5', DEMAND_WINDOW_SECONDS: '7200', DEMAND_SMOOTHING_SECONDS: '0' },
@@ -31,7 +31,7 @@ describe('the settings of scoring', () => {
     ['SCORING', '2023', 'SCORING'],
     ['DEMAND_FLOOR', '0', 'DEMAND_FLOOR: must be a number from 0.01 to 1'],
     ['EFFICIENCY_EXPONENT', '0.5', 'EFFICIENCY_EXPONENT: must be a number from 1 to 3'],
-    ['CLASS_WEIGHTS', 'gpu=1', 'CLASS_WEIGHTS: names the class "gpu", which is none of always_on.gpu-24gb'],
+    ['CLASS_WEIGHTS', 'gpu=1', 'CLASS_WEIGHTS: names the class "gpu", which is not one of always_on.gpu-24gb'],
   ])('refuse %s=%s', (name, value, words) => {
     expect(() => read({ [name]: value })).toThrow(words)
   })

@@ -1,4 +1,4 @@
-/** The settings of scoring. docs/scoring.md says what they do together. */
+/** The settings of scoring. docs/scoring.md explains how they work together. */
 import { defineSettings, envNumber, readSettings, type SettingsOf, setting } from '@horde/kit/config'
 import { z } from 'zod'
 import { SCORINGS } from '../db/schema.ts'
@@ -9,32 +9,32 @@ import type { ScoringRules } from './network-scores.ts'
 const HOUR = 3_600
 const DAY = 24 * HOUR
 
+/** The settings, with their defaults. */
 export const scoringSettings = defineSettings({
   SCORING: setting(z.enum(SCORINGS).default('efficiency'), {
-    about:
-      'How the time of a synthetic job becomes a score: efficiency, or 2024 for a validator that runs beside Python ones.',
+    about: "How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators.",
     example: 'efficiency',
   }),
   EFFICIENCY_EXPONENT: setting(envNumber({ min: 1, max: 3 }).default(1.2), {
-    about:
-      'The power of a speed that is its score, by efficiency: above 1, one executor behind two hotkeys earns less.',
+    about: 'The exponent of speed in the efficiency score. Above 1, one executor behind two hotkeys earns less.',
     example: '1.2',
   }),
   EFFICIENCY_CAP: setting(envNumber({ min: 1, max: 1_000 }).default(16), {
-    about: 'The most that one job can score by efficiency; an executor of reference speed scores 1.',
+    about: 'The highest efficiency score of one job. An executor of reference speed scores 1.',
     example: '16',
   }),
   SCORE_WINDOW_SECONDS: setting(envNumber({ min: 60, max: 30 * DAY }).default(DAY), {
-    about: 'How long after its start a batch that no weights were made of yet still counts, in seconds.',
+    about: 'How long after its start a batch can still be scored, in seconds.',
     example: '86400',
   }),
   CLASS_WEIGHTS: setting(envClassWeights.optional(), {
     about:
-      'What each class is worth beside the others, before demand: class=weight, separated by commas; one that is not named is worth nothing. Unset: all the same, but always_on.test a millionth of it.',
+      'The weight of each class before demand: class=weight, separated by commas. Other classes get 0. ' +
+      'Unset: 1 each, and a millionth for always_on.test.',
     example: 'always_on.gpu-24gb=1,always_on.llm.a6000=2',
   }),
   CLASS_CAPACITY_FLOOR_EXECUTORS: setting(envNumber({ min: 0.01, max: 10_000 }).default(4), {
-    about: "How many executors of reference speed a class's whole share is for at least, however little users ask.",
+    about: 'The least capacity demanded of a class, in executors of reference speed; with less, its share is smaller.',
     example: '4',
   }),
   DEMAND_WINDOW_SECONDS: setting(envNumber({ min: HOUR, max: 90 * DAY }).default(7 * DAY), {
@@ -42,33 +42,33 @@ export const scoringSettings = defineSettings({
     example: '604800',
   }),
   DEMAND_SMOOTHING_SECONDS: setting(envNumber({ min: 0, max: 1e9 }).default(DAY), {
-    about: 'The executor-seconds that every class counts as asked for beyond what was; more makes demand matter later.',
+    about: 'Executor-seconds added to the demand of every class. Higher values make demand matter less.',
     example: '86400',
   }),
   DEMAND_FLOOR: setting(envNumber({ min: 0.01, max: 1 }).default(0.5), {
-    about: "The least that demand multiplies a class's weight by.",
+    about: "The smallest factor that demand applies to a class's weight.",
     example: '0.5',
   }),
   DEMAND_CEILING: setting(envNumber({ min: 1, max: 100 }).default(2), {
-    about: "The most that demand multiplies a class's weight by.",
+    about: "The largest factor that demand applies to a class's weight.",
     example: '2',
   }),
 })
 
 export type ScoringSettings = SettingsOf<typeof scoringSettings>
 
-/** How synthetic jobs are scored. */
+/** Returns how synthetic jobs are scored. */
 export function scoringOf(settings: ScoringSettings): Scoring {
   if (settings.SCORING === '2024') return { name: '2024' }
   return { name: 'efficiency', exponent: settings.EFFICIENCY_EXPONENT, cap: settings.EFFICIENCY_CAP }
 }
 
-/** A scoring as settings that are left alone have it. */
+/** Returns a scoring with the default settings. */
 export function scoringNamed(SCORING: Scoring['name']): Scoring {
   return scoringOf({ ...readSettings(scoringSettings, {}), SCORING })
 }
 
-/** How scores become parts of the weights. */
+/** Returns the rules by which scores become weights. */
 export function scoringRulesOf(settings: ScoringSettings): ScoringRules {
   return {
     windowSeconds: settings.SCORE_WINDOW_SECONDS,
@@ -83,5 +83,5 @@ export function scoringRulesOf(settings: ScoringSettings): ScoringRules {
   }
 }
 
-/** Those of settings that are left alone. */
+/** The rules of the default settings. */
 export const DEFAULT_SCORING_RULES: ScoringRules = scoringRulesOf(readSettings(scoringSettings, {}))

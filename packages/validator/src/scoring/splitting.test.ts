@@ -1,4 +1,6 @@
-/** One executor behind two hotkeys, whose jobs run at once: what it earns beside the same executor behind one. */
+/**
+ * Compares the scores of one executor behind two hotkeys, whose jobs run at once, with the same executor behind one.
+ */
 
 import { readSettings } from '@horde/kit/config'
 import fc from 'fast-check'
@@ -9,15 +11,18 @@ import { scoringOf, scoringSettings } from './settings.ts'
 const EFFICIENCY = scoringOf(readSettings(scoringSettings, {}))
 const RULE_2024: Scoring = { name: '2024' }
 
-/** A job: seconds that it takes whatever else runs, seconds that a GPU computes, and both for the reference. */
+/** A job. All values are in seconds. */
 interface Job {
+  /** Takes the same whatever else runs. */
   fixed: number
+  /** GPU time; shared with other jobs on the GPU. */
   computing: number
   timeout: number
+  /** Total time of the reference. */
   reference: number
 }
 
-/** What `hotkeys` hotkeys earn together whose jobs compute on one GPU at once. */
+/** Returns the total score of `hotkeys` hotkeys whose jobs share one GPU. */
 function earned({ fixed, computing, timeout, reference }: Job, hotkeys: number, scoring: Scoring): number {
   const seconds = fixed + hotkeys * computing
   const run = { seconds, timeoutSeconds: timeout, referenceSeconds: reference, quality: 1 }
@@ -26,8 +31,8 @@ function earned({ fixed, computing, timeout, reference }: Job, hotkeys: number, 
 
 const gain = (job: Job, scoring: Scoring) => earned(job, 2, scoring) / earned(job, 1, scoring)
 
-describe('what two hotkeys earn beside one', () => {
-  // A job of 10 s on its own, as slow as the reference, of 90 s at most. The table stands in docs/scoring.md.
+describe('the gain of two hotkeys over one', () => {
+  // A job that takes 10 s alone, as the reference does, with a timeout of 90 s. This is the table in docs/scoring.md.
   it.each([
     [0, 0.87, 1.88],
     [0.05, 0.9, 1.89],
@@ -36,7 +41,7 @@ describe('what two hotkeys earn beside one', () => {
     [0.2, 0.99, 1.91],
     [0.25, 1.02, 1.91],
     [0.5, 1.23, 1.94],
-  ])('with a fixed part of %d: %d by efficiency, %d by 2024', (share, byEfficiency, by2024) => {
+  ])('is, with a fixed part of %d, %d by efficiency and %d by 2024', (share, byEfficiency, by2024) => {
     const job = { fixed: 10 * share, computing: 10 * (1 - share), timeout: 90, reference: 10 }
     expect(gain(job, EFFICIENCY)).toBeCloseTo(byEfficiency, 2)
     expect(gain(job, RULE_2024)).toBeCloseTo(by2024, 2)
@@ -60,7 +65,7 @@ const jobs = fc
   }))
 
 describe('by efficiency', () => {
-  it('two or more hotkeys never earn more than one while the fixed part is under 20 %', () => {
+  it('several hotkeys never earn more than one while the fixed part is under 20 %', () => {
     fc.assert(
       fc.property(jobs, fc.integer({ min: 2, max: 50 }), (job, hotkeys) => {
         expect(earned(job, hotkeys, EFFICIENCY)).toBeLessThanOrEqual(earned(job, 1, EFFICIENCY))
@@ -69,7 +74,7 @@ describe('by efficiency', () => {
     )
   })
 
-  it('and lose at least 1 % when they come in time at all', () => {
+  it('two hotkeys lose at least 1 % if the job comes in time', () => {
     fc.assert(
       fc.property(jobs, job => {
         fc.pre(earned(job, 1, EFFICIENCY) > 0)
@@ -79,7 +84,7 @@ describe('by efficiency', () => {
     )
   })
 
-  it("a cap below an executor's score takes the property away, which is why it is ten times the speed of the reference", () => {
+  it('two hotkeys gain once one alone reaches the cap, at ten times the reference speed', () => {
     const fast = { fixed: 0, computing: 1, timeout: 90, reference: 10 }
     expect(gain(fast, EFFICIENCY)).toBeLessThan(1)
     expect(gain({ ...fast, reference: 20 }, EFFICIENCY)).toBeCloseTo((2 * 10 ** 1.2) / 16, 6)
@@ -87,8 +92,8 @@ describe('by efficiency', () => {
   })
 })
 
-describe('where the length of the work is luck', () => {
-  /** What two hotkeys earn beside one, over pieces of work from next to nothing to 18 s. */
+describe('work of random length', () => {
+  /** Returns the gain of two hotkeys over one, for pieces of work from 0 to 18 s. */
   const gainOver = (referenceOf: (computing: number) => number) => {
     const pieces = Array.from({ length: 1_000 }, (_, i) => ((i + 0.5) / 1_000) * 18)
     const sum = (hotkeys: number) =>
@@ -98,22 +103,25 @@ describe('where the length of the work is luck', () => {
     return sum(2) / sum(1)
   }
 
-  it('a split loses by the reference of each piece, and gains by that of the mean piece', () => {
+  it('two hotkeys lose with the reference of each piece, and gain with the reference of the mean piece', () => {
     expect(gainOver(computing => computing)).toBeCloseTo(0.87, 2)
     expect(gainOver(() => 9)).toBeCloseTo(1.11, 2)
   })
 })
 
-describe('where luck has a part in the length of the work', () => {
-  /** A piece of work is over at the last of `passwords` places in the key space; 1 is all of it. Even steps of probability. */
+describe('work that ends with the last of several passwords', () => {
+  /**
+   * Returns lengths of work, as parts of the key space, in even steps of probability. The work ends with the last of
+   * `passwords` random places in the key space.
+   */
   const pieces = (passwords: number) => Array.from({ length: 300 }, (_, i) => ((i + 0.5) / 300) ** (1 / passwords))
   const mean = (numbers: number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length
   const scored = (seconds: number, reference: number) =>
     scoreJob({ seconds, timeoutSeconds: 90, referenceSeconds: reference, quality: 1 }, EFFICIENCY)
 
   /**
-   * What two hotkeys earn beside one. Each draws its piece; the GPU is halved until the shorter one is over, and then it
-   * is the other's alone.
+   * Returns the gain of two hotkeys over one. Each draws its own piece. They share the GPU until the shorter piece is
+   * done; then the other has it alone.
    */
   function gainBySplitting(passwords: number, fixedShare: number): number {
     const computing = passwords / (passwords + 1)
@@ -125,24 +133,27 @@ describe('where luck has a part in the length of the work', () => {
     return (2 * mean(pairs.map(pair => scored(first(pair), reference)))) / one
   }
 
-  // The table stands in docs/scoring.md.
+  // This is the table in docs/scoring.md.
   it.each([
     [0, 1.19, 0.89, 0.87],
     [0.1, 1.26, 0.94, 0.93],
     [0.2, 1.33, 1, 0.99],
-  ])('with a fixed part of %d: one password %d, sixteen %d, sixty-four %d', (fixedShare, one, sixteen, all) => {
-    expect(gainBySplitting(1, fixedShare)).toBeCloseTo(one, 1)
-    expect(gainBySplitting(16, fixedShare)).toBeCloseTo(sixteen, 2)
-    expect(gainBySplitting(64, fixedShare)).toBeCloseTo(all, 2)
-  })
+  ])(
+    'gains, with a fixed part of %d, %d with 1 password, %d with 16 and %d with 64',
+    (fixedShare, one, sixteen, all) => {
+      expect(gainBySplitting(1, fixedShare)).toBeCloseTo(one, 1)
+      expect(gainBySplitting(16, fixedShare)).toBeCloseTo(sixteen, 2)
+      expect(gainBySplitting(64, fixedShare)).toBeCloseTo(all, 2)
+    },
+  )
 
-  it('a split loses with a list of passwords while the fixed part is under 20 %', () => {
+  it('two hotkeys lose with 64 passwords while the fixed part is under 20 %', () => {
     for (const fixedShare of [0, 0.05, 0.1, 0.15, 0.199]) expect(gainBySplitting(64, fixedShare)).toBeLessThan(1)
   })
 })
 
 describe('by 2024', () => {
-  it('two hotkeys earn more whenever one comes within two thirds of its time', () => {
+  it('two hotkeys earn more if one finishes within two thirds of the timeout', () => {
     fc.assert(
       fc.property(jobs, job => {
         const alone = job.fixed + job.computing

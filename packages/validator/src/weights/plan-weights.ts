@@ -12,18 +12,18 @@ import type { ScoreExplanation } from '../scoring/explanation.ts'
 import type { ScoringRules } from '../scoring/network-scores.ts'
 import { ownNeuron } from './rate-limit.ts'
 
-/** Where the scores behind a row come from. */
+/** Where the scores of a row come from. */
 export type Basis = 'batches' | 'last setting' | 'chain' | 'uniform'
 
-/** A row to set, and what it is made of. */
+/** A row of weights to set, and the scores it comes from. */
 export interface WeightsPlan {
-  /** Our own. */
+  /** This validator's uid. */
   uid: number
   basis: Basis
-  /** Scored once the row is set, those that are set aside too. */
+  /** Batches that count as scored once the row is set, including those that did not count for the scores. */
   batchIds: number[]
   scores: ScoredNeuron[]
-  /** How the scores came about; null when they come from the chain or from nowhere. */
+  /** How the scores were computed; null if they come from the chain or are uniform. */
   explanation: ScoreExplanation | null
   row: WeightRow
 }
@@ -33,15 +33,16 @@ export interface PlanDeps {
   hotkey: Hotkey
   db: Database
   clock: Pick<Clock, 'now'>
-  /** Default: those of settings that are left alone. */
+  /** Default: the rules of the default settings. */
   scoringRules?: ScoringRules
 }
 
 /**
- * The weights that the unscored batches make. When they give nobody a score: the last ones again, from the database, else
- * from the chain; before there are any, uniform ones. Batches that gave nobody a score are part of the plan all the same.
+ * Makes the weights of the unscored batches. If no neuron has a score, it repeats the last weights from the database,
+ * or else from the chain; and if there are none yet, it makes uniform weights. The plan includes all unscored batches,
+ * even those without scores.
  *
- * @throws ChainError NotRegistered when the hotkey is no neuron of the subnet
+ * @throws ChainError NotRegistered when the hotkey is not registered on the subnet
  */
 export async function planWeights(netuid: number, deps: PlanDeps): Promise<WeightsPlan> {
   const { chain, db, hotkey } = deps
@@ -72,7 +73,7 @@ export async function planWeights(netuid: number, deps: PlanDeps): Promise<Weigh
   return refused ? plan('chain', heldScores) : { ...plan('chain', heldScores), row: heldRow }
 }
 
-/** The neurons with a score above 0, by uid. A hotkey that left the subnet gets nothing. */
+/** Returns the neurons with a score above 0, by uid. Leaves out hotkeys that are no longer on the subnet. */
 function scoredNeurons(metagraph: Metagraph, scores: ReadonlyMap<string, number>): ScoredNeuron[] {
   return metagraph.neurons
     .map(({ uid, hotkey }) => ({ uid, hotkey, score: scores.get(hotkey) ?? 0 }))

@@ -6,16 +6,16 @@ import type { Clock } from '@horde/kit/time'
 import { lastIncluded, moveInclusion, takeBackInclusion, type WeightSetting } from '../db/weight-settings.ts'
 
 /**
- * How long before the last weights others are looked at, in ms. The last ones are looked at whatever their age, since the
- * validator may have been down.
+ * How far before the latest weights to recheck earlier ones, in ms. The latest weights are rechecked at any age, since
+ * the validator may have been down.
  */
-const FORK_MS = 3_600_000
+const RECHECK_MS = 3_600_000
 
-/** So long, in ms, nodes keep the states that tell of a reveal. */
-const STATES_MS = 3_600_000
+/** How long nodes keep the state that shows a reveal, in ms. */
+const STATES_KEPT_MS = 3_600_000
 
 export interface RecheckDeps {
-  chain: Pick<Chain, 'blockStanding' | 'findWeights'>
+  chain: Pick<Chain, 'blockFinality' | 'findWeights'>
   hotkey: Hotkey
   db: Database
   clock: Pick<Clock, 'now'>
@@ -23,35 +23,39 @@ export interface RecheckDeps {
 }
 
 /**
- * Looks again at the blocks of weights that count as included: another block may have replaced one. Such weights are noted
- * in the block that they are in now, or they are open again, as if nobody had seen them in a block. `final` keeps the
- * settings whose blocks can not be replaced any more.
+ * Checks whether the blocks of recent weights have been replaced. For weights whose block was replaced it saves the
+ * block that includes them now. If there is none, it makes them planned or committed again.
  *
+ * @param final ids of settings whose blocks are known to be final; it adds to this set
  * @throws ChainError
  */
 export async function recheckIncluded(netuid: number, final: Set<number>, deps: RecheckDeps): Promise<void> {
-  for (const setting of await lastIncluded(deps.db, netuid, deps.hotkey.ss58, FORK_MS)) {
+  for (const setting of await lastIncluded(deps.db, netuid, deps.hotkey.ss58, RECHECK_MS)) {
     const { id, block, blockHash } = setting
     if (block === null || blockHash === null || final.has(id) || isUntraceable(setting, deps)) continue
-    const standing = await deps.chain.blockStanding(block, blockHash)
-    if (standing === 'final') final.add(id)
-    else if (standing === 'replaced') await follow(setting, deps)
+    const finality = await deps.chain.blockFinality(block, blockHash)
+    if (finality === 'final') final.add(id)
+    else if (finality === 'replaced') await handleReplaced(setting, deps)
   }
 }
 
-/** Nobody can say any more where a reveal went when its block was replaced. A row that was set is still there. */
+/** Returns whether the nodes have pruned the state that would show what became of a reveal. A set row stays visible. */
 const isUntraceable = ({ method, endedAt }: WeightSetting, { clock }: RecheckDeps): boolean =>
-  method !== 'set' && endedAt !== null && endedAt.getTime() < clock.now() - STATES_MS
+  method !== 'set' && endedAt !== null && endedAt.getTime() < clock.now() - STATES_KEPT_MS
 
-async function follow(setting: WeightSetting, { chain, hotkey, db, log }: RecheckDeps): Promise<void> {
+/** Finds the block that includes the weights now, or makes them planned or committed again. */
+async function handleReplaced(setting: WeightSetting, { chain, hotkey, db, log }: RecheckDeps): Promise<void> {
   const { id, method, block, plannedAtBlock } = setting
-  // A commit's reveal is looked for by the commit, as after a restart.
+  // For a commit, the next run of `revealWeights` looks for the reveal, as after a restart.
   const now = method === 'set' ? await chain.findWeights(setting, hotkey.ss58, plannedAtBlock ?? 0) : undefined
   if (now) {
     await moveInclusion(db, setting, now)
-    log.warn({ setting: id, block, nowBlock: now.block }, 'the block of weights was replaced, they are in another')
+    log.warn(
+      { setting: id, block, nowBlock: now.block },
+      'a fork replaced the block of the weights; another block includes them',
+    )
     return
   }
   await takeBackInclusion(db, setting)
-  log.warn({ setting: id, block }, 'the block of weights was replaced, the chain will say what became of them')
+  log.warn({ setting: id, block }, 'a fork replaced the block of the weights; they are pending again')
 }

@@ -46,10 +46,10 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
   const last = async (of = netuid) => (await settingsOf(db, of)).at(-1)
   const rowOf = (uids: number[], weights: number[]) =>
     upscaled(weights).map((weight, i) => ({ uid: uids[i] ?? 0, weight }))
-  /** Mines to the first block of the next epoch: what is committed there has a whole epoch before it. */
+  /** Makes blocks up to the first of the next epoch, so that a commit has a whole epoch ahead. */
   const toEpoch = () => net.passEpochs(netuid, 1)
 
-  it('commits, waits for the epoch, reveals, and the chain holds the row', async () => {
+  it('commits, waits for the epoch and reveals, and the chain holds the row', async () => {
     fresh()
     await toEpoch()
     const batchId = await scored(db, netuid, [2, 1])
@@ -62,11 +62,11 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
       ...{ commitBlock: net.devchain.blockNumber(), block: null },
     })
     expect((await last())?.salt).toHaveLength(8)
-    expect(await isScored(db, batchId), 'scored with its commit').toBe(true)
+    expect(await isScored(db, batchId), 'the commit scores the batch').toBe(true)
     expect(await net.commits(netuid)).toEqual([(await last())?.commitHash])
     expect(await net.held(netuid)).toEqual([])
 
-    // Nothing to do before the epoch has come; it says when to look, to the block.
+    // Before the epoch it only returns when to check again, exact to the block.
     const againInMs = (await setter.reveal(netuid)) ?? 0
     expect(againInMs).toBe(((epochs.nextBlock ?? 0) - net.devchain.blockNumber()) * 1_000 - 500)
     await net.mine((epochs.nextBlock ?? 0) - net.devchain.blockNumber() - 1)
@@ -79,7 +79,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await setter.reveal(netuid)).toBeUndefined()
   })
 
-  it('reveals what another process has committed, oldest first, each in its epoch', async () => {
+  it('reveals the commits of another process, oldest first, each in its epoch', async () => {
     await net.passEpochs(TWO_LATER, 1)
     const first = await scored(db, TWO_LATER, [1, 0, 0])
     expect(await setterOn(net, db).set(TWO_LATER)).toMatchObject({ outcome: 'committed' })
@@ -103,7 +103,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await Promise.all([first, second, third].map(id => isScored(db, id)))).toEqual([true, true, true])
   })
 
-  it('a reveal that a killed process has made is found in the chain', async () => {
+  it('finds the reveal of a killed process on the chain', async () => {
     fresh()
     await toEpoch()
     const batchId = await scored(db, netuid, [2, 1])
@@ -125,14 +125,17 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(net.devchain.blockNumber()).toBe(block + 3)
   })
 
-  it('a commit whose epoch is over was in vain: its batch is free, and committed again', async () => {
+  it('refuses a commit whose epoch is over, and commits its batch again', async () => {
     fresh()
     const batchId = await scored(db, netuid, [2, 1])
     const setter = setterOn(net, db)
     await setter.set(netuid)
     await net.passEpochs(netuid, 2)
     expect(await setter.reveal(netuid)).toBeUndefined()
-    expect(await last()).toMatchObject({ state: 'refused', refusal: expect.stringContaining('is over') })
+    expect(await last()).toMatchObject({
+      state: 'refused',
+      refusal: expect.stringContaining('ended before the reveal'),
+    })
     expect(await isScored(db, batchId)).toBe(false)
     expect(await setter.set(netuid)).toMatchObject({ outcome: 'committed', basis: 'batches' })
     await toEpoch()
@@ -141,7 +144,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('a commit that went with a younger reveal was in vain too', async () => {
+  it('refuses a commit that the chain dropped with a later reveal', async () => {
     fresh()
     await toEpoch()
     const setter = setterOn(net, db)
@@ -157,7 +160,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect([await isScored(db, older), await isScored(db, younger)]).toEqual([false, true])
   })
 
-  it('commit-reveal switched off in between: the batch is free, and set plainly', async () => {
+  it('sets the weights without a commit after commit-reveal was switched off', async () => {
     fresh()
     const batchId = await scored(db, netuid, [2, 1])
     const setter = setterOn(net, db)
@@ -170,7 +173,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('switched off in the very moment of the reveal: the chain says so, the next look settles it', async () => {
+  it('refuses the commit at the next check when commit-reveal is switched off during the reveal', async () => {
     fresh()
     await toEpoch()
     await scored(db, netuid, [2, 1])
@@ -189,7 +192,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await states()).toEqual(['refused'])
   })
 
-  it('a longer reveal period moves the reveal', async () => {
+  it('reveals later when the reveal period gets longer', async () => {
     fresh()
     await scored(db, netuid, [2, 1])
     const setter = setterOn(net, db)
@@ -205,7 +208,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
   it.each([
     [19, 5],
     [19, 60],
-  ])('a tempo that changes from %d to %d in between: revealed in its epoch', async (_from, tempo) => {
+  ])('reveals in the right epoch after the tempo changes from %d to %d', async (_from, tempo) => {
     fresh()
     const batchId = await scored(db, netuid, [2, 1])
     const setter = setterOn(net, db)
@@ -219,7 +222,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('a uid that changes hands in between: revealed, and said in the log and in what is explained', async () => {
+  it('reveals, logs and explains when a uid changed hotkeys since the commit', async () => {
     fresh()
     await scored(db, netuid, [2, 1])
     const lines: { msg: string; handovers?: unknown }[] = []
@@ -236,7 +239,10 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await states()).toEqual(['included'])
     const handovers = [{ uid: 1, from: was, to: 'another' }]
     expect(lines).toContainEqual(
-      expect.objectContaining({ msg: 'uids changed hands between the commit of weights and their reveal', handovers }),
+      expect.objectContaining({
+        msg: 'uids changed hotkeys between the commit of the weights and the reveal',
+        handovers,
+      }),
     )
     const deps = { chain: { metagraph, weightsOf: () => net.held(netuid) }, hotkey: VALIDATOR, db }
     for (const who of [was, 'another']) {
@@ -244,7 +250,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     }
   })
 
-  it('never more than ten commits are open', async () => {
+  it('keeps at most ten commits open', async () => {
     fresh()
     await toEpoch()
     const setter = setterOn(net, db)
@@ -265,7 +271,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('a refusal that passes is tried again in the epoch, one that does not ends the commit', async () => {
+  it('tries again after a retryable error, and refuses the commit after a permanent one', async () => {
     fresh()
     await toEpoch()
     const batchId = await scored(db, netuid, [2, 1])
@@ -292,7 +298,7 @@ describe.each(engines)('commit and reveal, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(false)
   })
 
-  it('a chain without any commits is refused by name, before anything is written down', async () => {
+  it('throws NoCommits before anything is saved when the chain has no call for commits', async () => {
     fresh()
     const batchId = await scored(db, netuid, [2, 1])
     const none = {

@@ -7,8 +7,8 @@ import type { Database } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { eq } from 'drizzle-orm'
-import { closeBatch, openBatch } from '../../src/db/batches.ts'
-import { oneAtATime, type TryLock } from '../../src/db/one-at-a-time.ts'
+import { closeBatch, openBatch } from '../../src/batches/stored-batch.ts'
+import { oneAtATime, type TryLock } from '../../src/db/lock.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
 import { setWeights, type WeightsDeps, type WeightsOutcome, type WeightsRequest } from '../../src/set-weights.ts'
 import { type RevealDeps, revealWeights } from '../../src/weights/reveal-weights.ts'
@@ -25,7 +25,7 @@ export interface NetOptions {
   blockMs?: number | 'per-extrinsic'
   stakeThreshold?: string
   subnets: { netuid: number; tempo?: number; hyperparameters?: Subnet['hyperparameters']; stakes?: [number, number] }[]
-  /** What the client may wait for a block, in ms. */
+  /** How long the client may wait for the block of an extrinsic, in ms. */
   inclusionTimeoutMs?: number
   finalityLag?: number
 }
@@ -34,13 +34,13 @@ export interface Net extends AsyncDisposable {
   devchain: Devchain
   chain: Subtensor
   mine(blocks: number): Promise<void>
-  /** Mines until the epoch of a subnet is so many further on. */
+  /** Makes blocks until `count` more epochs of a subnet have begun. */
   passEpochs(netuid: number, count: number): Promise<void>
   held(netuid: number): Promise<WeightOf[]>
   commits(netuid: number): Promise<string[]>
 }
 
-/** A chain of our validator (uid 0), three miners (1 to 3) and another validator (4). Stakes in TAO. */
+/** Starts a chain with our validator (uid 0), three miners (1 to 3) and another validator (4). Stakes are in TAO. */
 export async function startNet(options: NetOptions): Promise<Net> {
   const { blockMs = 'per-extrinsic', stakeThreshold = '0', inclusionTimeoutMs = 10_000 } = options
   const subnets = options.subnets.map(({ netuid, tempo = 9, hyperparameters, stakes: [own, rival] = [10_000, 1] }) => ({
@@ -76,14 +76,15 @@ export async function startNet(options: NetOptions): Promise<Net> {
   }
 }
 
-/** A closed batch in which each miner got the score at its place. */
+/** Saves a closed batch in which miner i has `scores[i]`. */
 export async function scored(db: Database, netuid: number, scores: number[]): Promise<number> {
   const now = new Date()
   const rows = scores.map((_, i) => ({
     ...{ uuid: randomUUID(), minerHotkey: MINERS[i] ?? 'gone', minerUid: i + 1, minerAddress: '127.0.0.2:1' },
   }))
-  const id = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
-  await closeBatch(db, id, now, true)
+  const { batch } = await openBatch(db, { netuid, benchmark: 'sha256', startedAt: now, deadline: now, jobs: rows })
+  const { id } = batch
+  await closeBatch(db, { id, at: now, counts: true }, silentLog)
   for (const [i, { uuid }] of rows.entries())
     await db
       .update(jobs)
@@ -100,7 +101,7 @@ export async function isScored(db: Database, batchId: number): Promise<boolean> 
   return batch?.scoredAt != null
 }
 
-/** A validator's part in weights, as one process has it: one `tryLock` for setting and one for reveals. */
+/** What one validator process does with weights, with one lock for setting and one for revealing. */
 export interface Setter {
   set(
     netuid: number,
@@ -113,7 +114,7 @@ export interface SetterOptions {
   hotkey?: Hotkey
   log?: Log
   tryLock?: TryLock
-  /** What the validator takes for the time, in ms since the epoch. */
+  /** The validator's clock, in ms since the epoch. */
   now?: () => number
 }
 
@@ -129,7 +130,7 @@ export function setterOn(net: Net, db: Database, options: SetterOptions = {}): S
     setWeights: (row, key) => chain.setWeights(row, key),
     weightsOf: (netuid, uid) => chain.weightsOf(netuid, uid),
     findWeights: (row, key, after) => chain.findWeights(row, key, after),
-    blockStanding: (block, hash) => chain.blockStanding(block, hash),
+    blockFinality: (block, hash) => chain.blockFinality(block, hash),
     findCommit: (netuid, hash, key, after) => chain.findCommit(netuid, hash, key, after),
     commitReveal: (netuid, key) => chain.commitReveal(netuid, key),
     commitSealed: (sealed, key) => chain.commitSealed(sealed, key),

@@ -1,7 +1,7 @@
 import { silentLog } from '@horde/kit/log'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { oneAtATime } from '../../src/db/one-at-a-time.ts'
+import { oneAtATime } from '../../src/db/lock.ts'
 import { openTestDatabase, withPostgres } from '../databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet } from './net.ts'
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => net[Symbol.asyncDispose]())
 
-it.each(['pglite', 'postgres'] as const)('five calls at once submit once, on %s', async dialect => {
+it.each(['pglite', 'postgres'] as const)('submits once when called five times at once, on %s', async dialect => {
   const url = dialect === 'postgres' ? await postgres().newDatabase() : 'pglite://memory'
   await using database = await openTestDatabase(url)
   const { db } = database
@@ -31,33 +31,34 @@ it.each(['pglite', 'postgres'] as const)('five calls at once submit once, on %s'
   expect(await settingsOf(db, FREE)).toMatchObject([{ state: 'included', batchIds: [batchId] }])
 })
 
-it('nothing happens on the chain while a transaction is open', async () => {
+it('has no database transaction open while it sends weights', async () => {
   await using database = await openTestDatabase(await postgres().newDatabase())
   await using beside = await openTestDatabase(await postgres().newDatabase())
   const { db } = database
   await scored(db, FREE, [1, 2, 3])
   const inTransaction: unknown[] = []
-  const look = async () => {
+  const collect = async () => {
     const { rows } = await beside.db.execute(
-      sql`select query from pg_stat_activity where state like 'idle in transaction%' or xact_start < now() - interval '1 second'`,
+      sql`select query from pg_stat_activity
+        where state like 'idle in transaction%' or xact_start < now() - interval '1 second'`,
     )
     inTransaction.push(...rows)
   }
-  let looks = 0
+  let calls = 0
   const watched = {
     setWeights: async (...args: Parameters<typeof net.chain.setWeights>) => {
-      looks += 1
-      await look()
+      calls += 1
+      await collect()
       const set = await net.chain.setWeights(...args)
-      await look()
+      await collect()
       return set
     },
   }
   expect(await setterOn(net, db).set(FREE, { chain: watched })).toMatchObject({ outcome: 'set' })
-  expect([looks, inTransaction]).toEqual([1, []])
+  expect([calls, inTransaction]).toEqual([1, []])
 })
 
-it('within the rate limit nothing is sent and nothing written down', async () => {
+it('sends and saves nothing within the rate limit, and waits when its end is near', async () => {
   await using database = await openTestDatabase()
   const { db } = database
   await net.mine(1)
@@ -69,7 +70,7 @@ it('within the rate limit nothing is sent and nothing written down', async () =>
   expect(await setter.set(LIMITED)).toEqual({ outcome: 'too soon', dueAtBlock: lastUpdate + 50 })
   expect(net.devchain.blockNumber()).toBe(before)
   expect(await settingsOf(db, LIMITED)).toHaveLength(1)
-  // In reach: it waits, block by block.
+  // The end of the limit is near enough to wait for.
   await net.mine(45)
   const waiting = setter.set(LIMITED)
   while (net.devchain.blockNumber() < lastUpdate + 50) {
@@ -80,13 +81,13 @@ it('within the rate limit nothing is sent and nothing written down', async () =>
   expect(await isScored(db, batchId)).toBe(true)
 })
 
-it('who has lost the lock with its connection sends nothing any more', async () => {
+it('sends nothing after it has lost the lock with its database connection', async () => {
   const url = await postgres().newDatabase()
   await using database = await openTestDatabase(url)
   const { db } = database
   await scored(db, FREE, [1, 2, 3])
   const tryLock = oneAtATime('postgres', url, 'lost', silentLog)
-  const ofAnotherProcess = oneAtATime('postgres', url, 'lost', silentLog)
+  const tryLockElsewhere = oneAtATime('postgres', url, 'lost', silentLog)
   let sent = 0
   const losing = {
     commitReveal: async (...args: Parameters<typeof net.chain.commitReveal>) => {
@@ -95,7 +96,7 @@ it('who has lost the lock with its connection sends nothing any more', async () 
       )
       await expect
         .poll(async () => {
-          await using other = await ofAnotherProcess()
+          await using other = await tryLockElsewhere()
           return other !== undefined
         })
         .toBe(true)

@@ -11,7 +11,7 @@ import { isScored, type Net, scored, settingsOf, startNet } from './net.ts'
 
 const postgres = withPostgres()
 const NETUID = 3
-/** Blocks come when the test says so. */
+/** A block time so long that only the test makes blocks. */
 const BY_HAND = 3_600_000
 
 let folder: string
@@ -26,7 +26,7 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each[Symbol.asyncDispose]()
 })
 
-/** A chain, a database with a batch to score, and how a validator on them is started. */
+/** Starts a chain and a database with a batch to score. Returns functions that start and kill validators. */
 async function setUp(hyperparameters: Parameters<typeof startNet>[0]['subnets'][number]['hyperparameters'] = {}) {
   const net: Net = await startNet({ blockMs: BY_HAND, subnets: [{ netuid: NETUID, tempo: 9, hyperparameters }] })
   open.push(net)
@@ -44,15 +44,15 @@ async function setUp(hyperparameters: Parameters<typeof startNet>[0]['subnets'][
   }
   const { db } = database
   const states = async () => (await settingsOf(db, NETUID)).map(({ state }) => state)
-  /** Until an extrinsic waits for a block. */
+  /** Waits until an extrinsic is in the pool. */
   const sent = () => expect.poll(() => net.devchain.waiting()).toBe(1)
   const kill = (program: Program) => program[Symbol.asyncDispose]()
   return { net, db, batchId, start, states, sent, kill }
 }
 const ROW = upscaled([2, 1]).map((weight, i) => ({ uid: i + 1, weight }))
 
-describe('a validator that is killed', () => {
-  it('after it sent its weights: they are in the next block, it finds them there, and the batch counts once', async () => {
+describe('a killed validator', () => {
+  it('finds the weights it sent in the next block, and the batch counts once', async () => {
     const { net, db, batchId, start, states, sent, kill } = await setUp()
     const first = start()
     await sent()
@@ -69,7 +69,7 @@ describe('a validator that is killed', () => {
     expect(net.devchain.waiting()).toBe(0)
   })
 
-  it('after its commit, and again before the reveal: whoever comes next reveals it', async () => {
+  it('reveals its commit after further restarts', async () => {
     const { net, db, batchId, start, states, sent, kill } = await setUp({ CommitRevealWeightsEnabled: true })
     await net.passEpochs(NETUID, 1)
     const first = start()
@@ -100,7 +100,7 @@ describe('a validator that is killed', () => {
     expect(net.devchain.waiting()).toBe(0)
   })
 
-  it('between its commit and the note of it: the commit is found in the chain, and revealed', async () => {
+  it('finds a commit that it could not save, and reveals it', async () => {
     const { net, db, batchId, start, states, sent, kill } = await setUp({ CommitRevealWeightsEnabled: true })
     await net.passEpochs(NETUID, 1)
     const first = start()
@@ -121,7 +121,7 @@ describe('a validator that is killed', () => {
   })
 })
 
-it('two processes with one key and one database submit once', async () => {
+it('two validators with the same key and database submit once', async () => {
   const { net, db, batchId, start, states, sent } = await setUp({ WeightsSetRateLimit: 1_000 })
   const both = [start(), start()]
   await sent()
@@ -131,7 +131,7 @@ it('two processes with one key and one database submit once', async () => {
   await net.mine(1)
   await Promise.any(both.map(program => program.line('weights set')))
   expect(await isScored(db, batchId)).toBe(true)
-  // A batch since: both look, and the chain's rate limit holds them back.
+  // With a new batch both try, and both wait for the chain's rate limit.
   await scored(db, NETUID, [1, 2])
   await Promise.all(both.map(program => program.line('"outcome":"too soon"')))
   expect(await settingsOf(db, NETUID)).toMatchObject([{ state: 'included', block: 1 }])

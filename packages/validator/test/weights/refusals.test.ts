@@ -20,7 +20,7 @@ const REVEALING = 7
 const STRICT_LATER = 8
 
 let net: Net
-/** A chain that asks for stake. */
+/** A chain that requires stake. */
 let guarded: Net
 beforeAll(async () => {
   guarded = await startNet({ stakeThreshold: String(1_000n * TAO), subnets: [{ netuid: POOR, stakes: [999, 5_000] }] })
@@ -42,7 +42,7 @@ afterAll(async () => {
 })
 
 type Chain = WeightsDeps['chain']
-/** The chain of today refuses what the one that was read a moment ago took: the row, or who sends it, is another. */
+/** Sends another row or from another hotkey than planned, so that the chain refuses it. */
 const sending = (change: (row: WeightsToSet) => WeightsToSet, by?: Hotkey): Partial<Chain> => ({
   setWeights: (row, hotkey) => net.chain.setWeights(change(row), by ?? hotkey),
 })
@@ -52,7 +52,7 @@ const asRead = (change: Partial<Awaited<ReturnType<Chain['commitReveal']>>>): Pa
 const row = (uids: number[], weights: number[]) => (sent: WeightsToSet) => ({ ...sent, uids, weights })
 
 interface Case {
-  /** Which check of the chain's, by its number. */
+  /** The number of the chain's check. */
   check: number
   code: ChainErrorCode
   chainName: string
@@ -60,7 +60,7 @@ interface Case {
   chain?: Partial<Chain>
 }
 /** In the order of the chain's checks. */
-const FOR_GOOD: Case[] = [
+const PERMANENT: Case[] = [
   {
     ...{ check: 0, code: 'CommitRevealEnabled', chainName: 'CommitRevealEnabled', netuid: REVEALING },
     chain: asRead({ enabled: false }),
@@ -110,33 +110,36 @@ const FOR_GOOD: Case[] = [
   },
 ]
 
-/** Every log line, parsed. */
+/** Collects all log lines, parsed. */
 function listening() {
   const lines: Record<string, unknown>[] = []
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
   return { log: createLog('validator', { level: 'warn', destination }), lines }
 }
 
-describe('what the chain refuses for good', () => {
-  it.each(FOR_GOOD)('check $check: $chainName', async ({ code, chainName, netuid, chain = {} }) => {
-    const { db } = database()
-    const batchId = await scored(db, netuid, [3, 2, 1])
-    const { log, lines } = listening()
-    const on = netuid === POOR ? guarded : net
-    const before = on.devchain.blockNumber()
-    const setter = setterOn(on, db, { log })
-    const refused = setter.set(netuid, { chain })
-    await expect(refused).rejects.toMatchObject({ name: 'ChainError', code, chainName, retryable: false })
-    // Sent once: what the pool refuses is in no block, what the pallet refuses is in one.
-    expect(on.devchain.blockNumber() - before).toBe(chainName.startsWith('Custom') ? 0 : 1)
-    const [setting, ...more] = (await settingsOf(db, netuid)).filter(each => each.batchIds.includes(batchId))
-    expect(more).toEqual([])
-    expect(setting).toMatchObject({ state: 'refused', refusal: expect.stringContaining(chainName) })
-    expect(await isScored(db, batchId)).toBe(false)
-    expect(lines).toMatchObject([{ msg: 'weights refused', setting: setting?.id, code, chainName }])
-  })
+describe('a permanent error of the chain', () => {
+  it.each(PERMANENT)(
+    'refuses the setting after one attempt: check $check, $chainName',
+    async ({ code, chainName, netuid, chain = {} }) => {
+      const { db } = database()
+      const batchId = await scored(db, netuid, [3, 2, 1])
+      const { log, lines } = listening()
+      const on = netuid === POOR ? guarded : net
+      const before = on.devchain.blockNumber()
+      const setter = setterOn(on, db, { log })
+      const refused = setter.set(netuid, { chain })
+      await expect(refused).rejects.toMatchObject({ name: 'ChainError', code, chainName, retryable: false })
+      // It is sent once. A block includes it only if the pallet refuses it, not if the pool does.
+      expect(on.devchain.blockNumber() - before).toBe(chainName.startsWith('Custom') ? 0 : 1)
+      const [setting, ...more] = (await settingsOf(db, netuid)).filter(each => each.batchIds.includes(batchId))
+      expect(more).toEqual([])
+      expect(setting).toMatchObject({ state: 'refused', refusal: expect.stringContaining(chainName) })
+      expect(await isScored(db, batchId)).toBe(false)
+      expect(lines).toMatchObject([{ msg: 'weights refused', setting: setting?.id, code, chainName }])
+    },
+  )
 
-  it('a hotkey that is no neuron: said before anything is written down', async () => {
+  it('is thrown before anything is saved when the hotkey is not registered', async () => {
     const { db } = database()
     const before = await settingsOf(db, PLAIN)
     const setter = setterOn(net, db, { hotkey: hotkeyFromUri('//Nobody') })
@@ -144,13 +147,13 @@ describe('what the chain refuses for good', () => {
     expect(await settingsOf(db, PLAIN)).toEqual(before)
   })
 
-  it('a subnet that does not exist: as well', async () => {
+  it('is thrown before anything is saved when the subnet does not exist', async () => {
     const setter = setterOn(net, database().db)
     await expect(setter.set(99)).rejects.toMatchObject({ code: 'SubnetNotFound' })
     expect(await settingsOf(database().db, 99)).toEqual([])
   })
 
-  it('is free again: the next setting takes what was refused', async () => {
+  it('lets the next setting use the batches of the refused one', async () => {
     const { db } = database()
     const setter = setterOn(net, db)
     const batchId = await scored(db, VERSIONED, [1, 1, 1])
@@ -159,20 +162,20 @@ describe('what the chain refuses for good', () => {
   })
 })
 
-describe('what passes', () => {
-  it('check 7: too fast; waits for the chain’s limit by block, and sets', async () => {
+describe('a retryable error of the chain', () => {
+  it('SettingWeightsTooFast (check 7): waits for the rate limit and sets the weights', async () => {
     const { db } = database()
     const setter = setterOn(net, db)
     await setter.set(PLAIN)
     await net.devchain.setHyperparameters(PLAIN, { WeightsSetRateLimit: 5 })
     const batchId = await scored(db, PLAIN, [3, 2, 1])
-    // Another program of ours sets weights in the moment between the look at the limit and the sending.
-    let looks = 0
+    // The first read shows no limit, as if another program set weights right after it.
+    let reads = 0
     const hasty: Partial<Chain> = {
       hyperparameters: async netuid => {
-        looks += 1
+        reads += 1
         const rules = await net.chain.hyperparameters(netuid)
-        return looks === 1 ? { ...rules, weightsSetRateLimit: 0 } : rules
+        return reads === 1 ? { ...rules, weightsSetRateLimit: 0 } : rules
       },
       blockNumber: async () => {
         await net.mine(1)
@@ -189,17 +192,17 @@ describe('what passes', () => {
     await net.devchain.setHyperparameters(PLAIN, { WeightsSetRateLimit: 0 })
   })
 
-  it('too fast, and the limit far away: refused for now, free for later', async () => {
+  it('SettingWeightsTooFast with a long limit: refuses the setting, and the batch is scored again later', async () => {
     const { db } = database()
     await setterOn(net, db).set(PLAIN)
     await net.devchain.setHyperparameters(PLAIN, { WeightsSetRateLimit: 100 })
     const batchId = await scored(db, PLAIN, [3, 2, 1])
-    let looks = 0
+    let reads = 0
     const hasty: Partial<Chain> = {
       hyperparameters: async netuid => {
-        looks += 1
+        reads += 1
         const rules = await net.chain.hyperparameters(netuid)
-        return looks === 1 ? { ...rules, weightsSetRateLimit: 0 } : rules
+        return reads === 1 ? { ...rules, weightsSetRateLimit: 0 } : rules
       },
     }
     const refused = setterOn(net, db).set(PLAIN, { chain: hasty })
@@ -210,7 +213,7 @@ describe('what passes', () => {
     await net.devchain.setHyperparameters(PLAIN, { WeightsSetRateLimit: 0 })
   })
 
-  it('too many commits: with the epochs, not with waiting; sent once', async () => {
+  it('TooManyCommits: is sent once, since only a later epoch helps', async () => {
     const { db } = database()
     const setter = setterOn(net, db)
     for (let count = 0; count < 10; count += 1) await setter.set(REVEALING)
@@ -222,12 +225,12 @@ describe('what passes', () => {
   })
 })
 
-describe('what a reveal meets', () => {
+describe('a permanent error of a reveal', () => {
   it.each<[ChainErrorCode, string, Parameters<Net['devchain']['setHyperparameters']>[1]]>([
     ['WrongVersionKey', 'IncorrectWeightVersionKey', { WeightsVersionKey: 7 }],
     ['TooFewWeights', 'WeightVecLengthIsLow', { WeightsVersionKey: 0, MinAllowedWeights: 4 }],
     ['MaxWeightExceeded', 'MaxWeightExceeded', { MinAllowedWeights: 1, MaxWeightsLimit: 20_000 }],
-  ])('%s: the commit is over, its batch free', async (_, chainName, later) => {
+  ])('refuses the setting, and its batch is scored again: %s', async (_, chainName, later) => {
     const { db } = database()
     const setter = setterOn(net, db)
     const batchId = await scored(db, STRICT_LATER, [3, 2, 1])

@@ -19,7 +19,7 @@ const REVEALING = [11, 12, 13, 14, 15]
 const LAG = 4
 const DOWN_MS = 24 * 3_600_000
 
-describe.each(engines)('a block of weights that another replaces, on %s', (_, newUrl) => {
+describe.each(engines)('when a fork replaces the block, on %s', (_, newUrl) => {
   let net: Net
   let database: OpenDatabase
   let db: Database
@@ -48,7 +48,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
   const recheck = (netuid: number) =>
     recheckIncluded(netuid, final, { chain: net.chain, hotkey: VALIDATOR, db, clock, log: silentLog })
   const row = upscaled([2, 1]).map((weight, i) => ({ uid: i + 1, weight }))
-  /** Mines whenever the validator has looked at the chain without an answer, so that an era passes. */
+  /** Makes a block each time the validator reads the block number, so that an era passes. */
   const mining = {
     blockNumber: async () => {
       await net.mine(1)
@@ -56,7 +56,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     },
   }
 
-  it('in another block they are noted there, and their batch is scored once', async () => {
+  it('saves the block that includes the weights now, and scores their batch once', async () => {
     const batchId = await scored(db, 1, [2, 1])
     const setter = setterOn(net, db)
     await setter.set(1)
@@ -66,14 +66,14 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     const after = await last(1)
     expect(after).toMatchObject({ id: before?.id, state: 'included', block: before?.block, batchIds: [batchId] })
     expect(after?.blockHash).not.toBe(before?.blockHash)
-    expect(await net.chain.blockStanding(after?.block ?? 0, after?.blockHash ?? '')).toBe('open')
+    expect(await net.chain.blockFinality(after?.block ?? 0, after?.blockHash ?? '')).toBe('pending')
     expect(await isScored(db, batchId)).toBe(true)
     await net.mine(LAG)
     await recheck(1)
     expect(final).toContain(after?.id)
   })
 
-  it('in no block any more their batch is free, and goes into the next setting alone', async () => {
+  it('puts the batch of lost weights into the next setting', async () => {
     const batchId = await scored(db, 2, [2, 1])
     const setter = setterOn(net, db)
     await setter.set(2)
@@ -87,7 +87,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('are looked for before others are set: nothing is set twice', async () => {
+  it('looks for lost weights before it sets others, so that no batch counts twice', async () => {
     const older = await scored(db, 3, [2, 1])
     const setter = setterOn(net, db)
     await setter.set(3)
@@ -100,7 +100,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     ])
   })
 
-  it('while the validator was down for hours, they are looked for at its next start', async () => {
+  it('looks for lost weights at the next start after hours of downtime', async () => {
     const batchId = await scored(db, 5, [2, 1])
     await setterOn(net, db).set(5)
     await net.devchain.replaceBlocks(1, 'lost')
@@ -110,20 +110,20 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await last(5)).toMatchObject({ batchIds: [batchId] })
   })
 
-  it('while others wait for the rate limit, the replaced ones are decided before anything is sent', async () => {
+  it('reconciles weights that are lost while it waits for the rate limit before it sends others', async () => {
     const older = await scored(db, LIMITED, [2, 1])
     const setter = setterOn(net, db)
     await net.mine(6)
     await setter.set(LIMITED)
     const { id } = (await last(LIMITED)) ?? {}
     const younger = await scored(db, LIMITED, [0, 0, 5])
-    let looks = 0
+    let reads = 0
     const forking = {
       blockNumber: async () => {
-        looks += 1
-        if (looks === 1) await net.devchain.replaceBlocks(1, 'lost')
-        // As the loop of the reveals does meanwhile.
-        if (looks === 1) await recheck(LIMITED)
+        reads += 1
+        if (reads === 1) await net.devchain.replaceBlocks(1, 'lost')
+        // The loop that reveals weights rechecks at the same time.
+        if (reads === 1) await recheck(LIMITED)
         return mining.blockNumber()
       },
     }
@@ -141,7 +141,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(all.at(-1)).toMatchObject({ state: 'included', batchIds: [older, younger] })
   })
 
-  it('a commit that is in another block is revealed from there', async () => {
+  it('reveals a commit that another block includes now', async () => {
     const batchId = await scored(db, 11, [2, 1])
     await net.passEpochs(11, 1)
     const setter = setterOn(net, db)
@@ -156,7 +156,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await net.held(11)).toEqual(row)
   })
 
-  it('a commit that is in no block any more is made anew, and its batch counts once', async () => {
+  it('commits again when a commit is lost, and its batch counts once', async () => {
     const batchId = await scored(db, 12, [2, 1])
     await net.passEpochs(12, 1)
     const setter = setterOn(net, db)
@@ -170,7 +170,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('a commit that the pool brings into another block late is found there, and not made twice', async () => {
+  it('finds a lost commit that a late block includes, and does not commit twice', async () => {
     const batchId = await scored(db, 15, [2, 1])
     await net.passEpochs(15, 1)
     const setter = setterOn(net, db)
@@ -194,17 +194,17 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('a commit that is missing only while forks compete stays committed', async () => {
+  it('keeps a commit that is missing only on a losing fork', async () => {
     const batchId = await scored(db, 14, [2, 1])
     await net.passEpochs(14, 1)
     const setter = setterOn(net, db)
     await setter.set(14)
     const before = await last(14)
-    let looks = 0
-    /** The first state is of a fork without the commit, which loses right after it was read. */
+    let reads = 0
+    /** Reads the first state from a fork without the commit, which then loses. */
     const commitReveal = async (...args: Parameters<typeof net.chain.commitReveal>) => {
-      looks += 1
-      if (looks > 1) return net.chain.commitReveal(...args)
+      reads += 1
+      if (reads > 1) return net.chain.commitReveal(...args)
       await net.devchain.replaceBlocks(1, 'lost')
       const state = await net.chain.commitReveal(...args)
       await net.chain.commitWeights(14, before?.commitHash ?? '', VALIDATOR)
@@ -219,7 +219,7 @@ describe.each(engines)('a block of weights that another replaces, on %s', (_, ne
     expect(await net.held(14)).toEqual(row)
   })
 
-  it('a reveal whose block is replaced is made again', async () => {
+  it('reveals again when the block of a reveal is lost', async () => {
     const batchId = await scored(db, 13, [2, 1])
     await net.passEpochs(13, 1)
     const setter = setterOn(net, db)

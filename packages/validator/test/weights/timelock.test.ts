@@ -11,14 +11,14 @@ const engines = [
   ['pglite', async () => 'pglite://memory'],
   ['postgres', () => postgres().newDatabase()],
 ] as const
-/** What drand's quicknet signed its round 1000 with, and when that was. */
+/** The signature of round 1000 of drand's quicknet, and the time of that round. */
 const PULSE = '0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39'
 const ROUND = 1_000
 const ROUND_AT_MS = (1_692_803_367 + 3 * ROUND) * 1_000
 const SUBNETS = [1, 2, 3, 4, 5, 6, 7, 8, 9]
 const BY_TIMELOCK = { request: { commitBy: 'timelock' as const } }
 
-/** The chain's clock of rounds stands still: a validator whose own clock says the right time seals for round 1000. */
+/** The devchain knows only round 1000, so each validator's clock is set to make its commits use that round. */
 describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
   let net: Net
   let database: OpenDatabase
@@ -43,7 +43,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
   const last = async (netuid: number) => (await settingsOf(db, netuid)).at(-1)
   const sealed = async (netuid: number) => (await net.chain.commitReveal(netuid, VALIDATOR.ss58)).sealed
 
-  it('for a round that never comes: in vain, and the batch is free', async () => {
+  it('are refused when their round never comes, and the batch is scored again', async () => {
     const batchId = await scored(db, 1, [2, 1])
     const ours = await setter(1)
     expect(await ours.set(1, BY_TIMELOCK)).toMatchObject({ outcome: 'committed', basis: 'batches' })
@@ -58,7 +58,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(false)
   })
 
-  it('by a process that is killed right after: found in the chain', async () => {
+  it('of a killed process are found on the chain', async () => {
     const batchId = await scored(db, 2, [2, 1])
     const ours = await setter(2)
     const killed = {
@@ -77,13 +77,13 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await sealed(2)).toHaveLength(1)
   })
 
-  it('are not made by themselves on a chain that hears of no drand', async () => {
+  it('are not chosen on a chain that receives no drand rounds', async () => {
     await scored(db, 8, [2, 1])
     expect(await (await setter(8)).set(8)).toMatchObject({ outcome: 'committed' })
     expect(await last(8)).toMatchObject({ method: 'commit-hash' })
   })
 
-  it('are opened by the chain: included once its row is there', async () => {
+  it('are included once the chain has opened them', async () => {
     const batchId = await scored(db, 3, [2, 1])
     const ours = await setter(3)
     await ours.set(3, BY_TIMELOCK)
@@ -98,7 +98,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await net.held(3)).toEqual([1, 2].map((uid, i) => ({ uid, weight: weights[i] })))
   })
 
-  it('of the row that the chain holds already, for a round that never comes: in vain, and the batch is free', async () => {
+  it('are refused when their round never comes, even if the chain already holds an equal row', async () => {
     await net.devchain.setHyperparameters(5, { CommitRevealWeightsEnabled: false })
     const before = await scored(db, 5, [2, 1])
     expect(await setterOn(net, db).set(5)).toMatchObject({ outcome: 'set', confirmed: true })
@@ -113,11 +113,11 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect([await isScored(db, before), await isScored(db, batchId)]).toEqual([true, false])
   })
 
-  it('note the block that changed the row, however late it is looked at', async () => {
+  it('get the block that changed the row, even if checked much later', async () => {
     await scored(db, 6, [2, 1])
     const ours = await setter(6)
     await ours.set(6, BY_TIMELOCK)
-    // The round is known by now: the chain opens it in the first block of the epoch.
+    // The chain knows the round, so it opens the commit in the first block of the epoch.
     await net.devchain.setPulse(ROUND, PULSE)
     await net.passEpochs(6, 1)
     const block = net.devchain.blockNumber()
@@ -126,7 +126,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(6)).toMatchObject({ state: 'included', block })
   })
 
-  it('by a process that is killed, and opened by the chain before the next one looks', async () => {
+  it('of a killed process are found even after the chain has opened them', async () => {
     const batchId = await scored(db, 7, [2, 1])
     const ours = await setter(7)
     const killed = {
@@ -146,14 +146,14 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await last(7)).toMatchObject({ state: 'included', batchIds: [batchId], commitBlock, block })
   })
 
-  it('are made by themselves on a chain that hears of drand', async () => {
+  it('are chosen on a chain that receives drand rounds', async () => {
     await net.devchain.setPulse(ROUND, PULSE)
     await scored(db, 8, [3, 1])
     expect(await (await setter(8)).set(8)).toMatchObject({ outcome: 'committed' })
     expect(await last(8)).toMatchObject({ method: 'commit-timelocked' })
   })
 
-  it('are opened in their epoch also when the tempo has changed since', async () => {
+  it('are opened in their epoch after the tempo has changed', async () => {
     const batchId = await scored(db, 9, [2, 1])
     const ours = await setter(9)
     await ours.set(9, BY_TIMELOCK)
@@ -165,7 +165,7 @@ describe.each(engines)('sealed commits, on %s', (_, newUrl) => {
     expect(await isScored(db, batchId)).toBe(true)
   })
 
-  it('for a round that is over are refused by name', async () => {
+  it('are refused for a past round', async () => {
     const batchId = await scored(db, 4, [2, 1])
     const late = setterOn(net, db, { now: () => ROUND_AT_MS - 90_000 })
     await expect(late.set(4, BY_TIMELOCK)).rejects.toMatchObject({ code: 'InvalidRevealRound' })

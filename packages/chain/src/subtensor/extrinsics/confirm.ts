@@ -1,14 +1,15 @@
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
+import type { BlockRef } from '../../chain.ts'
 import { ChainError, type ChainErrorCode } from '../../errors.ts'
 import type { Hotkey } from '../../wallet.ts'
-import type { Connection, Live } from '../connection.ts'
+import type { Connection, NodeConnection } from '../connection.ts'
 import { countOf } from '../storage.ts'
-import { locate } from './locate.ts'
+import { type Location, locate } from './locate.ts'
 import { chainErrorOf } from './refusals.ts'
-import { type Call, type Included, outcomeIn, type Signed, sendOnce } from './submit.ts'
+import { type Call, readOutcome, type SignedExtrinsic, signAndSubmit } from './submit.ts'
 
-/** After these nobody knows whether the extrinsic, or its twin, was or will be included: the chain has to say. */
-const UNSURE: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
+/** After these errors the extrinsic may or may not be in a block, or get into one: only the chain can tell. */
+const OUTCOME_UNKNOWN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'AlreadyImported',
   'PriorityTooLow',
   'Banned',
@@ -21,14 +22,14 @@ const UNSURE: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'BadAnswer',
 ])
 
-/** Of these one look is enough: the extrinsic is out of the pool, and what took its place is in the chain. */
-const DECIDED: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['NotIncluded', 'StaleNonce', 'Banned'])
+/** After these errors the chain is asked only once: the extrinsic has left the pool, so nothing will change. */
+const ASK_ONCE: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['NotIncluded', 'StaleNonce', 'Banned'])
 
-/** Of these the extrinsic itself is void: its nonce is used. */
-const VOID: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['StaleNonce'])
+/** After these errors the extrinsic can no longer be included, because its nonce is used. */
+const NONCE_USED: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>(['StaleNonce'])
 
-/** After these no pool may have it: it is sent again. */
-const LOST: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
+/** After these errors the extrinsic may have reached no pool at all, so it is sent again. */
+const MAYBE_NEVER_SENT: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'InclusionUnknown',
   'Unavailable',
   'Timeout',
@@ -36,137 +37,151 @@ const LOST: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'BadAnswer',
 ])
 
-/** How often the chain is asked again when no new block is heard of, in ms. */
-const LOOK_EVERY_MS = 2_000
+/** How often the chain is asked when no new block arrives, in ms. */
+const ASK_EVERY_MS = 2_000
 
-/** After so many block times without a block for the extrinsic the chain is asked. */
+/** Block times to wait for the node to report a block, before the chain is asked. */
 const SILENT_BLOCKS = 3
-/** A block time where the chain announces none, and the shortest silence, in ms. */
-const BLOCK_MS = 12_000
+/** The block time to assume on a chain that announces none, in ms. */
+const DEFAULT_BLOCK_MS = 12_000
+/** The shortest wait for the node to report a block, in ms. */
 const MIN_SILENCE_MS = 1_000
 
-export type Attempt = {
-  /** What is sent, as the runtime of this connection wants it. */
-  call(live: Live): Call
+/** An extrinsic to send. */
+export type Submission = {
+  /** Builds the call for the runtime of this connection. */
+  call(node: NodeConnection): Call
   readonly hotkey: Hotkey
-  /** What the chain shows: the outcome, when it is as if the sending had succeeded. */
-  look(live: Live): Promise<Included | undefined>
-  /** How long all of it may take, in ms. */
+  /** Returns the block in which the chain already shows the wanted outcome; undefined if it does not show it. */
+  findOutcome(node: NodeConnection): Promise<BlockRef | undefined>
+  /** Time limit for the whole submission, in ms. */
   readonly timeoutMs: number
+  /** The call's name, for error messages. */
   readonly what: string
 }
 
 /**
- * Sends an extrinsic and waits for its block. A lost connection, a silent node or the pool's answer may leave it open what
- * became of it. Then the chain is asked, until it shows the outcome or the time is up, and an extrinsic that is in no block
- * is sent again as it is: its nonce lets it in once. When the time is up, the error that left it open is thrown.
+ * Sends an extrinsic and returns the block that includes it.
+ *
+ * A lost connection, a silent node or the pool's answer can leave the outcome unknown. Then it asks the chain until the
+ * outcome shows or the time is up. While the extrinsic is in no block it is sent again unchanged: its nonce makes sure
+ * that it takes effect at most once.
+ *
+ * @throws ChainError when the chain refused the extrinsic. When the time is up: the error that left the outcome
+ * unknown.
  */
-export async function sendAndConfirm(connection: Connection, attempt: Attempt, clock: Clock): Promise<Included> {
-  const live = await connection.ready()
-  const until = clock.monotonic() + attempt.timeoutMs
-  let signed: Signed | undefined
-  const onSigned = (made: Signed) => {
-    // Whoever asked has heard by now that it failed: it must not take effect any more.
-    if (clock.monotonic() >= until) throw new ChainError('Timeout', attempt.what)
-    signed = made
+export async function sendAndConfirm(connection: Connection, submission: Submission, clock: Clock): Promise<BlockRef> {
+  const node = await connection.ready()
+  const until = clock.monotonic() + submission.timeoutMs
+  let signed: SignedExtrinsic | undefined
+  const onSigned = (extrinsic: SignedExtrinsic) => {
+    // The caller has been told by now that the call failed, so it must not take effect any more.
+    if (clock.monotonic() >= until) throw new ChainError('Timeout', submission.what)
+    signed = extrinsic
   }
   try {
-    return await withDeadline(sendAndWatch(live, attempt, onSigned, clock), attempt.timeoutMs, attempt.what, clock)
+    const sending = sendAndWatch(node, submission, onSigned, clock)
+    return await withDeadline(sending, submission.timeoutMs, submission.what, clock)
   } catch (cause) {
     if (!signed) throw cause
     const isLate = cause instanceof DeadlineError
     const error = isLate ? new ChainError('InclusionUnknown', cause.message, { cause }) : chainErrorOf(cause)
-    if (!UNSURE.has(error.code)) throw error
-    error.mayTakeEffect = !VOID.has(error.code)
-    return untilKnown(connection, attempt, { signed, error, until }, clock)
+    if (!OUTCOME_UNKNOWN.has(error.code)) throw error
+    error.mayTakeEffect = !NONCE_USED.has(error.code)
+    return askUntilKnown(connection, submission, { signed, error, until }, clock)
   }
 }
 
-/** The block of the extrinsic, as long as the node speaks of it. @throws DeadlineError after a silence */
+/**
+ * Sends the extrinsic and returns its block.
+ * @throws DeadlineError when the node reports no block for some block times
+ */
 async function sendAndWatch(
-  live: Live,
-  { call, hotkey }: Attempt,
-  onSigned: (signed: Signed) => void,
+  node: NodeConnection,
+  { call, hotkey }: Submission,
+  onSigned: (signed: SignedExtrinsic) => void,
   clock: Clock,
-): Promise<Included> {
-  const sent = await sendOnce(live, call(live), hotkey, onSigned)
+): Promise<BlockRef> {
+  const sent = await signAndSubmit(node, call(node), hotkey, onSigned)
   try {
-    const blockHash = await withDeadline(sent.inBlock, silenceMs(live), 'a block for the extrinsic', clock)
-    const end = await outcomeIn(live, sent.hex, blockHash)
-    if (end instanceof ChainError) throw end
-    return end
+    const blockHash = await withDeadline(sent.inBlock, silenceMs(node), 'a block for the extrinsic', clock)
+    const outcome = await readOutcome(node, sent.hex, blockHash)
+    if (outcome instanceof ChainError) throw outcome
+    return outcome
   } finally {
     sent.unwatch()
   }
 }
 
-function silenceMs({ api }: Live): number {
+/** Returns how long the node may stay silent about an extrinsic before the chain is asked, in ms. */
+function silenceMs({ api }: NodeConnection): number {
   const blockMs = 2 * countOf(api.consts.timestamp?.minimumPeriod)
-  return Math.max(MIN_SILENCE_MS, SILENT_BLOCKS * (blockMs || BLOCK_MS))
+  return Math.max(MIN_SILENCE_MS, SILENT_BLOCKS * (blockMs || DEFAULT_BLOCK_MS))
 }
 
-type Open = { readonly signed: Signed; readonly error: ChainError; readonly until: number }
+type UnknownOutcome = { readonly signed: SignedExtrinsic; readonly error: ChainError; readonly until: number }
 
-/** Asks at once, and again at every new block, or every few seconds, until the chain decides or the time is up. */
-async function untilKnown(
+/** Asks the chain at once, and again at every new block or every few seconds, until it knows or the time is up. */
+async function askUntilKnown(
   connection: Connection,
-  attempt: Attempt,
-  { signed, error, until }: Open,
+  submission: Submission,
+  { signed, error, until }: UnknownOutcome,
   clock: Clock,
-): Promise<Included> {
-  let resendAt = LOST.has(error.code) ? clock.monotonic() : Number.POSITIVE_INFINITY
+): Promise<BlockRef> {
+  let resendAt = MAYBE_NEVER_SENT.has(error.code) ? clock.monotonic() : Number.POSITIVE_INFINITY
   let refusal: ChainError | undefined
   for (;;) {
-    const known = await ask(connection, attempt, signed, clock)
-    if (known instanceof ChainError) throw known
-    if (typeof known === 'object') return known
-    if (known === 'void') throw Object.assign(error, { mayTakeEffect: false })
+    const outcome = await askChain(connection, submission, signed, clock)
+    if (outcome instanceof ChainError) throw outcome
+    if (typeof outcome === 'object') return outcome
+    if (outcome === 'void') throw Object.assign(error, { mayTakeEffect: false })
     const leftMs = until - clock.monotonic()
-    if (leftMs <= 0 || DECIDED.has(error.code)) throw error
-    // Refused, and still in no block: a copy of it may be in another pool.
-    if (known === 'open' && refusal) throw Object.assign(refusal, { mayTakeEffect: true })
-    const { live } = connection
-    if (known === 'open' && live && clock.monotonic() >= resendAt) {
-      refusal = await resend(live, signed)
-      resendAt = clock.monotonic() + silenceMs(live)
+    if (leftMs <= 0 || ASK_ONCE.has(error.code)) throw error
+    // The pool refused it and it is in no block, but another node's pool may hold a copy.
+    if (outcome === 'pending' && refusal) throw Object.assign(refusal, { mayTakeEffect: true })
+    const node = connection.current
+    if (outcome === 'pending' && node && clock.monotonic() >= resendAt) {
+      refusal = await resend(node, signed)
+      resendAt = clock.monotonic() + silenceMs(node)
     }
-    // After a refusal the chain is asked at once, unless it could not be asked just now.
-    if (!refusal || known === undefined) await nextHead(connection, Math.min(leftMs, LOOK_EVERY_MS), clock)
+    // After a refusal, ask again at once, unless the chain could not be asked just now.
+    if (!refusal || outcome === undefined) await nextHead(connection, Math.min(leftMs, ASK_EVERY_MS), clock)
   }
 }
 
-/** What the chain shows, or the refusal that the extrinsic ended with; undefined when it could not be asked. */
-async function ask(
+/** Returns what the chain shows of an extrinsic; undefined when it could not be asked. */
+async function askChain(
   connection: Connection,
-  { look, timeoutMs, what }: Attempt,
-  signed: Signed,
+  { findOutcome, timeoutMs, what }: Submission,
+  signed: SignedExtrinsic,
   clock: Clock,
-): Promise<Included | ChainError | 'open' | 'void' | undefined> {
-  let live: Live | undefined
+): Promise<Location | undefined> {
+  let node: NodeConnection | undefined
   try {
-    live = await connection.ready()
-    const shown = await withDeadline(look(live), timeoutMs, what, clock)
-    return shown ?? (await withDeadline(locate(live, signed), timeoutMs, what, clock))
+    node = await connection.ready()
+    const block = await withDeadline(findOutcome(node), timeoutMs, what, clock)
+    return block ?? (await withDeadline(locate(node, signed), timeoutMs, what, clock))
   } catch (cause) {
     const error = chainErrorOf(cause)
     if (!error.retryable) throw Object.assign(error, { mayTakeEffect: true })
-    // A node that is connected and answers nothing: the next connection may be to a better one.
-    if (error.code === 'Timeout') await live?.rpc.disconnect()
+    // The node is connected but does not answer. The next connection may be to a better one.
+    if (error.code === 'Timeout') await node?.rpc.disconnect()
     return undefined
   }
 }
 
-/** Gives it to the pool again. A pool that has it, or that has just seen it in a block, is no refusal. */
-async function resend({ rpc }: Live, { hex }: Signed): Promise<ChainError | undefined> {
+/** Gives the extrinsic to the pool again. Returns an error only when the pool refuses it for good. */
+async function resend({ rpc }: NodeConnection, { hex }: SignedExtrinsic): Promise<ChainError | undefined> {
   try {
     await rpc.send('author_submitExtrinsic', [hex])
     return undefined
   } catch (cause) {
     const error = chainErrorOf(cause)
-    return UNSURE.has(error.code) ? undefined : error
+    return OUTCOME_UNKNOWN.has(error.code) ? undefined : error
   }
 }
 
+/** Waits for the next best block, at most `waitMs`. */
 async function nextHead(connection: Connection, waitMs: number, clock: Clock): Promise<void> {
   const heard = new AbortController()
   const stop = connection.onHead(() => heard.abort())

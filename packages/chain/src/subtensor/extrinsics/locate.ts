@@ -1,60 +1,73 @@
+import type { BlockRef } from '../../chain.ts'
 import { ChainError } from '../../errors.ts'
-import { hashOf, heightOf } from '../answers.ts'
-import type { Live } from '../connection.ts'
-import { bestBlockHash, countOf, entryOf, fieldOf, readStorage } from '../storage.ts'
-import { ERA_BLOCKS, type Included, outcomeIn, runtimeOf, type Signed } from './submit.ts'
+import { bestBlockHash, blockHashOf } from '../blocks.ts'
+import type { NodeConnection } from '../connection.ts'
+import { hashIn, heightIn } from '../rpc.ts'
+import { countOf, entryOf, fieldOf, readStorage } from '../storage.ts'
+import { ERA_BLOCKS, readOutcome, runtimeOf, type SignedExtrinsic } from './submit.ts'
 
-/** So many blocks after its era a fork that wins late can not bring an extrinsic any more. */
+/** Blocks after the end of its era at which a late-winning fork can no longer include an extrinsic. */
 const FORK_BLOCKS = 4
 
-type Located = Included | ChainError | 'open' | 'void'
+/**
+ * Where an extrinsic is: in a block, successful or failed; in no block yet (`pending`); or never to be in one (`void`).
+ */
+export type Location = BlockRef | ChainError | 'pending' | 'void'
 
 /**
- * Where an extrinsic is on the best chain: in a block, with its end; `open` when it is in none and may yet get into one;
- * `void` when it can not any more, since its era is over, another has used its nonce, or the runtime was upgraded since it
- * was signed. When the best block changes meanwhile, a fork may have won: an end without effect is then looked for again.
+ * Finds an extrinsic on the best chain. Returns its block; the error with which it failed in its block; `pending` when
+ * it is in no block but may still be included; `void` when it never will be, because its era is over, its nonce is
+ * used, or the runtime was upgraded.
+ *
+ * If the best block changes meanwhile, another fork may have won. A result that means "no effect" is then checked
+ * again.
  */
-export async function locate(live: Live, signed: Signed): Promise<Located> {
-  const at = await bestBlockHash(live)
-  const located = await locateAt(live, signed, at)
-  const hasEffect = located === 'open' || (typeof located === 'object' && !(located instanceof ChainError))
-  if (hasEffect) return located
-  const now = await bestBlockHash(live)
-  return now === at ? located : locateAt(live, signed, now)
+export async function locate(node: NodeConnection, signed: SignedExtrinsic): Promise<Location> {
+  const at = await bestBlockHash(node)
+  const location = await locateAt(node, signed, at)
+  const mayHaveEffect = location === 'pending' || (typeof location === 'object' && !(location instanceof ChainError))
+  if (mayHaveEffect) return location
+  const now = await bestBlockHash(node)
+  return now === at ? location : locateAt(node, signed, now)
 }
 
-/** Where an extrinsic is on the chain that ends with a block. */
-async function locateAt(live: Live, signed: Signed, at: string): Promise<Located> {
-  const account = { entry: entryOf(live.api, 'system', 'account'), args: [signed.hotkey] }
-  const [header, [info]] = await Promise.all([live.rpc.send('chain_getHeader', [at]), readStorage(live, at, [account])])
-  const best = heightOf(header)
+/** Finds an extrinsic on the chain that ends with the block `at`. */
+async function locateAt(node: NodeConnection, signed: SignedExtrinsic, at: string): Promise<Location> {
+  const account = { entry: entryOf(node.api, 'system', 'account'), args: [signed.hotkey] }
+  const [header, [info]] = await Promise.all([node.rpc.send('chain_getHeader', [at]), readStorage(node, at, [account])])
+  const best = heightIn(header)
   const last = signed.birthBlock + ERA_BLOCKS
   const nextNonce = info ? countOf(fieldOf(info, 'nonce')) : 0
-  if (nextNonce <= signed.nonce) return best >= last + FORK_BLOCKS || hasLeft(live, signed) ? 'void' : 'open'
-  // From parent to parent, so that all blocks are of the chain that the nonce was read from.
-  let hash = best > last + FORK_BLOCKS ? hashOf(await live.rpc.send('chain_getBlockHash', [last])) : at
+  if (nextNonce <= signed.nonce) {
+    return best >= last + FORK_BLOCKS || isRuntimeReplaced(node, signed) ? 'void' : 'pending'
+  }
+  // Walks from parent to parent, so that every block belongs to the fork that the nonce was read from.
+  let hash = best > last + FORK_BLOCKS ? await blockHashOf(node, last) : at
   for (;;) {
-    const body = await readBody(live, hash)
+    const body = await readBody(node, hash)
     if (body.number <= signed.birthBlock) return 'void'
-    if (body.extrinsics.includes(signed.hex)) return outcomeIn(live, signed.hex, hash)
+    if (body.extrinsics.includes(signed.hex)) return readOutcome(node, signed.hex, hash)
     hash = body.parentHash
   }
 }
 
-/** @throws ChainError BadAnswer when the node does not have the block, as after a fork */
-async function readBody({ rpc }: Live, hash: string) {
+/** Reads a block. @throws ChainError BadAnswer when the node does not have it, for instance after a fork */
+async function readBody({ rpc }: NodeConnection, hash: string) {
   type Answer = { block?: { header?: { parentHash?: unknown }; extrinsics?: string[] } }
   const { block } = (await rpc.send<Answer | null>('chain_getBlock', [hash])) ?? {}
-  if (!Array.isArray(block?.extrinsics)) throw new ChainError('BadAnswer', 'no body of a block')
+  if (!Array.isArray(block?.extrinsics)) throw new ChainError('BadAnswer', 'the answer is not a block')
   return {
-    number: heightOf(block.header),
-    parentHash: hashOf(block.header?.parentHash),
+    number: heightIn(block.header),
+    parentHash: hashIn(block.header?.parentHash),
     extrinsics: block.extrinsics,
   }
 }
 
-/** Whether the chain is past the runtime of an extrinsic. A node that has an older one is behind: others may take it. */
-function hasLeft(live: Live, { runtime }: Signed): boolean {
-  const { genesisHash, specVersion } = runtimeOf(live)
+/**
+ * Returns whether the chain has a newer runtime than the extrinsic was signed for. If this node's runtime is older, the
+ * node is merely behind, and other nodes may still include the extrinsic.
+ */
+function isRuntimeReplaced(node: NodeConnection, { runtime }: SignedExtrinsic): boolean {
+  const { genesisHash, specVersion } = runtimeOf(node)
   return genesisHash !== runtime.genesisHash || specVersion > runtime.specVersion
 }

@@ -3,7 +3,7 @@ import { CHAIN_ERRORS, ChainError, chainErrorByName } from '../../errors.ts'
 import { RpcError } from '../rpc.ts'
 import { refusalOfPool } from './refusals.ts'
 
-describe('what a node answers to an extrinsic', () => {
+describe('refusalOfPool', () => {
   it.each([
     [1010, 'Transaction has a bad signature', 'BadSignature', 'BadProof', false],
     [1010, 'Transaction is outdated', 'StaleNonce', 'Stale', true],
@@ -26,13 +26,13 @@ describe('what a node answers to an extrinsic', () => {
     [1014, 'Priority is too low: (1 > 2)', 'PriorityTooLow', null, true],
     [1016, undefined, 'BlockFull', null, true],
     [-32603, 'Internal', 'RpcFailed', null, true],
-  ])('%d %j is %s', (code, data, expected, chainName, retryable) => {
+  ])('maps code %d with data %j to %s', (code, data, expected, chainName, retryable) => {
     const error = refusalOfPool(new RpcError(code, 'Invalid Transaction', data))
     expect(error).toMatchObject({ name: 'ChainError', code: expected, chainName, retryable })
   })
 })
 
-describe('what a node says in the message alone', () => {
+describe('refusalOfPool without data', () => {
   it.each([
     ['Invalid Transaction: Custom error: 6', 'SettingWeightsTooFast', 'Custom(6)'],
     ['Invalid Transaction: {"invalid":{"custom":10}}', 'NotRegistered', 'Custom(10)'],
@@ -42,19 +42,19 @@ describe('what a node says in the message alone', () => {
     ['Invalid Transaction: Something new', 'ChainRefused', 'Something new'],
     ['Invalid Transaction', 'ChainRefused', 'Invalid Transaction'],
     ['', 'ChainRefused', 'Invalid'],
-  ])('%s is %s', (message, expected, chainName) => {
+  ])('maps the message "%s" to %s', (message, expected, chainName) => {
     for (const data of [undefined, null, '']) {
       expect(refusalOfPool(new RpcError(1010, message, data))).toMatchObject({ code: expected, chainName })
     }
   })
 
-  it('prefers the data, which is more exact', () => {
+  it('prefers the data to the message', () => {
     const error = new RpcError(1010, 'Invalid Transaction: Custom error: 6', 'Custom error: 10')
     expect(refusalOfPool(error)).toMatchObject({ code: 'NotRegistered' })
   })
 })
 
-it('names of both eras are one code', () => {
+it('maps the old and the new name of an error to the same code', () => {
   const pairs = [
     ['NotRegistered', 'HotKeyNotRegisteredInSubNet'],
     ['NoValidatorPermit', 'NeuronNoValidatorPermit'],
@@ -64,9 +64,9 @@ it('names of both eras are one code', () => {
     ['TooManyUids', 'UidsLengthExceedUidsInSubNet'],
     ['NetworkDoesNotExist', 'MechanismDoesNotExist'],
   ] as const
-  for (const [of2024, ofToday] of pairs) {
-    expect(chainErrorByName(of2024).code).toBe(chainErrorByName(ofToday).code)
-    expect(chainErrorByName(ofToday).message).toContain(ofToday)
+  for (const [oldName, newName] of pairs) {
+    expect(chainErrorByName(oldName).code).toBe(chainErrorByName(newName).code)
+    expect(chainErrorByName(newName).message).toContain(newName)
   }
   expect(chainErrorByName('NeverHeardOf', 'pallet x')).toMatchObject({
     code: 'ChainRefused',
@@ -74,7 +74,7 @@ it('names of both eras are one code', () => {
   })
 })
 
-it('no name stands for two codes', () => {
+it('maps no name to two codes', () => {
   const names = Object.values(CHAIN_ERRORS).flatMap(({ names }) => [...names])
   expect(new Set(names).size).toBe(names.length)
   expect(new ChainError('Timeout', 'metagraph').message).toBe('Timeout: the chain did not answer in time: metagraph')

@@ -3,12 +3,9 @@ import type { DispatchError } from '@polkadot/types/interfaces'
 import { ChainError, type ChainErrorCode, chainErrorByName } from '../../errors.ts'
 import { RpcError } from '../rpc.ts'
 
-/**
- * A refusal comes at one of three places: as an error of the pool, as a status without a reason, or as a dispatch error
- * in the block. Here the first and the last become ChainErrors.
- */
+/** Turns what a node answers to an extrinsic into ChainErrors: errors of the pool, and dispatch errors in a block. */
 
-/** Codes of the JSON-RPC server of Substrate's transaction pool. */
+/** Error codes of Substrate's transaction pool. */
 const POOL = {
   invalid: 1010,
   unknownValidity: 1011,
@@ -18,7 +15,7 @@ const POOL = {
   immediatelyDropped: 1016,
 } as const
 
-/** Code 1010: how a node words what is wrong with an extrinsic, and the runtime's name for it. */
+/** With code 1010 a node gives the reason as a sentence. Maps that sentence to the runtime's name for the reason. */
 const WORDINGS: ReadonlyArray<readonly [RegExp, string]> = [
   [/bad signature/i, 'BadProof'],
   [/outdated/i, 'Stale'],
@@ -30,7 +27,7 @@ const WORDINGS: ReadonlyArray<readonly [RegExp, string]> = [
   [/signing address/i, 'BadSigner'],
 ]
 
-/** The custom codes of Subtensor's own checks in the pool (the same from spec 293 to 425). */
+/** The custom codes of Subtensor's own checks in the pool; the same from spec 293 to 425. */
 const CUSTOM: Readonly<Record<number, ChainErrorCode>> = {
   1: 'NotEnoughStake',
   2: 'NotEnoughBalance',
@@ -48,21 +45,21 @@ const CUSTOM: Readonly<Record<number, ChainErrorCode>> = {
   19: 'NotRegistered',
 }
 
-/** Whatever went wrong on the way to the chain, as a ChainError. */
+/** Turns any error of a call to the chain into a ChainError. */
 export function chainErrorOf(error: unknown): ChainError {
   if (error instanceof ChainError) return error
   if (error instanceof DeadlineError) return new ChainError('Timeout', error.message, { cause: error })
   if (error instanceof RpcError) return refusalOfPool(error)
-  // Decoding what a node said is all that is left to fail.
+  // Nothing else can fail but the decoding of an answer.
   return new ChainError('BadAnswer', error instanceof Error ? error.message : undefined, { cause: error })
 }
 
-/** The ChainError for what a node answered to an extrinsic. */
+/** Returns the ChainError for a node's error answer to an extrinsic. */
 export function refusalOfPool(error: RpcError): ChainError {
   const cause = error
   switch (error.code) {
     case POOL.invalid:
-      return invalid(error)
+      return invalidExtrinsic(error)
     case POOL.unknownValidity:
       return new ChainError('InclusionUnknown', error.message, { cause })
     case POOL.banned:
@@ -78,37 +75,37 @@ export function refusalOfPool(error: RpcError): ChainError {
   }
 }
 
-function invalid(error: RpcError): ChainError {
-  const told = reasonToldBy(error)
-  const custom = customCode(told)
+function invalidExtrinsic(error: RpcError): ChainError {
+  const reason = rawReason(error)
+  const custom = customCode(reason)
   if (custom !== undefined) {
     return new ChainError(CUSTOM[custom] ?? 'ChainRefused', undefined, { chainName: `Custom(${custom})`, cause: error })
   }
-  const named = reasonOf(told)
-  const name = WORDINGS.find(([wording]) => wording.test(named))?.[1] ?? named
+  const text = reasonText(reason)
+  const name = WORDINGS.find(([wording]) => wording.test(text))?.[1] ?? text
   return chainErrorByName(name || 'Invalid')
 }
 
-/** Most nodes say the reason as data, and `Invalid Transaction` as the message; some say all of it in the message. */
-function reasonToldBy({ data, said }: RpcError): unknown {
-  const isSaid = data !== undefined && data !== null && data !== ''
-  return isSaid ? data : said.replace(/^invalid transaction:\s*/i, '')
+/** Most nodes put the reason in `data` and `Invalid Transaction` in the message. Some put both in the message. */
+function rawReason({ data, nodeMessage }: RpcError): unknown {
+  const hasData = data !== undefined && data !== null && data !== ''
+  return hasData ? data : nodeMessage.replace(/^invalid transaction:\s*/i, '')
 }
 
-/** Said as `Custom error: 6` by nodes, or as the runtime's value `{"invalid":{"custom":6}}`. */
+/** Returns the custom code in `Custom error: 6` or in the runtime's value `{"invalid":{"custom":6}}`. */
 function customCode(data: unknown): number | undefined {
   const text = typeof data === 'string' ? data : (JSON.stringify(data) ?? '')
   const digits = /custom[^0-9]{0,12}([0-9]{1,3})/i.exec(text)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 
-/** The runtime's name, from `{"invalid":"Stale"}` or `{"invalid":{"stale":null}}`, or the node's sentence. */
-function reasonOf(data: unknown): string {
-  if (typeof data === 'string') return data.startsWith('{') ? reasonOf(jsonOf(data)) : data
+/** Returns the runtime's name in `{"invalid":"Stale"}` or `{"invalid":{"stale":null}}`, or else the node's sentence. */
+function reasonText(data: unknown): string {
+  if (typeof data === 'string') return data.startsWith('{') ? reasonText(jsonOf(data)) : data
   if (typeof data !== 'object' || data === null) return ''
   const [key, value] = Object.entries(data)[0] ?? []
   if (key === undefined) return ''
-  if (key.toLowerCase() === 'invalid' && value !== null) return reasonOf(value)
+  if (key.toLowerCase() === 'invalid' && value !== null) return reasonText(value)
   return key.charAt(0).toUpperCase() + key.slice(1)
 }
 
@@ -120,7 +117,9 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** The ChainError for a dispatch error in a block. Indices move between versions, so the metadata gives the name. */
+/**
+ * Returns the ChainError for a dispatch error in a block. Its name comes from the metadata: indices vary by runtime.
+ */
 export function refusalInBlock(error: DispatchError): ChainError {
   if (error.isModule) {
     const { section, name } = error.registry.findMetaError(error.asModule)

@@ -2,57 +2,61 @@ import type { OpenCommit, SealedWeights } from '../../chain.ts'
 import { sealHash } from '../../commits/timelock.ts'
 import { ChainError } from '../../errors.ts'
 import { u8aToHex } from '../../polkadot/crypto.ts'
-import type { Live } from '../connection.ts'
+import type { NodeConnection } from '../connection.ts'
 import type { Call } from '../extrinsics/submit.ts'
 import { accountOf, countOf, findEntry, listOf, readStorage } from '../storage.ts'
 
 const PALLET = 'subtensorModule'
 
-/** Of an account, the block that took it in (today's form alone has it), the ciphertext, and the round. */
+/**
+ * The two storage items that hold sealed commits, the newer first, with the positions of an entry's fields. Only the
+ * newer one stores the block that includes the commit.
+ */
 const FORMS = [
   { item: 'timelockedWeightCommits', block: 1, ciphertext: 2 },
   { item: 'crv3WeightCommits', block: undefined, ciphertext: 1 },
 ] as const
 
-/** Epochs of which a chain may hold sealed commits at once; more are not looked for. */
+/** The most epochs whose sealed commits are read. */
 const MAX_EPOCHS = 200
 
-/** Whose commits are meant. */
-type Whose = { readonly netuid: number; readonly hotkey: string }
+/** A hotkey on a subnet. */
+type Committer = { readonly netuid: number; readonly hotkey: string }
 
 /**
- * A hotkey's sealed commits, by the epochs that the chain keeps them under: an owner who changes the tempo also changes
- * which of these a block of today belongs to. None where the chain has no such commits.
+ * Reads a hotkey's sealed commits, oldest epoch first; none on a chain without them. It lists the epochs under which
+ * the chain stores commits instead of computing them, because a change of tempo shifts the epoch that a block counts
+ * to.
  */
-export async function readSealed(live: Live, at: string, whose: Whose): Promise<OpenCommit[]> {
-  const entry = formOf(live)?.entry
+export async function readSealed(node: NodeConnection, at: string, committer: Committer): Promise<OpenCommit[]> {
+  const entry = formOf(node)?.entry
   if (!entry) return []
-  const prefix = u8aToHex(entry.keyPrefix(whose.netuid))
-  const keys = await live.rpc.send<unknown>('state_getKeysPaged', [prefix, MAX_EPOCHS, null, at])
-  if (!Array.isArray(keys)) throw new ChainError('BadAnswer', 'no keys of storage')
-  return sealedIn(live, at, whose, keys.map(epochOfKey).sort(byNumber))
+  const prefix = u8aToHex(entry.keyPrefix(committer.netuid))
+  const keys = await node.rpc.send<unknown>('state_getKeysPaged', [prefix, MAX_EPOCHS, null, at])
+  if (!Array.isArray(keys)) throw new ChainError('BadAnswer', 'the answer is not a list of storage keys')
+  return readSealedOf(node, at, committer, keys.map(epochOfKey).sort(byNumber))
 }
 
 const byNumber = (a: number, b: number): number => a - b
 
-/** A key ends with its epoch as a u64, little-endian. */
+/** Returns the epoch at the end of a storage key: a u64, little-endian. */
 function epochOfKey(key: unknown): number {
   const digits = typeof key === 'string' ? /^0x(?:[0-9a-f]{2})*([0-9a-f]{16})$/i.exec(key)?.[1] : undefined
-  if (digits === undefined) throw new ChainError('BadAnswer', 'no key of storage')
+  if (digits === undefined) throw new ChainError('BadAnswer', 'the answer holds something that is not a storage key')
   return Number(Buffer.from(digits, 'hex').readBigUInt64LE())
 }
 
-/** A hotkey's sealed commits of some epochs, in their order. */
-export async function sealedIn(
-  live: Live,
+/** Reads a hotkey's sealed commits of these epochs, in their order. */
+export async function readSealedOf(
+  node: NodeConnection,
   at: string,
-  { netuid, hotkey }: Whose,
+  { netuid, hotkey }: Committer,
   epochs: readonly number[],
 ): Promise<OpenCommit[]> {
-  const form = formOf(live)
+  const form = formOf(node)
   if (!form || epochs.length === 0) return []
   const values = await readStorage(
-    live,
+    node,
     at,
     epochs.map(epoch => ({ entry: form.entry, args: [netuid, epoch] })),
   )
@@ -66,8 +70,8 @@ export async function sealedIn(
   )
 }
 
-/** The form that the chain's metadata has, with its storage item. */
-function formOf({ api }: Live) {
+/** Returns the form that this chain has, with its storage item; undefined if it has none. */
+function formOf({ api }: NodeConnection) {
   for (const form of FORMS) {
     const entry = findEntry(api, PALLET, form.item)
     if (entry) return { ...form, entry }
@@ -75,13 +79,14 @@ function formOf({ api }: Live) {
   return undefined
 }
 
-export function sealedCall(live: Live, { netuid, call, version, ciphertext, round }: SealedWeights): Call {
-  const calls = live.api.tx[PALLET]
+/** Builds the call that commits sealed weights. @throws ChainError Unsupported */
+export function sealedCall(node: NodeConnection, { netuid, call, version, ciphertext, round }: SealedWeights): Call {
+  const calls = node.api.tx[PALLET]
   const bytes = `0x${Buffer.from(ciphertext).toString('hex')}`
   const extrinsic =
     call === 'commit_timelocked_weights'
       ? calls?.commitTimelockedWeights?.(netuid, bytes, round, version)
       : calls?.commitCrv3Weights?.(netuid, bytes, round)
-  if (!extrinsic) throw new ChainError('Unsupported', `the call ${call} is missing`)
+  if (!extrinsic) throw new ChainError('Unsupported', `the runtime has no call ${call}`)
   return extrinsic
 }

@@ -59,9 +59,9 @@ const networks = {
   SubnetAlphaIn: perSubnet(u64, 0n),
   SubnetAlphaOut: perSubnet(u64, 0n),
   MechanismCountCurrent: map([twox(u16)], u8, 1),
-  /** Of the price of a registration, in 65535ths, what is locked instead of burned: always nothing here. */
+  /** The part of a registration's price that is locked instead of burned, in 65535ths. Always 0 here. */
   CollateralLockShare: perSubnet(u16, 0),
-  /** UTF-8. Clients show amounts of a subnet with it, and some read all of them before anything else. */
+  /** The symbol of the subnet's currency in UTF-8. Some clients read all symbols before anything else. */
   TokenSymbol: perSubnet(bytes, TAO_SYMBOL),
 }
 
@@ -101,12 +101,12 @@ const epochs = {
   SubnetEpochIndex: perSubnet(u64, 0n),
   PendingEpochAt: perSubnet(u64, 0n),
   BlocksSinceLastStep: perSubnet(u64, 0n),
-  // The misspelling is the chain's own.
+  // The chain has this misspelling.
   LastMechansimStepBlock: perSubnet(u64, 0n),
   AdminFreezeWindow: value(u16, 10),
 }
 
-/** Per subnet; a genesis file sets these by the same names. */
+/** Hyperparameters of a subnet. A genesis file uses the same names. */
 export const hyperparameters = {
   WeightsVersionKey: perSubnet(u64, 0n),
   WeightsSetRateLimit: perSubnet(u64, 100n),
@@ -135,7 +135,7 @@ const limits = { TxRateLimit: value(u64, 1000n) }
 const commits = {
   CommitRevealWeightsVersion: value(u16, 4),
   WeightCommits: optionalMap([twox(u16), twox(accountId)], vec(weightCommit)),
-  /** By the epoch that they were made in. */
+  /** By the epoch in which they were made. */
   TimelockedWeightCommits: map([twox(u16), twox(u64)], vec(sealedCommit), []),
 }
 

@@ -5,7 +5,7 @@ import { chainMethods } from './chain.ts'
 import { stateMethods } from './state.ts'
 import { systemMethods } from './system.ts'
 
-/** Ids are strings; clients that count send numbers. */
+/** A subscription id. Ids are strings, but some clients send numbers. */
 const subscriptionId = z.union([z.string(), z.number().transform(String)])
 
 const unsubscribe = subscription(positional(subscriptionId), (_node, [id], subscriber) => subscriber.unsubscribe(id))

@@ -18,7 +18,7 @@ function submitting<T>(run: () => T): T {
 const submit = method(positional(binary), ({ chain }, [extrinsic]) => submitting(() => chain.submit(extrinsic).hash))
 
 const submitAndWatch = subscription(positional(binary), ({ chain }, [extrinsic], subscriber) => {
-  // The pool speaks as soon as it has the transaction, before there is a subscription to speak through.
+  // The pool reports a transaction as soon as it is added, before the subscription exists.
   const early: TransactionStatus[] = []
   let say: Watcher = status => early.push(status)
   const watcher: Watcher = status => say(status)
@@ -27,7 +27,7 @@ const submitAndWatch = subscription(positional(binary), ({ chain }, [extrinsic],
     say = status => send(status)
     for (const status of early) send(status)
     return () => {
-      // Also once it is in a block, and no longer in the pool.
+      // Also after the transaction has left the pool for a block.
       say = () => {}
       chain.pool.unwatch(hash, watcher)
     }

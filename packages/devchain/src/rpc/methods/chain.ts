@@ -12,7 +12,7 @@ import {
   subscription,
 } from '../method.ts'
 
-/** Block hashes that one request may ask for. */
+/** The most block hashes that one request may ask for. */
 const MAX_NUMBERS = 16_384
 
 /** A block number as a number or in hex. */
@@ -51,7 +51,7 @@ const getBlock = method(at, (node, [hash]) => {
 
 const finalizedHead = method(nothing, ({ chain }) => chain.finalized.hash)
 
-/** Best heads, as they come; final ones with each block that makes another final. */
+/** Sends each new best head, or each new final head. */
 function heads(notification: string, kind: 'head' | 'finalized' = 'head'): Method {
   return subscription(nothing, ({ chain }, _params, subscriber) =>
     subscriber.subscribe(notification, send => {

@@ -16,7 +16,7 @@ import { CODES, RpcError, submissionError } from '../rpc-error.ts'
 interface Question {
   node: Node
   input: Uint8Array
-  /** The state of the block that is asked about. */
+  /** The state of the requested block. */
   view: View
   block: bigint
 }
@@ -31,7 +31,7 @@ const feeDetails = struct('', {
 const LENGTH_BYTES = 4
 
 function extrinsicOf(input: Uint8Array) {
-  // The extrinsic, whose own length is part of it, and behind it its length as u32.
+  // The extrinsic with its length prefix, followed by its length as u32.
   try {
     return decodeExtrinsic(input.slice(0, input.length - LENGTH_BYTES))
   } catch (error) {
@@ -60,7 +60,7 @@ const APIS: Record<string, (question: Question) => Uint8Array> = {
     const inclusion = parts.base === 0n ? null : { ...parts, adjustedWeight: 0n }
     return encode(feeDetails, { inclusion })
   },
-  // All of the fee is the base and the length; the weight costs nothing more.
+  // The fee consists of the base and the length fee. The weight costs nothing.
   TransactionPaymentApi_query_weight_to_fee: () => encode(u64, 0n),
   TransactionPaymentApi_query_length_to_fee: ({ input }) => encode(u64, lengthFee(decode(u32, input))),
   SubnetInfoRuntimeApi_get_next_epoch_start_block: ({ input, view, block }) => {
@@ -71,7 +71,7 @@ const APIS: Record<string, (question: Question) => Uint8Array> = {
   },
 }
 
-/** A runtime API by its exported name. @throws RpcError for an unknown one, ScaleError for bad arguments */
+/** Calls a runtime API by its exported name. @throws RpcError for an unknown one, ScaleError for bad arguments */
 export function callRuntime(node: Node, name: string, input: Uint8Array, hash: Hex): Uint8Array {
   const api = Object.hasOwn(APIS, name) ? APIS[name] : undefined
   if (!api) throw new RpcError(CODES.client, `Client error: Execution failed: Exported method ${name} is not found`)

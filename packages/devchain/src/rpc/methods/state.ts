@@ -20,7 +20,7 @@ import {
 import { MAX_ANSWER_LENGTH, tooBig } from '../rpc-error.ts'
 import { callRuntime } from './runtime-apis.ts'
 
-/** Keys that one page, and one query or subscription, may have. */
+/** The most keys of one page, and of one query or subscription. */
 const MAX_PAGE = 1000
 const MAX_KEYS = 16_384
 
@@ -33,7 +33,7 @@ function read(reader: Reader, key: Hex): Hex | null {
   return value ? toHex(value) : null
 }
 
-/** Keys with their values. @throws RpcError before they take more memory than an answer may have */
+/** Returns keys with their values. @throws RpcError when they exceed the size of an answer */
 function readAll(reader: Reader, names: Iterable<Hex>): [Hex, Hex | null][] {
   let length = 0
   return Array.from(names, name => {
@@ -74,7 +74,7 @@ const subscribeStorage = subscription(positional(keys), (node, [wanted], subscri
 )
 
 const subscribeRuntimeVersion = subscription(nothing, (_node, _params, subscriber) =>
-  // The runtime never changes while the chain runs: the first word is the last.
+  // The runtime never changes while the chain runs, so one message is all.
   subscriber.subscribe('state_runtimeVersion', send => {
     send(versionJson)
     return () => {}

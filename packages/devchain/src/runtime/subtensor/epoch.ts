@@ -7,19 +7,19 @@ export function runsEpoch(netuid: number, tempo: number, block: bigint): boolean
   return tempo !== 0 && (block + BigInt(netuid) + 1n) % BigInt(tempo + 1) === 0n
 }
 
-/** Blocks from `block` to the next one with an epoch, 0 in that block itself; null with tempo 0. */
+/** Returns the number of blocks to the next epoch, 0 in the block of an epoch, or null with tempo 0. */
 export function blocksUntilEpoch(netuid: number, tempo: number, block: bigint): bigint | null {
   if (tempo === 0) return null
   const into = (block + BigInt(netuid) + 1n) % BigInt(tempo + 1)
   return into === 0n ? 0n : BigInt(tempo + 1) - into
 }
 
-/** Which epoch a block belongs to, counted from the chain's beginning. */
+/** Returns the epoch of a block, counted from the start of the chain. */
 export function epochAt(netuid: number, tempo: number, block: bigint): bigint {
   return (block + BigInt(netuid) + 1n) / BigInt(tempo + 1)
 }
 
-/** What every block begins with: the epochs that are due. */
+/** Runs the epochs that are due in this block. */
 export function beginBlock(store: Store, block: bigint): void {
   for (const { keys, value } of store.entries(storage.NetworksAdded)) {
     const [netuid] = keys
@@ -38,7 +38,7 @@ function runEpoch(store: Store, netuid: number, block: bigint): void {
   store.set(storage.Active, [netuid], activity(store, netuid, block))
 }
 
-/** Gives permits to the MaxAllowedValidators neurons with most stake, never to one without any. */
+/** Gives permits to the MaxAllowedValidators neurons with the most stake, and never to one without stake. */
 export function assignPermits(store: Store, netuid: number): void {
   const stakes = hotkeys(store, netuid).map((hotkey, uid) => ({ uid, stake: stakeOf(store, netuid, hotkey) }))
   const staked = stakes.filter(({ stake }) => stake > 0n)
@@ -53,16 +53,16 @@ export function assignPermits(store: Store, netuid: number): void {
   }
 }
 
-/** A factor of this many says one tempo. */
+/** The factor that stands for one tempo. */
 const PER_MILLE = 1000
 
-/** Blocks after which a neuron that set no weights counts as inactive: thousandths of a tempo, at least 1. */
+/** Returns the blocks after which a neuron without new weights is inactive: thousandths of a tempo, at least 1. */
 function activityCutoff(view: View, netuid: number): bigint {
   const factor = view.get(storage.ActivityCutoffFactorMilli, netuid)
   return BigInt(Math.max(1, Math.floor((factor * view.get(storage.Tempo, netuid)) / PER_MILLE)))
 }
 
-/** A neuron is active while its last update lies no further back than the cutoff. */
+/** Returns whether a neuron's last update is within the cutoff. */
 function activity(view: View, netuid: number, block: bigint): boolean[] {
   const cutoff = activityCutoff(view, netuid)
   const count = view.get(storage.SubnetworkN, netuid)

@@ -14,7 +14,7 @@ import { addStake, removeStake } from './stake.ts'
 
 const MAIN = 0
 
-/** A subnet that does not exist has the default, which is on, but another error of its own. */
+/** A subnet that does not exist has the default, on, and must still fail with its own error. */
 function ensurePlainWeights({ store }: Context, netuid: number): void {
   const exists = store.get(storage.NetworksAdded, netuid)
   ensure(!exists || !store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealEnabled')
@@ -22,7 +22,7 @@ function ensurePlainWeights({ store }: Context, netuid: number): void {
 
 type Hotkey = ReturnType<typeof signerOf>
 
-/** Each item stands alone: one that is refused is told by an event, and the others go on. */
+/** Items are independent: an event reports a refused one, and the others go on. */
 function eachItem(
   context: Context,
   hotkey: Hotkey,
@@ -120,7 +120,7 @@ export const subtensorHandlers: Handlers<typeof subtensorCalls> = {
 
   serve_prometheus: (context, origin, endpoint) => servePrometheus(context, signerOf(origin), endpoint),
 
-  // The proof of work is not looked at any more: registering burns.
+  // The proof of work is no longer checked; registering burns TAO.
   register: (context, origin, { netuid, hotkey }) =>
     burnedRegister(context, { netuid, hotkey, coldkey: signerOf(origin) }),
 

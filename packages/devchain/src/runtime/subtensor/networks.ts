@@ -10,10 +10,12 @@ import { epochAt } from './epoch.ts'
 import { associate, placeNeuron } from './register.ts'
 import { tokenSymbol } from './token-symbol.ts'
 
-/** The only mechanism that a subnet can ask for today. */
+/** The only mechanism that a subnet can have today. */
 const DYNAMIC = 1
 
-/** rao: doubles with a registration, falls back by the last cost over the reduction interval, never below the least. */
+/**
+ * Returns the cost of a network in rao. It doubles with a registration and falls linearly over the reduction interval.
+ */
 export function lockCost(view: View, block: bigint): bigint {
   const least = view.get(storage.NetworkMinLockCost)
   const lastBlock = view.get(storage.NetworkLastRegistered)
@@ -53,7 +55,7 @@ function nextNetuid(view: View): number {
   return netuid
 }
 
-/** What the chain sets at the creation of a subnet; all else is left at the defaults of the table. */
+/** Sets what the chain sets for a new subnet. Other values have the defaults of the table. */
 export function initNetwork(store: Store, netuid: number, block: bigint, tempo = 360): void {
   store.set(storage.NetworksAdded, [netuid], true)
   store.update(storage.TotalNetworks, [], total => total + 1)
@@ -71,7 +73,7 @@ export function initNetwork(store: Store, netuid: number, block: bigint, tempo =
   store.set(storage.ImmunityPeriod, [netuid], 5000)
 }
 
-/** The owner switches a subnet's emission on, once. */
+/** Starts the emission of a subnet, once. Only the owner may. */
 export function startCall(context: Context, coldkey: Hex, netuid: number): void {
   const { store, block } = context
   ensure(store.get(storage.NetworksAdded, netuid), 'SubnetNotExists')

@@ -12,13 +12,13 @@ export interface Registration {
   netuid: number
   hotkey: Hex
   coldkey: Hex
-  /** rao; a higher price is refused. */
+  /** In rao. A higher price is refused. */
   limitPrice?: bigint
 }
 
 const ROOT = 0
 
-/** Registers a neuron for the subnet's price, which is burned. */
+/** Registers a neuron and burns the subnet's price. */
 export function burnedRegister(context: Context, { netuid, hotkey, coldkey, limitPrice }: Registration): void {
   const { store } = context
   ensure(netuid !== ROOT, 'RegistrationNotPermittedOnRootSubnet')
@@ -35,7 +35,7 @@ export function burnedRegister(context: Context, { netuid, hotkey, coldkey, limi
   context.emit(SUBTENSOR, 'NeuronRegistered', [netuid, uid, hotkey])
 }
 
-/** Makes the hotkey the coldkey's; a hotkey of somebody else is refused. */
+/** Assigns a hotkey to a coldkey. Refuses a hotkey of another coldkey. */
 export function associate(store: Store, hotkey: Hex, coldkey: Hex): void {
   const owner = store.get(storage.Owner, hotkey)
   ensure(owner === ZERO_ACCOUNT || owner === coldkey, 'NonAssociatedColdKey')
@@ -44,7 +44,7 @@ export function associate(store: Store, hotkey: Hex, coldkey: Hex): void {
   store.update(storage.OwnedHotkeys, [coldkey], owned => [...owned, hotkey])
 }
 
-/** A free uid, or that of the neuron with the least emission that is outside its immunity. */
+/** Returns a free uid, or that of the neuron with the least emission outside its immunity. */
 function seat(store: Store, netuid: number, block: bigint): number {
   const count = store.get(storage.SubnetworkN, netuid)
   if (count < store.get(storage.MaxAllowedUids, netuid)) return count
@@ -70,7 +70,7 @@ interface Seat {
   hotkey: Hex
 }
 
-/** Puts a hotkey on a uid: behind the last one, or in the place of a neuron whose traces go. */
+/** Puts a hotkey on a uid: after the last one, or in place of a neuron, whose data are removed. */
 export function placeNeuron(store: Store, { netuid, uid, hotkey }: Seat, block: bigint): void {
   const count = store.get(storage.SubnetworkN, netuid)
   if (uid < count) clearSeat(store, netuid, uid)

@@ -21,7 +21,7 @@ const V4_LOCALHOST = 0x7f00_0001n
 const V6_MAX = (1n << 128n) - 1n
 const V6_LOCALHOST = 1n
 
-/** Only these exact addresses are refused: 127.0.0.2 and private ranges are fine. */
+/** Only these exact addresses are refused. 127.0.0.2 and private ranges are allowed. */
 function isValidIp(ipType: number, ip: bigint, zeroAllowed: boolean): boolean {
   if (ip === 0n) return zeroAllowed
   if (ipType === 4) return ip < V4_MAX && ip !== V4_LOCALHOST
@@ -35,7 +35,7 @@ function passesServingRateLimit(view: View, netuid: number, last: bigint, block:
 
 export type Kind = 'axon' | 'prometheus'
 
-/** The checks of serve_axon and serve_prometheus in their order; the pool makes the same ones. */
+/** The checks of serve_axon and serve_prometheus in their order. The pool makes the same checks. */
 export function checkEndpoint(view: View, hotkey: Hex, endpoint: Endpoint, kind: Kind, block: bigint): void {
   const { netuid } = endpoint
   ensure(uidOf(view, netuid, hotkey) !== undefined, 'HotKeyNotRegisteredInNetwork')
@@ -55,7 +55,7 @@ export function serveAxon(context: Context, hotkey: Hex, axon: Axon): void {
   context.emit(SUBTENSOR, 'AxonServed', [netuid, hotkey])
 }
 
-/** The first byte of a certificate is its algorithm, 1 to 64 bytes of key follow; any other is left out, as the chain does. */
+/** Parses a certificate: one byte for the algorithm and 1 to 64 bytes of key. Ignores any other, as the chain does. */
 const CERTIFICATE_BYTES = { least: 2, most: 65 }
 
 export function serveCertificate(context: Context, hotkey: Hex, netuid: number, certificate: Uint8Array): void {

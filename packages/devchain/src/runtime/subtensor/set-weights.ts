@@ -48,7 +48,7 @@ export function setWeights(context: Context, hotkey: Hex, row: Row, options: { r
 
   const weights = uids.map((one, position): [number, number] => [one, upscaled[position] as number])
   store.set(storage.Weights, [index, uid], weights)
-  // Where weights are committed first, only the commit is dated.
+  // With commit-reveal only the commit updates the neuron's last update.
   if (!store.get(storage.CommitRevealWeightsEnabled, netuid)) setColumn(store, storage.LastUpdate, index, uid, block)
   context.emit(SUBTENSOR, 'WeightsSet', [index, uid])
 }
@@ -62,7 +62,7 @@ function isSelfWeight(uid: number, uids: number[]): boolean {
   return uids.length === 1 && uids[0] === uid
 }
 
-/** Without a permit a neuron may weigh itself, or the subnet owner's neuron, alone. */
+/** Without a permit a neuron may set weights only on itself, or only on the subnet owner's neuron. */
 function mayWeigh(view: View, netuid: number, uid: number, uids: number[]): boolean {
   if (view.get(storage.ValidatorPermit, netuid)[uid] === true) return true
   if (isSelfWeight(uid, uids)) return true

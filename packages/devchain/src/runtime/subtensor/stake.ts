@@ -7,10 +7,10 @@ import type { Context } from '../context.ts'
 import { SUBTENSOR } from '../events.ts'
 import { ensure } from '../failure.ts'
 
-/** Here one alpha costs one TAO on every subnet: there is no pool that would move the price. */
+/** One alpha costs one TAO on every subnet here, because there is no pool that moves the price. */
 const FEE = 0n
 
-/** rao; the least that may be staked or unstaked at once. */
+/** The least that may be staked or unstaked at once, in rao. */
 const MIN_AMOUNT = 2_000_000n
 
 export interface Stake {
@@ -41,12 +41,12 @@ export function removeStake(context: Context, coldkey: Hex, { netuid, hotkey, am
   context.emit(SUBTENSOR, 'StakeRemoved', [coldkey, hotkey, amount, amount, netuid, FEE])
 }
 
-/** A coldkey's part of a hotkey's stake, in rao: one share is one rao, as no dividends are paid into the pool. */
+/** Returns a coldkey's part of a hotkey's stake, in rao. One share is one rao, because no dividends are paid here. */
 function sharesOf(view: View, coldkey: Hex, { netuid, hotkey }: Omit<Stake, 'amount'>): bigint {
   return view.get(storage.AlphaV2, hotkey, coldkey, netuid).mantissa
 }
 
-/** Adds (or, below zero, takes) stake in every place that tells of it. */
+/** Adds stake, or removes it if negative, in every storage item that counts it. */
 export function changeStake(store: Store, coldkey: Hex, { netuid, hotkey, amount }: Stake): void {
   const shares = (value: { mantissa: bigint }) => ({ mantissa: value.mantissa + amount, exponent: 0n })
   store.update(storage.AlphaV2, [hotkey, coldkey, netuid], shares)

@@ -3,7 +3,7 @@ import type { Engine } from '@horde/engine/engine'
 import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import type { ExecutorImage } from './executor-image.ts'
 
 export interface DockerHost {

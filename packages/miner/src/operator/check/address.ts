@@ -2,8 +2,8 @@
 import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import { isPublicAddress } from '@horde/kit/http/public-address'
 import { silentLog } from '@horde/kit/log'
-import { isPublicAddress } from '@horde/kit/public-address'
 import { addressToAnnounce } from '../../announce.ts'
 import type { MinerConfig } from '../../config.ts'
 

@@ -1,4 +1,4 @@
-/** Numbers for the metrics: what the tables hold now, and the jobs that ended since somebody asked. */
+/** Reads the numbers for the metrics: what the tables hold now, and the jobs that ended since the last reading. */
 import type { Database } from '@horde/kit/database'
 import { FINAL_STATES, type JobState, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, asc, count, eq, gt, gte, inArray, max, sql } from 'drizzle-orm'
@@ -8,12 +8,12 @@ export type JobKind = 'synthetic' | 'organic'
 
 export type Figures = {
   openJobs: { kind: JobKind; state: JobState; jobs: number }[]
-  /** open: not closed yet. unscored: closed, waits for weights. scored. void: never scored. */
+  /** open: not closed yet. unscored: closed and not scored yet. scored. void: never scored. */
   batches: { state: 'open' | 'unscored' | 'scored' | 'void'; batches: number }[]
   /** When the last one started. */
   lastBatchAt: Date | null
   settings: { state: SettingState; method: SettingMethod; settings: number }[]
-  /** The block that took the last weights in. */
+  /** The block that includes the last weights. */
   weightsBlock: number | null
 }
 
@@ -25,7 +25,7 @@ export async function readFigures(db: Database, netuid: number, hotkey: string):
     when ${batches.scoredAt} is null then 'unscored' else 'scored' end`
   const own = and(eq(weightSettings.netuid, netuid), eq(weightSettings.hotkey, hotkey))
   const { state, method } = weightSettings
-  // One after the other: PGlite has one connection, and a pool is for those that work.
+  // One query after the other: PGlite has one connection, and a pool's connections are for jobs.
   const openJobs = await db
     .select({ kind: sql<JobKind>`${kind} as kind`, state: jobs.state, jobs: count() })
     .from(jobs)
@@ -60,7 +60,11 @@ const ENDED = {
 
 export type EndedJob = Pick<typeof jobs.$inferSelect, Exclude<keyof typeof ENDED, 'kind'>> & { kind: JobKind }
 
-/** Jobs that ended after a moment, the earliest first. @param createdAfter no job that ended then is older than that */
+/**
+ * Returns the jobs that ended after a moment, the earliest first.
+ *
+ * @param createdAfter no job that ended then was created before this
+ */
 export async function jobsEndedAfter(
   db: Database,
   { endedAfter, createdAfter }: { endedAfter: Date; createdAfter: Date },

@@ -1,4 +1,4 @@
-/** Batches, scores and settings as an operator looks at them: the last ones, without what miners said. */
+/** Reads the last batches, scores and settings for the operator, without texts from miners. */
 import type { Database } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
 import { and, asc, count, desc, eq, inArray, isNull, sql } from 'drizzle-orm'
@@ -12,7 +12,7 @@ export type BatchRow = Pick<
   rightAnswers: number
 }
 
-/** The last batches of a subnet, the latest first. */
+/** Returns the last batches of a subnet, the latest first. */
 export async function lastBatches(db: Database, netuid: number, limit: number): Promise<BatchRow[]> {
   const { netuid: _, ...columns } = {
     ...{ id: batches.id, netuid: batches.netuid, benchmark: batches.benchmark, scoring: batches.scoring },
@@ -48,7 +48,7 @@ async function jobsOf(db: Database, batchIds: readonly number[]) {
 
 export type MinerScore = { batchId: number; hotkey: string; uid: number; score: number }
 
-/** What each miner's jobs scored in each of some batches. */
+/** Returns the sum of each miner's scores in each of some batches. */
 export async function minerScores(db: Database, batchIds: readonly number[]): Promise<MinerScore[]> {
   if (batchIds.length === 0) return []
   const rows = await db
@@ -73,7 +73,7 @@ const SETTING = {
 
 export type SettingRow = { [K in keyof typeof SETTING]: (typeof weightSettings.$inferSelect)[K] }
 
-/** The last settings of weights by a hotkey on a subnet, the latest first. */
+/** Returns the last settings of weights by a hotkey on a subnet, the latest first. */
 export async function lastSettings(db: Database, netuid: number, hotkey: string, limit: number): Promise<SettingRow[]> {
   return db
     .select(SETTING)
@@ -91,7 +91,7 @@ const ORGANIC = {
 
 export type OrganicRow = { [K in keyof typeof ORGANIC]: (typeof jobs.$inferSelect)[K] }
 
-/** The last users' jobs, the latest first. */
+/** Returns the last organic jobs, the latest first. */
 export async function lastOrganicJobs(db: Database, limit: number): Promise<OrganicRow[]> {
   return db.select(ORGANIC).from(jobs).where(isNull(jobs.batchId)).orderBy(desc(jobs.createdAt)).limit(limit)
 }

@@ -10,7 +10,7 @@ import { chainTimeFindings } from '@horde/operator/check/chain-time'
 import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
 import type { ValidatorConfig } from '../../config.ts'
-import { servingMiners } from '../../miner/serving.ts'
+import { servingMiners } from '../../jobs/find-miners.ts'
 import { eligibilityFindings, versionFindings } from '../watches/eligibility.ts'
 import { ownNeuron } from '../watches/validator-watches.ts'
 
@@ -45,8 +45,8 @@ export async function* chainFindings(
   }
 }
 
-function minersFinding({ miners, left }: ReturnType<typeof servingMiners>): Finding {
-  const others = left === 0 ? '' : `; ${left} more at private addresses are not dialled`
+function minersFinding({ miners, skipped }: ReturnType<typeof servingMiners>): Finding {
+  const others = skipped === 0 ? '' : `; ${skipped} more at private addresses are not dialled`
   if (miners.length > 0) return ok('miners', `${miners.length} have announced an address${others}`)
   return warn('miners', `none has announced an address${others}`, 'see whether BITTENSOR_NETUID is the right one')
 }

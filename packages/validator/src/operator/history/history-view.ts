@@ -1,5 +1,5 @@
 /** The history as /status.json answers it and the charts show it. Text that peers chose is made printable. */
-import { printable } from '@horde/kit/untrusted-text'
+import { printable } from '@horde/kit/log/untrusted-text'
 import type { JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/for-operator/overview.ts'

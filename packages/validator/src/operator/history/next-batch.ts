@@ -1,4 +1,4 @@
-import type { TurnState } from '../../batch/turns.ts'
+import type { ScheduleState } from '../../batches/batch-schedule.ts'
 
 /** When this validator's next batch starts, and its slot in the window that all validators share. */
 export type NextBatch = {
@@ -22,7 +22,7 @@ export type BatchWindow = {
  * @param windowMs the length of the window, in milliseconds
  * @param nowMs since the epoch, in milliseconds
  */
-export function nextBatchOf(state: TurnState | undefined, windowMs: number, nowMs: number): NextBatch {
+export function nextBatchOf(state: ScheduleState | undefined, windowMs: number, nowMs: number): NextBatch {
   if (!state) {
     return { at: undefined, why: 'not known yet: the chain has not named the validators', window: undefined }
   }

@@ -1,4 +1,4 @@
-import { printable } from '@horde/kit/untrusted-text'
+import { printable } from '@horde/kit/log/untrusted-text'
 import type { LoopStatus } from '../status.ts'
 import type { HistoryJson } from './history-view.ts'
 

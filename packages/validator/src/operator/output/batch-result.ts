@@ -1,6 +1,7 @@
 /** What the command `batch` prints, as JSON or as a table. */
 import { textTable } from '@horde/operator/command-line/text-table'
-import type { BatchJob, BatchReport } from '../../batch/batch-part.ts'
+import type { BatchReport } from '../../batches/drive-batch.ts'
+import type { BatchJob } from '../../batches/drive-miner.ts'
 import type { WeightsOutcome } from '../../set-weights.ts'
 
 /** One batch and one setting of weights. */

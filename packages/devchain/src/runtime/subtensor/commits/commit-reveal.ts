@@ -15,12 +15,12 @@ import { type Row, setWeights } from '../set-weights.ts'
 export type Revealed = Row & { salt: number[] }
 type Commit = ValueOf<(typeof storage)['WeightCommits']['type']>[number]
 
-/** Commits that a hotkey may have open at once. */
+/** The most open commits of a hotkey. */
 export const MAX_OPEN_COMMITS = 10
 
 const committed = tuple(accountId, u16, vec(u16), vec(u16), vec(u16), u64)
 
-/** What a commit says: BLAKE2b-256 over the row as it will be revealed. */
+/** Returns the hash of a commit: BLAKE2b-256 over the row as it will be revealed. */
 export function commitHash(hotkey: Hex, index: number, row: Omit<Revealed, 'netuid' | 'mecid'>): Hex {
   const payload = encode(committed, [hotkey, index, row.uids, row.values, row.salt, row.versionKey])
   return toHex(blake2AsU8a(payload, 256))
@@ -38,7 +38,7 @@ export function commitWeights(context: Context, hotkey: Hex, netuid: number, mec
   context.emit(SUBTENSOR, 'WeightsCommitted', [hotkey, index, hash])
 }
 
-/** What is asked of every commit, however it is sealed; the uid of whom it is. */
+/** Makes the checks of every commit, by hash or sealed. Returns the uid of the hotkey. */
 export function ensureMayCommit({ store, block }: Context, hotkey: Hex, netuid: number, index: number): number {
   ensure(store.get(storage.CommitRevealWeightsEnabled, netuid), 'CommitRevealDisabled')
   const uid = uidOf(store, netuid, hotkey)
@@ -47,7 +47,7 @@ export function ensureMayCommit({ store, block }: Context, hotkey: Hex, netuid: 
   return uid
 }
 
-/** Sets the weights of an earlier commit, in the one epoch that is due for it; older commits go with it. */
+/** Sets the weights of an earlier commit, only in its reveal epoch. Drops older commits. */
 export function revealWeights(context: Context, hotkey: Hex, row: Revealed): Hex {
   const { store } = context
   const { netuid } = row
@@ -87,7 +87,7 @@ function isRevealable(view: View, netuid: number, commit: Commit): boolean {
   return view.get(storage.SubnetEpochIndex, netuid) === dueEpoch(view, netuid, commit)
 }
 
-/** What the pool asks of a reveal: a known commit, and the epoch that is due for it. */
+/** Makes the pool's checks of a reveal: a known commit in its reveal epoch. */
 export function checkReveal(view: View, hotkey: Hex, index: number, row: Revealed): void {
   const commits = view.get(storage.WeightCommits, index, hotkey) ?? []
   const hash = commitHash(hotkey, index, row)

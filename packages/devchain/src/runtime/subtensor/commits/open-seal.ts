@@ -6,9 +6,9 @@ const WASM = '@ideallabs/timelock_wasm_wrapper/timelock_wasm_wrapper_bg.wasm'
 
 let isReady = false
 
-/** What a ciphertext says, by the beacon's signature of its round; undefined when that does not open it. */
+/** Decrypts a ciphertext with the beacon's signature of its round; undefined when that fails. */
 export function openSeal(ciphertext: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
-  // A megabyte of code, which only who has sealed commits needs.
+  // Loaded on use: a megabyte of code that only sealed commits need.
   if (!isReady) initSync({ module: readFileSync(fileURLToPath(import.meta.resolve(WASM))) })
   isReady = true
   try {

@@ -28,12 +28,12 @@ export interface SealedCommit {
 /** Hotkey, uids, weights, version key. */
 const payload = tuple(bytes, vec(u16), vec(u16), u64)
 
-/** A round whose pulse the chain has seen seals nothing. */
+/** A commit must not be sealed for a round that the chain already knows. */
 export function checkRound(view: View, round: bigint): void {
   ensure(round >= view.get(drandStorage.LastStoredRound), 'InvalidRevealRound')
 }
 
-/** Keeps a ciphertext that a later round of the beacon opens. */
+/** Stores a ciphertext that a later round of the beacon opens. */
 export function commitTimelocked(
   context: Context,
   hotkey: Hex,
@@ -52,7 +52,7 @@ export function commitTimelocked(
   context.emit(SUBTENSOR, 'TimelockedWeightsCommitted', [hotkey, index, toHex(blake2AsU8a(commit, 256)), round])
 }
 
-/** Opens the commits that are due in this epoch and whose round has come; those of the epoch before are dropped. */
+/** Opens the commits of this epoch whose round is known, and drops those of the epoch before. */
 export function openTimelocked(context: Context): void {
   const { store } = context
   for (const { keys, value } of store.entries(storage.NetworksAdded)) {
@@ -68,7 +68,7 @@ export function openTimelocked(context: Context): void {
   }
 }
 
-/** False while its round has not come. One that can not be opened, or is refused, is dropped without a word. */
+/** Returns false while the round is unknown. Drops a commit silently that cannot be opened or is refused. */
 function openOne(context: Context, netuid: number, [hotkey, , ciphertext, round]: Sealed): boolean {
   const pulse = context.store.get(drandStorage.Pulses, round)
   if (!pulse) return false

@@ -1,0 +1,266 @@
+/**
+ * The connection to the miner, across reconnects. It passes the miner's offer and work on, answers messages that are
+ * out of order, and sends what the miner may have missed again on the next connection.
+ */
+import type { Log } from '@horde/kit/log'
+import { keepConnected } from '@horde/kit/reconnect'
+import { dialSocket, type Socket } from '@horde/kit/socket'
+import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
+import { DeadlineError, withDeadline } from '@horde/kit/time'
+import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
+import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
+import { CAPABILITIES_HEADER } from '@horde/protocol/handshake/capabilities'
+import type {
+  ExecutorMessage,
+  MinerToExecutorMessage,
+  V0PrepareJobRequest,
+  V0RunJobRequest,
+} from '@horde/protocol/miner-executor'
+import type { JobUuid } from '@horde/protocol/primitives'
+import type { JobProgress } from '../job/job-progress.ts'
+
+/** How long the miner may take to acknowledge the answer by closing, in ms. Until then it may not have arrived. */
+const ACKNOWLEDGE_MS = 15_000
+/** How long any other close may take, in ms. Short, because a process that is asked to stop has 10 s in all. */
+const CLOSE_TIMEOUT_MS = 2_000
+/**
+ * A connection that lasted this many acknowledgement times resets the attempts. It must be longer than one: otherwise
+ * the answer would be sent for ever to a miner that never acknowledges it.
+ */
+const STABLE_FACTOR = 2
+const LONGEST_DELAY_FACTOR = 16
+const JITTER_SHARE = 0.5
+
+/** Close codes that acknowledge our own close. 1005: a close frame without a code. */
+const ACKNOWLEDGED_CODES = [1000, 1005]
+
+type MinerSocket = Socket<string | Uint8Array, ExecutorMessage>
+export type Answer = Extract<
+  ExecutorMessage,
+  { message_type: 'V0FailedToPrepare' | 'V0FinishedRequest' | 'V0FailedRequest' }
+>
+
+/**
+ * Why there is no connection any more. `answered`: the miner acknowledged the answer. `dismissed`: it closed before it
+ * offered a job. `refused`: it reported an error first. `no offer`: the offer did not come in time. `gave up`: too many
+ * attempts failed.
+ */
+export type ConnectionEnd = 'answered' | 'dismissed' | 'refused' | 'no offer' | 'gave up' | 'aborted'
+
+export interface MinerConnectionOptions {
+  address: string
+  token: string
+  attempts: number
+  delayMs: number
+  /** How long the miner may take to acknowledge the answer, in ms. Default: 15 s. */
+  acknowledgeMs?: number
+  progress: JobProgress
+  log: Log
+}
+
+interface Received {
+  messages: number
+  /** Tells the reconnect that this connection brought the job on. */
+  wasOfUse(): void
+}
+
+export class MinerConnection {
+  readonly #options: MinerConnectionOptions
+  readonly #progress: JobProgress
+  readonly #connected = Promise.withResolvers<void>()
+  readonly #offer = Promise.withResolvers<V0PrepareJobRequest>()
+  readonly #work = Promise.withResolvers<V0RunJobRequest>()
+  readonly #answered = Promise.withResolvers<void>()
+  #socket: MinerSocket | undefined
+  #jobUuid: JobUuid | undefined
+  #answer: Answer | undefined
+  #sending: Promise<void> | undefined
+  #end: ConnectionEnd | undefined
+
+  constructor(options: MinerConnectionOptions) {
+    this.#options = options
+    this.#progress = options.progress
+  }
+
+  /**
+   * Dials, and dials again when the connection is lost. Returns when the answer is delivered, the miner does not need
+   * this executor, or the miner cannot be reached.
+   */
+  async keep(signal: AbortSignal): Promise<ConnectionEnd> {
+    const { address, token, attempts, delayMs, acknowledgeMs = ACKNOWLEDGE_MS, log } = this.#options
+    const url = address.replace(/\/+$/, '') + EXECUTOR_PATH + token
+    const outcome = await keepConnected<MinerSocket>({
+      dial: signal =>
+        dialSocket(url, {
+          headers: { [CAPABILITIES_HEADER]: 'large-frames' },
+          parse: frame => frame,
+          maxFrameBytes: LARGEST_PASSED_ON_BYTES,
+          closeTimeoutMs: CLOSE_TIMEOUT_MS,
+          log,
+          signal,
+        }),
+      use: (socket, signal, wasOfUse) => this.#use(socket, signal, wasOfUse),
+      backoff: { minMs: delayMs, maxMs: delayMs * LONGEST_DELAY_FACTOR, jitterMs: delayMs * JITTER_SHARE },
+      maxAttempts: attempts,
+      stableMs: acknowledgeMs * STABLE_FACTOR,
+      isFinal: error => this.#progress.stage === 'idle' && error instanceof DialError && isRefusal(error.status),
+      log,
+      signal,
+    })
+    if (outcome === 'done') return this.#end ?? 'answered'
+    // The answer may or may not have arrived. 'no offer' is certain: then there was no answer to send.
+    return this.#end === 'no offer' ? this.#end : outcome
+  }
+
+  get isConnected(): boolean {
+    return this.#socket !== undefined
+  }
+
+  /** Resolves with the first connection. */
+  connected(signal: AbortSignal): Promise<void> {
+    return orAborted(this.#connected.promise, signal)
+  }
+
+  /**
+   * Returns the miner's offer of a job.
+   *
+   * @param ms how long the offer may take from the first connection on; undefined: no limit
+   * @throws DeadlineError after `ms`; the connection then ends with 'no offer'
+   */
+  async receiveOffer(ms: number | undefined, signal: AbortSignal): Promise<V0PrepareJobRequest> {
+    const offer = orAborted(this.#offer.promise, signal)
+    if (ms === undefined) return offer
+    offer.catch(() => {})
+    await this.connected(signal)
+    try {
+      return await withDeadline(offer, ms, 'waiting for the offer of a job')
+    } catch (error) {
+      if (error instanceof DeadlineError) this.#end = 'no offer'
+      throw error
+    }
+  }
+
+  /** Moves the job to ready and tells the miner, who may send the work from now on. */
+  async sendReady(jobUuid: JobUuid): Promise<void> {
+    this.#progress.transition({ message_type: 'V0ReadyRequest', job_uuid: jobUuid })
+    if (this.#socket) await this.#send(this.#socket, { message_type: 'V0ReadyRequest', job_uuid: jobUuid })
+  }
+
+  /** Returns the work of the ready job. Rejects with DeadlineError after `ms`. */
+  receiveWork(ms: number, signal: AbortSignal): Promise<V0RunJobRequest> {
+    return withDeadline(orAborted(this.#work.promise, signal), ms, 'waiting for the work of a ready job')
+  }
+
+  /**
+   * Moves the job to answering and sends the answer. Resolves once the miner has it, on this connection or a later one.
+   */
+  sendAnswer(answer: Answer, signal: AbortSignal): Promise<void> {
+    this.#progress.transition(answer)
+    this.#answer = answer
+    if (this.#socket) this.#sending = this.#deliver(this.#socket, answer)
+    return orAborted(this.#answered.promise, signal)
+  }
+
+  async #use(socket: MinerSocket, signal: AbortSignal, wasOfUse: () => void): Promise<'done' | undefined> {
+    this.#socket = socket
+    this.#connected.resolve()
+    const received = { messages: 0, wasOfUse }
+    this.#sending = this.#resend(socket)
+    // Only received messages need the schemas. They load while the offer is on its way; the socket queues it.
+    const [{ parseFromMiner }, { orderError }] = await Promise.all([
+      import('@horde/protocol/miner-executor'),
+      import('./message-order.ts'),
+    ])
+    for (let frame = await socket.hear(signal); frame !== undefined; frame = await socket.hear(signal)) {
+      await this.#receive(socket, parseFromMiner(frame), received, orderError)
+    }
+    this.#socket = undefined
+    const end = await socket.closed
+    await this.#sending
+    if (this.#end) return 'done'
+    if (this.#progress.stage !== 'idle' || end.code !== 1000) return undefined
+    this.#end = 'dismissed'
+    return 'done'
+  }
+
+  /** Sends on a new connection what the miner may have missed: the answer, or that the job is ready. */
+  async #resend(socket: MinerSocket): Promise<void> {
+    if (this.#answer) return this.#deliver(socket, this.#answer)
+    if (this.#progress.stage === 'ready' && this.#jobUuid) {
+      await this.#send(socket, { message_type: 'V0ReadyRequest', job_uuid: this.#jobUuid })
+    }
+  }
+
+  /**
+   * Sends the answer and closes. The answer is delivered when the peer answers the close: it has read all that came
+   * before.
+   */
+  async #deliver(socket: MinerSocket, answer: Answer): Promise<void> {
+    if (!(await this.#send(socket, answer))) return
+    await socket.close(1000, '', this.#options.acknowledgeMs ?? ACKNOWLEDGE_MS)
+    const { code } = await socket.closed
+    if (!ACKNOWLEDGED_CODES.includes(code) || this.#end) return
+    this.#end = 'answered'
+    this.#answered.resolve()
+  }
+
+  async #receive(
+    socket: MinerSocket,
+    parsed: Parsed<MinerToExecutorMessage>,
+    received: Received,
+    orderError: typeof import('./message-order.ts').orderError,
+  ): Promise<unknown> {
+    const isFirst = received.messages === 0
+    received.messages += 1
+    if (!parsed.ok) return this.#sendError(socket, parsed.error.message)
+    const { message } = parsed
+    if (message.message_type === 'GenericError') {
+      this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
+      this.#options.log.debug({ details: message.details }, "details of the miner's error")
+      if (isFirst && this.#progress.stage === 'idle') {
+        this.#end = 'refused'
+        // Some miners leave the connection open.
+        void socket.close(1000)
+      }
+      return
+    }
+    const wrong = orderError(message, this.#progress.stage, this.#jobUuid)
+    if (wrong !== undefined) return this.#sendError(socket, wrong)
+    received.wasOfUse()
+    this.#progress.transition(message)
+    if (message.message_type === 'V0PrepareJobRequest') {
+      this.#jobUuid = message.job_uuid
+      this.#offer.resolve(message)
+    } else {
+      this.#work.resolve(message)
+    }
+  }
+
+  #sendError(socket: MinerSocket, details: string): Promise<boolean> {
+    this.#options.log.warn({ details }, 'the miner sent a message that is invalid or out of order')
+    return this.#send(socket, { message_type: 'GenericError', details })
+  }
+
+  /** Returns false when the connection closed meanwhile: then the message is sent again after the reconnect. */
+  async #send(socket: MinerSocket, message: ExecutorMessage): Promise<boolean> {
+    try {
+      await socket.say(message)
+      return true
+    } catch (error) {
+      if (error instanceof SocketClosedError) return false
+      throw error
+    }
+  }
+}
+
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  return Promise.race([promise, aborted])
+}

@@ -1,0 +1,300 @@
+import { SocketClosedError } from '@horde/kit/socket'
+import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
+import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
+import type { Reason } from '@horde/protocol/reasons'
+import type { ValidatorMessage } from '@horde/protocol/validator-miner'
+import { EMPTY_RESULT, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
+import { LockLostError } from '../db/lock.ts'
+import { type HostClock, NO_MOMENT } from './host-clock.ts'
+import { type JobSpec, resultOf } from './job-spec.ts'
+import type { ChannelEvent, JobChannel, MessageEvent } from './miner-connection.ts'
+import { type Move, type MovingJob, type TransitionDeps, transition } from './transition.ts'
+import { WorkTimer } from './work-timer.ts'
+
+export interface DriverDeps {
+  channel: JobChannel
+  /** Saves changes in the background. */
+  journal: Pick<TransitionDeps, 'save'>
+  clock: Clock
+  log: TransitionDeps['log']
+  /** Called with the time from the arrival of a ready frame until the kernel had the work, in ms. */
+  onWorkSent?: ((waitedMs: number) => void) | undefined
+  /** Awaited before anything is sent: resolves when this process may act on the job. */
+  whenLocked?: (() => Promise<void>) | undefined
+  hostClock?: HostClock | undefined
+}
+
+/** The reason for a stage's time-out while the miner is connected. */
+const TIMED_OUT: Partial<Record<JobState, Reason>> = {
+  offered: 'no-answer',
+  accepted: 'prepare-timed-out',
+  ready: 'work-not-sent',
+  running: 'run-timed-out',
+}
+
+/**
+ * Drives one job, whose row exists already, on one miner to its end. Moves are saved in the background and only the end
+ * waits for the database: a slow database must not cost a miner time.
+ */
+export class JobDriver {
+  readonly #job: JobSpec
+  readonly #deps: DriverDeps
+  readonly #signal: AbortSignal
+  readonly #moving: MovingJob
+  readonly #saves: Promise<boolean>[] = []
+  /** Aborts once another process has finalised the job. */
+  readonly #dropped = new AbortController()
+  readonly #stopWaiting: AbortSignal
+  #isConnected = false
+  /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
+  #stageEndsAt: number
+  #isHeldBack = false
+  /** The last connection on which the work was sent. */
+  #workSentOn = 0
+  readonly #timer: WorkTimer
+
+  constructor(job: JobSpec, deps: DriverDeps, signal: AbortSignal) {
+    const { uuid, resumed, connectMs } = job
+    this.#job = job
+    this.#deps = deps
+    this.#signal = signal
+    this.#moving = { uuid, state: resumed?.state ?? FIRST_STATE }
+    this.#stageEndsAt = deps.clock.monotonic() + connectMs
+    this.#stopWaiting = AbortSignal.any([signal, this.#dropped.signal])
+    this.#timer = new WorkTimer(resumed)
+  }
+
+  /**
+   * Returns how the job ended; undefined when another process finalised it first. Rejects when the database stays away,
+   * and at a stop after which the job stays open or belongs to another process.
+   */
+  async drive(): Promise<JobResult | undefined> {
+    try {
+      return (await this.#offer()) ?? (await this.#follow())
+    } catch (error) {
+      if (error === this.#dropped.signal.reason) return undefined
+      if (!this.#signal.aborted || this.#job.keepOpen || this.#signal.reason instanceof LockLostError) throw error
+      return this.#endBroken('stopped', 'stopped')
+    }
+  }
+
+  get #state(): JobState {
+    return this.#moving.state
+  }
+
+  /**
+   * Sends the offer once the miner is connected. Returns the result when the job ends before that. Offering a resumed
+   * job again makes the miner repeat a result that it sent to the earlier process.
+   */
+  async #offer(): Promise<JobResult | undefined> {
+    const { resumed, offer, executorClass = null } = this.#job
+    for (;;) {
+      const event = await this.#next()
+      if (event === undefined) return this.#endBroken('timed out', 'no-connection')
+      if (event.type === 'over') {
+        return this.#endBroken('connection lost', event.refused ? 'not-authorized' : 'no-connection')
+      }
+      if (event.type === 'complained') this.#note({ complaint: event.text })
+      if (event.type !== 'connected') continue
+      this.#isConnected = true
+      if (resumed && !resumed.repeatOffer) return undefined
+      if ((await this.#send(offer)) === undefined) continue
+      this.#note({ executorClass, image: offer.base_docker_image_name, offeredAt: this.#wallTime() })
+      return undefined
+    }
+  }
+
+  /** Handles what the miner sends about the job until the job ends. */
+  async #follow(): Promise<JobResult | undefined> {
+    const { acceptMs, readyMs, resultMs } = this.#job
+    const stageMs = this.#state === 'offered' ? acceptMs : this.#state === 'accepted' ? readyMs : resultMs
+    this.#stageEndsAt = this.#deps.clock.monotonic() + stageMs
+    for (;;) {
+      const event = await this.#next()
+      if (event === undefined && this.#extendAcceptance()) continue
+      if (event === undefined) {
+        return this.#endBroken('timed out', (this.#isConnected && TIMED_OUT[this.#state]) || 'connection-lost')
+      }
+      if (event.type === 'over') {
+        const isRefused = event.refused && this.#state === 'offered'
+        return this.#endBroken('connection lost', isRefused ? 'not-authorized' : 'connection-lost')
+      }
+      if (event.type === 'connected' || event.type === 'lost') this.#isConnected = event.type === 'connected'
+      if (event.type === 'complained') this.#note({ complaint: event.text })
+      if (event.type !== 'message') continue
+      const to = this.#receive(event)
+      if (isFinal(to)) return this.#endByMessage(event, to)
+      if (event.message.message_type === 'V0ExecutorReadyRequest') await this.#sendWorkTo(event)
+    }
+  }
+
+  /** Applies a message that does not end the job. Returns the state that the message leads to. */
+  #receive({ message: { message_type: event }, connection, at }: MessageEvent): JobState {
+    // On a new connection a miner repeats ready, and not the acceptance before it.
+    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered') this.#move('V0AcceptJobRequest')
+    if (this.#job.resumed && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()
+    const to = advance(this.#state, event)
+    if (to !== this.#state && to !== 'broken') this.#deps.channel.moved(connection)
+    if (event === 'V0AcceptJobRequest') this.#timer.resume()
+    if (event === 'V0AcceptJobRequest' && to !== this.#state) {
+      // From the message's arrival: a slow validator would give a miner more time than its class has.
+      this.#stageEndsAt = at + this.#job.readyMs
+      this.#move(event)
+    }
+    return to
+  }
+
+  /** Returns whether to wait for the answer beyond `acceptMs`, as for a v0 miner that queues the offer. */
+  #extendAcceptance(): boolean {
+    const { slowAcceptMs = 0, acceptMs, endsAt, onHeldBack } = this.#job
+    if (this.#state !== 'offered' || this.#isHeldBack || slowAcceptMs <= acceptMs) return false
+    if (this.#deps.clock.monotonic() >= endsAt) return false
+    this.#isHeldBack = true
+    this.#stageEndsAt += slowAcceptMs - acceptMs
+    onHeldBack?.()
+    return true
+  }
+
+  /** Makes the moves up to running that an earlier process sent the work for and did not save. */
+  #catchUp(): void {
+    if (this.#timer.isStarted) return
+    this.#timer.markUnknown()
+    if (this.#state === 'offered') this.#move('V0AcceptJobRequest')
+    if (this.#state === 'accepted') this.#move('V0ExecutorReadyRequest')
+    if (this.#state === 'ready') this.#move('V0JobRequest')
+  }
+
+  /** Sends the work before it saves anything. Ready on another connection means that the work was lost: sends it again. */
+  async #sendWorkTo({ connection, at }: MessageEvent): Promise<void> {
+    const readyAt = this.#wallTime()
+    if (this.#state === 'accepted') this.#stageEndsAt = this.#deps.clock.monotonic() + this.#job.resultMs
+    const isSent = connection > this.#workSentOn && (await this.#sendWork(connection, at))
+    const sentAt = this.#wallTime()
+    if (isSent && this.#job.resumed?.state === 'running') {
+      // The work was lost with the earlier process. The miner gets neither a penalty nor a head start for that.
+      this.#timer.markUnknown()
+      this.#note({ workSent: NO_MOMENT })
+    }
+    if (this.#state === 'accepted') this.#move('V0ExecutorReadyRequest', { at: readyAt })
+    if (this.#state !== 'ready' || !isSent) return
+    const sentMs = this.#timer.sentAt
+    const workSent = sentMs === undefined ? undefined : this.#deps.hostClock?.toHost(sentMs)
+    this.#move('V0JobRequest', { at: sentAt, workSent })
+  }
+
+  async #sendWork(connection: number, readyAt: number): Promise<boolean> {
+    this.#workSentOn = connection
+    const sentOn = await this.#send(this.#job.work)
+    if (sentOn === undefined) return false
+    this.#workSentOn = sentOn
+    const now = this.#deps.clock.monotonic()
+    if (!this.#timer.start(now)) return true
+    this.#stageEndsAt = now + this.#job.resultMs
+    this.#deps.onWorkSent?.(now - readyAt)
+    return true
+  }
+
+  #endByMessage({ message, at }: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
+    const { message_type: event } = message
+    const { unanswered, resumed } = this.#job
+    if (to === 'rejected') return this.#end(event, { ...unanswered, reason: 'declined' })
+    const isResult = event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest'
+    if (isResult && at < (this.#timer.sentAt ?? at)) {
+      // Rejects a result that arrived before the work was sent, unless it may answer what an earlier process sent.
+      if (!resumed) return this.#end(event, { ...unanswered, reason: 'out-of-order' })
+      this.#timer.markUnknown()
+    }
+    if (isResult && to !== 'broken' && this.#timer.mayHaveBeenSent) {
+      const seconds = this.#timer.secondsUntil(at)
+      return this.#end(event, resultOf(message, this.#job.judge(message, seconds), seconds))
+    }
+    // After a lost connection v0 miners report a failed preparation as a failed job.
+    const isUnprepared = event === 'V0ExecutorFailedRequest' || event === 'V0JobFailedRequest'
+    return this.#end(event, { ...unanswered, reason: isUnprepared ? 'prepare-failed' : 'out-of-order' })
+  }
+
+  /** Ends the job by an event that no message brought. */
+  #endBroken(event: JobEvent, reason: Reason): Promise<JobResult | undefined> {
+    return this.#end(event, { ...this.#job.unanswered, reason })
+  }
+
+  async #end(event: JobEvent, known: Partial<JobResult>): Promise<JobResult | undefined> {
+    const result = { ...EMPTY_RESULT, ...known }
+    this.#move(event, { result })
+    const saved = await Promise.all(this.#saves)
+    return saved.includes(false) ? undefined : { ...result, state: this.#state as FinalState }
+  }
+
+  #move(event: JobEvent, { at = this.#wallTime(), ...more }: Partial<Omit<Move, 'event'>> = {}): void {
+    const { journal, log } = this.#deps
+    const isSaved = transition(this.#moving, { event, at, ...more }, { save: change => journal.save(change), log })
+    const state = this.#state
+    this.#track(isSaved, () => this.#job.onMoved?.(state))
+  }
+
+  #note(fields: Omit<JobFields, 'state'>): void {
+    this.#track(this.#deps.journal.save(noteOf(this.#job.uuid, fields)))
+  }
+
+  /** Stops driving the job once another process has finalised it. */
+  #track(isSaved: Promise<boolean>, onSaved?: () => void): void {
+    this.#saves.push(isSaved)
+    isSaved.then(
+      saved => {
+        if (saved) return onSaved?.()
+        if (this.#dropped.signal.aborted) return
+        this.#deps.log.warn({ jobUuid: this.#job.uuid }, 'job dropped: another process has finalised it')
+        this.#dropped.abort()
+      },
+      // `#end` awaits all saves and rejects.
+      () => {},
+    )
+  }
+
+  /** Returns the connection that took the message; undefined when it was lost first, or the stage ended. */
+  async #send(message: ValidatorMessage): Promise<number | undefined> {
+    const { channel, clock, whenLocked } = this.#deps
+    if (whenLocked) {
+      const from = clock.monotonic()
+      await whenLocked()
+      // The stage is extended by the time in which nothing could be sent.
+      this.#stageEndsAt += clock.monotonic() - from
+    }
+    return withDeadline(channel.send(message), this.#leftMs(), 'sending to a miner', clock).catch(error => {
+      if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
+      throw error
+    })
+  }
+
+  /**
+   * Returns the next event; undefined at the stage's end. Drops messages received after the stage deadline, so a chatty
+   * peer still times out. Rejects when stopped, and when the job was dropped.
+   */
+  async #next(): Promise<ChannelEvent | undefined> {
+    const { clock, channel } = this.#deps
+    this.#stopWaiting.throwIfAborted()
+    const until = this.#until()
+    const wakeAt = Math.max(until, clock.monotonic())
+    let lateMs = 0
+    let event = await channel.next(this.#leftMs(), this.#stopWaiting)
+    if (event === undefined) {
+      // If this process was held up, messages that arrived in time are still in the kernel. They count: the miner must not
+      // pay for the delay.
+      lateMs = clock.monotonic() - wakeAt
+      event = await channel.next(0, this.#stopWaiting)
+    }
+    return event?.type === 'message' && event.at > until + 2 * lateMs ? undefined : event
+  }
+
+  #until(): number {
+    return Math.min(this.#stageEndsAt, this.#job.endsAt)
+  }
+
+  #leftMs(): number {
+    return Math.max(0, this.#until() - this.#deps.clock.monotonic())
+  }
+
+  #wallTime(): Date {
+    return new Date(this.#deps.clock.now())
+  }
+}

@@ -1,0 +1,88 @@
+/** What a job asks of its miner, and how its result is judged: synthetic and organic jobs are made into this. */
+import type { ExecutorClass } from '@horde/protocol/classes'
+import type { JobState, OpenState } from '@horde/protocol/job-state'
+import type { JobUuid } from '@horde/protocol/primitives'
+import type { Reason } from '@horde/protocol/reasons'
+import type {
+  V0InitialJobRequest,
+  V0JobFailedRequest,
+  V0JobFinishedRequest,
+  V0JobRequest,
+} from '@horde/protocol/validator-miner'
+import type { JobResult } from '../db/jobs.ts'
+
+/** A miner's message that a job finished or failed. */
+export type ResultMessage = V0JobFinishedRequest | V0JobFailedRequest
+
+/** What a result is worth. */
+export type Verdict = Pick<JobResult, 'reason' | 'score' | 'rightAnswer' | 'comment'>
+
+/** What an earlier process of this validator left of a job. */
+export interface ResumedJob {
+  state: OpenState
+  /** Whether to send the offer again. A v0 miner closes the connection when it receives an offer twice. */
+  repeatOffer: boolean
+  /** When its work was sent, in ms of the monotonic clock, where that is known. */
+  workSentAt?: number | undefined
+}
+
+export interface JobSpec {
+  uuid: JobUuid
+  executorClass: ExecutorClass | undefined
+  offer: V0InitialJobRequest
+  work: V0JobRequest
+  /** Judges a result that came `seconds` after the work was sent; undefined when that time was not measured. */
+  judge(result: ResultMessage, seconds: number | undefined): Verdict
+  /** The verdict about a job that ended without a result. */
+  unanswered: Omit<Verdict, 'reason'>
+  /** Until the offer is sent, in ms. */
+  connectMs: number
+  /** From the offer to its answer, in ms. */
+  acceptMs: number
+  /** For a miner that may hold the offer back: from the offer to its answer in the end, in ms. */
+  slowAcceptMs?: number
+  /** Called when such a miner has not answered within `acceptMs`. */
+  onHeldBack?(): void
+  /** From the acceptance to ready, in ms. */
+  readyMs: number
+  /** From ready to the result, in ms. */
+  resultMs: number
+  /** When the job ends whatever its stage, in ms of the monotonic clock. */
+  endsAt: number
+  /** Given for a job that an earlier process left open. */
+  resumed?: ResumedJob | undefined
+  /** Whether the job stays open when this validator stops, so that the next start resumes it. */
+  keepOpen?: boolean
+  /** Called after each move, once it is saved. */
+  onMoved?(state: JobState): void
+}
+
+/**
+ * Returns why a job failed, by its miner's message. A v0 miner does not say that the time limit ended a job: a job
+ * without an exit status that took that long counts as such.
+ *
+ * @param seconds from the sending of the work to the result; undefined when that time was not measured
+ */
+export function failureReason(
+  { docker_process_exit_status: status, timeout }: V0JobFailedRequest,
+  seconds: number | undefined,
+  timeoutSeconds: number,
+): Extract<Reason, 'exit-status' | 'time-limit' | 'not-run'> {
+  if (status !== null) return 'exit-status'
+  return timeout || (seconds !== undefined && seconds >= timeoutSeconds) ? 'time-limit' : 'not-run'
+}
+
+/** Converts a miner's message and its verdict to the result that is stored. */
+export function resultOf(
+  message: ResultMessage,
+  verdict: Verdict,
+  seconds: number | undefined,
+): Omit<JobResult, 'state'> {
+  return {
+    ...verdict,
+    seconds: seconds ?? null,
+    exitStatus: message.message_type === 'V0JobFailedRequest' ? message.docker_process_exit_status : null,
+    stdout: message.docker_process_stdout,
+    stderr: message.docker_process_stderr,
+  }
+}

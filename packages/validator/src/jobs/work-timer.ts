@@ -1,0 +1,61 @@
+import type { ResumedJob } from './job-spec.ts'
+
+/** Measures the time from the work's sending to the result, also when this validator was restarted in between. */
+export class WorkTimer {
+  /** When the kernel first had the work, in ms of the monotonic clock. */
+  #startedAt: number | undefined
+  /**
+   * An earlier process may have sent the work, and either the moment is not known or the result may have come
+   * meanwhile.
+   */
+  #isUnknown: boolean
+  /** When an earlier process sent the work: counts once the miner has said that the job still runs. */
+  #startedBefore: number | undefined
+
+  constructor(resumed: ResumedJob | undefined) {
+    this.#isUnknown = resumed?.state === 'ready' || resumed?.state === 'running'
+    this.#startedBefore = resumed?.state === 'running' ? resumed.workSentAt : undefined
+  }
+
+  get isStarted(): boolean {
+    return this.#startedAt !== undefined
+  }
+
+  /** Whether the work was sent, by this process or perhaps by an earlier one. */
+  get mayHaveBeenSent(): boolean {
+    return this.isStarted || this.#isUnknown
+  }
+
+  /** When the work was sent, in ms of the monotonic clock; undefined when that is not known. */
+  get sentAt(): number | undefined {
+    return this.#isUnknown ? undefined : this.#startedAt
+  }
+
+  /** Starts, unless it has started before: a miner that asks for the work again does not restart the clock. */
+  start(at: number): boolean {
+    if (this.isStarted) return false
+    this.#startedAt = at
+    return true
+  }
+
+  /**
+   * Goes on from the moment that an earlier process saved: a miner that accepts the job again has not ended it yet, so
+   * its result arrives while this process listens.
+   */
+  resume(): void {
+    if (this.#startedBefore === undefined) return
+    this.#startedAt = this.#startedBefore
+    this.#isUnknown = false
+  }
+
+  /** The time can no longer be measured. */
+  markUnknown(): void {
+    this.#startedBefore = undefined
+    this.#isUnknown = true
+  }
+
+  /** From the sending to a moment, in seconds; undefined when that is not known. */
+  secondsUntil(at: number): number | undefined {
+    return this.sentAt === undefined ? undefined : (at - this.sentAt) / 1000
+  }
+}
