@@ -7,8 +7,8 @@ import { promisify } from 'node:util'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { containersOfCgroups } from '@horde/testing/hostile/host'
 import { containersWith, volumesWith } from '@horde/testing/local-engine'
-import { isDeadProcess, ownIdentity, parseIdentity } from '../../packages/executor/src/engine/identity.ts'
-import { FOLDER_PREFIX } from '../../packages/executor/src/engine/leftovers.ts'
+import { isDeadProcess, ownIdentity, parseIdentity } from '../../packages/executor/src/workspace/identity.ts'
+import { FOLDER_PREFIX } from '../../packages/executor/src/workspace/orphans.ts'
 
 const MIB = 1024 * 1024
 /** Where the engine keeps the network namespaces of containers. */

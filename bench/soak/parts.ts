@@ -7,9 +7,9 @@ import { runTrial, type TrialDeps } from '@horde/testing/hostile/run-trial'
 import type { Trial } from '@horde/testing/hostile/trial'
 import { TrialImages } from '@horde/testing/hostile/trial-images'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
-import { Engine } from '../../packages/executor/src/engine/container.ts'
-import { ownIdentity } from '../../packages/executor/src/engine/identity.ts'
-import { sweepLeftovers } from '../../packages/executor/src/engine/leftovers.ts'
+import { connectDefaultEngine } from '../../packages/engine/src/connect.ts'
+import { ownIdentity } from '../../packages/executor/src/workspace/identity.ts'
+import { removeOrphans } from '../../packages/executor/src/workspace/orphans.ts'
 import type { SoakOptions } from './options.ts'
 import { type Random, seededRandom, shuffled } from './random.ts'
 
@@ -63,7 +63,8 @@ function honestTrial(random: Random): Trial {
 export async function runParts(parts: readonly Part[], signal: AbortSignal): Promise<Map<Part, Ran[]>> {
   // Closed from below: executors end first, then goes what those left that were killed.
   await using images = new TrialImages()
-  await using _ = { [Symbol.asyncDispose]: () => sweepLeftovers(new Engine(), ownIdentity(), silentLog) }
+  const engine = await connectDefaultEngine()
+  await using _ = { [Symbol.asyncDispose]: () => removeOrphans(engine, ownIdentity(), silentLog) }
   await using miner = await TestMiner.start()
   const ran = new Map<Part, Ran[]>()
   for (const part of parts) ran.set(part, await runPart(part, { miner, images }, signal))

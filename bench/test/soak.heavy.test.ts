@@ -8,7 +8,7 @@ import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { LONG_MS } from '@horde/testing/limits'
 import { containersWith, volumesWith } from '@horde/testing/local-engine'
 import { expect, test } from 'vitest'
-import { parseIdentity } from '../../packages/executor/src/engine/identity.ts'
+import { parseIdentity } from '../../packages/executor/src/workspace/identity.ts'
 
 const SOAK = fileURLToPath(new URL('../soak.ts', import.meta.url))
 

@@ -1,21 +1,22 @@
 /** The command `check`: reports whether this host can run jobs, one line for each thing that was checked. */
+import { connectDefaultEngine } from '@horde/engine/connect'
+import type { Engine } from '@horde/engine/engine'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { driverMismatch } from '@horde/kit/check/nvidia-driver'
 import { mistakesOf, printFindings } from '@horde/kit/check/report'
 import { readSettings } from '@horde/kit/config'
 import { silentLog } from '@horde/kit/log'
 import { type HostSettings, hostSettings } from './config.ts'
-import { Engine } from './engine/container.ts'
-import { usedPercent } from './engine/disk.ts'
-import { HOLDER_IMAGE, importHolderImage } from './engine/holder.ts'
-import { identityText, ownIdentity } from './engine/identity.ts'
+import { usedPercent } from './container/disk.ts'
 import { gpusOf, probeGpus } from './host/gpus.ts'
 import type { HostFacts } from './host/host-facts.ts'
 import { inForce } from './host/in-force.ts'
-import { lookAtHost } from './host/look-at-host.ts'
+import { inspectHost } from './host/inspect-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
-import { resolveAlias } from './images/names.ts'
+import { resolveAlias } from './images/aliases.ts'
 import { jobLimits } from './job/job-limits.ts'
+import { HOLDER_IMAGE, importHolderImage } from './workspace/holder.ts'
+import { identityText, ownIdentity } from './workspace/identity.ts'
 
 /** Matches the names of the settings that limit a job. */
 const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/
@@ -31,9 +32,9 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   const settings = settingsOr(environment)
   if (Array.isArray(settings)) return yield* settings
   yield ok('settings', 'all can be read')
-  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   yield await stateFinding(settings)
-  const look = await lookAtHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
+  const look = await inspectHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
   if (look instanceof Error) {
     return yield bad('engine', look.message, 'start Docker here, or set DOCKER_HOST to where it is')
   }
@@ -66,7 +67,7 @@ async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFac
   const gpus = gpusOf(settings.EXECUTOR_GPU_DEVICE_IDS, facts)
   if (gpus === undefined) return ok('gpus', 'executors have none')
   try {
-    if ((await engine.image(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
+    if ((await engine.images.find(HOLDER_IMAGE)) === undefined) await importHolderImage(engine, facts.machine)
     const owner = identityText(ownIdentity())
     await probeGpus(engine, { gpus, image: HOLDER_IMAGE, runtime: settings.RUNTIME, owner, log: silentLog })
     return ok('gpus', `the engine offers ${gpus === 'all' ? 'all' : gpus.join(', ')}`)
@@ -85,7 +86,7 @@ async function imageFindings(engine: Engine, settings: HostSettings, facts: Host
   const names = new Set(wanted.map(name => resolveAlias(name, IMAGE_ALIASES)))
   return Promise.all(
     [...names].map(async name => {
-      if ((await engine.image(name)) !== undefined) return ok('image', `${name} is here`)
+      if ((await engine.images.find(name)) !== undefined) return ok('image', `${name} is here`)
       const policy = settings.IMAGE_PULL_POLICY
       if (policy === 'never') return bad('image', `${name} is not here, and IMAGE_PULL_POLICY=never`, `get ${name}`)
       return warn('image', `${name} is not here: the first job waits for it`, `docker pull ${name}, or PRELOAD_IMAGES`)

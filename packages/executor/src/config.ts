@@ -1,4 +1,5 @@
 /** The executor's settings. */
+import { isImageName } from '@horde/engine/images/image-name'
 import {
   defineSettings,
   envBoolean,
@@ -12,7 +13,6 @@ import {
 import { MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor/address'
 import { z } from 'zod'
 import { parseHealthAddress } from './health-address.ts'
-import { isImageName } from './images/names.ts'
 import { registryAuths } from './images/registry-credentials.ts'
 
 const MIB = 1024 * 1024

@@ -1,7 +1,7 @@
 /** The command `preload`: pulls the images in PRELOAD_IMAGES, and removes unused images if the disk is too full. */
+import { connectDefaultEngine } from '@horde/engine/connect'
 import { createLog } from '@horde/kit/log'
 import type { HostSettings } from './config.ts'
-import { Engine } from './engine/container.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { ImageStore } from './images/image-store.ts'
 
@@ -11,7 +11,7 @@ const EXIT_MISSING = 1
 export async function preload(settings: HostSettings, signal: AbortSignal): Promise<number> {
   const log = createLog('executor', { level: settings.LOG_LEVEL })
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
-  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   const images = new ImageStore({ engine, settings, state, log })
   let missing = 0
   for (const image of settings.PRELOAD_IMAGES) {

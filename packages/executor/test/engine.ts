@@ -1,4 +1,4 @@
-import { Engine } from '../src/engine/container.ts'
+import { connectDefaultEngine } from '@horde/engine/connect'
 
 /** The machine's engine. */
-export const engine = new Engine()
+export const engine = await connectDefaultEngine()

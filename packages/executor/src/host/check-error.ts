@@ -1,4 +1,4 @@
-/** This host cannot run jobs as they must be run. */
+/** This host must not run jobs. */
 export class CheckError extends Error {
   override readonly name = 'CheckError'
 }

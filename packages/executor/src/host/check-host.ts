@@ -1,21 +1,24 @@
-/** Checks a host once, and remembers for a while that it was good: the facts that a job's preparation needs come along. */
+/** Checks whether this host can run jobs, and remembers a good result for a while, with the facts that jobs need. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Engine } from '@horde/engine/engine'
 import type { Finding } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { version } from '@horde/kit/version'
 import type { ExecutorSettings } from '../config.ts'
-import type { Engine } from '../engine/container.ts'
-import { type Identity, identityText } from '../engine/identity.ts'
+import { type Identity, identityText } from '../workspace/identity.ts'
 import { CheckError } from './check-error.ts'
 import { type Gpus, givenGpus, gpusOf, probeGpus } from './gpus.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { StateFolder } from './state-folder.ts'
 
-/** The file of what is remembered, and a number that is raised when its form or the checks change. */
+/** The file that holds the results, and a number to raise when its form or the checks change. */
 const MEMORY_NAME = 'host.json'
-const MEMORY_FORM = 2
+const MEMORY_FORM = 3
+
+/** What the URL of an engine on this machine begins with; the path of its socket follows. */
+const SOCKET = 'unix://'
 
 type CheckSettings = Pick<
   ExecutorSettings,
@@ -31,12 +34,12 @@ export interface CheckDeps {
   log: Log
 }
 
-/** What is remembered of a host that was found to be good. */
+/** The result of a check that found the host good. */
 interface Remembered {
-  /** When it was looked at, in ms since the epoch. */
+  /** When it was checked, in ms since the epoch. */
   at: number
   facts: HostFacts
-  /** Whether the engine was asked for the GPUs, and offered them. */
+  /** Whether the engine was found to offer the GPUs. */
   offersGpus: boolean
 }
 
@@ -44,35 +47,35 @@ export interface CheckedHost {
   facts: HostFacts
   gpus: Gpus
   /**
-   * Asks the engine for the GPUs that this executor was given, as only that tells whether it offers them, and remembers that
-   * it does. Rejects with CheckError when it does not.
+   * Checks that the engine offers the GPUs of this executor's setting, by requesting them, and remembers a good result.
+   * Rejects with CheckError when it does not.
    *
-   * @param image any that the engine has
+   * @param image any image that the engine has
    */
   checkGpus(image: string): Promise<void>
-  /** Whether this was found less than so many ms ago, on the engine and the boot that are there now. */
+  /** Whether this result is less than `ms` old, and holds for the engine and the boot of now. */
   isYoungerThan(ms: number): Promise<boolean>
 }
 
-/** How long a host that was found to be good is remembered, in ms. */
+/** How long a good result is remembered, in ms. */
 export function hostMemoryMs({ HOST_CHECK_MAX_AGE_SECONDS }: CheckSettings): number {
   return HOST_CHECK_MAX_AGE_SECONDS * 1_000
 }
 
 /**
- * Rejects with CheckError where a stranger's job must not run. Only what was good is remembered, so that a host that is
- * mended works at once.
+ * Rejects with CheckError where a stranger's job must not run. Only a good result is remembered, so a host that was
+ * repaired works at once.
  *
- * @param maxAgeMs how old a memory may be to be trusted. Default: as the settings say.
+ * @param maxAgeMs how old a remembered result may be. Default: as the settings say.
  */
 export async function checkHost(deps: CheckDeps, maxAgeMs = hostMemoryMs(deps.settings)): Promise<CheckedHost> {
   const { state, clock, log } = deps
-  const key = await memoryKey(deps)
+  const key = memoryKey(deps)
   const known = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)[key]
   if (known) return checked(known, key, deps)
-  // An executor that remembers does without all that looking takes.
-  const { lookAtHost } = await import('./look-at-host.ts')
-  const { facts, findings } = await lookAtHost(deps)
+  // Loaded here: an executor with a remembered result does not need it.
+  const { inspectHost } = await import('./inspect-host.ts')
+  const { facts, findings } = await inspectHost(deps)
   for (const { subject, found, advice } of findings.filter(({ verdict }) => verdict === 'warn')) {
     log.warn({ subject, found, advice }, 'the host could be safer')
   }
@@ -99,14 +102,14 @@ function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
     offersGpus = true
     await remember({ ...entry, offersGpus }, key, deps)
   }
-  const isYoungerThan = async (ms: number) => isFresh(at, clock.now(), ms) && (await memoryKey(deps)) === key
+  const isYoungerThan = async (ms: number) => isFresh(at, clock.now(), ms) && memoryKey(deps) === key
   return { facts, gpus, checkGpus, isYoungerThan }
 }
 
 async function remember(entry: Remembered, key: string, { state, settings, clock }: CheckDeps): Promise<void> {
   const maxAgeMs = hostMemoryMs(settings)
   if (maxAgeMs === 0) return
-  // Of two executors that write at once one loses its entry, and looks again the next time.
+  // Of two executors that write at once one loses its entry, and checks again the next time.
   const entries = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)
   await state.write(MEMORY_NAME, { form: MEMORY_FORM, entries: { ...entries, [key]: entry } })
 }
@@ -117,23 +120,28 @@ function freshEntries(memory: unknown, now: number, maxAgeMs: number): Record<st
   return Object.fromEntries(Object.entries(entries).filter(([, { at }]) => isFresh(at, now, maxAgeMs)))
 }
 
-/** What comes from the future was written under another time, and may be of any age. */
+/** An entry from the future was written by a wrong clock, and may be of any age. */
 function isFresh(at: number, now: number, maxAgeMs: number): boolean {
   return at <= now && now - at < maxAgeMs
 }
 
-/** What must not have changed for the memory to hold: the engine, as far as it shows from outside, the boot, and us. */
-async function memoryKey({ engine, settings }: CheckDeps): Promise<string> {
-  const address = await engine.address()
+/**
+ * What a remembered result depends on: the engine, as far as it shows from outside, the boot, our version and settings.
+ */
+function memoryKey({ engine, settings }: CheckDeps): string {
+  const { url } = engine
   const { KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS } = settings
-  const ours = [version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
-  return JSON.stringify([address, engineStart(address), bootId(), ...ours])
+  const own = [version, KNOWN_ESCAPES, RUNTIME, EXECUTOR_GPU_DEVICE_IDS]
+  return JSON.stringify([url, engineStart(url), bootId(), ...own])
 }
 
-/** Changes when the engine is restarted, as for new settings or another version: its socket or its pid file are made anew. */
-function engineStart(address: string): string {
-  if (!address.startsWith('/')) return ''
-  const files = [address, join(dirname(address), 'docker.pid')]
+/**
+ * Changes when the engine restarts, as for new settings or another version: it creates its socket and pid file again.
+ */
+function engineStart(url: string): string {
+  if (!url.startsWith(SOCKET)) return ''
+  const socket = url.slice(SOCKET.length)
+  const files = [socket, join(dirname(socket), 'docker.pid')]
   return files.map(file => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? '').join('/')
 }
 

@@ -1,39 +1,40 @@
 /** This executor's GPUs, and whether the engine offers them. */
 import { randomUUID } from 'node:crypto'
+import { gpuRequest } from '@horde/engine/containers'
+import type { Engine } from '@horde/engine/engine'
+import { isRefusal } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
-import { type Engine, EngineError } from '../engine/container.ts'
-import { isAnswered } from '../engine/engine-restart.ts'
-import { gpuRequest } from '../engine/sandbox.ts'
+import { isAnswered } from '../container/engine-restart.ts'
 import { CheckError } from './check-error.ts'
 
 export type Gpus = 'all' | readonly string[] | undefined
 
-/** The GPUs of this executor by its setting; without one, all where the engine tells of NVIDIA, else none. */
-export function gpusOf(setting: string | undefined, facts: { tellsOfNvidia: boolean }): Gpus {
-  if (setting === undefined) return facts.tellsOfNvidia ? 'all' : undefined
+/** Returns the GPUs of this executor by its setting; without one, all where the engine reports NVIDIA, else none. */
+export function gpusOf(setting: string | undefined, facts: { reportsNvidia: boolean }): Gpus {
+  if (setting === undefined) return facts.reportsNvidia ? 'all' : undefined
   if (setting === 'none') return undefined
   return setting === 'all' ? 'all' : setting.split(',')
 }
 
 /**
- * The GPUs that an executor was given, and that the engine must offer: undefined where it has none, or only those that the
- * engine tells of, as it does wherever NVIDIA's toolkit is installed.
+ * Returns the GPUs that the setting gives to this executor, which the engine must then offer. Undefined without a
+ * setting: an engine reports NVIDIA wherever its toolkit is installed, also without a GPU.
  */
 export function givenGpus(setting: string | undefined): Gpus {
-  return setting === undefined ? undefined : gpusOf(setting, { tellsOfNvidia: false })
+  return setting === undefined ? undefined : gpusOf(setting, { reportsNvidia: false })
 }
 
-/** No program of this name exists: a container that is asked to run it gets as far as its devices, and no further. */
+/** No program has this name: the start of its container fails after the devices were added. */
 const NO_PROGRAM = '/compute-horde-gpu-check'
 
-/** What is needed to ask the engine for GPUs. */
+/** What a request for GPUs needs. */
 export interface GpuProbe {
   gpus: Exclude<Gpus, undefined>
   /** Any image that the engine has. */
   image: string
-  /** The engine's runtime that jobs run in; undefined: its default. */
+  /** The engine's runtime for jobs; undefined for its default. */
   runtime: string | undefined
   /** The value of the label that names this executor. */
   owner: string
@@ -41,8 +42,8 @@ export interface GpuProbe {
 }
 
 /**
- * Asks the engine for a container with the GPUs, which starts nothing: it is refused either for the devices, then this
- * rejects with CheckError, or for its program.
+ * Checks that the engine offers these GPUs, without running a program: the start of the container fails either because
+ * of its devices, then this rejects with CheckError, or because of its program, then the GPUs are there.
  */
 export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, log }: GpuProbe): Promise<void> {
   const name = `compute-horde-gpu-check-${randomUUID()}`
@@ -58,21 +59,21 @@ export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, l
       ...(runtime === undefined ? {} : { Runtime: runtime }),
     },
   }
-  const created = engine.createContainer(options, name)
+  const created = engine.containers.create(options, name)
   try {
     await created
   } catch (error) {
-    const onLate = () => log.warn('the engine is late; a container that it still makes is waited for, to be removed')
-    if (await isAnswered(created, systemClock, onLate)) await engine.removeContainer(name).catch(() => {})
+    const onLate = () => log.warn('the engine is late; waiting for a container that it still creates, to remove it')
+    if (await isAnswered(created, systemClock, onLate)) await engine.containers.remove(name).catch(() => {})
     throw error
   }
   try {
-    await engine.start(name)
+    await engine.containers.start(name, NO_PROGRAM)
   } catch (error) {
-    if (!(error instanceof EngineError && error.status !== undefined)) throw error
-    if (error.message.includes(NO_PROGRAM)) return
+    if (!isRefusal(error)) throw error
+    if (error.problem === 'cannot-run') return
     throw new CheckError(`the engine does not offer this executor's GPUs: ${error.message}`, { cause: error })
   } finally {
-    await engine.removeContainer(name)
+    await engine.containers.remove(name)
   }
 }

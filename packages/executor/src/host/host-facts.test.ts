@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { kernelBuilds, mendedBy, packageVersion, swapOf } from './host-facts.ts'
+import { fixedBy, kernelBuilds, packageVersion, swapOf } from './host-facts.ts'
 
 test.each([
   ['MemTotal:       100 kB\nSwapTotal:      2048 kB\nSwapFree:        7 kB\n', 2_097_152],
   ['SwapTotal:             0 kB\n', 0],
   ['', undefined],
-])('swap of %j', (memory, bytes) => {
+])('reads the swap in %j', (memory, bytes) => {
   expect(swapOf(memory)).toBe(bytes)
 })
 
@@ -13,7 +13,7 @@ test.each([
   ['#1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01)', '', ['6.1.76']],
   ['#101-Ubuntu SMP Tue Nov 14 13:30:08 UTC 2023', 'Ubuntu 5.15.0-91.101-generic 5.15.131\n', ['5.15.131']],
   ['#1 SMP PREEMPT_DYNAMIC @0 6.18.44-fc-v595', '', []],
-])('the upstream version in %j and %j', (uname, signature, builds) => {
+])('finds the upstream version in %j and %j', (uname, signature, builds) => {
   expect(kernelBuilds(uname, signature)).toEqual(builds)
 })
 
@@ -26,10 +26,10 @@ runc (1.1.5+ds1-1) unstable; urgency=medium
   * CVE-2023-25809, CVE-2023-25809 (Closes: #1033520)
 `
 
-test('a changelog counts for its own build alone', () => {
-  expect(mendedBy(CHANGELOG, '1.1.5+ds1-1+deb12u1')).toEqual(['CVE-2024-21626', 'CVE-2023-25809'])
-  expect(mendedBy(CHANGELOG, '1.1.5+ds1-1')).toEqual([])
-  expect(mendedBy('', '')).toEqual([])
+test('uses a changelog only for its own build', () => {
+  expect(fixedBy(CHANGELOG, '1.1.5+ds1-1+deb12u1')).toEqual(['CVE-2024-21626', 'CVE-2023-25809'])
+  expect(fixedBy(CHANGELOG, '1.1.5+ds1-1')).toEqual([])
+  expect(fixedBy('', '')).toEqual([])
 })
 
 const STATUS = `Package: nvidia-container-toolkit-base
@@ -51,6 +51,6 @@ test.each([
   ['nvidia-container-toolkit-base', '1.16.1'],
   ['removed', undefined],
   ['nvidia', undefined],
-])('the installed version of %s', (name, version) => {
+])('finds the installed version of %s', (name, version) => {
   expect(packageVersion(STATUS, name)).toBe(version)
 })

@@ -5,13 +5,13 @@ import { hostSettings } from '../config.ts'
 import { jobLimits } from '../job/job-limits.ts'
 import { inForce } from './in-force.ts'
 
-const told = (env: Record<string, string>, host = {}) => {
+const limitsOf = (env: Record<string, string>, host = {}) => {
   const facts = { ...GOOD_HOST, ...host }
   return inForce(facts, jobLimits(readSettings(hostSettings, env), facts))
 }
 
-test('what holds a job by default', () => {
-  expect(told({})).toMatchInlineSnapshot(`
+test('lists the limits of a job by default', () => {
+  expect(limitsOf({})).toMatchInlineSnapshot(`
     {
       "cgroups": "v2",
       "cpus": 8,
@@ -34,10 +34,10 @@ test('what holds a job by default', () => {
   `)
 })
 
-test('the weaker modes are told as such', () => {
+test('names the weaker modes', () => {
   const env = { WRITABLE_ROOT: 'true', ROOT_MAX_SIZE_BYTES: '5000000', WRITABLE_VOLUME: 'true', RUNTIME: 'runsc' }
   const host = { cgroupVersion: '1', hasUserNamespaces: true, isRootless: true, mandatoryAccess: 'apparmor' }
-  expect(told(env, host)).toMatchObject({
+  expect(limitsOf(env, host)).toMatchObject({
     root: 'writable, watched up to 5000000',
     volume: expect.stringMatching(/^in memory up to \d+$/),
     runtime: 'runsc',

@@ -1,8 +1,11 @@
-/** What holds a job on this host, as an operator wants to read it in one line. */
-import type { SandboxLimits } from '../engine/sandbox.ts'
+/** The limits in force for a job on this host, as one log line for the operator. */
+import type { SandboxLimits } from '../container/sandbox.ts'
 import type { HostFacts } from './host-facts.ts'
 
-/** The mechanisms and their values: sizes in bytes, of swap `none` as the checks refuse any other host. */
+/**
+ * Returns the mechanisms and their values, sizes in bytes. Swap is not among them: the checks refuse a host that gives
+ * jobs any.
+ */
 export function inForce(facts: HostFacts, limits: SandboxLimits) {
   const { writableRootBytes, writableVolumeBytes, filesPerFolder } = limits
   return {

@@ -7,7 +7,7 @@ function judge(host: Partial<HostFacts> = {}, runtime = 'runc', refusesEscapes =
   return judgeHost({ facts: { ...GOOD_HOST, ...host }, runtime, hasGpus: false, refusesEscapes })
 }
 
-test('a good host is good in everything', () => {
+test('finds nothing wrong with a good host', () => {
   expect(judge().map(({ verdict, subject }) => `${verdict} ${subject}`)).toEqual([
     'ok engine',
     'ok kernel',
@@ -23,7 +23,7 @@ test('a good host is good in everything', () => {
 
 test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn' | 'ok', RegExp]>([
   ['engine', { apiVersion: '1.40', version: '19.03.15' }, '19.03.15, API 1.40', 'bad', /20\.10 or newer/],
-  ['engine', { apiVersion: '' }, 'does not tell', 'warn', /^$/],
+  ['engine', { apiVersion: '' }, 'does not report', 'warn', /^$/],
   ['engine', { system: 'windows' }, 'windows', 'bad', /Linux containers/],
   ['limits', { missingLimits: ['memory', 'pids'] }, 'memory, pids', 'bad', /controllers/],
   ['limits', { missingLimits: ['cpus'], isRootless: true, cgroupVersion: '1' }, 'cpus', 'bad', /needs cgroup v2/],
@@ -39,20 +39,20 @@ test.each<[string, Partial<HostFacts>, string, 'bad' | 'warn' | 'ok', RegExp]>([
     'bad',
     /runc to 1\.1\.12/,
   ],
-  ['escapes', { runc: { version: '1.1.7', build: '1.1.7-0ubuntu1' } }, 'perhaps CVE-2024-21626', 'warn', /runc to 1/],
-  ['runc', { runc: { version: '', build: '' } }, 'cannot be seen', 'warn', /yourself/],
-])('%s on %j', (subject, host, found, verdict, advice) => {
+  ['escapes', { runc: { version: '1.1.7', build: '1.1.7-0ubuntu1' } }, 'possibly CVE-2024-21626', 'warn', /runc to 1/],
+  ['runc', { runc: { version: '', build: '' } }, 'cannot be seen', 'warn', /flaws are fixed/],
+])('judges %s on %j', (subject, host, found, verdict, advice) => {
   const finding = judge(host).find(each => each.subject === subject && each.found.includes(found))
   expect(finding).toMatchObject({ verdict, advice: expect.stringMatching(advice) })
 })
 
 test.each<[Partial<HostFacts>, boolean, 'ok' | 'warn' | undefined, string]>([
-  [{ linksGpuNodes: false }, true, 'warn', 'have "nvidia-ctk system create-dev-char-symlinks'],
+  [{ linksGpuNodes: false }, true, 'warn', 'run "nvidia-ctk system create-dev-char-symlinks'],
   [{ linksGpuNodes: undefined }, true, 'warn', 'unless that is done already'],
   [{ linksGpuNodes: true }, true, 'ok', ''],
   [{ linksGpuNodes: false }, false, undefined, ''],
   [{ linksGpuNodes: false, cgroupDriver: 'cgroupfs' }, true, undefined, ''],
-])('a reload of systemd and GPUs, with %j', (host, hasGpus, verdict, advice) => {
+])('judges whether jobs keep their GPUs when systemd reloads, on %j', (host, hasGpus, verdict, advice) => {
   const facts = { ...GOOD_HOST, nvidiaToolkit: '1.18.0', ...host }
   const found = judgeHost({ facts, runtime: 'runc', hasGpus, refusesEscapes: true })
   const finding = found.find(({ subject }) => subject === 'gpus')
@@ -60,21 +60,21 @@ test.each<[Partial<HostFacts>, boolean, 'ok' | 'warn' | undefined, string]>([
   expect(finding?.advice ?? '').toContain(advice)
 })
 
-test('without a limit for swap, a host that has none is good', () => {
+test('accepts a host without swap whose engine cannot limit it', () => {
   expect(judge({ hasSwapLimit: false }).find(({ subject }) => subject === 'swap')?.verdict).toBe('ok')
 })
 
-test('an operator may run jobs in spite of a known escape, and is warned', () => {
+test('only warns of a known escape when the operator wants to run jobs anyway', () => {
   const findings = judge({ kernel: '5.16.5' }, 'runc', false)
   expect(findings.find(({ subject }) => subject === 'escapes')).toMatchObject({ verdict: 'warn' })
   expect(findings.some(({ verdict }) => verdict === 'bad')).toBe(false)
 })
 
-test('a runtime that is named by its shim', () => {
+test('accepts a runtime that is named by its shim', () => {
   expect(judge({}, 'io.containerd.runsc.v1').find(({ subject }) => subject === 'runtime')?.verdict).toBe('ok')
 })
 
-test('a runtime that the engine does not have', () => {
+test('refuses a runtime that the engine does not have', () => {
   expect(judge({}, 'runsc').find(({ subject }) => subject === 'runtime')).toMatchObject({
     verdict: 'bad',
     advice: expect.stringContaining('one of runc'),

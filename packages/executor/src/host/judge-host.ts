@@ -1,8 +1,8 @@
-/** Whether a host can hold strangers' jobs: facts in, findings out. */
+/** Judges whether a host can confine strangers' jobs: facts in, findings out. */
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import {
   type EscapeContext,
-  isSandboxOfItsOwn,
+  hasOwnKernel,
   KNOWN_ESCAPES,
   type Likelihood,
   likelihoodOf,
@@ -10,26 +10,26 @@ import {
 } from './known-escapes.ts'
 import { compareVersions, parseVersion } from './versions.ts'
 
-/** Older engines ignore that a container's cgroup namespace is to be private, as their API does not know it. */
+/** Older engines do not know private cgroup namespaces, and ignore the option. */
 const LEAST_API = '1.41'
 const LEAST_ENGINE = '20.10'
 
 /**
- * From this API on an engine's own seccomp profile forbids vsock, which no namespace holds: by it a virtual machine speaks
- * with its host (moby/moby#44562, #44712).
+ * From this API on the engine's own seccomp profile forbids vsock, by which a virtual machine speaks with its host: no
+ * namespace confines it (moby/moby#44562, #44712).
  */
 const NO_VSOCK_API = '1.42'
 const NO_VSOCK_ENGINE = '23'
 
-/** What engines call the profile that they come with. */
+/** The names of the profile that comes with the engine. */
 const OWN_PROFILES = ['default', 'builtin']
 
 export interface JudgeContext extends EscapeContext {
-  /** Whether a known escape that surely works is a reason to run nothing. */
+  /** Whether a known escape that certainly works is a reason to run no jobs. */
   refusesEscapes: boolean
 }
 
-/** Everything that was looked at, in the order in which people ask. */
+/** Returns the results of all checks, the most basic ones first. */
 export function judgeHost(context: JudgeContext): Finding[] {
   return [
     engineFinding(context),
@@ -56,7 +56,7 @@ function engineFinding({ facts }: JudgeContext): Finding {
   }
   return parseVersion(facts.apiVersion)
     ? ok('engine', found)
-    : warn('engine', 'it does not tell the version of its API')
+    : warn('engine', 'it does not report the version of its API')
 }
 
 function kernelFinding({ facts }: JudgeContext): Finding {
@@ -64,7 +64,7 @@ function kernelFinding({ facts }: JudgeContext): Finding {
 }
 
 function runtimeFinding({ facts, runtime }: JudgeContext): Finding {
-  // Names of shims need not be known to the engine before they are used.
+  // An engine need not list the names of shims.
   const isThere =
     Object.keys(facts.runtimes).length === 0 || runtime in facts.runtimes || /^io\.containerd\./.test(runtime)
   if (isThere) return ok('runtime', [runtime, runtime === 'runc' ? facts.runc.version : ''].join(' ').trim())
@@ -85,14 +85,14 @@ function limitsFinding({ facts }: JudgeContext): Finding {
   return bad('limits', `the engine does not enforce these limits: ${facts.missingLimits.join(', ')}`, advice)
 }
 
-/** Without a limit for swap the engine ignores that a job is to have none. */
+/** An engine that cannot limit swap ignores that a job gets none. */
 function swapFinding({ facts }: JudgeContext): Finding {
   if (facts.hasSwapLimit) return ok('swap', 'jobs get none')
   if (facts.swapBytes === 0) return ok('swap', 'the engine cannot limit it, and the host has none')
   const advice = 'turn the swap off, or boot with swapaccount=1'
-  const found = 'the engine cannot keep jobs from it'
+  const found = 'the engine cannot keep jobs from using it'
   return facts.swapBytes === undefined
-    ? warn('swap', `${found}; whether its host has any is not known`, advice)
+    ? warn('swap', `${found}; it is not known whether its host has any`, advice)
     : bad('swap', `${found}, and the host has ${facts.swapBytes} bytes of it`, advice)
 }
 
@@ -102,7 +102,7 @@ function seccompFinding({ facts: { seccompProfile } }: JudgeContext): Finding {
   }
   if (seccompProfile !== undefined) {
     const advice =
-      "look yourself whether it forbids what the engine's own does, or remove it from the engine's settings"
+      "check that it forbids what the engine's own profile forbids, or remove it from the engine's settings"
     return warn('seccomp', `the profile ${seccompProfile} is not the engine's own`, advice)
   }
   const advice = 'remove seccomp-profile from the settings of the engine, and use a kernel with CONFIG_SECCOMP_FILTER'
@@ -112,12 +112,12 @@ function seccompFinding({ facts: { seccompProfile } }: JudgeContext): Finding {
 function networkFinding(context: JudgeContext): Finding {
   const { apiVersion, seccompProfile = '' } = context.facts
   const allowsVsock = OWN_PROFILES.includes(seccompProfile) && isOlder(apiVersion, NO_VSOCK_API)
-  if (!allowsVsock || isSandboxOfItsOwn(context)) return ok('network', 'jobs have none')
-  const found = 'jobs have none but vsock, by which a virtual machine speaks with its host'
+  if (!allowsVsock || hasOwnKernel(context)) return ok('network', 'jobs have none')
+  const found = 'jobs have none but vsock, by which a virtual machine can speak with its host'
   return warn('network', found, `use Docker ${NO_VSOCK_ENGINE} or newer, whose seccomp profile forbids it`)
 }
 
-/** Of versions that cannot be read nothing is known. */
+/** Returns false when one of the versions cannot be parsed. */
 function isOlder(version: string, than: string): boolean {
   const [has, needs] = [parseVersion(version), parseVersion(than)]
   return has !== undefined && needs !== undefined && compareVersions(has, needs) < 0
@@ -130,15 +130,16 @@ function usersFinding({ facts }: JudgeContext): Finding {
 }
 
 /**
- * systemd knows nothing of the GPUs that NVIDIA's runtime gives to a container. At its next reload it takes them away, unless
- * runc could tell it of their nodes, which it looks for in /dev/char.
+ * systemd does not know the GPUs that NVIDIA's runtime gives to a container, and takes them away at its next reload. It
+ * knows them when runc finds their nodes in /dev/char.
  */
 function gpuFindings({ facts, hasGpus }: JudgeContext): Finding[] {
   if (!hasGpus || facts.cgroupDriver !== 'systemd') return []
   if (facts.linksGpuNodes)
     return [ok('gpus', 'jobs keep them when systemd reloads: /dev/char has links to their nodes')]
   const advice =
-    'have "nvidia-ctk system create-dev-char-symlinks --create-all" run at every boot, or set "native.cgroupdriver=cgroupfs" among the exec-opts of /etc/docker/daemon.json'
+    'run "nvidia-ctk system create-dev-char-symlinks --create-all" at every boot, or set ' +
+    '"native.cgroupdriver=cgroupfs" among the exec-opts of /etc/docker/daemon.json'
   const unseen =
     facts.linksGpuNodes === undefined ? 'unless that is done already, which cannot be seen from here: ' : ''
   return [
@@ -154,11 +155,11 @@ function escapeFindings(context: JudgeContext): Finding[] {
   const found = KNOWN_ESCAPES.flatMap(flaw => {
     const likelihood = likelihoodOf(flaw, context)
     if (likelihood === 'no') return []
-    const mended = `upgrade ${flaw.part} to ${flaw.fixed.join(' or ')}, or what your distribution names for it`
-    return [escapeFinding(likelihood, `${flaw.cve}: a job could ${flaw.does}`, mended, context)]
+    const upgrade = `upgrade ${flaw.part} to ${flaw.fixed.join(' or ')}, or to your distribution's version with the fix`
+    return [escapeFinding(likelihood, `${flaw.cve}: a job could ${flaw.does}`, upgrade, context)]
   })
   const unknown = unknownParts(context).map(part =>
-    warn(part, 'its version cannot be seen from here', 'look yourself whether its known flaws are mended'),
+    warn(part, 'its version cannot be seen from here', 'check that its known flaws are fixed'),
   )
   const isClean = found.length + unknown.length === 0
   return isClean ? [ok('escapes', 'none of the known ones works here')] : [...found, ...unknown]
@@ -170,6 +171,6 @@ function escapeFinding(
   advice: string,
   { refusesEscapes }: JudgeContext,
 ): Finding {
-  if (likelihood === 'surely' && refusesEscapes) return bad('escapes', what, `${advice}; or set KNOWN_ESCAPES=warn`)
-  return warn('escapes', likelihood === 'surely' ? what : `perhaps ${what}`, advice)
+  if (likelihood === 'certain' && refusesEscapes) return bad('escapes', what, `${advice}; or set KNOWN_ESCAPES=warn`)
+  return warn('escapes', likelihood === 'certain' ? what : `possibly ${what}`, advice)
 }

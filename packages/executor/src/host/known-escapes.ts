@@ -1,17 +1,17 @@
 /**
- * Known ways out of a container that matter to strangers' jobs: in which versions they are, and whether they work from
- * within this sandbox. Those that need what the sandbox never gives (capabilities, a network, containers that share
- * files with each other) are left out, or count as `perhaps` where the engine itself may give it.
+ * Known ways out of a container that matter for strangers' jobs: the versions that have them, and whether they work
+ * from within this sandbox. Flaws that need what the sandbox never gives (capabilities, a network, containers that
+ * share files) are left out, or count as `possible` where the engine itself may give it.
  */
 import type { HostFacts } from './host-facts.ts'
-import { compareVersions, isMended, parseVersion, type Version } from './versions.ts'
+import { compareVersions, isFixed, parseVersion, type Version } from './versions.ts'
 
-/** `perhaps`: nobody can tell from here, as distributions mend flaws without a new number. */
-export type Likelihood = 'surely' | 'perhaps' | 'no'
+/** `possible`: it cannot be seen from here, since distributions fix flaws without a new version number. */
+export type Likelihood = 'certain' | 'possible' | 'no'
 
 export interface EscapeContext {
   facts: HostFacts
-  /** The engine's runtime that jobs run in. */
+  /** The engine's runtime for jobs. */
   runtime: string
   /** Whether this executor has GPUs to give. */
   hasGpus: boolean
@@ -20,13 +20,13 @@ export interface EscapeContext {
 interface Flaw {
   cve: string
   part: 'kernel' | 'runc' | 'nvidia-container-toolkit'
-  /** The first version that has it; without: all older ones. */
+  /** The first version that has it; undefined when all older ones have it. */
   since?: string
-  /** The versions that mended it, one for each branch, the newest first. */
+  /** The first fixed version of each branch, the newest branch first. */
   fixed: readonly string[]
-  /** What a job could do. */
+  /** What a job could do: completes the sentence `a job could …`. */
   does: string
-  /** Whether it works from within the sandbox on a host that has it. */
+  /** Returns whether it works from within the sandbox on a host that has it. */
   works(context: EscapeContext): Likelihood
 }
 
@@ -36,10 +36,10 @@ export const KNOWN_ESCAPES: readonly Flaw[] = [
     part: 'kernel',
     fixed: ['5.17', '5.16.6', '5.15.20', '5.10.97', '5.4.177', '4.19.229', '4.14.266', '4.9.301'],
     does: 'have the kernel run a program on the host through release_agent of cgroup v1',
-    // It needs a user namespace of its own in which to mount a hierarchy: seccomp, AppArmor and SELinux each forbid that.
+    // It needs its own user namespace to mount a hierarchy: seccomp, AppArmor and SELinux each forbid that.
     works: ({ facts }) =>
       facts.cgroupVersion === '1' && facts.seccompProfile === undefined && facts.mandatoryAccess === undefined
-        ? 'surely'
+        ? 'certain'
         : 'no',
   },
   {
@@ -48,14 +48,14 @@ export const KNOWN_ESCAPES: readonly Flaw[] = [
     since: '5.8',
     fixed: ['5.17', '5.16.11', '5.15.25', '5.10.102'],
     does: 'write into files that it may only read, the host runtime among them (Dirty Pipe)',
-    works: () => 'surely',
+    works: () => 'certain',
   },
   {
     cve: 'CVE-2019-5736',
     part: 'runc',
     fixed: ['1.0.0-rc7'],
     does: "overwrite the host's runc through /proc/self/exe",
-    works: ({ facts }) => (facts.hasUserNamespaces ? 'no' : 'surely'),
+    works: ({ facts }) => (facts.hasUserNamespaces ? 'no' : 'certain'),
   },
   {
     cve: 'CVE-2024-21626',
@@ -63,98 +63,99 @@ export const KNOWN_ESCAPES: readonly Flaw[] = [
     since: '1.0.0-rc93',
     fixed: ['1.1.12'],
     does: "work in a folder of the host, by an image's WORKDIR in /proc/self/fd",
-    works: () => 'surely',
+    works: () => 'certain',
   },
-  // Each of these wins a race against runc from a second container that shares a volume with the one being made; jobs share none.
+  // Each of these three wins a race against runc from a second container that shares a volume with the new one; jobs
+  // share no volumes.
   {
     cve: 'CVE-2025-31133',
     part: 'runc',
     fixed: ['1.4.0-rc.3', '1.3.3', '1.2.8'],
-    does: 'have a file of the host mounted in place of /dev/null, while its container is made',
-    works: () => 'perhaps',
+    does: 'have a file of the host mounted in place of /dev/null, while its container is created',
+    works: () => 'possible',
   },
   {
     cve: 'CVE-2025-52565',
     part: 'runc',
     since: '1.0.0-rc3',
     fixed: ['1.4.0-rc.3', '1.3.3', '1.2.8'],
-    does: 'have a file of the host mounted in place of /dev/console, while its container is made',
-    works: () => 'perhaps',
+    does: 'have a file of the host mounted in place of /dev/console, while its container is created',
+    works: () => 'possible',
   },
   {
     cve: 'CVE-2025-52881',
     part: 'runc',
     fixed: ['1.4.0-rc.3', '1.3.3', '1.2.8'],
-    does: 'have runc write to files of /proc that it did not mean, while its container is made',
-    works: () => 'perhaps',
+    does: 'have runc write to files of /proc that it did not mean, while its container is created',
+    works: () => 'possible',
   },
   {
     cve: 'CVE-2024-0132',
     part: 'nvidia-container-toolkit',
     fixed: ['1.16.2'],
     does: "have the host's files mounted into its container",
-    works: () => 'surely',
+    works: () => 'certain',
   },
   {
     cve: 'CVE-2025-23359',
     part: 'nvidia-container-toolkit',
     fixed: ['1.17.4'],
     does: "have the host's files mounted into its container, as by CVE-2024-0132",
-    works: () => 'surely',
+    works: () => 'certain',
   },
   {
     cve: 'CVE-2025-23266',
     part: 'nvidia-container-toolkit',
     fixed: ['1.17.8'],
     does: "have its own library loaded into NVIDIA's hook on the host",
-    // The hook in question is added by NVIDIA's runtime; the engine's own request for GPUs does without.
-    works: ({ runtime }) => (isNvidia(runtime) ? 'surely' : 'perhaps'),
+    // NVIDIA's runtime adds this hook; the engine's own request for GPUs does not.
+    works: ({ runtime }) => (isNvidia(runtime) ? 'certain' : 'possible'),
   },
 ]
 
-/** Whether a job could use one of them here. */
+/** Returns whether a job could use a flaw on this host. */
 export function likelihoodOf(flaw: Flaw, context: EscapeContext): Likelihood {
   const has = isIn(flaw, context)
   const works = has === 'no' ? 'no' : flaw.works(context)
   if (has === 'no' || works === 'no') return 'no'
-  return has === 'surely' && works === 'surely' ? 'surely' : 'perhaps'
+  return has === 'certain' && works === 'certain' ? 'certain' : 'possible'
 }
 
 function isIn(flaw: Flaw, context: EscapeContext): Likelihood {
   const { facts, runtime, hasGpus } = context
   switch (flaw.part) {
     case 'kernel':
-      return isSandboxOfItsOwn(context) ? 'no' : inKernel(flaw, facts)
+      return hasOwnKernel(context) ? 'no' : inKernel(flaw, facts)
     case 'runc':
-      return usesRunc(context) && !facts.mendedInRunc.includes(flaw.cve) ? inRunc(flaw, facts.runc) : 'no'
+      return usesRunc(context) && !facts.fixedInRunc.includes(flaw.cve) ? inRunc(flaw, facts.runc) : 'no'
     case 'nvidia-container-toolkit':
       return hasGpus || isNvidia(runtime) ? inVersion(flaw, parseVersion(facts.nvidiaToolkit ?? ''), true) : 'no'
   }
 }
 
-/** A plain upstream release tells for sure; a distribution's may hold the mending without the number. */
+/** A plain upstream version is certain; a distribution's kernel may have the fix under an older number. */
 function inKernel(flaw: Flaw, { kernel, kernelBuilds }: HostFacts): Likelihood {
   const all = [kernel, ...kernelBuilds].map(text => inVersion(flaw, parseVersion(text), /^\d+\.\d+\.\d+$/.test(text)))
   if (all.includes('no')) return 'no'
-  return kernelBuilds.length === 0 && all[0] === 'surely' ? 'surely' : 'perhaps'
+  return kernelBuilds.length === 0 && all[0] === 'certain' ? 'certain' : 'possible'
 }
 
-/** The build of runc's own release is named after its tag, `v1.1.12-0-g51d5e94`, as it is in Docker's packages. */
+/** Docker's packages hold runc's own releases, whose build names the tag: `v1.1.12-0-g51d5e94`. */
 function inRunc(flaw: Flaw, { version, build }: HostFacts['runc']): Likelihood {
   const isUpstream = /^v\d+\.\d+\.\d+(-rc\.?\d+)?-0-g[0-9a-f]+$/.test(build)
-  const told = isUpstream ? build.replace(/-0-g[0-9a-f]+$/, '') : version || build
-  return inVersion(flaw, parseVersion(told), isUpstream)
+  const shown = isUpstream ? build.replace(/-0-g[0-9a-f]+$/, '') : version || build
+  return inVersion(flaw, parseVersion(shown), isUpstream)
 }
 
-function inVersion(flaw: Flaw, version: Version | undefined, isSure: boolean): Likelihood {
+function inVersion(flaw: Flaw, version: Version | undefined, isCertain: boolean): Likelihood {
   if (version === undefined) return 'no'
   const first = parseVersion(flaw.since ?? '0')
   if (first && compareVersions(version, first) < 0) return 'no'
-  if (isMended(version, flaw.fixed)) return 'no'
-  return isSure ? 'surely' : 'perhaps'
+  if (isFixed(version, flaw.fixed)) return 'no'
+  return isCertain ? 'certain' : 'possible'
 }
 
-/** The parts that matter here and do not tell their version: nothing can be said about their flaws. */
+/** Returns the parts that matter on this host and do not report their version: their flaws are unknown. */
 export function unknownParts(context: EscapeContext): string[] {
   const { facts, runtime, hasGpus } = context
   const isRuncUnknown =
@@ -163,12 +164,12 @@ export function unknownParts(context: EscapeContext): string[] {
   return [...(isRuncUnknown ? ['runc'] : []), ...(isToolkitUnknown ? ['nvidia-container-toolkit'] : [])]
 }
 
-/** gVisor and Kata have a kernel of their own between the job and the host's. */
-export function isSandboxOfItsOwn({ facts, runtime }: EscapeContext): boolean {
+/** Whether the runtime has its own kernel between the job and the host's, as gVisor and Kata have. */
+export function hasOwnKernel({ facts, runtime }: EscapeContext): boolean {
   return /runsc|kata/.test(`${runtime} ${facts.runtimes[runtime] ?? ''}`)
 }
 
-/** NVIDIA's runtime hands over to runc. */
+/** Whether containers are started by runc, which NVIDIA's runtime also uses. */
 function usesRunc({ facts, runtime }: EscapeContext): boolean {
   const program = facts.runtimes[runtime] || runtime
   return /(^|\/)runc$|\.runc\.|^nvidia|\/nvidia-container-runtime/.test(program)

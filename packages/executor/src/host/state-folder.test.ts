@@ -12,7 +12,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(root, { recursive: true, force: true }))
 
-test('what was written is read again, by another executor as well, and nobody else may look', async () => {
+test('reads what was written, also in another executor, and keeps other users out', async () => {
   const path = join(root, 'a', 'b')
   const folder = await openStateFolder(path, silentLog)
   await folder.write('host.json', { a: [1, 'ü'] })
@@ -24,7 +24,7 @@ test('what was written is read again, by another executor as well, and nobody el
   expect(await folder.read('host.json')).toBeUndefined()
 })
 
-test('many writers at once leave the whole value of one of them', async () => {
+test('keeps the whole value of one of many concurrent writers', async () => {
   const folder = await openStateFolder(root, silentLog)
   const values = Array.from({ length: 20 }, (_, index) => ({ index, filler: String(index).repeat(10_000) }))
   await Promise.all(values.map(value => folder.write('value.json', value)))
@@ -38,15 +38,15 @@ test.each([
   ['is empty', (path: string) => writeFile(path, '', { mode: 0o600 })],
   ['is a folder', (path: string) => mkdir(path)],
   ['is a link', (path: string) => writeFile(`${path}.real`, '1').then(() => symlink(`${path}.real`, path))],
-  ['others may write', (path: string) => writeFile(path, '1').then(() => chmod(path, 0o666))],
+  ['others may write to', (path: string) => writeFile(path, '1').then(() => chmod(path, 0o666))],
   ['is very long', (path: string) => writeFile(path, `"${'x'.repeat(5_000_000)}"`, { mode: 0o600 })],
-])('what %s counts as absent', async (_, make) => {
+])('ignores a file that %s', async (_, make) => {
   const folder = await openStateFolder(root, silentLog)
   await make(join(root, 'host.json'))
   expect(await folder.read('host.json')).toBeUndefined()
 })
 
-test('a folder that cannot be made, or that others may write to, is a warning and no memory', async () => {
+test('warns and keeps nothing when the folder cannot be created or others may write to it', async () => {
   await writeFile(join(root, 'file'), '')
   await mkdir(join(root, 'open'))
   await chmod(join(root, 'open'), 0o777)
@@ -67,7 +67,7 @@ test('a folder that cannot be made, or that others may write to, is a warning an
   }
 })
 
-test('what a killed executor had not finished writing is removed, once it is old', async () => {
+test('removes old unfinished files of killed executors', async () => {
   const [old, young] = [join(root, '.unfinished-old'), join(root, '.unfinished-young')]
   await Promise.all([writeFile(old, ''), writeFile(young, '')])
   const yesterday = Date.now() / 1_000 - 86_400

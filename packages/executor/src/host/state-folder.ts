@@ -1,6 +1,6 @@
 /**
- * What the executors of one host remember from one to the next: small JSON files in a folder. All of it may be lost at any
- * time, and nothing that another user could have written counts.
+ * Small JSON files in a folder, in which executors of one host leave what the next ones need to know. They may get lost
+ * at any time, and files that another user could have written are ignored.
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -11,27 +11,29 @@ import type { Log } from '@horde/kit/log'
 
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
-/** Whoever may write besides the owner. */
+/** The mode bits that let other users write. */
 const WRITABLE_BY_OTHERS = 0o022
 const MAX_FILE_BYTES = 4 * 1024 * 1024
-/** Files that are being written have such names; one of a killed executor is removed after so many ms. */
+/**
+ * The names of files that are being written begin like this; such a file is removed when it is older than this, in ms.
+ */
 const UNFINISHED = '.unfinished-'
 const UNFINISHED_MS = 3_600_000
 
 export interface StateFolder {
-  /** Where it is; undefined when there is none, and so no memory. */
+  /** The folder's path; undefined when there is none, and nothing is kept. */
   readonly path: string | undefined
-  /** What was written under a name, parsed; undefined when there is nothing that can be used. Never rejects. */
+  /** Returns what was written under a name, parsed; undefined when there is no usable file. Never rejects. */
   read(name: string): Promise<unknown>
-  /** Keeps a value, whole or not at all; the last of several writers wins. Trouble is a warning. Never rejects. */
+  /** Writes a value, all of it or nothing; the last of several writers wins. Logs a failure. Never rejects. */
   write(name: string, value: unknown): Promise<void>
   /** Never rejects. */
   remove(name: string): Promise<void>
-  /** The names that there are. Never rejects. */
+  /** Returns the names of all files. Never rejects. */
   names(): Promise<string[]>
 }
 
-/** Where the state of executors is when no setting says so; undefined when this user has no home. */
+/** Returns the folder that is used without a setting; undefined when this user has no home. */
 export function defaultStateFolder(): string | undefined {
   try {
     return join(homedir(), '.local', 'state', 'compute-horde')
@@ -40,7 +42,9 @@ export function defaultStateFolder(): string | undefined {
   }
 }
 
-/** Makes the folder if need be. Where that is impossible, or it is somebody else's, there is a warning and no memory. */
+/**
+ * Opens the folder, and creates it when it is missing. Where it cannot be used it logs a warning, and keeps nothing.
+ */
 export async function openStateFolder(path: string | undefined, log: Log): Promise<StateFolder> {
   try {
     if (path === undefined) throw new Error('this user has no home folder, and STATE_FOLDER is not set')
@@ -51,12 +55,15 @@ export async function openStateFolder(path: string | undefined, log: Log): Promi
     await removeUnfinished(path)
     return folderAt(path, log)
   } catch (err) {
-    log.warn({ err }, 'there is no folder for what executors remember; every one begins anew')
-    return NO_MEMORY
+    log.warn({ err }, 'the state folder cannot be used; every executor checks its host again')
+    return NO_FOLDER
   }
 }
 
-/** With the folders above it. Node's own way to do that never ends where a folder takes none, as in /proc. */
+/**
+ * Creates the folder and its parents. Node's own recursive mkdir never ends where a folder cannot hold any, as in
+ * /proc.
+ */
 async function makeFolder(path: string): Promise<void> {
   const make = () => mkdir(path, { mode: FOLDER_MODE }).catch(unlessExists)
   await make().catch(async (error: NodeJS.ErrnoException) => {
@@ -70,7 +77,7 @@ function unlessExists(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EEXIST') throw error
 }
 
-const NO_MEMORY: StateFolder = {
+const NO_FOLDER: StateFolder = {
   path: undefined,
   read: async () => undefined,
   write: async () => {},
@@ -84,7 +91,9 @@ function folderAt(path: string, log: Log): StateFolder {
     path,
     read: name => readOwn(at(name)).catch(() => undefined),
     write: (name, value) =>
-      writeWhole(path, at(name), JSON.stringify(value)).catch(err => log.warn({ err }, 'nothing could be remembered')),
+      writeWhole(path, at(name), JSON.stringify(value)).catch(err =>
+        log.warn({ err }, 'a state file could not be written'),
+      ),
     remove: name => rm(at(name), { force: true }).catch(() => {}),
     names: () =>
       readdir(path).then(
@@ -94,7 +103,7 @@ function folderAt(path: string, log: Log): StateFolder {
   }
 }
 
-/** Names come from this package alone: a wrong one is a mistake in it. */
+/** Names come from this package only: a wrong one is a bug. */
 function checkedName(name: string): string {
   if (!/^[\w-][\w.-]{0,200}$/.test(name)) throw new Error(`not a name for a file: ${name}`)
   return name

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compareVersions, isMended, parseVersion } from './versions.ts'
+import { compareVersions, isFixed, parseVersion } from './versions.ts'
 
 test.each([
   ['5.10.97', [5, 10, 97], undefined, ''],
@@ -10,15 +10,15 @@ test.each([
   ['v1.1.12-0-g51d5e94', [1, 1, 12], undefined, '-0-g51d5e94'],
   ['1.1.5+ds1-1+deb12u1', [1, 1, 5], undefined, '+ds1-1+deb12u1'],
   ['1.41', [1, 41], undefined, ''],
-])('%s', (text, numbers, candidate, rest) => {
+])('parses %s', (text, numbers, candidate, rest) => {
   expect(parseVersion(text)).toEqual({ numbers, candidate, rest })
 })
 
-test.each(['', 'unknown', '4bccb38cc9cf198d52bebf2b3a90cd14e7af8c06', '12'])('%j is none', text => {
+test.each(['', 'unknown', '4bccb38cc9cf198d52bebf2b3a90cd14e7af8c06', '12'])('does not parse %j', text => {
   expect(parseVersion(text)).toBeUndefined()
 })
 
-test('they are in the order of their release', () => {
+test('orders versions by their release', () => {
   const inOrder = [
     '1.0.0-rc6',
     '1.0.0-rc93',
@@ -50,7 +50,7 @@ test.each([
   ['5.10.97', true],
   ['5.10.96', false],
   ['3.10.0-1160.el7', false],
-])('what was mended in three branches is mended in %s: %s', (text, mended) => {
+])('a fix in three branches is in %s: %s', (text, isIn) => {
   const version = parseVersion(text)
-  expect(version && isMended(version, ['5.17', '5.16.6', '5.15.20', '5.10.97'])).toBe(mended)
+  expect(version && isFixed(version, ['5.17', '5.16.6', '5.15.20', '5.10.97'])).toBe(isIn)
 })

@@ -1,17 +1,17 @@
-/** Versions as kernels, runc and packages write them, as far as they can be compared. */
+/** Parses and compares the versions of kernels, runc and packages. */
 
 export interface Version {
   /** 5.10.97 as [5, 10, 97]. */
   numbers: readonly number[]
-  /** The number of a release candidate; none for the release itself. */
+  /** The number of a release candidate; undefined for the release itself. */
   candidate: number | undefined
-  /** Whatever follows: a distribution's own numbering. */
+  /** The rest: a distribution's own numbering. */
   rest: string
 }
 
 const FORM = /^v?(\d+(?:\.\d+)+)(?:[-~.]?rc\.?(\d+))?(.*)$/s
 
-/** undefined for what does not begin with two numbers and a point between them. */
+/** Returns undefined for a text that does not begin with two numbers and a dot between them. */
 export function parseVersion(text: string): Version | undefined {
   const [, numbers, candidate, rest = ''] = FORM.exec(text.trim()) ?? []
   if (numbers === undefined) return undefined
@@ -22,7 +22,7 @@ export function parseVersion(text: string): Version | undefined {
   }
 }
 
-/** Less than 0 when `a` is the older. What a distribution adds does not count. */
+/** Returns less than 0 when `a` is older. The distribution's own numbering does not count. */
 export function compareVersions(a: Version, b: Version): number {
   const length = Math.max(a.numbers.length, b.numbers.length)
   for (let index = 0; index < length; index += 1) {
@@ -34,10 +34,12 @@ export function compareVersions(a: Version, b: Version): number {
 }
 
 /**
- * Whether something is mended that was mended in several branches at once: a version is when it is at least as new as the
- * newest of `fixed`, or as the one of its own branch (the first two numbers).
+ * Whether a version has a fix that was released in several branches: it has when it is at least as new as the newest of
+ * `fixed`, or as the one of its own branch (the first two numbers).
+ *
+ * @param fixed the first version with the fix in each branch, the newest branch first
  */
-export function isMended(version: Version, fixed: readonly string[]): boolean {
+export function isFixed(version: Version, fixed: readonly string[]): boolean {
   return fixed.some((text, index) => {
     const fix = parseVersion(text)
     if (fix === undefined || compareVersions(version, fix) < 0) return false

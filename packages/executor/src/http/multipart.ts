@@ -1,4 +1,4 @@
-/** A form with one file, as browsers send it (multipart/form-data, RFC 7578). */
+/** Builds a form with one file, as browsers send it (multipart/form-data, RFC 7578). */
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
@@ -20,7 +20,9 @@ export interface FormBody {
   open(): Readable
 }
 
-/** The form as a body whose length is known beforehand; storage services insist on it. The fields come before the file. */
+/**
+ * Returns the form as a body of known length, which storage services require. The fields come before the file.
+ */
 export function formBody(form: FileForm): FormBody {
   const boundary = `compute-horde-${randomUUID()}`
   const fields = Object.entries(form.fields).map(
@@ -44,7 +46,7 @@ async function* parts(head: Buffer, path: string, tail: Buffer): AsyncGenerator<
   yield tail
 }
 
-/** A name cannot end its own quotes, nor its line. */
+/** Escapes a name so that it ends neither its quotes nor its line. */
 function quoted(name: string): string {
   return name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 }

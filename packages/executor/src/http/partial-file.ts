@@ -1,4 +1,6 @@
-/** A file that arrives in parts: how much of it is here, and by what the server recognises that the rest belongs to it. */
+/**
+ * A file that arrives in parts: how much of it is here, and by what the server recognises that the rest belongs to it.
+ */
 import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { ByteLimitError } from '../zip/byte-limit.ts'
@@ -25,37 +27,39 @@ export class PartialFile {
     this.#maxBytes = maxBytes
   }
 
-  /** How many bytes are here. */
+  /** How many bytes are stored. */
   get stored(): number {
     return this.#stored
   }
 
-  /** Which part to ask for; empty for the whole file. */
+  /** The request headers for the missing part; empty for the whole file. */
   get headers(): Record<string, string> {
     if (this.#stored === 0 || this.#validator === undefined) return {}
     return { Range: `bytes=${this.#stored}-`, 'If-Range': this.#validator }
   }
 
-  /** Whether a status answers the request with the part that was asked for, or the whole file. */
+  /** Whether a status means that the requested part or the whole file follows. */
   isAnswer(status: number | undefined): boolean {
     return status === 200 || (status === PARTIAL && this.headers.Range !== undefined)
   }
 
-  /** Forgets what is here when the server's answer says that it is of no use any more, and asks for the whole file next. */
-  async heed(status: number | undefined): Promise<void> {
+  /**
+   * Forgets what is here when the server's answer says that it is of no use any more, and asks for the whole file next.
+   */
+  async checkStatus(status: number | undefined): Promise<void> {
     if (status !== RANGE_NOT_SATISFIABLE || this.headers.Range === undefined) return
     await this.#startOver()
-    throw new RequestError('the file changed while it was fetched', { retryable: true, status })
+    throw new RequestError('the file changed during the download', { retryable: true, status })
   }
 
   /**
-   * Adds what an answer brings. Rejects with ByteLimitError, RequestError, a disk's error, or that of the connection; then
-   * the bytes that came are kept, if the server can tell whether the rest belongs to them.
+   * Adds what an answer brings. Rejects with ByteLimitError, RequestError, a disk's error, or that of the connection;
+   * then the bytes that came are kept, if the server can tell whether the rest belongs to them.
    */
   async add(response: IncomingMessage): Promise<void> {
     const { 'content-length': length, 'content-encoding': encoding = 'identity' } = response.headers
     if (encoding.trim().toLowerCase() !== 'identity') {
-      throw new RequestError('the server compressed it, which nobody asked for', { retryable: false })
+      throw new RequestError('the server compressed it without being asked', { retryable: false })
     }
     if (response.statusCode === PARTIAL) await this.#checkPart(response)
     else await this.#begin(response)
@@ -77,7 +81,7 @@ export class PartialFile {
     }
   }
 
-  /** The whole file comes. */
+  /** Prepares for the whole file. */
   async #begin(response: IncomingMessage): Promise<void> {
     const { 'content-length': length } = response.headers
     await this.#startOver()
@@ -85,10 +89,10 @@ export class PartialFile {
     this.#total = length === undefined ? undefined : Number(length)
   }
 
-  /** A part comes: it must be the one that was asked for, and of the same file. */
+  /** Checks that a part is the requested one, and of the same file. */
   async #checkPart({ headers }: IncomingMessage): Promise<void> {
     const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/i.exec(headers['content-range']?.trim() ?? '') ?? []
-    // A part need not name what it is of: it was asked for by that name.
+    // The answer with a part may leave out its validator, which was in the request.
     const named = this.#validator?.startsWith('"') ? headers.etag : headers['last-modified']
     const isSame = named === undefined || named === this.#validator
     const isWhole = this.#total === undefined || total === '*' || Number(total) === this.#total
@@ -97,7 +101,7 @@ export class PartialFile {
       return
     }
     await this.#startOver()
-    throw new RequestError('the server sent another part than it was asked for', { retryable: true })
+    throw new RequestError('the server sent another part than the requested one', { retryable: true })
   }
 
   async #startOver(): Promise<void> {
@@ -108,7 +112,7 @@ export class PartialFile {
   }
 }
 
-/** What If-Range may hold (RFC 9110, 13.1.5): a strong ETag, or a date that two versions of the file cannot share. */
+/** Returns the value for If-Range (RFC 9110, 13.1.5): a strong ETag, or a date that two versions cannot share. */
 function validatorOf({ headers }: IncomingMessage): string | undefined {
   const { etag, 'last-modified': modified = '', date = '' } = headers
   if (etag !== undefined) return /^"[^"]*"$/.test(etag.trim()) ? etag.trim() : undefined

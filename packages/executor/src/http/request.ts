@@ -1,14 +1,14 @@
-/** One HTTP request to a target that a job named, and the words for what may go wrong with it. */
+/** Sends one HTTP request to a target that a job named, and describes what went wrong. */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { checkUrl, publicLookup, TargetError } from './targets.ts'
 
-// An import of node:http loads Node's fetch and WebSocket with it: 19 ms that every job would wait for.
+// An import of node:http also loads Node's fetch and WebSocket: 19 ms for which every job would wait.
 const { request: requestHttp } = process.getBuiltinModule('node:http')
 
-/** What OpenSSL and Node have against certificates, as error codes. */
+/** The error codes of OpenSSL and Node for bad certificates. */
 const CERTIFICATE_ERROR = /CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^INVALID_(CA|PURPOSE)$/
 
 const USER_AGENT = 'compute-horde-executor'
@@ -20,14 +20,14 @@ interface RequestErrorOptions {
   cause?: unknown
 }
 
-/** A request that came to nothing; its message never holds the URL, which may carry a signature. */
+/** A request that failed. Its message never holds the URL, which may contain a signature. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   /** Whether the same request may succeed later. */
   readonly retryable: boolean
-  /** What the server answered with, where it answered. */
+  /** The status of the server's answer; undefined when it did not answer. */
   readonly status: number | undefined
-  /** How long the server asks to be left alone, in ms. */
+  /** How long the server asks clients to wait, in ms. */
   readonly retryAfterMs: number | undefined
 
   constructor(message: string, options: RequestErrorOptions) {
@@ -41,15 +41,15 @@ export class RequestError extends Error {
 export interface RequestOptions {
   method: 'GET' | 'PUT' | 'POST'
   headers?: Record<string, string | number>
-  /** Opened anew for each request; of `length` bytes. */
+  /** Opened for each request; of `length` bytes. */
   body?: { open(): Readable; length: number }
   allowPrivate: boolean
   signal: AbortSignal
 }
 
 /**
- * The answer to a request, whatever its status; its body is still to be read or destroyed. Redirects are not followed.
- * Rejects with TargetError, RequestError, or the signal's reason.
+ * Returns the answer to a request, whatever its status. The caller must read or destroy its body. It does not follow
+ * redirects. Rejects with TargetError, RequestError, or the signal's reason.
  */
 export async function openResponse(url: string, options: RequestOptions): Promise<IncomingMessage> {
   const { method, headers = {}, allowPrivate, signal } = options
@@ -58,15 +58,15 @@ export async function openResponse(url: string, options: RequestOptions): Promis
     method,
     headers: { 'User-Agent': USER_AGENT, ...headers },
     signal,
-    // A connection of its own: a pooled one was opened under somebody else's rules.
+    // A connection of its own: a pooled one may have been opened under other rules.
     agent: false,
     ...(allowPrivate ? {} : { lookup: publicLookup }),
   })
   try {
     const response = responseTo(request)
     const sent = options.body ? send(options.body, request) : Promise.resolve(request.end())
-    // A server that refuses may stop reading before it has the whole body: its answer is what counts. One that
-    // accepts has to take the rest.
+    // A server that refuses may stop reading before it has the whole body, and its answer counts. A server that
+    // accepts must take the rest.
     sent.catch(() => {})
     const answer = await response
     if (isSuccess(answer)) await sent
@@ -77,7 +77,7 @@ export async function openResponse(url: string, options: RequestOptions): Promis
   }
 }
 
-/** Settles however the request ends: a connection that ends without a word is closed in silence. */
+/** Settles however the request ends: a connection that closes without an answer emits neither response nor error. */
 function responseTo(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once('response', resolve).once('error', reject)
@@ -89,30 +89,32 @@ function responseTo(request: ClientRequest): Promise<IncomingMessage> {
   })
 }
 
-/** Rejects unless the whole body was handed to the connection. */
+/** Sends the body. Rejects unless the whole body was written to the connection. */
 async function send({ open, length }: NonNullable<RequestOptions['body']>, request: ClientRequest): Promise<void> {
-  let handed = 0
+  let written = 0
   const count = async function* (chunks: AsyncIterable<Buffer>) {
     for await (const chunk of chunks) {
-      handed += chunk.length
+      written += chunk.length
       yield chunk
     }
   }
   await pipeline(open(), count, request).catch(error => {
-    // A server that counts may answer, and close, before the end of the body has been told to it.
-    if (handed < length) throw error
+    // A server that counts bytes may answer and close before the body's end reaches it.
+    if (written < length) throw error
   })
 }
 
+/** Whether the status of an answer is 2xx. */
 export function isSuccess({ statusCode: status = 0 }: IncomingMessage): boolean {
   return status >= 200 && status < 300
 }
 
+/** Returns the error of a request for whatever the connection threw. */
 export function requestError(error: unknown): Error {
   if (error instanceof TargetError || error instanceof RequestError) return error
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== undefined && CERTIFICATE_ERROR.test(code)) {
-    return new RequestError(`the server has no certificate to trust (${code})`, { retryable: false, cause: error })
+    return new RequestError(`the server's certificate is not valid (${code})`, { retryable: false, cause: error })
   }
   return new RequestError(`the connection failed (${code ?? message})`, { retryable: true, cause: error })
 }

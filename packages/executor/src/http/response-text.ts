@@ -1,4 +1,4 @@
-/** What a server says beside its status, for the log at debug. */
+/** Logs the text of a server's refusal at debug. */
 import type { IncomingMessage } from 'node:http'
 import type { Log } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
@@ -6,12 +6,14 @@ import { systemClock } from '@horde/kit/time'
 const MAX_CHARACTERS = 200
 /** No character of UTF-8 takes more bytes. */
 const MAX_BYTES = 4 * MAX_CHARACTERS
-/** How long the text may take to come, in ms. */
+/** How long the text may take to arrive, in ms. */
 const TEXT_MS = 2_000
 
 const TEXTUAL = /^(?:text\/|application\/(?:[\w.-]+\+)?(?:json|xml)\b)/i
 
-/** Logs the first characters of a refusal when its body is a text and somebody reads the log at debug. Never rejects. */
+/**
+ * Logs the first characters of a refusal when its body is a text and the log level is debug. Never rejects.
+ */
 export async function logRefusal(response: IncomingMessage, log: Log, signal: AbortSignal): Promise<void> {
   if (!log.isLevelEnabled('debug') || !TEXTUAL.test(response.headers['content-type'] ?? '')) return
   const over = new AbortController()
@@ -28,10 +30,10 @@ export async function logRefusal(response: IncomingMessage, log: Log, signal: Ab
       if (bytes >= MAX_BYTES) break
     }
   } catch {
-    // What came before the connection was lost is told.
+    // Log what came before the connection was lost.
   } finally {
     over.abort()
   }
   const text = Buffer.concat(chunks).toString().slice(0, MAX_CHARACTERS)
-  if (text !== '') log.debug({ status: response.statusCode, text }, 'what the server says beside its status')
+  if (text !== '') log.debug({ status: response.statusCode, text }, 'the text of a refusal')
 }

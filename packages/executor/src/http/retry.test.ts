@@ -11,7 +11,7 @@ const LATER = 'Fri, 01 May 2026 12:00:30 GMT'
 
 const busy = (retryAfterMs?: number) => new RequestError('busy', { retryable: true, status: 503, retryAfterMs })
 
-/** Attempts of which each ends with the next of these: an error, or a value; the last of them again and again. */
+/** Attempts that end with these errors or values in turn; the last one repeats. */
 function attempts(ends: unknown[]) {
   let made = 0
   const attempt = async () => {
@@ -28,7 +28,7 @@ test('tries again until an attempt succeeds', async () => {
   expect(made()).toBe(10)
 })
 
-test('pauses grow up to 15 s, and no two clients keep step', async () => {
+test('pauses longer each time up to 15 s, with jitter', async () => {
   const deps = new SkippedPauses(1_000_000)
   await withRetries('upload', deps, NEVER, attempts([...Array.from({ length: 8 }, () => busy()), 'good']).attempt)
   for (const [at, least] of [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000].entries()) {
@@ -43,13 +43,13 @@ test.each([
   ['an error of another kind', [busy(), new Error('other'), 'good'], 'other', 2],
   ['a stage without time for the next pause', [busy()], 'busy', 3],
   ['a server that wants more time than there is', [busy(3_600_000), 'good'], 'busy', 1],
-])('gives up at once at %s', async (_, ends, message, times) => {
+])('gives up at once on %s', async (_, ends, message, times) => {
   const { attempt, made } = attempts(ends)
   await expect(withRetries('upload', new SkippedPauses(3_000), NEVER, attempt)).rejects.toThrow(message)
   expect(made()).toBe(times)
 })
 
-test('an attempt that came further than the one before starts with the shortest pause again', async () => {
+test('starts with the shortest pause again after an attempt that made progress', async () => {
   const deps = new SkippedPauses(1_000_000)
   let bytes = 0
   const { attempt } = attempts([busy(), busy(), busy(), busy(), 'good'])
@@ -68,7 +68,7 @@ test('waits at least as long as the server asks', async () => {
   expect(deps.pauses[1]).toBeGreaterThanOrEqual(1_000)
 })
 
-test('says each failure, its status and its pause at info', async () => {
+test('logs each failure, its status and its pause at info', async () => {
   const deps = new SkippedPauses(1_200)
   await withRetries('upload', deps, NEVER, attempts([busy()]).attempt).catch(() => {})
   const told = deps.lines.map(({ level, msg, status, tries, pauseMs }) => [level, msg, status, tries, typeof pauseMs])
@@ -78,7 +78,7 @@ test('says each failure, its status and its pause at info', async () => {
   ])
 })
 
-test('a pause ends when the stage is aborted', async () => {
+test('ends a pause when the stage is aborted', async () => {
   const stop = new AbortController()
   const { attempt, made } = attempts([busy(), 'good'])
   const deps = { clock: manualClock(), msLeft: () => 60_000, log: createLog('test', { level: 'silent' }) }
@@ -102,6 +102,6 @@ test.each([
   [{ 'retry-after': '-5' }, undefined],
   [{ 'retry-after': '1.5' }, undefined],
   [{ 'retry-after': '9'.repeat(400) }, Number.POSITIVE_INFINITY],
-])('Retry-After: %j means %s ms', (headers, ms) => {
+])('reads Retry-After in %j as %s ms', (headers, ms) => {
   expect(retryAfter(headers, NOW)).toBe(ms)
 })

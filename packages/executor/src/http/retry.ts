@@ -1,11 +1,11 @@
-/** Trying a transfer again for as long as its stage has time. */
+/** Retries a transfer while its stage has time. */
 import type { IncomingMessage } from 'node:http'
 import type { Log } from '@horde/kit/log'
 import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import { RequestError } from './request.ts'
 
-/** What a server answers that may answer better later. Every other status but success is final. */
+/** The statuses after which a later attempt may succeed. Every other status except success is final. */
 const RETRYABLE_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504]
 
 const PAUSES: BackoffOptions = { minMs: 500, maxMs: 15_000, jitterMs: 500 }
@@ -17,13 +17,13 @@ export interface RetryDeps {
   log: Log
 }
 
-/** How far a transfer has come, in bytes, for a caller that can go on from there. */
+/** Returns how far a transfer has come, in bytes, for a caller that can resume it. */
 export type Progress = () => number
 
 /**
- * Tries again what failed with a RequestError that is retryable, after a pause that grows and that is at least what the
- * server asked for. What went further than every try before starts with the shortest pause again. Rejects with the last error
- * as soon as the stage has not enough time left for the next pause, or with the signal's reason when it aborts during one.
+ * Repeats an attempt that failed with a retryable RequestError. The pause grows, and is at least as long as the server
+ * asks; after an attempt that made progress it is short again. Rejects with the last error as soon as the stage has not
+ * enough time left for the next pause, or with the signal's reason when it aborts during one.
  *
  * @param what begins the log lines: 'download', 'upload'
  */
@@ -54,13 +54,13 @@ export async function withRetries<T>(
   }
 }
 
-/** A server that says when to come back is not asked before; all that it told so do not come back at once. */
+/** Waits at least as long as the server asks, plus jitter, so that its clients do not all return at once. */
 function pauseBefore(pauseMs: number, { retryAfterMs }: RequestError): number {
   if (retryAfterMs === undefined || retryAfterMs < pauseMs) return pauseMs
   return retryAfterMs + Math.random() * (PAUSES.jitterMs ?? 0)
 }
 
-/** The error that an answer other than success means. */
+/** Returns the error for an answer without success. */
 export function statusError(response: IncomingMessage, now: number, further = ''): RequestError {
   const { statusCode: status = 0 } = response
   const retryable = RETRYABLE_STATUSES.includes(status)
@@ -69,17 +69,17 @@ export function statusError(response: IncomingMessage, now: number, further = ''
 }
 
 /**
- * How long a server asks to be left alone, in ms: `Retry-After` in seconds or as a date, which is compared with the server's
- * own clock where it tells it. Undefined when it asks for nothing that can be read.
+ * How long a server asks to be left alone, in ms: `Retry-After` in seconds or as a date, which is compared with the
+ * server's own clock where the answer has it. Undefined when there is no such header, or no valid one.
  *
  * @param now by the wall clock, in ms since the epoch
  */
 export function retryAfter({ 'retry-after': text, date }: IncomingMessage['headers'], now: number): number | undefined {
   if (text === undefined) return undefined
   if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1_000
-  // Every form of a date in HTTP begins with the day of the week; Date.parse reads a date into almost anything else.
+  // Every date format of HTTP begins with the day of the week; Date.parse accepts almost any other text as a date.
   const at = /^\s*[A-Za-z]{3,9},?\s/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(at)) return undefined
-  const told = Date.parse(date ?? '')
-  return Math.max(0, at - (Number.isNaN(told) ? now : told))
+  const serverTime = Date.parse(date ?? '')
+  return Math.max(0, at - (Number.isNaN(serverTime) ? now : serverTime))
 }

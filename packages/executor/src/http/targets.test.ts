@@ -20,12 +20,12 @@ test.each([
   'http://[::1]:80/',
   'http://0/',
   'https://[fe80::1]/',
-])('%s is refused by its form', url => {
+])('refuses %s by its form', url => {
   expect(() => checkUrl(url, false)).toThrow(TargetError)
   expect(checkUrl(url, true)).toBeInstanceOf(URL)
 })
 
-/** A resolver that answers each time with the next of these, and what a checked look-up by it gives. */
+/** A resolver that returns these answers in turn, and the results of checked look-ups with it. */
 function lookingUp(answers: LookupAddress[][]) {
   let asked = 0
   const lookup = publicOnly((_, __, callback) => callback(null, answers[asked++] ?? []))
@@ -35,12 +35,12 @@ function lookingUp(answers: LookupAddress[][]) {
   return { lookup, found, asked: () => asked }
 }
 
-test('a name that means a private address is refused when it is looked up', async () => {
+test('refuses a name with a private address when it is looked up', async () => {
   const error = await new Promise(resolve => publicLookup('localhost', { all: true }, resolve))
   expect(error).toBeInstanceOf(TargetError)
 })
 
-test('of a name that means both, the public addresses are taken', async () => {
+test('takes only the public addresses of a name that has both kinds', async () => {
   const mixed = [...INSIDE, ...OUTSIDE]
   const { found } = lookingUp([mixed, mixed, []])
   expect(await found(true)).toEqual(OUTSIDE)
@@ -48,13 +48,13 @@ test('of a name that means both, the public addresses are taken', async () => {
   expect(await found(true)).toBeInstanceOf(TargetError)
 })
 
-test('a name that turns to a private address the second time is refused then', async () => {
+test('refuses a name that has a private address at the second look-up', async () => {
   const { found } = lookingUp([OUTSIDE, INSIDE])
   expect(await found(true)).toEqual(OUTSIDE)
   expect(await found(true)).toBeInstanceOf(TargetError)
 })
 
-test('a connection asks once: what was checked is what it connects to', async () => {
+test('looks a name up once, and connects to the checked address', async () => {
   const { lookup, asked } = lookingUp([INSIDE, OUTSIDE])
   const [error] = await once(connect({ host: 'name', port: 1, lookup }), 'error').catch(error => [error])
   expect(error).toBeInstanceOf(TargetError)

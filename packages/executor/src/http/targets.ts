@@ -1,21 +1,21 @@
-/** Where input and output URLs may point. What a job names must not reach into the network that its executor is in. */
+/** Checks where input and output URLs point: a job must not reach into the network of its executor. */
 import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { isPublicAddress } from '@horde/kit/http/public-address'
 
-/** A URL that this executor does not follow. */
+/** This executor does not connect to the URL. */
 export class TargetError extends Error {
   override readonly name = 'TargetError'
 }
 
-/** The URL, when its form and, where it names an address itself, its address are allowed. Throws TargetError. */
+/** Returns the parsed URL. Throws TargetError when its form is not allowed, or an address that it names. */
 export function checkUrl(text: string, allowPrivate: boolean): URL {
   const url = URL.parse(text)
   if (url === null) throw new TargetError('it is not a URL')
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TargetError('only http and https are followed')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new TargetError('only http and https are allowed')
   if (!isReadable(`${url.username}:${url.password}`)) {
-    throw new TargetError('its user name or password cannot be read')
+    throw new TargetError('its user name or password is badly encoded')
   }
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const objection = !allowPrivate && isIP(host) !== 0 ? objectionTo(host) : undefined
@@ -24,8 +24,8 @@ export function checkUrl(text: string, allowPrivate: boolean): URL {
 }
 
 /**
- * What is wrong with an address; undefined when it may be connected to. This machine's own ones lead behind its firewall, be
- * they of the internet.
+ * What is wrong with an address; undefined when it may be connected to. This machine's own ones lead behind its
+ * firewall, be they of the internet.
  */
 function objectionTo(address: string): string | undefined {
   if (!isPublicAddress(address)) return 'it points into a private network'
@@ -33,7 +33,7 @@ function objectionTo(address: string): string | undefined {
   return own.includes(address) ? 'it points to the machine of the executor' : undefined
 }
 
-/** What is not readable so, Node would throw at as it makes a request of it. */
+/** Node throws when it makes a request of a URL whose parts cannot be decoded. */
 function isReadable(encoded: string): boolean {
   try {
     decodeURIComponent(encoded)
@@ -68,5 +68,5 @@ export function publicOnly(lookupAll: LookupAll): LookupFunction {
   }
 }
 
-/** The look-up of connections that must not lead into private networks. */
+/** The look-up for connections that must not lead into private networks. */
 export const publicLookup: LookupFunction = publicOnly(lookup)

@@ -1,28 +1,32 @@
-/** The images of this host, as one executor knows them: what jobs ask for is made sure of, once. */
+/** Provides the images that one executor's jobs need on this host, each checked once. */
+
+import type { Engine } from '@horde/engine/engine'
+import { hasCode } from '@horde/engine/engine-error'
+import { isFromRegistry, isImageName, parseImageName } from '@horde/engine/images/image-name'
+import type { ImageFacts } from '@horde/engine/images/images'
 import type { Log } from '@horde/kit/log'
 import type { HostSettings } from '../config.ts'
-import { type Engine, EngineError, type ImageFacts } from '../engine/container.ts'
-import { engineDisk, usedPercent } from '../engine/disk.ts'
+import { engineDisk, usedPercent } from '../container/disk.ts'
 import type { StateFolder } from '../host/state-folder.ts'
+import { resolveAlias } from './aliases.ts'
 import { ImageUses } from './image-uses.ts'
-import { isImageName, parseImageName, repositoryOf, resolveAlias } from './names.ts'
 import { ImageError, pullImage } from './pull-image.ts'
 import { credentialsFor } from './registry-credentials.ts'
 import { pinnedImages, removeUnusedImages } from './remove-unused-images.ts'
 
 /** An image that the engine has. */
 export interface ReadyImage extends ImageFacts {
-  /** As the engine takes it. */
+  /** The name as the engine takes it. */
   name: string
 }
 
-/** Who chose the name of an image: what a job names may have to be pinned. */
+/** Who chose the name of an image: a job's may have to have a digest. */
 export type ChosenBy = 'job' | 'operator'
 
 export interface ImageStoreDeps {
   engine: Engine
   settings: HostSettings
-  /** Where is remembered which images executors pulled. */
+  /** Remembers which images executors pulled. */
   state: StateFolder
   log: Log
 }
@@ -38,16 +42,16 @@ export class ImageStore {
   }
 
   /**
-   * Makes sure that the engine has an image, by the policy of this host: what is here is used as it is, or its registry
-   * is asked for a newer one; anything else is pulled. A second call for the same image asks nobody. Rejects with
-   * ImageError.
+   * Makes sure that the engine has an image, by the pull policy of this host: an image that is here is used as it is,
+   * or pulled again in case its registry has a newer one; a missing image is pulled. A second call for the same image
+   * asks neither engine nor registry. Rejects with ImageError.
    */
   async ensure(name: string, chosenBy: ChosenBy, signal: AbortSignal): Promise<ReadyImage> {
     const { settings } = this.#deps
-    if (!isImageName(name)) throw new ImageError('What the job names as its image is not the name of one')
+    if (!isImageName(name)) throw new ImageError('The image that the job names has no valid name')
     const used = resolveAlias(name, settings.IMAGE_ALIASES)
     if (chosenBy === 'job' && settings.REQUIRE_IMAGE_DIGEST && !isPinned(used)) {
-      throw new ImageError(`The image ${used} is refused: this host wants names with a digest, name@sha256:…`)
+      throw new ImageError(`The image ${used} is refused: this host requires names with a digest, name@sha256:…`)
     }
     const image = this.#ready.get(used) ?? { name: used, ...(await this.#ensure(used, signal)) }
     this.#ready.set(used, image)
@@ -55,10 +59,10 @@ export class ImageStore {
   }
 
   /**
-   * Removes unused images when the engine's disk is too full. Trouble is a warning; aborting the signal ends it between two
-   * images.
+   * Removes unused images when the engine's disk is too full. A failure is logged as a warning; aborting the signal
+   * ends it between two images.
    *
-   * @param knownFolder where the engine keeps them; undefined: it is asked, and may start programs to answer
+   * @param knownFolder the engine's data folder. Default: the engine is asked, which may start programs to answer.
    */
   async makeRoom(signal: AbortSignal, knownFolder?: string): Promise<void> {
     const { engine, settings, log } = this.#deps
@@ -74,33 +78,33 @@ export class ImageStore {
       }
       await removeUnusedImages(removal, signal)
     } catch (err) {
-      if (!signal.aborted) log.warn({ err }, 'no room could be made on the disk for images')
+      if (!signal.aborted) log.warn({ err }, 'unused images could not be removed')
     }
   }
 
   async #ensure(name: string, signal: AbortSignal): Promise<ImageFacts> {
     const { settings } = this.#deps
-    const present = await this.#look(name)
+    const present = await this.#find(name)
     if (present !== undefined) {
-      const isAsked = isRefreshed(name, present, settings.IMAGE_PULL_POLICY)
-      const image = isAsked ? await this.#refresh(name, present, signal) : present
+      const needsRefresh = isRefreshed(name, present, settings.IMAGE_PULL_POLICY)
+      const image = needsRefresh ? await this.#refresh(name, present, signal) : present
       await this.#uses.used(image.id, name)
       return image
     }
     if (settings.IMAGE_PULL_POLICY === 'never') {
-      throw new ImageError(`The image ${name} is not on this host, which pulls none`)
+      throw new ImageError(`The image ${name} is not on this host, which pulls no images`)
     }
     return this.#pull(name, signal)
   }
 
-  /** What is here will do when the registry has nothing newer, or nothing to say. */
+  /** Returns the newer image of the registry, or the present one when the registry has none or does not answer. */
   async #refresh(name: string, present: ImageFacts, signal: AbortSignal): Promise<ImageFacts> {
     const { settings, log } = this.#deps
     try {
       return await this.#pull(name, signal, { beginMs: settings.REFRESH_TIMEOUT_SECONDS * 1_000, present })
     } catch (err) {
       if (!(err instanceof ImageError)) throw err
-      log.warn({ image: name, why: err.message }, 'the image could not be asked for anew; the one on this host is used')
+      log.warn({ image: name, why: err.message }, 'the image could not be refreshed; using the one on this host')
       return present
     }
   }
@@ -111,7 +115,7 @@ export class ImageStore {
     refresh?: { beginMs: number; present: ImageFacts },
   ): Promise<ImageFacts> {
     const { engine, settings, log } = this.#deps
-    // An engine that does not answer to this does not to the pull either, and then says so.
+    // An engine that does not answer this call does not answer the pull either, which then fails with the reason.
     const dataFolder = engine.facts().then(
       facts => facts.dataFolder,
       () => '/',
@@ -124,36 +128,28 @@ export class ImageStore {
       log,
     }
     await pullImage(engine, name, options, signal)
-    const pulled = await this.#look(name)
+    const pulled = await this.#find(name)
     if (pulled === undefined) throw new ImageError(`The pull of ${name} ended before the image was there`)
     if (pulled.id !== refresh?.present.id) await this.#uses.pulled(pulled.id, name)
     return pulled
   }
 
-  async #look(name: string): Promise<ImageFacts | undefined> {
+  async #find(name: string): Promise<ImageFacts | undefined> {
     try {
-      return await this.#deps.engine.image(name)
+      return await this.#deps.engine.images.find(name)
     } catch (error) {
-      if (!(error instanceof EngineError) || error.status !== 400) throw error
-      throw new ImageError(`The engine takes ${name} for no name of an image`, { cause: error })
+      if (!hasCode(error, 'invalid')) throw error
+      throw new ImageError(`The engine does not accept ${name} as the name of an image`, { cause: error })
     }
   }
 }
 
-/** Whether the registry is asked for a newer one of an image that is here. */
+/** Whether an image that is here is pulled again. */
 function isRefreshed(name: string, { digests }: ImageFacts, policy: HostSettings['IMAGE_PULL_POLICY']): boolean {
   const { tag = '' } = parseImageName(name) ?? {}
-  // What has a digest is the same for ever.
-  if (isPinned(name) || !cameFrom(name, digests)) return false
+  // An image with a digest never changes.
+  if (isPinned(name) || !isFromRegistry(name, digests)) return false
   return policy === 'always' || (policy === 'latest' && /(?:^|-)latest$/.test(tag))
-}
-
-/**
- * Whether an image came from the repository of this name. A name that it was given here has no registry to be asked: the
- * digests of an image name the repositories that it was pulled from or pushed to.
- */
-function cameFrom(name: string, digests: readonly string[]): boolean {
-  return digests.some(digest => repositoryOf(digest) === repositoryOf(name))
 }
 
 function isPinned(name: string): boolean {

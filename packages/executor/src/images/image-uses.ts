@@ -1,10 +1,10 @@
 /**
- * Which images the executors of this host pulled themselves, and when each was last used. One file for each name of an
- * image: many executors write at once, and none has to wait for another.
+ * Remembers which images the executors of this host pulled, and when each was last used. There is one file for each
+ * name of an image, so that executors can write at the same time.
  */
 import { createHash } from 'node:crypto'
+import { canonicalName } from '@horde/engine/images/image-name'
 import type { StateFolder } from '../host/state-folder.ts'
-import { canonicalName } from './names.ts'
 
 const PREFIX = 'image-'
 
@@ -12,7 +12,7 @@ const PREFIX = 'image-'
 export interface ImageUse {
   /** `sha256:…` */
   id: string
-  /** In full; an image that was pulled anew under its tag may have none of them any more. */
+  /** Full names; an image may have lost all of them, when a newer one was pulled under its tag. */
   names: string[]
   /** By the wall clock, in ms. */
   lastUsedAt: number
@@ -28,18 +28,18 @@ export class ImageUses {
     this.#now = now
   }
 
-  /** This executor pulled the image, and uses it. */
+  /** Notes that this executor pulled an image, and uses it. */
   async pulled(id: string, name: string): Promise<void> {
     await this.#folder.write(fileFor(id, name), { id, name: canonicalName(name), lastUsedAt: this.#now() })
   }
 
-  /** The image is used, whoever pulled it; nothing is remembered of one that no executor pulled. */
+  /** Notes that an image is used, if an executor pulled it. */
   async used(id: string, name: string): Promise<void> {
     const known = await this.#folder.read(fileFor(id, name))
     if (parseUse(known) !== undefined) await this.pulled(id, name)
   }
 
-  /** Least recently used first. */
+  /** Returns all images that executors pulled, the least recently used first. */
   async all(): Promise<ImageUse[]> {
     const files = (await this.#folder.names()).filter(name => name.startsWith(PREFIX))
     const uses = new Map<string, ImageUse>()
@@ -54,14 +54,14 @@ export class ImageUses {
     return [...uses.values()].sort((a, b) => a.lastUsedAt - b.lastUsedAt)
   }
 
-  /** When an image was last used by the names that it had; undefined when it was forgotten meanwhile. */
+  /** Returns when an image was last used, in ms; undefined when it was forgotten meanwhile. */
   async lastUsedAt({ id, names }: ImageUse): Promise<number | undefined> {
     const known = await Promise.all(names.map(async name => parseUse(await this.#folder.read(fileFor(id, name)))))
     const times = known.flatMap(use => (use === undefined ? [] : [use.lastUsedAt]))
     return times.length === 0 ? undefined : Math.max(...times)
   }
 
-  /** The image is gone. */
+  /** Forgets an image that was removed. */
   async forget({ id, names }: ImageUse): Promise<void> {
     for (const name of names) await this.#folder.remove(fileFor(id, name))
   }

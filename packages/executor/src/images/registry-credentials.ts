@@ -1,11 +1,12 @@
-/** Who this host is to private registries, in the words of Docker's config.json. */
+/** The credentials of this host for private registries, as Docker's config.json holds them. */
+
+import { parseImageName } from '@horde/engine/images/image-name'
 import { z } from 'zod'
-import { parseImageName } from './names.ts'
 
 export interface RegistryCredentials {
   username: string
   password: string
-  /** The registry that they are for, as the engine wants it named. */
+  /** The registry that they are for, as the Engine API names it. */
   serveraddress: string
 }
 
@@ -13,13 +14,13 @@ export interface RegistryCredentials {
 export type RegistryAuths = ReadonlyMap<string, RegistryCredentials>
 
 const HUB = 'docker.io'
-/** What Docker Hub is called in a config.json. */
+/** The name of Docker Hub in a config.json. */
 const HUB_ADDRESS = 'https://index.docker.io/v1/'
 const HUB_HOSTS = [HUB, 'index.docker.io', 'registry-1.docker.io']
 
 const FORM = 'must be JSON like {"auths":{"host[:port]":{"auth":"base64(user:password)"}}}'
 
-/** The setting: nothing of what it holds gets into a message. */
+/** The setting's schema. Error messages repeat nothing of its value. */
 export const registryAuths = z.string().transform((text, context): RegistryAuths => {
   const read = readAuths(text)
   if (typeof read !== 'string') return read
@@ -27,13 +28,13 @@ export const registryAuths = z.string().transform((text, context): RegistryAuths
   return z.NEVER
 })
 
-/** The credentials for the registry that an image's name leads to, and for no other. */
+/** Returns the credentials for the registry that an image's name means; undefined when there are none. */
 export function credentialsFor(name: string, auths: RegistryAuths | undefined): RegistryCredentials | undefined {
   const registry = parseImageName(name)?.registry
   return registry === undefined ? undefined : auths?.get(registry.toLowerCase())
 }
 
-/** The credentials, or what is wrong with the text. */
+/** Returns the credentials, or what is wrong with the text. */
 function readAuths(text: string): RegistryAuths | string {
   const auths = field(parsed(text), 'auths')
   if (typeof auths !== 'object' || auths === null || Array.isArray(auths)) return FORM
@@ -50,7 +51,7 @@ function readAuths(text: string): RegistryAuths | string {
   return known
 }
 
-/** Docker takes a key with a scheme and a path for its host. */
+/** Returns the host in a key, which may have a scheme and a path, as Docker reads it. */
 function hostOf(key: string): string | undefined {
   const host = key
     .replace(/^https?:\/\//i, '')
@@ -62,7 +63,7 @@ function hostOf(key: string): string | undefined {
 function loginOf(entry: unknown): { username: string; password: string } | undefined {
   const auth = field(entry, 'auth')
   if (typeof auth !== 'string' || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(auth)) return undefined
-  // What is no UTF-8 was no base64 of a name and a password.
+  // Bytes that are not UTF-8 were not base64 of a name and a password.
   const text = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '')
   const colon = text.indexOf(':')
   if (colon < 1 || text.includes('\uFFFD')) return undefined
@@ -73,7 +74,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser's own words repeat a piece of the text.
+    // The parser's own message repeats a part of the text.
     return undefined
   }
 }

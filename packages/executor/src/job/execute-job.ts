@@ -2,18 +2,20 @@
  * Takes one job from its offer to its delivered answer: prepare, ready, run, answer. Loaded with the offer, because the
  * clients that it opens take time and memory; an executor that prepares ahead loads it at once.
  */
+
+import { connectDefaultEngine } from '@horde/engine/connect'
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
 import { largestFrameFor } from '@horde/protocol/frame'
 import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import type { ExecutorSettings } from '../config.ts'
-import { Engine } from '../engine/container.ts'
-import { type Identity, ownIdentity } from '../engine/identity.ts'
-import { sweepLeftovers } from '../engine/leftovers.ts'
 import { defaultStateFolder, openStateFolder, type StateFolder } from '../host/state-folder.ts'
 import { ImageStore } from '../images/image-store.ts'
 import type { MinerConnection } from '../miner/miner-connection.ts'
+import { type Identity, ownIdentity } from '../workspace/identity.ts'
+import { removeOrphans } from '../workspace/orphans.ts'
 import { PreparedAhead } from './prepare-ahead.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
 import { type JobResult, runJob } from './run-job.ts'
@@ -51,7 +53,7 @@ export async function executeJob(
   stopping: AbortSignal,
 ): Promise<void> {
   const { settings, log } = deps
-  const engine = new Engine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
+  const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   const state = await openStateFolder(settings.STATE_FOLDER ?? defaultStateFolder(), log)
   const images = new ImageStore({ engine, settings, state, log })
   const host = { ...deps, engine, images, self: ownIdentity(), state, clock: systemClock }
@@ -59,7 +61,7 @@ export async function executeJob(
   const offer = await offered
   const started = performance.now()
   const jobLog = log.child({ jobUuid: offer.job_uuid })
-  const orphansRemoved = (ahead?.sweep() ?? sweepLeftovers(engine, host.self, jobLog)).catch(err => {
+  const orphansRemoved = (ahead?.sweep() ?? removeOrphans(engine, host.self, jobLog)).catch(err => {
     jobLog.warn({ err }, 'could not remove what killed executors left behind')
   })
   let dataFolder: string | undefined

@@ -1,27 +1,17 @@
 /** Creates the sandboxed container of a job from its work and its image. */
 import { dirname, join } from 'node:path'
+import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import { EngineError } from '../engine/container.ts'
-import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from '../engine/sandbox.ts'
-import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from '../engine/workspace.ts'
+import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from '../container/sandbox.ts'
 import type { Gpus } from '../host/gpus.ts'
 import type { ReadyImage } from '../images/image-store.ts'
+import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from '../workspace/workspace.ts'
 import { JobFailure } from './job-failure.ts'
 import type { Preparation } from './prepare-job.ts'
 
 /** Bounded because each volume takes memory, and time to be made. */
 const MAX_IMAGE_VOLUMES = 16
-
-/** The engine's error when the contents of an image's folder do not fit into its volume. */
-const NO_SPACE = /no space left on device/i
-
-/** The engine's error when a folder of an image is a file, lies below one, or has an invalid name. */
-const NO_FOLDER =
-  /\bis not (?:a )?directory|: not a directory|\btoo many links\b|: file name too long|\blstat .*: invalid argument/i
-
-/** The engine's error when an image was removed after it was pulled. */
-const NO_IMAGE = /no such image/i
 
 const RUN_SCRIPT = ['python', '/script.py']
 
@@ -64,11 +54,11 @@ export async function createJobContainer(
     return await create(job, limits, workspace, log)
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
-    if (NO_IMAGE.test(error.message)) throw new JobFailure(`The image ${image.name} was removed from this host`)
-    if (NO_FOLDER.test(error.message)) {
+    if (error.problem === 'no-image') throw new JobFailure(`The image ${image.name} was removed from this host`)
+    if (error.problem === 'no-folder') {
       throw new JobFailure('The image has a VOLUME or WORKDIR where no folder can be')
     }
-    if (error.status !== 400) throw error
+    if (error.code !== 'invalid') throw error
     throw new JobFailure('The engine refuses the job', error.message)
   }
 }
@@ -83,11 +73,11 @@ async function create(job: SandboxedJob, limits: SandboxLimits, workspace: Works
     return await workspace.createContainer(containerOptions(job, limits))
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
-    const isFull = NO_SPACE.test(error.message)
+    const isFull = error.problem === 'no-space'
     // Not tried again: the engine copies an image's folder only into an empty volume, and these may be partly filled.
     if (isFull && others.length > 0)
       throw new JobFailure("The image's VOLUME folders and home hold more than they may here")
-    if (!isFull && !NO_FOLDER.test(error.message)) throw error
+    if (!isFull && error.problem !== 'no-folder') throw error
     if (others.length === job.imageFolders.length) throw error
     const why = isFull ? 'it is larger than TMP_SIZE_BYTES' : 'it is not a folder'
     log.warn({ image: job.image, why }, 'the home of the image stays read-only')

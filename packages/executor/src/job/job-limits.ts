@@ -1,7 +1,7 @@
 /** Derives the limits of a job from the settings and the host. */
 import type { HostSettings } from '../config.ts'
-import type { SandboxLimits } from '../engine/sandbox.ts'
-import type { WorkspaceSizes } from '../engine/workspace.ts'
+import type { SandboxLimits } from '../container/sandbox.ts'
+import type { WorkspaceSizes } from '../workspace/workspace.ts'
 
 /** The share of the host's memory that a job gets when MEMORY_LIMIT_BYTES is unset. */
 const MEMORY_SHARE = 0.75

@@ -2,17 +2,18 @@
  * Prepares what a job needs before it is offered, for an executor that its miner keeps warm: checks the host and makes
  * a workspace. Hours may pass until the offer, so both are checked every minute, and once more when the offer comes.
  */
+
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from '../config.ts'
-import type { Engine } from '../engine/container.ts'
-import { HOLDER_IMAGE } from '../engine/holder.ts'
-import type { Identity } from '../engine/identity.ts'
-import { sweepLeftovers } from '../engine/leftovers.ts'
-import { Workspace } from '../engine/workspace.ts'
 import { type CheckedHost, checkHost, hostMemoryMs } from '../host/check-host.ts'
 import type { StateFolder } from '../host/state-folder.ts'
+import { HOLDER_IMAGE } from '../workspace/holder.ts'
+import type { Identity } from '../workspace/identity.ts'
+import { removeOrphans } from '../workspace/orphans.ts'
+import { Workspace } from '../workspace/workspace.ts'
 import { jobLimits, workspaceSizes } from './job-limits.ts'
 
 /** How often the preparations are checked, and those that failed are tried again, in ms. */
@@ -82,7 +83,7 @@ export class PreparedAhead implements AsyncDisposable {
   /** Removes what killed executors left behind, once. Rejects with EngineError; then it may be called again. */
   sweep(): Promise<void> {
     const { engine, self, log } = this.#deps
-    this.#sweep ??= sweepLeftovers(engine, self, log).catch(error => {
+    this.#sweep ??= removeOrphans(engine, self, log).catch(error => {
       this.#sweep = undefined
       throw error
     })

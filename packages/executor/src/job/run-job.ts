@@ -1,12 +1,13 @@
 /** Runs a prepared job: loads its input, runs its container, uploads its output. */
+
+import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { isPreset, type OutputUpload } from '@horde/protocol/job'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from '../config.ts'
-import { CapturedOutput } from '../engine/captured-output.ts'
-import type { Engine } from '../engine/container.ts'
-import { type RunEnd, runContainer } from '../engine/run-container.ts'
+import { CapturedOutput } from '../container/captured-output.ts'
+import { type RunEnd, runContainer } from '../container/run-container.ts'
 import type { Gpus } from '../host/gpus.ts'
 import type { ImageStore, ReadyImage } from '../images/image-store.ts'
 import { ImageError } from '../images/pull-image.ts'
@@ -110,7 +111,7 @@ async function runAndUpload(
       ? {}
       : { root: { maxBytes: sandbox.writableRootBytes, everyMs: settings.ROOT_WATCH_SECONDS * 1_000, dataFolder } }),
   }
-  const end = await runContainer(id, limits, { engine, output, clock }, signal)
+  const end = await runContainer(id, limits, { containers: engine.containers, output, clock }, signal)
   const { exitStatus, why } = end.kind === 'exited' ? { why: null, ...end } : { exitStatus: null, why: null }
   log.info({ end: end.kind, exitStatus, why }, 'job container ended')
   if (end.note !== undefined) await output.note(end.note)

@@ -1,8 +1,8 @@
 /**
- * The thread that unpacks BZIP2, one entry after the other: its library unpacks an entry in one go, which takes seconds, and
- * a thread can be ended from outside. `bunzip.ts` starts it and says what it is told and tells.
+ * The thread that unpacks BZIP2, one entry after the other. The library unpacks an entry in one blocking call, which
+ * takes seconds; a thread can be ended from outside. `bunzip.ts` starts it and describes the messages.
  *
- * Plain JavaScript, because each thread would load Node's type stripper anew.
+ * Plain JavaScript, because each thread would load Node's type stripper again.
  */
 import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -46,7 +46,7 @@ class Input {
   }
 }
 
-/** Hands on what is unpacked in chunks, and waits when nobody reads them. */
+/** Sends what is unpacked in chunks, and waits while too many chunks are unread. */
 class Output {
   #left
   #chunk

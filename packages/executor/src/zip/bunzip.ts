@@ -1,16 +1,16 @@
-/** BZIP2 entries of one zip, unpacked in a thread of their own. */
+/** Unpacks the BZIP2 entries of one zip in a thread of its own. */
 import { on } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Packed } from './unpack.ts'
 
-/** How much is handed over at once, in bytes, and how many such chunks wait to be read before the thread does. */
+/** The size of a message, in bytes, and how many unread ones there may be before the thread waits. */
 const CHUNK_BYTES = 262_144
 const UNREAD_CHUNKS = 4
 
-/** The most JavaScript objects of the thread, in MiB; a block's 4 MiB and the chunks come on top. */
+/** The limit for JavaScript objects in the thread, in MiB; a block of 4 MiB and the chunks come on top. */
 const THREAD_HEAP_MIB = 64
 
-/** What the thread says: some contents, or how the entry ended. */
+/** A message of the thread: some contents, or how the entry ended. */
 type Message = { chunk: Uint8Array<ArrayBuffer> } | { error: string } | { end: true }
 
 export class BunzipThread implements AsyncDisposable {
@@ -23,7 +23,7 @@ export class BunzipThread implements AsyncDisposable {
     this.#fd = fd
   }
 
-  /** Unpacks one entry; the next one only after this was read to its end. Rejects when the thread ends before. */
+  /** Unpacks one entry. Read it to its end before the next one. Rejects when the thread ends before. */
   async *unpack({ start, length }: Packed, size: number): AsyncGenerator<Buffer, void, undefined> {
     if (this.#isOver) throw new Error('the zip is closed')
     this.#worker ??= this.#start()
@@ -37,10 +37,10 @@ export class BunzipThread implements AsyncDisposable {
       Atomics.sub(this.#unread, 0, 1)
       Atomics.notify(this.#unread, 0)
     }
-    throw new Error('it was unpacked no further')
+    throw new Error('the unpacking was stopped')
   }
 
-  /** Ends the thread, whatever it does. */
+  /** Ends the thread at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true
     await this.#worker?.terminate()

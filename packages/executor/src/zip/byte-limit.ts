@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream'
 
-/** More bytes came through than allowed. */
+/** More bytes came than allowed. */
 export class ByteLimitError extends Error {
   override readonly name = 'ByteLimitError'
 
@@ -9,7 +9,7 @@ export class ByteLimitError extends Error {
   }
 }
 
-/** Passes bytes on, up to so many; then it breaks the pipeline with ByteLimitError. */
+/** Passes on up to `maxBytes`; with more it breaks the pipeline with ByteLimitError. */
 export class ByteLimit extends Transform {
   readonly #maxBytes: number
   #bytes = 0

@@ -2,28 +2,27 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { RandomAccessReader } from 'yauzl'
 
-/** How much is read at once, in bytes: of a directory, and of the contents of a large file. */
+/** How much is read at once, in bytes: from a directory, and from the contents of a large file. */
 const WINDOW_BYTES = 65_536
 const PIECE_BYTES = 262_144
 
 /**
- * Reads a zip's file for yauzl. Its own reader hands offsets that a stranger wrote to the file system as they are, and
- * what the file system cannot even count to is thrown where nobody can catch it. This one also reads a directory in
- * large steps, where that one asks the file system twice for every entry.
+ * Reads a zip's file for yauzl. Unlike yauzl's own reader it checks the offsets that a stranger wrote: a too large one
+ * would throw where it cannot be caught. It also reads a directory in large steps, instead of twice for every entry.
  */
 export class FileReader extends RandomAccessReader {
   readonly #file: FileHandle
   readonly #size: number
   #window: { start: number; bytes: Buffer } = { start: 0, bytes: Buffer.alloc(0) }
 
-  /** @param size of the file, in bytes. The handle stays open: whoever opened it closes it. */
+  /** @param size the file's size, in bytes. The caller closes the handle. */
   constructor(file: FileHandle, size: number) {
     super()
     this.#file = file
     this.#size = size
   }
 
-  /** A copy of some of its bytes. */
+  /** Returns a copy of some bytes. */
   async bytes(position: number, length: number): Promise<Buffer> {
     this.#check(position, length)
     const bytes = Buffer.allocUnsafe(length)
@@ -45,7 +44,7 @@ export class FileReader extends RandomAccessReader {
     return Readable.from(this.chunks(start, end), { objectMode: false })
   }
 
-  /** Some of its bytes, piece by piece. */
+  /** Yields some bytes, piece by piece. */
   async *chunks(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     for (let at = start; at < end; at += PIECE_BYTES) yield await this.#fresh(at, Math.min(PIECE_BYTES, end - at))
   }

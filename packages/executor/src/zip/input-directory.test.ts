@@ -38,7 +38,7 @@ describe('names', () => {
     ['größe/☃', 'größe/☃'],
     ['__proto__', '__proto__'],
     ['ab:c', 'ab:c'],
-  ])('%j comes through as %j', async (name, as) => {
+  ])('accepts %j as %j', async (name, as) => {
     const texts = await textsIn(rawZip([{ name, contents: 'text' }]))
     expect(Object.entries(texts)).toEqual([[as, 'text']])
   })
@@ -70,7 +70,7 @@ describe('names', () => {
     [`${'x'.repeat(200)}/`.repeat(16), 'Input zip has a name that is too long'],
     ['', 'Input zip has a file without a name'],
     ['.', 'Input zip has a file without a name'],
-  ])('%j is refused', async (name, why) => {
+  ])('refuses %j', async (name, why) => {
     expect(await refusalOfEntries([{ name: 'harmless' }, { name }])).toBe(why)
   })
 
@@ -78,21 +78,21 @@ describe('names', () => {
     ['overlong dots', Buffer.from([0xc0, 0xae, 0xc0, 0xae, 0x2f, 0x75])],
     ['an overlong slash', Buffer.from([0x61, 0xe0, 0x80, 0xaf, 0x62])],
     ['half a character', Buffer.from([0x61, 0xe2, 0x98])],
-  ])('that are not UTF-8 are refused: %s', async (_, name) => {
+  ])('refuses names that are not UTF-8: %s', async (_, name) => {
     expect(await refusalOfEntries([{ name }])).toBe(NOT_UTF8)
   })
 
-  test('that do not say that they are UTF-8 are of the code page of old', async () => {
+  test('reads names without the UTF-8 flag in code page 437', async () => {
     expect(await textsIn(rawZip([{ name: Buffer.from([0x81, 0xae]), flags: 0 }]))).toEqual({ 'ü«': '' })
   })
 
-  test('the directory counts, not what stands before the contents', async () => {
+  test('takes names from the directory, not from the local headers', async () => {
     const plain = { name: '../../up', told: { name: 'harmless' }, contents: 'x' }
     expect(await textsIn(rawZip([plain]))).toEqual({ harmless: 'x' })
     expect(await refusalOfEntries([{ name: 'harmless', told: { name: '../../up' } }])).toBe(OUT_OF_FOLDER)
   })
 
-  test('in the field for Unicode names are checked like others', async () => {
+  test('checks names in the field for Unicode names like others', async () => {
     expect(await textsIn(rawZip([{ name: 'a', extra: unicodePath('a', 'ä') }]))).toEqual({ ä: '' })
     expect(await refusalOfEntries([{ name: 'a', extra: unicodePath('a', '../up') }])).toBe(OUT_OF_FOLDER)
     expect(await textsIn(rawZip([{ name: 'a', extra: unicodePath('b', '../up') }]))).toEqual({ a: '' })
@@ -109,30 +109,30 @@ describe('names', () => {
     [['a/', 'a'], FILE_AND_FOLDER],
     [['a/', 'a//', './', 'a/b'], 'accepted'],
     [['a', 'A'], 'accepted'],
-  ])('%j together: %s', async (names, outcome) => {
+  ])('judges %j together: %s', async (names, outcome) => {
     expect(await refusalOfEntries(names.map(name => ({ name })))).toBe(outcome)
   })
 })
 
-describe('what is no file', () => {
+describe('entries that are no files', () => {
   test.each([
     ['a symbolic link', 0o120777, 'Input zip holds a symbolic link'],
     ['a fifo', 0o010644, SPECIAL],
     ['a character device', 0o020644, SPECIAL],
     ['a block device', 0o060644, SPECIAL],
     ['a socket', 0o140644, SPECIAL],
-  ])('%s is refused', async (_, mode, why) => {
+  ])('refuses %s', async (_, mode, why) => {
     expect(await refusalOfEntries([{ name: 'link', mode, contents: '/etc/passwd' }])).toBe(why)
   })
 
-  test('a symbolic link and an entry that would be written through it', async () => {
+  test('refuses a symbolic link and an entry that would be written through it', async () => {
     const link = { name: 'way', mode: 0o120777, contents: '/etc' }
     expect(await refusalOfEntries([link, { name: 'way/passwd', contents: 'x' }])).toBe(
       'Input zip holds a symbolic link',
     )
   })
 
-  test('the target of a link in a field of PKWARE is not looked at', async () => {
+  test('ignores the target of a link in a field of PKWARE', async () => {
     const extra = Buffer.concat([Buffer.from([0x0d, 0, 16, 0]), Buffer.alloc(12), Buffer.from('/etc')])
     expect(await textsIn(rawZip([{ name: 'a', extra, contents: 'x' }]))).toEqual({ a: 'x' })
   })

@@ -1,7 +1,6 @@
-/** What a stranger's zip says that is in it, checked as a whole. */
+/** Checks the directory of a stranger's zip as a whole. */
 import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
 import { JobFailure } from '../job/job-failure.ts'
-import { checkedName } from './entry-name.ts'
 import { LZMA, methodName, READABLE } from './methods.ts'
 import { LZMA_MAX_BYTES } from './unpack.ts'
 
@@ -10,32 +9,43 @@ const REGULAR = 0o100000
 const DIRECTORY = 0o040000
 const SYMLINK = 0o120000
 const TOO_LARGE = 'Input volume too large'
-const NOT_READ = ', which is not read here; it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard'
+const NOT_READ = ', which is not supported; it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard'
 const TOO_MANY = 'Input zip has too many entries'
 
-/** The fixed part of what stands before each entry's contents, in bytes. */
+/** The fixed part of the header before each entry's contents, in bytes. */
 const LOCAL_HEADER_BYTES = 30
 
+/** The longest name of a file or folder, and the longest path, in bytes, as Linux's file systems take them. */
+const MAX_PART_BYTES = 255
+const MAX_PATH_BYTES = 3_000
+const MAX_DEPTH = 64
+
+/** Replaces bytes that are not UTF-8; two such names would become the same. */
+const UNREADABLE = '\ufffd'
+
 export interface DirectoryLimits {
-  /** Of all entries together, uncompressed. */
+  /** The size of all entries together, uncompressed. */
   maxBytes: number
-  /** With the folders that are only in the names of others. */
+  /** The number of entries, with the folders that occur only in the names of others. */
   maxEntries: number
 }
 
 export interface InputEntry {
-  /** Relative, without `..`, and no two entries get in each other's way. */
+  /** Relative, without `..`. No two files have the same name, and no file has the name of a folder. */
   name: string
   isDirectory: boolean
   isExecutable: boolean
-  /** Uncompressed, in bytes; reading fails when it is not so. */
+  /** Uncompressed, in bytes. Reading the entry fails when this is wrong. */
   size: number
   entry: Entry
 }
 
-/** The entries of a zip that was opened without decoding strings. Rejects with JobFailure, or an error of the library. */
+/**
+ * Returns the entries of a zip that was opened without decoding strings. Rejects with JobFailure, or an error of the
+ * library.
+ */
 export async function checkedDirectory(zip: ZipFile, limits: DirectoryLimits): Promise<InputEntry[]> {
-  // A zip that says so itself need not be counted.
+  // A zip whose own count is too large need not be read.
   if (zip.entryCount > limits.maxEntries) throw new JobFailure(TOO_MANY)
   const entries = new Map<string, InputEntry>()
   let bytes = 0
@@ -82,7 +92,7 @@ function refuseLargeLzma({ compressionMethod: method, compressedSize, uncompress
   }
 }
 
-/** Comments and extra fields may be most of a zip, and would stay in memory with each entry. */
+/** Drops comments and extra fields: they may be most of a zip, and would stay in memory with each entry. */
 function withoutTexts(entry: Entry): Entry {
   const empty = Buffer.alloc(0)
   const texts = { fileName: '', fileComment: '', comment: '' }
@@ -94,7 +104,7 @@ function withoutTexts(entry: Entry): Entry {
   })
 }
 
-/** A folder may be told of twice; which of two files is meant, nobody can know. */
+/** Adds an entry. A folder may occur twice; two files of one name are refused, since either could be meant. */
 function add(entry: InputEntry, entries: Map<string, InputEntry>): void {
   const other = entries.get(entry.name)
   if (other === undefined) entries.set(entry.name, entry)
@@ -103,16 +113,16 @@ function add(entry: InputEntry, entries: Map<string, InputEntry>): void {
   else if (!entry.isDirectory) throw new JobFailure('Input zip has several files of one name')
 }
 
-/** A zip need not tell of its folders; in a few long names there may be more of them than a disk has room for. */
-function checkFolders(entries: ReadonlyMap<string, InputEntry>, maxUntold: number): void {
-  const untold = new Set<string>()
+/** Counts folders without an entry of their own: a few long names may hold more of them than a disk has room for. */
+function checkFolders(entries: ReadonlyMap<string, InputEntry>, maxImplied: number): void {
+  const implied = new Set<string>()
   for (const name of entries.keys()) {
     for (const folder of parentsOf(name)) {
       const entry = entries.get(folder)
-      if (entry === undefined) untold.add(folder)
+      if (entry === undefined) implied.add(folder)
       else if (!entry.isDirectory) throw new JobFailure('Input zip has a file and a folder of one name')
     }
-    if (untold.size > maxUntold) throw new JobFailure(TOO_MANY)
+    if (implied.size > maxImplied) throw new JobFailure(TOO_MANY)
   }
 }
 
@@ -120,13 +130,33 @@ function* parentsOf(name: string): Generator<string> {
   for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) yield name.slice(0, end)
 }
 
-/** Entries that share their contents make a large input of a small zip; no honest tool writes them. */
+/**
+ * Refuses entries that share their contents: they make a large input of a small zip, and no honest tool writes them.
+ */
 function refuseOverlaps(entries: Iterable<InputEntry>): void {
-  const places = [...entries].map(({ entry }) => entry)
-  places.sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader)
+  const byOffset = [...entries].map(({ entry }) => entry)
+  byOffset.sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader)
   let end = 0
-  for (const { relativeOffsetOfLocalHeader: start, compressedSize } of places) {
+  for (const { relativeOffsetOfLocalHeader: start, compressedSize } of byOffset) {
     if (start < end) throw new JobFailure('Input zip has entries that overlap')
     end = start + LOCAL_HEADER_BYTES + compressedSize
   }
+}
+
+/**
+ * Returns a zip entry's name as a relative path without empty, `.` and `..` parts; empty for the root itself.
+ * Backslashes count as separators, as Windows programs write them. Throws JobFailure.
+ */
+function checkedName(raw: string): string {
+  const path = raw.replaceAll('\\', '/')
+  if (path.includes('\0')) throw new JobFailure('Input zip has a name with a zero byte')
+  if (path.includes(UNREADABLE)) throw new JobFailure('Input zip has a name that is not valid UTF-8')
+  if (path.startsWith('/') || /^[a-z]:/i.test(path)) throw new JobFailure('Input zip has an absolute name')
+  const parts = path.split('/').filter(part => part !== '' && part !== '.')
+  if (parts.includes('..')) throw new JobFailure('Input zip has a name that leads out of its folder')
+  if (parts.length > MAX_DEPTH) throw new JobFailure('Input zip has folders nested too deeply')
+  if (parts.some(part => Buffer.byteLength(part) > MAX_PART_BYTES) || Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new JobFailure('Input zip has a name that is too long')
+  }
+  return parts.join('/')
 }

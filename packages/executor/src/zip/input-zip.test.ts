@@ -11,7 +11,7 @@ import { InputZip } from './input-zip.ts'
 const BROKEN = 'Input zip is broken: '
 const NO_DIRECTORY = `${BROKEN}it has no directory at its end; it is not a zip, or not all of one`
 const BEYOND = `${BROKEN}it points beyond its own end`
-const WRONG_SIZE = `${BROKEN}an entry is not of the size that it tells`
+const WRONG_SIZE = `${BROKEN}an entry does not have the size that it claims`
 
 /** Does not fit into the pieces in which zips are read, not even deflated. */
 const LONG = randomBytes(200_000)
@@ -22,7 +22,7 @@ describe('contents', () => {
     ['stored', { method: 0 }],
     ['with their sizes behind them', { descriptor: true }],
     ['that are a zip themselves, which stays one', { contents: rawZip([{ name: '../up' }]) }],
-  ])('%s come through', async (_, entry: Partial<RawEntry>) => {
+  ])('unpacks %s', async (_, entry: Partial<RawEntry>) => {
     const contents = entry.contents ?? 'x'.repeat(100_000)
     expect(await textsIn(rawZip([{ name: 'a', ...entry, contents }]))).toEqual({ a: contents.toString() })
   })
@@ -52,7 +52,7 @@ describe('contents', () => {
     ['of more than there is', { told: { compressedSize: 9_999 } }, expect.stringMatching(/overflows file bounds/)],
     ['that are not where they should be', { told: { at: 1 } }, expect.stringMatching(/invalid local file header/)],
     ['that are beyond the end', { told: { at: 0xfffffff0 } }, BEYOND],
-  ])('%s are refused', async (_, entry: Partial<RawEntry>, why) => {
+  ])('refuses %s', async (_, entry: Partial<RawEntry>, why) => {
     expect(await refusalOfEntries([{ name: 'a', contents: 'x', ...entry }])).toEqual(why)
   })
 })
@@ -71,11 +71,11 @@ describe('size', () => {
     ['a file of a great ratio', [{ name: 'a', contents: Buffer.alloc(1_000_000) }]],
     ['one that only says so', [{ name: 'a', told: { size: 4_000_000_000 } }]],
     ['a folder that says so', [{ name: 'a/', told: { size: 4_000_000_000 } }]],
-  ])('%s: too large', async (_, entries: RawEntry[]) => {
+  ])('refuses as too large: %s', async (_, entries: RawEntry[]) => {
     expect(await refusalOfEntries(entries, {}, small)).toBe('Input volume too large')
   })
 
-  test('entries that share their contents are refused', async () => {
+  test('refuses entries that share their contents', async () => {
     const shared = Array.from({ length: 5 }, (_, index) => ({ name: `${index}`, contents: 'x', told: { at: 0 } }))
     expect(await refusalOfEntries(shared)).toBe('Input zip has entries that overlap')
     const nested = rawZip([{ name: 'inner', contents: 'x', method: 0 }])
@@ -84,12 +84,12 @@ describe('size', () => {
     expect(await refusalOfEntries([outer, inner])).toBe('Input zip has entries that overlap')
   })
 
-  test('entries of one name count, too', async () => {
+  test('counts entries of the same name', async () => {
     const entries = Array.from({ length: 10 }, () => ({ name: 'd/' }))
     expect(await refusalOfEntries(entries, {}, small)).toBe('Input zip has too many entries')
   })
 
-  test('folders count once each, also those that are only in the names of others', async () => {
+  test('counts each folder once, also without an entry of its own', async () => {
     const together = ['a/b/c/1', 'a/b/c/2', 'a/b/', 'a/b/c/d/3', 'a/x/4'].map(name => ({ name }))
     expect(await refusalOfEntries(together, {}, small)).toBe('accepted')
     expect(await refusalOfEntries([...together, { name: 'z/5' }], {}, small)).toBe('Input zip has too many entries')
@@ -97,12 +97,12 @@ describe('size', () => {
     expect(await refusalOfEntries(apart, {}, small)).toBe('Input zip has too many entries')
   })
 
-  test('more entries than it tells of do not exist, fewer are a mistake', async () => {
+  test('ignores entries beyond its count, and refuses fewer', async () => {
     expect(await textsIn(rawZip([{ name: 'a' }, { name: 'b' }], { count: 1 }))).toEqual({ a: '' })
     expect(await refusalOfEntries([{ name: 'a' }], { count: 2 })).toBe(BEYOND)
   })
 
-  test('a hundred thousand entries are refused by their number', async () => {
+  test('refuses a hundred thousand entries by their number', async () => {
     const count = 100_000
     const bytes = rawZip(
       Array.from({ length: count }, (_, index) => ({ name: `${index}`, method: 0 })),
@@ -113,7 +113,7 @@ describe('size', () => {
     expect(Object.keys(await textsIn(bytes, { ...limits, maxEntries: count }))).toHaveLength(count)
   })
 
-  test('what is said about entries does not stay in memory', async () => {
+  test('does not keep comments and extra fields in memory', async () => {
     const comment = Buffer.alloc(60_000)
     const entries = Array.from({ length: 500 }, (_, index) => ({ name: `${index}`, comment, method: 0 }))
     const folder = await mkdtemp(join(tmpdir(), 'input-zip-'))
@@ -134,7 +134,7 @@ describe('the zip itself', () => {
     ['with a long comment', [entry], { comment: Buffer.alloc(65_535, 'c') }, { a: 'x' }],
     ['told in 64 bits', [entry], { zip64: true }, { a: 'x' }],
     ['behind something else that is counted', [entry], { prefix: Buffer.alloc(99), counted: true }, { a: 'x' }],
-  ])('%s is fine', async (_, entries: RawEntry[], end: RawZip, texts) => {
+  ])('accepts %s', async (_, entries: RawEntry[], end: RawZip, texts) => {
     expect(await textsIn(rawZip(entries, end))).toEqual(texts)
   })
 
@@ -156,11 +156,11 @@ describe('the zip itself', () => {
     ],
     ['with a directory beyond its end', rawZip([entry], { zip64: 1n << 40n }), BEYOND],
     ['with a directory beyond all numbers', rawZip([entry], { zip64: 1n << 63n }), BEYOND],
-  ])('%s is refused', async (_, bytes, why) => {
+  ])('refuses %s', async (_, bytes, why) => {
     expect(await refusalOf(bytes)).toEqual(why)
   })
 
-  test('whatever is done to its bytes, it is read or refused', async () => {
+  test('reads or refuses a zip with any changed byte', async () => {
     const good = rawZip([entry, { name: 'd/' }, { name: 'b', contents: 'y'.repeat(500), descriptor: true }], {
       zip64: true,
     })

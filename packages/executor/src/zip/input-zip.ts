@@ -1,4 +1,4 @@
-/** A stranger's zip: everything in its directory is checked before the first byte of it is unpacked. */
+/** A stranger's zip. Its whole directory is checked before the first byte is unpacked. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { type Entry, fromRandomAccessReaderPromise, type ZipFile } from 'yauzl'
@@ -9,10 +9,10 @@ import { checkedDirectory, type DirectoryLimits, type InputEntry } from './input
 import { DEFLATED, STORED } from './methods.ts'
 import { unpack } from './unpack.ts'
 
-/** A stream costs more than a small file is worth; up to this size, in bytes, there is none. */
+/** Entries up to this size, in bytes, are unpacked at once: a stream would cost more than the file. */
 const AT_ONCE_BYTES = 65_536
 
-const WRONG_SIZE = 'an entry is not of the size that it tells'
+const WRONG_SIZE = 'an entry does not have the size that it claims'
 
 export class InputZip implements AsyncDisposable {
   readonly entries: readonly InputEntry[]
@@ -29,7 +29,7 @@ export class InputZip implements AsyncDisposable {
     this.entries = entries
   }
 
-  /** Opens a zip and checks its directory. Rejects with JobFailure, each kind of trouble with its own sentence. */
+  /** Opens a zip and checks its directory. Rejects with JobFailure, which has a sentence for each kind of problem. */
   static async open(path: string, limits: DirectoryLimits): Promise<InputZip> {
     const file = await open(path)
     try {
@@ -44,7 +44,10 @@ export class InputZip implements AsyncDisposable {
     }
   }
 
-  /** An entry's contents; small ones at once. Rejects, as the stream does, with JobFailure when they are not as told. */
+  /**
+   * Returns an entry's contents; small ones at once. It and the stream reject with JobFailure when size or checksum is
+   * wrong.
+   */
   async contents(entry: Entry): Promise<Buffer | AsyncGenerator<Buffer, void, undefined>> {
     if (!isCommon(entry)) return this.#stream(entry, this.#unpacked(entry))
     if (entry.compressedSize > AT_ONCE_BYTES || entry.uncompressedSize > AT_ONCE_BYTES) {
@@ -85,7 +88,7 @@ export class InputZip implements AsyncDisposable {
     }
   }
 
-  /** Ends whatever is being unpacked. */
+  /** Ends the unpacking of BZIP2. */
   async stop(): Promise<void> {
     await this.#bunzip[Symbol.asyncDispose]()
   }
@@ -112,11 +115,11 @@ function inflated(stored: Buffer, size: number): Buffer {
   return contents
 }
 
-function checkChecksum(checksum: number, { crc32: told }: Entry): void {
-  if (checksum !== told) throw new Error('the checksum of an entry is wrong')
+function checkChecksum(checksum: number, { crc32: expected }: Entry): void {
+  if (checksum !== expected) throw new Error('the checksum of an entry is wrong')
 }
 
-/** What the library says, in the words of whoever sent the zip. */
+/** What the library's messages mean to the author of a job. */
 const WORDS: [RegExp, string][] = [
   [/^End of central directory record signature/, 'it has no directory at its end; it is not a zip, or not all of one'],
   [/bytes in the stream|Expected unpacked size|end reached but not decoder finished/, WRONG_SIZE],

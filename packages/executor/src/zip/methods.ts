@@ -1,4 +1,4 @@
-/** How the entries of a zip may be compressed (APPNOTE.TXT 4.4.5). */
+/** The compression methods of zip entries (APPNOTE.TXT 4.4.5). */
 
 export const STORED = 0
 export const DEFLATED = 8
@@ -8,7 +8,7 @@ export const ZSTD = 93
 
 export const READABLE: readonly number[] = [STORED, DEFLATED, BZIP2, LZMA, ZSTD]
 
-/** The methods that no library reads here, by their names. */
+/** The names of methods that are not supported. */
 const NAMES: Record<number, string> = {
   1: 'Shrink',
   2: 'Reduce',
@@ -29,7 +29,7 @@ const NAMES: Record<number, string> = {
   98: 'PPMd',
 }
 
-/** The method in words, with its number. */
+/** Returns the name of a method, with its number. */
 export function methodName(method: number): string {
   const name = NAMES[method]
   return name === undefined ? `method ${method}` : `${name} (method ${method})`

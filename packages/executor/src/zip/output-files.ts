@@ -1,4 +1,4 @@
-/** From a tar of /output into a zip: its regular files, each under all of its names, and nothing else. */
+/** Copies the regular files of a tar of /output into a zip, each under all of its names. */
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -6,31 +6,31 @@ import { finished, pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
 import type { ZipFile } from 'yazl'
 import { JobFailure } from '../job/job-failure.ts'
-import { OUR_FILES, OutputNames } from './output-names.ts'
+import { OutputNames, OWN_FILES } from './output-names.ts'
 
 const PREFIX = 'output/'
 
-/** The longest path, in bytes. Not far beyond it, engines leave files out of their archives without a word. */
+/** The longest path, in bytes. Slightly longer paths are missing from an engine's archive, without an error. */
 const MAX_PATH_BYTES = 3_000
 
 export interface FileLimits {
-  /** Of the files together, in bytes. */
+  /** The size of the files together, in bytes. */
   maxBytes: number
   maxFiles: number
 }
 
 export interface OutputSource {
-  /** Opens the tar of /output; the second time it holds the same. */
+  /** Opens the tar of /output; a second call returns the same contents. */
   openTar(): Promise<Readable>
-  /** Files of this process's own may be made here; they must stay until the zip is written. */
+  /** A folder for temporary files, which must stay until the zip is written. */
   folder: string
 }
 
 type Entry = ReturnType<typeof extract> extends AsyncIterable<infer E> ? E : never
 
-/** What a zip is told of a file besides its contents. */
+/** What a zip holds about a file besides its contents. */
 interface FileFacts {
-  /** Also of files that nobody may read; set-user-id and the like are taken off. */
+  /** The permissions, also 000; set-user-id and the like are removed. */
   mode: number
   mtime: Date
 }
@@ -39,9 +39,8 @@ interface FileFacts {
 type FurtherNames = Map<string, { name: string; facts: FileFacts }[]>
 
 /**
- * Adds the files of /output to a zip. Links are not followed, special files not opened: the tar only tells of them, and
- * they are left out. Of a file with several names the tar holds the contents under the first alone; the others are
- * served in a second round. Rejects with JobFailure.
+ * Adds the files of /output to a zip, without symbolic links and special files. The tar holds the contents of a file
+ * with several names under the first one only, so its other names are added in a second pass. Rejects with JobFailure.
  */
 export async function addFiles(
   zip: ZipFile,
@@ -64,7 +63,7 @@ export async function addFiles(
       further.set(first, [...(further.get(first) ?? []), { name: names.next(path), facts: factsOf(header) }])
     } else if (path !== undefined && isRegular(header)) {
       count(total, header.size ?? 0, limits)
-      const contents = heard(Readable.from(entry, { objectMode: false }))
+      const contents = withErrorsIgnored(Readable.from(entry, { objectMode: false }))
       zip.addReadStream(contents, names.next(path), factsOf(header))
       await finished(contents, { signal, writable: false })
       continue
@@ -90,12 +89,12 @@ async function addFurtherNames(
     }
     const path = join(source.folder, `several-names-${kept}`)
     kept += 1
-    await pipeline(heard(Readable.from(entry)), createWriteStream(path, { mode: 0o600 }), { signal })
+    await pipeline(withErrorsIgnored(Readable.from(entry)), createWriteStream(path, { mode: 0o600 }), { signal })
     for (const { name, facts } of names) zip.addFile(path, name, facts)
   }
 }
 
-/** The tar; one that comes when nobody waits any more is closed. */
+/** Opens the tar. When the signal aborts first, a tar that comes later is closed. */
 async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<Readable> {
   const tar = openTar()
   const aborted = Promise.withResolvers<never>()
@@ -114,7 +113,7 @@ async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<R
 
 async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<Entry, void, undefined> {
   const entries = extract()
-  const read = pipeline(heard(tar), entries as unknown as NodeJS.WritableStream, { signal })
+  const read = pipeline(withErrorsIgnored(tar), entries as unknown as NodeJS.WritableStream, { signal })
   read.catch(error => entries.destroy(error as Error))
   try {
     yield* entries
@@ -125,10 +124,10 @@ async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<En
 }
 
 /**
- * Returns the stream; an error of it no longer ends the process. Its reader learns of the error in another way, but after an
- * abort the reader has stopped listening, and the stream may still break.
+ * Returns the stream, with a listener that ignores its errors. Its reader gets them in another way, but after an abort
+ * the reader has stopped listening, and an error of the stream would end the process.
  */
-function heard<S extends Readable>(stream: S): S {
+function withErrorsIgnored<S extends Readable>(stream: S): S {
   return stream.on('error', () => {})
 }
 
@@ -143,10 +142,10 @@ function isRegular({ type }: Header): boolean {
   return type === 'file' || type === 'contiguous-file'
 }
 
-/** The path beneath /output; undefined for /output itself and for the names that are ours. */
+/** Returns the path below /output; undefined for /output itself and for the executor's own file names. */
 function pathOf({ name }: Header): string | undefined {
   const path = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : ''
-  return path === '' || OUR_FILES.includes(path) ? undefined : path
+  return path === '' || OWN_FILES.includes(path) ? undefined : path
 }
 
 /** A zip's dates begin in 1980 and end in 2107. */

@@ -42,12 +42,12 @@ test.each([
     ['a~2', 'a', 'a'],
     ['a~2', 'a', 'a~3'],
   ],
-])('%j become %j', (paths, names) => {
+])('turns %j into %j', (paths, names) => {
   const given = new OutputNames()
   expect(paths.map(path => given.next(path))).toEqual(names)
 })
 
-test('a thousand folders within each other are no trouble', () => {
+test('takes a thousand nested folders', () => {
   const path = `${'d/'.repeat(1_000)}f`
   expect(new OutputNames().next(path)).toBe(path)
 })

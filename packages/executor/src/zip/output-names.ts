@@ -1,19 +1,19 @@
-/** Our own files in every zip of outputs; a job's files of these names are left out. */
-export const OUR_FILES: readonly string[] = ['stdout.txt', 'stderr.txt']
+/** The executor's own files in every zip of outputs; a job's files with these names are left out. */
+export const OWN_FILES: readonly string[] = ['stdout.txt', 'stderr.txt']
 
-/** What makes a name absolute to Windows programs. */
+/** A drive, which makes a name absolute for Windows programs. */
 const DRIVE = /^([a-z]):/i
 
 /**
- * Names for the zip: one for each path beneath /output, so that every program unpacks what the job wrote. What Windows
- * reads as a way elsewhere is exchanged for `_`, and what would then be two of one name is numbered, `~2`, `~3`, in the
- * order in which it comes. Folders keep their files together, and never become files.
+ * Gives each path below /output a name in the zip that every program can unpack. A character that Windows reads as a
+ * path elsewhere becomes `_`, and names that would then be the same get a number, `~2`, `~3`, in their order. Files of
+ * one folder stay in one folder, and a folder never gets the name of a file.
  */
 export class OutputNames {
-  readonly #taken = new Set(OUR_FILES)
+  readonly #taken = new Set(OWN_FILES)
   readonly #folders = new Map<string, string>()
 
-  /** The name of another file. */
+  /** Returns the name for the next file. */
   next(path: string): string {
     return this.#free(this.#inFolder(path))
   }
@@ -26,7 +26,7 @@ export class OutputNames {
     return name
   }
 
-  /** A path's last part, made harmless, in the folder of the zip that stands for its folder. */
+  /** Returns the last part of a path, with its special characters replaced, in the zip's folder for its parent. */
   #inFolder(path: string): string {
     const slash = path.lastIndexOf('/')
     const part = path.slice(slash + 1).replaceAll('\\', '_')

@@ -11,7 +11,7 @@ import { InputZip } from './input-zip.ts'
 import { BZIP2, LZMA, ZSTD } from './methods.ts'
 
 const BROKEN = 'Input zip is broken: '
-const WRONG_SIZE = `${BROKEN}an entry is not of the size that it tells`
+const WRONG_SIZE = `${BROKEN}an entry does not have the size that it claims`
 const WRONG_CHECKSUM = `${BROKEN}the checksum of an entry is wrong`
 const LARGE = { maxBytes: 10_000_000, maxEntries: 100 }
 const ZEROS = Buffer.alloc(1_000_000)
@@ -25,7 +25,7 @@ const METHODS = [
   ['Zstandard', ZSTD, zstdCompressSync('text'), zstdCompressSync(ZEROS)],
 ] as const
 
-test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s is read', async method => {
+test.each(['bzip2', 'lzma'] as const)('reads a zip that Python compressed by %s', async method => {
   expect(await textsIn(packed(python[method].zip), LARGE)).toEqual({
     'payload.txt': 'packed by Python',
     empty: '',
@@ -37,7 +37,7 @@ test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s is rea
 describe.each(METHODS)('%s', (_, method, text, zeros) => {
   const entry: RawEntry = { name: 'a', method, contents: 'text', packed: text }
 
-  test('comes through, many in one zip beside other methods', async () => {
+  test('unpacks many entries beside other methods', async () => {
     const names = Array.from({ length: 50 }, (_, at) => `${at}`)
     const others = [
       { name: 'stored', contents: 'text', method: 0 },
@@ -58,17 +58,17 @@ describe.each(METHODS)('%s', (_, method, text, zeros) => {
     ['that are something else', { packed: randomBytes(500) }, expect.stringMatching(/^Input zip is broken: /)],
     ['that are encrypted', { flags: 0x801 }, 'Input zip is encrypted'],
     ['that only say that they are large', { told: { size: 4_000_000_000 } }, 'Input volume too large'],
-  ])('contents %s are refused', async (_, lie, why) => {
+  ])('refuses contents %s', async (_, lie, why) => {
     expect(await refusalOfEntries([{ ...entry, ...lie }])).toEqual(why)
   })
 
-  test('a file of a great ratio is refused before it is unpacked', async () => {
+  test('refuses a file with a great ratio before unpacking it', async () => {
     const bomb = { name: 'a', method, packed: zeros, contents: ZEROS }
     expect(await refusalOfEntries([bomb], {}, { maxBytes: 999_999, maxEntries: 1 })).toBe('Input volume too large')
     expect(await refusalOfEntries([bomb], {}, { maxBytes: 1_000_000, maxEntries: 1 })).toBe('accepted')
   })
 
-  test('whatever is done to its bytes, it is read or refused', async () => {
+  test('reads or refuses an entry with any changed byte', async () => {
     for (let at = 0; at < text.length; at += 1) {
       const bytes = Buffer.from(text)
       bytes[at] = (bytes[at] ?? 0) ^ 0x55
@@ -84,21 +84,21 @@ test.each([
   [95, 'XZ (method 95)'],
   [98, 'PPMd (method 98)'],
   [77, 'method 77'],
-])('method %d is refused by its name', async (method, name) => {
+])('refuses method %d by its name', async (method, name) => {
   expect(await refusalOfEntries([{ name: 'a', method, contents: 'text' }])).toBe(
-    `Input zip is compressed by ${name}, which is not read here; ` +
+    `Input zip is compressed by ${name}, which is not supported; ` +
       'it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard',
   )
 })
 
-test('LZMA in a size that would be too much memory is refused before it is taken', async () => {
+test('refuses LZMA of a size that would take too much memory', async () => {
   const entry = { name: 'a', method: LZMA, packed: packed(python.lzma.text), told: { size: 134_217_729 } }
   expect(await refusalOfEntries([entry], {}, { maxBytes: 2 ** 40, maxEntries: 1 })).toBe(
     'Input zip has a file of more than 134217728 bytes that is compressed by LZMA',
   )
 })
 
-test('a dictionary of LZMA that is told to be huge takes no more than the contents', async () => {
+test('takes no more memory for a huge LZMA dictionary than for the contents', async () => {
   const bytes = packed(python.lzma.text)
   bytes.writeUInt32LE(0xffffffff, 5)
   const before = process.memoryUsage().rss
@@ -107,7 +107,7 @@ test('a dictionary of LZMA that is told to be huge takes no more than the conten
   expect(process.memoryUsage().rss - before).toBeLessThan(1_000_000_000)
 })
 
-test('a window of Zstandard beyond 128 MiB is refused', async () => {
+test('refuses a window of Zstandard beyond 128 MiB', async () => {
   const params = { [constants.ZSTD_c_windowLog]: 28, [constants.ZSTD_c_enableLongDistanceMatching]: 1 }
   // Without its size at its head a frame tells its window.
   const frame = zstdCompressSync('text', { params: { ...params, [constants.ZSTD_c_contentSizeFlag]: 0 } })
@@ -117,7 +117,7 @@ test('a window of Zstandard beyond 128 MiB is refused', async () => {
   )
 })
 
-test('no more is unpacked than is read, and nothing once it is stopped', async () => {
+test('unpacks no more than is read, and nothing after a stop', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'unread-'))
   const path = join(folder, 'input.zip')
   await writeFile(path, packed(python.bzip2.zip))
@@ -131,13 +131,13 @@ test('no more is unpacked than is read, and nothing once it is stopped', async (
   const reading = async () => {
     for await (const chunk of contents) bytes += chunk.length
   }
-  await expect(reading()).rejects.toThrow(`${BROKEN}it was unpacked no further`)
+  await expect(reading()).rejects.toThrow(`${BROKEN}the unpacking was stopped`)
   expect(bytes).toBeGreaterThan(0)
   // Of the 2,500,000: what was read, and four chunks that wait.
   expect(bytes).toBeLessThanOrEqual(5 * 262_144)
 })
 
-test('two entries of which the first is broken: the zip is refused', async () => {
+test('refuses a zip whose first entry is broken', async () => {
   const good = { name: 'b', method: BZIP2, contents: 'text', packed: packed(python.bzip2.text) }
   expect(await refusalOf(rawZip([{ ...good, name: 'a', told: { size: 3 } }, good]))).toBe(WRONG_SIZE)
 })

@@ -1,51 +1,51 @@
-/** The contents of an entry that is neither stored nor deflated. */
+/** Unpacks entries that are neither stored nor deflated. */
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdDecompress } from 'node:zlib'
 import { JobFailure } from '../job/job-failure.ts'
 import { BZIP2, LZMA, ZSTD } from './methods.ts'
 
-/** The largest window that zstd itself takes by default, and its command line at any level, as a power of two: 128 MiB. */
+/** The largest window that zstd's own program accepts by default, as a power of two: 128 MiB. */
 const ZSTD_WINDOW_LOG = 27
 
-/** What stands before LZMA data in a zip, in bytes: a version, the size of the properties, the properties. */
+/** The header of LZMA data in a zip, in bytes: a version, the size of the properties (2 bytes), the properties. */
 const LZMA_VERSION_BYTES = 2
 const LZMA_PROPERTIES_BYTES = 5
 const LZMA_HEAD_BYTES = LZMA_VERSION_BYTES + 2 + LZMA_PROPERTIES_BYTES
 const LZMA_LEAST_DICTIONARY = 4_096
 
 /**
- * The most that an entry compressed by LZMA may be, packed and unpacked, in bytes. Its library unpacks in memory, and holds
- * the packed contents, a dictionary and twice the unpacked ones at most; an executor in a container has 1 GiB.
+ * The largest entry compressed by LZMA, packed and unpacked, in bytes. The library unpacks in memory: it holds at most
+ * the packed contents, a dictionary, and twice the unpacked contents. An executor in a container has 1 GiB.
  */
 export const LZMA_MAX_BYTES = 134_217_728
 
-/** A part of the zip's file. */
+/** The part of the zip's file that holds an entry. */
 export interface Packed {
   start: number
   length: number
   chunks(): AsyncIterable<Buffer>
 }
 
-/** Unpacks BZIP2 beside the event loop. */
+/** Unpacks BZIP2 without blocking the event loop. */
 export interface Bunzip {
   unpack(packed: Packed, size: number): AsyncIterable<Buffer>
 }
 
 /**
- * Unpacks an entry that tells to be of `size` bytes; whoever reads it checks that. No more memory is taken than that, than a
- * window of 128 MiB (Zstandard), or than a block of 4 MiB (BZIP2), whatever the entry says.
+ * Unpacks an entry that claims to have `size` bytes; the caller checks that. Whatever the entry says, it takes no more
+ * memory than those bytes (LZMA), a window of 128 MiB (Zstandard), or a block of 4 MiB (BZIP2).
  */
 export function unpack(method: number, packed: Packed, size: number, bunzip: Bunzip): AsyncIterable<Buffer> {
   if (method === BZIP2) return bunzip.unpack(packed, size)
   if (method === LZMA) return unlzma(packed, size)
   if (method === ZSTD) return unzstd(packed)
-  throw new Error(`no way to read method ${method}`)
+  throw new Error(`method ${method} is not supported`)
 }
 
 async function* unzstd(packed: Packed): AsyncGenerator<Buffer, void, undefined> {
   const stream = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } })
   const fed = pipeline(packed.chunks(), stream)
-  // The stream itself tells what went wrong.
+  // The stream itself reports what went wrong.
   fed.catch(() => {})
   yield* stream as AsyncIterable<Buffer>
   await fed
@@ -54,10 +54,10 @@ async function* unzstd(packed: Packed): AsyncGenerator<Buffer, void, undefined> 
 async function* unlzma(packed: Packed, size: number): AsyncGenerator<Buffer, void, undefined> {
   const bytes = await whole(packed)
   if (bytes.length < LZMA_HEAD_BYTES || bytes.readUInt16LE(LZMA_VERSION_BYTES) !== LZMA_PROPERTIES_BYTES) {
-    throw new Error('an entry compressed by LZMA has no proper head')
+    throw new Error('an entry compressed by LZMA has no valid header')
   }
-  // As a file of the kind .lzma, which tells its size: unpacking ends there. No distance in it is longer, so a dictionary
-  // that the entry says is larger is of no use.
+  // Build a .lzma file, whose header has the size: unpacking ends there. A dictionary larger than the contents is of no
+  // use, so a larger size in the entry is ignored.
   const head = Buffer.alloc(LZMA_PROPERTIES_BYTES + 8)
   bytes.copy(head, 0, LZMA_VERSION_BYTES + 2, LZMA_HEAD_BYTES)
   head.writeUInt32LE(Math.max(LZMA_LEAST_DICTIONARY, Math.min(head.readUInt32LE(1), size)), 1)
@@ -66,12 +66,12 @@ async function* unlzma(packed: Packed, size: number): AsyncGenerator<Buffer, voi
   yield await lzma.decompress(Buffer.concat([head, bytes.subarray(LZMA_HEAD_BYTES)]))
 }
 
-/** Loads the library with the first such entry: few inputs have any. */
+/** Loads the library with the first LZMA entry: few inputs have any. */
 async function loadLzma() {
   try {
     return (await import('@napi-rs/lzma')).lzma
   } catch {
-    // Its binary is an optional dependency, and there is none for every machine.
+    // Its binary is an optional dependency, which does not exist for every machine.
     throw new JobFailure('Input zip is compressed by LZMA (method 14), which this host cannot read')
   }
 }

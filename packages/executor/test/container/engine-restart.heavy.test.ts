@@ -9,7 +9,7 @@ import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { textsIn } from '../zip/read-zip.ts'
 
-const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.\n'
+const STOPPED = 'The job was stopped from outside: by the container engine, or by its operator.\n'
 
 let miner: TestMiner
 let engine: PrivateEngine
@@ -68,7 +68,7 @@ open("/output/result", "w").write("of the job")
   return { answer, files: await textsIn(bodies[0] ?? Buffer.alloc(0)) }
 }
 
-test('its end is told, and all that it printed before the restart', async () => {
+test('reports the end of a job, and everything that it printed before the restart', async () => {
   const ticked = (id: string) => engine.docker('exec', id, 'test', '-e', '/output/ticked')
   const { answer, files } = await runAcrossRestart(id => vi.waitFor(() => ticked(id), { timeout: WAIT_MS }))
   expect(answer.docker_process_stdout).toMatch(/^tick 0\n(.*\n)*last\n$/)
@@ -81,7 +81,7 @@ test('its end is told, and all that it printed before the restart', async () => 
   )
 })
 
-test('it is told where its output broke off, also when that is at its beginning', async () => {
+test('notes where the output broke off, also at its beginning', async () => {
   const { answer } = await runAcrossRestart(async () => {})
   const { docker_process_stdout: stdout, docker_process_stderr: stderr } = answer
   const [, bytes] = /It broke off after (\d+) bytes of stdout and 0 bytes of stderr\./.exec(stderr) ?? []
@@ -91,7 +91,7 @@ test('it is told where its output broke off, also when that is at its beginning'
   expect(stdout).toMatch(/last\n$/)
 })
 
-test('a job that the engine ended when it stopped is not told as one that failed by itself', async () => {
+test('does not report a job that the engine ended as failed by itself', async () => {
   await engine.restart({})
   const wanted = await job({ script: 'import time; time.sleep(60)' })
   const { connection } = await readied(miner, wanted, { DOCKER_HOST: engine.dockerHost })
@@ -107,7 +107,7 @@ test('a job that the engine ended when it stopped is not told as one that failed
   })
 })
 
-test.each(['SIGTERM', 'SIGKILL'])('a job that the operator ends by %s is told as such', async signal => {
+test.each(['SIGTERM', 'SIGKILL'])('reports a job that the operator ends by %s as stopped', async signal => {
   const wanted = await job({ script: 'import time; time.sleep(60)' })
   const { connection } = await readied(miner, wanted, { DOCKER_HOST: engine.dockerHost })
   await connection.say(wanted.work)
@@ -125,7 +125,7 @@ test.each(['SIGTERM', 'SIGKILL'])('a job that the operator ends by %s is told as
 test.each([
   ['SIGTERM', 143, ''],
   ['SIGKILL', 137, 'The job was killed from outside, most likely for running out of memory.\n'],
-])('a job that ends itself by %s exits with %d', async (signal, exitStatus, stderr) => {
+])('reports a job that ends itself by %s with exit code %d', async (signal, exitStatus, stderr) => {
   const script = `import os, signal; os.kill(os.getpid(), signal.${signal})`
   const answer = await result(miner, { script }, { DOCKER_HOST: engine.dockerHost })
   expect(answer).toMatchObject({ docker_process_exit_status: exitStatus, docker_process_stderr: stderr })

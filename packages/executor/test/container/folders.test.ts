@@ -6,7 +6,7 @@ import { result } from '@horde/testing/jobs/executor-job'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HOLDER_IMAGE } from '../../src/engine/holder.ts'
+import { HOLDER_IMAGE } from '../../src/workspace/holder.ts'
 
 const docker = promisify(execFile)
 const MIB = 1024 * 1024
@@ -171,7 +171,7 @@ time.sleep(${mib > 8 ? 50 : 0.5})
     expect(await printed({ image, args: ['python', '-c', writing(4)] }, env)).toBe('written')
   })
 
-  test('is all of the disk that it may write to: nothing else of the engine lies open', async () => {
+  test("is the only part of the engine's disk that the job can write to", async () => {
     const image = await images.ready('root', { changes: ['USER root'] })
     const script = `
 KERNEL = "overlay tmpfs proc sysfs cgroup cgroup2 mqueue devpts".split()
@@ -185,7 +185,7 @@ open("/etc/hosts", "a").write("127.0.0.1 here")
     expect(await printed({ image, args: ['python', '-c', script] }, env)).toBe('Read-only file system')
   })
 
-  test('that is written to without measure ends the job, which says so', async () => {
+  test('ends a job that writes too much, with a note', async () => {
     const image = await images.ready('root', { changes: ['USER root'] })
     expect(await result(miner, { image, args: ['python', '-c', writing(16)] }, env)).toMatchObject({
       message_type: 'V0FailedRequest',
@@ -224,7 +224,7 @@ for path in ("/volume/folder/file", "/volume/new", "/volume/folder/new"):
   })
 })
 
-test('the image of the holder is made again when it is gone', async () => {
+test("builds the holder's image again when it is gone", async () => {
   await docker('docker', ['image', 'rm', '--force', HOLDER_IMAGE])
   expect(await printed({ script: 'print("well")' })).toBe('well')
   await docker('docker', ['image', 'inspect', HOLDER_IMAGE])

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { containerIdentity } from '@horde/protocol/executor/labels'
 import { PYTHON } from '@horde/testing/jobs/executor-job'
 import { expect, test } from 'vitest'
-import { identityText } from '../../src/engine/identity.ts'
+import { identityText } from '../../src/workspace/identity.ts'
 
 const SOURCES = fileURLToPath(new URL('../../src', import.meta.url))
 
@@ -12,7 +12,7 @@ const SOURCES = fileURLToPath(new URL('../../src', import.meta.url))
 const JUDGE = `
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { isDeadProcess, startTimeOf } from '/src/engine/identity.ts'
+import { isDeadProcess, startTimeOf } from '/src/workspace/identity.ts'
 const neighbour = spawn('sleep', ['60'])
 const self = { kind: 'process', machine: 'm', boot: 'b', namespace: 'n', pid: process.pid, started: startTimeOf(process.pid) }
 const alive = { ...self, pid: neighbour.pid, started: startTimeOf(neighbour.pid) }
@@ -22,11 +22,11 @@ console.log(JSON.stringify({ hidden, alive: isDeadProcess(alive, self), gone: is
 process.exit()
 `
 
-test('an executor in a container is named as its miner looks for it', () => {
+test('has the identity in a container for which its miner looks', () => {
   expect(identityText({ kind: 'container', id: 'f00' })).toBe(containerIdentity('f00'))
 })
 
-test('where /proc hides the processes of others, a neighbour that lives is not taken for dead', async () => {
+test("does not count a live executor as dead where /proc hides other users' processes", async () => {
   const mayMount = ['--cap-add', 'SYS_ADMIN', '--security-opt', 'apparmor=unconfined', '--user', '0:0']
   const remount = `python -c 'import ctypes; exit(ctypes.CDLL(None).mount(b"proc", b"/proc", b"proc", 32, b"hidepid=2"))'`
   const command = ['-c', `${remount} && exec /node --input-type=module -e "$JUDGE"`]

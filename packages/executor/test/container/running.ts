@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { HOLDER_IMAGE } from '../../src/engine/holder.ts'
-import { JOB_LABEL } from '../../src/engine/identity.ts'
+import { HOLDER_IMAGE } from '../../src/workspace/holder.ts'
+import { JOB_LABEL } from '../../src/workspace/identity.ts'
 
 /** Resolves with its id when a job's own container runs. */
 export async function untilRunning({ job_uuid }: { job_uuid: string }): Promise<string> {

@@ -7,7 +7,7 @@ import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
 
-test('a job runs in the runtime that the setting names', async () => {
+test('runs a job in the runtime that the setting names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'runtime-'))
   const [program, notes] = [join(folder, 'noting'), join(folder, 'notes')]
   await writeFile(notes, '')

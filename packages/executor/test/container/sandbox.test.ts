@@ -33,7 +33,7 @@ async function printedBy(script: string, env: Record<string, string> = {}): Prom
   return JSON.parse(answer.docker_process_stdout)
 }
 
-test('a job container has no network: nothing is reached, by name or by address', async () => {
+test('gives a job no network, neither by name nor by address', async () => {
   const bridge = await bridgeAddress()
   const listener = createServer(socket => socket.end('reached')).listen(0, bridge)
   await using _ = { [Symbol.asyncDispose]: () => new Promise<void>(resolve => listener.close(() => resolve())) }
@@ -79,8 +79,8 @@ print(json.dumps({"tried": tried, "links": links, "routes": routes, "unix": os.p
   expect(Object.values(seen.tried).filter(outcome => outcome.startsWith('reached'))).toEqual([])
 })
 
-describe('a job lives under limits', () => {
-  test('without capabilities or new privileges, under seccomp, in namespaces of its own', async () => {
+describe('a job', () => {
+  test('has no capabilities or new privileges, a seccomp profile, and its own namespaces', async () => {
     const script = `
 import json
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
@@ -119,7 +119,7 @@ print(json.dumps({path: works(path) for path in paths} | {"output": os.listdir("
     })
   })
 
-  test('/tmp and /dev/shm are as large as the settings say', async () => {
+  test('has a /tmp and /dev/shm as large as the settings say', async () => {
     const script = `
 import json
 def fill(path):
@@ -135,7 +135,7 @@ print(json.dumps([fill("/tmp/a"), fill("/dev/shm/a")]))
     expect(await printedBy(script, env)).toEqual([8, 4])
   })
 
-  test('a fork bomb ends at its pids', async () => {
+  test('cannot start more processes than its limit', async () => {
     const script = `
 import json, os, signal
 children = []
@@ -152,7 +152,7 @@ print(json.dumps(len(children)))
     expect(children).toBeLessThan(30)
   })
 
-  test('open files and /output end at their limits', async () => {
+  test('cannot open more files or fill /output beyond its limits', async () => {
     const script = `
 import json, os
 files = []
@@ -171,7 +171,7 @@ print(json.dumps([len(files) < 100, size >> 20]))
     expect(await printedBy(script, env)).toEqual([true, 3])
   })
 
-  test('an image that must write to its own folders can, where the setting says so', async () => {
+  test('can write to the folders of its image where the setting says so', async () => {
     const script = 'open("/tmp/../home/job/a", "w").write("x"); print("true")'
     expect(await printedBy(script, { WRITABLE_ROOT: 'true' })).toBe(true)
   })

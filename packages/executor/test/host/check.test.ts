@@ -85,7 +85,7 @@ test.each([
   const { lines } = await check({ DOCKER_HOST: telling.dockerHost, EXECUTOR_GPU_DEVICE_IDS: '', KNOWN_ESCAPES: 'warn' })
   const warnings = lines.filter(line => TAKEN.test(line))
   expect(warnings).toHaveLength(isWarned ? 1 : 0)
-  const remedy = /To do: have "nvidia-ctk system create-dev-char-symlinks .* or set "native.cgroupdriver=cgroupfs"/
+  const remedy = /To do: run "nvidia-ctk system create-dev-char-symlinks .* or set "native.cgroupdriver=cgroupfs"/
   if (isWarned) expect(warnings[0]).toMatch(remedy)
   expect(lines.some(line => / gpus: executors have none/.test(line))).toBe(!('Runtimes' in changes))
 })
@@ -112,7 +112,7 @@ test.each([
     { PYTHON_IMAGE: 'no/such:image' },
     /^warn image: no\/such:image is not here/,
   ],
-  ['no folder for what executors remember', { STATE_FOLDER: '/proc/nowhere' }, /^warn memory: \/proc\/nowhere cannot/],
+  ['no usable state folder', { STATE_FOLDER: '/proc/nowhere' }, /^warn memory: \/proc\/nowhere cannot/],
 ])('%s is a warning alone', async (_, env, line) => {
   const { code, lines } = await check(env)
   expect(lines).toContainEqual(expect.stringMatching(line))

@@ -21,10 +21,10 @@ export const GOOD_HOST: HostFacts = {
   runtimes: { runc: 'runc' },
   defaultRuntime: 'runc',
   runc: { version: '1.3.3', build: 'v1.3.3-0-gd842d771' },
-  tellsOfNvidia: false,
+  reportsNvidia: false,
   swapBytes: 0,
   kernelBuilds: [],
   nvidiaToolkit: undefined,
-  mendedInRunc: [],
+  fixedInRunc: [],
   linksGpuNodes: undefined,
 }

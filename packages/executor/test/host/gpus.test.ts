@@ -87,14 +87,14 @@ async function refused(env: Record<string, string>): Promise<string> {
 }
 
 describe('an executor with GPUs', () => {
-  test('asks for its own once, and gives a job just them', async () => {
+  test('requests its GPUs once, and gives a job just those', async () => {
     expect(await computed('0,2', 'nvidia_all')).toBe('computed')
     expect(await asked()).toEqual(['0,2', '0,2'])
     expect(await computed('0,2', 'nvidia_all')).toBe('computed')
     expect(await asked()).toEqual(['0,2', '0,2', '0,2'])
   })
 
-  test('asks for them ahead of the offer, and not again, where it prepares ahead and nothing is remembered', async () => {
+  test('requests them before the offer, and not again, where it prepares ahead and keeps no state', async () => {
     const wanted = await job({ image: ECHO, files: FILES, preset: 'nvidia_all' })
     const warm = await warmed(miner, { ...environment('0,2'), STATE_FOLDER: '/proc/no-such-folder' })
     await expect.poll(asked).toEqual(['0,2'])
@@ -106,7 +106,7 @@ describe('an executor with GPUs', () => {
     expect(await asked()).toEqual(['0,2', '0,2'])
   })
 
-  test('that found one missing ahead of the offer takes no job', async () => {
+  test('takes no job when one was missing before the offer', async () => {
     const { executor, connection } = await warming(miner, environment('0,7'))
     await expect.poll(() => executor.log).toContain('could not prepare ahead of the offer')
     await connection.say((await job({ image: ECHO })).offer)
@@ -115,7 +115,7 @@ describe('an executor with GPUs', () => {
     expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
   })
 
-  test('gives all of them, when it has all', async () => {
+  test('gives all GPUs when it has all', async () => {
     expect(await computed('all', 'nvidia_all')).toBe('computed')
     expect(await asked()).toEqual(['all', 'all'])
   })
@@ -132,7 +132,7 @@ describe('an executor with GPUs', () => {
     expect(await asked()).toEqual(['0,7', '0,7'])
   })
 
-  test('takes no job when its driver is broken, unless GPUs are only what the engine tells of', async () => {
+  test('takes no job when its driver is broken, unless only the engine reports GPUs', async () => {
     await writeFile(`${gpuLog}.broken`, '')
     try {
       expect(await refused(environment('all'))).toMatch(/does not offer this executor's GPUs.*version mismatch/)
@@ -148,7 +148,7 @@ describe('an executor with GPUs', () => {
     }
   })
 
-  test('takes no job where NVIDIA’s toolkit lets it out, unless that is accepted', async () => {
+  test('takes no job when NVIDIA’s toolkit has a known escape, unless that is accepted', async () => {
     await toolkit('1.16.1')
     try {
       expect(await refused(environment('0'))).toMatch(/CVE-2024-0132.*KNOWN_ESCAPES=warn/)
@@ -165,7 +165,7 @@ describe('an executor with GPUs', () => {
   })
 })
 
-test('an executor without GPUs fails a job that asks for them, and starts nothing', async () => {
+test('fails a job that asks for GPUs on an executor without any, and starts nothing', async () => {
   expect(await computed('none', 'nvidia_all')).toBe('The job asks for NVIDIA GPUs and this executor has none')
   expect(await asked()).toEqual([])
 })

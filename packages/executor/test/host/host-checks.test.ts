@@ -31,7 +31,7 @@ async function prepared(env: Record<string, string>): Promise<string> {
   return executor.log
 }
 
-test('a good host is looked at once, until something changes or its time is over', async () => {
+test('checks a good host once, until something changes or the result is too old', async () => {
   await using engine = await CountingEngine.start(folder)
   const { dockerHost: DOCKER_HOST } = engine
   const memory = join(miner.stateFolder, 'host.json')
@@ -49,7 +49,7 @@ test('a good host is looked at once, until something changes or its time is over
 
   const text = await readFile(memory, 'utf8')
   const moved = (ms: number) => text.replaceAll(/"at":(\d+)/g, (_, at) => `"at":${Number(at) + ms}`)
-  for (const wrong of [moved(-3_600_000), moved(3_600_000), text.replace('"form":2', '"form":1'), '[']) {
+  for (const wrong of [moved(-3_600_000), moved(3_600_000), text.replace('"form":3', '"form":1'), '[']) {
     await writeFile(memory, wrong)
     expect(await asked()).toBe(1)
     expect(await asked()).toBe(0)
@@ -76,7 +76,7 @@ test('an executor logs the limits in force for its job', async () => {
   })
 })
 
-test('a runtime that the engine does not have is told with those that it has', async () => {
+test('names the runtimes of an engine that lacks the wanted one', async () => {
   const executor = miner.spawn({ RUNTIME: 'no-such-runtime' })
   const connection = await executor.connection()
   await connection.say((await job({})).offer)
@@ -85,7 +85,7 @@ test('a runtime that the engine does not have is told with those that it has', a
   expect(executor.log).toMatch(/CheckError.*the engine has none named no-such-runtime.*runc/)
 })
 
-test('an engine with a seccomp profile of its own is warned of, and asked anew when it was restarted', async () => {
+test('warns of an engine with another seccomp profile, and checks again after its restart', async () => {
   const profile = join(folder, 'profile.json')
   await writeFile(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW' }))
   await using engine = await PrivateEngine.start({ settings: { 'seccomp-profile': profile } })

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => engine?.[Symbol.asyncDispose]())
 
-test('a job finds its input, and leaves results, as a user of its own', async () => {
+test('gives a job its input and takes its results with user namespaces', async () => {
   const bodies: Buffer[] = []
   await using web = await TestWeb.start(async (request, response) => {
     bodies.push(Buffer.concat(await request.toArray()))
@@ -38,7 +38,7 @@ print(open("/proc/self/uid_map").read().split()[1])
   expect(await engine.docker('volume', 'ls', '--quiet')).toBe('')
 })
 
-test('a job finds all of that where it was prepared ahead', async () => {
+test('does the same where the job was prepared ahead', async () => {
   await using uploads = await UploadServer.start()
   await using miner = await TestMiner.start()
   const [warm, wanted] = [await warmed(miner, { DOCKER_HOST: engine.dockerHost }), await wholeJob(uploads)]

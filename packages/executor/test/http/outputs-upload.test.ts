@@ -153,10 +153,10 @@ describe('an upload', () => {
   )
 
   test.each([
-    ['ftp://example.org/', 'Output URL refused: only http and https are followed'],
-    ['file:///tmp/x', 'Output URL refused: only http and https are followed'],
+    ['ftp://example.org/', 'Output URL refused: only http and https are allowed'],
+    ['file:///tmp/x', 'Output URL refused: only http and https are allowed'],
     ['', 'Output URL refused: it is not a URL'],
-    ['http://%ff@127.0.0.1/', 'Output URL refused: its user name or password cannot be read'],
+    ['http://%ff@127.0.0.1/', 'Output URL refused: its user name or password is badly encoded'],
   ])('to %j is refused', async (url, why) => {
     expect(await failureOf({ ...store.put(), url })).toBe(why)
   })

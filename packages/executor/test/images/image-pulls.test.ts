@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { removeRepository, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { engineDisk } from '../../src/engine/disk.ts'
+import { engineDisk } from '../../src/container/disk.ts'
 import { ImageError, pullImage } from '../../src/images/pull-image.ts'
 import { engine } from '../engine.ts'
 import { ImageHost } from './image-host.ts'
@@ -37,26 +37,26 @@ afterEach(async () => {
 const ensure = (env: Record<string, string> = {}) => host.executor(env).ensure(name, 'job', signal)
 const layersAsked = () => proxy.requests.filter(request => request.includes('/blobs/')).length
 
-test('a registry that says nothing is waited for as long as a pull may take', async () => {
+test('waits for a silent registry as long as a pull may take', async () => {
   proxy.manner = 'silent'
   const started = performance.now()
   await expect(ensure({ PULL_TIMEOUT_SECONDS: '1' })).rejects.toThrow(
-    `The image ${name} was not to be had: its registry sent nothing within 1 seconds`,
+    `The image ${name} is not available: its registry sent nothing within 1 seconds`,
   )
   expect(performance.now() - started).toBeGreaterThan(990)
 })
 
-test('a pull that ends with its time is ended in the engine as well', async () => {
+test('ends a pull in the engine when its time is over', async () => {
   proxy.manner = 'slow'
   await expect(ensure({ PULL_TIMEOUT_SECONDS: '2' })).rejects.toThrow(
     `The image ${name} was not pulled within 2 seconds`,
   )
   expect(layersAsked()).toBeGreaterThan(0)
   await expect.poll(() => [...proxy.open]).toEqual([])
-  expect(await engine.image(name)).toBeUndefined()
+  expect(await engine.images.find(name)).toBeUndefined()
 })
 
-test('a pull that nobody waits for any more is ended in the engine as well', async () => {
+test('ends a pull in the engine when it is aborted', async () => {
   proxy.manner = 'slow'
   const stop = new AbortController()
   const pull = host.executor().ensure(name, 'job', stop.signal)
@@ -66,7 +66,7 @@ test('a pull that nobody waits for any more is ended in the engine as well', asy
   await expect.poll(() => [...proxy.open]).toEqual([])
 })
 
-test('a pull that would fill the disk is ended in the engine as well', async () => {
+test('ends a pull in the engine when it would fill the disk', async () => {
   proxy.manner = 'slow'
   const roomy = { bytes: 1_000, freeBytes: 500, inodes: 0, freeInodes: 0 }
   const disk = async () => (layersAsked() === 0 ? roomy : { ...roomy, freeBytes: 40 })
@@ -75,24 +75,24 @@ test('a pull that would fill the disk is ended in the engine as well', async () 
     `The disk of this host is too full for the image ${name}`,
   )
   await expect.poll(() => [...proxy.open]).toEqual([])
-  expect(await engine.image(name)).toBeUndefined()
+  expect(await engine.images.find(name)).toBeUndefined()
 })
 
-test('a pull that dies in the middle, and one that brings something else, have their sentences', async () => {
+test('has sentences for a pull that breaks off and for wrong contents', async () => {
   proxy.manner = 'without layers'
-  await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off in the middle`)
+  await expect(ensure()).rejects.toThrow(`The registry of the image ${name} broke off the transfer`)
   proxy.manner = 'other layers'
-  await expect(ensure()).rejects.toThrow(`The registry gives something else for the image ${name} than its digest says`)
+  await expect(ensure()).rejects.toThrow(`The registry sends other contents for the image ${name} than its digest says`)
   proxy.manner = 'pass'
   await expect(ensure()).resolves.toMatchObject({ name })
 })
 
-test('the log tells now and then how far a pull is', async () => {
+test('logs the progress of a pull', async () => {
   proxy.manner = 'slow'
   const disk = () => engineDisk('/')
   const options = { credentials: undefined, pullMs: 3_000, progressMs: 200, disk, log: host.log }
   await expect(pullImage(engine, name, options, signal)).rejects.toThrow(ImageError)
-  const lines = host.lines.filter(({ msg }) => msg === 'pulling an image goes on')
+  const lines = host.lines.filter(({ msg }) => msg === 'still pulling an image')
   expect(lines.length).toBeGreaterThan(1)
   expect(lines.length).toBeLessThan(16)
   expect(lines.at(-1)).toMatchObject({ image: name, layers: 1, layersDone: 0 })
@@ -102,7 +102,7 @@ test('the log tells now and then how far a pull is', async () => {
   expect(bytes).toBeLessThan(totalBytes)
 })
 
-test('a refresh waits for the begin of something newer only for its own time', async () => {
+test('waits for the first bytes of a refresh only for its own time', async () => {
   const old = await ensure()
   const env = { REFRESH_TIMEOUT_SECONDS: '1', PULL_TIMEOUT_SECONDS: '3' }
   proxy.manner = 'silent'
@@ -113,12 +113,12 @@ test('a refresh waits for the begin of something newer only for its own time', a
   proxy.manner = 'pass'
   expect((await ensure(env)).id).not.toBe(old.id)
   expect(host.lines.filter(({ why }) => why !== undefined).map(({ why }) => why)).toEqual([
-    `The image ${name} was not to be had: its registry sent nothing within 1 seconds`,
+    `The image ${name} is not available: its registry sent nothing within 1 seconds`,
     `The image ${name} was not pulled within 3 seconds`,
   ])
 })
 
-test('what an executor has made sure of is asked for once', async () => {
+test('asks the engine once for an image', async () => {
   await ensure()
   proxy.requests.length = 0
   const executor = host.executor()

@@ -26,12 +26,12 @@ beforeEach(async () => {
   host = await ImageHost.open()
 })
 afterEach(async () => {
-  for (const name of made.splice(0)) await engine.removeImage(name)
+  for (const name of made.splice(0)) await engine.images.remove(name)
   await host[Symbol.asyncDispose]()
 })
 
 const newName = (tag = '1') => `${registry.host}/${randomUUID()}:${tag}`
-const isHere = async (name: string) => (await engine.image(name)) !== undefined
+const isHere = async (name: string) => (await engine.images.find(name)) !== undefined
 
 /** An image that an executor pulled, and that was last used so long ago. */
 async function pulled(name: string, hoursAgo: number): Promise<string> {
@@ -53,7 +53,7 @@ async function asIfPulled(hoursAgo: number): Promise<string> {
 
 const usedBefore = (hours: number) => new ImageUses(host.state, () => Date.now() - hours * HOUR_MS)
 
-test('an image that was not used for long goes, with all names that executors gave it', async () => {
+test('removes an image that was not used for long, with all its names', async () => {
   const [name, other] = [newName(), newName('2')]
   const id = await pulled(name, 2)
   await run('docker', ['tag', name, other])
@@ -67,7 +67,7 @@ test('an image that was not used for long goes, with all names that executors ga
   expect(host.said('warn')).toEqual([])
 })
 
-test('what is pinned, used lately, in use or named by somebody else stays', async () => {
+test('keeps images that are pinned, used lately, in use or have another name', async () => {
   const names = {
     pinned: await asIfPulled(2),
     preloaded: await asIfPulled(2),
@@ -81,7 +81,7 @@ test('what is pinned, used lately, in use or named by somebody else stays', asyn
   const own = `compute-horde-test/${randomUUID()}:1`
   made.push(own)
   await run('docker', ['tag', names.tagged, own])
-  const container = await engine.createContainer({ Image: names.inUse, Cmd: ['/none'] })
+  const container = await engine.containers.create({ Image: names.inUse, Cmd: ['/none'] })
   try {
     const pins = { PINNED_IMAGES: names.pinned, PRELOAD_IMAGES: names.preloaded, PYTHON_IMAGE: names.python }
     await host.executor({ ...FULL, ...pins, IMAGE_ALIASES: `tool=${names.alias}` }).makeRoom(signal)
@@ -90,11 +90,11 @@ test('what is pinned, used lately, in use or named by somebody else stays', asyn
     for (const [why, name] of Object.entries(staying)) expect(await isHere(name), why).toBe(true)
     expect(host.said('warn')).toEqual([])
   } finally {
-    await engine.removeContainer(container)
+    await engine.containers.remove(container)
   }
 })
 
-test('what executors did not pull is not theirs, also when jobs ran in it', async () => {
+test('keeps images that executors did not pull, also when jobs ran in them', async () => {
   const [pulledByHand, imported] = [newName('latest'), `compute-horde-test/${randomUUID()}:1`]
   await registry.push(pulledByHand)
   await run('docker', ['pull', '--quiet', pulledByHand])
@@ -106,7 +106,7 @@ test('what executors did not pull is not theirs, also when jobs ran in it', asyn
   expect([await isHere(pulledByHand), await isHere(imported)]).toEqual([true, true])
 })
 
-test('of an image that was pulled anew under its tag the old one goes', async () => {
+test('removes the old image after a newer one was pulled under its tag', async () => {
   const name = newName('latest')
   const old = await pulled(name, 2)
   await registry.push(name)
@@ -116,7 +116,7 @@ test('of an image that was pulled anew under its tag the old one goes', async ()
   expect([await isHere(old), await isHere(id)]).toEqual([false, true])
 })
 
-test('using an image makes it young again', async () => {
+test('keeps an image that was used again', async () => {
   const name = newName()
   const id = await pulled(name, 5)
   await host.executor().ensure(name, 'job', signal)
@@ -124,7 +124,7 @@ test('using an image makes it young again', async () => {
   expect(await isHere(id)).toBe(true)
 })
 
-test('the least recently used goes first, and no more than must, also with several executors at it', async () => {
+test('removes the least recently used first and no more than needed, also with several executors', async () => {
   const names: string[] = []
   for (const hours of [3, 5, 4, 2]) names.push(await asIfPulled(hours))
   const here = async () => (await Promise.all(names.map(isHere))).filter(Boolean).length
@@ -146,10 +146,10 @@ test('the least recently used goes first, and no more than must, also with sever
   expect(host.said('warn')).toEqual([])
 })
 
-test('what is remembered of an image that somebody removed is forgotten', async () => {
+test('forgets an image that another program removed', async () => {
   const name = newName()
   await pulled(name, 2)
-  await engine.removeImage(name)
+  await engine.images.remove(name)
   await host.executor(FULL).makeRoom(signal)
   expect(await host.state.names()).toEqual([])
 })

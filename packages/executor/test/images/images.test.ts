@@ -31,7 +31,7 @@ const failure = async (name: string, env: Record<string, string> = {}) => {
   return error.message
 }
 
-test('what is missing is pulled, and a second call asks nobody', async () => {
+test('pulls a missing image, and asks neither engine nor registry again', async () => {
   const name = newName('1')
   const digest = await registry.push(name)
   const executor = host.executor({ IMAGE_PULL_POLICY: 'always' })
@@ -42,13 +42,13 @@ test('what is missing is pulled, and a second call asks nobody', async () => {
   expect(host.said('info')).toHaveLength(2)
 })
 
-test('a name without a tag means latest, not all of them', async () => {
+test('pulls latest, and not all tags, for a name without a tag', async () => {
   const name = newName('latest')
   const repository = name.replace(/:latest$/, '')
   await registry.push(name)
   await registry.push(`${repository}:other`)
   expect(await ensure(repository)).toMatchObject({ name, tags: [name] })
-  expect(await engine.image(`${repository}:other`)).toBeUndefined()
+  expect(await engine.images.find(`${repository}:other`)).toBeUndefined()
 })
 
 test.each([
@@ -59,7 +59,7 @@ test.each([
   ['1', { IMAGE_PULL_POLICY: 'always' }, true],
   ['latest', { IMAGE_PULL_POLICY: 'missing' }, false],
   ['latest', { IMAGE_PULL_POLICY: 'never' }, false],
-])('of what is here, tag %s with %j is refreshed: %s', async (tag, policy, isRefreshed) => {
+])('refreshes a present image with tag %s and %j: %s', async (tag, policy, isRefreshed) => {
   const name = newName(tag)
   await registry.push(name)
   const old = await ensure(name)
@@ -68,27 +68,27 @@ test.each([
   expect(id !== old.id).toBe(isRefreshed)
 })
 
-test('with the policy never, what is missing stays so', async () => {
+test('does not pull a missing image with the policy never', async () => {
   const name = newName('latest')
   await registry.push(name)
   expect(await failure(name, { IMAGE_PULL_POLICY: 'never' })).toBe(
-    `The image ${name} is not on this host, which pulls none`,
+    `The image ${name} is not on this host, which pulls no images`,
   )
 })
 
-test('what was made here has no registry to be asked', async () => {
+test('does not ask a registry for an image that was made here', async () => {
   const name = `compute-horde-test/${randomUUID()}:latest`
   await importRandom(name)
   try {
     await ensure(name, { IMAGE_PULL_POLICY: 'always' })
     expect(host.lines).toEqual([])
   } finally {
-    await engine.removeImage(name)
+    await engine.images.remove(name)
   }
 })
 
-describe('an image that is here under a name of another repository than it was pulled from', () => {
-  test.each(['latest', '1'])('has no registry to be asked, with the tag %s', async tag => {
+describe('an image with a name of another repository than it was pulled from', () => {
+  test.each(['latest', '1'])('is not refreshed, with the tag %s', async tag => {
     const [pulled, retagged] = [newName('latest'), `registry.invalid/${randomUUID()}:${tag}`]
     await registry.push(pulled)
     const { id } = await ensure(pulled)
@@ -102,28 +102,28 @@ describe('an image that is here under a name of another repository than it was p
       expect(await ensure(retagged)).toMatchObject({ id })
       expect(host.lines).toEqual([])
     } finally {
-      await engine.removeImage(retagged)
+      await engine.images.remove(retagged)
     }
   })
 
-  test('is asked for under each repository that it was pulled from', async () => {
+  test('is refreshed under each repository that it was pulled from', async () => {
     const [one, other] = [newName('latest'), newName('latest')]
     const local = `compute-horde-test/${randomUUID()}:1`
     await importRandom(local)
     await registry.pushLocal(local, one)
     await registry.pushLocal(local, other)
-    await engine.removeImage(local)
+    await engine.images.remove(local)
     await ensure(one)
     await ensure(other)
     for (const name of [one, other]) {
       host.lines.length = 0
       expect((await ensure(name)).digests).toHaveLength(2)
-      expect(host.said('info')).toEqual(['pulling an image', 'the registry has nothing that is not here'])
+      expect(host.said('info')).toEqual(['pulling an image', 'the image is up to date'])
     }
   })
 })
 
-test('what is here is used when the registry is away, or does not give it any more', async () => {
+test('uses the present image when the registry is away or no longer has it', async () => {
   const [name, secret] = [newName('latest'), newName('latest', locked)]
   await registry.push(name)
   await locked.push(secret)
@@ -138,7 +138,7 @@ test('what is here is used when the registry is away, or does not give it any mo
     await registry.resume()
   }
   expect((await ensure(secret)).id).toBe(oldSecret.id)
-  const sentence = 'the image could not be asked for anew; the one on this host is used'
+  const sentence = 'the image could not be refreshed; using the one on this host'
   expect(host.said('warn')).toEqual([sentence, sentence])
   expect(host.lines.filter(({ why }) => why !== undefined).map(({ why }) => why)).toEqual([
     `The registry of the image ${name} does not answer`,
@@ -147,7 +147,7 @@ test('what is here is used when the registry is away, or does not give it any mo
 })
 
 describe('a private registry', () => {
-  test('gives to whom it knows, and nobody else is told the password', async () => {
+  test('gets the password, and no other registry does', async () => {
     const name = newName('1', locked)
     await locked.push(name)
     const auths = { [locked.host]: { auth: btoa('user:wrong') }, [registry.host]: { auth: btoa(`user:${PASSWORD}`) } }
@@ -161,7 +161,7 @@ describe('a private registry', () => {
   })
 })
 
-test('each trouble has its sentence', async () => {
+test('has a sentence for each failure', async () => {
   const there = newName('1')
   await registry.push(there)
   const repository = there.replace(/:1$/, '')
@@ -179,15 +179,15 @@ test('each trouble has its sentence', async () => {
     `The registry has no image ${registry.host}/none:1`,
     `The registry has no image ${repository}@${NO_DIGEST}`,
     'The registry of the image 127.0.0.1:1/a:1 does not answer',
-    'The registry of the image registry.invalid/a:1 is an unknown host',
-    'What the job names as its image is not the name of one',
-    'The engine takes Upper/a:1 for no name of an image',
-    'What the job names as its image is not the name of one',
+    'The registry of the image registry.invalid/a:1 has an unknown host name',
+    'The image that the job names has no valid name',
+    'The engine does not accept Upper/a:1 as the name of an image',
+    'The image that the job names has no valid name',
   ])
 })
 
 describe('a digest', () => {
-  test('is what is pulled, whatever the tag beside it, and is found again without asking', async () => {
+  test('decides what is pulled, whatever the tag, and is found again without a pull', async () => {
     const name = newName('1')
     const digest = await registry.push(name)
     await registry.push(name)
@@ -202,13 +202,13 @@ describe('a digest', () => {
     }
   })
 
-  test('may be demanded of what jobs name, and only of that', async () => {
+  test('can be required of images that jobs name, and only of them', async () => {
     const [pinned, loose] = [newName('1'), newName('1')]
     const digest = await registry.push(pinned)
     await registry.push(loose)
     const env = { REQUIRE_IMAGE_DIGEST: 'true', IMAGE_ALIASES: `tool=${digest}` }
     expect(await failure(loose, env)).toBe(
-      `The image ${loose} is refused: this host wants names with a digest, name@sha256:…`,
+      `The image ${loose} is refused: this host requires names with a digest, name@sha256:…`,
     )
     expect((await ensure(digest, env)).name).toBe(digest)
     expect((await ensure('docker.io/library/tool:latest', env)).name).toBe(digest)

@@ -52,7 +52,7 @@ test('logs why it does not prepare: without credentials, or without a required d
   const digest = await registry.pushLocal(ECHO, name)
   expect(await failsToPrepare(name, {})).toContain('asks for credentials, and this host has none for it')
   const env = { ...credentials, REQUIRE_IMAGE_DIGEST: 'true' }
-  expect(await failsToPrepare(name, env)).toContain('this host wants names with a digest')
+  expect(await failsToPrepare(name, env)).toContain('this host requires names with a digest')
   const answer = await result(miner, { image: digest, files: { 'payload.txt': 'pinned' } }, env)
   expect(answer.docker_process_stdout).toBe('pinned')
   // A raw script runs in the image that the operator chose.
@@ -67,7 +67,7 @@ test.each([
   if (isThere) await registry.push(name)
   const wanted = await job({ image: ECHO, offeredImage: null, files: { 'payload.txt': 'hi' } })
   const { executor, connection } = await readied(miner, wanted, { ...credentials, PYTHON_IMAGE: name })
-  expect((await engine.image(name)) !== undefined).toBe(isThere)
+  expect((await engine.images.find(name)) !== undefined).toBe(isThere)
   await connection.say(wanted.work)
   expect((await resultOn(connection)).docker_process_stdout).toBe('hi')
   await expectGoodEnd(executor, connection)
@@ -79,7 +79,7 @@ test('fails the job, not the host, when its image was removed before the work ca
   await registry.push(name)
   const wanted = await job({ image: name, args: ['/none'] })
   const { executor, connection } = await readied(miner, wanted, credentials)
-  await engine.removeImage(name)
+  await engine.images.remove(name)
   await connection.say(wanted.work)
   expect(await resultOn(connection)).toMatchObject({
     message_type: 'V0FailedRequest',
@@ -98,5 +98,5 @@ test('removes unused images after the answer is delivered', async () => {
   await new ImageUses(host.state, () => Date.now() - 7_200_000).pulled(id, name)
   const env = { STATE_FOLDER: host.path, IMAGE_DISK_THRESHOLD_PERCENT: '1' }
   expect((await result(miner, { script: 'print(1)' }, env)).docker_process_stdout).toBe('1\n')
-  expect(await engine.image(id)).toBeUndefined()
+  expect(await engine.images.find(id)).toBeUndefined()
 })

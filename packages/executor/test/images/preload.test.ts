@@ -45,7 +45,7 @@ test('pulls the listed images, logs a line for each, and removes others', async 
   const { code, lines } = await preload({ PRELOAD_IMAGES: `${first}, ${second}`, IMAGE_DISK_THRESHOLD_PERCENT: '1' })
   expect(code).toBe(0)
   expect(lines.filter(({ msg }) => msg === 'image preloaded').map(({ image }) => image)).toEqual([first, second])
-  const here = await Promise.all([first, second, old].map(name => engine.image(name)))
+  const here = await Promise.all([first, second, old].map(name => engine.images.find(name)))
   expect(here.map(image => image !== undefined)).toEqual([true, true, false])
 })
 
@@ -59,7 +59,7 @@ test('logs an image that is missing, and pulls the rest', async () => {
     image: missing,
     why: `The registry has no image ${missing}`,
   })
-  expect(await engine.image(name)).toBeDefined()
+  expect(await engine.images.find(name)).toBeDefined()
   expect(JSON.stringify(lines)).not.toContain(PASSWORD)
 })
 

@@ -117,7 +117,7 @@ describe('an input behind a URL', () => {
   )
 
   test.each([
-    ['file:///etc/passwd', 'Input URL refused: only http and https are followed'],
+    ['file:///etc/passwd', 'Input URL refused: only http and https are allowed'],
     ['not a url', 'Input URL refused: it is not a URL'],
   ])('%s is refused', async (url, why) => {
     expect(await refusal(remote(url))).toBe(why)

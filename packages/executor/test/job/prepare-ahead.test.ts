@@ -3,16 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { connectDefaultEngine } from '@horde/engine/connect'
+import type { Engine } from '@horde/engine/engine'
 import { readSettings } from '@horde/kit/config'
 import { createLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { settings } from '../../src/config.ts'
-import { Engine } from '../../src/engine/container.ts'
-import { identityText, ownIdentity } from '../../src/engine/identity.ts'
 import { openStateFolder } from '../../src/host/state-folder.ts'
 import { PreparedAhead } from '../../src/job/prepare-ahead.ts'
+import { identityText, ownIdentity } from '../../src/workspace/identity.ts'
 import { CountingEngine } from '../container/counting-engine.ts'
 import { engine as machinesEngine } from '../engine.ts'
 
@@ -50,16 +51,23 @@ async function begin(env: Record<string, string> = {}): Promise<PreparedAhead> {
   const log = createLog('test', { destination, level: 'debug' })
   const state = await openStateFolder(join(folder, 'state'), log)
   const own = readSettings(settings, { ...REQUIRED, ...env })
-  const ahead = new PreparedAhead({ engine: clientOf(engine), settings: own, self: ownIdentity(), state, clock, log })
+  const ahead = new PreparedAhead({
+    engine: await clientOf(engine),
+    settings: own,
+    self: ownIdentity(),
+    state,
+    clock,
+    log,
+  })
   await pass(0)
   return ahead
 }
 
 /** The client reads DOCKER_HOST when it is made. */
-function clientOf({ dockerHost }: CountingEngine): Engine {
+async function clientOf({ dockerHost }: CountingEngine): Promise<Engine> {
   const before = process.env.DOCKER_HOST
   process.env.DOCKER_HOST = dockerHost
-  const client = new Engine()
+  const client = await connectDefaultEngine()
   if (before === undefined) delete process.env.DOCKER_HOST
   else process.env.DOCKER_HOST = before
   return client
@@ -73,8 +81,11 @@ async function pass(ms: number): Promise<void> {
 }
 
 async function things(): Promise<{ containers: string[]; volumes: string[] }> {
-  const [containers, volumes] = [await machinesEngine.containersWith(LABEL), await machinesEngine.volumesWith(LABEL)]
-  return { containers: containers.map(({ id }) => id), volumes: volumes.map(({ id }) => id).sort() }
+  const [containers, volumes] = [
+    await machinesEngine.containers.withLabel(LABEL),
+    await machinesEngine.volumes.withLabel(LABEL),
+  ]
+  return { containers: containers.map(({ id }) => id), volumes: volumes.map(({ name }) => name).sort() }
 }
 
 /** The log lines of a level about preparing ahead, without those about the host. */
@@ -91,7 +102,7 @@ test('makes a lost workspace again before the offer, and leaves a complete one a
   for (let minute = 0; minute < 5; minute += 1) await pass(MINUTE_MS)
   expect(await things()).toEqual(first)
   expect(said('info')).toEqual([PREPARED])
-  await machinesEngine.removeContainer(first.containers[0] ?? '')
+  await machinesEngine.containers.remove(first.containers[0] ?? '')
   await pass(MINUTE_MS)
   expect(said('info')).toEqual([PREPARED, ANEW, PREPARED])
   await ahead[Symbol.asyncDispose]()
@@ -158,7 +169,14 @@ test('prepares nothing more after an immediate offer', async () => {
   const log = createLog('test', { destination, level: 'debug' })
   const state = await openStateFolder(undefined, log)
   const own = readSettings(settings, REQUIRED)
-  const ahead = new PreparedAhead({ engine: clientOf(engine), settings: own, self: ownIdentity(), state, clock, log })
+  const ahead = new PreparedAhead({
+    engine: await clientOf(engine),
+    settings: own,
+    self: ownIdentity(),
+    state,
+    clock,
+    log,
+  })
   expect([await ahead.host(), await ahead.takeWorkspace('a-job')]).toEqual([undefined, undefined])
   expect([engine.questions, clock.sleeping]).toEqual([0, 0])
 })

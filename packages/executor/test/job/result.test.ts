@@ -12,7 +12,7 @@ import {
 } from '@horde/testing/jobs/executor-job'
 import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseIdentity } from '../../src/engine/identity.ts'
+import { parseIdentity } from '../../src/workspace/identity.ts'
 import { engine } from '../engine.ts'
 
 let miner: TestMiner
@@ -190,7 +190,7 @@ describe('a job that cannot be prepared', () => {
   })
 
   test('an invalid image name', async () => {
-    expect(await logOf('../containers/json?x=')).toContain('its image is not the name of one')
+    expect(await logOf('../containers/json?x=')).toContain('The image that the job names has no valid name')
   })
 
   test('an engine that does not answer', async () => {
@@ -201,7 +201,7 @@ describe('a job that cannot be prepared', () => {
     const { log, process } = await failsToPrepare(PYTHON, { EXECUTOR_GPU_DEVICE_IDS: '0,1' })
     expect(log).toContain("does not offer this executor's GPUs")
     // Other tests may be checking their GPUs at this moment.
-    const left = await engine.containersWith(EXECUTOR_LABEL)
+    const left = await engine.containers.withLabel(EXECUTOR_LABEL)
     const owners = left.map(({ labels }) => parseIdentity(labels[EXECUTOR_LABEL] ?? ''))
     expect(owners.filter(owner => owner?.kind === 'process' && owner.pid === process.pid)).toEqual([])
   })

@@ -8,7 +8,7 @@ import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { JOB_LABEL, NO_JOB_YET } from '../../src/engine/identity.ts'
+import { JOB_LABEL, NO_JOB_YET } from '../../src/workspace/identity.ts'
 import { untilRunning } from '../container/running.ts'
 import { engine } from '../engine.ts'
 import { Conversation } from '../miner/conversation.ts'
@@ -34,7 +34,7 @@ test('runs a job whose container is labelled with its uuid, and leaves nothing',
   await ready(warm, wanted)
   await warm.connection.say(wanted.work)
   const id = await untilRunning(wanted)
-  const all = await engine.containersWith(EXECUTOR_LABEL)
+  const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
   const jobs = all.filter(({ labels }) => labels[EXECUTOR_LABEL] === own).map(({ labels }) => labels[JOB_LABEL])
   expect(jobs.sort()).toEqual([wanted.job_uuid, NO_JOB_YET].sort())

@@ -4,14 +4,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { FoundContainer } from '@horde/engine/containers'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
 import { UploadServer } from '@horde/testing/peers/http-target'
 import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Labelled } from '../../src/engine/container.ts'
-import { FOLDER_PREFIX } from '../../src/engine/leftovers.ts'
+import { FOLDER_PREFIX } from '../../src/workspace/orphans.ts'
 import { CountingEngine } from '../container/counting-engine.ts'
 import { engine } from '../engine.ts'
 import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
@@ -44,8 +44,8 @@ async function expectGoodJob(warm: Warm): Promise<void> {
 }
 
 /** Returns the container that an executor has made ahead. */
-async function holderOf({ executor }: Warm): Promise<Labelled> {
-  const all = await engine.containersWith(EXECUTOR_LABEL)
+async function holderOf({ executor }: Warm): Promise<FoundContainer> {
+  const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(({ labels }) => labels[EXECUTOR_LABEL]?.includes(`/${executor.process.pid}/`))
   if (own === undefined) throw new Error('the executor has made no container')
   return own
@@ -53,10 +53,10 @@ async function holderOf({ executor }: Warm): Promise<Labelled> {
 
 async function removeAll(warm: Warm): Promise<void> {
   const { id, labels } = await holderOf(warm)
-  await engine.removeContainer(id)
-  const volumes = await engine.volumesWith(`${EXECUTOR_LABEL}=${labels[EXECUTOR_LABEL]}`)
+  await engine.containers.remove(id)
+  const volumes = await engine.volumes.withLabel(`${EXECUTOR_LABEL}=${labels[EXECUTOR_LABEL]}`)
   expect(volumes).toHaveLength(4)
-  for (const volume of volumes) await engine.removeVolume(volume.id)
+  for (const volume of volumes) await engine.volumes.remove(volume.name)
 }
 
 async function removeFolder({ executor }: Warm): Promise<void> {

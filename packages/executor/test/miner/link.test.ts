@@ -2,7 +2,7 @@ import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from '@horde
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { JOB_LABEL } from '../../src/engine/identity.ts'
+import { JOB_LABEL } from '../../src/workspace/identity.ts'
 import { untilRunning } from '../container/running.ts'
 import { engine } from '../engine.ts'
 import { warming } from '../job/warm.ts'
@@ -111,7 +111,7 @@ describe('an executor that is stopped', () => {
     const next = await job({ files: { 'payload.txt': 'x' } })
     const { executor, connection } = await readied(miner, next)
     // It may have held the GPUs that the next job needs.
-    expect(await engine.containersWith(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
+    expect(await engine.containers.withLabel(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
     await connection.say(next.work)
     await resultOn(connection)
     await expectGoodEnd(executor, connection)

@@ -186,7 +186,7 @@ describe('https', () => {
     const fetched = await result(miner, { volume: { volume_type: 'zip_url', contents: url('/') } }, env)
     expect(fetched).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'payload' })
     const why = await failureOf({ volume_type: 'zip_url', contents: url('/down') }, env)
-    expect(why).toBe('Input URL refused: it leads from https to http')
+    expect(why).toBe('Input URL refused: it redirects from https to http')
     server.closeAllConnections()
     server.close()
   })

@@ -1,5 +1,6 @@
 /** The command `check`: reports whether this miner can work, one line for each finding. Changes nothing. */
 import { ownHotkey } from '@horde/chain/settings'
+import { engineUrl } from '@horde/engine/engine-address'
 import { type Finding, warn } from '@horde/kit/check/finding'
 import { printFindings } from '@horde/kit/check/report'
 import { checkDatabase } from '@horde/operator/check/database'
@@ -7,7 +8,6 @@ import { hotkeyFindings, settingsFindings } from '@horde/operator/check/own-sett
 import { diskRules, lookAtDisks } from '@horde/operator/watch/disk'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { engineUrl } from '../horde/docker/engine-address.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
 import { addressFindings } from '../operator/check/address.ts'
 import { chainFindings } from '../operator/check/chain.ts'

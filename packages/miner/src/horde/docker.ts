@@ -1,19 +1,18 @@
 /** Executors as containers of the executor image, on an engine of this machine or another. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { type EngineAddress, socketOf } from '@horde/engine/engine-address'
+import { EngineError, hasCode } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import { lookThrough } from '../operator/watches/engine.ts'
-import { type DockerHost, endFailed, endLeftovers } from './docker/docker-host.ts'
-import type { EngineAddress } from './docker/engine-address.ts'
-import { engineClient } from './docker/engine-client.ts'
-import { EngineError } from './docker/engine-error.ts'
+import { type DockerHost, removeFailed, removeOrphans } from './docker/docker-host.ts'
 import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
 import { probeInContainer } from './docker/probe-container.ts'
 import { runningContainer } from './docker/running-container.ts'
-import { endOverdue, removeEnded, takeOver } from './docker/take-over.ts'
+import { finishTakeOver, removeEnded, takeOver } from './docker/take-over.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
 
 export type DockerManagerOptions = {
@@ -21,25 +20,27 @@ export type DockerManagerOptions = {
   /** Whether an image that the engine lacks is pulled. */
   pullImage: boolean
   engine: EngineAddress
-  /** The engine's network that containers join. Unset: the engine's bridge. */
+  /** The network that containers join. Unset: the engine's bridge. */
   network?: string | undefined
-  /** What the managers of one miner know of images that came from no registry. Unset: what this manager sees itself. */
+  /** The images that came from no registry, as the managers of one miner have seen them. Unset: only this manager's. */
   localImages?: LocalImages
-  /** Containers carry it as a label, so that only this miner's are ever taken over or removed. */
+  /** The value of a label on the containers: only this miner's are taken over or removed. */
   owner: string
-  /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
+  /** How long an executor may take to clean up after SIGTERM, in ms, before it is killed. */
   stopWithinMs: number
   clock: Clock
   log: Log
 }
 
-const NOT_FOUND = 404
-/** How long the engine may take to say whether it has the image when an offer waits for its answer, in milliseconds. */
+/** How long the engine may take to find the image while an offer waits for the answer, in ms. */
 const ANSWER_MS = 2_000
 
-/** Containers that a miner asked for before are left alone until takeOver. */
+/** Opens a manager. It leaves the containers of an earlier run alone until `takeOver`. */
 export async function dockerManager(options: DockerManagerOptions): Promise<ExecutorManager> {
-  const engine = await engineClient(options.engine, options)
+  // Loaded here: a miner with another manager does not need it.
+  const { connectEngine } = await import('@horde/engine/connect')
+  const { clock, log } = options
+  const engine = await connectEngine(options.engine, { clock, log })
   const closing = new AbortController()
   const { localImages = new Set() } = options
   const executorImage = new ExecutorImage({ ...options, localImages, engine, closed: closing.signal })
@@ -47,12 +48,13 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
     ...options,
     network: options.network,
     engine,
+    socket: socketOf(options.engine),
     executorImage,
-    leftovers: new Set<string>(),
-    overdue: undefined,
+    orphans: new Set<string>(),
+    unfinishedTakeOver: undefined,
     closed: closing.signal,
   }
-  executorImage.begin()
+  executorImage.fetchInBackground()
   const command = (name: string) => (environment: Readonly<Record<string, string>>) =>
     startContainer({ args: [name], environment, labels: {} }, host)
   return {
@@ -73,11 +75,11 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   }
 }
 
-/** An engine that is slow to answer is no reason: its watch gives it longer. */
+/** Returns why no executor could be started now. A slow answer is no reason: the engine's watch waits longer. */
 async function whyNot({ executorImage, clock }: DockerHost): Promise<Reason | undefined> {
   try {
-    const isThere = await withDeadline(executorImage.isThere(), ANSWER_MS, 'looking for an image', clock)
-    return isThere ? undefined : 'executor-image-missing'
+    const isPresent = await withDeadline(executorImage.isPresent(), ANSWER_MS, 'looking for an image', clock)
+    return isPresent ? undefined : 'executor-image-missing'
   } catch (error) {
     return error instanceof EngineError ? 'engine-away' : undefined
   }
@@ -85,51 +87,56 @@ async function whyNot({ executorImage, clock }: DockerHost): Promise<Reason | un
 
 async function startContainer(program: ExecutorProgram, host: DockerHost): Promise<StartedExecutor> {
   const { engine } = host
-  await host.executorImage.arrived()
-  await endOverdue(host)
-  await endLeftovers(host)
+  await host.executorImage.settled()
+  await finishTakeOver(host)
+  await removeOrphans(host)
   const name = newContainerName()
   try {
     const id = await createContainer(name, program, host)
-    const output = await engine.output(id, host.closed)
-    await engine.startContainer(id)
+    const output = await engine.containers.attach(id, host.closed)
+    await engine.containers.start(id)
     const executor = runningContainer(id, host, output)
     void executor.exited
     return executor
   } catch (error) {
-    await endFailed(name, error, host).catch(() => {})
+    await removeFailed(name, error, host).catch(() => {})
     throw error
   }
 }
 
-/** The image is looked for where the engine says that it lacks something: what is there is not asked for each time. */
+/** Creates a container. Only when the engine lacks something it looks for the image, and pulls it. */
 async function createContainer(name: string, program: ExecutorProgram, host: DockerHost): Promise<string> {
   const { engine, executorImage } = host
-  const options = { name, ...containerOptions(program, { ...host, socket: engine.socket }) }
+  const options = containerOptions(program, host)
   try {
-    return await engine.createContainer(options)
+    return await engine.containers.create(options, name)
   } catch (error) {
-    if (!(error instanceof EngineError && error.status === NOT_FOUND)) throw error
-    await executorImage.get()
-    return engine.createContainer(options)
+    if (!hasCode(error, 'not-found')) throw error
+    await executorImage.ensure()
+    return engine.containers.create(options, name)
   }
 }
 
 /**
- * The address at which containers on the engine's bridge reach this machine.
- * @throws Error when the engine has no bridge of its own here, as rootless and remote ones have not
+ * Returns the address at which containers on the engine's bridge reach this machine.
+ *
+ * @throws Error when the engine has no bridge on this machine, as a rootless or remote engine
  */
 export async function bridgeAddress(socket: string): Promise<string> {
-  await using engine = await engineClient({ socket })
+  const { connectEngine } = await import('@horde/engine/connect')
+  await using engine = await connectEngine({ socket })
   const address = await engine.bridgeAddress()
-  if (!address || !(await isOurs(address))) {
+  if (!address || !(await isOwnAddress(address))) {
     throw new Error("Docker's bridge has no address on this machine; set ADDRESS_FOR_EXECUTORS")
   }
   return address
 }
 
-/** Node does not list the bridge's address while no container is attached; whether one can listen there tells it always. */
-async function isOurs(address: string): Promise<boolean> {
+/**
+ * Whether an address is this machine's, by listening there: Node does not list a bridge to which no container is
+ * attached.
+ */
+async function isOwnAddress(address: string): Promise<boolean> {
   const server = createServer().listen(0, address)
   const ours = await once(server, 'listening').then(
     () => true,

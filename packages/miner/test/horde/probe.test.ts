@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => manager.close?.())
 
-it("tells how full the engine's disk is, and leaves no container", async () => {
+it("returns how full the engine's disk is, and leaves no container", async () => {
   const result = await manager.probe?.({ command: ['df', '-Pk', '/tmp'], gpus: [] })
   expect(result).toMatchObject({ exitCode: 0 })
   expect(roomOf((result as { output: string }).output)).toMatchObject({ total: expect.any(Number) })
@@ -26,7 +26,7 @@ it("tells how full the engine's disk is, and leaves no container", async () => {
   expect(left.stdout).toBe('')
 })
 
-it('tells that the image lacks the program, and that the engine does not offer GPUs', async () => {
+it('reports a program that the image lacks, and GPUs that the engine does not offer', async () => {
   expect(await manager.probe?.({ command: ['no-such-program'], gpus: [] })).toEqual({ missing: true })
   expect(await manager.probe?.({ command: ['true'], gpus: ['0'] })).toEqual({
     refused: expect.stringContaining('could not select device driver'),

@@ -1,6 +1,7 @@
 /** The settings of a pool: slots for executors of one hardware class, and how its executors are started. */
+
+import type { EngineAddress } from '@horde/engine/engine-address'
 import type { ExecutorClass } from '@horde/protocol/classes'
-import type { EngineAddress } from '../docker/engine-address.ts'
 
 export type PoolSettings = {
   /** Unique among a miner's pools. */

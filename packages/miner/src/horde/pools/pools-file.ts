@@ -1,10 +1,11 @@
 /** Reads the YAML file of a miner's pools. It reports all mistakes at once, each with its line. */
 import { readFile } from 'node:fs/promises'
+import type { EngineAddress } from '@horde/engine/engine-address'
 import { ConfigError } from '@horde/kit/config'
 import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { type EngineAddress, engineSettings } from '../docker/engine-address.ts'
+import { engineSettings } from '../docker/engine-settings.ts'
 import type { PoolSettings } from './pool-settings.ts'
 
 /** The setting that names the file. */

@@ -4,6 +4,7 @@
  */
 import { access } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { type EngineAddress, engineUrl } from '@horde/engine/engine-address'
 import { type Finding, unknown } from '@horde/kit/check/finding'
 import {
   type DiskFolder,
@@ -16,8 +17,6 @@ import {
 } from '@horde/operator/watch/disk'
 import type { Watch } from '@horde/operator/watch/watches'
 import type { MinerConfig } from '../../config.ts'
-import { type EngineAddress, engineUrl } from '../../horde/docker/engine-address.ts'
-import { engineClient } from '../../horde/docker/engine-client.ts'
 import type { ExecutorManager } from '../../horde/manager.ts'
 import type { PoolSettings } from '../../horde/pools/pool-settings.ts'
 import { AGAIN_MS, aboutPools } from './pools.ts'
@@ -77,10 +76,12 @@ function enginesHere(pools: readonly PoolSettings[]): Map<string, { engine: Engi
 
 /** Returns undefined when the folder is on another machine or hidden from this process. */
 async function imagesFolder(engine: EngineAddress): Promise<string | undefined> {
-  await using client = await engineClient(engine)
+  const { connectEngine } = await import('@horde/engine/connect')
+  await using client = await connectEngine(engine)
   const { dataFolder } = await client.facts()
-  return access(dataFolder).then(
-    () => dataFolder,
+  const folder = dataFolder || '/'
+  return access(folder).then(
+    () => folder,
     () => undefined,
   )
 }

@@ -1,9 +1,9 @@
 /** Findings about the container engines that start executors, here and on other hosts, and about their images. */
 
+import type { Engine } from '@horde/engine/engine'
+import { type EngineAddress, engineUrl } from '@horde/engine/engine-address'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { withDeadline } from '@horde/kit/time'
-import { type EngineAddress, engineUrl } from '../../horde/docker/engine-address.ts'
-import { type EngineClient, engineClient } from '../../horde/docker/engine-client.ts'
 
 /** How long a whole check may take, in milliseconds, including the connection to another host. */
 const LOOK_MS = 20_000
@@ -21,10 +21,11 @@ export type EngineUse = {
 export async function lookAtEngine({ engine, images, mayPull }: EngineUse): Promise<Finding[]> {
   const url = engineUrl(engine)
   try {
-    await using client = await engineClient(engine)
+    const { connectEngine } = await import('@horde/engine/connect')
+    await using client = await connectEngine(engine)
     return await lookThrough(client, async () => {
       const found = images.map(async image => {
-        return (await client.findImage(image)) ? ok('image', `${image} is there`) : missingImage(image, mayPull)
+        return (await client.images.find(image)) ? ok('image', `${image} is there`) : missingImage(image, mayPull)
       })
       return Promise.all(found)
     })
@@ -34,10 +35,10 @@ export async function lookAtEngine({ engine, images, mayPull }: EngineUse): Prom
 }
 
 /** Checks whether an engine answers, then adds the findings of `more`. Never rejects. */
-export async function lookThrough(client: EngineClient, more: () => Promise<Finding[]>): Promise<Finding[]> {
+export async function lookThrough(client: Engine, more: () => Promise<Finding[]>): Promise<Finding[]> {
   const look = async () => {
     const { version } = await client.facts()
-    return [ok('engine', `Docker ${version} answers at ${client.url}`), ...(await more())]
+    return [ok('engine', `Docker ${version || 'of an unknown version'} answers at ${client.url}`), ...(await more())]
   }
   return withDeadline(look(), LOOK_MS, client.url).catch(error => [engineAway(client.url, error as Error)])
 }

@@ -57,7 +57,7 @@ function zipOf(name: string, contents: Buffer): Buffer {
   return Buffer.concat([local, central, Buffer.from('PK\x05\x06'), end])
 }
 
-it('holds the engine’s socket, two volumes, and no more than it needs', async () => {
+it('gives an executor the engine’s socket, two volumes and nothing else', async () => {
   await using miner = await startMiner()
   await using validator = await connectValidator(miner)
   await untilReady(validator, scriptJob('import time; time.sleep(1000)', 2000))

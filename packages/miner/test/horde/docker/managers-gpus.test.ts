@@ -74,7 +74,7 @@ async function devicesOf(jobUuid: string): Promise<unknown[]> {
   return all.map(({ DeviceIDs }) => DeviceIDs)
 }
 
-it('four at once have two of eight GPUs each, and give their jobs just those', { timeout: LONG_MS }, async () => {
+it('gives each of four executors two of eight GPUs, and their jobs just those', { timeout: LONG_MS }, async () => {
   await using miner = await startMiner()
   await using validator = await connectValidator(miner)
   const jobs = Array.from({ length: EXECUTORS }, () => scriptJob('import time; time.sleep(1000)', 2000))

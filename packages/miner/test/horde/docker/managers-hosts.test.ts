@@ -9,12 +9,13 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { EngineAddress } from '@horde/engine/engine-address'
 import { systemClock } from '@horde/kit/time'
 import { TestAuthority } from '@horde/testing/certificates'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { PrivateEngine, TLS_PORT } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type EngineAddress, engineSettings } from '../../../src/horde/docker/engine-address.ts'
+import { engineSettings } from '../../../src/horde/docker/engine-settings.ts'
 import { dockerManager } from '../../../src/horde/docker.ts'
 import { capturedLog } from '../../captured-log.ts'
 import { startChain, startTestMiner } from '../../harness.ts'
@@ -104,7 +105,7 @@ describe.each([
   ['TLS', overTls],
   ['SSH', overSsh],
 ])('executors on a host over %s', (_name, address) => {
-  it('run a job, and nothing of them is left there', async () => {
+  it('run a job, and leave nothing there', async () => {
     await using miner = await startMiner(address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('print(6 * 7)')
@@ -151,7 +152,7 @@ describe('an engine over TLS is refused', () => {
     await expectRefusal(overTls({ ca: stranger.ca }), /not signed by the CA in tls\.ca/)
   })
 
-  it('when it does not accept the miner’s', async () => {
+  it('when it does not accept the miner’s certificate', async () => {
     await expectRefusal(
       overTls(await stranger.certify('miner', 'clientAuth')),
       /does not accept this miner's certificate/,
@@ -166,13 +167,13 @@ describe('an engine over TLS is refused', () => {
     await expectRefusal(engineSettings.parse({ host: `tcp://127.0.0.1:${server.port}`, tls }), words)
   })
 
-  it('when nobody is there', async () => {
-    await expectRefusal(engineSettings.parse({ host: `tcp://${there}:1`, tls }), /nobody listens there/)
+  it('when nothing listens there', async () => {
+    await expectRefusal(engineSettings.parse({ host: `tcp://${there}:1`, tls }), /nothing listens there/)
   })
 
   it('at once when a file is missing', async () => {
     await expect(open(overTls({ key: '/no/such/key.pem' }))).rejects.toThrow(
-      '/no/such/key.pem, for tls, can not be read',
+      '/no/such/key.pem, for tls, cannot be read',
     )
   })
 })
@@ -191,7 +192,7 @@ describe('an engine over SSH is refused', () => {
     await expectRefusal(overSsh({ known_hosts }), /its key is not the one in ssh\.known_hosts/)
   })
 
-  it('when its host does not let the key in', async () => {
+  it('when its host does not accept the key', async () => {
     await newKey(join(folder, 'other_key'))
     await expectRefusal(overSsh({ identity: join(folder, 'other_key') }), /it does not accept the key ssh\.identity/)
   })
@@ -200,18 +201,18 @@ describe('an engine over SSH is refused', () => {
     await expectRefusal(overSsh({}, '/run/no-engine.sock'), /there is no engine at remote_socket/)
   })
 
-  it('when nobody is there', async () => {
+  it('when nothing listens there', async () => {
     const part = { identity: ssh.identity, known_hosts: ssh.knownHosts }
-    await expectRefusal(engineSettings.parse({ host: `ssh://root@${there}:1`, ssh: part }), /nobody listens there/)
+    await expectRefusal(engineSettings.parse({ host: `ssh://root@${there}:1`, ssh: part }), /nothing listens there/)
   })
 
   it('at once when a file is missing', async () => {
-    await expect(open(overSsh({ identity: '/no/such/key' }))).rejects.toThrow('/no/such/key, for ssh, can not be read')
+    await expect(open(overSsh({ identity: '/no/such/key' }))).rejects.toThrow('/no/such/key, for ssh, cannot be read')
   })
 })
 
 describe('a tunnel', () => {
-  it('that breaks is made anew, and the job of an executor behind it goes on', async () => {
+  it('is opened again when it breaks, and the job of an executor behind it goes on', async () => {
     await using miner = await startMiner(overSsh())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(3); print(1)')
@@ -235,14 +236,14 @@ describe('a tunnel', () => {
     await expect.poll(containers).toBe('')
   })
 
-  it('that is away leaves no executor behind when it is back', async () => {
+  it('leaves no executor behind after an outage', async () => {
     const manager = await open(overSsh())
     const executor = await manager.start(order)
     const [before] = (await containers()).split('\n')
     await ssh.stop()
     for (const pid of await sshClients()) process.kill(pid)
     await expect.poll(sshClients).toEqual([])
-    await expect(executor.stop()).rejects.toThrow(/could not be asked|nobody listens/)
+    await expect(executor.stop()).rejects.toThrow(/could not be reached|nothing listens/)
     await ssh.resume(engine.network)
     await expect.poll(() => manager.start(order).catch(() => undefined)).toBeDefined()
     expect((await containers()).split('\n')).not.toContain(before)
@@ -266,7 +267,7 @@ describe('a tunnel', () => {
   })
 })
 
-it('what an earlier run left on a host that is away is ended later', async () => {
+it('removes what an earlier run left on a host once that is back', async () => {
   const { machine } = await engine.network.link()
   const mute = createTcpServer().listen(0, machine)
   stack.defer(() => void mute.close())
@@ -281,7 +282,7 @@ it('what an earlier run left on a host that is away is ended later', async () =>
 
   await ssh.stop()
   const manager = await open(overSsh())
-  await expect(manager.takeOver?.(new Set(['wanted']))).rejects.toThrow('nobody listens there')
+  await expect(manager.takeOver?.(new Set(['wanted']))).rejects.toThrow('nothing listens there')
   expect((await containers()).split('\n')).toEqual(left)
 
   await ssh.resume(engine.network)

@@ -54,7 +54,7 @@ async function startOne(manager: ExecutorManager): Promise<void> {
   await executor.stop()
 }
 
-it('is pulled when it is missing, and the first executor waits for it', async () => {
+it('pulls a missing image, and the first executor waits for it', async () => {
   const manager = await open(await registry.pushAs(IMAGE, `executor-${randomUUID()}`))
   await startOne(manager)
   expect(said()).toEqual(['pulling the executor image', 'executor image pulled'])
@@ -63,7 +63,7 @@ it('is pulled when it is missing, and the first executor waits for it', async ()
   await manager.close?.()
 })
 
-it('runs in the network that the settings name', async () => {
+it('runs executors in the network that the settings name', async () => {
   const network = `test-${randomUUID()}`
   await docker('network', 'create', '--internal', network)
   const engine = { socket: '/var/run/docker.sock' }
@@ -79,7 +79,7 @@ it('runs in the network that the settings name', async () => {
   await docker('network', 'rm', network)
 })
 
-it('is used as it is when it is there, whatever a registry has', async () => {
+it('uses a present image as it is, whatever a registry has', async () => {
   const local = `${registry.host}/${randomUUID()}`
   await docker('tag', IMAGE, local)
   const manager = await open(local)
@@ -89,24 +89,24 @@ it('is used as it is when it is there, whatever a registry has', async () => {
   await manager.close?.()
 })
 
-it('is not pulled where that is switched off, and a start says so', async () => {
+it('pulls nothing where that is switched off, and a start says so', async () => {
   const name = await registry.pushAs(IMAGE, `executor-${randomUUID()}`)
   const manager = await open(name, false)
   await expect(manager.start(order())).rejects.toThrow(`has no image ${name}, and pulling it is switched off`)
-  expect(said()).toEqual(['the executor image is not to be had: executors can not be started'])
+  expect(said()).toEqual(['the executor image is not available: executors cannot be started'])
   // An operator who brings it by hand need not start the miner anew.
   await docker('pull', '--quiet', name)
   await startOne(manager)
   await manager.close?.()
 })
 
-it('may be missing for a while', async () => {
+it('starts executors again after the image was missing for a while', async () => {
   const name = await registry.pushAs(IMAGE, `executor-${randomUUID()}`)
   await registry.stop()
   const clock = manualClock()
   const manager = await open(name, true, clock)
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled: .*connection refused/)
-  expect(said()).toContain('the executor image is not to be had: executors can not be started')
+  expect(said()).toContain('the executor image is not available: executors cannot be started')
   await registry.resume()
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled/)
   await clock.advance(60_000)
@@ -117,7 +117,7 @@ it('may be missing for a while', async () => {
 it.each([
   ['its deadline', async (clock: ReturnType<typeof manualClock>) => clock.advance(PULL_MS), /not done within/],
   ['the miner stops', async (_: unknown, manager: ExecutorManager) => manager.close?.(), /could not be pulled/],
-])('is waited for until %s', async (_name, then, words) => {
+])('waits for the image until %s', async (_name, then, words) => {
   let asked = false
   const mute = createServer(() => {
     asked = true

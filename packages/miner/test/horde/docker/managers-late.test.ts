@@ -25,7 +25,7 @@ const created = () => {
   return engine.docker('events', '--since', '1', '--until', String(Date.now() / 1000), ...filters)
 }
 
-it('ends the containers of jobs along with the executor that made them, and no others', async () => {
+it('removes the job containers of an executor along with it, and no others', async () => {
   const manager = await dockerManager({
     ...{ image: IMAGE, pullImage: false, engine: { socket: engine.socket }, owner: 'a miner', stopWithinMs: 60_000 },
     ...{ clock: systemClock, log: capturedLog().log },
@@ -42,7 +42,7 @@ it('ends the containers of jobs along with the executor that made them, and no o
   await engine.docker('rm', other)
 })
 
-describe('a manager removes what a standing engine made after it was given up:', () => {
+describe('a manager removes what an engine created after its call was given up:', () => {
   it.each([
     ['an executor', (manager: ExecutorManager) => manager.start(ORDER)],
     ['a probe', (manager: ExecutorManager) => manager.probe?.({ command: ['true'], gpus: [] })],

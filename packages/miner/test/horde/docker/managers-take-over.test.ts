@@ -94,7 +94,7 @@ async function leftBehind(whose: string, started: string[]): Promise<string[]> {
 }
 
 describe('executors of a miner that was killed', () => {
-  it('go on with the next one, which hears their log and their exit, and can stop them', async () => {
+  it('are taken over by the next one, which gets their log and exit, and can stop them', async () => {
     const [first, second] = [newToken(), newToken()]
     const ids = await leftBehind(owner, [first, second])
     await using miner = new Miner(owner, { wanted: [newToken(), first, second] })
@@ -117,13 +117,13 @@ describe('executors of a miner that was killed', () => {
     expect(await containersOf(owner)).toEqual([])
   })
 
-  it('are found by what tells nobody their token', async () => {
+  it('are found by a hash of their token', async () => {
     const token = newToken()
     const [id = ''] = await leftBehind(owner, [token])
     expect(await docker('inspect', '--format', '{{json .Config.Labels}} {{.Name}}', id)).not.toContain(token)
   })
 
-  it('are ended and removed when nobody wants them, or when they do not run, and a neighbour’s never', async () => {
+  it('are removed when no job waits for them or they do not run, and those of another miner never', async () => {
     const [ended, wanted] = [newToken(), newToken()]
     const [first = ''] = await leftBehind(owner, [ended, newToken(), wanted])
     await docker('kill', first)
@@ -156,7 +156,7 @@ describe('executors of a miner that was killed', () => {
   })
 })
 
-it('a check that was killed leaves its container until the next one', async () => {
+it('removes the container of a killed check with the next check', async () => {
   await docker('run', '--detach', ...label('compute-horde.miner', owner), '--entrypoint', 'true', IMAGE)
   await expect.poll(() => docker('ps', '-q', '--filter', `label=compute-horde.miner=${owner}`)).toBe('')
   const manager = await open()
