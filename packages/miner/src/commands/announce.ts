@@ -5,7 +5,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
 import { addressToAnnounce, announce } from '../announce/announce.ts'
 import { readMinerConfig } from '../config.ts'
-import type { CommandDeps } from './run-command.ts'
+import type { CommandDeps } from './command-line.ts'
 
 /** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 30_000

@@ -16,7 +16,7 @@ import { portFinding } from '../operator/check/port.ts'
 import { diskFolders } from '../operator/watches/disks.ts'
 import { lookAtEngine } from '../operator/watches/engine.ts'
 import { enginesOf } from '../operator/watches/miner-watches.ts'
-import type { CommandDeps } from './run-command.ts'
+import type { CommandDeps } from './command-line.ts'
 
 /** Returns the exit code: 0 when nothing is bad, else 1. */
 export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {

@@ -1,12 +1,21 @@
 /** The miner's commands and their options. */
 import { type Output, Program, wholeNumber } from '@horde/operator/command-line/program'
-import { JOB_STATES } from '@horde/protocol/job-state'
+import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import { Option } from 'commander'
 import { MAX_LISTED } from '../db/list-jobs.ts'
-import type { JobsWanted } from './jobs.ts'
 
 /** How many jobs the command `jobs` lists unless --last is given. */
 const LISTED = 20
+
+/** What a command gets from the program. */
+export type CommandDeps = Output & {
+  environment: NodeJS.ProcessEnv
+  /** Sets what SIGHUP does from now on. */
+  setOnHangup(reload: () => void): void
+}
+
+/** Which jobs `jobs` lists. */
+export type JobsWanted = { last: number; state: JobState | undefined; json: boolean }
 
 /** What each command does. Returns its exit code. */
 export type Handlers = {

@@ -3,18 +3,15 @@ import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
 import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
-import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { jobsTable } from '../operator/output/jobs-table.ts'
 import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
-import type { CommandDeps } from './run-command.ts'
+import type { CommandDeps, JobsWanted } from './command-line.ts'
 
 /** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
-
-export type JobsWanted = { last: number; state: JobState | undefined; json: boolean }
 
 export async function listJobs(
   wanted: JobsWanted,

@@ -1,12 +1,5 @@
 /** Runs the command that the command line names. A command's code is loaded only when that command runs. */
-import type { Output } from '@horde/operator/command-line/program'
-import { minerProgram } from './command-line.ts'
-
-export type CommandDeps = Output & {
-  environment: NodeJS.ProcessEnv
-  /** Sets what SIGHUP does from now on. */
-  setOnHangup(reload: () => void): void
-}
+import { type CommandDeps, minerProgram } from './command-line.ts'
 
 /** Returns the exit code. */
 export function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {

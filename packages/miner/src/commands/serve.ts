@@ -9,7 +9,7 @@ import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
 import { openManager, usualHost } from '../horde/open-manager.ts'
 import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import type { CommandDeps } from './run-command.ts'
+import type { CommandDeps } from './command-line.ts'
 
 export async function serve({ environment, setOnHangup }: CommandDeps, signal: AbortSignal): Promise<number> {
   const config = readMinerConfig(environment)

@@ -68,7 +68,7 @@ export interface ScheduleState extends Position {
 export class BatchSchedule {
   readonly #options: BatchScheduleOptions
   #position: Position | undefined
-  #state: ScheduleState | undefined
+  #schedule: ScheduleState | undefined
 
   constructor(options: BatchScheduleOptions) {
     this.#options = options
@@ -76,7 +76,7 @@ export class BatchSchedule {
 
   /** Returns what `next` found last; undefined before its first call. */
   state(): ScheduleState | undefined {
-    return this.#state
+    return this.#schedule
   }
 
   /**
@@ -89,13 +89,13 @@ export class BatchSchedule {
     const position = await this.#findPosition()
     const { rank = outside ? position.validators : undefined } = position
     if (rank === undefined) {
-      this.#state = { ...position, turn: undefined }
+      this.#schedule = { ...position, turn: undefined }
       return undefined
     }
     const lastStartMs = (await lastBatchStart(db, netuid))?.getTime()
     const validators = Math.max(position.validators, rank + 1)
     const turn = nextTurn({ nowMs: clock.now(), windowMs, rank, validators, lastStartMs })
-    this.#state = { ...position, turn }
+    this.#schedule = { ...position, turn }
     return turn
   }
 

@@ -5,8 +5,8 @@ import { type Validator, wireValidator } from '../app.ts'
 import { batchResult, batchTable } from '../operator/output/batch-result.ts'
 import { areHeld } from '../operator/output/weights-text.ts'
 import type { WeightsOutcome } from '../weights/set-weights.ts'
+import type { CommandDeps } from './command-line.ts'
 import { openValidator } from './open-validator.ts'
-import type { CommandDeps } from './run-command.ts'
 
 export interface BatchRunDeps {
   validator: Pick<Validator, 'batch' | 'weights' | 'sweep'>

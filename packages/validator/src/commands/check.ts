@@ -12,7 +12,7 @@ import { benchmarkFinding } from '../operator/check/benchmark.ts'
 import { chainFindings } from '../operator/check/chain.ts'
 import { facilitatorFinding } from '../operator/check/facilitator.ts'
 import { diskFolders } from '../operator/watches/validator-watches.ts'
-import type { CommandDeps } from './run-command.ts'
+import type { CommandDeps } from './command-line.ts'
 
 /** Returns the exit code: 0 when nothing is bad, else 1. */
 export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {

@@ -23,6 +23,9 @@ export type WantedJob = {
   timeoutSeconds: number | undefined
 }
 
+/** What a command gets from the program. */
+export type CommandDeps = Output & { environment: NodeJS.ProcessEnv }
+
 /** What each command does. Returns its exit code. */
 export type Handlers = {
   serve(): Promise<number>

@@ -1,8 +1,8 @@
 /** The command `explain`: explains a miner's weight. */
 import { explainMiner } from '../explain/explain-miner.ts'
 import { reportMiner } from '../explain/miner-report.ts'
+import type { CommandDeps } from './command-line.ts'
 import { openValidator } from './open-validator.ts'
-import type { CommandDeps } from './run-command.ts'
 
 /** @param miner a hotkey, or a uid */
 export async function explain(

@@ -1,10 +1,7 @@
 /** Runs the command that the command line names. A command's code is loaded only when that command runs. */
-import type { Output } from '@horde/operator/command-line/program'
-import { validatorProgram } from './command-line.ts'
+import { type CommandDeps, validatorProgram } from './command-line.ts'
 
 const EXIT_FAILED = 1
-
-export type CommandDeps = Output & { environment: NodeJS.ProcessEnv }
 
 /** Returns the exit code. */
 export function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {

@@ -6,9 +6,8 @@ import { hotkey as hotkeySchema, jobUuid } from '@horde/protocol/primitives'
 import type { JobResult } from '../db/jobs.ts'
 import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/find-miners.ts'
 import { runOrganicJob } from '../organic/run-organic-job.ts'
-import type { WantedJob } from './command-line.ts'
+import type { CommandDeps, WantedJob } from './command-line.ts'
 import { type OpenValidator, openValidator } from './open-validator.ts'
-import type { CommandDeps } from './run-command.ts'
 
 const EXIT_FAILED = 1
 /** The largest exit code that a process can end with. */

@@ -2,8 +2,8 @@
 import { type Validator, wireValidator } from '../app.ts'
 import { startEviction, startLoops } from '../loops.ts'
 import { openOperator } from '../operator/open-operator.ts'
+import type { CommandDeps } from './command-line.ts'
 import { openValidator } from './open-validator.ts'
-import type { CommandDeps } from './run-command.ts'
 
 export async function serve({ environment }: CommandDeps, signal: AbortSignal): Promise<number> {
   await using stack = new AsyncDisposableStack()

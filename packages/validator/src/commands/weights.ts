@@ -3,8 +3,8 @@ import { wireValidator } from '../app.ts'
 import { weightsTable } from '../explain/weights-table.ts'
 import { areHeld, planJson, weightsSentence } from '../operator/output/weights-text.ts'
 import { planWeights } from '../weights/plan-weights.ts'
+import type { CommandDeps } from './command-line.ts'
 import { type OpenValidator, openValidator } from './open-validator.ts'
-import type { CommandDeps } from './run-command.ts'
 
 export type WeightsWanted = { json: boolean; dryRun: boolean }
 

@@ -85,12 +85,15 @@ export async function openJobs(
   return { opened, added: added.length }
 }
 
+/** The result of a job that no process drives any more. */
+export const ABANDONED = { ...EMPTY_RESULT, state: 'broken', reason: 'abandoned' } as const
+
 /**
  * Ends open jobs that no process drives any more. They are excused: no miner caused it. Returns how many there were.
  */
 export async function abandonJobs(db: Database, open: readonly MovingJob[], at: Date, log: Log): Promise<number> {
   const save = savingTogether(db)
-  const result = { ...EMPTY_RESULT, reason: 'abandoned' as const }
+  const { state: _, ...result } = ABANDONED
   const moved = await Promise.all(open.map(job => transition(job, { event: 'stopped', at, result }, { save, log })))
   return moved.filter(Boolean).length
 }

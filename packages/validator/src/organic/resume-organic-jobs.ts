@@ -2,9 +2,9 @@
 import type { V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { isFinal } from '@horde/protocol/job-state'
 import { type JobUuid, jobUuid } from '@horde/protocol/primitives'
-import { EMPTY_RESULT, unreportedJobs } from '../db/jobs.ts'
+import { unreportedJobs } from '../db/jobs.ts'
 import { untilSaved } from '../db/until-saved.ts'
-import { abandonJobs } from '../jobs/transition.ts'
+import { ABANDONED, abandonJobs } from '../jobs/transition.ts'
 import { type DriveOrganicDeps, driveOrganicJob } from './drive-organic-job.ts'
 import { acceptedUpdate, finalUpdate } from './status-updates.ts'
 
@@ -38,8 +38,7 @@ async function resume(row: Row, uuid: JobUuid, deps: DriveOrganicDeps, signal: A
   if (!request || !deadline || deadline.getTime() <= clock.now()) {
     const abandon = () => abandonJobs(db, [{ uuid: row.uuid, state }], new Date(clock.now()), log)
     const abandoned = await untilSaved(abandon, deps, signal)
-    const result = { ...EMPTY_RESULT, state: 'broken', reason: 'abandoned' } as const
-    if (abandoned > 0) report(finalUpdate(uuid, result, timeoutSeconds))
+    if (abandoned > 0) report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
     return
   }
   log.warn({ jobUuid: uuid, state }, 'organic job resumed')
