@@ -68,6 +68,7 @@ write_settings() { # write_settings EXAMPLE
   set_setting ADMIN_PORT "$opt_admin_port"
   if [ "$role" = miner ]; then
     set_setting PUBLIC_PORT "$opt_port"
+    [ -z "$opt_class_given" ] || set_setting EXECUTOR_CLASS "$opt_class_given"
     # Where its disk watch looks.
     set_setting DOCKER_DATA_FOLDER "$(docker info --format '{{.DockerRootDir}}')"
   fi
