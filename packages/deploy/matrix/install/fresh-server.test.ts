@@ -9,6 +9,8 @@ import { TestServer } from '../../src/testing/test-server.ts'
 const DONE = 'What to do next:'
 const SECOND_RUN_SECONDS = 30
 const BACK_MS = 240_000
+/** The servers have no GPU. */
+const CLASS = ['--class', 'always_on.test']
 /** Where Debian keeps the certificates that were added to a machine, which a build needs behind such a proxy. */
 const CERTIFICATES = '/usr/local/share/ca-certificates'
 
@@ -31,14 +33,17 @@ test('both roles are pulled onto a bare server, run beside each other, and are b
     user: 'deploy',
     piped: true,
     hotkey: roles.hotkeyPath('miner'),
-    args,
+    args: [...args, ...CLASS],
   })
   expect(miner.output).toContain(DONE)
   const validator = await roles.owner.install('validator', bare, { hotkey: roles.hotkeyPath('validator'), args })
   expect(validator.output).toContain(DONE)
   const running = () => bare.sh('docker inspect --format "{{.Id}} {{.State.StartedAt}}" $(docker ps -q) | sort')
   const before = await running()
-  const again = await roles.owner.install('miner', bare, { hotkey: roles.hotkeyPath('miner'), args })
+  const again = await roles.owner.install('miner', bare, {
+    hotkey: roles.hotkeyPath('miner'),
+    args: [...args, ...CLASS],
+  })
   expect(again.output).toContain(DONE)
   expect(again.seconds).toBeLessThan(SECOND_RUN_SECONDS)
   expect(await running()).toBe(before)
@@ -53,7 +58,8 @@ test('a miner is built on the server, with Docker and nothing else, and the same
   for (const name of await readdir(CERTIFICATES)) {
     await server.write(`${CERTIFICATES}/${name}`, await readFile(join(CERTIFICATES, name), 'utf8'))
   }
-  const options = { hotkey: roles.hotkeyPath('miner'), args: [...roles.network, '--base-image', SERVER_BASE_IMAGE] }
+  const args = [...roles.network, ...CLASS, '--base-image', SERVER_BASE_IMAGE]
+  const options = { hotkey: roles.hotkeyPath('miner'), args }
   const built = await roles.owner.install('miner', server, options)
   expect(built.output).toContain(DONE)
   const again = await roles.owner.install('miner', server, options)
