@@ -49,12 +49,19 @@ existing() { # existing PATH
   printf '%s\n' "$path"
 }
 
+# Where Docker keeps its data, or will: an owner may have put it on another disk.
+docker_data() {
+  local path
+  path=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null </dev/null || true)
+  case $path in /*) printf '%s\n' "$path" ;; *) echo /var/lib/docker ;; esac
+}
+
 check_disk() {
   local path free needed
   # What runs already has taken its room.
   if [ -e "$folder/state/healthy" ]; then return 0; fi
   needed=$(disk_gib)
-  for path in /var/lib/docker "$ROOT"; do
+  for path in "$(docker_data)" "$ROOT"; do
     path=$(existing "$path")
     free=$(df -Pm "$path" | awk 'NR == 2 { print $4 }')
     if [ "$free" -lt $((needed * 1024)) ]; then

@@ -124,6 +124,16 @@ describe('a processor', () => {
   })
 })
 
+test("the disk that is looked at is that of Docker's data, wherever the owner has put it", async () => {
+  await server.fake(
+    'df',
+    'echo "Filesystem"; case $2 in "$FOLDER") echo "- 9 9 99999 1%";; *) echo "- 9 9 100 1%";; esac',
+  )
+  expect(await answers('check_disk')).toMatch(/^problem only 0 GiB are free on the disk of \/\S*; the miner needs 20/)
+  await server.fake('docker', 'case "$*" in *DockerRootDir*) echo "$HOME";; esac')
+  expect(await answers('ROOT=$FOLDER; check_disk')).toBe('')
+})
+
 describe('an NVIDIA card', () => {
   const CARD = 'echo "01:00.0 0302: 10de:2330 (rev a1)"'
 
