@@ -10,6 +10,8 @@ import { TestServer } from '../../src/testing/test-server.ts'
 const DONE = 'What to do next:'
 const SECOND_RUN_SECONDS = 30
 const BACK_MS = 240_000
+/** How long building on the server may take: four times what it takes here, in milliseconds. */
+const BUILT_MS = 2_400_000
 /** The servers have no GPU. */
 const CLASS = ['--class', 'always_on.test']
 const CHECKOUT = join(import.meta.dirname, '../../../..')
@@ -56,13 +58,15 @@ test('both roles are pulled onto a bare server, run beside each other, and are b
   for (const role of ['miner', 'validator']) await bare.until(`compute-horde ${role} status`, BACK_MS)
 })
 
-test('a miner is built on the server, with Docker and nothing else, and the same sources are not built twice', async () => {
+test('a miner is built on the server, with Docker and nothing else, and the same sources are not built twice', {
+  timeout: 2 * BUILT_MS,
+}, async () => {
   server = await TestServer.start({ kind: 'with-docker', registry: roles.registry.images })
   for (const name of await readdir(CERTIFICATES)) {
     await server.write(`${CERTIFICATES}/${name}`, await readFile(join(CERTIFICATES, name), 'utf8'))
   }
   const args = [...roles.network, ...CLASS, '--base-image', SERVER_BASE_IMAGE]
-  const options = { hotkey: roles.hotkeyPath('miner'), args }
+  const options = { hotkey: roles.hotkeyPath('miner'), args, withinMs: BUILT_MS }
   const built = await roles.owner.install('miner', server, options)
   expect(built.output).toContain(DONE)
   const again = await roles.owner.install('miner', server, options)
