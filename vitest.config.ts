@@ -1,13 +1,19 @@
 import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import { TEST_MS, WAIT_MS } from './packages/kit/src/testing/limits.ts'
-import { SlowestFiles } from './packages/kit/src/testing/slowest-files.ts'
+import { TEST_MS, WAIT_MS } from './packages/testing/src/limits.ts'
+import { SlowestFiles } from './packages/testing/src/runs/slowest-files.ts'
 
-/** Most tests wait for an engine or a database: on two cores, two files at a time take two thirds of the time of one. */
-const LEAST_WORKERS = 2
+/** Most tests wait for an engine, a database or a program: a third file at a time has two cores at work all the time. */
+const LEAST_WORKERS = 3
+/** Files that start hordes or kill services run by twos: they wait more than they work. */
+const HEAVY_WORKERS = 2
 
 /** Where `.ci/run` reads what a run has counted, as JSON. */
 const REPORT = process.env.TEST_REPORT
+
+// As in `pnpm dev`: what workers and programs import is compiled once, and a service starts in half the time.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/compute-horde', import.meta.url))
 
 const SHOWN = ['default', new SlowestFiles()]
 
@@ -22,8 +28,13 @@ export const shared = {
   // Ours are the CommonJS ones (docs/decisions/0014-polkadot-as-commonjs.md); tests import the others beside them.
   env: { POLKADOTJS_DISABLE_ESM_CJS_WARNING: '1' },
 }
-/** Files that start hordes, kill services or measure. */
-const HEAVY = 'packages/*/{test,e2e}/**/*.heavy.test.ts'
+
+/** The files of the projects beside the pure tests of `src`, by what their names end with. */
+const named = (ending: string) => [`packages/*/{test,e2e}/**/*${ending}`, `bench/test/**/*${ending}`]
+/** Files that start hordes or kill services. */
+const HEAVY = named('.heavy.test.ts')
+/** Files whose subject is how long something takes, or how much memory. */
+const MEASURED = named('.measured.test.ts')
 
 export default defineConfig({
   test: {
@@ -31,20 +42,34 @@ export default defineConfig({
     reporters,
     projects: [
       {
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts'], sequence: { groupOrder: 0 }, ...shared },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'checks/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          ...shared,
+        },
       },
       {
         test: {
           name: 'integration',
-          include: ['packages/*/{test,e2e}/**/*.test.ts'],
-          exclude: [HEAVY],
+          include: named('.test.ts'),
+          exclude: [...HEAVY, ...MEASURED],
           sequence: { groupOrder: 1 },
           ...shared,
         },
       },
       {
+        test: {
+          name: 'heavy',
+          include: HEAVY,
+          maxWorkers: HEAVY_WORKERS,
+          sequence: { groupOrder: 2 },
+          ...shared,
+        },
+      },
+      {
         // One after the other, and beside nothing else: what they measure is theirs.
-        test: { name: 'heavy', include: [HEAVY], fileParallelism: false, sequence: { groupOrder: 2 }, ...shared },
+        test: { name: 'measured', include: MEASURED, fileParallelism: false, sequence: { groupOrder: 3 }, ...shared },
       },
     ],
   },

@@ -8,9 +8,9 @@ import { openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { runService } from '@horde/kit/run'
 import { systemClock, withDeadline } from '@horde/kit/time'
+import { Engine } from '../packages/executor/src/engine/container.ts'
 import { ownIdentity } from '../packages/executor/src/engine/identity.ts'
 import { sweepLeftovers } from '../packages/executor/src/engine/leftovers.ts'
-import { engine } from '../packages/executor/test/jobs.ts'
 import { jobs as minersJobs } from '../packages/miner/src/db/schema.ts'
 import { judge, leftIn, type MinersView } from './chaos/judge.ts'
 import { type ChaosOptions, readOptions, USAGE, UsageError } from './chaos/options.ts'
@@ -98,7 +98,7 @@ async function minersView(url: string): Promise<MinersView[]> {
 
 /** What killed executors left goes when the next one starts on their host, as here. */
 async function whatIsLeft(given: readonly Given[], owner: string): Promise<string[]> {
-  await sweepLeftovers(engine, ownIdentity(), silentLog)
+  await sweepLeftovers(new Engine(), ownIdentity(), silentLog)
   const until = performance.now() + SETTLE_MS
   for (;;) {
     const processes = (await executorsOf(owner)).map(pid => `an executor is left, pid ${pid}`)

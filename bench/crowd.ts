@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import type { TestValidator } from '@horde/testing/peers/validator'
 import { echoJob, PlainRuns, timed } from './network/echo-job.ts'
 import { type Network, startNetwork } from './network/network.ts'
-import type { TestValidator } from './network/test-validator.ts'
 import { connect, untilWaiting } from './through-miner.ts'
 
 const MIB = 1024 * 1024

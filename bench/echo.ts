@@ -6,8 +6,9 @@
 import { once } from 'node:events'
 import { withDeadline } from '@horde/kit/time'
 import type { MinerToExecutorMessage } from '@horde/protocol/miner-executor'
+import { type Connection, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { cpuOf, cpuOfChildren } from './cpu.ts'
-import { type Arrival, BenchMiner, type ExecutorSocket, STEP_MS } from './miner.ts'
+import { type Arrival, STEP_MS, startExecutor, startWarmExecutor } from './miner.ts'
 import { echoJob, PlainRuns, timed } from './network/echo-job.ts'
 import { table } from './table.ts'
 
@@ -17,7 +18,7 @@ type Round = { docker: number; clientCpu: number; cold: Job; warm: Job }
 
 /** Prints the table of an echo job. */
 export async function benchEcho(rounds: number): Promise<void> {
-  await using miner = await BenchMiner.start()
+  await using miner = await TestMiner.start()
   await using plain = await PlainRuns.open()
   const measured: Round[] = []
   await oneRound(miner, plain)
@@ -39,12 +40,12 @@ export async function benchEcho(rounds: number): Promise<void> {
   process.stdout.write(`${table('milliseconds', rows)}\n\n${table('milliseconds of processor', cpuRows)}\n`)
 }
 
-async function oneRound(miner: BenchMiner, plain: PlainRuns): Promise<Round> {
+async function oneRound(miner: TestMiner, plain: PlainRuns): Promise<Round> {
   const before = cpuOfChildren()
   const docker = await timed(() => plain.run())
   const clientCpu = cpuOfChildren() - before
-  const cold = await oneJob(await miner.startExecutor())
-  return { docker, clientCpu, cold, warm: await oneJob(await miner.startWarmExecutor()) }
+  const cold = await oneJob(await startExecutor(miner))
+  return { docker, clientCpu, cold, warm: await oneJob(await startWarmExecutor(miner)) }
 }
 
 async function oneJob({ process: child, socket, connectedMs: connected }: Arrival): Promise<Job> {
@@ -57,7 +58,7 @@ async function oneJob({ process: child, socket, connectedMs: connected }: Arriva
   return { connected, ready, run: ran, cpu: cpuOfChildren() - before - waiting }
 }
 
-async function ask(socket: ExecutorSocket, message: MinerToExecutorMessage, answer: string): Promise<void> {
+async function ask(socket: Connection, message: MinerToExecutorMessage, answer: string): Promise<void> {
   await socket.say(message)
   const heard = await withDeadline(socket.hear(), STEP_MS, answer)
   const wrong = !heard?.ok || heard.message.message_type !== answer

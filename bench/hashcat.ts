@@ -7,11 +7,11 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { jobVolume } from '@horde/testing/jobs/job-volume'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
 import { ALGORITHMS, hashcatBenchmark } from '../packages/validator/src/benchmarks/hashcat.ts'
 import { hashcatListBenchmark } from '../packages/validator/src/benchmarks/hashcat-list.ts'
 import { scoreJob } from '../packages/validator/src/scoring/job-score.ts'
-import { jobVolume } from '../packages/validator/test/job-volume.ts'
 
 const run = promisify(execFile)
 

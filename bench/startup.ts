@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Arrival, BenchMiner } from './miner.ts'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { type Arrival, startExecutor, startWarmExecutor } from './miner.ts'
 import { table } from './table.ts'
 
 /** How long a process is left alone before its memory is read, in milliseconds. */
@@ -18,19 +19,19 @@ type Memory = { rss: number; pss: number }
 
 /** Prints the table of start-up and memory. */
 export async function benchStartup(rounds: number): Promise<void> {
-  await using miner = await BenchMiner.start()
-  await startExecutor(miner)
+  await using miner = await TestMiner.start()
+  await measureStart(miner)
   const times: { bare: number; connected: number }[] = []
   const bare: Memory[] = []
   const executors: Memory[] = []
   const warm: Memory[] = []
   for (let round = 0; round < rounds; round += 1) {
-    times.push({ bare: await startBare(), connected: await startExecutor(miner) })
+    times.push({ bare: await startBare(), connected: await measureStart(miner) })
   }
   for (let round = 0; round < Math.min(rounds, 5); round += 1) {
     bare.push(await memoryOfBare())
-    executors.push(await memoryOfExecutor(await miner.startExecutor()))
-    warm.push(await memoryOfExecutor(await miner.startWarmExecutor()))
+    executors.push(await memoryOfExecutor(await startExecutor(miner)))
+    warm.push(await memoryOfExecutor(await startWarmExecutor(miner)))
   }
   const lines = [
     table('milliseconds', [
@@ -54,8 +55,8 @@ async function startBare(): Promise<number> {
   return performance.now() - started
 }
 
-async function startExecutor(miner: BenchMiner): Promise<number> {
-  const executor = await miner.startExecutor()
+async function measureStart(miner: TestMiner): Promise<number> {
+  const executor = await startExecutor(miner)
   const exited = once(executor.process, 'exit')
   await executor.socket.close()
   await exited

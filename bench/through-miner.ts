@@ -3,9 +3,9 @@
  * `docker run` of the same image, alternating in one run.
  */
 import { systemClock } from '@horde/kit/time'
+import { TestValidator } from '@horde/testing/peers/validator'
 import { echoJob, PlainRuns, timed } from './network/echo-job.ts'
 import { type Network, startNetwork } from './network/network.ts'
-import { TestValidator } from './network/test-validator.ts'
 import { table } from './table.ts'
 
 const LOOK_MS = 50

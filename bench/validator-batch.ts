@@ -7,15 +7,16 @@ import { fileURLToPath } from 'node:url'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
-import { startPostgres } from '@horde/kit/testing/postgres'
 import { systemClock } from '@horde/kit/time'
+import { startPostgres } from '@horde/testing/postgres'
 import type { BatchReport } from '../packages/validator/src/batch/batch-part.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
 import { runBatch } from '../packages/validator/src/run-batch.ts'
 import { plainErrors } from './network/plain-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
-const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
+/** Of the validator. */
+export const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
 const HOST = '127.0.0.2'
 /** As the validator's settings have them by default. */
 const STARTS = { atOnce: 1_024, perSecond: 250 }

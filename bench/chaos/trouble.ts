@@ -1,8 +1,8 @@
 /** What goes wrong while jobs run: the miner is killed, executors are killed, connections are cut. */
 import { systemClock } from '@horde/kit/time'
+import type { Relay } from '@horde/testing/peers/relay'
 import type { MinerProcess } from '../network/miner-process.ts'
 import { executorsOf } from '../network/owned-processes.ts'
-import type { Relay } from '../network/relay.ts'
 import type { Random } from '../soak/random.ts'
 
 /** How often an executor is killed, and a connection cut, in seconds, on average. */

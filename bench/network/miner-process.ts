@@ -1,9 +1,11 @@
 /** A real miner as a process that is killed and started again, on the same port and the same database. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { withDeadline } from '@horde/kit/time'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 
 const MAIN = fileURLToPath(new URL('../../packages/miner/src/main.ts', import.meta.url))
 /** How long it may take to stop when it is asked to, in ms. */
@@ -37,7 +39,7 @@ export class MinerProcess {
   }
 
   start(): void {
-    const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...this.#environment }
+    const env = { ...PROGRAM_ENVIRONMENT, HOME: process.env.HOME ?? '', ...this.#environment }
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     // Executors that outlive it hold its pipes: they are read on.
     child.stdout.pipe(this.#log, { end: false })

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Hotkey, hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
-import { freePort } from '@horde/kit/testing/port'
-import { startPostgres } from '@horde/kit/testing/postgres'
+import { Relay } from '@horde/testing/peers/relay'
+import { freePort } from '@horde/testing/port'
+import { startPostgres } from '@horde/testing/postgres'
 import { MinerProcess } from './miner-process.ts'
 import { executorsOf } from './owned-processes.ts'
-import { Relay } from './relay.ts'
 
 const NETUID = 1
 const BLOCK_MS = 1_000

@@ -1,4 +1,5 @@
 /** A chain, a database and miners for one validator that is killed and started again. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -10,7 +11,8 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { openDatabase } from '@horde/kit/database'
-import { startPostgres } from '@horde/kit/testing/postgres'
+import { startPostgres } from '@horde/testing/postgres'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import type { RestartOptions } from './options.ts'
 
 export const NETUID = 3
@@ -103,7 +105,7 @@ export interface ValidatorProcess {
 
 function startValidator(env: Record<string, string>): ValidatorProcess {
   const child = spawn(process.execPath, [MAIN], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...PROGRAM_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines: string[] = []

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { containersOfCgroups } from '@horde/testing/hostile/host'
+import { containersWith, volumesWith } from '@horde/testing/local-engine'
 import { isDeadProcess, ownIdentity, parseIdentity } from '../../packages/executor/src/engine/identity.ts'
 import { FOLDER_PREFIX } from '../../packages/executor/src/engine/leftovers.ts'
-import { containersOfCgroups } from '../../packages/executor/test/hostile/host.ts'
-import { engine } from '../../packages/executor/test/jobs.ts'
 
 const MIB = 1024 * 1024
 /** Where the engine keeps the network namespaces of containers. */
@@ -73,8 +73,8 @@ async function ownFigures(): Promise<Figures> {
     return other?.kind === 'process' && isDeadProcess(other, self)
   }
   const [containers, volumes, children] = await Promise.all([
-    engine.containersWith(EXECUTOR_LABEL),
-    engine.volumesWith(EXECUTOR_LABEL),
+    containersWith(EXECUTOR_LABEL),
+    volumesWith(EXECUTOR_LABEL),
     readFile(`/proc/self/task/${process.pid}/children`, 'utf8').catch(() => ''),
   ])
   return {

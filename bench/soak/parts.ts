@@ -1,15 +1,15 @@
 /** The three parts of a soak, as jobs to run; and running them. */
 import { availableParallelism } from 'node:os'
 import { silentLog } from '@horde/kit/log'
+import { hostileImages, hostileScripts } from '@horde/testing/hostile/catalogue'
+import { honestTrials } from '@horde/testing/hostile/honest'
+import { runTrial, type TrialDeps } from '@horde/testing/hostile/run-trial'
+import type { Trial } from '@horde/testing/hostile/trial'
+import { TrialImages } from '@horde/testing/hostile/trial-images'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { Engine } from '../../packages/executor/src/engine/container.ts'
 import { ownIdentity } from '../../packages/executor/src/engine/identity.ts'
 import { sweepLeftovers } from '../../packages/executor/src/engine/leftovers.ts'
-import { hostileImages, hostileScripts } from '../../packages/executor/test/hostile/catalogue.ts'
-import { honestTrials } from '../../packages/executor/test/hostile/honest.ts'
-import { runTrial, type TrialDeps } from '../../packages/executor/test/hostile/run-trial.ts'
-import type { Trial } from '../../packages/executor/test/hostile/trial.ts'
-import { TrialImages } from '../../packages/executor/test/hostile/trial-images.ts'
-import { engine } from '../../packages/executor/test/jobs.ts'
-import { TestMiner } from '../../packages/executor/test/miner.ts'
 import type { SoakOptions } from './options.ts'
 import { type Random, seededRandom, shuffled } from './random.ts'
 
@@ -63,7 +63,7 @@ function honestTrial(random: Random): Trial {
 export async function runParts(parts: readonly Part[], signal: AbortSignal): Promise<Map<Part, Ran[]>> {
   // Closed from below: executors end first, then goes what those left that were killed.
   await using images = new TrialImages()
-  await using _ = { [Symbol.asyncDispose]: () => sweepLeftovers(engine, ownIdentity(), silentLog) }
+  await using _ = { [Symbol.asyncDispose]: () => sweepLeftovers(new Engine(), ownIdentity(), silentLog) }
   await using miner = await TestMiner.start()
   const ran = new Map<Part, Ran[]>()
   for (const part of parts) ran.set(part, await runPart(part, { miner, images }, signal))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { WAIT_MS } from '@horde/kit/testing/limits'
+import { WAIT_MS } from '@horde/testing/limits'
 import { ALGORITHMS } from '@horde/validator/benchmarks/hashcat'
 import { passwordCount } from '@horde/validator/benchmarks/hashcat-list'
 import { scoreJob } from '@horde/validator/scoring/job-score'
@@ -118,7 +118,7 @@ describe('pnpm dev', () => {
     child.kill('SIGINT')
     expect(await ended).toMatchObject({ code: 0 })
     expect(log).toMatch(/chain +ws:\/\/127\.0\.0\.1:\d+/)
-    expect(log).toMatch(/miner-2 +ws:\/\/127\.0\.0\.2:\d+ +http:\/\/127\.0\.0\.1:\d+\/health/)
+    expect(log).toMatch(/miner-2 +ws:\/\/127\.0\.0\.2:\d+ +http:\/\/127\.0\.0\.1:\d+\/status/)
     expect(log).toMatch(/miner-1 .*to=broken .*reason=stopped/)
   })
 
@@ -132,9 +132,9 @@ describe('pnpm dev', () => {
   })
 
   it.each([
-    [['--miners', '0'], /--miners is a whole number from 1 to 16, not 0/],
-    [['--executors', 'magic'], /--executors is process or docker, not magic/],
-    [['--nonsense'], /Unknown option '--nonsense'/],
+    [['--miners', '0'], /--miners <n>' argument '0' is invalid. It must be a whole number from 1 to 16/],
+    [['--executors', 'magic'], /--executors <kind>' argument 'magic' is invalid. Allowed choices are process, docker/],
+    [['--nonsense'], /unknown option '--nonsense'/],
   ])('refuses %j', async (args, words) => {
     expect(await devnet(...args).ended).toEqual({ code: 64, stdout: '' })
     expect(log).toMatch(words)

@@ -1,16 +1,16 @@
-/** One service of the horde as a real process: its log lines, its end, and how it is stopped. */
+/** Runs one service of the horde as a process: reads its log lines, waits for its exit, and stops it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 
-/** How long a service may take to stop by itself, in milliseconds, before it is killed. */
+/** How long a service may take to stop before it is killed, in milliseconds. */
 const STOP_WITHIN_MS = 20_000
-/** How many of its last lines are shown when a service ends that should not. */
+/** How many of its last lines are shown when a service exits unexpectedly. */
 const LINES_KEPT = 20
 
 export type LogLine = Readonly<Record<string, unknown>>
 
-/** A line as it was printed, and its fields when it is one of a service's log. */
+/** A printed line, and its fields if it is a log line. */
 export type ServiceLine = { service: string; text: string; fields: LogLine | undefined; stream: 'stdout' | 'stderr' }
 
 export class ServiceEndedError extends Error {
@@ -19,19 +19,19 @@ export class ServiceEndedError extends Error {
 
 export type ServiceOptions = {
   name: string
-  /** The program, and its arguments. */
+  /** The path of the program. */
   main: string
   args?: readonly string[]
   environment: Readonly<Record<string, string>>
   onLine: (line: ServiceLine) => void
   clock: Clock
-  /** Ends waits for the service's lines. */
+  /** Aborts waits for lines. */
   signal?: AbortSignal | undefined
 }
 
 export class Service implements AsyncDisposable {
   readonly name: string
-  /** How it ended; never rejects. */
+  /** Resolves with the exit code or the signal; never rejects. */
   readonly exited: Promise<{ code: number | null; signal: string | null }>
   readonly #child: ChildProcess
   readonly #clock: Clock
@@ -47,7 +47,7 @@ export class Service implements AsyncDisposable {
     this.#child = spawn(process.execPath, [main, ...args], {
       env: { ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // Ctrl-C in the terminal reaches devnet alone, which stops its services in order.
+      // Ctrl-C in the terminal then reaches only devnet, which stops its services in order.
       detached: true,
     })
     this.exited = new Promise(resolve => {
@@ -57,7 +57,7 @@ export class Service implements AsyncDisposable {
     for (const stream of ['stdout', 'stderr'] as const) this.#read(stream)
   }
 
-  /** Has every line from now on told to `watcher`. */
+  /** Calls `watcher` with every further line. */
   watch(watcher: (line: ServiceLine) => void): void {
     this.#watchers.add(watcher)
   }
@@ -66,7 +66,7 @@ export class Service implements AsyncDisposable {
     return this.#child.pid
   }
 
-  /** The fields of the first log line, from the start on, that has this message. */
+  /** Returns the fields of the first log line with this message, past or future. */
   async line(message: string, withinMs: number): Promise<LogLine> {
     const isIt = ({ fields }: ServiceLine) => fields?.msg === message
     const old = this.#lines.find(isIt)
@@ -92,7 +92,7 @@ export class Service implements AsyncDisposable {
     }
   }
 
-  /** Rejects when the service ends. */
+  /** Rejects when the service exits. */
   async ended(): Promise<never> {
     throw this.#endedError(await this.exited)
   }

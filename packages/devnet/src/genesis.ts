@@ -8,10 +8,10 @@ import type { Genesis } from '@horde/devchain/genesis'
 export const NETUID = 1
 
 const RAO_PER_TAO = 1_000_000_000n
-/** Enough for a validator by the rule of any chain. */
+/** More than any chain requires of a validator. */
 const VALIDATOR_STAKE_RAO = 10_000n * RAO_PER_TAO
 const COLDKEY_BALANCE_RAO = 1_000n * RAO_PER_TAO
-/** Blocks between two settings of weights: few, so that every batch of a quick local run lands. */
+/** Blocks between two settings of weights. Few, so that weights can be set after every batch of a fast local run. */
 const WEIGHTS_RATE_LIMIT_BLOCKS = 2
 const TEMPO_BLOCKS = 20
 

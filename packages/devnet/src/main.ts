@@ -1,50 +1,36 @@
-/** `pnpm dev`: a whole horde on this machine, until Ctrl-C; with --once, one batch and one setting of weights. */
-import { parseArgs } from 'node:util'
-import { ConfigError } from '@horde/kit/config'
+/** `pnpm dev`: runs a whole horde on this machine until Ctrl-C, or with --once for one batch. */
 import { runService } from '@horde/kit/run'
-import { watchHorde } from './dashboard.ts'
-import { EXECUTOR_KINDS, type HordeOptions, startHorde } from './network.ts'
+import { exitCodeOf, newCommand, wholeNumber } from '@horde/operator/command-line/program'
+import { Option } from 'commander'
+import { EXECUTOR_KINDS, type ExecutorKind, type HordeOptions, startHorde } from './network.ts'
 import { resultTable, runOnce } from './once.ts'
+import { showProgress } from './progress.ts'
 import { RequirementError } from './requirements.ts'
 import { logLine } from './view.ts'
 
-const HELP = `pnpm dev [options]   a local chain, one validator, miners, and executors on demand
-
-  --miners N            how many miners (default 2, at most 16)
-  --executors KIND      process (default): child processes of their miner; docker: containers of the executor image
-  --once                one batch and one setting of weights, then stop
-  --json                with --once: the result as one JSON object on the last line; the log goes to stderr
-  --password-length N   characters of the passwords that are cracked (default 4)
-  --batch-seconds N     from the beginning of a batch to that of the next (default 60)
-  --block-ms N          the chain's block time in milliseconds (default 1000)
-  --port N              the chain's port (default: a free one)
-  --help
-`
-
 /** How long everything may take to stop, in milliseconds. */
 const STOP_WITHIN_MS = 90_000
-const USAGE_ERROR = 64
 
-type Arguments = {
+type Options = {
   miners: number
-  executors: (typeof EXECUTOR_KINDS)[number]
-  once: boolean
-  json: boolean
+  executors: ExecutorKind
+  once?: boolean
+  json?: boolean
   passwordLength: number
   batchSeconds: number
   blockMs: number
-  chainPort: number
+  port: number
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const read = readArguments(process.argv.slice(2))
-  if (typeof read === 'string') {
-    const isHelp = read === HELP
-    ;(isHelp ? process.stdout : process.stderr).write(read)
-    return isHelp ? 0 : USAGE_ERROR
+  let options: Options
+  try {
+    options = readOptions(process.argv.slice(2))
+  } catch (error) {
+    return exitCodeOf(error)
   }
   try {
-    return await runHorde(read, signal)
+    return await runHorde(options, signal)
   } catch (error) {
     if (!(error instanceof RequirementError)) throw error
     process.stderr.write(`${error.message}\n`)
@@ -52,7 +38,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
 }
 
-async function runHorde(args: Arguments, signal: AbortSignal): Promise<number> {
+async function runHorde(args: Options, signal: AbortSignal): Promise<number> {
   const log = args.json ? process.stderr : process.stdout
   const colour = log.isTTY === true
   const say = (text: string) => void log.write(`${text}\n`)
@@ -62,17 +48,17 @@ async function runHorde(args: Arguments, signal: AbortSignal): Promise<number> {
     passwordLength: args.passwordLength,
     batchSeconds: args.batchSeconds,
     blockMs: args.blockMs,
-    chainPort: args.chainPort,
+    chainPort: args.port,
     environment: process.env,
     signal,
-    // The validator's result, alone on its stdout, is shown as a table instead.
+    // With --once the validator's stdout is its result, which is printed as a table instead.
     onLine: line =>
       args.once && line.service === 'validator' && !line.fields ? undefined : say(logLine(line, colour)),
   }
   await using horde = await startHorde(options)
-  say(urls(horde))
+  say(addresses(horde))
   if (!args.once) {
-    await watchHorde(horde, say, signal)
+    await showProgress(horde, say, signal)
     return 0
   }
   const { result, ok } = await runOnce(horde, signal)
@@ -81,50 +67,36 @@ async function runHorde(args: Arguments, signal: AbortSignal): Promise<number> {
   return ok ? 0 : 1
 }
 
-function urls({ chainUrl, miners, folder }: Awaited<ReturnType<typeof startHorde>>): string {
-  const rows = miners.map(({ member, url, adminUrl }) => `  ${member.name.padEnd(10)} ${url}   ${adminUrl}/health`)
+function addresses({ chainUrl, miners, folder }: Awaited<ReturnType<typeof startHorde>>): string {
+  const rows = miners.map(({ member, url, adminUrl }) => `  ${member.name.padEnd(10)} ${url}   ${adminUrl}/status`)
   return ['', `  ${'chain'.padEnd(10)} ${chainUrl}`, ...rows, `  ${'folder'.padEnd(10)} ${folder}`, ''].join('\n')
 }
 
-function readArguments(argv: string[]): Arguments | string {
-  try {
-    const { values } = parseArgs({
-      args: argv[0] === '--' ? argv.slice(1) : argv,
-      options: {
-        miners: { type: 'string', default: '2' },
-        executors: { type: 'string', default: 'process' },
-        once: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        'password-length': { type: 'string', default: '4' },
-        'batch-seconds': { type: 'string', default: '60' },
-        'block-ms': { type: 'string', default: '1000' },
-        port: { type: 'string', default: '0' },
-        help: { type: 'boolean', default: false },
-      },
-    })
-    if (values.help) return HELP
-    const executors = EXECUTOR_KINDS.find(kind => kind === values.executors)
-    if (!executors) throw new Error(`--executors is process or docker, not ${values.executors}`)
-    return {
-      miners: wholeNumber('--miners', values.miners, 1, 16),
-      executors,
-      once: values.once,
-      json: values.json,
-      passwordLength: wholeNumber('--password-length', values['password-length'], 1, 6),
-      batchSeconds: wholeNumber('--batch-seconds', values['batch-seconds'], 5, 86_400),
-      blockMs: wholeNumber('--block-ms', values['block-ms'], 50, 60_000),
-      chainPort: wholeNumber('--port', values.port, 0, 65_535),
-    }
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    return `${error instanceof Error ? error.message : error}\n\n${HELP}`
+/** @throws CommanderError after help, or when an option is wrong */
+function readOptions(args: readonly string[]): Options {
+  const output = {
+    print: (text: string) => void process.stdout.write(text),
+    complain: (text: string) => void process.stderr.write(text),
   }
-}
-
-function wholeNumber(option: string, text: string, min: number, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= min && value <= max)) throw new Error(`${option} is a whole number from ${min} to ${max}, not ${text}`)
-  return value
+  return (
+    newCommand('pnpm dev', output)
+      .description('Runs a local chain, one validator, miners, and executors on demand, until Ctrl-C.')
+      .option('--miners <n>', 'how many miners, at most 16', wholeNumber(1, 16), 2)
+      .addOption(
+        new Option('--executors <kind>', "child processes of their miner, or containers of the executor's image")
+          .choices(EXECUTOR_KINDS)
+          .default('process'),
+      )
+      .option('--once', 'run one batch, set weights once, and stop')
+      .option('--json', 'with --once: print the result as JSON on the last line of stdout, and the log to stderr')
+      .option('--password-length <n>', 'characters of the passwords to crack, at most 6', wholeNumber(1, 6), 4)
+      .option('--batch-seconds <n>', 'seconds from the start of one batch to the next', wholeNumber(5, 86_400), 60)
+      .option('--block-ms <n>', "the chain's block time, in milliseconds", wholeNumber(50, 60_000), 1_000)
+      .option('--port <n>', "the chain's port; 0 lets the system choose", wholeNumber(0, 65_535), 0)
+      // pnpm passes on the -- that separates its own options from the script's.
+      .parse(args[0] === '--' ? args.slice(1) : args, { from: 'user' })
+      .opts<Options>()
+  )
 }
 
 await runService('devnet', main, { stopWithinMs: STOP_WITHIN_MS })

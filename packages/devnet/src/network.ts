@@ -1,4 +1,4 @@
-/** A whole local horde: a chain, miners and the settings of a validator, all as real processes in one folder. */
+/** Starts a local horde: a chain, miners and a validator, each as a process with its files in one folder. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,14 +12,14 @@ import { Service, type ServiceLine } from './child.ts'
 import { type Member, makeWallets, NETUID, writeGenesis } from './genesis.ts'
 import { buildExecutorImage, checkRequirements } from './requirements.ts'
 
-/** Where Node keeps what it has compiled: services that start with it take two thirds of the processor time. */
+/** Node's compile cache. With it a service starts in two thirds of the processor time. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/compute-horde', import.meta.url))
 
-/** Loopback addresses can be announced on the chain, but for 127.0.0.1. */
+/** A loopback address that can be announced on the chain, unlike 127.0.0.1. */
 const MINER_HOST = '127.0.0.2'
 /** How long one service may take to start, in milliseconds. */
 const START_WITHIN_MS = 40_000
-/** How long all miners may take to be on the chain and to know their validators, in milliseconds. */
+/** How long the miners may take to announce themselves and to become ready, in milliseconds. */
 const SERVE_WITHIN_MS = 40_000
 const LOOK_AGAIN_MS = 250
 
@@ -29,7 +29,7 @@ export type ExecutorKind = (typeof EXECUTOR_KINDS)[number]
 const HASHCAT_IMAGE = 'compute-horde/hashcat:v0'
 const EXECUTOR_IMAGE = 'compute-horde/executor:v0'
 const PYTHON_IMAGE = 'compute-horde/python:3.11'
-/** The images that validators of 2024 name, as this machine has them: a local horde needs no registry. */
+/** Local names for the images that v0 validators use, so that a local horde needs no registry. */
 const IMAGE_ALIASES = [
   `backenddevelopersltd/compute-horde-job:v0-latest=${HASHCAT_IMAGE}`,
   'backenddevelopersltd/compute-horde-job-echo:v0-latest=compute-horde/echo:v0',
@@ -42,14 +42,14 @@ export type HordeOptions = {
   blockMs?: number
   /** The chain's port; 0 lets the system choose. */
   chainPort?: number
-  /** Characters of the passwords that are cracked: 3 or 4 suit a laptop's processor. */
+  /** The length of the passwords that jobs crack, in characters: 3 or 4 suit a laptop's processor. */
   passwordLength?: number
-  /** Seconds from the beginning of a batch to that of the next. */
+  /** Seconds from the start of one batch to the start of the next. */
   batchSeconds?: number
   onLine?: (line: ServiceLine) => void
   clock?: Clock
   signal?: AbortSignal
-  /** The environment of devnet itself, of which services are given what any program needs. */
+  /** The environment of devnet itself; services get only the variables that every program needs. */
   environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -61,13 +61,13 @@ export type Horde = AsyncDisposable & {
   chain: Chain
   validator: Member
   miners: RunningMiner[]
-  /** Starts the validator: `batch --json` for one batch, nothing to serve. Its lines are told to `watch` as well. */
+  /** Starts the validator: without arguments it serves, `batch --json` runs one batch. `watch` gets its lines. */
   startValidator(args: readonly string[], watch?: (line: ServiceLine) => void): Service
-  /** Rejects when a service ends that should not. */
+  /** Rejects when a service exits unexpectedly. */
   broken(): Promise<never>
 }
 
-/** Starts everything but the validator, and resolves once all miners can be reached through the chain. */
+/** Starts everything but the validator. Resolves once every miner is announced on the chain and ready. */
 export async function startHorde(options: HordeOptions): Promise<Horde> {
   const { executors = 'process', clock = systemClock, onLine = () => {}, signal } = options
   await checkRequirements([HASHCAT_IMAGE])
@@ -204,7 +204,7 @@ async function databaseIn(folder: string, name: string): Promise<string> {
   return `pglite://${join(databases, name)}`
 }
 
-/** Resolves once every miner has announced itself and says that it is ready. */
+/** Resolves once every miner has announced itself and reports that it is ready. */
 async function reachable(
   chain: Chain,
   miners: readonly RunningMiner[],
@@ -241,7 +241,7 @@ function mainOf(program: keyof typeof MAINS): string {
   return fileURLToPath(MAINS[program])
 }
 
-/** What any program needs of the environment of devnet; nothing else reaches the services. */
+/** Returns the variables of devnet's environment that every program needs. Services get no others. */
 function passedOn(environment: HordeOptions['environment']): Record<string, string> {
   const names = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'LOG_LEVEL']
   const passed = names.flatMap(name => (environment[name] ? [[name, environment[name]]] : []))

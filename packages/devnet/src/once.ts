@@ -1,4 +1,4 @@
-/** One batch and one setting of weights, and what came of it. */
+/** Runs one batch, sets weights once, and reports the outcome. */
 import { z } from 'zod'
 import { NETUID } from './genesis.ts'
 import type { Horde } from './network.ts'
@@ -21,8 +21,8 @@ const batchResult = z.object({
 export type BatchResult = z.output<typeof batchResult>
 
 /**
- * Has the validator run one batch and set weights. `ok` when every miner's job finished with the right answer (which
- * alone scores) and the chain itself holds the weights.
+ * Runs one batch with the validator and sets weights. `ok` means that every miner's job finished with the right answer,
+ * the only one that scores, and that the chain holds the weights.
  */
 export async function runOnce(horde: Horde, signal: AbortSignal): Promise<{ result: BatchResult; ok: boolean }> {
   let lastLine = ''
@@ -37,7 +37,7 @@ export async function runOnce(horde: Horde, signal: AbortSignal): Promise<{ resu
   })
   const read = batchResult.safeParse(parseJson(lastLine))
   if (!read.success) {
-    throw new Error(`the validator ended with exit code ${end.code} and told no result`)
+    throw new Error(`the validator ended with exit code ${end.code} and printed no result`)
   }
   return { result: read.data, ok: end.code === 0 && (await isRight(read.data, horde)) }
 }
@@ -46,8 +46,8 @@ async function isRight({ jobs, weights }: BatchResult, { chain, validator, miner
   const held = await chain.weightsOf(NETUID, validator.uid)
   const everyMiner = miners.every(({ member }) => jobs.some(each => each.miner === member.hotkey))
   const allRight = jobs.every(({ state, score }) => state === 'finished' && score > 0)
-  const landed = weights.length > 0 && JSON.stringify(held) === JSON.stringify(weights)
-  return everyMiner && allRight && landed
+  const areHeld = weights.length > 0 && JSON.stringify(held) === JSON.stringify(weights)
+  return everyMiner && allRight && areHeld
 }
 
 export function resultTable({ jobs, weights, block }: BatchResult, { miners }: Horde): string {

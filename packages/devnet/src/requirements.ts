@@ -1,4 +1,4 @@
-/** What a local horde needs of its machine, checked before anything is started. */
+/** Checks what a local horde needs of this machine before anything starts. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -12,14 +12,14 @@ export class RequirementError extends Error {
   override name = 'RequirementError'
 }
 
-/** @throws RequirementError that says what is missing, and what brings it */
+/** @throws RequirementError that names what is missing, and the command that installs it */
 export async function checkRequirements(images: readonly string[]): Promise<void> {
   await docker(['version', '--format', '{{.Server.Version}}'], 'No Docker engine answers')
   for (const image of images)
     await docker(['image', 'inspect', '--format', '{{.Id}}', image], `The image ${image} is missing`)
 }
 
-/** Builds the executor's image when it is missing, or of other sources than these. */
+/** Builds the executor's image if it is missing or was built from other sources. */
 export async function buildExecutorImage(): Promise<void> {
   try {
     await run(BUILD_IMAGES, ['--auto', 'executor'], { timeout: BUILD_WITHIN_MS })

@@ -1,11 +1,11 @@
-/** What a person sees of a horde: the combined log, one short line each, and tables. */
+/** Formats the combined log and tables for a terminal. */
 import type { ServiceLine } from './child.ts'
 
 const LEVEL_MARKS: Readonly<Record<string, string>> = { warn: 'WARN ', error: 'ERROR ', fatal: 'FATAL ' }
-/** Fields that every line has, or that say nothing to a person who watches. */
+/** Log fields that are not shown. */
 const QUIET_FIELDS = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'v'])
 const NAME_WIDTH = 10
-/** Longer values are cut in the combined log, in characters. */
+/** The longest value that the combined log shows in full, in characters. */
 const VALUE_WIDTH = 48
 
 const ADDRESS = /^5[1-9A-HJ-NP-Za-km-z]{47}$/
@@ -13,16 +13,16 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const COLOURS = [36, 33, 35, 32, 34, 96, 93, 95]
 
-/** One line of the combined log: who, when, what, and its fields. */
+/** Returns one line of the combined log: the service, the time, the message and its fields. */
 export function logLine({ service, text, fields }: ServiceLine, colour: boolean): string {
-  const who = paint(service.padEnd(NAME_WIDTH), colourOf(service), colour)
-  if (!fields) return `${who} │ ${text}`
+  const name = paint(service.padEnd(NAME_WIDTH), colourOf(service), colour)
+  if (!fields) return `${name} │ ${text}`
   const time = String(fields.time ?? '').slice(11, 19)
   const mark = LEVEL_MARKS[String(fields.level)] ?? ''
   const executor = fields.name === 'executor' ? 'executor: ' : ''
   const rest = Object.entries(fields).filter(([key, value]) => !QUIET_FIELDS.has(key) && value !== null)
   const details = rest.map(([key, value]) => ` ${key}=${shown(value)}`).join('')
-  return `${who} │ ${time} ${mark}${executor}${String(fields.msg)}${paint(details, 90, colour)}`
+  return `${name} │ ${time} ${mark}${executor}${String(fields.msg)}${paint(details, 90, colour)}`
 }
 
 function shown(value: unknown): string {
@@ -42,7 +42,7 @@ function paint(text: string, code: number, colour: boolean): string {
   return colour && text !== '' ? `\u001b[${code}m${text}\u001b[0m` : text
 }
 
-/** A table whose columns are as wide as their widest cell. */
+/** Returns a table with a rule below its head. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(...rows.map(row => row.length))
   const widths = Array.from({ length: columns }, (_, column) =>
@@ -58,7 +58,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [lines[0], rule, ...lines.slice(1)].join('\n')
 }
 
-/** The beginning and the end of an address: enough to tell two apart. */
+/** Returns the beginning and the end of an address. */
 export function short(hotkey: string): string {
   return hotkey.length > 12 ? `${hotkey.slice(0, 6)}…${hotkey.slice(-4)}` : hotkey
 }

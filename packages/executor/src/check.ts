@@ -1,8 +1,9 @@
-/** The command `check`: what this host is to jobs, for its operator. One line for everything that was looked at. */
-
-import { ConfigError, readSettings } from '@horde/kit/config'
+/** The command `check`: reports whether this host can run jobs, one line for each thing that was checked. */
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
+import { driverMismatch } from '@horde/kit/check/nvidia-driver'
+import { mistakesOf, printFindings } from '@horde/kit/check/report'
+import { readSettings } from '@horde/kit/config'
 import { silentLog } from '@horde/kit/log'
-import { driverMismatch } from '@horde/kit/watch/nvidia-driver'
 import { type HostSettings, hostSettings } from './config.ts'
 import { Engine } from './engine/container.ts'
 import { usedPercent } from './engine/disk.ts'
@@ -11,31 +12,19 @@ import { identityText, ownIdentity } from './engine/identity.ts'
 import { gpusOf, probeGpus } from './host/gpus.ts'
 import type { HostFacts } from './host/host-facts.ts'
 import { inForce } from './host/in-force.ts'
-import { bad, type Finding, ok, warn } from './host/judge-host.ts'
 import { lookAtHost } from './host/look-at-host.ts'
 import { defaultStateFolder, openStateFolder } from './host/state-folder.ts'
 import { resolveAlias } from './images/names.ts'
 import { jobLimits } from './job-limits.ts'
 
-const EXIT_BAD = 1
-/** The settings that bound a job in one way or another, by their names. */
+/** Matches the names of the settings that limit a job. */
 const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/
-const NO_LIMIT = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS', 'ENGINE_CALL_SECONDS']
+/** Settings whose names match, but that limit no job. */
+const NOT_LIMITS = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS', 'ENGINE_CALL_SECONDS']
 
-/** Prints the lines. Gives the exit code: 0 when jobs can run here, else 1. */
+/** Prints one line for each finding. Returns the exit code: 0 when jobs can run here, else 1. */
 export async function check(environment: Readonly<Record<string, string | undefined>>): Promise<number> {
-  let isGood = true
-  for await (const finding of findings(environment)) {
-    isGood &&= finding.verdict !== 'bad'
-    process.stdout.write(`${findingLine(finding)}\n`)
-  }
-  return isGood ? 0 : EXIT_BAD
-}
-
-/** `bad  swap: what was found. What to do about it.` */
-export function findingLine({ verdict, subject, found, advice }: Finding): string {
-  const todo = advice === '' ? '' : `. To do: ${advice}`
-  return `${verdict.padEnd(4)} ${subject}: ${found}${todo}`
+  return printFindings(findings(environment), text => void process.stdout.write(text))
 }
 
 async function* findings(environment: Readonly<Record<string, string | undefined>>): AsyncGenerator<Finding> {
@@ -55,16 +44,13 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   yield* limitFindings(settings, look.facts)
 }
 
-/** The settings, or what is wrong with them. */
+/** Returns the settings, or a finding for each mistake in them. */
 function settingsOr(environment: Readonly<Record<string, string | undefined>>): HostSettings | Finding[] {
   try {
     return readSettings(hostSettings, environment)
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return error.mistakes.map(({ name, problem }) => {
-      const example = hostSettings[name as keyof typeof hostSettings]?.example
-      return bad('settings', `${name} ${problem}`, `set it to something like ${example}`)
-    })
+    const exampleOf = (name: string) => hostSettings[name as keyof typeof hostSettings]?.example
+    return mistakesOf(error, ({ name }) => `set it to something like ${exampleOf(name)}`)
   }
 }
 
@@ -114,13 +100,13 @@ async function diskFinding(settings: HostSettings, facts: HostFacts): Promise<Fi
   return warn('disk', found, 'make room: executors remove images that they pulled until there is')
 }
 
-/** Every bound with its value, also those that come from the host. */
+/** Yields every limit with its value, including the limits that come from the host. */
 function* limitFindings(settings: HostSettings, facts: HostFacts): Generator<Finding> {
   const limits = jobLimits(settings, facts)
   const { root, volume, output, runtime } = inForce(facts, limits)
   yield ok('job', `root ${root}, /volume ${volume}, /output ${output}, runtime ${runtime}`)
   const ofHost = { MEMORY_LIMIT_BYTES: limits.memoryBytes, CPU_LIMIT: limits.cpus }
   for (const [name, value] of Object.entries({ ...settings, ...ofHost })) {
-    if (LIMIT.test(name) && !NO_LIMIT.includes(name)) yield ok('limit', `${name}=${value}`)
+    if (LIMIT.test(name) && !NOT_LIMITS.includes(name)) yield ok('limit', `${name}=${value}`)
   }
 }

@@ -1,15 +1,15 @@
-/** Where /health and /metrics may be: on this machine alone, as they ask nobody who they are. */
+/** The addresses at which /health and /metrics may be served: local ones only, because they need no authentication. */
 
-/** As Fastify takes it. */
+/** In the form that Fastify's listen() takes. */
 export type HealthAddress = { path: string } | { host: string; port: number }
 
 const TCP = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):(\d{1,5})$/
 const MAX_PORT = 65_535
 const UNIX = 'unix:'
-/** What fits into the kernel's sockaddr_un, in bytes. */
+/** The longest path that fits into the kernel's sockaddr_un, in bytes. */
 const MAX_PATH_BYTES = 107
 
-/** `127.0.0.1:9100`, `[::1]:9100` or `unix:/path`; undefined for anything else. Port 0 lets the system choose. */
+/** Accepts `127.0.0.1:9100`, `[::1]:9100` or `unix:/path`, else returns undefined. Port 0 lets the system choose. */
 export function parseHealthAddress(text: string): HealthAddress | undefined {
   if (text.startsWith(UNIX)) {
     const path = text.slice(UNIX.length).replace(/^\/\/(?=\/)/, '')

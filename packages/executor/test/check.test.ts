@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { engine } from './jobs.ts'
+import { engine } from './engine.ts'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
 const GOOD = { PYTHON_IMAGE: 'compute-horde/python:3.11', EXECUTOR_GPU_DEVICE_IDS: 'none' }

@@ -1,10 +1,10 @@
 /** A job in the hands of a miner that speaks by hand, step by step. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { expectNothingLeft, type Job, job } from '@horde/testing/jobs/executor-job'
+import type { TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import type { RawConnection, RawMiner } from '@horde/testing/peers/raw-miner'
 import { expect } from 'vitest'
-import { expectNothingLeft, type Job, job } from './jobs.ts'
-import type { TestExecutor, TestMiner } from './miner.ts'
-import type { RawConnection, RawMiner } from './raw-miner.ts'
 import { untilRunning } from './running.ts'
 
 const QUICK = { RECONNECT_DELAY_SECONDS: '0.05' }
@@ -61,9 +61,10 @@ export class Conversation {
     await untilRunning(this.wanted)
   }
 
-  /** Lets a running job come to its end. */
+  /** Lets a running job end. Does not wait for `touch`: the engine kills it when the job ends first. */
   async letGo(): Promise<void> {
-    await promisify(execFile)('docker', ['exec', await untilRunning(this.wanted), 'touch', '/tmp/go'])
+    const touch = ['exec', '--detach', await untilRunning(this.wanted), 'touch', '/tmp/go']
+    await promisify(execFile)('docker', touch)
   }
 
   async expectResult(): Promise<void> {

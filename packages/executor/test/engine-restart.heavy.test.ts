@@ -1,13 +1,13 @@
 /** A job whose engine is restarted under it, with live-restore, as an upgrade of Docker does. */
 
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { withDeadline } from '@horde/kit/time'
+import { job, PYTHON, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
+import { WAIT_MS } from '@horde/testing/limits'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { job, PYTHON, readied, result, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { textsIn } from './read-zip.ts'
-import { TestWeb } from './web.ts'
 
 const STOPPED = 'The job was stopped from outside: by the container engine, or by whoever runs it.\n'
 
@@ -61,7 +61,7 @@ open("/output/result", "w").write("of the job")
   await when(id)
   await engine.restart()
   await expect.poll(() => attachedTo(id)).not.toBe('')
-  await engine.docker('exec', id, 'touch', '/tmp/go')
+  await engine.docker('exec', '--detach', id, 'touch', '/tmp/go')
   const answer = await resultOn(connection)
   expect(await executor.exit()).toBe(0)
   expect(bodies).toHaveLength(1)
@@ -92,14 +92,12 @@ test('it is told where its output broke off, also when that is at its beginning'
 })
 
 test('a job that the engine ended when it stopped is not told as one that failed by itself', async () => {
-  const stopping = await PrivateEngine.start()
-  await using _ = stopping
-  await stopping.load(PYTHON)
+  await engine.restart({})
   const wanted = await job({ script: 'import time; time.sleep(60)' })
-  const { connection } = await readied(miner, wanted, { DOCKER_HOST: stopping.dockerHost })
+  const { connection } = await readied(miner, wanted, { DOCKER_HOST: engine.dockerHost })
   await connection.say(wanted.work)
-  while ((await stopping.docker('ps', '--quiet', '--filter', `ancestor=${PYTHON}`)) === '');
-  await stopping.restart()
+  await withDeadline(untilRunning(PYTHON), WAIT_MS, 'waiting for the job to run')
+  await engine.restart()
   const answer = await resultOn(connection)
   expect(answer).toMatchObject({
     message_type: 'V0FailedRequest',

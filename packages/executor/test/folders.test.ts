@@ -1,12 +1,12 @@
 /** The folders that a job may write to: each bounded in bytes and in files, each as its image means it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { TrialImages } from '@horde/testing/hostile/trial-images'
+import { result } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HOLDER_IMAGE } from '../src/engine/holder.ts'
-import { TrialImages } from './hostile/trial-images.ts'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { TestWeb } from './web.ts'
 
 const docker = promisify(execFile)
 const MIB = 1024 * 1024

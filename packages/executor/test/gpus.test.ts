@@ -2,10 +2,10 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { expectGoodEnd, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
 import { ready, warmed, warming } from './warm.ts'
 
 const ECHO = 'compute-horde/echo:v0'

@@ -6,9 +6,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { expectGoodEnd, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { type TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { expectGoodEnd, job, readied, resultOn } from './jobs.ts'
-import { type TestExecutor, TestMiner } from './miner.ts'
 
 const LIST_LOADED = new URL('list-loaded.mjs', import.meta.url).href
 

@@ -3,11 +3,11 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { expectGoodEnd, job } from '@horde/testing/jobs/executor-job'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
-import { expectGoodEnd, job } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
 
 let folder: string
 let miner: TestMiner

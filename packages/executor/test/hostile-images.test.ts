@@ -1,4 +1,4 @@
-import { hostileImages } from './hostile/catalogue.ts'
+import { hostileImages } from '@horde/testing/hostile/catalogue'
 import { testTrials } from './hostile/test-trials.ts'
 
 testTrials('hostile images', hostileImages)

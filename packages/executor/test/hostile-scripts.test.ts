@@ -1,4 +1,4 @@
-import { hostileScripts } from './hostile/catalogue.ts'
+import { hostileScripts } from '@horde/testing/hostile/catalogue'
 import { testTrials } from './hostile/test-trials.ts'
 
 testTrials('hostile scripts', hostileScripts)

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { containerIdentity } from '@horde/protocol/executor-labels'
+import { PYTHON } from '@horde/testing/jobs/executor-job'
 import { expect, test } from 'vitest'
 import { identityText } from '../src/engine/identity.ts'
-import { PYTHON } from './jobs.ts'
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url))
 

@@ -8,7 +8,7 @@ import { createLog } from '@horde/kit/log'
 import { hostSettings } from '../src/config.ts'
 import { openStateFolder, type StateFolder } from '../src/host/state-folder.ts'
 import { ImageStore } from '../src/images/image-store.ts'
-import { engine } from './jobs.ts'
+import { engine } from './engine.ts'
 
 export class ImageHost implements AsyncDisposable {
   readonly path: string

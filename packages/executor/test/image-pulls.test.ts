@@ -1,11 +1,11 @@
 /** Pulls from a registry that is in trouble: something stands between it and the engine. */
 import { randomUUID } from 'node:crypto'
+import { removeRepository, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { engineDisk } from '../src/engine/disk.ts'
 import { ImageError, pullImage } from '../src/images/pull-image.ts'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine } from './jobs.ts'
-import { removeRepository, TestRegistry } from './registry.ts'
 import { RegistryProxy } from './registry-proxy.ts'
 
 const { signal } = new AbortController()

@@ -2,12 +2,12 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
+import { importRandom, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { ImageUses } from '../src/images/image-uses.ts'
 import { removeUnusedImages } from '../src/images/remove-unused-images.ts'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine } from './jobs.ts'
-import { importRandom, TestRegistry } from './registry.ts'
 
 const run = promisify(execFile)
 const { signal } = new AbortController()

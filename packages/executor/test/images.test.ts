@@ -1,9 +1,9 @@
 /** Images on the real engine, from a real registry on loopback. */
 import { randomUUID } from 'node:crypto'
+import { importRandom, PASSWORD, TestRegistry, tagImage } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine } from './jobs.ts'
-import { importRandom, PASSWORD, TestRegistry, tagImage } from './registry.ts'
 
 const { signal } = new AbortController()
 const NO_DIGEST = `sha256:${'0'.repeat(64)}`

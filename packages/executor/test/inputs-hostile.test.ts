@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { TestCertificate } from '@horde/testing/certificates'
+import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TestCertificate } from './certificate.ts'
-import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { rawZip } from './raw-zip.ts'
 import { untilRunning } from './running.ts'
-import { TestWeb } from './web.ts'
 
 const MIB = 1024 * 1024
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }

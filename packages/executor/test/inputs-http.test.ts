@@ -6,14 +6,14 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog } from '@horde/kit/log'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { manualClock } from '@horde/kit/time'
+import { TestCertificate } from '@horde/testing/certificates'
+import { WAIT_MS } from '@horde/testing/limits'
+import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RetryDeps } from '../src/http/retry.ts'
 import { fetchInput, type InputLimits } from '../src/inputs.ts'
-import { TestCertificate } from './certificate.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
-import { TestWeb } from './web.ts'
 
 const NEVER = new AbortController().signal
 /** The first pause fits, and with the second they do not. */

@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { WAIT_MS } from '@horde/kit/testing/limits'
+import { WAIT_MS } from '@horde/testing/limits'
+import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fetchInput } from '../src/inputs.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
-import { TestWeb } from './web.ts'
 
 const MIB = 1024 * 1024
 const STAGE_MS = 300_000

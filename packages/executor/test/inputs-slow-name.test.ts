@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { runBesideSlowName } from '@horde/kit/testing/slow-name'
+import { runBesideSlowName } from '@horde/testing/slow-name'
 import { expect, test } from 'vitest'
 
 test('an input is fetched from a slow address, though the name has another one, which is dead', async () => {

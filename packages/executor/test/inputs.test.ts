@@ -2,17 +2,17 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import type { Volume } from '@horde/protocol/job'
+import { result, zipBase64, zipBytes } from '@horde/testing/jobs/executor-job'
+import { WAIT_MS } from '@horde/testing/limits'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fetchInput, type InputLimits, loadingArchive } from '../src/inputs.ts'
 import { JobFailure } from '../src/job-failure.ts'
 import python from './fixtures/python-zips.json' with { type: 'json' }
-import { result, zipBase64, zipBytes } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { rawZip } from './raw-zip.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
-import { TestWeb } from './web.ts'
 
 const NEVER = new AbortController().signal
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }

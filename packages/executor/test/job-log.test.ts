@@ -1,10 +1,10 @@
 /** What the log of an executor tells its operator about the end of a job, and what of a stranger's never gets into it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { TrialImages } from '@horde/testing/hostile/trial-images'
+import { expectGoodEnd, type JobParts, job, PYTHON, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TrialImages } from './hostile/trial-images.ts'
-import { expectGoodEnd, type JobParts, job, PYTHON, readied, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 import { untilRunning } from './running.ts'
 
 const MIB = 1024 * 1024
@@ -85,7 +85,7 @@ exit(5)`
     const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
     const told = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
     await expect.poll(told).not.toBe('')
-    await docker('exec', id, 'touch', '/tmp/go')
+    await docker('exec', '--detach', id, 'touch', '/tmp/go')
     await resultOn(connection)
     await expectGoodEnd(executor, connection)
     expect(line(executor.log, ENDED)).toMatchObject({ end: 'exited', exitStatus: 5, why: 'out of memory' })

@@ -1,11 +1,12 @@
 /** Jobs whose images come from a registry, by whole executors. */
 import { randomUUID } from 'node:crypto'
+import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PASSWORD, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ImageUses } from '../src/images/image-uses.ts'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine, expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
-import { PASSWORD, TestRegistry } from './registry.ts'
 
 const ECHO = 'compute-horde/echo:v0'
 

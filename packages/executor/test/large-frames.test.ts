@@ -1,9 +1,9 @@
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import { MAX_OUTPUT_CHARACTERS } from '@horde/protocol/shorten'
+import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { TestWeb } from './web.ts'
 
 const SCRIPT = 'import sys\nsys.stdout.write("ü" * 900_000)\nsys.stderr.write("head" + "e" * 2_000_000 + "tail")'
 

@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { expectGoodEnd, type Job, job, PYTHON, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { hear, type TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
-import { expectGoodEnd, type Job, job, PYTHON, readied, resultOn } from './jobs.ts'
-import { hear, type TestExecutor, TestMiner } from './miner.ts'
 
 const CONTAINER = /^POST \/containers\/create/
 const VOLUME = /^POST \/volumes\/create/

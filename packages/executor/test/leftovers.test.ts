@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '@horde/kit/log'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { PYTHON } from '@horde/testing/jobs/executor-job'
 import { expect, test } from 'vitest'
 import { type Identity, identityText, ownIdentity } from '../src/engine/identity.ts'
 import { folderName, sweepLeftovers } from '../src/engine/leftovers.ts'
-import { engine, PYTHON } from './jobs.ts'
+import { engine } from './engine.ts'
 
 const noSuchContainer = (): Identity => ({ kind: 'container', id: randomBytes(32).toString('hex') })
 

@@ -1,14 +1,14 @@
 /** A miner that goes away, in every state of an executor, and returns within its attempts, or never. */
 import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { jobUuid } from '@horde/protocol/primitives'
+import { WAIT_MS } from '@horde/testing/limits'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MinerLink } from '../src/miner-link.ts'
 import { Conversation } from './conversation.ts'
 import { HeldRegistry } from './held-registry.ts'
-import { TestMiner } from './miner.ts'
-import { RawMiner } from './raw-miner.ts'
 
 let miner: RawMiner
 let spawner: TestMiner

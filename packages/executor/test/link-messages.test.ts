@@ -1,11 +1,11 @@
 /** Every message of a miner, and what is none, in every state of an executor: the defined answer, and then the job goes on. */
 import { randomUUID } from 'node:crypto'
 import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Conversation } from './conversation.ts'
 import { HeldRegistry } from './held-registry.ts'
-import { TestMiner } from './miner.ts'
-import { RawMiner } from './raw-miner.ts'
 
 const OVERSIZED = LARGEST_PASSED_ON_BYTES + 1
 const NO_JOB = 'no job was prepared here'

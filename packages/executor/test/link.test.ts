@@ -1,10 +1,11 @@
+import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JOB_LABEL } from '../src/engine/identity.ts'
-import { engine, expectGoodEnd, expectNothingLeft, job, readied, resultOn } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
+import { engine } from './engine.ts'
 import { untilRunning } from './running.ts'
 import { warming } from './warm.ts'
-import { TestWeb } from './web.ts'
 
 const SLEEPER = 'import time; print("on", flush=True); time.sleep(600)'
 

@@ -1,8 +1,9 @@
 /** What jobs may leave in /output, on the whole way from the container to the server that the zip is sent to. */
+
+import { result } from '@horde/testing/jobs/executor-job'
+import { UploadServer } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { UploadServer } from './uploads.ts'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 

@@ -3,14 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { WAIT_MS } from '@horde/kit/testing/limits'
+import { result } from '@horde/testing/jobs/executor-job'
+import { WAIT_MS } from '@horde/testing/limits'
+import { UploadServer } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobFailure } from '../src/job-failure.ts'
 import { type OutputLimits, zipOutputs } from '../src/outputs.ts'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { UploadServer } from './uploads.ts'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 

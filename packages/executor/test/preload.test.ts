@@ -2,11 +2,11 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { PASSWORD, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { ImageUses } from '../src/images/image-uses.ts'
+import { engine } from './engine.ts'
 import { ImageHost } from './image-host.ts'
-import { engine } from './jobs.ts'
-import { PASSWORD, TestRegistry } from './registry.ts'
 
 const MAIN = fileURLToPath(new URL('../src/start.js', import.meta.url))
 const { signal } = new AbortController()

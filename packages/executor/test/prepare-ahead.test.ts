@@ -14,7 +14,7 @@ import { identityText, ownIdentity } from '../src/engine/identity.ts'
 import { openStateFolder } from '../src/host/state-folder.ts'
 import { PreparedAhead } from '../src/prepare-ahead.ts'
 import { CountingEngine } from './counting-engine.ts'
-import { engine as machinesEngine } from './jobs.ts'
+import { engine as machinesEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
 const LABEL = `${EXECUTOR_LABEL}=${identityText(ownIdentity())}`

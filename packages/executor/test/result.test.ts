@@ -1,10 +1,19 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import {
+  expectGoodEnd,
+  expectNothingLeft,
+  job,
+  PYTHON,
+  readied,
+  result,
+  resultOn,
+} from '@horde/testing/jobs/executor-job'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseIdentity } from '../src/engine/identity.ts'
-import { engine, expectGoodEnd, expectNothingLeft, job, PYTHON, readied, result, resultOn } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
+import { engine } from './engine.ts'
 
 let miner: TestMiner
 beforeAll(async () => {

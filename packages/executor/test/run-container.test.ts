@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
+import { PYTHON } from '@horde/testing/jobs/executor-job'
+import { WAIT_MS } from '@horde/testing/limits'
 import { expect, test } from 'vitest'
 import { CapturedOutput } from '../src/engine/captured-output.ts'
 import { Engine } from '../src/engine/container.ts'
 import { type RunEnd, runContainer } from '../src/engine/run-container.ts'
-import { PYTHON } from './jobs.ts'
 
 /** The engine, seen by a reader that gets to the output only once the container has ended, or never. */
 class LateReader extends Engine {

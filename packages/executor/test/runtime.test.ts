@@ -2,10 +2,10 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { result } from '@horde/testing/jobs/executor-job'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { expect, test } from 'vitest'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
 
 test('a job runs in the runtime that the setting names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'runtime-'))

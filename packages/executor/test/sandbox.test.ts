@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
+import { result } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { TestWeb } from './web.ts'
 
 let miner: TestMiner
 let web: TestWeb

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { settingsTable } from '@horde/kit/config'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { settings } from '../src/config.ts'
-import { TestMiner } from './miner.ts'
 
 let miner: TestMiner
 beforeAll(async () => {

@@ -2,9 +2,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { SLOW_ADDRESS, SLOW_NAME } from '@horde/kit/testing/slow-name'
-import { result, zipBytes } from './jobs.ts'
-import { TestMiner } from './miner.ts'
+import { result, zipBytes } from '@horde/testing/jobs/executor-job'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { SLOW_ADDRESS, SLOW_NAME } from '@horde/testing/slow-name'
 
 const input = await zipBytes({ 'payload.txt': 'fetched' })
 const server = createServer((_, response) => response.end(input)).listen(0, SLOW_ADDRESS)

@@ -1,13 +1,19 @@
 /** An engine that gives containers users of their own: root in a job is nobody on the host. */
 
-import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/kit/testing/private-engine'
-import { expect, test } from 'vitest'
-import { PYTHON, result } from './jobs.ts'
-import { TestMiner } from './miner.ts'
+import { PYTHON, result } from '@horde/testing/jobs/executor-job'
+import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { FIRST_REMAPPED_ID, PrivateEngine } from '@horde/testing/private-engine'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { textsIn } from './read-zip.ts'
-import { UploadServer } from './uploads.ts'
 import { expectWhole, ready, warmed, wholeJob } from './warm.ts'
-import { TestWeb } from './web.ts'
+
+let engine: PrivateEngine
+beforeAll(async () => {
+  engine = await PrivateEngine.start({ userNamespaces: true })
+  await engine.load(PYTHON)
+})
+afterAll(() => engine?.[Symbol.asyncDispose]())
 
 test('a job finds its input, and leaves results, as a user of its own', async () => {
   const bodies: Buffer[] = []
@@ -15,8 +21,6 @@ test('a job finds its input, and leaves results, as a user of its own', async ()
     bodies.push(Buffer.concat(await request.toArray()))
     response.end()
   })
-  await using engine = await PrivateEngine.start({ userNamespaces: true })
-  await engine.load(PYTHON)
   await using miner = await TestMiner.start()
   const script = `
 import os
@@ -36,8 +40,6 @@ print(open("/proc/self/uid_map").read().split()[1])
 
 test('a job finds all of that where it was prepared ahead', async () => {
   await using uploads = await UploadServer.start()
-  await using engine = await PrivateEngine.start({ userNamespaces: true })
-  await engine.load(PYTHON)
   await using miner = await TestMiner.start()
   const [warm, wanted] = [await warmed(miner, { DOCKER_HOST: engine.dockerHost }), await wholeJob(uploads)]
   await ready(warm, wanted)

@@ -3,16 +3,16 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { expectNothingLeft, leftBy } from '@horde/testing/jobs/executor-job'
+import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { RawMiner } from '@horde/testing/peers/raw-miner'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JOB_LABEL, NO_JOB_YET } from '../src/engine/identity.ts'
 import { Conversation } from './conversation.ts'
-import { engine, expectNothingLeft, leftBy } from './jobs.ts'
-import { TestMiner } from './miner.ts'
-import { RawMiner } from './raw-miner.ts'
+import { engine } from './engine.ts'
 import { untilRunning } from './running.ts'
-import { UploadServer } from './uploads.ts'
 import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
-import { TestWeb } from './web.ts'
 
 const LIST_LOADED = fileURLToPath(new URL('list-loaded.mjs', import.meta.url))
 
@@ -38,7 +38,7 @@ test('runs a job, whose container bears its uuid, and leaves nothing', async () 
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
   const jobs = all.filter(({ labels }) => labels[EXECUTOR_LABEL] === own).map(({ labels }) => labels[JOB_LABEL])
   expect(jobs.sort()).toEqual([wanted.job_uuid, NO_JOB_YET].sort())
-  await docker('exec', id, 'touch', '/tmp/go')
+  await docker('exec', '--detach', id, 'touch', '/tmp/go')
   await expectWhole(warm, uploads)
   await expectNothingLeft(wanted, warm.executor)
 })

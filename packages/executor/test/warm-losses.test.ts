@@ -4,15 +4,16 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor-labels'
+import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
+import { UploadServer } from '@horde/testing/peers/http-target'
+import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Labelled } from '../src/engine/container.ts'
 import { FOLDER_PREFIX } from '../src/engine/leftovers.ts'
 import { CountingEngine } from './counting-engine.ts'
-import { engine, expectNothingLeft, PYTHON } from './jobs.ts'
-import { hear, TestMiner } from './miner.ts'
-import { UploadServer } from './uploads.ts'
+import { engine } from './engine.ts'
 import { expectWhole, ready, type Warm, warmed, warming, wholeJob } from './warm.ts'
 
 const NOT_PREPARED = 'could not prepare ahead of the offer; it is tried again'
@@ -81,17 +82,25 @@ describe('a job is whole when, while its executor waited,', () => {
     expect(warm.executor.log.includes('it is made anew')).toBe(what !== 'nothing happened')
   })
 
-  test.each([
-    ['goes on with its containers', { 'live-restore': true }],
-    ['stops its containers', {}],
-  ])('the engine was restarted, which %s', async (_, settings) => {
-    await using own = await PrivateEngine.start({ settings })
-    await own.load(PYTHON)
-    const warm = await warmed(miner, { DOCKER_HOST: own.dockerHost })
-    await own.restart()
-    await expectGoodJob(warm)
-    expect(await own.docker('ps', '--all', '--quiet')).toBe('')
-    expect(await own.docker('volume', 'ls', '--quiet')).toBe('')
+  describe('the engine was restarted, which', () => {
+    let own: PrivateEngine
+    beforeAll(async () => {
+      own = await PrivateEngine.start()
+      await own.load(PYTHON)
+    })
+    afterAll(() => own?.[Symbol.asyncDispose]())
+
+    test.each([
+      ['stops its containers', {}],
+      ['goes on with its containers', { 'live-restore': true }],
+    ])('%s', async (_, settings) => {
+      await own.restart(settings)
+      const warm = await warmed(miner, { DOCKER_HOST: own.dockerHost })
+      await own.restart()
+      await expectGoodJob(warm)
+      expect(await own.docker('ps', '--all', '--quiet')).toBe('')
+      expect(await own.docker('volume', 'ls', '--quiet')).toBe('')
+    })
   })
 
   test('the engine came only then', async () => {

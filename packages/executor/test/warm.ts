@@ -1,8 +1,9 @@
 /** Executors that prepare ahead of their offer, and a job that shows whether everything of one works. */
+
+import { expectGoodEnd, type Job, job, PYTHON, resultOn } from '@horde/testing/jobs/executor-job'
+import type { UploadServer } from '@horde/testing/peers/http-target'
+import { type Connection, hear, type TestExecutor, type TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { expect } from 'vitest'
-import { expectGoodEnd, type Job, job, PYTHON, resultOn } from './jobs.ts'
-import { type Connection, hear, type TestExecutor, type TestMiner } from './miner.ts'
-import type { UploadServer } from './uploads.ts'
 
 const PREPARED = 'prepared ahead of the offer'
 

@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type Socket as TcpSocket } from 'node:
 import { createLog } from '@horde/kit/log'
 import { keepConnected } from '@horde/kit/reconnect'
 import { DialError, type DialOptions, dialSocket, wrapSocket } from '@horde/kit/socket'
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
 import { expect, test } from 'vitest'
 import { listening, options, startServer, type TestSocket } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import { DatabaseError, inTransaction, openDatabase } from '@horde/kit/database'
 import { createLog } from '@horde/kit/log'
-import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { sql } from 'drizzle-orm'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { PrivateNetwork } from '@horde/kit/testing/private-network'
 import { withDeadline } from '@horde/kit/time'
+import { WAIT_MS } from '@horde/testing/limits'
+import { PrivateNetwork } from '@horde/testing/private-network'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const run = promisify(execFile)

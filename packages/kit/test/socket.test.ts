@@ -1,5 +1,5 @@
 import { SocketClosedError, wrapSocket } from '@horde/kit/socket'
-import { WAIT_MS } from '@horde/kit/testing/limits'
+import { WAIT_MS } from '@horde/testing/limits'
 import { expect, test } from 'vitest'
 import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket, ticks } from './wire.ts'
 

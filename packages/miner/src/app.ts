@@ -18,7 +18,7 @@ import { Admission, type AdmissionRules } from './jobs/offers/admission.ts'
 import { FloodLog } from './jobs/offers/flood-log.ts'
 import { findLeftovers, recoverJobs } from './jobs/recover-jobs.ts'
 import { startLoops } from './loops.ts'
-import { Tally } from './metrics/tally.ts'
+import { JobCounters } from './operator/metrics/job-counters.ts'
 import { openOperator } from './operator/open-operator.ts'
 import { preloadImages } from './preload-images.ts'
 import { type RunJobDeps, runJob } from './run-job.ts'
@@ -58,7 +58,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   const { config, chain, hotkey, db, clock, log } = deps
   await using stack = new AsyncDisposableStack()
   const registry = createMetrics('miner')
-  const tally = new Tally(registry, clock)
+  const counters = new JobCounters(registry, clock)
   const live = new LiveJobs()
   const lines = new ExecutorLines(clock)
   const horde = stack.use(await openHorde(deps, lines))
@@ -76,24 +76,24 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
 
   const ports = await openPorts(config, horde.hosts, log, stack)
   horde.begin((ports.executors ?? ports.validators).port)
-  const jobs = jobRunner({ db, live, lines, news, tally, clock, log }, config)
+  const jobs = jobRunner({ db, live, lines, news, counters, clock, log }, config)
   for (const job of recoverJobs(leftovers, { db, horde, lines, live, clock, log })) jobs.drive(job)
   const admission = new Admission(admissionRules(config, validators), clock)
   const floods = new FloodLog(clock, log)
   serveValidatorsOn(ports.validators, {
-    desk: openDesk({ db, live, lines, news, horde, admission, floods, drive: jobs.drive, tally, clock, log }),
+    desk: openDesk({ db, live, lines, news, horde, admission, floods, drive: jobs.drive, counters, clock, log }),
     validators,
     sessions,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },
     authenticateWithinMs: config.AUTHENTICATE_SECONDS * 1000,
-    tally,
+    counters,
     clock,
     log,
   })
   serveExecutorsOn(ports.executors ?? ports.validators, { lines, log })
 
   const announcer = announcerOf(deps, ports.validators.port)
-  const shown = { live, horde, sessions, validators, announcer, tally, registry, port: ports.validators.port }
+  const shown = { live, horde, sessions, validators, announcer, counters, registry, port: ports.validators.port }
   const { adminPort, health } = await openOperator({ ...deps, ...shown }, signal, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => horde.close())
@@ -182,7 +182,7 @@ function jobRunner(deps: Omit<RunJobDeps, 'deadlines'>, config: MinerConfig) {
     },
   }
   const drive = (job: LiveJob) => {
-    full.tally.took(job)
+    full.counters.took(job)
     const run: Promise<void> = runJob(job, full, stopped.signal)
       .catch(err => deps.log.error({ err, jobUuid: job.uuid }, 'job could not be driven'))
       .finally(() => running.delete(run))

@@ -1,9 +1,9 @@
-/** The miner, and the commands for its operator: `main.ts --help`. */
+/** The miner and its operator's commands: see `main.ts --help`. */
 import { runService } from '@horde/kit/run'
 import { runCommand } from './commands/run-command.ts'
 import { stopWithinMs } from './commands/stop-within.ts'
 
-/** What SIGHUP does, once there is something to reload. */
+/** What SIGHUP does; set once there is something to reload. */
 let onHangup = () => {}
 
 const deps = {

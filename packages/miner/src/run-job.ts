@@ -18,7 +18,7 @@ import type { ExecutorLines, JobReport, JobWord } from './jobs/executor-line.ts'
 import type { LiveJob, LiveJobs } from './jobs/live-job.ts'
 import type { News } from './jobs/news.ts'
 import { obtainExecutor } from './jobs/obtain-executor.ts'
-import type { Tally } from './metrics/tally.ts'
+import type { JobCounters } from './operator/metrics/job-counters.ts'
 
 /** How long the database may be away before the next try to save a job's move, in milliseconds. */
 const SAVE_AGAIN_MS = 1_000
@@ -36,7 +36,7 @@ export type RunJobDeps = {
   lines: ExecutorLines
   news: News
   deadlines: Deadlines
-  tally: Tally
+  counters: JobCounters
   clock: Clock
   log: Log
 }
@@ -79,7 +79,7 @@ async function drive(job: LiveJob, deps: RunJobDeps, signal: AbortSignal): Promi
       await move(job, late ? 'connection lost' : 'timed out', { reason }, deps, signal)
     } else if (word.from === 'executor' && 'connected' in word) {
       lostAt = word.connected ? undefined : clock.monotonic()
-      if (word.connected) deps.tally.connected(job)
+      if (word.connected) deps.counters.connected(job)
       if (word.connected) await briefExecutor(job, deps, signal)
     } else await hear(word, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
@@ -199,7 +199,7 @@ async function move(
   await save(job, { event, to, reason, result, work }, deps, signal)
   Object.assign(job, { state: to, reason, result, wasReady: job.wasReady || to === 'ready', movedAt: deps.clock.now() })
   deps.log.info({ jobUuid: job.uuid, validator: job.validator, from, to, ...(reason && { reason }) }, 'job moved')
-  deps.tally.moved(job, from)
+  deps.counters.moved(job, from)
   // Before it is told: the next offer may come right behind.
   if (why.isAnswer) job.leaving = job.reservation.leave()
   const told = deps.news.tell(job)

@@ -9,11 +9,11 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
+import { minerKey, strangerKey } from '@horde/testing/peers/validator'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Announcer, type AnnouncerOptions } from '../src/announce/announcer.ts'
 import { findAddress } from '../src/announce/own-address.ts'
 import { addressToAnnounce, announce } from '../src/announce.ts'
-import { minerKey, strangerKey } from './harness.ts'
 
 const NETUID = 1
 /** Blocks that must lie between two announcements. */

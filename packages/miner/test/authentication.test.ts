@@ -2,21 +2,18 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { addressOf } from '@horde/chain/wallet'
 import { authenticationBytes } from '@horde/protocol/signing'
 import type { V0AuthenticateRequest } from '@horde/protocol/validator-miner'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   authentication,
   connectValidator,
   dialMiner,
   minerKey,
-  PlayedManager,
   secondValidatorKey,
-  startChain,
-  startTestMiner,
   strangerKey,
-  type TestMiner,
   type ValidatorPeer,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 const OFFER = {
   message_type: 'V0InitialJobRequest',

@@ -1,19 +1,12 @@
 /** The commands, as an operator runs them. */
 import { randomUUID } from 'node:crypto'
 import { openDatabase } from '@horde/kit/database'
-import { freePort } from '@horde/kit/testing/port'
-import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { freePort } from '@horde/testing/port'
+import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob, moveJob } from '../src/db/jobs.ts'
-import {
-  migrationsFolder,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  strangerKey,
-  validatorKey,
-} from './harness.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner } from './harness.ts'
 import { newOperator, type Operator } from './program.ts'
 
 const MINUTE_MS = 60_000
@@ -37,13 +30,13 @@ describe('the program', () => {
   it('tells a command line that is wrong with the usage, and exits with 64', async () => {
     const { code, stdout, stderr } = await operator.run(['nonsense'], { BITTENSOR_NETUID: 'x' })
     expect([code, stdout]).toEqual([64, ''])
-    expect(stderr).toMatch(/^there is no command nonsense\n\nusage: /)
+    expect(stderr).toMatch(/^error: unknown command 'nonsense'\n\nUsage: /)
   })
 
   it('helps, whatever the settings are', async () => {
     const { code, stdout, stderr } = await operator.run(['jobs', '--help'], { BITTENSOR_NETUID: 'x' })
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/^usage: .* jobs \[options\]\n/)
+    expect(stdout).toMatch(/^Usage: .* jobs \[options\]\n/)
   })
 
   it('exits with 78 when a command finds wrong settings', async () => {

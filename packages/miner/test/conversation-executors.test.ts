@@ -2,19 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack

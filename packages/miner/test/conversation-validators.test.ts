@@ -8,22 +8,19 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
+import { connectExecutor, type ExecutorPeer } from '@horde/testing/peers/executor'
+import {
+  authentication,
+  connectWire,
+  secondValidatorKey,
+  validatorKey,
+  type Wire,
+} from '@horde/testing/peers/validator'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import type { JobRow } from '../src/db/schema.ts'
 import type { ExecutorOrder } from '../src/horde/manager.ts'
-import {
-  authentication,
-  connectExecutor,
-  type ExecutorPeer,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
-import { connectWire, type Wire } from './wire.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 const TABLES = {
   /** The connection that offered the job, and was told all there is. */

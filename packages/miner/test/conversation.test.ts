@@ -1,17 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 const EXECUTORS = 3

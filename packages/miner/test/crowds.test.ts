@@ -1,19 +1,7 @@
 /** What strangers may cost, on both doors: connections, bytes, frames and time. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
-import {
-  authentication,
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  strangerKey,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { connectExecutor } from '@horde/testing/peers/executor'
 import {
   connectRaw,
   messagesIn,
@@ -23,7 +11,11 @@ import {
   textFrame,
   upgradeRaw,
   upgradeRequest,
-} from './raw-peer.ts'
+} from '@horde/testing/peers/raw-validator'
+import { authentication, connectValidator, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf } from './words.ts'
 
 const UNKNOWN = 8

@@ -1,19 +1,11 @@
 /** What counts as delivered, and who hears what a connection that died may have missed. */
 import { randomUUID } from 'node:crypto'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { Relay } from '@horde/testing/peers/relay'
+import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
-import { openBadLine } from './bad-line.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack
@@ -60,7 +52,7 @@ async function isSilent(peer: ValidatorPeer): Promise<void> {
 }
 
 it('a result that the kernel took on a dead line is due, and said to who comes', async () => {
-  await using line = await openBadLine(miner.port)
+  await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
   await executor.ready()
@@ -80,7 +72,7 @@ it('a result that the kernel took on a dead line is due, and said to who comes',
 })
 
 it('who came before the old connection was known to be dead hears of ready and result when it is', async () => {
-  await using line = await openBadLine(miner.port)
+  await using line = await Relay.start(miner.port)
   const lost = await connectValidator(line)
   const executor = await offered(lost)
   line.freeze()
@@ -91,7 +83,7 @@ it('who came before the old connection was known to be dead hears of ready and r
   line.cut()
   expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
 
-  await using anotherLine = await openBadLine(miner.port)
+  await using anotherLine = await Relay.start(miner.port)
   const home = await connectValidator(anotherLine)
   await home.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')

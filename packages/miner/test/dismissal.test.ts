@@ -4,22 +4,20 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { silentLog } from '@horde/kit/log'
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { freePort } from '@horde/kit/testing/port'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { findJob } from '../src/db/jobs.ts'
+import { WAIT_MS } from '@horde/testing/limits'
+import { connectExecutor } from '@horde/testing/peers/executor'
 import {
   authentication,
-  connectExecutor,
   connectValidator,
   dialMiner,
   minerKey,
-  PlayedManager,
   secondValidatorKey,
-  startTestMiner,
-  type TestMiner,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { freePort } from '@horde/testing/port'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { findJob } from '../src/db/jobs.ts'
+import { PlayedManager, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 const ENOUGH_TAO = 5_000

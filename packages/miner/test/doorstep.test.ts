@@ -1,16 +1,7 @@
 import { createLog } from '@horde/kit/log'
+import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import {
-  authentication,
-  connectValidator,
-  dialMiner,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  strangerKey,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 const HELD = 3
 /** More than may wait to be admitted. */

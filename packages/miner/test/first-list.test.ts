@@ -1,18 +1,9 @@
 /** A miner that has just started, and does not know yet who the validators are. */
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
+import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import {
-  authentication,
-  connectValidator,
-  dialMiner,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  strangerKey,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>

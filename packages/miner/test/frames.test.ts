@@ -2,17 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 const MIB = 1024 * 1024

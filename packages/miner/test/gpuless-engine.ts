@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { PrivateEngine } from '@horde/testing/private-engine'
 
 /** What the toolkit's hook says where the driver is missing. */
 const HOOK = "#!/bin/sh\necho 'nvidia-container-cli: initialization error: nvml error: driver not loaded' >&2\nexit 1\n"

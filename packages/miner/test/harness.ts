@@ -10,22 +10,9 @@ import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { type Database, openDatabase } from '@horde/kit/database'
 import { type Log, silentLog } from '@horde/kit/log'
-import { dialSocket, type Socket } from '@horde/kit/socket'
-import { WAIT_MS } from '@horde/kit/testing/limits'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
-import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
-import {
-  type ExecutorMessage,
-  type MinerToExecutorMessage,
-  parseFromMiner as parseForExecutor,
-} from '@horde/protocol/miner-executor'
-import { authenticationBytes } from '@horde/protocol/signing'
-import {
-  type AuthenticationPayload,
-  type MinerMessage,
-  parseFromMiner,
-  type ValidatorMessage,
-} from '@horde/protocol/validator-miner'
+import { WAIT_MS } from '@horde/testing/limits'
+import { minerKey, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
@@ -33,11 +20,6 @@ import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 
 export const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))
 const NETUID = 1
-
-export const minerKey = () => hotkeyFromUri('//miner')
-export const validatorKey = () => hotkeyFromUri('//validator')
-export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
-export const strangerKey = () => hotkeyFromUri('//stranger')
 
 /** A chain with two validators and the miner. */
 export async function startChain(port = 0): Promise<{ chain: Chain; url: string } & AsyncDisposable> {
@@ -163,92 +145,6 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
   const opened = stack.move()
   const url = `ws://127.0.0.1:${miner.port}`
   return { ...miner, db, manager, url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
-}
-
-type Peer<In, Out> = Socket<Parsed<In>, Out> & {
-  next(withinMs?: number): Promise<In>
-  nextUntilClosed(): Promise<In[]>
-}
-
-function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
-  const next = async (withinMs = WAIT_MS): Promise<In> => {
-    const heard = await withDeadline(socket.hear(), withinMs, 'a message')
-    if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
-    if (!heard.ok) throw heard.error
-    return heard.message
-  }
-  const nextUntilClosed = async (): Promise<In[]> => {
-    const all: In[] = []
-    for await (const heard of socket) if (heard.ok) all.push(heard.message)
-    return all
-  }
-  return Object.assign(socket, { next, nextUntilClosed })
-}
-
-export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
-
-const options = { maxFrameBytes: LARGEST_PASSED_ON_BYTES, log: silentLog }
-
-/** A connection to the validators' socket that has said nothing yet. */
-export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {
-  const url = `${miner.url}/v0.1/validator_interface/${hotkey}`
-  return asPeer<MinerMessage, ValidatorMessage>(await dialSocket(url, { ...options, parse: parseFromMiner }))
-}
-
-export function authentication(
-  key: Hotkey,
-  changes: Partial<{ [K in keyof AuthenticationPayload]: string | number }> = {},
-  capabilities?: string[],
-): ValidatorMessage {
-  const payload = {
-    validator_hotkey: key.ss58,
-    miner_hotkey: minerKey().ss58,
-    timestamp: Math.floor(Date.now() / 1000),
-    ...changes,
-  } as AuthenticationPayload
-  const signature = `0x${Buffer.from(key.sign(authenticationBytes(payload))).toString('hex')}`
-  return { message_type: 'V0AuthenticateRequest', payload, signature, ...(capabilities && { capabilities }) }
-}
-
-/** An authenticated validator. */
-export async function connectValidator(
-  miner: { url: string },
-  key: Hotkey = validatorKey(),
-  capabilities?: string[],
-): Promise<ValidatorPeer> {
-  const peer = await dialMiner(miner, key.ss58)
-  await peer.say(authentication(key, {}, capabilities))
-  return peer
-}
-
-export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
-
-/** A connection of a played executor, which leaves as a real one does: once it has answered, it closes and exits. */
-export async function connectExecutor(
-  { minerAddress, token }: ExecutorOrder,
-  manager?: PlayedManager,
-  headers: Record<string, string> = { 'X-Horde-Capabilities': 'large-frames' },
-): Promise<ExecutorPeer> {
-  const url = `${minerAddress}/v0.1/executor_interface/${token}`
-  const socket = await dialSocket<Parsed<MinerToExecutorMessage>, ExecutorMessage>(url, {
-    ...{ ...options, headers },
-    parse: parseForExecutor,
-  })
-  const peer = asPeer(socket)
-  const say = peer.say.bind(peer)
-  peer.say = async message => {
-    await say(message)
-    if (!isAnswer(message) || !token.toLowerCase().startsWith(message.job_uuid.toLowerCase())) return
-    await peer.close(1000)
-    manager?.exit(token, 'exit code 0')
-  }
-  return peer
-}
-
-type Answer = Extract<ExecutorMessage, { message_type: `V0F${string}` }>
-
-function isAnswer(message: ExecutorMessage): message is Answer {
-  return message.message_type.startsWith('V0F')
 }
 
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {

@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { connectValidator, type ValidatorPeer } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bridgeAddress, dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, StartedExecutor } from '../src/horde/manager.ts'
 import { processManager } from '../src/horde/process.ts'
-import { connectValidator, startChain, startTestMiner, temporaryFolder, type ValidatorPeer } from './harness.ts'
+import { startChain, startTestMiner, temporaryFolder } from './harness.ts'
 import { scriptJob } from './script-job.ts'
 
 /** How long an executor may take to leave when the next job waits for its place, in milliseconds. */
@@ -18,7 +19,10 @@ const HURRIED_LEAVE_MS = 2_000
 const docker = async (...args: string[]) => (await promisify(execFile)('docker', args)).stdout.trim()
 
 const owner = `leaving test ${randomUUID()}`
-const common = { owner, stopWithinMs: 10_000, clock: systemClock }
+const common = { owner, clock: systemClock }
+/** How long executors may take to clean up when the miner is closed, in ms: those that never leave are killed then. */
+const STOP_MS = 10_000
+const STOP_STAYING_MS = 1_000
 let home: string
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
@@ -34,10 +38,18 @@ const engine = { socket: '/var/run/docker.sock' }
 
 const processes = async (isStaying: boolean) => {
   const environment = { PATH: process.env.PATH ?? '', HOME: home }
-  return processManager({ ...common, environment, ...(isStaying && { main: NEVER_LEAVES }) })
+  const staying = { main: NEVER_LEAVES, stopWithinMs: STOP_STAYING_MS }
+  return processManager({ ...common, environment, stopWithinMs: STOP_MS, ...(isStaying && staying) })
 }
 const containers = () =>
-  dockerManager({ ...common, image: 'compute-horde/executor:v0', pullImage: false, engine, log: silentLog })
+  dockerManager({
+    ...common,
+    stopWithinMs: STOP_MS,
+    image: 'compute-horde/executor:v0',
+    pullImage: false,
+    engine,
+    log: silentLog,
+  })
 
 /** Has a container stay when its executor has left: its first process, which would end it, stands still. */
 async function keep({ id }: StartedExecutor): Promise<void> {

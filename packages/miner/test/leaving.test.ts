@@ -1,18 +1,12 @@
 /** An offer right behind the last result: the executor of that job still cleans up, and may never be done with it. */
 import { randomUUID } from 'node:crypto'
 import { type ManualClock, manualClock, systemClock } from '@horde/kit/time'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { Relay } from '@horde/testing/peers/relay'
+import { connectValidator, secondValidatorKey } from '@horde/testing/peers/validator'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorOrder } from '../src/horde/manager.ts'
-import { type BadLine, openBadLine } from './bad-line.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 /** How long an executor that has answered may take when nothing waits for its place, and when the next job does; in ms. */
@@ -148,7 +142,7 @@ describe('while a validator does not read the result', () => {
   /** A result that no socket's buffers take whole: JSON makes six bytes of each of these characters. */
   const LARGE_OUTPUT = '\u0001'.repeat(1_000_000)
 
-  async function unread(line: BadLine) {
+  async function unread(line: Relay) {
     const validator = await connectValidator(line, undefined, ['large-frames'])
     const last = await played(validator, 'V0FinishedRequest', { stdout: LARGE_OUTPUT, answering: () => line.freeze() })
     await expect.poll(metrics).toContain('state="leaving"} 1')
@@ -156,7 +150,7 @@ describe('while a validator does not read the result', () => {
   }
 
   it('kills the executor two seconds after the next offer was accepted, and starts the next then', async () => {
-    await using line = await openBadLine(miner.port)
+    await using line = await Relay.start(miner.port)
     const last = await unread(line)
     await using second = await connectValidator(miner, secondValidatorKey())
     await accepted(second)
@@ -170,7 +164,7 @@ describe('while a validator does not read the result', () => {
   })
 
   it('starts the next executor as soon as the last one has exited', async () => {
-    await using line = await openBadLine(miner.port)
+    await using line = await Relay.start(miner.port)
     const last = await unread(line)
     await using second = await connectValidator(miner, secondValidatorKey())
     await accepted(second)

@@ -3,19 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { createLog } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
-import {
-  connectValidator,
-  PlayedManager,
-  secondValidatorKey,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf } from './words.ts'
 
 let stack: AsyncDisposableStack

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
-import { startPostgres } from '@horde/kit/testing/postgres'
 import { isFinal, type JobState } from '@horde/protocol/job-state'
+import { startPostgres } from '@horde/testing/postgres'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { insertJob } from '../src/db/jobs.ts'

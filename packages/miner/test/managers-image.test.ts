@@ -5,12 +5,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { type Clock, manualClock, systemClock } from '@horde/kit/time'
+import { TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { PULL_MS } from '../src/horde/docker/executor-image.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
 import { capturedLog } from './captured-log.ts'
-import { TestRegistry } from './registry.ts'
 
 /** A small image, whose container ends by itself. */
 const IMAGE = 'compute-horde/echo:v0'
@@ -55,7 +55,7 @@ async function startOne(manager: ExecutorManager): Promise<void> {
 }
 
 it('is pulled when it is missing, and the first executor waits for it', async () => {
-  const manager = await open(await registry.push(IMAGE))
+  const manager = await open(await registry.pushAs(IMAGE, `executor-${randomUUID()}`))
   await startOne(manager)
   expect(said()).toEqual(['pulling the executor image', 'executor image pulled'])
   await startOne(manager)
@@ -90,7 +90,7 @@ it('is used as it is when it is there, whatever a registry has', async () => {
 })
 
 it('is not pulled where that is switched off, and a start says so', async () => {
-  const name = await registry.push(IMAGE)
+  const name = await registry.pushAs(IMAGE, `executor-${randomUUID()}`)
   const manager = await open(name, false)
   await expect(manager.start(order())).rejects.toThrow(`has no image ${name}, and pulling it is switched off`)
   expect(said()).toEqual(['the executor image is not to be had: executors can not be started'])
@@ -101,7 +101,7 @@ it('is not pulled where that is switched off, and a start says so', async () => 
 })
 
 it('may be missing for a while', async () => {
-  const name = await registry.push(IMAGE)
+  const name = await registry.pushAs(IMAGE, `executor-${randomUUID()}`)
   await registry.stop()
   const clock = manualClock()
   const manager = await open(name, true, clock)

@@ -1,6 +1,7 @@
 /** An engine that stands still while a manager asks it for a container, and makes it when the call was given up. */
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+
 import { manualClock, systemClock } from '@horde/kit/time'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'

@@ -2,21 +2,18 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { metricsTable } from '@horde/kit/metrics/definitions'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { METRICS } from '../src/metrics/definitions.ts'
 import {
   authentication,
   connectValidator,
   dialMiner,
   minerKey,
-  PlayedManager,
-  startChain,
-  startTestMiner,
   strangerKey,
-  type TestMiner,
   type ValidatorPeer,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { METRICS } from '../src/operator/metrics/definitions.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { playJob } from './play-job.ts'
 import { offerOf } from './words.ts'
 

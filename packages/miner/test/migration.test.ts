@@ -1,19 +1,12 @@
 /** A miner that is about to be moved: nothing new, and nothing lost. */
 import { randomUUID } from 'node:crypto'
 import { neuronOf } from '@horde/chain/metagraph'
-import { startPostgres } from '@horde/kit/testing/postgres'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import { connectValidator, minerKey, validatorKey } from '@horde/testing/peers/validator'
+import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { insertJob, moveJob } from '../src/db/jobs.ts'
-import {
-  connectValidator,
-  minerKey,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>

@@ -1,7 +1,9 @@
 /** A job from its offer to wherever a test wants it, its executor played. */
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
-import { connectExecutor, type PlayedManager, type ValidatorPeer } from './harness.ts'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import type { ValidatorPeer } from '@horde/testing/peers/validator'
+import type { PlayedManager } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 export type Until = 'accepted' | 'ready' | 'finished' | 'failed' | 'not prepared' | 'exited'

@@ -4,27 +4,20 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { bad, type Finding } from '@horde/kit/check/finding'
 import type { Database } from '@horde/kit/database'
-import { type Clock, manualClock, systemClock } from '@horde/kit/time'
-import { bad, type Finding } from '@horde/kit/watch/finding'
+import { manualClock, systemClock } from '@horde/kit/time'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../src/horde/probe.ts'
+import { AGAIN_MS } from '../src/operator/watches/pools.ts'
 import { capturedLog } from './captured-log.ts'
 import { startGpulessEngine } from './gpuless-engine.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  temporaryFolder,
-  type ValidatorPeer,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner, temporaryFolder } from './harness.ts'
 import { offerOf } from './words.ts'
 
 const run = promisify(execFile)
@@ -46,17 +39,30 @@ function start(options: Partial<Parameters<typeof startTestMiner>[0]>): Promise<
   })
 }
 
-/** Waits of about this length are those of watches that found all well for their next look, in milliseconds. */
-const ROUND_MS = 60_000
+/** How long watches that found all well wait for their next look, in ms: the one of the database, and the others. */
+const ROUNDS_MS = [30_000, 60_000]
+/** How long a look may take of that, in ms. */
 const LATE_MS = 10_000
 
-/** The machine's clock, but watches that found all well look again only when the test has them look. */
-function watchClock(): Clock & { look(): Promise<void> } {
+/** Whether a wait is one of a watch: until its next round, less what the look took, or until it looks again at something bad. */
+function isWatch(ms: number): boolean {
+  return ms === AGAIN_MS || ROUNDS_MS.some(round => ms > round - LATE_MS && ms < round)
+}
+
+/** The machine's clock, but watches look again only when the test has them look. */
+function watchClock() {
   const waits = manualClock()
+  const look = () => waits.advance(Math.max(...ROUNDS_MS))
   return {
     ...systemClock,
-    sleep: (ms, signal) => (ms > ROUND_MS - LATE_MS && ms <= ROUND_MS ? waits : systemClock).sleep(ms, signal),
-    look: () => waits.advance(ROUND_MS),
+    sleep: (ms: number, signal?: AbortSignal) => (isWatch(ms) ? waits : systemClock).sleep(ms, signal),
+    look,
+    /** Has the watches look until a question has the answer that is expected of this. */
+    looking: <T>(ask: () => T | Promise<T>) =>
+      expect.poll(async () => {
+        await look()
+        return ask()
+      }),
   }
 }
 
@@ -96,7 +102,8 @@ it('declines at once when the image of its executors is gone, and asks no regist
   const options = { image, pullImage: true, engine, owner, stopWithinMs: 1_000 }
   const manager = await dockerManager({ ...options, clock: systemClock, log })
   const env = { EXECUTOR_MANAGER: 'docker', EXECUTOR_IMAGE: image, PORT_FOR_EXECUTORS: '0' }
-  await using miner = await start({ manager, env, log })
+  const clock = watchClock()
+  await using miner = await start({ manager, env, log, clock })
   await using validator = await connectValidator(miner)
   // The miner has seen it, and rests.
   await expect.poll(() => ask(miner, '/status.json')).toContain(`${image} is there`)
@@ -117,7 +124,7 @@ it('declines at once when the image of its executors is gone, and asks no regist
   expect(lines.map(({ msg }) => msg)).not.toContain('pulling the executor image')
 
   await bringBack()
-  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  await clock.looking(async () => (await miner.health()).ready).toBe(true)
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
@@ -155,12 +162,12 @@ describe('a pool of a class with GPUs on an engine without any', () => {
   })
   afterAll(() => engine?.[Symbol.asyncDispose]())
 
-  async function startOnEngine(env: Record<string, string> = {}) {
+  async function startOnEngine(env: Record<string, string> = {}, clock = watchClock()) {
     const owner = `test-${randomUUID()}`
     const options = { pullImage: false, engine: { socket: engine.socket }, owner, stopWithinMs: 1_000 }
     const manager = await dockerManager({ ...options, image, clock: systemClock, log: capturedLog().log })
     const base = { EXECUTOR_MANAGER: 'docker', DOCKER_SOCKET: engine.socket, EXECUTOR_CLASS: GPU_CLASS }
-    return start({ manager, env: { ...base, PORT_FOR_EXECUTORS: '0', ...env }, isAwaited: false })
+    return start({ manager, env: { ...base, PORT_FOR_EXECUTORS: '0', ...env }, clock, isAwaited: false })
   }
   async function manifest(miner: TestMiner) {
     await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
@@ -169,12 +176,13 @@ describe('a pool of a class with GPUs on an engine without any', () => {
   }
 
   it('is not in the manifest, and declines', async () => {
-    await using miner = await startOnEngine()
+    const clock = watchClock()
+    await using miner = await startOnEngine({}, clock)
     const found = `Class: pool ${GPU_CLASS} is of the class ${GPU_CLASS}, and the engine offers no GPUs`
     const health = () => miner.health()
     await expect.poll(async () => (await health()).reasons.join('\n')).toContain(found)
     await expect.poll(async () => (await health()).ready).toBe(false)
-    await expect.poll(() => manifest(miner)).toEqual([])
+    await clock.looking(() => manifest(miner)).toEqual([])
     await using validator = await connectValidator(miner)
     const { uuid, answer } = await offer(validator, GPU_CLASS)
     expect(answer).toBe('V0DeclineJobRequest')
@@ -204,9 +212,10 @@ describe('a pool of another class than its GPUs is not in the manifest', () => {
   it('while its disk or engine closes it, too', async () => {
     const look = async () => [bad('engine', 'Docker is away', 'start it')]
     const manager = Object.assign(new PlayedManager(), { look, probe: async () => probeResult })
-    await using miner = await start({ manager, env, isAwaited: false })
+    const clock = watchClock()
+    await using miner = await start({ manager, env, clock, isAwaited: false })
     await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Class: pool')
-    await expect.poll(() => isMissing(miner)).toBe(true)
+    await clock.looking(() => isMissing(miner)).toBe(true)
     expect(await ask(miner, '/status.json')).toContain('engine-away')
   })
 
@@ -219,11 +228,13 @@ describe('a pool of another class than its GPUs is not in the manifest', () => {
     const noAnswer = () => Promise.reject(new ProbeTimeoutError(`nvidia-smi: not done within ${PROBE_MS} ms`))
     const probe = () => (looks.shift() ?? noAnswer)()
     const manager = Object.assign(new PlayedManager(), { probe })
-    await using miner = await start({ manager, env, isAwaited: false })
-    await expect.poll(() => isMissing(miner)).toBe(true)
+    const clock = watchClock()
+    await using miner = await start({ manager, env, clock, isAwaited: false })
+    await clock.looking(() => isMissing(miner)).toBe(true)
+    while (looks.length > 0) await clock.look()
     await expect.poll(async () => (await miner.health()).reasons.join()).toContain('the engine is away')
     expect(await isMissing(miner)).toBe(true)
-    await expect.poll(async () => (await miner.health()).reasons.join()).toContain('nvidia-smi gave no answer')
+    await clock.looking(async () => (await miner.health()).reasons.join()).toContain('nvidia-smi gave no answer')
     expect(await isMissing(miner)).toBe(true)
   })
 })
@@ -259,7 +270,7 @@ it("what an operator's own manager finds closes its pool: running jobs go on, an
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
 
   findings.length = 0
-  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  await clock.looking(async () => (await miner.health()).ready).toBe(true)
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })
 
@@ -274,13 +285,14 @@ it('a database that does not answer has offers declined without asking it', asyn
         }
       },
     })
-  await using miner = await start({ disturb })
+  const clock = watchClock()
+  await using miner = await start({ disturb, clock })
   await using validator = await connectValidator(miner)
   isAway = true
-  await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Database: does not answer')
+  await clock.looking(async () => (await miner.health()).reasons.join()).toContain('Database: does not answer')
   expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
   expect(await ask(miner, '/metrics')).toContain('reason="database-away"} 1')
   isAway = false
-  await expect.poll(async () => (await miner.health()).ready).toBe(true)
+  await clock.looking(async () => (await miner.health()).ready).toBe(true)
   expect((await offer(validator)).answer).toBe('V0AcceptJobRequest')
 })

@@ -7,7 +7,7 @@ import { systemClock } from '@horde/kit/time'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { dockerManager } from '../src/horde/docker.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
-import { roomOf } from '../src/watch/disks.ts'
+import { roomOf } from '../src/operator/watches/disks.ts'
 
 const owner = `test-${randomUUID()}`
 let manager: ExecutorManager

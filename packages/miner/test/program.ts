@@ -1,7 +1,9 @@
 /** The miner as its operator runs it: a program with a command line and an environment. */
+
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import { runCommand } from '../src/commands/run-command.ts'
 import { temporaryFolder } from './harness.ts'
 
@@ -22,7 +24,7 @@ export async function newOperator(env: Record<string, string>): Promise<Operator
   const folder = await temporaryFolder()
   await writeHotkeyFile({ directory: folder.path }, '//miner')
   const common = {
-    PATH: process.env.PATH ?? '',
+    ...PROGRAM_ENVIRONMENT,
     HOME: folder.path,
     BITTENSOR_NETUID: '1',
     BITTENSOR_WALLET_DIRECTORY: folder.path,

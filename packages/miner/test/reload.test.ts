@@ -1,4 +1,5 @@
 /** The pools' file of a running miner, read anew on SIGHUP. */
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -6,8 +7,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
+import { connectValidator } from '@horde/testing/peers/validator'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import { expect, it } from 'vitest'
-import { connectValidator, startChain, temporaryFolder } from './harness.ts'
+import { startChain, temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -20,7 +23,7 @@ it('other counts count from then on; a file with mistakes changes nothing', asyn
   const file = join(folder.path, 'pools.yml')
   await writeFile(file, poolsOf(2))
   const env = {
-    PATH: process.env.PATH ?? '',
+    ...PROGRAM_ENVIRONMENT,
     HOME: folder.path,
     BITTENSOR_NETUID: '1',
     BITTENSOR_NETWORK: chain.url,

@@ -2,20 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
 import type { JobState } from '@horde/protocol/job-state'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob, insertJob, moveJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import type { ExecutorManager } from '../src/horde/manager.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  migrationsFolder,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-  validatorKey,
-} from './harness.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './words.ts'
 
 let stack: AsyncDisposableStack

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { ValidatorPeer } from '@horde/testing/peers/validator'
 import { expect } from 'vitest'
-import type { ValidatorPeer } from './harness.ts'
 
 /** A job for a real executor. */
 export function scriptJob(

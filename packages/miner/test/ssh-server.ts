@@ -7,8 +7,8 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { WAIT_MS } from '@horde/kit/testing/limits'
-import { asRoot, type PrivateNetwork } from '@horde/kit/testing/private-network'
+import { WAIT_MS } from '@horde/testing/limits'
+import { asRoot, type PrivateNetwork } from '@horde/testing/private-network'
 import { vi } from 'vitest'
 
 const run = promisify(execFile)

@@ -1,21 +1,18 @@
 /** What a running miner shows its operator, and nobody else. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readMinerConfig } from '../src/config.ts'
-import type { MinerStatus } from '../src/operator/status.ts'
 import {
   connectValidator,
   minerKey,
-  PlayedManager,
   secondValidatorKey,
-  startChain,
-  startTestMiner,
   strangerKey,
-  type TestMiner,
   type ValidatorPeer,
   validatorKey,
-} from './harness.ts'
+} from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readMinerConfig } from '../src/config.ts'
+import type { MinerStatusJson } from '../src/operator/status-json.ts'
+import { PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { playJob } from './play-job.ts'
 import { offerOf } from './words.ts'
 
@@ -67,7 +64,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync())
 
 const get = (path: string) => fetch(`http://127.0.0.1:${miner.adminPort}${path}`)
-const status = async () => (await (await get('/status.json')).json()) as MinerStatus
+const status = async () => (await (await get('/status.json')).json()) as MinerStatusJson
 const page = async () => (await get('/status')).text()
 
 it('its port is on loopback unless a setting says otherwise', () => {
@@ -229,9 +226,9 @@ it('while the database is away, the rest is still to be seen', async () => {
   await using other = await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), disturb })
   isAway = true
   const ask = (path: string) => fetch(`http://127.0.0.1:${other.adminPort}${path}`)
-  const said = (await (await ask('/status.json')).json()) as MinerStatus
+  const said = (await (await ask('/status.json')).json()) as MinerStatusJson
   expect(said).toMatchObject({ ends: { last: null }, miner: { uid: 2 } })
   expect(await (await ask('/status')).text()).toContain('The database does not answer.')
   isAway = false
-  expect(((await (await ask('/status.json')).json()) as MinerStatus).ends.last).toEqual([])
+  expect(((await (await ask('/status.json')).json()) as MinerStatusJson).ends.last).toEqual([])
 })

@@ -1,16 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../src/horde/manager.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  validatorKey,
-} from './harness.ts'
+import { PlayedManager, startChain, startTestMiner } from './harness.ts'
 import { offerOf } from './words.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>

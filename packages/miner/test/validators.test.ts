@@ -3,11 +3,11 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
-import { freePort } from '@horde/kit/testing/port'
 import { manualClock } from '@horde/kit/time'
+import { minerKey, secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { freePort } from '@horde/testing/port'
 import { describe, expect, it } from 'vitest'
 import { ValidatorList } from '../src/validators.ts'
-import { minerKey, secondValidatorKey, strangerKey, validatorKey } from './harness.ts'
 
 const NETUID = 1
 const neuron = (hotkey: string, tao: number) => ({ hotkey, coldkey: hotkey, stake: `${tao}000000000` })

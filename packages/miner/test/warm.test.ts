@@ -1,17 +1,11 @@
 /** Executors that were started ahead: bound to a job when one comes, and each serves one. */
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
+import { connectExecutor } from '@horde/testing/peers/executor'
+import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
-import {
-  connectExecutor,
-  connectValidator,
-  migrationsFolder,
-  PlayedManager,
-  startChain,
-  startTestMiner,
-  type TestMiner,
-} from './harness.ts'
+import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf } from './words.ts'
 
 let stack: AsyncDisposableStack

@@ -1,12 +1,12 @@
 /** The watch over GPUs, with a program of ours in the place of nvidia-smi. */
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LONG_MS } from '@horde/kit/testing/limits'
+import { LONG_MS } from '@horde/testing/limits'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorManager } from '../src/horde/manager.ts'
 import { PROBE_MS, type ProbeResult } from '../src/horde/probe.ts'
 import { probeInProcess } from '../src/horde/process/probe-process.ts'
-import { type GpuPool, gpuWatch, lookAtGpus } from '../src/watch/gpus.ts'
+import { type GpuPool, gpuWatch, lookAtGpus } from '../src/operator/watches/gpus.ts'
 import { temporaryFolder } from './harness.ts'
 
 const ASKED =

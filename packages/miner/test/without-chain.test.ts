@@ -1,10 +1,12 @@
 /** A miner that is started while the chain is away. */
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { writeHotkeyFile } from '@horde/chain/wallet'
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import { expect, it } from 'vitest'
 import { startChain, temporaryFolder } from './harness.ts'
 
@@ -15,7 +17,7 @@ it('opens its ports, names what it lacks at /health, and is ready once the chain
   await writeHotkeyFile({ directory: folder.path }, '//miner')
   const port = await freePort()
   const env = {
-    ...{ PATH: process.env.PATH ?? '', HOME: folder.path, BITTENSOR_WALLET_DIRECTORY: folder.path },
+    ...{ ...PROGRAM_ENVIRONMENT, HOME: folder.path, BITTENSOR_WALLET_DIRECTORY: folder.path },
     ...{ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: `ws://127.0.0.1:${port}`, BITTENSOR_MINER_ADDRESS: '127.0.0.2' },
     ...{ BITTENSOR_MINER_PORT: '0', LISTEN_HOST: '127.0.0.1', ADMIN_PORT: '0', DATABASE_URL: 'pglite://memory' },
     ...{ EXECUTOR_MANAGER: 'process', EXECUTOR_CLASS: 'always_on.test', VALIDATORS_REFRESH_SECONDS: '2' },

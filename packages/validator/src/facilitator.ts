@@ -1,9 +1,9 @@
 import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
-import { shown } from '@horde/kit/page/strangers-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import { printable } from '@horde/kit/untrusted-text'
 import {
   type FacilitatorJobRequest,
   type FacilitatorMessage,
@@ -158,7 +158,7 @@ export class FacilitatorLink implements AsyncDisposable {
     if (isJobRequest(parsed.message)) return this.#start(parsed.message, wasOfUse)
     const { status, errors } = parsed.message
     if (status === 'error') {
-      log.error({ types: errors.map(({ type }) => shown(type)) }, 'facilitator says that something was wrong')
+      log.error({ types: errors.map(({ type }) => printable(type)) }, 'facilitator says that something was wrong')
       // Without a login nothing that is said counts: it is tried again, later and later.
       if (!this.#loggedIn) return socket.close()
     }

@@ -1,4 +1,4 @@
-/** The validator, and the commands for its operator: `main.ts --help`. */
+/** The validator and its operator's commands: see `main.ts --help`. */
 import { runService } from '@horde/kit/run'
 import { runCommand } from './commands/run-command.ts'
 

@@ -1,10 +1,11 @@
 /** Two processes of one validator, and a Postgres that is restarted in the middle of a batch. */
+
+import { MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { batches, jobs } from '../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 import { type Program, startProgram } from './program.ts'
-import { MANIFEST, type Peer, play } from './scripted-miner.ts'
 import { startWorld, type World } from './world.ts'
 
 const postgres = withPostgres()

@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
-import { freePort } from '@horde/kit/testing/port'
+import { HOST, MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
+import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCommand } from '../src/commands/run-command.ts'
 import { startProgram } from './program.ts'
-import { HOST, MANIFEST, type Peer, play } from './scripted-miner.ts'
 import { NETUID, startWorld, type World } from './world.ts'
 
 /** What the next job of the first miner ends with. */

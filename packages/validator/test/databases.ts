@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
-import { startPostgres, type TestPostgres } from '@horde/kit/testing/postgres'
+import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll } from 'vitest'
 
 const migrationsFolder = fileURLToPath(new URL('../drizzle', import.meta.url))

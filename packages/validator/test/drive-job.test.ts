@@ -1,8 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { turnClock } from '@horde/kit/testing/turn-clock'
 import { manualClock, systemClock } from '@horde/kit/time'
 import { CLASSES, DEFAULT_CLASS } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
+import {
+  MANIFEST,
+  type Peer,
+  play,
+  type ScriptedMiner,
+  startScriptedMiner,
+  talk,
+} from '@horde/testing/peers/scripted-miner'
+import { turnClock } from '@horde/testing/turn-clock'
 import { sql } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { syntheticJob } from '../src/benchmarks/synthetic-job.ts'
@@ -13,7 +21,6 @@ import { driveJob } from '../src/drive-job.ts'
 import type { Conversation, LinkEvent } from '../src/miner/link.ts'
 import { withDatabase } from './databases.ts'
 import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT, WORK } from './drive.ts'
-import { MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 

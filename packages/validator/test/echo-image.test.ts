@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { jobVolume } from '@horde/testing/jobs/job-volume'
 import { expect, it } from 'vitest'
 import { echoBenchmark } from '../src/benchmarks/echo.ts'
-import { jobVolume } from './job-volume.ts'
 
 const run = promisify(execFile)
 

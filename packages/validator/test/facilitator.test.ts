@@ -4,6 +4,8 @@ import { silentLog } from '@horde/kit/log'
 import type { BackoffOptions } from '@horde/kit/reconnect'
 import { systemClock } from '@horde/kit/time'
 import { facilitatorLoginBytes } from '@horde/protocol/signing'
+import { request, SUCCESS, startFacilitator } from '@horde/testing/peers/facilitator'
+import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
@@ -12,8 +14,6 @@ import type { OrganicLimits } from '../src/organic/organic-job.ts'
 import { runOrganicJob } from '../src/run-organic-job.ts'
 import { withDatabase } from './databases.ts'
 import { AT_ONCE, MINER, VALIDATOR } from './drive.ts'
-import { request, SUCCESS, startFacilitator } from './facilitator-double.ts'
-import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from './scripted-miner.ts'
 
 const database = withDatabase()
 

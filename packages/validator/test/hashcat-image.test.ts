@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { jobVolume } from '@horde/testing/jobs/job-volume'
 import { expect, it } from 'vitest'
 import { ALGORITHMS, hashcatBenchmark } from '../src/benchmarks/hashcat.ts'
 import { hashcatListBenchmark } from '../src/benchmarks/hashcat-list.ts'
-import { jobVolume } from './job-volume.ts'
 
 const run = promisify(execFile)
 const IMAGE = 'compute-horde/hashcat:v0'

@@ -1,7 +1,6 @@
 /** A lock on a real Postgres whose connection is lost in a way that the server does not notice. */
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { systemClock } from '@horde/kit/time'
+import { Relay } from '@horde/testing/peers/relay'
 import { expect, it } from 'vitest'
 import { keepLock } from '../src/db/kept-lock.ts'
 import { oneAtATime } from '../src/db/one-at-a-time.ts'
@@ -11,41 +10,18 @@ import { listeningLog } from './drive.ts'
 const postgres = withPostgres()
 
 /** A relay whose two sides are cut apart: a server does not hear of a client's reset that a network swallows. */
-async function openRelay(to: URL) {
-  const [clients, servers] = [new Set<Socket>(), new Set<Socket>()]
-  const relay = createServer(client => {
-    const server = connect({ host: to.hostname, port: Number(to.port) })
-    clients.add(client)
-    servers.add(server)
-    for (const socket of [client, server]) socket.on('error', () => {})
-    client.on('data', data => server.write(data))
-    server.on('data', data => client.write(data))
-  })
-  relay.listen(0, '127.0.0.1')
-  await once(relay, 'listening')
+async function openRelay(to: string): Promise<{ relay: Relay; url: string }> {
   const url = new URL(to)
-  url.hostname = '127.0.0.1'
-  url.port = String((relay.address() as AddressInfo).port)
-  const cut = (sockets: Set<Socket>) => {
-    for (const socket of sockets) socket.destroy()
-  }
-  return {
-    url: url.href,
-    cutClients: () => cut(clients),
-    cutServers: () => cut(servers),
-    async [Symbol.asyncDispose]() {
-      cut(clients)
-      cut(servers)
-      relay.close()
-      await once(relay, 'close')
-    },
-  }
+  const relay = await Relay.start(Number(url.port), { host: url.hostname, passesEndsOn: false })
+  url.host = relay.address
+  return { relay, url: url.href }
 }
 
 it('is taken again once the server has noticed that the connection was lost', async () => {
-  await using relay = await openRelay(new URL(await postgres().newDatabase()))
+  const { relay, url } = await openRelay(await postgres().newDatabase())
+  await using _relay = relay
   const { log, lines } = listeningLog()
-  const kept = await keepLock(oneAtATime('postgres', relay.url, 'batch', log), { clock: systemClock, log })
+  const kept = await keepLock(oneAtATime('postgres', url, 'batch', log), { clock: systemClock, log })
   await using _ = kept
   relay.cutClients()
   const said = () => lines.map(({ msg }) => msg)
@@ -58,9 +34,10 @@ it('is taken again once the server has noticed that the connection was lost', as
 
 it('is lost at once when another process took it meanwhile', async () => {
   const url = await postgres().newDatabase()
-  await using relay = await openRelay(new URL(url))
+  const { relay, url: relayed } = await openRelay(url)
+  await using _relay = relay
   const { log } = listeningLog()
-  const kept = await keepLock(oneAtATime('postgres', relay.url, 'batch', log), { clock: systemClock, log })
+  const kept = await keepLock(oneAtATime('postgres', relayed, 'batch', log), { clock: systemClock, log })
   await using _ = kept
   // The server notices it first, and the other process takes the lock before this one hears of it.
   relay.cutServers()

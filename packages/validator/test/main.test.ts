@@ -6,13 +6,20 @@ import type { Chain } from '@horde/chain/chain'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
-import { freePort } from '@horde/kit/testing/port'
 import { version } from '@horde/kit/version'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import {
+  HOST,
+  MANIFEST,
+  type Peer,
+  play,
+  type ScriptedMiner,
+  startScriptedMiner,
+} from '@horde/testing/peers/scripted-miner'
+import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BatchResult } from '../src/commands/batch.ts'
+import type { BatchResult } from '../src/operator/output/batch-result.ts'
 import { startProgram } from './program.ts'
-import { HOST, MANIFEST, type Peer, play, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
 
 const NETUID = 3
 const TAO = 1_000_000_000n
@@ -200,6 +207,6 @@ describe('with wrong settings', () => {
   it('says how it is used', async () => {
     await using program = startProgram(['bathc'], {})
     expect(await program.ended).toBe(64)
-    expect(program.stderr.join('\n')).toContain('usage:')
+    expect(program.stderr.join('\n')).toContain('Usage:')
   })
 })

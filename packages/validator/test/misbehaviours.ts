@@ -1,6 +1,6 @@
 import type { Clock } from '@horde/kit/time'
+import { type Peer, play } from '@horde/testing/peers/scripted-miner'
 import type { StageLimits } from '../src/benchmarks/synthetic-job.ts'
-import { type Peer, play } from './scripted-miner.ts'
 
 /** How long the work may take, in seconds. */
 export const TIMEOUT_SECONDS = 2

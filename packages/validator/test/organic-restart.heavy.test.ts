@@ -1,13 +1,13 @@
 /** A validator that is killed while users' jobs run, and started again. */
 import { randomUUID } from 'node:crypto'
 import type { OpenDatabase } from '@horde/kit/database'
+import { request, startFacilitator } from '@horde/testing/peers/facilitator'
+import { MANIFEST, type Peer, play } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { jobs } from '../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
-import { request, startFacilitator } from './facilitator-double.ts'
 import { startProgram } from './program.ts'
-import { MANIFEST, type Peer, play } from './scripted-miner.ts'
 import { startWorld, type World } from './world.ts'
 
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }

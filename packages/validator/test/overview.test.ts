@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readFigures } from '../src/db/for-operator/figures.ts'
 import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../src/db/for-operator/overview.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { JobTally } from '../src/metrics/job-tally.ts'
-import { openHistory } from '../src/operator/status/history.ts'
+import { openHistory } from '../src/operator/history/history.ts'
+import { JobCounters } from '../src/operator/metrics/job-counters.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
@@ -26,7 +26,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
   let db: Database
   let ids: number[]
   const registry = createMetrics('validator')
-  const tally = new JobTally(registry, manualClock(START_MS))
+  const counters = new JobCounters(registry, manualClock(START_MS))
   const row = (fields: Partial<typeof jobs.$inferInsert>) => ({
     ...{ uuid: randomUUID(), minerHotkey: 'bob', minerUid: 1, minerAddress: '127.0.0.2:1', createdAt: at(0) },
     ...({ state: 'finished', ...fields } as const),
@@ -166,7 +166,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
     const counted = (kind: string, name: string, end: string, reason: string) =>
       sample(`validator_jobs_total{kind="${kind}",executor_class="${name}",end="${end}",reason="${reason}"}`)
     for (const _ of [1, 2]) {
-      await tally.follow(db)
+      await counters.countEnded(db)
       expect(await counted('synthetic', 'always_on.test', 'finished', 'none')).toBe(1)
       expect(await counted('synthetic', 'always_on.gpu-24gb', 'finished', 'none')).toBe(1)
       expect(await counted('synthetic', 'always_on.gpu-24gb', 'finished', 'wrong-answer')).toBe(1)
@@ -175,7 +175,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
       expect(await counted('organic', 'always_on.gpu-24gb', 'finished', 'none'), 'of before').toBeUndefined()
     }
     await db.insert(jobs).values([row({ endedAt: at(30), executorClass: 'nonsense' }), row({ endedAt: at(400) })])
-    await tally.follow(db)
+    await counters.countEnded(db)
     expect(await counted('organic', 'other', 'finished', 'none'), 'saved late').toBe(1)
     expect(await counted('organic', 'always_on.gpu-24gb', 'finished', 'none')).toBe(1)
     expect(await sample('validator_ready_to_work_seconds_sum')).toBeCloseTo(0.02)

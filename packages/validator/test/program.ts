@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -23,7 +24,7 @@ export interface Program extends AsyncDisposable {
 /** The validator as a process of its own, with these arguments and, but for PATH, just this environment. */
 export function startProgram(args: string[], env: Record<string, string>): Program {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...PROGRAM_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const stdout: string[] = []

@@ -3,6 +3,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { OpenState } from '@horde/protocol/job-state'
+import { MANIFEST, type Peer, play, startScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { openBatch } from '../src/db/batches.ts'
@@ -13,7 +14,6 @@ import type { Scoring } from '../src/scoring/job-score.ts'
 import { withDatabase } from './databases.ts'
 import { PATIENT, VALIDATOR, WORK } from './drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
-import { MANIFEST, type Peer, play, startScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 /** A manifest is waited for as long as a busy machine needs. */

@@ -1,9 +1,9 @@
-import { turnClock } from '@horde/kit/testing/turn-clock'
+import { MANIFEST, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
+import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
 import { withDatabase } from './databases.ts'
 import { PATIENT } from './drive.ts'
 import { NETUID, runScripts, type Script } from './run-scripts.ts'
-import { MANIFEST, play, type ScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 

@@ -2,14 +2,14 @@ import type { Neuron } from '@horde/chain/metagraph'
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
-import { turnClock } from '@horde/kit/testing/turn-clock'
 import type { Clock } from '@horde/kit/time'
+import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
+import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
 import { expect } from 'vitest'
 import { batches, jobs } from '../src/db/schema.ts'
 import { type BatchRequest, runBatch } from '../src/run-batch.ts'
 import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from './drive.ts'
-import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
 
 export const NETUID = 7
 

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { runBesideSlowName } from '@horde/kit/testing/slow-name'
+import { runBesideSlowName } from '@horde/testing/slow-name'
 import { expect, it } from 'vitest'
 
 it('chain and facilitator are reached at a slow address, though their name has another one, which is dead', async () => {

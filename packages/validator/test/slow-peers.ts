@@ -6,7 +6,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
-import { SLOW_ADDRESS, SLOW_NAME } from '@horde/kit/testing/slow-name'
+import { SLOW_ADDRESS, SLOW_NAME } from '@horde/testing/slow-name'
 import { startProgram } from './program.ts'
 import { NETUID } from './world.ts'
 

@@ -1,11 +1,11 @@
-import { turnClock } from '@horde/kit/testing/turn-clock'
+import { type Peer, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
+import { turnClock } from '@horde/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { jobs } from '../src/db/schema.ts'
 import { withDatabase } from './databases.ts'
 import { WORK } from './drive.ts'
 import { LIMITS, MISBEHAVIOURS, type Misbehaviour, TIMEOUT_SECONDS } from './misbehaviours.ts'
 import { runScripts } from './run-scripts.ts'
-import { type Peer, play, type ScriptedMiner, talk } from './scripted-miner.ts'
 
 const database = withDatabase()
 /** How many miners there are at least. */

@@ -11,9 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TurnState } from '../src/batch/turns.ts'
 import { readValidatorConfig } from '../src/config.ts'
 import { batches, jobs, weightSettings } from '../src/db/schema.ts'
-import { METRICS } from '../src/metrics/definitions.ts'
+import { METRICS } from '../src/operator/metrics/definitions.ts'
 import { openOperator } from '../src/operator/open-operator.ts'
-import type { ValidatorStatus } from '../src/operator/status/status.ts'
+import type { ValidatorStatusJson } from '../src/operator/status-json.ts'
 import { openTestDatabase } from './databases.ts'
 import { NETUID, startWorld, type World } from './world.ts'
 
@@ -138,7 +138,7 @@ async function store(db: Database) {
 }
 
 const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
-const status = async () => (await (await get('/status.json')).json()) as ValidatorStatus
+const status = async () => (await (await get('/status.json')).json()) as ValidatorStatusJson
 const page = async () => (await get('/status')).text()
 const sample = async (name: string) => {
   const line = (await (await get('/metrics')).text()).split('\n').find(each => each.startsWith(`${name} `))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
-import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from './scripted-miner.ts'
+import { HOST, type Peer, type ScriptedMiner, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 
 export const NETUID = 3
 const TAO = 1_000_000_000n

@@ -1,5 +1,5 @@
 /** A role that runs from its compose file sees when the disks are full on which the engine and the database have their data. */
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type ChainAndWallets, startChainAndWallets } from './chain-and-wallets.ts'
 import { BASE_IMAGE, buildImages, buildTools, checkoutVersion, docker, POSTGRES_IMAGE, PREFIX } from './images.ts'

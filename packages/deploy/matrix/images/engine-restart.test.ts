@@ -1,6 +1,6 @@
 /** The engine is restarted under both roles, as by an update of Docker or a reboot of the server: all comes back by itself. */
-import { freePort } from '@horde/kit/testing/port'
-import { PrivateEngine } from '@horde/kit/testing/private-engine'
+import { freePort } from '@horde/testing/port'
+import { PrivateEngine } from '@horde/testing/private-engine'
 import { expect, it } from 'vitest'
 import { startChainAndWallets } from './chain-and-wallets.ts'
 import { buildImages, buildTools, checkoutVersion, POSTGRES_IMAGE, PREFIX } from './images.ts'

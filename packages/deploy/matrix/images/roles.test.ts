@@ -1,6 +1,6 @@
 /** Validator and miner run from their compose files, by both versions of Compose. */
 
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TestRegistry } from '../../src/testing/test-registry.ts'
 import { startChainAndWallets } from './chain-and-wallets.ts'

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from '@horde/kit/testing/port'
+import { freePort } from '@horde/testing/port'
 import { run } from './run-program.ts'
 
 const CHECKOUT = join(import.meta.dirname, '../../../..')

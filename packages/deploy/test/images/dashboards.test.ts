@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { METRICS as minerMetrics } from '@horde/miner/metrics/definitions'
-import { METRICS as validatorMetrics } from '@horde/validator/metrics/definitions'
+import { METRICS as minerMetrics } from '@horde/miner/operator/metrics/definitions'
+import { METRICS as validatorMetrics } from '@horde/validator/operator/metrics/definitions'
 import { describe, expect, it } from 'vitest'
 import { type Dashboard, dashboard, metricsIn, queriesOf } from '../../src/dashboard.ts'
 

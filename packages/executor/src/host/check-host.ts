@@ -1,6 +1,7 @@
 /** Checks a host once, and remembers for a while that it was good: the facts that a job's preparation needs come along. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { Finding } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { version } from '@horde/kit/version'
@@ -10,7 +11,6 @@ import { type Identity, identityText } from '../engine/identity.ts'
 import { CheckError } from './check-error.ts'
 import { type Gpus, givenGpus, gpusOf, probeGpus } from './gpus.ts'
 import type { HostFacts } from './host-facts.ts'
-import type { Finding } from './judge-host.ts'
 import type { StateFolder } from './state-folder.ts'
 
 /** The file of what is remembered, and a number that is raised when its form or the checks change. */

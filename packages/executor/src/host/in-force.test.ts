@@ -1,9 +1,9 @@
 import { readSettings } from '@horde/kit/config'
 import { expect, test } from 'vitest'
+import { GOOD_HOST } from '../../test/host/good-host.ts'
 import { hostSettings } from '../config.ts'
 import { jobLimits } from '../job-limits.ts'
 import { inForce } from './in-force.ts'
-import { GOOD_HOST } from './testing/good-host.ts'
 
 const told = (env: Record<string, string>, host = {}) => {
   const facts = { ...GOOD_HOST, ...host }

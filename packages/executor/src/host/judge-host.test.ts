@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { GOOD_HOST } from '../../test/host/good-host.ts'
 import type { HostFacts } from './host-facts.ts'
 import { judgeHost } from './judge-host.ts'
-import { GOOD_HOST } from './testing/good-host.ts'
 
 function judge(host: Partial<HostFacts> = {}, runtime = 'runc', refusesEscapes = true) {
   return judgeHost({ facts: { ...GOOD_HOST, ...host }, runtime, hasGpus: false, refusesEscapes })

@@ -1,4 +1,5 @@
 /** Whether a host can hold strangers' jobs: facts in, findings out. */
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import {
   type EscapeContext,
   isSandboxOfItsOwn,
@@ -22,18 +23,6 @@ const NO_VSOCK_ENGINE = '23'
 
 /** What engines call the profile that they come with. */
 const OWN_PROFILES = ['default', 'builtin']
-
-/** One thing that was looked at. */
-export interface Finding {
-  /** `bad`: no job is run here. */
-  verdict: 'ok' | 'warn' | 'bad'
-  /** One or two words. */
-  subject: string
-  /** What was found. */
-  found: string
-  /** What to do about it; empty when there is nothing to do. */
-  advice: string
-}
 
 export interface JudgeContext extends EscapeContext {
   /** Whether a known escape that surely works is a reason to run nothing. */
@@ -183,16 +172,4 @@ function escapeFinding(
 ): Finding {
   if (likelihood === 'surely' && refusesEscapes) return bad('escapes', what, `${advice}; or set KNOWN_ESCAPES=warn`)
   return warn('escapes', likelihood === 'surely' ? what : `perhaps ${what}`, advice)
-}
-
-export function ok(subject: string, found: string): Finding {
-  return { verdict: 'ok', subject, found, advice: '' }
-}
-
-export function warn(subject: string, found: string, advice = ''): Finding {
-  return { verdict: 'warn', subject, found, advice }
-}
-
-export function bad(subject: string, found: string, advice: string): Finding {
-  return { verdict: 'bad', subject, found, advice }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { GOOD_HOST } from '../../test/host/good-host.ts'
 import type { HostFacts } from './host-facts.ts'
 import { KNOWN_ESCAPES, likelihoodOf, unknownParts } from './known-escapes.ts'
-import { GOOD_HOST } from './testing/good-host.ts'
 
 type Case = [cve: string, host: Partial<HostFacts>, likelihood: 'surely' | 'perhaps' | 'no']
 interface Executor {

@@ -1,9 +1,10 @@
+import type { Finding } from '@horde/kit/check/finding'
 import type { ExecutorSettings } from '../config.ts'
 import type { Engine } from '../engine/container.ts'
 import type { Identity } from '../engine/identity.ts'
 import { gpusOf } from './gpus.ts'
 import { type HostFacts, hostFacts } from './host-facts.ts'
-import { type Finding, judgeHost } from './judge-host.ts'
+import { judgeHost } from './judge-host.ts'
 
 export interface LookDeps {
   engine: Engine

@@ -1,12 +1,12 @@
 /** A test for each trial, and one for what comes after: the host is as it was, and the next job is fine. */
 import { randomUUID } from 'node:crypto'
+import { honestTrials } from '@horde/testing/hostile/honest'
+import { ContainerWatch, hostSettings, remainsOf } from '@horde/testing/hostile/host'
+import { runTrial } from '@horde/testing/hostile/run-trial'
+import type { Trial } from '@horde/testing/hostile/trial'
+import { TrialImages } from '@horde/testing/hostile/trial-images'
+import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TestMiner } from '../miner.ts'
-import { honestTrials } from './honest.ts'
-import { ContainerWatch, hostSettings, remainsOf } from './host.ts'
-import { runTrial } from './run-trial.ts'
-import type { Trial } from './trial.ts'
-import { TrialImages } from './trial-images.ts'
 
 export function testTrials(title: string, trials: readonly Trial[]): void {
   let miner: TestMiner

@@ -1,11 +1,11 @@
-/** What `check` commands have in common: a line for everything, and the settings' mistakes as lines. */
-import { ConfigError } from '../config.ts'
-import { bad, type Finding, findingLine } from '../watch/finding.ts'
+/** The report of a `check` command: one line for each finding, and an exit code. */
+import { ConfigError, type SettingMistake } from '../config.ts'
+import { bad, type Finding, findingLine } from './finding.ts'
 
 const EXIT_BAD = 1
 const TABLE = 'see the table in the README'
 
-/** Prints each finding as it comes. Gives the exit code: 0 when nothing is bad, else 1. */
+/** Prints each finding as it arrives. Returns the exit code: 1 when a finding is bad, else 0. */
 export async function printFindings(findings: AsyncIterable<Finding>, print: (text: string) => void): Promise<number> {
   let isGood = true
   for await (const finding of findings) {
@@ -15,8 +15,11 @@ export async function printFindings(findings: AsyncIterable<Finding>, print: (te
   return isGood ? 0 : EXIT_BAD
 }
 
-/** A ConfigError's mistakes; other errors are thrown on. */
-export function mistakesOf(error: unknown): Finding[] {
+/** Returns a finding for each mistake of a ConfigError; throws any other error again. */
+export function mistakesOf(
+  error: unknown,
+  adviceFor: (mistake: SettingMistake) => string = ({ advice = TABLE }) => advice,
+): Finding[] {
   if (!(error instanceof ConfigError)) throw error
-  return error.mistakes.map(({ name, problem, advice = TABLE }) => bad('settings', `${name} ${problem}`, advice))
+  return error.mistakes.map(mistake => bad('settings', `${mistake.name} ${mistake.problem}`, adviceFor(mistake)))
 }

@@ -1,5 +1,4 @@
-/** The command `announce`: the miner's address on the chain, once. */
-
+/** The command `announce`: announces the miner's address on the chain once. */
 import { ChainError } from '@horde/chain/errors'
 import { ownHotkey } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
@@ -8,7 +7,7 @@ import { addressToAnnounce, announce } from '../announce.ts'
 import { readMinerConfig } from '../config.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** How long the chain may take to answer at all, in milliseconds. */
+/** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 30_000
 
 export async function announceOnce(
@@ -18,7 +17,7 @@ export async function announceOnce(
   const config = readMinerConfig(environment)
   const { BITTENSOR_NETUID: netuid, BITTENSOR_MINER_PORT: port, BITTENSOR_NETWORK: endpoints } = config
   if (port === 0) {
-    complain('BITTENSOR_MINER_PORT is 0: only a miner that runs knows the port that the system chose\n')
+    complain('BITTENSOR_MINER_PORT is 0: only the running miner knows the port that the system chose\n')
     return 1
   }
   if (config.MIGRATING) {
@@ -32,9 +31,8 @@ export async function announceOnce(
   try {
     const outcome = await announce({ chain, netuid, hotkey, ip, port, log })
     if ('waitsForBlock' in outcome) {
-      complain(
-        `${ip} port ${port}: the last announcement was too few blocks ago, try again in block ${outcome.waitsForBlock}\n`,
-      )
+      const { waitsForBlock } = outcome
+      complain(`${ip} port ${port}: the last announcement is too recent, try again in block ${waitsForBlock}\n`)
       return 1
     }
     const { announced, block } = outcome

@@ -1,82 +1,62 @@
-/** The commands of the miner, and what their lines may say. */
-import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/kit/command-line/commands'
-import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
+/** The miner's commands and their options. */
+import { type Output, Program, wholeNumber } from '@horde/operator/command-line/program'
+import { JOB_STATES } from '@horde/protocol/job-state'
+import { Option } from 'commander'
 import { MAX_LISTED } from '../db/list-jobs.ts'
+import type { JobsWanted } from './jobs.ts'
 
-const PROGRAM = 'node packages/miner/src/main.ts'
-/** How many jobs the command `jobs` lists. */
+/** How many jobs the command `jobs` lists unless --last is given. */
 const LISTED = 20
 
-/** What the command line asks for. */
-export type Command =
-  | { name: 'serve' | 'check' | 'announce' }
-  | { name: 'validators'; json: boolean }
-  | { name: 'jobs'; json: boolean; last: number; state: JobState | undefined }
-  | { name: 'help'; of: CommandName | undefined }
-  | { name: 'version' }
-
-export type CommandName = keyof typeof COMMANDS
-
-const JSON_OPTION = { json: { type: 'boolean', about: 'as JSON' } } as const
-
-const COMMANDS = {
-  serve: {
-    about: 'serves validators until it is stopped; the default',
-    more: 'Its log goes to stdout as JSON lines. ADMIN_PORT opens /health, /metrics and /status.',
-    options: {},
-  },
-  check: {
-    about: 'says whether this miner can work: a line for everything, ok, warn or bad, with what to do',
-    more: 'Changes nothing, also beside a miner that runs. Exits with 1 when something is bad.',
-    options: {},
-  },
-  validators: {
-    about: 'lists who may talk to this miner: rank, hotkey, stake, permit, and who is extra or banned by setting',
-    more: 'Asks the chain.',
-    options: JSON_OPTION,
-  },
-  jobs: {
-    about: 'lists the last jobs',
-    more: 'From the database, or, while the embedded one is in use, from the running miner by its ADMIN_PORT.',
-    options: {
-      last: { type: 'string', about: `how many, at most ${MAX_LISTED}; ${LISTED} unless told` },
-      state: { type: 'string', about: `only those in one state: ${JOB_STATES.join(', ')}` },
-      ...JSON_OPTION,
-    },
-  },
-  announce: {
-    about: "announces this miner's address on the chain once, unless the chain says it already",
-    more: 'The miner does this by itself while it serves.',
-    options: {},
-  },
-} as const satisfies Commands
-
-/** The command, or what is wrong with the line. */
-export function readCommand(args: readonly string[]): Command | { mistake: string } {
-  const line = readLine<CommandName>(args, COMMANDS, 'serve')
-  if ('mistake' in line) return line
-  if ('version' in line) return { name: 'version' }
-  return 'help' in line ? { name: 'help', of: line.of } : commandOf(line.name, line.values)
+/** What each command does. Returns its exit code. */
+export type Handlers = {
+  serve(): Promise<number>
+  check(): Promise<number>
+  announce(): Promise<number>
+  validators(options: { json: boolean }): Promise<number>
+  jobs(wanted: JobsWanted): Promise<number>
 }
 
-/** @param of without it, all commands */
-export function usage(of?: CommandName): string {
-  return usageOf<CommandName>(PROGRAM, COMMANDS, of)
-}
-
-type Values = { json?: boolean; last?: string; state?: string }
-
-function commandOf(name: CommandName, values: OptionValues): Command | { mistake: string } {
-  const { json = false, last = String(LISTED), state } = values as Values
-  if (name === 'validators') return { name, json }
-  if (name !== 'jobs') return { name }
-  const count = /^\d{1,4}$/.test(last) ? Number(last) : 0
-  if (count < 1 || count > MAX_LISTED) return { mistake: `jobs: --last must be from 1 to ${MAX_LISTED}` }
-  if (state !== undefined && !isState(state))
-    return { mistake: `jobs: --state must be one of ${JOB_STATES.join(', ')}` }
-  return { name, json, last: count, state }
-}
-
-function isState(text: string): text is JobState {
-  return (JOB_STATES as readonly string[]).includes(text)
+export function minerProgram(output: Output, handlers: Handlers): Program {
+  const program = new Program('node packages/miner/src/main.ts', 'serve', output)
+  program
+    .command('serve', {
+      summary: 'serves validators until it is stopped; the default',
+      details: 'Its log goes to stdout as JSON lines. ADMIN_PORT opens /health, /metrics and /status.',
+    })
+    .action(program.action(() => handlers.serve()))
+  program
+    .command('check', {
+      summary: 'checks whether this miner can work: one line per finding, ok, warn or bad, with what to do about it',
+      details: 'Changes nothing, and may run beside a running miner. Exits with 1 when a finding is bad.',
+    })
+    .action(program.action(() => handlers.check()))
+  program
+    .command('validators', {
+      summary:
+        'lists the validators that may use this miner: rank, stake, permit, and who is added or banned by setting',
+      details: 'Asks the chain.',
+    })
+    .option('--json', 'as JSON')
+    .action(program.action(({ json = false }: { json?: boolean }) => handlers.validators({ json })))
+  program
+    .command('jobs', {
+      summary: 'lists the last jobs',
+      details: 'Reads the database. While a running miner uses the embedded one, asks that miner at its ADMIN_PORT.',
+    })
+    .option('--last <last>', `how many, at most ${MAX_LISTED}`, wholeNumber(1, MAX_LISTED), LISTED)
+    .addOption(new Option('--state <state>', 'only jobs in this state').choices(JOB_STATES))
+    .option('--json', 'as JSON')
+    .action(
+      program.action(({ json = false, last, state }: Pick<JobsWanted, 'last' | 'state'> & { json?: boolean }) => {
+        return handlers.jobs({ json, last, state })
+      }),
+    )
+  program
+    .command('announce', {
+      summary: "announces this miner's address on the chain once, unless the chain has it already",
+      details: 'A serving miner does this without being asked.',
+    })
+    .action(program.action(() => handlers.announce()))
+  return program
 }

@@ -1,21 +1,18 @@
-/** The command `jobs`: the jobs offered last, from the database or from the miner that holds it. */
-
-import { textTable } from '@horde/kit/command-line/text-table'
+/** The command `jobs`: lists the jobs that were offered last, from the database or from the running miner. */
 import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
-import { askService } from '@horde/kit/operator/ask-service'
+import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
 import type { JobState } from '@horde/protocol/job-state'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/list-jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { type ShownEnd, shownEnd } from '../operator/status.ts'
+import { jobsTable } from '../operator/output/jobs-table.ts'
+import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** How long a database server may take to answer at all, in milliseconds. */
+/** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
-const UUID_SHOWN = 36
-const HOTKEY_SHOWN = 10
 
 export type JobsWanted = { last: number; state: JobState | undefined; json: boolean }
 
@@ -30,12 +27,12 @@ export async function listJobs(
     complain(`${jobs}\n`)
     return 1
   }
-  print(wanted.json ? `${JSON.stringify({ jobs })}\n` : tableOf(jobs))
+  print(wanted.json ? `${JSON.stringify({ jobs })}\n` : jobsTable(jobs))
   return 0
 }
 
-/** The jobs, or why they are not to be had. */
-async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<ShownEnd[] | string> {
+/** Returns the jobs, or why they cannot be read. */
+async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<JobEndJson[] | string> {
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
     await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
@@ -43,7 +40,7 @@ async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSign
     if (refusal !== undefined) return refusal
     if (pending.length > 0)
       return `its tables are not up to date: the next start of the miner sees to that (${pending.join(', ')})`
-    return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(shownEnd)
+    return (await lastJobs(database.db, wanted.last, wanted.state ? [wanted.state] : [])).map(jobEndJson)
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error
     if (error.problem === 'missing') return []
@@ -56,22 +53,8 @@ async function jobsOfMiner(
   config: MinerConfig,
   { last, state }: JobsWanted,
   why: string,
-): Promise<ShownEnd[] | string> {
+): Promise<JobEndJson[] | string> {
   const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
-  const answer = await askService<{ jobs: ShownEnd[] }>(config, path)
-  return 'problem' in answer ? `${why}, and its admin port ${answer.problem}` : answer.said.jobs
-}
-
-function tableOf(jobs: readonly ShownEnd[]): string {
-  const rows = jobs.map(job => [
-    job.offeredAt.slice(0, 19).replace('T', ' '),
-    job.uuid.slice(0, UUID_SHOWN),
-    job.state,
-    job.reason ?? '',
-    job.seconds === null ? '–' : job.seconds.toFixed(1),
-    job.executorClass,
-    `${job.validator.slice(0, HOTKEY_SHOWN)}…`,
-    job.image ?? '',
-  ])
-  return textTable([['offered, UTC', 'job', 'state', 'reason', 'seconds', 'class', 'validator', 'image'], ...rows])
+  const asked = await askAdminPort<{ jobs: JobEndJson[] }>(config, path)
+  return 'problem' in asked ? `${why}, and its admin port ${asked.problem}` : asked.answer.jobs
 }

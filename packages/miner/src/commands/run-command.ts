@@ -1,43 +1,21 @@
-/** Runs what the command line asks for. Each command is loaded when it is asked for. */
-import { version } from '@horde/kit/version'
-import { readCommand, usage } from './command-line.ts'
+/** Runs the command that the command line names. A command's code is loaded only when that command runs. */
+import type { Output } from '@horde/operator/command-line/program'
+import { minerProgram } from './command-line.ts'
 
-/** sysexits' EX_USAGE: the command line is wrong. */
-const EXIT_USAGE = 64
-
-export type CommandDeps = {
+export type CommandDeps = Output & {
   environment: NodeJS.ProcessEnv
-  /** Writes the result, to stdout. */
-  print(text: string): void
-  /** Writes what is not the result, to stderr. */
-  complain(text: string): void
-  /** Says what SIGHUP does from now on. */
+  /** Sets what SIGHUP does from now on. */
   setOnHangup(reload: () => void): void
 }
 
-/** Gives the exit code. */
-export async function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {
-  const command = readCommand(args)
-  if ('mistake' in command) {
-    deps.complain(`${command.mistake}\n\n${usage()}`)
-    return EXIT_USAGE
-  }
-  switch (command.name) {
-    case 'help':
-      deps.print(usage(command.of))
-      return 0
-    case 'version':
-      deps.print(`${version}\n`)
-      return 0
-    case 'serve':
-      return (await import('./serve.ts')).serve(deps, signal)
-    case 'check':
-      return (await import('./check.ts')).check(deps, signal)
-    case 'validators':
-      return (await import('./validators.ts')).listValidators(command, deps, signal)
-    case 'jobs':
-      return (await import('./jobs.ts')).listJobs(command, deps, signal)
-    case 'announce':
-      return (await import('./announce.ts')).announceOnce(deps, signal)
-  }
+/** Returns the exit code. */
+export function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  const program = minerProgram(deps, {
+    serve: async () => (await import('./serve.ts')).serve(deps, signal),
+    check: async () => (await import('./check.ts')).check(deps, signal),
+    validators: async options => (await import('./validators.ts')).listValidators(options, deps, signal),
+    jobs: async wanted => (await import('./jobs.ts')).listJobs(wanted, deps, signal),
+    announce: async () => (await import('./announce.ts')).announceOnce(deps, signal),
+  })
+  return program.run(args)
 }

@@ -1,4 +1,4 @@
-/** The miner itself: reads its settings, opens what must be closed, and works until it is told to stop. */
+/** The command `serve`: reads the settings, opens everything that must be closed, and runs the miner until a signal. */
 import { ownHotkey, validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { openDatabase } from '@horde/kit/database'
@@ -33,7 +33,7 @@ export async function serve({ environment, setOnHangup }: CommandDeps, signal: A
     log,
   }
   await using miner = await startMiner(deps, signal)
-  // One after the other, however often it is asked for.
+  // Reloads run one after the other.
   let reloaded = Promise.resolve()
   setOnHangup(() => {
     reloaded = reloaded.then(() => reload(miner, config, log))
@@ -55,7 +55,7 @@ function hostFor({ ADDRESS_FOR_EXECUTORS }: MinerConfig) {
   return async (pool: PoolSettings) => pool.address ?? ADDRESS_FOR_EXECUTORS ?? (await usualHost(pool))
 }
 
-/** Goes on with the pools as their file says now; with those it has, when that is wrong. */
+/** Replaces the pools by those in the file now. If the file is wrong, the pools stay as they are. */
 async function reload(miner: RunningMiner, config: MinerConfig, log: Log): Promise<void> {
   try {
     await miner.reload(await readPools(config))

@@ -1,9 +1,9 @@
 import { readMinerConfig } from '../config.ts'
 
-/** How long closing may take beyond what running jobs and their executors are given, in milliseconds. */
+/** How long closing may take in addition to the time for running jobs and their executors, in milliseconds. */
 const CLOSE_MS = 10_000
 
-/** How long the last resort waits after a signal, in ms: for what the settings allow. Wrong ones end the miner anyway. */
+/** Returns how long after a signal the process is killed, in milliseconds. Wrong settings end the miner anyway. */
 export function stopWithinMs(environment: NodeJS.ProcessEnv): number {
   try {
     const { STOP_GRACE_SECONDS, EXECUTOR_STOP_SECONDS } = readMinerConfig(environment)

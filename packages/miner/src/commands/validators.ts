@@ -1,14 +1,13 @@
-/** The command `validators`: who may talk to this miner, as the chain says it now. */
-
-import { type RankedValidator, rankValidators, shownRule } from '@horde/chain/rank-validators'
+/** The command `validators`: lists the validators that may use this miner, as the chain names them now. */
+import { rankValidators, shownRule } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
-import { textTable } from '@horde/kit/command-line/text-table'
 import { createLog } from '@horde/kit/log'
 import { readMinerConfig } from '../config.ts'
+import { validatorsTable } from '../operator/output/validators-table.ts'
 import type { CommandDeps } from './run-command.ts'
 
-/** How long the chain may take to answer at all, in milliseconds. */
+/** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 30_000
 
 export async function listValidators(
@@ -25,15 +24,6 @@ export async function listValidators(
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const validators = rankValidators(metagraph, { extra, banned })
   const { text, ...rule } = shownRule(metagraph)
-  const table = `Validators: ${text}.\n${tableOf(validators)}`
-  print(json ? `${JSON.stringify({ block: metagraph.block, rule, validators })}\n` : table)
+  print(json ? `${JSON.stringify({ block: metagraph.block, rule, validators })}\n` : validatorsTable(validators, text))
   return 0
-}
-
-function tableOf(validators: readonly RankedValidator[]): string {
-  const rows = validators.map(({ rank, uid, hotkey, stakeTao, permit, note }) => {
-    const stake = stakeTao === null ? '–' : stakeTao.toFixed(0)
-    return [String(rank ?? '–'), hotkey, String(uid ?? '–'), stake, permit ? 'yes' : 'no', note ?? '']
-  })
-  return textTable([['rank', 'hotkey', 'uid', 'stake TAO', 'permit', 'note'], ...rows])
 }

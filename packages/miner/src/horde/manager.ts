@@ -3,7 +3,7 @@
  * behind it. See "Your own executor manager" in the package's README.
  */
 
-import type { Finding } from '@horde/kit/watch/finding'
+import type { Finding } from '@horde/kit/check/finding'
 import type { Reason } from '@horde/protocol/reasons'
 import type { Probe, ProbeResult } from './probe.ts'
 

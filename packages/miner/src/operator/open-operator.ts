@@ -1,46 +1,38 @@
-/** Wires what a running miner shows its operator: watches, metrics, and the pages of its admin port. */
+/** Wires what a running miner shows its operator: watches, metrics, and the admin port. */
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Health } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
-import type { Clock } from '@horde/kit/time'
-import { Watches } from '@horde/kit/watch/watches'
+import { openAdminPort } from '@horde/operator/admin/admin-port'
+import { healthOf, type ObservedService } from '@horde/operator/admin/observed-service'
+import { ServiceMetrics } from '@horde/operator/metrics/service-metrics'
+import { Watches } from '@horde/operator/watch/watches'
 import type { Registry } from 'prom-client'
-import type { Announcer } from '../announce/announcer.ts'
-import type { MinerConfig } from '../config.ts'
-import { lastEnds, lastJobs } from '../db/list-jobs.ts'
+import { type ListedJob, lastEnds, lastJobs } from '../db/list-jobs.ts'
 import type { Horde } from '../horde/horde.ts'
-import type { LiveJobs } from '../jobs/live-job.ts'
-import { addMinerGauges } from '../metrics/gauges.ts'
-import type { Tally } from '../metrics/tally.ts'
-import type { ValidatorSessions } from '../validators/validator-sessions.ts'
 import type { ValidatorList } from '../validators.ts'
-import { closedBy, isMismatched } from '../watch/closed-pools.ts'
-import { minerWatches } from '../watch/miner-watches.ts'
-import { POOL_WATCH } from '../watch/pools.ts'
-import { openMinerAdmin } from './admin.ts'
-import { healthOf } from './health.ts'
-import type { StatusSources } from './sources.ts'
+import { lacksOf } from './health.ts'
+import { answerJobs } from './jobs-route.ts'
+import { METRICS } from './metrics/definitions.ts'
+import { GAUGES } from './metrics/gauges.ts'
+import { minerPage } from './page/page.ts'
+import { type MinerStatus, readStatus, type StatusDeps } from './status.ts'
+import { type MinerStatusJson, statusJson } from './status-json.ts'
+import { closedBy, isMismatched } from './watches/closed-pools.ts'
+import { minerWatches } from './watches/miner-watches.ts'
+import { POOL_WATCH } from './watches/pools.ts'
 
-/** After so many refreshes without an answer the list of validators counts as old. */
-const OLD_AFTER_REFRESHES = 3
+/** How many ended jobs the page shows. */
+const MAX_ENDS = 50
 
-export type OperatorDeps = {
-  config: MinerConfig
+export type OperatorDeps = Omit<StatusDeps, 'hotkey' | 'watches' | 'startedAtMs'> & {
   chain: Chain
   hotkey: Hotkey
   db: Database
-  live: LiveJobs
   horde: Pick<Horde, 'usage' | 'pools' | 'heed'>
-  sessions: Pick<ValidatorSessions, 'counts'>
-  announcer: Pick<Announcer, 'state'>
   validators: ValidatorList
-  tally: Tally
   registry: Registry
-  /** The port for validators. */
-  port: number
-  clock: Clock
   log: Log
 }
 
@@ -60,37 +52,34 @@ export async function openOperator(
     isMismatched: pool => isMismatched(pool, watches.state()),
     lookNow: () => watches.lookNow(POOL_WATCH),
   })
-  const sources = sourcesOf(deps, watches)
-  addMinerGauges(registry, sources, clock)
-  const health = async () => healthOf(sources)
+  const service = observedMiner({ ...deps, hotkey: hotkey.ss58, watches, startedAtMs: clock.now() }, db)
+  const metrics = new ServiceMetrics(registry, { prefix: 'miner', definitions: METRICS, service })
+  const health = async () => healthOf(service)
   const { ADMIN_HOST: host, ADMIN_PORT: port } = config
   if (port === undefined) return { adminPort: undefined, health }
-  const listJobs = (...wanted: [limit: number, states: Parameters<typeof lastJobs>[2]]) => lastJobs(db, ...wanted)
-  const adminPort = await openMinerAdmin({ host, port }, { sources, lastJobs: listJobs, registry, clock, log }, stack)
+  const options = { host, port, service, metrics, clock, log }
+  const adminPort = await openAdminPort(
+    {
+      ...options,
+      addRoutes: app => {
+        app.get('/jobs.json', async (request, reply) => {
+          const { code, body } = await answerJobs(request.query, (limit, states) => lastJobs(db, limit, states))
+          return reply.code(code).send(body)
+        })
+      },
+    },
+    stack,
+  )
   return { adminPort, health }
 }
 
-function sourcesOf(deps: OperatorDeps, watches: Watches): StatusSources {
-  const { config, chain, hotkey, db, live, horde, sessions, announcer, validators, tally, port, clock } = deps
+function observedMiner(deps: StatusDeps, db: Database): ObservedService<MinerStatus, ListedJob[], MinerStatusJson> {
   return {
-    own: { hotkey: hotkey.ss58, netuid: config.BITTENSOR_NETUID, port, startedAtMs: clock.now() },
-    horde: () => horde.usage(),
-    jobs: () => {
-      return live.all().map(({ uuid, validator, executorClass, state, offer, movedAt: sinceMs }) => {
-        return { uuid, validator, executorClass, state, image: offer.base_docker_image_name, sinceMs }
-      })
-    },
-    ends: () => tally.ends(),
-    lastEnds: limit => lastEnds(db, limit),
-    metagraph: () => validators.metagraph,
-    listAgeMs: () => validators.ageMs(),
-    oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1000,
-    extra: config.EXTRA_VALIDATORS,
-    banned: config.BANNED_VALIDATORS,
-    connections: () => sessions.counts(),
-    announcement: () => announcer.state(),
-    migrating: config.MIGRATING,
-    chain: () => chain.state(),
-    watches: () => watches.state(),
+    status: () => readStatus(deps),
+    lacks: lacksOf,
+    stored: () => lastEnds(db, MAX_ENDS),
+    json: statusJson,
+    page: minerPage,
+    gauges: GAUGES,
   }
 }

@@ -4,7 +4,7 @@ import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
 import type { V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import type { Admit } from '../doorstep.ts'
-import type { Tally } from '../metrics/tally.ts'
+import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import { errorOf, ValidatorSession, type ValidatorSocket } from '../validator-session.ts'
 import type { ValidatorList } from '../validators.ts'
 import { type AuthenticationRules, refusalOf, SIGNED_BEFORE_START } from './authenticate.ts'
@@ -24,7 +24,7 @@ export type ValidatorEdge = {
   rules: Omit<AuthenticationRules, 'claimedHotkey'>
   /** How long a peer may take to authenticate, in milliseconds. */
   authenticateWithinMs: number
-  tally: Pick<Tally, 'refused'>
+  counters: Pick<JobCounters, 'refused'>
   clock: Clock
   log: Log
 }
@@ -68,7 +68,7 @@ async function refuse(socket: ValidatorSocket, claimed: string, refusal: Refusal
   const isKnown = edge.validators.standingOf(claimed) !== 'unknown'
   edge.log.info({ ...(isKnown && { validator: claimed }), why }, 'validator refused')
   edge.log.debug({ claimed, details }, 'who was refused')
-  edge.tally.refused(why)
+  edge.counters.refused(why)
   if (refusal.mayComeAgain) return socket.close(TRY_AGAIN_LATER, 'not ready yet')
   await socket.say(errorOf(details)).catch(() => {})
   await socket.close(1000, 'not authenticated')

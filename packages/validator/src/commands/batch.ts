@@ -1,35 +1,12 @@
-/** The command `batch`: one batch now, and one setting of weights. */
-import { textTable } from '@horde/kit/command-line/text-table'
+/** The command `batch`: runs one batch now, and sets weights after it. */
+
 import type { Log } from '@horde/kit/log'
 import { type Validator, wireValidator } from '../app.ts'
-import type { BatchJob, BatchReport } from '../batch/batch-part.ts'
+import { batchResult, batchTable } from '../operator/output/batch-result.ts'
+import { areHeld } from '../operator/output/weights-text.ts'
 import type { WeightsOutcome } from '../set-weights.ts'
-import { hasTaken } from './has-taken.ts'
 import { openValidator } from './open-validator.ts'
 import type { CommandDeps } from './run-command.ts'
-
-/** One batch and one setting of weights, as a program reads it. */
-export interface BatchResult {
-  batch: number
-  algorithm: string
-  jobs: {
-    /** The miner's hotkey. */
-    miner: string
-    uid: number
-    state: string
-    seconds: number | null
-    score: number
-    reason: string | null
-    /** Whether the answer was right. */
-    answer: boolean
-  }[]
-  /** What the chain holds afterwards, u16 each; empty when nothing was set. */
-  weights: { uid: number; weight: number }[]
-  /** The block that took the weights in. */
-  block: number | null
-  /** The block that took the commit to them in, on a subnet with commit-reveal. */
-  commitBlock: number | null
-}
 
 export interface BatchRunDeps {
   validator: Pick<Validator, 'batch' | 'weights' | 'sweep'>
@@ -40,11 +17,10 @@ export interface BatchRunDeps {
 
 export interface BatchWanted {
   json: boolean
-  /** Only these: hotkeys, uids, or hotkey@host:port; all miners when empty. */
+  /** The miners to run on: hotkeys, uids, or hotkey@host:port; all miners when empty. */
   miners: readonly string[]
 }
 
-/** The command `batch`. */
 export async function batch(
   wanted: BatchWanted,
   { environment, print }: CommandDeps,
@@ -56,8 +32,8 @@ export async function batch(
 }
 
 /**
- * One batch, then one setting of weights. Gives the exit code: 0 only when the chain holds the weights, or their commit. A trial of some
- * miners sets none: then 0 only when all their answers were right.
+ * Runs one batch, then sets weights. Returns the exit code: 0 only when the chain holds the weights or their commit. A
+ * trial of some miners sets none: it returns 0 only when every answer was right.
  */
 export async function runBatchOnce(
   { json, miners }: BatchWanted,
@@ -71,10 +47,10 @@ export async function runBatchOnce(
   const outcome = report.counts && !isTrial ? await weightsOf(validator, log, signal) : undefined
   if (outcome && outcome.outcome !== 'set' && outcome.outcome !== 'committed')
     log.error(outcome, 'weights were not set')
-  const result = resultOf(report, outcome)
-  print(json ? `${JSON.stringify(result)}\n` : tableOf(result, isTrial))
+  const result = batchResult(report, outcome)
+  print(json ? `${JSON.stringify(result)}\n` : batchTable(result, isTrial))
   if (isTrial) return result.jobs.length > 0 && result.jobs.every(({ answer }) => answer) ? 0 : 1
-  return hasTaken(outcome) ? 0 : 1
+  return areHeld(outcome) ? 0 : 1
 }
 
 async function weightsOf(
@@ -88,42 +64,4 @@ async function weightsOf(
     log.error({ err }, 'weights could not be set')
     return undefined
   }
-}
-
-function resultOf(report: BatchReport, outcome: WeightsOutcome | undefined): BatchResult {
-  const set = outcome?.outcome === 'set' ? outcome : undefined
-  return {
-    batch: report.id,
-    algorithm: report.benchmark,
-    jobs: report.jobs.map(({ miner, end }: BatchJob) => ({
-      miner: miner.hotkey,
-      uid: miner.uid,
-      state: end?.state ?? 'broken',
-      seconds: end?.seconds ?? null,
-      score: end?.score ?? 0,
-      reason: end ? end.reason : 'abandoned',
-      answer: end?.rightAnswer ?? false,
-    })),
-    weights: set?.weights.map(({ uid, weight }) => ({ uid, weight })) ?? [],
-    block: set?.block ?? null,
-    commitBlock: outcome?.outcome === 'committed' ? outcome.block : null,
-  }
-}
-
-function tableOf({ batch, algorithm, jobs, weights, block, commitBlock }: BatchResult, isTrial: boolean): string {
-  const weightOf = new Map(weights.map(({ uid, weight }) => [uid, weight]))
-  const rows = jobs.map(job => [
-    String(job.uid),
-    job.miner,
-    job.state,
-    job.seconds === null ? '–' : job.seconds.toFixed(2),
-    job.score.toFixed(4),
-    String(weightOf.get(job.uid) ?? 0),
-    job.reason ?? '',
-  ])
-  const lines = textTable([['uid', 'miner', 'state', 'seconds', 'score', 'weight', 'reason'], ...rows])
-  const unset = isTrial ? 'A trial: no weights were set.' : 'No weights were set.'
-  const committed = commitBlock === null ? unset : `Weights are committed in block ${commitBlock}, to be revealed.`
-  const end = block === null ? committed : `Weights are in block ${block}.`
-  return `Batch ${batch}: ${algorithm}, ${jobs.length} jobs\n${lines}${end}\n`
 }

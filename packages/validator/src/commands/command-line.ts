@@ -1,10 +1,11 @@
-/** The commands of the validator, and what their lines may say. */
-import { type Commands, type OptionValues, readLine, usage as usageOf } from '@horde/kit/command-line/commands'
-import { EXECUTOR_CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
+/** The validator's commands and their options. */
+import { type Output, Program } from '@horde/operator/command-line/program'
+import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
-const PROGRAM = 'node packages/validator/src/main.ts'
-/** The longest time that a job of the command line may take, in seconds. */
+/** The longest --timeout, in seconds. */
 const MAX_TIMEOUT_SECONDS = 86_400
+const MINER = 'a hotkey, a uid, or hotkey@host:port for a fixed address'
 
 /** A job as the command line asks for it. */
 export type WantedJob = {
@@ -18,118 +19,115 @@ export type WantedJob = {
   input: string
   output: string
   executorClass: ExecutorClass | undefined
-  /** The whole job's; undefined: as users' jobs have. */
+  /** For the whole job; undefined: the same as for a facilitator's jobs. */
   timeoutSeconds: number | undefined
 }
 
-/** What the command line asks for. */
-export type Command =
-  | { name: 'serve' }
-  | { name: 'check' }
-  | { name: 'batch'; json: boolean; miners: string[] }
-  | { name: 'run-job'; job: WantedJob }
-  | { name: 'weights'; json: boolean; dryRun: boolean }
-  | { name: 'explain'; miner: string }
-  | { name: 'help'; of: CommandName | undefined }
-  | { name: 'version' }
-
-export type CommandName = keyof typeof COMMANDS
-
-const JSON_OPTION = { json: { type: 'boolean', about: 'as JSON, on one line' } } as const
-const MINER = 'a hotkey, a uid, or hotkey@host:port for a fixed address'
-
-const COMMANDS = {
-  serve: {
-    about: "runs batches, sets weights and takes a facilitator's jobs until it is stopped; the default",
-    more: 'Its log goes to stdout as JSON lines. ADMIN_PORT opens /health, /metrics and /status.',
-    options: {},
-  },
-  check: {
-    about: 'says whether this validator can work: a line for everything, ok, warn or bad, with what to do',
-    more: 'Changes nothing, also beside a validator that runs. Exits with 1 when something is bad.',
-    options: {},
-  },
-  batch: {
-    about: 'runs one batch of synthetic jobs now, and sets weights after it',
-    more: 'With --miner it is a trial: only those miners, never scored, and no weights are set.',
-    options: {
-      miner: { type: 'string', value: 'MINER', multiple: true, about: `only this one; may be repeated: ${MINER}` },
-      ...JSON_OPTION,
-    },
-  },
-  'run-job': {
-    about: "runs a user's job on a miner, and exits with its exit code",
-    more: "The job's stdout goes to stdout, its stderr and the progress to stderr. Exits with 1 when it did not run.",
-    options: {
-      miner: { type: 'string', about: MINER },
-      image: { type: 'string', about: 'the image to run' },
-      script: { type: 'string', value: 'FILE', about: 'or a Python script, from a file' },
-      input: { type: 'string', value: 'URL', about: 'of a zip that is unpacked at /volume/' },
-      output: { type: 'string', value: 'URL', about: 'to which a zip of /output/ is put' },
-      gpu: { type: 'boolean', about: 'with the GPUs of the executor' },
-      class: { type: 'string', about: `of the executor: ${EXECUTOR_CLASSES.join(', ')}` },
-      timeout: { type: 'string', value: 'SECONDS', about: 'for the whole job' },
-    },
-    rest: '-- [arguments of the job]',
-  },
-  weights: {
-    about: 'sets the weights that are due, once',
-    more: 'Waits for the rate limit as the validator does. Exits with 1 when they were not set.',
-    options: {
-      'dry-run': { type: 'boolean', about: 'only says what would be set' },
-      ...JSON_OPTION,
-    },
-  },
-  explain: {
-    about: 'says how a miner came to its weight: its jobs, its scores, its part',
-    more: 'Of the last setting of weights, from the database and the chain.',
-    options: {},
-    rest: '<hotkey or uid>',
-  },
-} as const satisfies Commands
-
-/** The command, or what is wrong with the line. */
-export function readCommand(args: readonly string[]): Command | { mistake: string } {
-  const line = readLine<CommandName>(args, COMMANDS, 'serve')
-  if ('mistake' in line) return line
-  if ('version' in line) return { name: 'version' }
-  return 'help' in line ? { name: 'help', of: line.of } : commandOf(line.name, line.values, line.rest)
+/** What each command does. Returns its exit code. */
+export type Handlers = {
+  serve(): Promise<number>
+  check(): Promise<number>
+  batch(options: { json: boolean; miners: string[] }): Promise<number>
+  runJob(job: WantedJob): Promise<number>
+  weights(options: { json: boolean; dryRun: boolean }): Promise<number>
+  explain(options: { miner: string }): Promise<number>
 }
 
-/** @param of without it, all commands */
-export function usage(of?: CommandName): string {
-  return usageOf<CommandName>(PROGRAM, COMMANDS, of)
+export function validatorProgram(output: Output, handlers: Handlers): Program {
+  const program = new Program('node packages/validator/src/main.ts', 'serve', output)
+  program
+    .command('serve', {
+      summary: "runs batches, sets weights and takes a facilitator's jobs until it is stopped; the default",
+      details: 'Its log goes to stdout as JSON lines. ADMIN_PORT opens /health, /metrics and /status.',
+    })
+    .action(program.action(() => handlers.serve()))
+  program
+    .command('check', {
+      summary:
+        'checks whether this validator can work: one line per finding, ok, warn or bad, with what to do about it',
+      details: 'Changes nothing, and may run beside a running validator. Exits with 1 when a finding is bad.',
+    })
+    .action(program.action(() => handlers.check()))
+  program
+    .command('batch', {
+      summary: 'runs one batch of synthetic jobs now, and sets weights after it',
+      details: 'With --miner it is a trial: it is never scored, and no weights are set.',
+    })
+    .option('--miner <miner>', `run the batch on this miner only; may be repeated: ${MINER}`, collect, [])
+    .option('--json', 'as JSON, on one line')
+    .action(
+      program.action(({ json = false, miner: miners }: { json?: boolean; miner: string[] }) => {
+        return handlers.batch({ json, miners })
+      }),
+    )
+  addRunJob(program, handlers)
+  program
+    .command('weights', {
+      summary: 'sets the weights that are due',
+      details: 'Waits for the rate limit as a serving validator does. Exits with 1 when the weights were not set.',
+    })
+    .option('--dry-run', 'print what would be set, and set nothing')
+    .option('--json', 'as JSON, on one line')
+    .action(
+      program.action(({ json = false, dryRun = false }: { json?: boolean; dryRun?: boolean }) => {
+        return handlers.weights({ json, dryRun })
+      }),
+    )
+  program
+    .command('explain', {
+      summary: "explains a miner's weight: its jobs, its scores, its share",
+      details: 'Reads the last setting of weights from the database and the chain.',
+    })
+    .argument('<miner>', 'a hotkey or a uid')
+    .action(program.action((miner: string) => handlers.explain({ miner })))
+  return program
 }
 
-function commandOf(name: CommandName, values: OptionValues, rest: string[]): Command | { mistake: string } {
-  const json = values.json === true
-  if (name === 'batch') return { name, json, miners: (values.miner ?? []) as string[] }
-  if (name === 'weights') return { name, json, dryRun: values['dry-run'] === true }
-  if (name === 'explain') return minerOf(rest)
-  if (name !== 'run-job') return { name }
-  const job = jobOf(values as JobValues, rest)
-  return typeof job === 'string' ? { mistake: `run-job: ${job}` } : { name, job }
+type JobOptions = {
+  miner: string
+  image?: string
+  script?: string
+  input?: string
+  output?: string
+  gpu?: boolean
+  class?: ExecutorClass
+  timeout?: number
 }
 
-function minerOf([miner, ...more]: string[]): Command | { mistake: string } {
-  if (miner === undefined || more.length > 0) return { mistake: 'explain: one hotkey or uid is needed' }
-  return { name: 'explain', miner }
+function addRunJob(program: Program, handlers: Handlers): void {
+  program
+    .command('run-job', {
+      summary: "runs a user's job on a miner, and exits with its exit code",
+      details:
+        "Prints the job's stdout to stdout, its stderr and the progress to stderr. Exits with 1 when it did not run.",
+    })
+    .argument('[arguments...]', 'for the job, after --')
+    .requiredOption('--miner <miner>', MINER)
+    .option('--image <image>', 'the image to run')
+    .option('--script <file>', 'or a Python script, from a file')
+    .option('--input <url>', 'of a zip to unpack at /volume/')
+    .option('--output <url>', 'that receives a zip of /output/ by PUT')
+    .option('--gpu', "give the job the executor's GPUs")
+    .addOption(new Option('--class <class>', 'the class of the executor').choices(EXECUTOR_CLASSES))
+    .option('--timeout <seconds>', 'for the whole job, at most 86400', timeoutSeconds)
+    .action(
+      program.action((args: string[], options: JobOptions, command: Command) => {
+        const { miner, image, script, input = '', output = '', gpu = false, class: executorClass, timeout } = options
+        const source = image ? { image } : script ? { script } : undefined
+        if (source === undefined || (image && script)) {
+          command.error('error: exactly one of --image and --script is needed')
+        }
+        return handlers.runJob({ miner, source, args, gpu, input, output, executorClass, timeoutSeconds: timeout })
+      }),
+    )
 }
 
-type JobValues = Partial<
-  Record<'miner' | 'image' | 'script' | 'input' | 'output' | 'class' | 'timeout', string> & { gpu: boolean }
->
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value]
+}
 
-/** The job, or what is wrong with it. */
-function jobOf(values: JobValues, args: string[]): WantedJob | string {
-  const { miner, image = '', script = '', input = '', output = '', gpu = false, class: name, timeout } = values
-  if (!miner) return '--miner is needed'
-  if ((image === '') === (script === '')) return 'exactly one of --image and --script is needed'
-  if (name !== undefined && !isExecutorClass(name)) return `--class must be one of ${EXECUTOR_CLASSES.join(', ')}`
-  const seconds = timeout === undefined ? undefined : Number(timeout)
-  if (seconds !== undefined && !(seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)) {
-    return `--timeout must be from 1 to ${MAX_TIMEOUT_SECONDS}`
-  }
-  const source = image === '' ? { script } : { image }
-  return { miner, source, args, gpu, input, output, executorClass: name, timeoutSeconds: seconds }
+function timeoutSeconds(text: string): number {
+  const seconds = Number(text)
+  if (seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS) return seconds
+  throw new InvalidArgumentError(`It must be from 1 to ${MAX_TIMEOUT_SECONDS}.`)
 }

@@ -1,4 +1,4 @@
-/** The command `explain`: how a miner came to its weight. */
+/** The command `explain`: explains a miner's weight. */
 import { explainMiner } from '../explain/explain-miner.ts'
 import { reportMiner } from '../explain/miner-report.ts'
 import { openValidator } from './open-validator.ts'
@@ -19,7 +19,7 @@ export async function explain(
   )
   const report = await reportMiner(config.BITTENSOR_NETUID, miner, { chain, hotkey, db: database.db })
   if (!report) {
-    complain(`${miner} is no neuron of subnet ${config.BITTENSOR_NETUID}, and the last setting has none of that name\n`)
+    complain(`${miner} is no neuron of subnet ${config.BITTENSOR_NETUID}, and is not in the last setting of weights\n`)
     return 1
   }
   print(explainMiner(report))

@@ -11,10 +11,10 @@ import { migrationsFolder } from '../db/migrations.ts'
 export type OpenValidator = ValidatorDeps & { chain: Subtensor }
 
 /**
- * What a validator stands on, opened by its settings; all of it closes with `stack`.
+ * Opens what a validator needs, by its settings. Everything closes with `stack`.
  *
- * @param options where its log goes: for a command, whose stdout is its result, to stderr; and whether it opens although the
- * chain does not answer, which then is connected to later
+ * @param options `destination`: where the log goes; commands log to stderr, because stdout is their result.
+ * `mayBeAway`: whether to go on while the chain does not answer, and connect later
  */
 export async function openValidator(
   environment: NodeJS.ProcessEnv,

@@ -1,64 +1,31 @@
-/** Runs what the command line asks for. Each command is loaded when it is asked for. */
-import { version } from '@horde/kit/version'
-import { type Command, readCommand, usage } from './command-line.ts'
+/** Runs the command that the command line names. A command's code is loaded only when that command runs. */
+import type { Output } from '@horde/operator/command-line/program'
+import { validatorProgram } from './command-line.ts'
 
-/** sysexits' EX_USAGE: the command line is wrong. */
-const EXIT_USAGE = 64
 const EXIT_FAILED = 1
 
-export type CommandDeps = {
-  environment: NodeJS.ProcessEnv
-  /** Writes the result, to stdout. */
-  print(text: string): void
-  /** Writes what is not the result, to stderr. */
-  complain(text: string): void
-}
+export type CommandDeps = Output & { environment: NodeJS.ProcessEnv }
 
-/** Gives the exit code. */
-export async function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {
-  const command = readCommand(args)
-  if ('mistake' in command) {
-    deps.complain(`${command.mistake}\n\n${usage()}`)
-    return EXIT_USAGE
+/** Returns the exit code. */
+export function runCommand(args: readonly string[], deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  /** Prints the message of an expected error and returns exit code 1; any other error is thrown on. */
+  const task = async (run: () => Promise<number>): Promise<number> => {
+    try {
+      return await run()
+    } catch (error) {
+      const { isExpected } = await import('./expected-errors.ts')
+      if (!isExpected(error)) throw error
+      deps.complain(`${error.message}\n`)
+      return EXIT_FAILED
+    }
   }
-  if (command.name === 'help') {
-    deps.print(usage(command.of))
-    return 0
-  }
-  if (command.name === 'version') {
-    deps.print(`${version}\n`)
-    return 0
-  }
-  if (command.name === 'serve') return (await import('./serve.ts')).serve(deps, signal)
-  try {
-    return await run(command, deps, signal)
-  } catch (error) {
-    if (!isForPeople(error)) throw error
-    deps.complain(`${error.message}\n`)
-    return EXIT_FAILED
-  }
-}
-
-type Task = Exclude<Command, { name: 'serve' | 'help' | 'version' }>
-
-async function run(command: Task, deps: CommandDeps, signal: AbortSignal): Promise<number> {
-  switch (command.name) {
-    case 'check':
-      return (await import('./check.ts')).check(deps, signal)
-    case 'batch':
-      return (await import('./batch.ts')).batch(command, deps, signal)
-    case 'run-job':
-      return (await import('./run-job.ts')).runJob(command.job, deps, signal)
-    case 'explain':
-      return (await import('./explain.ts')).explain(command, deps, signal)
-    case 'weights':
-      return (await import('./weights.ts')).weights(command, deps, signal)
-  }
-}
-
-/** Their messages say what is wrong, and where they came from would not help. By name: help need not load where they come from. */
-const FOR_PEOPLE = ['BenchmarkError', 'BusyError', 'ChainError', 'DatabaseError', 'UnknownMinerError']
-
-function isForPeople(error: unknown): error is Error {
-  return error instanceof Error && FOR_PEOPLE.includes(error.name)
+  const program = validatorProgram(deps, {
+    serve: async () => (await import('./serve.ts')).serve(deps, signal),
+    check: () => task(async () => (await import('./check.ts')).check(deps, signal)),
+    batch: wanted => task(async () => (await import('./batch.ts')).batch(wanted, deps, signal)),
+    runJob: job => task(async () => (await import('./run-job.ts')).runJob(job, deps, signal)),
+    weights: wanted => task(async () => (await import('./weights.ts')).weights(wanted, deps, signal)),
+    explain: wanted => task(async () => (await import('./explain.ts')).explain(wanted, deps, signal)),
+  })
+  return program.run(args)
 }

@@ -1,4 +1,4 @@
-/** The validator itself: opens what must be closed, and works until it is told to stop. */
+/** The command `serve`: opens everything that must be closed, and runs the validator until a signal. */
 import { type Validator, wireValidator } from '../app.ts'
 import { startLoops } from '../loops.ts'
 import { openOperator } from '../operator/open-operator.ts'

@@ -1,4 +1,4 @@
-import { textTable } from '@horde/kit/command-line/text-table'
+import { textTable } from '@horde/operator/command-line/text-table'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ClassResult, MinerExplanation } from '../scoring/explanation.ts'

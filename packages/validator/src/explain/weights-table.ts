@@ -1,7 +1,7 @@
 import type { WeightOf } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { sharesOf } from '@horde/chain/weights'
-import { textTable } from '@horde/kit/command-line/text-table'
+import { textTable } from '@horde/operator/command-line/text-table'
 import type { WeightsPlan } from '../weights/plan-weights.ts'
 import { classTable, decimals, originOf, percent } from './words.ts'
 

@@ -1,5 +1,5 @@
 /** The same numbers in the same words, whatever explains them. */
-import { textTable } from '@horde/kit/command-line/text-table'
+import { textTable } from '@horde/operator/command-line/text-table'
 import type { ClassExplanation, ScoreExplanation } from '../scoring/explanation.ts'
 import type { Basis } from '../weights/plan-weights.ts'
 

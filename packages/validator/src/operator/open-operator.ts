@@ -1,81 +1,80 @@
-/** Wires what a running validator shows its operator: watches, metrics, and the pages of its admin port. */
+/** Wires what a running validator shows its operator: watches, metrics, and the admin port. */
 import type { Chain } from '@horde/chain/chain'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { startLoop } from '@horde/kit/loop'
 import { createMetrics } from '@horde/kit/metrics'
-import { openAdmin } from '@horde/kit/operator/admin'
-import type { Clock } from '@horde/kit/time'
-import { Watches } from '@horde/kit/watch/watches'
-import type { TurnState } from '../batch/turns.ts'
+import { openAdminPort } from '@horde/operator/admin/admin-port'
+import type { ObservedService } from '@horde/operator/admin/observed-service'
+import { ServiceMetrics } from '@horde/operator/metrics/service-metrics'
+import { Watches } from '@horde/operator/watch/watches'
 import type { ValidatorConfig } from '../config.ts'
-import type { FacilitatorState } from '../facilitator.ts'
-import { ValidatorMetrics } from '../metrics/validator-metrics.ts'
-import { validatorWatches } from '../watch/validator-watches.ts'
-import { healthOf } from './health.ts'
+import { lacksOf } from './health.ts'
+import { type History, openHistory } from './history/history.ts'
+import { type HistoryJson, readHistory } from './history/history-view.ts'
+import { METRICS } from './metrics/definitions.ts'
+import { GAUGES } from './metrics/gauges.ts'
+import { JobCounters } from './metrics/job-counters.ts'
+import { StoredFigures } from './metrics/stored-figures.ts'
 import { validatorPage } from './page/page.ts'
-import type { StatusSources } from './sources.ts'
-import { openHistory } from './status/history.ts'
-import { nextBatchOf } from './status/next-batch.ts'
-import { readStatus } from './status/status.ts'
+import { readStatus, type StatusDeps, type ValidatorStatus } from './status.ts'
+import { statusJson, type ValidatorStatusJson } from './status-json.ts'
 import { SubnetView } from './subnet-view.ts'
+import { validatorWatches } from './watches/validator-watches.ts'
 
-/** How often the subnet is read for the operator, and how long that may take, in milliseconds. */
+/** How often the chain is asked about the subnet, and how long it may take to answer, in milliseconds. */
 const SUBNET_EVERY_MS = 60_000
 const SUBNET_WITHIN_MS = 120_000
 
-type ShownLoops = ReturnType<StatusSources['loops']>
-
-export type OperatorDeps = {
+export type OperatorDeps = Pick<StatusDeps, 'loops' | 'turn' | 'facilitator' | 'clock'> & {
   config: ValidatorConfig
   chain: Chain
   hotkey: Hotkey
   db: Database
-  clock: Clock
   log: Log
-  loops: ShownLoops
-  /** What is known of the next turn. */
-  turn(): TurnState | undefined
-  facilitator: { state(): FacilitatorState } | undefined
 }
 
-/** Gives the admin port's number; undefined when none is set. All ends with `stack`. */
+/** Returns the admin port's number; undefined when none is set. Everything closes with `stack`. */
 export async function openOperator(
   deps: OperatorDeps,
   signal: AbortSignal,
   stack: AsyncDisposableStack,
 ): Promise<number | undefined> {
-  const { config, chain, hotkey, db, clock, log } = deps
-  const { ADMIN_HOST: host, ADMIN_PORT: port, BITTENSOR_NETUID: netuid } = config
-  const { WEIGHTS_COMMIT_BY: commitBy } = config
-  const view = new SubnetView({ chain, netuid, hotkey: hotkey.ss58, commitBy, clock })
+  const { config, chain, db, clock, log } = deps
+  const { ADMIN_HOST: host, ADMIN_PORT: port, BITTENSOR_NETUID: netuid, WEIGHTS_COMMIT_BY: commitBy } = config
+  const hotkey = deps.hotkey.ss58
+  const subnet = new SubnetView({ chain, netuid, hotkey, commitBy, clock })
   const times = { everyMs: SUBNET_EVERY_MS, deadlineMs: SUBNET_WITHIN_MS }
   const subnetLoop = stack.use(
-    startLoop({ name: 'subnet', ...times, run: () => view.refresh(), ...{ clock, log, signal } }),
+    startLoop({ name: 'subnet', ...times, run: () => subnet.refresh(), ...{ clock, log, signal } }),
   )
-  const all = validatorWatches({ config, chain, hotkey: hotkey.ss58, db, subnet: () => view.known, clock })
+  const all = validatorWatches({ config, chain, hotkey, db, subnet: () => subnet.known, clock })
   const watches = stack.use(new Watches(all, { clock, log, signal }))
   if (port === undefined) return undefined
-  const sources = sourcesOf(deps, view, watches, [...deps.loops, subnetLoop])
-  const metrics = new ValidatorMetrics(createMetrics('validator'), { sources, db, clock, log })
-  const options = { ...{ host, port, log, metrics, page: validatorPage }, health: async () => healthOf(sources) }
-  return openAdmin({ ...options, status: () => readStatus(sources, clock) }, stack)
+  const registry = createMetrics('validator')
+  const counters = new JobCounters(registry, clock)
+  const figures = new StoredFigures({ netuid, hotkey, db, counters, clock, log })
+  const loops = [...deps.loops, subnetLoop]
+  const status = { ...deps, hotkey, startedAtMs: clock.now(), subnet, loops, figures, watches }
+  const service = observedValidator(status, openHistory(db, netuid, hotkey))
+  const metrics = new ServiceMetrics(registry, {
+    ...{ prefix: 'validator', definitions: METRICS, service },
+    beforeScrape: () => figures.refresh(),
+  })
+  return openAdminPort({ host, port, service, metrics, clock, log }, stack)
 }
 
-function sourcesOf(deps: OperatorDeps, view: SubnetView, watches: Watches, loops: ShownLoops): StatusSources {
-  const { config, chain, hotkey, db, facilitator, clock, turn } = deps
-  const netuid = config.BITTENSOR_NETUID
+function observedValidator(
+  deps: StatusDeps,
+  history: History,
+): ObservedService<ValidatorStatus, HistoryJson, ValidatorStatusJson> {
   return {
-    own: { hotkey: hotkey.ss58, netuid, startedAtMs: clock.now() },
-    chain: () => chain.state(),
-    subnet: () => view.known,
-    subnetAgeMs: () => view.ageMs(),
-    weightsBy: () => view.weightsBy,
-    nextBatch: () => nextBatchOf(turn(), config.BATCH_INTERVAL_SECONDS * 1000, clock.now()),
-    loops: () => loops,
-    facilitator: () => facilitator?.state(),
-    watches: () => watches.state(),
-    history: openHistory(db, netuid, hotkey.ss58),
+    status: () => readStatus(deps),
+    lacks: lacksOf,
+    stored: () => readHistory(history),
+    json: statusJson,
+    page: validatorPage,
+    gauges: GAUGES,
   }
 }

@@ -1,9 +1,9 @@
-/** The subnet as the chain said it last: what health, status and metrics look at without asking anybody. */
+/** The subnet as of the chain's last answer. Health, status and metrics read it without asking the chain. */
 import type { Chain, CommitReveal } from '@horde/chain/chain'
 import { ChainError } from '@horde/chain/errors'
 import type { Clock } from '@horde/kit/time'
-import type { SubnetKnown } from '../watch/standing.ts'
 import { type ChosenMethod, type CommitBy, chooseMethod } from '../weights/commit-by.ts'
+import type { KnownSubnet } from './watches/eligibility.ts'
 
 export type SubnetViewDeps = {
   chain: Pick<Chain, 'metagraph' | 'hyperparameters' | 'commitReveal'>
@@ -13,27 +13,28 @@ export type SubnetViewDeps = {
   clock: Clock
 }
 
-/** A chain that does not answer, or names no neuron at all, changes nothing: the last good answer stays. */
+/** Keeps the last good answer while the chain does not answer, or names no neuron at all. */
 export class SubnetView {
   readonly #deps: SubnetViewDeps
-  #known: SubnetKnown | undefined
+  #known: KnownSubnet | undefined
   #readAt: number | undefined
-  #weightsBy: ChosenMethod | undefined
+  #weightMethod: ChosenMethod | undefined
 
   constructor(deps: SubnetViewDeps) {
     this.#deps = deps
   }
 
-  get known(): SubnetKnown | undefined {
+  /** Undefined before the chain's first answer. */
+  get known(): KnownSubnet | undefined {
     return this.#known
   }
 
-  /** How weights would be told to the chain, as it offers it. */
-  get weightsBy(): ChosenMethod | undefined {
-    return this.#weightsBy
+  /** How weights are sent to the chain. Undefined before its first answer, and while it accepts no weights. */
+  get weightMethod(): ChosenMethod | undefined {
+    return this.#weightMethod
   }
 
-  /** How old it is, in milliseconds; undefined when the chain has never answered. */
+  /** The age of the last answer, in milliseconds; undefined before the first one. */
   ageMs(): number | undefined {
     return this.#readAt === undefined ? undefined : this.#deps.clock.monotonic() - this.#readAt
   }
@@ -48,13 +49,13 @@ export class SubnetView {
     ])
     if (metagraph.neurons.length === 0) return
     this.#known = { metagraph, stakeThresholdRao, weightsVersionKey }
-    this.#weightsBy = methodBy(commits, commitBy, clock.now())
+    this.#weightMethod = methodFor(commits, commitBy, clock.now())
     this.#readAt = clock.monotonic()
   }
 }
 
-/** A chain that takes no weights at all is told of when they are set. */
-function methodBy(commits: CommitReveal, commitBy: CommitBy, nowMs: number): ChosenMethod | undefined {
+/** Returns undefined for a chain that accepts no weights: setting weights reports that. */
+function methodFor(commits: CommitReveal, commitBy: CommitBy, nowMs: number): ChosenMethod | undefined {
   try {
     return chooseMethod(commits, commitBy, nowMs)
   } catch (error) {

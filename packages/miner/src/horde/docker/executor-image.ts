@@ -1,7 +1,8 @@
 /** The executor image on one engine: used as it is where it is there, pulled where it is missing and may be pulled. */
+
+import { bad, type Finding, ok } from '@horde/kit/check/finding'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
-import { bad, type Finding, ok } from '@horde/kit/watch/finding'
 import type { EngineClient, PullEvent } from './engine-client.ts'
 
 /** How long a pull may take, in milliseconds. */

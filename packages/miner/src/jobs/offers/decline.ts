@@ -5,7 +5,7 @@ import type { Clock } from '@horde/kit/time'
 import { FIRST_STATE } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { insertJob, type NewJob } from '../../db/jobs.ts'
-import type { Tally } from '../../metrics/tally.ts'
+import type { JobCounters } from '../../operator/metrics/job-counters.ts'
 import type { ValidatorSession } from '../../validator-session.ts'
 import type { Admission } from './admission.ts'
 import type { FloodLog } from './flood-log.ts'
@@ -14,7 +14,7 @@ export type DeclineDeps = {
   db: Database
   admission: Admission
   floods: FloodLog
-  tally: Pick<Tally, 'declined'>
+  counters: Pick<JobCounters, 'declined'>
   clock: Clock
   log: Log
 }
@@ -29,7 +29,7 @@ export async function decline(
   job: OfferedJob,
   reason: Reason,
   session: ValidatorSession,
-  { db, admission, floods, tally, clock, log }: DeclineDeps,
+  { db, admission, floods, counters, clock, log }: DeclineDeps,
 ): Promise<void> {
   const { uuid: jobUuid, validator } = job
   if (!UNSTORED.includes(reason) && admission.mayStoreDecline(validator)) {
@@ -40,6 +40,6 @@ export async function decline(
     floods.add(validator, reason)
     log.debug({ jobUuid, validator, reason }, 'offer declined')
   }
-  tally.declined(job.executorClass, reason)
+  counters.declined(job.executorClass, reason)
   await session.say({ message_type: 'V0DeclineJobRequest', job_uuid: jobUuid as never })
 }

@@ -1,20 +1,23 @@
-/** The sections of the status page about jobs. */
-
-import { type Html, html } from '@horde/kit/page/html'
-import { duration, table, time } from '@horde/kit/page/table'
-import type { MinerStatus } from '../status.ts'
+/** The page's sections about jobs. */
+import { shortKey } from '@horde/operator/page/common-sections'
+import { type Html, html } from '@horde/operator/page/html'
+import { duration, table, time } from '@horde/operator/page/table'
+import type { JobState } from '@horde/protocol/job-state'
+import type { MinerStatusJson } from '../status-json.ts'
 
 const UUID_SHOWN = 8
 const HOTKEY_SHOWN = 10
 
-export function jobsNow({ jobs }: MinerStatus): Html {
+const NOT_DELIVERED = html` <span class="warn">not delivered</span>`
+
+export function jobsNow({ jobs }: MinerStatusJson): Html {
   const rows = jobs.now.map(job => [
-    html`<span class="key" title="${job.uuid}">${job.uuid.slice(0, UUID_SHOWN)}</span>`,
+    shortKey(job.uuid, UUID_SHOWN),
     html`${job.state}`,
     html`${duration(job.sinceSeconds)}`,
     html`${job.executorClass}`,
     html`${job.image ?? ''}`,
-    hotkey(job.validator),
+    shortKey(job.validator, HOTKEY_SHOWN),
   ])
   const more = jobs.open > jobs.now.length ? html`<small>the first ${jobs.now.length} of them</small>` : null
   const head = ['Job', 'State', '#For', 'Class', '~Image', 'Validator']
@@ -22,23 +25,25 @@ export function jobsNow({ jobs }: MinerStatus): Html {
 `
 }
 
-export function lastEnds({ ends: { last, sinceStart } }: MinerStatus): Html {
+export function lastEnds({ ends: { last, sinceStart } }: MinerStatusJson): Html {
   const rows = (last ?? []).map(job => [
-    html`<span class="key" title="${job.uuid}">${job.uuid.slice(0, UUID_SHOWN)}</span>`,
-    html`<span class="${job.state === 'finished' ? 'ok' : job.state === 'broken' ? 'bad' : 'warn'}">${job.state}</span>`,
+    shortKey(job.uuid, UUID_SHOWN),
+    html`<span class="${cssOf(job.state)}">${job.state}</span>`,
     html`${job.why ?? ''}`,
     html`${job.seconds === null ? '' : duration(job.seconds)}`,
     html`${job.endedAt === null ? '' : time(job.endedAt)}`,
     html`${job.image ?? ''}`,
-    html`${hotkey(job.validator)}${job.delivered ? null : html` <span class="warn">waits for it</span>`}`,
+    html`${shortKey(job.validator, HOTKEY_SHOWN)}${job.delivered ? null : NOT_DELIVERED}`,
   ])
   const { finished, failed, broken, rejected } = sinceStart
-  const counts = `since the start: ${finished} finished, ${failed} failed, ${broken} broken, ${rejected} offers declined`
+  const ended = `${finished} finished, ${failed} failed, ${broken} broken`
+  const counts = `since the start: ${ended}, ${rejected} offers declined`
   const head = ['Job', 'End', '~Why', '#Took', 'Ended', '~Image', 'Validator']
-  return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, last === null ? 'The database does not answer.' : 'None yet.')}</section>
+  const empty = last === null ? 'The database does not answer.' : 'None yet.'
+  return html`<section><h2>Last ends<small>${counts}</small></h2>${table(head, rows, empty)}</section>
 `
 }
 
-function hotkey(ss58: string): Html {
-  return html`<span class="key" title="${ss58}">${ss58.slice(0, HOTKEY_SHOWN)}…</span>`
+function cssOf(state: JobState): string {
+  return state === 'finished' ? 'ok' : state === 'broken' ? 'bad' : 'warn'
 }

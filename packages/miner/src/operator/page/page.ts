@@ -1,19 +1,18 @@
-import { statusPage } from '@horde/kit/page/status-page'
-import { watchesSection } from '@horde/kit/page/watches-section'
-import type { MinerStatus } from '../status.ts'
+import type { PageContent } from '@horde/operator/page/status-page'
+import { watchesSection } from '@horde/operator/page/watches-section'
+import type { MinerStatusJson } from '../status-json.ts'
 import { jobsNow, lastEnds } from './job-sections.ts'
-import { horde, self, validators } from './miner-sections.ts'
+import { pools, self, validators } from './miner-sections.ts'
 
-/** The status as a page for people. */
-export function minerPage(status: MinerStatus): string {
+export function minerPage(status: MinerStatusJson): PageContent {
   const { miner, health } = status
-  return statusPage({
+  return {
     title: `Miner${miner.uid === null ? '' : ` · uid ${miner.uid}`}`,
     health,
     uptimeSeconds: miner.uptimeSeconds,
     sections: [
-      ...[self(status), horde(status), jobsNow(status), lastEnds(status), validators(status)],
+      ...[self(status), pools(status), jobsNow(status), lastEnds(status), validators(status)],
       watchesSection(status.watches),
     ],
-  })
+  }
 }

@@ -1,20 +1,23 @@
-/** The sections of the status page about what the database remembers, with pictures. */
-import { type Html, html } from '@horde/kit/page/html'
-import { duration, table, time } from '@horde/kit/page/table'
+/** The page's sections about batches, scores, weights and users' jobs, with charts. */
+
+import { barChart, legend, lineChart, stackChart } from '@horde/operator/page/charts'
+import { shortKey } from '@horde/operator/page/common-sections'
+import { type Html, html } from '@horde/operator/page/html'
+import { duration, table, time } from '@horde/operator/page/table'
 import type { JobState } from '@horde/protocol/job-state'
-import type { ShownBatch, ShownSetting } from '../status/shown-history.ts'
-import type { ValidatorStatus } from '../status/status.ts'
-import { barChart, legend, lineChart, stackChart } from './charts.ts'
+import type { FacilitatorState } from '../../facilitator.ts'
+import type { BatchJson, SettingJson } from '../history/history-view.ts'
+import type { ValidatorStatusJson } from '../status-json.ts'
 
 const HOTKEY_SHOWN = 10
 const UUID_SHOWN = 8
-/** How many batches have a line in the table, and miners a bar. */
+/** How many batches have a row in the table, and miners a bar in the chart. */
 const BATCH_ROWS = 6
 const BARS = 24
 
 const NO_ANSWER = html`<p class="dim">The database does not answer.</p>`
 
-/** From the bottom of a bar to its top: what went well below what did not. */
+/** The parts of a bar, from its bottom to its top: successes below failures. */
 const PARTS: readonly { css: string; states: readonly JobState[]; about: string }[] = [
   { css: 'ok', states: ['finished'], about: 'finished' },
   { css: 'open', states: ['offered', 'accepted', 'ready', 'running'], about: 'open' },
@@ -22,13 +25,13 @@ const PARTS: readonly { css: string; states: readonly JobState[]; about: string 
   { css: 'bad', states: ['broken'], about: 'broken' },
 ]
 
-export function batches({ history }: ValidatorStatus): Html {
+export function batches({ history }: ValidatorStatusJson): Html {
   if (history === null) return section('Batches', null, NO_ANSWER)
   const all = history.batches
   const stacks = all.toReversed().map(batch => {
     const parts = PARTS.map(({ css, states }) => ({ css, count: countOf(batch, states) }))
     const said = PARTS.map(({ states, about }) => `${countOf(batch, states)} ${about}`).join(', ')
-    return { label: clock(batch.startedAt), title: `Batch ${batch.id}, ${batch.benchmark}: ${said}`, parts }
+    return { label: minuteOf(batch.startedAt), title: `Batch ${batch.id}, ${batch.benchmark}: ${said}`, parts }
   })
   const rows = all
     .slice(0, BATCH_ROWS)
@@ -42,36 +45,35 @@ export function batches({ history }: ValidatorStatus): Html {
     ])
   const head = ['#Batch', 'Benchmark', 'Started', '#Jobs', '#Right answers', 'State']
   const names = PARTS.map(({ css, about }) => html`<span class="${css}">■</span> ${about} `)
-  const picture =
+  const chart =
     all.length === 0
       ? null
       : html`${stackChart('Jobs of the last batches by how they ended', stacks)}<p class="dim">${names}</p>`
-  return section('Batches', `the last ${all.length}`, html`${picture}${table(head, rows, 'None yet.')}`)
+  return section('Batches', `the last ${all.length}`, html`${chart}${table(head, rows, 'None yet.')}`)
 }
 
-export function scores({ history }: ValidatorStatus): Html {
+export function scores({ history }: ValidatorStatusJson): Html {
   if (history === null) return section('Scores', null, NO_ANSWER)
   const { scores: miners, moreMiners, batches: all } = history
   if (miners.length === 0) return section('Scores', null, html`<p class="dim">No miner has scored yet.</p>`)
-  const labels = all.toReversed().map(({ startedAt }) => clock(startedAt))
+  const labels = all.toReversed().map(({ startedAt }) => minuteOf(startedAt))
   const lines = miners.map(({ hotkey, uid, byBatch }) => {
     return { name: `uid ${uid}, ${hotkey}`, values: byBatch.toReversed() }
   })
   const names = miners.map(({ hotkey, uid, total }) => {
-    return html`uid ${uid} ${key(hotkey, HOTKEY_SHOWN)} ${total.toFixed(2)}`
+    return html`uid ${uid} ${shortKey(hotkey, HOTKEY_SHOWN)} ${total.toFixed(2)}`
   })
   const more = moreMiners > 0 ? `the best ${miners.length}; ${moreMiners} more scored` : 'by batch'
   return section('Scores', more, html`${lineChart('Score of each miner by batch', labels, lines)}${legend(names)}`)
 }
 
-/** In words for people. */
 const METHODS = {
-  set: 'Set as they are',
-  'commit-hash': 'Committed by hash',
-  'commit-timelocked': 'Committed sealed, for a round of drand',
+  set: 'Set in the clear',
+  'commit-hash': 'Committed as a hash, to be revealed later',
+  'commit-timelocked': 'Committed encrypted, until a round of drand',
 } as const
 
-export function weights({ history, weightsBy }: ValidatorStatus): Html {
+export function weights({ history, weightsBy }: ValidatorStatusJson): Html {
   if (history === null) return section('Weights', null, NO_ANSWER)
   const { settings } = history
   const held = settings.find(({ state }) => state === 'included') ?? settings[0]
@@ -85,36 +87,38 @@ export function weights({ history, weightsBy }: ValidatorStatus): Html {
     html`${setting.refusal ?? ''}`,
   ])
   const head = ['#Setting', 'State', 'Basis', 'Method', 'Planned', '#Block', '~Refusal']
-  const way = weightsBy && html`<p>${METHODS[weightsBy.method]} <span class="dim">${weightsBy.why}</span></p>`
-  const picture = held && held.entries.length > 0 ? html`${weightBars(held)}` : null
+  const method = weightsBy && html`<p>${METHODS[weightsBy.method]} <span class="dim">${weightsBy.why}</span></p>`
+  const chart = held && held.entries.length > 0 ? html`${weightBars(held)}` : null
   return section(
     'Weights',
     held ? `of setting ${held.id}` : null,
-    html`${way}${picture}${table(head, rows, 'None yet.')}`,
+    html`${method}${chart}${table(head, rows, 'None yet.')}`,
   )
 }
 
-export function organicJobs({ history, facilitator }: ValidatorStatus): Html {
-  const link =
-    facilitator === null
-      ? 'no facilitator is set'
-      : `${facilitator.connected ? 'the facilitator is connected' : 'no connection to the facilitator'}, ${facilitator.running} running, ${facilitator.waiting} updates wait for an answer`
-  if (history === null) return section("Users' jobs", link, NO_ANSWER)
+export function organicJobs({ history, facilitator }: ValidatorStatusJson): Html {
+  const connection = facilitator === null ? 'no facilitator is set' : connectionText(facilitator)
+  if (history === null) return section("Users' jobs", connection, NO_ANSWER)
   const rows = history.organicJobs.map(job => [
-    key(job.uuid, UUID_SHOWN),
+    shortKey(job.uuid, UUID_SHOWN),
     html`${job.state}`,
     html`${job.why ?? ''}`,
     html`${job.seconds === null ? '' : duration(job.seconds)}`,
     html`${time(job.createdAt)}`,
     html`${job.image ?? ''}`,
-    key(job.miner, HOTKEY_SHOWN),
+    shortKey(job.miner, HOTKEY_SHOWN),
     html`${job.source ?? ''}`,
   ])
   const head = ['Job', 'State', '~Why', '#Took', 'Asked', '~Image', 'Miner', 'By']
-  return section("Users' jobs", link, table(head, rows, 'None yet.'))
+  return section("Users' jobs", connection, table(head, rows, 'None yet.'))
 }
 
-function weightBars({ entries }: ShownSetting): Html {
+function connectionText({ connected, running, waiting }: FacilitatorState): string {
+  const state = connected ? 'the facilitator is connected' : 'no connection to the facilitator'
+  return `${state}, ${running} running, ${waiting} updates without an answer`
+}
+
+function weightBars({ entries }: SettingJson): Html {
   const bars = entries.slice(0, BARS).map(({ uid, hotkey, weight, share }) => ({
     ...{ label: `uid ${uid} ${hotkey === null ? '' : `${hotkey.slice(0, HOTKEY_SHOWN)}…`}`, value: share },
     ...{ title: `${hotkey ?? `uid ${uid}`}: ${weight} of 65535`, text: `${(share * 100).toFixed(1)} %` },
@@ -128,25 +132,21 @@ function section(name: string, about: string | null, body: Html): Html {
 `
 }
 
-function stateOf({ closedAt, scoredAt, counts }: ShownBatch): Html | string {
+function stateOf({ closedAt, scoredAt, counts }: BatchJson): Html | string {
   if (closedAt === null) return 'open'
   if (!counts) return 'does not count'
   return scoredAt === null ? 'waits for weights' : 'scored'
 }
 
-function cssOf({ state }: ShownSetting): string {
+function cssOf({ state }: SettingJson): string {
   return state === 'included' ? 'ok' : state === 'refused' ? 'bad' : 'warn'
 }
 
-function countOf({ jobs }: ShownBatch, states: readonly JobState[]): number {
+function countOf({ jobs }: BatchJson, states: readonly JobState[]): number {
   return states.reduce((sum, state) => sum + (jobs[state] ?? 0), 0)
 }
 
-function key(text: string, length: number): Html {
-  return html`<span class="key" title="${text}">${text.slice(0, length)}…</span>`
-}
-
-/** Month, day and minute, in UTC. */
-function clock(iso: string): string {
+/** Returns month, day and minute, in UTC: `01-31 12:00`. */
+function minuteOf(iso: string): string {
   return iso.slice(5, 16).replace('T', ' ')
 }

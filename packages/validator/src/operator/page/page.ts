@@ -1,20 +1,19 @@
-import { statusPage } from '@horde/kit/page/status-page'
-import { watchesSection } from '@horde/kit/page/watches-section'
-import type { ValidatorStatus } from '../status/status.ts'
+import type { PageContent } from '@horde/operator/page/status-page'
+import { watchesSection } from '@horde/operator/page/watches-section'
+import type { ValidatorStatusJson } from '../status-json.ts'
 import { batches, organicJobs, scores, weights } from './history-sections.ts'
-import { nextBatch, self, troubles, validators } from './validator-sections.ts'
+import { nextBatch, recentErrors, self, validators } from './validator-sections.ts'
 
-/** The status as a page for people. */
-export function validatorPage(status: ValidatorStatus): string {
+export function validatorPage(status: ValidatorStatusJson): PageContent {
   const { validator, health } = status
   const uid = validator.standing?.uid ?? null
-  return statusPage({
+  return {
     title: `Validator${uid === null ? '' : ` · uid ${uid}`}`,
     health,
     uptimeSeconds: validator.uptimeSeconds,
     sections: [
       ...[self(status), nextBatch(status), batches(status), scores(status), weights(status), organicJobs(status)],
-      ...[troubles(status), validators(status), watchesSection(status.watches)],
+      ...[recentErrors(status), validators(status), watchesSection(status.watches)],
     ],
-  })
+  }
 }

@@ -1,0 +1,32 @@
+/** A short `pnpm restarts`: a real validator, killed again and again in the middle of its batches. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { LONG_MS } from '@horde/testing/limits'
+import { expect, it } from 'vitest'
+
+const RESTARTS = fileURLToPath(new URL('../restarts.ts', import.meta.url))
+
+async function restarts(...options: string[]) {
+  const child = spawn(process.execPath, [RESTARTS, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { code, stdout, stderr }
+}
+
+it('no result is lost, and no batch counts twice or not at all', { timeout: LONG_MS }, async () => {
+  const short = ['--jobs', '24', '--miners', '3', '--executors', '4', '--kill', '6', '--seed', '7']
+  const { code, stdout, stderr } = await restarts(...short)
+  expect(stdout).toMatch(/^seed 7\n/)
+  expect(stdout, stderr).toMatch(/^wrong +0$/m)
+  expect(Number(/^kills +(\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(0)
+  expect(Number(/^jobs +(\d+)$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(24)
+  expect(code).toBe(0)
+})
+
+it('a command line that is none is told, with how it should be', { timeout: LONG_MS }, async () => {
+  const { code, stdout, stderr } = await restarts('--jobs', 'many')
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr).toMatch(/^--jobs must be a whole number from 1 to 100000\nusage: pnpm restarts /)
+})

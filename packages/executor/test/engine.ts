@@ -1,0 +1,4 @@
+import { Engine } from '../src/engine/container.ts'
+
+/** The machine's engine. */
+export const engine = new Engine()

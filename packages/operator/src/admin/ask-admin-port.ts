@@ -1,0 +1,30 @@
+/** Asks the service that runs on this machine, at its admin port. Commands use it beside a running service. */
+import type { SettingsOf } from '@horde/kit/config'
+import type { serviceSettings } from '@horde/kit/service-settings'
+
+/** How long the answer may take, in milliseconds. */
+const ANSWER_MS = 5_000
+
+/** Returns the answer's JSON, or why there is none, in words that follow "its admin port". */
+export async function askAdminPort<T>(
+  { ADMIN_HOST, ADMIN_PORT }: Pick<SettingsOf<typeof serviceSettings>, 'ADMIN_HOST' | 'ADMIN_PORT'>,
+  path: string,
+): Promise<{ answer: T } | { problem: string }> {
+  if (!ADMIN_PORT) return { problem: 'is not known: set ADMIN_PORT to a number of its own' }
+  const url = `http://${hostToDial(ADMIN_HOST)}:${ADMIN_PORT}${path}`
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) })
+    if (!response.ok) return { problem: `answered with status ${response.status}` }
+    return { answer: (await response.json()) as T }
+  } catch (error) {
+    const { cause, message } = error as Error
+    return { problem: `does not answer (${cause instanceof Error ? cause.message : message})` }
+  }
+}
+
+/** A service that listens on every address can be reached at the loopback address. */
+function hostToDial(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}

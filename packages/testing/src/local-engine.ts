@@ -1,0 +1,94 @@
+/**
+ * The machine's Docker engine as tests look at it: its HTTP API by the socket, with nothing of the code under test between.
+ * Source of paths and fields: the Docker Engine API, 1.41.
+ */
+import { request } from 'node:http'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { withDeadline } from '@horde/kit/time'
+import { WAIT_MS } from './limits.ts'
+
+const SOCKET = '/var/run/docker.sock'
+const MISSING = 404
+const LEAST_ERROR = 400
+
+/** A container or volume, with the labels that it has. */
+export interface Labelled {
+  id: string
+  labels: Record<string, string>
+}
+
+interface Call {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  json?: object
+  tar?: NodeJS.ReadableStream
+  /** Whether it is fine when the thing does not exist. */
+  mayBeMissing?: boolean
+}
+
+/** Asks the engine; rejects with its words when it refuses, or takes longer than `WAIT_MS`. */
+async function call(path: string, { method = 'GET', json, tar, mayBeMissing = false }: Call = {}): Promise<Buffer> {
+  const answer = new Promise<Buffer>((resolve, reject) => {
+    const type = json ? 'application/json' : tar ? 'application/x-tar' : undefined
+    const headers = type ? { 'Content-Type': type } : {}
+    const asked = request({ socketPath: SOCKET, path, method, headers }, response => {
+      buffer(response).then(bytes => {
+        const status = response.statusCode ?? 0
+        const isFine = status < LEAST_ERROR || (status === MISSING && mayBeMissing)
+        if (isFine) resolve(bytes)
+        else reject(new Error(`${method} ${path}: ${status} ${bytes}`))
+      }, reject)
+    })
+    asked.on('error', reject)
+    if (tar) (tar as Readable).pipe(asked)
+    else asked.end(json && JSON.stringify(json))
+  })
+  return withDeadline(answer, WAIT_MS, `${method} ${path}`)
+}
+
+const byLabel = (label: string) => `filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`
+
+/** The containers with a label (`name` or `name=value`), whether they run or not. */
+export async function containersWith(label: string): Promise<Labelled[]> {
+  const list = JSON.parse(String(await call(`/containers/json?all=1&${byLabel(label)}`)))
+  return list.map(({ Id, Labels }: { Id: string; Labels: Labelled['labels'] }) => ({ id: Id, labels: Labels }))
+}
+
+/** The volumes with a label (`name` or `name=value`). */
+export async function volumesWith(label: string): Promise<Labelled[]> {
+  const { Volumes } = JSON.parse(String(await call(`/volumes?${byLabel(label)}`)))
+  const list: { Name: string; Labels: Labelled['labels'] | null }[] = Volumes ?? []
+  return list.map(({ Name, Labels }) => ({ id: Name, labels: Labels ?? {} }))
+}
+
+/** Creates a container that does not run; gives its id. `options`: the body of `POST /containers/create`. */
+export async function createContainer(options: object): Promise<string> {
+  return JSON.parse(String(await call('/containers/create', { method: 'POST', json: options }))).Id
+}
+
+/** Removes a container with its anonymous volumes, whether it runs or not. */
+export async function removeContainer(id: string): Promise<void> {
+  await call(`/containers/${id}?force=1&v=1`, { method: 'DELETE', mayBeMissing: true })
+}
+
+/** Unpacks a tar at a path of a container. */
+export async function putArchive(id: string, tar: NodeJS.ReadableStream, path: string): Promise<void> {
+  await call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`, { method: 'PUT', tar })
+}
+
+/** What lies at a path of a container, as a tar. */
+export function getArchive(id: string, path: string): Promise<Buffer> {
+  return call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`)
+}
+
+/** Makes an image of a tar, which becomes its only layer. */
+export async function importImage(tar: NodeJS.ReadableStream, name: string): Promise<void> {
+  const [, repository = name, tag = 'latest'] = /^(.+):([\w.-]+)$/.exec(name) ?? []
+  const said = String(await call(`/images/create?fromSrc=-&repo=${repository}&tag=${tag}`, { method: 'POST', tar }))
+  if (said.includes('"error"')) throw new Error(`import of ${name}: ${said}`)
+}
+
+/** Removes a name of an image, and the image with its last name. */
+export async function removeImage(name: string): Promise<void> {
+  await call(`/images/${encodeURIComponent(name)}?force=0`, { method: 'DELETE', mayBeMissing: true })
+}

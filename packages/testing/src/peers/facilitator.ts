@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { hotkeyFromUri } from '@horde/chain/wallet'
+import { upgradeRouter } from '@horde/kit/http'
+import { silentLog } from '@horde/kit/log'
+import { parseFromValidator, type ValidatorToFacilitatorMessage } from '@horde/protocol/facilitator-validator'
+import { HOST } from './scripted-miner.ts'
+
+export const SUCCESS = { status: 'success', errors: [] }
+
+/** A facilitator that answers with success; what it heard on all connections, in order. */
+export async function startFacilitator(answerLogin: () => object = () => SUCCESS) {
+  const server = createServer()
+  const router = upgradeRouter(server, { log: silentLog })
+  const heard: ValidatorToFacilitatorMessage[] = []
+  const peers: { say(message: object | string): void; cut(): void }[] = []
+  const watchers = new Set<() => void>()
+  router.onUpgrade(/^\/ws\/v0\/$/, ws => {
+    ws.on('message', data => {
+      const parsed = parseFromValidator(String(data))
+      if (!parsed.ok) throw parsed.error
+      heard.push(parsed.message)
+      const isLogin = parsed.message.message_type === 'V0AuthenticationRequest'
+      if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(isLogin ? answerLogin() : SUCCESS))
+      if (parsed.message.message_type === 'V0AuthenticationRequest') {
+        peers.push({
+          say: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+          cut: () => ws.terminate(),
+        })
+      }
+      for (const look of watchers) look()
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, HOST, resolve))
+  /** Resolves once the condition holds of what was heard. */
+  const until = <T>(find: () => T | undefined | false) =>
+    new Promise<T>(resolve => {
+      const look = () => {
+        const found = find()
+        if (found === undefined || found === false) return
+        watchers.delete(look)
+        resolve(found)
+      }
+      watchers.add(look)
+      look()
+    })
+  return {
+    ...{ heard, peers, until, uri: `ws://${HOST}:${(server.address() as AddressInfo).port}/ws/v0/` },
+    updates: (uuid: string) => heard.filter(each => each.message_type === 'V0JobStatusUpdate' && each.uuid === uuid),
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+/** A user's job as a facilitator asks for it. */
+export const request = (fields: object = {}) => ({
+  ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: hotkeyFromUri('//Bob').ss58 },
+  ...{ docker_image: 'echo:v0', raw_script: '', args: ['a', 'b c'], env: {}, use_gpu: false },
+  ...{ input_url: '', output_url: '' },
+  ...fields,
+})

@@ -1,0 +1,147 @@
+/** What a user's job fetches from and uploads to: a web server on loopback, and one that takes uploads as storage services do. */
+
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import type { OutputUpload } from '@horde/protocol/job'
+import busboy from 'busboy'
+import { openPromise } from 'yauzl'
+
+export class TestWeb implements AsyncDisposable {
+  readonly #server: Server
+  /** Method and path of every request, in order. */
+  readonly requests: string[] = []
+
+  private constructor(handler: RequestListener) {
+    this.#server = createServer((request, response) => {
+      this.requests.push(`${request.method} ${request.url}`)
+      handler(request, response)
+    })
+  }
+
+  static async start(handler: RequestListener): Promise<TestWeb> {
+    const web = new TestWeb(handler)
+    web.#server.listen(0, '127.0.0.1')
+    await once(web.#server, 'listening')
+    return web
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  url(path: string, host = '127.0.0.1'): string {
+    return `http://${host}:${this.port}${path}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}
+
+export interface Arrived {
+  method: string | undefined
+  headers: IncomingMessage['headers']
+  zip: Buffer
+  /** Of a form: its fields in order, then the file's field, name and type. */
+  form: string[]
+}
+
+export interface Unzipped {
+  text: string
+  /** Type and permissions as Unix has them. */
+  mode: number
+}
+
+export class UploadServer implements AsyncDisposable {
+  readonly web: TestWeb
+  /** The uploads that came whole, in order. */
+  readonly arrived: Arrived[]
+
+  private constructor(web: TestWeb, arrived: Arrived[]) {
+    this.web = web
+    this.arrived = arrived
+  }
+
+  /** `answer`: what is said to each, 200 where nothing is given. */
+  static async start(answer: RequestListener = (_, response) => void response.end()): Promise<UploadServer> {
+    const arrived: Arrived[] = []
+    const web = await TestWeb.start(async (request, response) => {
+      const { method, headers } = request
+      const isForm = headers['content-type']?.startsWith('multipart/')
+      const body = isForm ? await readForm(request) : { zip: await bodyOf(request), form: [] }
+      arrived.push({ method, headers, ...body })
+      answer(request, response)
+    })
+    return new UploadServer(web, arrived)
+  }
+
+  put(path = '/', host?: string): OutputUpload & Record<string, unknown> {
+    return { output_upload_type: 'zip_and_http_put', url: this.web.url(path, host), form_fields: null }
+  }
+
+  post(form_fields: Record<string, string> | null, path = '/'): OutputUpload & Record<string, unknown> {
+    return { output_upload_type: 'zip_and_http_post', url: this.web.url(path), form_fields }
+  }
+
+  /** What is in the zip of the last upload: a text by name. */
+  async texts(): Promise<Record<string, string>> {
+    return Object.fromEntries((await this.files()).map(([name, { text }]) => [name, text]))
+  }
+
+  /** What is in the zip of the last upload, in its order. */
+  files(): Promise<[string, Unzipped][]> {
+    return unzip(this.arrived.at(-1)?.zip ?? Buffer.alloc(0))
+  }
+
+  /** Forgets what came. */
+  clear(): void {
+    this.arrived.length = 0
+    this.web.requests.length = 0
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.web[Symbol.asyncDispose]()
+  }
+}
+
+async function readForm(request: IncomingMessage): Promise<{ zip: Buffer; form: string[] }> {
+  const form: string[] = []
+  const files: Promise<Buffer>[] = []
+  const parser = busboy({ headers: request.headers, defParamCharset: 'utf8' })
+  parser.on('field', (name, value) => form.push(`${name}=${value}`))
+  parser.on('file', (name, stream, info) => {
+    form.push(`${name}: ${info.filename} (${info.mimeType})`)
+    files.push(buffer(stream))
+  })
+  request.pipe(parser)
+  await new Promise((resolve, reject) => parser.once('close', resolve as () => void).once('error', reject))
+  return { zip: (await files[0]) ?? Buffer.alloc(0), form }
+}
+
+async function unzip(bytes: Buffer): Promise<[string, Unzipped][]> {
+  const folder = await mkdtemp(join(tmpdir(), 'arrived-'))
+  try {
+    await writeFile(join(folder, 'arrived.zip'), bytes)
+    const zip = await openPromise(join(folder, 'arrived.zip'))
+    const files: [string, Unzipped][] = []
+    for await (const entry of zip.eachEntry()) {
+      const text = (await buffer(await zip.openReadStreamPromise(entry))).toString()
+      files.push([entry.fileName, { text, mode: entry.externalFileAttributes >>> 16 }])
+    }
+    return files
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}

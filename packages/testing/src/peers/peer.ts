@@ -1,0 +1,27 @@
+/** A WebSocket of a test: each wait for a message has a deadline. */
+import type { Socket } from '@horde/kit/socket'
+import { withDeadline } from '@horde/kit/time'
+import type { Parsed } from '@horde/protocol/frame'
+import { WAIT_MS } from '../limits.ts'
+
+export type Peer<In, Out> = Socket<Parsed<In>, Out> & {
+  /** The next message. Rejects when the connection ends, a frame cannot be read, or the time is over. */
+  next(withinMs?: number): Promise<In>
+  /** All messages until the connection ends. */
+  nextUntilClosed(): Promise<In[]>
+}
+
+export function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
+  const next = async (withinMs = WAIT_MS): Promise<In> => {
+    const heard = await withDeadline(socket.hear(), withinMs, 'a message')
+    if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
+    if (!heard.ok) throw heard.error
+    return heard.message
+  }
+  const nextUntilClosed = async (): Promise<In[]> => {
+    const all: In[] = []
+    for await (const heard of socket) if (heard.ok) all.push(heard.message)
+    return all
+  }
+  return Object.assign(socket, { next, nextUntilClosed })
+}

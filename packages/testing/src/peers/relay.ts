@@ -1,0 +1,101 @@
+/** A TCP connection to a server that a test can freeze and cut, as networks do. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+const LOOPBACK = '127.0.0.1'
+
+interface Line {
+  client: Socket
+  server: Socket
+}
+
+export interface RelayOptions {
+  /** Where the server listens; default: 127.0.0.1. */
+  host?: string
+  /**
+   * Whether the end of one side ends the other, as without a relay; default: true. Without it a server does not hear of a
+   * client's reset, as when a network swallows it.
+   */
+  passesEndsOn?: boolean
+}
+
+export class Relay implements AsyncDisposable {
+  readonly #server: Server
+  readonly #lines = new Set<Line>()
+
+  private constructor(port: number, { host = LOOPBACK, passesEndsOn = true }: RelayOptions) {
+    this.#server = createServer(client => this.#join({ client, server: connect({ host, port }) }, passesEndsOn))
+  }
+
+  /** @param port where the server listens */
+  static async start(port: number, options: RelayOptions = {}): Promise<Relay> {
+    const relay = new Relay(port, options)
+    relay.#server.listen(0, LOOPBACK)
+    await once(relay.#server, 'listening')
+    return relay
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** host:port */
+  get address(): string {
+    return `${LOOPBACK}:${this.port}`
+  }
+
+  /** For peers that dial a WebSocket. */
+  get url(): string {
+    return `ws://${this.address}`
+  }
+
+  /** From now on nothing of what the server says gets through, though its kernel goes on taking it. */
+  freeze(): void {
+    for (const { server } of this.#lines) server.unpipe().pause()
+  }
+
+  /** Ends all connections without a word. */
+  cut(): void {
+    this.cutClients()
+    this.cutServers()
+  }
+
+  /** Ends the clients' side of all connections. */
+  cutClients(): void {
+    for (const { client } of this.#lines) client.destroy()
+  }
+
+  /** Ends the server's side of all connections. */
+  cutServers(): void {
+    for (const { server } of this.#lines) server.destroy()
+  }
+
+  /** Cuts one of the connections, if there is one. `pick` is from 0 up to, but not including, 1. */
+  cutOne(pick: number): boolean {
+    const line = [...this.#lines][Math.floor(pick * this.#lines.size)]
+    line?.client.destroy()
+    return line !== undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  #join(line: Line, passesEndsOn: boolean): void {
+    const { client, server } = line
+    this.#lines.add(line)
+    client.pipe(server, { end: passesEndsOn })
+    server.pipe(client, { end: passesEndsOn })
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.on('error', () => {})
+      from.on('close', () => {
+        if (passesEndsOn) to.destroy()
+        if (client.destroyed && server.destroyed) this.#lines.delete(line)
+      })
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/** A validator of a miner, played by a test or by the bench. */
+import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
+import { Inbox } from '@horde/kit/inbox'
+import { silentLog } from '@horde/kit/log'
+import { dialSocket } from '@horde/kit/socket'
+import { systemClock, withDeadline } from '@horde/kit/time'
+import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
+import { authenticationBytes } from '@horde/protocol/signing'
+import {
+  type AuthenticationPayload,
+  CAPABILITIES,
+  type MinerMessage,
+  parseFromMiner,
+  type ValidatorMessage,
+} from '@horde/protocol/validator-miner'
+import { LONG_MS, WAIT_MS } from '../limits.ts'
+import { asPeer, type Peer } from './peer.ts'
+
+const DIAL_AGAIN_MS = 200
+
+export const minerKey = () => hotkeyFromUri('//miner')
+export const validatorKey = () => hotkeyFromUri('//validator')
+export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
+export const strangerKey = () => hotkeyFromUri('//stranger')
+
+export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
+
+const pathOf = (hotkey: string) => `/v0.1/validator_interface/${hotkey}`
+
+/** A connection to the validators' socket that has said nothing yet. */
+export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {
+  const options = { maxFrameBytes: LARGEST_PASSED_ON_BYTES, log: silentLog, parse: parseFromMiner }
+  return asPeer<MinerMessage, ValidatorMessage>(await dialSocket(miner.url + pathOf(hotkey), options))
+}
+
+/** The first message, signed by `key` for the miner of `minerKey()`, or as `changes` say. */
+export function authentication(
+  key: Hotkey,
+  changes: Partial<{ [K in keyof AuthenticationPayload]: string | number }> = {},
+  capabilities?: string[],
+): ValidatorMessage {
+  const payload = {
+    validator_hotkey: key.ss58,
+    miner_hotkey: minerKey().ss58,
+    timestamp: Math.floor(Date.now() / 1000),
+    ...changes,
+  } as AuthenticationPayload
+  const signature = `0x${Buffer.from(key.sign(authenticationBytes(payload))).toString('hex')}`
+  return { message_type: 'V0AuthenticateRequest', payload, signature, ...(capabilities && { capabilities }) }
+}
+
+/** An authenticated validator. */
+export async function connectValidator(
+  miner: { url: string },
+  key: Hotkey = validatorKey(),
+  capabilities?: string[],
+): Promise<ValidatorPeer> {
+  const peer = await dialMiner(miner, key.ss58)
+  await peer.say(authentication(key, {}, capabilities))
+  return peer
+}
+
+/** A validator's connection that says any frame, and hears messages as they come. */
+export type Wire = {
+  send(frame: string | Uint8Array): void
+  say(message: object): void
+  next(): Promise<MinerMessage>
+  close(): void
+  /** Resolves to the code. */
+  closed: Promise<number>
+}
+
+/** Connects by Node's own WebSocket, which is none of ours. */
+export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'unauthenticated'): Promise<Wire> {
+  const socket = new WebSocket(miner.url + pathOf(key.ss58))
+  const heard = new Inbox<MinerMessage>()
+  socket.addEventListener('message', ({ data }) => heard.put(JSON.parse(String(data))))
+  const closed = new Promise<number>(resolve => socket.addEventListener('close', ({ code }) => resolve(code)))
+  await new Promise((resolve, reject) => {
+    socket.addEventListener('open', resolve)
+    socket.addEventListener('error', reject)
+  })
+  const send = (frame: string | Uint8Array) => socket.send(frame)
+  const say = (message: object) => send(JSON.stringify(message))
+  if (how !== 'unauthenticated') say(authentication(key))
+  const next = async () => {
+    const message = await heard.next(WAIT_MS, new AbortController().signal)
+    if (!message) throw new Error('nothing was said')
+    return message
+  }
+  return { send, say, next, close: () => socket.close(), closed }
+}
+
+/** A validator with many jobs at once on one connection: it waits for messages by their job and type. */
+export class TestValidator implements AsyncDisposable {
+  readonly #peer: ValidatorPeer
+  readonly #waiting = new Map<string, (message: MinerMessage) => void>()
+
+  private constructor(peer: ValidatorPeer) {
+    this.#peer = peer
+    void this.#read()
+  }
+
+  /** Dials until the miner is there and knows this validator. `address`: host:port. */
+  static async connect(address: string, key: Hotkey, minerHotkey: string): Promise<TestValidator> {
+    for (;;) {
+      try {
+        const peer = await dialMiner({ url: `ws://${address}` }, key.ss58)
+        await peer.say(authentication(key, { miner_hotkey: minerHotkey }, [...CAPABILITIES]))
+        const first = await peer.hear()
+        if (first?.ok && first.message.message_type === 'V0ExecutorManifestRequest') return new TestValidator(peer)
+        await peer.close()
+      } catch {
+        // Not there yet.
+      }
+      await systemClock.sleep(DIAL_AGAIN_MS)
+    }
+  }
+
+  /** The next message of this type about this job. To be asked for before what brings it is said. */
+  hear(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
+    const { promise, resolve } = Promise.withResolvers<MinerMessage>()
+    this.#waiting.set(`${jobUuid} ${type}`, resolve)
+    return withDeadline(promise, LONG_MS, `${type} of ${jobUuid}`)
+  }
+
+  say(message: ValidatorMessage): Promise<void> {
+    return this.#peer.say(message)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#peer.close()
+  }
+
+  async #read(): Promise<void> {
+    for await (const heard of this.#peer) {
+      if (!heard.ok || !('job_uuid' in heard.message)) continue
+      const key = `${heard.message.job_uuid} ${heard.message.message_type}`
+      this.#waiting.get(key)?.(heard.message)
+      this.#waiting.delete(key)
+    }
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * A Docker engine of a test's own, in its own network namespace, with settings and programs that the machine's engine does
+ * not have.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { systemClock, withDeadline } from '@horde/kit/time'
+import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
+
+/** How long dockerd may take to start, and to stop with its containers, in ms. */
+const START_MS = 60_000
+const STOP_MS = 60_000
+/** How often a daemon is looked at that is to stand still, in ms. */
+const STOPPED_MS = 20
+const LISTENS = 'API listen on'
+
+export const TLS_PORT = 2376
+
+const REMAPPED = 'horde-remap'
+/** What root of a container is to the host, where users are remapped. */
+export const FIRST_REMAPPED_ID = 300_000
+
+const UNLINKED = ['--bridge=none', '--iptables=false', '--ip6tables=false']
+
+const run = promisify(execFile)
+
+export interface PrivateEngineOptions {
+  /** The content of its daemon.json. */
+  settings?: Record<string, unknown>
+  /** Whether it gives containers users of their own. */
+  userNamespaces?: boolean
+  /** A folder whose programs it finds before all others. */
+  programs?: string
+  /** Further variables of its environment. */
+  environment?: Record<string, string>
+  /** Whether it has a bridge for containers, over which they reach this machine, and this machine the engine's. */
+  isLinked?: boolean
+  /** Its certificate, the key, and the CA of its clients, as paths: it then listens on TLS_PORT of its link as well. */
+  tls?(link: Link): Promise<{ ca: string; cert: string; key: string }>
+}
+
+export class PrivateEngine implements AsyncDisposable {
+  readonly #folder: string
+  readonly #options: PrivateEngineOptions
+  /** A second engine in the machine's own network would take down the first one's bridge. */
+  #network: PrivateNetwork | undefined
+  #daemon: ChildProcess | undefined
+
+  private constructor(folder: string, options: PrivateEngineOptions) {
+    this.#folder = folder
+    this.#options = options
+  }
+
+  static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
+    const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
+    try {
+      // The users that containers are given must get through to its data.
+      await chmod(engine.#folder, 0o711)
+      await engine.#configure(options.settings)
+      engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
+      await engine.#startDaemon()
+      return engine
+    } catch (error) {
+      await engine[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  get socket(): string {
+    return join(this.#folder, 'docker.sock')
+  }
+
+  /** For DOCKER_HOST. */
+  get dockerHost(): string {
+    return `unix://${this.socket}`
+  }
+
+  /** The network that it is in. */
+  get network(): PrivateNetwork {
+    if (!this.#network) throw new Error('a private engine that is not started')
+    return this.#network
+  }
+
+  /** Runs the docker client on it. Gives what it printed. */
+  async docker(...args: string[]): Promise<string> {
+    return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
+  }
+
+  /** Copies an image of the machine's engine. */
+  async load(image: string): Promise<void> {
+    const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const load = spawn('docker', ['-H', this.dockerHost, 'load'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    const loaded = once(load, 'close')
+    await pipeline(save.stdout, load.stdin)
+    const [code] = await loaded
+    if (code !== 0) throw new Error(`${image} could not be loaded: exit code ${code}`)
+  }
+
+  /**
+   * Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on.
+   *
+   * @param settings the content of its daemon.json from then on, where it is to be another
+   */
+  async restart(settings?: Record<string, unknown>): Promise<void> {
+    await this.#stopDaemon()
+    if (settings) await this.#configure(settings)
+    await this.#startDaemon()
+  }
+
+  /** Has the daemon stand still in the middle of what it does; containers go on. */
+  async pause(): Promise<void> {
+    const pid = await this.#pid()
+    await asRoot('kill', '-STOP', pid)
+    // Each of its threads stops when it runs next.
+    const isStopped = async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
+    while (!(await isStopped())) await systemClock.sleep(STOPPED_MS)
+  }
+
+  /** Lets a daemon that stands still go on. */
+  async resume(): Promise<void> {
+    await asRoot('kill', '-CONT', await this.#pid())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#daemon) {
+      await this.resume().catch(() => {})
+      const ids = (await this.docker('ps', '--all', '--quiet').catch(() => '')).split('\n').filter(Boolean)
+      if (ids.length > 0) await this.docker('rm', '--force', ...ids).catch(() => {})
+      await this.#stopDaemon()
+    }
+    await this.#network?.[Symbol.asyncDispose]()
+    await asRoot('rm', '-rf', this.#folder)
+  }
+
+  async #configure(settings: Record<string, unknown> = {}): Promise<void> {
+    const all = { ...settings, ...(this.#options.userNamespaces ? { 'userns-remap': REMAPPED } : {}) }
+    await writeFile(join(this.#folder, 'daemon.json'), JSON.stringify(all))
+  }
+
+  /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
+  async #remappedUsers(): Promise<string[]> {
+    const lines = {
+      passwd: `${REMAPPED}:x:64990:64990::/:/usr/sbin/nologin`,
+      group: `${REMAPPED}:x:64990:`,
+      subuid: `${REMAPPED}:${FIRST_REMAPPED_ID}:65536`,
+      subgid: `${REMAPPED}:${FIRST_REMAPPED_ID}:65536`,
+    }
+    return Promise.all(
+      Object.entries(lines).map(async ([name, line]) => {
+        const path = join(this.#folder, name)
+        await writeFile(path, `${await readFile(`/etc/${name}`, 'utf8')}${line}\n`)
+        return `mount --bind ${path} /etc/${name}`
+      }),
+    )
+  }
+
+  async #startDaemon(): Promise<void> {
+    const { programs, environment = {} } = this.#options
+    const path = [...(programs ? [programs] : []), process.env.PATH].join(':')
+    const variables = Object.entries({ ...environment, PATH: path }).map(([name, value]) => `${name}=${value}`)
+    const folders = ['data', 'exec'].map(name => `--${name}-root=${this.#folder}/${name}`)
+    const files = [`--config-file=${this.#folder}/daemon.json`, `--pidfile=${this.#folder}/docker.pid`]
+    const network = this.#options.isLinked ? await this.#linkedOptions() : UNLINKED
+    const command = ['env', ...variables, 'dockerd', ...folders, ...files, ...network, `--host=${this.dockerHost}`]
+    const [program, ...args] = this.network.inside(...command)
+    const daemon = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#daemon = daemon
+    await withDeadline(untilListening(daemon), START_MS, 'a private engine to start')
+    await asRoot('chmod', '666', this.socket)
+  }
+
+  async #linkedOptions(): Promise<string[]> {
+    const link = await this.network.link()
+    const tls = await this.#options.tls?.(link)
+    if (!tls) return [`--bip=${link.bridge}`]
+    const certificates = [`--tlscacert=${tls.ca}`, `--tlscert=${tls.cert}`, `--tlskey=${tls.key}`]
+    return [`--bip=${link.bridge}`, '--tlsverify', ...certificates, `--host=tcp://${link.there}:${TLS_PORT}`]
+  }
+
+  async #pid(): Promise<string> {
+    return (await readFile(`${this.#folder}/docker.pid`, 'utf8')).trim()
+  }
+
+  async #stopDaemon(): Promise<void> {
+    const daemon = this.#daemon
+    if (!daemon) return
+    const ended = daemon.exitCode !== null || daemon.signalCode !== null || once(daemon, 'exit')
+    const pid = await this.#pid().catch(() => '')
+    if (pid !== '') await asRoot('kill', '-TERM', pid)
+    await withDeadline(Promise.resolve(ended), STOP_MS, 'a private engine to stop')
+    this.#daemon = undefined
+  }
+}
+
+/** Rejects with what it said last when it ends before. */
+async function untilListening(daemon: ChildProcess): Promise<void> {
+  if (!daemon.stderr) throw new Error('a daemon without stderr')
+  const lines = createInterface({ input: daemon.stderr })
+  const said: string[] = []
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  lines.on('line', line => {
+    said.push(line)
+    if (line.includes(LISTENS)) resolve()
+  })
+  daemon.once('error', reject)
+  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${said.slice(-5).join('\n')}`)))
+  await promise
+}

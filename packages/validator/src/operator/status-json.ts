@@ -1,0 +1,70 @@
+/** The validator's status as /status.json answers it; the page is made of the same. */
+import { type RankedValidator, type ShownRule, shownRule } from '@horde/chain/rank-validators'
+import type { ServiceHealth } from '@horde/operator/admin/health'
+import {
+  type ChainJson,
+  chainJson,
+  type ProcessJson,
+  processJson,
+  wholeSeconds,
+} from '@horde/operator/admin/observed-service'
+import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
+import type { FacilitatorState } from '../facilitator.ts'
+import type { ChosenMethod } from '../weights/commit-by.ts'
+import type { HistoryJson } from './history/history-view.ts'
+import type { BatchWindow, NextBatch } from './history/next-batch.ts'
+import { type RecentError, recentErrors } from './history/recent-errors.ts'
+import type { ValidatorStatus } from './status.ts'
+import type { Eligibility } from './watches/eligibility.ts'
+
+export type ValidatorStatusJson = {
+  health: ServiceHealth
+  validator: ProcessJson & {
+    hotkey: string
+    netuid: number
+    /** Null before the chain has answered. */
+    standing: Eligibility | null
+  }
+  chain: ChainJson
+  /** `at` is null when no batch is scheduled or the schedule is not known yet; `why` says which, as a sentence. */
+  nextBatch: { at: string | null; inSeconds: number | null; why: string; window: BatchWindow | null }
+  /** How weights are sent to the chain, and why. Null before the chain has answered. */
+  weightsBy: ChosenMethod | null
+  /** Null while the database does not answer. */
+  history: HistoryJson | null
+  /** Null when no facilitator is set. */
+  facilitator: FacilitatorState | null
+  troubles: RecentError[]
+  /** `rule` is null before the chain has answered. */
+  validators: { ageSeconds: number | null; rule: ShownRule | null; listed: readonly RankedValidator[] }
+  watches: WatchJson[]
+}
+
+export function statusJson(
+  status: ValidatorStatus,
+  health: ServiceHealth,
+  history: HistoryJson | null,
+): ValidatorStatusJson {
+  const { hotkey, netuid, eligibility, subnet, subnetAgeMs, watches, nowMs } = status
+  return {
+    health,
+    validator: { hotkey, netuid, standing: eligibility ?? null, ...processJson(status) },
+    chain: chainJson(status),
+    nextBatch: nextBatchJson(status.nextBatch, nowMs),
+    weightsBy: status.weightMethod ?? null,
+    history,
+    facilitator: status.facilitator ?? null,
+    troubles: recentErrors(status.loops, history),
+    validators: {
+      ageSeconds: subnetAgeMs === undefined ? null : wholeSeconds(subnetAgeMs),
+      rule: subnet ? shownRule(subnet.metagraph) : null,
+      listed: status.validators,
+    },
+    watches: watchesJson(watches, nowMs),
+  }
+}
+
+function nextBatchJson({ at, why, window }: NextBatch, nowMs: number): ValidatorStatusJson['nextBatch'] {
+  const inSeconds = at === undefined ? null : wholeSeconds(at.getTime() - nowMs)
+  return { at: at?.toISOString() ?? null, inSeconds, why, window: window ?? null }
+}

@@ -1,0 +1,77 @@
+/** The validator's status. Health, gauges, JSON and page are all made of it. */
+import type { Chain } from '@horde/chain/chain'
+import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
+import type { LoopState } from '@horde/kit/loop'
+import type { Clock } from '@horde/kit/time'
+import type { ServiceStatus } from '@horde/operator/admin/observed-service'
+import type { Watches } from '@horde/operator/watch/watches'
+import type { TurnState } from '../batch/turns.ts'
+import type { ValidatorConfig } from '../config.ts'
+import type { Figures } from '../db/for-operator/figures.ts'
+import type { FacilitatorState } from '../facilitator.ts'
+import type { ChosenMethod } from '../weights/commit-by.ts'
+import { type NextBatch, nextBatchOf } from './history/next-batch.ts'
+import type { StoredFigures } from './metrics/stored-figures.ts'
+import type { SubnetView } from './subnet-view.ts'
+import { type Eligibility, eligibilityOf, type KnownSubnet } from './watches/eligibility.ts'
+
+export type ValidatorStatus = ServiceStatus & {
+  /** The subnet as of the chain's last answer; undefined before the first one. */
+  subnet: KnownSubnet | undefined
+  /** The age of that answer, in milliseconds. */
+  subnetAgeMs: number | undefined
+  /** What the chain and the miners allow this validator; undefined before the chain's first answer. */
+  eligibility: Eligibility | undefined
+  validators: readonly RankedValidator[]
+  /** How weights are sent to the chain, and why; undefined before the chain's first answer. */
+  weightMethod: ChosenMethod | undefined
+  nextBatch: NextBatch
+  loops: readonly LoopStatus[]
+  /** Undefined when no facilitator is set. */
+  facilitator: FacilitatorState | undefined
+  /** What the database answered last for /metrics; undefined before its first answer. */
+  figures: Figures | undefined
+}
+
+export type LoopStatus = { name: string; state: LoopState }
+
+export type StatusDeps = {
+  config: Pick<ValidatorConfig, 'BITTENSOR_NETUID' | 'BATCH_INTERVAL_SECONDS'>
+  chain: Pick<Chain, 'state'>
+  hotkey: string
+  startedAtMs: number
+  subnet: SubnetView
+  loops: readonly { name: string; state(): LoopState }[]
+  /** Returns what is known of this validator's next batch. */
+  turn(): TurnState | undefined
+  facilitator: { state(): FacilitatorState } | undefined
+  figures: Pick<StoredFigures, 'last'>
+  watches: Pick<Watches, 'state'>
+  clock: Clock
+}
+
+/** Reads the status from memory. */
+export function readStatus(deps: StatusDeps): ValidatorStatus {
+  const { config, chain, hotkey, subnet, loops, turn, facilitator, figures, watches, clock } = deps
+  const nowMs = clock.now()
+  const metagraph = subnet.known?.metagraph
+  const eligibility = metagraph && eligibilityOf(metagraph, hotkey)
+  return {
+    nowMs,
+    startedAtMs: deps.startedAtMs,
+    hotkey,
+    netuid: config.BITTENSOR_NETUID,
+    uid: eligibility?.uid,
+    chain: chain.state(),
+    watches: watches.state(),
+    subnet: subnet.known,
+    subnetAgeMs: subnet.ageMs(),
+    eligibility,
+    validators: rankValidators(metagraph, { extra: [], banned: [] }),
+    weightMethod: subnet.weightMethod,
+    nextBatch: nextBatchOf(turn(), config.BATCH_INTERVAL_SECONDS * 1_000, nowMs),
+    loops: loops.map(({ name, state }) => ({ name, state: state() })),
+    facilitator: facilitator?.state(),
+    figures: figures.last,
+  }
+}
