@@ -89,6 +89,7 @@ Installs a Compute Horde $ROLE on a server, over SSH.
   --netuid NUMBER         the subnet ($DEFAULT_NETUID)
   --port PORT             a miner's port for validators, open to the internet ($(default_of PUBLIC_PORT))
   --admin-port PORT       the status page, on the server's loopback only ($(default_of ADMIN_PORT))
+  --class CLASS           what a miner offers: its executors' class ($(default_of EXECUTOR_CLASS))
   --no-gpu                a miner's server: leave NVIDIA driver and toolkit alone
   --identity FILE         the SSH key, as for ssh -i
   --ssh-port PORT         the SSH port, as for ssh -p
@@ -108,7 +109,7 @@ default_of() { print_env_example | sed -n "s/^#\{0,1\}$1=//p" | head -n 1; }
 read_arguments() {
   destination='' hotkey_path='' version='' image_prefix='' from='' base_image=''
   network_given='' netuid_given='' port_given='' admin_port_given=''
-  identity='' ssh_port='' gpu=yes auto_update=no dry_run=no assume_yes=no can_connect=yes
+  identity='' ssh_port='' class_given='' gpu=yes auto_update=no dry_run=no assume_yes=no can_connect=yes
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h) usage && exit 0 ;;
@@ -116,7 +117,7 @@ read_arguments() {
       --auto-update) auto_update=yes ;;
       --dry-run) dry_run=yes ;;
       --yes | -y) assume_yes=yes ;;
-      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --identity | --ssh-port)
+      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --class | --identity | --ssh-port)
         case ${2:-} in
           '' | --*) problem "$1 needs a value" "$SCRIPT --help" ;;
           *)
@@ -139,6 +140,7 @@ read_arguments() {
   network=${network_given:-$DEFAULT_NETWORK}
   netuid=${netuid_given:-$DEFAULT_NETUID}
   public_port=${port_given:-$(default_of PUBLIC_PORT)}
+  executor_class=${class_given:-$(default_of EXECUTOR_CLASS)}
   admin_port=${admin_port_given:-$(default_of ADMIN_PORT)}
 }
 
@@ -152,6 +154,7 @@ take_option() { # take_option NAME VALUE
     --netuid) netuid_given=$2 ;;
     --port) port_given=$2 ;;
     --admin-port) admin_port_given=$2 ;;
+    --class) class_given=$2 ;;
     --identity) identity=$2 ;;
     --ssh-port) ssh_port=$2 ;;
   esac
@@ -175,6 +178,10 @@ check_arguments() {
   if [ "$ROLE" != miner ] && [ -n "$port_given" ]; then
     problem "a $ROLE has no port for others: --port is a miner's" 'leave it out; --admin-port is the port of the status page'
   fi
+  if [ "$ROLE" != miner ] && [ -n "$class_given" ]; then
+    problem "a $ROLE has no executors: --class is a miner's" 'leave it out'
+  fi
+  case $class_given in *[!a-z0-9._-]*) problem "'$class_given' is not a class" 'pass such as always_on.cpu.8c.16gb' ;; esac
   case $network_given in *[!A-Za-z0-9.,:/_-]*) problem "'$network_given' is not a network" 'pass finney, test, local, host:port or a ws:// address' ;; esac
   case $image_prefix in *[!a-z0-9./:_-]*) problem "'$image_prefix' cannot stand before an image's name" 'pass such as ghcr.io/somebody' ;; esac
   if [ -n "$version" ] && ! printf '%s' "$version" | grep -Eq '^[0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?$'; then
@@ -443,6 +450,7 @@ send_step() { # send_step STEP
     "$(quoted "$netuid")" "$(quoted "$netuid_given")"
   printf 'opt_port=%s opt_port_given=%s opt_admin_port=%s opt_admin_port_given=%s ' "$(quoted "$public_port")" "$(quoted "$port_given")" \
     "$(quoted "$admin_port")" "$(quoted "$admin_port_given")"
+  printf 'opt_class=%s opt_class_given=%s ' "$(quoted "$executor_class")" "$(quoted "$class_given")"
   printf 'opt_gpu=%s opt_auto_update=%s opt_now=%s opt_nvidia_url=%s opt_disk_gib=%s opt_apt_lock_seconds=%s\n' "$gpu" "$auto_update" \
     "$(date +%s)" "$(quoted "${COMPUTE_HORDE_NVIDIA_URL:-}")" "$(quoted "${COMPUTE_HORDE_DISK_GIB:-}")" "$(quoted "${COMPUTE_HORDE_APT_LOCK_SECONDS:-}")"
   print_server_command | sed '$d'
@@ -595,6 +603,7 @@ show_files() {
   say "  | WALLET_FOLDER=$folder/wallet"
   say "  | ADMIN_PORT=$admin_port"
   if [ "$ROLE" = miner ]; then say "  | PUBLIC_PORT=$public_port"; fi
+  if [ -n "$class_given" ]; then say "  | EXECUTOR_CLASS=$class_given"; fi
   say "  | IMAGE_PREFIX=${image_prefix:-compute-horde}"
   if [ -n "$base_image" ]; then say "  | BASE_IMAGE=$base_image"; fi
   say "The file /usr/local/bin/compute-horde has $(print_server_command | wc -l | tr -d ' ') lines: docker/install/server/compute-horde."
@@ -642,6 +651,9 @@ COMMAND_PATH=/usr/local/bin/compute-horde
 HEALTHY_SECONDS=${COMPUTE_HORDE_HEALTHY_SECONDS:-75}
 # How long a service that answers may take to be ready, in seconds. After that, what it lacks is said and not waited for.
 READY_SECONDS=20
+# How long a warning that the version before had not is watched, in seconds: what a watch finds to be bad is a warning at its
+# first look, and the second comes ten seconds later.
+WARNED_SECONDS=30
 # How often in a row a service must be found well after its start, and how far apart, in seconds: one that dies again at once
 # is not.
 STEADY_LOOKS=3
@@ -815,7 +827,7 @@ tolerated_now() {
 }
 
 # Waits until the role is well. Without TOLERATED: it answers, has its database, and is ready or has had READY_SECONDS for
-# that. With: it also lacks nothing else than that. Afterwards `is` and `lacks` are as seen last, and `beyond` is what it
+# that. With: it also lacks nothing else than that, and warns of nothing else or has had WARNED_SECONDS. Afterwards `is` and `lacks` are as seen last, and `beyond` is what it
 # lacks too much. False when it is not well in time, or ends again and again.
 wait_until_well() { # wait_until_well [TOLERATED]
   local container restarts seen=0 at_restarts='' end=$((SECONDS + HEALTHY_SECONDS)) told=$SECONDS
@@ -851,7 +863,8 @@ is_well() { # is_well [TOLERATED]
     [ -z "$beyond" ] && { [ "$is" = ready ] || [ "$(seconds_up "$(container_of "$role")")" -ge "$READY_SECONDS" ]; }
   else
     beyond=$(words_beyond "$lacks" "$1")
-    [ -z "$beyond" ]
+    [ -z "$beyond" ] || return 1
+    [ -z "$(words_beyond "$warned" "$1")" ] || [ "$(seconds_up "$(container_of "$role")")" -ge "$WARNED_SECONDS" ]
   fi
 }
 
@@ -1942,7 +1955,10 @@ toolkit_list() { # prints the apt list that names the toolkit's packages already
 }
 
 check_nvidia() {
-  has_nvidia_card || return 0
+  if ! has_nvidia_card; then
+    warn_of_class
+    return 0
+  fi
   case $(driver_state) in
     missing) plan "install the NVIDIA driver ($(driver_packages)); a reboot follows, which you do" ;;
     reboot) plan 'ask for a reboot: the NVIDIA driver was installed or updated since this server started' ;;
@@ -1957,6 +1973,15 @@ check_nvidia() {
     fi
   fi
   if ! knows_nvidia_runtime; then plan 'tell Docker of the NVIDIA runtime, and restart Docker once'; fi
+}
+
+# A miner without a card takes no jobs of a class that has some.
+warn_of_class() {
+  local class
+  class=$(wanted_setting EXECUTOR_CLASS "$opt_class")
+  case $class in
+    *gpu* | *llm*) warn "there is no NVIDIA card, and executors of the class $class need one: the miner will take no jobs. For a server without: --class always_on.cpu.8c.16gb" ;;
+  esac
 }
 
 step_nvidia() {
@@ -2049,9 +2074,15 @@ check_system() {
       ;;
     esac ;;
   esac
-  case $(uname -m) in x86_64 | aarch64) ;; *)
-    problem "there are no images for this processor ($(uname -m))" 'use an x86_64 or aarch64 server'
-    ;;
+  case $(uname -m) in
+    x86_64) ;;
+    aarch64)
+      if [ -n "$opt_prefix" ]; then
+        problem 'the images that are published are for x86_64 only, and this server is an aarch64' \
+          'leave --image-prefix out, and pass --from where the script stands in no checkout: the images are then built on the server'
+      fi
+      ;;
+    *) problem "there are no images for this processor ($(uname -m))" 'use an x86_64 or aarch64 server' ;;
   esac
   [ -d /run/systemd/system ] || problem 'systemd does not run on this server' 'use a server, not a container, or run docker/compose.'"$role"'.yml by hand'
   fact system "$(os_release PRETTY_NAME), $(uname -m)"
@@ -2064,12 +2095,19 @@ existing() { # existing PATH
   printf '%s\n' "$path"
 }
 
+# Where Docker keeps its data, or will: an owner may have put it on another disk.
+docker_data() {
+  local path
+  path=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null </dev/null || true)
+  case $path in /*) printf '%s\n' "$path" ;; *) echo /var/lib/docker ;; esac
+}
+
 check_disk() {
   local path free needed
   # What runs already has taken its room.
   if [ -e "$folder/state/healthy" ]; then return 0; fi
   needed=$(disk_gib)
-  for path in /var/lib/docker "$ROOT"; do
+  for path in "$(docker_data)" "$ROOT"; do
     path=$(existing "$path")
     free=$(df -Pm "$path" | awk 'NR == 2 { print $4 }')
     if [ "$free" -lt $((needed * 1024)) ]; then
@@ -2133,6 +2171,7 @@ check_settings() {
   [ -e "$folder/.env" ] || return 0
   differs BITTENSOR_NETWORK "$opt_network_given" --network
   differs BITTENSOR_NETUID "$opt_netuid_given" --netuid
+  differs EXECUTOR_CLASS "$opt_class_given" --class
   differs ADMIN_PORT "$opt_admin_port_given" --admin-port
   if [ "$role" = miner ]; then differs PUBLIC_PORT "$opt_port_given" --port; fi
 }
@@ -2230,8 +2269,9 @@ write_settings() { # write_settings EXAMPLE
   set_setting ADMIN_PORT "$opt_admin_port"
   if [ "$role" = miner ]; then
     set_setting PUBLIC_PORT "$opt_port"
+    [ -z "$opt_class_given" ] || set_setting EXECUTOR_CLASS "$opt_class_given"
     # Where its disk watch looks.
-    set_setting DOCKER_DATA_FOLDER "$(docker info --format '{{.DockerRootDir}}')"
+    set_setting DOCKER_DATA_FOLDER "$(docker_data)"
   fi
   if [ -n "$opt_prefix" ]; then set_setting IMAGE_PREFIX "$opt_prefix"; fi
   set_setting COMPUTE_HORDE_VERSION none

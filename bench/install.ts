@@ -24,7 +24,9 @@ for (const [kind, name] of [
   ['with-docker', 'with Docker'],
 ] as const) {
   await using server = await TestServer.start({ kind, registry: roles.registry.images })
-  const options = { hotkey: roles.hotkeyPath('miner'), args: [...roles.network, '--image-prefix', IMAGE_PREFIX] }
+  // The server has no GPU.
+  const args = [...roles.network, '--image-prefix', IMAGE_PREFIX, '--class', 'always_on.test']
+  const options = { hotkey: roles.hotkeyPath('miner'), args }
   columns.push(column(name, await roles.owner.install('miner', server, options)))
   columns.push(column('again', await roles.owner.install('miner', server, options)))
 }

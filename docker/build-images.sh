@@ -47,7 +47,7 @@ version() {
   if [ -n "${COMPUTE_HORDE_VERSION:-}" ]; then echo "$COMPUTE_HORDE_VERSION"; else sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json; fi
 }
 
-# The names of an image; the first is the one by which it is looked for.
+# The names of an image; it is built under the first.
 tags_of() {
   case $1 in
     python) echo compute-horde/python:3.11 ;;
@@ -103,17 +103,23 @@ label_of() { # label_of IMAGE LABEL: empty when there is no such image
   docker image inspect --format "{{index .Config.Labels \"compute-horde.$2\"}}" "$1" 2>/dev/null || true
 }
 
-# An image made from another base is up to date all the same, unless a base was asked for.
+# Under all of its names: an image of the same definition may have been built for another version.
 is_up_to_date() { # is_up_to_date NAME DEFINITION
-  local tag wanted
-  tag=$(tag_of "$1")
-  [ "$force" = no ] && [ "$(label_of "$tag" definition)" = "$2" ] || return 1
+  local tag
+  [ "$force" = no ] || return 1
+  for tag in $(tags_of "$1"); do is_of_definition "$tag" "$2" || return 1; done
+}
+
+# An image made from another base will do, unless a base was asked for.
+is_of_definition() { # is_of_definition TAG DEFINITION
+  local wanted
+  [ "$(label_of "$1" definition)" = "$2" ] || return 1
   case $mode in
     named) wanted=$named_base ;;
     debian) wanted=$DEBIAN_BASE ;;
     *) return 0 ;;
   esac
-  [ "$(label_of "$tag" base)" = "$wanted" ]
+  [ "$(label_of "$1" base)" = "$wanted" ]
 }
 
 registry_answers() {

@@ -19,6 +19,7 @@ Installs a Compute Horde $ROLE on a server, over SSH.
   --netuid NUMBER         the subnet ($DEFAULT_NETUID)
   --port PORT             a miner's port for validators, open to the internet ($(default_of PUBLIC_PORT))
   --admin-port PORT       the status page, on the server's loopback only ($(default_of ADMIN_PORT))
+  --class CLASS           what a miner offers: its executors' class ($(default_of EXECUTOR_CLASS))
   --no-gpu                a miner's server: leave NVIDIA driver and toolkit alone
   --identity FILE         the SSH key, as for ssh -i
   --ssh-port PORT         the SSH port, as for ssh -p
@@ -38,7 +39,7 @@ default_of() { print_env_example | sed -n "s/^#\{0,1\}$1=//p" | head -n 1; }
 read_arguments() {
   destination='' hotkey_path='' version='' image_prefix='' from='' base_image=''
   network_given='' netuid_given='' port_given='' admin_port_given=''
-  identity='' ssh_port='' gpu=yes auto_update=no dry_run=no assume_yes=no can_connect=yes
+  identity='' ssh_port='' class_given='' gpu=yes auto_update=no dry_run=no assume_yes=no can_connect=yes
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h) usage && exit 0 ;;
@@ -46,7 +47,7 @@ read_arguments() {
       --auto-update) auto_update=yes ;;
       --dry-run) dry_run=yes ;;
       --yes | -y) assume_yes=yes ;;
-      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --identity | --ssh-port)
+      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --class | --identity | --ssh-port)
         case ${2:-} in
           '' | --*) problem "$1 needs a value" "$SCRIPT --help" ;;
           *)
@@ -69,6 +70,7 @@ read_arguments() {
   network=${network_given:-$DEFAULT_NETWORK}
   netuid=${netuid_given:-$DEFAULT_NETUID}
   public_port=${port_given:-$(default_of PUBLIC_PORT)}
+  executor_class=${class_given:-$(default_of EXECUTOR_CLASS)}
   admin_port=${admin_port_given:-$(default_of ADMIN_PORT)}
 }
 
@@ -82,6 +84,7 @@ take_option() { # take_option NAME VALUE
     --netuid) netuid_given=$2 ;;
     --port) port_given=$2 ;;
     --admin-port) admin_port_given=$2 ;;
+    --class) class_given=$2 ;;
     --identity) identity=$2 ;;
     --ssh-port) ssh_port=$2 ;;
   esac
@@ -105,6 +108,10 @@ check_arguments() {
   if [ "$ROLE" != miner ] && [ -n "$port_given" ]; then
     problem "a $ROLE has no port for others: --port is a miner's" 'leave it out; --admin-port is the port of the status page'
   fi
+  if [ "$ROLE" != miner ] && [ -n "$class_given" ]; then
+    problem "a $ROLE has no executors: --class is a miner's" 'leave it out'
+  fi
+  case $class_given in *[!a-z0-9._-]*) problem "'$class_given' is not a class" 'pass such as always_on.cpu.8c.16gb' ;; esac
   case $network_given in *[!A-Za-z0-9.,:/_-]*) problem "'$network_given' is not a network" 'pass finney, test, local, host:port or a ws:// address' ;; esac
   case $image_prefix in *[!a-z0-9./:_-]*) problem "'$image_prefix' cannot stand before an image's name" 'pass such as ghcr.io/somebody' ;; esac
   if [ -n "$version" ] && ! printf '%s' "$version" | grep -Eq '^[0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?$'; then

@@ -96,6 +96,7 @@ send_step() { # send_step STEP
     "$(quoted "$netuid")" "$(quoted "$netuid_given")"
   printf 'opt_port=%s opt_port_given=%s opt_admin_port=%s opt_admin_port_given=%s ' "$(quoted "$public_port")" "$(quoted "$port_given")" \
     "$(quoted "$admin_port")" "$(quoted "$admin_port_given")"
+  printf 'opt_class=%s opt_class_given=%s ' "$(quoted "$executor_class")" "$(quoted "$class_given")"
   printf 'opt_gpu=%s opt_auto_update=%s opt_now=%s opt_nvidia_url=%s opt_disk_gib=%s opt_apt_lock_seconds=%s\n' "$gpu" "$auto_update" \
     "$(date +%s)" "$(quoted "${COMPUTE_HORDE_NVIDIA_URL:-}")" "$(quoted "${COMPUTE_HORDE_DISK_GIB:-}")" "$(quoted "${COMPUTE_HORDE_APT_LOCK_SECONDS:-}")"
   print_server_command | sed '$d'

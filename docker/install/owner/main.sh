@@ -59,6 +59,7 @@ show_files() {
   say "  | WALLET_FOLDER=$folder/wallet"
   say "  | ADMIN_PORT=$admin_port"
   if [ "$ROLE" = miner ]; then say "  | PUBLIC_PORT=$public_port"; fi
+  if [ -n "$class_given" ]; then say "  | EXECUTOR_CLASS=$class_given"; fi
   say "  | IMAGE_PREFIX=${image_prefix:-compute-horde}"
   if [ -n "$base_image" ]; then say "  | BASE_IMAGE=$base_image"; fi
   say "The file /usr/local/bin/compute-horde has $(print_server_command | wc -l | tr -d ' ') lines: docker/install/server/compute-horde."

@@ -28,9 +28,15 @@ check_system() {
       ;;
     esac ;;
   esac
-  case $(uname -m) in x86_64 | aarch64) ;; *)
-    problem "there are no images for this processor ($(uname -m))" 'use an x86_64 or aarch64 server'
-    ;;
+  case $(uname -m) in
+    x86_64) ;;
+    aarch64)
+      if [ -n "$opt_prefix" ]; then
+        problem 'the images that are published are for x86_64 only, and this server is an aarch64' \
+          'leave --image-prefix out, and pass --from where the script stands in no checkout: the images are then built on the server'
+      fi
+      ;;
+    *) problem "there are no images for this processor ($(uname -m))" 'use an x86_64 or aarch64 server' ;;
   esac
   [ -d /run/systemd/system ] || problem 'systemd does not run on this server' 'use a server, not a container, or run docker/compose.'"$role"'.yml by hand'
   fact system "$(os_release PRETTY_NAME), $(uname -m)"
@@ -43,12 +49,19 @@ existing() { # existing PATH
   printf '%s\n' "$path"
 }
 
+# Where Docker keeps its data, or will: an owner may have put it on another disk.
+docker_data() {
+  local path
+  path=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null </dev/null || true)
+  case $path in /*) printf '%s\n' "$path" ;; *) echo /var/lib/docker ;; esac
+}
+
 check_disk() {
   local path free needed
   # What runs already has taken its room.
   if [ -e "$folder/state/healthy" ]; then return 0; fi
   needed=$(disk_gib)
-  for path in /var/lib/docker "$ROOT"; do
+  for path in "$(docker_data)" "$ROOT"; do
     path=$(existing "$path")
     free=$(df -Pm "$path" | awk 'NR == 2 { print $4 }')
     if [ "$free" -lt $((needed * 1024)) ]; then
@@ -112,6 +125,7 @@ check_settings() {
   [ -e "$folder/.env" ] || return 0
   differs BITTENSOR_NETWORK "$opt_network_given" --network
   differs BITTENSOR_NETUID "$opt_netuid_given" --netuid
+  differs EXECUTOR_CLASS "$opt_class_given" --class
   differs ADMIN_PORT "$opt_admin_port_given" --admin-port
   if [ "$role" = miner ]; then differs PUBLIC_PORT "$opt_port_given" --port; fi
 }

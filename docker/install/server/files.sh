@@ -68,8 +68,9 @@ write_settings() { # write_settings EXAMPLE
   set_setting ADMIN_PORT "$opt_admin_port"
   if [ "$role" = miner ]; then
     set_setting PUBLIC_PORT "$opt_port"
+    [ -z "$opt_class_given" ] || set_setting EXECUTOR_CLASS "$opt_class_given"
     # Where its disk watch looks.
-    set_setting DOCKER_DATA_FOLDER "$(docker info --format '{{.DockerRootDir}}')"
+    set_setting DOCKER_DATA_FOLDER "$(docker_data)"
   fi
   if [ -n "$opt_prefix" ]; then set_setting IMAGE_PREFIX "$opt_prefix"; fi
   set_setting COMPUTE_HORDE_VERSION none

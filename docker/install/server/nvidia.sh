@@ -58,7 +58,10 @@ toolkit_list() { # prints the apt list that names the toolkit's packages already
 }
 
 check_nvidia() {
-  has_nvidia_card || return 0
+  if ! has_nvidia_card; then
+    warn_of_class
+    return 0
+  fi
   case $(driver_state) in
     missing) plan "install the NVIDIA driver ($(driver_packages)); a reboot follows, which you do" ;;
     reboot) plan 'ask for a reboot: the NVIDIA driver was installed or updated since this server started' ;;
@@ -73,6 +76,15 @@ check_nvidia() {
     fi
   fi
   if ! knows_nvidia_runtime; then plan 'tell Docker of the NVIDIA runtime, and restart Docker once'; fi
+}
+
+# A miner without a card takes no jobs of a class that has some.
+warn_of_class() {
+  local class
+  class=$(wanted_setting EXECUTOR_CLASS "$opt_class")
+  case $class in
+    *gpu* | *llm*) warn "there is no NVIDIA card, and executors of the class $class need one: the miner will take no jobs. For a server without: --class always_on.cpu.8c.16gb" ;;
+  esac
 }
 
 step_nvidia() {

@@ -149,8 +149,8 @@ describe('the connection', () => {
   test('by an alias with ProxyJump, and a control path of more than 104 bytes', async () => {
     await start('with-docker')
     await using jump = await TestServer.start({ kind: 'bare' })
-    // The jump host reaches the server at its address on Docker's bridge.
-    const address = await server.sh("hostname -I | awk '{ print $1 }'")
+    // The jump host reaches the server at its address on Docker's bridge; its own Docker gives it others.
+    const address = await server.sh('ip -4 -o addr show eth0 | awk \'{ sub(/\\/.*/, "", $4); print $4 }\'')
     const long = join(owner.folder, 'c'.repeat(110))
     await owner.configureSsh(
       `Host jump\n  HostName 127.0.0.1\n  Port ${jump.port}\n  User root\n  IdentityFile ${jump.identity}\nHost horde\n  HostName ${address}\n  User root\n  IdentityFile ${server.identity}\n  ProxyJump jump\n  ControlMaster auto\n  ControlPath ${long}\n`,

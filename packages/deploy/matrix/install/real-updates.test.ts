@@ -1,6 +1,7 @@
-/** A miner with real images is updated from the commit before, while jobs run on it. */
+/** Roles with real images are updated from the commit before, while jobs run and a batch is open. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RealRoles, SERVER_BASE_IMAGE, VERSION_BEFORE } from '../../src/testing/real-roles.ts'
+import { run } from '../../src/testing/run-program.ts'
 import { IMAGE_PREFIX } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
 
@@ -11,13 +12,19 @@ const JOB_SECONDS = 120
 const ANNOUNCED_MS = 300_000
 const RUNNING_MS = 300_000
 const ENDED_MS = 900_000
+const LOOK_AGAIN_MS = 1_000
 const JOBS = [1, 2]
+/** An echo that takes its time: a batch of two, one after the other, is open for twice as long. */
+const SLOW_ECHO = 'horde-test/slow-echo:v0'
+const SLOW_ECHO_SECONDS = 90
+const SLOW_ECHO_ON_SERVER = `${IMAGE_PREFIX}/slow-echo:v0`
 
 let roles: RealRoles
 let server: TestServer
 beforeAll(async () => {
   roles = await RealRoles.start()
   await roles.addImagesOfBefore()
+  await pushSlowEcho()
   server = await TestServer.start({ kind: 'with-docker', registry: roles.registry.images })
 })
 afterAll(async () => {
@@ -28,7 +35,11 @@ afterAll(async () => {
 const install = (role: 'miner' | 'validator') =>
   roles.owner.install(role, server, {
     hotkey: roles.hotkeyPath(role),
-    args: [...roles.network, '--image-prefix', IMAGE_PREFIX, '--version', VERSION_BEFORE],
+    args: [
+      ...[...roles.network, '--image-prefix', IMAGE_PREFIX, '--version', VERSION_BEFORE],
+      // The server has no GPU.
+      ...(role === 'miner' ? ['--class', 'always_on.test'] : []),
+    ],
   })
 const add = (role: string, settings: string) => server.sh(`printf '${settings}' >>/opt/compute-horde/${role}/.env`)
 const inValidator = (command: string) =>
@@ -36,13 +47,25 @@ const inValidator = (command: string) =>
 const minerJobs = async (): Promise<{ state: string }[]> =>
   JSON.parse(await server.sh('docker exec compute-horde-miner_miner_1 node packages/miner/src/main.ts jobs --json'))
     .jobs
+const sql = (query: string) =>
+  server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${query}"`)
+
+/** Prints what echo jobs print, and waits before. */
+async function pushSlowEcho(): Promise<void> {
+  const command = `/bin/busybox sleep ${SLOW_ECHO_SECONDS}; exec /bin/busybox cat /volume/payload.txt`
+  const input = `FROM compute-horde/echo:v0\nENTRYPOINT ${JSON.stringify(['/bin/busybox', 'sh', '-c', command])}\n`
+  const built = await run('docker', ['build', '--quiet', '--tag', SLOW_ECHO, '-'], { input })
+  if (built.code !== 0) throw new Error(`the slow echo could not be built: ${built.output}`)
+  await roles.registry.push(SLOW_ECHO, 'horde/slow-echo:v0')
+  await run('docker', ['rmi', SLOW_ECHO])
+}
 
 test(
   'jobs that run during an update of the miner end well, and each has run once',
   async () => {
     for (const role of ['miner', 'validator'] as const) expect((await install(role)).output).toContain(DONE)
     const address = await server.sh("hostname -I | awk '{ print $1 }'")
-    await add('miner', `BITTENSOR_MINER_ADDRESS=${address}\\nEXECUTOR_CLASS=always_on.test\\nEXECUTOR_COUNT=2\\n`)
+    await add('miner', `BITTENSOR_MINER_ADDRESS=${address}\\nEXECUTOR_COUNT=2\\n`)
     await add('validator', 'ALLOW_PRIVATE_MINERS=true\\nBENCHMARK=echo\\n')
     for (const role of ['miner', 'validator'] as const) expect((await install(role)).output).toContain(DONE)
     await server.until('compute-horde miner logs | grep -q "address announced on the chain"', ANNOUNCED_MS)
@@ -71,4 +94,40 @@ test(
     expect(after).toBe('after')
   },
   ANNOUNCED_MS + 2 * RUNNING_MS + ENDED_MS,
+)
+
+test(
+  'a batch that is open during an update of the validator is taken up, with the scores that it had',
+  async () => {
+    const settings = [
+      ...['BATCH_AT_START=true', 'BATCH_JOBS_AT_ONCE=1', `ECHO_JOB_IMAGE=${SLOW_ECHO_ON_SERVER}`],
+      ...[`ECHO_REFERENCE_SECONDS=${SLOW_ECHO_SECONDS}`, `ECHO_TIMEOUT_SECONDS=${4 * SLOW_ECHO_SECONDS}`],
+    ]
+    await add('validator', `${settings.join('\\n')}\\n`)
+    expect((await install('validator')).output).toContain(DONE)
+    const batch = "(select max(id) from batches where benchmark = 'echo')"
+    const jobs = async (state: string) =>
+      await sql(`select uuid, right_answer, score from jobs where batch_id = ${batch} and state = '${state}'`)
+    await expect.poll(() => jobs('finished'), { timeout: ENDED_MS, interval: LOOK_AGAIN_MS }).not.toBe('')
+    await expect.poll(() => jobs('running'), { timeout: RUNNING_MS, interval: LOOK_AGAIN_MS }).not.toBe('')
+    const [ended, open, id] = [await jobs('finished'), await jobs('running'), await sql(`select ${batch}`)]
+    expect(ended).toMatch(/^[0-9a-f-]{36}\|t\|0\.\d+$/)
+    // The new version begins no batch of its own.
+    await server.sh("sed -i '/^BATCH_AT_START=/d' /opt/compute-horde/validator/.env")
+
+    const updated = await server.try(`compute-horde validator update ${roles.version}`)
+    expect(updated.output).toContain(`Starting validator ${roles.version} in place of ${VERSION_BEFORE}`)
+    expect(updated.code, updated.output).toBe(0)
+    const closed = () => sql(`select closed_at is not null from batches where id = ${id}`)
+    await expect.poll(closed, { timeout: ENDED_MS, interval: LOOK_AGAIN_MS }).toBe('t')
+    const rows = await sql(`select uuid, right_answer, score from jobs where batch_id = ${id} order by created_at`)
+    const [first, second = '', ...more] = rows.split('\n')
+    expect([first, more]).toEqual([ended, []])
+    expect(second).toMatch(/^[0-9a-f-]{36}\|t\|0\.\d+$/)
+    expect(second.split('|')[0]).toBe(open.split('|')[0])
+    expect(await sql(`select state from jobs where batch_id = ${id}`)).toBe('finished\nfinished')
+    expect(await server.sh(`grep -cF '${SLOW_ECHO_ON_SERVER}' /root/started`)).toBe('2')
+    expect(await server.sh('compute-horde validator logs')).toContain('batch taken up that was left open')
+  },
+  ENDED_MS + RUNNING_MS + ENDED_MS,
 )

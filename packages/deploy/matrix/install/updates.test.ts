@@ -25,6 +25,7 @@ beforeAll(async () => {
   await registry.pushStandIns('0.4.0', { lacks: ['chain'] })
   await registry.pushStandIns('0.5.0', { lacks: ['chain'] })
   await registry.pushStandIns('0.6.0', { lacks: ['chain', 'disk'], migration: 200 })
+  await registry.pushStandIns('0.7.0', { suspects: ['class'] })
   await registry.pushStandIns('latest', { label: '0.2.0' })
   server = await TestServer.start({ kind: 'with-docker', registry: registry.images })
 })
@@ -74,6 +75,16 @@ test('a version that lacks no more than the one before is kept, and one that lac
   expect(worse.code).toBe(1)
   expect(worse.seconds).toBeLessThan(UPDATE_BACK_SECONDS)
   expect(await version()).toBe('0.5.0')
+})
+
+test('a version that warns first of what it then lacks goes back too', async () => {
+  await install()
+  const worse = await command('update 0.7.0')
+  expect(worse.output).toContain('The validator is not well after 75 s: it lacks: class')
+  expect(worse.output).toContain('validator 0.1.0 is healthy again, with the database as it is.')
+  expect(worse.code).toBe(1)
+  expect(worse.seconds).toBeLessThan(UPDATE_BACK_SECONDS)
+  expect(await version()).toBe('0.1.0')
 })
 
 test('a version that leaves tables which the old one cannot read goes back with the backup, and says so before', async () => {

@@ -49,6 +49,15 @@ it('with a mistake in an expression or in a script are found out', async () => {
   await writeFile(file, text)
 })
 
+it('use actions of others by their full commit, which nobody can move', async () => {
+  for (const name of await readdir(join(root, '.github/workflows'))) {
+    const text = await readFile(join(root, '.github/workflows', name), 'utf8')
+    const used = [...text.matchAll(/^ +(?:- )?uses: (\S+)/gm)].map(([, action = '']) => action)
+    expect(used.length).toBeGreaterThan(0)
+    for (const action of used) expect(action).toMatch(/^\.\/|@[0-9a-f]{40}$/)
+  }
+})
+
 it('publish every role of the Dockerfile, with arguments that it has', async () => {
   const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8')
   const workflow = await readFile(join(root, '.github/workflows/release.yml'), 'utf8')

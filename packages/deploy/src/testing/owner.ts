@@ -26,6 +26,7 @@ export interface InstallOptions {
   env?: Record<string, string>
   hotkey?: string
   destination?: string
+  withinMs?: number
   /** Hears everything it printed so far, whenever there is more. */
   onOutput?(output: string, child: ChildProcess): void
 }
@@ -76,13 +77,14 @@ export class Owner implements AsyncDisposable {
 
   /** Runs an install script with these arguments. */
   async script(role: InstalledRole, args: readonly string[], options: InstallOptions = {}): Promise<Ended> {
-    const { piped = false, answers, onOutput } = options
+    const { piped = false, answers, onOutput, withinMs } = options
+    const heard = { ...(onOutput ? { onOutput } : {}), ...(withinMs ? { withinMs } : {}) }
     const env = { ...process.env, PATH: `${this.folder}/bin:${process.env.PATH}`, ...options.env }
     const path = installScriptPath(role)
     const command = piped ? ['-s', '-', ...args] : [path, ...args]
     if (answers) return this.#onTerminal(['bash', ...command], answers, env)
     const input = piped ? await readFile(path, 'utf8') : ''
-    return run('bash', [...command, '--yes'], { env, input, ...(onOutput ? { onOutput } : {}) })
+    return run('bash', [...command, '--yes'], { env, input, ...heard })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

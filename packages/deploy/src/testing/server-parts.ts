@@ -41,7 +41,7 @@ export class ServerParts implements AsyncDisposable {
   async call(command: string, options: Record<string, string> = {}): Promise<Ended> {
     const script = await readFile(installScriptPath('miner'), 'utf8')
     const before = script.slice(0, script.lastIndexOf('main "$@"'))
-    const settings = Object.entries({ opt_gpu: 'yes', opt_prefix: '', ...options }).map(
+    const settings = Object.entries({ opt_gpu: 'yes', opt_prefix: '', opt_class: 'always_on.test', ...options }).map(
       ([name, value]) => `${name}='${value}'`,
     )
     const payload = `${before}\n{ echo "${settings.join(' ')}"; print_server_command | sed '$d'; print_server_steps; } >"$FOLDER/payload"`

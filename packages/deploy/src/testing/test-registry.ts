@@ -25,6 +25,8 @@ export interface StandIn {
   healthy?: 'yes' | 'exits'
   /** Names of what keeps it from being ready, each one word. */
   lacks?: readonly string[]
+  /** Names that it warns of at its start, and lacks ten seconds later. */
+  suspects?: readonly string[]
   /** The youngest migration that it knows. */
   migration?: number
   /** The version that it says it has; otherwise its tag. */
@@ -73,9 +75,12 @@ export class TestRegistry implements AsyncDisposable {
   async pushStandIns(version: string, standIn: StandIn = {}): Promise<void> {
     const context = await standInContext()
     try {
-      const { healthy = 'yes', lacks = [], migration = 100, label = version } = standIn
+      const { healthy = 'yes', lacks = [], suspects = [], migration = 100, label = version } = standIn
       const image = `horde-test/stand-in:${version}-${this.#port}`
-      const values = [`VERSION=${label}`, `HEALTHY=${healthy}`, `LACKS=${lacks.join(' ')}`, `MIGRATION=${migration}`]
+      const values = [
+        ...[`VERSION=${label}`, `HEALTHY=${healthy}`, `MIGRATION=${migration}`],
+        ...[`LACKS=${lacks.join(' ')}`, `SUSPECTS=${suspects.join(' ')}`],
+      ]
       await build(context, 'role', image, values)
       this.#tags.add(image)
       for (const name of ROLE_IMAGES) await this.push(image, `horde/${name}:${version}`)

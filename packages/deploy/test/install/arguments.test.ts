@@ -61,6 +61,7 @@ test.each([
   ['an option in one word', [NOWHERE, 'h', '--port=1'], 'write --port and its value as two words'],
   ['a third word', [NOWHERE, 'my', 'hotkey'], 'put quotes around a path with spaces'],
   ['a version without a registry', [NOWHERE, 'h', '--version', '0.1.0'], 'pass --image-prefix'],
+  ['a class with a command in it', [NOWHERE, 'h', '--class', '$(reboot)'], 'is not a class'],
   ['a network with a command in it', [NOWHERE, 'h', '--network', '$(reboot)'], 'is not a network'],
 ])('refuses %s', async (_, args, mistake) => {
   const { code, output } = await owner.script('miner', [...args, ...CLOSED])
@@ -68,9 +69,11 @@ test.each([
   expect(code).toBe(2)
 })
 
-test('refuses a port for a validator, which has none', async () => {
-  const { output } = await owner.script('validator', [NOWHERE, owner.hotkey, '--port', '8000', ...CLOSED])
+test('refuses what only a miner has for a validator', async () => {
+  const options = ['--port', '8000', '--class', 'always_on.test']
+  const { output } = await owner.script('validator', [NOWHERE, owner.hotkey, ...options, ...CLOSED])
   expect(output).toContain("--port is a miner's")
+  expect(output).toContain("--class is a miner's")
 })
 
 test('prints its help without connecting', async () => {

@@ -109,12 +109,48 @@ describe('the packages of', () => {
   })
 })
 
+describe('a processor', () => {
+  test.each([
+    ['x86_64', 'registry.example/horde', ''],
+    ['aarch64', '', ''],
+    ['aarch64', 'registry.example/horde', 'the images that are published are for x86_64 only, and this server is an'],
+    ['riscv64', '', 'there are no images for this processor (riscv64)'],
+  ])('that is %s, with images of "%s"', async (processor, prefix, problem) => {
+    await server.fake('uname', `echo ${processor}`)
+    const said = await answers('check_system', { opt_prefix: prefix })
+    if (problem === '') expect(said).not.toContain('processor')
+    expect(said).toContain(problem)
+    expect(said.includes('for x86_64 only')).toBe(problem.includes('for x86_64 only'))
+  })
+})
+
+test("the disk that is looked at is that of Docker's data, wherever the owner has put it", async () => {
+  await server.fake(
+    'df',
+    'echo "Filesystem"; case $2 in "$FOLDER") echo "- 9 9 99999 1%";; *) echo "- 9 9 100 1%";; esac',
+  )
+  expect(await answers('check_disk')).toMatch(/^problem only 0 GiB are free on the disk of \/\S*; the miner needs 20/)
+  await server.fake('docker', 'case "$*" in *DockerRootDir*) echo "$HOME";; esac')
+  expect(await answers('ROOT=$FOLDER; check_disk')).toBe('')
+})
+
 describe('an NVIDIA card', () => {
   const CARD = 'echo "01:00.0 0302: 10de:2330 (rev a1)"'
 
   test('that is not there needs nothing', async () => {
     await server.fake('lspci', 'echo "00:02.0 0300: 8086:3e92"')
-    expect(await answers('check_nvidia')).toBe('')
+    expect(await answers('check_nvidia', { opt_class: 'always_on.cpu.8c.16gb' })).toBe('')
+  })
+
+  test('that is not there is missed by a class that needs one', async () => {
+    await server.fake('lspci', 'echo "00:02.0 0300: 8086:3e92"')
+    const needs = /^warn there is no NVIDIA card, and executors of the class (\S+) need one.*--class/
+    for (const executorClass of ['always_on.gpu-24gb', 'always_on.llm.a6000']) {
+      const said = await answers('check_nvidia', { opt_class: executorClass })
+      expect(said.match(needs)?.[1]).toBe(executorClass)
+    }
+    const keep = 'mkdir -p "$folder"; echo EXECUTOR_CLASS=always_on.test >"$folder/.env"'
+    expect(await answers(`${keep}; check_nvidia`, { opt_class: 'always_on.gpu-24gb' })).toBe('')
   })
 
   test('without its driver gets the newest for servers of Ubuntu, or that of Debian', async () => {
@@ -262,6 +298,16 @@ describe('how well a role is', () => {
     expect(await isWell('')).toBe('no: chain disk')
     await withRole('')
     expect(await isWell('*')).toBe('no:')
+  })
+
+  test('counts as well with a new warning only when that has not become worse for a while', async () => {
+    await withRole(said({ ready: true, warned: ['class', 'disk'] }))
+    const isWell = async (tolerated: string, seconds: number) =>
+      (await answers(`seconds_up() { echo ${seconds}; }; look; is_well "${tolerated}" && echo yes`)).trim()
+    expect(await isWell('disk class', 1)).toBe('yes')
+    expect(await isWell('disk', 1)).toBe('')
+    expect(await isWell('disk', 30)).toBe('yes')
+    expect(await isWell('*', 1)).toBe('yes')
   })
 
   test('is tolerated to lack what it lacks or warns of now; anything when it does not answer', async () => {

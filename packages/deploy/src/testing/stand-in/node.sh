@@ -7,8 +7,13 @@ if [ "$1" != docker/image/health-check.js ]; then
 fi
 [ -e /tmp/started ] || exit 1
 lacks=$(cat /tmp/lacks 2>/dev/null || echo "$LACKS")
-names=$(for name in $lacks; do printf ',"%s"' "$name"; done)
+warns=$SUSPECTS
+if [ $(($(date +%s) - $(stat -c %Y /tmp/started))) -ge 10 ]; then lacks="$lacks $warns" warns=''; fi
+quoted() { for name in "$@"; do printf ',"%s"' "$name"; done; }
+# shellcheck disable=SC2086
+names=$(quoted $lacks) warned=$(quoted $warns)
 ready=true
-[ -z "$lacks" ] || ready=false
-printf '{"version":"stand-in","live":true,"ready":%s,"complete":true,"bad":[%s],"warned":[],"reasons":[%s]}\n' "$ready" "${names#,}" "${names#,}"
+[ -z "$names" ] || ready=false
+printf '{"version":"stand-in","live":true,"ready":%s,"complete":true,"bad":[%s],"warned":[%s],"reasons":[%s]}\n' \
+  "$ready" "${names#,}" "${warned#,}" "${names#,}"
 [ "$ready" = true ]
