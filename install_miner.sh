@@ -2428,12 +2428,12 @@ END_OF_PRINT_SERVER_STEPS
 
 print_compose_file() {
   cat <<'END_OF_PRINT_COMPOSE_FILE'
-# A miner and its database, read by Docker Compose v2 and by docker-compose 1.29.
+# Runs a miner and its database, with Docker Compose v2 or docker-compose 1.29.
 #
 #   cp docker/miner.env.example docker/.env          # and fill in what is empty
 #   docker compose -f docker/compose.miner.yml up -d
 #
-# What is missing is built from the checkout. docker/README.md says more, also about the profile `monitoring`.
+# Compose builds missing images from the checkout. docker/README.md says more, also about the profile `monitoring`.
 
 x-logging: &logging
   driver: json-file
@@ -2455,7 +2455,7 @@ services:
       target: miner
       args: *build-arguments
     restart: unless-stopped
-    # A miner ends by itself, at the latest STOP_GRACE_SECONDS and half a minute after it was asked to.
+    # A miner that is told to stop ends by itself within STOP_GRACE_SECONDS and half a minute.
     stop_grace_period: 1h
     depends_on:
       postgres: { condition: service_healthy }
@@ -2467,20 +2467,22 @@ services:
       BITTENSOR_MINER_PORT: ${PUBLIC_PORT:-8000}
       EXECUTOR_IMAGE: ${IMAGE_PREFIX:-compute-horde}/executor:${COMPUTE_HORDE_VERSION:-dev}
       DOCKER_SOCKET: ${DOCKER_SOCKET:-/var/run/docker.sock}
-      # Executors dial the miner by its name, on a port that is published nowhere.
+      # Executors dial the miner by its name, on a port that is not published.
       EXECUTOR_NETWORK: ${EXECUTOR_NETWORK:-compute-horde-executors}
       ADDRESS_FOR_EXECUTORS: miner
       PORT_FOR_EXECUTORS: "8003"
       LISTEN_HOST_FOR_EXECUTORS: 0.0.0.0
       DISK_FOLDERS: /disks/database
-      # Inside the container; outside only the loopback address leads there.
+      # The address inside the container. Outside, only the loopback address leads there (see `ports`).
       ADMIN_HOST: 0.0.0.0
       ADMIN_PORT: "8002"
     ports:
-      # The one port that is open to the internet. A firewall such as ufw does not see it: Docker publishes ports past it.
+      # The only port that is open to the internet. A firewall such as ufw does not block it: Docker publishes ports
+      # past firewalls.
       - "${PUBLIC_ADDRESS:-0.0.0.0}:${PUBLIC_PORT:-8000}:${PUBLIC_PORT:-8000}"
       - "127.0.0.1:${ADMIN_PORT:-8002}:8002"
-    # Root, for the socket below; of root's rights only that of reading files of others, such as the wallet, is left.
+    # The miner runs as root because of the socket below. It keeps only root's right to read files of other users, such
+    # as the wallet.
     cap_drop: [ALL]
     cap_add: [DAC_READ_SEARCH]
     read_only: true
@@ -2489,20 +2491,20 @@ services:
     pids_limit: 256
     volumes:
       - ${WALLET_FOLDER:-./wallet}:/wallets:ro
-      # The engine that starts executors and, through them, jobs. Who may use this socket is as good as root on the server:
-      # keep nothing on a miner's server that the miner may not have. It has the same path in the container, because the
-      # miner hands the path on to executors. A container engine of your own for the miner (rootless Docker, or a pool on
-      # another host: POOLS_FILE) narrows that down.
+      # The engine that starts executors and, through them, jobs. A process that may use this socket is as good as root
+      # on the server, so keep nothing on a miner's server that the miner may not have. To limit this, give the miner a
+      # container engine of its own (rootless Docker, or a pool on another host: POOLS_FILE). The path is the same in
+      # the container, because the miner passes it on to executors.
       - ${DOCKER_SOCKET:-/var/run/docker.sock}:${DOCKER_SOCKET:-/var/run/docker.sock}
-      # Only to see how full the disks are. The engine's disk: an empty volume that lies on it, where the engine says that its
-      # data is; nothing of that data can be read there. The database's: the volume itself.
+      # These two show only how full the disks are. The first is an empty volume on the engine's disk, mounted at the
+      # path where the engine keeps its data, so it exposes none of that data. The second is the database's own volume.
       - engine-disk:${DOCKER_DATA_FOLDER:-/var/lib/docker}:ro
       - postgres:/disks/database:ro
       - temporary:/tmp
     networks: [miner, executors]
     logging: *logging
 
-  # Brings the image of executors, which the miner starts one by one: by a build or a pull. Ends at once.
+  # Builds or pulls the image of the executors, which the miner starts later. This service itself ends at once.
   executor-image:
     image: ${IMAGE_PREFIX:-compute-horde}/executor:${COMPUTE_HORDE_VERSION:-dev}
     build:
@@ -2560,7 +2562,7 @@ services:
     image: ${GRAFANA_IMAGE:-grafana/grafana:11.6.0}
     restart: unless-stopped
     environment:
-      # Whoever reaches the port may look, and nobody may change anything: there is no log-in at all.
+      # Grafana has no log-in: everyone who reaches the port may look, and no one may change anything.
       GF_AUTH_ANONYMOUS_ENABLED: "true"
       GF_AUTH_ANONYMOUS_ORG_ROLE: Viewer
       GF_AUTH_DISABLE_LOGIN_FORM: "true"

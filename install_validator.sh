@@ -2428,12 +2428,12 @@ END_OF_PRINT_SERVER_STEPS
 
 print_compose_file() {
   cat <<'END_OF_PRINT_COMPOSE_FILE'
-# A validator and its database, read by Docker Compose v2 and by docker-compose 1.29.
+# Runs a validator and its database, with Docker Compose v2 or docker-compose 1.29.
 #
 #   cp docker/validator.env.example docker/.env      # and fill in what is empty
 #   docker compose -f docker/compose.validator.yml up -d
 #
-# What is missing is built from the checkout. docker/README.md says more, also about the profile `monitoring`.
+# Compose builds missing images from the checkout. docker/README.md says more, also about the profile `monitoring`.
 
 x-logging: &logging
   driver: json-file
@@ -2453,7 +2453,7 @@ services:
         VERSION: ${COMPUTE_HORDE_VERSION:-dev}
         REVISION: ${REVISION:-unknown}
     restart: unless-stopped
-    # Ends by itself well within this time.
+    # A validator ends by itself well within this time.
     stop_grace_period: 1m
     depends_on:
       postgres: { condition: service_healthy }
@@ -2462,11 +2462,11 @@ services:
       DATABASE_URL: postgres://horde:${POSTGRES_PASSWORD:?set it in .env}@postgres/horde
       BITTENSOR_WALLET_DIRECTORY: /wallets
       DISK_FOLDERS: /disks/database
-      # Inside the container; outside only the loopback address leads there.
+      # The address inside the container. Outside, only the loopback address leads there (see `ports`).
       ADMIN_HOST: 0.0.0.0
       ADMIN_PORT: "8001"
     ports: ["127.0.0.1:${ADMIN_PORT:-8001}:8001"]
-    # The owner of the wallet's files, who alone may read them.
+    # The owner of the wallet's files: no other user may read them.
     user: ${WALLET_USER:-1000:1000}
     read_only: true
     cap_drop: [ALL]
@@ -2475,7 +2475,7 @@ services:
     pids_limit: 256
     volumes:
       - ${WALLET_FOLDER:-./wallet}:/wallets:ro
-      # Only to see how full the database's disk is: the files in it are closed to this user.
+      # Shows only how full the database's disk is: this user may not read the files in it.
       - postgres:/disks/database:ro
     tmpfs: [/tmp]
     networks: [validator]
@@ -2526,7 +2526,7 @@ services:
     image: ${GRAFANA_IMAGE:-grafana/grafana:11.6.0}
     restart: unless-stopped
     environment:
-      # Whoever reaches the port may look, and nobody may change anything: there is no log-in at all.
+      # Grafana has no log-in: everyone who reaches the port may look, and no one may change anything.
       GF_AUTH_ANONYMOUS_ENABLED: "true"
       GF_AUTH_ANONYMOUS_ORG_ROLE: Viewer
       GF_AUTH_DISABLE_LOGIN_FORM: "true"
