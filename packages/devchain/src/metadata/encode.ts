@@ -1,21 +1,22 @@
+import { metadata, type V14 } from '@polkadot-api/substrate-bindings'
 import { type PalletTypes, palletTypesOf, runtimePallets } from '../pallets/runtime.ts'
 import { multiAddress, multiSignature } from '../scale/accounts.ts'
 import { bytes, tuple } from '../scale/composites.ts'
-import { encode, type Type, type ValueOf } from '../scale/type.ts'
+import { encodeHex, type Type } from '../scale/type.ts'
 import type { Constant } from '../table/pallet.ts'
 import { runtimeCall } from '../table/runtime-call.ts'
 import type { Entry } from '../table/storage-entry.ts'
 import { EXTRINSIC_VERSION } from '../table/version.ts'
 import { EXTENSIONS } from './extensions.ts'
-import { METADATA_MAGIC, metadataV14, type portableType } from './format.ts'
-import { type BookEntry, type BookField, TypeBook } from './type-book.ts'
+import { TypeBook } from './type-book.ts'
 
-type Metadata = ValueOf<typeof metadataV14>
-type MetadataPallet = Metadata['pallets'][number]
+type MetadataPallet = V14['pallets'][number]
 type StorageItem = NonNullable<MetadataPallet['storage']>['items'][number]
-type PortableType = ValueOf<typeof portableType>
 
-const METADATA_VERSION = 14
+/** "meta", little-endian. */
+const METADATA_MAGIC = 0x61_74_65_6d
+/** A storage entry's modifier: what a read of an entry that was never stored returns. */
+const MODIFIERS = { optional: 0, default: 1 }
 
 /** Encodes the runtime's table as metadata version 14. Half of `blockMs` is announced as Timestamp.MinimumPeriod. */
 export function encodeMetadata(blockMs: number): Uint8Array {
@@ -25,34 +26,35 @@ export function encodeMetadata(blockMs: number): Uint8Array {
   const extrinsic = {
     type: book.idOf(uncheckedExtrinsic()),
     version: EXTRINSIC_VERSION,
-    extensions: EXTENSIONS.map(({ identifier, type, additional }) => ({
+    signedExtensions: EXTENSIONS.map(({ identifier, type, additional }) => ({
       identifier,
       type: book.idOf(type),
-      additional: book.idOf(additional),
+      additionalSigned: book.idOf(additional),
     })),
   }
-  const runtime = book.idOf(emptyComposite('node_subtensor_runtime::Runtime'))
-  const types = book.entries.map(portable)
-  return encode(metadataV14, { magic: METADATA_MAGIC, version: METADATA_VERSION, types, pallets, extrinsic, runtime })
+  const type = book.idOf(emptyComposite('node_subtensor_runtime::Runtime'))
+  const v14 = { lookup: book.entries, pallets, extrinsic, type, apis: [] }
+  return metadata.enc({ magicNumber: METADATA_MAGIC, metadata: { tag: 'v14', value: v14 } })
 }
 
 function describePallet(types: PalletTypes, constants: Record<string, Constant>, book: TypeBook): MetadataPallet {
   const { pallet, calls, events, errors } = types
-  const idOf = (type: Type<unknown> | undefined) => (type ? book.idOf(type) : null)
+  const idOf = (type: Type<unknown> | undefined) => type && book.idOf(type)
   const items = Object.entries(pallet.storage ?? {}).map(([name, entry]) => describeEntry(name, entry, book))
   return {
     name: pallet.name,
-    storage: pallet.storage ? { prefix: pallet.name, items } : null,
+    storage: pallet.storage ? { prefix: pallet.name, items } : undefined,
     calls: idOf(calls),
     events: idOf(events),
     constants: Object.entries(constants).map(([name, { type, value }]) => ({
       name,
       type: book.idOf(type),
-      value: encode(type, value),
+      value: encodeHex(type, value),
       docs: [],
     })),
     errors: idOf(errors),
     index: pallet.index,
+    docs: [],
   }
 }
 
@@ -60,9 +62,9 @@ function describeEntry(name: string, entry: Entry, book: TypeBook): StorageItem 
   const optional = entry.fallback === undefined
   return {
     name,
-    modifier: { type: optional ? 'Optional' : 'Default', value: null },
+    modifier: optional ? MODIFIERS.optional : MODIFIERS.default,
     type: describeEntryType(entry, book),
-    fallback: optional ? new Uint8Array([0]) : encode(entry.type, entry.fallback),
+    fallback: optional ? '0x00' : encodeHex(entry.type, entry.fallback),
     docs: [],
   }
 }
@@ -70,9 +72,9 @@ function describeEntry(name: string, entry: Entry, book: TypeBook): StorageItem 
 function describeEntryType({ keys, type }: Entry, book: TypeBook): StorageItem['type'] {
   const value = book.idOf(type)
   const [first, ...rest] = keys
-  if (!first) return { type: 'Plain', value }
+  if (!first) return { tag: 'plain', value }
   const key = book.idOf(rest.length === 0 ? first.type : tuple(...keys.map(one => one.type)))
-  return { type: 'Map', value: { hashers: keys.map(({ hasher }) => ({ type: hasher, value: null })), key, value } }
+  return { tag: 'map', value: { hashers: keys.map(({ hasher }) => ({ tag: hasher, value: undefined })), key, value } }
 }
 
 function emptyComposite(path: string): Type<null> {
@@ -99,21 +101,4 @@ function uncheckedExtrinsic(): Type<unknown> {
       fields: [{ type: bytes }],
     }),
   }
-}
-
-function portable(entry: BookEntry, id: number): PortableType {
-  const field = (one: BookField) => ({ ...one, docs: [] })
-  const { path, parameters, definition } = entry
-  const same = { id, path, parameters, docs: [] }
-  if (definition.type === 'Composite') {
-    return { ...same, definition: { type: 'Composite', value: { fields: definition.value.fields.map(field) } } }
-  }
-  if (definition.type === 'Variant') {
-    const value = definition.value.map(one => ({ ...one, fields: one.fields.map(field), docs: [] }))
-    return { ...same, definition: { type: 'Variant', value } }
-  }
-  if (definition.type === 'Primitive') {
-    return { ...same, definition: { type: 'Primitive', value: { type: definition.value, value: null } } }
-  }
-  return { ...same, definition }
 }

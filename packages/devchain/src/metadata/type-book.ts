@@ -1,25 +1,8 @@
+import type { V14Lookup } from '@polkadot-api/substrate-bindings'
 import type { Field, Shape, Type, Variant } from '../scale/type.ts'
 import { typeName } from './type-name.ts'
 
-export interface BookField {
-  name: string | null
-  type: number
-  typeName: string
-}
-
-export type BookDefinition =
-  | { type: 'Composite'; value: { fields: BookField[] } }
-  | { type: 'Variant'; value: { name: string; fields: BookField[]; index: number }[] }
-  | { type: 'Sequence' | 'Compact'; value: number }
-  | { type: 'Array'; value: { length: number; type: number } }
-  | { type: 'Tuple'; value: number[] }
-  | { type: 'Primitive'; value: string }
-
-export interface BookEntry {
-  path: string[]
-  parameters: { name: string; type: number | null }[]
-  definition: BookDefinition
-}
+type BookEntry = V14Lookup[number]
 
 /** Numbers every type in the metadata, like scale-info's portable registry. */
 export class TypeBook {
@@ -38,9 +21,10 @@ export class TypeBook {
 
   /** A named type may contain itself, so it gets its number before its members. */
   #reserve(type: Type<unknown>, shape: Shape): number {
-    const id = this.entries.push({ path: [], parameters: [], definition: { type: 'Tuple', value: [] } }) - 1
+    const id = this.entries.length
+    this.entries.push({ id, path: [], params: [], def: { tag: 'tuple', value: [] }, docs: [] })
     this.#byType.set(type, id)
-    this.entries[id] = this.#entry(shape)
+    this.entries[id] = { ...this.#entry(shape), id }
     return id
   }
 
@@ -48,45 +32,46 @@ export class TypeBook {
   #share(type: Type<unknown>, shape: Shape): number {
     const entry = this.#entry(shape)
     const text = JSON.stringify(entry)
-    const id = this.#byText.get(text) ?? this.entries.push(entry) - 1
+    const id = this.#byText.get(text) ?? this.entries.push({ ...entry, id: this.entries.length }) - 1
     this.#byText.set(text, id)
     this.#byType.set(type, id)
     return id
   }
 
-  #entry(shape: Shape): BookEntry {
+  #entry(shape: Shape): Omit<BookEntry, 'id'> {
     const parameters = 'parameters' in shape ? (shape.parameters ?? []) : []
     return {
       path: 'path' in shape && shape.path !== '' ? shape.path.split('::') : [],
-      parameters: parameters.map(({ name, type }) => ({ name, type: type ? this.idOf(type) : null })),
-      definition: this.#definition(shape),
+      params: parameters.map(({ name, type }) => ({ name, type: type && this.idOf(type) })),
+      def: this.#definition(shape),
+      docs: [],
     }
   }
 
-  #definition(shape: Shape): BookDefinition {
+  #definition(shape: Shape): BookEntry['def'] {
     switch (shape.kind) {
       case 'primitive':
-        return { type: 'Primitive', value: shape.name }
+        return { tag: 'primitive', value: { tag: shape.name, value: undefined } }
       case 'composite':
-        return { type: 'Composite', value: { fields: this.#fields(shape.fields) } }
+        return { tag: 'composite', value: this.#fields(shape.fields) }
       case 'variant':
-        return { type: 'Variant', value: shape.variants.map(one => this.#variant(one)) }
+        return { tag: 'variant', value: shape.variants.map(one => this.#variant(one)) }
       case 'sequence':
-        return { type: 'Sequence', value: this.idOf(shape.of) }
+        return { tag: 'sequence', value: this.idOf(shape.of) }
       case 'compact':
-        return { type: 'Compact', value: this.idOf(shape.of) }
+        return { tag: 'compact', value: this.idOf(shape.of) }
       case 'array':
-        return { type: 'Array', value: { length: shape.length, type: this.idOf(shape.of) } }
+        return { tag: 'array', value: { len: shape.length, type: this.idOf(shape.of) } }
       case 'tuple':
-        return { type: 'Tuple', value: shape.of.map(one => this.idOf(one)) }
+        return { tag: 'tuple', value: shape.of.map(one => this.idOf(one)) }
     }
   }
 
-  #fields(fields: Field[]): BookField[] {
-    return fields.map(({ name, type }) => ({ name: name ?? null, type: this.idOf(type), typeName: typeName(type) }))
+  #fields(fields: Field[]) {
+    return fields.map(({ name, type }) => ({ name, type: this.idOf(type), typeName: typeName(type), docs: [] }))
   }
 
   #variant({ name, index, fields }: Variant) {
-    return { name, index, fields: this.#fields(fields) }
+    return { name, index, fields: this.#fields(fields), docs: [] }
   }
 }

@@ -27,25 +27,7 @@ export type Shape =
   | { kind: 'tuple'; of: Type<unknown>[] }
   | { kind: 'compact'; of: Type<unknown> }
 
-/** In scale-info's order: the position is the encoding. */
-export const PRIMITIVES = [
-  'bool',
-  'char',
-  'str',
-  'u8',
-  'u16',
-  'u32',
-  'u64',
-  'u128',
-  'u256',
-  'i8',
-  'i16',
-  'i32',
-  'i64',
-  'i128',
-  'i256',
-] as const
-export type PrimitiveName = (typeof PRIMITIVES)[number]
+export type PrimitiveName = 'bool' | 'str' | 'u8' | 'u16' | 'u32' | 'u64' | 'u128' | 'i64'
 
 /**
  * A SCALE type: its encoding and its description in one, so that the metadata always match what the chain stores.
