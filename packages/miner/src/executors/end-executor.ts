@@ -1,5 +1,5 @@
 /**
- * Ends a job's executor and gives its slot back. An executor that has sent its result leaves by itself, any other is
+ * Ends a job's executor and frees its slot. An executor that has sent its result leaves by itself, any other is
  * stopped.
  */
 import type { Log } from '@horde/kit/log'

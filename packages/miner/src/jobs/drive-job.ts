@@ -91,7 +91,7 @@ async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise
   }
 }
 
-/** Sends an executor that has just connected, or come back, what it must know. It ignores what it has heard before. */
+/** Sends a newly connected or reconnected executor its messages. The executor ignores those that it already has. */
 async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
     await job.channel.send({ message_type: 'V0PrepareJobRequest', ...preparationOf(job) })

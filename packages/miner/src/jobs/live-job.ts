@@ -18,7 +18,7 @@ export type KnownExecutor =
   | StartedExecutor
   /** There is none yet. */
   | 'not started'
-  /** It may run or not: its manager cannot tell. */
+  /** The manager does not know whether it runs. */
   | 'unknown'
   /** It exited while no miner ran. */
   | 'gone'
