@@ -134,7 +134,7 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
   await move(job, message, change, deps, signal, isLast)
 }
 
-/** The executor says ready on a new connection although the job runs: the work was lost with the miner that had it. */
+/** The executor sends ready again although the job runs: the work was lost with the miner process that had it. */
 function isAskingForWork({ message_type }: JobReport, { state, work }: LiveJob): boolean {
   return message_type === 'V0ReadyRequest' && state === 'running' && work === undefined
 }

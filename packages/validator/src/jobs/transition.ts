@@ -1,6 +1,6 @@
 /**
- * Moves jobs from state to state. No other file of the validator writes a job's state. Which event leads to which state
- * says `advance` in protocol/job-state.
+ * Moves jobs from state to state. No other file of the validator writes a job's state. `advance` in
+ * protocol/job-state decides which event leads to which state.
  *
  * Metrics count jobs by reading the rows, so that a job counts once, whichever process moved it.
  */
