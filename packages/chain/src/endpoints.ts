@@ -9,7 +9,7 @@ const NETWORKS: Readonly<Record<string, string>> = {
 /**
  * Returns the endpoints of BITTENSOR_NETWORK: finney, test, archive, local, host:port or a ws URL; or several of these,
  * separated by commas.
- * @throws RangeError naming the part that is none of these
+ * @throws RangeError naming the part that is not one of these
  */
 export function endpointsOf(network: string): string[] {
   const parts = network

@@ -59,7 +59,7 @@ export const CHAIN_ERRORS = {
   TooManyCommits: temporary('too many commits wait for their reveal', ['TooManyUnrevealedCommits']),
   RevealTooEarly: temporary('the epoch for revealing the commit has not begun', ['RevealTooEarly']),
   CommitExpired: permanent('the epoch for revealing the commit is over', ['ExpiredWeightCommit']),
-  /** The pool has one code for too early and too late. Only the current epoch tells which it is. */
+  /** The pool has one code for too early and too late. Only the current epoch shows which it is. */
   RevealOutOfRange: temporary('the commit can only be revealed in another epoch', ['InvalidRevealCommitTempo']),
   CommitNotFound: permanent('the chain holds no such commit', ['NoWeightsCommitFound']),
   CommitMismatch: permanent('the chain holds commits, but none for these weights', ['InvalidRevealCommitHashNotMatch']),
@@ -129,7 +129,7 @@ export type ChainErrorCode = keyof typeof CHAIN_ERRORS
 export class ChainError extends Error {
   override readonly name = 'ChainError'
   readonly code: ChainErrorCode
-  /** The runtime's own name for the error; null if it gave none. */
+  /** The runtime's own name for the error; null if it named none. */
   readonly chainName: string | null
   /** True if the same call may succeed later without any change by the caller. */
   readonly retryable: boolean

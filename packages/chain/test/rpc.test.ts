@@ -59,14 +59,14 @@ describe('Rpc', () => {
       say(ws, { id, result: 'abc' })
       notify(2)
     })
-    const heard: unknown[] = []
+    const received: unknown[] = []
     const { promise, resolve } = Promise.withResolvers<void>()
     await rpc.follow('subscribe', 'unsubscribe', [], result => {
-      heard.push(result)
-      if (heard.length === 2) resolve()
+      received.push(result)
+      if (received.length === 2) resolve()
     })
     await promise
-    expect(heard).toEqual([1, 2])
+    expect(received).toEqual([1, 2])
   })
 
   it('delivers a notification after many of ended subscriptions', async () => {

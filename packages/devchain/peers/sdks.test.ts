@@ -50,9 +50,9 @@ async function answersOf(script: string, venv: string, chain: Devchain): Promise
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const closed = new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const said = await text(child.stdout)
-  expect(await closed, said).toBe(0)
-  return JSON.parse(said.trim().split('\n').at(-1) ?? '')
+  const output = await text(child.stdout)
+  expect(await closed, output).toBe(0)
+  return JSON.parse(output.trim().split('\n').at(-1) ?? '')
 }
 
 /** A script's answers, and the state that another client then reads. */

@@ -61,9 +61,9 @@ test.each([
     },
     'subnets.0.neurons: more neurons than MaxAllowedUids (0)',
   ],
-])('reports the path of the mistake in %j', (genesis, said) => {
+])('reports the path of the mistake in %j', (genesis, message) => {
   expect(() => parseGenesis(genesis)).toThrow(GenesisError)
-  expect(() => parseGenesis(genesis)).toThrow(said)
+  expect(() => parseGenesis(genesis)).toThrow(message)
 })
 
 test('reports all mistakes at once', () => {

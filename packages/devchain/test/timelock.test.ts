@@ -16,9 +16,9 @@ const WASM = '@ideallabs/timelock_wasm_wrapper/timelock_wasm_wrapper_bg.wasm'
 beforeAll(() => void initSync({ module: readFileSync(fileURLToPath(import.meta.resolve(WASM))) }))
 
 function seal(message: Uint8Array): string {
-  const said = Buffer.alloc(8)
-  said.writeBigUInt64BE(BigInt(ROUND))
-  const identity = new Uint8Array(createHash('sha256').update(said).digest())
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(ROUND))
+  const identity = new Uint8Array(createHash('sha256').update(bytes).digest())
   const [secret, key] = [randomBytes(32), Buffer.from(KEY, 'hex')].map(bytes => new Uint8Array(bytes))
   return `0x${Buffer.from(tle(identity, message, secret, key, 'bls12_381') as number[]).toString('hex')}`
 }

@@ -16,7 +16,7 @@ const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 /** A folder that one run has for all its temporary files: whatever the run starts inherits its name. */
 let folder = ''
-/** What the run has said so far. */
+/** The output of the run so far. */
 let log = ''
 
 beforeEach(async () => {

@@ -18,18 +18,18 @@ export interface EngineOptions {
   callMs?: number
   /** Default: the machine's own. */
   clock?: Clock
-  /** Hears of an SSH tunnel that breaks. Default: silent. */
+  /** Logs when an SSH tunnel breaks. Default: silent. */
   log?: Log
 }
 
 /**
- * Opens the engine at an address. An engine that cannot be reached is found out by the first call.
+ * Opens the engine at an address. If the engine cannot be reached, the first call fails.
  *
  * @throws Error when a file is missing that TLS or SSH needs
  */
 export async function connectEngine(address: EngineAddress, options: EngineOptions = {}): Promise<Engine> {
   const { route, dockerOptions } = await routeTo(address, options)
-  // Everything that the client would otherwise take from DOCKER_HOST and its like.
+  // Sets every option that the client would otherwise read from DOCKER_HOST and similar variables.
   const unset = { host: undefined, port: undefined, ca: undefined, cert: undefined, key: undefined }
   const docker = new Docker({ ...unset, ...dockerOptions } as Docker.DockerOptions)
   return engineOf(docker, engineUrl(address), route, options)
@@ -40,14 +40,14 @@ export async function connectEngine(address: EngineAddress, options: EngineOptio
  */
 export async function connectDefaultEngine(options: EngineOptions = {}): Promise<Engine> {
   const docker = new Docker()
-  // Where nothing names a socket, the client looks for one.
+  // When no option names a socket, the client looks for one.
   const modem = docker.modem as unknown as { getSocketPath(): Promise<string> | undefined } & Docker.DockerOptions
   const socket = await modem.getSocketPath()
   const url = socket === undefined ? `${modem.protocol}://${modem.host}:${modem.port}` : engineUrl({ socket })
   return engineOf(docker, url, DIRECT, options)
 }
 
-/** A socket or a host that is connected to by each call itself. */
+/** A route without a tunnel: each call connects to the socket or host by itself. */
 const DIRECT: Route = { ready: async () => {}, close: async () => {} }
 
 function engineOf(docker: Docker, url: string, route: Route, options: EngineOptions): Engine {

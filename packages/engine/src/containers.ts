@@ -41,8 +41,8 @@ export class Containers {
    * @param name by which the container can also be found when the engine's answer does not come
    */
   async create(options: ContainerOptions, name?: string): Promise<string> {
-    // With these two fields the client puts the options into the body alone; otherwise it also puts them into the URL,
-    // of which the engine takes 1 MiB at most.
+    // With these two fields the client puts the options into the body alone. Otherwise it also puts them into the URL,
+    // which the engine limits to 1 MiB.
     const query = name === undefined ? {} : { name }
     const request: Docker.ContainerCreateOptions & { _query: object; _body: object } = {
       _query: query,
@@ -55,7 +55,7 @@ export class Containers {
   /**
    * Starts a container. Rejects with problem `cannot-run` when its program cannot be run.
    *
-   * @param program the program, where it is known: it tells this problem from a missing hook of the engine's runtime
+   * @param program the program, if known: it distinguishes this problem from a missing hook of the engine's runtime
    */
   async start(id: string, program?: string): Promise<void> {
     await this.#calls.call('starting a container', () => this.#get(id).start(), { problem: startProblem(program) })
@@ -87,7 +87,7 @@ export class Containers {
     return found.map(({ Id, State, Labels }) => ({ id: Id, state: State, labels: Labels }))
   }
 
-  /** Returns whether a container runs; false when there is none. */
+  /** Returns whether a container exists and runs. */
   async isRunning(id: string): Promise<boolean> {
     try {
       return (await this.#inspect(id)).State.Running
@@ -98,8 +98,8 @@ export class Containers {
   }
 
   /**
-   * Resolves with the exit code when a started container has ended. Rejects with code `unreachable` when the engine
-   * goes away before, and with the signal's reason. The signal is the only deadline.
+   * Resolves with the exit code when a started container has ended. Rejects with code `unreachable` when the
+   * connection to the engine breaks before, and with the signal's reason. The signal is the only deadline.
    */
   async waitForEnd(id: string, signal: AbortSignal): Promise<number> {
     const doing = 'waiting for a container'
@@ -139,7 +139,7 @@ export class Containers {
   }
 
   /**
-   * Returns how much a container has written to its own root, in bytes; the engine goes through all its files for it.
+   * Returns how much a container has written to its own root, in bytes. The engine reads all its files for this.
    */
   async writtenBytes(id: string): Promise<number> {
     const options = { size: true } as Docker.ContainerInspectOptions
@@ -194,7 +194,7 @@ export class Containers {
   }
 }
 
-/** What asks the engine for GPUs, all or by their ids, as `docker run --gpus` does. */
+/** Returns the request for GPUs, all or by their ids, as `docker run --gpus` makes it. */
 export function gpuRequest(gpus: 'all' | readonly string[], capabilities: readonly string[] = ['gpu']) {
   const which = gpus === 'all' ? { Count: -1 } : { DeviceIDs: [...gpus] }
   return { Driver: 'nvidia', ...which, Capabilities: [[...capabilities]] }

@@ -8,7 +8,7 @@ import type { ProblemReader } from './engine-problem.ts'
 export interface Route {
   /** Resolves when calls can be made. Rejects with the reason when they cannot. */
   ready(): Promise<void>
-  /** Returns why calls break off, where the route knows. */
+  /** Returns why calls fail, if the route knows. */
   trouble?(): Promise<string | undefined>
   close(): Promise<void>
 }

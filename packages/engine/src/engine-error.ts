@@ -36,7 +36,7 @@ export class EngineError extends Error {
   }
 }
 
-/** Whether an error means that the engine gave no answer at all: the same call may succeed later. */
+/** Whether an error means that the engine did not answer at all, so that the same call may succeed later. */
 export function isUnanswered(error: unknown): error is EngineError {
   return error instanceof EngineError && (error.code === 'unreachable' || error.code === 'late')
 }
@@ -53,7 +53,7 @@ export function hasCode(error: unknown, ...codes: EngineErrorCode[]): error is E
 
 const CODES: Record<number, EngineErrorCode> = { 304: 'unchanged', 400: 'invalid', 404: 'not-found', 409: 'conflict' }
 
-/** What the error codes of Node and OpenSSL mean, in words for the operator. */
+/** What the error codes of Node and OpenSSL mean, for the operator. */
 const MEANINGS: readonly [RegExp, string][] = [
   [
     new RegExp(
@@ -99,7 +99,7 @@ export interface FailedCall {
   lateAnswer?: Promise<unknown> | undefined
 }
 
-/** Returns the error of a call, whatever the client library, the socket or the deadline threw. */
+/** Returns the error of a call, from what the client library, the socket or the deadline threw. */
 export function engineError(call: FailedCall, cause: unknown): EngineError {
   if (cause instanceof EngineError) return cause
   const { doing, url, lateAnswer } = call

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type EngineInfo, engineFacts } from './engine-facts.ts'
 
-/** What Docker 20.10 of Debian 12 told on a real host, as far as it is looked at. */
+/** The answers of Docker 20.10 of Debian 12 on a real host, without the fields that nothing reads. */
 const INFO: EngineInfo = {
   MemoryLimit: true,
   SwapLimit: true,
@@ -23,7 +23,7 @@ const INFO: EngineInfo = {
 }
 const VERSION = { ApiVersion: '1.41', Components: [{ Name: 'runc', Version: '1.1.5+ds1' }] }
 
-test('an engine tells of itself', () => {
+test('reads the facts in the answers of an engine', () => {
   expect(engineFacts(INFO, VERSION)).toEqual({
     version: '20.10.24+dfsg1',
     apiVersion: '1.41',
@@ -70,17 +70,17 @@ test.each<[string, EngineInfo, object]>([
     { SecurityOptions: ['name=seccomp,profile=/etc/a=b.json'] },
     { seccompProfile: '/etc/a=b.json' },
   ],
-  ['that tells of seccomp alone', { SecurityOptions: ['name=seccomp'] }, { seccompProfile: 'default' }],
+  ['that reports only seccomp', { SecurityOptions: ['name=seccomp'] }, { seccompProfile: 'default' }],
   ['with SELinux', { SecurityOptions: ['name=selinux'] }, { mandatoryAccess: 'selinux' }],
   ['that maps users', { SecurityOptions: ['name=userns'] }, { hasUserNamespaces: true }],
   ['that is rootless', { SecurityOptions: ['name=rootless'] }, { isRootless: true }],
   ['with NVIDIA’s runtime', { Runtimes: { nvidia: { path: 'nvidia-container-runtime' } } }, { reportsNvidia: true }],
   ['with CDI devices', { DiscoveredDevices: [{ ID: 'nvidia.com/gpu=0' }] }, { reportsNvidia: true }],
-])('an engine %s', (_, told, facts) => {
-  expect(engineFacts({ ...INFO, ...told }, VERSION)).toMatchObject(facts)
+])('reads the facts of an engine %s', (_, changes, facts) => {
+  expect(engineFacts({ ...INFO, ...changes }, VERSION)).toMatchObject(facts)
 })
 
-test('an engine that tells nothing has neither limits nor seccomp, and every number is empty', () => {
+test('assumes neither limits nor seccomp of an engine that reports nothing, and leaves every number empty', () => {
   expect(engineFacts({}, {})).toMatchObject({
     apiVersion: '',
     system: '',

@@ -1,4 +1,4 @@
-/** What an engine says about itself and its host. */
+/** What an engine reports about itself and its host. */
 
 /** The fields of the Engine API's /info that are read. An engine may leave out any of them. */
 export interface EngineInfo {

@@ -1,16 +1,16 @@
 /**
- * What the engine's sentences mean. Engines have one status for many problems, so their text has to be read; it is read
- * here and nowhere else, and callers branch on the result.
+ * Interprets the engine's error sentences. Engines have one status for many problems, so their text must be read. Only
+ * this file reads it; callers branch on the result.
  */
 
-/** Returns what a sentence of the engine means; undefined when it is none of the known ones. */
+/** Returns what a sentence of the engine means; undefined when the sentence is unknown. */
 export type ProblemReader = (text: string) => EngineProblem | undefined
 
 export type EngineProblem = CreateProblem | StartProblem | PullProblem
 
 /**
- * Why a container could not be made: its image is gone; what the image has in a folder does not fit into the volume
- * there; a volume or working folder of the image is where there can be no folder.
+ * Why a container could not be created: its image was removed, the image's files in a folder do not fit into the volume
+ * there, or the image names a volume or working folder where no folder can be.
  */
 export type CreateProblem = 'no-image' | 'no-space' | 'no-folder'
 
@@ -21,7 +21,7 @@ export type StartProblem = 'cannot-run'
 export type PullProblem =
   | 'disk-full'
   | 'rate-limited'
-  /** The registry does not say which of the two: there is no such image, or it asks for credentials. */
+  /** The image does not exist, or needs credentials. The registry does not say which. */
   | 'missing-or-denied'
   | 'denied'
   | 'other-platform'
@@ -66,7 +66,7 @@ export const createProblem: ProblemReader = text => meaningOf(text, CREATE)
 /**
  * Reads the failure of a start.
  *
- * @param program where given, only a sentence about this program is `cannot-run`, and none about a hook that is missing
+ * @param program where given, only a sentence about this program is `cannot-run`, not one about a missing hook
  */
 export function startProblem(program?: string): (text: string) => StartProblem | undefined {
   if (program === undefined) return text => meaningOf(text, START)

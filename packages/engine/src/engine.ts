@@ -27,14 +27,14 @@ export class Engine implements AsyncDisposable {
     await this.#calls.call('pinging the engine', () => this.#calls.docker.ping())
   }
 
-  /** Returns what the engine says about itself and its host. It may start programs to find out. */
+  /** Returns what the engine reports about itself and its host. The engine may start programs to find out. */
   async facts(): Promise<EngineFacts> {
     const { docker } = this.#calls
     const ask = () => Promise.all([docker.info(), docker.version()])
     return engineFacts(...(await this.#calls.call('asking the engine about itself', ask)))
   }
 
-  /** Returns the address of the engine's bridge on its own host; undefined when the engine does not tell it. */
+  /** Returns the address of the engine's bridge on its own host; undefined when the engine does not report it. */
   async bridgeAddress(): Promise<string | undefined> {
     const { docker } = this.#calls
     const { IPAM } = await this.#calls.call('asking for the bridge', () => docker.getNetwork('bridge').inspect())

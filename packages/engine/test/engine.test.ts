@@ -46,7 +46,7 @@ test('runs a container and returns its output and exit code', async () => {
   expect(await engine.containers.isRunning(id)).toBe(false)
 })
 
-test('tells refusals apart by their code and problem', async () => {
+test('distinguishes refusals by their code and problem', async () => {
   await using engine = await connectDefaultEngine()
   const missing = `compute-horde-test-${randomUUID()}`
   await expect(engine.containers.endOf(missing)).rejects.toMatchObject({ code: 'not-found', problem: undefined })
@@ -82,7 +82,7 @@ test('is unreachable when the connection breaks before the answer', async () => 
   })
 })
 
-test('gives up a call after its limit, and still tells when the answer comes', async () => {
+test('gives up a call after its limit, and still reports when the answer comes', async () => {
   const asked = Promise.withResolvers<() => void>()
   const socket = await serve((_, response) => {
     asked.resolve(() => response.writeHead(201, { 'content-type': 'application/json' }).end('{"Id":"late"}'))

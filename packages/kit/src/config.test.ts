@@ -59,8 +59,8 @@ test('lists all mistakes at once, each with the problem, the sentence and an exa
 })
 
 test('cuts long values in a message', () => {
-  const said = mistakesOf({ ...right, NETWORK: `\n${'x'.repeat(10_000)}\u0000` })
-  expect(said.length).toBeLessThan(300)
+  const message = mistakesOf({ ...right, NETWORK: `\n${'x'.repeat(10_000)}\u0000` })
+  expect(message.length).toBeLessThan(300)
   expect(mistakesOf({ ...right, NETWORK: 'a\nb' }).split('\n')).toHaveLength(2)
 })
 

@@ -16,7 +16,7 @@ test('writes a JSON object with level, ISO time, name, fields and sentence', () 
   const { time, ...rest } = last()
   expect(rest).toEqual({ level: 'info', name: 'miner', jobUuid: 'x', from: 'ready', msg: 'job moved' })
   expect(new Date(time).toISOString()).toBe(time)
-  log.debug('nobody hears')
+  log.debug('below the level')
   expect(lines).toHaveLength(1)
 })
 

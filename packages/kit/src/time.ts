@@ -58,7 +58,7 @@ function sleepOnce(ms: number, signal?: AbortSignal): Promise<void> {
 
 /**
  * Returns the promise's outcome, or rejects with DeadlineError after `ms` milliseconds. The work behind the promise
- * goes on: the caller must stop it.
+ * continues: the caller must stop it.
  *
  * @param what begins the error's message: 'metagraph', 'docker pull'
  */

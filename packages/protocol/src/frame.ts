@@ -38,7 +38,11 @@ export class WireError extends Error {
 
 export type Parsed<T> = { ok: true; message: T } | { ok: false; error: WireError }
 
-export type Parser<T> = (frame: string | Uint8Array) => Parsed<T>
+export type Parser<T> = {
+  (frame: string | Uint8Array): Parsed<T>
+  /** The values of `message_type` that it knows. */
+  readonly messageTypes: readonly string[]
+}
 
 type Schemas = Record<string, z.ZodType>
 
@@ -51,13 +55,14 @@ export function parserOf<S extends Schemas, U extends z.ZodType = never>(
   schemas: S,
   untyped?: U,
 ): Parser<z.output<S[keyof S]> | z.output<U>> {
-  return frame => {
+  const parser = (frame: string | Uint8Array) => {
     try {
       return parse(frame, schemas, untyped) as Parsed<z.output<S[keyof S]> | z.output<U>>
     } catch {
       return refuse('not-json', 'the frame is too large or nested too deeply to be read')
     }
   }
+  return Object.assign(parser, { messageTypes: Object.keys(schemas) })
 }
 
 function parse(frame: string | Uint8Array, schemas: Schemas, untyped: z.ZodType | undefined): Parsed<unknown> {

@@ -14,6 +14,9 @@ const LINKS: Record<string, Record<string, Parser<unknown>>> = {
   },
 }
 
+/** The facilitator's response is the only message without `message_type`. */
+const UNTYPED = 'Response'
+
 /** Every message by link and speaker, as docs/protocol.md lists them. */
 const MESSAGES: Record<string, Record<string, string[]>> = {
   'validator-miner': {
@@ -59,8 +62,12 @@ for (const [link, speakers] of Object.entries(LINKS)) {
   const golden = readGolden(link)
   for (const [speaker, parse] of Object.entries(speakers)) {
     describe(`${link}: messages of the ${speaker}`, () => {
+      const listed = [...(MESSAGES[link]?.[speaker] ?? [])].sort()
       it('have a golden frame each, and there are no others', () => {
-        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual([...(MESSAGES[link]?.[speaker] ?? [])].sort())
+        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual(listed)
+      })
+      it('have a schema each, and there are no others', () => {
+        expect(parse.messageTypes.toSorted()).toEqual(listed.filter(type => type !== UNTYPED))
       })
       for (const [type, frames] of Object.entries(golden[speaker] ?? {})) {
         it.each(frames)(`${type} $shows`, ({ frame, reads }) => {

@@ -1,6 +1,6 @@
 /**
- * The machine's Docker engine as tests look at it: its HTTP API by the socket, with nothing of the code under test between.
- * Source of paths and fields: the Docker Engine API, 1.41.
+ * Tests' own access to the machine's Docker engine: its HTTP API over the socket, without the code under test. Paths
+ * and fields are those of the Docker Engine API 1.41.
  */
 import { request } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -12,7 +12,7 @@ const SOCKET = '/var/run/docker.sock'
 const MISSING = 404
 const LEAST_ERROR = 400
 
-/** A container or volume, with the labels that it has. */
+/** A container or volume with its labels. */
 export interface Labelled {
   id: string
   labels: Record<string, string>
@@ -22,11 +22,11 @@ interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   json?: object
   tar?: NodeJS.ReadableStream
-  /** Whether it is fine when the thing does not exist. */
+  /** Whether a missing object is no error. */
   mayBeMissing?: boolean
 }
 
-/** Asks the engine; rejects with its words when it refuses, or takes longer than `WAIT_MS`. */
+/** Calls the engine. Rejects with its message when it refuses, and after `WAIT_MS`. */
 async function call(path: string, { method = 'GET', json, tar, mayBeMissing = false }: Call = {}): Promise<Buffer> {
   const answer = new Promise<Buffer>((resolve, reject) => {
     const type = json ? 'application/json' : tar ? 'application/x-tar' : undefined
@@ -48,47 +48,47 @@ async function call(path: string, { method = 'GET', json, tar, mayBeMissing = fa
 
 const byLabel = (label: string) => `filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`
 
-/** The containers with a label (`name` or `name=value`), whether they run or not. */
+/** Lists the containers with a label (`name` or `name=value`), stopped ones too. */
 export async function containersWith(label: string): Promise<Labelled[]> {
   const list = JSON.parse(String(await call(`/containers/json?all=1&${byLabel(label)}`)))
   return list.map(({ Id, Labels }: { Id: string; Labels: Labelled['labels'] }) => ({ id: Id, labels: Labels }))
 }
 
-/** The volumes with a label (`name` or `name=value`). */
+/** Lists the volumes with a label (`name` or `name=value`). */
 export async function volumesWith(label: string): Promise<Labelled[]> {
   const { Volumes } = JSON.parse(String(await call(`/volumes?${byLabel(label)}`)))
   const list: { Name: string; Labels: Labelled['labels'] | null }[] = Volumes ?? []
   return list.map(({ Name, Labels }) => ({ id: Name, labels: Labels ?? {} }))
 }
 
-/** Creates a container that does not run; gives its id. `options`: the body of `POST /containers/create`. */
+/** Creates a container without starting it. Returns its id. @param options the body of `POST /containers/create` */
 export async function createContainer(options: object): Promise<string> {
   return JSON.parse(String(await call('/containers/create', { method: 'POST', json: options }))).Id
 }
 
-/** Removes a container with its anonymous volumes, whether it runs or not. */
+/** Removes a container, running or not, with its anonymous volumes. */
 export async function removeContainer(id: string): Promise<void> {
   await call(`/containers/${id}?force=1&v=1`, { method: 'DELETE', mayBeMissing: true })
 }
 
-/** Unpacks a tar at a path of a container. */
+/** Unpacks a tar at a path in a container. */
 export async function putArchive(id: string, tar: NodeJS.ReadableStream, path: string): Promise<void> {
   await call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`, { method: 'PUT', tar })
 }
 
-/** What lies at a path of a container, as a tar. */
+/** Returns the files at a path in a container, as a tar. */
 export function getArchive(id: string, path: string): Promise<Buffer> {
   return call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`)
 }
 
-/** Makes an image of a tar, which becomes its only layer. */
+/** Makes an image from a tar, its only layer. */
 export async function importImage(tar: NodeJS.ReadableStream, name: string): Promise<void> {
   const [, repository = name, tag = 'latest'] = /^(.+):([\w.-]+)$/.exec(name) ?? []
-  const said = String(await call(`/images/create?fromSrc=-&repo=${repository}&tag=${tag}`, { method: 'POST', tar }))
-  if (said.includes('"error"')) throw new Error(`import of ${name}: ${said}`)
+  const answer = String(await call(`/images/create?fromSrc=-&repo=${repository}&tag=${tag}`, { method: 'POST', tar }))
+  if (answer.includes('"error"')) throw new Error(`import of ${name}: ${answer}`)
 }
 
-/** Removes a name of an image, and the image with its last name. */
+/** Removes one name of an image. Removing the last name removes the image. */
 export async function removeImage(name: string): Promise<void> {
   await call(`/images/${encodeURIComponent(name)}?force=0`, { method: 'DELETE', mayBeMissing: true })
 }

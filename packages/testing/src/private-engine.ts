@@ -1,6 +1,6 @@
 /**
- * A Docker engine of a test's own, in its own network namespace, with settings and programs that the machine's engine does
- * not have.
+ * A test's private Docker engine. It runs in its own network namespace, and can have settings and programs that the
+ * machine's engine does not have.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,14 +16,14 @@ import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
 const START_MS = 60_000
 const STOP_MS = 60_000
-/** How often a daemon is looked at that is to stand still, in ms. */
+/** How often to check whether a paused daemon has stopped, in ms. */
 const STOPPED_MS = 20
 const LISTENS = 'API listen on'
 
 export const TLS_PORT = 2376
 
 const REMAPPED = 'horde-remap'
-/** What root of a container is to the host, where users are remapped. */
+/** The host's id of a container's root, when users are remapped. */
 export const FIRST_REMAPPED_ID = 300_000
 
 const UNLINKED = ['--bridge=none', '--iptables=false', '--ip6tables=false']
@@ -33,15 +33,15 @@ const run = promisify(execFile)
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
   settings?: Record<string, unknown>
-  /** Whether it gives containers users of their own. */
+  /** Whether it remaps the users of containers (userns-remap). */
   userNamespaces?: boolean
-  /** A folder whose programs it finds before all others. */
+  /** A folder that comes first in its PATH. */
   programs?: string
-  /** Further variables of its environment. */
+  /** Variables to add to its environment. */
   environment?: Record<string, string>
-  /** Whether it has a bridge for containers, over which they reach this machine, and this machine the engine's. */
+  /** Whether it has a bridge, over which its containers and this machine reach each other. */
   isLinked?: boolean
-  /** Its certificate, the key, and the CA of its clients, as paths: it then listens on TLS_PORT of its link as well. */
+  /** Returns the paths of its certificate, its key and its clients' CA, to listen on TLS_PORT of its link too. */
   tls?(link: Link): Promise<{ ca: string; cert: string; key: string }>
 }
 
@@ -60,7 +60,7 @@ export class PrivateEngine implements AsyncDisposable {
   static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
     const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
     try {
-      // The users that containers are given must get through to its data.
+      // Remapped users must be able to enter the folder of its data.
       await chmod(engine.#folder, 0o711)
       await engine.#configure(options.settings)
       engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
@@ -81,18 +81,18 @@ export class PrivateEngine implements AsyncDisposable {
     return `unix://${this.socket}`
   }
 
-  /** The network that it is in. */
+  /** The private network that it runs in. */
   get network(): PrivateNetwork {
-    if (!this.#network) throw new Error('a private engine that is not started')
+    if (!this.#network) throw new Error('the private engine is not started')
     return this.#network
   }
 
-  /** Runs the docker client on it. Gives what it printed. */
+  /** Runs the docker client against this engine. Returns what it printed. */
   async docker(...args: string[]): Promise<string> {
     return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
   }
 
-  /** Copies an image of the machine's engine. */
+  /** Copies an image from the machine's engine. */
   async load(image: string): Promise<void> {
     const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
     const load = spawn('docker', ['-H', this.dockerHost, 'load'], { stdio: ['pipe', 'ignore', 'inherit'] })
@@ -103,9 +103,9 @@ export class PrivateEngine implements AsyncDisposable {
   }
 
   /**
-   * Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on.
+   * Restarts the daemon on the same data. With the setting live-restore, containers keep running.
    *
-   * @param settings the content of its daemon.json from then on, where it is to be another
+   * @param settings the new content of its daemon.json; default: unchanged
    */
   async restart(settings?: Record<string, unknown>): Promise<void> {
     await this.#stopDaemon()
@@ -113,16 +113,16 @@ export class PrivateEngine implements AsyncDisposable {
     await this.#startDaemon()
   }
 
-  /** Has the daemon stand still in the middle of what it does; containers go on. */
+  /** Suspends the daemon (SIGSTOP). Containers keep running. */
   async pause(): Promise<void> {
     const pid = await this.#pid()
     await asRoot('kill', '-STOP', pid)
-    // Each of its threads stops when it runs next.
+    // The signal takes effect only when a thread runs next.
     const isStopped = async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
     while (!(await isStopped())) await systemClock.sleep(STOPPED_MS)
   }
 
-  /** Lets a daemon that stands still go on. */
+  /** Continues a suspended daemon. */
   async resume(): Promise<void> {
     await asRoot('kill', '-CONT', await this.#pid())
   }
@@ -143,7 +143,7 @@ export class PrivateEngine implements AsyncDisposable {
     await writeFile(join(this.#folder, 'daemon.json'), JSON.stringify(all))
   }
 
-  /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
+  /** Makes a user that only this engine knows, to remap to. Returns the commands that mount it for the engine. */
   async #remappedUsers(): Promise<string[]> {
     const lines = {
       passwd: `${REMAPPED}:x:64990:64990::/:/usr/sbin/nologin`,
@@ -198,17 +198,17 @@ export class PrivateEngine implements AsyncDisposable {
   }
 }
 
-/** Rejects with what it said last when it ends before. */
+/** Resolves when the daemon listens. Rejects with the end of its log when it exits before. */
 async function untilListening(daemon: ChildProcess): Promise<void> {
-  if (!daemon.stderr) throw new Error('a daemon without stderr')
+  if (!daemon.stderr) throw new Error('the daemon has no stderr')
   const lines = createInterface({ input: daemon.stderr })
-  const said: string[] = []
+  const log: string[] = []
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   lines.on('line', line => {
-    said.push(line)
+    log.push(line)
     if (line.includes(LISTENS)) resolve()
   })
   daemon.once('error', reject)
-  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${said.slice(-5).join('\n')}`)))
+  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${log.slice(-5).join('\n')}`)))
   await promise
 }

@@ -1,6 +1,6 @@
 /**
- * A network namespace of a test's own, with mounts of its own: another machine, but for the files and processes of this
- * one. Needs root, or sudo without a password.
+ * A test's private network and mount namespaces: like another machine that shares this one's files and processes. Needs
+ * root, or sudo without a password.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
@@ -9,24 +9,24 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { withDeadline } from '@horde/kit/time'
 
-/** How long the namespaces may take to be there, in ms. */
+/** How long creating the namespaces may take, in ms. */
 const START_MS = 60_000
 
 const run = promisify(execFile)
 const SUDO = process.geteuid?.() === 0 ? [] : ['sudo', '-n']
 
-/** Where the two ends of a link are found, as IPv4 addresses. */
+/** The two ends of a link, as IPv4 addresses. */
 export interface Link {
-  /** This machine, as seen from there. */
+  /** This machine's address, for programs in the private network. */
   machine: string
-  /** The private network, as seen from here. */
+  /** The private network's address, for programs on this machine. */
   there: string
-  /** An address with a prefix length for a bridge there, in nobody's way. */
+  /** An unused address with a prefix length, for a bridge in the private network. */
   bridge: string
 }
 
 export class PrivateNetwork implements AsyncDisposable {
-  /** Lives in the namespaces, so that they outlast whatever else does. */
+  /** A process that keeps the namespaces alive when no other process runs in them. */
   readonly #keeper: ChildProcess
   readonly #pid: string
   #link: Link | undefined
@@ -36,7 +36,7 @@ export class PrivateNetwork implements AsyncDisposable {
     this.#pid = pid
   }
 
-  /** @param first shell commands to run there before anything else */
+  /** Creates the namespaces. @param first shell commands to run in them first */
   static async start(first: readonly string[] = []): Promise<PrivateNetwork> {
     const script = [...first, 'echo $$', 'exec sleep infinity'].join(' && ')
     const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
@@ -46,30 +46,30 @@ export class PrivateNetwork implements AsyncDisposable {
     return new PrivateNetwork(keeper, pid)
   }
 
-  /** The command that runs a command there as root. */
+  /** Returns the command line that runs a command in the namespaces as root. */
   inside(...command: string[]): [string, ...string[]] {
     return [...SUDO, 'nsenter', '--target', this.#pid, '--net', '--mount', ...command] as [string, ...string[]]
   }
 
-  /** Joins the network to this machine by a cable, and by nothing else. Later calls give the same link. */
+  /** Connects the network to this machine alone, by a veth pair. Later calls return the same link. */
   async link(): Promise<Link> {
     if (this.#link) return this.#link
     const name = `test${randomBytes(5).toString('hex')}`
-    // Of the range for benchmarks, which no network uses; ip refuses what another test has taken.
+    // From the range for benchmarks, which no network uses. `ip` refuses an address that another test uses.
     const part = `198.${randomInt(18, 20)}.${randomInt(256)}`
     const link = { machine: `${part}.1`, there: `${part}.2`, bridge: `${part}.129/25` }
     await asRoot('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', this.#pid)
     await asRoot('ip', 'address', 'add', `${link.machine}/30`, 'dev', name)
     await asRoot('ip', 'link', 'set', name, 'up')
-    for (const words of ['link set lo up', `address add ${link.there}/30 dev cable`, 'link set cable up']) {
-      await runAll(this.inside('ip', ...words.split(' ')))
+    for (const command of ['link set lo up', `address add ${link.there}/30 dev cable`, 'link set cable up']) {
+      await runAll(this.inside('ip', ...command.split(' ')))
     }
     await runAll(this.inside('ip', 'route', 'add', 'default', 'via', link.machine))
     this.#link = link
     return link
   }
 
-  /** What still runs there goes on, until it ends by itself. */
+  /** Removes the link. Processes that still run in the namespaces continue until they end by themselves. */
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = once(this.#keeper, 'exit')
     await asRoot('kill', '-KILL', this.#pid)

@@ -1,6 +1,6 @@
 /**
- * A private network where a name has two addresses: one of the network itself, which loses the first packet of each
- * connection, so that connecting takes a second, and one that is dead. Needs root, or sudo without a password.
+ * A private network where a name has two addresses. The first loses the first packet of each connection, so that
+ * connecting takes a second. The second is dead. Needs root, or sudo without a password.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,17 +10,17 @@ import { promisify } from 'node:util'
 import { PrivateNetwork } from './private-network.ts'
 
 export const SLOW_NAME = 'slow.example'
-/** Of the internet, and of the private network alone. */
+/** A public address, which only the private network answers for. */
 export const SLOW_ADDRESS = '8.8.4.4'
 const DEAD_ADDRESS = '2001:4860:4860::8844'
 
-/** The first packet of a connection, which nobody has seen from its port before. */
+/** Matches the first packet from each source port, which is the first of a connection. */
 const FIRST_PACKET = [
   `--destination ${SLOW_ADDRESS} --protocol tcp --syn`,
   '--match hashlimit --hashlimit-name slow --hashlimit-mode srcport --hashlimit-upto 1/hour --hashlimit-burst 1',
 ].join(' ')
 
-/** Runs a script of Node's in such a network, and gives what it printed. */
+/** Runs a Node script in such a network. Returns what it printed. */
 export async function runBesideSlowName(script: string): Promise<string> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-slow-'))
@@ -30,7 +30,7 @@ export async function runBesideSlowName(script: string): Promise<string> {
   const network = stack.use(
     await PrivateNetwork.start([
       'ip link set lo up',
-      // An address of another machine, to whoever asks which ones this machine has.
+      // A local route instead of an address: programs that list this machine's addresses do not find it.
       `ip route add local ${SLOW_ADDRESS}/32 dev lo`,
       `iptables --wait --append INPUT ${FIRST_PACKET} --jump DROP`,
       `mount --bind ${hosts} /etc/hosts`,

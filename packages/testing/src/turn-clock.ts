@@ -1,28 +1,29 @@
 import { performance } from 'node:perf_hooks'
 import { type Clock, manualClock } from '@horde/kit/time'
 
-/** How often it looks at the machine's time, and how much of that passes at most for it in between, in ms. */
+/** How often the clock reads the machine's time, in ms. */
 const LOOK_MS = 1
+/** How far the clock advances at most between two such readings while the process works, in ms. */
 const MOST_MS = 2
-/** What lies at least between two readings, in ms: as on the machine's clock, what comes later has the larger one. */
+/** The least difference between two results of `monotonic()`, in ms: a later result is always the larger one. */
 const TICK_MS = 1e-6
-/** After so many looks in a row between which the process did nothing, it only waits for time to pass. */
+/** After this many idle looks in a row, the process counts as only waiting for time to pass. */
 const IDLE_LOOKS = 40
-/** How long the process works at most between two looks while it does nothing but look, in ms. */
+/** A look counts as idle when the process worked less than this since the look before, in ms. */
 const IDLE_WORK_MS = 0.25
-/** How much time passes from one look to the next while the process only waits, in ms. */
+/** How far the clock advances from one look to the next while the process only waits, in ms. */
 const IDLE_STEP_MS = 25
 
 export interface TurnClock extends Clock, Disposable {
-  /** Moves time on by `ms` at the next turn, each sleeper waking at its own moment. */
+  /** Advances the clock by `ms` at its next look. Each sleeper wakes at its own moment. */
   skip(ms: number): void
 }
 
 /**
- * Returns a clock for tests whose peers all live in this process: it goes as fast as the machine's, but stands still while the
- * process is held up. A deadline then passes only after whatever was sent before it had its turns of the event loop,
- * however slow the machine is. While the process has nothing to do but wait, time passes many times faster: nothing but
- * a sleeper of this clock can be what it waits for. `now()` is the machine's.
+ * Returns a clock for tests whose peers all live in this process. It runs at the machine's speed, but stands still
+ * while the process is held up. So on a slow machine too, a deadline passes only after the event loop has handled what
+ * was sent before it. While the process only waits, the clock runs many times faster: the process can then wait only
+ * for a sleeper of this clock. `now()` returns the machine's time.
  */
 export function turnClock(): TurnClock {
   const inner = manualClock()

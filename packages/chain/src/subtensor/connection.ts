@@ -96,7 +96,7 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Returns the open connection, and waits up to `waitMs` for one.
-   * @throws ChainError Unavailable when there is none by then; Closed
+   * @throws ChainError Unavailable when there is no connection by then; Closed
    */
   async ready(waitMs = this.#settings.outageWaitMs): Promise<NodeConnection> {
     if (this.#current) return this.#current

@@ -70,7 +70,7 @@ export class Images {
     try {
       for await (const event of this.#pullEvents(name, credentials, signal)) {
         const { error: message } = event
-        // A pull that fails in the middle ends like any other: only the event tells.
+        // A pull that fails in the middle ends like a complete one. Only the event reports the failure.
         if (message !== undefined) {
           throw new EngineError(`${doing}: ${message}`, { code: 'refused', problem: problem(message) })
         }
@@ -98,7 +98,7 @@ export class Images {
     return new Set((await this.#calls.call('listing containers', list)).map(({ ImageID }) => ImageID))
   }
 
-  /** Makes an image of a tar of its root. `name` has a tag. */
+  /** Makes an image from a tar of its root. `name` has a tag. */
   async import(tar: Readable, name: string): Promise<void> {
     const [repo, tag] = name.split(':')
     const importTar = async () => {

@@ -32,7 +32,7 @@ const SUPERVISOR = `
   exit "$code"
 `
 
-/** What the sentences of ssh mean, in words for the operator. */
+/** What ssh's error sentences mean, for the operator. */
 const MEANINGS: readonly [RegExp, string][] = [
   [/ssh: not found/, 'ssh is not installed on this machine'],
   [/Host key verification failed|host key is known for/, 'its key is not the one in ssh.known_hosts'],
@@ -68,7 +68,7 @@ export class SshConnection implements AsyncDisposable {
     process.stdin.on('error', () => {})
   }
 
-  /** Why ssh failed, in words for the operator; undefined when it printed nothing. */
+  /** Why ssh failed, for the operator; undefined when it printed nothing. */
   get trouble(): string | undefined {
     const text = this.#lines.join('\n')
     const meaning = MEANINGS.find(([pattern]) => pattern.test(text))?.[1]
@@ -81,7 +81,7 @@ export class SshConnection implements AsyncDisposable {
     await this.ended
   }
 
-  /** Keeps the last lines only: a connection may hold for months. */
+  /** Keeps only the last lines, because a connection may last for months. */
   #keep(line: string): void {
     this.#lines.push(line)
     if (this.#lines.length > KEPT_LINES) this.#lines.shift()

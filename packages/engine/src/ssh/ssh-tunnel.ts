@@ -41,7 +41,7 @@ export class SshTunnel implements AsyncDisposable {
     this.#dependencies = dependencies
   }
 
-  /** Begins to keep a tunnel, and waits for nothing. Rejects when a file is missing that ssh needs. */
+  /** Starts to keep a tunnel open. Does not wait for it. Rejects when a file is missing that ssh needs. */
   static async open(engine: SshEngine, { clock, log = silentLog }: Options): Promise<SshTunnel> {
     for (const name of ['identity', 'knownHosts'] as const) {
       await access(engine.ssh[name]).catch(cause => {
@@ -58,7 +58,7 @@ export class SshTunnel implements AsyncDisposable {
     return withDeadline(this.#attempt.promise, READY_MS, `ssh to ${engineUrl(this.#engine)}`)
   }
 
-  /** Returns why calls break off, in words for the operator; undefined when ssh printed nothing. */
+  /** Returns why calls fail, for the operator; undefined when ssh printed nothing. */
   async trouble(): Promise<string | undefined> {
     const connection = this.#connection
     if (!connection) return undefined

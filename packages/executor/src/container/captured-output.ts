@@ -1,4 +1,4 @@
-/** Keeps what a job prints in two files. */
+/** Stores a job's stdout and stderr in two files. */
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Demultiplexer, type OutputPiece } from '@horde/engine/container-output'
@@ -31,7 +31,7 @@ export class CapturedOutput implements AsyncDisposable {
 
   /**
    * Reads an attached stream to its end, or up to `maxBytes` of both texts together. It reads one chunk at a time, so a
-   * job that prints faster than the disk takes it waits.
+   * job that prints faster than the disk writes has to wait.
    */
   async collect(source: AsyncIterable<Buffer>, maxBytes: number): Promise<CaptureEnd> {
     const demultiplexer = new Demultiplexer()
@@ -62,7 +62,7 @@ export class CapturedOutput implements AsyncDisposable {
     return { stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') }
   }
 
-  /** Adds a line of the executor's own at the end of stderr. */
+  /** Appends a line of the executor's own to stderr. */
   async note(sentence: string): Promise<void> {
     await this.#files.stderr.appendFile(`${this.#lineIsOpen ? '\n' : ''}${sentence}\n`)
     this.#lineIsOpen = false

@@ -16,6 +16,6 @@ test.each([
     { inodes: 0, freeInodes: 0 },
     false,
   ],
-])('tells whether a disk runs short: %s', (_, before, now, short) => {
+])('detects a nearly full disk: %s', (_, before, now, short) => {
   expect(runsShort({ ...DISK, ...before }, { ...DISK, ...now })).toBe(short)
 })

@@ -2,16 +2,16 @@
 import { statfs } from 'node:fs/promises'
 import type { Clock } from '@horde/kit/time'
 
-/** A disk runs short when a smaller share than this of its bytes or its inodes is free. */
+/** A disk is nearly full when less than this share of its bytes or inodes is free. */
 const LEAST_FREE_SHARE = 0.05
-/** A job is blamed only when at least this share of the disk was taken since the job began. */
+/** A job is blamed only when at least this share of the disk was used since the job began. */
 const LEAST_TAKEN_SHARE = 0.01
 
 export interface DiskUse {
   /** The size of the disk, in bytes. */
   bytes: number
   freeBytes: number
-  /** How many inodes it has; this and the free ones are 0 where the file system creates them as it needs them. */
+  /** How many inodes it has; this and the free ones are 0 when the file system creates inodes on demand. */
   inodes: number
   freeInodes: number
 }
@@ -31,7 +31,7 @@ export async function engineDisk(dataFolder: string): Promise<DiskUse> {
   }
 }
 
-/** Returns how full that disk is, 0 to 100, as df counts: blocks that are reserved for root are left out. */
+/** Returns how full the disk is, in percent, without the blocks reserved for root, as df does. */
 export async function usedPercent(dataFolder: string): Promise<number> {
   const { blocks, bfree, bavail } = await look(dataFolder)
   const used = blocks - bfree
@@ -39,7 +39,7 @@ export async function usedPercent(dataFolder: string): Promise<number> {
 }
 
 /**
- * Resolves when a disk runs short while something is written to it. Otherwise it rejects when the signal aborts.
+ * Resolves when a disk becomes nearly full. Rejects when the signal aborts.
  *
  * @param everyMs the pause between two measurements, in ms
  */
@@ -54,14 +54,14 @@ export async function untilRunsShort(
   while (!runsShort(before, await disk()))
 }
 
-/** Whether few bytes or inodes are left on a disk, and many of them were taken since `before`. */
+/** Returns whether a disk is nearly full, and much of it was used since `before`. */
 export function runsShort(before: DiskUse, now: DiskUse): boolean {
   const short = (all: number, freeBefore: number, free: number) =>
     free < all * LEAST_FREE_SHARE && freeBefore - free > all * LEAST_TAKEN_SHARE
   return short(now.bytes, before.freeBytes, now.freeBytes) || short(now.inodes, before.freeInodes, now.freeInodes)
 }
 
-/** From within a container the engine's folder cannot be seen; the container's own root lies on the same disk. */
+/** A process in a container cannot see the engine's folder, but the container's root lies on the same disk. */
 function look(dataFolder: string) {
   return statfs(dataFolder).catch(() => statfs('/'))
 }

@@ -1,4 +1,4 @@
-/** Waits for an engine that restarts under a job, as for an upgrade; with live-restore the job's container goes on. */
+/** Waits while the engine restarts during a job. With live-restore the job's container keeps running. */
 
 import { isUnanswered } from '@horde/engine/engine-error'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
@@ -8,7 +8,7 @@ const AWAY_MS = 120_000
 const PAUSE_MS = 1_000
 
 /**
- * Repeats a call while the engine gives no answer. Rejects with the engine's refusal, or after two minutes with the
+ * Repeats a call while the engine does not answer. Rejects with the engine's refusal, or after two minutes with the
  * last error.
  *
  * @param onAway called once when the first call gets no answer

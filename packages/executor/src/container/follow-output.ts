@@ -1,4 +1,4 @@
-/** Collects what a container prints to its end, also when the engine is restarted in between. */
+/** Collects a container's output until the container ends, also if the engine restarts meanwhile. */
 import type { Readable } from 'node:stream'
 import type { Containers } from '@horde/engine/containers'
 import type { Clock } from '@horde/kit/time'
@@ -7,7 +7,7 @@ import { type Absences, acrossRestart } from './engine-restart.ts'
 
 export interface Followed {
   how: CaptureEnd
-  /** Where the connection was cut, in bytes of each text: what was printed then may be missing. */
+  /** Where the connection was cut, in bytes of each text. Output may be missing at these places. */
   cuts: Cut[]
 }
 
@@ -63,7 +63,7 @@ export async function followOutput(
   }
 }
 
-/** Whether the connection failed, and not the disk to which the output goes. */
+/** Returns whether the connection failed, and not the disk that stores the output. */
 function isCut(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException
   return ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)

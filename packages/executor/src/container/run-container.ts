@@ -1,4 +1,4 @@
-/** Runs a created container to its end, and tells how it ended. */
+/** Runs a created container until it ends, and reports how it ended. */
 
 import type { Containers } from '@horde/engine/containers'
 import { isRefusal } from '@horde/engine/engine-error'
@@ -9,30 +9,30 @@ import { Absences, acrossRestart } from './engine-restart.ts'
 import { type Cut, followOutput } from './follow-output.ts'
 import { type RootLimits, watchRoot } from './watch-root.ts'
 
-/** How long the output of a container that has ended, or was killed, may still take to arrive, in ms. */
+/** How long output may still arrive after a container has ended or was killed, in ms. */
 const DRAIN_MS = 10_000
 
 const INCOMPLETE = "Some of the job's output did not arrive from the container engine."
-/** How many of the places where it was cut off are noted. */
+/** How many of the places where the output was cut are recorded. */
 const MAX_CUTS_NOTED = 10
 
 const STOPPED = 'The job was stopped from outside: by the container engine, or by its operator.'
 /** The exit codes of containers that an engine ended itself, or lost track of. */
 const ENDED_BY_ENGINE = [255, 143, 137]
 
-/** How long a killed container may take to be gone, in ms. */
+/** How long a killed container may take to end, in ms. */
 const KILL_MS = 60_000
 
-/** The exit code of what was ended by SIGKILL. */
+/** The exit code of a process that SIGKILL ended. */
 const KILLED = 137
 
-/** The engine's exit codes for a command that never ran, by what is wrong with it. */
+/** The engine's exit codes for a command that could not run, by the reason. */
 const NO_COMMAND: Record<number, ExitFacts> = {
   126: { why: 'command cannot be run', note: 'The command cannot be run.' },
   127: { why: 'no such command', note: 'The image has no such command.' },
 }
 const OUT_OF_MEMORY: ExitFacts = { why: 'out of memory', note: 'The job ran out of memory.' }
-/** An engine on cgroup v1 may miss that memory ran out when the whole container dies at once. */
+/** With cgroup v1, the engine may not report out-of-memory when the whole container dies at once. */
 const KILLED_SOMEHOW: ExitFacts = {
   why: 'killed from outside',
   note: 'The job was killed from outside, most likely for running out of memory.',
@@ -86,7 +86,7 @@ export interface RunDeps {
   clock: Clock
 }
 
-/** Starts the container, and resolves when it no longer runs, whatever ended it. */
+/** Starts the container. Resolves when it has ended for any reason. */
 export async function runContainer(id: string, limits: RunLimits, deps: RunDeps, signal: AbortSignal): Promise<RunEnd> {
   const { containers, clock } = deps
   const stop = new AbortController()
@@ -110,7 +110,7 @@ export async function runContainer(id: string, limits: RunLimits, deps: RunDeps,
     ])
     if (end !== 'exited') await killAndWait(containers, id, clock, signal)
     const drained = await Promise.race([followed, clock.sleep(DRAIN_MS, either)])
-    // A job may have printed more than the cap by the time that it ended.
+    // A job may have printed more than the cap before it ended.
     const isOverCap = end === 'exited' && drained?.how === 'over the cap'
     const runEnd = await describe(id, isOverCap ? 'printed too much' : end, limits, absences, deps)
     if (runEnd.kind === 'exited' && (await isEndUnknown(id, runEnd.exitStatus, absences, deps))) {
@@ -164,7 +164,7 @@ async function killAndWait(
   await withDeadline(ended, KILL_MS, 'the end of a killed container')
 }
 
-/** Whether an exit code comes from the engine, and says nothing about the job. */
+/** Returns whether an exit code comes from the engine and not from the job. */
 async function isEndUnknown(
   id: string,
   exitStatus: number,

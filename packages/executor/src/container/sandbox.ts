@@ -27,11 +27,11 @@ export interface SandboxLimits {
   shmBytes: number
   /** The size of /output. */
   outputBytes: number
-  /** The size of /volume where jobs may write to it; undefined where they may not. */
+  /** The size of /volume; undefined when jobs may not write to it. */
   writableVolumeBytes: number | undefined
-  /** How many files and folders each folder that a job may write to can hold. */
+  /** The most files and folders in each folder that a job may write to. */
   filesPerFolder: number
-  /** How much a job may write to its image's own folders; undefined where it may not. */
+  /** How much a job may write to its image's own folders; undefined when it may not write there. */
   writableRootBytes: number | undefined
   /** The engine's runtime; undefined for its default. */
   runtime: string | undefined

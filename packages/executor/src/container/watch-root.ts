@@ -1,6 +1,6 @@
 /**
- * Limits what a job writes to its image's own folders, where it may: the engine has no limit for them, so they are
- * measured.
+ * Limits how much a job writes to its image's own folders, if it may write there. The engine has no such limit, so the
+ * executor measures them.
  */
 
 import { isUnanswered } from '@horde/engine/engine-error'
@@ -23,8 +23,8 @@ export interface RootWatch {
 }
 
 /**
- * Resolves when a running container has written too much, or when the disk runs short while it writes: many empty files
- * take inodes and no bytes. Otherwise it rejects when the signal aborts.
+ * Resolves when a running container has written too much, or when the disk becomes nearly full meanwhile: many empty
+ * files take inodes but no bytes. Rejects when the signal aborts.
  */
 export async function watchRoot(
   limits: RootLimits,

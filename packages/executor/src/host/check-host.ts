@@ -53,7 +53,7 @@ export interface CheckedHost {
    * @param image any image that the engine has
    */
   checkGpus(image: string): Promise<void>
-  /** Whether this result is less than `ms` old, and holds for the engine and the boot of now. */
+  /** Returns whether the result is less than `ms` old and holds for the current engine and boot. */
   isYoungerThan(ms: number): Promise<boolean>
 }
 
@@ -109,7 +109,7 @@ function checked(entry: Remembered, key: string, deps: CheckDeps): CheckedHost {
 async function remember(entry: Remembered, key: string, { state, settings, clock }: CheckDeps): Promise<void> {
   const maxAgeMs = hostMemoryMs(settings)
   if (maxAgeMs === 0) return
-  // Of two executors that write at once one loses its entry, and checks again the next time.
+  // When two executors write at once, one entry is lost; that executor then checks again the next time.
   const entries = freshEntries(await state.read(MEMORY_NAME), clock.now(), maxAgeMs)
   await state.write(MEMORY_NAME, { form: MEMORY_FORM, entries: { ...entries, [key]: entry } })
 }

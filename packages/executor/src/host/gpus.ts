@@ -26,7 +26,7 @@ export function givenGpus(setting: string | undefined): Gpus {
   return setting === undefined ? undefined : gpusOf(setting, { reportsNvidia: false })
 }
 
-/** No program has this name: the start of its container fails after the devices were added. */
+/** No program has this name, so the start of the container fails after its devices were added. */
 const NO_PROGRAM = '/compute-horde-gpu-check'
 
 /** What a request for GPUs needs. */
@@ -42,8 +42,8 @@ export interface GpuProbe {
 }
 
 /**
- * Checks that the engine offers these GPUs, without running a program: the start of the container fails either because
- * of its devices, then this rejects with CheckError, or because of its program, then the GPUs are there.
+ * Checks that the engine offers these GPUs, without running a program. The start of the container always fails. If it
+ * fails because of the devices, this rejects with CheckError. If it fails because of the program, the GPUs exist.
  */
 export async function probeGpus(engine: Engine, { gpus, image, runtime, owner, log }: GpuProbe): Promise<void> {
   const name = `compute-horde-gpu-check-${randomUUID()}`

@@ -1,6 +1,6 @@
 /**
- * Small JSON files in a folder, in which executors of one host leave what the next ones need to know. They may get lost
- * at any time, and files that another user could have written are ignored.
+ * Stores small JSON files in a folder, which executors of one host share with later ones. The files may be lost at any
+ * time. Files that another user could have written are ignored.
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -15,7 +15,7 @@ const FILE_MODE = 0o600
 const WRITABLE_BY_OTHERS = 0o022
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 /**
- * The names of files that are being written begin like this; such a file is removed when it is older than this, in ms.
+ * The prefix of files that are being written, and the age after which such a file is removed, in ms.
  */
 const UNFINISHED = '.unfinished-'
 const UNFINISHED_MS = 3_600_000

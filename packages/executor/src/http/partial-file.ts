@@ -1,12 +1,12 @@
 /**
- * A file that arrives in parts: how much of it is here, and by what the server recognises that the rest belongs to it.
+ * A file that arrives in parts: how many bytes are stored, and the validator by which the server recognises the file.
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { ByteLimitError } from '../zip/byte-limit.ts'
 import { RequestError } from './request.ts'
 
-/** How much later than its last change an answer must be, in ms, for two changes not to share one Last-Modified. */
+/** How old a file must be when the server answers, in ms, so that no other version has the same Last-Modified. */
 const STRONG_DATE_MS = 1_000
 
 const PARTIAL = 206
@@ -16,7 +16,7 @@ export class PartialFile {
   readonly #file: FileHandle
   readonly #maxBytes: number
   #stored = 0
-  /** Undefined: nothing that is certain to change with the file, so what is here cannot be gone on from. */
+  /** The value for If-Range. Undefined when the server sends none that surely changes with the file: no resume then. */
   #validator: string | undefined
   /** How large the whole file is, where the server says so. */
   #total: number | undefined
@@ -44,7 +44,7 @@ export class PartialFile {
   }
 
   /**
-   * Forgets what is here when the server's answer says that it is of no use any more, and asks for the whole file next.
+   * Discards the stored part when the server's answer shows that it is useless, and requests the whole file next.
    */
   async checkStatus(status: number | undefined): Promise<void> {
     if (status !== RANGE_NOT_SATISFIABLE || this.headers.Range === undefined) return
@@ -53,8 +53,8 @@ export class PartialFile {
   }
 
   /**
-   * Adds what an answer brings. Rejects with ByteLimitError, RequestError, a disk's error, or that of the connection;
-   * then the bytes that came are kept, if the server can tell whether the rest belongs to them.
+   * Appends the body of an answer. Rejects with ByteLimitError, RequestError, or an error of the disk or connection.
+   * The received bytes are then kept if the server can recognise the file's version.
    */
   async add(response: IncomingMessage): Promise<void> {
     const { 'content-length': length, 'content-encoding': encoding = 'identity' } = response.headers

@@ -71,8 +71,8 @@ test('waits at least as long as the server asks', async () => {
 test('logs each failure, its status and its pause at info', async () => {
   const deps = new SkippedPauses(1_200)
   await withRetries('upload', deps, NEVER, attempts([busy()]).attempt).catch(() => {})
-  const told = deps.lines.map(({ level, msg, status, tries, pauseMs }) => [level, msg, status, tries, typeof pauseMs])
-  expect(told).toEqual([
+  const logged = deps.lines.map(({ level, msg, status, tries, pauseMs }) => [level, msg, status, tries, typeof pauseMs])
+  expect(logged).toEqual([
     ['info', 'the upload failed and is tried again', 503, 1, 'number'],
     ['info', 'the upload failed', 503, 2, 'undefined'],
   ])

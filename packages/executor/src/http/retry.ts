@@ -69,7 +69,7 @@ export function statusError(response: IncomingMessage, now: number, further = ''
 }
 
 /**
- * How long a server asks to be left alone, in ms: `Retry-After` in seconds or as a date, which is compared with the
+ * How long a server asks clients to wait, in ms: `Retry-After` in seconds or as a date, which is compared with the
  * server's own clock where the answer has it. Undefined when there is no such header, or no valid one.
  *
  * @param now by the wall clock, in ms since the epoch

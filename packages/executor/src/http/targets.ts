@@ -24,8 +24,8 @@ export function checkUrl(text: string, allowPrivate: boolean): URL {
 }
 
 /**
- * What is wrong with an address; undefined when it may be connected to. This machine's own ones lead behind its
- * firewall, be they of the internet.
+ * Returns what is wrong with an address; undefined when connections to it are allowed. This machine's own addresses are
+ * refused, public ones too, because they lead behind its firewall.
  */
 function objectionTo(address: string): string | undefined {
   if (!isPublicAddress(address)) return 'it points into a private network'
@@ -50,9 +50,9 @@ type LookupAll = (
 ) => void
 
 /**
- * A look-up for connections out of one that knows them all: the addresses that it gives are the ones that are connected
- * to, so a name that means something else the next time changes nothing. Private addresses and this machine's own are
- * dropped; a name that has no others ends in TargetError.
+ * Wraps a DNS look-up so that it drops private addresses and this machine's own. Connections go to the addresses that
+ * it returns, so a name that resolves differently the next time cannot bypass the check. Fails with TargetError when
+ * no address is left.
  */
 export function publicOnly(lookupAll: LookupAll): LookupFunction {
   return (hostname, options, callback) => {
@@ -68,5 +68,5 @@ export function publicOnly(lookupAll: LookupAll): LookupFunction {
   }
 }
 
-/** The look-up for connections that must not lead into private networks. */
+/** The DNS look-up for connections that must not lead into private networks. */
 export const publicLookup: LookupFunction = publicOnly(lookup)

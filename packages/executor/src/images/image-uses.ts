@@ -54,7 +54,7 @@ export class ImageUses {
     return [...uses.values()].sort((a, b) => a.lastUsedAt - b.lastUsedAt)
   }
 
-  /** Returns when an image was last used, in ms; undefined when it was forgotten meanwhile. */
+  /** Returns when an image was last used, in ms; undefined when its record was removed meanwhile. */
   async lastUsedAt({ id, names }: ImageUse): Promise<number | undefined> {
     const known = await Promise.all(names.map(async name => parseUse(await this.#folder.read(fileFor(id, name)))))
     const times = known.flatMap(use => (use === undefined ? [] : [use.lastUsedAt]))

@@ -5,7 +5,7 @@ import { pullFailure } from './pull-failure.ts'
 
 const NAME = 'reg.example.com:5000/denied-eof:1'
 
-/** The sentence for what an engine says of a pull. */
+/** Returns the sentence for an engine's error text about a pull. */
 const sentenceFor = (text: string, { name = NAME, hasCredentials = false } = {}) => {
   const error = new EngineError(`pulling an image: ${text}`, { code: 'refused', problem: pullProblem(name)(text) })
   return pullFailure(name, error, hasCredentials)
@@ -29,7 +29,7 @@ test.each([
   expect(sentenceFor(text)).toContain(NAME)
 })
 
-test('tells refused credentials from missing ones, and repeats nothing of what the registry answered', () => {
+test('distinguishes refused credentials from missing ones, and repeats nothing of the registry’s answer', () => {
   const denied = 'denied: <html>internal page</html>'
   expect(sentenceFor(denied, { hasCredentials: true })).toContain('refuses the credentials that this host has for it')
   const hub = `pull access denied for a, repository does not exist or may require 'docker login': denied`

@@ -34,7 +34,7 @@ test.each([
   expect(credentialsFor(name, auths)).toBeUndefined()
 })
 
-test('only the first colon parts the user from the password, and Docker Hub has an address of its own', () => {
+test('splits user and password at the first colon, and knows the address of Docker Hub', () => {
   expect(credentialsFor('registry.example.com:5000/a', auths)).toEqual({
     username: 'us',
     password: 'er:pass:word',
@@ -52,7 +52,7 @@ test.each([
   ['no user', config({ ok: { auth: base64('a:b') }, x: { auth: base64(SECRET) } }), 'entry 2 of auths has no "auth"'],
   ['no auth', config({ 'a.example': { password: SECRET } }), 'entry 1 of auths has no "auth"'],
   ['no host', config({ [`${SECRET} x`]: { auth: base64('a:b') } }), 'entry 1 of auths is not for a registry'],
-])('%s is told without being shown', (_, text, problem) => {
+])('reports %s without showing it', (_, text, problem) => {
   const settings = defineSettings({
     DOCKER_AUTH_CONFIG: setting(registryAuths.optional(), { about: 'a', example: 'b', secret: true }),
   })

@@ -3,7 +3,7 @@ import type { V0PrepareJobRequest, V0RunJobRequest } from '@horde/protocol/miner
 import { type JobUuid, uuidKey } from '@horde/protocol/primitives'
 import { type Stage, stageAfter } from '../job/job-progress.ts'
 
-/** What the miner is told when the work comes in a stage that does not allow it. */
+/** The sentence for the miner when the work arrives in a stage that does not allow it. */
 const WORK_ERRORS: Record<Exclude<Stage, 'ready'>, string> = {
   idle: 'no job was prepared here',
   preparing: 'the job is not ready yet',

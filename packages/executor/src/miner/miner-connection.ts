@@ -60,7 +60,7 @@ export interface MinerConnectionOptions {
 
 interface Received {
   messages: number
-  /** Tells the reconnect that this connection brought the job on. */
+  /** Resets the reconnect attempts. Called when this connection made progress with the job. */
   wasOfUse(): void
 }
 
@@ -140,7 +140,7 @@ export class MinerConnection {
     }
   }
 
-  /** Moves the job to ready and tells the miner, who may send the work from now on. */
+  /** Moves the job to ready and sends the miner the message, so that it can send the work. */
   async sendReady(jobUuid: JobUuid): Promise<void> {
     this.#progress.transition({ message_type: 'V0ReadyRequest', job_uuid: jobUuid })
     if (this.#socket) await this.#send(this.#socket, { message_type: 'V0ReadyRequest', job_uuid: jobUuid })

@@ -59,7 +59,7 @@ export async function removeOrphans(engine: Engine, self: Identity, log: Log): P
   if (count > 0) log.warn(removed, 'removed the orphans of killed executors')
 }
 
-/** Returns a function that tells whether the executor of an identity is dead, and asks once for each. */
+/** Returns a function that checks whether the executor of an identity is dead. It checks each identity once. */
 function deadExecutors(engine: Engine, self: Identity): (owner: string) => Promise<boolean> {
   const known = new Map<string, boolean>()
   return async owner => {

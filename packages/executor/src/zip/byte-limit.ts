@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream'
 
-/** More bytes came than allowed. */
+/** More bytes arrived than allowed. */
 export class ByteLimitError extends Error {
   override readonly name = 'ByteLimitError'
 

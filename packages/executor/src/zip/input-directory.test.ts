@@ -87,9 +87,9 @@ describe('names', () => {
   })
 
   test('takes names from the directory, not from the local headers', async () => {
-    const plain = { name: '../../up', told: { name: 'harmless' }, contents: 'x' }
+    const plain = { name: '../../up', claimed: { name: 'harmless' }, contents: 'x' }
     expect(await textsIn(rawZip([plain]))).toEqual({ harmless: 'x' })
-    expect(await refusalOfEntries([{ name: 'harmless', told: { name: '../../up' } }])).toBe(OUT_OF_FOLDER)
+    expect(await refusalOfEntries([{ name: 'harmless', claimed: { name: '../../up' } }])).toBe(OUT_OF_FOLDER)
   })
 
   test('checks names in the field for Unicode names like others', async () => {

@@ -29,29 +29,29 @@ describe('contents', () => {
 
   test.each([
     ['encrypted', { flags: 0x801 }, 'Input zip is encrypted'],
-    ['encrypted, not deflated', { flags: 0x801, method: 0, told: { compressedSize: 13 } }, 'Input zip is encrypted'],
+    ['encrypted, not deflated', { flags: 0x801, method: 0, claimed: { compressedSize: 13 } }, 'Input zip is encrypted'],
     ['strongly encrypted', { flags: 0x841 }, 'Input zip is encrypted'],
     ['encrypted by AES', { flags: 0x801, method: 99 }, 'Input zip is encrypted'],
 
-    ['without their checksum', { told: { crc: 0xbad } }, `${BROKEN}the checksum of an entry is wrong`],
-    ['larger than told', { contents: 'x'.repeat(5_000), told: { size: 10 } }, WRONG_SIZE],
-    ['smaller than told', { told: { size: 10 } }, WRONG_SIZE],
+    ['without their checksum', { claimed: { crc: 0xbad } }, `${BROKEN}the checksum of an entry is wrong`],
+    ['larger than claimed', { contents: 'x'.repeat(5_000), claimed: { size: 10 } }, WRONG_SIZE],
+    ['smaller than claimed', { claimed: { size: 10 } }, WRONG_SIZE],
     [
       'at length without their checksum',
-      { contents: LONG, told: { crc: 1 } },
+      { contents: LONG, claimed: { crc: 1 } },
       `${BROKEN}the checksum of an entry is wrong`,
     ],
-    ['at length and more than told', { contents: LONG, told: { size: 70_000 } }, WRONG_SIZE],
-    ['at length and less than told', { contents: LONG, told: { size: 900_000 } }, WRONG_SIZE],
+    ['streamed and larger than claimed', { contents: LONG, claimed: { size: 70_000 } }, WRONG_SIZE],
+    ['streamed and smaller than claimed', { contents: LONG, claimed: { size: 900_000 } }, WRONG_SIZE],
     [
       'at length that end too early',
-      { contents: LONG, told: { compressedSize: 70_000 } },
+      { contents: LONG, claimed: { compressedSize: 70_000 } },
       `${BROKEN}unexpected end of file`,
     ],
-    ['that end too early', { told: { compressedSize: 1 } }, `${BROKEN}unexpected end of file`],
-    ['of more than there is', { told: { compressedSize: 9_999 } }, expect.stringMatching(/overflows file bounds/)],
-    ['that are not where they should be', { told: { at: 1 } }, expect.stringMatching(/invalid local file header/)],
-    ['that are beyond the end', { told: { at: 0xfffffff0 } }, BEYOND],
+    ['that end too early', { claimed: { compressedSize: 1 } }, `${BROKEN}unexpected end of file`],
+    ['of more than there is', { claimed: { compressedSize: 9_999 } }, expect.stringMatching(/overflows file bounds/)],
+    ['that are not where they should be', { claimed: { at: 1 } }, expect.stringMatching(/invalid local file header/)],
+    ['that are beyond the end', { claimed: { at: 0xfffffff0 } }, BEYOND],
   ])('refuses %s', async (_, entry: Partial<RawEntry>, why) => {
     expect(await refusalOfEntries([{ name: 'a', contents: 'x', ...entry }])).toEqual(why)
   })
@@ -69,18 +69,18 @@ describe('size', () => {
       ],
     ],
     ['a file of a great ratio', [{ name: 'a', contents: Buffer.alloc(1_000_000) }]],
-    ['one that only says so', [{ name: 'a', told: { size: 4_000_000_000 } }]],
-    ['a folder that says so', [{ name: 'a/', told: { size: 4_000_000_000 } }]],
+    ['one that only says so', [{ name: 'a', claimed: { size: 4_000_000_000 } }]],
+    ['a folder that says so', [{ name: 'a/', claimed: { size: 4_000_000_000 } }]],
   ])('refuses as too large: %s', async (_, entries: RawEntry[]) => {
     expect(await refusalOfEntries(entries, {}, small)).toBe('Input volume too large')
   })
 
   test('refuses entries that share their contents', async () => {
-    const shared = Array.from({ length: 5 }, (_, index) => ({ name: `${index}`, contents: 'x', told: { at: 0 } }))
+    const shared = Array.from({ length: 5 }, (_, index) => ({ name: `${index}`, contents: 'x', claimed: { at: 0 } }))
     expect(await refusalOfEntries(shared)).toBe('Input zip has entries that overlap')
     const nested = rawZip([{ name: 'inner', contents: 'x', method: 0 }])
     const outer = { name: 'outer', contents: nested, method: 0 }
-    const inner = { name: 'inner', contents: 'x', method: 0, told: { at: 30 + 'outer'.length } }
+    const inner = { name: 'inner', contents: 'x', method: 0, claimed: { at: 30 + 'outer'.length } }
     expect(await refusalOfEntries([outer, inner])).toBe('Input zip has entries that overlap')
   })
 
@@ -132,7 +132,7 @@ describe('the zip itself', () => {
   test.each([
     ['without entries', [], {}, {}],
     ['with a long comment', [entry], { comment: Buffer.alloc(65_535, 'c') }, { a: 'x' }],
-    ['told in 64 bits', [entry], { zip64: true }, { a: 'x' }],
+    ['claimed in 64 bits', [entry], { zip64: true }, { a: 'x' }],
     ['behind something else that is counted', [entry], { prefix: Buffer.alloc(99), counted: true }, { a: 'x' }],
   ])('accepts %s', async (_, entries: RawEntry[], end: RawZip, texts) => {
     expect(await textsIn(rawZip(entries, end))).toEqual(texts)

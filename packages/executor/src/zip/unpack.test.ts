@@ -48,16 +48,16 @@ describe.each(METHODS)('%s', (_, method, text, zeros) => {
   })
 
   test.each([
-    ['larger than told', { packed: zeros, contents: ZEROS, told: { size: 10 } }, WRONG_SIZE],
-    // The library for LZMA ends at the size that is told.
-    ['larger than told by one', { told: { size: 3 } }, method === LZMA ? WRONG_CHECKSUM : WRONG_SIZE],
-    ['smaller than told', { told: { size: 10 } }, expect.stringMatching(/^Input zip is broken: /)],
-    ['without their checksum', { told: { crc: 1 } }, WRONG_CHECKSUM],
+    ['larger than claimed', { packed: zeros, contents: ZEROS, claimed: { size: 10 } }, WRONG_SIZE],
+    // The library for LZMA ends at the size that the entry claims.
+    ['larger than claimed by one', { claimed: { size: 3 } }, method === LZMA ? WRONG_CHECKSUM : WRONG_SIZE],
+    ['smaller than claimed', { claimed: { size: 10 } }, expect.stringMatching(/^Input zip is broken: /)],
+    ['without their checksum', { claimed: { crc: 1 } }, WRONG_CHECKSUM],
     ['that end too early', { packed: text.subarray(0, 12) }, expect.stringMatching(/^Input zip is broken: /)],
     ['of nothing', { packed: Buffer.alloc(0) }, expect.stringMatching(/^Input zip is broken: /)],
     ['that are something else', { packed: randomBytes(500) }, expect.stringMatching(/^Input zip is broken: /)],
     ['that are encrypted', { flags: 0x801 }, 'Input zip is encrypted'],
-    ['that only say that they are large', { told: { size: 4_000_000_000 } }, 'Input volume too large'],
+    ['that only claim to be large', { claimed: { size: 4_000_000_000 } }, 'Input volume too large'],
   ])('refuses contents %s', async (_, lie, why) => {
     expect(await refusalOfEntries([{ ...entry, ...lie }])).toEqual(why)
   })
@@ -92,7 +92,7 @@ test.each([
 })
 
 test('refuses LZMA of a size that would take too much memory', async () => {
-  const entry = { name: 'a', method: LZMA, packed: packed(python.lzma.text), told: { size: 134_217_729 } }
+  const entry = { name: 'a', method: LZMA, packed: packed(python.lzma.text), claimed: { size: 134_217_729 } }
   expect(await refusalOfEntries([entry], {}, { maxBytes: 2 ** 40, maxEntries: 1 })).toBe(
     'Input zip has a file of more than 134217728 bytes that is compressed by LZMA',
   )
@@ -109,7 +109,7 @@ test('takes no more memory for a huge LZMA dictionary than for the contents', as
 
 test('refuses a window of Zstandard beyond 128 MiB', async () => {
   const params = { [constants.ZSTD_c_windowLog]: 28, [constants.ZSTD_c_enableLongDistanceMatching]: 1 }
-  // Without its size at its head a frame tells its window.
+  // A frame without its size in the head has its window size there.
   const frame = zstdCompressSync('text', { params: { ...params, [constants.ZSTD_c_contentSizeFlag]: 0 } })
   frame[5] = (28 - 10) << 3
   expect(await refusalOfEntries([{ name: 'a', method: ZSTD, contents: 'text', packed: frame }])).toMatch(
@@ -139,5 +139,5 @@ test('unpacks no more than is read, and nothing after a stop', async () => {
 
 test('refuses a zip whose first entry is broken', async () => {
   const good = { name: 'b', method: BZIP2, contents: 'text', packed: packed(python.bzip2.text) }
-  expect(await refusalOf(rawZip([{ ...good, name: 'a', told: { size: 3 } }, good]))).toBe(WRONG_SIZE)
+  expect(await refusalOf(rawZip([{ ...good, name: 'a', claimed: { size: 3 } }, good]))).toBe(WRONG_SIZE)
 })

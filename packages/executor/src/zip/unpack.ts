@@ -32,7 +32,7 @@ export interface Bunzip {
 }
 
 /**
- * Unpacks an entry that claims to have `size` bytes; the caller checks that. Whatever the entry says, it takes no more
+ * Unpacks an entry that claims to have `size` bytes; the caller checks that. A wrong entry cannot make it take more
  * memory than those bytes (LZMA), a window of 128 MiB (Zstandard), or a block of 4 MiB (BZIP2).
  */
 export function unpack(method: number, packed: Packed, size: number, bunzip: Bunzip): AsyncIterable<Buffer> {

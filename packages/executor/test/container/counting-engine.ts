@@ -1,4 +1,4 @@
-/** An engine behind a socket of a test's own, which hears what it is asked, counts it, and can go away. */
+/** A proxy in front of an engine that counts requests, shows them to the test, and can go away. */
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -10,8 +10,8 @@ const SOCKET = '/var/run/docker.sock'
 interface EngineOptions {
   /** Default: the machine's engine. */
   socket?: string
-  /** Hears the first line of each request, as long as requests come in one piece each; it is passed on when this is done. */
-  heard?(request: string): Promise<void> | void
+  /** Gets the first line of each request that arrives in one piece. The request is passed on when this resolves. */
+  onRequest?(request: string): Promise<void> | void
 }
 
 export class CountingEngine implements AsyncDisposable {
@@ -53,7 +53,7 @@ export class CountingEngine implements AsyncDisposable {
     for await (const bytes of source) {
       const [request = ''] = bytes.toString('latin1').split('\r\n', 1)
       if (request.startsWith('GET /info')) this.questions += 1
-      await this.#options.heard?.(request)
+      await this.#options.onRequest?.(request)
       yield bytes
     }
   }

@@ -27,7 +27,7 @@ beforeAll(async () => {
   miner = await TestMiner.start()
   engine = await PrivateEngine.start()
   await engine.load(PYTHON)
-  relay = await CountingEngine.start(folder, { socket: engine.socket, heard })
+  relay = await CountingEngine.start(folder, { socket: engine.socket, onRequest })
   // From here on the engine has the image of the holder, and the host is known to be good.
   const wanted = await job({ script: 'print(1)' })
   const { executor, connection } = await readied(miner, wanted, environment)
@@ -50,7 +50,7 @@ const environment = {
   ENGINE_CALL_SECONDS,
 }
 
-async function heard(request: string): Promise<void> {
+async function onRequest(request: string): Promise<void> {
   if (!stopAt?.request.test(request)) return
   stopAt.nth -= 1
   if (stopAt.nth > 0) return
@@ -76,7 +76,7 @@ async function expectNothingThere(): Promise<void> {
   expect(await engine.docker('volume', 'ls', '--quiet')).toBe('')
 }
 
-/** Offers a job to a new executor. Gives it when it has said that it can't prepare that job, and has ended. */
+/** Offers a job to a new executor. Returns the executor when it has reported that preparing failed, and ended. */
 async function unprepared(wanted: Job, more: Record<string, string> = {}): Promise<TestExecutor> {
   const executor = miner.spawn({ ...environment, ...more })
   const connection = await executor.connection()

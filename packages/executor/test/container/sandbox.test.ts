@@ -56,8 +56,8 @@ test('gives a job no network, neither by name nor by address', async () => {
   const targets = [...addresses, ...moreAddresses, ...names]
   // Both listeners answer who is on this machine: one on loopback, one where containers with a network would find it.
   expect(await (await fetch(web.url('/'))).text()).toBe('reached')
-  const [heard] = await once(connect(port, bridge), 'data')
-  expect(String(heard)).toBe('reached')
+  const [received] = await once(connect(port, bridge), 'data')
+  expect(String(received)).toBe('reached')
   const script = `
 import json, os, socket
 tried = {}

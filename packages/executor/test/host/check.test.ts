@@ -55,12 +55,12 @@ test('a good host: one line for everything, with the value of every limit', asyn
 async function engineTelling(changes: Record<string, unknown>): Promise<{ dockerHost: string } & AsyncDisposable> {
   const server = createServer((question, answer) => {
     const { method = '', url = '', headers } = question
-    const asked = httpRequest({ socketPath: '/var/run/docker.sock', method, path: url, headers }, async told => {
+    const asked = httpRequest({ socketPath: '/var/run/docker.sock', method, path: url, headers }, async engine => {
       const isInfo = url.endsWith('/info')
-      const { 'content-length': _, ...rest } = told.headers
-      answer.writeHead(told.statusCode ?? 500, isInfo ? rest : told.headers)
-      if (isInfo) answer.end(JSON.stringify({ ...((await json(told)) as object), ...changes }))
-      else told.pipe(answer)
+      const { 'content-length': _, ...rest } = engine.headers
+      answer.writeHead(engine.statusCode ?? 500, isInfo ? rest : engine.headers)
+      if (isInfo) answer.end(JSON.stringify({ ...((await json(engine)) as object), ...changes }))
+      else engine.pipe(answer)
     })
     question.pipe(asked)
   })
@@ -131,7 +131,7 @@ test('a driver that was updated under a running kernel needs a reboot', async ()
   expect(code).toBe(1)
 })
 
-test('GPUs that the engine offers are told, on a host that never ran a job', async () => {
+test('reports the GPUs that the engine offers, on a host that never ran a job', async () => {
   await writeFile(join(folder, 'nvidia-container-runtime-hook'), '#!/bin/sh\n')
   await chmod(join(folder, 'nvidia-container-runtime-hook'), 0o755)
   await using gpuEngine = await PrivateEngine.start({ programs: folder })

@@ -23,7 +23,7 @@ interface Served {
   /** The share of each answer that is sent before the connection is cut; 1: all of it. */
   share?: number
   /** Wrong headers for the answer to a range request. */
-  told?: { range?: string; etag?: string; status?: number }
+  claimed?: { range?: string; etag?: string; status?: number }
 }
 
 let folder: string
@@ -34,19 +34,19 @@ afterAll(() => rm(folder, { recursive: true }))
 
 /** Answers like a web server with ranges, and `If-Range` by RFC 9110. */
 function answer(request: IncomingMessage, response: ServerResponse, served: Served): void {
-  const { body = SMALL, etag, modified, share = 1, told = {} } = served
+  const { body = SMALL, etag, modified, share = 1, claimed = {} } = served
   const { range } = request.headers
   const condition = request.headers['if-range']
   const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0)
   const isPart = range !== undefined && condition === (etag ?? modified)
   const rest = isPart ? body.subarray(from) : body
-  const tag = isPart ? (told.etag ?? etag) : etag
-  response.writeHead(isPart ? (told.status ?? 206) : 200, {
+  const tag = isPart ? (claimed.etag ?? etag) : etag
+  response.writeHead(isPart ? (claimed.status ?? 206) : 200, {
     'Accept-Ranges': 'bytes',
     'Content-Length': rest.length,
     ...(tag && { ETag: tag }),
     ...(modified && { 'Last-Modified': modified }),
-    ...(isPart && { 'Content-Range': told.range ?? `bytes ${from}-${body.length - 1}/${body.length}` }),
+    ...(isPart && { 'Content-Range': claimed.range ?? `bytes ${from}-${body.length - 1}/${body.length}` }),
   })
   response.flushHeaders()
   if (share === 1) response.end(rest)
@@ -148,8 +148,8 @@ describe('starts over', () => {
     ['a part of another file', { etag: '"v2"' }],
     ['a part without its place', { range: 'bytes */*' }],
     ['that there is no such part', { status: 416 }],
-  ])('when the server sends %s', async (_, told) => {
-    const { outcome, asked } = await fetched(times => ({ etag: '"v1"', told, share: times === 1 ? 0.4 : 1 }))
+  ])('when the server sends %s', async (_, claimed) => {
+    const { outcome, asked } = await fetched(times => ({ etag: '"v1"', claimed, share: times === 1 ? 0.4 : 1 }))
     expect(outcome).toBe(hash(SMALL))
     expect(asked.map(([, condition]) => condition)).toEqual([undefined, '"v1"', undefined])
   })

@@ -179,10 +179,10 @@ describe('an upload', () => {
     [{ 'naïve ☃': 'Größe', file: 'a field' }, ['naïve ☃=Größe', 'file=a field']],
     [JSON.parse('{"__proto__":"x","constructor":"y"}'), ['__proto__=x', 'constructor=y']],
     [{ lines: 'a\r\n--b--\r\n\r\nc', 'a"; filename="b': 'x' }, ['lines=a\r\n--b--\r\n\r\nc', 'a%22; filename=%22b=x']],
-  ])('is posted with the fields %j before the file', async (fields, heard) => {
+  ])('is posted with the fields %j before the file', async (fields, form) => {
     expect(await failureOf(store.post(fields))).toBe('uploaded')
     expect(store.arrived[0]).toMatchObject({ method: 'POST', zip: Buffer.from('zipped') })
-    expect(store.arrived[0]?.form).toEqual([...heard, 'file: output.zip (application/zip)'])
+    expect(store.arrived[0]?.form).toEqual([...form, 'file: output.zip (application/zip)'])
   })
 
   test('is retried when the server is busy at first', async () => {
@@ -258,10 +258,10 @@ describe('a faulty server', () => {
   test('that says 100 Continue first gets the upload', async () => {
     const outcome = await tried(socket => {
       socket.write('HTTP/1.1 100 Continue\r\n\r\n')
-      let heard = 0
+      let received = 0
       socket.on('data', ({ length }) => {
-        heard += length
-        if (heard >= 4_900_000) socket.end(`HTTP/1.1 201 Created\r\nConnection: close\r\n${empty}`)
+        received += length
+        if (received >= 4_900_000) socket.end(`HTTP/1.1 201 Created\r\nConnection: close\r\n${empty}`)
       })
     })
     expect(outcome).toEqual({ outcome: 'uploaded', connections: 1 })

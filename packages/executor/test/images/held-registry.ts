@@ -1,4 +1,4 @@
-/** A registry on loopback, of small images that come when they are told to: until then, whoever pulls one waits. */
+/** A registry on loopback with small images. A pull waits until the test lets its image go. */
 
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 const CONFIG = 'application/vnd.docker.container.image.v1+json'
 const LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
 
-/** An image that somebody waits for, or will. */
+/** An image, and the pulls that wait for it. */
 interface Held {
   asked: PromiseWithResolvers<void>
   released: PromiseWithResolvers<void>
@@ -60,12 +60,12 @@ export class HeldRegistry implements AsyncDisposable {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}/${name}`
   }
 
-  /** Resolves when somebody pulls an image. */
+  /** Resolves when a client pulls an image. */
   async asked(image: string): Promise<void> {
     await withDeadline(this.#of(image).asked.promise, WAIT_MS, 'waiting for a pull')
   }
 
-  /** Lets whoever pulls an image have it. */
+  /** Lets the pulls of an image continue. */
   release(image: string): void {
     this.#of(image).released.resolve()
   }

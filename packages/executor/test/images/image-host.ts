@@ -41,7 +41,7 @@ export class ImageHost implements AsyncDisposable {
   }
 
   /** The messages that were logged at a level. */
-  said(level: 'info' | 'warn' | 'error'): unknown[] {
+  logged(level: 'info' | 'warn' | 'error'): unknown[] {
     return this.lines.filter(line => line.level === level).map(({ msg }) => msg)
   }
 

@@ -63,8 +63,8 @@ test('removes an image that was not used for long, with all its names', async ()
   await host.executor(FULL).makeRoom(signal)
   expect([await isHere(id), await isHere(name), await isHere(other)]).toEqual([false, false, false])
   expect(await new ImageUses(host.state, Date.now).all()).toEqual([])
-  expect(host.said('info')).toContain('removed an unused image')
-  expect(host.said('warn')).toEqual([])
+  expect(host.logged('info')).toContain('removed an unused image')
+  expect(host.logged('warn')).toEqual([])
 })
 
 test('keeps images that are pinned, used lately, in use or have another name', async () => {
@@ -88,7 +88,7 @@ test('keeps images that are pinned, used lately, in use or have another name', a
     const { gone, ...staying } = names
     expect(await isHere(gone)).toBe(false)
     for (const [why, name] of Object.entries(staying)) expect(await isHere(name), why).toBe(true)
-    expect(host.said('warn')).toEqual([])
+    expect(host.logged('warn')).toEqual([])
   } finally {
     await engine.containers.remove(container)
   }
@@ -143,7 +143,7 @@ test('removes the least recently used first and no more than needed, also with s
   expect(await Promise.all(names.map(isHere))).toEqual([true, false, false, true])
   await Promise.all([1, 2, 3].map(() => removeUnusedImages(removal(0), signal)))
   expect(await here()).toBe(0)
-  expect(host.said('warn')).toEqual([])
+  expect(host.logged('warn')).toEqual([])
 })
 
 test('forgets an image that another program removed', async () => {

@@ -37,9 +37,9 @@ test('pulls a missing image, and asks neither engine nor registry again', async 
   const executor = host.executor({ IMAGE_PULL_POLICY: 'always' })
   const image = await executor.ensure(name, 'job', signal)
   expect(image).toMatchObject({ name, tags: [name], digests: [digest] })
-  expect(host.said('info')).toEqual(['pulling an image', 'image pulled'])
+  expect(host.logged('info')).toEqual(['pulling an image', 'image pulled'])
   expect(await executor.ensure(name, 'job', signal)).toBe(image)
-  expect(host.said('info')).toHaveLength(2)
+  expect(host.logged('info')).toHaveLength(2)
 })
 
 test('pulls latest, and not all tags, for a name without a tag', async () => {
@@ -118,7 +118,7 @@ describe('an image with a name of another repository than it was pulled from', (
     for (const name of [one, other]) {
       host.lines.length = 0
       expect((await ensure(name)).digests).toHaveLength(2)
-      expect(host.said('info')).toEqual(['pulling an image', 'the image is up to date'])
+      expect(host.logged('info')).toEqual(['pulling an image', 'the image is up to date'])
     }
   })
 })
@@ -139,7 +139,7 @@ test('uses the present image when the registry is away or no longer has it', asy
   }
   expect((await ensure(secret)).id).toBe(oldSecret.id)
   const sentence = 'the image could not be refreshed; using the one on this host'
-  expect(host.said('warn')).toEqual([sentence, sentence])
+  expect(host.logged('warn')).toEqual([sentence, sentence])
   expect(host.lines.filter(({ why }) => why !== undefined).map(({ why }) => why)).toEqual([
     `The registry of the image ${name} does not answer`,
     `The registry of the image ${secret} asks for credentials, and this host has none for it`,
@@ -196,7 +196,7 @@ describe('a digest', () => {
     await registry.stop()
     try {
       expect(await ensure(digest, { IMAGE_PULL_POLICY: 'always' })).toMatchObject({ id: image.id })
-      expect(host.said('warn')).toEqual([])
+      expect(host.logged('warn')).toEqual([])
     } finally {
       await registry.resume()
     }

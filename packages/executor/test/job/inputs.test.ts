@@ -154,7 +154,7 @@ test.each(['bzip2', 'lzma'] as const)('a zip that Python compressed by %s comes 
 
 test('stops unpacking at once when the archive is no longer read', async () => {
   const limits = { maxBytes: 10_000_000, maxEntries: 10, allowPrivate: true }
-  const entry = { name: 'a', method: 12, packed: slowBzip2(200_000), told: { size: 9_000_000 } }
+  const entry = { name: 'a', method: 12, packed: slowBzip2(200_000), claimed: { size: 9_000_000 } }
   const volume = inline(rawZip([entry]).toString('base64'))
   const path = await fetchInput(volume, folder, limits, new SkippedPauses(), NEVER)
   const before = ports()

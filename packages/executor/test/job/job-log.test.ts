@@ -66,8 +66,8 @@ describe('logs each kind of end', () => {
     ],
     ['time', { script: 'import time; time.sleep(60)', timeoutSeconds: 1 }, {}, { end: 'timed out', exitStatus: null }],
     ['output', { script: 'print("x" * 9_000)' }, { MAX_OUTPUT_BYTES: '5000' }, { end: 'printed too much' }],
-  ])('%s', async (_, parts, env, told) => {
-    expect(line(await logOf(parts, env), ENDED)).toMatchObject(told)
+  ])('%s', async (_, parts, env, fields) => {
+    expect(line(await logOf(parts, env), ENDED)).toMatchObject(fields)
   })
 
   test('memory', async () => {
@@ -83,8 +83,8 @@ exit(5)`
     const id = await untilRunning(wanted)
     // The engine hears of it some time after the job's own process does.
     const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
-    const told = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
-    await expect.poll(told).not.toBe('')
+    const events = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
+    await expect.poll(events).not.toBe('')
     await docker('exec', '--detach', id, 'touch', '/tmp/go')
     await resultOn(connection)
     await expectGoodEnd(executor, connection)

@@ -89,7 +89,7 @@ async function things(): Promise<{ containers: string[]; volumes: string[] }> {
 }
 
 /** The log lines of a level about preparing ahead, without those about the host. */
-function said(level: string): string[] {
+function logged(level: string): string[] {
   const ours = lines.filter(line => line.level === level && [PREPARED, NOT_PREPARED, ANEW].includes(line.msg))
   return ours.map(({ msg }) => msg)
 }
@@ -101,10 +101,10 @@ test('makes a lost workspace again before the offer, and leaves a complete one a
   expect([first.containers.length, first.volumes.length]).toEqual([1, 4])
   for (let minute = 0; minute < 5; minute += 1) await pass(MINUTE_MS)
   expect(await things()).toEqual(first)
-  expect(said('info')).toEqual([PREPARED])
+  expect(logged('info')).toEqual([PREPARED])
   await machinesEngine.containers.remove(first.containers[0] ?? '')
   await pass(MINUTE_MS)
-  expect(said('info')).toEqual([PREPARED, ANEW, PREPARED])
+  expect(logged('info')).toEqual([PREPARED, ANEW, PREPARED])
   await ahead[Symbol.asyncDispose]()
   expect(await things()).toEqual({ containers: [], volumes: [] })
 })
@@ -150,17 +150,17 @@ test('does not use a check of the host from before a restart of the engine', asy
 test('warns once about an engine that is away, and tries again every minute', async () => {
   await using ahead = await begin()
   for (let minute = 0; minute < 10; minute += 1) await pass(MINUTE_MS)
-  expect(said('warn')).toEqual([NOT_PREPARED])
-  expect(said('debug')).toEqual(Array.from({ length: 10 }, () => NOT_PREPARED))
+  expect(logged('warn')).toEqual([NOT_PREPARED])
+  expect(logged('debug')).toEqual(Array.from({ length: 10 }, () => NOT_PREPARED))
   expect(await things()).toEqual({ containers: [], volumes: [] })
   await engine.listen()
   await pass(MINUTE_MS)
-  expect(said('info')).toEqual([PREPARED])
+  expect(logged('info')).toEqual([PREPARED])
   await engine[Symbol.asyncDispose]()
   await pass(MINUTE_MS)
   await engine.listen()
   await pass(MINUTE_MS)
-  expect([said('warn'), said('info')]).toEqual([[NOT_PREPARED, NOT_PREPARED], [PREPARED]])
+  expect([logged('warn'), logged('info')]).toEqual([[NOT_PREPARED, NOT_PREPARED], [PREPARED]])
   expect(await ahead.host()).toBeDefined()
 })
 

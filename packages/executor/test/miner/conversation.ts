@@ -77,7 +77,7 @@ export class Conversation {
     expect(await this.connection.hear()).toEqual({ closed: 1000 })
   }
 
-  /** Takes note of the result that was heard last. */
+  /** Records the result that was received last. */
   async acknowledge(): Promise<void> {
     this.connection.close(1000)
     await this.expectExit(0)

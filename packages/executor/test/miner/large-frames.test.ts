@@ -25,14 +25,14 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
 }
 
 test('names large-frames in its upgrade request', async () => {
-  let told: unknown
+  let capabilities: unknown
   await using server = await TestWeb.start((request, response) => {
-    told = request.headers['x-horde-capabilities']
+    capabilities = request.headers['x-horde-capabilities']
     response.writeHead(401).end()
   })
   const executor = miner.spawn({ MINER_ADDRESS: `ws://127.0.0.1:${server.port}` })
   expect(await executor.exit()).toBe(1)
-  expect(told).toBe('large-frames')
+  expect(capabilities).toBe('large-frames')
 })
 
 test('sends a million characters of each stream to a miner with large-frames', async () => {

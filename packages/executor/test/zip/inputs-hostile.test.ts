@@ -79,7 +79,7 @@ describe('a job fails with exit status null and the reason on its stdout', () =>
     ['a bomb', () => rawZip([{ name: 'a', contents: Buffer.alloc(150 * MIB) }]), /^Input volume too large$/],
     [
       'a checksum that is wrong',
-      () => rawZip([{ ...PAYLOAD, told: { crc: 1 } }]),
+      () => rawZip([{ ...PAYLOAD, claimed: { crc: 1 } }]),
       /^Input zip is broken: the checksum/,
     ],
   ])('%s', async (_, zip, why) => {

@@ -12,7 +12,7 @@ export interface RawEntry {
   packed?: Buffer
   flags?: number
   /** What the directory says in place of the truth. */
-  told?: { name?: string; crc?: number; size?: number; compressedSize?: number; at?: number }
+  claimed?: { name?: string; crc?: number; size?: number; compressedSize?: number; at?: number }
   extra?: Buffer
   comment?: Buffer
   /** Whether checksum and sizes stand behind the contents instead of before them. */
@@ -26,7 +26,7 @@ export interface RawZip {
   comment?: Buffer
   /** The number of entries that the end of the zip tells. */
   count?: number
-  /** Whether the end of the zip is told in 64 bits, too; the number: where its directory begins, in place of the truth. */
+  /** Whether the zip also has an end record in 64 bits. A number: the wrong start of the directory that it claims. */
   zip64?: boolean | bigint
 }
 
@@ -49,7 +49,7 @@ export function rawZip(entries: RawEntry[], end: RawZip = {}): Buffer {
 }
 
 function entryBytes(entry: RawEntry, at: number): { local: Buffer; central: Buffer } {
-  const { method = 8, flags = UTF8, told = {}, extra = Buffer.alloc(0), comment = Buffer.alloc(0) } = entry
+  const { method = 8, flags = UTF8, claimed = {}, extra = Buffer.alloc(0), comment = Buffer.alloc(0) } = entry
   const contents = Buffer.from(entry.contents ?? '')
   const stored = entry.packed ?? (method === 8 ? deflateRawSync(contents) : contents)
   const facts = { crc: crc32(contents), compressedSize: stored.length, size: contents.length }
@@ -64,13 +64,13 @@ function entryBytes(entry: RawEntry, at: number): { local: Buffer; central: Buff
     ints(name.length, 0),
     name,
   ])
-  const toldName = told.name === undefined ? name : Buffer.from(told.name)
+  const claimedName = claimed.name === undefined ? name : Buffer.from(claimed.name)
   const central = Buffer.concat([
     ints('PK\x01\x02', MADE_ON_UNIX, 20, all, method, 0, 0x21),
-    factBytes({ ...facts, ...told }),
-    ints(toldName.length, extra.length, comment.length, 0, 0),
-    longs((entry.mode ?? 0o100644) * 0x10000, told.at ?? at),
-    toldName,
+    factBytes({ ...facts, ...claimed }),
+    ints(claimedName.length, extra.length, comment.length, 0, 0),
+    longs((entry.mode ?? 0o100644) * 0x10000, claimed.at ?? at),
+    claimedName,
     extra,
     comment,
   ])
@@ -81,10 +81,10 @@ function endBytes(
   count: number,
   at: number,
   size: number,
-  { comment = Buffer.alloc(0), zip64, count: told = count }: RawZip,
+  { comment = Buffer.alloc(0), zip64, count: claimed = count }: RawZip,
 ): Buffer {
   const end = Buffer.concat([
-    ints('PK\x05\x06', 0, 0, Math.min(told, 0xffff), Math.min(told, 0xffff)),
+    ints('PK\x05\x06', 0, 0, Math.min(claimed, 0xffff), Math.min(claimed, 0xffff)),
     longs(size, at),
     ints(comment.length),
     comment,
@@ -92,7 +92,7 @@ function endBytes(
   if (zip64 === undefined) return end
   const start = typeof zip64 === 'bigint' ? zip64 : BigInt(at)
   const head = [ints('PK\x06\x06'), quads(44n), ints(MADE_ON_UNIX, 45), longs(0, 0)]
-  const record = Buffer.concat([...head, quads(BigInt(told), BigInt(told), BigInt(size), start)])
+  const record = Buffer.concat([...head, quads(BigInt(claimed), BigInt(claimed), BigInt(size), start)])
   const locator = Buffer.concat([ints('PK\x06\x07'), longs(0), quads(BigInt(at + size)), longs(1)])
   return Buffer.concat([record, locator, end])
 }

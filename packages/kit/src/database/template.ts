@@ -1,6 +1,6 @@
 /**
- * Makes new embedded databases. PGlite takes three seconds, and four of CPU time, to make one; a copy of a template takes
- * a tenth of that. `bin/setup` makes the template (make-template.ts).
+ * Makes new embedded databases. PGlite takes three seconds, and four of CPU time, to make one; a copy of a template
+ * takes a tenth of that. `bin/setup` makes the template (make-template.ts).
  */
 import { createHash } from 'node:crypto'
 import { openAsBlob } from 'node:fs'
@@ -54,7 +54,7 @@ export async function templateArchive(): Promise<Blob | undefined> {
   return (await exists(archive)) ? await openAsBlob(archive) : undefined
 }
 
-/** Flushes the files of a new database, which nobody has flushed yet. */
+/** Flushes the files of a new database to the disk, which PGlite does not do. */
 async function flushFolder(folder: string, { recursive = true } = {}): Promise<void> {
   const entries = recursive ? await readdir(folder, { recursive, withFileTypes: true }) : []
   const paths = entries.map(({ parentPath, name }) => join(parentPath, name))

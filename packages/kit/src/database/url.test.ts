@@ -24,8 +24,8 @@ test('shows no part of a password, escaped or not', () => {
     fc.property(password, rest => {
       const secret = `Zq7${rest}`
       const target = parseDatabaseUrl(`postgres://user:${secret}@host/db`)
-      const said = 'problem' in target ? target.problem : 'shown' in target ? target.shown : ''
-      expect(said).not.toContain('Zq7')
+      const text = 'problem' in target ? target.problem : 'shown' in target ? target.shown : ''
+      expect(text).not.toContain('Zq7')
       expect(parseDatabaseUrl(`postgres://user:${encodeURIComponent(secret)}@host/db`)).toMatchObject({
         shown: 'user@host/db',
       })

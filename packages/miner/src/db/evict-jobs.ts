@@ -21,7 +21,7 @@ const DECLINED_KEPT_MS = 86_400_000
 export type Retention = {
   /** How long ended jobs are kept, apart from those that are undelivered. */
   jobsKeptMs: number
-  /** How long an undelivered end is kept whole, whatever the other times are. */
+  /** How long an undelivered result is kept complete, even if the other times are shorter. */
   resultsKeptMs: number
   /** How long an output stays uncut after its delivery. */
   deliveredKeptMs: number

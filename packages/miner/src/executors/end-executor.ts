@@ -1,5 +1,5 @@
 /**
- * Ends a job's executor and gives its slot back. An executor that has sent its result leaves by itself, any other is
+ * Ends a job's executor and frees its slot. An executor that has sent its result leaves by itself, any other is
  * stopped.
  */
 import type { Log } from '@horde/kit/log'
@@ -11,7 +11,7 @@ import type { ExecutorChannels } from './executor-channel.ts'
 
 /** How long an executor that has sent its result may take to clean up and exit by itself, in milliseconds. */
 const LEAVE_MS = 10_000
-/** The same once the next job waits for its slot; then the executor is killed. */
+/** The same once the next job waits for its slot. After this the executor is killed. */
 const HURRIED_LEAVE_MS = 2_000
 
 export type EndDeps = { live: LiveJobs; channels: ExecutorChannels; clock: Clock; log: Log }

@@ -10,7 +10,7 @@ import type { LiveJob } from '../jobs/live-job.ts'
 
 export type ObtainDeps = { deadlines: Deadlines; clock: Clock; log: Log }
 
-/** `unknown`: it may run or not, its manager cannot tell. `none`: there is none, and none will come. */
+/** `unknown`: the manager does not know whether the executor runs. `none`: no executor runs, and none will start. */
 export type Obtained = StartedExecutor | 'unknown' | 'none'
 
 /** Never rejects. Aborting `signal` gives 'none'. */

@@ -122,7 +122,7 @@ export class Horde implements AsyncDisposable {
     })
   }
 
-  /** From now on pools that the watches close take no job. Running jobs go on. */
+  /** From now on pools that the watches close take no job. Running jobs continue. */
   heed(watch: PoolWatch): void {
     this.#watch = watch
   }

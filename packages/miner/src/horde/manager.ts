@@ -56,7 +56,7 @@ export interface ExecutorManager {
   check?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
   /**
    * Looks whether executors can start there now and run jobs. Called periodically, and when `whyNot` returned a reason.
-   * While it finds something bad, the pool takes no jobs. When it rejects, that is a warning, and the pool goes on.
+   * While it finds something bad, the pool takes no jobs. When it rejects, the miner warns and goes on.
    */
   look?(): Promise<Finding[]>
   /**

@@ -13,7 +13,7 @@ const LOG_EVERY_MS = 60_000
 
 export type DeclineDeps = TransitionDeps & { admission: Admission; floods: FloodLog }
 
-/** Of a flood nothing may reach the database, and a database that does not answer stores nothing. */
+/** Reasons whose offers leave no row: a flood must not reach the database, and a database that is away stores none. */
 const UNSTORED: readonly Reason[] = ['too-many-offers', 'database-away']
 
 export async function declineOffer(

@@ -126,9 +126,9 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
   }
 }
 
-/** The message that a validator may have missed. It hears of the acceptance only when it offers the job again. */
+/** The message that a validator may have missed. The acceptance is repeated only when it offers the job again. */
 function missedMessage(job: LiveJob): MinerMessage | undefined {
-  // Neither the executor nor the miner has the work: a validator that hears of readiness again sends it again.
+  // Neither the executor nor the miner has the work. The validator sends it again when it receives ready again.
   if (job.state === 'running' && job.isWorkLost) return readyMessage(job)
   return job.state === 'accepted' ? undefined : messageAbout(job.row)
 }

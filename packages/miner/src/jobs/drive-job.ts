@@ -91,7 +91,7 @@ async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise
   }
 }
 
-/** Sends an executor that has just connected, or come back, what it must know. It ignores what it has heard before. */
+/** Sends a newly connected or reconnected executor its messages. The executor ignores those that it already has. */
 async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
     await job.channel.send({ message_type: 'V0PrepareJobRequest', ...preparationOf(job) })
@@ -134,7 +134,7 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
   await move(job, message, change, deps, signal, isLast)
 }
 
-/** The executor says ready on a new connection although the job runs: the work was lost with the miner that had it. */
+/** The executor sends ready again although the job runs: the work was lost with the miner process that had it. */
 function isAskingForWork({ message_type }: JobReport, { state, work }: LiveJob): boolean {
   return message_type === 'V0ReadyRequest' && state === 'running' && work === undefined
 }

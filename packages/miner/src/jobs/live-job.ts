@@ -14,13 +14,13 @@ import { StoredJob } from './transition.ts'
 
 /** What is known of a job's executor when this process begins to drive the job. */
 export type KnownExecutor =
-  /** It runs. */
+  /** The executor runs. */
   | StartedExecutor
-  /** There is none yet. */
+  /** The job has no executor yet. */
   | 'not started'
-  /** It may run or not: its manager cannot tell. */
+  /** The manager does not know whether it runs. */
   | 'unknown'
-  /** It exited while no miner ran. */
+  /** The executor exited while no miner ran. */
   | 'gone'
 
 /** How a job comes to be driven: just accepted, or stored by an earlier run of this miner. */

@@ -21,7 +21,7 @@ export type Unfinished = { rows: JobRow[]; executors: Map<string, StartedExecuto
 
 /**
  * Finds the open jobs and the executors of an earlier run, and ends the executors that no job needs. An offer whose
- * acceptance was never stored is ended as abandoned: its validator has heard nothing of it.
+ * acceptance was never stored is ended as abandoned: its validator received no answer.
  */
 export async function findUnfinished(deps: RecoverDeps): Promise<Unfinished> {
   const open = await openJobs(deps.db)

@@ -19,7 +19,7 @@ export type OfferDeps = DeclineDeps & {
   delivery: Delivery
   horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy'>
   channels: ExecutorChannels
-  /** Starts driving an accepted job; it goes on by itself. */
+  /** Starts driving an accepted job, and does not wait for its end. */
   drive(job: LiveJob): void
 }
 

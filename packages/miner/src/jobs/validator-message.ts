@@ -4,7 +4,7 @@ import { REASONS } from '@horde/protocol/reasons'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import type { JobRow } from '../db/schema.ts'
 
-/** Undefined for the states that a validator hears nothing of: offered and running. */
+/** Undefined for the states that send no message to the validator: offered and running. */
 export function messageAbout(row: JobRow): MinerMessage | undefined {
   switch (row.state) {
     case 'offered':

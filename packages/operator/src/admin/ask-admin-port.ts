@@ -5,7 +5,7 @@ import type { serviceSettings } from '@horde/kit/config/service-settings'
 /** How long the answer may take, in milliseconds. */
 const ANSWER_MS = 5_000
 
-/** Returns the answer's JSON, or why there is none, in words that follow "its admin port". */
+/** Returns the answer's JSON, or a phrase that says why there is no answer and follows "its admin port". */
 export async function askAdminPort<T>(
   { ADMIN_HOST, ADMIN_PORT }: Pick<SettingsOf<typeof serviceSettings>, 'ADMIN_HOST' | 'ADMIN_PORT'>,
   path: string,

@@ -1,4 +1,4 @@
-/** Jobs that mean harm, of every kind that we know. */
+/** Hostile jobs of every kind that we know. */
 import { bombs } from './jobs/bombs.ts'
 import { fillers } from './jobs/fillers.ts'
 import { images } from './jobs/images.ts'
@@ -10,7 +10,7 @@ import type { Trial } from './trial.ts'
 
 const MIB = 1024 * 1024
 
-/** Bounds that a job reaches soon, and that leave the machine alone should they not hold. */
+/** Limits so small that a job reaches them soon, and that the machine survives if one does not hold. */
 const TIGHT = {
   MEMORY_LIMIT_BYTES: `${128 * MIB}`,
   TMP_SIZE_BYTES: `${8 * MIB}`,
@@ -25,7 +25,7 @@ const TIGHT = {
 const tightly = (trials: readonly Trial[]) =>
   trials.map(each => ({ ...each, settings: { ...TIGHT, ...each.settings } }))
 
-/** Those whose script is the weapon. */
+/** The jobs whose script is hostile. */
 export const hostileScripts: readonly Trial[] = tightly([
   ...bombs,
   ...fillers,
@@ -35,5 +35,5 @@ export const hostileScripts: readonly Trial[] = tightly([
   ...probes,
 ])
 
-/** Those whose image is. */
+/** The jobs whose image is hostile. */
 export const hostileImages: readonly Trial[] = tightly(images)

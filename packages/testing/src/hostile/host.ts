@@ -1,4 +1,4 @@
-/** What a job must not have changed on its host, whoever else is at work there. Read from the host itself. */
+/** Reads the parts of the host's state that no job may change. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 
-/** What a job would set first if it could. */
+/** Kernel settings that a hostile job would try to set. */
 const SETTINGS = [
   'hostname domainname core_pattern core_uses_pid modprobe panic panic_on_oops sysrq randomize_va_space kptr_restrict',
   'dmesg_restrict perf_event_paranoid unprivileged_bpf_disabled pid_max threads-max shmmax msgmax sem modules_disabled',
@@ -25,27 +25,27 @@ const OTHERS = [
   '/etc/passwd',
   '/etc/shadow',
 ]
-/** The key of what the job that leaves things behind makes. */
+/** The IPC key that the job `leaves shared memory, semaphores and queues behind` uses. */
 const HOSTILE_KEY = String(0x686f7264)
 
 const CGROUPS = '/sys/fs/cgroup'
 const CONTAINER_ID = /(?:^|\/|docker-)([0-9a-f]{64})(?:\.scope)?(?:\/|$)/
 
-/** Texts by the path that they were read from. */
+/** Texts by the path of their file. */
 export async function hostSettings(): Promise<Record<string, string>> {
   const paths = [...SETTINGS, ...OTHERS]
   const texts = await Promise.all(paths.map(path => readFile(path, 'utf8').catch(() => 'not to be read')))
   return Object.fromEntries(paths.map((path, at) => [path, texts[at] ?? '']))
 }
 
-/** The containers that executors make while somebody watches. */
+/** Records the containers that executors create from the start of the watch on. */
 export class ContainerWatch implements Disposable {
   readonly ids = new Set<string>()
   readonly #events: ChildProcess
 
   constructor() {
     const filters = ['--filter', 'event=create', '--filter', `label=${EXECUTOR_LABEL}`]
-    // What comes before the engine listens is told afterwards.
+    // The engine also sends the events that came before it was ready to send.
     const since = ['--since', `${Math.floor(Date.now() / 1_000)}`]
     const args = ['events', ...since, ...filters, '--format', '{{.Actor.ID}}']
     this.#events = spawn('docker', args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -57,7 +57,7 @@ export class ContainerWatch implements Disposable {
   }
 }
 
-/** Sentences about what is left on the host of containers that are gone, and of what jobs have made beside them. */
+/** Returns a sentence for each removed container with processes or cgroups left, and for a job's IPC objects. */
 export async function remainsOf(containers: ReadonlySet<string>): Promise<string[]> {
   const made = [...containers]
   const { stdout } = await promisify(execFile)('docker', ['ps', '--all', '--quiet', '--no-trunc'])
@@ -68,19 +68,19 @@ export async function remainsOf(containers: ReadonlySet<string>): Promise<string
     ['shm', 'sem', 'msg'].map(kind => readFile(`/proc/sysvipc/${kind}`, 'utf8').catch(() => '')),
   )
   return [
-    ...orphans.map(id => `of the container ${id}, which is gone, processes or cgroups are left`),
-    ...(ipc.some(text => text.includes(HOSTILE_KEY)) ? ['what a job made for IPC is on the host'] : []),
+    ...orphans.map(id => `the container ${id} was removed, but processes or cgroups of it are left`),
+    ...(ipc.some(text => text.includes(HOSTILE_KEY)) ? ['IPC objects of a job are left on the host'] : []),
   ]
 }
 
-/** The containers that any process belongs to. */
+/** Lists the containers that have a process. */
 async function containersOfProcesses(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
   const texts = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')))
   return texts.flatMap(text => CONTAINER_ID.exec(text)?.[1] ?? [])
 }
 
-/** The containers that have a cgroup, in any hierarchy. */
+/** Lists the containers that have a cgroup, in any hierarchy. */
 export async function containersOfCgroups(folder = CGROUPS, depth = 4): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   const below = entries

@@ -1,5 +1,4 @@
-/** Runs a job on a new executor, and says what is wrong with what became of it. */
-
+/** Runs a trial's job on a new executor, and compares what happened with what the trial expects. */
 import { buffer } from 'node:stream/consumers'
 import { withDeadline } from '@horde/kit/time'
 import { fromBuffer, type ZipFile } from 'yauzl'
@@ -17,7 +16,10 @@ export interface TrialDeps {
   images: TrialImages
 }
 
-/** Gives one sentence for each thing that is not as it must be; rejects when there is no answer, or something is left of the job. */
+/**
+ * Returns a sentence for each difference from what the trial expects. Rejects when the executor sends no result, or
+ * leaves something of the job behind.
+ */
 export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Promise<string[]> {
   const image = trial.image === undefined ? {} : { image: await images.ready(trial.name, trial.image) }
   await using uploads = await UploadServer.start()
@@ -32,7 +34,7 @@ export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Prom
   return isRight ? complaints : [...complaints, `uploaded: ${sorted(uploaded).slice(0, SHOWN_CHARACTERS)}`]
 }
 
-/** The files of a zip by name, without what the job printed; files with bits that a plain file has not are told of. */
+/** Returns the zip's files by name, without stdout and stderr. An unusual mode becomes an entry of its own. */
 async function filesOf(zip: Buffer | undefined): Promise<Record<string, string>> {
   if (zip === undefined) return { 'no zip': '' }
   const files: Record<string, string> = {}

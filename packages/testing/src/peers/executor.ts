@@ -1,4 +1,4 @@
-/** An executor of a miner, played by a test. */
+/** An executor that a test plays against a real miner. */
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
@@ -7,19 +7,19 @@ import { asPeer, type Peer } from './peer.ts'
 
 export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
 
-/** What an executor is told in its environment. */
+/** What an executor reads from its environment. */
 interface Order {
   /** `ws://host:port` */
   minerAddress: string
   token: string
 }
 
-/** Hears how the played executor ends, as a manager hears it of a process. */
+/** Receives how the played executor ended, as a manager does for a process. */
 interface Manager {
   exit(token: string, how: string): void
 }
 
-/** A connection of a played executor, which leaves as a real one does: once it has answered, it closes and exits. */
+/** Connects a played executor. Like a real one, it closes the connection and exits once it has sent its result. */
 export async function connectExecutor(
   { minerAddress, token }: Order,
   manager?: Manager,

@@ -9,7 +9,7 @@ import { HOST } from './scripted-miner.ts'
 
 export const SUCCESS = { status: 'success', errors: [] }
 
-/** A facilitator that answers with success; what it heard on all connections, in order. */
+/** Starts a facilitator that answers with success. `heard` has the messages of all connections, in order. */
 export async function startFacilitator(answerLogin: () => object = () => SUCCESS) {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
@@ -33,7 +33,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
     })
   })
   await new Promise<void>(resolve => server.listen(0, HOST, resolve))
-  /** Resolves once the condition holds of what was heard. */
+  /** Resolves to what `find` returns, once it finds something. It is called after each message. */
   const until = <T>(find: () => T | undefined | false) =>
     new Promise<T>(resolve => {
       const look = () => {
@@ -55,7 +55,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
   }
 }
 
-/** A user's job as a facilitator asks for it. */
+/** Returns a facilitator's request for a user's job. */
 export const request = (fields: object = {}) => ({
   ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: hotkeyFromUri('//Bob').ss58 },
   ...{ docker_image: 'echo:v0', raw_script: '', args: ['a', 'b c'], env: {}, use_gpu: false },

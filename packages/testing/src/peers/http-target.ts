@@ -1,5 +1,4 @@
-/** What a user's job fetches from and uploads to: a web server on loopback, and one that takes uploads as storage services do. */
-
+/** Web servers on loopback for users' jobs: one to download from, one that takes uploads as storage services do. */
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
@@ -48,19 +47,19 @@ export interface Arrived {
   method: string | undefined
   headers: IncomingMessage['headers']
   zip: Buffer
-  /** Of a form: its fields in order, then the file's field, name and type. */
+  /** For a form: its fields in order, then the file's field, name and type. */
   form: string[]
 }
 
 export interface Unzipped {
   text: string
-  /** Type and permissions as Unix has them. */
+  /** Unix file type and permissions. */
   mode: number
 }
 
 export class UploadServer implements AsyncDisposable {
   readonly web: TestWeb
-  /** The uploads that came whole, in order. */
+  /** The complete uploads, in order. */
   readonly arrived: Arrived[]
 
   private constructor(web: TestWeb, arrived: Arrived[]) {
@@ -68,7 +67,7 @@ export class UploadServer implements AsyncDisposable {
     this.arrived = arrived
   }
 
-  /** `answer`: what is said to each, 200 where nothing is given. */
+  /** @param answer answers each upload; default: 200 */
   static async start(answer: RequestListener = (_, response) => void response.end()): Promise<UploadServer> {
     const arrived: Arrived[] = []
     const web = await TestWeb.start(async (request, response) => {
@@ -89,17 +88,17 @@ export class UploadServer implements AsyncDisposable {
     return { output_upload_type: 'zip_and_http_post', url: this.web.url(path), form_fields }
   }
 
-  /** What is in the zip of the last upload: a text by name. */
+  /** Returns the texts in the zip of the last upload, by name. */
   async texts(): Promise<Record<string, string>> {
     return Object.fromEntries((await this.files()).map(([name, { text }]) => [name, text]))
   }
 
-  /** What is in the zip of the last upload, in its order. */
+  /** Returns the entries of the last upload's zip, in order. */
   files(): Promise<[string, Unzipped][]> {
     return unzip(this.arrived.at(-1)?.zip ?? Buffer.alloc(0))
   }
 
-  /** Forgets what came. */
+  /** Forgets all uploads and requests. */
   clear(): void {
     this.arrived.length = 0
     this.web.requests.length = 0

@@ -1,5 +1,4 @@
 /** A miner for tests: a real WebSocket server that real executor processes dial. */
-
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -24,7 +23,7 @@ type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, 
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
 
 export class TestMiner implements AsyncDisposable {
-  /** What its executors remember; removed with it. */
+  /** The state folder of its executors; removed with the miner. */
   readonly stateFolder: string
   readonly #server: Server
   readonly #sockets: WebSocketServer
@@ -66,7 +65,11 @@ export class TestMiner implements AsyncDisposable {
     return executor
   }
 
-  /** The next connection with a token; fails when it takes too long, or `ended`, which is for the executor's end, comes first. */
+  /**
+   * Returns the next connection with a token. Rejects after `WAIT_MS`.
+   *
+   * @param ended resolves when the executor ends; then the wait rejects at once
+   */
   async arrival(token: string, ended?: Promise<unknown>): Promise<Connection> {
     const search = async () => {
       for (;;) {
@@ -76,11 +79,15 @@ export class TestMiner implements AsyncDisposable {
         await new Promise<void>(resolve => this.#waiting.push(resolve))
       }
     }
-    const inVain = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
-    return withDeadline(Promise.race([search(), ...(inVain ? [inVain] : [])]), WAIT_MS, 'waiting for an executor')
+    const endedFirst = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
+    return withDeadline(
+      Promise.race([search(), ...(endedFirst ? [endedFirst] : [])]),
+      WAIT_MS,
+      'waiting for an executor',
+    )
   }
 
-  /** Stops listening, and cuts every connection without a word. */
+  /** Stops listening, and cuts every connection without a close frame. */
   async vanish(): Promise<void> {
     for (const client of this.#sockets.clients) client.terminate()
     this.#sockets.close()
@@ -98,7 +105,7 @@ export class TestMiner implements AsyncDisposable {
 export class TestExecutor {
   readonly token: string
   readonly process: ChildProcess
-  /** Exit code, or the signal that ended it. */
+  /** Resolves to the exit code, or to the signal that ended the process. */
   readonly exited: Promise<number | string>
   readonly #miner: TestMiner
   #log = ''
@@ -118,7 +125,7 @@ export class TestExecutor {
     this.exited = once(this.process, 'close').then(([code, signal]) => code ?? signal)
   }
 
-  /** Everything that it wrote so far. */
+  /** Everything that it has written so far, to stdout and stderr. */
   get log(): string {
     return this.#log
   }
@@ -132,19 +139,20 @@ export class TestExecutor {
     await this.exited
   }
 
-  /** Its exit; fails when it takes too long. */
+  /** Returns its exit code or signal. Rejects after `WAIT_MS`. */
   exit(): Promise<number | string> {
     return withDeadline(this.exited, WAIT_MS, 'waiting for an executor to exit')
   }
 }
 
-/** The next message, which must be of this type. */
+/** Returns the next message. Rejects if it has another type. */
 export async function hear<T extends ExecutorMessage['message_type']>(
   connection: Connection,
   type: T,
 ): Promise<Said<T>> {
   const parsed = await withDeadline(connection.hear(), WAIT_MS, `waiting for ${type}`)
-  if (!parsed?.ok) throw new Error(`expected ${type}, heard ${parsed ? parsed.error.message : 'nothing more'}`)
-  if (parsed.message.message_type !== type) throw new Error(`expected ${type}, heard ${JSON.stringify(parsed.message)}`)
+  if (!parsed?.ok) throw new Error(`expected ${type}, received ${parsed ? parsed.error.message : 'nothing'}`)
+  if (parsed.message.message_type !== type)
+    throw new Error(`expected ${type}, received ${JSON.stringify(parsed.message)}`)
   return parsed.message as Said<T>
 }

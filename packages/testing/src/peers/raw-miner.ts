@@ -1,5 +1,7 @@
-/** A miner that speaks WebSocket by hand (RFC 6455): it can send what no library would, and leave a closing unanswered. */
-
+/**
+ * A miner that writes WebSocket frames by hand (RFC 6455): it can send frames that no library would send, and leave a
+ * close frame unanswered.
+ */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -9,14 +11,14 @@ import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { WAIT_MS } from '../limits.ts'
 
-/** What a server adds to the key that it accepts. */
+/** What a server appends to the client's key before it hashes it. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const FINAL = 0x80
 const TEXT = 1
 const BINARY = 2
 const CLOSE = 8
 
-/** A message, a closing with its code, or the end without one. */
+/** A message, a close frame's code, or `cut` for an end without a close frame. */
 export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
 
 export class RawMiner implements AsyncDisposable {
@@ -49,7 +51,7 @@ export class RawMiner implements AsyncDisposable {
     return `ws://127.0.0.1:${this.port}`
   }
 
-  /** The next connection of an executor. */
+  /** Returns the next connection of an executor. */
   arrival({ token }: { token: string }): Promise<RawConnection> {
     return this.#of(token).take('an executor')
   }
@@ -90,7 +92,7 @@ export class RawConnection {
     this.#socket.write(Buffer.concat([head(typeof data === 'string' ? TEXT : BINARY, bytes.length), bytes]))
   }
 
-  /** The beginning of a text that is to be so many bytes long. */
+  /** Sends only the head of a text frame of `bytes` bytes. */
   beginFrame(bytes: number): void {
     this.#socket.write(head(TEXT, bytes))
   }
@@ -115,7 +117,7 @@ export class RawConnection {
   }
 }
 
-/** What came, in order, for whoever takes it. */
+/** A queue: each item goes to one taker, in order. */
 class Inbox<T> {
   readonly #items: T[] = []
   readonly #takers: ((item: T) => void)[] = []
@@ -141,7 +143,7 @@ function head(opcode: number, length: number): Buffer {
   return bytes
 }
 
-/** The first frame in bytes that a client sent, all of which are masked; undefined while it is not whole. */
+/** Returns the first frame in what a client sent, unmasked. Undefined while it is incomplete. */
 function readFrame(bytes: Buffer): { opcode: number; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined
   const short = bytes.readUInt8(1) & 0x7f

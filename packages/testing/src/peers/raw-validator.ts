@@ -1,4 +1,4 @@
-/** Peers that speak raw bytes: they come from any loopback address, and need not keep to any protocol. */
+/** Peers that send raw bytes from any loopback address, so that tests can break the protocol. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
@@ -10,7 +10,7 @@ const PING = 0x89
 
 export type RawPeer = Socket & { got(): Buffer; ended: Promise<unknown> }
 
-/** A TCP connection that has said nothing yet. */
+/** Opens a TCP connection and sends nothing. */
 export async function connectRaw(port: number, localAddress = '127.0.0.1'): Promise<RawPeer> {
   const socket = connect({ host: '127.0.0.1', port, localAddress })
   const chunks: Buffer[] = []
@@ -21,14 +21,14 @@ export async function connectRaw(port: number, localAddress = '127.0.0.1'): Prom
   return Object.assign(socket, { got: () => Buffer.concat(chunks), ended })
 }
 
-/** The request for a WebSocket, with further headers. */
+/** Returns a request to upgrade to a WebSocket. `headers` are added to the necessary ones. */
 export function upgradeRequest(path: string, headers: readonly string[] = []): string {
   const fixed = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13']
   const lines = [`GET ${path} HTTP/1.1`, ...fixed, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', ...headers]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** A WebSocket on the validators' door. */
+/** Opens a WebSocket at the miner's path for validators. */
 export async function upgradeRaw(port: number, hotkey: string, localAddress?: string): Promise<RawPeer> {
   const peer = await connectRaw(port, localAddress)
   peer.write(upgradeRequest(`/v0.1/validator_interface/${hotkey}`))
@@ -44,7 +44,7 @@ export function pingFrame(): Buffer {
   return frame(PING, Buffer.alloc(0))
 }
 
-/** One message in so many frames. */
+/** Returns one message as `count` fragments. */
 export function pieces(message: unknown, count: number): Buffer[] {
   const bytes = Buffer.from(JSON.stringify(message))
   const size = Math.ceil(bytes.length / count)
@@ -55,7 +55,7 @@ export function pieces(message: unknown, count: number): Buffer[] {
   })
 }
 
-/** The JSON messages among what a server has sent behind its answer to the upgrade. */
+/** Returns the JSON messages that a server sent after its answer to the upgrade. */
 export function messagesIn(bytes: Buffer): Record<string, unknown>[] {
   const messages: Record<string, unknown>[] = []
   for (let at = bytes.indexOf('\r\n\r\n') + 4; at + 1 < bytes.length; ) {
@@ -69,7 +69,7 @@ export function messagesIn(bytes: Buffer): Record<string, unknown>[] {
   return messages
 }
 
-/** A frame of a client, masked with zeros. */
+/** Returns a client's frame, masked with zeros. */
 function frame(head: number, payload: Buffer): Buffer {
   const short = payload.length < 126
   const length = Buffer.alloc(short ? 0 : 8)

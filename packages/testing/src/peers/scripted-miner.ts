@@ -12,26 +12,26 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 
-/** Loopback, and an address that the chain takes. */
+/** An address of loopback that the chain accepts. */
 export const HOST = '127.0.0.2'
 
 type Type = ValidatorMessage['message_type']
 
-/** One connection of a validator, seen by its scripted miner. */
+/** One connection of a validator, as the miner's script sees it. */
 export interface Peer {
   /** Counted from 1. */
   readonly connection: number
-  /** The next message, which must be of this type; complaints are passed over unless they are asked for. */
+  /** Returns the next message; rejects if it has another type. Skips GenericError unless that is the type. */
   hear<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
-  /** Resolves when the connection is gone. */
+  /** Resolves when the connection has closed. */
   gone: Promise<void>
   say(message: object | string): void
-  /** Says something about the job that was last offered to this miner. */
+  /** Sends a message about the job that was offered last to this miner. */
   sayOfJob(type: string, fields?: object): void
-  /** Takes nothing off the wire any more. */
+  /** Reads nothing more from the connection. */
   stopReading(): void
   close(code?: number): void
-  /** Ends the connection without a word. */
+  /** Ends the connection without a close frame. */
   cut(): void
 }
 
@@ -40,14 +40,14 @@ export interface ScriptedMiner extends AsyncDisposable {
   /** host:port */
   readonly address: string
   readonly port: number
-  /** Everything the validator said, in order, without what it said after the first. */
+  /** Every message of the validator, in order, on all connections. */
   readonly heard: { connection: number; message: ValidatorMessage }[]
-  /** What went wrong in the script itself. */
+  /** Errors of the script, and invalid frames of the validator. */
   readonly mistakes: unknown[]
   connections(): number
 }
 
-/** A miner that does what its script says on each connection, once the validator has authenticated. */
+/** Starts a miner that runs `script` on each connection, once the validator has authenticated. */
 export async function startScriptedMiner(
   hotkey: Hotkey,
   script: (peer: Peer) => Promise<void> | void,
@@ -63,16 +63,16 @@ export async function startScriptedMiner(
     connections += 1
     const connection = connections
     const waiting: ValidatorMessage[] = []
-    let news = Promise.withResolvers<void>()
+    let arrival = Promise.withResolvers<void>()
     const gone = new Promise<void>(resolve => ws.once('close', () => resolve()))
-    void gone.then(() => news.resolve())
+    void gone.then(() => arrival.resolve())
     ws.on('message', data => {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) return void mistakes.push(parsed.error)
       heard.push({ connection, message: parsed.message })
       if (parsed.message.message_type === 'V0InitialJobRequest') jobUuid = parsed.message.job_uuid
       waiting.push(parsed.message)
-      news.resolve()
+      arrival.resolve()
     })
     const say = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
     const peer: Peer = {
@@ -88,12 +88,12 @@ export async function startScriptedMiner(
         while (!message || (message.message_type === 'GenericError' && type !== 'GenericError')) {
           if (!message && ws.readyState !== ws.OPEN) throw new GoneError()
           if (!message) {
-            news = Promise.withResolvers<void>()
-            await news.promise
+            arrival = Promise.withResolvers<void>()
+            await arrival.promise
           }
           message = waiting.shift()
         }
-        if (message.message_type !== type) throw new Error(`heard ${message.message_type} instead of ${type}`)
+        if (message.message_type !== type) throw new Error(`received ${message.message_type} instead of ${type}`)
         return message as never
       },
     }
@@ -127,7 +127,7 @@ class GoneError extends Error {}
 
 function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: Hotkey): void {
   const { payload, signature, capabilities } = request
-  if (payload.validator_hotkey !== inPath) throw new Error('the hotkey in the path is another')
+  if (payload.validator_hotkey !== inPath) throw new Error('the path has another hotkey')
   if (payload.miner_hotkey !== miner.ss58) throw new Error('signed for another miner')
   if (Math.abs(payload.timestamp - Date.now() / 1000) > 10) throw new Error('signed at another time')
   if (!verifySignature(inPath, authenticationBytes(payload), signature))
@@ -135,7 +135,7 @@ function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: H
   if (String(capabilities) !== 'large-frames,manifest') throw new Error(`capabilities are ${capabilities}`)
 }
 
-/** The types of what the validator said, in order, each with the number of its connection. */
+/** Returns the type of each message of the validator, in order, after the number of its connection. */
 export function talk(miner: ScriptedMiner): string[] {
   return miner.heard.map(({ connection, message }) => `${connection} ${message.message_type}`)
 }
@@ -145,7 +145,7 @@ export const MANIFEST = {
   manifest: { executor_classes: [{ executor_class: 'always_on.test', count: 1 }] },
 }
 
-/** Plays the part of a good miner up to a stage. */
+/** Plays an honest miner up to a stage. */
 export const play = {
   async offered(peer: Peer): Promise<V0InitialJobRequest> {
     return peer.hear('V0InitialJobRequest')

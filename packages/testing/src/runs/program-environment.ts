@@ -1,6 +1,6 @@
 /**
- * What programs that tests start have of this process's environment: where programs are, and where Node keeps compiled
- * sources, with which a service starts in half the time.
+ * The part of this process's environment that tests pass to the programs they start: PATH, and Node's compile cache,
+ * which halves the time that a service takes to start.
  */
 export const PROGRAM_ENVIRONMENT: Readonly<Record<string, string>> = given(['PATH', 'NODE_COMPILE_CACHE'])
 

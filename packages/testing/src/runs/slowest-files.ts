@@ -2,7 +2,7 @@ import type { Reporter, TestModule } from 'vitest/node'
 
 const MOST_FILES = 10
 
-/** Prints the files that a run of the tests spent most time in, slowest first, with their seconds. */
+/** Prints the slowest test files of a run with their seconds, slowest first. */
 export class SlowestFiles implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const rows = modules
@@ -15,7 +15,7 @@ export class SlowestFiles implements Reporter {
   }
 }
 
-/** Loading, hooks and tests of a file. */
+/** Returns the time that a file's import, hooks and tests took. */
 function secondsOf(module: TestModule): number {
   const { setupDuration, collectDuration, duration } = module.diagnostic()
   return (setupDuration + collectDuration + duration) / 1000

@@ -61,7 +61,7 @@ export async function resumeBatches(
       return driveBatch(open, { ...request, scoring }, true, deps, signal)
     }),
   )
-  // All have ended before a failure is thrown: nothing goes on in the background.
+  // Waits for all before it throws, so that nothing keeps running in the background.
   return resumed.map(each => {
     if (each.status === 'rejected') throw each.reason
     return each.value

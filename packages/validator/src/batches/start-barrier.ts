@@ -19,7 +19,7 @@ export class StartBarrier implements Disposable {
     if (this.#missing <= 0) this[Symbol.dispose]()
   }
 
-  /** Opens it: no more arrivals are awaited. */
+  /** Opens the barrier without waiting for further arrivals. */
   [Symbol.dispose](): void {
     this.#closed.abort()
   }

@@ -60,7 +60,7 @@ export class StartLimiter {
     }
   }
 
-  /** Spaces the starts out. Returns false at `until` if the start would come later. */
+  /** Waits until this start is far enough from the one before. Returns false at `until` if that is later. */
   async #waitForStart(until: number, signal: AbortSignal): Promise<boolean> {
     const now = this.#clock.monotonic()
     const startAt = Math.max(now, this.#nextAt)

@@ -60,7 +60,7 @@ function referenceSeconds(algorithm: Algorithm): number {
   return (algorithm.referenceSeconds * 2 * count) / (count + 1)
 }
 
-/** Judges an answer: every password must be there, in any order, and nothing else. */
+/** Judges an answer: it must contain every password, in any order, and nothing else. */
 function judge(passwords: readonly string[], stdout: string): Judgement {
   const found = new Set(stdout.split('\n').map(line => line.trim()))
   found.delete('')

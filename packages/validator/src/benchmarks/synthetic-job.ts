@@ -32,7 +32,7 @@ export interface SyntheticJob {
   /** Given for a job that an earlier process left open. */
   resumed?: ResumedJob | undefined
   keepOpen: boolean
-  /** Given for a miner that told no manifest: called once it has held the offer for longer than others may. */
+  /** Set for a miner that sent no manifest: called once it has held the offer for longer than others may. */
   onHeldBack?: (() => void) | undefined
 }
 

@@ -14,7 +14,7 @@ export type OpenValidator = ValidatorDeps & { chain: Subtensor }
  * Opens what a validator needs, by its settings. Everything closes with `stack`.
  *
  * @param options `destination`: where the log goes; commands log to stderr, because stdout is their result.
- * `mayBeAway`: whether to go on while the chain does not answer, and connect later
+ * `mayBeAway`: whether to start while the chain does not answer, and connect later
  */
 export async function openValidator(
   environment: NodeJS.ProcessEnv,

@@ -40,7 +40,7 @@ export interface JobResult {
   rightAnswer: boolean | null
 }
 
-/** A result of which nothing is known. */
+/** The result of a job that reported nothing. */
 export const EMPTY_RESULT: Omit<JobResult, 'state'> = {
   ...{ reason: null, seconds: null, comment: null, exitStatus: null, stdout: null, stderr: null },
   ...{ score: null, rightAnswer: null },

@@ -92,7 +92,7 @@ export const jobs = pgTable(
     /** The miner's last error message while the job was open, bounded. */
     complaint: text('complaint'),
     createdAt: moment('created_at').notNull(),
-    /** When it ends whatever its stage. */
+    /** When the job ends at the latest, in any stage. */
     deadline: moment('deadline'),
     offeredAt: moment('offered_at'),
     acceptedAt: moment('accepted_at'),
@@ -101,7 +101,7 @@ export const jobs = pgTable(
     /** When its work was first sent, by a clock that continues over restarts. */
     workSent: jsonb('work_sent').$type<HostMoment>(),
     endedAt: moment('ended_at'),
-    /** When the facilitator confirmed the update that tells how its job ended; null until then. */
+    /** When the facilitator confirmed the update about the job's end; null until then. */
     toldAt: moment('told_at'),
   },
   table => [

@@ -83,7 +83,7 @@ function scoreSentence({ hotkey, setting, weight }: MinerReport): string {
   return `\nIts score is ${decimals(score)}${share}. This gives a weight of ${weight} of ${U16_MAX}.\n`
 }
 
-/** Tells that a uid has another hotkey now. The chain then ignores the weight: it is older than the registration. */
+/** Reports that a uid has another hotkey now. The chain then ignores the weight: it is older than the registration. */
 function handoverSentence({ uid, from, to }: Handover): string {
   const who = `Uid ${uid} belonged to ${from} when these weights were computed, and belongs to ${to} now`
   return `${who}. The chain ignores weights that are older than a registration.\n`

@@ -17,7 +17,7 @@ export interface HostClock {
   fromHost(moment: HostMoment | null): number | undefined
 }
 
-/** Returns undefined where the system does not tell its boot, as outside Linux. The clock must be the system's. */
+/** Returns undefined when the system does not identify its boot, as outside Linux. The clock must be the system's. */
 export function hostClockOf(clock: Clock): HostClock | undefined {
   const boot = bootOf()
   if (boot === undefined) return undefined

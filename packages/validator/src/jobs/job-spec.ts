@@ -47,7 +47,7 @@ export interface JobSpec {
   readyMs: number
   /** From ready to the result, in ms. */
   resultMs: number
-  /** When the job ends whatever its stage, in ms of the monotonic clock. */
+  /** When the job ends at the latest, in any stage, in ms of the monotonic clock. */
   endsAt: number
   /** Given for a job that an earlier process left open. */
   resumed?: ResumedJob | undefined

@@ -110,7 +110,7 @@ export class MinerConnection implements AsyncDisposable {
   #errorsReceived = 0
   #socket: MinerSocket | undefined
   #connection = 0
-  /** Tells the reconnecting that the present connection was of use. */
+  /** Resets the reconnect attempts, because the present connection made progress. */
   #wasOfUse = () => {}
   #manifest: Manifest | undefined
   /** The connection that it came on. */

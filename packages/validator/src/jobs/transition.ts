@@ -1,6 +1,6 @@
 /**
- * Moves jobs from state to state. No other file of the validator writes a job's state. Which event leads to which state
- * says `advance` in protocol/job-state.
+ * Moves jobs from state to state. No other file of the validator writes a job's state. `advance` in
+ * protocol/job-state decides which event leads to which state.
  *
  * Metrics count jobs by reading the rows, so that a job counts once, whichever process moved it.
  */
@@ -44,7 +44,7 @@ export interface TransitionDeps {
  * Moves a job: sets its state at once, saves the move, and logs it once it is saved.
  *
  * Resolves with false when the row was not changed, because another process has finalised the job: then drop the job,
- * and tell nobody about it. Rejects when the database stays away.
+ * and send no message. Rejects when the database does not come back.
  */
 export async function transition(job: MovingJob, move: Move, { save, log }: TransitionDeps): Promise<boolean> {
   const from = job.state

@@ -9,7 +9,7 @@ export class WorkTimer {
    * meanwhile.
    */
   #isUnknown: boolean
-  /** When an earlier process sent the work: counts once the miner has said that the job still runs. */
+  /** When an earlier process sent the work: counts once the miner has reported that the job still runs. */
   #startedBefore: number | undefined
 
   constructor(resumed: ResumedJob | undefined) {

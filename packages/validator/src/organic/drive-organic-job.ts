@@ -22,7 +22,7 @@ export interface DriveOrganicDeps {
   db: Database
   clock: Clock
   log: Log
-  /** Reports to whoever asked for the job. Never throws. */
+  /** Reports to the facilitator or command that requested the job. Never throws. */
   report(update: V0JobStatusUpdate): void
   /** Called with each state that the job reaches, once it is saved. */
   onMoved?(state: JobState): void

@@ -39,7 +39,7 @@ export interface FacilitatorOptions {
   ): Promise<unknown>
   /** The jobs that an earlier process left open or unreported. They are resumed before the facilitator is dialled. */
   resumableJobs?(signal: AbortSignal): Promise<ResumableJob[]>
-  /** The facilitator has confirmed an update that tells how a job ended. */
+  /** Called when the facilitator has confirmed the update about a job's end. */
   onReported?(update: V0JobStatusUpdate): void
   heartbeatMs?: number
   reconnect?: BackoffOptions

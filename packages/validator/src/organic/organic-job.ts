@@ -19,7 +19,7 @@ const NO_SCORE = { score: null, rightAnswer: null, comment: null }
 /**
  * Makes a user's request into a job to drive.
  *
- * @param endsAt when the job ends whatever its stage, in ms of the monotonic clock
+ * @param endsAt when the job ends at the latest, in any stage, in ms of the monotonic clock
  */
 export function organicJob(
   request: FacilitatorJobRequest,

@@ -1,4 +1,4 @@
-/** What the facilitator is told about a job: wire specification, section 3. */
+/** Makes the updates about a job for the facilitator (docs/protocol.md, link 3). */
 import type { JobStatus, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import type { JobUuid } from '@horde/protocol/primitives'
@@ -23,7 +23,7 @@ export function failedUpdate(uuid: JobUuid, comment: string): V0JobStatusUpdate 
 }
 
 /**
- * Returns the update that tells how a job ended.
+ * Returns the update about a job's end.
  *
  * @param limitSeconds how long the job may take; null: not known
  */

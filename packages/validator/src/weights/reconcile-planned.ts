@@ -61,7 +61,7 @@ export async function reconcilePlanned(
   return last
 }
 
-/** Waits until a block includes the setting, or none can any more. */
+/** Waits until a block includes the setting, or until no block can include it any more. */
 async function untilDecided(
   setting: SentSetting,
   { blockPollMs = BLOCK_POLL_MS }: ReconcileRequest,

@@ -8,7 +8,7 @@ import { type Location, locate } from './locate.ts'
 import { chainErrorOf } from './refusals.ts'
 import { type Call, readOutcome, type SignedExtrinsic, signAndSubmit } from './submit.ts'
 
-/** After these errors the extrinsic may or may not be in a block, or get into one: only the chain can tell. */
+/** After these errors the extrinsic may or may not be in a block, or get into one: only the chain knows. */
 const OUTCOME_UNKNOWN: ReadonlySet<ChainErrorCode> = new Set<ChainErrorCode>([
   'AlreadyImported',
   'PriorityTooLow',
@@ -75,7 +75,7 @@ export async function sendAndConfirm(connection: Connection, submission: Submiss
   const until = clock.monotonic() + submission.timeoutMs
   let signed: SignedExtrinsic | undefined
   const onSigned = (extrinsic: SignedExtrinsic) => {
-    // The caller has been told by now that the call failed, so it must not take effect any more.
+    // By now the caller has an error that says the call failed, so the call must no longer take effect.
     if (clock.monotonic() >= until) throw new ChainError('Timeout', submission.what)
     signed = extrinsic
   }
@@ -183,8 +183,8 @@ async function resend({ rpc }: NodeConnection, { hex }: SignedExtrinsic): Promis
 
 /** Waits for the next best block, at most `waitMs`. */
 async function nextHead(connection: Connection, waitMs: number, clock: Clock): Promise<void> {
-  const heard = new AbortController()
-  const stop = connection.onHead(() => heard.abort())
-  await clock.sleep(waitMs, heard.signal).catch(() => {})
+  const newHead = new AbortController()
+  const stop = connection.onHead(() => newHead.abort())
+  await clock.sleep(waitMs, newHead.signal).catch(() => {})
   stop()
 }

@@ -22,7 +22,7 @@ function ensurePlainWeights({ store }: Context, netuid: number): void {
 
 type Hotkey = ReturnType<typeof signerOf>
 
-/** Items are independent: an event reports a refused one, and the others go on. */
+/** Items are independent: an event reports a refused one, and the others still run. */
 function eachItem(
   context: Context,
   hotkey: Hotkey,

@@ -16,12 +16,12 @@ export class LeavingExecutor {
     return this.#hurried.promise
   }
 
-  /** Says that a job waits for the slot: from now on the executor has little time. */
+  /** Called when a job waits for the slot: from now on the executor has little time. */
   hurry(): void {
     this.#hurried.resolve()
   }
 
-  /** Says that it is gone. */
+  /** Called when the executor is gone. */
   end(): void {
     this.#gone.resolve()
   }

@@ -98,7 +98,7 @@ export class ExecutorPool {
     return slot === undefined || slot.taken ? undefined : this.#take(slot)
   }
 
-  /** Drops warm executors that are of no use, and starts new ones where there are too few. Called periodically. */
+  /** Drops useless warm executors, and starts new ones when there are too few. Called periodically. */
   keepWarm(): void {
     for (const slot of this.#slots) if (slot.warm && !slot.taken) this.#inspect(slot, slot.warm)
     if (this.#draining || this.#deps.clock.monotonic() < this.#restUntil) return

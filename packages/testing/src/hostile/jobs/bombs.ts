@@ -1,7 +1,7 @@
-/** Jobs that take more processes, memory or time than they may. Each stops by itself where nothing stops it. */
+/** Jobs that take more processes, memory or time than they may. Each stops by itself if nothing stops it. */
 import { finishes, runsOutOfMemory, type Trial, timesOut } from '../trial.ts'
 
-/** Begins a script that takes memory: `hog(take)` takes a MiB at a time, up to a few times the limit. */
+/** The beginning of a script that takes memory: `hog(take)` takes one MiB at a time, up to a few times the limit. */
 const HOG = `
 import os, sys
 def hog(take):
@@ -161,7 +161,7 @@ file = os.memfd_create("x")
 hog(lambda block: os.write(file, block))`,
       timeoutSeconds: 30,
     },
-    // A single file ends at the limit on the size of files before memory does.
+    // One file alone would reach the limit on file size before the limit on memory.
     settings: { OUTPUT_MAX_SIZE_BYTES: `${1024 * 1024 * 1024}` },
     expected: runsOutOfMemory,
   },
@@ -179,7 +179,7 @@ def take(block):
 try: hog(take)
 except OSError as error: print(error.errno)`,
     },
-    // The kernel lets a user without rank have 64 MiB in pipes, which others may use up: files end before memory does.
+    // The kernel gives an unprivileged user 64 MiB for the pipes of all jobs, so open files run out before memory.
     settings: { MEMORY_LIMIT_BYTES: `${256 * 1024 * 1024}` },
     expected: finishes(/^24\n$/),
   },

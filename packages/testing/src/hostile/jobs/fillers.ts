@@ -1,9 +1,9 @@
-/** Jobs that fill what they can write to, with bytes and with files. Each stops by itself where nothing stops it. */
+/** Jobs that fill every writable folder with bytes or with files. Each stops by itself if nothing stops it. */
 import { finishes, runsOutOfMemory, type Trial } from '../trial.ts'
 
 const MIB = 1024 * 1024
 
-/** Writes files of a MiB until it is refused, at most `64` of them; tells how many there were, and why no more. */
+/** Writes files of one MiB each until an error, at most `most`. Returns how many it wrote, and the error's name. */
 const FILL = `
 import errno, os, sys
 def fill(folder, most=64):
@@ -18,7 +18,7 @@ def fill(folder, most=64):
   return count, "nothing"
 `
 
-/** Makes empty files until it is refused, or there are as many as nobody needs. */
+/** Makes empty files until an error, at most `most`. Returns the error's name. */
 const FLOOD = `
 import errno, os
 def flood(folder, most=100_000):
@@ -147,7 +147,7 @@ time.sleep(20)
     name: 'flood of files in a root that may be written to',
     parts: { script: `${FLOOD}\nprint(flood("/home/job", 20_000))` },
     settings: { WRITABLE_ROOT: 'true', ROOT_WATCH_SECONDS: '0.5' },
-    // Only a disk that runs short of them stops it; what it made goes with its container.
+    // Only a lack of inodes would stop it. The files are removed with the container.
     expected: finishes(/^nothing after 19999\n$/),
   },
 ]

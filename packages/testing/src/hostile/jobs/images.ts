@@ -1,7 +1,7 @@
-/** Images whose own description is the weapon. */
+/** Images with a hostile configuration. */
 import { exitsWith, finishes, isRefused, type Trial, timesOut } from '../trial.ts'
 
-/** Says whether /output is empty and can be written to, and what /volume holds. */
+/** Prints whether /output is empty and writable, and what /volume holds. */
 const PROOF = `
 import os
 was = sorted(os.listdir("/output"))
@@ -10,19 +10,19 @@ print(was, open("/volume/input").read())
 `
 
 const RUNS = finishes(/^\[\] of the job\n$/)
-/** Not started, or started where none of it does harm. */
+/** The engine must refuse to start the container. */
 const NOT_STARTED: Partial<Trial> = {
   expected: { type: 'V0FailedRequest', exitStatus: null, timedOut: false, lastLine: /could not be started: / },
   uploads: [{}],
 }
 const refused = (why: RegExp): Partial<Trial> => ({ expected: isRefused(why), uploads: [{ 'no zip': '' }] })
 
-/** Where no folder can be: at a file, below one, and by names that lead nowhere. */
+/** Paths where no folder can be: at a file, below a file, and with invalid names. */
 const NO_FOLDERS = ['/etc/passwd', '/etc/passwd/below', `/${'x'.repeat(300)}`, '/leads']
 const LOOP = { leads: '/leads' }
 const IS_NO_FOLDER = refused(/^The image has a VOLUME or WORKDIR where there can be no folder$/)
 
-/** An image with these instructions that must run as any other. */
+/** An image with odd instructions, which must run as any other does. */
 const oddity = (name: string, changes: readonly string[], more: Partial<Trial> = {}): Trial => ({
   name: `image with ${name}`,
   parts: { args: ['python', '-c', PROOF], files: { input: 'of the job' } },
@@ -32,7 +32,7 @@ const oddity = (name: string, changes: readonly string[], more: Partial<Trial> =
   ...more,
 })
 
-/** So many folders that are not in the image. */
+/** Returns a VOLUME instruction with `count` folders that are not in the image. */
 const volumes = (count: number) => `VOLUME ${JSON.stringify(Array.from({ length: count }, (_, at) => `/many/${at}`))}`
 
 const link = (path: string, target: string, more: Partial<Trial> = {}) =>
@@ -126,10 +126,10 @@ export const images: readonly Trial[] = [
   }),
   oddity("labels like the executor's", ['LABEL compute-horde.executor=process/x/x/1/1/1 compute-horde.job=x']),
   ...['/proc', '../../../../..'].map(target => link('output', target, NOT_STARTED)),
-  // Within the container's own root: it is the job's own /etc that is hidden.
+  // The link is resolved inside the container's root, so it hides only the job's own /etc.
   link('output', '/etc', { expected: finishes(/ of the job\n$/), uploads: [{ hostname: '', proof: 'proof' }] }),
   link('volume', '/etc', NOT_STARTED),
-  // Which of the two volumes hides the other is not said: either the input is missing or /output cannot be written to.
+  // The engine does not define which volume hides the other: either the input is missing, or /output is read-only.
   link('volume', '/output', { expected: exitsWith(1), uploads: [{ proof: 'proof' }, {}] }),
   link('tmp', '/etc'),
   link('tmp', '/proc/1/root', NOT_STARTED),

@@ -1,4 +1,4 @@
-/** Jobs that leave in /output what must not be followed, opened or believed. What is uploaded of it is in their entries. */
+/** Jobs that leave dangerous links, files and names in /output. `uploads` says what the executor may upload. */
 import { finishes, type Trial, timesOut } from '../trial.ts'
 
 export const outputs: readonly Trial[] = [
@@ -56,7 +56,7 @@ while time.monotonic() < end: libc.renameat2(-100, b"a", -100, b"b", 2)
 `,
       timeoutSeconds: 5,
     },
-    // Whichever of the two was the folder at the end.
+    // One of the two was a folder when the job was stopped.
     uploads: [{ 'a/shadow': 'mine' }, { 'b/shadow': 'mine' }],
     expected: timesOut,
   },

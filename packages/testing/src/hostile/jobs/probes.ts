@@ -1,4 +1,4 @@
-/** Jobs that look for a way out. Most are one: a job that tries them all and tells which was not refused. */
+/** Jobs that try to break out of the sandbox. One job tries many ways and prints each that was not refused. */
 import { readFileSync } from 'node:fs'
 import { finishes, type Trial } from '../trial.ts'
 

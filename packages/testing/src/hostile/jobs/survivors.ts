@@ -1,7 +1,7 @@
-/** Jobs that will not end, or leave somebody behind who goes on. */
+/** Jobs that do not end, or leave processes behind that keep running. */
 import { exitsWith, finishes, type Trial, timesOut } from '../trial.ts'
 
-/** Ends what the sandbox would not. */
+/** Ends the job by itself if the sandbox does not. */
 const FUSE = 'import os, signal, time\nsignal.alarm(30)\n'
 
 export const survivors: readonly Trial[] = [
