@@ -6,7 +6,7 @@ import { systemClock } from '@horde/kit/time'
 import type { ValidatorDeps } from '../app.ts'
 import { loadBenchmark } from '../benchmarks/load-benchmark.ts'
 import { readValidatorConfig } from '../config.ts'
-import { migrationsFolder } from '../db/migrations.ts'
+import { migrationsFolder } from '../db/schema.ts'
 
 export type OpenValidator = ValidatorDeps & { chain: Subtensor }
 

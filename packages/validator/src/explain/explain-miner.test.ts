@@ -1,6 +1,6 @@
 import { REASONS } from '@horde/protocol/reasons'
 import { describe, expect, it } from 'vitest'
-import type { ScoreExplanation } from '../scoring/explanation.ts'
+import type { ScoreExplanation } from '../db/json-columns.ts'
 import { explainMiner } from './explain-miner.ts'
 import type { MinerReport, ReportedJob, ReportedSetting } from './miner-report.ts'
 

@@ -2,8 +2,8 @@
 import { textTable } from '@horde/operator/command-line/text-table'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { REASONS } from '@horde/protocol/reasons'
-import type { ClassResult, MinerExplanation } from '../scoring/explanation.ts'
-import type { Handover } from '../scoring/handovers.ts'
+import type { ClassResult, MinerExplanation } from '../db/json-columns.ts'
+import type { Handover } from '../weights/plan-weights.ts'
 import type { MinerReport, ReportedJob, ReportedSetting } from './miner-report.ts'
 import { classTable, count, decimals, originOf, percent } from './weights-table.ts'
 

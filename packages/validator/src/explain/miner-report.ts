@@ -3,7 +3,7 @@ import { type Metagraph, neuronOf } from '@horde/chain/metagraph'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import { minersJobs, newestSetting } from '../db/scores.ts'
-import { type Handover, handoversIn } from '../scoring/handovers.ts'
+import { type Handover, handoversIn } from '../weights/plan-weights.ts'
 
 export interface ReportDeps {
   chain: Pick<Chain, 'metagraph' | 'weightsOf'>

@@ -1,7 +1,7 @@
 /** The host's monotonic clock, which continues when a process is restarted. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock } from '@horde/kit/time'
-import type { HostMoment } from '../db/schema.ts'
+import type { HostMoment } from '../db/json-columns.ts'
 
 /** Changes with every boot of the machine. */
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'

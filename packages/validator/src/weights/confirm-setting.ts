@@ -3,7 +3,7 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { untilSaved } from '../db/until-saved.ts'
+import { untilSaved } from '../db/journal.ts'
 import { commitSetting, settleSetting, type WeightSetting } from '../db/weight-settings.ts'
 
 /** The part of a setting that is sent, and what identifies it on the chain. */

@@ -2,7 +2,7 @@
 import { printable } from '@horde/kit/log/untrusted-text'
 import type { JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
-import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/for-operator/overview.ts'
+import type { BatchRow, MinerScore, OrganicRow, SettingRow } from '../../db/overview.ts'
 import type { History } from './history.ts'
 
 /** How many of each are listed. */

@@ -8,7 +8,7 @@ import {
   minerScores,
   type OrganicRow,
   type SettingRow,
-} from '../../db/for-operator/overview.ts'
+} from '../../db/overview.ts'
 
 /** What the database holds of the last batches, settings and users' jobs, the latest first. */
 export type History = {

@@ -3,7 +3,7 @@ import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
 import { DEFAULT_CLASS, isExecutorClass } from '@horde/protocol/classes'
 import { Counter, Histogram, type Registry } from 'prom-client'
-import { type EndedJob, jobsEndedAfter } from '../../db/for-operator/figures.ts'
+import { type EndedJob, jobsEndedAfter } from '../../db/overview.ts'
 import { METRICS, type MetricName } from './definitions.ts'
 
 const READY_TO_WORK_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]

@@ -1,7 +1,7 @@
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import { type Figures, readFigures } from '../../db/for-operator/figures.ts'
+import { type Figures, readFigures } from '../../db/overview.ts'
 import type { JobCounters } from './job-counters.ts'
 
 /** How long the database may take to answer for one scrape, in milliseconds. After that the last figures are shown. */
