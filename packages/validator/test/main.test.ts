@@ -18,7 +18,7 @@ import {
 } from '@horde/testing/peers/scripted-miner'
 import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BatchResult } from '../src/operator/output/batch-result.ts'
+import type { BatchResult } from '../src/commands/batch.ts'
 import { startProgram } from './program.ts'
 
 const NETUID = 3

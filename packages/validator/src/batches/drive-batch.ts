@@ -6,8 +6,7 @@ import type { StoredJob } from '../db/jobs.ts'
 import { Journal, untilSaved } from '../db/journal.ts'
 import { LockLostError } from '../db/lock.ts'
 import { type BatchJob, driveMiner, type MinerPart, type PartDeps } from './drive-miner.ts'
-import { StartBarrier } from './start-barrier.ts'
-import { StartLimiter, type StartLimits } from './start-limiter.ts'
+import { StartBarrier, StartLimiter, type StartLimits } from './start-limiter.ts'
 import { closeBatch } from './stored-batch.ts'
 
 /** How many miners are dialled in a second: each connection costs a signature. */

@@ -8,9 +8,7 @@ import { hotkeyFindings, settingsFindings } from '@horde/operator/check/own-sett
 import { diskRules, lookAtDisks } from '@horde/operator/watch/disk'
 import { readValidatorConfig, type ValidatorConfig } from '../config.ts'
 import { migrationsFolder } from '../db/schema.ts'
-import { benchmarkFinding } from '../operator/check/benchmark.ts'
-import { chainFindings } from '../operator/check/chain.ts'
-import { facilitatorFinding } from '../operator/check/facilitator.ts'
+import { benchmarkFinding, chainFindings, facilitatorFinding } from '../operator/check.ts'
 import { diskFolders } from '../operator/watches/validator-watches.ts'
 import type { CommandDeps } from './command-line.ts'
 

@@ -1,7 +1,6 @@
 import { manualClock } from '@horde/kit/time'
 import { expect, it } from 'vitest'
-import { StartBarrier } from '../../src/batches/start-barrier.ts'
-import { StartLimiter } from '../../src/batches/start-limiter.ts'
+import { StartBarrier, StartLimiter } from '../../src/batches/start-limiter.ts'
 
 const { signal } = new AbortController()
 

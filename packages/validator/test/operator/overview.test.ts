@@ -7,7 +7,7 @@ import { inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { lastBatches, lastOrganicJobs, lastSettings, minerScores, readFigures } from '../../src/db/overview.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
-import { openHistory } from '../../src/operator/history/history.ts'
+import { openHistory } from '../../src/operator/history.ts'
 import { JobCounters } from '../../src/operator/metrics/job-counters.ts'
 import { openTestDatabase, withPostgres } from '../db/databases.ts'
 
