@@ -4,37 +4,37 @@ import { StartBarrier, StartLimiter } from '../../src/batches/start-limiter.ts'
 
 const { signal } = new AbortController()
 
-it('a job that would start after the end gets no slot, and learns it at the end', async () => {
+it('gives no slot to a job that would start after its limit, and tells it at the limit', async () => {
   const clock = manualClock()
-  const starts = new StartLimiter({ atOnce: 10, perSecond: 1 }, clock)
-  const places: string[] = []
+  const limiter = new StartLimiter({ atOnce: 10, perSecond: 1 }, clock)
+  const slots: string[] = []
   for (let i = 0; i < 4; i += 1) {
-    void starts.begin('a', 1_500, signal).then(place => places.push(`${clock.monotonic()} ${place !== undefined}`))
+    void limiter.begin('a', 1_500, signal).then(slot => slots.push(`${clock.monotonic()} ${slot !== undefined}`))
   }
   await clock.advance(0)
   await clock.advance(10_000)
-  expect(places).toEqual(['0 true', '1000 true', '1500 false', '1500 false'])
-  const later = starts.begin('a', 20_000, signal)
+  expect(slots).toEqual(['0 true', '1000 true', '1500 false', '1500 false'])
+  const later = limiter.begin('a', 20_000, signal)
   await clock.advance(0)
   expect(await later).toBeDefined()
 })
 
-it('a slot is free again when its owner was stopped or got it too late', async () => {
+it('frees the slot of a request that was stopped or came too late', async () => {
   const clock = manualClock()
-  const starts = new StartLimiter({ atOnce: 1, perSecond: 1_000 }, clock)
+  const limiter = new StartLimiter({ atOnce: 1, perSecond: 1_000 }, clock)
   const stop = new AbortController()
-  const first = await starts.begin('a', 1_000, signal)
-  const stopped = starts.begin('a', 1_000, stop.signal)
-  const late = starts.begin('a', 500, signal)
+  const first = await limiter.begin('a', 1_000, signal)
+  const stopped = limiter.begin('a', 1_000, stop.signal)
+  const late = limiter.begin('a', 500, signal)
   stop.abort(new Error('stopped'))
   await expect(stopped).rejects.toThrow('stopped')
   await clock.advance(500)
   expect(await late).toBeUndefined()
   first?.[Symbol.dispose]()
-  expect(await starts.begin('a', 1_000, signal)).toBeDefined()
+  expect(await limiter.begin('a', 1_000, signal)).toBeDefined()
 })
 
-it('a start barrier leaves no timer behind and opens at a stop', async () => {
+it('opens the start barrier at a stop, and leaves no timer behind', async () => {
   const clock = manualClock()
   {
     using _ = new StartBarrier(0, 15_000, clock, signal)
@@ -49,35 +49,35 @@ it('a start barrier leaves no timer behind and opens at a stop', async () => {
   expect(clock.sleeping).toBe(0)
 })
 
-it('a free slot goes to the owner with the fewest, then to the one that asked first', async () => {
+it('gives a free slot to the owner with the fewest, then to the one that asked first', async () => {
   const clock = manualClock()
-  const starts = new StartLimiter({ atOnce: 2, perSecond: 1_000_000 }, clock)
+  const limiter = new StartLimiter({ atOnce: 2, perSecond: 1_000_000 }, clock)
   const got: string[] = []
-  const places: Record<string, Disposable | undefined> = {}
+  const slots: Record<string, Disposable | undefined> = {}
   const ask = (who: string, name: string) =>
-    void starts.begin(who, 1_000, signal).then(place => {
+    void limiter.begin(who, 1_000, signal).then(slot => {
       got.push(name)
-      places[name] = place
+      slots[name] = slot
     })
   for (const name of ['a1', 'b1', 'a2', 'a3', 'b2', 'c1']) ask(name[0] ?? '', name)
   await clock.advance(1)
   expect(got).toEqual(['a1', 'b1'])
-  places.b1?.[Symbol.dispose]()
+  slots.b1?.[Symbol.dispose]()
   await clock.advance(1)
-  places.b2?.[Symbol.dispose]()
+  slots.b2?.[Symbol.dispose]()
   await clock.advance(1)
-  places.c1?.[Symbol.dispose]()
+  slots.c1?.[Symbol.dispose]()
   await clock.advance(1)
   expect(got).toEqual(['a1', 'b1', 'b2', 'c1', 'a2'])
 })
 
-it('serves one job of every owner before the second of any, when they asked before the barrier opened', async () => {
+it('starts one job of every owner before the second of any once the barrier opens', async () => {
   const clock = manualClock()
   const opened = Promise.withResolvers<void>()
-  const starts = new StartLimiter({ atOnce: 3, perSecond: 1_000_000 }, clock, opened.promise)
+  const limiter = new StartLimiter({ atOnce: 3, perSecond: 1_000_000 }, clock, opened.promise)
   const got: string[] = []
   for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) {
-    void starts.begin(name[0] ?? '', 1_000, signal).then(() => got.push(name))
+    void limiter.begin(name[0] ?? '', 1_000, signal).then(() => got.push(name))
   }
   await clock.advance(1)
   expect(got, 'the barrier is closed').toEqual([])
