@@ -97,7 +97,7 @@ describe('an open job of a killed validator', () => {
     expect(said[0]).toBe('1 V0AuthenticateRequest')
   })
 
-  it('gets its answer again when the killed process had received it, because the repeated offer asks for it', async () => {
+  it('gets its answer again when the killed process had received it: the repeated offer asks for it', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
       peer.say(MANIFEST)
       expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
@@ -197,7 +197,7 @@ describe('an open job of a killed validator', () => {
     },
   )
 
-  it('is excused when it was accepted and is answered: the killed process sent the work but did not save that', async () => {
+  it('is excused when it was accepted and is answered: the killed process had sent its work', async () => {
     const { job, gist } = await resume('accepted', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.readyAt).toBeInstanceOf(Date)
