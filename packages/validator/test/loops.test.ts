@@ -35,7 +35,7 @@ async function start(
     reveals = [] as number[],
     commits = false,
     richer = 0,
-    left = 0,
+    resumed = 0,
   } = {},
 ) {
   const did: string[] = []
@@ -65,8 +65,8 @@ async function start(
       await batchAt(new Date(clock.now()), true)
     },
     resume: async () => {
-      if (left > 0) did.push(`${at()} resumed`)
-      return Array.from({ length: left-- > 0 ? 1 : 0 })
+      if (resumed > 0) did.push(`${at()} resumed`)
+      return Array.from({ length: resumed-- > 0 ? 1 : 0 })
     },
     weights: async () => {
       did.push(`${at()} weights`)
@@ -89,7 +89,7 @@ async function start(
   return did
 }
 
-/** Advances the time in steps, and lets the database finish in between. */
+/** Advances the clock in steps. Lets the database finish after each step. */
 async function pass(clock: ManualClock, ms: number, stepMs: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += stepMs) {
     await clock.whenSleeping(3)
@@ -116,7 +116,7 @@ async function batchToday(): Promise<void> {
 const batchesOf = (did: readonly string[]) => did.filter(line => !line.endsWith('weights'))
 
 describe('batches', () => {
-  it('run at the start when configured, and then in the own turn of each window', async () => {
+  it('run at the start when configured, and then once in each window', async () => {
     netuid += 1
     const clock = manualClock(NOON)
     const did = await start(clock, { batchAtStart: true, richer: 3 })
@@ -145,11 +145,11 @@ describe('batches', () => {
     expect(batchesOf(did)).toEqual([])
   })
 
-  it('that were left open are resumed first, and their weights set', async () => {
+  it('that are open at the start are resumed first, and then weights are set', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)
-    const did = await start(clock, { left: 1 })
+    const did = await start(clock, { resumed: 1 })
     await pass(clock, 1_000, 1_000)
     expect(did).toEqual(['0 resumed', '0 weights'])
   })
@@ -217,7 +217,7 @@ describe('weights', () => {
     expect(didAgain).toEqual(['60 weights'])
   })
 
-  it('of a killed process are reconciled right at the start', async () => {
+  it('of a killed process are reconciled at the start', async () => {
     netuid += 1
     await batchToday()
     await setting('planned', 1_000)
@@ -227,7 +227,7 @@ describe('weights', () => {
     expect(did).toEqual(['0 weights'])
   })
 
-  it('that were committed are revealed when they are due, and checked for often enough', async () => {
+  it('that are committed are revealed in time', async () => {
     netuid += 1
     await batchAt(new Date(NOON), true)
     const clock = manualClock(NOON)

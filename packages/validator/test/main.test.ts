@@ -18,7 +18,7 @@ import {
 } from '@horde/testing/peers/scripted-miner'
 import { freePort } from '@horde/testing/port'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BatchResult } from '../src/operator/output/batch-result.ts'
+import type { BatchResult } from '../src/commands/batch.ts'
 import { startProgram } from './program.ts'
 
 const NETUID = 3
@@ -26,7 +26,7 @@ const TAO = 1_000_000_000n
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const ALGORITHMS: Record<string, string> = { '1410': 'sha256', '10810': 'sha384', '1710': 'sha512' }
 
-/** The hashes of a hashcat job, from the file of its input, and the salt that they share. */
+/** Returns the hashes of a hashcat job, from the file of its input, and their common salt. */
 function hashesOf(volume: V0JobRequest['volume']): { hashes: Set<string>; salt: string } {
   if (volume?.volume_type !== 'inline') throw new Error('there is no input')
   const lines =
@@ -37,7 +37,7 @@ function hashesOf(volume: V0JobRequest['volume']): { hashes: Set<string>; salt: 
   return { hashes: new Set(lines.map(line => line.slice(0, -17))), salt }
 }
 
-/** The passwords of two characters that a hashcat job asks for, one a line, in the order in which they are found. */
+/** Finds the passwords of two characters of a hashcat job. Returns one a line, in the order of the search. */
 function crack({ docker_run_cmd: command, volume }: V0JobRequest): string {
   const algorithm = ALGORITHMS[command[command.indexOf('--hash-type') + 1] ?? '']
   const [file, mask] = command.slice(-2)
@@ -97,7 +97,7 @@ describe('against a chain and miners', () => {
 
   const uidsOfWeights = async () => (await chain.weightsOf(NETUID, 0)).map(({ uid }) => uid)
 
-  it('batch --json runs one batch, sets weights, and says what came of it on the last line of stdout', async () => {
+  it('batch --json runs one batch, sets weights, and prints the result on the last line of stdout', async () => {
     await using program = startProgram(['batch', '--json'], env)
     expect(await program.ended, [...program.stdout, ...program.stderr].join('\n')).toBe(0)
     expect(program.stdout).toHaveLength(1)
@@ -117,7 +117,7 @@ describe('against a chain and miners', () => {
     expect(miners.flatMap(miner => miner.mistakes)).toEqual([])
   })
 
-  it('serves: a batch, its weights, its health, and a clean stop', async () => {
+  it('serves a batch, its weights and its health, and stops cleanly', async () => {
     const before = (await chain.metagraph(NETUID)).neurons[0]?.lastUpdate ?? 0
     await using program = startProgram([], { ...env, BATCH_AT_START: 'true', ADMIN_PORT: '0' })
     const started = JSON.parse(await program.line('validator started')) as { adminPort: number }
@@ -133,7 +133,7 @@ describe('against a chain and miners', () => {
     expect(await uidsOfWeights()).toEqual([1, 3])
   })
 
-  it('tells in its health the whole command that registers a hotkey', async () => {
+  it('shows in its health the command that registers a hotkey', async () => {
     const directory = env.BITTENSOR_WALLET_DIRECTORY ?? ''
     await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
     const names = { BITTENSOR_WALLET_NAME: 'my-wallet', BITTENSOR_WALLET_HOTKEY_NAME: 'validator-7' }
@@ -147,7 +147,7 @@ describe('against a chain and miners', () => {
 })
 
 describe('without the chain', () => {
-  it('starts, names what it lacks at /health, and is ready once the chain answers', async () => {
+  it('starts, shows at /health what is missing, and is ready once the chain answers', async () => {
     await using stack = new AsyncDisposableStack()
     const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
     stack.defer(() => rm(folder, { recursive: true }))
@@ -197,7 +197,7 @@ describe('with wrong settings', () => {
     expect(program.stdout).toEqual([])
   })
 
-  it('names a wallet that is not there', async () => {
+  it('names a missing wallet', async () => {
     await using program = startProgram([], {
       ...{ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local', BITTENSOR_WALLET_DIRECTORY: '/nowhere/at/all' },
     })
@@ -205,7 +205,7 @@ describe('with wrong settings', () => {
     expect(program.stderr.join('\n')).toContain('/nowhere/at/all/default/hotkeys/default')
   })
 
-  it('says how it is used', async () => {
+  it('prints its usage', async () => {
     await using program = startProgram(['bathc'], {})
     expect(await program.ended).toBe(64)
     expect(program.stderr.join('\n')).toContain('Usage:')

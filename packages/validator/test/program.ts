@@ -7,21 +7,21 @@ import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 export interface Program extends AsyncDisposable {
-  /** Its lines so far. */
+  /** The lines that it has printed so far. */
   readonly stdout: string[]
   readonly stderr: string[]
   /** Its exit code. */
   readonly ended: Promise<number | null>
-  /** The first line of stdout, past or to come, in which this stands. Rejects when it ends without. */
+  /** Waits for a line of stdout that contains a text, also an earlier line. Rejects when the program ends without. */
   line(text: string): Promise<string>
   stop(): void
-  /** Stands still from now on, as a process that is held up does, until that is disposed of. */
+  /** Suspends the process until the result is disposed of. */
   heldUp(): Promise<AsyncDisposable>
-  /** As kill -9 does. */
+  /** Kills the process with SIGKILL. */
   kill(): Promise<void>
 }
 
-/** The validator as a process of its own, with these arguments and, but for PATH, just this environment. */
+/** Starts the validator as a process, with these arguments and, apart from PATH, only this environment. */
 export function startProgram(args: string[], env: Record<string, string>): Program {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...PROGRAM_ENVIRONMENT, ...env },

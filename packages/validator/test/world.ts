@@ -11,19 +11,19 @@ const TAO = 1_000_000_000n
 export interface World extends AsyncDisposable {
   devchain: Devchain
   miners: ScriptedMiner[]
-  /** A folder of its own, with the validator's wallet. */
+  /** A private folder with the validator's wallet. */
   folder: string
-  /** The settings of a validator of this world, but for its database. */
+  /** The settings of the validator. */
   env: Record<string, string>
 }
 
-/** Of the validator. */
+/** The stake of the validator. */
 const STAKE_TAO = 5_000n
 
 /**
- * A chain with a validator (uid 0) that has its permit, and a miner for each script (uids from 1).
+ * Starts a chain with a validator that has a permit (uid 0), and a miner for each script (uids from 1).
  *
- * @param stakeThresholdTao the chain's least stake of a validator: with more than its 5,000 it has no turn
+ * @param stakeThresholdTao the least stake of a validator. Above 5,000 this validator has no turn for batches
  */
 export async function startWorld(
   scripts: readonly ((peer: Peer) => Promise<void>)[],

@@ -1,26 +1,12 @@
 /** Defines what a benchmark is, and the messages that send its work to a miner. */
+
 import { buffer } from 'node:stream/consumers'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import { ZipFile } from 'yazl'
-
-/** The work of one synthetic job. Plain JSON, because the database keeps it until the job has ended. */
-export interface Work {
-  /** What is measured, for people; for example `sha256`. */
-  readonly label: string
-  readonly image: string
-  readonly command: readonly string[]
-  /** A zip file with the content of /volume, in base64. Default: an empty one. */
-  readonly input?: string | undefined
-  /** How long the answer may take after the work was sent, in seconds. */
-  readonly timeoutSeconds: number
-  /** How long an executor of reference speed takes, in seconds. Measured times are compared with it. */
-  readonly referenceSeconds: number
-  /** What `verify` needs to recognise the right answer. */
-  readonly challenge: { readonly [name: string]: unknown }
-}
+import type { Work } from '../db/json-columns.ts'
 
 /** The output of a job that exited with status 0. */
 export interface Answer {

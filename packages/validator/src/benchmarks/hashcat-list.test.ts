@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { fromBufferPromise } from 'yauzl'
-import type { Work } from './benchmark.ts'
+import type { Work } from '../db/json-columns.ts'
 import { ALGORITHMS, type Algorithm } from './hashcat.ts'
 import { hashcatListBenchmark, passwordCount } from './hashcat-list.ts'
 

@@ -1,9 +1,10 @@
 import type { Log } from '@horde/kit/log'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import type { JobUuid } from '@horde/protocol/primitives'
+import type { Work } from '../db/json-columns.ts'
 import { failureReason, type JobSpec, type ResultMessage, type ResumedJob, type Verdict } from '../jobs/job-spec.ts'
 import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
-import { type Benchmark, offerOf, type Work, workOf } from './benchmark.ts'
+import { type Benchmark, offerOf, workOf } from './benchmark.ts'
 
 /** Time limits for the stages of a synthetic job, in ms. */
 export interface StageLimits {

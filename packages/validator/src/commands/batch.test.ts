@@ -52,7 +52,7 @@ async function run(json: boolean, report: BatchReport, outcome: WeightsOutcome |
 }
 
 describe('the command batch', () => {
-  it('says what came of it as one JSON line', async () => {
+  it('prints the result as one JSON line', async () => {
     const { code, printed } = await run(true, REPORT, SET)
     expect(code).toBe(0)
     expect(printed.match(/\n/g)).toHaveLength(1)
@@ -66,7 +66,7 @@ describe('the command batch', () => {
     })
   })
 
-  it('or as a table', async () => {
+  it('prints the result as a table', async () => {
     const { printed } = await run(false, REPORT, SET)
     expect(printed.split('\n')).toEqual([
       'Batch 4: sha384, 3 jobs',
@@ -83,13 +83,13 @@ describe('the command batch', () => {
     ['are refused', new ChainError('NoValidatorPermit')],
     ['are not due', { outcome: 'too soon', dueAtBlock: 100 }],
     ['are being set by another process', { outcome: 'busy' }],
-  ])('exits with 1 when the weights %s, and still says how the jobs ended', async (_, outcome) => {
+  ])('exits with 1 when the weights %s, and still prints how the jobs ended', async (_, outcome) => {
     const { code, printed } = await run(true, REPORT, outcome)
     expect(code).toBe(1)
     expect(JSON.parse(printed)).toMatchObject({ jobs: [{ uid: 1 }, { uid: 2 }, { uid: 3 }], weights: [], block: null })
   })
 
-  it('says that weights are committed, and exits with 0', async () => {
+  it('reports that weights are committed, and exits with 0', async () => {
     const committed: WeightsOutcome = { outcome: 'committed', basis: 'batches', block: 7, epoch: 3 }
     const { code, printed } = await run(false, REPORT, committed)
     expect(code).toBe(0)
@@ -101,7 +101,7 @@ describe('the command batch', () => {
     expect((await run(true, REPORT, { ...SET, confirmed: false } as WeightsOutcome)).code).toBe(1)
   })
 
-  it('asks for some miners only, sets no weights after that, and exits by their answers', async () => {
+  it('runs on some miners only, sets no weights, and exits by their answers', async () => {
     const trial = { ...REPORT, counts: false }
     expect(await run(false, trial, SET, ['1', '2'])).toMatchObject({
       ...{ code: 1, settings: 0, only: ['1', '2'] },
@@ -113,7 +113,7 @@ describe('the command batch', () => {
     expect((await run(true, REPORT, SET)).only).toBeUndefined()
   })
 
-  it('sets no weights after a batch that was cut short', async () => {
+  it('sets no weights after a batch that a stop interrupted', async () => {
     expect(await run(true, { ...REPORT, counts: false }, SET)).toMatchObject({ code: 1, settings: 0 })
   })
 })

@@ -1,6 +1,5 @@
 /** The command `explain`: explains a miner's weight. */
-import { explainMiner } from '../explain/explain-miner.ts'
-import { reportMiner } from '../explain/miner-report.ts'
+import { explainMiner, reportMiner } from '../explain/explain-miner.ts'
 import type { CommandDeps } from './command-line.ts'
 import { openValidator } from './open-validator.ts'
 

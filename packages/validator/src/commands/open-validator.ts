@@ -1,12 +1,14 @@
+import { ChainError } from '@horde/chain/errors'
 import { ownHotkey, validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor, type Subtensor } from '@horde/chain/subtensor'
-import { openDatabase } from '@horde/kit/database'
+import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { createLog, type LogOptions } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import type { ValidatorDeps } from '../app.ts'
-import { loadBenchmark } from '../benchmarks/load-benchmark.ts'
+import { BusyError, type ValidatorDeps } from '../app.ts'
+import { BenchmarkError, loadBenchmark } from '../benchmarks/load-benchmark.ts'
 import { readValidatorConfig } from '../config.ts'
-import { migrationsFolder } from '../db/migrations.ts'
+import { migrationsFolder } from '../db/schema.ts'
+import { UnknownMinerError } from '../jobs/find-miners.ts'
 
 export type OpenValidator = ValidatorDeps & { chain: Subtensor }
 
@@ -30,4 +32,11 @@ export async function openValidator(
   const [endpoints, validatorRule] = [config.BITTENSOR_NETWORK, validatorRuleOf(config)]
   const chain = stack.use(await connectSubtensor({ endpoints, validatorRule, mayBeAway, log, signal }))
   return { config, chain, hotkey, benchmark, database, clock: systemClock, log }
+}
+
+const EXPECTED = [BenchmarkError, BusyError, ChainError, DatabaseError, UnknownMinerError]
+
+/** Returns whether an error's message is enough for an operator, without a stack. */
+export function isExpected(error: unknown): error is Error {
+  return EXPECTED.some(each => error instanceof each)
 }

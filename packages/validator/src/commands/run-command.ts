@@ -10,7 +10,7 @@ export function runCommand(args: readonly string[], deps: CommandDeps, signal: A
     try {
       return await run()
     } catch (error) {
-      const { isExpected } = await import('./expected-errors.ts')
+      const { isExpected } = await import('./open-validator.ts')
       if (!isExpected(error)) throw error
       deps.complain(`${error.message}\n`)
       return EXIT_FAILED

@@ -2,7 +2,8 @@ import type { Database } from '@horde/kit/database'
 import { OPEN_STATES } from '@horde/protocol/job-state'
 import { and, asc, desc, eq, gte, inArray, isNull, lt } from 'drizzle-orm'
 import type { StoredJob } from './jobs.ts'
-import { batches, jobs, type ScoringName } from './schema.ts'
+import type { ScoringName } from './json-columns.ts'
+import { batches, jobs } from './schema.ts'
 import { batchesToScore } from './scores.ts'
 
 type BatchRow = typeof batches.$inferSelect

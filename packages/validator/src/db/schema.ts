@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
@@ -14,24 +15,12 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
-import type { Work } from '../benchmarks/benchmark.ts'
-
-/** A moment of the host's monotonic clock, in ms, and the boot since which that clock runs. */
-export type HostMoment = { readonly boot: string; readonly ms: number }
-
-/** A synthetic job's work, stored so that it can be sent, and its answer judged, after a restart too. */
-export type Challenge = { readonly benchmark: string; readonly work: Work }
+import type { Challenge, HostMoment, ScoredNeuron, ScoreExplanation, ScoringName } from './json-columns.ts'
 
 export const JOB_SOURCES = ['facilitator', 'command'] as const
 export type JobSource = (typeof JOB_SOURCES)[number]
 
-/** Numbers and names behind a setting's scores; their shape depends on the scoring. */
-export type Explanation = { readonly [name: string]: unknown }
-
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
-
-export const SCORINGS = ['2024', 'efficiency'] as const
-export type ScoringName = (typeof SCORINGS)[number]
 
 /** Synthetic jobs that start together: one for every executor of every miner. */
 export const batches = pgTable('batches', {
@@ -112,9 +101,6 @@ export const jobs = pgTable(
   ],
 )
 
-/** One score of a weight setting. */
-export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }
-
 /** planned: stored, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */
 export const SETTING_STATES = ['planned', 'committed', 'included', 'refused'] as const
 export type SettingState = (typeof SETTING_STATES)[number]
@@ -135,7 +121,7 @@ export const weightSettings = pgTable(
     basis: text('basis').notNull(),
     method: text('method').$type<SettingMethod>().notNull().default('set'),
     /** How each score was made, for `explain`. */
-    explanation: jsonb('explanation').$type<Explanation>(),
+    explanation: jsonb('explanation').$type<ScoreExplanation>(),
     batchIds: integer('batch_ids').array().notNull(),
     scores: jsonb('scores').$type<ScoredNeuron[]>().notNull(),
     uids: integer('uids').array().notNull(),
@@ -158,3 +144,6 @@ export const weightSettings = pgTable(
   },
   table => [index('weight_settings_state').on(table.netuid, table.hotkey, table.state)],
 )
+
+/** The folder of this package's migrations, the same for both engines. */
+export const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))

@@ -2,14 +2,45 @@
 import type { Database } from '@horde/kit/database'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lte, ne, sql } from 'drizzle-orm'
-import type { RequestedWork } from '../scoring/demand.ts'
-import type { ScoreExplanation } from '../scoring/explanation.ts'
-import type { ClassTotals } from '../scoring/network-scores.ts'
-import { batches, jobs, type ScoredNeuron, type ScoringName, weightSettings } from './schema.ts'
+import type { ScoredNeuron, ScoreExplanation, ScoringName } from './json-columns.ts'
+import { batches, jobs, weightSettings } from './schema.ts'
 
 /** A miner without a manifest has executors of the default class. */
 const executorClass = sql<string>`coalesce(${jobs.executorClass}, ${sql.raw(`'${DEFAULT_CLASS}'`)})`
 const number = (expression: ReturnType<typeof sql>) => sql<number>`${expression}`.mapWith(Number)
+
+/** A miner's jobs in one class, added up. */
+export interface ClassTotals {
+  hotkey: string
+  executorClass: string
+  /** Number of batches with these jobs. */
+  batches: number
+  jobs: number
+  /** How many of the jobs have no score because of the validator's own fault. */
+  excused: number
+  /** Sum of the scores. */
+  sum: number
+  /** The miner's averages in this class. Needed only if jobs were excused. */
+  averages?: ClassAverages | undefined
+}
+
+/** A miner's averages in one class over the window, including batches that were scored before. */
+export interface ClassAverages {
+  /** Mean score of its measured jobs. */
+  mean: number
+  /** Mean number of measured jobs, over the batches with at least one. */
+  jobsPerBatch: number
+}
+
+/** The work that users requested of one class within the window. */
+export interface RequestedWork {
+  /** Time from ready to end of all jobs that had a ready executor, in seconds. */
+  executorSeconds: number
+  /** Number of those jobs. */
+  ran: number
+  /** Number of jobs that ended without a ready executor. */
+  turnedAway: number
+}
 
 export interface UnscoredBatch {
   id: number
@@ -114,7 +145,7 @@ export async function lastSettingScores(
     )
     .orderBy(desc(id))
     .limit(1)
-  return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
+  return row
 }
 
 /** Returns the newest setting of a hotkey that was not refused. */
@@ -127,7 +158,7 @@ export async function newestSetting(db: Database, netuid: number, hotkey: string
     )
     .orderBy(desc(weightSettings.id))
     .limit(1)
-  return row && { ...row, explanation: row.explanation as ScoreExplanation | null }
+  return row
 }
 
 /** Returns a miner's jobs in some batches, in their order. The class is null where the miner sent no manifest. */

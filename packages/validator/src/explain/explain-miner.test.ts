@@ -1,8 +1,7 @@
 import { REASONS } from '@horde/protocol/reasons'
 import { describe, expect, it } from 'vitest'
-import type { ScoreExplanation } from '../scoring/explanation.ts'
-import { explainMiner } from './explain-miner.ts'
-import type { MinerReport, ReportedJob, ReportedSetting } from './miner-report.ts'
+import type { ScoreExplanation } from '../db/json-columns.ts'
+import { explainMiner, type MinerReport, type ReportedJob, type ReportedSetting } from './explain-miner.ts'
 
 const GPU = 'always_on.gpu-24gb'
 

@@ -3,7 +3,7 @@ import type { WeightOf } from '@horde/chain/chain'
 import type { Metagraph } from '@horde/chain/metagraph'
 import { sharesOf } from '@horde/chain/weights'
 import { textTable } from '@horde/operator/command-line/text-table'
-import type { ClassExplanation, ScoreExplanation } from '../scoring/explanation.ts'
+import type { ClassExplanation, ScoreExplanation } from '../db/json-columns.ts'
 import type { Basis, WeightsPlan } from '../weights/plan-weights.ts'
 
 /**

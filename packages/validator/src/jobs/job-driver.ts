@@ -5,11 +5,10 @@ import type { Reason } from '@horde/protocol/reasons'
 import type { ValidatorMessage } from '@horde/protocol/validator-miner'
 import { EMPTY_RESULT, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
 import { LockLostError } from '../db/lock.ts'
-import { type HostClock, NO_MOMENT } from './host-clock.ts'
 import { type JobSpec, resultOf } from './job-spec.ts'
 import type { ChannelEvent, JobChannel, MessageEvent } from './miner-connection.ts'
 import { type Move, type MovingJob, type TransitionDeps, transition } from './transition.ts'
-import { WorkTimer } from './work-timer.ts'
+import { type HostClock, NO_MOMENT, WorkTimer } from './work-timer.ts'
 
 export interface DriverDeps {
   channel: JobChannel

@@ -17,7 +17,8 @@ import {
   saveChanges,
   storableResult,
 } from '../db/jobs.ts'
-import { type HostMoment, jobs } from '../db/schema.ts'
+import type { HostMoment } from '../db/json-columns.ts'
+import { jobs } from '../db/schema.ts'
 
 /** A job as the process that moves it knows it. */
 export interface MovingJob {

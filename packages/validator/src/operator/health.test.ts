@@ -1,8 +1,7 @@
 import { bad, ok, warn } from '@horde/kit/check/finding'
 import { serviceHealth } from '@horde/operator/admin/health'
 import { expect, it } from 'vitest'
-import { lacksOf } from './health.ts'
-import type { ValidatorStatus } from './status.ts'
+import { lacksOf, type ValidatorStatus } from './status.ts'
 
 type Input = Parameters<typeof lacksOf>[0] & Pick<ValidatorStatus, 'watches'>
 

@@ -1,5 +1,6 @@
 /** The validator's status as /status.json answers it; the page is made of the same. */
 import { type RankedValidator, type ShownRule, shownRule } from '@horde/chain/rank-validators'
+import { printable } from '@horde/kit/log/untrusted-text'
 import type { ServiceHealth } from '@horde/operator/admin/health'
 import {
   type ChainJson,
@@ -11,10 +12,9 @@ import {
 import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
 import type { FacilitatorState } from '../organic/facilitator-connection.ts'
 import type { ChosenMethod } from '../weights/weight-method.ts'
-import type { HistoryJson } from './history/history-view.ts'
-import type { BatchWindow, NextBatch } from './history/next-batch.ts'
-import { type RecentError, recentErrors } from './history/recent-errors.ts'
-import type { ValidatorStatus } from './status.ts'
+import type { HistoryJson } from './history.ts'
+import type { BatchWindow, NextBatch } from './next-batch.ts'
+import type { LoopStatus, ValidatorStatus } from './status.ts'
 import type { Eligibility } from './watches/eligibility.ts'
 
 export type ValidatorStatusJson = {
@@ -67,4 +67,30 @@ export function statusJson(
 function nextBatchJson({ at, why, window }: NextBatch, nowMs: number): ValidatorStatusJson['nextBatch'] {
   const inSeconds = at === undefined ? null : wholeSeconds(at.getTime() - nowMs)
   return { at: at?.toISOString() ?? null, inSeconds, why, window: window ?? null }
+}
+
+/** The largest number of errors that is listed. */
+const MAX_ERRORS = 20
+
+type RecentError = { at: string; where: string; what: string }
+
+/** Lists loops whose last run failed, refused settings of weights, and users' jobs that broke; the latest first. */
+function recentErrors(loops: readonly LoopStatus[], history: HistoryJson | null): RecentError[] {
+  const failed = loops.flatMap(({ name, state: { error, endedAt = 0 } }) => {
+    if (error === undefined) return []
+    return [{ at: new Date(endedAt).toISOString(), where: name, what: printable(messageOf(error)) }]
+  })
+  const refused = (history?.settings ?? [])
+    .filter(({ state }) => state === 'refused')
+    .map(each => ({ at: each.endedAt ?? each.plannedAt, where: 'weights', what: each.refusal ?? 'refused' }))
+  const broken = (history?.organicJobs ?? [])
+    .filter(({ state }) => state === 'broken')
+    .map(each => ({ at: each.createdAt, where: `job ${each.uuid}`, what: each.why ?? 'broken' }))
+  return [...failed, ...refused, ...broken].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, MAX_ERRORS)
+}
+
+/** Returns an error's first line: the following lines of a failed query hold its parameters, which peers chose. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n')[0] ?? ''
 }

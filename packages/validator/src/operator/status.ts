@@ -3,15 +3,16 @@ import type { Chain } from '@horde/chain/chain'
 import { type RankedValidator, rankValidators } from '@horde/chain/rank-validators'
 import type { LoopState } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
+import { CHAIN, type Lack, type Lacks } from '@horde/operator/admin/health'
 import type { ServiceStatus } from '@horde/operator/admin/observed-service'
 import type { Watches } from '@horde/operator/watch/watches'
 import type { ScheduleState } from '../batches/batch-schedule.ts'
 import type { ValidatorConfig } from '../config.ts'
-import type { Figures } from '../db/for-operator/figures.ts'
+import type { Figures } from '../db/overview.ts'
 import type { FacilitatorState } from '../organic/facilitator-connection.ts'
 import type { ChosenMethod } from '../weights/weight-method.ts'
-import { type NextBatch, nextBatchOf } from './history/next-batch.ts'
-import type { StoredFigures } from './metrics/stored-figures.ts'
+import type { StoredFigures } from './metrics/job-counters.ts'
+import { type NextBatch, nextBatchOf } from './next-batch.ts'
 import type { SubnetView } from './subnet-view.ts'
 import { type Eligibility, eligibilityOf, type KnownSubnet } from './watches/eligibility.ts'
 
@@ -74,4 +75,42 @@ export function readStatus(deps: StatusDeps): ValidatorStatus {
     facilitator: facilitator?.state(),
     figures: figures.last,
   }
+}
+
+/** How many runs of a loop may fail in a row before the validator is not ready. */
+const TOLERATED_FAILURES = 2
+/** An older answer of the chain about the subnet is a warning, in milliseconds. */
+const OLD_SUBNET_MS = 300_000
+
+type HealthInput = Pick<ValidatorStatus, 'chain' | 'loops' | 'facilitator' | 'subnetAgeMs'>
+
+/** The validator can work while it is connected and no loop keeps failing. */
+export function lacksOf(status: HealthInput): Lacks {
+  return { bad: [...missingConnections(status), ...failingLoops(status)], warned: oldSubnet(status) }
+}
+
+function missingConnections({ chain, facilitator }: HealthInput): Lack[] {
+  const lacks: Lack[] = []
+  if (!chain.connected) lacks.push({ name: CHAIN, sentence: 'There is no connection to the chain.' })
+  if (facilitator?.connected === false) {
+    lacks.push({ name: 'facilitator', sentence: 'There is no connection to the facilitator.' })
+  }
+  return lacks
+}
+
+/** Without the chain most loops fail. They then count as `chain`, so that an update does not blame the new release. */
+function failingLoops({ loops, chain }: HealthInput): Lack[] {
+  return loops
+    .filter(({ state }) => state.failuresInARow > TOLERATED_FAILURES)
+    .map(({ name: loop, state }) => {
+      const name = chain.connected ? `loop ${loop}` : CHAIN
+      return { name, sentence: `The last ${state.failuresInARow} runs of ${loop} failed.` }
+    })
+}
+
+function oldSubnet({ subnetAgeMs: age = 0 }: HealthInput): Lack[] {
+  if (age <= OLD_SUBNET_MS) return []
+  const seconds = Math.round(age / 1_000)
+  const sentence = `The chain's last answer about the subnet is ${seconds} s old: the chain does not answer.`
+  return [{ name: CHAIN, sentence }]
 }

@@ -1,3 +1,4 @@
+/** Drives a user's job on its miner: a new one, or one that an earlier process left open or did not report. */
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
@@ -6,14 +7,15 @@ import type { Clock } from '@horde/kit/time'
 import { isExecutorClass } from '@horde/protocol/classes'
 import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
-import type { JobState, OpenState } from '@horde/protocol/job-state'
-import type { JobResult, StoredJob } from '../db/jobs.ts'
-import { Journal } from '../db/journal.ts'
+import { isFinal, type JobState, type OpenState } from '@horde/protocol/job-state'
+import { type JobUuid, jobUuid } from '@horde/protocol/primitives'
+import { type JobResult, type StoredJob, unreportedJobs } from '../db/jobs.ts'
+import { Journal, untilSaved } from '../db/journal.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
 import { awaitManifest, classFor } from '../jobs/manifest.ts'
 import { MinerConnection } from '../jobs/miner-connection.ts'
-import { type OrganicLimits, organicJob, presetOf } from './organic-job.ts'
-import { acceptedUpdate, finalUpdate } from './status-updates.ts'
+import { ABANDONED, abandonJobs } from '../jobs/transition.ts'
+import { acceptedUpdate, finalUpdate, type OrganicLimits, organicJob, presetOf } from './organic-job.ts'
 
 export interface DriveOrganicDeps {
   limits: OrganicLimits
@@ -76,4 +78,43 @@ export async function driveOrganicJob(
   const result = await new JobDriver(spec, { channel, journal, clock, log }, signal).drive()
   if (result) report(finalUpdate(uuid, result, jobMs / 1000))
   return result
+}
+
+/** How long after its end a job is still reported, in ms. */
+const REPORT_WITHIN_MS = 86_400_000
+
+export interface ResumableJob {
+  uuid: JobUuid
+  /** Drives it to its end, and reports it. */
+  run(report: (update: V0JobStatusUpdate) => void, signal: AbortSignal): Promise<unknown>
+}
+
+type Row = Awaited<ReturnType<typeof unreportedJobs>>[number]
+type Deps = Omit<DriveOrganicDeps, 'report'>
+
+/** Returns the jobs to resume. Call it before the first new job is started, or that one would be among them. */
+export async function resumableJobs(deps: Deps, signal: AbortSignal): Promise<ResumableJob[]> {
+  const endedSince = new Date(deps.clock.now() - REPORT_WITHIN_MS)
+  const rows = await untilSaved(() => unreportedJobs(deps.db, 'facilitator', endedSince), deps, signal)
+  return rows.map(row => {
+    // The request has the uuid as the facilitator spelled it.
+    const uuid = row.request?.uuid ?? jobUuid.parse(row.uuid)
+    return { uuid, run: (report, stopped) => resume(row, uuid, { ...deps, report }, stopped) }
+  })
+}
+
+async function resume(row: Row, uuid: JobUuid, deps: DriveOrganicDeps, signal: AbortSignal): Promise<void> {
+  const { db, clock, log, report } = deps
+  const { request, deadline, state, timeoutSeconds } = row
+  if (isFinal(state)) return report(finalUpdate(uuid, { ...row, state }, timeoutSeconds))
+  if (!request || !deadline || deadline.getTime() <= clock.now()) {
+    const abandon = () => abandonJobs(db, [{ uuid: row.uuid, state }], new Date(clock.now()), log)
+    const abandoned = await untilSaved(abandon, deps, signal)
+    if (abandoned > 0) report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
+    return
+  }
+  log.warn({ jobUuid: uuid, state }, 'organic job resumed')
+  // It may have been reported before. Reporting it twice does no harm.
+  if (row.readyAt !== null) report(acceptedUpdate(uuid))
+  await driveOrganicJob({ ...row, request, deadline }, true, deps, signal)
 }

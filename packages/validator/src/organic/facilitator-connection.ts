@@ -17,8 +17,8 @@ import {
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
 import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
 import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
-import type { ResumableJob } from './resume-organic-jobs.ts'
-import { failedUpdate } from './status-updates.ts'
+import type { ResumableJob } from './drive-organic-job.ts'
+import { failedUpdate } from './organic-job.ts'
 
 const RECONNECT: BackoffOptions = { minMs: 1_000, maxMs: 60_000, factor: 2, jitterMs: 1_000 }
 /** Uptime after which the retry counter resets, in ms. */

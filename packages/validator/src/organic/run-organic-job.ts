@@ -8,7 +8,7 @@ import type { JobSource } from '../db/schema.ts'
 import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/find-miners.ts'
 import { openJobs } from '../jobs/transition.ts'
 import { type DriveOrganicDeps, driveOrganicJob } from './drive-organic-job.ts'
-import { acceptedUpdate, failedUpdate, finalUpdate } from './status-updates.ts'
+import { acceptedUpdate, failedUpdate, finalUpdate } from './organic-job.ts'
 
 export interface OrganicDeps extends DriveOrganicDeps {
   netuid: number

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_CLASS_WEIGHTS, envClassWeights } from './class-weights.ts'
+import { DEFAULT_CLASS_WEIGHTS, envClassWeights } from './class-shares.ts'
 
 describe('envClassWeights', () => {
   it.each([

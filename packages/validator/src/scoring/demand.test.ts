@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type DemandRules, demandFactors, requestedSeconds } from './demand.ts'
+import { type DemandRules, demandFactors, requestedSeconds } from './class-shares.ts'
 
 const RULES: DemandRules = { windowSeconds: 604_800, smoothingSeconds: 100, floor: 0.5, ceiling: 2 }
 const factors = (seconds: Record<string, number>, rules: Partial<DemandRules> = {}) =>

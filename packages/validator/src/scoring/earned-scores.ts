@@ -1,9 +1,16 @@
 import type { Metagraph } from '@horde/chain/metagraph'
 import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
-import { averageScores, batchesToScore, classTotalsOf, requestedWork, type UnscoredBatch } from '../db/scores.ts'
-import type { ScoreExplanation } from './explanation.ts'
-import { type ClassTotals, type ScoringRules, scoreNetwork } from './network-scores.ts'
+import type { ScoreExplanation } from '../db/json-columns.ts'
+import {
+  averageScores,
+  batchesToScore,
+  type ClassTotals,
+  classTotalsOf,
+  requestedWork,
+  type UnscoredBatch,
+} from '../db/scores.ts'
+import { type ScoringRules, scoreNetwork } from './network-scores.ts'
 import { DEFAULT_SCORING_RULES } from './settings.ts'
 
 export interface EarnedDeps {

@@ -1,8 +1,9 @@
 /** Properties of the weights over random networks: what a miner cannot gain by, and what cannot cost it anything. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ClassTotals } from '../db/scores.ts'
 import { scoreJob } from './job-score.ts'
-import { type ClassTotals, type NetworkResults, type ScoringRules, scoreNetwork, sumOf } from './network-scores.ts'
+import { type NetworkResults, type ScoringRules, scoreNetwork, sumOf } from './network-scores.ts'
 import { DEFAULT_SCORING_RULES } from './settings.ts'
 
 const GPU = 'always_on.gpu-24gb'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type ClassTotals, type NetworkResults, type ScoringRules, scoreNetwork, sumOf } from './network-scores.ts'
+import type { ClassTotals } from '../db/scores.ts'
+import { type NetworkResults, type ScoringRules, scoreNetwork, sumOf } from './network-scores.ts'
 import { DEFAULT_SCORING_RULES } from './settings.ts'
 
 const GPU = 'always_on.gpu-24gb'

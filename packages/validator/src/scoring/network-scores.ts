@@ -1,31 +1,6 @@
-import type { ScoringName } from '../db/schema.ts'
-import { classShares } from './class-shares.ts'
-import type { ClassWeights } from './class-weights.ts'
-import { type DemandRules, demandFactors, type RequestedWork, requestedSeconds } from './demand.ts'
-import type { ClassExplanation, ClassResult, MinerExplanation } from './explanation.ts'
-
-/** A miner's jobs in one class, added up. */
-export interface ClassTotals {
-  hotkey: string
-  executorClass: string
-  /** Number of batches with these jobs. */
-  batches: number
-  jobs: number
-  /** How many of the jobs have no score because of the validator's own fault. */
-  excused: number
-  /** Sum of the scores. */
-  sum: number
-  /** The miner's averages in this class. Needed only if jobs were excused. */
-  averages?: ClassAverages | undefined
-}
-
-/** A miner's averages in one class over the window, including batches that were scored before. */
-export interface ClassAverages {
-  /** Mean score of its measured jobs. */
-  mean: number
-  /** Mean number of measured jobs, over the batches with at least one. */
-  jobsPerBatch: number
-}
+import type { ClassExplanation, ClassResult, MinerExplanation, ScoringName } from '../db/json-columns.ts'
+import type { ClassTotals, RequestedWork } from '../db/scores.ts'
+import { type ClassWeights, classShares, type DemandRules, demandFactors, requestedSeconds } from './class-shares.ts'
 
 /** How the results of jobs become scores. */
 export interface ScoringRules {

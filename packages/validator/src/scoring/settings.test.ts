@@ -1,6 +1,6 @@
 import { readSettings } from '@horde/kit/config'
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_CLASS_WEIGHTS } from './class-weights.ts'
+import { DEFAULT_CLASS_WEIGHTS } from './class-shares.ts'
 import { DEFAULT_SCORING_RULES, scoringOf, scoringRulesOf, scoringSettings } from './settings.ts'
 
 const read = (env: Record<string, string>) => readSettings(scoringSettings, env)

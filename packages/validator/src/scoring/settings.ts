@@ -1,8 +1,8 @@
 /** The settings of scoring. docs/scoring.md explains how they work together. */
 import { defineSettings, envNumber, readSettings, type SettingsOf, setting } from '@horde/kit/config'
 import { z } from 'zod'
-import { SCORINGS } from '../db/schema.ts'
-import { DEFAULT_CLASS_WEIGHTS, envClassWeights } from './class-weights.ts'
+import { SCORINGS } from '../db/json-columns.ts'
+import { DEFAULT_CLASS_WEIGHTS, envClassWeights } from './class-shares.ts'
 import type { Scoring } from './job-score.ts'
 import type { ScoringRules } from './network-scores.ts'
 

@@ -5,10 +5,9 @@ import { makeWeights, type WeightRow } from '@horde/chain/weights'
 import { refusalOf } from '@horde/chain/weights/row'
 import type { Database } from '@horde/kit/database'
 import type { Clock } from '@horde/kit/time'
-import type { ScoredNeuron } from '../db/schema.ts'
+import type { ScoredNeuron, ScoreExplanation } from '../db/json-columns.ts'
 import { lastSettingScores } from '../db/scores.ts'
 import { earnedScores } from '../scoring/earned-scores.ts'
-import type { ScoreExplanation } from '../scoring/explanation.ts'
 import type { ScoringRules } from '../scoring/network-scores.ts'
 import { ownNeuron } from './rate-limit.ts'
 
@@ -88,5 +87,22 @@ function rowOf(scores: ScoredNeuron[], { neurons }: Metagraph, rules: Hyperparam
     minAllowedWeights: rules.minAllowedWeights,
     maxWeightsLimit: rules.maxWeightsLimit,
     ownUid,
+  })
+}
+
+/** A uid that has another hotkey now than when the weights were computed. */
+export interface Handover {
+  uid: number
+  /** The hotkey whose scores made its weight. */
+  from: string
+  /** The hotkey that has the uid now. */
+  to: string
+}
+
+/** Finds the uids of a setting that have changed hotkeys since its weights were computed. */
+export function handoversIn(setting: { scores: readonly ScoredNeuron[] }, { neurons }: Metagraph): Handover[] {
+  return setting.scores.flatMap(({ uid, hotkey: from }) => {
+    const to = neurons[uid]?.hotkey
+    return to === undefined || to === from ? [] : [{ uid, from, to }]
   })
 }

@@ -5,8 +5,8 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import { untilSaved } from '../db/journal.ts'
 import type { TryLock } from '../db/lock.ts'
-import { untilSaved } from '../db/until-saved.ts'
 import {
   moveCommit,
   refuseSetting,
@@ -15,7 +15,7 @@ import {
   takeBackCommit,
   type WeightSetting,
 } from '../db/weight-settings.ts'
-import { handoversIn } from '../scoring/handovers.ts'
+import { handoversIn } from './plan-weights.ts'
 
 /** The block time to assume on a chain that announces none, in ms. */
 const DEFAULT_BLOCK_MS = 1_000

@@ -1,7 +1,7 @@
 import type { Chain } from '@horde/chain/chain'
 import { ChainError, type ChainErrorCode } from '@horde/chain/errors'
 import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
-import { untilSaved } from '../db/until-saved.ts'
+import { untilSaved } from '../db/journal.ts'
 import { refuseSetting } from '../db/weight-settings.ts'
 import { type Confirmation, type ConfirmDeps, findConfirmation, type SentSetting } from './confirm-setting.ts'
 import { type RateLimitDeps, type RateLimitRequest, waitForRateLimit } from './rate-limit.ts'

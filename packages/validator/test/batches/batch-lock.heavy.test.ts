@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-/** Closed after each test, also after one that timed out. */
+/** Closes after each test, even after one that timed out. */
 const programs: Program[] = []
 afterEach(async () => {
   for (const program of programs.splice(0)) await program[Symbol.asyncDispose]()
@@ -41,7 +41,7 @@ const workOn = () =>
     message.message_type === 'V0JobRequest' ? [connection] : [],
   )
 
-it('sends nothing more once another process has taken the lock, and leaves it the batch', async () => {
+it('sends nothing once another process has taken the lock and the batch', async () => {
   const [offered, takenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const mayBeReady = Promise.withResolvers<void>()
   script = async peer => {

@@ -8,15 +8,16 @@ import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { resumeBatches } from '../../src/batches/run-batch.ts'
 import { openBatch } from '../../src/batches/stored-batch.ts'
-import { batches, type HostMoment, jobs } from '../../src/db/schema.ts'
-import { hostClockOf } from '../../src/jobs/host-clock.ts'
+import type { HostMoment } from '../../src/db/json-columns.ts'
+import { batches, jobs } from '../../src/db/schema.ts'
+import { hostClockOf } from '../../src/jobs/work-timer.ts'
 import type { Scoring } from '../../src/scoring/job-score.ts'
 import { withDatabase } from '../db/databases.ts'
 import { PATIENT, VALIDATOR, WORK } from '../jobs/drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
 
 const database = withDatabase()
-/** Leaves a busy machine enough time to send a manifest. */
+/** Time enough to send a manifest on a busy machine. */
 const LIMITS = { ...PATIENT, manifestMs: 500 }
 let netuid = 400
 
@@ -44,14 +45,17 @@ async function resume(
     deadlineMs = 20_000,
     benchmark = 'word',
     scoring = { name: '2024' } as Scoring,
-    /** When the killed process sent the work, as the row has it. */
+    /** When the killed process sent the work, as stored in the row. */
     workSent = null as HostMoment | null,
   } = {},
 ) {
   netuid += 1
   const { db } = database()
   const uuid = randomUUID()
-  await using miner = await startScriptedMiner(hotkeyFromUri('//left'), async peer => void (await script(peer, uuid)))
+  await using miner = await startScriptedMiner(
+    hotkeyFromUri('//resumed'),
+    async peer => void (await script(peer, uuid)),
+  )
   const startedAt = new Date(Date.now() - 1_000)
   const deadline = new Date(Date.now() + deadlineMs)
   const row = { uuid, minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address, deadline }
@@ -78,12 +82,12 @@ async function resume(
 }
 
 const hostClock = hostClockOf(systemClock)
-/** As an earlier process would have stored it. */
+/** Stores the job as an earlier process would have. */
 const sentBefore = (ms: number) => hostClock?.toHost(systemClock.monotonic() - ms) ?? null
 const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
-describe('a job that a killed validator left open', () => {
-  it('running, answered meanwhile: right, and excused because the time was not measured', async () => {
+describe('an open job of a killed validator', () => {
+  it('is excused when its right answer came meanwhile, because the time was not measured', async () => {
     const { job, gist, said } = await resume('running', (peer, uuid) => {
       peer.say(MANIFEST)
       answer(peer, uuid)
@@ -93,7 +97,7 @@ describe('a job that a killed validator left open', () => {
     expect(said[0]).toBe('1 V0AuthenticateRequest')
   })
 
-  it('running, answered to the killed process: repeating the offer makes the miner repeat the answer', async () => {
+  it('gets its answer again when the killed process had received it: the repeated offer asks for it', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
       peer.say(MANIFEST)
       expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
@@ -103,7 +107,7 @@ describe('a job that a killed validator left open', () => {
     expect(said).toEqual(OFFERED_AGAIN)
   })
 
-  describe('running, with the stored moment at which its work was sent', () => {
+  describe('with the stored moment at which its work was sent', () => {
     const stillOpen = async (peer: Peer, uuid: string) => {
       peer.say(MANIFEST)
       await peer.hear('V0InitialJobRequest')
@@ -123,7 +127,7 @@ describe('a job that a killed validator left open', () => {
       expect(gist).toEqual(['finished', 'time-limit', 0, true])
     })
 
-    it('excuses an answer that the miner sent unasked: it may have come while no process listened', async () => {
+    it('excuses an answer that the miner sent before it accepted again: no process may have listened', async () => {
       const early = (peer: Peer, uuid: string) => {
         peer.say(MANIFEST)
         answer(peer, uuid)
@@ -138,7 +142,7 @@ describe('a job that a killed validator left open', () => {
       expect(gist).toEqual(['finished', 'validator-away', null, true])
     })
 
-    it('excuses the job, after another restart too, when ready again tells that the work was lost', async () => {
+    it('excuses the job, after another restart too, when another ready shows that the work was lost', async () => {
       const readyAgain = async (peer: Peer, uuid: string) => {
         peer.say(MANIFEST)
         peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -153,18 +157,18 @@ describe('a job that a killed validator left open', () => {
     })
   })
 
-  it('running on a v0 miner: not offered again', async () => {
+  it('is not offered again to a v0 miner', async () => {
     const { gist, said } = await resume('running', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(said).toEqual(['1 V0AuthenticateRequest'])
   })
 
-  it('running, with a wrong answer: scores 0', async () => {
+  it('scores 0 with a wrong answer', async () => {
     const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid, 'wrong'))
     expect(gist).toEqual(['finished', 'wrong-answer', 0, false])
   })
 
-  it('running, whose executor is ready again: gets the work again, and is excused', async () => {
+  it('gets its work again when its executor is ready again, and is excused', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
       peer.say(MANIFEST)
       peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -193,13 +197,13 @@ describe('a job that a killed validator left open', () => {
     },
   )
 
-  it('accepted, with an answer: excused, since the killed process sent the work and did not save that', async () => {
+  it('is excused when it was accepted and is answered: the killed process had sent its work', async () => {
     const { job, gist } = await resume('accepted', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.readyAt).toBeInstanceOf(Date)
   })
 
-  it('accepted, with ready and the answer at once: excused, since the killed process sent the work', async () => {
+  it('is excused when it was accepted and ready comes with the answer: the killed process sent the work', async () => {
     const { gist } = await resume('accepted', (peer, uuid) => {
       peer.say(MANIFEST)
       peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
@@ -215,7 +219,7 @@ describe('a job that a killed validator left open', () => {
     expect(job.score).toBeLessThanOrEqual(2)
   })
 
-  it('offered, and declined: no score, since the miner may have declined before', async () => {
+  it('has no score when it was offered and is declined: the miner may have declined before', async () => {
     const { gist } = await resume('offered', async peer => {
       peer.say(MANIFEST)
       await play.offered(peer)
@@ -224,12 +228,12 @@ describe('a job that a killed validator left open', () => {
     expect(gist).toEqual(['rejected', 'declined', null, null])
   })
 
-  it('on a silent miner: ends with the batch, excused', async () => {
+  it('ends with the batch on a silent miner, and is excused', async () => {
     const { gist } = await resume('accepted', () => {}, { deadlineMs: 1_500 })
     expect(gist).toEqual(['broken', 'prepare-timed-out', null, null])
   })
 
-  it('of a benchmark that is no longer used: excused', async () => {
+  it('is excused when its benchmark is no longer used', async () => {
     const { gist } = await resume('running', (peer, uuid) => answer(peer, uuid), { benchmark: 'another' })
     expect(gist).toEqual(['broken', 'abandoned', null, null])
   })
@@ -259,7 +263,7 @@ it('adds the jobs of a miner whose manifest the killed process had not read', as
   expect(rows.map(({ state }) => state).toSorted()).toEqual(['broken', 'broken', 'finished'])
 })
 
-it('resumes a batch that a stop left open, and counts it', async () => {
+it('resumes a batch that was open at a stop, and counts it', async () => {
   netuid += 1
   const { db } = database()
   const stop = new AbortController()

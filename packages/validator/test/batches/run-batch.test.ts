@@ -11,7 +11,7 @@ const batch = (scripts: Script[], request?: Parameters<typeof runScripts>[2], si
   runScripts(scripts, database().db, request, signal)
 
 describe('runBatch', () => {
-  it('gives every serving miner one job at once, and each ends alone', async () => {
+  it('gives every serving miner one job at once, and each ends independently', async () => {
     const good: Script = peer => play.finished(peer)
     const scripts: [Script, string][] = [
       [good, 'finished'],
@@ -85,7 +85,7 @@ describe('runBatch', () => {
     expect(miners[0]?.connections()).toBe(0)
   })
 
-  describe('an offer that a miner holds back for longer than others may take', () => {
+  describe('an offer that a miner answers later than others may', () => {
     const limits = { ...PATIENT, acceptMs: 100, slowAcceptMs: 60_000 }
     /** Accepts the offer once `until` resolves, as a v0 miner does once its only executor is free. */
     const holding =
@@ -100,7 +100,7 @@ describe('runBatch', () => {
         peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       }
 
-    it('is waited for when the miner sent no manifest, without delaying other jobs', async () => {
+    it('stays open when the miner sent no manifest, without delaying other jobs', async () => {
       const othersDone = Promise.withResolvers<void>()
       let left = 3
       const quick: Script = async peer => {
@@ -114,14 +114,14 @@ describe('runBatch', () => {
       expect(report.jobs.map(({ end }) => end?.reason)).toEqual([null, null, null, null])
     })
 
-    it('is given up when the miner sent a manifest: such a miner declines at once', async () => {
+    it('is given up when the miner sent a manifest, because such a miner declines at once', async () => {
       const { report } = await batch([holding(new Promise(() => {}), MANIFEST)], {
         limits: { ...limits, manifestMs: 5_000 },
       })
       expect(report.jobs.map(({ end }) => end?.reason)).toEqual(['no-answer'])
     })
 
-    it('is waited for until the end of the batch at most', async () => {
+    it('stays open until the end of the batch at most', async () => {
       using clock = turnClock()
       const deadlineMs = 30_000
       const offered: Script = async peer => {
@@ -134,7 +134,7 @@ describe('runBatch', () => {
     })
   })
 
-  it('shares slots out fairly: a silent miner with many executors does not take them all', async () => {
+  it('does not let a silent miner with many executors take all slots', async () => {
     const lists = (count: number) => ({
       ...MANIFEST,
       manifest: { executor_classes: [{ executor_class: 'always_on.test', count }] },

@@ -20,13 +20,13 @@ const neuron = (uid: number, hotkey: Hotkey, port: number | undefined): Neuron =
   axon: port === undefined ? null : { ip: HOST, port, ipType: 4, protocol: 4, version: 0, block: 1 },
 })
 
-/** A batch on miners with these scripts; uid 0 is the validator, and the last uid serves nothing. */
+/** Runs a batch on miners with these scripts. Uid 0 is the validator, and the last uid announces no address. */
 export async function runScripts(
   scripts: Script[],
   db: Database,
   request: Partial<BatchRequest> & { clock?: Clock } = {},
   signal = new AbortController().signal,
-  /** What is done after the batch, while the miners are still there. */
+  /** Called after the batch, before the miners close. */
   meanwhile: () => Promise<unknown> = async () => undefined,
 ) {
   await using stack = new AsyncDisposableStack()

@@ -6,7 +6,7 @@ import { echoBenchmark } from '../../src/benchmarks/echo.ts'
 
 const run = promisify(execFile)
 
-it('the echo image says what the benchmark put into its input', async () => {
+it('the echo image prints the input of the benchmark', async () => {
   const benchmark = echoBenchmark({ image: 'compute-horde/echo:v0', timeoutSeconds: 30, referenceSeconds: 2 })
   const { image, command, input, challenge } = await benchmark.prepare(0)
   await using volume = await jobVolume(input)

@@ -8,7 +8,7 @@ import { hashcatListBenchmark } from '../../src/benchmarks/hashcat-list.ts'
 const run = promisify(execFile)
 const IMAGE = 'compute-horde/hashcat:v0'
 
-/** A sandbox as executors make it: no network, nothing writable but /tmp, no rights. */
+/** The sandbox that executors use: no network, only /tmp writable, no capabilities. */
 const SANDBOX = [
   ...['run', '--rm', '--network', 'none', '--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL'],
   ...['--security-opt', 'no-new-privileges', '--memory', '2g', '--pids-limit', '256'],
@@ -22,7 +22,7 @@ it.each(ALGORITHMS)('cracks $name (mode $mode) with the job image', async algori
   expect(benchmark.verify(challenge, { stdout, stderr })).toMatchObject({ score: 1 })
 })
 
-it.each(ALGORITHMS)('finds all of a list of $name (mode $mode) with the job image', async algorithm => {
+it.each(ALGORITHMS)('cracks a list of $name (mode $mode) with the job image', async algorithm => {
   const benchmark = hashcatListBenchmark([{ ...algorithm, passwordLength: 2 }], IMAGE)
   const { image, command, input, challenge } = await benchmark.prepare(0)
   await using volume = await jobVolume(input)

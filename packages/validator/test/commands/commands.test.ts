@@ -1,4 +1,4 @@
-/** The commands, as an operator runs them. */
+/** Runs the commands as an operator does. */
 
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -13,7 +13,7 @@ import { runCommand } from '../../src/commands/run-command.ts'
 import { startProgram } from '../program.ts'
 import { NETUID, startWorld, type World } from '../world.ts'
 
-/** What the next job of the first miner ends with. */
+/** The message with which the next job of the first miner ends. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }
 const answering = async (peer: Peer) => {
   peer.say(MANIFEST)
@@ -38,14 +38,14 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-/** In a process of its own. */
+/** Runs a command in a process of its own. */
 async function runApart(args: string[], env: Record<string, string> = {}) {
   await using program = startProgram(args, { ...world.env, ...env })
   const code = await program.ended
   return { code, stdout: program.stdout, stderr: program.stderr }
 }
 
-/** In this process, which is quicker. */
+/** Runs a command in this process, which is quicker. */
 async function run(args: string[], env: Record<string, string> = {}) {
   const said = { stdout: [] as string[], stderr: [] as string[] }
   const deps = {
@@ -63,11 +63,11 @@ async function run(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('check', () => {
-  /** The lines about a subject. */
+  /** Returns the lines about a subject. */
   const about = (subject: string, lines: readonly string[]) =>
     lines.filter(line => line.slice(5).startsWith(`${subject}: `))
 
-  it('is a line for everything, and makes nothing', async () => {
+  it('prints a line for each subject, and creates nothing', async () => {
     const { code, stdout, stderr } = await run(['check'])
     expect(stderr).toEqual([])
     expect(stdout.map(line => line.slice(5).replace(/: .*/s, ''))).toEqual([
@@ -77,14 +77,15 @@ describe('check', () => {
     expect(stdout.filter(line => !line.startsWith('ok'))).toEqual([])
     expect(about('hotkey', stdout)).toEqual([`ok   hotkey: ${hotkeyFromUri('//Validator').ss58}`])
     expect(about('place', stdout)).toEqual([
-      "ok   place: 1 of 1 validators by stake: at most 64 (the chain's MaxAllowedValidators), of at least 0 TAO (the chain's StakeThreshold)",
+      "ok   place: 1 of 1 validators by stake: at most 64 (the chain's MaxAllowedValidators), " +
+        "of at least 0 TAO (the chain's StakeThreshold)",
     ])
     expect(about('miners', stdout)).toEqual(['ok   miners: 2 have announced an address'])
     expect(about('database', stdout)).toEqual([`ok   database: the first start makes it in ${world.folder}/database`])
     expect(code).toBe(0)
   })
 
-  it('says that the subnet asks for a newer version key than ours, with both numbers', async () => {
+  it('reports both version keys when the subnet requires a newer one', async () => {
     await world.devchain.setHyperparameters(NETUID, { WeightsVersionKey: 7 })
     const { code, stdout } = await run(['check'])
     await world.devchain.setHyperparameters(NETUID, { WeightsVersionKey: 0 })
@@ -94,7 +95,7 @@ describe('check', () => {
     expect(code).toBe(1)
   })
 
-  it('tells a hotkey that is not registered the whole command, by the names of the settings', async () => {
+  it('prints the command that registers the hotkey, with the names of the settings', async () => {
     const directory = join(world.folder, 'wallets-unregistered')
     await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
     const { code, stdout } = await run(['check'], {
@@ -108,7 +109,7 @@ describe('check', () => {
     expect(code).toBe(1)
   })
 
-  it('tells all wrong settings at once', async () => {
+  it('lists all wrong settings at once', async () => {
     const { code, stdout } = await run(['check'], { BITTENSOR_NETUID: 'x', RETENTION_DAYS: '1' })
     expect(stdout).toEqual([
       expect.stringMatching(/^bad {2}settings: BITTENSOR_NETUID /),
@@ -117,7 +118,7 @@ describe('check', () => {
     expect(code).toBe(1)
   })
 
-  it('finds a wallet, a benchmark, a facilitator and a database that are not there', async () => {
+  it('reports a missing wallet, benchmark, facilitator and database', async () => {
     const { code, stdout } = await run(['check'], {
       ...{
         BITTENSOR_WALLET_NAME: 'other',
@@ -132,7 +133,7 @@ describe('check', () => {
     expect(code).toBe(1)
   })
 
-  it('dials the facilitator, and warns when others can read along', async () => {
+  it('dials the facilitator, and warns about a connection without TLS', async () => {
     const server = createServer()
     await using router = upgradeRouter(server, { log: silentLog })
     router.onUpgrade(/^\/ws\/v0\/$/, () => {})
@@ -151,7 +152,7 @@ describe('run-job', () => {
   const states = (stderr: readonly string[]) =>
     stderr.filter(line => ['offered', 'accepted', 'ready', 'running', 'finished', 'failed'].includes(line))
 
-  it('runs an image by uid: its output is ours, its progress on stderr', async () => {
+  it('runs an image on the miner of a uid, with the output on stdout and the progress on stderr', async () => {
     ending = finished('hello\nworld\n')
     const { code, stdout, stderr } = await runApart([
       'run-job',
@@ -172,7 +173,7 @@ describe('run-job', () => {
     expect(work).toMatchObject({ docker_image_name: 'echo:v0', docker_run_cmd: ['-a', 'b c'] })
   })
 
-  it('runs a script at a fixed address, with all that may be asked for', async () => {
+  it('runs a script at a fixed address, with every option', async () => {
     ending = finished('')
     const script = join(world.folder, 'script.py')
     await writeFile(script, 'print(1)')
@@ -208,7 +209,7 @@ describe('run-job', () => {
     ['a validator', '0', /has announced no address$/],
     ['an address that is none', `${hotkeyFromUri('//x').ss58}@nowhere`, /^nowhere is no address/],
     ['a hotkey that is none', 'x@127.0.0.1:1', /is no miner$/],
-  ])('exits with 1 and says why: %s', async (_, miner, why) => {
+  ])('exits with 1 and prints the reason: %s', async (_, miner, why) => {
     const { code, stdout, stderr } = await run(['run-job', '--miner', miner, '--image', 'echo:v0'])
     expect({ code, stdout }).toEqual({ code: 1, stdout: [] })
     expect(stderr).toContainEqual(expect.stringMatching(why))
@@ -218,7 +219,7 @@ describe('run-job', () => {
 describe('batch', () => {
   const env = { BENCHMARK: 'echo' }
 
-  it('of one miner is a trial: no other is asked, nothing is scored, no weights are set', async () => {
+  it('of one miner is a trial, which uses no other miner, scores nothing and sets no weights', async () => {
     ending = finished('nonsense')
     const offers = () =>
       world.miners.map(({ heard }) => heard.filter(each => 'base_docker_image_name' in each.message).length)
@@ -234,7 +235,7 @@ describe('batch', () => {
     expect(JSON.parse(plan.stdout[0] ?? '')).toMatchObject({ batches: [] })
   })
 
-  it('tells a miner that there is not', async () => {
+  it('reports an unknown miner', async () => {
     expect(await run(['batch', '--miner', '99'], env)).toMatchObject({
       code: 1,
       stderr: ['99 is no neuron of subnet 3'],
@@ -243,7 +244,7 @@ describe('batch', () => {
 })
 
 describe('weights', () => {
-  it('a dry run says what would be set, and sets nothing', async () => {
+  it('prints in a dry run what would be set, and sets nothing', async () => {
     const { code, stdout, stderr } = await run(['weights', '--dry-run', '--json'])
     expect(code, stderr.join('\n')).toBe(0)
     expect(JSON.parse(stdout[0] ?? '')).toMatchObject({ basis: 'uniform', batches: [], weights: expect.any(Array) })
@@ -254,13 +255,13 @@ describe('weights', () => {
     ])
   })
 
-  it('sets them', async () => {
+  it('sets the weights that are due', async () => {
     const { code, stdout, stderr } = await run(['weights', '--json'])
     expect(code, stderr.join('\n')).toBe(0)
     expect(JSON.parse(stdout[0] ?? '')).toMatchObject({ outcome: 'set', basis: 'uniform', confirmed: true })
   })
 
-  it('and explain says how a miner came to its own', async () => {
+  it('explains how a miner got its weight', async () => {
     const { code, stdout } = await run(['explain', '1'])
     expect([code, stdout[0]]).toEqual([0, `Miner ${world.miners[0]?.hotkey.ss58}, uid 1.`])
     expect(stdout).toContainEqual(expect.stringMatching(/^The chain holds \d+ for uid 1/))
@@ -268,7 +269,7 @@ describe('weights', () => {
   })
 })
 
-it('beside a validator that has the embedded database a command says so, and check goes on', async () => {
+it('reports that a running validator has the embedded database, and check continues', async () => {
   await using program = startProgram([], { ...world.env, LOG_LEVEL: 'info' })
   await program.line('validator started')
   const weights = await run(['weights'])

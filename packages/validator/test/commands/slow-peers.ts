@@ -1,4 +1,4 @@
-/** Runs beside a slow name (`runBesideSlowName`): prints what `check` finds of a chain and a facilitator that are there. */
+/** Runs beside a slow name (`runBesideSlowName`). Prints what `check` reports about a chain and a facilitator. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

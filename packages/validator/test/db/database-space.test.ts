@@ -13,7 +13,7 @@ import { openTestDatabase } from './databases.ts'
 
 const DAY_MS = 86_400_000
 const KEPT = { RETENTION_DAYS: 1, WEIGHTS_RETENTION_DAYS: 1, SCORE_WINDOW_SECONDS: 60, DEMAND_WINDOW_SECONDS: 60 }
-const ROUNDS = 20
+const PASSES = 20
 const JOBS = 50
 const SAID_BYTES = 40_000
 
@@ -46,7 +46,7 @@ it('stops growing the embedded database once as many batches are removed as are 
   const loop = stack.use(startEviction(KEPT, { database, clock, log: silentLog }, signal))
 
   const sizes: number[] = []
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let pass = 0; pass < PASSES; pass += 1) {
     await storeBatch(db, new Date(clock.now()))
     sizes.push(await folderBytes(folder))
     const { runs } = loop.state()

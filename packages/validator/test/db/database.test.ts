@@ -144,8 +144,8 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
   })
 
   it('ends orphaned batches and jobs, and no others', async () => {
-    const [left, organic] = [newJob(), newJob()]
-    await newBatch(4, [left])
+    const [synthetic, organic] = [newJob(), newJob()]
+    await newBatch(4, [synthetic])
     const openOrganic = () => openJobs(db, [organic], { batchId: null, at: START })
     expect((await openOrganic()).added).toBe(1)
     expect((await openOrganic()).added).toBe(0)
@@ -156,7 +156,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     const after = new Date(LATER.getTime() + 1)
     expect(await closeOverdueBatches(db, after, after, silentLog)).toBeGreaterThanOrEqual(1)
     expect(await abandonOverdue(after, after)).toBe(1)
-    expect(await jobOf(left.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
+    expect(await jobOf(synthetic.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
     expect(await jobOf(organic.uuid)).toMatchObject({ state: 'broken', reason: 'abandoned', score: null })
     expect(await unscoredBatches(db, 4), 'what was measured counts').toHaveLength(1)
   })

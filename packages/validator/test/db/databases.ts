@@ -9,7 +9,7 @@ export function openTestDatabase(url = 'pglite://memory'): Promise<OpenDatabase>
   return openDatabase({ url, migrationsFolder })
 }
 
-/** A database in memory for all tests of a file. */
+/** Opens one database in memory for all tests of a file. */
 export function withDatabase(): () => OpenDatabase {
   let database: OpenDatabase
   beforeAll(async () => {
@@ -19,7 +19,7 @@ export function withDatabase(): () => OpenDatabase {
   return () => database
 }
 
-/** A Postgres for all tests of a file. */
+/** Starts one Postgres for all tests of a file. */
 export function withPostgres(): () => TestPostgres {
   let postgres: TestPostgres
   beforeAll(async () => {

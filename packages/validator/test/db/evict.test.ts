@@ -115,8 +115,8 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
       await storeSetting('included', 900, [], 'b'),
     ]
     expect(await evict()).toEqual({ ...NOTHING, settings: old.length })
-    const left = await db.select({ id: weightSettings.id }).from(weightSettings).orderBy(asc(weightSettings.id))
-    expect(left.map(({ id }) => id)).toEqual(kept)
+    const rest = await db.select({ id: weightSettings.id }).from(weightSettings).orderBy(asc(weightSettings.id))
+    expect(rest.map(({ id }) => id)).toEqual(kept)
   })
 
   it('removes many rows in pieces, and stops between two of them', async () => {
@@ -127,7 +127,7 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
   })
 })
 
-it('leaves a batch with a locked job for the next time', async () => {
+it('skips a batch with a locked job until the next run', async () => {
   await using database = await openTestDatabase(await postgres().newDatabase())
   const { db } = database
   const [batch] = await db

@@ -8,7 +8,7 @@ import { withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
 
-/** A relay whose two sides can be cut separately: a network may swallow a client's reset. */
+/** Starts a relay whose two sides can be cut separately, as a network that drops a client's reset. */
 async function openRelay(to: string): Promise<{ relay: Relay; url: string }> {
   const url = new URL(to)
   const relay = await Relay.start(Number(url.port), { host: url.hostname, passesEndsOn: false })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
+import type { ScoreExplanation } from '@horde/validator/db/json-columns'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
 import {
@@ -170,7 +171,10 @@ describe.each(engines)('on %s', (_, newUrl) => {
       ...{ netuid: 9, hotkey: 'v', basis: 'batches', batchIds: [], uids: [1], weights: [65_535], versionKey: 2n },
       ...{ scores: [{ hotkey: 'a', uid: 1, score: 1 }], plannedAt: at(0) },
     }
-    const explanation = { scoring: '2024', batches: [4], miners: [{ hotkey: 'a', score: 1 / 3 }] }
+    const explanation: ScoreExplanation = {
+      ...{ scoring: '2024', batches: [4], setAside: [], windowSeconds: 86_400, classes: [] },
+      miners: [{ hotkey: 'a', score: 1 / 3, classes: [] }],
+    }
     expect(await newestSetting(db, 9, 'v')).toBeUndefined()
     const ids = await db
       .insert(weightSettings)

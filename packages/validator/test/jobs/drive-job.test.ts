@@ -38,7 +38,7 @@ async function run(
   return { ...result, miner, said: talk(miner), lines }
 }
 
-/** Returns state, reason and score, and checks that the row has the same. */
+/** Returns state, reason and score. Checks that the database row has the same. */
 const gist = ({ end, stored }: Awaited<ReturnType<typeof run>>) => {
   expect(stored).toMatchObject({
     state: end?.state,
@@ -54,7 +54,7 @@ const UP_TO_OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 const UP_TO_WORK = [...UP_TO_OFFER, '1 V0JobRequest']
 
 describe('a good job', () => {
-  it('is offered, accepted, ready, sent, finished and scored by its time', async () => {
+  it('passes every state, and is scored by its time', async () => {
     const result = await run(async peer => void (await play.finished(peer)))
     const { end, stored, said, lines } = result
     expect(end).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, stdout: 'right' })
@@ -203,7 +203,7 @@ describe('a job that ends badly', () => {
     [3, 'exit-status', 5],
     [null, 'not-run', 5],
     [null, 'time-limit', 0],
-  ] as const)('is failed with exit status %s: %s', async (status, reason, timeoutSeconds) => {
+  ] as const)('fails with exit status %s, for the reason %s', async (status, reason, timeoutSeconds) => {
     const result = await run(
       async peer => {
         await play.working(peer)
@@ -237,7 +237,7 @@ describe('a job that ends badly', () => {
   it.each([
     ['GenericError and a close', { message_type: 'GenericError', details: 'Unknown validator' }],
     ['UnauthorizedError', { message_type: 'UnauthorizedError', code: 'UNKNOWN_VALIDATOR', details: null }],
-  ])('is not authorized after %s, without another try', async (_, complaint) => {
+  ])('ends as not authorized after %s, without another attempt', async (_, complaint) => {
     const result = await run(peer => {
       peer.say(complaint)
       peer.close()
@@ -296,7 +296,7 @@ describe('a lost connection', () => {
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
   })
 
-  it('before the answer to the offer: ready on the next connection implies the acceptance', async () => {
+  it('before the answer to the offer is restored, and ready on the next connection implies acceptance', async () => {
     const result = await run(async peer => {
       if (peer.connection === 1) {
         await play.offered(peer)
@@ -311,7 +311,7 @@ describe('a lost connection', () => {
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
-  it('accepts a job by ready alone, on the connection of the offer too', async () => {
+  it('does not matter: ready alone implies acceptance, on the connection of the offer too', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
       peer.sayOfJob('V0ExecutorReadyRequest')
@@ -371,7 +371,7 @@ describe('a lost connection', () => {
     })
   })
 
-  it('while the work is sent: sends it again after another ready, on the same clock', async () => {
+  it('during the work makes the validator send it again after another ready, on the same clock', async () => {
     let later = 0
     const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later }
     const result = await run(
@@ -418,8 +418,8 @@ describe('a lost connection', () => {
   })
 })
 
-describe('a validator process that is held up', () => {
-  /** Blocks the whole process. */
+describe('a validator process that is blocked for a while', () => {
+  /** Blocks the whole process, as a busy machine does. */
   const block = (ms: number) => {
     const until = performance.now() + ms
     while (performance.now() < until);
@@ -493,7 +493,7 @@ describe('a hostile miner cannot hold its job open', () => {
     expect(gist(result)).toEqual(['broken', 'work-not-sent', 0])
   })
 
-  it('by invalid frames without end', async () => {
+  it('by sending invalid frames without end', async () => {
     const result = await run(
       async peer => {
         await play.accepted(peer)

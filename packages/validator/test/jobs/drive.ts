@@ -10,9 +10,10 @@ import type { ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { eq } from 'drizzle-orm'
 import { openBatch } from '../../src/batches/stored-batch.ts'
-import type { Benchmark, Work } from '../../src/benchmarks/benchmark.ts'
+import type { Benchmark } from '../../src/benchmarks/benchmark.ts'
 import { type StageLimits, syntheticJob } from '../../src/benchmarks/synthetic-job.ts'
 import { Journal } from '../../src/db/journal.ts'
+import type { Work } from '../../src/db/json-columns.ts'
 import { jobs } from '../../src/db/schema.ts'
 import { JobDriver } from '../../src/jobs/job-driver.ts'
 import type { ResumedJob } from '../../src/jobs/job-spec.ts'
@@ -21,7 +22,7 @@ import { MinerConnection } from '../../src/jobs/miner-connection.ts'
 export const VALIDATOR = hotkeyFromUri('//Alice')
 export const MINER = hotkeyFromUri('//Bob')
 
-/** Whoever says "right" is right. */
+/** Work whose right answer is "right". */
 export const WORK: Work = {
   label: 'word',
   image: 'word:v0',
@@ -38,7 +39,7 @@ export const RIGHT: Benchmark = {
     stdout === word ? { score: 1, comment: 'Right.' } : { score: 0, comment: 'Wrong.' },
 }
 
-/** Long enough for a busy machine; a test that waits for one of them makes that one short. */
+/** Limits that are long enough for a busy machine. A test that waits for one of them shortens that one. */
 export const PATIENT: StageLimits = {
   connectMs: 10_000,
   manifestMs: 20,
@@ -50,7 +51,7 @@ export const PATIENT: StageLimits = {
 
 export const AT_ONCE = { minMs: 1, maxMs: 1 }
 
-/** The lines of a log, as objects. */
+/** Collects the lines of a log as objects. */
 export function listeningLog(): { log: Log; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = []
   const log = createLog('validator', {
@@ -78,7 +79,7 @@ export interface DriveOptions {
   uuid?: string
 }
 
-/** Drives one synthetic job on a miner: how it ended, and its row. */
+/** Drives one synthetic job on a miner. Returns how it ended, and its row. */
 export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, options: DriveOptions) {
   const { db, log, withinMs = 20_000, signal = new AbortController().signal } = options
   using stack = new DisposableStack()

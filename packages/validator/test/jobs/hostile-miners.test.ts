@@ -13,7 +13,7 @@ const database = withDatabase()
 const FLOOD = 30_000
 
 describe('a miner cannot keep the validator busy', () => {
-  it('by small frames without end: the connection is closed', async () => {
+  it('by sending small frames without end: the validator closes the connection', async () => {
     const { report, miners } = await runScripts(
       [
         async peer => {
@@ -31,7 +31,7 @@ describe('a miner cannot keep the validator busy', () => {
     expect(miners[0]?.connections()).toBe(1)
   })
 
-  it('by error messages, each of which goes to all its jobs', async () => {
+  it('by sending error messages, which go to all its jobs', async () => {
     const uuid = '9a74be09-d985-4a66-9d28-554f00ad7cfa'
     await using miner = await startScriptedMiner(MINER, peer => {
       for (let i = 0; i < 50; i += 1) peer.say({ message_type: 'GenericError', details: String(i) })
@@ -49,14 +49,14 @@ describe('a miner cannot keep the validator busy', () => {
   })
 })
 
-it("keeps no more of a job's output until the end of the batch than the database stores", async () => {
+it('by long outputs: only the part that the database stores stays in memory', async () => {
   const { report, rows } = await runScripts([peer => play.finished(peer, 'x'.repeat(1_900_000))], database().db)
   const [job] = report.jobs
   expect(job?.end?.stdout).toBe(rows[0]?.stdout)
   expect(job?.end?.stdout?.length).toBeLessThanOrEqual(10_000)
 })
 
-it('a miner that reconnects again and again does not hold a batch beyond its deadline', async () => {
+it('by reconnecting again and again: the batch ends at its deadline', async () => {
   using clock = turnClock()
   const { report, row } = await runScripts([async peer => peer.close()], database().db, {
     ...{ deadlineMs: 1_000, gatherMs: 20_000, limits: { ...PATIENT, manifestMs: 5_000 } },
@@ -67,7 +67,7 @@ it('a miner that reconnects again and again does not hold a batch beyond its dea
   expect(row?.closedAt).toBeInstanceOf(Date)
 })
 
-it('a stop does not wait for miners that do not connect', async () => {
+it('by never connecting: a stop does not wait for it', async () => {
   using clock = turnClock()
   const stop = new AbortController()
   void clock.sleep(1_000).then(() => stop.abort())

@@ -4,7 +4,7 @@ import type { StageLimits } from '../../src/benchmarks/synthetic-job.ts'
 
 /** How long the work may take, in seconds. */
 export const TIMEOUT_SECONDS = 2
-/** Short enough to wait for a miner that lets one pass. */
+/** Limits short enough to wait until a miner exceeds one. */
 export const LIMITS: StageLimits = {
   connectMs: 8_000,
   manifestMs: 300,
@@ -13,22 +13,22 @@ export const LIMITS: StageLimits = {
   readySlackMs: 0,
   resultGraceMs: 3_000,
 }
-/** Within the grace and beyond the time-out, and beyond all grace, in ms. */
+/** Beyond the timeout but within the grace, and beyond the grace too, in ms. */
 const LATE_MS = (TIMEOUT_SECONDS + 2) * 1_000
 const TOO_LATE_MS = LIMITS.acceptMs + 500
 
 const OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 const WORK = [...OFFER, '1 V0JobRequest']
-/** A connection that is never taken up again is tried six times in all. */
+/** The validator dials six times in all when no attempt succeeds. */
 const AGAIN = [2, 3, 4, 5, 6].map(connection => `${connection} V0AuthenticateRequest`)
 
 export interface Misbehaviour {
   at: 'connected' | 'offered' | 'accepted' | 'working'
   does: string
   script(peer: Peer, clock: Clock): Promise<unknown>
-  /** State, reason, and whether there is a score. */
+  /** State, reason, and whether the score is above 0. */
   ends: [state: string, reason: string | null, scored: boolean]
-  /** Everything the validator says, with the numbers of its connections. */
+  /** All messages that the validator sends, each with the number of its connection. */
   hears: string[]
 }
 
@@ -89,7 +89,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     script: after(offered, right),
   },
   {
-    ...{ at: 'offered', does: 'talk nonsense, then go on', ends: ['finished', null, true] },
+    ...{ at: 'offered', does: 'send invalid messages, then go on', ends: ['finished', null, true] },
     hears: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
     script: after(offered, async peer => {
       for (const frame of NONSENSE) peer.say(frame)
@@ -184,7 +184,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     ),
   },
   {
-    ...{ at: 'working', does: 'talk nonsense, then answer', ends: ['finished', null, true] },
+    ...{ at: 'working', does: 'send invalid messages, then answer', ends: ['finished', null, true] },
     hears: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
     script: after(working, async peer => {
       for (const frame of NONSENSE) peer.say(frame)

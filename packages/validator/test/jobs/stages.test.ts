@@ -13,7 +13,7 @@ const CROWD = 60
 const DEADLINE_MS = 20_000
 
 type Row = typeof jobs.$inferSelect
-/** One batch: every misbehaviour more than once, and good miners between them. */
+/** One batch that has every misbehaviour more than once, with good miners between them. */
 const copies = Math.ceil(CROWD / MISBEHAVIOURS.length)
 const scripts = MISBEHAVIOURS.flatMap(each => Array.from({ length: copies }, () => each))
 
@@ -49,7 +49,7 @@ describe('with every misbehaviour in one batch at once', () => {
   const of = (one: Misbehaviour) =>
     scripts.flatMap((each, i) => (each === one ? [{ row: rows[i] as Row, miner: miners[i] as ScriptedMiner }] : []))
 
-  it.each(MISBEHAVIOURS)('once $at, to $does ends as it should, each alone', one => {
+  it.each(MISBEHAVIOURS)('handles a miner that, once $at, decides to $does', one => {
     const [state, reason, scored] = one.ends
     for (const { row, miner } of of(one)) {
       expect([row.state, row.reason, (row.score ?? -1) > 0]).toEqual([state, reason, scored])
@@ -59,7 +59,7 @@ describe('with every misbehaviour in one batch at once', () => {
     }
   })
 
-  it('good miners get their scores, and the batch closes on time', () => {
+  it('gives good miners their scores, and closes the batch on time', () => {
     for (const row of rows.slice(scripts.length)) expect(row).toMatchObject({ state: 'finished', reason: null })
     expect(isClosed).toBe(true)
     expect(tookMs).toBeLessThan(DEADLINE_MS)

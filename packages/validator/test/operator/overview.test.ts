@@ -1,14 +1,13 @@
-/** What the database says for the status page and the metrics, on both engines. */
+/** The queries behind the status page and the metrics, on both engines. */
 import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { createMetrics } from '@horde/kit/metrics/registry'
 import { manualClock } from '@horde/kit/time'
 import { inArray } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readFigures } from '../../src/db/for-operator/figures.ts'
-import { lastBatches, lastOrganicJobs, lastSettings, minerScores } from '../../src/db/for-operator/overview.ts'
+import { lastBatches, lastOrganicJobs, lastSettings, minerScores, readFigures } from '../../src/db/overview.ts'
 import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
-import { openHistory } from '../../src/operator/history/history.ts'
+import { openHistory } from '../../src/operator/history.ts'
 import { JobCounters } from '../../src/operator/metrics/job-counters.ts'
 import { openTestDatabase, withPostgres } from '../db/databases.ts'
 
@@ -101,7 +100,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
   })
   afterAll(() => database[Symbol.asyncDispose]())
 
-  it('batches, the latest first, with their jobs by state', async () => {
+  it('returns batches, the latest first, with their jobs by state', async () => {
     const last = await lastBatches(db, 1, 3)
     expect(last.map(({ id }) => id)).toEqual([ids[3], ids[2], ids[1]])
     expect((await lastBatches(db, 1, 9)).map(({ jobs: byState, rightAnswers }) => [byState, rightAnswers])).toEqual([
@@ -114,7 +113,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
     ])
   })
 
-  it('the score of each miner in each batch', async () => {
+  it('returns the score of each miner in each batch', async () => {
     const scores = await minerScores(db, ids.slice(0, 2))
     expect(scores.sort((a, b) => a.batchId - b.batchId || b.score - a.score)).toEqual([
       { batchId: ids[0], hotkey: 'bob', uid: 1, score: 2.5 },
@@ -124,7 +123,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
     expect(await minerScores(db, [])).toEqual([])
   })
 
-  it('scores of closed batches are read once, those of open ones again', async () => {
+  it('reads the scores of closed batches once, and those of open batches each time', async () => {
     const history = openHistory(db, 1, 'me')
     const rows = await history.batches(9)
     const sum = async () => (await history.scores(rows)).reduce((all, { score }) => all + score, 0)
@@ -137,13 +136,13 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
     expect(await sum()).toBe(2.5)
   })
 
-  it("settings of one hotkey, and users' jobs", async () => {
+  it("returns the settings of one hotkey, and users' jobs", async () => {
     expect((await lastSettings(db, 1, 'me', 2)).map(({ state }) => state)).toEqual(['committed', 'refused'])
     const [running, failed] = await lastOrganicJobs(db, 2)
     expect([running?.state, failed?.reason, failed?.source]).toEqual(['running', 'exit-status', 'command'])
   })
 
-  it('figures', async () => {
+  it('returns the figures for the metrics', async () => {
     const { openJobs, batches: byState, settings, ...more } = await readFigures(db, 1, 'me')
     expect(more).toEqual({ lastBatchAt: at(300), weightsBlock: 42 })
     expect(openJobs.sort((a, b) => a.kind.localeCompare(b.kind))).toEqual([
@@ -158,7 +157,7 @@ describe.each(engines)('on %s', (_dialect, newUrl) => {
     })
   })
 
-  it('jobs that end are counted once, also those whose end is saved late; none from before', async () => {
+  it('counts a job once, even if its end is saved late, and none that ended before the start', async () => {
     const sample = async (name: string) => {
       const line = (await registry.metrics()).split('\n').find(each => each.startsWith(`${name} `))
       return line === undefined ? undefined : Number(line.slice(name.length))

@@ -1,4 +1,4 @@
-/** What a running validator shows its operator: health, status, its page, metrics. */
+/** The admin port of a running validator: health, status, page and metrics. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { connectSubtensor } from '@horde/chain/subtensor'
@@ -145,7 +145,7 @@ const sample = async (name: string) => {
   return line === undefined ? undefined : Number(line.slice(name.length))
 }
 
-it('says who this validator is, and what the chain lets it do', async () => {
+it('shows the hotkey of this validator, and what the chain allows it', async () => {
   await expect
     .poll(async () => (await status()).validator.standing)
     .toEqual({
@@ -164,7 +164,7 @@ it('says who this validator is, and what the chain lets it do', async () => {
   })
 })
 
-it('remembers batches, scores, weights and jobs, the latest first', async () => {
+it('lists batches, scores, weights and jobs, the latest first', async () => {
   const { history, facilitator, troubles } = await status()
   expect(history?.batches).toMatchObject([
     { closedAt: null, jobs: { running: 1 } },
@@ -190,13 +190,13 @@ it('remembers batches, scores, weights and jobs, the latest first', async () => 
   ])
 })
 
-it('says how weights are told to the chain, and why so', async () => {
+it('shows how weights are sent to the chain, and why', async () => {
   const why = 'the subnet has no commit-reveal'
   await expect.poll(async () => (await status()).weightsBy).toEqual({ method: 'set', why })
   expect(await page()).toContain(why)
 })
 
-it('says when the next batch starts', async () => {
+it('shows when the next batch starts', async () => {
   expect((await status()).nextBatch).toMatchObject({ at: null, why: expect.stringMatching(/^not known yet/) })
   const startMs = Math.ceil(Date.now() / 7_200_000) * 7_200_000
   turn = { rank: 0, validators: 2, turn: { startMs, endMs: startMs + 3_600_000 } }
@@ -207,7 +207,7 @@ it('says when the next batch starts', async () => {
 })
 
 describe('the page', () => {
-  it('shows text of strangers as text, and pictures without anything from elsewhere', async () => {
+  it('escapes text from peers, and loads nothing from other hosts', async () => {
     const text = await page()
     expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;&quot;&#39; onload=&#39;x\ufffd[31m\ufffdgnp')
     for (const character of '\u0000\u001b\u202e') expect(text).not.toContain(character)
@@ -217,14 +217,14 @@ describe('the page', () => {
     expect(text).not.toMatch(/ style=| href=| src="|https?:\/\/|NaN|undefined/)
   })
 
-  it('may do nothing but be shown in its own style', async () => {
+  it('forbids scripts and everything but its own style', async () => {
     const policy = (await get('/status')).headers.get('content-security-policy') ?? ''
     expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'/)
   })
 })
 
 describe('metrics', () => {
-  it('the README, the definitions and the registry name the same', async () => {
+  it('have the same names in the README, the definitions and the registry', async () => {
     const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
     expect(readme).toContain(metricsTable(METRICS))
     const text = await (await get('/metrics')).text()
@@ -235,7 +235,7 @@ describe('metrics', () => {
     )
   })
 
-  it('are as the chain, the database and the watches say', async () => {
+  it('have the values of the chain, the database and the watches', async () => {
     expect(await sample('validator_jobs_open{kind="synthetic",state="running"}')).toBe(1)
     expect(await sample('validator_batches{state="scored"}')).toBe(1)
     expect(await sample('validator_weight_settings{state="refused",method="set"}')).toBe(1)
@@ -255,7 +255,7 @@ describe('metrics', () => {
   })
 })
 
-it('while the database is away, the rest is still to be seen', async () => {
+it('still shows the rest while the database is away', async () => {
   isAway = true
   expect(await status()).toMatchObject({ history: null, validator: { standing: { uid: 0 } } })
   expect(await page()).toContain('The database does not answer.')

@@ -3,7 +3,7 @@ import { upscaled } from '@horde/chain/weights/row'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import { createLog } from '@horde/kit/log'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { reportMiner } from '../../src/explain/miner-report.ts'
+import { reportMiner } from '../../src/explain/explain-miner.ts'
 import { openTestDatabase, withPostgres } from '../db/databases.ts'
 import { isScored, type Net, scored, setterOn, settingsOf, startNet, VALIDATOR } from './net.ts'
 

@@ -185,14 +185,14 @@ describe.each(engines)('a planned setting of a killed process, on %s', (_, newUr
     async code => {
       await scored(db, PLAIN, [2, 9])
       let sent = 0
-      const told = {
+      const unanswered = {
         setWeights: async (...args: Parameters<typeof net.chain.setWeights>) => {
           sent += 1
           await net.chain.setWeights(...args)
           throw Object.assign(new ChainError(code), { mayTakeEffect: true })
         },
       }
-      const outcome = await setterOn(net, db).set(PLAIN, { chain: told })
+      const outcome = await setterOn(net, db).set(PLAIN, { chain: unanswered })
       expect(outcome).toMatchObject({ outcome: 'set', block: net.devchain.blockNumber(), confirmed: true })
       expect(sent).toBe(1)
     },

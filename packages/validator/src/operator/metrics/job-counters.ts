@@ -1,9 +1,13 @@
-/** Counts jobs that ended, by reading the database: every job counts, whichever process drove it. */
+/**
+ * Reads for the metrics what the database holds. Jobs are counted from there too: every job counts, whichever process
+ * drove it.
+ */
 import type { Database } from '@horde/kit/database'
-import type { Clock } from '@horde/kit/time'
+import type { Log } from '@horde/kit/log'
+import { type Clock, withDeadline } from '@horde/kit/time'
 import { DEFAULT_CLASS, isExecutorClass } from '@horde/protocol/classes'
 import { Counter, Histogram, type Registry } from 'prom-client'
-import { type EndedJob, jobsEndedAfter } from '../../db/for-operator/figures.ts'
+import { type EndedJob, type Figures, jobsEndedAfter, readFigures } from '../../db/overview.ts'
 import { METRICS, type MetricName } from './definitions.ts'
 
 const READY_TO_WORK_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
@@ -65,4 +69,52 @@ export class JobCounters {
 function classLabel(executorClass: string | null): string {
   if (executorClass === null) return DEFAULT_CLASS
   return isExecutorClass(executorClass) ? executorClass : 'other'
+}
+
+/** How long the database may take to answer for one scrape, in milliseconds. After that the last figures are shown. */
+const FIGURES_MS = 3_000
+
+export type StoredFiguresDeps = {
+  netuid: number
+  hotkey: string
+  db: Database
+  counters: JobCounters
+  clock: Clock
+  log: Log
+}
+
+/** The figures that /metrics takes from the database. */
+export class StoredFigures {
+  readonly #deps: StoredFiguresDeps
+  #last: Figures | undefined
+  #reading: Promise<void> | undefined
+
+  constructor(deps: StoredFiguresDeps) {
+    this.#deps = deps
+  }
+
+  /** What the database answered last; undefined before its first answer. */
+  get last(): Figures | undefined {
+    return this.#last
+  }
+
+  /** Asks the database, once for each scrape. Never rejects: without an answer the last figures stay. */
+  async refresh(): Promise<void> {
+    const { clock, log } = this.#deps
+    try {
+      // A read that hangs is not repeated: later scrapes wait for the same one.
+      this.#reading ??= this.#read().finally(() => {
+        this.#reading = undefined
+      })
+      await withDeadline(this.#reading, FIGURES_MS, 'figures of the database', clock)
+    } catch (err) {
+      log.debug({ err }, 'figures of the database could not be read')
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { netuid, hotkey, db, counters } = this.#deps
+    await counters.countEnded(db)
+    this.#last = await readFigures(db, netuid, hotkey)
+  }
 }

@@ -6,7 +6,7 @@ import { type Html, html } from '@horde/operator/page/html'
 import { duration, table, time } from '@horde/operator/page/table'
 import type { JobState } from '@horde/protocol/job-state'
 import type { FacilitatorState } from '../../organic/facilitator-connection.ts'
-import type { BatchJson, SettingJson } from '../history/history-view.ts'
+import type { BatchJson, SettingJson } from '../history.ts'
 import type { ValidatorStatusJson } from '../status-json.ts'
 
 const HOTKEY_SHOWN = 10

@@ -1,5 +1,32 @@
-/** How the scores of a weight setting were computed. Saved with the setting, for the command `explain`. */
-import type { ScoringName } from '../db/schema.ts'
+/** The shapes of what json columns hold. Add optional fields only: older rows lack them. */
+
+/** A moment of the host's monotonic clock, in ms, and the boot since which that clock runs. */
+export type HostMoment = { readonly boot: string; readonly ms: number }
+
+/** The work of one synthetic job. Plain JSON, because the database keeps it until the job has ended. */
+export interface Work {
+  /** What is measured, for people; for example `sha256`. */
+  readonly label: string
+  readonly image: string
+  readonly command: readonly string[]
+  /** A zip file with the content of /volume, in base64. Default: an empty one. */
+  readonly input?: string | undefined
+  /** How long the answer may take after the work was sent, in seconds. */
+  readonly timeoutSeconds: number
+  /** How long an executor of reference speed takes, in seconds. Measured times are compared with it. */
+  readonly referenceSeconds: number
+  /** What `verify` needs to recognise the right answer. */
+  readonly challenge: { readonly [name: string]: unknown }
+}
+
+/** A synthetic job's work, stored so that it can be sent, and its answer judged, after a restart too. */
+export type Challenge = { readonly benchmark: string; readonly work: Work }
+
+/** One score of a weight setting. */
+export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }
+
+export const SCORINGS = ['2024', 'efficiency'] as const
+export type ScoringName = (typeof SCORINGS)[number]
 
 /** How a class got its share. */
 export type ClassExplanation = {
@@ -38,7 +65,7 @@ export type ClassResult = {
 /** How a miner got its score. */
 export type MinerExplanation = { hotkey: string; score: number; classes: ClassResult[] }
 
-/** How all scores of a weight setting were computed. */
+/** How all scores of a weight setting were computed, for the command `explain`. */
 export type ScoreExplanation = {
   scoring: ScoringName
   /** The batches that the scores come from. */

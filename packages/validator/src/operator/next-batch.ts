@@ -1,4 +1,4 @@
-import type { ScheduleState } from '../../batches/batch-schedule.ts'
+import type { ScheduleState } from '../batches/batch-schedule.ts'
 
 /** When this validator's next batch starts, and its slot in the window that all validators share. */
 export type NextBatch = {
