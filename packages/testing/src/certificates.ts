@@ -1,4 +1,4 @@
-/** Authorities and certificates, made anew: no key lies in the repository. */
+/** Makes certificate authorities and certificates with new keys, so that the repository contains no key. */
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
@@ -11,7 +11,7 @@ const openssl = (...args: string[]) => run('openssl', args)
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
 
 export class TestAuthority {
-  /** Its certificate. */
+  /** The path of its certificate. */
   readonly ca: string
   readonly #folder: string
   readonly #name: string
@@ -22,7 +22,7 @@ export class TestAuthority {
     this.#name = name
   }
 
-  /** @param folder where all its files go */
+  /** @param folder gets all its files */
   static async make(folder: string, name: string): Promise<TestAuthority> {
     const authority = new TestAuthority(folder, name)
     const about = ['-subj', `/CN=${name}`, '-days', '2', '-keyout', authority.#path('ca-key'), '-out', authority.ca]
@@ -30,7 +30,7 @@ export class TestAuthority {
     return authority
   }
 
-  /** A certificate for one side of a connection; the paths of it and of its key. */
+  /** Makes a certificate for one side of a connection. Returns its path and the path of its key. */
   async certify(
     name: string,
     use: 'serverAuth' | 'clientAuth',
@@ -50,10 +50,10 @@ export class TestAuthority {
   }
 }
 
-/** A certificate for 127.0.0.1 that nobody vouches for. */
+/** A self-signed certificate for 127.0.0.1. */
 export class TestCertificate implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'test-certificate-'))
-  /** Of the certificate, for whom it is to be trusted by. */
+  /** The path of the certificate, for peers that must trust it. */
   readonly path = join(this.#folder, 'cert.pem')
   readonly key: Buffer
   readonly cert: Buffer

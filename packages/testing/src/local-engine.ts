@@ -1,6 +1,6 @@
 /**
- * The machine's Docker engine as tests look at it: its HTTP API by the socket, with nothing of the code under test between.
- * Source of paths and fields: the Docker Engine API, 1.41.
+ * Calls the machine's Docker engine over its socket, without the code under test. Source of the paths and fields: the
+ * Docker Engine API, 1.41.
  */
 import { request } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -10,9 +10,9 @@ import { WAIT_MS } from './limits.ts'
 
 const SOCKET = '/var/run/docker.sock'
 const MISSING = 404
-const LEAST_ERROR = 400
+const FIRST_ERROR = 400
 
-/** A container or volume, with the labels that it has. */
+/** A container or volume with its labels. */
 export interface Labelled {
   id: string
   labels: Record<string, string>
@@ -22,51 +22,51 @@ interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   json?: object
   tar?: NodeJS.ReadableStream
-  /** Whether it is fine when the thing does not exist. */
+  /** Whether to accept that the object does not exist. */
   mayBeMissing?: boolean
 }
 
-/** Asks the engine; rejects with its words when it refuses, or takes longer than `WAIT_MS`. */
+/** Calls the engine. Rejects with its message when it refuses, and when it takes longer than `WAIT_MS`. */
 async function call(path: string, { method = 'GET', json, tar, mayBeMissing = false }: Call = {}): Promise<Buffer> {
   const answer = new Promise<Buffer>((resolve, reject) => {
     const type = json ? 'application/json' : tar ? 'application/x-tar' : undefined
     const headers = type ? { 'Content-Type': type } : {}
-    const asked = request({ socketPath: SOCKET, path, method, headers }, response => {
+    const outgoing = request({ socketPath: SOCKET, path, method, headers }, response => {
       buffer(response).then(bytes => {
         const status = response.statusCode ?? 0
-        const isFine = status < LEAST_ERROR || (status === MISSING && mayBeMissing)
+        const isFine = status < FIRST_ERROR || (status === MISSING && mayBeMissing)
         if (isFine) resolve(bytes)
         else reject(new Error(`${method} ${path}: ${status} ${bytes}`))
       }, reject)
     })
-    asked.on('error', reject)
-    if (tar) (tar as Readable).pipe(asked)
-    else asked.end(json && JSON.stringify(json))
+    outgoing.on('error', reject)
+    if (tar) (tar as Readable).pipe(outgoing)
+    else outgoing.end(json && JSON.stringify(json))
   })
   return withDeadline(answer, WAIT_MS, `${method} ${path}`)
 }
 
 const byLabel = (label: string) => `filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`
 
-/** The containers with a label (`name` or `name=value`), whether they run or not. */
+/** Returns the containers with a label (`name` or `name=value`), running or not. */
 export async function containersWith(label: string): Promise<Labelled[]> {
   const list = JSON.parse(String(await call(`/containers/json?all=1&${byLabel(label)}`)))
   return list.map(({ Id, Labels }: { Id: string; Labels: Labelled['labels'] }) => ({ id: Id, labels: Labels }))
 }
 
-/** The volumes with a label (`name` or `name=value`). */
+/** Returns the volumes with a label (`name` or `name=value`). */
 export async function volumesWith(label: string): Promise<Labelled[]> {
   const { Volumes } = JSON.parse(String(await call(`/volumes?${byLabel(label)}`)))
   const list: { Name: string; Labels: Labelled['labels'] | null }[] = Volumes ?? []
   return list.map(({ Name, Labels }) => ({ id: Name, labels: Labels ?? {} }))
 }
 
-/** Creates a container that does not run; gives its id. `options`: the body of `POST /containers/create`. */
+/** Creates a container without starting it, and returns its id. `options`: the body of `POST /containers/create`. */
 export async function createContainer(options: object): Promise<string> {
   return JSON.parse(String(await call('/containers/create', { method: 'POST', json: options }))).Id
 }
 
-/** Removes a container with its anonymous volumes, whether it runs or not. */
+/** Removes a container with its anonymous volumes, running or not. */
 export async function removeContainer(id: string): Promise<void> {
   await call(`/containers/${id}?force=1&v=1`, { method: 'DELETE', mayBeMissing: true })
 }
@@ -76,19 +76,19 @@ export async function putArchive(id: string, tar: NodeJS.ReadableStream, path: s
   await call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`, { method: 'PUT', tar })
 }
 
-/** What lies at a path of a container, as a tar. */
+/** Returns what is at a path of a container, as a tar. */
 export function getArchive(id: string, path: string): Promise<Buffer> {
   return call(`/containers/${id}/archive?path=${encodeURIComponent(path)}`)
 }
 
-/** Makes an image of a tar, which becomes its only layer. */
+/** Makes an image from a tar, which becomes its only layer. */
 export async function importImage(tar: NodeJS.ReadableStream, name: string): Promise<void> {
   const [, repository = name, tag = 'latest'] = /^(.+):([\w.-]+)$/.exec(name) ?? []
-  const said = String(await call(`/images/create?fromSrc=-&repo=${repository}&tag=${tag}`, { method: 'POST', tar }))
-  if (said.includes('"error"')) throw new Error(`import of ${name}: ${said}`)
+  const output = String(await call(`/images/create?fromSrc=-&repo=${repository}&tag=${tag}`, { method: 'POST', tar }))
+  if (output.includes('"error"')) throw new Error(`import of ${name}: ${output}`)
 }
 
-/** Removes a name of an image, and the image with its last name. */
+/** Removes a name of an image. The image goes with its last name. */
 export async function removeImage(name: string): Promise<void> {
   await call(`/images/${encodeURIComponent(name)}?force=0`, { method: 'DELETE', mayBeMissing: true })
 }

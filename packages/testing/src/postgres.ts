@@ -13,20 +13,20 @@ import { freePort } from './port.ts'
 
 const run = promisify(execFile)
 
-/** Where Debian and Ubuntu keep the server's binaries, a folder for each version. */
+/** Debian and Ubuntu install the server's binaries here, in a folder for each version. */
 const INSTALLED = '/usr/lib/postgresql'
-/** The user whom Debian's package makes: the server refuses to run as root. */
+/** The user that Debian's package makes. The server refuses to run as root. */
 const SERVER_USER = 'postgres'
-/** Where the few commands are that this needs. */
+/** The folders of the commands that this file runs. */
 const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
-/** How often another port is tried when somebody took the free one first. */
+/** How often to try another port when a different process took the free one first. */
 const ATTEMPTS = 5
 /** How long the server may take to start or stop, in ms. */
 const DEADLINE_MS = 30_000
 
 /**
- * Runs the server until the shell's stdin says something or closes, which it does when the tests are killed: nothing is
- * left behind then either. Durability is of no use to a cluster that is thrown away.
+ * Runs the server until the shell's stdin has a line or closes. It closes when the tests are killed, so that even then
+ * the server stops and its folder is removed. The server writes without durability, because its data is thrown away.
  */
 const KEEPER = `
   "$BIN/postgres" -D "$DIR/data" -k '' -h 127.0.0.1 -p "$PORT" -F -c synchronous_commit=off \
@@ -38,19 +38,19 @@ const KEEPER = `
 `
 
 export interface TestPostgres extends AsyncDisposable {
-  /** `postgres://…` of a database that exists. */
+  /** The `postgres://…` URL of a database that exists. */
   readonly url: string
-  /** Makes another, empty database on the same server; its URL. */
+  /** Makes another, empty database on the same server, and returns its URL. */
   newDatabase(): Promise<string>
-  /** Stops the server, as an operator's restart would, and starts it again on the same port with the same data. */
+  /** Stops the server as an operator would, and starts it again on the same port with the same data. */
   restart(): Promise<void>
   stop(): Promise<void>
   start(): Promise<void>
 }
 
 /**
- * A private Postgres on loopback, in a temporary folder, gone when disposed of. Works for root, by way of the `postgres`
- * user, and for anybody else.
+ * Starts a private Postgres on loopback, in a temporary folder that disposing of it removes. When run by root, the
+ * server runs as the user `postgres`.
  *
  * @throws Error when Postgres is not installed
  */
@@ -95,7 +95,7 @@ async function findBinaries(): Promise<string> {
   return found
 }
 
-/** A folder that the server's user owns. */
+/** Makes a folder that the server's user owns. */
 async function makeFolder(): Promise<string> {
   const template = join(tmpdir(), 'horde-postgres-')
   if (process.getuid?.() !== 0) return mkdtemp(template)
@@ -149,21 +149,21 @@ async function startServer(env: ServerEnv, port: number): Promise<Server> {
   return { port, stop }
 }
 
-/** Resolves when the server says that it takes connections; rejects with what it said when it ends instead. */
+/** Resolves once the server accepts connections. Rejects with its log when it fails to start. */
 function ready(keeper: ChildProcess & { stderr: NodeJS.ReadableStream }): Promise<void> {
   return new Promise((resolve, reject) => {
-    const said: string[] = []
+    const log: string[] = []
     const lines = createInterface({ input: keeper.stderr })
     lines.on('line', line => {
-      said.push(line)
+      log.push(line)
       if (/ready to accept connections/.test(line)) {
         lines.close()
         keeper.stderr.resume()
         resolve()
       }
-      // Not when it only turns somebody away because it is still starting.
+      // Ignores the FATAL line for a client that connected while the server was starting.
       if (/FATAL:(?!.*the database system is)/.test(line))
-        reject(new Error(`Postgres did not start:\n${said.join('\n')}`))
+        reject(new Error(`Postgres did not start:\n${log.join('\n')}`))
     })
     keeper.once('error', reject)
   })

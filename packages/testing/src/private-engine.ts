@@ -1,7 +1,4 @@
-/**
- * A Docker engine of a test's own, in its own network namespace, with settings and programs that the machine's engine does
- * not have.
- */
+/** Starts a private Docker engine in its own network namespace, with settings and programs of the test's choice. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -16,14 +13,15 @@ import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
 const START_MS = 60_000
 const STOP_MS = 60_000
-/** How often a daemon is looked at that is to stand still, in ms. */
-const STOPPED_MS = 20
-const LISTENS = 'API listen on'
+/** The time between two looks at whether a daemon has paused, in ms. */
+const PAUSE_POLL_MS = 20
+/** Part of the log line that dockerd prints once it listens. */
+const LISTENING = 'API listen on'
 
 export const TLS_PORT = 2376
 
 const REMAPPED = 'horde-remap'
-/** What root of a container is to the host, where users are remapped. */
+/** The host's user id of a container's root, when the engine remaps users. */
 export const FIRST_REMAPPED_ID = 300_000
 
 const UNLINKED = ['--bridge=none', '--iptables=false', '--ip6tables=false']
@@ -33,22 +31,25 @@ const run = promisify(execFile)
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
   settings?: Record<string, unknown>
-  /** Whether it gives containers users of their own. */
+  /** Whether it remaps the users of containers. */
   userNamespaces?: boolean
-  /** A folder whose programs it finds before all others. */
+  /** A folder that comes first in its PATH. */
   programs?: string
   /** Further variables of its environment. */
   environment?: Record<string, string>
-  /** Whether it has a bridge for containers, over which they reach this machine, and this machine the engine's. */
+  /** Whether it has a bridge for containers, and a network link between them and this machine. */
   isLinked?: boolean
-  /** Its certificate, the key, and the CA of its clients, as paths: it then listens on TLS_PORT of its link as well. */
+  /**
+   * Returns the paths of its certificate, key, and clients' CA. With it, the engine also listens on the link's
+   * TLS_PORT.
+   */
   tls?(link: Link): Promise<{ ca: string; cert: string; key: string }>
 }
 
 export class PrivateEngine implements AsyncDisposable {
   readonly #folder: string
   readonly #options: PrivateEngineOptions
-  /** A second engine in the machine's own network would take down the first one's bridge. */
+  /** Private, because a second engine in the machine's own network would remove the first one's bridge. */
   #network: PrivateNetwork | undefined
   #daemon: ChildProcess | undefined
 
@@ -60,7 +61,7 @@ export class PrivateEngine implements AsyncDisposable {
   static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
     const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
     try {
-      // The users that containers are given must get through to its data.
+      // Remapped users must be able to reach the engine's data.
       await chmod(engine.#folder, 0o711)
       await engine.#configure(options.settings)
       engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
@@ -81,13 +82,13 @@ export class PrivateEngine implements AsyncDisposable {
     return `unix://${this.socket}`
   }
 
-  /** The network that it is in. */
+  /** The network namespace that it runs in. */
   get network(): PrivateNetwork {
-    if (!this.#network) throw new Error('a private engine that is not started')
+    if (!this.#network) throw new Error('the private engine is not started')
     return this.#network
   }
 
-  /** Runs the docker client on it. Gives what it printed. */
+  /** Runs the docker client on this engine, and returns its stdout. */
   async docker(...args: string[]): Promise<string> {
     return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
   }
@@ -103,9 +104,9 @@ export class PrivateEngine implements AsyncDisposable {
   }
 
   /**
-   * Stops the daemon, and starts it anew on the same data; with live-restore in its settings containers go on.
+   * Stops the daemon, and starts it again on the same data. With live-restore in its settings, containers keep running.
    *
-   * @param settings the content of its daemon.json from then on, where it is to be another
+   * @param settings the new content of its daemon.json; without it, the old content stays
    */
   async restart(settings?: Record<string, unknown>): Promise<void> {
     await this.#stopDaemon()
@@ -113,16 +114,16 @@ export class PrivateEngine implements AsyncDisposable {
     await this.#startDaemon()
   }
 
-  /** Has the daemon stand still in the middle of what it does; containers go on. */
+  /** Pauses the daemon with SIGSTOP. Containers keep running. */
   async pause(): Promise<void> {
     const pid = await this.#pid()
     await asRoot('kill', '-STOP', pid)
-    // Each of its threads stops when it runs next.
+    // A thread stops only when it runs next, so the signal takes a moment.
     const isStopped = async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
-    while (!(await isStopped())) await systemClock.sleep(STOPPED_MS)
+    while (!(await isStopped())) await systemClock.sleep(PAUSE_POLL_MS)
   }
 
-  /** Lets a daemon that stands still go on. */
+  /** Continues a paused daemon. */
   async resume(): Promise<void> {
     await asRoot('kill', '-CONT', await this.#pid())
   }
@@ -143,7 +144,7 @@ export class PrivateEngine implements AsyncDisposable {
     await writeFile(join(this.#folder, 'daemon.json'), JSON.stringify(all))
   }
 
-  /** A user for the engine to remap to, known to it alone. Gives the commands that show it to the engine. */
+  /** Makes user files with a user to remap to. Returns the commands that mount them, which only this engine sees. */
   async #remappedUsers(): Promise<string[]> {
     const lines = {
       passwd: `${REMAPPED}:x:64990:64990::/:/usr/sbin/nologin`,
@@ -198,17 +199,17 @@ export class PrivateEngine implements AsyncDisposable {
   }
 }
 
-/** Rejects with what it said last when it ends before. */
+/** Resolves once the daemon listens. Rejects with its last lines when it exits before. */
 async function untilListening(daemon: ChildProcess): Promise<void> {
-  if (!daemon.stderr) throw new Error('a daemon without stderr')
+  if (!daemon.stderr) throw new Error('the daemon has no stderr')
   const lines = createInterface({ input: daemon.stderr })
-  const said: string[] = []
+  const log: string[] = []
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   lines.on('line', line => {
-    said.push(line)
-    if (line.includes(LISTENS)) resolve()
+    log.push(line)
+    if (line.includes(LISTENING)) resolve()
   })
   daemon.once('error', reject)
-  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${said.slice(-5).join('\n')}`)))
+  daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${log.slice(-5).join('\n')}`)))
   await promise
 }

@@ -1,6 +1,6 @@
 /**
- * A network namespace of a test's own, with mounts of its own: another machine, but for the files and processes of this
- * one. Needs root, or sudo without a password.
+ * Makes a private network namespace with private mounts. To a test it is like another machine that shares this
+ * machine's files and processes. Needs root, or sudo without a password.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
@@ -9,24 +9,24 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { withDeadline } from '@horde/kit/time'
 
-/** How long the namespaces may take to be there, in ms. */
+/** How long making the namespaces may take, in ms. */
 const START_MS = 60_000
 
 const run = promisify(execFile)
 const SUDO = process.geteuid?.() === 0 ? [] : ['sudo', '-n']
 
-/** Where the two ends of a link are found, as IPv4 addresses. */
+/** The IPv4 addresses of both ends of a link. */
 export interface Link {
-  /** This machine, as seen from there. */
+  /** This machine's address, for the private network. */
   machine: string
-  /** The private network, as seen from here. */
+  /** The private network's address, for this machine. */
   there: string
-  /** An address with a prefix length for a bridge there, in nobody's way. */
+  /** A free address, with its prefix length, for a bridge in the private network. */
   bridge: string
 }
 
 export class PrivateNetwork implements AsyncDisposable {
-  /** Lives in the namespaces, so that they outlast whatever else does. */
+  /** A process in the namespaces, which keeps them alive. */
   readonly #keeper: ChildProcess
   readonly #pid: string
   #link: Link | undefined
@@ -36,7 +36,7 @@ export class PrivateNetwork implements AsyncDisposable {
     this.#pid = pid
   }
 
-  /** @param first shell commands to run there before anything else */
+  /** @param first shell commands that run in the namespaces before anything else */
   static async start(first: readonly string[] = []): Promise<PrivateNetwork> {
     const script = [...first, 'echo $$', 'exec sleep infinity'].join(' && ')
     const namespaces = ['unshare', '--net', '--mount', '--propagation', 'private']
@@ -46,16 +46,16 @@ export class PrivateNetwork implements AsyncDisposable {
     return new PrivateNetwork(keeper, pid)
   }
 
-  /** The command that runs a command there as root. */
+  /** Returns the command line that runs a command in the namespaces as root. */
   inside(...command: string[]): [string, ...string[]] {
     return [...SUDO, 'nsenter', '--target', this.#pid, '--net', '--mount', ...command] as [string, ...string[]]
   }
 
-  /** Joins the network to this machine by a cable, and by nothing else. Later calls give the same link. */
+  /** Connects the network to this machine, and to nothing else. Later calls return the same link. */
   async link(): Promise<Link> {
     if (this.#link) return this.#link
     const name = `test${randomBytes(5).toString('hex')}`
-    // Of the range for benchmarks, which no network uses; ip refuses what another test has taken.
+    // From 198.18.0.0/15, the range for benchmarks. ip fails when another test uses the same part.
     const part = `198.${randomInt(18, 20)}.${randomInt(256)}`
     const link = { machine: `${part}.1`, there: `${part}.2`, bridge: `${part}.129/25` }
     await asRoot('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', this.#pid)
@@ -69,7 +69,7 @@ export class PrivateNetwork implements AsyncDisposable {
     return link
   }
 
-  /** What still runs there goes on, until it ends by itself. */
+  /** Processes that still run in the namespaces keep running until they end by themselves. */
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = once(this.#keeper, 'exit')
     await asRoot('kill', '-KILL', this.#pid)

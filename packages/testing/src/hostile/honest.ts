@@ -1,8 +1,8 @@
-/** Jobs that mean no harm, whose answers can be checked: what comes after a hostile one, or beside it. */
+/** Honest jobs with known answers, to run after and beside hostile ones. */
 import { createHash } from 'node:crypto'
 import { finishes, type Trial } from './trial.ts'
 
-/** One for each kind of honest job, about this text. */
+/** Returns one honest job of each kind. Their answers depend on this text. */
 export function honestTrials(text: string): Trial[] {
   const files = { 'payload.txt': text }
   const digest = createHash('sha256').update(text).digest('hex')

@@ -1,5 +1,4 @@
-/** Runs a job on a new executor, and says what is wrong with what became of it. */
-
+/** Runs a job on a new executor, and compares its answer with the expected one. */
 import { buffer } from 'node:stream/consumers'
 import { withDeadline } from '@horde/kit/time'
 import { fromBuffer, type ZipFile } from 'yauzl'
@@ -17,7 +16,7 @@ export interface TrialDeps {
   images: TrialImages
 }
 
-/** Gives one sentence for each thing that is not as it must be; rejects when there is no answer, or something is left of the job. */
+/** Returns a sentence for each difference. Rejects when there is no answer, and when something is left of the job. */
 export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Promise<string[]> {
   const image = trial.image === undefined ? {} : { image: await images.ready(trial.name, trial.image) }
   await using uploads = await UploadServer.start()
@@ -32,7 +31,9 @@ export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Prom
   return isRight ? complaints : [...complaints, `uploaded: ${sorted(uploaded).slice(0, SHOWN_CHARACTERS)}`]
 }
 
-/** The files of a zip by name, without what the job printed; files with bits that a plain file has not are told of. */
+/**
+ * Returns the files of a zip by name, without the job's stdout and stderr. Adds an entry for each unusual file mode.
+ */
 async function filesOf(zip: Buffer | undefined): Promise<Record<string, string>> {
   if (zip === undefined) return { 'no zip': '' }
   const files: Record<string, string> = {}

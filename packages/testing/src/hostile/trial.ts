@@ -1,35 +1,35 @@
-/** A job, and what must become of it. */
+/** A job and its expected answer. */
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { JobParts } from '../jobs/executor-job.ts'
 
 export interface Trial {
-  /** Unique among those of a run. */
+  /** Unique within a run. */
   name: string
   parts: JobParts
-  /** Settings of its executor. */
+  /** Further settings of its executor. */
   settings?: Record<string, string>
-  /** The image that it brings along. */
+  /** The image that it runs; without it, the job runs a stock image. */
   image?: TrialImage
   expected: Expected
-  /** Where it uploads its /output: the files that must be in the zip, and none but these, with their texts; one of these sets. */
+  /** If set, the job uploads its /output. The zip must have exactly the files (text by name) of one of these sets. */
   uploads?: readonly Record<string, string>[]
 }
 
-/** The Python image, changed in ways that a stranger's may be. */
+/** Changes to the Python image that a hostile image may have. */
 export interface TrialImage {
-  /** Instructions of a Dockerfile that touch no file. */
+  /** Dockerfile instructions that change no file. */
   changes?: readonly string[]
-  /** What no such instruction can say, as the engine's API names it. */
+  /** Container settings of the engine's API that no Dockerfile instruction can express. */
   config?: { StopSignal?: string; Env?: readonly string[]; Labels?: Record<string, string> }
-  /** Symbolic links in its root, by their path. */
+  /** Targets of symbolic links in its root, by path. */
   links?: Record<string, string>
-  /** Copies of its own programs, by their path; root's, with a mode. */
+  /** Copies of its own programs, owned by root, by path. */
   copies?: Record<string, { from: string; mode: number }>
 }
 
 export type Answer = Extract<ExecutorMessage, { message_type: 'V0FinishedRequest' | 'V0FailedRequest' }>
 
-/** Of the answer; what is not said may be anything. */
+/** The expected answer. A missing field matches anything. */
 export interface Expected {
   type: Answer['message_type']
   exitStatus?: number | null
@@ -41,7 +41,7 @@ export interface Expected {
 
 export const finishes = (stdout: RegExp | string): Expected => ({ type: 'V0FinishedRequest', stdout })
 
-/** It ended by itself, with a status of its own. */
+/** The job exits with this status. */
 export const exitsWith = (exitStatus: number, more: Partial<Expected> = {}): Expected => {
   return { type: 'V0FailedRequest', exitStatus, timedOut: false, ...more }
 }
@@ -62,12 +62,12 @@ export const printsTooMuch: Expected = {
 
 export const runsOutOfMemory = exitsWith(137, { lastLine: /(ran|running) out of memory\.$/ })
 
-/** It was never started; stdout says why. */
+/** The executor refuses the job; stdout has the reason. */
 export const isRefused = (why: RegExp): Expected => {
   return { type: 'V0FailedRequest', exitStatus: null, timedOut: false, stdout: why }
 }
 
-/** What is wrong with an answer, a sentence each; none: it is as expected. */
+/** Returns a sentence for each difference between an answer and the expected one. */
 export function complaintsAbout(answer: Answer, expected: Expected): string[] {
   const complaints: string[] = []
   const compare = (what: string, value: unknown, wanted: unknown) => {

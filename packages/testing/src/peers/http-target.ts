@@ -1,5 +1,4 @@
-/** What a user's job fetches from and uploads to: a web server on loopback, and one that takes uploads as storage services do. */
-
+/** Servers on loopback that a user's job downloads from and uploads to. */
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
@@ -44,33 +43,33 @@ export class TestWeb implements AsyncDisposable {
   }
 }
 
-export interface Arrived {
+export interface Upload {
   method: string | undefined
   headers: IncomingMessage['headers']
   zip: Buffer
-  /** Of a form: its fields in order, then the file's field, name and type. */
+  /** For a form: its fields in order, then the file's field, name and type. */
   form: string[]
 }
 
 export interface Unzipped {
   text: string
-  /** Type and permissions as Unix has them. */
+  /** The Unix file type and permissions. */
   mode: number
 }
 
 export class UploadServer implements AsyncDisposable {
   readonly web: TestWeb
-  /** The uploads that came whole, in order. */
-  readonly arrived: Arrived[]
+  /** The complete uploads, in order. */
+  readonly arrived: Upload[]
 
-  private constructor(web: TestWeb, arrived: Arrived[]) {
+  private constructor(web: TestWeb, arrived: Upload[]) {
     this.web = web
     this.arrived = arrived
   }
 
-  /** `answer`: what is said to each, 200 where nothing is given. */
+  /** @param answer answers each upload; the default answers 200 */
   static async start(answer: RequestListener = (_, response) => void response.end()): Promise<UploadServer> {
-    const arrived: Arrived[] = []
+    const arrived: Upload[] = []
     const web = await TestWeb.start(async (request, response) => {
       const { method, headers } = request
       const isForm = headers['content-type']?.startsWith('multipart/')
@@ -89,17 +88,17 @@ export class UploadServer implements AsyncDisposable {
     return { output_upload_type: 'zip_and_http_post', url: this.web.url(path), form_fields }
   }
 
-  /** What is in the zip of the last upload: a text by name. */
+  /** Returns the texts in the zip file of the last upload, by name. */
   async texts(): Promise<Record<string, string>> {
     return Object.fromEntries((await this.files()).map(([name, { text }]) => [name, text]))
   }
 
-  /** What is in the zip of the last upload, in its order. */
+  /** Returns the files in the zip file of the last upload, in its order. */
   files(): Promise<[string, Unzipped][]> {
     return unzip(this.arrived.at(-1)?.zip ?? Buffer.alloc(0))
   }
 
-  /** Forgets what came. */
+  /** Forgets all uploads and requests. */
   clear(): void {
     this.arrived.length = 0
     this.web.requests.length = 0

@@ -1,5 +1,4 @@
-/** A miner that speaks WebSocket by hand (RFC 6455): it can send what no library would, and leave a closing unanswered. */
-
+/** A miner with its own WebSocket code (RFC 6455). It can send invalid frames, and leave a close frame unanswered. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -9,14 +8,14 @@ import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { WAIT_MS } from '../limits.ts'
 
-/** What a server adds to the key that it accepts. */
+/** The constant that a server appends to the client's key (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const FINAL = 0x80
 const TEXT = 1
 const BINARY = 2
 const CLOSE = 8
 
-/** A message, a closing with its code, or the end without one. */
+/** A message, a close frame with its code, or the end of the connection. */
 export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
 
 export class RawMiner implements AsyncDisposable {
@@ -49,7 +48,7 @@ export class RawMiner implements AsyncDisposable {
     return `ws://127.0.0.1:${this.port}`
   }
 
-  /** The next connection of an executor. */
+  /** Returns the next connection of an executor. */
   arrival({ token }: { token: string }): Promise<RawConnection> {
     return this.#of(token).take('an executor')
   }
@@ -90,7 +89,7 @@ export class RawConnection {
     this.#socket.write(Buffer.concat([head(typeof data === 'string' ? TEXT : BINARY, bytes.length), bytes]))
   }
 
-  /** The beginning of a text that is to be so many bytes long. */
+  /** Sends the header of a text frame with this length, and no content. */
   beginFrame(bytes: number): void {
     this.#socket.write(head(TEXT, bytes))
   }
@@ -115,7 +114,7 @@ export class RawConnection {
   }
 }
 
-/** What came, in order, for whoever takes it. */
+/** A queue whose `take` waits for the next item. */
 class Inbox<T> {
   readonly #items: T[] = []
   readonly #takers: ((item: T) => void)[] = []
@@ -141,7 +140,7 @@ function head(opcode: number, length: number): Buffer {
   return bytes
 }
 
-/** The first frame in bytes that a client sent, all of which are masked; undefined while it is not whole. */
+/** Reads the first frame of a client's bytes, which are masked. Returns undefined while the frame is incomplete. */
 function readFrame(bytes: Buffer): { opcode: number; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined
   const short = bytes.readUInt8(1) & 0x7f

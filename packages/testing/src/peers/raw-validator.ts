@@ -1,16 +1,16 @@
-/** Peers that speak raw bytes: they come from any loopback address, and need not keep to any protocol. */
+/** Peers that send raw bytes from any loopback address, so that they can break the protocol. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 const TEXT = 0x81
-const FIRST_PIECE = 0x01
-const PIECE = 0x00
-const LAST_PIECE = 0x80
+const FIRST_FRAGMENT = 0x01
+const FRAGMENT = 0x00
+const FINAL = 0x80
 const PING = 0x89
 
 export type RawPeer = Socket & { got(): Buffer; ended: Promise<unknown> }
 
-/** A TCP connection that has said nothing yet. */
+/** Opens a TCP connection, and sends nothing. */
 export async function connectRaw(port: number, localAddress = '127.0.0.1'): Promise<RawPeer> {
   const socket = connect({ host: '127.0.0.1', port, localAddress })
   const chunks: Buffer[] = []
@@ -21,14 +21,14 @@ export async function connectRaw(port: number, localAddress = '127.0.0.1'): Prom
   return Object.assign(socket, { got: () => Buffer.concat(chunks), ended })
 }
 
-/** The request for a WebSocket, with further headers. */
+/** Returns the request for a WebSocket, with further headers. */
 export function upgradeRequest(path: string, headers: readonly string[] = []): string {
   const fixed = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13']
   const lines = [`GET ${path} HTTP/1.1`, ...fixed, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', ...headers]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** A WebSocket on the validators' door. */
+/** Opens a WebSocket on the miner's port for validators. */
 export async function upgradeRaw(port: number, hotkey: string, localAddress?: string): Promise<RawPeer> {
   const peer = await connectRaw(port, localAddress)
   peer.write(upgradeRequest(`/v0.1/validator_interface/${hotkey}`))
@@ -44,18 +44,18 @@ export function pingFrame(): Buffer {
   return frame(PING, Buffer.alloc(0))
 }
 
-/** One message in so many frames. */
+/** Returns one message as `count` fragments. */
 export function pieces(message: unknown, count: number): Buffer[] {
   const bytes = Buffer.from(JSON.stringify(message))
   const size = Math.ceil(bytes.length / count)
   return Array.from({ length: count }, (_, index) => {
-    const first = index === 0 ? FIRST_PIECE : PIECE
-    const last = index === count - 1 ? LAST_PIECE : 0
+    const first = index === 0 ? FIRST_FRAGMENT : FRAGMENT
+    const last = index === count - 1 ? FINAL : 0
     return frame(first | last, bytes.subarray(index * size, (index + 1) * size))
   })
 }
 
-/** The JSON messages among what a server has sent behind its answer to the upgrade. */
+/** Returns the JSON messages that a server sent after its answer to the upgrade. */
 export function messagesIn(bytes: Buffer): Record<string, unknown>[] {
   const messages: Record<string, unknown>[] = []
   for (let at = bytes.indexOf('\r\n\r\n') + 4; at + 1 < bytes.length; ) {
@@ -69,7 +69,7 @@ export function messagesIn(bytes: Buffer): Record<string, unknown>[] {
   return messages
 }
 
-/** A frame of a client, masked with zeros. */
+/** Returns a client's frame, masked with zeros. */
 function frame(head: number, payload: Buffer): Buffer {
   const short = payload.length < 126
   const length = Buffer.alloc(short ? 0 : 8)

@@ -1,10 +1,10 @@
-/** A TCP connection to a server that a test can freeze and cut, as networks do. */
+/** A TCP relay in front of a server. A test can freeze and cut its connections, as networks do. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 const LOOPBACK = '127.0.0.1'
 
-interface Line {
+interface RelayedConnection {
   client: Socket
   server: Socket
 }
@@ -13,15 +13,15 @@ export interface RelayOptions {
   /** Where the server listens; default: 127.0.0.1. */
   host?: string
   /**
-   * Whether the end of one side ends the other, as without a relay; default: true. Without it a server does not hear of a
-   * client's reset, as when a network swallows it.
+   * Whether the end of one side ends the other, as without a relay; default: true. When false, the server does not
+   * notice a client's reset, as when a network drops it.
    */
   passesEndsOn?: boolean
 }
 
 export class Relay implements AsyncDisposable {
   readonly #server: Server
-  readonly #lines = new Set<Line>()
+  readonly #connections = new Set<RelayedConnection>()
 
   private constructor(port: number, { host = LOOPBACK, passesEndsOn = true }: RelayOptions) {
     this.#server = createServer(client => this.#join({ client, server: connect({ host, port }) }, passesEndsOn))
@@ -49,12 +49,12 @@ export class Relay implements AsyncDisposable {
     return `ws://${this.address}`
   }
 
-  /** From now on nothing of what the server says gets through, though its kernel goes on taking it. */
+  /** From now on holds back what the server sends, while the kernel keeps accepting it. */
   freeze(): void {
-    for (const { server } of this.#lines) server.unpipe().pause()
+    for (const { server } of this.#connections) server.unpipe().pause()
   }
 
-  /** Ends all connections without a word. */
+  /** Ends all connections without a close frame. */
   cut(): void {
     this.cutClients()
     this.cutServers()
@@ -62,19 +62,19 @@ export class Relay implements AsyncDisposable {
 
   /** Ends the clients' side of all connections. */
   cutClients(): void {
-    for (const { client } of this.#lines) client.destroy()
+    for (const { client } of this.#connections) client.destroy()
   }
 
   /** Ends the server's side of all connections. */
   cutServers(): void {
-    for (const { server } of this.#lines) server.destroy()
+    for (const { server } of this.#connections) server.destroy()
   }
 
   /** Cuts one of the connections, if there is one. `pick` is from 0 up to, but not including, 1. */
   cutOne(pick: number): boolean {
-    const line = [...this.#lines][Math.floor(pick * this.#lines.size)]
-    line?.client.destroy()
-    return line !== undefined
+    const connection = [...this.#connections][Math.floor(pick * this.#connections.size)]
+    connection?.client.destroy()
+    return connection !== undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,9 +82,9 @@ export class Relay implements AsyncDisposable {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  #join(line: Line, passesEndsOn: boolean): void {
-    const { client, server } = line
-    this.#lines.add(line)
+  #join(connection: RelayedConnection, passesEndsOn: boolean): void {
+    const { client, server } = connection
+    this.#connections.add(connection)
     client.pipe(server, { end: passesEndsOn })
     server.pipe(client, { end: passesEndsOn })
     for (const [from, to] of [
@@ -94,7 +94,7 @@ export class Relay implements AsyncDisposable {
       from.on('error', () => {})
       from.on('close', () => {
         if (passesEndsOn) to.destroy()
-        if (client.destroyed && server.destroyed) this.#lines.delete(line)
+        if (client.destroyed && server.destroyed) this.#connections.delete(connection)
       })
     }
   }

@@ -1,4 +1,4 @@
-/** A validator of a miner, played by a test or by the bench. */
+/** A scripted validator: a test or a benchmark sends its messages to a miner. */
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
@@ -16,7 +16,7 @@ import {
 import { LONG_MS, WAIT_MS } from '../limits.ts'
 import { asPeer, type Peer } from './peer.ts'
 
-const DIAL_AGAIN_MS = 200
+const RECONNECT_MS = 200
 
 export const minerKey = () => hotkeyFromUri('//miner')
 export const validatorKey = () => hotkeyFromUri('//validator')
@@ -27,13 +27,15 @@ export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 
 const pathOf = (hotkey: string) => `/v0.1/validator_interface/${hotkey}`
 
-/** A connection to the validators' socket that has said nothing yet. */
+/** Opens a connection to the miner's port for validators, and sends nothing. */
 export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {
   const options = { maxFrameBytes: LARGEST_PASSED_ON_BYTES, log: silentLog, parse: parseFromMiner }
   return asPeer<MinerMessage, ValidatorMessage>(await dialSocket(miner.url + pathOf(hotkey), options))
 }
 
-/** The first message, signed by `key` for the miner of `minerKey()`, or as `changes` say. */
+/**
+ * Returns the first message, signed by `key` for the miner of `minerKey()`. `changes` replace fields before signing.
+ */
 export function authentication(
   key: Hotkey,
   changes: Partial<{ [K in keyof AuthenticationPayload]: string | number }> = {},
@@ -49,7 +51,7 @@ export function authentication(
   return { message_type: 'V0AuthenticateRequest', payload, signature, ...(capabilities && { capabilities }) }
 }
 
-/** An authenticated validator. */
+/** Connects and authenticates a validator. */
 export async function connectValidator(
   miner: { url: string },
   key: Hotkey = validatorKey(),
@@ -60,7 +62,7 @@ export async function connectValidator(
   return peer
 }
 
-/** A validator's connection that says any frame, and hears messages as they come. */
+/** A validator's connection that can send any frame. */
 export type Wire = {
   send(frame: string | Uint8Array): void
   say(message: object): void
@@ -70,7 +72,7 @@ export type Wire = {
   closed: Promise<number>
 }
 
-/** Connects by Node's own WebSocket, which is none of ours. */
+/** Connects with Node's WebSocket, to test the miner against code that is not this project's. */
 export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'unauthenticated'): Promise<Wire> {
   const socket = new WebSocket(miner.url + pathOf(key.ss58))
   const heard = new Inbox<MinerMessage>()
@@ -85,13 +87,13 @@ export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'un
   if (how !== 'unauthenticated') say(authentication(key))
   const next = async () => {
     const message = await heard.next(WAIT_MS, new AbortController().signal)
-    if (!message) throw new Error('nothing was said')
+    if (!message) throw new Error('no message arrived')
     return message
   }
   return { send, say, next, close: () => socket.close(), closed }
 }
 
-/** A validator with many jobs at once on one connection: it waits for messages by their job and type. */
+/** A validator with many jobs at once on one connection. It waits for messages by job and type. */
 export class TestValidator implements AsyncDisposable {
   readonly #peer: ValidatorPeer
   readonly #waiting = new Map<string, (message: MinerMessage) => void>()
@@ -101,7 +103,7 @@ export class TestValidator implements AsyncDisposable {
     void this.#read()
   }
 
-  /** Dials until the miner is there and knows this validator. `address`: host:port. */
+  /** Connects repeatedly until the miner listens and accepts this validator. `address`: host:port. */
   static async connect(address: string, key: Hotkey, minerHotkey: string): Promise<TestValidator> {
     for (;;) {
       try {
@@ -111,13 +113,13 @@ export class TestValidator implements AsyncDisposable {
         if (first?.ok && first.message.message_type === 'V0ExecutorManifestRequest') return new TestValidator(peer)
         await peer.close()
       } catch {
-        // Not there yet.
+        // The miner does not listen yet.
       }
-      await systemClock.sleep(DIAL_AGAIN_MS)
+      await systemClock.sleep(RECONNECT_MS)
     }
   }
 
-  /** The next message of this type about this job. To be asked for before what brings it is said. */
+  /** Resolves to the next message of this type about this job. Call it before sending what the miner answers. */
   hear(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
     const { promise, resolve } = Promise.withResolvers<MinerMessage>()
     this.#waiting.set(`${jobUuid} ${type}`, resolve)
