@@ -20,7 +20,7 @@ const refused = (why: RegExp): Partial<Trial> => ({ expected: isRefused(why), up
 /** Paths where no folder can be: a file, a path below a file, a name that is too long, and a circular link. */
 const NO_FOLDERS = ['/etc/passwd', '/etc/passwd/below', `/${'x'.repeat(300)}`, '/loop']
 const LOOP = { loop: '/loop' }
-const IS_NO_FOLDER = refused(/^The image has a VOLUME or WORKDIR where there can be no folder$/)
+const NO_FOLDER_THERE = refused(/^The image has a VOLUME or WORKDIR where no folder can be$/)
 
 /** Returns a trial of an image with these instructions, which must run like any other unless `more` says otherwise. */
 const imageWith = (name: string, changes: readonly string[], more: Partial<Trial> = {}): Trial => ({
@@ -56,11 +56,11 @@ export const images: readonly Trial[] = [
   ...NO_FOLDERS.flatMap(folder => [
     imageWith(`VOLUME ${folder.slice(0, 30)}`, [], {
       image: { changes: [`VOLUME ${folder}`], links: LOOP },
-      ...IS_NO_FOLDER,
+      ...NO_FOLDER_THERE,
     }),
     imageWith(`WORKDIR ${folder.slice(0, 30)}`, [], {
       image: { changes: [`WORKDIR ${folder}`], links: LOOP },
-      ...IS_NO_FOLDER,
+      ...NO_FOLDER_THERE,
     }),
   ]),
   imageWith('a HOME that is a file, and a VOLUME', ['ENV HOME=/etc/passwd', 'VOLUME /data']),
