@@ -1,7 +1,7 @@
 /**
- * A miner with real executors that is killed with -9 every few seconds, while its executors are killed and its validators'
- * connections are cut at random: every accepted job must end once, with its own answer, and nothing may be left. Exits
- * with 1 when something was wrong. Command: `pnpm chaos`.
+ * Kills a real miner with -9 every few seconds, while it also kills executors and cuts connections at random. Every
+ * accepted job must end exactly once, with its own answer, and leave nothing behind. Exits with 1 when it found a
+ * problem. Command: `pnpm chaos`.
  */
 import { fileURLToPath } from 'node:url'
 import { openDatabase } from '@horde/kit/database'
@@ -11,25 +11,27 @@ import { systemClock, withDeadline } from '@horde/kit/time'
 import { connectDefaultEngine } from '../packages/engine/src/connect.ts'
 import { ownIdentity } from '../packages/executor/src/workspace/identity.ts'
 import { removeOrphans } from '../packages/executor/src/workspace/orphans.ts'
-import { jobs as minersJobs } from '../packages/miner/src/db/schema.ts'
-import { judge, leftIn, type MinersView } from './chaos/judge.ts'
+import { jobs } from '../packages/miner/src/db/schema.ts'
+import { findProblems, type MinerJob, orphansInEngine } from './chaos/find-problems.ts'
+import { injectFaults } from './chaos/inject-faults.ts'
 import { type ChaosOptions, readOptions, USAGE, UsageError } from './chaos/options.ts'
 import { report } from './chaos/report.ts'
-import { makeTrouble, type Troubles } from './chaos/trouble.ts'
-import { type Given, giveJobs } from './chaos/validator.ts'
+import { type JobOutcome, runJobs } from './chaos/run-jobs.ts'
+import { executorPids } from './network/executor-processes.ts'
 import { type Network, startNetwork } from './network/network.ts'
-import { executorsOf } from './network/owned-processes.ts'
 import { seededRandom } from './soak/random.ts'
 
 const EXIT_USAGE = 2
-/** What a shell says of a command that Ctrl-C ended. */
+/** The exit code that a shell reports for a command that Ctrl-C ended. */
 const EXIT_STOPPED = 130
-/** Closing everything after a signal, in ms. */
+/** How long closing everything may take after a signal, in ms. */
 const STOP_MS = 60_000
-/** How long what executors clean up may take, in ms. */
+/** How long executors may take to clean up, in ms. */
 const SETTLE_MS = 30_000
+const SETTLE_PAUSE_MS = 500
+/** How many accepted jobs end between two lines of progress. */
 const PROGRESS_EVERY = 20
-/** How long the miner may take to serve again after its last end, in ms. */
+/** How long the miner may take to serve again after it was last killed, in ms. */
 const SERVE_MS = 60_000
 
 const migrationsOf = (service: 'miner' | 'validator') =>
@@ -38,73 +40,73 @@ const migrationsOf = (service: 'miner' | 'validator') =>
 async function chaos(args: readonly string[], signal: AbortSignal): Promise<number> {
   const options = readOptions(args)
   process.stdout.write(`seed ${options.seed}\n\n`)
-  let isBad = true
+  let hasProblems = true
   const { validators, postgres } = options
   const settings = { EXECUTOR_COUNT: String(options.executors), EXECUTOR_WARM_COUNT: String(options.warm) }
-  await using network = await startNetwork({ validators, postgres, settings, keep: () => isBad })
-  const { given, troubles } = await runJobs(options, network, signal)
+  await using network = await startNetwork({ validators, postgres, settings, keepLog: () => hasProblems })
+  const { outcomes, faults } = await runJobsWithFaults(options, network, signal)
   await withDeadline(network.miner.serving, SERVE_MS, 'the miner to serve')
   const code = await network.miner.stop()
-  const complaints = [
+  const problems = [
     ...(code === 0 ? [] : [`the miner stopped with exit code ${code}`]),
-    ...judge(given, await minersView(network.databaseUrl), troubles),
-    ...(await whatIsLeft(given, network.minerHotkey)),
+    ...findProblems(outcomes, await readMinerJobs(network.databaseUrl), faults),
+    ...(await findOrphans(outcomes, network.minerHotkey)),
   ]
-  process.stdout.write(`${report(given, troubles, complaints)}\n`)
-  isBad = complaints.length > 0
-  return isBad ? 1 : 0
+  process.stdout.write(`${report(outcomes, faults, problems)}\n`)
+  hasProblems = problems.length > 0
+  return hasProblems ? 1 : 0
 }
 
-async function runJobs(options: ChaosOptions, network: Network, signal: AbortSignal) {
+async function runJobsWithFaults(options: ChaosOptions, network: Network, signal: AbortSignal) {
   const { validators, minerHotkey, miner, relay } = network
   await using database = await openDatabase({ url: 'pglite://memory', migrationsFolder: migrationsOf('validator') })
-  const given: Given[] = []
-  const accepted = () => given.filter(({ wasAccepted }) => wasAccepted).length
-  const onEnd = (job: Given) => {
-    given.push(job)
+  const outcomes: JobOutcome[] = []
+  const accepted = () => outcomes.filter(({ wasAccepted }) => wasAccepted).length
+  const onEnd = (job: JobOutcome) => {
+    outcomes.push(job)
     if (job.wasAccepted && accepted() % PROGRESS_EVERY === 0)
-      process.stderr.write(`chaos: ${accepted()} jobs ended, the miner was started ${miner.starts} times\n`)
+      process.stderr.write(`chaos: ${accepted()} accepted jobs ended, the miner was started ${miner.starts} times\n`)
   }
-  const over = new AbortController()
+  const jobsEnded = new AbortController()
+  const untilJobsEnded = AbortSignal.any([signal, jobsEnded.signal])
   miner.start()
-  const either = AbortSignal.any([signal, over.signal])
-  const trouble = makeTrouble(
-    { miner, relay, owner: minerHotkey },
-    options.killSeconds,
-    seededRandom(options.seed),
-    either,
-  )
+  const targets = { miner, relay, minerHotkey }
+  const injecting = injectFaults(targets, options.killSeconds, seededRandom(options.seed), untilJobsEnded)
   try {
-    const seats = Math.ceil(options.executors / validators.length) + 1
+    const jobsAtOnce = Math.ceil(options.executors / validators.length) + 1
     const isEnough = () => accepted() >= options.jobs
     await Promise.all(
       validators.map((key, at) => {
         const random = seededRandom(options.seed + at + 1)
-        const deps = { key, minerHotkey, address: relay.address, db: database.db, random }
-        return giveJobs({ ...deps, isOld: at === validators.length - 1 }, seats, isEnough, onEnd, signal)
+        const connectsPerJob = at === validators.length - 1
+        const deps = { key, minerHotkey, address: relay.address, db: database.db, connectsPerJob, random }
+        return runJobs(deps, jobsAtOnce, isEnough, onEnd, signal)
       }),
     )
   } finally {
-    over.abort()
+    jobsEnded.abort()
   }
-  return { given, troubles: (await trouble) satisfies Troubles }
+  return { outcomes, faults: await injecting }
 }
 
-async function minersView(url: string): Promise<MinersView[]> {
+async function readMinerJobs(url: string): Promise<MinerJob[]> {
   await using database = await openDatabase({ url, migrationsFolder: migrationsOf('miner') })
-  const { uuid, state, reason } = minersJobs
-  return await database.db.select({ uuid, state, reason }).from(minersJobs)
+  const { uuid, state, reason } = jobs
+  return await database.db.select({ uuid, state, reason }).from(jobs)
 }
 
-/** What killed executors left goes when the next one starts on their host, as here. */
-async function whatIsLeft(given: readonly Given[], owner: string): Promise<string[]> {
+/**
+ * Returns a sentence for each executor, container and volume that is still there after `SETTLE_MS`. First removes what
+ * killed executors left, as the next executor on the same host would.
+ */
+async function findOrphans(outcomes: readonly JobOutcome[], minerHotkey: string): Promise<string[]> {
   await removeOrphans(await connectDefaultEngine(), ownIdentity(), silentLog)
   const until = performance.now() + SETTLE_MS
   for (;;) {
-    const processes = (await executorsOf(owner)).map(pid => `an executor is left, pid ${pid}`)
-    const left = [...processes, ...(await leftIn(given))]
-    if (left.length === 0 || performance.now() > until) return left
-    await systemClock.sleep(500)
+    const processes = (await executorPids(minerHotkey)).map(pid => `an executor still runs, pid ${pid}`)
+    const orphans = [...processes, ...(await orphansInEngine(outcomes))]
+    if (orphans.length === 0 || performance.now() > until) return orphans
+    await systemClock.sleep(SETTLE_PAUSE_MS)
   }
 }
 

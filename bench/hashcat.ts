@@ -1,9 +1,10 @@
 /**
- * How much luck is in a hashcat job of one password, and in one of a list: the spread of what jobs take, and what two hotkeys
- * on one processor earn by it beside one. Command: `node bench/hashcat.ts [rounds] [characters] [image]`.
+ * Measures how much the time of a hashcat job depends on luck, for one password and for a list: the spread over jobs,
+ * and the score of two hotkeys that share a processor relative to one. Command:
+ * `node bench/hashcat.ts [rounds] [characters] [image]`.
  *
- * What a job takes is the processor time of its container, which others on the machine do not change. What hashcat takes
- * without work is taken off: a GPU's share of it is small.
+ * A job's time is the processor time of its container, because other load on the machine hardly changes it. The time
+ * that hashcat takes without work is subtracted: on a GPU it is a small share.
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -18,14 +19,14 @@ const run = promisify(execFile)
 const ROUNDS = 12
 const CHARACTERS = '5'
 const IMAGE = 'compute-horde/hashcat:v0'
-/** Of 1,024 that a container has otherwise: whatever else runs here goes first. */
+/** A container's default is 1,024. With less, everything else on the machine goes first. */
 const CPU_SHARES = '128'
 const EFFICIENCY = { name: 'efficiency', exponent: 1.2, cap: 16 } as const
 
 /** Prints `user system`, in seconds, after the job's own output. */
 const TIMED = `TIMEFORMAT='cpu %U %S'; time sh /usr/local/lib/hashcat-job/crack.sh "$@"`
 
-/** The processor seconds of one job. */
+/** Runs one job, and returns its processor time in seconds. */
 async function processorSeconds(benchmark: Benchmark): Promise<number> {
   const work = await benchmark.prepare(0)
   await using volume = await jobVolume(work.input)
@@ -42,13 +43,16 @@ async function processorSeconds(benchmark: Benchmark): Promise<number> {
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Standard deviation over mean. */
+/** Returns the standard deviation divided by the mean. */
 function spread(values: readonly number[]): number {
   const middle = mean(values)
   return Math.sqrt(mean(values.map(value => (value - middle) ** 2))) / middle
 }
 
-/** What two hotkeys earn beside one, each with any of these jobs: the processor is halved until the shorter job is over. */
+/**
+ * Returns the score of two hotkeys on one processor relative to one hotkey, over all pairs of these jobs. Each has half
+ * of the processor until the shorter job ends.
+ */
 function gainBySplitting(seconds: readonly number[]): number {
   const referenceSeconds = mean(seconds)
   const score = (time: number) =>
@@ -72,6 +76,6 @@ async function measure(name: string, benchmark: Benchmark, idle: number, rounds:
 const [rounds, characters, image] = [process.argv[2] ?? ROUNDS, process.argv[3] ?? CHARACTERS, process.argv[4] ?? IMAGE]
 const of = (passwordLength: number) => [{ ...ALGORITHMS[0], passwordLength }] as const
 const idle = await processorSeconds(hashcatListBenchmark(of(2), image))
-process.stdout.write('| job | jobs | CPU s | spread | two hotkeys beside one |\n|---|---|---|---|---|\n')
+process.stdout.write('| job | jobs | CPU s | spread | two hotkeys to one |\n|---|---|---|---|---|\n')
 await measure('one password', hashcatBenchmark(of(Number(characters)), image), idle, 2 * Number(rounds))
 await measure('64 passwords', hashcatListBenchmark(of(Number(characters)), image), idle, Number(rounds))

@@ -1,6 +1,7 @@
 /**
- * How long install_miner.sh takes from nothing to healthy, and what each of its steps takes: a bare test server, real images
- * from a registry on its loopback. Then the same command again, and a server that has Docker already. Prints a table.
+ * Measures how long install_miner.sh and each of its steps take until the miner is healthy: on a bare test server, on
+ * one that has Docker, and a second time on both. The images come from a registry on the server's loopback. Prints a
+ * table.
  */
 import { loadavg } from 'node:os'
 import { RealRoles, stepsOf } from '@horde/deploy/testing/real-roles'
@@ -12,7 +13,7 @@ interface Column {
   name: string
   seconds: number
   steps: ReturnType<typeof stepsOf>
-  /** How busy the machine was meanwhile: the average of a minute. */
+  /** The machine's load average over the last minute. */
   load: number
 }
 
@@ -39,7 +40,10 @@ function column(name: string, ended: Ended): Column {
   return { name, seconds: ended.seconds, steps: stepsOf(ended), load: loadavg()[0] ?? 0 }
 }
 
-/** A step that a run does not have is left empty. What is no step is the connection, and looking at the server. */
+/**
+ * Leaves a cell empty where a run did not have that step. Before its first step the script connects and examines the
+ * server.
+ */
 function table(all: readonly Column[]): string {
   const names = [...new Set(all.flatMap(({ steps }) => steps.map(({ step }) => step)))]
   const secondsOf = ({ steps }: Column, name: string) => steps.find(({ step }) => step === name)?.seconds
@@ -64,7 +68,7 @@ function table(all: readonly Column[]): string {
       ),
     ),
     row(
-      'in all',
+      'total',
       all.map(each => each.seconds.toFixed(0)),
     ),
     row(

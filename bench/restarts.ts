@@ -1,44 +1,50 @@
 /**
- * A validator that is killed with -9 at random moments and started again, over many batches: no result that a miner has
- * may be lost, and no batch may count twice or not at all. Exits with 1 when something was wrong. Command: `pnpm restarts`.
+ * Kills a validator with -9 at random moments and starts it again, over many batches. It must lose no result that a
+ * miner has, and count every batch exactly once. Exits with 1 when it found a problem. Command: `pnpm restarts`.
  */
 
 import { runService } from '@horde/kit/run'
 import { systemClock, withDeadline } from '@horde/kit/time'
 import { count, isNull, or } from 'drizzle-orm'
 import { batches, jobs } from '../packages/validator/src/db/schema.ts'
-import { judge } from './restarts/judge.ts'
+import { summarise } from './restarts/find-problems.ts'
 import { type RestartOptions, readOptions, USAGE, UsageError } from './restarts/options.ts'
-import { startWorld, type ValidatorProcess, type World } from './restarts/world.ts'
+import { startTestNetwork, type TestNetwork } from './restarts/test-network.ts'
 import { type Random, seededRandom } from './soak/random.ts'
 
 const EXIT_USAGE = 2
-/** The shortest life of a process, in ms. */
-const LEAST_LIFE_MS = 500
-/** How many of the processes may be killed while they still start: a busy machine would come to nothing else. */
+/** The shortest time from a start to the kill, in ms. */
+const MIN_LIFE_MS = 500
+/**
+ * The share of processes that may be killed while they are still starting. With more, a validator on a busy machine
+ * would never start.
+ */
 const EARLY_KILLS = 0.2
-/** How long what was left open may take to be closed and scored once nobody disturbs it any more, in ms. */
-const QUIET_MS = 300_000
+/** How long the last process may take to close and score all batches, in ms. */
+const CLOSE_BATCHES_MS = 300_000
 const POLL_MS = 500
+const MAX_SHOWN = 50
 
 async function main(signal: AbortSignal): Promise<number> {
   const options = optionsOf(process.argv.slice(2))
   if (!options) return EXIT_USAGE
   process.stdout.write(`seed ${options.seed}\n`)
-  await using world = await startWorld(options)
-  const kills = await killUntilEnough(world, options, seededRandom(options.seed), signal)
-  const last = world.startValidator({ alone: true })
-  const quiet = await isQuietSoon(world, signal)
+  await using network = await startTestNetwork(options)
+  const kills = await killUntilEnoughJobs(network, options, seededRandom(options.seed), signal)
+  const last = network.startValidator({ startsBatches: false })
+  const allClosed = await closesAllBatches(network, signal)
   last.child.kill('SIGTERM')
   const code = await last.ended
-  const { wrong, ...figures } = await judge(world)
-  if (!quiet) wrong.push(`something was still open after ${QUIET_MS / 1000} s: ${last.lines.slice(-5).join('\n')}`)
-  if (code !== 0) wrong.push(`the validator exited with ${code} when it was stopped`)
-  for (const [name, figure] of Object.entries({ kills, ...figures, wrong: wrong.length })) {
-    process.stdout.write(`${name.padEnd(12)}${figure}\n`)
+  const { problems, ...figures } = await summarise(network)
+  if (!allClosed) {
+    problems.push(`batches were still open after ${CLOSE_BATCHES_MS / 1000} s: ${last.lines.slice(-5).join('\n')}`)
   }
-  for (const line of wrong.slice(0, 50)) process.stdout.write(`  ${line}\n`)
-  return wrong.length > 0 ? 1 : 0
+  if (code !== 0) problems.push(`the validator exited with ${code} when it was stopped`)
+  for (const [name, figure] of Object.entries({ kills, ...figures, problems: problems.length })) {
+    process.stdout.write(`${name.padEnd(18)}${figure}\n`)
+  }
+  for (const problem of problems.slice(0, MAX_SHOWN)) process.stdout.write(`  ${problem}\n`)
+  return problems.length > 0 ? 1 : 0
 }
 
 function optionsOf(args: string[]): RestartOptions | undefined {
@@ -51,12 +57,18 @@ function optionsOf(args: string[]): RestartOptions | undefined {
   }
 }
 
-async function killUntilEnough(world: World, options: RestartOptions, random: Random, signal: AbortSignal) {
+/** Returns how many processes it killed. */
+async function killUntilEnoughJobs(
+  network: TestNetwork,
+  options: RestartOptions,
+  random: Random,
+  signal: AbortSignal,
+): Promise<number> {
   let kills = 0
-  while (!signal.aborted && (await jobsOf(world)) < options.jobs) {
-    const validator: ValidatorProcess = world.startValidator()
+  while (!signal.aborted && (await countJobs(network)) < options.jobs) {
+    const validator = network.startValidator()
     if (random() >= EARLY_KILLS) await Promise.race([validator.started, validator.ended])
-    const lifeMs = LEAST_LIFE_MS + random() * (options.killSeconds * 1000 - LEAST_LIFE_MS)
+    const lifeMs = MIN_LIFE_MS + random() * (options.killSeconds * 1000 - MIN_LIFE_MS)
     await systemClock.sleep(lifeMs, signal).catch(() => {})
     validator.child.kill('SIGKILL')
     if ((await validator.ended) !== null)
@@ -66,21 +78,21 @@ async function killUntilEnough(world: World, options: RestartOptions, random: Ra
   return kills
 }
 
-async function jobsOf({ db }: World): Promise<number> {
+async function countJobs({ db }: TestNetwork): Promise<number> {
   const [row] = await db.select({ jobs: count() }).from(jobs)
   return row?.jobs ?? 0
 }
 
-/** Whether every batch is closed and scored in the end. */
-async function isQuietSoon({ db }: World, signal: AbortSignal): Promise<boolean> {
-  const open = or(isNull(batches.closedAt), isNull(batches.scoredAt))
-  const until = async () => {
-    while (!signal.aborted && (await db.select().from(batches).where(open)).length > 0) {
+/** Returns false when a batch is still open or not scored after `CLOSE_BATCHES_MS`. */
+async function closesAllBatches({ db }: TestNetwork, signal: AbortSignal): Promise<boolean> {
+  const isOpen = or(isNull(batches.closedAt), isNull(batches.scoredAt))
+  const untilClosed = async () => {
+    while (!signal.aborted && (await db.select().from(batches).where(isOpen)).length > 0) {
       await systemClock.sleep(POLL_MS, signal)
     }
     return true
   }
-  return await withDeadline(until(), QUIET_MS, 'closing all batches').catch(() => false)
+  return await withDeadline(untilClosed(), CLOSE_BATCHES_MS, 'closing all batches').catch(() => false)
 }
 
 await runService('restarts', main)

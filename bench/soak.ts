@@ -1,7 +1,7 @@
 /**
- * A long run of real executors on the engine of this machine: honest jobs in a row and at once, and rounds of hostile ones
- * with honest ones among them. Every answer is checked, and the host is counted before and after. Exits with 1 when an
- * answer was wrong or something leaked. Command: `pnpm soak`.
+ * Runs real executors on this machine's engine for a long time: honest jobs one after the other and at once, then
+ * rounds of hostile jobs with honest ones between them. Checks every answer, and compares the host before and after.
+ * Exits with 1 when an answer was wrong or something leaked. Command: `pnpm soak`.
  */
 import { runService } from '@horde/kit/run'
 import { systemClock } from '@horde/kit/time'
@@ -10,30 +10,32 @@ import { readOptions, USAGE, UsageError } from './soak/options.ts'
 import { partsOf, runParts } from './soak/parts.ts'
 import { report } from './soak/report.ts'
 
-/** How long the engine may take to put away what was its own business, and how often that is looked at, in ms. */
+/** How long the engine may take to clean up after the last job, in ms. */
 const SETTLE_MS = 30_000
+/** The time between two comparisons meanwhile, in ms. */
 const SETTLE_PAUSE_MS = 1_000
-/** Killing what runs and removing what it left, in ms. */
+/** How long it may take after a signal to kill the executors and to remove what they left, in ms. */
 const STOP_MS = 60_000
 const EXIT_USAGE = 2
-/** What a shell says of a command that Ctrl-C ended. */
+/** The exit code that a shell reports for a command that Ctrl-C ended. */
 const EXIT_STOPPED = 130
 
 async function soak(args: readonly string[], signal: AbortSignal): Promise<number> {
   const options = readOptions(args)
   process.stdout.write(`seed ${options.seed}\n\n`)
-  // What is made once for a host, and what the engine keeps from its first job on, is no leak.
+  // Warms up first: what a host makes once, and what the engine keeps from its first job on, is not a leak.
   await runParts(partsOf({ ...options, jobs: 4, waves: 0, hostileRounds: 0 }), signal)
   const before = await readFigures()
-  const ran = await runParts(partsOf(options), signal)
-  const after = await settled(before, options.shared, signal)
+  const results = await runParts(partsOf(options), signal)
+  const after = await readSettledFigures(before, options.shared, signal)
   const leaked = grown(before, after, options.shared)
-  process.stdout.write(`${report(ran, before, after, leaked)}\n`)
-  const isGood = leaked.length === 0 && [...ran.values()].flat().every(({ complaints }) => complaints.length === 0)
-  return isGood ? 0 : 1
+  process.stdout.write(`${report(results, before, after, leaked)}\n`)
+  const allRight = [...results.values()].flat().every(({ complaints }) => complaints.length === 0)
+  return leaked.length === 0 && allRight ? 0 : 1
 }
 
-async function settled(before: Figures, shared: boolean, signal: AbortSignal): Promise<Figures> {
+/** Reads the figures until none has grown since `before`, at most for `SETTLE_MS`. */
+async function readSettledFigures(before: Figures, shared: boolean, signal: AbortSignal): Promise<Figures> {
   const until = performance.now() + SETTLE_MS
   for (;;) {
     const after = await readFigures()

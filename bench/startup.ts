@@ -1,16 +1,16 @@
 /**
- * How long an executor takes from the start of its process to its connection, beside a bare `node -e 0`, alternating in
- * one run, and what memory it holds while it waits for its offer, beside a node that does nothing.
+ * Measures how long an executor takes from the start of its process to its connection, compared with a bare `node -e
+ * 0`. The two alternate. Then measures its memory while it waits for its offer, compared with an idle node.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
-import { type Arrival, startExecutor, startWarmExecutor } from './miner.ts'
+import { type ConnectedExecutor, startExecutor, startWarmExecutor } from './start-executor.ts'
 import { table } from './table.ts'
 
-/** How long a process is left alone before its memory is read, in milliseconds. */
+/** How long a process idles before its memory is read, in ms. */
 const REST_MS = 1_000
 const IDLE = 'setInterval(() => {}, 60_000)'
 const KIB_PER_MIB = 1024
@@ -33,20 +33,20 @@ export async function benchStartup(rounds: number): Promise<void> {
     executors.push(await memoryOfExecutor(await startExecutor(miner)))
     warm.push(await memoryOfExecutor(await startWarmExecutor(miner)))
   }
-  const lines = [
+  const tables = [
     table('milliseconds', [
       { name: 'node -e 0', values: times.map(each => each.bare) },
-      { name: 'executor start to connected', values: times.map(each => each.connected) },
+      { name: 'executor: start to connected', values: times.map(each => each.connected) },
     ]),
     table('MiB at rest', [
       { name: 'node, RSS', values: bare.map(each => each.rss) },
-      { name: 'executor waiting for its offer, RSS', values: executors.map(each => each.rss) },
-      { name: 'the same, its share (PSS)', values: executors.map(each => each.pss) },
-      { name: 'one that is prepared ahead, RSS', values: warm.map(each => each.rss) },
-      { name: 'the same, its share (PSS)', values: warm.map(each => each.pss) },
+      { name: 'executor waiting, RSS', values: executors.map(each => each.rss) },
+      { name: 'executor waiting, PSS', values: executors.map(each => each.pss) },
+      { name: 'executor prepared ahead, RSS', values: warm.map(each => each.rss) },
+      { name: 'executor prepared ahead, PSS', values: warm.map(each => each.pss) },
     ]),
   ]
-  process.stdout.write(`${lines.join('\n\n')}\n`)
+  process.stdout.write(`${tables.join('\n\n')}\n`)
 }
 
 async function startBare(): Promise<number> {
@@ -71,7 +71,7 @@ async function memoryOfBare(): Promise<Memory> {
   return memory
 }
 
-async function memoryOfExecutor(executor: Arrival): Promise<Memory> {
+async function memoryOfExecutor(executor: ConnectedExecutor): Promise<Memory> {
   const memory = await memoryAtRest(executor.process.pid)
   const exited = once(executor.process, 'exit')
   await executor.socket.close()

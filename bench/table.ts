@@ -1,11 +1,11 @@
-/** Measured values as lines of text: least, middle and greatest, and the ratio of the middle ones. */
+/** Formats measured values as a table: minimum, median, maximum, and the ratio of the medians. */
 
 export interface Row {
   name: string
   values: readonly number[]
 }
 
-/** The first row is what the others are compared with. */
+/** Returns the table. The ratio compares each row with the first one. */
 export function table(unit: string, rows: readonly Row[]): string {
   const base = median(rows[0]?.values ?? [])
   const lines = rows.map(({ name, values }) => {

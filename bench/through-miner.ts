@@ -1,6 +1,6 @@
 /**
- * An `echo` job from a validator's offer to its result, through a real miner whose executors wait, beside a plain
- * `docker run` of the same image, alternating in one run.
+ * Measures an `echo` job from a validator's offer to its result, through a real miner with warm executors, compared
+ * with a plain `docker run` of the same image. The two alternate.
  */
 import { systemClock } from '@horde/kit/time'
 import { TestValidator } from '@horde/testing/peers/validator'
@@ -8,7 +8,7 @@ import { echoJob, PlainRuns, timed } from './network/echo-job.ts'
 import { type Network, startNetwork } from './network/network.ts'
 import { table } from './table.ts'
 
-const LOOK_MS = 50
+const POLL_MS = 50
 
 type Round = { docker: number; ready: number; result: number }
 
@@ -24,8 +24,8 @@ export async function benchThroughMiner(rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) measured.push(await oneRound(network, validator, plain))
   const rows = [
     { name: 'docker run --rm --network none', values: measured.map(round => round.docker) },
-    { name: 'offer sent to ready heard, warm', values: measured.map(round => round.ready) },
-    { name: 'work sent to result heard', values: measured.map(round => round.result) },
+    { name: 'offer sent to ready received', values: measured.map(round => round.ready) },
+    { name: 'work sent to result received', values: measured.map(round => round.result) },
   ]
   process.stdout.write(`${table('milliseconds', rows)}\n`)
 }
@@ -36,21 +36,21 @@ export function connect({ address, validators, minerHotkey }: Network): Promise<
   return TestValidator.connect(address, key, minerHotkey)
 }
 
-/** Resolves once so many executors wait for a job, and nothing else goes on. */
-export async function untilWaiting({ adminUrl }: Network, count: number): Promise<void> {
+/** Resolves once `count` warm executors wait for a job, and none is starting or busy. */
+export async function untilWarm({ adminUrl }: Network, count: number): Promise<void> {
   for (;;) {
     const status = (await (await fetch(`${adminUrl}/status.json`)).json()) as Status
     const ready = status.horde.reduce((sum, { warm }) => sum + warm.ready, 0)
     const isQuiet = status.horde.every(({ taken, warm }) => taken === 0 && warm.starting === 0)
     if (ready >= count && isQuiet) return
-    await systemClock.sleep(LOOK_MS)
+    await systemClock.sleep(POLL_MS)
   }
 }
 
 type Status = { horde: { taken: number; warm: { ready: number; starting: number } }[] }
 
 async function oneRound(network: Network, validator: TestValidator, plain: PlainRuns): Promise<Round> {
-  await untilWaiting(network, 1)
+  await untilWarm(network, 1)
   const docker = await timed(() => plain.run())
   const { offer, work } = echoJob()
   const ready = await timed(async () => {

@@ -1,4 +1,6 @@
-/** One batch of a validator on many miners: what a job costs, and whether the clock is fair. */
+/**
+ * Measures one batch of a validator on many simulated miners: the cost of a job, and how exact the measured times are.
+ */
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,21 +14,24 @@ import { startPostgres } from '@horde/testing/postgres'
 import type { BatchReport } from '../packages/validator/src/batches/drive-batch.ts'
 import { runBatch } from '../packages/validator/src/batches/run-batch.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
-import { plainErrors } from './network/plain-validator.ts'
+import { bareSocketErrors } from './network/bare-socket-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
-/** Of the validator. */
+/** The validator's migrations. */
 export const MIGRATIONS = fileURLToPath(new URL('../packages/validator/drizzle', import.meta.url))
 const HOST = '127.0.0.2'
-/** As the validator's settings have them by default. */
+const LEGEND =
+  'One batch on simulated miners. Wait: ready received to work sent, ms. ' +
+  "Error: measured time against the miner's own, ms. Bare: the error of bare sockets, ms."
+/** The defaults of the validator's settings. */
 const STARTS = { atOnce: 1_024, perSecond: 250 }
 const LIMITS = {
   ...{ connectMs: 70_000, manifestMs: 5_000, acceptMs: 30_000, slowAcceptMs: 300_000 },
   ...{ readySlackMs: 120_000, resultGraceMs: 11_000 },
 }
 
-/** Miners and executors of each, in the order in which they are measured; the first is to warm up. */
-const CROWDS = [
+/** The number of miners, and of executors on each, in the order of measurement. The first one warms up. */
+const SIZES = [
   [16, 1],
   [16, 4],
   [64, 4],
@@ -53,28 +58,28 @@ const WORD: Benchmark = {
 export interface BatchFigures {
   miners: number
   jobs: number
-  /** Jobs that ended with a right answer. */
+  /** Jobs with a right answer. */
   right: number
   cpuMsPerJob: number
   peakMb: number
-  /** From ready heard to work sent, in ms. */
+  /** From ready received to work sent, in ms. */
   p50Ms: number
   p99Ms: number
-  /** By how much the measured time differs from the miner's own, in ms. */
+  /** The difference between the time that the validator measured and the time that the miner did, in ms. */
   worstErrorMs: number
   p50ErrorMs: number
   p99ErrorMs: number
-  /** The same for bare sockets with the same miners right before: what the machine itself makes of it. */
-  plainP50ErrorMs: number
+  /** The same difference for bare sockets, measured with the same miners just before: the machine's own share of it. */
+  bareP50ErrorMs: number
   seconds: number
 }
 
 /** Measures one batch. */
 export async function measureBatch(database: OpenDatabase, miners: number, executors: number): Promise<BatchFigures> {
-  const process_ = spawn(process.execPath, [MINERS, String(executors)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const simulator = spawn(process.execPath, [MINERS, String(executors)], { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
-    const [port] = (await once(createInterface({ input: process_.stdout }), 'line')) as [string]
-    const plain = await plainErrors(HOST, Number(port), miners, executors)
+    const [port] = (await once(createInterface({ input: simulator.stdout }), 'line')) as [string]
+    const bareErrors = await bareSocketErrors(HOST, Number(port), miners, executors)
     const waits: number[] = []
     let peakBytes = 0
     const watch = setInterval(() => {
@@ -95,11 +100,11 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
       ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
       ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
       p99ErrorMs: quantile(errors, 0.99),
-      plainP50ErrorMs: quantile(plain, 0.5),
+      bareP50ErrorMs: quantile(bareErrors, 0.5),
     }
   } finally {
-    process_.stdin.end()
-    await once(process_, 'close')
+    simulator.stdin.end()
+    await once(simulator, 'close')
   }
 }
 
@@ -131,24 +136,15 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 }
 
-/** Measures batches of growing size, on a Postgres of their own. */
+/** Measures batches of growing size with a private Postgres, and prints the table. */
 export async function benchValidatorBatch(): Promise<void> {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   const rows: BatchFigures[] = []
-  for (const [miners, executors] of CROWDS) rows.push(await measureBatch(database, miners, executors))
+  for (const [miners, executors] of SIZES) rows.push(await measureBatch(database, miners, executors))
   const header = [
-    'miners',
-    'jobs',
-    'right',
-    'CPU ms/job',
-    'peak MB',
-    'p50 ms',
-    'p99 ms',
-    'wrong p99',
-    'worst',
-    'plain p50',
-    's',
+    ...['miners', 'jobs', 'right', 'CPU ms/job', 'peak MB', 'wait p50', 'wait p99'],
+    ...['error p99', 'error max', 'bare p50', 'seconds'],
   ]
   const lines = rows.map(each => [
     ...[each.miners, each.jobs, each.right].map(String),
@@ -159,12 +155,12 @@ export async function benchValidatorBatch(): Promise<void> {
       each.p99Ms,
       each.p99ErrorMs,
       each.worstErrorMs,
-      each.plainP50ErrorMs,
+      each.bareP50ErrorMs,
       each.seconds,
     ].map(figure => figure.toFixed(1)),
   ])
   const aligned = [header, ...lines].map(cells => cells.map(cell => cell.padStart(11)).join(''))
-  process.stdout.write(`One batch, simulated miners, Postgres; p50, p99: ready to work\n${aligned.join('\n')}\n`)
+  process.stdout.write(`${LEGEND}\n${aligned.join('\n')}\n`)
 }
 
 if (import.meta.main) await benchValidatorBatch()

@@ -1,17 +1,18 @@
-/** What a run of chaos is asked for on its command line. */
+/** Reads the command line of a chaos run. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
-export const USAGE = `usage: pnpm chaos [--jobs 200] [--executors 8] [--warm 3] [--validators 3] [--kill 10] [--postgres] [--seed N]
-  --jobs N        how many jobs must be accepted, and end
-  --executors N   how many executors the miner has
-  --warm N        how many of them wait for a job
-  --validators N  how many validators give it jobs; the last one as peers of 2024 do, with a connection for each job
-  --kill S        the miner is killed with -9 up to so many seconds after it began to serve, now and then before that
-  --postgres      the miner's database is a Postgres, not the embedded one
-  --seed N        draws the same jobs and the same moments again`
+export const USAGE = `usage: pnpm chaos [--jobs 200] [--executors 8] [--warm 3] [--validators 3] [--kill 10]
+                  [--postgres] [--seed N]
+  --jobs N        stop once this many jobs were accepted and have ended
+  --executors N   executors of the miner
+  --warm N        executors that the miner keeps warm
+  --validators N  validators that offer jobs; the last one opens a connection for each job, as v0 validators do
+  --kill S        kill the miner with -9 up to S seconds after it began to serve, and sometimes before
+  --postgres      store the miner's jobs in Postgres, not in the embedded database
+  --seed N        draw the same jobs and the same moments again`
 
-/** The command line is not one. */
+/** The command line is invalid. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -28,7 +29,7 @@ export interface ChaosOptions {
 
 const LARGEST_SEED = 2 ** 32
 
-/** Rejects with UsageError. */
+/** @throws UsageError */
 export function readOptions(args: readonly string[]): ChaosOptions {
   const values = valuesOf(args)
   const whole = (name: Exclude<keyof typeof values, 'postgres'>, least: number, most: number) => {

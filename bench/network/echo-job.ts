@@ -1,4 +1,4 @@
-/** An `echo` job as a validator says it, and the same as a plain `docker run`. */
+/** Makes `echo` jobs for a validator, and runs the same job as a plain `docker run`. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,10 +10,10 @@ import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validato
 
 const IMAGE = 'compute-horde/echo:v0'
 const PAYLOAD = 'hello payload'
-/** A zip with payload.txt, which holds PAYLOAD. */
+/** A zip file with one entry: payload.txt, which contains PAYLOAD. */
 const INPUT_BASE64 =
-  'UEsDBBQAAAAAAAxUdl3gLYzfDQAAAA0AAAALAAAAcGF5bG9hZC50eHRoZWxsbyBwYXlsb2FkUEsBAhQDFAAAAAAADFR2XeAtjN8NAAAADQAAAAsAAAAA' +
-  'AAAAAAAAAIABAAAAAHBheWxvYWQudHh0UEsFBgAAAAABAAEAOQAAADYAAAAAAA=='
+  'UEsDBBQAAAAAAAxUdl3gLYzfDQAAAA0AAAALAAAAcGF5bG9hZC50eHRoZWxsbyBwYXlsb2FkUEsBAhQDFAAAAAAADFR2XeAtjN8NAAAADQAAAAsA' +
+  'AAAAAAAAAAAAAIABAAAAAHBheWxvYWQudHh0UEsFBgAAAAABAAEAOQAAADYAAAAAAA=='
 
 const run = promisify(execFile)
 
@@ -41,7 +41,7 @@ export function echoJob(): { offer: V0InitialJobRequest; work: V0JobRequest } {
   }
 }
 
-/** The engine alone, with the same input from a folder. */
+/** Runs the image with the same input directly on the engine. */
 export class PlainRuns implements AsyncDisposable {
   readonly #folder: string
 
@@ -51,7 +51,7 @@ export class PlainRuns implements AsyncDisposable {
 
   static async open(): Promise<PlainRuns> {
     const folder = await mkdtemp(join(tmpdir(), 'bench-'))
-    // The image's user is not this one.
+    // The container runs as another user, who must be able to read the folder.
     await chmod(folder, 0o755)
     await writeFile(join(folder, 'payload.txt'), PAYLOAD, { mode: 0o644 })
     return new PlainRuns(folder)
@@ -66,6 +66,7 @@ export class PlainRuns implements AsyncDisposable {
   }
 }
 
+/** Returns how long `work` takes, in ms. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const from = performance.now()
   await work()

@@ -1,5 +1,4 @@
-/** A real miner as a process that is killed and started again, on the same port and the same database. */
-
+/** Runs a real miner as a process that can be killed and started again on the same port and database. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
@@ -8,7 +7,7 @@ import { withDeadline } from '@horde/kit/time'
 import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 
 const MAIN = fileURLToPath(new URL('../../packages/miner/src/main.ts', import.meta.url))
-/** How long it may take to stop when it is asked to, in ms. */
+/** How long the miner may take to stop after SIGTERM, in ms. */
 const STOP_MS = 60_000
 
 export class MinerProcess {
@@ -18,13 +17,13 @@ export class MinerProcess {
   #starts = 0
   #served = Promise.withResolvers<void>()
 
-  /** @param logFile what all runs have said */
+  /** @param logFile gets the output of all runs */
   constructor(environment: Record<string, string>, logFile: string) {
     this.#environment = environment
     this.#log = createWriteStream(logFile, { flags: 'a' })
   }
 
-  /** How often it was started. */
+  /** How often the miner was started. */
   get starts(): number {
     return this.#starts
   }
@@ -33,7 +32,7 @@ export class MinerProcess {
     return this.#child?.pid
   }
 
-  /** Resolves when the latest run serves; when it ends before that, with its successor. */
+  /** Resolves once the newest process serves. When that is killed before, resolves with the next one. */
   get serving(): Promise<void> {
     return this.#served.promise
   }
@@ -41,7 +40,7 @@ export class MinerProcess {
   start(): void {
     const env = { ...PROGRAM_ENVIRONMENT, HOME: process.env.HOME ?? '', ...this.#environment }
     const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    // Executors that outlive it hold its pipes: they are read on.
+    // Executors that outlive the miner keep writing to its pipes, so these stay open until all writers end.
     child.stdout.pipe(this.#log, { end: false })
     child.stdout.on('data', chunk => {
       if (String(chunk).includes('"miner started"')) this.#served.resolve()
@@ -51,23 +50,23 @@ export class MinerProcess {
     this.#starts += 1
   }
 
-  /** Kills it, and resolves when it is gone: the port and the database are free again. */
+  /** Kills the miner. Resolves once it has exited, so that its port and database are free. */
   async kill(): Promise<void> {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
+    const exited = once(child, 'exit')
     child.kill('SIGKILL')
-    await gone
+    await exited
     this.#served = Promise.withResolvers<void>()
   }
 
-  /** Asks it to stop; gives its exit code. */
+  /** Stops the miner with SIGTERM, and returns its exit code. */
   async stop(): Promise<number | null> {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
-    const gone = once(child, 'exit')
+    const exited = once(child, 'exit')
     child.kill('SIGTERM')
-    const [code] = (await withDeadline(gone, STOP_MS, 'the miner to stop')) as [number | null]
+    const [code] = (await withDeadline(exited, STOP_MS, 'the miner to stop')) as [number | null]
     return code
   }
 }

@@ -1,4 +1,4 @@
-/** A chain with validators and one miner, and the miner as a process, all in one folder. */
+/** Starts a chain with registered validators and a miner, and runs the miner as a process, all in one folder. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,8 +8,8 @@ import { startDevchain } from '@horde/devchain/devchain'
 import { Relay } from '@horde/testing/peers/relay'
 import { freePort } from '@horde/testing/port'
 import { startPostgres } from '@horde/testing/postgres'
+import { executorPids } from './executor-processes.ts'
 import { MinerProcess } from './miner-process.ts'
-import { executorsOf } from './owned-processes.ts'
 
 const NETUID = 1
 const BLOCK_MS = 1_000
@@ -18,33 +18,32 @@ const PYTHON_IMAGE = 'compute-horde/python:3.11'
 
 export interface NetworkOptions {
   validators: number
-  /** Whether the miner's database is a Postgres; else it is the embedded one. */
+  /** Whether the miner stores its jobs in Postgres. Otherwise it uses the embedded database. */
   postgres: boolean
   /** Further settings of the miner. */
   settings: Readonly<Record<string, string>>
-  /** Whether what the miner has said is kept. */
-  keep?(): boolean
+  /** Whether to keep the miner's log when the network is closed. */
+  keepLog?(): boolean
 }
 
 export interface Network extends AsyncDisposable {
   validators: Hotkey[]
   minerHotkey: string
   miner: MinerProcess
-  /** host:port for validators. */
+  /** The miner's address for validators, host:port. */
   address: string
   adminUrl: string
+  /** Leads to the miner; a test can cut its connections. */
   relay: Relay
   databaseUrl: string
-  /** What the miner has said. */
-  logFile: string
 }
 
-/** The miner itself is not started. Nothing of it all is left when it is closed. */
-export async function startNetwork({ keep = () => false, ...options }: NetworkOptions): Promise<Network> {
+/** Starts everything but the miner. Disposing of it stops and removes everything, the miner included. */
+export async function startNetwork({ keepLog = () => false, ...options }: NetworkOptions): Promise<Network> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'bench-'))
   stack.defer(async () => {
-    if (keep()) process.stderr.write(`the miner's log is in ${folder}\n`)
+    if (keepLog()) process.stderr.write(`the miner's log is in ${folder}\n`)
     else await rm(folder, { recursive: true, force: true })
   })
   const seed = `0x${randomBytes(32).toString('hex')}`
@@ -65,7 +64,7 @@ export async function startNetwork({ keep = () => false, ...options }: NetworkOp
   const miner = new MinerProcess({ ...environment, ...options.settings }, logFile)
   stack.defer(async () => {
     await miner.kill()
-    for (const pid of await executorsOf(minerHotkey)) process.kill(pid, 'SIGKILL')
+    for (const pid of await executorPids(minerHotkey)) process.kill(pid, 'SIGKILL')
   })
   const relay = stack.use(await Relay.start(port))
   const opened = stack.move()
@@ -77,14 +76,13 @@ export async function startNetwork({ keep = () => false, ...options }: NetworkOp
     adminUrl: `http://127.0.0.1:${adminPort}`,
     relay,
     databaseUrl,
-    logFile,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-type Place = { folder: string; port: number; adminPort: number; databaseUrl: string; chainUrl: string }
+type EnvironmentOptions = { folder: string; port: number; adminPort: number; databaseUrl: string; chainUrl: string }
 
-function environmentOf({ folder, port, adminPort, databaseUrl, chainUrl }: Place): Record<string, string> {
+function environmentOf({ folder, port, adminPort, databaseUrl, chainUrl }: EnvironmentOptions): Record<string, string> {
   return {
     BITTENSOR_NETUID: String(NETUID),
     BITTENSOR_NETWORK: chainUrl,

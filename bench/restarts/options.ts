@@ -1,16 +1,16 @@
-/** What a run of restarts is asked for on its command line. */
+/** Reads the command line of a run of restarts. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
 export const USAGE = `usage: pnpm restarts [--jobs 200] [--miners 10] [--executors 4] [--kill 6] [--work 3] [--seed N]
-  --jobs N       how many jobs there must be before the validator is left alone
-  --miners N     how many miners there are
-  --executors N  how many executors each of them has
-  --kill S       the validator is killed with -9 up to so many seconds after it has started, now and then before that
-  --work S       how long a job takes at most, in seconds; a sixth of that at least
-  --seed N       draws the same moments again`
+  --jobs N       stop killing once the validator has this many jobs
+  --miners N     simulated miners
+  --executors N  executors of each miner
+  --kill S       kill the validator with -9 up to S seconds after it has started, and sometimes before
+  --work S       let a job take S seconds at most, and a sixth of that at least
+  --seed N       draw the same moments again`
 
-/** The command line is not one. */
+/** The command line is invalid. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -26,7 +26,7 @@ export interface RestartOptions {
 
 const LARGEST_SEED = 2 ** 32
 
-/** Rejects with UsageError. */
+/** @throws UsageError */
 export function readOptions(args: readonly string[]): RestartOptions {
   const values = valuesOf(args)
   const whole = (name: keyof typeof values, least: number, most: number) => {

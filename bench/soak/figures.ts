@@ -1,4 +1,4 @@
-/** What a host is counted by before and after a soak: what leaks shows here. */
+/** Counts what jobs may leak on a host: a soak compares these figures before and after. */
 import { execFile } from 'node:child_process'
 import { readdir, readFile, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,19 +15,19 @@ const MIB = 1024 * 1024
 const NETWORK_NAMESPACES = '/run/docker/netns'
 const PROCESSES = ['dockerd', 'containerd'] as const
 
-/** A figure that could not be read is absent. */
+/** Lacks the figures that could not be read. */
 export type Figures = Partial<Record<FigureName, number>>
 type FigureName = keyof typeof FIGURES
 
-interface Judgement {
-  /** How much it may grow, for reasons other than a leak. */
+interface Limit {
+  /** How much the figure may grow without a leak. */
   growth: number
-  /** Whether it counts what this run made and nobody else. */
+  /** Whether the figure counts only what this run made. */
   own?: true
 }
 
 export const FIGURES = {
-  'executor processes': { growth: 0, own: true },
+  'processes of executors': { growth: 0, own: true },
   'containers of dead executors': { growth: 0, own: true },
   'volumes of dead executors': { growth: 0, own: true },
   'folders of executors': { growth: 0 },
@@ -40,28 +40,28 @@ export const FIGURES = {
   'folders of containers': { growth: 0 },
   'container shims': { growth: 0 },
   'shared memory, MiB': { growth: 0 },
-  'IPC of System V': { growth: 0 },
-  'dockerd, open files': { growth: 10 },
-  'containerd, open files': { growth: 10 },
-  'dockerd, threads': { growth: 20 },
-  'containerd, threads': { growth: 20 },
-  'dockerd, MiB': { growth: 64 },
-  'containerd, MiB': { growth: 32 },
-  "engine's disk, MiB used": { growth: 64 },
-  "engine's disk, files": { growth: 2_000 },
-} satisfies Record<string, Judgement>
+  'System V IPC objects': { growth: 0 },
+  'open files of dockerd': { growth: 10 },
+  'open files of containerd': { growth: 10 },
+  'threads of dockerd': { growth: 20 },
+  'threads of containerd': { growth: 20 },
+  'memory of dockerd, MiB': { growth: 64 },
+  'memory of containerd, MiB': { growth: 32 },
+  "used on the engine's disk, MiB": { growth: 64 },
+  "files on the engine's disk": { growth: 2_000 },
+} satisfies Record<string, Limit>
 
 export async function readFigures(): Promise<Figures> {
-  // The others start processes of their own.
+  // Reads these first, because the other readers start processes that would be counted here.
   const own = await ownFigures()
   const parts = await Promise.all([own, engineFigures(), hostFigures(), ...PROCESSES.map(processFigures)])
   return Object.assign({}, ...parts)
 }
 
-/** The figures that grew more than they may. */
+/** Returns the figures that grew beyond their limit. With `shared`, considers only what this run made. */
 export function grown(before: Figures, after: Figures, shared: boolean): FigureName[] {
   return (Object.keys(FIGURES) as FigureName[]).filter(name => {
-    const { growth, own }: Judgement = FIGURES[name]
+    const { growth, own }: Limit = FIGURES[name]
     return (own || !shared) && (after[name] ?? 0) - (before[name] ?? 0) > growth
   })
 }
@@ -78,7 +78,7 @@ async function ownFigures(): Promise<Figures> {
     readFile(`/proc/self/task/${process.pid}/children`, 'utf8').catch(() => ''),
   ])
   return {
-    'executor processes': children.split(' ').filter(Boolean).length,
+    'processes of executors': children.split(' ').filter(Boolean).length,
     'containers of dead executors': containers.filter(isDead).length,
     'volumes of dead executors': volumes.filter(isDead).length,
   }
@@ -99,8 +99,8 @@ async function engineFigures(): Promise<Figures> {
     images: images.length,
     ...(await count('folders of containers', join(root, 'containers'))),
     ...(disk && {
-      "engine's disk, MiB used": Math.round(((disk.blocks - disk.bfree) * disk.bsize) / MIB),
-      "engine's disk, files": disk.files - disk.ffree,
+      "used on the engine's disk, MiB": Math.round(((disk.blocks - disk.bfree) * disk.bsize) / MIB),
+      "files on the engine's disk": disk.files - disk.ffree,
     }),
   }
 }
@@ -119,26 +119,26 @@ async function hostFigures(): Promise<Figures> {
     'cgroups of containers': cgroups.length,
     'container shims': shims.length,
     'shared memory, MiB': Math.round(((shm.blocks - shm.bfree) * shm.bsize) / MIB),
-    'IPC of System V': ipc.join('').split('\n').length,
+    'System V IPC objects': ipc.join('').split('\n').length,
     'folders of executors': folders.filter(name => name.startsWith(FOLDER_PREFIX)).length,
     ...(await count('network namespaces', NETWORK_NAMESPACES)),
   }
 }
 
-/** Of all processes of this name together. */
+/** Returns the figures of all processes with this name together. */
 async function processFigures(name: (typeof PROCESSES)[number]): Promise<Figures> {
   const pids = await pidsOf(name)
   const files = await Promise.all(pids.map(pid => readdir(`/proc/${pid}/fd`).catch(() => undefined)))
   const texts = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')))
   const sum = (field: RegExp) => texts.reduce((total, text) => total + Number(field.exec(text)?.[1] ?? 0), 0)
   return {
-    ...(files.includes(undefined) ? {} : { [`${name}, open files`]: files.flat().length }),
-    [`${name}, threads`]: sum(/^Threads:\s+(\d+)/m),
-    [`${name}, MiB`]: Math.round(sum(/^VmRSS:\s+(\d+)/m) / 1024),
+    ...(files.includes(undefined) ? {} : { [`open files of ${name}`]: files.flat().length }),
+    [`threads of ${name}`]: sum(/^Threads:\s+(\d+)/m),
+    [`memory of ${name}, MiB`]: Math.round(sum(/^VmRSS:\s+(\d+)/m) / 1024),
   }
 }
 
-/** Processes that are still there as zombies are not counted. */
+/** Returns the processes with this name that are not zombies. */
 async function pidsOf(name: string): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(pid => /^\d+$/.test(pid))
   const stats = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')))

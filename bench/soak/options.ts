@@ -1,17 +1,18 @@
-/** What a soak is asked for on its command line. */
+/** Reads the command line of a soak. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 
-export const USAGE = `usage: pnpm soak [--jobs 500] [--at-once 32] [--waves 3] [--hostile 3] [--only PATTERN] [--seed N] [--shared]
-  --jobs N      honest jobs one after the other; 0: none
-  --at-once N   honest jobs at the same time, in waves; 0: none
-  --waves N     how many waves
-  --hostile N   rounds of the hostile jobs, in any order, with honest ones among them; 0: none
-  --only P      the hostile jobs whose name fits this regular expression alone
-  --seed N      draws the same order and the same honest jobs again
-  --shared      others use this engine as well: what is not surely this run's own is told, and not judged`
+export const USAGE = `usage: pnpm soak [--jobs 500] [--at-once 32] [--waves 3] [--hostile 3] [--only PATTERN]
+                 [--seed N] [--shared]
+  --jobs N      honest jobs that run one after the other
+  --at-once N   honest jobs of a wave, which run at the same time
+  --waves N     waves of honest jobs
+  --hostile N   rounds of the hostile jobs, in random order, with an honest job after each
+  --only P      run only the hostile jobs whose name matches this regular expression
+  --seed N      draw the same order and the same honest jobs again
+  --shared      others use this engine too: report a leak only when it is certainly this run's own`
 
-/** The command line is not one. */
+/** The command line is invalid. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -29,7 +30,7 @@ export interface SoakOptions {
 const LARGEST_SEED = 2 ** 32
 const MOST = 1_000_000
 
-/** Rejects with UsageError. */
+/** @throws UsageError */
 export function readOptions(args: readonly string[]): SoakOptions {
   const values = valuesOf(args)
   const whole = (name: 'jobs' | 'at-once' | 'waves' | 'hostile' | 'seed', most: number) => {
@@ -61,7 +62,7 @@ function valuesOf(args: readonly string[]) {
       seed: text(String(randomInt(LARGEST_SEED))),
       shared: { type: 'boolean' as const, default: false },
     }
-    // pnpm hands its own -- on.
+    // pnpm passes on the -- that separates its own options from the script's.
     return parseArgs({ args: args.filter(arg => arg !== '--'), options }).values
   } catch (error) {
     throw new UsageError((error as Error).message)

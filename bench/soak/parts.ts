@@ -1,4 +1,4 @@
-/** The three parts of a soak, as jobs to run; and running them. */
+/** Draws the jobs of a soak's three parts, and runs them. */
 import { availableParallelism } from 'node:os'
 import { silentLog } from '@horde/kit/log'
 import { hostileImages, hostileScripts } from '@horde/testing/hostile/catalogue'
@@ -13,32 +13,35 @@ import { removeOrphans } from '../../packages/executor/src/workspace/orphans.ts'
 import type { SoakOptions } from './options.ts'
 import { type Random, seededRandom, shuffled } from './random.ts'
 
-/** How many hostile jobs run at once for each core: enough to have neighbours, few enough to tell who was slow. */
+/**
+ * How many jobs of a hostile round run at once for each core. Two give a job neighbours; with many more it would be
+ * unclear which of them slowed the others down.
+ */
 const HOSTILE_PER_CORE = 2
 const PROGRESS_EVERY = 25
 
 export interface Part {
   name: string
   trials: Trial[]
-  /** How many of them run at once. */
+  /** How many trials run at once. */
   atOnce: number
 }
 
-export interface Ran {
+export interface TrialResult {
   trial: Trial
   seconds: number
-  /** None: it went as it must. */
+  /** What differs from the trial's expectation; empty when it passed. */
   complaints: string[]
 }
 
-/** The same for the same options. */
+/** Draws the parts of a soak: the same ones for the same options. */
 export function partsOf(options: SoakOptions): Part[] {
   const random = seededRandom(options.seed)
   const honest = (count: number) => Array.from({ length: count }, () => honestTrial(random))
   const catalogue = [...hostileScripts, ...hostileImages].filter(({ name }) => options.only.test(name))
   const round = () => shuffled(catalogue, random).flatMap(trial => [trial, honestTrial(random)])
   const parts = [
-    { name: 'in a row', trials: honest(options.jobs), atOnce: 1 },
+    { name: 'one after the other', trials: honest(options.jobs), atOnce: 1 },
     ...Array.from({ length: options.waves }, (_, wave) => {
       return {
         name: `${options.atOnce} at once, wave ${wave + 1}`,
@@ -59,39 +62,40 @@ function honestTrial(random: Random): Trial {
   return kinds[Math.floor(random() * kinds.length)] as Trial
 }
 
-/** Runs parts one after the other. Whatever the end, nothing that it started goes on, and no job of it stays behind. */
-export async function runParts(parts: readonly Part[], signal: AbortSignal): Promise<Map<Part, Ran[]>> {
-  // Closed from below: executors end first, then goes what those left that were killed.
+/** Runs parts one after the other. However it ends, it stops its executors and removes what their jobs left. */
+export async function runParts(parts: readonly Part[], signal: AbortSignal): Promise<Map<Part, TrialResult[]>> {
+  // The disposers run from the last to the first: they stop the executors, then remove the orphans of killed ones.
   await using images = new TrialImages()
   const engine = await connectDefaultEngine()
   await using _ = { [Symbol.asyncDispose]: () => removeOrphans(engine, ownIdentity(), silentLog) }
   await using miner = await TestMiner.start()
-  const ran = new Map<Part, Ran[]>()
-  for (const part of parts) ran.set(part, await runPart(part, { miner, images }, signal))
-  return ran
+  const results = new Map<Part, TrialResult[]>()
+  for (const part of parts) results.set(part, await runPart(part, { miner, images }, signal))
+  return results
 }
 
-async function runPart({ name, trials, atOnce }: Part, deps: TrialDeps, signal: AbortSignal): Promise<Ran[]> {
+async function runPart({ name, trials, atOnce }: Part, deps: TrialDeps, signal: AbortSignal): Promise<TrialResult[]> {
   process.stderr.write(`soak: ${name}: ${trials.length} jobs\n`)
-  const ran: Ran[] = []
+  const results: TrialResult[] = []
   const queue = [...trials]
   const work = async () => {
     for (let trial = queue.shift(); trial !== undefined; trial = queue.shift()) {
-      ran.push(await orAborted(runOne(trial, deps), signal))
-      if (ran.length % PROGRESS_EVERY === 0) process.stderr.write(`soak: ${name}: ${ran.length} of ${trials.length}\n`)
+      results.push(await rejectOnAbort(runOne(trial, deps), signal))
+      if (results.length % PROGRESS_EVERY === 0)
+        process.stderr.write(`soak: ${name}: ${results.length} of ${trials.length} jobs ended\n`)
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, trials.length) }, work))
-  return ran
+  return results
 }
 
-async function runOne(trial: Trial, deps: TrialDeps): Promise<Ran> {
+async function runOne(trial: Trial, deps: TrialDeps): Promise<TrialResult> {
   const started = performance.now()
   const complaints = await runTrial(trial, deps).catch(error => [`no answer: ${(error as Error).message}`])
   return { trial, seconds: (performance.now() - started) / 1_000, complaints }
 }
 
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function rejectOnAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason)
     const onAbort = () => reject(signal.reason)

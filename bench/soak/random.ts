@@ -1,7 +1,9 @@
-/** Numbers that look random and are the same for the same seed (mulberry32). */
+/** Pseudo-random numbers that are the same for the same seed (mulberry32). */
+
+/** Returns the next number, from 0 up to, but not including, 1. */
 export type Random = () => number
 
-/** @param seed a whole number; each call of what it gives returns a number from 0 up to, but not including, 1 */
+/** @param seed a whole number */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -12,7 +14,7 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** A copy in random order. */
+/** Returns a copy in random order. */
 export function shuffled<T>(list: readonly T[], random: Random): T[] {
   return list
     .map(each => ({ each, rank: random() }))

@@ -1,38 +1,38 @@
-/** What a soak prints at its end. */
+/** Formats what a soak prints at its end. */
 import { FIGURES, type Figures } from './figures.ts'
-import type { Part, Ran } from './parts.ts'
+import type { Part, TrialResult } from './parts.ts'
 
-/** How many wrong jobs are told of in full. */
-const MAX_TOLD = 20
+/** How many wrong jobs are described in full. */
+const MAX_SHOWN = 20
 
 export function report(
-  ran: ReadonlyMap<Part, readonly Ran[]>,
+  results: ReadonlyMap<Part, readonly TrialResult[]>,
   before: Figures,
   after: Figures,
   grown: readonly string[],
 ): string {
-  const wrong = [...ran.values()].flat().filter(({ complaints }) => complaints.length > 0)
+  const wrong = [...results.values()].flat().filter(({ complaints }) => complaints.length > 0)
   return [
-    jobsTable(ran),
+    jobsTable(results),
     figuresTable(before, after, grown),
-    ...wrong.slice(0, MAX_TOLD).map(({ trial, complaints }) => `wrong: ${trial.name}\n  ${complaints.join('\n  ')}`),
-    ...(wrong.length > MAX_TOLD ? [`wrong: ${wrong.length - MAX_TOLD} more`] : []),
+    ...wrong.slice(0, MAX_SHOWN).map(({ trial, complaints }) => `wrong: ${trial.name}\n  ${complaints.join('\n  ')}`),
+    ...(wrong.length > MAX_SHOWN ? [`wrong: ${wrong.length - MAX_SHOWN} more`] : []),
   ].join('\n\n')
 }
 
-function jobsTable(ran: ReadonlyMap<Part, readonly Ran[]>): string {
-  const rows = [...ran].map(([part, jobs]) => {
+function jobsTable(results: ReadonlyMap<Part, readonly TrialResult[]>): string {
+  const rows = [...results].map(([part, jobs]) => {
     const seconds = jobs.map(job => job.seconds).sort((a, b) => a - b)
-    const [median, worst] = [seconds[Math.floor(seconds.length / 2)], seconds.at(-1)].map(value =>
+    const [median, longest] = [seconds[Math.floor(seconds.length / 2)], seconds.at(-1)].map(value =>
       (value ?? 0).toFixed(2),
     )
-    return [part.name, String(jobs.length), median ?? '', worst ?? '', outcomes(jobs)]
+    return [part.name, String(jobs.length), median ?? '', longest ?? '', outcomes(jobs)]
   })
-  return aligned([['', 'jobs', 'median s', 'worst s', 'outcomes'], ...rows])
+  return aligned([['', 'jobs', 'median s', 'longest s', 'outcomes'], ...rows])
 }
 
-/** How many ended in which way, as they must; and how many did not. */
-function outcomes(jobs: readonly Ran[]): string {
+/** Returns how many jobs ended in each expected way, and how many were wrong. */
+function outcomes(jobs: readonly TrialResult[]): string {
   const counts = new Map<string, number>()
   for (const { trial, complaints } of jobs) {
     const kind = complaints.length > 0 ? 'WRONG' : kindOf(trial.expected)
@@ -41,7 +41,7 @@ function outcomes(jobs: readonly Ran[]): string {
   return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')
 }
 
-function kindOf({ type, exitStatus, timedOut }: Ran['trial']['expected']): string {
+function kindOf({ type, exitStatus, timedOut }: TrialResult['trial']['expected']): string {
   if (type === 'V0FinishedRequest') return 'finished'
   if (timedOut) return 'timed out'
   return exitStatus === null ? 'killed or refused' : 'failed'
@@ -49,9 +49,9 @@ function kindOf({ type, exitStatus, timedOut }: Ran['trial']['expected']): strin
 
 function figuresTable(before: Figures, after: Figures, grown: readonly string[]): string {
   const rows = (Object.keys(FIGURES) as (keyof typeof FIGURES)[]).map(name => {
-    const [was, is] = [before[name], after[name]]
-    if (was === undefined || is === undefined) return [name, '-', '-', 'not to be read', '']
-    return [name, String(was), String(is), String(is - was), grown.includes(name) ? 'LEAKED' : '']
+    const [earlier, later] = [before[name], after[name]]
+    if (earlier === undefined || later === undefined) return [name, '-', '-', 'not readable', '']
+    return [name, String(earlier), String(later), String(later - earlier), grown.includes(name) ? 'LEAKED' : '']
   })
   return aligned([['', 'before', 'after', 'growth', ''], ...rows])
 }

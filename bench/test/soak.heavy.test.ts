@@ -12,27 +12,29 @@ import { parseIdentity } from '../../packages/executor/src/workspace/identity.ts
 
 const SOAK = fileURLToPath(new URL('../soak.ts', import.meta.url))
 
-/** Runs `pnpm soak` with options, beside whatever else runs here. */
+/** Runs `pnpm soak` on an engine that other tests use too. */
 async function soak(...options: string[]) {
   const child = spawn(process.execPath, [SOAK, '--shared', ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code, stdout, stderr }
 }
 
-test('a short soak: in a row, at once, and among hostile jobs', { timeout: LONG_MS }, async () => {
+test('finds nothing wrong in a short soak of sequential, concurrent and hostile jobs', {
+  timeout: LONG_MS,
+}, async () => {
   const hostile =
-    '^(fork bomb|memory hog|filler of /output|ten gigabytes of stdout|ignores every signal|daemons .*|links out .*)$'
+    '^(fork bomb|memory hog|fills /output|ten gigabytes of stdout|ignores every signal|daemons .*|links out .*)$'
   const short = ['--jobs', '6', '--at-once', '8', '--waves', '1', '--hostile', '1', '--only', hostile, '--seed', '3']
   const { code, stdout } = await soak(...short)
   expect(stdout).toMatch(/^seed 3\n/)
-  expect(stdout).toMatch(/^in a row +6 /m)
+  expect(stdout).toMatch(/^one after the other +6 /m)
   expect(stdout).toMatch(/^8 at once, wave 1 +8 /m)
   expect(stdout).toMatch(/^hostile, round 1 +14 /m)
   expect(stdout).not.toMatch(/WRONG|LEAKED|wrong:/)
   expect(code).toBe(0)
 })
 
-/** The executors of which a container starts, as their labels name them, while somebody looks. */
+/** Yields the label of an executor whenever one of its containers starts. */
 async function* startingExecutors(): AsyncGenerator<string> {
   const format = `{{index .Actor.Attributes "${EXECUTOR_LABEL}"}}`
   const filters = ['--filter', 'event=start', '--filter', `label=${EXECUTOR_LABEL}`]
@@ -48,7 +50,7 @@ function parentOf(pid: number): number {
   return Number(/\) . (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
 }
 
-test('Ctrl-C ends it in the middle of its jobs, and what they made is gone', async () => {
+test('stops in the middle of its jobs on Ctrl-C, and removes what they made', async () => {
   const child = spawn(process.execPath, [SOAK, '--shared', '--at-once', '4'], { stdio: 'ignore' })
   const closed = once(child, 'close')
   for await (const label of startingExecutors()) {
@@ -67,7 +69,7 @@ test.each([
   [['--jobs', 'many'], '--jobs must be a whole number'],
   [['--only', '('], '--only must be a regular expression'],
   [['--what'], "Unknown option '--what'"],
-])('options that are none: %j', async (options, why) => {
+])('explains invalid options: %j', async (options, why) => {
   const { code, stderr } = await soak(...options)
   expect(code).toBe(2)
   expect(stderr).toContain(why)

@@ -14,9 +14,9 @@ const DEFAULT_SCORING = { name: 'efficiency', exponent: 1.2, cap: 16 } as const
 const run = promisify(execFile)
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
-/** A folder that one run has for all its temporary files: whatever the run starts inherits its name. */
+/** The folder for all temporary files of one run. Every process of the run inherits its path as TMPDIR. */
 let folder = ''
-/** The output of the run so far. */
+/** What the run has printed so far. */
 let log = ''
 
 beforeEach(async () => {
@@ -24,12 +24,17 @@ beforeEach(async () => {
   log = ''
 })
 afterEach(async () => {
-  expect(await traces(), 'what is left').toEqual({ processes: [], containers: [], volumes: [], files: [] })
+  expect(await resourcesOfRun(), 'nothing may be left').toEqual({
+    processes: [],
+    containers: [],
+    volumes: [],
+    files: [],
+  })
   await rm(folder, { recursive: true })
 })
 
-/** What the run has on the machine now. */
-async function traces() {
+/** Returns the processes, containers, volumes and files that the run has on the machine now. */
+async function resourcesOfRun() {
   const jobs = new Set([...log.matchAll(/jobUuid=([0-9a-f]{8})/g)].map(([, uuid]) => uuid))
   const ofRun = (label: string) => jobs.has(label.slice(0, 8))
   const format = ['--format', '{{.Label "compute-horde.job"}}']
@@ -45,7 +50,7 @@ async function docker(...args: string[]): Promise<string[]> {
   return (await run('docker', args)).stdout.split('\n').filter(Boolean)
 }
 
-/** The command lines of all processes whose environment names the run's folder. */
+/** Returns the command lines of all processes whose environment has the run's folder. */
 async function processesOfRun(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
   const lines = await Promise.all(
@@ -76,11 +81,12 @@ function devnet(...args: string[]): Run {
 
 const PASSWORD_LENGTH = 3
 
-/** What a right answer after so many seconds scores by default, for each algorithm that the hour may bring. */
-function worthOf(seconds: number): number[] {
+/** Returns the default score of a right answer after this many seconds, for each algorithm that a batch may use. */
+function scoresOf(seconds: number): number[] {
   return ALGORITHMS.map(algorithm => {
     const { timeoutSeconds } = algorithm
-    // The setting is for one password, in the middle of the key space in the mean; the last of many lies near its end.
+    // The setting is for one password, which is found after half of the key space on average. The last one of a list is
+    // found near the end of the key space.
     const count = passwordCount({ ...algorithm, passwordLength: PASSWORD_LENGTH })
     const referenceSeconds = (algorithm.referenceSeconds * count) / (count + 1) / 0.5
     return scoreJob({ seconds, timeoutSeconds, referenceSeconds, quality: 1 }, DEFAULT_SCORING)
@@ -88,7 +94,7 @@ function worthOf(seconds: number): number[] {
 }
 
 describe.each([['process'], ['docker']])('pnpm dev --once --json --executors %s', executors => {
-  it('every miner cracks its hash, and the chain holds the weights', async () => {
+  it('cracks a hash on every miner and sets weights on the chain', async () => {
     const args = ['--once', '--json', '--executors', executors, '--password-length', String(PASSWORD_LENGTH)]
     const { code, stdout } = await devnet(...args).ended
     expect(code, log).toBe(0)
@@ -102,7 +108,7 @@ describe.each([['process'], ['docker']])('pnpm dev --once --json --executors %s'
     })
     for (const { seconds, score } of result.jobs) {
       expect(seconds).toBeGreaterThan(0)
-      expect(Math.min(...worthOf(seconds).map(worth => Math.abs(worth - score)))).toBeLessThan(1e-9)
+      expect(Math.min(...scoresOf(seconds).map(expected => Math.abs(expected - score)))).toBeLessThan(1e-9)
     }
     expect(Math.max(...result.weights.map(({ weight }: { weight: number }) => weight))).toBe(65535)
     expect(log).toContain('weights set in block')
@@ -110,10 +116,10 @@ describe.each([['process'], ['docker']])('pnpm dev --once --json --executors %s'
 })
 
 describe('pnpm dev', () => {
-  it('runs until Ctrl-C, which in the middle of a job leaves nothing behind', async () => {
+  it('runs until Ctrl-C and leaves nothing behind, even in the middle of a job', async () => {
     const { child, ended } = devnet('--password-length', '6')
     await expect.poll(() => log, { timeout: WAIT_MS }).toMatch(/miner-1 .*from=ready to=running/)
-    const containers = async () => (await traces()).containers.length
+    const containers = async () => (await resourcesOfRun()).containers.length
     await expect.poll(containers, { timeout: WAIT_MS }).toBeGreaterThan(0)
     child.kill('SIGINT')
     expect(await ended).toMatchObject({ code: 0 })
@@ -122,7 +128,7 @@ describe('pnpm dev', () => {
     expect(log).toMatch(/miner-1 .*to=broken .*reason=stopped/)
   })
 
-  it('stops by itself, and says why, when a service ends', async () => {
+  it('stops and prints the reason when a service ends', async () => {
     const { child, ended } = devnet()
     await expect.poll(() => log, { timeout: WAIT_MS }).toMatch(/folder +\//)
     const miners = await run('pgrep', ['-P', String(child.pid), '-f', 'packages/miner/src/main.ts'])
@@ -135,9 +141,9 @@ describe('pnpm dev', () => {
     [['--miners', '0'], /--miners <n>' argument '0' is invalid. It must be a whole number from 1 to 16/],
     [['--executors', 'magic'], /--executors <kind>' argument 'magic' is invalid. Allowed choices are process, docker/],
     [['--nonsense'], /unknown option '--nonsense'/],
-  ])('refuses %j', async (args, words) => {
+  ])('refuses %j', async (args, message) => {
     expect(await devnet(...args).ended).toEqual({ code: 64, stdout: '' })
-    expect(log).toMatch(words)
+    expect(log).toMatch(message)
     expect(log).toContain('--password-length')
   })
 })

@@ -2,13 +2,13 @@ import { settings as executorSettings } from '@horde/executor/config'
 import { minerSettings } from '@horde/miner/config'
 import { expect, it } from 'vitest'
 
-it('a miner passes on every setting of its executors, except those that it sets itself', () => {
+it('passes on every setting of an executor from the miner, except those that the miner generates', () => {
   const names = minerSettings.EXECUTOR_ENV_NAMES.schema.parse(undefined)
-  // Only to executors that it keeps warm does it say that they are to prepare ahead.
-  const own = ['MINER_ADDRESS', 'EXECUTOR_TOKEN', 'PREPARE_AHEAD']
+  // The miner sets PREPARE_AHEAD only for executors that it keeps warm.
+  const generated = ['MINER_ADDRESS', 'EXECUTOR_TOKEN', 'PREPARE_AHEAD']
   expect([...names].sort()).toEqual(
     Object.keys(executorSettings)
-      .filter(name => !own.includes(name))
+      .filter(name => !generated.includes(name))
       .sort(),
   )
 })

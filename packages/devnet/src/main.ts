@@ -2,10 +2,10 @@
 import { runService } from '@horde/kit/run'
 import { exitCodeOf, newCommand, wholeNumber } from '@horde/operator/command-line/program'
 import { Option } from 'commander'
-import { EXECUTOR_KINDS, type ExecutorKind, type HordeOptions, startHorde } from './network.ts'
-import { resultTable, runOnce } from './once.ts'
-import { showProgress } from './progress.ts'
 import { RequirementError } from './requirements.ts'
+import { resultTable, runOnce } from './run-once.ts'
+import { showProgress } from './show-progress.ts'
+import { EXECUTOR_KINDS, type ExecutorKind, type HordeOptions, startHorde } from './start-horde.ts'
 import { logLine } from './view.ts'
 
 /** How long everything may take to stop, in milliseconds. */

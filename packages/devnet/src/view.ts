@@ -1,9 +1,9 @@
 /** Formats the combined log and tables for a terminal. */
-import type { ServiceLine } from './child.ts'
+import type { ServiceLine } from './service.ts'
 
 const LEVEL_MARKS: Readonly<Record<string, string>> = { warn: 'WARN ', error: 'ERROR ', fatal: 'FATAL ' }
 /** Log fields that are not shown. */
-const QUIET_FIELDS = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'v'])
+const HIDDEN_FIELDS = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'v'])
 const NAME_WIDTH = 10
 /** The longest value that the combined log shows in full, in characters. */
 const VALUE_WIDTH = 48
@@ -20,7 +20,7 @@ export function logLine({ service, text, fields }: ServiceLine, colour: boolean)
   const time = String(fields.time ?? '').slice(11, 19)
   const mark = LEVEL_MARKS[String(fields.level)] ?? ''
   const executor = fields.name === 'executor' ? 'executor: ' : ''
-  const rest = Object.entries(fields).filter(([key, value]) => !QUIET_FIELDS.has(key) && value !== null)
+  const rest = Object.entries(fields).filter(([key, value]) => !HIDDEN_FIELDS.has(key) && value !== null)
   const details = rest.map(([key, value]) => ` ${key}=${shown(value)}`).join('')
   return `${name} │ ${time} ${mark}${executor}${String(fields.msg)}${paint(details, 90, colour)}`
 }

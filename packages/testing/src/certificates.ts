@@ -1,4 +1,4 @@
-/** Certificates and authorities for tests. Each run makes new ones, so that the repository holds no key. */
+/** Makes certificate authorities and certificates with new keys, so that the repository contains no key. */
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
@@ -22,7 +22,7 @@ export class TestAuthority {
     this.#name = name
   }
 
-  /** Makes an authority. @param folder where its files are written */
+  /** @param folder gets all its files */
   static async make(folder: string, name: string): Promise<TestAuthority> {
     const authority = new TestAuthority(folder, name)
     const about = ['-subj', `/CN=${name}`, '-days', '2', '-keyout', authority.#path('ca-key'), '-out', authority.ca]
@@ -30,7 +30,7 @@ export class TestAuthority {
     return authority
   }
 
-  /** Makes a certificate for one side of a connection. Returns the paths of the certificate and its key. */
+  /** Makes a certificate for one side of a connection. Returns its path and the path of its key. */
   async certify(
     name: string,
     use: 'serverAuth' | 'clientAuth',
@@ -53,7 +53,7 @@ export class TestAuthority {
 /** A self-signed certificate for 127.0.0.1. */
 export class TestCertificate implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'test-certificate-'))
-  /** The path of the certificate, for clients that should trust it. */
+  /** The path of the certificate, for peers that must trust it. */
   readonly path = join(this.#folder, 'cert.pem')
   readonly key: Buffer
   readonly cert: Buffer

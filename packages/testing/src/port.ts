@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below the ports that Linux assigns by itself (from 32768), so that no short-lived connection takes one meanwhile. */
+/**
+ * The range is below Linux's ephemeral ports (32768 and up), so that no outgoing connection takes the port meanwhile.
+ */
 const FIRST = 20_000
 const COUNT = 12_000
 const ATTEMPTS = 50
 
-/**
- * Returns a free TCP port of 127.0.0.1, for a server that must restart on the same port. All others should listen on 0.
- */
+/** Returns a free TCP port of 127.0.0.1, for a server that must restart on the same port. Others listen on port 0. */
 export async function freePort(): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     const port = FIRST + Math.floor(Math.random() * COUNT)

@@ -13,20 +13,20 @@ import { freePort } from './port.ts'
 
 const run = promisify(execFile)
 
-/** Where Debian and Ubuntu keep the server's binaries, a folder for each version. */
+/** Debian and Ubuntu install the server's binaries here, in a folder for each version. */
 const INSTALLED = '/usr/lib/postgresql'
-/** The user that Debian's package creates. The server refuses to run as root. */
+/** The user that Debian's package makes. The server refuses to run as root. */
 const SERVER_USER = 'postgres'
-/** Where `sh`, `mktemp` and the other commands used here are. */
+/** The folders of the commands that this file runs. */
 const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
-/** How many ports to try, because another process may take a free one first. */
+/** How often to try another port when a different process took the free one first. */
 const ATTEMPTS = 5
 /** How long the server may take to start or stop, in ms. */
 const DEADLINE_MS = 30_000
 
 /**
- * Runs the server until a line arrives on the shell's stdin, or stdin closes. It also closes when the tests are
- * killed, so the folder is then removed too. Durability is off, because the data is thrown away.
+ * Runs the server until the shell's stdin has a line or closes. It closes when the tests are killed, so that even then
+ * the server stops and its folder is removed. The server writes without durability, because its data is thrown away.
  */
 const KEEPER = `
   "$BIN/postgres" -D "$DIR/data" -k '' -h 127.0.0.1 -p "$PORT" -F -c synchronous_commit=off \
@@ -38,19 +38,19 @@ const KEEPER = `
 `
 
 export interface TestPostgres extends AsyncDisposable {
-  /** The `postgres://…` URL of an existing database. */
+  /** The `postgres://…` URL of a database that exists. */
   readonly url: string
-  /** Creates an empty database on the same server. Returns its URL. */
+  /** Makes another, empty database on the same server, and returns its URL. */
   newDatabase(): Promise<string>
-  /** Stops the server, as an operator's restart would, and starts it again on the same port with the same data. */
+  /** Stops the server as an operator would, and starts it again on the same port with the same data. */
   restart(): Promise<void>
   stop(): Promise<void>
   start(): Promise<void>
 }
 
 /**
- * Starts a private Postgres on loopback, in a temporary folder that disposing removes. When root calls it, the server
- * runs as the user `postgres`.
+ * Starts a private Postgres on loopback, in a temporary folder that disposing of it removes. When run by root, the
+ * server runs as the user `postgres`.
  *
  * @throws Error when Postgres is not installed
  */
@@ -95,7 +95,7 @@ async function findBinaries(): Promise<string> {
   return found
 }
 
-/** Creates a folder that the server's user owns. */
+/** Makes a folder that the server's user owns. */
 async function makeFolder(): Promise<string> {
   const template = join(tmpdir(), 'horde-postgres-')
   if (process.getuid?.() !== 0) return mkdtemp(template)
@@ -149,7 +149,7 @@ async function startServer(env: ServerEnv, port: number): Promise<Server> {
   return { port, stop }
 }
 
-/** Resolves when the server accepts connections. Rejects with its log when it cannot start. */
+/** Resolves once the server accepts connections. Rejects with its log when it fails to start. */
 function ready(keeper: ChildProcess & { stderr: NodeJS.ReadableStream }): Promise<void> {
   return new Promise((resolve, reject) => {
     const log: string[] = []
@@ -161,7 +161,7 @@ function ready(keeper: ChildProcess & { stderr: NodeJS.ReadableStream }): Promis
         keeper.stderr.resume()
         resolve()
       }
-      // Refusing a client because the server is still starting is no failure.
+      // Ignores the FATAL line for a client that connected while the server was starting.
       if (/FATAL:(?!.*the database system is)/.test(line))
         reject(new Error(`Postgres did not start:\n${log.join('\n')}`))
     })

@@ -1,7 +1,4 @@
-/**
- * A test's private Docker engine. It runs in its own network namespace, and can have settings and programs that the
- * machine's engine does not have.
- */
+/** Starts a private Docker engine in its own network namespace, with settings and programs of the test's choice. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -16,14 +13,15 @@ import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
 const START_MS = 60_000
 const STOP_MS = 60_000
-/** How often to check whether a paused daemon has stopped, in ms. */
-const STOPPED_MS = 20
-const LISTENS = 'API listen on'
+/** The time between two looks at whether a daemon has paused, in ms. */
+const PAUSE_POLL_MS = 20
+/** Part of the log line that dockerd prints once it listens. */
+const LISTENING = 'API listen on'
 
 export const TLS_PORT = 2376
 
 const REMAPPED = 'horde-remap'
-/** The host's id of a container's root, when users are remapped. */
+/** The host's user id of a container's root, when the engine remaps users. */
 export const FIRST_REMAPPED_ID = 300_000
 
 const UNLINKED = ['--bridge=none', '--iptables=false', '--ip6tables=false']
@@ -33,22 +31,25 @@ const run = promisify(execFile)
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
   settings?: Record<string, unknown>
-  /** Whether it remaps the users of containers (userns-remap). */
+  /** Whether it remaps the users of containers. */
   userNamespaces?: boolean
   /** A folder that comes first in its PATH. */
   programs?: string
-  /** Variables to add to its environment. */
+  /** Further variables of its environment. */
   environment?: Record<string, string>
-  /** Whether it has a bridge, over which its containers and this machine reach each other. */
+  /** Whether it has a bridge for containers, and a network link between them and this machine. */
   isLinked?: boolean
-  /** Returns the paths of its certificate, its key and its clients' CA, to listen on TLS_PORT of its link too. */
+  /**
+   * Returns the paths of its certificate, key, and clients' CA. With it, the engine also listens on the link's
+   * TLS_PORT.
+   */
   tls?(link: Link): Promise<{ ca: string; cert: string; key: string }>
 }
 
 export class PrivateEngine implements AsyncDisposable {
   readonly #folder: string
   readonly #options: PrivateEngineOptions
-  /** A second engine in the machine's own network would take down the first one's bridge. */
+  /** Private, because a second engine in the machine's own network would remove the first one's bridge. */
   #network: PrivateNetwork | undefined
   #daemon: ChildProcess | undefined
 
@@ -60,7 +61,7 @@ export class PrivateEngine implements AsyncDisposable {
   static async start(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
     const engine = new PrivateEngine(await mkdtemp(join(tmpdir(), 'private-engine-')), options)
     try {
-      // Remapped users must be able to enter the folder of its data.
+      // Remapped users must be able to reach the engine's data.
       await chmod(engine.#folder, 0o711)
       await engine.#configure(options.settings)
       engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
@@ -81,18 +82,18 @@ export class PrivateEngine implements AsyncDisposable {
     return `unix://${this.socket}`
   }
 
-  /** The private network that it runs in. */
+  /** The network namespace that it runs in. */
   get network(): PrivateNetwork {
     if (!this.#network) throw new Error('the private engine is not started')
     return this.#network
   }
 
-  /** Runs the docker client against this engine. Returns what it printed. */
+  /** Runs the docker client on this engine, and returns its stdout. */
   async docker(...args: string[]): Promise<string> {
     return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
   }
 
-  /** Copies an image from the machine's engine. */
+  /** Copies an image of the machine's engine. */
   async load(image: string): Promise<void> {
     const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
     const load = spawn('docker', ['-H', this.dockerHost, 'load'], { stdio: ['pipe', 'ignore', 'inherit'] })
@@ -103,9 +104,9 @@ export class PrivateEngine implements AsyncDisposable {
   }
 
   /**
-   * Restarts the daemon on the same data. With the setting live-restore, containers keep running.
+   * Stops the daemon, and starts it again on the same data. With live-restore in its settings, containers keep running.
    *
-   * @param settings the new content of its daemon.json; default: unchanged
+   * @param settings the new content of its daemon.json; without it, the old content stays
    */
   async restart(settings?: Record<string, unknown>): Promise<void> {
     await this.#stopDaemon()
@@ -113,16 +114,16 @@ export class PrivateEngine implements AsyncDisposable {
     await this.#startDaemon()
   }
 
-  /** Suspends the daemon (SIGSTOP). Containers keep running. */
+  /** Pauses the daemon with SIGSTOP. Containers keep running. */
   async pause(): Promise<void> {
     const pid = await this.#pid()
     await asRoot('kill', '-STOP', pid)
-    // The signal takes effect only when a thread runs next.
+    // A thread stops only when it runs next, so the signal takes a moment.
     const isStopped = async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
-    while (!(await isStopped())) await systemClock.sleep(STOPPED_MS)
+    while (!(await isStopped())) await systemClock.sleep(PAUSE_POLL_MS)
   }
 
-  /** Continues a suspended daemon. */
+  /** Continues a paused daemon. */
   async resume(): Promise<void> {
     await asRoot('kill', '-CONT', await this.#pid())
   }
@@ -143,7 +144,7 @@ export class PrivateEngine implements AsyncDisposable {
     await writeFile(join(this.#folder, 'daemon.json'), JSON.stringify(all))
   }
 
-  /** Makes a user that only this engine knows, to remap to. Returns the commands that mount it for the engine. */
+  /** Makes user files with a user to remap to. Returns the commands that mount them, which only this engine sees. */
   async #remappedUsers(): Promise<string[]> {
     const lines = {
       passwd: `${REMAPPED}:x:64990:64990::/:/usr/sbin/nologin`,
@@ -198,7 +199,7 @@ export class PrivateEngine implements AsyncDisposable {
   }
 }
 
-/** Resolves when the daemon listens. Rejects with the end of its log when it exits before. */
+/** Resolves once the daemon listens. Rejects with its last lines when it exits before. */
 async function untilListening(daemon: ChildProcess): Promise<void> {
   if (!daemon.stderr) throw new Error('the daemon has no stderr')
   const lines = createInterface({ input: daemon.stderr })
@@ -206,7 +207,7 @@ async function untilListening(daemon: ChildProcess): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   lines.on('line', line => {
     log.push(line)
-    if (line.includes(LISTENS)) resolve()
+    if (line.includes(LISTENING)) resolve()
   })
   daemon.once('error', reject)
   daemon.once('exit', code => reject(new Error(`dockerd ended with ${code}: ${log.slice(-5).join('\n')}`)))

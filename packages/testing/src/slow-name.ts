@@ -1,6 +1,6 @@
 /**
- * A private network where a name has two addresses. The first loses the first packet of each connection, so that
- * connecting takes a second. The second is dead. Needs root, or sudo without a password.
+ * A private network in which a name has two addresses. The first belongs to the network and loses the first packet of
+ * each connection, so that connecting takes a second. The other never answers. Needs root, or sudo without a password.
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,17 +10,17 @@ import { promisify } from 'node:util'
 import { PrivateNetwork } from './private-network.ts'
 
 export const SLOW_NAME = 'slow.example'
-/** A public address, which only the private network answers for. */
+/** A public address of the internet, which only the private network uses for itself. */
 export const SLOW_ADDRESS = '8.8.4.4'
 const DEAD_ADDRESS = '2001:4860:4860::8844'
 
-/** Matches the first packet from each source port, which is the first of a connection. */
+/** Matches the first packet of a connection: the first from its source port. */
 const FIRST_PACKET = [
   `--destination ${SLOW_ADDRESS} --protocol tcp --syn`,
   '--match hashlimit --hashlimit-name slow --hashlimit-mode srcport --hashlimit-upto 1/hour --hashlimit-burst 1',
 ].join(' ')
 
-/** Runs a Node script in such a network. Returns what it printed. */
+/** Runs a Node script in such a network, and returns its stdout. */
 export async function runBesideSlowName(script: string): Promise<string> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-slow-'))
@@ -30,7 +30,7 @@ export async function runBesideSlowName(script: string): Promise<string> {
   const network = stack.use(
     await PrivateNetwork.start([
       'ip link set lo up',
-      // A local route instead of an address: programs that list this machine's addresses do not find it.
+      // A local route, so that the address is not listed as one of this machine's own.
       `ip route add local ${SLOW_ADDRESS}/32 dev lo`,
       `iptables --wait --append INPUT ${FIRST_PACKET} --jump DROP`,
       `mount --bind ${hosts} /etc/hosts`,

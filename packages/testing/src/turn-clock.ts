@@ -1,29 +1,29 @@
 import { performance } from 'node:perf_hooks'
 import { type Clock, manualClock } from '@horde/kit/time'
 
-/** How often the clock reads the machine's time, in ms. */
-const LOOK_MS = 1
-/** How far the clock advances at most between two such readings while the process works, in ms. */
-const MOST_MS = 2
-/** The least difference between two results of `monotonic()`, in ms: a later result is always the larger one. */
+/** The time between two readings of the machine's clock, in ms. */
+const POLL_MS = 1
+/** How far this clock advances at most from one reading to the next while the process works, in ms. */
+const MAX_STEP_MS = 2
+/** The least difference between two calls of `monotonic()`, in ms: a later call returns a larger value. */
 const TICK_MS = 1e-6
-/** After this many idle looks in a row, the process counts as only waiting for time to pass. */
-const IDLE_LOOKS = 40
-/** A look counts as idle when the process worked less than this since the look before, in ms. */
+/** After this many idle readings in a row, the process is only waiting for time to pass. */
+const IDLE_READINGS = 40
+/** How long an idle process works at most between two readings, in ms. */
 const IDLE_WORK_MS = 0.25
-/** How far the clock advances from one look to the next while the process only waits, in ms. */
+/** How far this clock advances from one reading to the next while the process only waits, in ms. */
 const IDLE_STEP_MS = 25
 
 export interface TurnClock extends Clock, Disposable {
-  /** Advances the clock by `ms` at its next look. Each sleeper wakes at its own moment. */
+  /** Advances the clock by `ms` at the next turn. Each sleeper wakes at its own time. */
   skip(ms: number): void
 }
 
 /**
- * Returns a clock for tests whose peers all live in this process. It runs at the machine's speed, but stands still
- * while the process is held up. So on a slow machine too, a deadline passes only after the event loop has handled what
- * was sent before it. While the process only waits, the clock runs many times faster: the process can then wait only
- * for a sleeper of this clock. `now()` returns the machine's time.
+ * Returns a clock for tests whose peers all live in this process. It runs as fast as the machine's clock, but stands
+ * still while the process is held up. A deadline then passes only after the event loop has handled what was sent before
+ * it, however slow the machine is. While the process is idle, the clock runs many times faster, because the process can
+ * only be waiting for a sleeper of this clock. `now()` is the machine's.
  */
 export function turnClock(): TurnClock {
   const inner = manualClock()
@@ -31,23 +31,23 @@ export function turnClock(): TurnClock {
   let reading = 0
   let skipped = 0
   let isOver = false
-  async function pass(): Promise<void> {
-    let idleLooks = 0
+  async function advance(): Promise<void> {
+    let idleReadings = 0
     while (!isOver) {
       const before = performance.eventLoopUtilization()
-      await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+      await new Promise(resolve => setTimeout(resolve, POLL_MS))
       const now = performance.now()
       const { active } = performance.eventLoopUtilization(before)
-      const passed = Math.min(MOST_MS, now - last)
-      const isIdle = now - last < 2 * MOST_MS && active < IDLE_WORK_MS && skipped === 0
-      idleLooks = isIdle ? idleLooks + 1 : 0
-      const ms = (idleLooks > IDLE_LOOKS ? IDLE_STEP_MS : passed) + skipped
+      const passed = Math.min(MAX_STEP_MS, now - last)
+      const isIdle = now - last < 2 * MAX_STEP_MS && active < IDLE_WORK_MS && skipped === 0
+      idleReadings = isIdle ? idleReadings + 1 : 0
+      const ms = (idleReadings > IDLE_READINGS ? IDLE_STEP_MS : passed) + skipped
       skipped = 0
       await inner.advance(ms)
       last = now
     }
   }
-  void pass()
+  void advance()
   return {
     now: () => Date.now(),
     monotonic: () => {

@@ -1,7 +1,7 @@
 /** A test for each trial, and one for what comes after: the host is as it was, and the next job is fine. */
 import { randomUUID } from 'node:crypto'
 import { honestTrials } from '@horde/testing/hostile/honest'
-import { ContainerWatch, hostSettings, remainsOf } from '@horde/testing/hostile/host'
+import { ContainerWatch, hostSettings, orphansOnHost } from '@horde/testing/hostile/host'
 import { runTrial } from '@horde/testing/hostile/run-trial'
 import type { Trial } from '@horde/testing/hostile/trial'
 import { TrialImages } from '@horde/testing/hostile/trial-images'
@@ -34,7 +34,7 @@ export function testTrials(title: string, trials: readonly Trial[]): void {
     test('the host is as it was', async () => {
       // Each has its job's container and one that holds its folders.
       expect(containers.ids.size).toBeGreaterThan(trials.length)
-      expect(await remainsOf(containers.ids)).toEqual([])
+      expect(await orphansOnHost(containers.ids)).toEqual([])
       expect(await hostSettings()).toEqual(before)
     })
 

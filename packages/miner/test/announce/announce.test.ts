@@ -133,7 +133,11 @@ describe('announcing', () => {
   })
 
   it.each([
-    ['an address that the chain takes from nobody', { given: '127.0.0.1' }, /^InvalidIpAddress.*does not accept this ip address/],
+    [
+      'an address that the chain takes from nobody',
+      { given: '127.0.0.1' },
+      /^InvalidIpAddress.*does not accept this ip address/,
+    ],
     ['a hotkey that is not registered', { hotkey: strangerKey() }, /^NotRegistered.*is not registered on the subnet/],
   ])('%s is logged once and tried again', async (_name, changes, words) => {
     const refused = announcer(changes)

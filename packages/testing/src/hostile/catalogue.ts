@@ -1,4 +1,4 @@
-/** Hostile jobs of every kind that we know. */
+/** All known hostile jobs. */
 import { bombs } from './jobs/bombs.ts'
 import { fillers } from './jobs/fillers.ts'
 import { images } from './jobs/images.ts'
@@ -10,8 +10,8 @@ import type { Trial } from './trial.ts'
 
 const MIB = 1024 * 1024
 
-/** Limits so small that a job reaches them soon, and that the machine survives if one does not hold. */
-const TIGHT = {
+/** Limits that a job reaches soon. They are small, so that the machine survives a job that gets past one. */
+const TIGHT_LIMITS = {
   MEMORY_LIMIT_BYTES: `${128 * MIB}`,
   TMP_SIZE_BYTES: `${8 * MIB}`,
   SHM_SIZE_BYTES: `${4 * MIB}`,
@@ -22,11 +22,11 @@ const TIGHT = {
   MAX_OUTPUT_BYTES: '200000',
 }
 
-const tightly = (trials: readonly Trial[]) =>
-  trials.map(each => ({ ...each, settings: { ...TIGHT, ...each.settings } }))
+const withTightLimits = (trials: readonly Trial[]) =>
+  trials.map(each => ({ ...each, settings: { ...TIGHT_LIMITS, ...each.settings } }))
 
-/** The jobs whose script is hostile. */
-export const hostileScripts: readonly Trial[] = tightly([
+/** Jobs whose script is hostile. */
+export const hostileScripts: readonly Trial[] = withTightLimits([
   ...bombs,
   ...fillers,
   ...printing,
@@ -35,5 +35,5 @@ export const hostileScripts: readonly Trial[] = tightly([
   ...probes,
 ])
 
-/** The jobs whose image is hostile. */
-export const hostileImages: readonly Trial[] = tightly(images)
+/** Jobs whose image is hostile. */
+export const hostileImages: readonly Trial[] = withTightLimits(images)

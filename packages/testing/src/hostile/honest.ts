@@ -1,8 +1,8 @@
-/** Honest jobs with known answers, to run after or beside hostile ones. */
+/** Honest jobs with known answers, to run after and beside hostile ones. */
 import { createHash } from 'node:crypto'
 import { finishes, type Trial } from './trial.ts'
 
-/** Returns one job of each kind. Each must output `text` or its digest. */
+/** Returns one honest job of each kind. Their answers depend on this text. */
 export function honestTrials(text: string): Trial[] {
   const files = { 'payload.txt': text }
   const digest = createHash('sha256').update(text).digest('hex')

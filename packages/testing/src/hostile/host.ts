@@ -1,4 +1,4 @@
-/** Reads the parts of the host's state that no job may change. */
+/** Reads from the host what a job must not have changed there. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,12 +6,12 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 
-/** Kernel settings that a hostile job would try to set. */
-const SETTINGS = [
+/** The host settings that a hostile job is most likely to change. */
+const KERNEL_SETTINGS = [
   'hostname domainname core_pattern core_uses_pid modprobe panic panic_on_oops sysrq randomize_va_space kptr_restrict',
   'dmesg_restrict perf_event_paranoid unprivileged_bpf_disabled pid_max threads-max shmmax msgmax sem modules_disabled',
 ].flatMap(names => names.split(' ').map(name => `/proc/sys/kernel/${name}`))
-const OTHERS = [
+const OTHER_SETTINGS = [
   '/proc/sys/vm/overcommit_memory',
   '/proc/sys/vm/mmap_min_addr',
   '/proc/sys/fs/suid_dumpable',
@@ -25,27 +25,27 @@ const OTHERS = [
   '/etc/passwd',
   '/etc/shadow',
 ]
-/** The IPC key that the job `leaves shared memory, semaphores and queues behind` uses. */
+/** The System V IPC key that the hostile jobs use. */
 const HOSTILE_KEY = String(0x686f7264)
 
 const CGROUPS = '/sys/fs/cgroup'
 const CONTAINER_ID = /(?:^|\/|docker-)([0-9a-f]{64})(?:\.scope)?(?:\/|$)/
 
-/** Texts by the path of their file. */
+/** Returns the host's settings as texts by path. */
 export async function hostSettings(): Promise<Record<string, string>> {
-  const paths = [...SETTINGS, ...OTHERS]
-  const texts = await Promise.all(paths.map(path => readFile(path, 'utf8').catch(() => 'not to be read')))
+  const paths = [...KERNEL_SETTINGS, ...OTHER_SETTINGS]
+  const texts = await Promise.all(paths.map(path => readFile(path, 'utf8').catch(() => 'not readable')))
   return Object.fromEntries(paths.map((path, at) => [path, texts[at] ?? '']))
 }
 
-/** Records the containers that executors create from the start of the watch on. */
+/** Collects the ids of the containers that executors create until it is disposed of. */
 export class ContainerWatch implements Disposable {
   readonly ids = new Set<string>()
   readonly #events: ChildProcess
 
   constructor() {
     const filters = ['--filter', 'event=create', '--filter', `label=${EXECUTOR_LABEL}`]
-    // The engine also sends the events that came before it was ready to send.
+    // With --since the engine also reports what happened before it accepted this command.
     const since = ['--since', `${Math.floor(Date.now() / 1_000)}`]
     const args = ['events', ...since, ...filters, '--format', '{{.Actor.ID}}']
     this.#events = spawn('docker', args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -57,30 +57,29 @@ export class ContainerWatch implements Disposable {
   }
 }
 
-/** Returns a sentence for each removed container with processes or cgroups left, and for a job's IPC objects. */
-export async function remainsOf(containers: ReadonlySet<string>): Promise<string[]> {
-  const made = [...containers]
+/** Returns a sentence for each of these containers that is removed but still has processes or cgroups, and for IPC. */
+export async function orphansOnHost(containers: ReadonlySet<string>): Promise<string[]> {
   const { stdout } = await promisify(execFile)('docker', ['ps', '--all', '--quiet', '--no-trunc'])
-  const known = new Set(stdout.split('\n'))
-  const left = new Set([...(await containersOfProcesses()), ...(await containersOfCgroups())])
-  const orphans = made.filter(id => !known.has(id) && left.has(id))
+  const existing = new Set(stdout.split('\n'))
+  const inUse = new Set([...(await containersOfProcesses()), ...(await containersOfCgroups())])
+  const orphans = [...containers].filter(id => !existing.has(id) && inUse.has(id))
   const ipc = await Promise.all(
     ['shm', 'sem', 'msg'].map(kind => readFile(`/proc/sysvipc/${kind}`, 'utf8').catch(() => '')),
   )
   return [
-    ...orphans.map(id => `the container ${id} was removed, but processes or cgroups of it are left`),
-    ...(ipc.some(text => text.includes(HOSTILE_KEY)) ? ['IPC objects of a job are left on the host'] : []),
+    ...orphans.map(id => `container ${id} is removed, but has processes or cgroups`),
+    ...(ipc.some(text => text.includes(HOSTILE_KEY)) ? ["a job's IPC objects are on the host"] : []),
   ]
 }
 
-/** Lists the containers that have a process. */
+/** Returns the ids of the containers that running processes belong to. */
 async function containersOfProcesses(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
   const texts = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')))
   return texts.flatMap(text => CONTAINER_ID.exec(text)?.[1] ?? [])
 }
 
-/** Lists the containers that have a cgroup, in any hierarchy. */
+/** Returns the ids of the containers that have a cgroup, in any hierarchy. */
 export async function containersOfCgroups(folder = CGROUPS, depth = 4): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   const below = entries

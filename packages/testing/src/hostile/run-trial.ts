@@ -1,4 +1,4 @@
-/** Runs a trial's job on a new executor, and compares what happened with what the trial expects. */
+/** Runs a job on a new executor, and compares its answer with the expected one. */
 import { buffer } from 'node:stream/consumers'
 import { withDeadline } from '@horde/kit/time'
 import { fromBuffer, type ZipFile } from 'yauzl'
@@ -16,10 +16,7 @@ export interface TrialDeps {
   images: TrialImages
 }
 
-/**
- * Returns a sentence for each difference from what the trial expects. Rejects when the executor sends no result, or
- * leaves something of the job behind.
- */
+/** Returns a sentence for each difference. Rejects when there is no answer, and when something is left of the job. */
 export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Promise<string[]> {
   const image = trial.image === undefined ? {} : { image: await images.ready(trial.name, trial.image) }
   await using uploads = await UploadServer.start()
@@ -34,7 +31,9 @@ export async function runTrial(trial: Trial, { miner, images }: TrialDeps): Prom
   return isRight ? complaints : [...complaints, `uploaded: ${sorted(uploaded).slice(0, SHOWN_CHARACTERS)}`]
 }
 
-/** Returns the zip's files by name, without stdout and stderr. An unusual mode becomes an entry of its own. */
+/**
+ * Returns the files of a zip by name, without the job's stdout and stderr. Adds an entry for each unusual file mode.
+ */
 async function filesOf(zip: Buffer | undefined): Promise<Record<string, string>> {
   if (zip === undefined) return { 'no zip': '' }
   const files: Record<string, string> = {}

@@ -1,4 +1,4 @@
-/** Makes hostile images from the Python image without a build, by committing containers that never ran. */
+/** Makes hostile images from the Python image. Commits containers that never ran, which is faster than a build. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
@@ -11,11 +11,11 @@ import type { TrialImage } from './trial.ts'
 const docker = promisify(execFile)
 
 export class TrialImages implements AsyncDisposable {
-  /** Names of this run alone, because another run may use the same host. */
+  /** Unique, because other runs may use the same engine. */
   readonly #repository = `compute-horde/hostile-${randomUUID()}`
   readonly #made = new Map<string, Promise<string>>()
 
-  /** Returns the name of the image. The first call makes the image. */
+  /** Returns the image's name. Makes the image on the first call for this trial. */
   ready(name: string, image: TrialImage): Promise<string> {
     const making = this.#made.get(name) ?? this.#make(image, `${this.#repository}:${this.#made.size}`)
     this.#made.set(name, making)

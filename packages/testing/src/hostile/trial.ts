@@ -1,35 +1,35 @@
-/** A trial: a job, and how it must end. */
+/** A job and its expected answer. */
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { JobParts } from '../jobs/executor-job.ts'
 
 export interface Trial {
-  /** Unique among the trials of a run. */
+  /** Unique within a run. */
   name: string
   parts: JobParts
-  /** Settings of its executor. */
+  /** Further settings of its executor. */
   settings?: Record<string, string>
-  /** The image of the job, if it is not a usual one. */
+  /** The image that it runs; without it, the job runs a stock image. */
   image?: TrialImage
   expected: Expected
-  /** If the job uploads /output: the allowed contents of the zip, as texts by name; `no zip` for no upload. */
+  /** If set, the job uploads its /output. The zip must have exactly the files (text by name) of one of these sets. */
   uploads?: readonly Record<string, string>[]
 }
 
-/** Changes to the Python image, as a stranger could make them. */
+/** Changes to the Python image that a hostile image may have. */
 export interface TrialImage {
   /** Dockerfile instructions that change no file. */
   changes?: readonly string[]
-  /** Fields of the engine's API that no such instruction can set. */
+  /** Container settings of the engine's API that no Dockerfile instruction can express. */
   config?: { StopSignal?: string; Env?: readonly string[]; Labels?: Record<string, string> }
-  /** Symbolic links in its root, by their path. */
+  /** Targets of symbolic links in its root, by path. */
   links?: Record<string, string>
-  /** Copies of the image's programs by their new path, owned by root, with a mode. */
+  /** Copies of its own programs, owned by root, by path. */
   copies?: Record<string, { from: string; mode: number }>
 }
 
 export type Answer = Extract<ExecutorMessage, { message_type: 'V0FinishedRequest' | 'V0FailedRequest' }>
 
-/** What the result must be. A field that is missing may have any value. */
+/** The expected answer. A missing field matches anything. */
 export interface Expected {
   type: Answer['message_type']
   exitStatus?: number | null
@@ -41,7 +41,7 @@ export interface Expected {
 
 export const finishes = (stdout: RegExp | string): Expected => ({ type: 'V0FinishedRequest', stdout })
 
-/** The job ended by itself, with its own exit status. */
+/** The job exits with this status. */
 export const exitsWith = (exitStatus: number, more: Partial<Expected> = {}): Expected => {
   return { type: 'V0FailedRequest', exitStatus, timedOut: false, ...more }
 }
@@ -62,12 +62,12 @@ export const printsTooMuch: Expected = {
 
 export const runsOutOfMemory = exitsWith(137, { lastLine: /(ran|running) out of memory\.$/ })
 
-/** The job was never started. Its output says why. */
+/** The executor refuses the job; stdout has the reason. */
 export const isRefused = (why: RegExp): Expected => {
   return { type: 'V0FailedRequest', exitStatus: null, timedOut: false, stdout: why }
 }
 
-/** Returns a sentence for each difference between a result and what is expected. */
+/** Returns a sentence for each difference between an answer and the expected one. */
 export function complaintsAbout(answer: Answer, expected: Expected): string[] {
   const complaints: string[] = []
   const compare = (what: string, value: unknown, wanted: unknown) => {

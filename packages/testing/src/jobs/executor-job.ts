@@ -1,4 +1,4 @@
-/** Jobs for tests, as an executor's messages. */
+/** Makes jobs as a miner sends them to an executor, runs them, and checks that nothing of them is left. */
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,9 +12,9 @@ import { type Connection, hear, type TestExecutor, type TestMiner } from '../pee
 const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
 
-/** The label of a job's containers and volumes: its uuid. */
+/** The label of a job's containers and volumes. Its value is the job's uuid. */
 const JOB_LABEL = 'compute-horde.job'
-/** What the names of an executor's folders in the system's temporary folder begin with. */
+/** The prefix of an executor's folders in the system's temporary folder. */
 const FOLDER_PREFIX = 'compute-horde-executor'
 
 export interface Job {
@@ -35,7 +35,7 @@ export interface JobParts {
   offeredImage?: string | null
 }
 
-/** Returns a zip with these files, in base64. */
+/** Returns a zip file with these files, in base64. */
 export async function zipBase64(files: Record<string, string>): Promise<string> {
   return (await zipBytes(files)).toString('base64')
 }
@@ -76,7 +76,7 @@ export async function job(parts: JobParts): Promise<Job> {
   }
 }
 
-/** Runs a job on a new executor until it is ready. */
+/** Starts a new executor, offers it the job, and resolves once it is ready. */
 export async function readied(miner: TestMiner, wanted: Job, env: Record<string, string> = {}) {
   const executor = miner.spawn(env)
   const connection = await executor.connection()
@@ -87,7 +87,7 @@ export async function readied(miner: TestMiner, wanted: Job, env: Record<string,
 
 type Result = Extract<ExecutorMessage, { docker_process_stdout: string }>
 
-/** Runs a job on a new executor. Returns the result, once the executor has exited with code 0. */
+/** Runs a job on a new executor. Checks that the executor exits with 0 and leaves nothing, and returns the result. */
 export async function result(miner: TestMiner, parts: JobParts, env: Record<string, string> = {}): Promise<Result> {
   const wanted = await job(parts)
   const { executor, connection } = await readied(miner, wanted, env)
@@ -108,7 +108,7 @@ export async function resultOn(connection: Connection): Promise<Result> {
   return parsed.message
 }
 
-/** Rejects when a container, volume or folder of a job or of its executor still exists. */
+/** Throws when a container, volume or folder of a job or of its executor still exists. */
 export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Promise<void> {
   const label = `${JOB_LABEL}=${wanted.job_uuid}`
   const [containers, volumes, ofExecutor] = await Promise.all([
@@ -120,7 +120,7 @@ export async function expectNothingLeft(wanted: Job, executor: TestExecutor): Pr
   if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`)
 }
 
-/** Lists the containers, volumes and folders that an executor process created and did not remove. */
+/** Returns the containers, volumes and folders that an executor made and did not remove. */
 export async function leftBy({ process: { pid } }: TestExecutor): Promise<string[]> {
   const [containers, volumes, names] = await Promise.all([
     containersWith(EXECUTOR_LABEL),

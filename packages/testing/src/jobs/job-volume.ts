@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import { fromBufferPromise } from 'yauzl'
 
-/** Unpacks a job's input, a zip in base64, as an executor does: into a folder that every user of an image may read. */
+/** Unpacks a job's input (a zip file in base64) into a folder that the image's user can read, as an executor does. */
 export async function jobVolume(input = EMPTY_ZIP_BASE64): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'job-volume-'))
   const zip = await fromBufferPromise(Buffer.from(input, 'base64'))

@@ -1,4 +1,4 @@
-/** An executor that a test plays against a real miner. */
+/** A scripted executor: a test sends its messages to a miner. */
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
@@ -7,21 +7,21 @@ import { asPeer, type Peer } from './peer.ts'
 
 export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>
 
-/** What an executor reads from its environment. */
-interface Order {
+/** What a miner passes to an executor in its environment. */
+interface ExecutorEnvironment {
   /** `ws://host:port` */
   minerAddress: string
   token: string
 }
 
-/** Receives how the played executor ended, as a manager does for a process. */
+/** Gets the end of the scripted executor, as a manager gets the end of a process. */
 interface Manager {
-  exit(token: string, how: string): void
+  exit(token: string, description: string): void
 }
 
-/** Connects a played executor. Like a real one, it closes the connection and exits once it has sent its result. */
+/** Connects a scripted executor. As a real one does, it closes its connection and exits once it has sent its result. */
 export async function connectExecutor(
-  { minerAddress, token }: Order,
+  { minerAddress, token }: ExecutorEnvironment,
   manager?: Manager,
   headers: Record<string, string> = { 'X-Horde-Capabilities': 'large-frames' },
 ): Promise<ExecutorPeer> {
@@ -36,15 +36,15 @@ export async function connectExecutor(
   const say = peer.say.bind(peer)
   peer.say = async message => {
     await say(message)
-    if (!isAnswer(message) || !token.toLowerCase().startsWith(message.job_uuid.toLowerCase())) return
+    if (!isResult(message) || !token.toLowerCase().startsWith(message.job_uuid.toLowerCase())) return
     await peer.close(1000)
     manager?.exit(token, 'exit code 0')
   }
   return peer
 }
 
-type Answer = Extract<ExecutorMessage, { message_type: `V0F${string}` }>
+type ResultMessage = Extract<ExecutorMessage, { message_type: `V0F${string}` }>
 
-function isAnswer(message: ExecutorMessage): message is Answer {
+function isResult(message: ExecutorMessage): message is ResultMessage {
   return message.message_type.startsWith('V0F')
 }

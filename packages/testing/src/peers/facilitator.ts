@@ -9,7 +9,10 @@ import { HOST } from './scripted-miner.ts'
 
 export const SUCCESS = { status: 'success', errors: [] }
 
-/** Starts a facilitator that answers with success. `heard` has the messages of all connections, in order. */
+/**
+ * Starts a facilitator that answers every message but heartbeats. `heard` has the messages of all connections, in
+ * order.
+ */
 export async function startFacilitator(answerLogin: () => object = () => SUCCESS) {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
@@ -29,21 +32,21 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
           cut: () => ws.terminate(),
         })
       }
-      for (const look of watchers) look()
+      for (const watcher of watchers) watcher()
     })
   })
   await new Promise<void>(resolve => server.listen(0, HOST, resolve))
-  /** Resolves to what `find` returns, once it finds something. It is called after each message. */
+  /** Resolves to what `find` returns, once that is neither undefined nor false. Calls it after each message. */
   const until = <T>(find: () => T | undefined | false) =>
     new Promise<T>(resolve => {
-      const look = () => {
+      const check = () => {
         const found = find()
         if (found === undefined || found === false) return
-        watchers.delete(look)
+        watchers.delete(check)
         resolve(found)
       }
-      watchers.add(look)
-      look()
+      watchers.add(check)
+      check()
     })
   return {
     ...{ heard, peers, until, uri: `ws://${HOST}:${(server.address() as AddressInfo).port}/ws/v0/` },
@@ -55,7 +58,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
   }
 }
 
-/** Returns a facilitator's request for a user's job. */
+/** Returns a user's job as a facilitator requests it. */
 export const request = (fields: object = {}) => ({
   ...{ type: 'job.new', message_type: 'V0JobRequest', uuid: randomUUID(), miner_hotkey: hotkeyFromUri('//Bob').ss58 },
   ...{ docker_image: 'echo:v0', raw_script: '', args: ['a', 'b c'], env: {}, use_gpu: false },

@@ -1,4 +1,4 @@
-/** Web servers on loopback for users' jobs: one to download from, one that takes uploads as storage services do. */
+/** Servers on loopback that a user's job downloads from and uploads to. */
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
@@ -43,7 +43,7 @@ export class TestWeb implements AsyncDisposable {
   }
 }
 
-export interface Arrived {
+export interface Upload {
   method: string | undefined
   headers: IncomingMessage['headers']
   zip: Buffer
@@ -53,23 +53,23 @@ export interface Arrived {
 
 export interface Unzipped {
   text: string
-  /** Unix file type and permissions. */
+  /** The Unix file type and permissions. */
   mode: number
 }
 
 export class UploadServer implements AsyncDisposable {
   readonly web: TestWeb
   /** The complete uploads, in order. */
-  readonly arrived: Arrived[]
+  readonly arrived: Upload[]
 
-  private constructor(web: TestWeb, arrived: Arrived[]) {
+  private constructor(web: TestWeb, arrived: Upload[]) {
     this.web = web
     this.arrived = arrived
   }
 
-  /** @param answer answers each upload; default: 200 */
+  /** @param answer answers each upload; the default answers 200 */
   static async start(answer: RequestListener = (_, response) => void response.end()): Promise<UploadServer> {
-    const arrived: Arrived[] = []
+    const arrived: Upload[] = []
     const web = await TestWeb.start(async (request, response) => {
       const { method, headers } = request
       const isForm = headers['content-type']?.startsWith('multipart/')
@@ -88,12 +88,12 @@ export class UploadServer implements AsyncDisposable {
     return { output_upload_type: 'zip_and_http_post', url: this.web.url(path), form_fields }
   }
 
-  /** Returns the texts in the zip of the last upload, by name. */
+  /** Returns the texts in the zip file of the last upload, by name. */
   async texts(): Promise<Record<string, string>> {
     return Object.fromEntries((await this.files()).map(([name, { text }]) => [name, text]))
   }
 
-  /** Returns the entries of the last upload's zip, in order. */
+  /** Returns the files in the zip file of the last upload, in its order. */
   files(): Promise<[string, Unzipped][]> {
     return unzip(this.arrived.at(-1)?.zip ?? Buffer.alloc(0))
   }

@@ -1,4 +1,4 @@
-/** A miner for tests: a real WebSocket server that real executor processes dial. */
+/** A miner for tests: a real WebSocket server that real executor processes connect to. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -19,11 +19,11 @@ import { WAIT_MS } from '../limits.ts'
 
 const MAIN = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
 
-type Said<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
+type MessageOf<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
 
 export class TestMiner implements AsyncDisposable {
-  /** The state folder of its executors; removed with the miner. */
+  /** The state folder of its executors. It is removed with the miner. */
   readonly stateFolder: string
   readonly #server: Server
   readonly #sockets: WebSocketServer
@@ -66,9 +66,8 @@ export class TestMiner implements AsyncDisposable {
   }
 
   /**
-   * Returns the next connection with a token. Rejects after `WAIT_MS`.
-   *
-   * @param ended resolves when the executor ends; then the wait rejects at once
+   * Returns the next connection with a token. Rejects after `WAIT_MS`, or when `ended`, the executor's end, comes
+   * first.
    */
   async arrival(token: string, ended?: Promise<unknown>): Promise<Connection> {
     const search = async () => {
@@ -79,12 +78,8 @@ export class TestMiner implements AsyncDisposable {
         await new Promise<void>(resolve => this.#waiting.push(resolve))
       }
     }
-    const endedFirst = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
-    return withDeadline(
-      Promise.race([search(), ...(endedFirst ? [endedFirst] : [])]),
-      WAIT_MS,
-      'waiting for an executor',
-    )
+    const failed = ended?.then(how => Promise.reject(new Error(`the executor ended (${how}) without a connection`)))
+    return withDeadline(Promise.race([search(), ...(failed ? [failed] : [])]), WAIT_MS, 'waiting for an executor')
   }
 
   /** Stops listening, and cuts every connection without a close frame. */
@@ -105,7 +100,7 @@ export class TestMiner implements AsyncDisposable {
 export class TestExecutor {
   readonly token: string
   readonly process: ChildProcess
-  /** Resolves to the exit code, or to the signal that ended the process. */
+  /** Its exit code, or the signal that ended it. */
   readonly exited: Promise<number | string>
   readonly #miner: TestMiner
   #log = ''
@@ -125,7 +120,7 @@ export class TestExecutor {
     this.exited = once(this.process, 'close').then(([code, signal]) => code ?? signal)
   }
 
-  /** Everything that it has written so far, to stdout and stderr. */
+  /** Everything that it has written so far. */
   get log(): string {
     return this.#log
   }
@@ -139,20 +134,20 @@ export class TestExecutor {
     await this.exited
   }
 
-  /** Returns its exit code or signal. Rejects after `WAIT_MS`. */
+  /** Resolves to its exit code or signal. Rejects after `WAIT_MS`. */
   exit(): Promise<number | string> {
     return withDeadline(this.exited, WAIT_MS, 'waiting for an executor to exit')
   }
 }
 
-/** Returns the next message. Rejects if it has another type. */
+/** Returns the next message. Rejects when it is not of this type. */
 export async function hear<T extends ExecutorMessage['message_type']>(
   connection: Connection,
   type: T,
-): Promise<Said<T>> {
+): Promise<MessageOf<T>> {
   const parsed = await withDeadline(connection.hear(), WAIT_MS, `waiting for ${type}`)
-  if (!parsed?.ok) throw new Error(`expected ${type}, received ${parsed ? parsed.error.message : 'nothing'}`)
+  if (!parsed?.ok) throw new Error(`expected ${type}, received ${parsed ? parsed.error.message : 'nothing more'}`)
   if (parsed.message.message_type !== type)
     throw new Error(`expected ${type}, received ${JSON.stringify(parsed.message)}`)
-  return parsed.message as Said<T>
+  return parsed.message as MessageOf<T>
 }

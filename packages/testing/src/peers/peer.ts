@@ -1,13 +1,13 @@
-/** A test's WebSocket. Each wait for a message has a deadline. */
+/** A test's side of a WebSocket. Each wait for a message has a deadline. */
 import type { Socket } from '@horde/kit/socket'
 import { withDeadline } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
 import { WAIT_MS } from '../limits.ts'
 
 export type Peer<In, Out> = Socket<Parsed<In>, Out> & {
-  /** Returns the next message. Rejects when the connection ends, a frame is invalid, or `withinMs` is over. */
+  /** Returns the next message. Rejects when the connection ends, when a frame is invalid, and after the deadline. */
   next(withinMs?: number): Promise<In>
-  /** Returns all messages that arrive until the connection ends. */
+  /** Returns all messages until the connection ends. Skips invalid frames. */
   nextUntilClosed(): Promise<In[]>
 }
 

@@ -1,7 +1,4 @@
-/**
- * A miner that writes WebSocket frames by hand (RFC 6455): it can send frames that no library would send, and leave a
- * close frame unanswered.
- */
+/** A miner with its own WebSocket code (RFC 6455). It can send invalid frames, and leave a close frame unanswered. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -11,14 +8,14 @@ import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { WAIT_MS } from '../limits.ts'
 
-/** What a server appends to the client's key before it hashes it. */
+/** The constant that a server appends to the client's key (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const FINAL = 0x80
 const TEXT = 1
 const BINARY = 2
 const CLOSE = 8
 
-/** A message, a close frame's code, or `cut` for an end without a close frame. */
+/** A message, a close frame with its code, or the end of the connection. */
 export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
 
 export class RawMiner implements AsyncDisposable {
@@ -92,7 +89,7 @@ export class RawConnection {
     this.#socket.write(Buffer.concat([head(typeof data === 'string' ? TEXT : BINARY, bytes.length), bytes]))
   }
 
-  /** Sends only the head of a text frame of `bytes` bytes. */
+  /** Sends the header of a text frame with this length, and no content. */
   beginFrame(bytes: number): void {
     this.#socket.write(head(TEXT, bytes))
   }
@@ -117,7 +114,7 @@ export class RawConnection {
   }
 }
 
-/** A queue: each item goes to one taker, in order. */
+/** A queue whose `take` waits for the next item. */
 class Inbox<T> {
   readonly #items: T[] = []
   readonly #takers: ((item: T) => void)[] = []
@@ -143,7 +140,7 @@ function head(opcode: number, length: number): Buffer {
   return bytes
 }
 
-/** Returns the first frame in what a client sent, unmasked. Undefined while it is incomplete. */
+/** Reads the first frame of a client's bytes, which are masked. Returns undefined while the frame is incomplete. */
 function readFrame(bytes: Buffer): { opcode: number; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined
   const short = bytes.readUInt8(1) & 0x7f

@@ -1,16 +1,16 @@
-/** Peers that send raw bytes from any loopback address, so that tests can break the protocol. */
+/** Peers that send raw bytes from any loopback address, so that they can break the protocol. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 const TEXT = 0x81
-const FIRST_PIECE = 0x01
-const PIECE = 0x00
-const LAST_PIECE = 0x80
+const FIRST_FRAGMENT = 0x01
+const FRAGMENT = 0x00
+const FINAL = 0x80
 const PING = 0x89
 
 export type RawPeer = Socket & { got(): Buffer; ended: Promise<unknown> }
 
-/** Opens a TCP connection and sends nothing. */
+/** Opens a TCP connection, and sends nothing. */
 export async function connectRaw(port: number, localAddress = '127.0.0.1'): Promise<RawPeer> {
   const socket = connect({ host: '127.0.0.1', port, localAddress })
   const chunks: Buffer[] = []
@@ -21,14 +21,14 @@ export async function connectRaw(port: number, localAddress = '127.0.0.1'): Prom
   return Object.assign(socket, { got: () => Buffer.concat(chunks), ended })
 }
 
-/** Returns a request to upgrade to a WebSocket. `headers` are added to the necessary ones. */
+/** Returns the request for a WebSocket, with further headers. */
 export function upgradeRequest(path: string, headers: readonly string[] = []): string {
   const fixed = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13']
   const lines = [`GET ${path} HTTP/1.1`, ...fixed, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', ...headers]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Opens a WebSocket at the miner's path for validators. */
+/** Opens a WebSocket on the miner's port for validators. */
 export async function upgradeRaw(port: number, hotkey: string, localAddress?: string): Promise<RawPeer> {
   const peer = await connectRaw(port, localAddress)
   peer.write(upgradeRequest(`/v0.1/validator_interface/${hotkey}`))
@@ -49,8 +49,8 @@ export function pieces(message: unknown, count: number): Buffer[] {
   const bytes = Buffer.from(JSON.stringify(message))
   const size = Math.ceil(bytes.length / count)
   return Array.from({ length: count }, (_, index) => {
-    const first = index === 0 ? FIRST_PIECE : PIECE
-    const last = index === count - 1 ? LAST_PIECE : 0
+    const first = index === 0 ? FIRST_FRAGMENT : FRAGMENT
+    const last = index === count - 1 ? FINAL : 0
     return frame(first | last, bytes.subarray(index * size, (index + 1) * size))
   })
 }

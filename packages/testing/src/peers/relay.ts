@@ -1,10 +1,10 @@
-/** A TCP connection to a server that a test can freeze and cut, as networks do. */
+/** A TCP relay in front of a server. A test can freeze and cut its connections, as networks do. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 const LOOPBACK = '127.0.0.1'
 
-interface Connection {
+interface RelayedConnection {
   client: Socket
   server: Socket
 }
@@ -13,15 +13,15 @@ export interface RelayOptions {
   /** Where the server listens; default: 127.0.0.1. */
   host?: string
   /**
-   * Whether the end of one side's connection ends the other's, as without a relay; default: true. When false, the
-   * server does not notice a client's reset, as on a network that drops it.
+   * Whether the end of one side ends the other, as without a relay; default: true. When false, the server does not
+   * notice a client's reset, as when a network drops it.
    */
   passesEndsOn?: boolean
 }
 
 export class Relay implements AsyncDisposable {
   readonly #server: Server
-  readonly #connections = new Set<Connection>()
+  readonly #connections = new Set<RelayedConnection>()
 
   private constructor(port: number, { host = LOOPBACK, passesEndsOn = true }: RelayOptions) {
     this.#server = createServer(client => this.#join({ client, server: connect({ host, port }) }, passesEndsOn))
@@ -49,12 +49,12 @@ export class Relay implements AsyncDisposable {
     return `ws://${this.address}`
   }
 
-  /** From now on passes on nothing from the server, whose kernel still accepts what it sends. */
+  /** From now on holds back what the server sends, while the kernel keeps accepting it. */
   freeze(): void {
     for (const { server } of this.#connections) server.unpipe().pause()
   }
 
-  /** Ends all connections on both sides, without a close frame. */
+  /** Ends all connections without a close frame. */
   cut(): void {
     this.cutClients()
     this.cutServers()
@@ -82,7 +82,7 @@ export class Relay implements AsyncDisposable {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
-  #join(connection: Connection, passesEndsOn: boolean): void {
+  #join(connection: RelayedConnection, passesEndsOn: boolean): void {
     const { client, server } = connection
     this.#connections.add(connection)
     client.pipe(server, { end: passesEndsOn })

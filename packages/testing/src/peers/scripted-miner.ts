@@ -12,23 +12,23 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 
-/** An address of loopback that the chain accepts. */
+/** A loopback address that the chain accepts, unlike 127.0.0.1. */
 export const HOST = '127.0.0.2'
 
 type Type = ValidatorMessage['message_type']
 
-/** One connection of a validator, as the miner's script sees it. */
+/** A scripted miner's side of one connection of a validator. */
 export interface Peer {
   /** Counted from 1. */
   readonly connection: number
-  /** Returns the next message; rejects if it has another type. Skips GenericError unless that is the type. */
+  /** Returns the next message. Rejects when it is not of this type. Skips a GenericError unless that is the type. */
   hear<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
-  /** Resolves when the connection has closed. */
+  /** Resolves when the connection is gone. */
   gone: Promise<void>
   say(message: object | string): void
-  /** Sends a message about the job that was offered last to this miner. */
+  /** Sends a message about the job that was last offered to this miner. */
   sayOfJob(type: string, fields?: object): void
-  /** Reads nothing more from the connection. */
+  /** Stops reading from the connection. */
   stopReading(): void
   close(code?: number): void
   /** Ends the connection without a close frame. */
@@ -40,14 +40,14 @@ export interface ScriptedMiner extends AsyncDisposable {
   /** host:port */
   readonly address: string
   readonly port: number
-  /** Every message of the validator, in order, on all connections. */
+  /** The validator's messages, in order. */
   readonly heard: { connection: number; message: ValidatorMessage }[]
-  /** Errors of the script, and invalid frames of the validator. */
+  /** Errors of the script, and messages of the validator that are invalid. */
   readonly mistakes: unknown[]
   connections(): number
 }
 
-/** Starts a miner that runs `script` on each connection, once the validator has authenticated. */
+/** Starts a miner that runs its script on each connection, once the validator has authenticated. */
 export async function startScriptedMiner(
   hotkey: Hotkey,
   script: (peer: Peer) => Promise<void> | void,
@@ -62,17 +62,17 @@ export async function startScriptedMiner(
   router.onUpgrade(/^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]+)$/, (ws, match) => {
     connections += 1
     const connection = connections
-    const waiting: ValidatorMessage[] = []
-    let arrival = Promise.withResolvers<void>()
+    const unread: ValidatorMessage[] = []
+    let wakeUp = Promise.withResolvers<void>()
     const gone = new Promise<void>(resolve => ws.once('close', () => resolve()))
-    void gone.then(() => arrival.resolve())
+    void gone.then(() => wakeUp.resolve())
     ws.on('message', data => {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) return void mistakes.push(parsed.error)
       heard.push({ connection, message: parsed.message })
       if (parsed.message.message_type === 'V0InitialJobRequest') jobUuid = parsed.message.job_uuid
-      waiting.push(parsed.message)
-      arrival.resolve()
+      unread.push(parsed.message)
+      wakeUp.resolve()
     })
     const say = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
     const peer: Peer = {
@@ -84,14 +84,14 @@ export async function startScriptedMiner(
       close: (code = 1000) => ws.close(code),
       cut: () => ws.terminate(),
       async hear(type) {
-        let message = waiting.shift()
+        let message = unread.shift()
         while (!message || (message.message_type === 'GenericError' && type !== 'GenericError')) {
           if (!message && ws.readyState !== ws.OPEN) throw new GoneError()
           if (!message) {
-            arrival = Promise.withResolvers<void>()
-            await arrival.promise
+            wakeUp = Promise.withResolvers<void>()
+            await wakeUp.promise
           }
-          message = waiting.shift()
+          message = unread.shift()
         }
         if (message.message_type !== type) throw new Error(`received ${message.message_type} instead of ${type}`)
         return message as never
@@ -127,7 +127,7 @@ class GoneError extends Error {}
 
 function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: Hotkey): void {
   const { payload, signature, capabilities } = request
-  if (payload.validator_hotkey !== inPath) throw new Error('the path has another hotkey')
+  if (payload.validator_hotkey !== inPath) throw new Error("the path has another validator's hotkey")
   if (payload.miner_hotkey !== miner.ss58) throw new Error('signed for another miner')
   if (Math.abs(payload.timestamp - Date.now() / 1000) > 10) throw new Error('signed at another time')
   if (!verifySignature(inPath, authenticationBytes(payload), signature))
@@ -135,8 +135,8 @@ function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: H
   if (String(capabilities) !== 'large-frames,manifest') throw new Error(`capabilities are ${capabilities}`)
 }
 
-/** Returns the type of each message of the validator, in order, after the number of its connection. */
-export function talk(miner: ScriptedMiner): string[] {
+/** Returns the types of the validator's messages, in order, each after the number of its connection. */
+export function messageTypes(miner: ScriptedMiner): string[] {
   return miner.heard.map(({ connection, message }) => `${connection} ${message.message_type}`)
 }
 
@@ -145,7 +145,7 @@ export const MANIFEST = {
   manifest: { executor_classes: [{ executor_class: 'always_on.test', count: 1 }] },
 }
 
-/** Plays an honest miner up to a stage. */
+/** Sends what an honest miner sends up to a stage. */
 export const play = {
   async offered(peer: Peer): Promise<V0InitialJobRequest> {
     return peer.hear('V0InitialJobRequest')

@@ -1,4 +1,4 @@
-/** A validator that a test or a benchmark plays against a real miner. */
+/** A scripted validator: a test or a benchmark sends its messages to a miner. */
 import { type Hotkey, hotkeyFromUri } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
@@ -16,7 +16,7 @@ import {
 import { LONG_MS, WAIT_MS } from '../limits.ts'
 import { asPeer, type Peer } from './peer.ts'
 
-const DIAL_AGAIN_MS = 200
+const RECONNECT_MS = 200
 
 export const minerKey = () => hotkeyFromUri('//miner')
 export const validatorKey = () => hotkeyFromUri('//validator')
@@ -27,13 +27,15 @@ export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 
 const pathOf = (hotkey: string) => `/v0.1/validator_interface/${hotkey}`
 
-/** Dials a miner's socket for validators and sends nothing. */
+/** Opens a connection to the miner's port for validators, and sends nothing. */
 export async function dialMiner(miner: { url: string }, hotkey: string): Promise<ValidatorPeer> {
   const options = { maxFrameBytes: LARGEST_PASSED_ON_BYTES, log: silentLog, parse: parseFromMiner }
   return asPeer<MinerMessage, ValidatorMessage>(await dialSocket(miner.url + pathOf(hotkey), options))
 }
 
-/** Returns the first message, signed by `key` for the miner of `minerKey()`. @param changes fields to replace */
+/**
+ * Returns the first message, signed by `key` for the miner of `minerKey()`. `changes` replace fields before signing.
+ */
 export function authentication(
   key: Hotkey,
   changes: Partial<{ [K in keyof AuthenticationPayload]: string | number }> = {},
@@ -49,7 +51,7 @@ export function authentication(
   return { message_type: 'V0AuthenticateRequest', payload, signature, ...(capabilities && { capabilities }) }
 }
 
-/** Dials a miner and sends the authentication. */
+/** Connects and authenticates a validator. */
 export async function connectValidator(
   miner: { url: string },
   key: Hotkey = validatorKey(),
@@ -66,11 +68,11 @@ export type Wire = {
   say(message: object): void
   next(): Promise<MinerMessage>
   close(): void
-  /** Resolves to the close code. */
+  /** Resolves to the code. */
   closed: Promise<number>
 }
 
-/** Connects with Node's own WebSocket, so that no code of ours is on this side. */
+/** Connects with Node's WebSocket, to test the miner against code that is not this project's. */
 export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'unauthenticated'): Promise<Wire> {
   const socket = new WebSocket(miner.url + pathOf(key.ss58))
   const heard = new Inbox<MinerMessage>()
@@ -91,7 +93,7 @@ export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'un
   return { send, say, next, close: () => socket.close(), closed }
 }
 
-/** A validator that runs many jobs at once on one connection. It waits for messages by job and type. */
+/** A validator with many jobs at once on one connection. It waits for messages by job and type. */
 export class TestValidator implements AsyncDisposable {
   readonly #peer: ValidatorPeer
   readonly #waiting = new Map<string, (message: MinerMessage) => void>()
@@ -101,7 +103,7 @@ export class TestValidator implements AsyncDisposable {
     void this.#read()
   }
 
-  /** Dials repeatedly until the miner accepts this validator. @param address host:port */
+  /** Connects repeatedly until the miner listens and accepts this validator. `address`: host:port. */
   static async connect(address: string, key: Hotkey, minerHotkey: string): Promise<TestValidator> {
     for (;;) {
       try {
@@ -113,11 +115,11 @@ export class TestValidator implements AsyncDisposable {
       } catch {
         // The miner does not listen yet.
       }
-      await systemClock.sleep(DIAL_AGAIN_MS)
+      await systemClock.sleep(RECONNECT_MS)
     }
   }
 
-  /** Returns the next message of this type about this job. Call it before you send what the miner answers. */
+  /** Resolves to the next message of this type about this job. Call it before sending what the miner answers. */
   hear(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
     const { promise, resolve } = Promise.withResolvers<MinerMessage>()
     this.#waiting.set(`${jobUuid} ${type}`, resolve)

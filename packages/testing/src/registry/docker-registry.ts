@@ -1,4 +1,4 @@
-/** Debian's docker-registry on loopback. It can hold images of random content, and disposing removes all of them. */
+/** Runs Debian's docker-registry on loopback with images of random content, and removes all of them in the end. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ const run = promisify(execFile)
 const START_ATTEMPTS = 200
 const START_PAUSE_MS = 50
 
-/** The password of `user`, hashed with bcrypt at its least cost, so that tests are fast. */
+/** The password of `user`. Its bcrypt hash has the least cost, so that tests are fast. */
 export const PASSWORD = 'right horse'
 const HTPASSWD = 'user:$2b$04$5xqLTBVe4KfKFacSXOA9dOz42LwTPQXOODqts6MdnsrqyvmvlvuKS\n'
 
@@ -41,7 +41,7 @@ export class TestRegistry implements AsyncDisposable {
       http: { addr: `127.0.0.1:${registry.port}`, secret: randomUUID() },
       ...(isPrivate && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
     }
-    // JSON is YAML as well.
+    // The registry reads YAML, and JSON is valid YAML.
     await writeFile(join(folder, 'config.yml'), JSON.stringify(config))
     await writeFile(join(folder, 'htpasswd'), HTPASSWD)
     await writeFile(join(folder, 'config.json'), registry.authConfig(PASSWORD, `localhost:${registry.port}`))
@@ -53,12 +53,12 @@ export class TestRegistry implements AsyncDisposable {
     return `127.0.0.1:${this.port}`
   }
 
-  /** Returns Docker's config.json with the user's password. */
+  /** Returns a config.json for Docker with the user's password. */
   authConfig(password: string, host = this.host): string {
     return JSON.stringify({ auths: { [host]: { auth: Buffer.from(`user:${password}`).toString('base64') } } })
   }
 
-  /** Starts the registry. A restart keeps its images. */
+  /** Starts the registry, or starts it again with its old content. */
   async resume(): Promise<void> {
     this.#process = spawn('docker-registry', ['serve', join(this.#folder, 'config.yml')], { stdio: 'ignore' })
     await once(this.#process, 'spawn')
@@ -74,7 +74,7 @@ export class TestRegistry implements AsyncDisposable {
     }
   }
 
-  /** Stops the registry. Its port is then closed. */
+  /** Stops the registry. Its content stays. */
   async stop(): Promise<void> {
     const process = this.#process
     this.#process = undefined
@@ -84,14 +84,14 @@ export class TestRegistry implements AsyncDisposable {
     await exited
   }
 
-  /** Pushes an image with `bytes` random bytes, and removes it from this machine. Returns its name by digest. */
+  /** Pushes an image of `bytes` random bytes, and removes the local copy. Returns its name by digest. */
   async push(name: string, bytes = 100): Promise<string> {
     const local = `compute-horde-test/${randomUUID()}:1`
     await importRandom(local, bytes)
     return this.pushLocal(local, name).finally(() => removeImage(local))
   }
 
-  /** Pushes a local image under a new name, and removes that name from this machine. Returns the name. */
+  /** Pushes a local image under a new name, which the local engine does not keep. Returns that name. */
   async pushAs(local: string, path: string): Promise<string> {
     await this.pushLocal(local, `${this.host}/${path}:latest`)
     return `${this.host}/${path}`
@@ -101,7 +101,7 @@ export class TestRegistry implements AsyncDisposable {
   async pushLocal(local: string, name: string): Promise<string> {
     const [path = '', tag] = name.slice(this.host.length).split(':')
     this.#paths.add(path)
-    // Uses another name of the same host, so that no local image loses its name.
+    // Pushes by another name of the same host, so that local images with the first name stay as they are.
     const pushed = `localhost:${this.port}${path}:${tag}`
     await tagImage(local, pushed)
     const { stdout } = await run('docker', ['--config', this.#folder, 'push', pushed])
@@ -116,7 +116,7 @@ export class TestRegistry implements AsyncDisposable {
   }
 }
 
-/** Makes a local image with random content. */
+/** Makes a local image of random content. */
 export async function importRandom(name: string, bytes = 100): Promise<void> {
   const tar = pack()
   tar.entry({ name: 'content' }, randomBytes(bytes))
@@ -124,12 +124,12 @@ export async function importRandom(name: string, bytes = 100): Promise<void> {
   await importImage(tar as never, name)
 }
 
-/** Adds a name to a local image. */
+/** Gives a local image one more name. */
 export async function tagImage(name: string, further: string): Promise<void> {
   await run('docker', ['tag', name, further])
 }
 
-/** Removes every tag of a repository from this host. */
+/** Removes every local image of a repository, whatever its tag. */
 export async function removeRepository(repository: string): Promise<void> {
   const format = '{{.Repository}}:{{.Tag}}|{{.Repository}}@{{.Digest}}'
   const { stdout } = await run('docker', ['images', '--digests', '--format', format, repository])

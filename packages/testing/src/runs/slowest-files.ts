@@ -1,6 +1,6 @@
 import type { Reporter, TestModule } from 'vitest/node'
 
-const MOST_FILES = 10
+const MAX_FILES = 10
 
 /** Prints the slowest test files of a run with their seconds, slowest first. */
 export class SlowestFiles implements Reporter {
@@ -8,14 +8,14 @@ export class SlowestFiles implements Reporter {
     const rows = modules
       .map(module => ({ name: module.relativeModuleId, seconds: secondsOf(module) }))
       .toSorted((a, b) => b.seconds - a.seconds)
-      .slice(0, MOST_FILES)
+      .slice(0, MAX_FILES)
     if (rows.length < 2) return
     const lines = rows.map(({ name, seconds }) => `${seconds.toFixed(1).padStart(8)} s  ${name}`)
     process.stdout.write(`\nThe slowest files:\n${lines.join('\n')}\n`)
   }
 }
 
-/** Returns the time that a file's import, hooks and tests took. */
+/** Returns how long loading, hooks and tests of a file took. */
 function secondsOf(module: TestModule): number {
   const { setupDuration, collectDuration, duration } = module.diagnostic()
   return (setupDuration + collectDuration + duration) / 1000

@@ -3,7 +3,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import type { OpenState } from '@horde/protocol/job-state'
-import { MANIFEST, type Peer, play, startScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
+import { MANIFEST, messageTypes, type Peer, play, startScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { eq } from 'drizzle-orm'
 import { describe, expect, it } from 'vitest'
 import { resumeBatches } from '../../src/batches/run-batch.ts'
@@ -78,7 +78,7 @@ async function resume(
   expect(batch?.closedAt).toBeInstanceOf(Date)
   expect(batch?.counts).toBe(true)
   if (!job) throw new Error('the job has no row')
-  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: talk(miner) }
+  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: messageTypes(miner) }
 }
 
 const hostClock = hostClockOf(systemClock)

@@ -1,4 +1,4 @@
-import { MANIFEST, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
+import { MANIFEST, messageTypes, play, type ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { describe, expect, it } from 'vitest'
 import { withDatabase } from '../db/databases.ts'
@@ -45,7 +45,7 @@ describe('runBatch', () => {
     expect(report.counts).toBe(true)
     expect(row).toMatchObject({ netuid: NETUID, benchmark: 'word', counts: true, scoredAt: null })
     expect(row?.closedAt).toBeInstanceOf(Date)
-    expect(talk(miners[0] as ScriptedMiner)).toEqual([
+    expect(messageTypes(miners[0] as ScriptedMiner)).toEqual([
       '1 V0AuthenticateRequest',
       '1 V0InitialJobRequest',
       '1 V0JobRequest',

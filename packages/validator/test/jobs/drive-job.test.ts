@@ -4,11 +4,11 @@ import { CLASSES, DEFAULT_CLASS } from '@horde/protocol/classes'
 import { jobUuid } from '@horde/protocol/primitives'
 import {
   MANIFEST,
+  messageTypes,
   type Peer,
   play,
   type ScriptedMiner,
   startScriptedMiner,
-  talk,
 } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { sql } from 'drizzle-orm'
@@ -35,7 +35,7 @@ async function run(
   await using miner = await startScriptedMiner(MINER, script)
   const result = await drive(miner, { db: database().db, log, ...options })
   expect(miner.mistakes).toEqual([])
-  return { ...result, miner, said: talk(miner), lines }
+  return { ...result, miner, said: messageTypes(miner), lines }
 }
 
 /** Returns state, reason and score. Checks that the database row has the same. */

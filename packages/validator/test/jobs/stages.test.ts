@@ -1,4 +1,4 @@
-import { type Peer, play, type ScriptedMiner, talk } from '@horde/testing/peers/scripted-miner'
+import { messageTypes, type Peer, play, type ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { jobs } from '../../src/db/schema.ts'
@@ -54,7 +54,7 @@ describe('with every misbehaviour in one batch at once', () => {
     for (const { row, miner } of of(one)) {
       expect([row.state, row.reason, (row.score ?? -1) > 0]).toEqual([state, reason, scored])
       if (!scored) expect(row.score).toBe(0)
-      expect(talk(miner)).toEqual(one.hears)
+      expect(messageTypes(miner)).toEqual(one.hears)
       expect(row.endedAt).toBeInstanceOf(Date)
     }
   })

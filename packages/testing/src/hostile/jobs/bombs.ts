@@ -1,7 +1,7 @@
-/** Jobs that take more processes, memory or time than they may. Each stops by itself if nothing stops it. */
+/** Jobs that exceed their limits of processes, memory or time. Each ends by itself if no limit stops it. */
 import { finishes, runsOutOfMemory, type Trial, timesOut } from '../trial.ts'
 
-/** The beginning of a script that takes memory: `hog(take)` takes one MiB at a time, up to a few times the limit. */
+/** The start of a script that allocates memory. `hog(take)` takes a MiB at a time, up to a few times the limit. */
 const HOG = `
 import os, sys
 def hog(take):
@@ -31,7 +31,7 @@ print(refused, sum(name.isdigit() for name in os.listdir("/proc")) < 65)
     expected: finishes(/^11 True\n$/),
   },
   {
-    name: 'fork bomb that goes on until it is killed',
+    name: 'endless fork bomb',
     parts: {
       script: `
 import os, time
@@ -45,7 +45,7 @@ while time.monotonic() < end and len(os.listdir("/proc")) < 400:
     expected: timesOut,
   },
   {
-    name: 'threads bomb',
+    name: 'thread bomb',
     parts: {
       script: `
 import threading
@@ -60,7 +60,7 @@ print(40 < count < 65)
     expected: finishes(/^True\n$/),
   },
   {
-    name: 'open files bomb, in many processes',
+    name: 'many open files in many processes',
     parts: {
       script: `
 import os, sys
@@ -81,7 +81,7 @@ print(most < 256)
     expected: finishes(/^True\n$/),
   },
   {
-    name: 'bomb of signals, timers and queues, of which the kernel gives a user so many in all containers together',
+    name: 'many timers and message queues, which the kernel counts per user over all containers',
     parts: {
       args: [
         'python',
@@ -104,7 +104,7 @@ print(timers <= 2048 or timers, queues <= 5 or queues)
     expected: finishes(/^True True\n$/),
   },
   {
-    name: 'busy loops on every core until it is killed',
+    name: 'endless loops on every core',
     parts: {
       script: `
 import os, signal
@@ -123,7 +123,7 @@ while True: pass
     expected: runsOutOfMemory,
   },
   {
-    name: 'memory hog that wants to stay',
+    name: 'memory hog that locks its memory',
     parts: {
       script: `${HOG}
 import ctypes
@@ -134,7 +134,7 @@ hog(lambda block: bytearray(block))`,
     expected: runsOutOfMemory,
   },
   {
-    name: 'memory hog in a child',
+    name: 'memory hog in a child process',
     parts: {
       script: `${HOG}
 if os.fork() == 0: hog(lambda block: bytearray(block)); os._exit(0)
@@ -143,7 +143,7 @@ print(os.WTERMSIG(os.wait()[1]))`,
     expected: finishes(/^9\n$/),
   },
   {
-    name: 'memory hog by shared mappings',
+    name: 'memory hog with shared mappings',
     parts: {
       script: `${HOG}
 import mmap
@@ -154,19 +154,19 @@ hog(take)`,
     expected: runsOutOfMemory,
   },
   {
-    name: 'memory hog by files that are nowhere',
+    name: 'memory hog with memfd files',
     parts: {
       script: `${HOG}
 file = os.memfd_create("x")
 hog(lambda block: os.write(file, block))`,
       timeoutSeconds: 30,
     },
-    // One file alone would reach the limit on file size before the limit on memory.
+    // With the default setting the limit on file sizes would end it before the memory limit does.
     settings: { OUTPUT_MAX_SIZE_BYTES: `${1024 * 1024 * 1024}` },
     expected: runsOutOfMemory,
   },
   {
-    name: 'memory hog in pipes',
+    name: 'memory hog with pipes',
     parts: {
       script: `${HOG}
 import fcntl
@@ -179,12 +179,13 @@ def take(block):
 try: hog(take)
 except OSError as error: print(error.errno)`,
     },
-    // The kernel gives an unprivileged user 64 MiB for the pipes of all jobs, so open files run out before memory.
+    // An unprivileged user has at most 64 MiB in pipes, so the limit of open files ends it before the memory limit
+    // does.
     settings: { MEMORY_LIMIT_BYTES: `${256 * 1024 * 1024}` },
     expected: finishes(/^24\n$/),
   },
   {
-    name: 'memory hog that shares /dev/shm, /tmp and its own',
+    name: 'memory hog in /dev/shm, /tmp and its own memory',
     parts: {
       script: `${HOG}
 for folder in ("/dev/shm", "/tmp"):

@@ -1,9 +1,9 @@
-/** Jobs that fill every writable folder with bytes or with files. Each stops by itself if nothing stops it. */
+/** Jobs that fill every writable place with bytes or with files. Each ends by itself if no limit stops it. */
 import { finishes, runsOutOfMemory, type Trial } from '../trial.ts'
 
 const MIB = 1024 * 1024
 
-/** Writes files of one MiB each until an error, at most `most`. Returns how many it wrote, and the error's name. */
+/** `fill` writes files of a MiB until one fails, at most `most`. Returns their number and the error. */
 const FILL = `
 import errno, os, sys
 def fill(folder, most=64):
@@ -18,7 +18,7 @@ def fill(folder, most=64):
   return count, "nothing"
 `
 
-/** Makes empty files until an error, at most `most`. Returns the error's name. */
+/** `flood` makes empty files until one fails, at most `most`. Returns the error. */
 const FLOOD = `
 import errno, os
 def flood(folder, most=100_000):
@@ -30,13 +30,13 @@ def flood(folder, most=100_000):
 `
 
 const filler = (name: string, folder: string, least: number, most: number): Trial => ({
-  name: `filler of ${name}`,
+  name: `fills ${name}`,
   parts: { script: `${FILL}\ncount, why = fill("${folder}")\nprint(${least} <= count <= ${most} or count, why)` },
   expected: finishes(/^True ENOSPC\n$/),
 })
 
 const flood = (name: string, folder: string): Trial => ({
-  name: `flood of files in ${name}`,
+  name: `floods ${name} with files`,
   parts: { script: `${FLOOD}\nprint(flood("${folder}"))` },
   expected: finishes(/^ENOSPC\n$/),
 })
@@ -46,34 +46,35 @@ export const fillers: readonly Trial[] = [
   filler('/dev/shm', '/dev/shm', 3, 4),
   filler('/output', '/output', 15, 20),
   {
-    name: 'filler of /output beyond its memory',
+    name: 'fills /output beyond its memory',
     parts: { script: `${FILL}\nfill("/output", 400)` },
     settings: { OUTPUT_MAX_SIZE_BYTES: `${1024 * MIB}` },
     expected: runsOutOfMemory,
   },
   {
-    name: 'filler of every folder of the root',
+    name: 'fills every folder of the root',
     parts: {
       script: `${FILL}
-told = set()
+found = set()
 for folder, folders, files in os.walk("/"):
-  folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/dev/shm", "/dev/mqueue", "/tmp", "/output")]
-  if os.access(folder, os.W_OK): told.add(folder)
-  try: os.mkdir(folder + "/made-by-a-job"); told.add(folder)
-  except OSError as error: told.add(errno.errorcode[error.errno])
-print(*sorted(told))
+  skipped = ("/proc", "/sys", "/dev/shm", "/dev/mqueue", "/tmp", "/output")
+  folders[:] = [name for name in folders if os.path.join(folder, name) not in skipped]
+  if os.access(folder, os.W_OK): found.add(folder)
+  try: os.mkdir(folder + "/made-by-a-job"); found.add(folder)
+  except OSError as error: found.add(errno.errorcode[error.errno])
+print(*sorted(found))
 `,
     },
     expected: finishes(/^(EACCES )?(EPERM )?EROFS\n$/),
   },
   {
-    name: 'filler of the home folder',
+    name: 'fills the home folder',
     parts: { args: ['python', '-c', `${FILL}\ncount, why = fill("/home/job")\nprint(6 <= count <= 8, why)`] },
     image: { changes: ['ENV HOME=/home/job'] },
     expected: finishes(/^True ENOSPC\n$/),
   },
   {
-    name: 'filler of a folder that the image calls a volume',
+    name: 'fills a VOLUME of the image',
     parts: { args: ['python', '-c', `${FILL}\ncount, why = fill("/data")\nprint(count <= 16, why)`] },
     image: { changes: ['VOLUME /data'] },
     expected: finishes(/^True (ENOSPC|EACCES|EROFS)\n$/),
@@ -82,30 +83,33 @@ print(*sorted(told))
   flood('/dev/shm', '/dev/shm'),
   flood('/output', '/output'),
   {
-    name: 'flood of files in a folder that the image calls a volume',
+    name: 'floods a VOLUME of the image with files',
     parts: { args: ['python', '-c', `${FLOOD}\nprint(flood("/data"))`] },
     image: { changes: ['VOLUME /data'] },
     expected: finishes(/^(ENOSPC|EACCES|EROFS)\n$/),
   },
   {
-    name: 'giants without contents',
+    name: 'huge sparse files',
     parts: {
       script: `
 import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
-told = set()
+found = set()
 for folder in ("/output", "/tmp", "/dev/shm"):
   file = os.open(folder + "/giant", os.O_CREAT | os.O_RDWR)
-  for way in (lambda: os.truncate(file, 1 << 40), lambda: os.posix_fallocate(file, 0, 1 << 40), lambda: os.pwrite(file, b"x", 1 << 40)):
-    try: way(); told.add(folder + " took it")
-    except OSError as error: told.add(errno.errorcode[error.errno])
-print(*sorted(told))
+  size = 1 << 40
+  ways = [lambda: os.truncate(file, size), lambda: os.posix_fallocate(file, 0, size)]
+  ways.append(lambda: os.pwrite(file, b"x", size))
+  for way in ways:
+    try: way(); found.add(folder + " took it")
+    except OSError as error: found.add(errno.errorcode[error.errno])
+print(*sorted(found))
 `,
     },
     expected: finishes(/^EFBIG( EINVAL)?( ENOSPC)?\n$/),
   },
   {
-    name: 'a folder deeper than any path',
+    name: 'folders nested deeper than any path',
     parts: {
       script: `
 import os
@@ -126,7 +130,7 @@ print("deep")
     },
   },
   {
-    name: 'filler of a root that may be written to',
+    name: 'fills a writable root',
     parts: {
       script: `
 import os, time
@@ -144,10 +148,10 @@ time.sleep(20)
     },
   },
   {
-    name: 'flood of files in a root that may be written to',
+    name: 'floods a writable root with files',
     parts: { script: `${FLOOD}\nprint(flood("/home/job", 20_000))` },
     settings: { WRITABLE_ROOT: 'true', ROOT_WATCH_SECONDS: '0.5' },
-    // Only a lack of inodes would stop it. The files are removed with the container.
+    // Only the disk's own limit of files would stop it. The files are removed with the container.
     expected: finishes(/^nothing after 19999\n$/),
   },
 ]

@@ -1,4 +1,4 @@
-/** Jobs that leave dangerous links, files and names in /output. `uploads` says what the executor may upload. */
+/** Jobs that leave links, special files and misleading names in /output. */
 import { finishes, type Trial, timesOut } from '../trial.ts'
 
 export const outputs: readonly Trial[] = [
@@ -8,15 +8,15 @@ export const outputs: readonly Trial[] = [
       script: `
 import errno, os, socket
 os.chdir("/output")
-told = []
+results = []
 for name, kind in (("block", 0o060666), ("char", 0o020666)):
-  try: os.mknod(name, kind, os.makedev(1, 3)); told.append("made")
-  except OSError as error: told.append(errno.errorcode[error.errno])
+  try: os.mknod(name, kind, os.makedev(1, 3)); results.append("made")
+  except OSError as error: results.append(errno.errorcode[error.errno])
 for mode in (0o4755, 0o2755, 0o1755, 0):
   open(f"mode-{mode:o}", "w").write(f"{mode:o}"); os.chmod(f"mode-{mode:o}", mode)
 os.mkfifo("fifo"); socket.socket(socket.AF_UNIX).bind("socket")
 os.mkdir("closed"); open("closed/file", "w").write("in"); os.chmod("closed", 0)
-print(*told)
+print(*results)
 `,
     },
     uploads: [{ 'mode-4755': '4755', 'mode-2755': '2755', 'mode-1755': '1755', 'mode-0': '0', 'closed/file': 'in' }],
@@ -28,8 +28,9 @@ print(*told)
       script: `
 import os
 os.chdir("/output")
-for at, target in enumerate(["/etc/shadow", "/proc/self/environ", "/proc/1/root/etc/shadow", "/proc/1/root", "/etc", "..", ".", "/",
-    "/var/run/docker.sock", "/var/lib/docker", "loop", "nowhere", "../../../../../../etc/shadow", "/dev/zero", "/proc/kcore"]):
+for at, target in enumerate(["/etc/shadow", "/proc/self/environ", "/proc/1/root/etc/shadow", "/proc/1/root", "/etc",
+    "..", ".", "/", "/var/run/docker.sock", "/var/lib/docker", "loop", "nowhere", "../../../../../../etc/shadow",
+    "/dev/zero", "/proc/kcore"]):
   os.symlink(target, f"link-{at}")
 os.symlink("loop", "loop")
 os.mkdir("folder"); os.symlink("/etc", "folder/etc"); os.symlink("../../etc/passwd", "folder/passwd")
@@ -43,7 +44,7 @@ for path in ("/script.py", "/etc/passwd", "/proc/self/environ"):
     expected: finishes(/^$/),
   },
   {
-    name: 'folders and links that change places until the end',
+    name: 'a folder and a link that swap places until the end',
     parts: {
       script: `
 import os, time
@@ -56,17 +57,18 @@ while time.monotonic() < end: libc.renameat2(-100, b"a", -100, b"b", 2)
 `,
       timeoutSeconds: 5,
     },
-    // One of the two was a folder when the job was stopped.
+    // Either name may be the folder at the end.
     uploads: [{ 'a/shadow': 'mine' }, { 'b/shadow': 'mine' }],
     expected: timesOut,
   },
   {
-    name: 'names that lead elsewhere',
+    name: 'misleading file names',
     parts: {
       script: String.raw`
 import os
 os.chdir(b"/output")
-for name in (b"..\\..\\etc\\passwd", b"C:\\x", b"new\nline", b"-rf", b"...", b"x" * 255, b"bad\xff\xfeutf8", b"\x1b[2J", b"stdout.txt", b"nul"):
+names = [b"..\\..\\etc\\passwd", b"C:\\x", b"new\nline", b"-rf", b"...", b"x" * 255, b"bad\xff\xfeutf8", b"\x1b[2J"]
+for name in names + [b"stdout.txt", b"nul"]:
   open(name, "wb").write(b"text")
 print("written")
 `,
@@ -87,7 +89,7 @@ print("written")
     expected: finishes(/^written\n$/),
   },
   {
-    name: 'more files than are uploaded',
+    name: 'too many output files',
     parts: { script: 'for at in range(1_001): open(f"/output/{at}", "w")' },
     uploads: [{ 'no zip': '' }],
     expected: {
@@ -98,7 +100,7 @@ print("written")
     },
   },
   {
-    name: 'a sparse file that is uploaded',
+    name: 'a large sparse file',
     parts: { script: 'import os\nos.truncate(os.open("/output/sparse", os.O_CREAT | os.O_WRONLY), 15 << 20)' },
     settings: { OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: '1000000', OUTPUT_MAX_FILES: '1' },
     uploads: [{ sparse: '\0'.repeat(15 << 20) }],

@@ -1,18 +1,19 @@
-"""Tries every way out of a container that asks the kernel for something. Prints a line for each that was not refused.
+"""Tries every way to escape from a container through the kernel. Prints a line for each that was not refused.
 
-Where one should work after all, it does no harm: what is opened for writing is not written, what is set is set to what
-it was, and what takes structures gets none.
+A way that works does no harm: the script does not write to files that it opens, sets values to what they were, and
+passes no structures to calls that take them.
 """
 import ctypes, errno, os, platform, resource, signal, socket, struct
 
 libc = ctypes.CDLL(None, use_errno=True)
 REFUSED = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EROFS}
 ABSENT = REFUSED | {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR}
-UNREACHABLE = ABSENT | {errno.ENETUNREACH, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+NO_ROUTE = {errno.ENETUNREACH, errno.ECONNREFUSED, errno.EHOSTUNREACH}
+UNREACHABLE = ABSENT | NO_ROUTE | {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
 def attempt(name, way, refusals=REFUSED):
-    """Whatever `way` returns, if it is not nothing, was not refused."""
+    """Prints what `way` returns, unless that is None, and errors other than `refusals`."""
     try:
         got = way()
     except OSError as error:
@@ -22,7 +23,7 @@ def attempt(name, way, refusals=REFUSED):
 
 
 def in_child(way):
-    """What `way` does to its process stays there."""
+    """Runs `way` in a child process, so that it does not change this one."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -43,7 +44,7 @@ def call(number, *arguments):
     return "done"
 
 
-# By name: the number on x86_64, on aarch64, and arguments.
+# By name: the system call's number on x86_64 and on aarch64, and its arguments.
 CALLS = {
     "mount": (165, 40, b"x", b"/tmp", b"tmpfs", 0, 0),
     "mount, a binding": (165, 40, b"/proc", b"/tmp", 0, 4096, 0),
@@ -92,7 +93,10 @@ CALLS = {
     "iopl": (172, None, 3),
     "ioperm": (173, None, 0, 1, 1),
 }
-NAMESPACES = {"mnt": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000, "cgroup": 0x2000000, "time": 0x80}
+NAMESPACES = {
+    **{"mnt": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000, "pid": 0x20000000},
+    **{"net": 0x40000000, "cgroup": 0x2000000, "time": 0x80},
+}
 column = {"x86_64": 0, "aarch64": 1}[platform.machine()]
 CLONE, UNSHARE, SETNS, CAPSET, CLONE3 = (56, 220)[column], (272, 97)[column], (308, 268)[column], (126, 91)[column], 435
 
@@ -116,9 +120,10 @@ for name, flag in NAMESPACES.items():
     attempt(f"setns to init's {name}", lambda: in_child(lambda: call(SETNS, os.open(f"/proc/1/ns/{name}", 0), 0)))
     if name != "time":
         attempt(f"clone with a new {name}", lambda: cloned(CLONE, flag | signal.SIGCHLD, 0, 0, 0, 0))
-    attempt(f"clone3 with a new {name}", lambda: cloned(CLONE3, struct.pack("=QQQQQQQQ", flag, 0, 0, 0, 17, 0, 0, 0), 64))
+    clone_args = struct.pack("=QQQQQQQQ", flag, 0, 0, 0, 17, 0, 0, 0)
+    attempt(f"clone3 with a new {name}", lambda: cloned(CLONE3, clone_args, 64))
 
-# Rank and share.
+# Privileges and limits.
 was = os.getuid()
 attempt("setuid", lambda: os.setuid(0) or (os.getuid() == 0 and was != 0 and "done") or None)
 attempt("setgid", lambda: os.setgid(0) or (was != 0 and "done") or None)
@@ -127,7 +132,8 @@ attempt("capset", lambda: call(CAPSET, struct.pack("=II", 0x20080522, 0), b"\xff
 attempt("ambient capability", lambda: call((157, 167)[column], 47, 2, 21, 0, 0))
 attempt("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, -20) or "done")
 attempt("real-time scheduling", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)) or "done")
-attempt("score of the out-of-memory killer", lambda: os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"-1000"))
+oom_score = "/proc/self/oom_score_adj"
+attempt("score of the out-of-memory killer", lambda: os.write(os.open(oom_score, os.O_WRONLY), b"-1000"))
 for limit in ("NOFILE", "NPROC", "CORE", "FSIZE"):
     soft, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{limit}"))
     if hard != resource.RLIM_INFINITY:
@@ -137,30 +143,40 @@ for limit in ("NOFILE", "NPROC", "CORE", "FSIZE"):
         except (ValueError, OSError):
             pass
 
-# What is the kernel's, and the host's. Nothing opened for writing is written.
+# Files of the kernel and of the host. The script writes to none of them.
 for folder in ("/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/sys"):
     for at, folders, files in os.walk(folder):
         for name in files:
             path = os.path.join(at, name)
-            attempt(path, lambda: os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)) or "opened for writing", ABSENT | {errno.ELOOP, errno.EINVAL})
+            opened = lambda: os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)) or "opened for writing"
+            attempt(path, opened, ABSENT | {errno.ELOOP, errno.EINVAL})
         attempt(at, lambda: os.mkdir(at + "/compute-horde") or "folder made", ABSENT | {errno.EEXIST})
-for path in ("/proc/sysrq-trigger", "/proc/mtrr", "/proc/sys/kernel/core_pattern", "/sys/fs/cgroup/memory/release_agent", "/sys/fs/cgroup/cgroup.procs"):
+for path in ("/proc/sysrq-trigger", "/proc/mtrr", "/proc/sys/kernel/core_pattern",
+             "/sys/fs/cgroup/memory/release_agent", "/sys/fs/cgroup/cgroup.procs"):
     attempt(path, lambda: os.close(os.open(path, os.O_WRONLY)) or "opened for writing", ABSENT)
-for path in ("/dev/kmsg", "/dev/mem", "/dev/port", "/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/loop-control", "/dev/mapper/control",
-             "/proc/kmsg", "/proc/kcore", "/proc/timer_list", "/proc/keys", "/proc/latency_stats", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi/scsi",
+for path in ("/dev/kmsg", "/dev/mem", "/dev/port", "/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/kvm", "/dev/fuse",
+             "/dev/net/tun", "/dev/loop-control", "/dev/mapper/control",
+             "/proc/kmsg", "/proc/kcore", "/proc/timer_list", "/proc/keys", "/proc/latency_stats", "/proc/timer_stats",
+             "/proc/sched_debug", "/proc/scsi/scsi",
              "/proc/1/root/etc/hostname.host", "/var/run/docker.sock", "/run/containerd/containerd.sock"):
     attempt(path, lambda: os.read(os.open(path, os.O_RDONLY), 1) or None, ABSENT)
-for path in ("/proc/acpi", "/proc/scsi", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security", "/sys/fs/bpf"):
+for path in ("/proc/acpi", "/proc/scsi", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/tracing",
+             "/sys/kernel/security", "/sys/fs/bpf"):
     attempt(path, lambda: os.listdir(path) or None, ABSENT)
-attempt("addresses of the kernel", lambda: next((line for line in open("/proc/kallsyms") if int(line.split()[0], 16)), None), ABSENT)
+kernel_addresses = lambda: next((line for line in open("/proc/kallsyms") if int(line.split()[0], 16)), None)
+attempt("addresses of the kernel", kernel_addresses, ABSENT)
 KNOWN = "console core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
 print("", *[f"/dev/{name}: there\n" for name in sorted(set(os.listdir("/dev")) - set(KNOWN))], sep="", end="")
-attempt("other processes", lambda: [open(f"/proc/{name}/comm").read() for name in os.listdir("/proc") if name.isdigit() and int(name) not in (1, os.getpid())] or None)
-attempt("environment", lambda: [name for name in os.environ if name.startswith(("DOCKER", "EXECUTOR", "MINER"))] or None)
+own = ("1", str(os.getpid()))
+others = lambda: [name for name in os.listdir("/proc") if name.isdigit() and name not in own]
+attempt("other processes", lambda: [open(f"/proc/{name}/comm").read() for name in others()] or None)
+secrets = ("DOCKER", "EXECUTOR", "MINER")
+attempt("environment", lambda: [name for name in os.environ if name.startswith(secrets)] or None)
 
-# Whom it may talk to.
-for name, family, kind in (("raw", socket.AF_INET, socket.SOCK_RAW), ("packet", 17, socket.SOCK_RAW), ("bluetooth", 31, socket.SOCK_RAW), ("can", 29, socket.SOCK_RAW)):
-    attempt(f"socket {name}", lambda: socket.socket(family, kind, 1).close() or "made", UNREACHABLE | {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT})
+# Sockets, and hosts that it must not reach.
+NOT_SUPPORTED = UNREACHABLE | {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT}
+for name, family in (("raw", socket.AF_INET), ("packet", 17), ("bluetooth", 31), ("can", 29)):
+    attempt(f"socket {name}", lambda: socket.socket(family, socket.SOCK_RAW, 1).close() or "made", NOT_SUPPORTED)
 
 
 def connected(family, address):
@@ -170,14 +186,15 @@ def connected(family, address):
     return "reached"
 
 
-# The machine that the container is on, by its own number; a hypervisor is not ours to try.
+# Tries the container's own machine (CID 1). A hypervisor is out of scope.
 attempt("vsock", lambda: connected(40, (1, 1024)), UNREACHABLE | {errno.ECONNRESET})
 for host in ("169.254.169.254", "127.0.0.1", "172.17.0.1", "10.0.0.1", "192.168.0.1", "1.1.1.1"):
     for port in (22, 53, 80, 443, 2375, 2376):
         attempt(f"{host}:{port}", lambda: connected(socket.AF_INET, (host, port)), UNREACHABLE)
 for host in ("::1", "fe80::1", "fd00:ec2::254", "2606:4700:4700::1111"):
     attempt(host, lambda: connected(socket.AF_INET6, (host, 80)), UNREACHABLE | {errno.EINVAL})
-for path in ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock", "\0docker", "\0/containerd-shim"):
+for path in ("/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock",
+             "\0docker", "\0/containerd-shim"):
     attempt(f"unix {path!r}", lambda: connected(socket.AF_UNIX, path), UNREACHABLE)
 attempt("links", lambda: [name for _, name in socket.if_nameindex() if name != "lo"] or None)
 print("tried")

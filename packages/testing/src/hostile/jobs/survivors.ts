@@ -1,19 +1,19 @@
-/** Jobs that do not end, or leave processes behind that keep running. */
+/** Jobs that refuse to end, or that leave processes or IPC objects behind. */
 import { exitsWith, finishes, type Trial, timesOut } from '../trial.ts'
 
-/** Ends the job by itself if the sandbox does not. */
-const FUSE = 'import os, signal, time\nsignal.alarm(30)\n'
+/** Ends the job after 30 seconds if the sandbox does not. */
+const ALARM = 'import os, signal, time\nsignal.alarm(30)\n'
 
 export const survivors: readonly Trial[] = [
   {
-    name: 'sleeps past its time',
-    parts: { script: `${FUSE}time.sleep(60)`, timeoutSeconds: 1 },
+    name: 'sleeps beyond its timeout',
+    parts: { script: `${ALARM}time.sleep(60)`, timeoutSeconds: 1 },
     expected: timesOut,
   },
   {
     name: 'ignores every signal',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 for number in range(1, 65):
   try: signal.signal(number, signal.SIG_IGN)
   except (OSError, ValueError): pass
@@ -26,21 +26,21 @@ while time.monotonic() < end: time.sleep(1)
   },
   {
     name: 'stops itself',
-    parts: { script: `${FUSE}os.kill(os.getpid(), signal.SIGSTOP)`, timeoutSeconds: 1 },
+    parts: { script: `${ALARM}os.kill(os.getpid(), signal.SIGSTOP)`, timeoutSeconds: 1 },
     expected: timesOut,
   },
   {
-    name: 'stops itself and its init',
+    name: 'stops itself and its init process',
     parts: {
-      script: `${FUSE}os.kill(1, signal.SIGSTOP); os.kill(1, signal.SIGKILL); os.kill(os.getpid(), signal.SIGSTOP)`,
+      script: `${ALARM}os.kill(1, signal.SIGSTOP); os.kill(1, signal.SIGKILL); os.kill(os.getpid(), signal.SIGSTOP)`,
       timeoutSeconds: 1,
     },
     expected: timesOut,
   },
   {
-    name: 'kills all but itself',
+    name: 'kills all other processes',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 for _ in range(5):
   if os.fork() == 0: signal.pause()
 os.kill(-1, signal.SIGKILL); print("alone", flush=True); os._exit(6)
@@ -50,13 +50,13 @@ os.kill(-1, signal.SIGKILL); print("alone", flush=True); os._exit(6)
   },
   {
     name: 'kills itself',
-    parts: { script: `${FUSE}os.kill(os.getpid(), signal.SIGKILL)` },
+    parts: { script: `${ALARM}os.kill(os.getpid(), signal.SIGKILL)` },
     expected: exitsWith(137, { lastLine: /killed/ }),
   },
   {
-    name: 'daemons that outlive their parent',
+    name: 'daemons that outlive their parent process',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 for _ in range(5):
   if os.fork() == 0:
     os.setsid()
@@ -73,9 +73,9 @@ print("alive")
     expected: finishes(/^alive\n$/),
   },
   {
-    name: 'zombies',
+    name: 'zombie processes',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 for _ in range(50):
   if os.fork() == 0: os._exit(0)
 def dead(): return sum("Z" in open(f"/proc/{name}/stat").read() for name in os.listdir("/proc") if name.isdigit())
@@ -86,9 +86,9 @@ print("dead")
     expected: finishes(/^dead\n$/),
   },
   {
-    name: 'crashes where cores are dumped',
+    name: 'crashes with core dumps enabled',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 import resource
 try: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 except ValueError: print("refused", flush=True)
@@ -102,7 +102,7 @@ print(os.WTERMSIG(os.wait()[1]), os.listdir("/output"))
   {
     name: 'leaves shared memory, semaphores and queues behind',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 made = [libc.shmget(0x686f7264, 4096, 0o1666), libc.semget(0x686f7264, 1, 0o1666), libc.msgget(0x686f7264, 0o1666)]
@@ -113,9 +113,9 @@ print(all(each >= 0 for each in made))
     expected: finishes(/^True\n$/),
   },
   {
-    name: 'looks for what an earlier job left behind',
+    name: 'looks for what earlier jobs left behind',
     parts: {
-      script: `${FUSE}
+      script: `${ALARM}
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 print([libc.shmget(0x686f7264, 0, 0), libc.semget(0x686f7264, 0, 0), libc.msgget(0x686f7264, 0)])

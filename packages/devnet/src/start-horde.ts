@@ -8,9 +8,9 @@ import { isServing } from '@horde/chain/metagraph'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { silentLog } from '@horde/kit/log'
 import { type Clock, systemClock, withDeadline } from '@horde/kit/time'
-import { Service, type ServiceLine } from './child.ts'
 import { type Member, makeWallets, NETUID, writeGenesis } from './genesis.ts'
 import { buildExecutorImage, checkRequirements } from './requirements.ts'
+import { Service, type ServiceLine } from './service.ts'
 
 /** Node's compile cache. With it a service starts in two thirds of the processor time. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/compute-horde', import.meta.url))
@@ -21,7 +21,7 @@ const MINER_HOST = '127.0.0.2'
 const START_WITHIN_MS = 40_000
 /** How long the miners may take to announce themselves and to become ready, in milliseconds. */
 const SERVE_WITHIN_MS = 40_000
-const LOOK_AGAIN_MS = 250
+const POLL_MS = 250
 
 export const EXECUTOR_KINDS = ['process', 'docker'] as const
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number]
@@ -63,8 +63,8 @@ export type Horde = AsyncDisposable & {
   miners: RunningMiner[]
   /** Starts the validator: without arguments it serves, `batch --json` runs one batch. `watch` gets its lines. */
   startValidator(args: readonly string[], watch?: (line: ServiceLine) => void): Service
-  /** Rejects when a service exits unexpectedly. */
-  broken(): Promise<never>
+  /** Never resolves; rejects when a miner exits unexpectedly. */
+  rejectOnExit(): Promise<never>
 }
 
 /** Starts everything but the validator. Resolves once every miner is announced on the chain and ready. */
@@ -77,9 +77,9 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const wallets = join(folder, 'wallets')
   const [validator, ...members] = await makeWallets(wallets, options.miners)
-  if (!validator) throw new Error('a network without a validator')
+  if (!validator) throw new Error('no validator among the wallets')
 
-  const inherited = passedOn(options.environment)
+  const inherited = inheritedVariables(options.environment)
   const start = (
     program: keyof typeof MAINS,
     name: string,
@@ -109,7 +109,7 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
   const [chain, ...miners] = await Promise.all([connecting, ...starting])
   const services = miners.map(({ service }) => service)
   stack.defer(async () => void (await Promise.all(services.map(service => service.stop()))))
-  await reachable(chain, miners, clock, options.signal)
+  await waitUntilReady(chain, miners, clock, options.signal)
 
   const opened = stack.move()
   return {
@@ -125,7 +125,7 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
       if (watch) service.watch(watch)
       return opened.use(service)
     },
-    broken: () => Promise.race(services.map(service => service.ended())),
+    rejectOnExit: () => Promise.race(services.map(service => service.rejectOnExit())),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
@@ -149,11 +149,11 @@ async function startChain(
   return String(line.url)
 }
 
-type MinerSurroundings = { folder: string; common: Record<string, string>; executors: ExecutorKind }
+type MinerOptions = { folder: string; common: Record<string, string>; executors: ExecutorKind }
 
 async function startMiner(
   member: Member,
-  { folder, common, executors }: MinerSurroundings,
+  { folder, common, executors }: MinerOptions,
   start: Start,
 ): Promise<RunningMiner> {
   const service = start('miner', member.name, {
@@ -205,23 +205,23 @@ async function databaseIn(folder: string, name: string): Promise<string> {
 }
 
 /** Resolves once every miner has announced itself and reports that it is ready. */
-async function reachable(
+async function waitUntilReady(
   chain: Chain,
   miners: readonly RunningMiner[],
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const look = async () => {
+  const poll = async () => {
     for (;;) {
       const { neurons } = await chain.metagraph(NETUID)
       const serving = miners.every(({ member }) => neurons.some(n => n.hotkey === member.hotkey && isServing(n)))
       if (serving && (await Promise.all(miners.map(isReady))).every(Boolean)) return
-      await clock.sleep(LOOK_AGAIN_MS, signal)
+      await clock.sleep(POLL_MS, signal)
     }
   }
-  const ended = Promise.race(miners.map(({ service }) => service.ended()))
-  ended.catch(() => {})
-  await withDeadline(Promise.race([look(), ended]), SERVE_WITHIN_MS, 'miners to serve', clock)
+  const exited = Promise.race(miners.map(({ service }) => service.rejectOnExit()))
+  exited.catch(() => {})
+  await withDeadline(Promise.race([poll(), exited]), SERVE_WITHIN_MS, 'the miners to be ready', clock)
 }
 
 async function isReady({ adminUrl }: RunningMiner): Promise<boolean> {
@@ -242,7 +242,7 @@ function mainOf(program: keyof typeof MAINS): string {
 }
 
 /** Returns the variables of devnet's environment that every program needs. Services get no others. */
-function passedOn(environment: HordeOptions['environment']): Record<string, string> {
+function inheritedVariables(environment: HordeOptions['environment']): Record<string, string> {
   const names = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'DOCKER_HOST', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'LOG_LEVEL']
   const passed = names.flatMap(name => (environment[name] ? [[name, environment[name]]] : []))
   return { ...Object.fromEntries(passed), NODE_COMPILE_CACHE: COMPILE_CACHE }

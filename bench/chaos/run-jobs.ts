@@ -1,4 +1,4 @@
-/** A validator that gives jobs to the miner, one after the other on each of its seats, and knows every answer. */
+/** Runs a validator's jobs on the miner, several at once, and checks every answer. */
 import { randomUUID } from 'node:crypto'
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
@@ -15,26 +15,29 @@ import type { JobSpec } from '../../packages/validator/src/jobs/job-spec.ts'
 import { type JobChannel, MinerConnection } from '../../packages/validator/src/jobs/miner-connection.ts'
 import type { Random } from '../soak/random.ts'
 
-/** How long a job may take from its offer to its end, in ms: a miner that is killed again and again takes its time. */
+/** How long a job may take from its offer to its end, in ms. A miner that is killed again and again needs long. */
 const JOB_MS = 300_000
-/** How long the answer to an offer may take, in ms: one that was lost with its connection is not repeated, as by peers of 2024. */
-const ANSWER_MS = 15_000
-/** The longest that a job's script sleeps, in seconds. */
+/**
+ * How long the validator waits for the answer to an offer, in ms. It offers a job only once, as a v0 validator does, so
+ * an answer that is lost with its connection stays lost.
+ */
+const ACCEPT_MS = 15_000
+/** How long a job's script sleeps at most, in seconds. */
 const LONGEST_SLEEP_SECONDS = 3
 const TIMEOUT_SECONDS = 60
-/** After a refusal, in ms. */
+/** The pause after an offer that was not accepted, in ms. */
 const PAUSE_MS = 500
-/** What tells that a job was accepted: its acceptance, and, where that was lost, that it is ready. */
+/** Messages that show that the miner accepted a job. The first may be lost with its connection. */
 const ACCEPTING = ['V0AcceptJobRequest', 'V0ExecutorReadyRequest']
 const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
 
-export interface Given {
+export interface JobOutcome {
   uuid: string
-  validator: string
   end: JobResult
   wasAccepted: boolean
-  /** Whether the answer is this job's own. */
+  /** Whether the job's stdout is its own answer, not another job's. */
   isRight: boolean
+  /** From the offer to the end. */
   seconds: number
 }
 
@@ -44,28 +47,28 @@ export interface ValidatorDeps {
   /** host:port */
   address: string
   db: Database
-  /** Peers of 2024 open a connection for each job. */
-  isOld: boolean
+  /** Whether it opens a connection for each job, as a v0 validator does. */
+  connectsPerJob: boolean
   random: Random
 }
 
-/** Gives jobs until `isEnough` says so; each is told to `onEnd`. */
-export async function giveJobs(
+/** Runs jobs, `jobsAtOnce` at a time, until `isEnough` returns true. Calls `onEnd` for each. */
+export async function runJobs(
   deps: ValidatorDeps,
-  seats: number,
+  jobsAtOnce: number,
   isEnough: () => boolean,
-  onEnd: (job: Given) => void,
+  onEnd: (job: JobOutcome) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await using shared = deps.isOld ? undefined : connect(deps, signal)
+  await using shared = deps.connectsPerJob ? undefined : connect(deps, signal)
   const work = async () => {
     while (!isEnough() && !signal.aborted) {
-      const job = await giveOne(deps, shared, signal)
+      const job = await runJob(deps, shared, signal)
       onEnd(job)
       if (!job.wasAccepted) await systemClock.sleep(PAUSE_MS, signal)
     }
   }
-  await Promise.all(Array.from({ length: seats }, work))
+  await Promise.all(Array.from({ length: jobsAtOnce }, work))
 }
 
 function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSignal): MinerConnection {
@@ -81,8 +84,12 @@ function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSign
   })
 }
 
-async function giveOne(deps: ValidatorDeps, shared: MinerConnection | undefined, signal: AbortSignal): Promise<Given> {
-  const { db, minerHotkey, address, random, key } = deps
+async function runJob(
+  deps: ValidatorDeps,
+  shared: MinerConnection | undefined,
+  signal: AbortSignal,
+): Promise<JobOutcome> {
+  const { db, minerHotkey, address, random } = deps
   const uuid = jobUuid.parse(randomUUID())
   await using own = shared ? undefined : connect(deps, signal)
   using channel = (shared ?? (own as MinerConnection)).channel(uuid)
@@ -91,23 +98,23 @@ async function giveOne(deps: ValidatorDeps, shared: MinerConnection | undefined,
   await openBatch(db, { netuid: 1, benchmark: 'chaos', startedAt: now, deadline: now, jobs: [row] })
   const from = performance.now()
   const answer = `answer ${uuid}`
-  const job = jobOf(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
+  const job = jobSpec(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
   let wasAccepted = false
   const next: JobChannel['next'] = async (ms, aborted) => {
     const event = await channel.next(ms, aborted)
     if (event?.type === 'message' && ACCEPTING.includes(event.message.message_type)) wasAccepted = true
     return event
   }
-  const listening = { ...channel, next }
+  const watchedChannel = { ...channel, next }
   await using journal = new Journal({ db, clock: systemClock, log: silentLog }, signal)
-  const driver = new JobDriver(job, { channel: listening, journal, clock: systemClock, log: silentLog }, signal)
+  const driver = new JobDriver(job, { channel: watchedChannel, journal, clock: systemClock, log: silentLog }, signal)
   const end = await driver.drive()
   if (!end) throw new Error('another process finalised a job of this validator')
   const isRight = end.stdout?.trim() === answer
-  return { uuid, validator: key.ss58, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
+  return { uuid, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
 }
 
-function jobOf(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): JobSpec {
+function jobSpec(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): JobSpec {
   const executor_class = 'always_on.test' as const
   const script = `import time\ntime.sleep(${sleepSeconds.toFixed(2)})\nprint(${JSON.stringify(answer)})`
   return {
@@ -139,7 +146,7 @@ function jobOf(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): Job
     }),
     unanswered: { score: 0, rightAnswer: false, comment: null },
     connectMs: JOB_MS,
-    acceptMs: ANSWER_MS,
+    acceptMs: ACCEPT_MS,
     readyMs: JOB_MS,
     resultMs: JOB_MS,
     endsAt: performance.now() + JOB_MS,

@@ -1,5 +1,4 @@
-/** A chain, a database and miners for one validator that is killed and started again. */
-
+/** Starts a chain, a Postgres and simulated miners for one validator that is killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -22,18 +21,19 @@ const STAKE = '5000000000000'
 const MAIN = fileURLToPath(new URL('../../packages/validator/src/main.ts', import.meta.url))
 const MINERS = fileURLToPath(new URL('../network/many-miners.ts', import.meta.url))
 const MIGRATIONS = fileURLToPath(new URL('../../packages/validator/drizzle', import.meta.url))
-/** A batch takes some seconds; the next one follows soon. */
-const WINDOW_SECONDS = '10'
-const A_DAY_SECONDS = '86400'
-/** A batch must outlast however many kills fall into it: what is late is abandoned, and looks like a loss. */
-const BATCH_SECONDS = '240'
+/** From the start of a batch to the start of the next. A batch takes some seconds. */
+const INTERVAL_SECONDS = '10'
+const DAY_SECONDS = '86400'
+/** A batch must outlast all kills that fall into it: the validator abandons what is late, which looks like a loss. */
+const DEADLINE_SECONDS = '240'
 const BLOCK_MS = 200
+const MAX_LINES = 200
 
-export async function startWorld({ miners, executors, workSeconds }: RestartOptions) {
+export async function startTestNetwork({ miners, executors, workSeconds }: RestartOptions) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-restarts-'))
   stack.defer(() => rm(folder, { recursive: true }))
-  const { port, done } = await startMiners(executors, workSeconds, stack)
+  const { port, completed } = await startMiners(executors, workSeconds, stack)
   const devchain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis: genesisOf(miners, port) }))
   const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url] }))
   while (!(await chain.metagraph(NETUID)).neurons[0]?.validatorPermit) await devchain.mineBlock()
@@ -43,9 +43,9 @@ export async function startWorld({ miners, executors, workSeconds }: RestartOpti
   const { db } = stack.use(await openDatabase({ url, migrationsFolder: MIGRATIONS }))
   const env = {
     ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
-    ...{ DATABASE_URL: url, ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo', BATCH_INTERVAL_SECONDS: WINDOW_SECONDS },
+    ...{ DATABASE_URL: url, ALLOW_PRIVATE_MINERS: 'true', BENCHMARK: 'echo', BATCH_INTERVAL_SECONDS: INTERVAL_SECONDS },
     ...{
-      BATCH_DEADLINE_SECONDS: BATCH_SECONDS,
+      BATCH_DEADLINE_SECONDS: DEADLINE_SECONDS,
       BATCH_GATHER_SECONDS: '3',
       WEIGHTS_CHECK_SECONDS: '2',
       LOG_LEVEL: 'info',
@@ -55,16 +55,15 @@ export async function startWorld({ miners, executors, workSeconds }: RestartOpti
   return {
     db,
     chain,
-    /** The uuids of the jobs that the miners have done. */
-    done,
-    /** Left alone, it starts no new batch. */
-    startValidator: ({ alone = false } = {}) =>
-      startValidator({ ...env, ...(alone ? { BATCH_INTERVAL_SECONDS: A_DAY_SECONDS } : {}) }),
+    /** The uuids of the jobs that the miners completed. */
+    completed,
+    startValidator: ({ startsBatches = true } = {}) =>
+      startValidator({ ...env, ...(startsBatches ? {} : { BATCH_INTERVAL_SECONDS: DAY_SECONDS }) }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
-export type World = Awaited<ReturnType<typeof startWorld>>
+export type TestNetwork = Awaited<ReturnType<typeof startTestNetwork>>
 
 function genesisOf(miners: number, port: number) {
   const coldkey = hotkeyFromUri('//Owner').ss58
@@ -79,7 +78,7 @@ function genesisOf(miners: number, port: number) {
 }
 
 async function startMiners(executors: number, workSeconds: number, stack: AsyncDisposableStack) {
-  const args = [MINERS, String(executors), '--tell', '--work', String(workSeconds)]
+  const args = [MINERS, String(executors), '--print-completed', '--work', String(workSeconds)]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   stack.defer(async () => {
     const closed = once(child, 'close')
@@ -88,18 +87,18 @@ async function startMiners(executors: number, workSeconds: number, stack: AsyncD
   })
   const lines = createInterface({ input: child.stdout })
   const [port] = (await once(lines, 'line')) as [string]
-  const done = new Set<string>()
-  lines.on('line', uuid => done.add(uuid))
-  return { port: Number(port), done }
+  const completed = new Set<string>()
+  lines.on('line', uuid => completed.add(uuid))
+  return { port: Number(port), completed }
 }
 
 export interface ValidatorProcess {
   child: ChildProcess
-  /** Resolves once it has started; never, when it ends before that. */
+  /** Resolves once it has started. Never resolves when it ends before. */
   started: Promise<void>
-  /** Resolves with its exit code, or with null when a signal ended it. */
+  /** Resolves to its exit code, or to null when a signal ended it. */
   ended: Promise<number | null>
-  /** Its last lines. */
+  /** The last lines of its stdout, at most `MAX_LINES`. */
   lines: string[]
 }
 
@@ -113,7 +112,7 @@ function startValidator(env: Record<string, string>): ValidatorProcess {
   createInterface({ input: child.stdout }).on('line', line => {
     if (line.includes('"validator started"')) resolve()
     lines.push(line)
-    if (lines.length > 200) lines.shift()
+    if (lines.length > MAX_LINES) lines.shift()
   })
   return { child, lines, started, ended: once(child, 'close').then(([code]) => code as number | null) }
 }

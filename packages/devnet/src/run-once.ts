@@ -1,7 +1,7 @@
 /** Runs one batch, sets weights once, and reports the outcome. */
 import { z } from 'zod'
 import { NETUID } from './genesis.ts'
-import type { Horde } from './network.ts'
+import type { Horde } from './start-horde.ts'
 import { short, table } from './view.ts'
 
 const job = z.object({
@@ -32,7 +32,7 @@ export async function runOnce(horde: Horde, signal: AbortSignal): Promise<{ resu
   const stopped = Promise.withResolvers<never>()
   const onAbort = () => stopped.reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
-  const end = await Promise.race([service.exited, horde.broken(), stopped.promise]).finally(() => {
+  const end = await Promise.race([service.exited, horde.rejectOnExit(), stopped.promise]).finally(() => {
     signal.removeEventListener('abort', onAbort)
   })
   const read = batchResult.safeParse(parseJson(lastLine))

@@ -1,7 +1,8 @@
 /** Prints a table of the miners whenever weights were set. */
-import type { ServiceLine } from './child.ts'
+
 import { NETUID } from './genesis.ts'
-import type { Horde } from './network.ts'
+import type { ServiceLine } from './service.ts'
+import type { Horde } from './start-horde.ts'
 import { short, table } from './view.ts'
 
 /** The state of a miner's last job, and how many of its jobs ended in which way. */
@@ -29,7 +30,7 @@ class MinerProgress {
 export async function showProgress(horde: Horde, say: (text: string) => void, signal: AbortSignal): Promise<void> {
   const progress = new MinerProgress()
   for (const { service } of horde.miners) service.watch(line => progress.read(line))
-  let known = ''
+  let lastTable = ''
   const service = horde.startValidator([], line => {
     if (line.fields?.msg === 'validator started')
       say(`\n  validator  http://127.0.0.1:${line.fields.adminPort}/status\n`)
@@ -45,11 +46,11 @@ export async function showProgress(horde: Horde, say: (text: string) => void, si
       return [member.name, String(member.uid), short(member.hotkey), state, counts.join(', '), String(weight)]
     })
     const text = table([['miner', 'uid', 'hotkey', 'last job', 'jobs ended', 'weight'], ...rows])
-    if (text !== known) say(`\nblock ${block}\n${text}\n`)
-    known = text
+    if (text !== lastTable) say(`\nblock ${block}\n${text}\n`)
+    lastTable = text
   }
   const stopped = Promise.withResolvers<void>()
   signal.addEventListener('abort', () => stopped.resolve(), { once: true })
   if (signal.aborted) stopped.resolve()
-  await Promise.race([stopped.promise, horde.broken(), service.ended()])
+  await Promise.race([stopped.promise, horde.rejectOnExit(), service.rejectOnExit()])
 }

@@ -13,7 +13,7 @@ const failed: Answer = {
   docker_process_stderr: 'one\ntwo\n',
 }
 
-test('an answer that is not as expected is complained about, one that is is not', () => {
+test('complains about an unexpected answer, and not about an expected one', () => {
   expect(complaintsAbout(failed, exitsWith(3, { stdout: 'out\n', lastLine: /^two$/ }))).toEqual([])
   expect(complaintsAbout(failed, exitsWith(4))[0]).toBe('the exit status is 3, expected 4')
   expect(complaintsAbout(failed, exitsWith(3, { lastLine: /one/ }))[0]).toMatch(/^the last line of stderr is "two"/)
@@ -22,16 +22,16 @@ test('an answer that is not as expected is complained about, one that is is not'
   expect(complaintsAbout(failed, timesOut)).toContain('the timeout is false, expected true')
 })
 
-test('what grew more than it may has leaked; beside others only what is surely its own', () => {
-  const before = { containers: 1, 'dockerd, open files': 50, 'containers of dead executors': 0 }
-  const after = { containers: 2, 'dockerd, open files': 60, 'containers of dead executors': 1 }
+test('reports figures that grew beyond their limit; on a shared engine only its own', () => {
+  const before = { containers: 1, 'open files of dockerd': 50, 'containers of dead executors': 0 }
+  const after = { containers: 2, 'open files of dockerd': 60, 'containers of dead executors': 1 }
   expect(grown(before, before, false)).toEqual([])
   expect(grown(before, after, false)).toEqual(['containers of dead executors', 'containers'])
   expect(grown(before, after, true)).toEqual(['containers of dead executors'])
-  expect(grown(before, { ...after, 'dockerd, open files': 61 }, false)).toContain('dockerd, open files')
+  expect(grown(before, { ...after, 'open files of dockerd': 61 }, false)).toContain('open files of dockerd')
 })
 
-test('a seed draws the same jobs in the same order again, another seed others', () => {
+test('draws the same jobs in the same order for the same seed, and others for another seed', () => {
   const drawn = (seed: string) => {
     const parts = partsOf(readOptions(['--seed', seed, '--jobs', '20', '--at-once', '3', '--hostile', '2']))
     return parts.flatMap(({ trials }) => trials.map(({ name, parts }) => [name, parts]))
@@ -40,7 +40,7 @@ test('a seed draws the same jobs in the same order again, another seed others', 
   expect(drawn('7')).not.toEqual(drawn('8'))
 })
 
-test('every hostile job is in every round, with an honest one after it', () => {
+test('runs every hostile job in every round, with an honest job after each', () => {
   const parts = partsOf(readOptions(['--jobs', '0', '--at-once', '0', '--hostile', '2']))
   expect(parts.map(({ name }) => name)).toEqual(['hostile, round 1', 'hostile, round 2'])
   const names = parts.map(({ trials }) => trials.map(({ name }) => name))

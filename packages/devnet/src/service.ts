@@ -10,7 +10,7 @@ const LINES_KEPT = 20
 
 export type LogLine = Readonly<Record<string, unknown>>
 
-/** A printed line, and its fields if it is a log line. */
+/** A line that a service printed, with its fields if it is a log line. */
 export type ServiceLine = { service: string; text: string; fields: LogLine | undefined; stream: 'stdout' | 'stderr' }
 
 export class ServiceEndedError extends Error {
@@ -68,32 +68,30 @@ export class Service implements AsyncDisposable {
 
   /** Returns the fields of the first log line with this message, past or future. */
   async line(message: string, withinMs: number): Promise<LogLine> {
-    const isIt = ({ fields }: ServiceLine) => fields?.msg === message
-    const old = this.#lines.find(isIt)
-    if (old?.fields) return old.fields
+    const matches = ({ fields }: ServiceLine) => fields?.msg === message
+    const earlier = this.#lines.find(matches)
+    if (earlier?.fields) return earlier.fields
     const found = Promise.withResolvers<LogLine>()
     const watch = (line: ServiceLine) => {
-      if (isIt(line) && line.fields) found.resolve(line.fields)
+      if (matches(line) && line.fields) found.resolve(line.fields)
     }
     this.#watchers.add(watch)
-    const ended = this.exited.then(end => {
-      throw this.#endedError(end)
-    })
+    const exitedEarly = this.rejectOnExit()
     const onAbort = () => found.reject(this.#signal?.reason)
     this.#signal?.addEventListener('abort', onAbort, { once: true })
     if (this.#signal?.aborted) onAbort()
     try {
-      const first = Promise.race([found.promise, ended])
+      const first = Promise.race([found.promise, exitedEarly])
       return await withDeadline(first, withinMs, `${this.name}: "${message}"`, this.#clock)
     } finally {
       this.#watchers.delete(watch)
       this.#signal?.removeEventListener('abort', onAbort)
-      ended.catch(() => {})
+      exitedEarly.catch(() => {})
     }
   }
 
-  /** Rejects when the service exits. */
-  async ended(): Promise<never> {
+  /** Never resolves; rejects when the service exits. */
+  async rejectOnExit(): Promise<never> {
     throw this.#endedError(await this.exited)
   }
 
