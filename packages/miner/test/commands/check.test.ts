@@ -84,7 +84,7 @@ it('an operator that has all in order reads a line for everything', async () => 
     ),
   ])
   expect(about('port', lines)).toEqual([
-    `ok   port: ${port} on 127.0.0.1 is free; whether it can be reached from outside is not to be seen from here`,
+    `ok   port: ${port} on 127.0.0.1 is free; this check cannot see whether it can be reached from outside`,
   ])
   expect(about('address', lines)).toEqual([
     expect.stringMatching(/^warn address: 127\.0\.0\.2, as set, is not one of the internet/),
@@ -194,7 +194,7 @@ it('a port that somebody else has is told', async () => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port: taken } = server.address() as { port: number }
   expect(about('port', (await checkRest({ BITTENSOR_MINER_PORT: String(taken) })).lines)).toEqual([
-    expect.stringMatching(/^warn port: \d+ on 127\.0\.0\.1 is in use, and nobody here can tell by whom/),
+    expect.stringMatching(/^warn port: \d+ on 127\.0\.0\.1 is in use by an unknown process/),
   ])
   expect(about('port', (await checkRest({ LISTEN_HOST: '203.0.113.1' })).lines)).toEqual([
     expect.stringMatching(/^bad {2}port: \d+ on 203\.0\.113\.1 can not be opened \(EADDRNOTAVAIL\)/),
