@@ -6,10 +6,9 @@ import { CLASSES } from '@horde/protocol/classes'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
 import type { ExecutorChannels } from '../executors/executor-channel.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
-import { GpuUse } from './pools/leaving-executor.ts'
 import { ExecutorPool, type PoolUsage } from './pools/pool.ts'
 import { areAlike, type PoolSettings } from './pools/pool-settings.ts'
-import { type Reservation, slotOutsidePools } from './pools/reservation.ts'
+import { GpuUse, type Reservation, slotOutsidePools } from './pools/reservation.ts'
 
 /** How often the pools inspect and start warm executors, in milliseconds. */
 const KEEP_WARM_MS = 1_000

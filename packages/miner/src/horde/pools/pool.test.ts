@@ -3,9 +3,9 @@ import { manualClock } from '@horde/kit/time'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ExecutorChannels, type ExecutorSocket } from '../../executors/executor-channel.ts'
 import type { ExecutorManager, ExecutorOrder } from '../manager.ts'
-import { GpuUse } from './leaving-executor.ts'
 import { ExecutorPool } from './pool.ts'
 import type { PoolSettings } from './pool-settings.ts'
+import { GpuUse } from './reservation.ts'
 
 const START_MS = 10_000
 const GRACE_MS = 5_000

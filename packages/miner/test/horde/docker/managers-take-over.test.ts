@@ -162,6 +162,7 @@ it('removes the container of a killed check with the next check', async () => {
   const manager = await open()
   const check = await manager.check?.({ LOG_LEVEL: 'silent' })
   expect(await check?.exited).toBe('exit code 0')
+  expect(await check?.exitCode).toBe(0)
   await check?.stop()
   expect(await containersOf(owner)).toEqual([])
   await manager.close?.()
