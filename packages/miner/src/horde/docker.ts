@@ -8,9 +8,14 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import { lookThrough } from '../operator/watches/engine.ts'
 import { type DockerHost, removeFailed, removeOrphans } from './docker/docker-host.ts'
-import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
+import {
+  containerOptions,
+  type ExecutorProgram,
+  newContainerName,
+  probeInContainer,
+  programOf,
+} from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
-import { probeInContainer } from './docker/probe-container.ts'
 import { finishTakeOver, removeEnded, runningContainer, takeOver } from './docker/running-container.ts'
 import type { ExecutorManager, StartedCommand } from './manager.ts'
 

@@ -38,8 +38,8 @@ export interface StartedExecutor {
 /** What the executor's commands `preload` and `check` run in. */
 export interface StartedCommand extends StartedExecutor {
   /**
-   * Resolves with `exited`: the exit code, or undefined when a signal ended the command. Without this property, `exited`
-   * must have the code as `exit code 0`.
+   * Resolves with `exited`: the exit code, or undefined when a signal ended the command. A manager without this
+   * property must write the code into `exited`, as `exit code 0`.
    */
   readonly exitCode?: Promise<number | undefined>
 }

@@ -1,6 +1,6 @@
 /**
- * Takes a validator's offer: reserves a slot, stores the job, accepts it and starts its driver; or declines at once. The
- * first declined offers of a validator are stored, so that they stay declined; those of a flood are only counted.
+ * Takes a validator's offer: reserves a slot, stores the job, accepts it and starts its driver; or declines at once.
+ * Stores the first declined offers of a validator, so that they stay declined, and only counts those of a flood.
  */
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { isFinal } from '@horde/protocol/job-state'

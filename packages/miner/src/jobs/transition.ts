@@ -2,7 +2,7 @@
  * The only place where a job gets its state. A transition advances the state (see protocol/job-state.ts), writes it
  * with a guarded update, counts it, logs it, and returns the message that the validator must be sent.
  *
- * When the update changes no row, another process has moved the job: the job is dropped, and nobody is told about it.
+ * When the update changes no row, another process has moved the job: the job is dropped, and no peer is told about it.
  */
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
@@ -32,7 +32,7 @@ export class StoredJob {
   row: JobRow
   /** The state in the database. It is behind `row` only in a miner that stops while its database is away. */
   savedState: JobState
-  /** Another process has moved the job: this one drives it no further and tells nobody about it. */
+  /** Another process has moved the job: this one drives it no further and tells no peer about it. */
   isDropped = false
 
   constructor(row: JobRow) {

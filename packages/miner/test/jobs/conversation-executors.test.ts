@@ -1,4 +1,4 @@
-/** Every message of an executor in every state of its job: the one answer that each has, and who hears of it. */
+/** Tests every message of an executor in every state of its job: its answer, and which peers are sent something. */
 import { randomUUID } from 'node:crypto'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
@@ -7,7 +7,7 @@ import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -33,7 +33,7 @@ beforeEach(() => {
 
 type State = 'accepted' | 'ready' | 'running'
 
-/** A job in a state, and what its validator has heard of it read off. */
+/** Brings a job into a state, and reads what its validator was sent about it. */
 async function jobIn(state: State) {
   const validator = await connectValidator(miner)
   await validator.say(offerOf(uuid))

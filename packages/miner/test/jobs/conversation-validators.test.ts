@@ -176,7 +176,7 @@ async function bringTo(state: string, uuid: string, origin: Wire): Promise<Execu
   return executor
 }
 
-/** The executor of a job is gone; what it has said is heard first. */
+/** Makes the executor of a job exit, after its messages were read. */
 async function leave(uuid: string, executor: ExecutorPeer | undefined): Promise<void> {
   await executor?.close()
   crew.dismiss(uuid)
@@ -186,7 +186,7 @@ async function expectNext(wire: Wire, answers: readonly string[]): Promise<void>
   for (const answer of answers) expect((await wire.next()).message_type).toBe(ANSWERS[answer])
 }
 
-/** Nothing else was said: the answer to what is asked now comes next. */
+/** Proves that nothing else was sent: the answer to a new message comes next. */
 async function expectSilence(wire: Wire): Promise<void> {
   wire.say({ message_type: 'Anybody there?' })
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
@@ -200,7 +200,7 @@ async function settled(uuid: string, state: string): Promise<JobRow | undefined>
   return stored(uuid)
 }
 
-/** Ends what is open while its validators still hear it, so that nothing is due to the next test's. */
+/** Ends open jobs while their validators are connected, so that the next test gets no results of this one. */
 async function cleanUp(uuid: string, executor: ExecutorPeer | undefined, wires: readonly Wire[]): Promise<void> {
   await leave(uuid, executor)
   const isOver = async (key: ReturnType<typeof validatorKey>) => {

@@ -5,7 +5,7 @@ import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testi
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 const EXECUTORS = 3
 

@@ -1,4 +1,4 @@
-/** Which results count as delivered, and which connections get what a dead one may have missed. */
+/** Tests which results count as delivered, and which connections get what a dead one may have missed. */
 import { randomUUID } from 'node:crypto'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { Relay } from '@horde/testing/peers/relay'
@@ -6,8 +6,8 @@ import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey 
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
-import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -53,17 +53,17 @@ async function isSilent(peer: ValidatorPeer): Promise<void> {
 }
 
 it('sends a result that was lost on a dead connection to the next one', async () => {
-  await using line = await Relay.start(miner.port)
-  const lost = await connectValidator(line)
+  await using relay = await Relay.start(miner.port)
+  const lost = await connectValidator(relay)
   const executor = await offered(lost)
   await executor.ready()
   await lost.next()
   await lost.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
-  line.freeze()
+  relay.freeze()
   await executor.finish()
   await expect.poll(async () => (await stored())?.state).toBe('finished')
-  line.cut()
+  relay.cut()
   await using later = await connectValidator(miner)
   expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
   expect((await stored())?.deliveredAt).toBeNull()
@@ -73,27 +73,27 @@ it('sends a result that was lost on a dead connection to the next one', async ()
 })
 
 it('sends ready and result to an earlier connection once the old one is found dead', async () => {
-  await using line = await Relay.start(miner.port)
-  const lost = await connectValidator(line)
+  await using relay = await Relay.start(miner.port)
+  const lost = await connectValidator(relay)
   const executor = await offered(lost)
-  line.freeze()
+  relay.freeze()
   await executor.ready()
   await expect.poll(async () => (await stored())?.state).toBe('ready')
   await using second = await connectValidator(miner)
   await isSilent(second)
-  line.cut()
+  relay.cut()
   expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
 
-  await using anotherLine = await Relay.start(miner.port)
-  const home = await connectValidator(anotherLine)
-  await home.say(work())
+  await using anotherRelay = await Relay.start(miner.port)
+  const origin = await connectValidator(anotherRelay)
+  await origin.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await using third = await connectValidator(miner)
-  anotherLine.freeze()
+  anotherRelay.freeze()
   await executor.finish()
   await expect.poll(async () => (await stored())?.state).toBe('finished')
   await isSilent(third)
-  anotherLine.cut()
+  anotherRelay.cut()
   expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
   await isSilent(second)
   await third.say(work())

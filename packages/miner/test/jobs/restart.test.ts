@@ -9,12 +9,12 @@ import { findJob, insertJob } from '../../src/db/jobs.ts'
 import { jobs } from '../../src/db/schema.ts'
 import type { ExecutorManager } from '../../src/horde/manager.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
-import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
-/** One for all: a new one takes seconds. */
+/** Shared by all tests: a new one takes seconds. */
 let database: Database
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -77,7 +77,7 @@ type Left = {
 }
 
 async function startAgain(left: Left): Promise<TestMiner> {
-  if (left.hasExecutor) manager.leftovers.add(token)
+  if (left.hasExecutor) manager.orphans.add(token)
   const { chain, url: chainUrl } = network
   return startTestMiner({
     chain,

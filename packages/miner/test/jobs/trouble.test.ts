@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
 import { PlayedManager, startChain, startTestMiner } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
 

@@ -1,6 +1,6 @@
 /**
- * Watches an executor's container from its start to its removal, and takes over the executors that an earlier run of this
- * miner left on an engine.
+ * Watches an executor's container from its start to its removal, and takes over the executors that an earlier run of
+ * this miner left on an engine.
  */
 import type { Readable } from 'node:stream'
 import { forwardOutput } from '@horde/engine/container-output'

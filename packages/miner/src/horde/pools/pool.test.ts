@@ -332,7 +332,7 @@ describe('a manager that is asked whether it could start an executor', () => {
         throw new Error('a fault of the module')
       },
     ],
-  ])('and %s cannot tell, and the place is used', async (_, whyNot) => {
+  ])('and %s cannot tell, so the slot is used', async (_, whyNot) => {
     const pool = poolOf()
     Object.assign(orders, { whyNot })
     const asked = pool.reserve()?.whyNot()

@@ -51,7 +51,7 @@ export async function takeOverProcesses(
   return new Map(executors.filter(isWanted).map(({ orphan, executor }) => [orphan.token, executor]))
 }
 
-/** Returns the processes whose environment names this miner and a token. Only processes of the same user can be read. */
+/** Returns the processes whose environment names this miner and a token, of those of the same user. */
 async function orphansOf(owner: string): Promise<Orphan[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
   const found = await Promise.all(pids.map(pid => orphanOf(pid, owner)))

@@ -1,6 +1,6 @@
 /**
- * Watches the hosts of the executors through the managers of the pools. A bad finding closes the pools that it is about:
- * they take no jobs.
+ * Watches the hosts of the executors through the managers of the pools. A bad finding closes the pools that it is
+ * about: they take no jobs.
  */
 import { type Finding, unknown } from '@horde/kit/check/finding'
 import type { Watch, Watched } from '@horde/operator/watch/watches'
