@@ -36,7 +36,7 @@ export type OperatorDeps = Omit<StatusDeps, 'hotkey' | 'watches' | 'startedAtMs'
   chain: Chain
   hotkey: Hotkey
   db: Database
-  horde: Pick<Horde, 'usage' | 'pools' | 'heed'>
+  horde: Pick<Horde, 'usage' | 'pools' | 'watchWith'>
   validators: ValidatorList
   registry: Registry
   log: Log
@@ -53,7 +53,7 @@ export async function openOperator(
   const metagraph = () => validators.metagraph
   const all = minerWatches({ config, chain, hotkey: hotkey.ss58, db, pools: () => horde.pools(), metagraph, clock })
   const watches = stack.use(new Watches(all, { clock, log, signal }))
-  horde.heed({
+  horde.watchWith({
     closedBy: pool => closedBy(pool, watches.state()),
     isMismatched: pool => isMismatched(pool, watches.state()),
     lookNow: () => watches.lookNow(POOL_WATCH),

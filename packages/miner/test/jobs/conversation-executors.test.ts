@@ -86,17 +86,17 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
   ['running', 'V0FailedToPrepare', 'broken', 'out-of-order', 'V0JobFailedRequest'],
   ['running', 'V0FinishedRequest', 'finished', null, 'V0JobFinishedRequest'],
   ['running', 'V0FailedRequest', 'failed', 'exit-status', 'V0JobFailedRequest'],
-])('in state %s, after %s', (from, message, to, reason, told) => {
+])('in state %s, after %s', (from, message, to, reason, answer) => {
   it(`the job is ${to}`, async () => {
     const peers = await jobIn(from)
     await peers.executor.say(messageOf(message, uuid))
-    if (told === undefined) {
-      expect(await endOf(peers), 'nothing was said before').toBe('V0JobFailedRequest')
+    if (answer === undefined) {
+      expect(await endOf(peers), 'nothing was sent before').toBe('V0JobFailedRequest')
       return
     }
     const heard = await peers.validator.next()
-    expect(heard).toMatchObject({ message_type: told, job_uuid: uuid })
-    if (to === 'broken' && told === 'V0JobFailedRequest') {
+    expect(heard).toMatchObject({ message_type: answer, job_uuid: uuid })
+    if (to === 'broken' && answer === 'V0JobFailedRequest') {
       expect(heard, 'what came out of order is no result').toMatchObject({
         docker_process_exit_status: null,
         docker_process_stdout: '',
@@ -127,8 +127,8 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
     expect(await executor.next(), 'of no job').toMatchObject({ message_type: 'GenericError' })
     await executor.say({ message_type: 'GenericError', details: 'whatever' })
     expect(await stored()).toMatchObject({ state })
-    const told = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
-    expect(await endOf(peers)).toBe(told)
+    const answer = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
+    expect(await endOf(peers)).toBe(answer)
   })
 })
 

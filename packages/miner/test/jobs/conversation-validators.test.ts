@@ -3,7 +3,7 @@
  * becomes of the job, and that no other connection hears of it.
  *
  * In the tables: what the speaker hears, `-` for nothing, and `>state` where the job moves. A column is the state that
- * the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is what is said: `nonsense` is
+ * the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is sent: `nonsense` is
  * a handful of frames that are no messages of a validator.
  */
 import { randomUUID } from 'node:crypto'
@@ -127,7 +127,7 @@ const work = (job_uuid: string) => ({
 })
 const OUTPUT = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
-/** What is said in a row; an authentication is a good one, made anew. */
+/** Returns the frames of a row. An authentication is a valid one, signed anew. */
 function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
   const frames: Record<string, unknown[]> = {
     auth: [authentication(validatorKey())],

@@ -46,7 +46,7 @@ async function offered(validator: ValidatorPeer) {
   }
 }
 
-/** Proves that nothing else was said on a connection: the answer to this comes next. */
+/** Proves that nothing else was sent on a connection: the answer to this comes next. */
 async function isSilent(peer: ValidatorPeer): Promise<void> {
   await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
@@ -116,8 +116,8 @@ it('delivers on the connection that offered the job when the one that sent its w
 
 it('answers an offer while undelivered results are still being sent', async () => {
   const validator = secondValidatorKey()
-  const due = 60
-  for (let index = 0; index < due; index += 1) {
+  const undelivered = 60
+  for (let index = 0; index < undelivered; index += 1) {
     const job = {
       validator: validator.ss58,
       uuid: randomUUID(),
@@ -133,7 +133,7 @@ it('answers an offer while undelivered results are still being sent', async () =
   await using peer = await connectValidator(miner, validator)
   await peer.say({ ...offer(), executor_class: 'none such' })
   const heard: string[] = []
-  while (heard.length < due + 1) heard.push((await peer.next()).message_type)
-  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(due)
-  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(due / 2)
+  while (heard.length < undelivered + 1) heard.push((await peer.next()).message_type)
+  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(undelivered)
+  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(undelivered / 2)
 })

@@ -68,7 +68,7 @@ async function leaveJob(db: Database, state: JobState, kept: { work: boolean }):
   }
 }
 
-type Left = {
+type Resumed = {
   state: JobState
   hasExecutor: boolean
   keptWork?: boolean
@@ -76,16 +76,16 @@ type Left = {
   graceSeconds?: number
 }
 
-async function startAgain(left: Left): Promise<TestMiner> {
-  if (left.hasExecutor) manager.orphans.add(token)
+async function startAgain(resumed: Resumed): Promise<TestMiner> {
+  if (resumed.hasExecutor) manager.orphans.add(token)
   const { chain, url: chainUrl } = network
   return startTestMiner({
     chain,
     chainUrl,
     database,
-    manager: left.manager ?? manager,
-    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_GRACE_SECONDS: String(left.graceSeconds ?? 30) },
-    before: db => leaveJob(db, left.state, { work: left.keptWork ?? true }),
+    manager: resumed.manager ?? manager,
+    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_GRACE_SECONDS: String(resumed.graceSeconds ?? 30) },
+    before: db => leaveJob(db, resumed.state, { work: resumed.keptWork ?? true }),
   })
 }
 
