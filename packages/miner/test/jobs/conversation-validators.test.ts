@@ -2,9 +2,9 @@
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
  * becomes of the job, and that no other connection hears of it.
  *
- * In the tables: what the speaker hears, `-` for nothing, and `>state` where the job moves. A column is the state that
- * the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is sent: `nonsense` is
- * a handful of frames that are no messages of a validator.
+ * In the tables: what the speaker is sent, `-` for nothing, and `>state` where the job moves. A column is the state
+ * that the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is
+ * sent: `nonsense` is a handful of frames that are no messages of a validator.
  */
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
