@@ -12,9 +12,8 @@ import { type MinerConfig, minerSettings } from './config.ts'
 import { ExecutorChannels } from './executors/executor-channel.ts'
 import { Horde, type HordeDeps } from './horde/horde.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
-import { preloadImages } from './horde/preload-images.ts'
-import { Admission, type AdmissionRules } from './jobs/admission.ts'
-import { FloodLog } from './jobs/decline-offer.ts'
+import { startPreload } from './horde/preload-images.ts'
+import { Admission, type AdmissionRules, FloodLog } from './jobs/admission.ts'
 import { openDelivery } from './jobs/delivery.ts'
 import { type DriveJobDeps, driveJob } from './jobs/drive-job.ts'
 import { type LiveJob, LiveJobs } from './jobs/live-job.ts'
@@ -22,7 +21,7 @@ import { findUnfinished, recoverJobs } from './jobs/recover-jobs.ts'
 import { startLoops } from './loops.ts'
 import { JobCounters } from './operator/metrics/job-counters.ts'
 import { openOperator } from './operator/open-operator.ts'
-import { openPort, serveExecutorsOn, serveValidatorsOn } from './ports/open-port.ts'
+import { type OpenPort, openPort, serveExecutorsOn, serveValidatorsOn } from './ports/open-port.ts'
 import { SeenSignatures } from './validators/authenticate.ts'
 import { connectionHandlers } from './validators/handlers.ts'
 import { ValidatorConnections } from './validators/validator-connection.ts'
@@ -57,37 +56,63 @@ export type RunningMiner = AsyncDisposable & {
  * Starts a miner. Disposing of it takes no new job, lets running ones go on for the set time, and closes everything.
  */
 export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<RunningMiner> {
-  const { config, chain, hotkey, db, clock, log } = deps
+  const { config, hotkey, clock, log } = deps
   await using stack = new AsyncDisposableStack()
+  const parts = await openParts(deps, stack)
+  const { horde } = parts
+  const ports = await openPorts(config, horde.hosts, log, stack)
+  const { port } = ports.validators
+  horde.begin(ports.executors.port)
+  const jobs = jobRunner(parts, config)
+  for (const job of recoverJobs(parts.unfinished, parts)) jobs.drive(job)
+  servePeers(ports, { ...parts, drive: jobs.drive }, deps)
+
+  const announcer = announcerOf(deps, port)
+  const { adminPort, health } = await openOperator({ ...deps, ...parts, announcer, port }, signal, stack)
+  stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
+  stack.defer(() => horde.close())
+  startPreload(horde.pools(), clock, log, stack)
+  horde.keepWarm()
+  startLoops({ ...deps, ...parts, announcer }, signal, stack)
+  log.info({ hotkey: hotkey.ss58, port, adminPort }, 'miner started')
+
+  const opened = stack.move()
+  return {
+    port,
+    adminPort,
+    health,
+    announcement: () => announcer.state(),
+    reload: pools => horde.reload(pools),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+type Parts = Awaited<ReturnType<typeof openParts>>
+
+/** Opens what the miner works with, and finds the jobs and executors of an earlier run. Serves no peer yet. */
+async function openParts(deps: MinerDeps, stack: AsyncDisposableStack) {
+  const { config, chain, db, clock, log } = deps
   const registry = createMetrics('miner')
   const counters = new JobCounters(registry, clock)
-  const moving = { db, counters, clock, log }
   const live = new LiveJobs()
   const channels = new ExecutorChannels(clock)
   const horde = stack.use(await openHorde(deps, channels))
-  const recovery = { ...moving, horde, channels, live }
-  const unfinished = await findUnfinished(recovery)
+  const common = { db, counters, clock, log, live, channels, horde }
+  const unfinished = await findUnfinished(common)
   const connections = new ValidatorConnections(config.MAX_CONNECTIONS_PER_VALIDATOR)
   const keepMs = config.RESULTS_KEPT_DAYS * DAY_MS
-  const delivery = stack.use(openDelivery({ ...moving, live, connections, keepMs }))
-  const validators = new ValidatorList({
-    chain,
-    netuid: config.BITTENSOR_NETUID,
-    extra: config.EXTRA_VALIDATORS,
-    banned: config.BANNED_VALIDATORS,
-    clock,
-    log,
-  })
+  const delivery = stack.use(openDelivery({ ...common, connections, keepMs }))
+  const { BITTENSOR_NETUID: netuid, EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
+  const validators = new ValidatorList({ chain, netuid, extra, banned, clock, log })
+  return { ...common, registry, unfinished, connections, delivery, validators }
+}
 
-  const ports = await openPorts(config, horde.hosts, log, stack)
-  horde.begin((ports.executors ?? ports.validators).port)
-  const jobs = jobRunner({ ...moving, live, channels, delivery }, config)
-  for (const job of recoverJobs(unfinished, recovery)) jobs.drive(job)
+/** From now on validators and executors are served on the ports. `drive` starts the driver of an accepted job. */
+function servePeers(ports: Ports, parts: Parts & { drive(job: LiveJob): void }, { config, hotkey }: MinerDeps): void {
+  const { channels, connections, counters, validators, clock, log } = parts
   const admission = new Admission(admissionRules(config, validators), clock)
-  const floods = new FloodLog(clock, log)
-  const offers = { ...moving, live, channels, delivery, horde, admission, floods, drive: jobs.drive }
   serveValidatorsOn(ports.validators, {
-    handlers: connectionHandlers(offers),
+    handlers: connectionHandlers({ ...parts, admission, floods: new FloodLog(clock, log) }),
     validators,
     connections,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },
@@ -96,27 +121,7 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
     clock,
     log,
   })
-  serveExecutorsOn(ports.executors ?? ports.validators, { channels, log })
-
-  const announcer = announcerOf(deps, ports.validators.port)
-  const shown = { live, horde, connections, validators, announcer, counters, registry, port: ports.validators.port }
-  const { adminPort, health } = await openOperator({ ...deps, ...shown }, signal, stack)
-  stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
-  stack.defer(() => horde.close())
-  startPreload(horde, clock, log, stack)
-  horde.keepWarm()
-  startLoops({ ...deps, connections, validators, live, announcer }, signal, stack)
-  log.info({ hotkey: hotkey.ss58, port: ports.validators.port, adminPort }, 'miner started')
-
-  const opened = stack.move()
-  return {
-    port: ports.validators.port,
-    adminPort,
-    health,
-    announcement: () => announcer.state(),
-    reload: pools => horde.reload(pools),
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  }
+  serveExecutorsOn(ports.executors, { channels, log })
 }
 
 function openHorde(
@@ -134,8 +139,15 @@ function openHorde(
   })
 }
 
-/** Opens the port for validators, and one for executors where the settings name another. */
-async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log, stack: AsyncDisposableStack) {
+/** The ports for peers; the same one for both unless the settings name another for executors. */
+type Ports = { validators: OpenPort; executors: OpenPort }
+
+async function openPorts(
+  config: MinerConfig,
+  hosts: readonly string[],
+  log: Log,
+  stack: AsyncDisposableStack,
+): Promise<Ports> {
   const { MAX_UNKNOWN_CONNECTIONS: maxUnauthenticated, MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS: perGroup } = config
   const requestWithinMs = config.AUTHENTICATE_SECONDS * 1000
   const open = (host: string, port: number, maxUnauthenticatedPerGroup: number) =>
@@ -144,7 +156,7 @@ async function openPorts(config: MinerConfig, hosts: readonly string[], log: Log
   const port = config.PORT_FOR_EXECUTORS
   // 0 lets the system choose: that is never the public port.
   const apart = port !== undefined && (port === 0 || port !== config.BITTENSOR_MINER_PORT)
-  if (!apart) return { validators, executors: undefined }
+  if (!apart) return { validators, executors: validators }
   const [host, ...others] = config.LISTEN_HOST_FOR_EXECUTORS ? [config.LISTEN_HOST_FOR_EXECUTORS] : hosts
   if (host === undefined || others.length > 0) {
     const problem = `is needed: executors dial this miner at ${hosts.join(' and ')}`
@@ -207,18 +219,4 @@ function jobRunner(deps: Omit<DriveJobDeps, 'deadlines'>, config: MinerConfig) {
     await allEnded()
   }
   return { drive, stop }
-}
-
-/** Pulls images in the background: the miner works without them. */
-function startPreload(horde: Horde, clock: Clock, log: Log, stack: AsyncDisposableStack): void {
-  const stopped = new AbortController()
-  const preload = Promise.all(
-    horde.pools().map(({ settings: { environment }, manager }) => {
-      return preloadImages({ manager, environment, clock, log }, stopped.signal)
-    }),
-  )
-  stack.defer(async () => {
-    stopped.abort()
-    await preload
-  })
 }

@@ -17,8 +17,8 @@ import { diskSettings, serviceSettings } from '@horde/kit/config/service-setting
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
-import { EXECUTOR_SETTINGS } from './horde/executor-settings.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
+import { EXECUTOR_SETTINGS } from './horde/pools/pool-settings.ts'
 import { MAX_COUNT, readPoolsFile } from './horde/pools/pools-file.ts'
 
 const seconds = (byDefault: number, max = 86_400) => envInteger({ min: 0, max }).default(byDefault)

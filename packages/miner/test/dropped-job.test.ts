@@ -9,11 +9,11 @@ import { findJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import { capturedLog } from './captured-log.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { offerOf, workOf } from './messages.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
-/** One for all: a new one takes seconds. */
+/** Shared by all tests: a new one takes seconds. */
 let database: Database
 beforeAll(async () => {
   stack = new AsyncDisposableStack()

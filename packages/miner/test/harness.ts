@@ -41,11 +41,11 @@ export class PlayedManager implements ExecutorManager {
   readonly #waiting: ((order: ExecutorOrder) => void)[] = []
   readonly #exits = new Map<string, (how: string) => void>()
   readonly stopped: string[] = []
-  /** The same, with the time that each was given. */
+  /** The same, with the time that each executor was given. */
   readonly stops: { token: string; withinMs: number | undefined }[] = []
   failNext = false
   /** Tokens of executors of an earlier run that still run. */
-  readonly leftovers = new Set<string>()
+  readonly orphans = new Set<string>()
 
   async start(order: ExecutorOrder) {
     if (this.failNext) {
@@ -59,7 +59,7 @@ export class PlayedManager implements ExecutorManager {
   }
 
   async takeOver(tokens: ReadonlySet<string>) {
-    return new Map([...this.leftovers].filter(token => tokens.has(token)).map(token => [token, this.#played(token)]))
+    return new Map([...this.orphans].filter(token => tokens.has(token)).map(token => [token, this.#played(token)]))
   }
 
   #played(token: string): StartedExecutor {
@@ -100,7 +100,7 @@ export type MinerOptions = {
   env?: Record<string, string>
   clock?: Clock
   log?: Log
-  /** What an earlier run left in the database. */
+  /** Puts what an earlier run left into the database. */
   before?(db: Database): Promise<void>
   /** Whether to wait until the miner is ready. Unset: unless it is migrating. */
   isAwaited?: boolean

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest'
 import { startChain, temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-/** At rest, and for a moment at the start. */
+/** The limits at rest, and for a moment at the start. */
 const AT_REST_MIB = 250
 const AT_MOST_MIB = 400
 

@@ -1,14 +1,14 @@
-/** A job from its offer to wherever a test wants it, its executor played. */
+/** Plays a job, with its executor, from the offer to the state that a test wants. */
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import type { ValidatorPeer } from '@horde/testing/peers/validator'
 import type { PlayedManager } from './harness.ts'
-import { offerOf, workOf } from './words.ts'
+import { offerOf, workOf } from './messages.ts'
 
 export type Until = 'accepted' | 'ready' | 'finished' | 'failed' | 'not prepared' | 'exited'
 
-/** Gives the job's uuid and the last word that its validator heard about it. */
+/** Returns the job's uuid and the last message that its validator got about it. */
 export async function playJob(
   validator: ValidatorPeer,
   manager: PlayedManager,

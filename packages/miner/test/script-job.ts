@@ -27,7 +27,7 @@ export function scriptJob(
   }
 }
 
-/** Offers a job and, when its executor is ready, says the work. */
+/** Offers a job and sends its work when its executor is ready. */
 export async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
   await validator.say(job.offer)
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })

@@ -2,7 +2,7 @@
 import { type Output, Program, wholeNumber } from '@horde/operator/command-line/program'
 import { JOB_STATES, type JobState } from '@horde/protocol/job-state'
 import { Option } from 'commander'
-import { MAX_LISTED } from '../db/list-jobs.ts'
+import { MAX_LISTED } from '../db/jobs.ts'
 
 /** How many jobs the command `jobs` lists unless --last is given. */
 const LISTED = 20

@@ -3,15 +3,18 @@ import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
 import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
+import { textTable } from '@horde/operator/command-line/text-table'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
-import { lastJobs } from '../db/list-jobs.ts'
+import { lastJobs } from '../db/jobs.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import { jobsTable } from '../operator/output/jobs-table.ts'
 import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import type { CommandDeps, JobsWanted } from './command-line.ts'
 
 /** How long a database server may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 10_000
+/** How many characters of a uuid and of a hotkey are printed. */
+const UUID_SHOWN = 36
+const HOTKEY_SHOWN = 10
 
 export async function listJobs(
   wanted: JobsWanted,
@@ -54,4 +57,18 @@ async function jobsOfMiner(
   const path = `/jobs.json?last=${last}${state ? `&state=${state}` : ''}`
   const asked = await askAdminPort<{ jobs: JobEndJson[] }>(config, path)
   return 'problem' in asked ? `${why}, and its admin port ${asked.problem}` : asked.answer.jobs
+}
+
+function jobsTable(jobs: readonly JobEndJson[]): string {
+  const rows = jobs.map(job => [
+    job.offeredAt.slice(0, 19).replace('T', ' '),
+    job.uuid.slice(0, UUID_SHOWN),
+    job.state,
+    job.reason ?? '',
+    job.seconds === null ? '–' : job.seconds.toFixed(1),
+    job.executorClass,
+    `${job.validator.slice(0, HOTKEY_SHOWN)}…`,
+    job.image ?? '',
+  ])
+  return textTable([['offered, UTC', 'job', 'state', 'reason', 'seconds', 'class', 'validator', 'image'], ...rows])
 }

@@ -1,10 +1,11 @@
 /** The command `validators`: lists the validators that may use this miner, as the chain names them now. */
-import { rankValidators, shownRule } from '@horde/chain/rank-validators'
+
+import { type RankedValidator, rankValidators, shownRule } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
+import { textTable } from '@horde/operator/command-line/text-table'
 import { readMinerConfig } from '../config.ts'
-import { validatorsTable } from '../operator/output/validators-table.ts'
 import type { CommandDeps } from './command-line.ts'
 
 /** How long a node may take to accept the connection, in milliseconds. */
@@ -26,4 +27,13 @@ export async function listValidators(
   const { text, ...rule } = shownRule(metagraph)
   print(json ? `${JSON.stringify({ block: metagraph.block, rule, validators })}\n` : validatorsTable(validators, text))
   return 0
+}
+
+/** @param rule how validators are chosen, without a full stop */
+function validatorsTable(validators: readonly RankedValidator[], rule: string): string {
+  const rows = validators.map(({ rank, uid, hotkey, stakeTao, permit, note }) => {
+    const stake = stakeTao === null ? '–' : stakeTao.toFixed(0)
+    return [String(rank ?? '–'), hotkey, String(uid ?? '–'), stake, permit ? 'yes' : 'no', note ?? '']
+  })
+  return `Validators: ${rule}.\n${textTable([['rank', 'hotkey', 'uid', 'stake TAO', 'permit', 'note'], ...rows])}`
 }

@@ -13,6 +13,10 @@ const MAX_UNDELIVERED = 200
 const MAX_NAME_CHARACTERS = 1_000
 /** The largest work that is stored for a miner that resumes its job, in characters of JSON. */
 const MAX_WORK_CHARACTERS = 262_144
+/** The final states of accepted jobs. */
+const ENDS: readonly JobState[] = ['finished', 'failed', 'broken']
+/** How many jobs one list for people has, at most. */
+export const MAX_LISTED = 1_000
 
 export type NewJob = Pick<
   JobRow,
@@ -131,4 +135,42 @@ export async function undeliveredJob(db: Database, id: number): Promise<JobRow |
 /** The jobs that have not ended, oldest first: at a start, those of an earlier run of this miner. */
 export async function openJobs(db: Database): Promise<JobRow[]> {
   return db.select().from(jobs).where(inArray(jobs.state, OPEN_STATES)).orderBy(jobs.id)
+}
+
+/** The columns in a list for people: neither outputs nor the executors' tokens. */
+const LISTED = {
+  id: jobs.id,
+  uuid: jobs.uuid,
+  validator: jobs.validator,
+  executorClass: jobs.executorClass,
+  imageName: jobs.imageName,
+  state: jobs.state,
+  reason: jobs.reason,
+  offeredAt: jobs.offeredAt,
+  readyAt: jobs.readyAt,
+  startedAt: jobs.startedAt,
+  endedAt: jobs.endedAt,
+  deliveredAt: jobs.deliveredAt,
+}
+
+export type ListedJob = { [K in keyof typeof LISTED]: (typeof jobs.$inferSelect)[K] }
+
+/**
+ * Lists the jobs that were offered last, the latest first.
+ *
+ * @param states only jobs in one of these; all when empty
+ */
+export async function lastJobs(db: Database, limit: number, states: readonly JobState[] = []): Promise<ListedJob[]> {
+  const where = states.length === 0 ? undefined : inArray(jobs.state, [...states])
+  return db.select(LISTED).from(jobs).where(where).orderBy(desc(jobs.id)).limit(limit)
+}
+
+/** Lists the accepted jobs that ended last, the latest first. */
+export async function lastEnds(db: Database, limit: number): Promise<ListedJob[]> {
+  return db
+    .select(LISTED)
+    .from(jobs)
+    .where(inArray(jobs.state, [...ENDS]))
+    .orderBy(desc(jobs.endedAt), desc(jobs.id))
+    .limit(limit)
 }

@@ -5,7 +5,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { StartedExecutor } from '../horde/manager.ts'
-import type { LeavingExecutor } from '../horde/pools/leaving-executor.ts'
+import type { LeavingExecutor } from '../horde/pools/reservation.ts'
 import type { LiveJob, LiveJobs } from '../jobs/live-job.ts'
 import type { ExecutorChannels } from './executor-channel.ts'
 

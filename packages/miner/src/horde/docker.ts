@@ -8,12 +8,16 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import { lookThrough } from '../operator/watches/engine.ts'
 import { type DockerHost, removeFailed, removeOrphans } from './docker/docker-host.ts'
-import { containerOptions, type ExecutorProgram, newContainerName, programOf } from './docker/executor-container.ts'
+import {
+  containerOptions,
+  type ExecutorProgram,
+  newContainerName,
+  probeInContainer,
+  programOf,
+} from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
-import { probeInContainer } from './docker/probe-container.ts'
-import { runningContainer } from './docker/running-container.ts'
-import { finishTakeOver, removeEnded, takeOver } from './docker/take-over.ts'
-import type { ExecutorManager, StartedExecutor } from './manager.ts'
+import { finishTakeOver, removeEnded, runningContainer, takeOver } from './docker/running-container.ts'
+import type { ExecutorManager, StartedCommand } from './manager.ts'
 
 export type DockerManagerOptions = {
   image: string
@@ -85,7 +89,7 @@ async function whyNot({ executorImage, clock }: DockerHost): Promise<Reason | un
   }
 }
 
-async function startContainer(program: ExecutorProgram, host: DockerHost): Promise<StartedExecutor> {
+async function startContainer(program: ExecutorProgram, host: DockerHost): Promise<StartedCommand> {
   const { engine } = host
   await host.executorImage.settled()
   await finishTakeOver(host)

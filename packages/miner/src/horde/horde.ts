@@ -6,10 +6,9 @@ import { CLASSES } from '@horde/protocol/classes'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
 import type { ExecutorChannels } from '../executors/executor-channel.ts'
 import type { ExecutorManager, StartedExecutor } from './manager.ts'
-import { GpuUse } from './pools/leaving-executor.ts'
 import { ExecutorPool, type PoolUsage } from './pools/pool.ts'
 import { areAlike, type PoolSettings } from './pools/pool-settings.ts'
-import { type Reservation, slotOutsidePools } from './pools/reservation.ts'
+import { GpuUse, type Reservation, slotOutsidePools } from './pools/reservation.ts'
 
 /** How often the pools inspect and start warm executors, in milliseconds. */
 const KEEP_WARM_MS = 1_000
@@ -122,8 +121,8 @@ export class Horde implements AsyncDisposable {
     })
   }
 
-  /** From now on pools that the watches close take no job. Running jobs continue. */
-  heed(watch: PoolWatch): void {
+  /** From now on the watches can close pools, which then take no job. Running jobs go on. */
+  watchWith(watch: PoolWatch): void {
     this.#watch = watch
   }
 
@@ -142,7 +141,7 @@ export class Horde implements AsyncDisposable {
     const ofClass = this.#pools.filter(({ settings }) => settings.executorClass === executorClass)
     const pools = ofClass.filter(({ settings: { name } }) => !without.has(name) && !this.#watch.closedBy(name))
     if (pools.length === 0) return this.closedBy(executorClass) ?? 'no-free-executor'
-    for (const pool of pools.sort((a, b) => soonness(b) - soonness(a))) {
+    for (const pool of pools.sort((a, b) => readiness(b) - readiness(a))) {
       const reservation = pool.reserve()
       if (reservation) return reservation
     }
@@ -168,7 +167,11 @@ export class Horde implements AsyncDisposable {
     return reason
   }
 
-  /** Takes the slot of a job of an earlier run; one outside of all pools when it does not exist any more. */
+  /**
+   * Takes the slot of a job of an earlier run; one outside of all pools when it does not exist any more.
+   *
+   * @param place the slot as it is stored with the job: `gpus/3`
+   */
   occupy(place: string | null, executorClass: string): Reservation {
     const [, name, index] = /^(.*)\/(\d+)$/.exec(place ?? '') ?? []
     const pool = this.#pools.find(({ settings }) => settings.name === name && settings.executorClass === executorClass)
@@ -258,7 +261,7 @@ export class Horde implements AsyncDisposable {
 }
 
 /** Orders pools: first those with a warm executor, then those that must start one, then those without a free slot. */
-function soonness(pool: ExecutorPool): number {
+function readiness(pool: ExecutorPool): number {
   const { places, taken, leaving, warm } = pool.usage()
   if (warm.ready > 0) return 1 + warm.ready
   return places - taken - leaving > 0 ? 1 : 0

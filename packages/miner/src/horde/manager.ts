@@ -35,6 +35,15 @@ export interface StartedExecutor {
   stop(withinMs?: number): Promise<void>
 }
 
+/** What the executor's commands `preload` and `check` run in. */
+export interface StartedCommand extends StartedExecutor {
+  /**
+   * Resolves with `exited`: the exit code, or undefined when a signal ended the command. A manager without this
+   * property must write the code into `exited`, as `exit code 0`.
+   */
+  readonly exitCode?: Promise<number | undefined>
+}
+
 export interface ExecutorManager {
   /** Starts one executor; resolves when it was started, long before it connects. Rejects when it cannot be started. */
   start(order: ExecutorOrder): Promise<StartedExecutor>
@@ -48,12 +57,12 @@ export interface ExecutorManager {
    * Starts the executor's command `preload` with these variables in its environment, where executors run. It exits with
    * 0 when all images are there. Rejects when it cannot be started.
    */
-  preload?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
+  preload?(environment: Readonly<Record<string, string>>): Promise<StartedCommand>
   /**
    * The same for the executor's command `check`, which prints its findings about the host, and exits with 0 when jobs
    * can run there.
    */
-  check?(environment: Readonly<Record<string, string>>): Promise<StartedExecutor>
+  check?(environment: Readonly<Record<string, string>>): Promise<StartedCommand>
   /**
    * Looks whether executors can start there now and run jobs. Called periodically, and when `whyNot` returned a reason.
    * While it finds something bad, the pool takes no jobs. When it rejects, the miner warns and goes on.
@@ -85,4 +94,14 @@ export const PROBE_MS = 15_000
 
 export class ProbeTimeoutError extends Error {
   override readonly name = 'ProbeTimeoutError'
+}
+
+/** How the module of an operator may write an exit code into `exited`. */
+const EXIT_CODE = /^exit code (\d+)$/
+
+/** Resolves when a command has exited: with its exit code, or undefined when it had none or its manager cannot tell. */
+export async function exitCodeOf({ exited, exitCode }: StartedCommand): Promise<number | undefined> {
+  if (exitCode !== undefined) return exitCode
+  const [, code] = EXIT_CODE.exec(await exited) ?? []
+  return code === undefined ? undefined : Number(code)
 }

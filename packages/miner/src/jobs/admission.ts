@@ -2,11 +2,14 @@
  * Limits offers before any executor is reserved: by the validator that makes them, its open jobs, its rate, and their
  * time limit.
  */
+import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 
 const MINUTE_MS = 60_000
+/** How often a flood is logged, in milliseconds. */
+const LOG_EVERY_MS = MINUTE_MS
 
 export type AdmissionRules = {
   /** Open jobs of one validator at once. */
@@ -79,6 +82,32 @@ export class Admission {
     }
     this.#accounts.set(validator, account)
     return account
+  }
+}
+
+/**
+ * Logs offers that leave no row, one line a minute for each validator and reason: the first offer at once, those that
+ * follow within a minute together with the first one after it.
+ */
+export class FloodLog {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #floods = new Map<string, { offers: number; loggedAt: number }>()
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock
+    this.#log = log
+  }
+
+  add(validator: string, reason: Reason): void {
+    const key = `${validator} ${reason}`
+    const flood = this.#floods.get(key) ?? { offers: 0, loggedAt: Number.NEGATIVE_INFINITY }
+    flood.offers += 1
+    this.#floods.set(key, flood)
+    const now = this.#clock.monotonic()
+    if (now - flood.loggedAt < LOG_EVERY_MS) return
+    this.#log.info({ validator, reason, offers: flood.offers }, 'offers declined')
+    this.#floods.set(key, { offers: 0, loggedAt: now })
   }
 }
 

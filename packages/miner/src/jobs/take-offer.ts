@@ -1,20 +1,28 @@
-/** Takes a validator's offer: reserves a slot, stores the job, accepts it and has it driven; or declines at once. */
+/**
+ * Takes a validator's offer: reserves a slot, stores the job, accepts it and starts its driver; or declines at once.
+ * Stores the first declined offers of a validator, so that they stay declined, and only counts those of a flood.
+ */
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
 import { isFinal } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { findJob } from '../db/jobs.ts'
 import type { ExecutorChannel, ExecutorChannels } from '../executors/executor-channel.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { Reservation } from '../horde/pools/reservation.ts'
 import type { ValidatorConnection } from '../validators/validator-connection.ts'
-import { type DeclineDeps, declineOffer } from './decline-offer.ts'
+import type { Admission, FloodLog } from './admission.ts'
 import type { Delivery } from './delivery.ts'
 import { LiveJob, type LiveJobs, NEW_JOB, newExecutorToken } from './live-job.ts'
-import { type OfferedJob, storeOffer, transition } from './transition.ts'
-import { acceptMessage } from './validator-message.ts'
+import { type OfferedJob, storeDeclined, storeOffer, type TransitionDeps, transition } from './transition.ts'
+import { acceptMessage, declineMessage } from './validator-message.ts'
 
-export type OfferDeps = DeclineDeps & {
+/** Reasons for which a declined offer is not stored: a flood must not reach the database, or that does not answer. */
+const UNSTORED: readonly Reason[] = ['too-many-offers', 'database-away']
+
+export type OfferDeps = TransitionDeps & {
+  admission: Admission
+  floods: FloodLog
   live: LiveJobs
   delivery: Delivery
   horde: Pick<Horde, 'reserve' | 'lookAgain' | 'closedBy'>
@@ -132,4 +140,27 @@ function offeredJob(offer: V0InitialJobRequest, { validator }: ValidatorConnecti
     timeoutSeconds: offer.timeout_seconds,
     volumeType: offer.volume_type,
   }
+}
+
+async function declineOffer(
+  job: OfferedJob,
+  reason: Reason,
+  connection: ValidatorConnection,
+  deps: OfferDeps,
+): Promise<void> {
+  const message = await decline(job, reason, deps)
+  if (message) await connection.send(message)
+}
+
+/** The message for the validator; undefined when another process has stored the job. */
+async function decline(job: OfferedJob, reason: Reason, deps: OfferDeps): Promise<MinerMessage | undefined> {
+  const { uuid: jobUuid, validator, executorClass } = job
+  if (!UNSTORED.includes(reason) && deps.admission.mayStoreDecline(validator)) {
+    const declined = await storeDeclined(job, reason, deps)
+    return declined.outcome === 'moved' ? declined.message : undefined
+  }
+  deps.floods.add(validator, reason)
+  deps.log.debug({ jobUuid, validator, reason }, 'offer declined')
+  deps.counters.declined(executorClass, reason)
+  return declineMessage(job)
 }

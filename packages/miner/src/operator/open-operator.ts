@@ -8,29 +8,35 @@ import { openAdminPort } from '@horde/operator/admin/admin-port'
 import { healthOf, type ObservedService } from '@horde/operator/admin/observed-service'
 import { ServiceMetrics } from '@horde/operator/metrics/service-metrics'
 import { Watches } from '@horde/operator/watch/watches'
+import { JOB_STATES } from '@horde/protocol/job-state'
 import type { Registry } from 'prom-client'
-import { type ListedJob, lastEnds, lastJobs } from '../db/list-jobs.ts'
+import { z } from 'zod'
+import { type ListedJob, lastEnds, lastJobs, MAX_LISTED } from '../db/jobs.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { ValidatorList } from '../validators/validator-list.ts'
 import { lacksOf } from './health.ts'
-import { answerJobs } from './jobs-route.ts'
 import { METRICS } from './metrics/definitions.ts'
 import { GAUGES } from './metrics/gauges.ts'
-import { minerPage } from './page/page.ts'
+import { minerPage } from './page.ts'
 import { type MinerStatus, readStatus, type StatusDeps } from './status.ts'
-import { type MinerStatusJson, statusJson } from './status-json.ts'
-import { closedBy, isMismatched } from './watches/closed-pools.ts'
+import { jobEndJson, type MinerStatusJson, statusJson } from './status-json.ts'
 import { minerWatches } from './watches/miner-watches.ts'
-import { POOL_WATCH } from './watches/pools.ts'
+import { closedBy, isMismatched, POOL_WATCH } from './watches/pools.ts'
 
 /** How many ended jobs the page shows. */
 const MAX_ENDS = 50
+
+/** The query of /jobs.json. */
+const jobsQuery = z.object({
+  last: z.coerce.number().int().min(1).max(MAX_LISTED).default(20),
+  state: z.enum(JOB_STATES).optional(),
+})
 
 export type OperatorDeps = Omit<StatusDeps, 'hotkey' | 'watches' | 'startedAtMs'> & {
   chain: Chain
   hotkey: Hotkey
   db: Database
-  horde: Pick<Horde, 'usage' | 'pools' | 'heed'>
+  horde: Pick<Horde, 'usage' | 'pools' | 'watchWith'>
   validators: ValidatorList
   registry: Registry
   log: Log
@@ -47,7 +53,7 @@ export async function openOperator(
   const metagraph = () => validators.metagraph
   const all = minerWatches({ config, chain, hotkey: hotkey.ss58, db, pools: () => horde.pools(), metagraph, clock })
   const watches = stack.use(new Watches(all, { clock, log, signal }))
-  horde.heed({
+  horde.watchWith({
     closedBy: pool => closedBy(pool, watches.state()),
     isMismatched: pool => isMismatched(pool, watches.state()),
     lookNow: () => watches.lookNow(POOL_WATCH),
@@ -63,7 +69,7 @@ export async function openOperator(
       ...options,
       addRoutes: app => {
         app.get('/jobs.json', async (request, reply) => {
-          const { code, body } = await answerJobs(request.query, (limit, states) => lastJobs(db, limit, states))
+          const { code, body } = await answerJobs(request.query, db)
           return reply.code(code).send(body)
         })
       },
@@ -82,4 +88,13 @@ function observedMiner(deps: StatusDeps, db: Database): ObservedService<MinerSta
     page: minerPage,
     gauges: GAUGES,
   }
+}
+
+/** Returns the status code and the body of /jobs.json. */
+async function answerJobs(query: unknown, db: Database): Promise<{ code: number; body: object }> {
+  const read = jobsQuery.safeParse(query)
+  if (!read.success) return { code: 400, body: { error: 'bad_query', message: z.prettifyError(read.error) } }
+  const { last, state } = read.data
+  const jobs = await lastJobs(db, last, state ? [state] : [])
+  return { code: 200, body: { jobs: jobs.map(jobEndJson) } }
 }

@@ -13,7 +13,7 @@ import {
 import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
-import type { ListedJob } from '../db/list-jobs.ts'
+import type { ListedJob } from '../db/jobs.ts'
 import type { ShownPool } from '../horde/horde.ts'
 import type { MinerStatus } from './status.ts'
 

@@ -73,7 +73,7 @@ async function refuse(
   { code, why, details = why, mayRetry }: Refusal,
   { validators, counters, log }: ValidatorEndpoint,
 ): Promise<void> {
-  // An unknown hotkey is a stranger's text, which is never logged at info.
+  // An unknown hotkey is text that an unknown peer chose: it is never logged at info.
   const isKnown = validators.eligibilityOf(claimed) !== 'unknown'
   log.info({ ...(isKnown && { validator: claimed }), why }, 'validator refused')
   log.debug({ claimed, details }, 'who was refused')

@@ -1,4 +1,4 @@
-/** The address on the chain: a real chain, and services that say whatever a test has them say. */
+/** The address on the chain, with a real chain, and address services whose answers a test sets. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -134,7 +134,7 @@ describe('announcing', () => {
 
   it.each([
     [
-      'an address that the chain takes from nobody',
+      'an address that the chain never accepts',
       { given: '127.0.0.1' },
       /^InvalidIpAddress.*does not accept this ip address/,
     ],
@@ -211,7 +211,7 @@ describe('the address of auto', () => {
   it('is an error, logged once, when it cannot be found, and nothing is announced', async () => {
     const service = await startService('10.1.2.3')
     const found = await findAddress('auto', [service.url], silentLog, signal).catch((error: Error) => error.message)
-    // A machine of the internet has a public address of its own: then there is nothing to complain about.
+    // A machine with a public address of its own finds that one, which is no error.
     if (typeof found !== 'string') return expect(found).toMatchObject({ isSure: false })
     expect(found).toMatch(/no public address .*a private or reserved address/)
     const mine = announcer({ ...auto, services: [service.url] })

@@ -28,13 +28,13 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync())
 
 describe('the program', () => {
-  it('tells a command line that is wrong with the usage, and exits with 64', async () => {
+  it('prints the usage for a wrong command line, and exits with 64', async () => {
     const { code, stdout, stderr } = await operator.run(['nonsense'], { BITTENSOR_NETUID: 'x' })
     expect([code, stdout]).toEqual([64, ''])
     expect(stderr).toMatch(/^error: unknown command 'nonsense'\n\nUsage: /)
   })
 
-  it('helps, whatever the settings are', async () => {
+  it('prints its help whatever the settings are', async () => {
     const { code, stdout, stderr } = await operator.run(['jobs', '--help'], { BITTENSOR_NETUID: 'x' })
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(/^Usage: .* jobs \[options\]\n/)
@@ -50,7 +50,7 @@ describe('the program', () => {
 describe('validators', () => {
   const env = { EXTRA_VALIDATORS: strangerKey().ss58, BANNED_VALIDATORS: secondValidatorKey().ss58 }
 
-  it('is a table', async () => {
+  it('prints a table', async () => {
     const { code, lines, stderr } = await operator.runHere(['validators'], env)
     expect([code, stderr]).toEqual([0, ''])
     expect(lines[0]).toBe(
@@ -64,7 +64,7 @@ describe('validators', () => {
     ])
   })
 
-  it('or JSON', async () => {
+  it('prints JSON', async () => {
     const { code, stdout } = await operator.runHere(['validators', '--json'], env)
     expect(code).toBe(0)
     const { rule, validators } = JSON.parse(stdout)
@@ -81,7 +81,7 @@ describe('announce', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^127\.0\.0\.1 port 8000 could not be announced: /)])
   })
 
-  it('announces once, and then says that the chain says so', async () => {
+  it('announces once, and then reports that the chain has the address', async () => {
     const first = await operator.runHere(['announce'])
     expect([first.code, first.stderr]).toEqual([0, ''])
     const [, block] = /^announced: 127\.0\.0\.2 port 8000, in block (\d+)\n$/.exec(first.stdout) ?? []
@@ -92,7 +92,7 @@ describe('announce', () => {
     ])
   })
 
-  it('says from which block on the chain takes another address', async () => {
+  it('prints the block from which the chain accepts another address', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_ADDRESS: '127.0.0.3' })
     expect([code, stderr]).toEqual([
       1,
@@ -100,12 +100,12 @@ describe('announce', () => {
     ])
   })
 
-  it('needs a port that is known', async () => {
+  it('refuses a port that only the running miner knows', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_PORT: '0' })
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^BITTENSOR_MINER_PORT is 0/)])
   })
 
-  it('does not try what the chain would refuse', async () => {
+  it('does not send what the chain would refuse', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { BITTENSOR_MINER_ADDRESS: '127.0.0.3' })
     expect([code, stderr]).toEqual([
       1,
@@ -113,16 +113,16 @@ describe('announce', () => {
     ])
   })
 
-  it('is not for a miner that is to be moved', async () => {
+  it('refuses while the miner is migrating', async () => {
     const { code, stderr } = await operator.runHere(['announce'], { MIGRATING: 'true' })
     expect([code, stderr]).toEqual([1, 'MIGRATING is set: this miner is not announced\n'])
   })
 })
 
-/** A declined offer, one that failed, and one that was accepted: in that order. */
+/** Stores a declined offer, a job that failed, and one that was accepted, in that order. */
 async function fill(url: string): Promise<string[]> {
   await using database = await openDatabase({ url, migrationsFolder })
-  // Lately: what is old is removed by a miner that runs.
+  // Recent, because a running miner removes old jobs.
   const at = new Date(Date.now() - MINUTE_MS)
   const uuids = [randomUUID(), randomUUID(), randomUUID()]
   for (const [i, uuid] of uuids.entries()) {
@@ -146,7 +146,7 @@ describe.each(['pglite', 'postgres'])('jobs on %s', engine => {
     uuids = await fill(DATABASE_URL)
   })
 
-  it('is a table, the latest first, in which a stranger forges no line', async () => {
+  it('prints a table, the latest first, in which a peer cannot forge a line', async () => {
     const { code, lines, stdout, stderr } = await operator.runHere(['jobs'], { DATABASE_URL })
     expect([code, stderr]).toEqual([0, ''])
     expect(lines.map(line => line.split(/ {2,}/))).toEqual([
@@ -165,7 +165,7 @@ describe.each(['pglite', 'postgres'])('jobs on %s', engine => {
     expect(stdout).not.toContain('hush')
   })
 
-  it('or JSON, of one state', async () => {
+  it('prints the jobs of one state as JSON', async () => {
     const { stdout } = await operator.runHere(['jobs', '--state', 'failed', '--json'], { DATABASE_URL })
     expect(JSON.parse(stdout).jobs).toMatchObject([{ uuid: uuids[1], reason: 'exit-status', image: SHOWN_IMAGE }])
     const { stdout: last } = await operator.runHere(['jobs', '--last', '1', '--json'], { DATABASE_URL })
@@ -173,7 +173,7 @@ describe.each(['pglite', 'postgres'])('jobs on %s', engine => {
   })
 })
 
-it('jobs of a database that was never made are none; of one that is away, why', async () => {
+it('lists no jobs when there is no database, and says why when it does not answer', async () => {
   const none = await operator.runHere(['jobs', '--json'], { DATABASE_URL: `pglite://${operator.folder}/never-made` })
   expect([none.code, none.stdout]).toEqual([0, '{"jobs":[]}\n'])
   const bare = await operator.runHere(['jobs'], { DATABASE_URL: await postgres.newDatabase() })
@@ -184,7 +184,7 @@ it('jobs of a database that was never made are none; of one that is away, why', 
   expect(away.stderr).not.toContain('hunter2')
 })
 
-it('beside a miner that runs on an embedded database, jobs and check ask it', async () => {
+it('asks the running miner, in jobs and check, when that has the embedded database open', async () => {
   const DATABASE_URL = `pglite://${operator.folder}/running`
   const uuids = await fill(DATABASE_URL)
   const ports = { BITTENSOR_MINER_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }

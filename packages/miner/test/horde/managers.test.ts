@@ -20,9 +20,9 @@ const run = promisify(execFile)
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
 const containersLabelled = async (label: string) => docker('ps', '-aq', '--filter', `label=${label}`)
 
-/** Nobody else's: other tests run miners of the same hotkey on this machine. */
+/** Unique, since other tests run miners of the same hotkey on this machine. */
 const owner = `managers test ${randomUUID()}`
-/** The home of processes: what executors remember goes there, and not into a developer's. */
+/** The home folder of processes, so that executors do not write into a developer's. */
 let home: string
 const processes = () => {
   const environment = { PATH: process.env.PATH ?? '', HOME: home }
@@ -125,7 +125,7 @@ it('serves executors only on their own port when there is one', async () => {
   expect(await opened).toBe('refused')
 })
 
-describe("an operator's own manager, from outside the package", () => {
+describe("an operator's own manager module", () => {
   const fixture = fileURLToPath(new URL('../fixtures/operator-manager.mjs', import.meta.url))
 
   it('starts an executor, reports its exit, and stops it', async () => {
@@ -147,7 +147,7 @@ describe("an operator's own manager, from outside the package", () => {
     ['is missing', undefined, /cannot be loaded/],
     ['exports something else', 'export const x = 1', /does not export a function createExecutorManager/],
     ['makes nothing', 'export const createExecutorManager = () => ({})', /returned nothing with a start function/],
-  ])('one that %s is refused with its path', async (_name, text, words) => {
+  ])('is refused with its path when it %s', async (_name, text, words) => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     if (text !== undefined) await writeFile(path, text)

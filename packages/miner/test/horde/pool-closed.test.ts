@@ -17,7 +17,7 @@ import type { PoolSettings } from '../../src/horde/pools/pool-settings.ts'
 import { AGAIN_MS } from '../../src/operator/watches/pools.ts'
 import { capturedLog } from '../captured-log.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner, temporaryFolder } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 import { startGpulessEngine } from './docker/gpuless-engine.ts'
 
 const run = promisify(execFile)
@@ -44,12 +44,12 @@ const ROUNDS_MS = [30_000, 60_000]
 /** How long a look may take of that, in ms. */
 const LATE_MS = 10_000
 
-/** Whether a wait is one of a watch: until its next round, less what the look took, or until it looks again at something bad. */
+/** Whether a wait is one of a watch: until its next round, less the time of the last look, or until it looks again. */
 function isWatch(ms: number): boolean {
   return ms === AGAIN_MS || ROUNDS_MS.some(round => ms > round - LATE_MS && ms < round)
 }
 
-/** The machine's clock, but watches look again only when the test has them look. */
+/** The machine's clock, except that watches look again only when the test says so. */
 function watchClock() {
   const waits = manualClock()
   const look = () => waits.advance(Math.max(...ROUNDS_MS))
@@ -57,7 +57,7 @@ function watchClock() {
     ...systemClock,
     sleep: (ms: number, signal?: AbortSignal) => (isWatch(ms) ? waits : systemClock).sleep(ms, signal),
     look,
-    /** Has the watches look until a question has the answer that is expected of this. */
+    /** Makes the watches look until a question has the expected answer. */
     looking: <T>(ask: () => T | Promise<T>) =>
       expect.poll(async () => {
         await look()
@@ -66,7 +66,7 @@ function watchClock() {
   }
 }
 
-/** Offers a job; gives what the miner answers. */
+/** Offers a job, and returns the miner's answer. */
 async function offer(
   validator: ValidatorPeer,
   executor_class = 'always_on.test',
@@ -200,7 +200,7 @@ describe('a pool of a class with GPUs on an engine without any', () => {
   })
 })
 
-describe('a pool of another class than its GPUs is not in the manifest', () => {
+describe('a pool whose GPUs do not match its class is not in the manifest', () => {
   const isMissing = async (miner: TestMiner) => {
     await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
     const told = await validator.next()

@@ -1,4 +1,4 @@
-/** Every message of an executor in every state of its job: the one answer that each has, and who hears of it. */
+/** Tests every message of an executor in every state of its job: its answer, and which peers are sent something. */
 import { randomUUID } from 'node:crypto'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
@@ -7,7 +7,7 @@ import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -33,7 +33,7 @@ beforeEach(() => {
 
 type State = 'accepted' | 'ready' | 'running'
 
-/** A job in a state, and what its validator has heard of it read off. */
+/** Brings a job into a state, and reads what its validator was sent about it. */
 async function jobIn(state: State) {
   const validator = await connectValidator(miner)
   await validator.say(offerOf(uuid))
@@ -86,17 +86,17 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
   ['running', 'V0FailedToPrepare', 'broken', 'out-of-order', 'V0JobFailedRequest'],
   ['running', 'V0FinishedRequest', 'finished', null, 'V0JobFinishedRequest'],
   ['running', 'V0FailedRequest', 'failed', 'exit-status', 'V0JobFailedRequest'],
-])('in state %s, after %s', (from, message, to, reason, told) => {
+])('in state %s, after %s', (from, message, to, reason, answer) => {
   it(`the job is ${to}`, async () => {
     const peers = await jobIn(from)
     await peers.executor.say(messageOf(message, uuid))
-    if (told === undefined) {
-      expect(await endOf(peers), 'nothing was said before').toBe('V0JobFailedRequest')
+    if (answer === undefined) {
+      expect(await endOf(peers), 'nothing was sent before').toBe('V0JobFailedRequest')
       return
     }
     const heard = await peers.validator.next()
-    expect(heard).toMatchObject({ message_type: told, job_uuid: uuid })
-    if (to === 'broken' && told === 'V0JobFailedRequest') {
+    expect(heard).toMatchObject({ message_type: answer, job_uuid: uuid })
+    if (to === 'broken' && answer === 'V0JobFailedRequest') {
       expect(heard, 'what came out of order is no result').toMatchObject({
         docker_process_exit_status: null,
         docker_process_stdout: '',
@@ -127,8 +127,8 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
     expect(await executor.next(), 'of no job').toMatchObject({ message_type: 'GenericError' })
     await executor.say({ message_type: 'GenericError', details: 'whatever' })
     expect(await stored()).toMatchObject({ state })
-    const told = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
-    expect(await endOf(peers)).toBe(told)
+    const answer = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
+    expect(await endOf(peers)).toBe(answer)
   })
 })
 

@@ -2,9 +2,9 @@
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
  * becomes of the job, and that no other connection hears of it.
  *
- * In the tables: what the speaker hears, `-` for nothing, and `>state` where the job moves. A column is the state that
- * the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is what is said: `nonsense` is
- * a handful of frames that are no messages of a validator.
+ * In the tables: what the speaker is sent, `-` for nothing, and `>state` where the job moves. A column is the state
+ * that the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is
+ * sent: `nonsense` is a handful of frames that are no messages of a validator.
  */
 import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
@@ -127,7 +127,7 @@ const work = (job_uuid: string) => ({
 })
 const OUTPUT = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
-/** What is said in a row; an authentication is a good one, made anew. */
+/** Returns the frames of a row. An authentication is a valid one, signed anew. */
 function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
   const frames: Record<string, unknown[]> = {
     auth: [authentication(validatorKey())],
@@ -176,7 +176,7 @@ async function bringTo(state: string, uuid: string, origin: Wire): Promise<Execu
   return executor
 }
 
-/** The executor of a job is gone; what it has said is heard first. */
+/** Makes the executor of a job exit, after its messages were read. */
 async function leave(uuid: string, executor: ExecutorPeer | undefined): Promise<void> {
   await executor?.close()
   crew.dismiss(uuid)
@@ -186,7 +186,7 @@ async function expectNext(wire: Wire, answers: readonly string[]): Promise<void>
   for (const answer of answers) expect((await wire.next()).message_type).toBe(ANSWERS[answer])
 }
 
-/** Nothing else was said: the answer to what is asked now comes next. */
+/** Proves that nothing else was sent: the answer to a new message comes next. */
 async function expectSilence(wire: Wire): Promise<void> {
   wire.say({ message_type: 'Anybody there?' })
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
@@ -200,7 +200,7 @@ async function settled(uuid: string, state: string): Promise<JobRow | undefined>
   return stored(uuid)
 }
 
-/** Ends what is open while its validators still hear it, so that nothing is due to the next test's. */
+/** Ends open jobs while their validators are connected, so that the next test gets no results of this one. */
 async function cleanUp(uuid: string, executor: ExecutorPeer | undefined, wires: readonly Wire[]): Promise<void> {
   await leave(uuid, executor)
   const isOver = async (key: ReturnType<typeof validatorKey>) => {

@@ -5,7 +5,7 @@ import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testi
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 const EXECUTORS = 3
 
@@ -162,7 +162,7 @@ describe('what validators write', () => {
     expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
     expect((await stored())?.imageName?.length).toBeLessThan(2_000)
     const executor = await connectExecutor(await manager.order(), manager)
-    expect(await executor.next(), 'told as it was').toMatchObject({ base_docker_image_name: text })
+    expect(await executor.next(), 'sent as it was offered').toMatchObject({ base_docker_image_name: text })
     await executor.say({ message_type: 'V0FailedToPrepare', job_uuid: uuid as never })
     expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
   })
@@ -316,7 +316,7 @@ describe('validators that go away', () => {
     expect(await offering.next()).toMatchObject(said('V0JobFinishedRequest'))
     await offering.say(offer())
     await offering.say({ ...offer(), job_uuid: randomUUID() as never, executor_class: 'none such' })
-    expect(await offering.next(), 'a result is said once per connection').toMatchObject({
+    expect(await offering.next(), 'a result is sent once per connection').toMatchObject({
       message_type: 'V0DeclineJobRequest',
     })
     expect((await stored())?.deliveredAt, 'it went out on a connection that offered the job').toBeInstanceOf(Date)

@@ -1,4 +1,4 @@
-/** Which results count as delivered, and which connections get what a dead one may have missed. */
+/** Tests which results count as delivered, and which connections get what a dead one may have missed. */
 import { randomUUID } from 'node:crypto'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { Relay } from '@horde/testing/peers/relay'
@@ -6,8 +6,8 @@ import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey 
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
-import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -46,24 +46,24 @@ async function offered(validator: ValidatorPeer) {
   }
 }
 
-/** Proves that nothing else was said on a connection: the answer to this comes next. */
+/** Proves that nothing else was sent on a connection: the answer to this comes next. */
 async function isSilent(peer: ValidatorPeer): Promise<void> {
   await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
 }
 
 it('sends a result that was lost on a dead connection to the next one', async () => {
-  await using line = await Relay.start(miner.port)
-  const lost = await connectValidator(line)
+  await using relay = await Relay.start(miner.port)
+  const lost = await connectValidator(relay)
   const executor = await offered(lost)
   await executor.ready()
   await lost.next()
   await lost.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
-  line.freeze()
+  relay.freeze()
   await executor.finish()
   await expect.poll(async () => (await stored())?.state).toBe('finished')
-  line.cut()
+  relay.cut()
   await using later = await connectValidator(miner)
   expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
   expect((await stored())?.deliveredAt).toBeNull()
@@ -73,27 +73,27 @@ it('sends a result that was lost on a dead connection to the next one', async ()
 })
 
 it('sends ready and result to an earlier connection once the old one is found dead', async () => {
-  await using line = await Relay.start(miner.port)
-  const lost = await connectValidator(line)
+  await using relay = await Relay.start(miner.port)
+  const lost = await connectValidator(relay)
   const executor = await offered(lost)
-  line.freeze()
+  relay.freeze()
   await executor.ready()
   await expect.poll(async () => (await stored())?.state).toBe('ready')
   await using second = await connectValidator(miner)
   await isSilent(second)
-  line.cut()
+  relay.cut()
   expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
 
-  await using anotherLine = await Relay.start(miner.port)
-  const home = await connectValidator(anotherLine)
-  await home.say(work())
+  await using anotherRelay = await Relay.start(miner.port)
+  const origin = await connectValidator(anotherRelay)
+  await origin.say(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await using third = await connectValidator(miner)
-  anotherLine.freeze()
+  anotherRelay.freeze()
   await executor.finish()
   await expect.poll(async () => (await stored())?.state).toBe('finished')
   await isSilent(third)
-  anotherLine.cut()
+  anotherRelay.cut()
   expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
   await isSilent(second)
   await third.say(work())
@@ -116,8 +116,8 @@ it('delivers on the connection that offered the job when the one that sent its w
 
 it('answers an offer while undelivered results are still being sent', async () => {
   const validator = secondValidatorKey()
-  const due = 60
-  for (let index = 0; index < due; index += 1) {
+  const undelivered = 60
+  for (let index = 0; index < undelivered; index += 1) {
     const job = {
       validator: validator.ss58,
       uuid: randomUUID(),
@@ -133,7 +133,7 @@ it('answers an offer while undelivered results are still being sent', async () =
   await using peer = await connectValidator(miner, validator)
   await peer.say({ ...offer(), executor_class: 'none such' })
   const heard: string[] = []
-  while (heard.length < due + 1) heard.push((await peer.next()).message_type)
-  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(due)
-  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(due / 2)
+  while (heard.length < undelivered + 1) heard.push((await peer.next()).message_type)
+  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(undelivered)
+  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(undelivered / 2)
 })

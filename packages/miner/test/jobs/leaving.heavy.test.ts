@@ -13,7 +13,7 @@ import { processManager } from '../../src/horde/process/process-manager.ts'
 import { startChain, startTestMiner, temporaryFolder } from '../harness.ts'
 import { scriptJob } from '../script-job.ts'
 
-/** How long an executor may take to leave when the next job waits for its place, in milliseconds. */
+/** How long an executor may take to leave when the next job waits for its slot, in milliseconds. */
 const HURRIED_LEAVE_MS = 2_000
 
 const docker = async (...args: string[]) => (await promisify(execFile)('docker', args)).stdout.trim()
@@ -51,13 +51,13 @@ const containers = () =>
     log: silentLog,
   })
 
-/** Has a container stay when its executor has left: its first process, which would end it, stands still. */
+/** Keeps a container alive after its executor has left, by stopping its first process. */
 async function keep({ id }: StartedExecutor): Promise<void> {
   const [kind, name = ''] = id.split(' ')
   if (kind === 'container') await docker('kill', '--signal', 'STOP', name)
 }
 
-/** Runs a job to its result, and `meanwhile` before its work is sent. Returns how long its executor took to be ready. */
+/** Runs a job to its result, and `meanwhile` before its work is sent. Returns how soon its executor was ready. */
 async function run(validator: ValidatorPeer, meanwhile = async () => {}) {
   const job = scriptJob('print(6 * 7)')
   const offeredAt = performance.now()

@@ -1,4 +1,4 @@
-/** An offer right behind the last result: the executor of that job still cleans up, and may never be done with it. */
+/** Offers that come right behind the last result, while the executor of that job still cleans up, perhaps forever. */
 import { randomUUID } from 'node:crypto'
 import { type ManualClock, manualClock, systemClock } from '@horde/kit/time'
 import { connectExecutor } from '@horde/testing/peers/executor'
@@ -7,9 +7,9 @@ import { connectValidator, secondValidatorKey } from '@horde/testing/peers/valid
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutorOrder } from '../../src/horde/manager.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
-/** How long an executor may take to leave after its result, while no job waits for its slot, and while one does; in ms. */
+/** How long an executor may take to leave after its result, in ms: while no job waits for its slot, or one does. */
 const LEAVE_MS = 10_000
 const HURRIED_LEAVE_MS = 2_000
 /** How long the miner waits for a validator to read a message, in ms. */
@@ -23,7 +23,7 @@ afterAll(() => network[Symbol.asyncDispose]())
 
 let manager: PlayedManager
 let miner: TestMiner
-/** For the times that an executor may take to leave; all others are the machine's. */
+/** Moves only the times that an executor may take to leave; all other times are the machine's. */
 let waits: ManualClock
 beforeEach(async () => {
   manager = new PlayedManager()
@@ -45,7 +45,7 @@ type End = 'V0FinishedRequest' | 'V0FailedRequest' | 'V0FailedToPrepare'
 /**
  * Plays a job whose executor answers, and does not exit.
  *
- * @param answering called before the executor answers; then the validator is not waited for
+ * @param answering called before the executor answers; with it, this does not wait for the validator
  */
 async function played(
   validator: Validator,
@@ -93,7 +93,7 @@ it.each<End>(['V0FinishedRequest', 'V0FailedRequest', 'V0FailedToPrepare'])(
     await using validator = await connectValidator(miner)
     const last = await played(validator, end)
     await accepted(validator)
-    // One place takes one job.
+    // One slot takes one job.
     await validator.say(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
     const next = manager.order()

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { jobs } from '../../src/db/schema.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let start: (env: Record<string, string>, clock?: Clock) => Promise<TestMiner>
@@ -41,7 +41,7 @@ async function answerTo(peer: ValidatorPeer, message: V0InitialJobRequest): Prom
   return answer.message_type
 }
 
-/** Offers until it is accepted: a place is free only some time after its job has ended. */
+/** Offers until it is accepted: a slot is free only some time after its job has ended. */
 async function accepted(peer: ValidatorPeer): Promise<void> {
   await expect.poll(() => answerTo(peer, offer())).toBe('V0AcceptJobRequest')
 }
@@ -65,8 +65,8 @@ describe('open jobs of one validator', () => {
 
     for (const _ of [1, 2, 3]) manager.exit((await manager.order()).token)
     const [first] = peers
-    const home = peers[answers.indexOf('V0AcceptJobRequest')]
-    expect(await home?.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
+    const origin = peers[answers.indexOf('V0AcceptJobRequest')]
+    expect(await origin?.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
     if (first) await accepted(first)
     manager.exit((await manager.order()).token)
     await Promise.all(peers.map(peer => peer.close()))
@@ -83,8 +83,8 @@ describe('offers a minute of one validator', () => {
     for (const each of rest) expect(await answerTo(peer, each)).toBe('V0DeclineJobRequest')
     expect(await answerTo(peer, open), 'asking again about an open job is no offer').toBe('V0AcceptJobRequest')
     expect(await miner.db.$count(jobs)).toBe(3)
-    const told = lines.filter(({ reason }) => reason === 'too-many-offers')
-    expect(told).toMatchObject([{ msg: 'offers declined', validator: validatorKey().ss58, offers: 1 }])
+    const logged = lines.filter(({ reason }) => reason === 'too-many-offers')
+    expect(logged).toMatchObject([{ msg: 'offers declined', validator: validatorKey().ss58, offers: 1 }])
     await using other = await connectValidator(miner, secondValidatorKey())
     expect(await answerTo(other, offer())).toBe('V0AcceptJobRequest')
   })

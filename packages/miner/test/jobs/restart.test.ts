@@ -9,12 +9,12 @@ import { findJob, insertJob } from '../../src/db/jobs.ts'
 import { jobs } from '../../src/db/schema.ts'
 import type { ExecutorManager } from '../../src/horde/manager.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
-import { offerOf, workOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
-/** One for all: a new one takes seconds. */
+/** Shared by all tests: a new one takes seconds. */
 let database: Database
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -68,7 +68,7 @@ async function leaveJob(db: Database, state: JobState, kept: { work: boolean }):
   }
 }
 
-type Left = {
+type Resumed = {
   state: JobState
   hasExecutor: boolean
   keptWork?: boolean
@@ -76,16 +76,16 @@ type Left = {
   graceSeconds?: number
 }
 
-async function startAgain(left: Left): Promise<TestMiner> {
-  if (left.hasExecutor) manager.leftovers.add(token)
+async function startAgain(resumed: Resumed): Promise<TestMiner> {
+  if (resumed.hasExecutor) manager.orphans.add(token)
   const { chain, url: chainUrl } = network
   return startTestMiner({
     chain,
     chainUrl,
     database,
-    manager: left.manager ?? manager,
-    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_GRACE_SECONDS: String(left.graceSeconds ?? 30) },
-    before: db => leaveJob(db, left.state, { work: left.keptWork ?? true }),
+    manager: resumed.manager ?? manager,
+    env: { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_GRACE_SECONDS: String(resumed.graceSeconds ?? 30) },
+    before: db => leaveJob(db, resumed.state, { work: resumed.keptWork ?? true }),
   })
 }
 

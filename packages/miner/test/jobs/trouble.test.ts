@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
 import { PlayedManager, startChain, startTestMiner } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
 
@@ -62,7 +62,7 @@ it('ends an offer whose acceptance could not be stored when it is offered again'
   expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ state: 'broken', reason: 'abandoned' })
   const another = randomUUID()
   await validator.say(offer(another))
-  expect(await validator.next(), 'its place is free').toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: another })
+  expect(await validator.next(), 'its slot is free').toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: another })
 })
 
 it('stops its executors even while the database is away', async () => {

@@ -1,4 +1,4 @@
-/** Executors that were started ahead: bound to a job when one comes, and each serves one. */
+/** Executors that are started ahead of jobs: each is bound to one job when it comes. */
 import { randomUUID } from 'node:crypto'
 import { type Database, openDatabase } from '@horde/kit/database'
 import { connectExecutor } from '@horde/testing/peers/executor'
@@ -6,13 +6,13 @@ import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { jobs } from '../../src/db/schema.ts'
 import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let manager: PlayedManager
 let network: Awaited<ReturnType<typeof startChain>>
-/** One for all: a new one takes seconds. */
+/** Shared by all tests: a new one takes seconds. */
 let database: Database
 beforeAll(async () => {
   stack = new AsyncDisposableStack()

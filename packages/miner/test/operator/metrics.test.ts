@@ -14,8 +14,8 @@ import {
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { METRICS } from '../../src/operator/metrics/definitions.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf } from '../messages.ts'
 import { playJob } from '../play-job.ts'
-import { offerOf } from '../words.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
@@ -43,7 +43,7 @@ async function sample(name: string): Promise<number | undefined> {
   return line === undefined ? undefined : Number(line.slice(name.length))
 }
 
-it('the README, the definitions and the registry name the same metrics', async () => {
+it('names the same metrics in the README, the definitions and the registry', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   expect(readme).toContain(metricsTable(METRICS))
   const types = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])
@@ -54,7 +54,7 @@ it('the README, the definitions and the registry name the same metrics', async (
   expect(await metrics()).toMatch(/^miner_nodejs_eventloop_lag_p99_seconds \d/m)
 })
 
-it('jobs are counted by class, end and reason, and timed by stage', async () => {
+it('counts jobs by class, end and reason, and measures their stages', async () => {
   await playJob(validator, manager, { until: 'finished' })
   await playJob(validator, manager, { until: 'finished' })
   await playJob(validator, manager, { until: 'failed' })
@@ -69,7 +69,7 @@ it('jobs are counted by class, end and reason, and timed by stage', async () => 
   for (const stage of ['start', 'prepare', 'offer_to_ready', 'work', 'run']) expect(await times(stage)).toBe(3)
 })
 
-it('executors, jobs and connections are shown as they are now', async () => {
+it('reports the executors, jobs and connections of now', async () => {
   await playJob(validator, manager, { until: 'ready' })
   const executors = (state: string) =>
     sample(`miner_executors{pool="always_on.test",executor_class="always_on.test",state="${state}"}`)
@@ -84,10 +84,10 @@ it('executors, jobs and connections are shown as they are now', async () => {
   await expect.poll(() => sample('miner_database_seconds')).toBeGreaterThan(0)
   expect(await sample('miner_database_bytes')).toBeGreaterThan(1_000_000)
   await expect.poll(() => sample('miner_clock_offset_seconds')).toBeLessThan(5)
-  expect(await sample('miner_gpus'), 'nobody asks for them').toBeUndefined()
+  expect(await sample('miner_gpus'), 'no pool uses GPUs').toBeUndefined()
 })
 
-it('declined offers are counted by why, and a class that there is not is other', async () => {
+it('counts declined offers by reason, and any unknown class as other', async () => {
   await validator.say(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
   const text = await metrics()
@@ -95,7 +95,7 @@ it('declined offers are counted by why, and a class that there is not is other',
   expect(text).not.toContain('nonsense')
 })
 
-it('refused connections are counted by why', async () => {
+it('counts refused connections by reason', async () => {
   const refused = async (code: string) => sample(`miner_refusals_total{reason="${code}"}`)
   const key = validatorKey()
   const expected = [

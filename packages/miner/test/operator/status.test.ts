@@ -1,4 +1,4 @@
-/** What a running miner shows its operator, and nobody else. */
+/** What a running miner shows its operator, and no peer. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
 import {
@@ -13,8 +13,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../../src/config.ts'
 import type { MinerStatusJson } from '../../src/operator/status-json.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { offerOf } from '../messages.ts'
 import { playJob } from '../play-job.ts'
-import { offerOf } from '../words.ts'
 
 const PAGES = ['/', '/health', '/metrics', '/status', '/status.json', '/jobs.json']
 /** Escapes of terminals, of HTML and of its attributes, and a turn of the direction of what follows. */
@@ -67,19 +67,19 @@ const get = (path: string) => fetch(`http://127.0.0.1:${miner.adminPort}${path}`
 const status = async () => (await (await get('/status.json')).json()) as MinerStatusJson
 const page = async () => (await get('/status')).text()
 
-it('its port is on loopback unless a setting says otherwise', () => {
+it('listens on loopback unless a setting says otherwise', () => {
   expect(readMinerConfig({ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local' }).ADMIN_HOST).toBe('127.0.0.1')
 })
 
-describe('the ports for peers serve none of it', () => {
-  it.each(PAGES)('%s', async path => {
+describe('the ports for peers', () => {
+  it.each(PAGES)('do not serve %s', async path => {
     expect((await fetch(`http://127.0.0.1:${miner.port}${path}`)).status).toBe(404)
     const { uuid } = await playJob(validator, manager, { until: 'exited' })
     expect(uuid).toBeDefined()
     expect((await get(path)).status, 'on the admin port it is there').toBe(200)
   })
 
-  it('and neither does the one for executors', async () => {
+  it('do not serve the pages to executors either', async () => {
     await validator.say(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
     const order = await manager.order()
@@ -91,7 +91,7 @@ describe('the ports for peers serve none of it', () => {
   })
 })
 
-it('says who this miner is, what its horde does, and who may talk to it', async () => {
+it('shows the miner, its horde and its validators', async () => {
   const { uuid } = await playJob(validator, manager, { until: 'ready', image: HOSTILE_IMAGE })
   const said = await status()
   expect(said.miner).toMatchObject({ hotkey: minerKey().ss58, netuid: 1, uid: 2, registered: true, port: miner.port })
@@ -127,7 +127,7 @@ it('says who this miner is, what its horde does, and who may talk to it', async 
   expect((await status()).miner.address).toEqual({ ip: '127.0.0.2', how, waitsForBlock: null, error: null })
 })
 
-it('tells the last ends, with reasons, the latest first', async () => {
+it('lists the last ends with their reasons, the latest first', async () => {
   const { uuid: failed } = await playJob(validator, manager, { until: 'failed' })
   const { uuid: broken } = await playJob(validator, manager, { until: 'not prepared' })
   const { uuid: finished } = await playJob(validator, manager, { until: 'finished' })
@@ -147,23 +147,23 @@ it('tells the last ends, with reasons, the latest first', async () => {
 })
 
 describe('the page', () => {
-  it('shows text of strangers as text', async () => {
+  it('escapes text that peers chose', async () => {
     const text = await page()
     expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;&quot;&#39; onload=&#39;x\ufffd[31m\ufffdgnp')
     for (const character of '\u0000\u001b\u202e') expect(text).not.toContain(character)
   })
 
-  it('has only tags and attributes that are meant', async () => {
+  it('contains only the expected tags and attributes', async () => {
     const text = (await page()).replace(/<style>.*<\/style>/s, '')
     const tags = [...text.matchAll(/<\/?([^\s>]*)([^>]*)>/g)]
     const names = new Set(tags.map(([, name]) => name))
     expect([...names].filter(name => !TAGS.has(name ?? ''))).toEqual([])
     const attributes = tags.flatMap(([, , rest = '']) => rest.replace(/"[^"]*"/g, '').split(/[\s=]+/))
     expect([...new Set(attributes)].filter(name => !ATTRIBUTES.has(name))).toEqual([])
-    expect(tags.length, 'text of strangers begins no tag').toBe(text.split('<').length - 1)
+    expect(tags.length, 'text of peers begins no tag').toBe(text.split('<').length - 1)
   })
 
-  it('may do nothing but be shown in its own style', async () => {
+  it('has a policy that allows nothing but its own style', async () => {
     const response = await get('/status')
     const text = await response.text()
     const [, style = ''] = /<style>(.*)<\/style>/s.exec(text) ?? []
@@ -181,7 +181,7 @@ describe('the page', () => {
     expect(text).not.toMatch(/ style=|https?:\/\//)
   })
 
-  it('loads itself anew and suits a phone and the dark', async () => {
+  it('reloads itself, and has styles for phones and dark mode', async () => {
     const text = await page()
     expect(text).toContain('<meta http-equiv="refresh" content="10">')
     expect(text).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">')
@@ -189,7 +189,7 @@ describe('the page', () => {
   })
 })
 
-it('no page tells a token or what a job said', async () => {
+it('shows no token and no output of a job on any page', async () => {
   const { uuid } = await playJob(validator, manager, { until: 'finished' })
   const texts = await Promise.all(PAGES.map(async path => (await get(path)).text()))
   const { rows } = await miner.db.execute<{ executor_token: string }>('select executor_token from jobs')
@@ -208,12 +208,12 @@ describe('/jobs.json', () => {
     expect(jobs).toMatchObject([{ state: 'rejected', executorClass: 'no<b>such' }])
   })
 
-  it.each(['?last=0', '?last=1001', '?last=x', '?state=gone'])('%s is refused', async query => {
+  it.each(['?last=0', '?last=1001', '?last=x', '?state=gone'])('refuses %s', async query => {
     expect((await get(`/jobs.json${query}`)).status).toBe(400)
   })
 })
 
-it('while the database is away, the rest is still to be seen', async () => {
+it('shows the rest while the database is away', async () => {
   let isAway = false
   const disturb = (db: Database): Database =>
     new Proxy(db, {

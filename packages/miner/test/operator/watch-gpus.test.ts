@@ -48,35 +48,35 @@ const look = async (used: 'all' | string[] = 'all') => said(await lookAtGpus(poo
 const said = (findings: Awaited<ReturnType<typeof lookAtGpus>>) =>
   findings.map(({ verdict, found }) => `${verdict}: ${found}`)
 
-describe('GPUs that are well', () => {
+describe('healthy GPUs', () => {
   it.each<['all' | string[]]>([
     ['all'],
     [['0', '1']],
     [['GPU-bbbb2222-0000-0000-0000-000000000000', 'GPU-aaaa']],
     [['MIG-7f0e2d1c-0000-0000-0000-000000000000']],
-  ])('used as %j', async used => {
+  ])('are ok when executors use %j', async used => {
     await install(GPUS)
     expect(await look(used)).toEqual(['ok: 2 are here and well'])
   })
 
-  it('may have no ECC', async () => {
+  it('are ok without ECC', async () => {
     await install(['0, GPU-cc, NVIDIA GeForce RTX 3090, [N/A], 24576'])
     expect(await look()).toEqual(['ok: 1 are here and well'])
   })
 })
 
-it('one whose memory lies is a warning', async () => {
+it('warns of a GPU with memory errors', async () => {
   await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, 3, 49140'])
   expect(await look()).toEqual(['warn: GPU 1 had 3 memory errors that ECC could not correct since its driver started'])
 })
 
-describe('a GPU that fell off is bad', () => {
-  it('when the settings name it and it is not listed', async () => {
+describe('a lost GPU is bad', () => {
+  it('when the settings name it and nvidia-smi does not list it', async () => {
     await install(GPUS)
     expect(await look(['0', '1', '2', 'GPU-dddd'])).toEqual(['bad: 2 are here, but not 2, GPU-dddd'])
   })
 
-  it('when there are fewer than there were', async () => {
+  it('when there are fewer than before', async () => {
     const all = watch('all')
     await install(GPUS)
     expect(await all.look(signal)).toMatchObject([{ verdict: 'ok', measured: 2 }])
@@ -91,13 +91,13 @@ describe('a GPU that fell off is bad', () => {
     expect(await all.look(signal)).toMatchObject([{ verdict: 'warn' }])
   })
 
-  it('when nvidia-smi fails over it', async () => {
+  it('when nvidia-smi fails because of it', async () => {
     const said = 'Unable to determine the device handle for GPU0000:03:00.0: GPU is lost.  Reboot the system'
     await install([said], 15)
     expect(await look()).toEqual([`bad: nvidia-smi exited with 15: ${said}`])
   })
 
-  it('when the driver was updated under a running kernel, which a reboot ends', async () => {
+  it('when the driver was updated and the machine not rebooted', async () => {
     await install(['Failed to initialize NVML: Driver/library version mismatch'], 18)
     const gpus = watch('all')
     await gpus.look(signal)
@@ -110,12 +110,12 @@ describe('a GPU that fell off is bad', () => {
     ])
   })
 
-  it('when its columns say so', async () => {
+  it('when its columns report it', async () => {
     await install([GPUS[0] ?? '', '1, GPU-bbbb2222, NVIDIA RTX A6000, [GPU requires reset], [N/A]'])
     expect(await look()).toEqual(['bad: GPU 1 does not work any more'])
   })
 
-  it('when there is none left', async () => {
+  it('when no GPU is left', async () => {
     const all = watch('all')
     await install(GPUS)
     await all.look(signal)
@@ -125,7 +125,7 @@ describe('a GPU that fell off is bad', () => {
   })
 })
 
-describe('a host that cannot be what the class of its pool says', () => {
+describe('a host that does not match the class of its pool', () => {
   const claim = { executorClass: 'always_on.llm.a6000', executors: 2, isShared: true, isInsisted: false } as const
   const small = '0, GPU-cc, NVIDIA GeForce RTX 3090, 0, 24576'
   const lookAt = (more: Partial<GpuPool>, used: 'all' | string[] = 'all') => lookAtGpus(pool(used, here(), false, more))
@@ -155,7 +155,7 @@ describe('a host that cannot be what the class of its pool says', () => {
     expect(await lookAt({ claim: insisted })).toMatchObject([...gpus, { verdict: 'warn', subject: 'class', found }])
   })
 
-  it('is used when the operator insists, and still warns of memory errors and counts the GPUs', async () => {
+  it('only warns when the operator insists, and still reports memory errors and the number of GPUs', async () => {
     await install([GPUS[0] ?? '', '1, GPU-cc, NVIDIA GeForce RTX 3090, 3, 24576'])
     const insisted = { ...claim, isInsisted: true }
     expect(await lookAt({ claim: insisted })).toMatchObject([
@@ -168,21 +168,21 @@ describe('a host that cannot be what the class of its pool says', () => {
     ['enough GPUs of its memory', GPUS, {}, 'all'],
     ['GPUs that each executor has for itself', GPUS, { executors: 3, isShared: false }, ['0', '1']],
     ['a small GPU that its executors do not use', [small, GPUS[1] ?? ''], { executors: 1 }, ['1']],
-    ['GPUs that do not tell their memory', ['0, GPU-a, NVIDIA, 0, [N/A]', '1, GPU-b, NVIDIA, 0, [N/A]'], {}, 'all'],
-    ['parts of GPUs, whose memory is not told', [small], { executors: 1 }, ['MIG-7f0e2d1c']],
+    ['GPUs that do not report their memory', ['0, GPU-a, NVIDIA, 0, [N/A]', '1, GPU-b, NVIDIA, 0, [N/A]'], {}, 'all'],
+    ['parts of GPUs, whose memory is not reported', [small], { executors: 1 }, ['MIG-7f0e2d1c']],
     ['a class without GPUs', [small], { executorClass: 'always_on.test', executors: 9 }, 'all'],
     [
-      '24 GB, of which a card with ECC tells less',
+      '24 GB, although a card with ECC reports less',
       ['0, GPU-a, NVIDIA A10, 0, 22731'],
       { executorClass: 'always_on.gpu-24gb', executors: 1 },
       'all',
     ],
-  ])('is not one with %s', async (_, lines, changes, used) => {
+  ])('does not mean a host with %s', async (_, lines, changes, used) => {
     await install(lines)
     expect(await lookAt({ claim: { ...claim, ...changes } }, used)).toMatchObject([{ verdict: 'ok', subject: 'gpus' }])
   })
 
-  it('counts at the second reading', async () => {
+  it('is bad from the second look on', async () => {
     await install([small])
     const one = gpuWatch(() => [pool('all', here(), false, { claim })])
     const gpus = { verdict: 'ok', subject: 'gpus' }
@@ -190,7 +190,7 @@ describe('a host that cannot be what the class of its pool says', () => {
     expect(await one.look(signal)).toMatchObject([gpus, { verdict: 'bad', subject: 'class', pools: ['p'] }])
   })
 
-  it('stays one while its GPUs are not well, until they are seen to be what the class says', async () => {
+  it('stays bad while its GPUs have problems, until they match the class', async () => {
     let executorClass: GpuPool['claim']['executorClass'] = claim.executorClass
     const watch = gpuWatch(() => [pool('all', here(), false, { claim: { ...claim, executors: 1, executorClass } })])
     const classes = async () => (await watch.look(signal)).filter(({ subject }) => subject === 'class')
@@ -214,7 +214,7 @@ describe('a host that cannot be what the class of its pool says', () => {
   })
 })
 
-it('nobody looks where executors use none', async () => {
+it('does not look where executors use no GPUs', async () => {
   await install(GPUS, 1)
   expect(await look([])).toEqual([])
 })
@@ -223,15 +223,15 @@ it.each<[boolean | undefined, string]>([
   [false, 'bad: pool p is of the class always_on.gpu-24gb, and this machine has no driver for GPUs'],
   [true, 'warn: nvidia-smi is not where executors run'],
   [undefined, 'warn: nvidia-smi is not where executors run'],
-])('a machine without nvidia-smi whose having a driver is %s', async (hasDriver, expected) => {
+])('reports a machine without nvidia-smi whose driver is %s', async (hasDriver, expected) => {
   expect(said(await lookAtGpus(pool('all', here(), false, { hasDriver: () => hasDriver })))).toEqual([expected])
 })
 
-it('a machine without nvidia-smi is told as such', async () => {
+it('warns of a machine without nvidia-smi', async () => {
   expect(await look()).toEqual(['warn: nvidia-smi is not where executors run'])
 })
 
-it('an nvidia-smi that hangs is ended, and bad', { timeout: LONG_MS }, async () => {
+it('kills an nvidia-smi that hangs, and finds it bad', { timeout: LONG_MS }, async () => {
   const path = join(folder.path, 'nvidia-smi')
   await writeFile(path, '#!/bin/sh\nexec sleep 1000\n')
   await chmod(path, 0o755)
@@ -242,13 +242,13 @@ describe('through an engine', () => {
   const answers = (result: ProbeResult): Pick<ExecutorManager, 'probe'> => ({ probe: async () => result })
   const refused = { refused: 'could not select device driver' }
 
-  it('GPUs are numbered anew: their number counts', async () => {
+  it('compares the number of GPUs, since a container numbers them anew', async () => {
     const one = answers({ exitCode: 0, output: `${GPUS[0]}\n` })
     expect(said(await lookAtGpus(pool(['5'], one, true)))).toEqual(['ok: 1 are here and well'])
     expect(said(await lookAtGpus(pool(['5', '6'], one, true)))).toEqual(['bad: 1 are here of the 2 that the pool has'])
   })
 
-  it('GPUs that were there and the engine does not offer any more are bad', async () => {
+  it('finds it bad when the engine no longer offers its GPUs', async () => {
     const results: ProbeResult[] = [{ exitCode: 0, output: `${GPUS[0]}\n` }, refused, refused]
     const manager = { probe: async () => results.shift() ?? refused }
     const watch = gpuWatch(() => [pool(['0'], manager, true)])
@@ -258,14 +258,14 @@ describe('through an engine', () => {
     expect(said(await watch.look(signal))).toEqual([`bad: ${expected}`])
   })
 
-  it('an engine without any is not what the class says', async () => {
+  it('finds that an engine without GPUs does not match the class', async () => {
     const found = 'pool p is of the class always_on.gpu-24gb, and the engine offers no GPUs'
     expect(await lookAtGpus(pool('all', answers(refused), true))).toMatchObject([
       { verdict: 'bad', subject: 'class', found },
     ])
   })
 
-  it('an engine without any is told as such where the settings want all and the class has none', async () => {
+  it('reports an engine without GPUs when the settings want all and the class needs none', async () => {
     const claim = { executorClass: 'always_on.test', executors: 1, isShared: true, isInsisted: false } as const
     const found = await lookAtGpus(pool('all', answers(refused), true, { claim }))
     expect(said(found)).toEqual(['bad: the engine does not offer them: could not select device driver'])
@@ -276,7 +276,7 @@ describe('through an engine', () => {
     ['a driver without its libraries', answers({ exitCode: 12, output: 'NVML not found' })],
     ['an engine that does not answer', { probe: () => Promise.reject(new Error('away')) }],
     ['a manager that cannot look', {}],
-  ])('%s says nothing: what was bad stays so', async (_, manager) => {
+  ])('leaves an earlier bad finding in force after %s', async (_, manager) => {
     expect(await lookAtGpus(pool(['0'], manager, true))).toMatchObject([{ verdict: 'warn', isUnknown: true }])
   })
 })

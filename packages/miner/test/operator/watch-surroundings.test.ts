@@ -26,7 +26,7 @@ afterEach(() => folder[Symbol.asyncDispose]())
 describe('disks', () => {
   const place = (of: string, ...path: string[]) => ({ of, path: join(folder.path, ...path) })
 
-  it('one finding for each, whatever lies on it, also what is still to be made', async () => {
+  it('gives one finding per disk, also for a folder that does not exist yet', async () => {
     const folders = [place('database', 'not', 'yet', 'made'), place('temporary files')]
     const [finding, ...more] = await lookAtDisks(folders, { lowBytes: 0, fullBytes: 0 })
     expect(more).toEqual([])
@@ -39,13 +39,13 @@ describe('disks', () => {
   it.each([
     ['warn', { lowBytes: TOO_MUCH, fullBytes: 0 }],
     ['bad', { lowBytes: TOO_MUCH, fullBytes: TOO_MUCH }],
-  ])('%s with less free than %j', async (verdict, rules) => {
+  ])('is %s with less free space than %j', async (verdict, rules) => {
     expect(await lookAtDisks([place('database')], rules)).toMatchObject(
       [{ verdict, advice: /room/ }].map(each => ({ ...each, advice: expect.stringMatching(each.advice) })),
     )
   })
 
-  it('on several disks there are several', async () => {
+  it('gives one finding for each of several disks', async () => {
     const folders = [place('database'), { of: 'memory', path: '/dev/shm' }]
     expect((await lookAtDisks(folders, { lowBytes: 0, fullBytes: 0 })).map(({ of }) => of)).toEqual([
       'database',
@@ -59,7 +59,7 @@ describe('disks', () => {
     expect(folders.map(({ path }) => path)).toEqual([tmpdir(), '/dev/shm', '/disks/database'])
   })
 
-  it('nothing is said about a folder that another machine has', async () => {
+  it('gives no finding for a folder of another machine', async () => {
     const elsewhere = { ...place('images', 'not-here'), mayBeElsewhere: true }
     expect(await lookAtDisks([elsewhere], { lowBytes: 0, fullBytes: 0 })).toEqual([])
   })
@@ -70,14 +70,14 @@ describe('engines', () => {
     lookAtEngine({ engine, images: [image], mayPull })
   const docker = { socket: '/var/run/docker.sock' }
 
-  it('the one of this machine answers, and has the image of executors', async () => {
+  it('finds that the engine of this machine answers and has the executor image', async () => {
     expect(await look(docker, 'compute-horde/executor:v0', false)).toMatchObject([
       { verdict: 'ok', subject: 'engine', found: expect.stringMatching(/^Docker \d+\.\d+\S* answers at unix:/) },
       { verdict: 'ok', subject: 'image', found: 'compute-horde/executor:v0 is there' },
     ])
   })
 
-  it('an image that is not there is a warning where it may be pulled, else bad', async () => {
+  it('warns of a missing image that may be pulled, and finds any other missing image bad', async () => {
     expect((await look(docker, 'no/such:image', true))[1]).toMatchObject({ verdict: 'warn', subject: 'image' })
     expect((await look(docker, 'no/such:image', false))[1]).toMatchObject({
       verdict: 'bad',
@@ -85,7 +85,7 @@ describe('engines', () => {
     })
   })
 
-  it('one that is away is bad', async () => {
+  it('finds an engine bad that does not answer', async () => {
     expect(await look({ socket: join(folder.path, 'docker.sock') }, 'img', true)).toMatchObject([
       {
         verdict: 'bad',
@@ -96,7 +96,7 @@ describe('engines', () => {
     ])
   })
 
-  it('one of another host whose certificates are not there is bad', async () => {
+  it('finds an engine of another host bad when its certificates are missing', async () => {
     const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map(name => join(folder.path, name)) as [
       string,
       string,
@@ -108,7 +108,7 @@ describe('engines', () => {
     ])
   })
 
-  it('one that answers nonsense is bad', async () => {
+  it('finds an engine bad that gives invalid answers', async () => {
     const socket = join(folder.path, 'docker.sock')
     const server = createServer((_request, response) => response.writeHead(500).end('{"message":"out of order"}'))
     await new Promise<void>(resolve => server.listen(socket, resolve))
@@ -118,7 +118,7 @@ describe('engines', () => {
     server.close()
   })
 
-  it('pools that use the same one are one, with all their images', () => {
+  it('checks an engine that several pools share once, with all their images', () => {
     const config = readMinerConfig({ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local' })
     const pool = { name: 'p', executorClass: 'always_on.test', count: 1, warm: 0, gpus: [], environment: {} } as const
     const more = { engine: docker, address: undefined, manager: 'docker' }
@@ -129,7 +129,7 @@ describe('engines', () => {
   })
 })
 
-it('a database that answers is ok, and one that does not is bad', async () => {
+it('finds a database ok when it answers, else bad', async () => {
   const database = await openDatabase({
     url: 'pglite://memory',
     migrationsFolder: new URL('../../drizzle', import.meta.url).pathname,

@@ -16,7 +16,7 @@ import { authentication, connectValidator, strangerKey, validatorKey } from '@ho
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf } from '../words.ts'
+import { offerOf } from '../messages.ts'
 
 const UNKNOWN = 8
 const UNKNOWN_PER_ADDRESS = 4
@@ -45,7 +45,7 @@ afterAll(() => stack.disposeAsync())
 
 const offer = (uuid: string = randomUUID()) => offerOf(uuid, { base_docker_image_name: null })
 
-/** How many of a crowd are still connected, once nobody else is cut. */
+/** How many of a crowd are still connected, once no more are cut. */
 async function survivors(crowd: readonly RawPeer[], expected: number): Promise<RawPeer[]> {
   await expect.poll(() => crowd.filter(peer => !peer.destroyed).length).toBe(expected)
   return crowd.filter(peer => !peer.destroyed)
@@ -185,7 +185,7 @@ describe('a peer that sends everything at once', () => {
   })
 })
 
-it("the executors' door has its limits too, and a crowd there keeps no executor out", async () => {
+it("limits the executors' port too, and a crowd there keeps no executor out", async () => {
   await using apart = await start({ PORT_FOR_EXECUTORS: '0' })
   await using validator = await connectValidator(apart)
   await validator.say(offer())

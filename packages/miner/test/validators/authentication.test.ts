@@ -25,11 +25,11 @@ const OFFER = {
   executor_class: 'always_on.test',
 } as never
 
-/** The order of sr25519's group: s and s + this are one number to who does not look. */
+/** The order of sr25519's group: a careless check takes s and s plus this for the same number. */
 const GROUP_ORDER = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n
 const MARKER = 1n << 255n
 
-/** A key of the other kind, whose address an operator took for a validator's. */
+/** An ed25519 key, whose address an operator listed as a validator's. */
 const ed25519 = generateKeyPairSync('ed25519')
 const ed25519Hotkey = addressOf(ed25519.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32))
 
@@ -69,7 +69,7 @@ async function refusal(peer: ValidatorPeer): Promise<string | null> {
   return all[0]?.message_type === 'GenericError' ? all[0].details : null
 }
 
-describe('a bad authentication is refused, and an offer behind it is ignored', () => {
+describe('refuses a bad authentication, and ignores an offer behind it:', () => {
   const now = () => Math.floor(Date.now() / 1000)
   it.each([
     ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],

@@ -1,4 +1,4 @@
-/** Connected validators that are none any more, as the chain says: their open jobs finish first. */
+/** Connected hotkeys that stop being validators: their open jobs finish first. */
 import { randomUUID } from 'node:crypto'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri } from '@horde/chain/wallet'
@@ -18,7 +18,7 @@ import { freePort } from '@horde/testing/port'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { PlayedManager, startTestMiner, type TestMiner } from '../harness.ts'
-import { offerOf, workOf } from '../words.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 const ENOUGH_TAO = 5_000
 /** The least stake of a validator, by the chain. */
@@ -31,7 +31,7 @@ let devchain: Devchain
 let miner: TestMiner
 const manager = new PlayedManager()
 
-/** The chain, as it is from now on: both validators with so much stake. */
+/** Changes the chain: both validators have this much stake from now on. */
 async function startChainWith(tao: number): Promise<Devchain> {
   const neuron = (hotkey: string, stake: number) => ({ hotkey, coldkey: hotkey, stake: `${stake}000000000` })
   const validators = [validatorKey(), secondValidatorKey()].map(({ ss58 }) => neuron(ss58, tao))

@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-/** The chain, but who its neurons are it says only once `answer` resolves. */
+/** The chain, except that it names its neurons only once `answer` resolves. */
 function slowChain(answer: Promise<void>): Chain {
   return new Proxy(network.chain, {
     get(chain, name) {
@@ -25,7 +25,7 @@ function slowChain(answer: Promise<void>): Chain {
   })
 }
 
-/** One that is not waited for until it is ready, which it is not without a list: a miner that migrates. */
+/** A migrating miner, since the harness does not wait until that is ready, which needs a list. */
 function start(chain: Chain, env: Record<string, string> = {}): Promise<TestMiner> {
   const base = { EXECUTOR_CLASS: 'always_on.test', MIGRATING: 'true' }
   return startTestMiner({ chain, chainUrl: network.url, manager: new PlayedManager(), env: { ...base, ...env } })

@@ -91,7 +91,7 @@ it('serves as many validators as the chain gives permits to, from the stake thre
 describe('an answer that lacks more than half of the validators', () => {
   const NAMES = ['a', 'b', 'c', 'd'].map(name => hotkeyFromUri(`//${name}`).ss58)
 
-  /** The list after each answer of the chain, which gives so many of the four hotkeys a permit; and its warnings. */
+  /** The list after each answer of the chain, which gives this many of the four hotkeys a permit; and its warnings. */
   async function listAfter(permits: number[], known = NAMES.length, extra: string[] = []) {
     const lines: Record<string, unknown>[] = []
     const log = createLog('miner', { destination: { write: line => void lines.push(JSON.parse(line)) } })

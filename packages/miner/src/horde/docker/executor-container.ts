@@ -1,7 +1,13 @@
-/** The container of an executor. */
+/**
+ * The containers that a miner creates: those of executors, and short-lived ones for probes, both without privileges.
+ */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import type { ContainerOptions } from '@horde/engine/containers'
-import type { ExecutorOrder } from '../manager.ts'
+import { readOutput } from '@horde/engine/container-output'
+import { type ContainerOptions, gpuRequest } from '@horde/engine/containers'
+import { isRefusal } from '@horde/engine/engine-error'
+import { DeadlineError, withDeadline } from '@horde/kit/time'
+import { type ExecutorOrder, PROBE_MS, type Probe, type ProbeResult, ProbeTimeoutError } from '../manager.ts'
+import { type DockerHost, removeFailed } from './docker-host.ts'
 
 /** Its value names the miner: a miner takes over and removes only its own containers. */
 export const OWNER_LABEL = 'compute-horde.miner'
@@ -28,6 +34,9 @@ const SOCKET = '/var/run/docker.sock'
 const MEMORY_BYTES = 1024 * 1024 * 1024
 const PIDS = 128
 const KEPT_LOG_BYTES = '10m'
+/** The limits of a probe. */
+const PROBE_MEMORY_BYTES = 256 * 1024 * 1024
+const PROBE_PIDS = 64
 
 /** What a container of the executor image runs. */
 export interface ExecutorProgram {
@@ -56,9 +65,9 @@ export function newContainerName(): string {
 }
 
 /**
- * Returns the options of an executor's container. The executor serves a stranger and holds the engine's socket, so it
- * gets nothing else than that, a volume for its state folder, a /tmp on the engine's disk that is removed with it, and
- * the memory and processes that its work takes. GPUs are given to its jobs, not to it.
+ * Returns the options of an executor's container. The executor serves unknown peers and holds the engine's socket, so
+ * it gets nothing else than that, a volume for its state folder, a /tmp on the engine's disk that is removed with it,
+ * and the memory and processes that its work takes. GPUs are given to its jobs, not to it.
  *
  * @param host the image, the owner, the network that the container joins, and the engine's socket on the engine's own
  * host
@@ -93,7 +102,7 @@ export function containerOptions(
  * Returns limits for every container of a miner: no writes to its root, no privileges, no swap, bounded memory and
  * pids.
  */
-export function confined(memoryBytes: number, pids: number) {
+function confined(memoryBytes: number, pids: number) {
   return {
     ReadonlyRootfs: true,
     CapDrop: ['ALL'],
@@ -101,5 +110,60 @@ export function confined(memoryBytes: number, pids: number) {
     Memory: memoryBytes,
     MemorySwap: memoryBytes,
     PidsLimit: pids,
+  }
+}
+
+/**
+ * Runs the probe to its end and removes its container.
+ *
+ * @throws EngineError, ProbeTimeoutError
+ */
+export async function probeInContainer(probe: Probe, host: DockerHost): Promise<ProbeResult> {
+  const { engine, closed, clock } = host
+  const name = newContainerName()
+  let failure: unknown
+  try {
+    const id = await engine.containers.create(probeOptions(probe, host), name)
+    // Attach before the start: an engine sends only what is printed from then on.
+    const printed = readOutput(await engine.containers.attach(id, closed))
+    printed.catch(() => {})
+    await engine.containers.start(id, probe.command[0])
+    const ended = engine.containers.waitForEnd(id, closed)
+    ended.catch(() => {})
+    const exitCode = await withDeadline(ended, PROBE_MS, `${probe.command[0]} in a container`, clock)
+    return { exitCode, output: await withDeadline(printed, PROBE_MS, 'the output of a container', clock) }
+  } catch (error) {
+    failure = error
+    if (error instanceof DeadlineError) throw new ProbeTimeoutError(error.message, { cause: error })
+    if (!isRefusal(error) || error.code === 'not-found') throw error
+    return error.problem === 'cannot-run' ? { missing: true } : { refused: error.message }
+  } finally {
+    await removeFailed(name, failure, { ...host, stopWithinMs: 0 }).catch(err =>
+      host.log.debug({ err }, 'the container of a probe could not be removed'),
+    )
+  }
+}
+
+function probeOptions({ command, gpus }: Probe, { image, owner }: DockerHost): ContainerOptions {
+  const [program = '', ...args] = command
+  const hasGpus = gpus.length > 0
+  return {
+    Image: image,
+    Entrypoint: [program],
+    Cmd: args,
+    // With the capability `utility` NVIDIA's runtime also adds nvidia-smi.
+    Env: hasGpus ? ['NVIDIA_DRIVER_CAPABILITIES=utility'] : ['NVIDIA_VISIBLE_DEVICES=void'],
+    Labels: { [OWNER_LABEL]: owner, [RUN_LABEL]: THIS_RUN },
+    AttachStdout: true,
+    AttachStderr: true,
+    NetworkDisabled: true,
+    HostConfig: {
+      NetworkMode: 'none',
+      // On the disk of the engine, to which executors and their jobs write.
+      Mounts: [{ Type: 'volume', Source: '', Target: '/tmp' }],
+      ...confined(PROBE_MEMORY_BYTES, PROBE_PIDS),
+      LogConfig: { Type: 'none', Config: {} },
+      ...(hasGpus && { DeviceRequests: [gpuRequest(gpus, ['gpu', 'utility'])] }),
+    },
   }
 }

@@ -1,5 +1,7 @@
-/** The settings of a pool: slots for executors of one hardware class, and how its executors are started. */
-
+/**
+ * The settings of a pool: slots for executors of one hardware class, how its executors are started, and the executor's
+ * settings that a miner passes on.
+ */
 import type { EngineAddress } from '@horde/engine/engine-address'
 import type { ExecutorClass } from '@horde/protocol/classes'
 
@@ -24,6 +26,54 @@ export type PoolSettings = {
   /** The host that its executors dial to reach this miner. Undefined: the one of the miner's settings. */
   address: string | undefined
 }
+
+/** The executor's settings that a miner passes on: all but the two that it sets itself. */
+export const EXECUTOR_SETTINGS = [
+  'EXECUTOR_GPU_DEVICE_IDS',
+  'PYTHON_IMAGE',
+  'PYTHON_NVIDIA_IMAGE',
+  'IMAGE_ALIASES',
+  'IMAGE_PULL_POLICY',
+  'PULL_TIMEOUT_SECONDS',
+  'REFRESH_TIMEOUT_SECONDS',
+  'DOCKER_AUTH_CONFIG',
+  'REQUIRE_IMAGE_DIGEST',
+  'PRELOAD_IMAGES',
+  'PINNED_IMAGES',
+  'IMAGE_DISK_THRESHOLD_PERCENT',
+  'OFFER_TIMEOUT_SECONDS',
+  'WORK_TIMEOUT_SECONDS',
+  'DEFAULT_TIMEOUT_SECONDS',
+  'INPUT_TIMEOUT_SECONDS',
+  'UPLOAD_TIMEOUT_SECONDS',
+  'VOLUME_MAX_SIZE_BYTES',
+  'VOLUME_MAX_FILES',
+  'OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES',
+  'OUTPUT_MAX_SIZE_BYTES',
+  'OUTPUT_MAX_FILES',
+  'MAX_OUTPUT_BYTES',
+  'ALLOW_PRIVATE_TARGETS',
+  'MEMORY_LIMIT_BYTES',
+  'CPU_LIMIT',
+  'PIDS_LIMIT',
+  'OPEN_FILES_LIMIT',
+  'TMP_SIZE_BYTES',
+  'SHM_SIZE_BYTES',
+  'FOLDER_MAX_FILES',
+  'WRITABLE_ROOT',
+  'ROOT_MAX_SIZE_BYTES',
+  'ROOT_WATCH_SECONDS',
+  'WRITABLE_VOLUME',
+  'RUNTIME',
+  'KNOWN_ESCAPES',
+  'HOST_CHECK_MAX_AGE_SECONDS',
+  'ENGINE_CALL_SECONDS',
+  'STATE_FOLDER',
+  'HEALTH_ADDRESS',
+  'RECONNECT_ATTEMPTS',
+  'RECONNECT_DELAY_SECONDS',
+  'LOG_LEVEL',
+]
 
 /** The executor's setting for its own GPUs. */
 const GPU_VARIABLE = 'EXECUTOR_GPU_DEVICE_IDS'

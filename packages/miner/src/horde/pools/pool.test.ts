@@ -3,9 +3,9 @@ import { manualClock } from '@horde/kit/time'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ExecutorChannels, type ExecutorSocket } from '../../executors/executor-channel.ts'
 import type { ExecutorManager, ExecutorOrder } from '../manager.ts'
-import { GpuUse } from './leaving-executor.ts'
 import { ExecutorPool } from './pool.ts'
 import type { PoolSettings } from './pool-settings.ts'
+import { GpuUse } from './reservation.ts'
 
 const START_MS = 10_000
 const GRACE_MS = 5_000
@@ -332,7 +332,7 @@ describe('a manager that is asked whether it could start an executor', () => {
         throw new Error('a fault of the module')
       },
     ],
-  ])('and %s cannot tell, and the place is used', async (_, whyNot) => {
+  ])('and %s cannot tell, so the slot is used', async (_, whyNot) => {
     const pool = poolOf()
     Object.assign(orders, { whyNot })
     const asked = pool.reserve()?.whyNot()

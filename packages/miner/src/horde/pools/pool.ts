@@ -8,9 +8,9 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { ExecutorChannels } from '../../executors/executor-channel.ts'
 import type { ExecutorManager } from '../manager.ts'
-import { type GpuUse, LeavingExecutor } from './leaving-executor.ts'
 import { environmentOf, type PoolSettings } from './pool-settings.ts'
 import type { Reservation } from './reservation.ts'
+import { type GpuUse, LeavingExecutor } from './reservation.ts'
 import { WarmExecutor } from './warm-executor.ts'
 
 /** How long the pool waits after a warm executor failed before it starts another, in milliseconds; longer each time. */

@@ -111,7 +111,8 @@ it.each([
   ],
   [
     'a GPU twice',
-    'pools:\n  - {name: a, class: always_on.gpu-24gb, count: 1, gpus: [0]}\n  - {name: b, class: always_on.gpu-24gb, count: 1, gpus: [0]}',
+    'pools:\n  - {name: a, class: always_on.gpu-24gb, count: 1, gpus: [0]}\n' +
+      '  - {name: b, class: always_on.gpu-24gb, count: 1, gpus: [0]}',
     ['pools.yml:3: pools[1].gpus[0] is 0, which pools[0] has'],
   ],
 ])('refuses %s', (_words, yaml, mistakes) => {

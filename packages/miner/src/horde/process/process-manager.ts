@@ -12,10 +12,9 @@ import {
   type Probe,
   type ProbeResult,
   ProbeTimeoutError,
-  type StartedExecutor,
+  type StartedCommand,
 } from '../manager.ts'
-import { OWNER_VARIABLE, takeOverProcesses } from './orphans.ts'
-import { stopProcess } from './running-process.ts'
+import { OWNER_VARIABLE, stopProcess, takeOverProcesses } from './running-process.ts'
 
 export type ProcessManagerOptions = {
   /** The program to run. Default: the executor of this workspace. */
@@ -49,16 +48,18 @@ async function startProcess(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
   options: ProcessManagerOptions,
-): Promise<StartedExecutor> {
+): Promise<StartedCommand> {
   const child = spawn(process.execPath, [options.main ?? EXECUTOR_MAIN, ...args], {
     env: { ...options.environment, ...environment },
     stdio: ['ignore', 'inherit', 'inherit'],
     // A group of its own: Ctrl-C in the miner's terminal reaches the miner alone, which then stops its executors.
     detached: true,
   })
-  const exited = new Promise<string>(resolve => {
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  const exit = new Promise<{ code: number | null; signal: string | null }>(resolve => {
+    child.once('exit', (code, signal) => resolve({ code, signal }))
   })
+  const exited = exit.then(({ code, signal }) => (signal === null ? `exit code ${code}` : `signal ${signal}`))
+  const exitCode = exit.then(({ code }) => code ?? undefined)
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
     child.once('error', reject)
@@ -67,7 +68,7 @@ async function startProcess(
   const kill = (signal: NodeJS.Signals) => void child.kill(signal)
   const { clock } = options
   const stop = (stopWithinMs = options.stopWithinMs) => stopProcess({ isGone, kill, exited }, { stopWithinMs, clock })
-  return { id: `pid ${child.pid}`, exited, stop }
+  return { id: `pid ${child.pid}`, exited, exitCode, stop }
 }
 
 /** Runs a probe as a process of this machine. It sees all GPUs. */

@@ -5,6 +5,7 @@ import { createLog } from '@horde/kit/log'
 import { systemClock as clock, withDeadline } from '@horde/kit/time'
 import { CLASSES } from '@horde/protocol/classes'
 import type { MinerConfig } from '../../config.ts'
+import { exitCodeOf } from '../../horde/manager.ts'
 import { openManager } from '../../horde/open-manager.ts'
 import { environmentOf, type PoolSettings } from '../../horde/pools/pool-settings.ts'
 import { lookAtGpus } from '../watches/gpus.ts'
@@ -35,8 +36,9 @@ export async function* poolFindings(pool: PoolSettings, config: MinerConfig, own
     yield ok(subject, `${count} by ${kind}, and what one finds out there:`)
     const executor = await manager.check(environmentOf({ environment, gpus }, 0, false))
     stack.defer(() => executor.stop())
-    const how = await withDeadline(executor.exited, CHECK_MS, 'the check of an executor')
-    if (how !== 'exit code 0') yield bad(subject, `no job can run there (${how})`, 'see what is bad above')
+    const exit = Promise.all([executor.exited, exitCodeOf(executor)])
+    const [how, code] = await withDeadline(exit, CHECK_MS, 'the check of an executor')
+    if (code !== 0) yield bad(subject, `no job can run there (${how})`, 'see what is bad above')
   } catch (error) {
     yield bad(subject, `can not be checked: ${(error as Error).message}`, 'see what is bad above')
   }

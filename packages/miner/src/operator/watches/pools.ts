@@ -1,11 +1,25 @@
-/** Watches the hosts of the executors through the managers of the pools. A bad finding closes the pools it is about. */
+/**
+ * Watches the hosts of the executors through the managers of the pools. A bad finding closes the pools that it is
+ * about: they take no jobs.
+ */
 import { type Finding, unknown } from '@horde/kit/check/finding'
-import type { Watch } from '@horde/operator/watch/watches'
+import type { Watch, Watched } from '@horde/operator/watch/watches'
+import type { Reason } from '@horde/protocol/reasons'
 import type { ExecutorManager } from '../../horde/manager.ts'
 
 const EVERY_MS = 60_000
 /** How soon a closed pool is checked again, in milliseconds. */
 export const AGAIN_MS = 10_000
+
+/** The reason code for a bad finding, by its subject. */
+const REASONS: Readonly<Record<string, Reason>> = {
+  class: 'class-mismatch',
+  database: 'database-away',
+  disk: 'disk-full',
+  engine: 'engine-away',
+  gpus: 'gpus-unwell',
+  image: 'executor-image-missing',
+}
 
 export type WatchedPool = { name: string; manager: ExecutorManager }
 
@@ -45,4 +59,26 @@ export function mergeFindings(findings: readonly Finding[]): Finding[] {
     merged.set(key, { ...finding, pools })
   }
   return [...merged.values()]
+}
+
+/** Returns why a pool takes no jobs; undefined when no watch closes it. */
+export function closedBy(pool: string, watches: readonly Watched[]): Reason | undefined {
+  const [found] = badFindings(pool, watches)
+  return found && reasonOf(found)
+}
+
+/** Returns whether a pool certainly does not match its class, whatever else closes it. */
+export function isMismatched(pool: string, watches: readonly Watched[]): boolean {
+  return badFindings(pool, watches).some(found => reasonOf(found) === 'class-mismatch')
+}
+
+/** Returns the bad findings about a pool. */
+function badFindings(pool: string, watches: readonly Watched[]): Finding[] {
+  const findings = watches.flatMap(each => each.findings)
+  return findings.filter(({ verdict, pools }) => verdict === 'bad' && pools?.includes(pool))
+}
+
+/** An operator's own manager may report subjects that have no reason code. */
+function reasonOf({ subject }: Finding): Reason {
+  return REASONS[subject] ?? 'host-unwell'
 }

@@ -1,4 +1,4 @@
-/** What an executor's own container is given, and that its work fits in there. */
+/** Tests what an executor's own container is given, and that its work fits in there. */
 import { execFile } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'

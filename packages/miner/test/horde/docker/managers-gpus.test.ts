@@ -1,4 +1,4 @@
-/** Executors that share a host's GPUs, on an engine that takes whatever goes by the name of NVIDIA's hook. */
+/** Executors that share a host's GPUs, on an engine with a substitute for NVIDIA's hook. */
 
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

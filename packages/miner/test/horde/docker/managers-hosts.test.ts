@@ -1,4 +1,4 @@
-/** Executors on another host: an engine and an SSH server in their own network, and the faults of the way there. */
+/** Executors on another host: an engine and an SSH server in their own network, with faults of their connections. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -57,7 +57,7 @@ beforeEach(() => {
   logged = capturedLog()
 })
 
-/** The files of a miner that an engine lets in. */
+/** The files of a miner whose certificate an engine accepts. */
 let tls: { ca: string; cert: string; key: string }
 const overTls = (changes: Record<string, string> = {}) =>
   engineSettings.parse({
@@ -136,7 +136,7 @@ async function impostor(isSecure: boolean): Promise<{ port: number } & AsyncDisp
   return { port, [Symbol.asyncDispose]: async () => void server.close() }
 }
 
-/** Rejected with these words: a start of an executor, and at the opening a warning, and nothing else. */
+/** Expects a warning with these words at the opening, and a start to be rejected with them. */
 async function expectRefusal(address: EngineAddress, words: RegExp): Promise<void> {
   const manager = await open(address)
   await expect(manager.start(order)).rejects.toThrow(words)
@@ -222,7 +222,7 @@ describe('a tunnel', () => {
     process.kill(first)
     await expect.poll(sshClients).not.toContain(first)
     expect(await validator.next()).toMatchObject({ docker_process_stdout: '1\n' })
-    // Its exit is told as well: its place is free.
+    // The manager reports its exit too, so its slot is free.
     let next = scriptJob('')
     const offered = async () => {
       next = scriptJob('print(2)')

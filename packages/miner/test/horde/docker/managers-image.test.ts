@@ -1,4 +1,4 @@
-/** The executor image: used as it is, pulled when it is missing, or missed without harm to the miner. */
+/** The executor image: a present one is used as it is, a missing one is pulled, and the miner goes on without it. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -94,7 +94,7 @@ it('pulls nothing where that is switched off, and a start says so', async () => 
   const manager = await open(name, false)
   await expect(manager.start(order())).rejects.toThrow(`has no image ${name}, and pulling it is switched off`)
   expect(said()).toEqual(['the executor image is not available: executors cannot be started'])
-  // An operator who brings it by hand need not start the miner anew.
+  // An operator who loads the image by hand need not restart the miner.
   await docker('pull', '--quiet', name)
   await startOne(manager)
   await manager.close?.()

@@ -1,4 +1,4 @@
-/** An engine that stands still while a manager asks it for a container, and makes it when the call was given up. */
+/** An engine that hangs while a manager asks it for a container, and creates it after the call was given up. */
 
 import { manualClock, systemClock } from '@horde/kit/time'
 import { PrivateEngine } from '@horde/testing/private-engine'

@@ -37,7 +37,7 @@ class Miner implements AsyncDisposable {
     createInterface({ input: this.#process.stdout }).on('line', line => this.lines.push(line))
   }
 
-  /** The first thing that it told and that has this key. */
+  /** Returns the first message of the process that has this key. */
   async told(key: string): Promise<Record<string, unknown>> {
     const found = () => this.lines.map(line => JSON.parse(line)).find(word => key in word)
     await expect.poll(found).toBeDefined()
@@ -53,7 +53,7 @@ class Miner implements AsyncDisposable {
   }
 }
 
-/** Where executors dial in vain, and so wait. */
+/** An address where no miner listens: executors dial it again and again. */
 let mute: Server
 let address: string
 beforeAll(async () => {
@@ -65,13 +65,13 @@ beforeAll(async () => {
 afterAll(() => void mute.close())
 
 let owner: string
-let neighbour: string
+let otherOwner: string
 beforeEach(() => {
   owner = `test-${randomUUID()}`
-  neighbour = `${owner}-neighbour`
+  otherOwner = `${owner}-other`
 })
 afterEach(async () => {
-  const left = [...(await containersOf(owner)), ...(await containersOf(neighbour))]
+  const left = [...(await containersOf(owner)), ...(await containersOf(otherOwner))]
   if (left.length > 0) await docker('rm', '--force', '--volumes', ...left)
 })
 
@@ -86,7 +86,7 @@ const open = () =>
     log: silentLog,
   })
 
-/** Starts executors in a process that is then killed. Gives the ids of their containers, shortened. */
+/** Starts executors in a process that is then killed. Returns the shortened ids of their containers. */
 async function leftBehind(whose: string, started: string[]): Promise<string[]> {
   await using miner = new Miner(whose, { started })
   const { ids } = await miner.told('ids')
@@ -132,8 +132,8 @@ describe('executors of a miner that was killed', () => {
     const hash = Object.keys(labels).find(name => name.includes('sha256')) ?? ''
     await docker('create', ...label('compute-horde.miner', owner), ...label(hash, labels[hash]), IMAGE)
     await docker('create', ...label('compute-horde.miner', owner), IMAGE)
-    const theirs = await leftBehind(neighbour, [ended])
-    await docker('create', ...label('compute-horde.miner', neighbour), IMAGE)
+    const theirs = await leftBehind(otherOwner, [ended])
+    await docker('create', ...label('compute-horde.miner', otherOwner), IMAGE)
     expect(await containersOf(owner)).toHaveLength(5)
 
     const manager = await open()
@@ -141,8 +141,8 @@ describe('executors of a miner that was killed', () => {
     const found = await manager.takeOver?.(new Set([ended, wanted]))
     expect([...(found?.keys() ?? [])]).toEqual([wanted])
     expect(await containersOf(owner)).toHaveLength(1)
-    expect(await containersOf(neighbour)).toEqual(expect.arrayContaining(theirs))
-    expect(await containersOf(neighbour)).toHaveLength(2)
+    expect(await containersOf(otherOwner)).toEqual(expect.arrayContaining(theirs))
+    expect(await containersOf(otherOwner)).toHaveLength(2)
     await manager.close?.()
   })
 
@@ -162,6 +162,7 @@ it('removes the container of a killed check with the next check', async () => {
   const manager = await open()
   const check = await manager.check?.({ LOG_LEVEL: 'silent' })
   expect(await check?.exited).toBe('exit code 0')
+  expect(await check?.exitCode).toBe(0)
   await check?.stop()
   expect(await containersOf(owner)).toEqual([])
   await manager.close?.()

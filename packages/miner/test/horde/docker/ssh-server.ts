@@ -17,7 +17,7 @@ const PORT = 2222
 export class TestSshServer implements AsyncDisposable {
   readonly port = PORT
   readonly folder: string
-  /** The private key that it lets in. */
+  /** The private key that it accepts. */
   readonly identity: string
   /** Its own key, as clients know it. */
   readonly knownHosts: string
@@ -74,7 +74,7 @@ export class TestSshServer implements AsyncDisposable {
     await vi.waitFor(answers, { timeout: WAIT_MS })
   }
 
-  /** Nobody is let in any more; connections that there are go on. */
+  /** Refuses new connections; the existing ones go on. */
   async stop(): Promise<void> {
     const server = this.#process
     this.#process = undefined

@@ -1,4 +1,4 @@
-/** What a validator says about a job that a test plays. */
+/** The messages of a validator about a job that a test plays. */
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 
 export function offerOf(job_uuid: string, changes: Partial<V0InitialJobRequest> = {}): V0InitialJobRequest {
