@@ -56,6 +56,7 @@ const cracking = async (peer: Peer) => {
   peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
 }
 const declining = async (peer: Peer) => {
+  peer.say(MANIFEST)
   await play.offered(peer)
   peer.sayOfJob('V0DeclineJobRequest')
 }
@@ -89,7 +90,7 @@ describe('against a chain and miners', () => {
       ...{ BITTENSOR_NETUID: String(NETUID), BITTENSOR_NETWORK: devchain.url, BITTENSOR_WALLET_DIRECTORY: folder },
       ...{ DATABASE_URL: 'pglite://memory', ALLOW_PRIVATE_MINERS: 'true', LOG_LEVEL: 'info' },
       ...{ HASHCAT_PASSWORD_LENGTH_SHA256: '2', HASHCAT_PASSWORD_LENGTH_SHA384: '2' },
-      ...{ HASHCAT_PASSWORD_LENGTH_SHA512: '2', MANIFEST_WAIT_MS: '200' },
+      ...{ HASHCAT_PASSWORD_LENGTH_SHA512: '2', MANIFEST_WAIT_MS: '60000' },
     }
   })
   afterAll(() => stack.disposeAsync())

@@ -119,7 +119,7 @@ it('declines at once when its executor image is gone, and asks no registry for a
   const counted = 'miner_offers_declined_total{executor_class="always_on.test",reason="executor-image-missing"} 2'
   expect(await ask(miner, '/metrics')).toContain(counted)
   expect(await ask(miner, '/metrics')).toContain('miner_pool_closed{pool="always_on.test"} 1')
-  expect(await ask(miner, '/')).toContain('The image of executors was not there.')
+  expect(await ask(miner, '/')).toContain('The image of executors was missing.')
   await expect.poll(() => lines.map(({ msg }) => msg)).toContain('pool takes no jobs until this is fixed')
   expect(lines.map(({ msg }) => msg)).not.toContain('pulling the executor image')
 

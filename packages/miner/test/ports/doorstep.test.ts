@@ -15,7 +15,7 @@ const lines: string[] = []
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const { chain, url: chainUrl } = stack.use(await startChain())
-  const env = { AUTHENTICATE_SECONDS: '30', MAX_CONNECTIONS_PER_VALIDATOR: String(HELD) }
+  const env = { AUTHENTICATE_SECONDS: '600', MAX_CONNECTIONS_PER_VALIDATOR: String(HELD) }
   const log = createLog('miner', { destination: { write: line => void lines.push(line) } })
   miner = stack.use(await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, log }))
 })
@@ -38,7 +38,9 @@ it('reads large frames of authenticated validators', async () => {
 })
 
 it('serves a validator beside a crowd of silent connections', async () => {
-  const crowd = await Promise.all(Array.from({ length: CROWD }, () => dialMiner(miner, validatorKey().ss58)))
+  // The miner may close a connection of the crowd before its peer notices that it was opened.
+  const dialled = await Promise.allSettled(Array.from({ length: CROWD }, () => dialMiner(miner, validatorKey().ss58)))
+  const crowd = dialled.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
   const ends = crowd.map(peer => peer.closed.then(({ code }) => code))
   await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
   expect(await peer.next()).toMatchObject({ message_type: 'V0ExecutorManifestRequest' })
