@@ -3,7 +3,7 @@
  * root's Docker on this machine, and no --privileged.
  */
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Ended, run } from './run-program.ts'
@@ -43,12 +43,13 @@ export class TestServer implements AsyncDisposable {
     const image = await serverImage(options.kind ?? 'bare')
     await mountAllCgroups()
     const folder = await mkdtemp(join(tmpdir(), 'test-server-'))
-    await docker('run', '--detach', '--name', containerName(folder), ...runOptions(options), image)
+    await docker('create', '--name', containerName(folder), ...runOptions(options), image)
     const server = new TestServer(containerName(folder), folder)
     try {
+      if (options.registry) await server.#nameMirror()
+      await docker('start', server.container)
       await server.#takeKey()
-      // Its Docker takes what the registry has for what Docker Hub has.
-      if (options.registry) await server.write('/etc/docker/daemon.json', DAEMON_SETTINGS)
+      if (options.registry) await server.sh('chown -R root: /etc/docker')
       await server.untilReachable()
       return server
     } catch (error) {
@@ -129,6 +130,14 @@ export class TestServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await docker('rm', '--force', '--volumes', this.#container)
     await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Its Docker takes what the registry has for what Docker Hub has. It reads that once, when the server starts. */
+  async #nameMirror(): Promise<void> {
+    const settings = join(this.#folder, 'docker')
+    await mkdir(settings)
+    await writeFile(join(settings, 'daemon.json'), DAEMON_SETTINGS)
+    await docker('cp', settings, `${this.#container}:/etc/`)
   }
 
   async #takeKey(): Promise<void> {
