@@ -763,7 +763,7 @@ docker() { env -i PATH="$PATH" HOME="${HOME:-/root}" docker "$@"; }
 compose() {
   local program=docker-compose
   if docker compose version >/dev/null 2>&1; then program='docker compose'; fi
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # $program may be two words
   (cd "$folder" && env -i PATH="$PATH" HOME="${HOME:-/root}" $program --project-name "$project" --file compose.yml "$@")
 }
 
@@ -2012,7 +2012,7 @@ install_driver() {
     update_lists
   fi
   packages=$(driver_packages)
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # one word per package
   install_packages $packages
   boot_id >"$DRIVER_BOOT_FILE"
 }

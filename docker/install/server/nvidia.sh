@@ -115,7 +115,7 @@ install_driver() {
     update_lists
   fi
   packages=$(driver_packages)
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # one word per package
   install_packages $packages
   boot_id >"$DRIVER_BOOT_FILE"
 }

@@ -22,6 +22,7 @@ afterEach(() => void vi.useRealTimers())
 
 async function step(): Promise<void> {
   vi.advanceTimersByTime(STEP_MS)
+  // The kernel delivers what was sent. No test relies on how long that takes: each steps until its promise settles.
   await new Promise(resolve => setTimeout(resolve, 1))
   await ticks(TURNS)
 }

@@ -23,7 +23,8 @@ export interface TurnClock extends Clock, Disposable {
  * Returns a clock for tests whose peers all live in this process. It runs as fast as the machine's clock, but stands
  * still while the process is held up. A deadline then passes only after the event loop has handled what was sent before
  * it, however slow the machine is. While the process is idle, the clock runs many times faster, because the process can
- * only be waiting for a sleeper of this clock. `now()` is the machine's.
+ * only be waiting for a sleeper of this clock. So the database must be in this process, too: `pglite://memory`. While a
+ * Postgres server answers slowly, the process looks idle. `now()` is the machine's.
  */
 export function turnClock(): TurnClock {
   const inner = manualClock()
@@ -35,6 +36,7 @@ export function turnClock(): TurnClock {
     let idleReadings = 0
     while (!isOver) {
       const before = performance.eventLoopUtilization()
+      // A reading of the machine's clock, which this clock follows: nothing is expected to have happened after it.
       await new Promise(resolve => setTimeout(resolve, POLL_MS))
       const now = performance.now()
       const { active } = performance.eventLoopUtilization(before)
