@@ -46,14 +46,17 @@ export async function removeOrphans(engine: Engine, self: Identity, log: Log): P
     engine.volumes.withLabel(EXECUTOR_LABEL),
     readdir(tmpdir()),
   ])
+  // Engines may share a disk, and a container of another engine looks like one that is gone. Only what an executor left
+  // on this engine shows that it used this engine; so that stays until the folder is removed.
+  const ofThisEngine = new Set([...containers, ...volumes].map(label))
   const removed = {
-    containers: await removeOwned(containers, label, ({ id }) => engine.containers.remove(id)),
-    volumes: await removeOwned(volumes, label, ({ name }) => engine.volumes.remove(name)),
     folders: await removeOwned(
       folders,
-      name => folderOwner(name, self),
+      name => folderOwner(name, self, ofThisEngine),
       name => rm(join(tmpdir(), name), { recursive: true, force: true }),
     ),
+    containers: await removeOwned(containers, label, ({ id }) => engine.containers.remove(id)),
+    volumes: await removeOwned(volumes, label, ({ name }) => engine.volumes.remove(name)),
   }
   const count = removed.containers + removed.volumes + removed.folders
   if (count > 0) log.warn(removed, 'removed the orphans of killed executors')
@@ -75,11 +78,17 @@ async function isDeadExecutor(engine: Engine, text: string, self: Identity): Pro
   return other.kind === 'container' ? !(await engine.containers.isRunning(other.id)) : isDeadProcess(other, self)
 }
 
-/** Returns the identity in a folder's name, as a label would have it; empty for any other folder. */
-function folderOwner(name: string, self: Identity): string {
+/**
+ * Returns the identity in a folder's name, as a label would have it; empty for any other folder, and for that of a
+ * container that left nothing on this engine.
+ */
+function folderOwner(name: string, self: Identity, ofThisEngine: ReadonlySet<string>): string {
   if (!name.startsWith(`${FOLDER_PREFIX}-`)) return ''
   const [namespace = '', pid = '', started = ''] = name.slice(FOLDER_PREFIX.length + 1).split('-')
-  if (namespace === 'container') return /^[0-9a-f]{64}$/.test(pid) ? identityText({ kind: 'container', id: pid }) : ''
+  if (namespace === 'container') {
+    const owner = identityText({ kind: 'container', id: pid })
+    return ofThisEngine.has(owner) ? owner : ''
+  }
   if (self.kind !== 'process' || !/^\d+$/.test(pid)) return ''
   // The name holds neither machine nor boot, but the folder lies on the disk of this machine.
   return identityText({ ...self, namespace, pid: Number(pid), started })

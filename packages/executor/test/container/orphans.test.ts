@@ -25,15 +25,22 @@ function container(options: { Cmd?: string[]; volume?: string }) {
 test('removes folders of executors whose container is gone, on a shared disk', async () => {
   const id = await container({ Cmd: ['sleep', '600'] })
   await engine.containers.start(id)
-  const alive = await mkdtemp(join(tmpdir(), folderName({ kind: 'container', id })))
-  const dead = await mkdtemp(join(tmpdir(), folderName(noSuchContainer())))
+  const running: Identity = { kind: 'container', id }
+  const gone = noSuchContainer()
+  const ofOtherEngine = noSuchContainer()
+  const volumes = [running, gone].map(identity => ({ identity, name: `compute-horde-test-${randomUUID()}` }))
+  for (const { identity, name } of volumes)
+    await engine.volumes.create(name, { [EXECUTOR_LABEL]: identityText(identity) })
+  const folders: string[] = []
+  for (const identity of [running, gone, ofOtherEngine])
+    folders.push(await mkdtemp(join(tmpdir(), folderName(identity))))
   try {
     await removeOrphans(engine, ownIdentity(), silentLog)
-    expect([existsSync(alive), existsSync(dead)]).toEqual([true, false])
+    expect(folders.map(folder => existsSync(folder))).toEqual([true, false, true])
   } finally {
     await engine.containers.remove(id)
-    await rm(alive, { recursive: true })
-    await rm(dead, { recursive: true, force: true })
+    for (const { name } of volumes) await engine.volumes.remove(name)
+    for (const folder of folders) await rm(folder, { recursive: true, force: true })
   }
 })
 
