@@ -7,10 +7,12 @@ import type { Uploads } from './uploads.ts'
 import type { Volume } from './volumes.ts'
 
 /**
- * How long a job may take, in seconds. `whole`: from ready to the result; null when the offer names no limit. `stages`:
- * one running deadline from ready on, to which each stage adds its limit, so that unused time is kept.
+ * How long a job may take, in seconds. `run`: from the start of its container to its end; null when the offer names no
+ * limit. `whole`: from ready to the result; null when the offer names no limit. `stages`: one running deadline from
+ * ready on, to which each stage adds its limit, so that unused time is kept.
  */
 export type TimeLimits =
+  | { kind: 'run'; seconds: number | null }
   | { kind: 'whole'; seconds: number | null }
   | { kind: 'stages'; leeway: number; download: number; execution: number; upload: number; streamingStart: number }
 
@@ -22,6 +24,8 @@ export interface JobOffer {
   /** The image to have ready. Null: a script's. */
   image: string | null
   limits: TimeLimits
+  /** Whether users connect to the job while it runs. */
+  isStreaming: boolean
   /** What the job reads, where the dialect says it here already (v2026); loaded before the work arrives. */
   volumes: Volume[]
 }
