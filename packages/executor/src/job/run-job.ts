@@ -4,6 +4,7 @@ import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { isPreset, type OutputUpload } from '@horde/protocol/job'
+import type { Volume } from '@horde/protocol/job/volumes'
 import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
 import type { ExecutorSettings } from '../config.ts'
 import { CapturedOutput } from '../container/captured-output.ts'
@@ -11,7 +12,7 @@ import { type RunEnd, runContainer } from '../container/run-container.ts'
 import type { Gpus } from '../host/gpus.ts'
 import type { ImageStore, ReadyImage } from '../images/image-store.ts'
 import { ImageError } from '../images/pull-image.ts'
-import { fetchInput, loadingArchive } from './inputs.ts'
+import { loadVolumes } from '../inputs/load-volumes.ts'
 import { createJobContainer, jobFiles } from './job-container.ts'
 import { JobFailure, withinDeadline } from './job-failure.ts'
 import { uploadZip, zipOutputs } from './outputs.ts'
@@ -77,21 +78,15 @@ function imageFor(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal):
 async function loadInputs(work: V0RunJobRequest, deps: RunJobDeps, signal: AbortSignal): Promise<void> {
   const { preparation, settings, clock, log } = deps
   const { workspace } = preparation
-  const limits = {
-    maxBytes: settings.VOLUME_MAX_SIZE_BYTES,
-    maxEntries: settings.VOLUME_MAX_FILES,
-    allowPrivate: settings.ALLOW_PRIVATE_TARGETS,
-  }
+  const { volume_type, contents } = work.volume
+  const volume: Volume =
+    volume_type === 'inline'
+      ? { kind: 'inline-zip', base64: contents, folder: null }
+      : { kind: 'zip-url', url: contents, folder: null }
   const ms = settings.INPUT_TIMEOUT_SECONDS * 1_000
-  await withinDeadline('The input was not there', ms, signal, async (stage, msLeft) => {
-    const zip = await fetchInput(work.volume, workspace.folder, limits, { msLeft, clock, log }, stage)
-    const tar = loadingArchive(zip, jobFiles(work, preparation.limits), limits, settings.WRITABLE_VOLUME)
-    const failed = new Promise<never>((_, reject) => tar.once('error', reject))
-    try {
-      await Promise.race([workspace.load(tar, stage), failed])
-    } finally {
-      tar.destroy()
-    }
+  await withinDeadline('The input was not there', ms, signal, (stage, msLeft) => {
+    const texts = jobFiles(work, preparation.limits)
+    return loadVolumes([volume], texts, { workspace, settings, msLeft, clock, log }, stage)
   })
 }
 
