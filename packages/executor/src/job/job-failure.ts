@@ -3,11 +3,13 @@ export class JobFailure extends Error {
   override readonly name = 'JobFailure'
   /** The message without `details`, for the log. */
   readonly sentence: string
+  readonly details: string | undefined
 
   /** @param details another program's error, which may repeat anything that the job's author chose */
   constructor(sentence: string, details?: string) {
     super(details === undefined ? sentence : `${sentence}: ${details}`)
     this.sentence = sentence
+    this.details = details
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
-import { EMPTY_ZIP_BASE64, isPreset } from '@horde/protocol/job'
+import { isPreset } from '@horde/protocol/job'
 import type { JobResult, JobStage } from '@horde/protocol/job/report'
 import type { JobOffer, JobWork } from '@horde/protocol/job/request'
 import type { Volume } from '@horde/protocol/job/volumes'
@@ -13,9 +13,9 @@ import { type RunEnd, runContainer } from '../container/run-container.ts'
 import type { Gpus } from '../host/gpus.ts'
 import type { ImageStore, ReadyImage } from '../images/image-store.ts'
 import { ImageError } from '../images/pull-image.ts'
+import { loadVolumes } from '../inputs/load-volumes.ts'
 import type { MinerConnection } from '../miner/miner-connection.ts'
 import { returnOutputs, wantsOutputs } from '../uploads/return-outputs.ts'
-import { fetchInput, loadingArchive } from './inputs.ts'
 import { createJobContainer, jobFiles } from './job-container.ts'
 import { JobFailure, TimeLimitFailure, withinDeadline } from './job-failure.ts'
 import { badEnd, broken, lostOutputs, notRun, uploadFailed } from './job-result.ts'
@@ -156,33 +156,14 @@ async function loadInputs(
   signal: AbortSignal,
 ): Promise<void> {
   const { workspace } = preparation
-  const limits = {
-    maxBytes: settings.VOLUME_MAX_SIZE_BYTES,
-    maxEntries: settings.VOLUME_MAX_FILES,
-    allowPrivate: settings.ALLOW_PRIVATE_TARGETS,
-  }
-  await withinDeadline('The input was not there', times.load(), signal, async (stage, msLeft) => {
-    const zip = await fetchInput(v0Volume(volumes), workspace.folder, limits, { msLeft, clock, log }, stage)
-    const tar = loadingArchive(zip, files, limits, settings.WRITABLE_VOLUME)
-    const failed = new Promise<never>((_, reject) => tar.once('error', reject))
-    try {
-      await Promise.race([workspace.load(tar, stage), failed])
-    } finally {
-      tar.destroy()
-    }
-  })
+  await withinDeadline('The input was not there', times.load(), signal, (stage, msLeft) =>
+    loadVolumes(volumes, files, { workspace, settings, msLeft, clock, log }, stage),
+  )
 }
 
 /** Loads only the files of the job's container. Its input is there. */
 async function loadFiles(files: Record<string, string>, run: Run, signal: AbortSignal): Promise<void> {
   if (Object.keys(files).length > 0) await loadInputs([], files, run, signal)
-}
-
-function v0Volume([volume, ...more]: readonly Volume[]) {
-  if (volume === undefined) return { volume_type: 'inline' as const, contents: EMPTY_ZIP_BASE64 }
-  if (more.length > 0 || volume.kind === 'hugging-face') throw new JobFailure('This executor loads one zip')
-  if (volume.kind === 'inline-zip') return { volume_type: 'inline' as const, contents: volume.base64 }
-  return { volume_type: 'zip_url' as const, contents: volume.url }
 }
 
 async function runAndDeliver(id: string, work: JobWork, run: Run, signal: AbortSignal): Promise<JobResult> {

@@ -22,8 +22,3 @@ export interface Dialect {
   /** Returns the frame for the result, with its texts cut to the size that the miner accepts. */
   answer(jobUuid: JobUuid, result: JobResult): object
 }
-
-/** Returns the dialect of a miner's frame. Loads its schemas, and only those. */
-export async function dialectOf(_frame: string | Uint8Array): Promise<Dialect> {
-  return (await import('./dialect-v0.ts')).dialectV0()
-}

@@ -14,7 +14,8 @@ import type { JobResult } from '@horde/protocol/job/report'
 import type { JobOffer, JobWork } from '@horde/protocol/job/request'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { JobEvent, JobProgress } from '../job/job-progress.ts'
-import { type Dialect, dialectOf, type Report } from './dialect.ts'
+import { dialectOf } from './choose-dialect.ts'
+import type { Dialect, Report } from './dialect.ts'
 
 /** How long the miner may take to acknowledge the answer by closing, in ms. Until then it may not have arrived. */
 const ACKNOWLEDGE_MS = 15_000
