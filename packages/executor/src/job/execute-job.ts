@@ -24,6 +24,8 @@ import { runJob } from './run-job.ts'
 export interface ExecuteDeps {
   miner: MinerConnection
   settings: ExecutorSettings
+  /** The signal that aborts when the executor should be ready; undefined: its miner named no limit. */
+  startupEnd?: Promise<AbortSignal> | undefined
   log: Log
 }
 
@@ -79,13 +81,19 @@ export async function executeJob(
 /** Returns the folder of the engine's data; undefined when the job could not be prepared. */
 async function answerJob(offer: JobOffer, deps: JobDeps, signal: AbortSignal): Promise<string | undefined> {
   const { miner, log } = deps
+  if (offer.isStreaming) {
+    log.warn('the miner offered a streaming job, which this executor does not run')
+    await miner.sendAnswer(STREAMING, signal)
+    return undefined
+  }
   let preparation: Preparation
+  const startupEnd = await deps.startupEnd
   try {
-    preparation = await prepareJob(offer, deps, signal)
+    preparation = await prepareJob(offer, deps, startupEnd ? AbortSignal.any([signal, startupEnd]) : signal)
   } catch (err) {
     signal.throwIfAborted()
     log.error({ err }, 'could not prepare the job')
-    await miner.sendAnswer(notPrepared(err), signal)
+    await miner.sendAnswer(startupEnd?.aborted ? TOO_LATE : notPrepared(err), signal)
     return undefined
   }
   await using _ = preparation
@@ -98,6 +106,20 @@ async function answerJob(offer: JobOffer, deps: JobDeps, signal: AbortSignal): P
   await removed
   return preparation.dataFolder
 }
+
+const STREAMING = broken({
+  reason: 'streaming-failed',
+  stage: 'streaming-startup',
+  message: 'This executor does not run streaming jobs.',
+  cause: null,
+})
+
+const TOO_LATE = broken({
+  reason: 'generic-error',
+  stage: 'executor-startup',
+  message: 'The executor was not ready within the time that its miner allows.',
+  cause: null,
+})
 
 /** The reason of an image's failure is a sentence for users; any other error may hold what concerns this host alone. */
 function notPrepared(error: unknown): JobResult {

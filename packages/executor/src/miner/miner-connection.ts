@@ -26,6 +26,8 @@ const CLOSE_TIMEOUT_MS = 2_000
  * the answer would be sent for ever to a miner that never acknowledges it.
  */
 const STABLE_FACTOR = 2
+/** `2026`: the executor speaks v2026, too. */
+const CAPABILITIES = '2026, large-frames'
 const LONGEST_DELAY_FACTOR = 16
 const JITTER_SHARE = 0.5
 
@@ -90,7 +92,7 @@ export class MinerConnection {
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
-          headers: { [CAPABILITIES_HEADER]: 'large-frames' },
+          headers: { [CAPABILITIES_HEADER]: CAPABILITIES },
           parse: frame => frame,
           maxFrameBytes: LARGEST_PASSED_ON_BYTES,
           closeTimeoutMs: CLOSE_TIMEOUT_MS,
