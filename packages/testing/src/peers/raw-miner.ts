@@ -147,9 +147,7 @@ function head(opcode: number, length: number): Buffer {
 }
 
 /** Reads the first frame of a client's bytes, which are masked. Returns undefined while the frame is incomplete. */
-function readFrame(
-  bytes: Buffer,
-): { opcode: number; isLast: boolean; payload: Buffer; end: number } | undefined {
+function readFrame(bytes: Buffer): { opcode: number; isLast: boolean; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined
   const short = bytes.readUInt8(1) & 0x7f
   const maskAt = short === 127 ? 10 : short === 126 ? 4 : 2
