@@ -6,8 +6,13 @@ import { join } from 'node:path'
 export const CONTENTS = 'contents-'
 export const RECORD = 'record-'
 
-/** A file takes at least this much of a disk, in bytes; records count, too. */
+/** A file takes at least this much of a disk, in bytes. */
 const BLOCK_BYTES = 4_096
+
+/** Returns what a file of so many bytes counts; records count, too. */
+export function diskBytes(size: number): number {
+  return Math.max(size, BLOCK_BYTES)
+}
 
 export interface CacheLimits {
   /** The most bytes of all files together. */
@@ -40,7 +45,7 @@ async function filesIn(folder: string): Promise<{ path: string; bytes: number; u
     names.map(async name => {
       const path = join(folder, name)
       const found = await lstat(path).catch(() => undefined)
-      return found === undefined ? [] : [{ path, bytes: Math.max(found.size, BLOCK_BYTES), usedAt: found.mtimeMs }]
+      return found === undefined ? [] : [{ path, bytes: diskBytes(found.size), usedAt: found.mtimeMs }]
     }),
   )
   return files.flat()

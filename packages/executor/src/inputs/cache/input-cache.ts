@@ -15,9 +15,11 @@ import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from '../../config.ts'
 import { openStateFolder, type StateFolder, UNFINISHED, WRITABLE_BY_OTHERS } from '../../host/state-folder.ts'
 import { fileDigest } from '../files/file-digest.ts'
-import { type CacheLimits, CONTENTS, evict, RECORD } from './evict.ts'
+import { type CacheLimits, CONTENTS, diskBytes, evict, RECORD } from './evict.ts'
 
 const READ_ONLY = 0o400
+/** The share of the cache that stays free after a removal, so that not every new file makes it look at all others. */
+const FREE_SHARE = 0.05
 const UNUSABLE = 'the cache of inputs cannot be used; every job downloads its own'
 
 interface Deps {
@@ -36,7 +38,7 @@ export async function openInputCache(settings: CacheSettings, { clock, log }: De
   const folder = await openStateFolder(settings.INPUT_CACHE_FOLDER, log, UNUSABLE)
   if (folder.path === undefined) return undefined
   const limits = {
-    maxBytes: settings.INPUT_CACHE_MAX_BYTES,
+    maxBytes: Math.floor(settings.INPUT_CACHE_MAX_BYTES * (1 - FREE_SHARE)),
     maxAgeMs: settings.INPUT_CACHE_MAX_AGE_SECONDS * 1_000,
   }
   await evict(folder.path, limits, clock.now())
@@ -48,6 +50,8 @@ export class InputCache {
   readonly #path: string
   readonly #limits: CacheLimits
   readonly #deps: Deps
+  /** The bytes of files that were added since the last removal. */
+  #added = 0
 
   constructor(records: StateFolder, path: string, limits: CacheLimits, deps: Deps) {
     this.#records = records
@@ -93,12 +97,19 @@ export class InputCache {
       await chmod(unfinished, READ_ONLY)
       await rename(unfinished, this.#contents(digest))
       await this.#records.write(recordName(key), { etag, digest, size })
-      await evict(this.#path, this.#limits, this.#deps.clock.now())
+      await this.#makeRoom(size)
     } catch (err) {
       this.#deps.log.warn({ err }, 'an input could not be kept for later jobs')
     } finally {
       await rm(unfinished, { force: true }).catch(() => {})
     }
+  }
+
+  async #makeRoom(added: number): Promise<void> {
+    this.#added += diskBytes(added) + diskBytes(0)
+    if (this.#added <= this.#limits.maxBytes * FREE_SHARE) return
+    this.#added = 0
+    await evict(this.#path, this.#limits, this.#deps.clock.now())
   }
 
   #contents(digest: string): string {
