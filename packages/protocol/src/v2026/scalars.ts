@@ -11,12 +11,21 @@ export const text = z.string('must be a string')
 /** Text. Absent and null are null. */
 export const textOrNull = text.nullish().transform(value => value ?? null)
 
-export const flag = z.boolean('must be true or false')
+const YES = ['1', 'on', 't', 'true', 'y', 'yes']
+const NO = ['0', 'off', 'f', 'false', 'n', 'no']
+
+/** True or false, also as 1 or 0 and as a word: `yes`, `off`. */
+export const flag = z
+  .union([z.boolean(), z.number(), z.string()], 'must be true or false')
+  .transform(value => String(value).toLowerCase())
+  .pipe(z.enum([...YES, ...NO], 'must be true or false'))
+  .transform(word => YES.includes(word))
 
 export const executorClass = z.enum(EXECUTOR_CLASSES, 'must be a known executor class')
 
-/** How a whole number may be written as text: `12`, `+12`, ` 12 `, `12.0`. */
-const WHOLE_TEXT = /^\s*([+-]?\d{1,4300})(?:\.0*)?\s*$/
+/** How a whole number may be written as text: `12`, `+12`, ` 12 `, `12.0`, `1_000`. */
+const WHOLE_TEXT = /^\s*([+-]?\d+(?:_\d+)*)(?:\.0+)?\s*$/
+const MAX_TEXT_CHARACTERS = 4300
 
 /** A whole number of any size. */
 export const wholeBigint = z.unknown().transform((value, context) => {
@@ -40,8 +49,8 @@ export const wholeOrNull = whole.nullish().transform(value => value ?? null)
 function wholeOf(value: unknown): bigint | undefined {
   if (typeof value === 'boolean') return value ? 1n : 0n
   if (typeof value !== 'string') return bigintOf(value)
-  const digits = WHOLE_TEXT.exec(value)?.[1]
-  return digits === undefined ? undefined : BigInt(digits.replace('+', ''))
+  const digits = value.length <= MAX_TEXT_CHARACTERS ? WHOLE_TEXT.exec(value)?.[1] : undefined
+  return digits === undefined ? undefined : BigInt(digits.replaceAll(/[+_]/g, ''))
 }
 
 /** Any JSON object. */
