@@ -61,6 +61,12 @@ describe('times', () => {
     expect(receiptTime.safeParse(received).data).toBe(hasZone ? in_signed_text : undefined)
   })
   it.each([
+    ['2026-10-26T10:00:00,5-0230', '2026-10-26T10:00:00.500000-02:30'],
+    ['2026-10-26_10:00\u221202:00', '2026-10-26T10:00:00-02:00'],
+    [1793008800123, '2026-10-26T10:00:00.123000Z'],
+    ['1793008800.25', '2026-10-26T10:00:00.250000Z'],
+  ])('%j is signed as %j', (received, signed) => expect(receiptTime.safeParse(received).data).toBe(signed))
+  it.each([
     '2026-02-30T00:00:00Z',
     '2026-13-01T00:00:00Z',
     '2026-10-26T24:00:00Z',

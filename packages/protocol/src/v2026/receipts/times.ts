@@ -9,8 +9,9 @@ const LARGEST_SECONDS = 20_000_000_000
 
 const MICROSECONDS_PER_SECOND = 1_000_000
 
+/** U+2212 is the minus of typesetters, which Python's reader takes too. */
 const DATE_TIME =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt _](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([+-])([01]\d|2[0-3]):?([0-5]\d))$/
+  /^(\d{4})-(\d\d)-(\d\d)[Tt _](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([+\-\u2212])([01]\d|2[0-3]):?([0-5]\d))$/
 const UNIX_TIME = /^[+-]?\d{1,20}(?:\.\d*)?$/
 
 /**
@@ -66,7 +67,7 @@ function fromDateTime(text: string): string | undefined {
     return undefined
   }
   const offsetText = offset.join(':')
-  const zone = utc !== undefined || offsetText === '00:00' ? 'Z' : `${sign}${offsetText}`
+  const zone = utc !== undefined || offsetText === '00:00' ? 'Z' : `${sign === '+' ? '+' : '-'}${offsetText}`
   return `${plain}${fractionText(digits.slice(0, 6).padEnd(6, '0'))}${zone}`
 }
 
