@@ -68,6 +68,7 @@ test('has not loaded what only a job needs while it waits for its offer', async 
   const loaded = /^loaded (.*)$/m.exec(executor.log)?.[1]?.split(' ') ?? []
   expect(loaded).toEqual(expect.arrayContaining(['@horde/executor', '@horde/kit', 'ws', 'zod']))
   const heavy = [
+    '@huggingface/hub',
     '@napi-rs/lzma',
     'seek-bzip',
     'dockerode',
