@@ -172,7 +172,7 @@ export const settings = defineSettings({
     about:
       'The folder in which the executors of this host keep downloaded inputs for later jobs; ' +
       'best on the file system of the temporary folder. Unset: nothing is kept.',
-    example: '/var/cache/compute-horde',
+    example: '/var/lib/compute-horde/inputs',
   }),
   INPUT_CACHE_MAX_BYTES: setting(bytes.default(20_480 * MIB), {
     about: 'The most bytes in INPUT_CACHE_FOLDER. Above it the least recently used inputs are removed.',

@@ -64,5 +64,5 @@ function ofStages(limits: Extract<TimeLimits, { kind: 'stages' }>, clock: Clock)
 }
 
 function leftUntil(deadline: number, clock: Clock): () => number {
-  return () => Math.max(0, deadline - clock.monotonic())
+  return () => Math.max(0, Math.round(deadline - clock.monotonic()))
 }

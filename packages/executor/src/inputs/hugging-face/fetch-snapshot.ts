@@ -45,7 +45,7 @@ export async function fetchSnapshot(
 
 /** The operator's token is for a job's only volume, as other executors have it. */
 function hubFor(volume: HuggingFaceVolume, { hub, isOnly, allowPrivate }: VolumeDeps): Hub {
-  const token = volume.token ?? (isOnly ? hub.token : undefined)
+  const token = volume.token || (isOnly ? hub.token : undefined)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new JobFailure('Its token has invalid characters')
   return { endpoint: hub.endpoint, token, allowPrivate }
 }
