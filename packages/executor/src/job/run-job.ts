@@ -98,8 +98,8 @@ async function receiveWork(
 }
 
 /** Returns the result of a job that could not be run to its end. Throws when its work did not come at all. */
-function resultOfError(error: unknown, { stage, work, log }: Run): JobResult {
-  if (error instanceof DeadlineError && work === undefined) throw error
+function resultOfError(error: unknown, { stage, work, times, log }: Run): JobResult {
+  if (error instanceof DeadlineError && work === undefined && !times.countsWork) throw error
   if (error instanceof JobFailure || error instanceof ImageError) {
     const why = error instanceof JobFailure ? error.sentence : error.message
     log.info({ why }, 'the job cannot be run as requested')
