@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs a Compute Horde validator on a server: install_validator.sh --help
 #
-# Printed from the parts in docker/install by `node packages/deploy/src/print-install-scripts.ts`: change those.
-# What runs on the server is at the end, in print_server_command and print_server_steps. Runs on bash 3.2.
+# Made from the parts in docker/install by `node packages/deploy/src/print-install-scripts.ts`: change the parts.
+# Needs bash 3.2. The code for the server is at the end, in print_server_command and print_server_steps.
 
 ROLE=validator
 SCRIPT=install_validator.sh
@@ -2557,24 +2557,24 @@ END_OF_PRINT_COMPOSE_FILE
 
 print_env_example() {
   cat <<'END_OF_PRINT_ENV_EXAMPLE'
-# Settings of a validator: copy this file to .env beside compose.validator.yml and fill in what is empty.
-# Write values without quotes, and a dollar sign as $$.
+# Settings of a validator: copy this file to .env beside compose.validator.yml and fill in the empty ones.
+# Write values without quotes. Write a dollar sign as $$.
 
-# The name of the Compose project: containers and volumes are named after it.
+# The name of the Compose project. The names of its containers and volumes begin with it.
 COMPOSE_PROJECT_NAME=compute-horde-validator
 
-# What runs beside the role. The profile `monitoring` is Prometheus and Grafana. Example: monitoring
+# What else Compose starts. The profile `monitoring` starts Prometheus and Grafana. Example: monitoring
 #COMPOSE_PROFILES=
 
-# What the compose file itself needs.
+# Settings of the compose file.
 
-# The database's password, letters and digits. Stays as it is after the first start: the database remembers it. Required. Example: what `openssl rand -hex 24` prints
+# The database password, of letters and digits. Do not change it after the first start: the database keeps it. Required. Example: what `openssl rand -hex 24` prints
 POSTGRES_PASSWORD=
 
-# The folder on the server that holds the wallets, as <wallet>/hotkeys/<hotkey>; mounted read-only. Example: /home/me/.bittensor/wallets
+# The folder on the server with the wallets, as <wallet>/hotkeys/<hotkey>. It is mounted read-only. Example: /home/me/.bittensor/wallets
 #WALLET_FOLDER=./wallet
 
-# The ids of the user and the group that own the wallet's files: the validator runs as this user. Example: 1000:1000
+# The ids of the user and the group that own the wallet's files. The validator runs as this user. Example: 1000:1000
 #WALLET_USER=1000:1000
 
 # The port of the status page, /health and /metrics, on the server's loopback address only. Example: 8001
@@ -2583,19 +2583,19 @@ POSTGRES_PASSWORD=
 # The port of Grafana in the profile `monitoring`, on the server's loopback address only. Example: 3001
 #GRAFANA_PORT=3001
 
-# The most memory that the validator may take. Example: 2g
+# The most memory that the validator may use. Example: 2g
 #MEMORY_LIMIT=1g
 
-# The most memory that the database may take. Example: 2g
+# The most memory that the database may use. Example: 2g
 #POSTGRES_MEMORY_LIMIT=1g
 
-# What stands before the names of the images: a registry and a folder there, or a local name. Example: registry.example/compute-horde
+# The prefix of the names of the images: a registry with a folder, or a local name. Example: registry.example/compute-horde
 #IMAGE_PREFIX=compute-horde
 
-# The version of the images: their tag. Example: 0.1.0
+# The version of the images, which is their tag. Example: 0.1.0
 #COMPUTE_HORDE_VERSION=dev
 
-# The image of the database. With its digest, as postgres:15@sha256:..., it is the same one at every pull. Example: postgres:15
+# The image of the database. With its digest, as postgres:15@sha256:..., every pull gets the same image. Example: postgres:15
 #POSTGRES_IMAGE=postgres:15
 
 # The image of Prometheus, for the profile `monitoring`. Example: prom/prometheus:v2.53.5
@@ -2604,16 +2604,16 @@ POSTGRES_PASSWORD=
 # The image of Grafana, for the profile `monitoring`. Example: grafana/grafana:11.6.0
 #GRAFANA_IMAGE=grafana/grafana:11.6.0
 
-# The checkout that missing images are built from. Example: ./source
+# The checkout from which Compose builds missing images. Example: ./source
 #SOURCE_FOLDER=..
 
-# The image that builds begin with: any Debian or Ubuntu. Example: debian:bookworm-slim
+# The base image of builds: any Debian or Ubuntu. Example: debian:bookworm-slim
 #BASE_IMAGE=debian:bookworm-slim
 
-# The npm registry that builds take dependencies from. Example: https://registry.npmjs.org/
+# The npm registry from which builds download dependencies. Example: https://registry.npmjs.org/
 #NPM_REGISTRY=https://registry.npmjs.org/
 
-# The validator's own settings. A line that is commented out shows the default.
+# Settings of the validator. A line that is commented out shows the default.
 
 # The subnet on which this service is registered. Required. Example: 12
 BITTENSOR_NETUID=
@@ -2788,5 +2788,5 @@ BITTENSOR_NETWORK=
 END_OF_PRINT_ENV_EXAMPLE
 }
 
-# The last line: a script that was cut short does nothing. Nothing in it reads stdin, which may be the script.
+# The last line, so that a script that was cut short does nothing. stdin may be the script: nothing may read it.
 main "$@" </dev/null
