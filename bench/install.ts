@@ -1,5 +1,5 @@
 /**
- * Measures how long install_miner.sh and each of its steps take until the miner is healthy: on a bare test server, on
+ * Measures how long install_miner.sh and each of its steps take until the miner is healthy: on a fresh test server, on
  * one that has Docker, and a second time on both. The images come from a registry on the server's loopback. Prints a
  * table.
  */

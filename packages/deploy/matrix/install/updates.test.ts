@@ -98,8 +98,8 @@ test('restores the backup when it undoes an update to tables that the old versio
   await server.waitUntil('grep -q "Starting validator 0.6.0" /root/update.log')
   await sql('insert into drizzle.__drizzle_migrations values (200); insert into jobs values (2)')
   expect((await update).code).toBe(1)
-  const said = await server.sh('cat /root/update.log')
-  expect(said).toMatch(
+  const log = await server.sh('cat /root/update.log')
+  expect(log).toMatch(
     /cannot work with the database as it is now\. The backup of before the update takes its place;\nwhat was written since is lost: .*\.tar\nvalidator 0\.1\.0 is healthy again, with the database of the backup\./,
   )
   expect(await sql('select id from jobs')).toBe('1')

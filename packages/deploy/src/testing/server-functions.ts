@@ -67,6 +67,11 @@ export class ServerFunctions implements AsyncDisposable {
     return runProgram('bash', ['-c', `${setUp}\n${command}`], { env })
   }
 
+  /** Does the same as `call`, but returns the output alone, without the marks that the owner's script reads. */
+  async outputOf(command: string, options?: Record<string, string>): Promise<string> {
+    return (await this.call(command, options)).output.replaceAll('@compute-horde@ ', '')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.folder, { recursive: true, force: true })
   }

@@ -1,7 +1,6 @@
 /** Tests how the install scripts examine a server, with fake programs in place of its own. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ServerFunctions } from '../../src/testing/server-functions.ts'
 
@@ -32,9 +31,7 @@ beforeEach(async () => {
 })
 afterEach(() => server[Symbol.asyncDispose]())
 
-/** Runs shell code on the server. Returns its output without the marks that the owner's side reads. */
-const answers = async (command: string, options?: Record<string, string>) =>
-  (await server.call(command, options)).output.replaceAll('@compute-horde@ ', '')
+const answers = (command: string, options?: Record<string, string>) => server.outputOf(command, options)
 
 describe('Docker', () => {
   test('that works is used as it is', async () => {
@@ -121,10 +118,10 @@ describe('a server with the processor', () => {
     ['riscv64', '', 'there are no images for this processor (riscv64)'],
   ])('%s and the image prefix "%s" is accepted, or refused with a reason', async (processor, prefix, problem) => {
     await server.fake('uname', `echo ${processor}`)
-    const said = await answers('check_system', { opt_prefix: prefix })
-    if (problem === '') expect(said).not.toContain('processor')
-    expect(said).toContain(problem)
-    expect(said.includes('for x86_64 only')).toBe(problem.includes('for x86_64 only'))
+    const output = await answers('check_system', { opt_prefix: prefix })
+    if (problem === '') expect(output).not.toContain('processor')
+    expect(output).toContain(problem)
+    expect(output.includes('for x86_64 only')).toBe(problem.includes('for x86_64 only'))
   })
 })
 
@@ -150,8 +147,8 @@ describe('an NVIDIA card', () => {
     await server.fake('lspci', 'echo "00:02.0 0300: 8086:3e92"')
     const needs = /^warn there is no NVIDIA card, and executors of the class (\S+) need one.*--class/
     for (const executorClass of ['always_on.gpu-24gb', 'always_on.llm.a6000']) {
-      const said = await answers('check_nvidia', { opt_class: executorClass })
-      expect(said.match(needs)?.[1]).toBe(executorClass)
+      const output = await answers('check_nvidia', { opt_class: executorClass })
+      expect(output.match(needs)?.[1]).toBe(executorClass)
     }
     const keep = 'mkdir -p "$folder"; echo EXECUTOR_CLASS=always_on.test >"$folder/.env"'
     expect(await answers(`${keep}; check_nvidia`, { opt_class: 'always_on.gpu-24gb' })).toBe('')
@@ -240,124 +237,5 @@ describe('apt', () => {
     const { code, output } = await server.call('apt_get update', { opt_apt_lock_seconds: '0' })
     expect(code).toBe(1)
     expect(output).toContain("failed another program has held apt's lock for 0 s: process 7 (apt-get)")
-  })
-})
-
-describe('.env', () => {
-  const withFile = async (text: string) => {
-    await mkdir(join(server.folder, 'root/miner'), { recursive: true })
-    await writeFile(join(server.folder, 'root/miner/.env'), text)
-  }
-  const content = async () => (await server.call('cat "$folder/.env"')).output
-
-  test('changes only in the line of the setting', async () => {
-    await withFile('# A.\nA=1\n\n# B.\n#B=2\nAB=3')
-    await server.call('set_setting A "x y=z"; set_setting B 5; set_setting C 7')
-    expect(await content()).toBe('# A.\nA=x y=z\n\n# B.\nB=5\nAB=3\nC=7\n')
-    await server.call('set_setting B 6')
-    expect(await content()).toContain('\nB=6\n')
-  })
-
-  test('keeps what the owner set, gains new settings with their comments, and loses none', async () => {
-    await withFile('A=mine\nGONE=1\n')
-    await writeFile(join(server.folder, 'example'), '# Settings.\n\n# A says a.\n#A=1\n\n# New says n.\n#NEW=2\n')
-    expect(await answers('merge_settings "$FOLDER/example"')).toBe(
-      `say New settings in ${server.folder}/root/miner/.env: NEW\nsay ${server.folder}/root/miner/.env sets GONE, which is no setting any more: remove the line\n`,
-    )
-    expect(await content()).toBe('A=mine\nGONE=1\n\n# New says n.\n#NEW=2\n')
-    expect(await answers('merge_settings "$FOLDER/example"')).not.toContain('New settings')
-  })
-})
-
-describe('the state of a role', () => {
-  /** Runs a role whose health check prints `health`. Empty: it does not answer. */
-  const withRole = (health: string) =>
-    server.fake('docker', `case "$1" in ps) echo c1;; exec) printf '%s\\n' '${health}';; inspect) echo 0;; esac`)
-  /** Returns what a health check prints. */
-  const healthJson = (fields: object) =>
-    JSON.stringify({
-      ...{ version: '0.1.0', live: true, ready: false, complete: true, bad: [], warned: [] },
-      ...fields,
-      reasons: ['A "bad":["x"] reason.'],
-    })
-  /** Examines the role. Returns its state, its failing checks and its warnings, separated by `|`. */
-  const examine = async () => (await answers('look; echo "$is|$lacks|$warned"')).trim()
-
-  test.each([
-    ['no answer', '', 'away||'],
-    ['not live', healthJson({ live: false }), 'away||'],
-    ['ready', healthJson({ ready: true, warned: ['disk'] }), 'ready||disk'],
-    ['failing checks', healthJson({ bad: ['weights version', 'permit'] }), 'unready|weights-version permit|'],
-    ['not all checks done', healthJson({ complete: false, bad: ['chain'] }), 'looking|chain|'],
-    ['no names of checks, as in older versions', '{"live":true,"ready":false,"reasons":["Why."]}', 'unready|unnamed|'],
-  ])('follows from /health: %s', async (_, health, expected) => {
-    await withRole(health)
-    expect(await examine()).toBe(expected)
-  })
-
-  test('is good enough if no checks fail except tolerated ones', async () => {
-    await withRole(healthJson({ bad: ['chain', 'disk'] }))
-    const isWell = async (tolerated: string) =>
-      (await answers(`look; if is_well "${tolerated}"; then echo yes; else echo "no: $beyond"; fi`)).trim()
-    expect(await isWell('disk chain permit')).toBe('yes')
-    expect(await isWell('chain')).toBe('no: disk')
-    expect(await isWell('*')).toBe('yes')
-    expect(await isWell('')).toBe('no: chain disk')
-    await withRole('')
-    expect(await isWell('*')).toBe('no:')
-  })
-
-  test('is good enough with a new warning only if that has not become a failure for a while', async () => {
-    await withRole(healthJson({ ready: true, warned: ['class', 'disk'] }))
-    const isWell = async (tolerated: string, seconds: number) =>
-      (await answers(`seconds_up() { echo ${seconds}; }; look; is_well "${tolerated}" && echo yes`)).trim()
-    expect(await isWell('disk class', 1)).toBe('yes')
-    expect(await isWell('disk', 1)).toBe('')
-    expect(await isWell('disk', 30)).toBe('yes')
-    expect(await isWell('*', 1)).toBe('yes')
-  })
-
-  test('tolerates the checks that fail or warn now, and all checks if it does not answer', async () => {
-    await withRole(healthJson({ bad: ['permit'], warned: ['chain'] }))
-    expect((await answers('tolerated_now')).trim()).toBe('permit chain')
-    await withRole('')
-    expect((await answers('tolerated_now')).trim()).toBe('*')
-  })
-
-  test('is never good enough without its database', async () => {
-    await withRole(healthJson({ bad: ['database', 'registration'] }))
-    expect((await answers('seconds_up() { echo 99; }; look; is_well || echo "no: $beyond"')).trim()).toBe(
-      'no: database',
-    )
-    await withRole(healthJson({ bad: ['registration'] }))
-    expect((await answers('seconds_up() { echo 99; }; look; is_well && echo yes')).trim()).toBe('yes')
-    expect((await answers('seconds_up() { echo 1; }; look; is_well || echo "not yet"')).trim()).toBe('not yet')
-  })
-})
-
-describe("the database's image", () => {
-  const compose = fileURLToPath(new URL('../../../../docker/compose.miner.yml', import.meta.url))
-  const digest = `sha256:${'5'.repeat(64)}`
-  /** Runs the step of an installation that pins the image. Returns the image that .env then names. */
-  const pinnedImage = async (env: string, docker: string) => {
-    await server.fake('docker', docker)
-    const folder = 'mkdir -p "$folder"; cp "$COMPOSE" "$folder/compose.yml"; printf "%s" "$ENV" >"$folder/.env"'
-    return (await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database; setting POSTGRES_IMAGE`)).trim()
-  }
-  const pulled = `case "$*" in *RepoDigests*) echo other@sha256:1; echo postgres@${digest};; esac`
-
-  test('is pinned by its digest, in its line of the example', async () => {
-    expect(await pinnedImage('#POSTGRES_IMAGE=postgres:15', pulled)).toBe(`postgres:15@${digest}`)
-  })
-
-  test('is pulled first if it is missing', async () => {
-    const inspect = `"image inspect postgres:15") [ -e "$HOME/pulled" ];; *RepoDigests*) echo postgres@${digest};;`
-    const docker = `case "$*" in pull*) echo 1 >"$HOME/pulled";; ${inspect} esac`
-    expect(await pinnedImage('A=1', docker)).toBe(`postgres:15@${digest}`)
-  })
-
-  test('stays unpinned if it has no digest, or if the owner has named it', async () => {
-    expect(await pinnedImage('', 'exit 0')).toBe('')
-    expect(await pinnedImage('POSTGRES_IMAGE=mine:1', pulled)).toBe('mine:1')
   })
 })

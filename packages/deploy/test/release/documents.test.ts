@@ -77,9 +77,9 @@ it('the documents name only commands that compute-horde has', () => {
   const [, usage = ''] = /^usage\(\) \{\n(.*?)^END$/ms.exec(textOf('docker/install/server/compute-horde')) ?? []
   const known = [...usage.matchAll(/^ {2}([a-z]+) /gm)].map(([, command]) => command)
   expect(known).toContain('rollback')
-  const said = FILES.flatMap(file => [...textOf(file).matchAll(/compute-horde (?:validator|miner) ([a-z-]+)/g)])
-  expect(said.map(([, command = '']) => command).filter(command => !known.includes(command))).toEqual([])
-  expect(said.length).toBeGreaterThan(10)
+  const named = FILES.flatMap(file => [...textOf(file).matchAll(/compute-horde (?:validator|miner) ([a-z-]+)/g)])
+  expect(named.map(([, command = '']) => command).filter(command => !known.includes(command))).toEqual([])
+  expect(named.length).toBeGreaterThan(10)
 })
 
 it('the documents name only options that the install scripts or compute-horde have', () => {
@@ -87,9 +87,9 @@ it('the documents name only options that the install scripts or compute-horde ha
     .map(textOf)
     .join('\n')
   const known = new Set([...scripts.matchAll(/^ +(--[a-z-]+) /gm)].map(([, option]) => option))
-  const said = FILES.flatMap(file =>
+  const named = FILES.flatMap(file =>
     [...textOf(file).matchAll(/`(--[a-z-]+)(?: [^`]*)?`/g)].map(([, option]) => option),
   )
-  expect(said.filter(option => !known.has(option))).toEqual([])
-  expect(said.length).toBeGreaterThan(5)
+  expect(named.filter(option => !known.has(option))).toEqual([])
+  expect(named.length).toBeGreaterThan(5)
 })
