@@ -9,7 +9,7 @@ export type Role = 'validator' | 'miner'
 const ADMIN_PORTS: Record<Role, number> = { validator: 8001, miner: 8002 }
 const GRAFANA_PORTS: Record<Role, number> = { validator: 3001, miner: 3002 }
 
-/** Variables that come from the shell, not from `.env`. A certificate, for example, has several lines. */
+/** Variables that come from the shell, not from `.env`: a certificate, which has several lines, does not fit there. */
 export const SHELL_VARIABLES = ['CA_CERTIFICATE', 'ENV_FILE', 'REVISION']
 
 /** Returns the variables of a role's compose file, with their defaults and descriptions. */

@@ -58,7 +58,7 @@ export const dashboard = z.strictObject({
 })
 export type Dashboard = z.output<typeof dashboard>
 
-/** The names in queries that may return nothing on a healthy server. */
+/** Matches queries that may return nothing on a healthy server. */
 const MAY_BE_EMPTY =
   /facilitator|jobs_open|miner_gpus|miner_refusals|miner_offers_declined|validator_next_batch|validator_last_batch/
 

@@ -71,7 +71,7 @@ it('the release publishes every role of the Dockerfile, with build arguments tha
   for (const name of names) expect(dockerfile).toMatch(new RegExp(`^ARG ${name}=`, 'm'))
 })
 
-it('CI gives .ci/run as much time as it gives itself, and the time for set-up', async () => {
+it('ci.yml allows .ci/run its own time limit plus the time for set-up', async () => {
   const ci = await readFile(join(root, '.ci/run'), 'utf8')
   const workflow = await readFile(join(root, '.github/workflows/ci.yml'), 'utf8')
   expect(workflow).toMatch(/^ +- run: \.ci\/run$/m)

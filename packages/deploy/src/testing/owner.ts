@@ -9,7 +9,7 @@ import type { TestServer } from './test-server.ts'
 
 export const HOTKEY_ADDRESS = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
 const COLDKEY_ADDRESS = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty'
-/** The seed of HOTKEY_ADDRESS: Alice's, which every development chain knows. */
+/** The seed of HOTKEY_ADDRESS: Alice's, the public test account of development chains. */
 export const HOTKEY_SEED = 'e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a'
 /** The content of the coldkey's file. Tests search the server for it, because no program may read it. */
 export const COLDKEY_SECRET = 'coldkey-secret-that-stays-here'
@@ -18,6 +18,7 @@ export const OWNER_PASSWORD = 'correct horse'
 export interface InstallOptions {
   /** The server's user: root, deploy (sudo without a password) or owner (sudo with one). Default: root. */
   user?: string
+  /** More arguments of the script. */
   args?: readonly string[]
   /** Pipes the script into bash, like `curl … | bash`. */
   piped?: boolean
@@ -25,10 +26,11 @@ export interface InstallOptions {
    * What the owner types on a terminal when the script prints each question. Default: no terminal, and --yes is passed.
    */
   answers?: readonly { when: string; type: string }[]
+  /** Environment variables of the script, besides those of this process. */
   env?: Record<string, string>
   /** The path of the hotkey's file. Default: that of the owner's wallet. */
   hotkey?: string
-  /** An SSH destination that the owner's SSH configuration explains. Default: the user on the test server's port. */
+  /** An SSH destination that the owner's SSH configuration defines. Default: the user on the test server's port. */
   destination?: string
   timeoutMs?: number
   /** Called at each new output with all output so far. */
@@ -126,7 +128,7 @@ export class Owner implements AsyncDisposable {
   }
 }
 
-/** Returns the content of a hotkey's file, as btcli writes it. */
+/** Returns the content of a hotkey's file, which is not encrypted. */
 function hotkeyFile() {
   return {
     accountId: '0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d',

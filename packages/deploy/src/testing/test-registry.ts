@@ -169,15 +169,15 @@ async function build(
   values: readonly string[],
 ): Promise<void> {
   const args = [`BASE_IMAGE=${BASE_IMAGE}`, ...values].flatMap(value => ['--build-arg', value])
-  const ended = await runProgram(
+  const result = await runProgram(
     'docker',
     ['build', '--quiet', ...(target ? ['--target', target] : []), '--tag', image, ...args, context],
     { timeoutMs: BUILD_MS },
   )
-  if (ended.code !== 0) throw new Error(`${image} could not be built: ${ended.output}`)
+  if (result.code !== 0) throw new Error(`${image} could not be built: ${result.output}`)
 }
 
 async function docker(...args: string[]): Promise<void> {
-  const ended = await runProgram('docker', args)
-  if (ended.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${ended.code}: ${ended.output}`)
+  const result = await runProgram('docker', args)
+  if (result.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${result.code}: ${result.output}`)
 }

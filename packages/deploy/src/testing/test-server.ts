@@ -232,7 +232,7 @@ async function serverImage(kind: 'fresh' | 'with-docker'): Promise<string> {
 
 /** Runs Docker on this machine. Returns its output; throws when it fails. */
 async function docker(...args: string[]): Promise<string> {
-  const ended = await runProgram('docker', args)
-  if (ended.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${ended.code}: ${ended.output}`)
-  return ended.output
+  const result = await runProgram('docker', args)
+  if (result.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${result.code}: ${result.output}`)
+  return result.output
 }

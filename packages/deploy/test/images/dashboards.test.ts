@@ -25,7 +25,7 @@ describe.each([
     expect(unqueried).toEqual(NOT_SHOWN[role])
   })
 
-  it('has charts with unique ids that do not overlap', async () => {
+  it('has charts that do not overlap, each with an id of its own', async () => {
     const { panels } = await read(role)
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>

@@ -102,7 +102,7 @@ describe('the Compose package of', () => {
     expect(await answers('compose_package')).toBe(`${compose}\n`)
   })
 
-  test('another system is unknown, so that system is refused', async () => {
+  test('another system is unknown, so the system is refused', async () => {
     await server.setOsRelease({ ID: 'fedora', PRETTY_NAME: 'Fedora Linux 42' })
     expect(await answers('check_system')).toContain('problem the server runs Fedora Linux 42, not Debian or Ubuntu')
     await server.setOsRelease({ ID: 'linuxmint', ID_LIKE: 'ubuntu debian', PRETTY_NAME: 'Linux Mint 22' })
