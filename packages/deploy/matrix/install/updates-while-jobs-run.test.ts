@@ -14,8 +14,8 @@ const RUNNING_MS = 300_000
 const ENDED_MS = 900_000
 const RETRY_MS = 1_000
 const JOBS = [1, 2]
-/** An echo image whose job takes this long. A batch of two jobs, one after the other, stays open for twice as long. */
 const SLOW_ECHO = 'horde-test/slow-echo:v0'
+/** How long a job of that image takes. A batch of two jobs, one after the other, stays open for twice as long. */
 const SLOW_ECHO_SECONDS = 90
 const SLOW_ECHO_ON_SERVER = `${IMAGE_PREFIX}/slow-echo:v0`
 
@@ -129,7 +129,7 @@ test(
     expect(second.split('|')[0]).toBe(open.split('|')[0])
     expect(await sql(`select state from jobs where batch_id = ${id}`)).toBe('finished\nfinished')
     expect(await server.sh(`grep -cF '${SLOW_ECHO_ON_SERVER}' /root/started`)).toBe('2')
-    expect(await server.sh('compute-horde validator logs')).toContain('batch taken up that was left open')
+    expect(await server.sh('compute-horde validator logs')).toContain('batch resumed')
   },
   ENDED_MS + RUNNING_MS + ENDED_MS,
 )
