@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the names and samples are shell code
 /**
- * What scripts for macOS must not use: features that its bash 3.2 lacks, and options of GNU tools that its own tools lack
- * or treat differently. Most machines cannot run bash 3.2, so tests search the scripts for these patterns.
+ * What scripts for macOS must not use: features that its bash 3.2 lacks, and options of GNU tools that its own tools
+ * lack or treat differently. Most machines cannot run bash 3.2, so tests search the scripts for these patterns.
  */
 const FORBIDDEN: readonly [what: string, pattern: RegExp][] = [
   ['associative arrays', /\b(?:declare|local|typeset)\s+-[a-zA-Z]*A/],

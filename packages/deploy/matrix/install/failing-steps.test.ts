@@ -1,5 +1,5 @@
 /** Makes each step of an installation fail: the script says what to do, and the same command completes afterwards. */
-import { appendFile } from 'node:fs/promises'
+import { appendFile, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Owner } from '../../src/testing/owner.ts'
@@ -78,25 +78,14 @@ test('refuses a small disk before it changes anything, and reports a disk that f
 
 test('refuses a changed host key and says how to remove the old one', async () => {
   await start('with-docker')
-  const { output } = await runProgram('ssh-keygen', [
-    '-q',
-    '-t',
-    'ed25519',
-    '-N',
-    '',
-    '-f',
-    join(owner.folder, 'other'),
-  ])
+  const path = join(owner.folder, 'other')
+  const { output } = await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path])
   expect(output).toBe('')
-  const key = (await runProgram('cat', [join(owner.folder, 'other.pub')])).output
-    .trim()
-    .split(' ')
-    .slice(0, 2)
-    .join(' ')
-  await appendFile(join(owner.folder, 'known_hosts'), `[127.0.0.1]:${server.port} ${key}\n`)
+  const [type, key] = (await readFile(`${path}.pub`, 'utf8')).split(' ')
+  await appendFile(join(owner.folder, 'known_hosts'), `[127.0.0.1]:${server.port} ${type} ${key}\n`)
   const ended = await install()
   expect(ended).toMatchObject({ code: 2, output: expect.stringContaining('remove the old key: ssh-keygen -R') })
-  await runProgram('rm', [join(owner.folder, 'known_hosts')])
+  await rm(join(owner.folder, 'known_hosts'))
   await expectInstalls()
 })
 

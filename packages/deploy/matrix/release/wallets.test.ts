@@ -92,18 +92,18 @@ const walletsOf = (home: string) => join(home, '.bittensor/wallets')
 describe.each(ROLES)('the document for a %s', role => {
   const { file, hotkey } = DOCUMENTS[role]
   const commands = shellCommands(file, 'btcli')
-  const place = (home: string) => ({ directory: walletsOf(home), name: WALLET, hotkey })
+  const wallet = (home: string) => ({ directory: walletsOf(home), name: WALLET, hotkey })
 
   it('creates keys with its commands, and `check` accepts the hotkey', async () => {
     const home = await newHome()
     expect(await runOnTerminal(findCommand(commands, 'btcli wallet create'), BTCLI_11, home)).toMatchObject({ code: 0 })
     const coldkey = await readFile(join(walletsOf(home), WALLET, 'coldkey'), 'latin1')
     expect(coldkey.startsWith('$NACL'), 'the coldkey is encrypted').toBe(true)
-    const { ss58 } = await readHotkey(place(home))
+    const { ss58 } = await readHotkey(wallet(home))
     const shown = await run(findCommand(commands, 'btcli wallet show'), BTCLI_11, home)
     expect(shown).toMatchObject({ code: 0 })
     expect(shown.output).toContain(ss58)
-    expect(shown.output).toContain(await readColdkeyPub(place(home)))
+    expect(shown.output).toContain(await readColdkeyPub(wallet(home)))
     const lines = await check(role, home, hotkey, ss58)
     expect(lines).toContain(`ok   hotkey: ${ss58}`)
     expect(lines).toContain(`ok   registration: the hotkey has uid 1 on subnet ${NETUID}`)
@@ -117,7 +117,7 @@ describe.each(ROLES)('the document for a %s', role => {
     expect(await runOnTerminal(findCommand(commands, 'btcli wallet new-hotkey'), BTCLI_11, home)).toMatchObject({
       code: 0,
     })
-    expect((await readHotkey(place(home))).ss58).not.toBe((await readHotkey(place(first))).ss58)
+    expect((await readHotkey(wallet(home))).ss58).not.toBe((await readHotkey(wallet(first))).ss58)
     expect((await stat(join(walletsOf(home), WALLET, 'hotkeys', hotkey))).mode & 0o077).toBe(0)
   })
 
@@ -148,7 +148,7 @@ describe.each(ROLES)('the document for a %s', role => {
     }
     expect(await run(`${commands[0]} --wallet-hotkeys x --help`, BTCLI_9, home)).toMatchObject({ code: 2 })
     expect(await runOnTerminal(findCommand(commands, 'btcli wallet create'), BTCLI_9, home)).toMatchObject({ code: 0 })
-    expect((await readHotkey(place(home))).ss58).toMatch(/^5/)
+    expect((await readHotkey(wallet(home))).ss58).toMatch(/^5/)
   })
 })
 

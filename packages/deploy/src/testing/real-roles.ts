@@ -54,9 +54,9 @@ export class RealRoles implements AsyncDisposable {
     await registry.push('compute-horde/debian:bookworm', 'base/debian:bookworm')
     const owner = await Owner.open()
     for (const role of ['validator', 'miner'] as const) {
-      const place = { directory: join(owner.folder, 'wallets'), name: role }
-      await writeHotkeyFile(place, KEYS[role])
-      await writeColdkeyPub(place, coldkeyOf(role))
+      const wallet = { directory: join(owner.folder, 'wallets'), name: role }
+      await writeHotkeyFile(wallet, KEYS[role])
+      await writeColdkeyPub(wallet, coldkeyOf(role))
     }
     return new RealRoles(registry, owner, version, await startChain())
   }
