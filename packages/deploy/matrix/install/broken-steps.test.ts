@@ -125,7 +125,7 @@ test('an image that is not there, and one that does not get healthy, leave the s
   expect(missing.output).toContain("The step 'Images' failed: 127.0.0.1:5000/horde/validator:9.9.9 could not be pulled")
   const ill = await owner.install('validator', server, { args: [...PULL, '--version', '0.2.0'] })
   expect(ill.output).toContain('This version ends at its start.')
-  expect(ill.output).toContain("The step 'Start' failed: the validator does not get healthy")
+  expect(ill.output).toContain("The step 'Start' failed: the validator does not become healthy")
   const ended = await owner.install('validator', server, { args: PULL })
   expect(ended.output).toContain(DONE)
 })

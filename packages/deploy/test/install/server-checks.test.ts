@@ -42,9 +42,7 @@ describe('Docker', () => {
     await server.fake('docker', 'case "$1" in compose) exit 1;; esac; exit 0')
     await server.fake('docker-compose', 'exit 127')
     await server.fake('apt-cache', CANDIDATE('docker-compose-v2'))
-    expect(await answers('check_docker')).toContain(
-      'add Compose to the Docker that is there (package docker-compose-v2)',
-    )
+    expect(await answers('check_docker')).toContain('add Compose to the installed Docker (package docker-compose-v2)')
     await server.fake('dpkg-query', 'case "$*" in *docker-ce*) printf installed;; esac')
     expect(await answers('check_docker')).toContain('(package docker-compose-plugin)')
   })
@@ -113,7 +111,7 @@ describe('a processor', () => {
   test.each([
     ['x86_64', 'registry.example/horde', ''],
     ['aarch64', '', ''],
-    ['aarch64', 'registry.example/horde', 'the images that are published are for x86_64 only, and this server is an'],
+    ['aarch64', 'registry.example/horde', 'the published images are for x86_64 only, and this server is an'],
     ['riscv64', '', 'there are no images for this processor (riscv64)'],
   ])('that is %s, with images of "%s"', async (processor, prefix, problem) => {
     await server.fake('uname', `echo ${processor}`)
@@ -197,7 +195,7 @@ describe('an NVIDIA card', () => {
       'deb [signed-by=/usr/share/keyrings/other.gpg] https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /\n',
     )
     expect(await answers('APT_LISTS=$FOLDER/lists; check_nvidia')).toContain(
-      `from the list that is there, ${server.folder}/lists/nvidia-docker.list`,
+      `from the existing list ${server.folder}/lists/nvidia-docker.list`,
     )
     expect(await answers('APT_LISTS=$FOLDER/none; check_nvidia')).toContain("add NVIDIA's apt list")
   })
@@ -257,7 +255,7 @@ describe('.env', () => {
     await withFile('A=mine\nGONE=1\n')
     await writeFile(join(server.folder, 'example'), '# Settings.\n\n# A says a.\n#A=1\n\n# New says n.\n#NEW=2\n')
     expect(await answers('merge_settings "$FOLDER/example"')).toBe(
-      `say New settings in ${server.folder}/root/miner/.env: NEW\nsay ${server.folder}/root/miner/.env sets GONE, which is no setting any more: remove the line\n`,
+      `say New settings in ${server.folder}/root/miner/.env: NEW\nsay ${server.folder}/root/miner/.env sets GONE, which is no longer a setting: remove the line\n`,
     )
     expect(await content()).toBe('A=mine\nGONE=1\n\n# New says n.\n#NEW=2\n')
     expect(await answers('merge_settings "$FOLDER/example"')).not.toContain('New settings')
@@ -274,14 +272,14 @@ describe('how well a role is', () => {
       ...fields,
       reasons: ['A "bad":["x"] reason.'],
     })
-  const looked = async () => (await answers('look; echo "$is|$lacks|$warned"')).trim()
+  const looked = async () => (await answers('read_health; echo "$health|$lacks|$warnings"')).trim()
 
   test.each([
-    ['nothing', '', 'away||'],
-    ['that its health check failed', said({ live: false }), 'away||'],
+    ['nothing', '', 'unreachable||'],
+    ['that its health check failed', said({ live: false }), 'unreachable||'],
     ['that it is ready', said({ ready: true, warned: ['disk'] }), 'ready||disk'],
     ['what it lacks', said({ bad: ['weights version', 'permit'] }), 'unready|weights-version permit|'],
-    ['that it has not looked yet', said({ complete: false, bad: ['chain'] }), 'looking|chain|'],
+    ['that it has not looked yet', said({ complete: false, bad: ['chain'] }), 'starting|chain|'],
     ['no names, as older versions', '{"live":true,"ready":false,"reasons":["Why."]}', 'unready|unnamed|'],
   ])('is known from /health: %s', async (_, saying, expected) => {
     await withRole(saying)
@@ -291,7 +289,9 @@ describe('how well a role is', () => {
   test('counts as well as before when it lacks nothing that it did not lack, or warn of', async () => {
     await withRole(said({ bad: ['chain', 'disk'] }))
     const isWell = async (tolerated: string) =>
-      (await answers(`look; if is_well "${tolerated}"; then echo yes; else echo "no: $beyond"; fi`)).trim()
+      (
+        await answers(`read_health; if is_healthy "${tolerated}"; then echo yes; else echo "no: $not_tolerated"; fi`)
+      ).trim()
     expect(await isWell('disk chain permit')).toBe('yes')
     expect(await isWell('chain')).toBe('no: disk')
     expect(await isWell('*')).toBe('yes')
@@ -303,7 +303,7 @@ describe('how well a role is', () => {
   test('counts as well with a new warning only when that has not become worse for a while', async () => {
     await withRole(said({ ready: true, warned: ['class', 'disk'] }))
     const isWell = async (tolerated: string, seconds: number) =>
-      (await answers(`seconds_up() { echo ${seconds}; }; look; is_well "${tolerated}" && echo yes`)).trim()
+      (await answers(`seconds_up() { echo ${seconds}; }; read_health; is_healthy "${tolerated}" && echo yes`)).trim()
     expect(await isWell('disk class', 1)).toBe('yes')
     expect(await isWell('disk', 1)).toBe('')
     expect(await isWell('disk', 30)).toBe('yes')
@@ -319,12 +319,14 @@ describe('how well a role is', () => {
 
   test('is never well without its database', async () => {
     await withRole(said({ bad: ['database', 'registration'] }))
-    expect((await answers('seconds_up() { echo 99; }; look; is_well || echo "no: $beyond"')).trim()).toBe(
-      'no: database',
-    )
+    expect(
+      (await answers('seconds_up() { echo 99; }; read_health; is_healthy || echo "no: $not_tolerated"')).trim(),
+    ).toBe('no: database')
     await withRole(said({ bad: ['registration'] }))
-    expect((await answers('seconds_up() { echo 99; }; look; is_well && echo yes')).trim()).toBe('yes')
-    expect((await answers('seconds_up() { echo 1; }; look; is_well || echo "not yet"')).trim()).toBe('not yet')
+    expect((await answers('seconds_up() { echo 99; }; read_health; is_healthy && echo yes')).trim()).toBe('yes')
+    expect((await answers('seconds_up() { echo 1; }; read_health; is_healthy || echo "not yet"')).trim()).toBe(
+      'not yet',
+    )
   })
 })
 
@@ -335,7 +337,9 @@ describe("the database's image", () => {
   const named = async (env: string, docker: string) => {
     await server.fake('docker', docker)
     const folder = 'mkdir -p "$folder"; cp "$COMPOSE" "$folder/compose.yml"; printf "%s" "$ENV" >"$folder/.env"'
-    return (await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database; setting POSTGRES_IMAGE`)).trim()
+    return (
+      await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database_image; setting POSTGRES_IMAGE`)
+    ).trim()
   }
   const pulled = `case "$*" in *RepoDigests*) echo other@sha256:1; echo postgres@${digest};; esac`
 
