@@ -11,24 +11,26 @@ set -uo pipefail
 
 DEFAULT_NETWORK=finney
 DEFAULT_NETUID=12
-# Where a release's sources are, as an address that ends in .tar.gz#sha256=…; empty until there is a release.
+# The address of a release's sources, ending in .tar.gz#sha256=…. Empty until there is a release.
 RELEASE_ADDRESS=''
 
 EXIT_FAILED=1
 EXIT_MISTAKE=2
 EXIT_REBOOT=3
 
-# What the owner reads and answers.
+# Messages for the owner, and questions to the owner.
 
+# Prints its arguments as one line, with a space between two.
 say() { printf '%s\n' "$*"; }
 
+# Prints an error on stderr, and exits.
 stop() { # stop EXIT-CODE WHAT [WHAT-TO-DO]
   printf '\n%s\n' "$2" >&2
   [ -z "${3:-}" ] || printf '  What to do: %s\n' "$3" >&2
   exit "$1"
 }
 
-# Mistakes are gathered and said together, so that one run names them all.
+# Adds a problem to the list that report_problems prints, so that one run names all of them.
 problems=''
 problem() { # problem WHAT WHAT-TO-DO
   problems="$problems- $1
@@ -36,39 +38,42 @@ problem() { # problem WHAT WHAT-TO-DO
 "
 }
 
+# Prints all problems and exits, if there are any.
 report_problems() {
   [ -n "$problems" ] || return 0
-  printf '\nNothing was changed. This stands in the way:\n%s' "$problems" >&2
+  printf '\nNothing was changed. Fix these problems first:\n%s' "$problems" >&2
   exit "$EXIT_MISTAKE"
 }
 
-# Questions go to the terminal: stdin may be the pipe that this script comes through.
+# Whether there is a terminal to ask on. stdin does not count, because this script may come through it.
 has_terminal() { { true </dev/tty; } 2>/dev/null; }
 
+# Asks whether to begin, and exits unless the answer is yes.
 confirm() {
   local answer=''
   [ "$assume_yes" = no ] || return 0
   has_terminal || stop "$EXIT_MISTAKE" 'There is no terminal to ask on. Nothing was changed.' 'pass --yes'
-  printf '\nIs this your hotkey, and shall this be done? [y/N] ' >/dev/tty
+  printf '\nIs this your hotkey, and do you want to continue? [y/N] ' >/dev/tty
   IFS= read -r answer </dev/tty || true
   case $answer in y | Y | yes | Yes) ;; *) stop "$EXIT_MISTAKE" 'Stopped. Nothing was changed.' ;; esac
 }
 
-ask_password() { # ask_password QUESTION: sets password
+# Asks for a password without showing it. Sets `password`.
+ask_password() { # ask_password QUESTION
   printf '%s' "$1" >/dev/tty
   IFS= read -r -s password </dev/tty || password=''
   printf '\n' >/dev/tty
 }
 
-# A word as the shell of the server reads it again.
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+# Prints a word in single quotes, for a shell.
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; } # quoted WORD
 
-# A word as it may be copied to a command line.
-shown() {
+# Prints a word for a command line that the owner may copy: in quotes only if it needs them.
+quoted_if_needed() { # quoted_if_needed WORD
   case $1 in *[!A-Za-z0-9_./@:=-]*) quoted "$1" ;; *) printf '%s' "$1" ;; esac
 }
 
-# The command line.
+# The command line of the install script.
 
 usage() {
   cat <<END
@@ -77,35 +82,38 @@ Installs a Compute Horde $ROLE on a server, over SSH.
   $SCRIPT SSH_DESTINATION HOTKEY_PATH [OPTIONS]
   curl -sSfL …/$SCRIPT | bash -s - SSH_DESTINATION HOTKEY_PATH [OPTIONS]
 
-  SSH_DESTINATION         user@host, or a name of ~/.ssh/config; root, or a user who may use sudo
+  SSH_DESTINATION         user@host, or a name in ~/.ssh/config. The user is root or may use sudo
   HOTKEY_PATH             the hotkey's file, such as ~/.bittensor/wallets/default/hotkeys/default
 
   --version VERSION       the version of the images to pull ($VERSION); VERSION@sha256:… pins the $ROLE's image
   --image-prefix PREFIX   pull PREFIX/$ROLE from a registry; without it the images are built on the server
-  --from SOURCE           what is built: a checkout's folder, a .tar.gz, or its address. By default the checkout that this
-                          script stands in. A .tar.gz is checked: SOURCE#sha256=…, or the file SOURCE.sha256
-  --base-image IMAGE      what images are built on, in place of the public base
+  --from SOURCE           the sources to build: a checkout's folder, a .tar.gz, or its address. Without it, the checkout
+                          that contains this script. A .tar.gz needs a checksum: SOURCE#sha256=… or a file SOURCE.sha256
+  --base-image IMAGE      the base of the built images, in place of the public one
   --network NETWORK       the chain: finney (the default), test, local, host:port or a URL
   --netuid NUMBER         the subnet ($DEFAULT_NETUID)
   --port PORT             a miner's port for validators, open to the internet ($(default_of PUBLIC_PORT))
   --admin-port PORT       the status page, on the server's loopback only ($(default_of ADMIN_PORT))
-  --class CLASS           what a miner offers: its executors' class ($(default_of EXECUTOR_CLASS))
-  --no-gpu                a miner's server: leave NVIDIA driver and toolkit alone
+  --class CLASS           the class of a miner's executors ($(default_of EXECUTOR_CLASS))
+  --no-gpu                do not install or check NVIDIA driver and toolkit on a miner's server
   --identity FILE         the SSH key, as for ssh -i
   --ssh-port PORT         the SSH port, as for ssh -p
-  --auto-update           update once a day, and go back when a new version does not get healthy
-  --dry-run               look at everything, print each step and each file, change nothing
-  --yes                   ask nothing
-  --help                  this text
+  --auto-update           update once a day, and go back when a new version does not become healthy
+  --dry-run               check everything, print each step and each file, change nothing
+  --yes                   do not ask for confirmation
+  --help                  print this text
 
-Only the hotkey and coldkeypub.txt are copied, never the coldkey. Run it again to repair, to go on, or to update.
-Exit codes: 0 done; 1 a step failed; 2 something must be put right first; 3 the server must be rebooted first.
+Copies only the hotkey and coldkeypub.txt, never the coldkey. Run it again to repair, to continue, or to update.
+Exit codes: 0 done; 1 a step failed; 2 fix the named problems first; 3 reboot the server first.
 END
 }
 
-# What the example settings say a setting is without being set.
-default_of() { print_env_example | sed -n "s/^#\{0,1\}$1=//p" | head -n 1; }
+# Prints a setting's default, from the example settings.
+default_of() { # default_of NAME
+  print_env_example | sed -n "s/^#\{0,1\}$1=//p" | head -n 1
+}
 
+# Reads the command line into variables, and reports mistakes in it.
 read_arguments() {
   destination='' hotkey_path='' version='' image_prefix='' from='' base_image=''
   network_given='' netuid_given='' port_given='' admin_port_given=''
@@ -117,7 +125,8 @@ read_arguments() {
       --auto-update) auto_update=yes ;;
       --dry-run) dry_run=yes ;;
       --yes | -y) assume_yes=yes ;;
-      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --class | --identity | --ssh-port)
+      --version | --image-prefix | --from | --base-image | --network | --netuid | --port | --admin-port | --class | \
+        --identity | --ssh-port)
         case ${2:-} in
           '' | --*) problem "$1 needs a value" "$SCRIPT --help" ;;
           *)
@@ -144,6 +153,7 @@ read_arguments() {
   admin_port=${admin_port_given:-$(default_of ADMIN_PORT)}
 }
 
+# Sets the variable of an option.
 take_option() { # take_option NAME VALUE
   case $1 in
     --version) version=$2 ;;
@@ -160,42 +170,57 @@ take_option() { # take_option NAME VALUE
   esac
 }
 
+# Reports mistakes in the values of arguments. Sets can_connect to no if there is no usable destination.
 check_arguments() {
   if [ -z "$destination" ]; then
     problem 'SSH_DESTINATION is missing' "$SCRIPT user@host ~/.bittensor/wallets/default/hotkeys/default"
     can_connect=no
   fi
   case $destination in -* | *[[:space:]]*)
-    problem "'$destination' is not an SSH destination" 'pass user@host, or a name of ~/.ssh/config'
+    problem "'$destination' is not an SSH destination" 'pass user@host, or a name in ~/.ssh/config'
     can_connect=no
     ;;
   esac
-  [ -n "$hotkey_path" ] || problem 'HOTKEY_PATH is missing' 'pass the file of the hotkey, such as ~/.bittensor/wallets/default/hotkeys/default'
+  [ -n "$hotkey_path" ] || problem 'HOTKEY_PATH is missing' \
+    'pass the file of the hotkey, such as ~/.bittensor/wallets/default/hotkeys/default'
   check_number --netuid "$netuid_given" 0 65535
   check_number --port "$port_given" 1 65535
   check_number --admin-port "$admin_port_given" 1 65535
   check_number --ssh-port "$ssh_port" 1 65535
   if [ "$ROLE" != miner ] && [ -n "$port_given" ]; then
-    problem "a $ROLE has no port for others: --port is a miner's" 'leave it out; --admin-port is the port of the status page'
+    problem "a $ROLE has no port for others: --port is a miner's" \
+      'leave it out; --admin-port is the port of the status page'
   fi
   if [ "$ROLE" != miner ] && [ -n "$class_given" ]; then
     problem "a $ROLE has no executors: --class is a miner's" 'leave it out'
   fi
-  case $class_given in *[!a-z0-9._-]*) problem "'$class_given' is not a class" 'pass such as always_on.cpu.8c.16gb' ;; esac
-  case $network_given in *[!A-Za-z0-9.,:/_-]*) problem "'$network_given' is not a network" 'pass finney, test, local, host:port or a ws:// address' ;; esac
-  case $image_prefix in *[!a-z0-9./:_-]*) problem "'$image_prefix' cannot stand before an image's name" 'pass such as ghcr.io/somebody' ;; esac
-  if [ -n "$version" ] && ! printf '%s' "$version" | grep -Eq '^[0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?$'; then
-    problem "'$version' is not a version" 'pass such as 0.1.0, or 0.1.0@sha256: and 64 digits'
+  case $class_given in *[!a-z0-9._-]*)
+    problem "'$class_given' is not a class" 'pass one such as always_on.cpu.8c.16gb' ;;
+  esac
+  case $network_given in *[!A-Za-z0-9.,:/_-]*)
+    problem "'$network_given' is not a network" 'pass finney, test, local, host:port or a ws:// address' ;;
+  esac
+  case $image_prefix in *[!a-z0-9./:_-]*)
+    problem "'$image_prefix' cannot be the prefix of an image's name" 'pass one such as ghcr.io/owner' ;;
+  esac
+  if [ -n "$version" ] &&
+    ! printf '%s' "$version" | grep -Eq '^[0-9A-Za-z][0-9A-Za-z._-]*(@sha256:[0-9a-f]{64})?$'; then
+    problem "'$version' is not a version" 'pass one such as 0.1.0, or 0.1.0@sha256: and 64 digits'
   fi
   if [ -n "$version" ] && [ -z "$image_prefix" ]; then
-    problem '--version says which images are pulled, and without --image-prefix they are built' 'pass --image-prefix, or --from with the sources of that version'
+    problem '--version names the images to pull, but without --image-prefix the server builds them' \
+      'pass --image-prefix, or --from with the sources of that version'
   fi
   if [ "$auto_update" = yes ] && [ -z "$image_prefix" ]; then
-    problem '--auto-update pulls new images, and without --image-prefix they are built' 'pass --image-prefix, or leave --auto-update out'
+    problem '--auto-update pulls new images, but without --image-prefix the server builds them' \
+      'pass --image-prefix, or leave out --auto-update'
   fi
-  if [ -n "$identity" ] && [ ! -r "$identity" ]; then problem "the SSH key $identity cannot be read" 'see the path after --identity'; fi
+  if [ -n "$identity" ] && [ ! -r "$identity" ]; then
+    problem "the SSH key $identity cannot be read" 'check the path after --identity'
+  fi
 }
 
+# Reports a value that is not a whole number in a range. An empty value is correct.
 check_number() { # check_number OPTION VALUE MIN MAX
   case $2 in
     '') return ;;
@@ -205,22 +230,25 @@ check_number() { # check_number OPTION VALUE MIN MAX
   problem "$1 is '$2'" "pass a whole number from $3 to $4"
 }
 
+# Reports programs that this machine lacks.
 check_tools() {
   local tool
   for tool in ssh tar gzip sed grep mktemp; do
     if ! command -v "$tool" >/dev/null 2>&1; then
-      problem "$tool is missing on this machine" "install it"
+      problem "$tool is missing on this machine" 'install it'
       if [ "$tool" = ssh ]; then can_connect=no; fi
     fi
   done
 }
 
-# The hotkey. Its file is looked at and sent; it is never copied on this machine, and the coldkey is never opened.
+# Checks the hotkey's file. The scripts read and send it without making a copy, and never open the coldkey.
 
+# Checks the hotkey's file and the wallet around it. Sets hotkey_address, and coldkeypub to the path of coldkeypub.txt
+# if the wallet has it.
 check_hotkey() {
   hotkey_address='' coldkeypub=''
   [ -n "$hotkey_path" ] || return 0
-  # A quoted ~ was not expanded by the shell.
+  # In quotes, the shell that called this script did not expand the ~.
   # shellcheck disable=SC2088
   case $hotkey_path in '~/'*) hotkey_path=$HOME/${hotkey_path#??} ;; esac
   local file=$hotkey_path folder=${hotkey_path%/*} example
@@ -234,62 +262,71 @@ check_hotkey() {
   elif [ "${file##*/}" = coldkey ]; then
     problem "$file is a coldkey, which stays on your machine" "pass the file of the hotkey: $example"
   elif [ ! -r "$file" ]; then
-    problem "$file cannot be read by $(id -un)" 'see its owner and mode: ls -l'
+    problem "$file cannot be read by $(id -un)" 'check its owner and mode: ls -l'
   elif head -c 16 "$file" | grep -aEq '^([$]NACL|[$]ANSIBLE|gAAAA)'; then
-    problem "$file is encrypted, and the $ROLE has nobody to type its password" \
+    problem "$file is encrypted, and a $ROLE cannot ask for its password" \
       'make a hotkey without a password: btcli wallet new-hotkey --no-use-password'
   else
     read_hotkey "$file" "$folder"
   fi
 }
 
+# Checks the content of the hotkey's file, and compares it with coldkeypub.txt.
 read_hotkey() { # read_hotkey FILE FOLDER
   local owner
-  hotkey_address=$(address_of "$1")
+  hotkey_address=$(address_in "$1")
   if [ -z "$hotkey_address" ]; then
-    problem "$1 is not a hotkey's file: it names no address" 'pass a file that btcli wallet new-hotkey or regen-hotkey made'
+    problem "$1 is not a hotkey's file: it contains no address" \
+      'pass a file that btcli wallet new-hotkey or regen-hotkey made'
     return
   fi
   if ! grep -Eq '"(secretSeed|secretPhrase|privateKey)" *: *"' "$1"; then
-    problem "$1 holds the public part of a key only" 'pass the file of the hotkey, in the folder hotkeys of the wallet'
+    problem "$1 contains the public part of a key only" \
+      'pass the file of the hotkey, in the folder hotkeys of the wallet'
     return
   fi
-  # A wallet's folder has coldkeypub.txt beside the folder hotkeys.
+  # A wallet has coldkeypub.txt beside its folder hotkeys.
   if [ -r "$2/../coldkeypub.txt" ]; then
     coldkeypub=$2/../coldkeypub.txt
-    owner=$(address_of "$coldkeypub")
+    owner=$(address_in "$coldkeypub")
     if [ "$owner" = "$hotkey_address" ]; then
       problem "$1 is the wallet's coldkey under another name, which stays on your machine" 'pass the file of a hotkey'
     fi
     if grep -Eq '"(secretSeed|secretPhrase)" *: *"' "$coldkeypub"; then
-      problem "$coldkeypub holds a secret: it is not the public part of the coldkey" 'make it anew: btcli wallet regen-coldkeypub'
+      problem "$coldkeypub contains a secret: it is not the public part of the coldkey" \
+        'make it again: btcli wallet regen-coldkeypub'
     fi
   fi
 }
 
-address_of() { sed -n 's/.*"ss58Address" *: *"\([1-9A-HJ-NP-Za-km-z]\{40,60\}\)".*/\1/p' "$1" 2>/dev/null | head -n 1; }
+# Prints the address in a key's file, or nothing.
+address_in() { # address_in FILE
+  sed -n 's/.*"ss58Address" *: *"\([1-9A-HJ-NP-Za-km-z]\{40,60\}\)".*/\1/p' "$1" 2>/dev/null | head -n 1
+}
 
-# What is built on the server, where images are not pulled.
+# The sources from which the server builds images, unless it pulls them.
 
+# Finds the sources, and checks them. Sets source_folder for a checkout; source_archive and source_sha256 for an
+# archive.
 check_source() {
   source_folder='' source_archive='' source_sha256=''
   [ -z "$image_prefix" ] || return 0
   if [ -z "$from" ]; then from=$(own_checkout); fi
   if [ -z "$from" ]; then from=$RELEASE_ADDRESS; fi
   case $from in
-    '') problem 'there is nothing to build: this script stands in no checkout, and there is no release yet' \
+    '') problem 'there is nothing to build: this script is not in a checkout, and there is no release yet' \
       'pass --from with a checkout or an archive, or --image-prefix with a registry that has the images' ;;
     http://* | https://*) fetch_source ;;
     *.tar.gz | *.tgz | *.tar.gz#* | *.tgz#*) check_source_archive "${from%%#*}" ;;
     *)
       if [ -f "$from/docker/Dockerfile" ] && [ -f "$from/package.json" ]; then source_folder=$from; else
-        problem "$from is neither a checkout nor a .tar.gz" 'pass the folder that holds docker/ and packages/'
+        problem "$from is neither a checkout nor a .tar.gz" 'pass the folder that contains docker/ and packages/'
       fi
       ;;
   esac
 }
 
-# The folder that this script stands in; nothing when it came through a pipe.
+# Prints the checkout that contains this script. Prints nothing if the script came through a pipe.
 own_checkout() {
   local file=${BASH_SOURCE[0]:-} folder
   [ -n "$file" ] && [ -f "$file" ] || return 0
@@ -297,53 +334,64 @@ own_checkout() {
   if [ -f "$folder/docker/Dockerfile" ]; then (cd "$folder" && pwd); fi
 }
 
+# Downloads the archive at the address $from, and its checksum, and checks both.
 fetch_source() {
-  local address=${from%%#*} said
+  local address=${from%%#*} output
   if ! command -v curl >/dev/null 2>&1; then
     problem 'curl is missing on this machine' 'install it, or pass --from with a file'
     return
   fi
   source_archive=$scratch/source.tar.gz
-  said=$(curl -sSfL -o "$source_archive" "$address" 2>&1) || problem "$address could not be fetched: $said" 'see the address after --from'
-  case $from in *'#'*) ;; *) curl -sSfL -o "$source_archive.sha256" "$address.sha256" 2>/dev/null || rm -f "$source_archive.sha256" ;; esac
+  output=$(curl -sSfL -o "$source_archive" "$address" 2>&1) ||
+    problem "$address could not be fetched: $output" 'check the address after --from'
+  case $from in *'#'*) ;; *) fetch_checksum "$address" ;; esac
   if [ -s "$source_archive" ]; then check_source_archive "$source_archive"; fi
 }
 
+# Downloads the file with the checksum of an archive, if there is one.
+fetch_checksum() { # fetch_checksum ADDRESS-OF-ARCHIVE
+  curl -sSfL -o "$source_archive.sha256" "$1.sha256" 2>/dev/null || rm -f "$source_archive.sha256"
+}
+
+# Compares an archive with its checksum. Sets source_archive and source_sha256.
 check_source_archive() { # check_source_archive FILE
-  local actual wanted=''
+  local actual wanted='' name=${from%%#*}
   source_archive=$1
   if [ ! -r "$1" ]; then
-    problem "there is no file $1" 'see the path after --from'
+    problem "there is no file $1" 'check the path after --from'
     return
   fi
   case $from in *'#sha256='*) wanted=${from##*#sha256=} ;; esac
   if [ -z "$wanted" ] && [ -r "$1.sha256" ]; then wanted=$(head -c 64 "$1.sha256"); fi
   if [ -z "$wanted" ]; then
-    problem "there is no checksum for ${from%%#*}" "pass ${from%%#*}#sha256=… with the SHA-256 that its publisher names"
+    problem "there is no checksum for $name" "pass $name#sha256=… with the SHA-256 that its publisher names"
     return
   fi
   actual=$(sha256_of "$1")
   if [ "$actual" != "$wanted" ]; then
-    problem "${from%%#*} is not what it should be: its SHA-256 is $actual, not $wanted" 'fetch it again, from its publisher'
+    problem "$name has the wrong checksum: its SHA-256 is $actual, not $wanted" 'fetch it again, from its publisher'
   fi
   source_sha256=$actual
 }
 
+# Prints the SHA-256 of a file. Uses the program that the machine has: macOS has no sha256sum.
 sha256_of() { # sha256_of FILE
   if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"
   elif command -v shasum >/dev/null 2>&1; then shasum -a 256 <"$1"
   else openssl dgst -sha256 <"$1" | sed 's/.*= *//'; fi | cut -c1-64
 }
 
-# Sends the archive, or packs what a build needs of a checkout: nothing else of it, since owners keep secrets there.
+# Sends the archive of the sources. Packs a checkout first, without the settings, wallets and logs that owners keep in
+# it.
 send_source() {
   [ -z "$image_prefix" ] || return 0
   if [ -z "$source_archive" ]; then
     source_archive=$scratch/source.tar.gz
     (
       cd "$source_folder" || exit
-      # Without the files that macOS would add.
-      COPYFILE_DISABLE=1 tar -czf "$source_archive" --exclude node_modules --exclude '*.env' --exclude docker/wallet --exclude '*.log' \
+      # COPYFILE_DISABLE: without it, tar on macOS adds files with the metadata of files.
+      COPYFILE_DISABLE=1 tar -czf "$source_archive" \
+        --exclude node_modules --exclude '*.env' --exclude docker/wallet --exclude '*.log' \
         --exclude test --exclude e2e --exclude matrix \
         package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore LICENSE bin docker packages patches
     ) || return
@@ -352,56 +400,65 @@ send_source() {
   printf 'end\n'
 }
 
-# One SSH connection for everything, and the steps that run through it.
+# The SSH connection, and the steps that run on the server through it.
 
+# Makes the folder `scratch` for this run, and sets the options of all SSH commands. They share one connection.
 open_scratch() {
-  # Short, for a control path may have 104 bytes; and nothing secret is ever put there.
-  scratch=$(mktemp -d /tmp/ch.XXXXXX) || stop "$EXIT_FAILED" 'No folder could be made in /tmp' 'see its free space and mode'
+  # The path is short, because the path of SSH's control socket may have 104 bytes. The folder never contains a secret.
+  scratch=$(mktemp -d /tmp/ch.XXXXXX) ||
+    stop "$EXIT_FAILED" 'No folder could be made in /tmp' 'check its free space and mode'
   : >"$scratch/answers"
   trap clean_up EXIT
-  trap 'stop "$EXIT_FAILED" "Interrupted. The step that had begun ends by itself on the server." "run this again: it goes on from there"' INT TERM HUP
+  trap interrupted INT TERM HUP
   password=''
-  ssh_words=''
+  # The options that the owner passed, for command lines that the owner may copy.
+  ssh_arguments=''
   ssh_options=(-T -o "ControlPath=$scratch/c" -o ControlMaster=auto -o ControlPersist=120 -o ConnectTimeout=15
     -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o RemoteCommand=none -o RequestTTY=no -o ClearAllForwardings=yes
     -o ForwardAgent=no -o LogLevel=ERROR)
   if [ -n "$ssh_port" ]; then
     ssh_options=("${ssh_options[@]}" -p "$ssh_port")
-    ssh_words="-p $ssh_port "
+    ssh_arguments="-p $ssh_port "
   fi
   if [ -n "$identity" ]; then
     ssh_options=("${ssh_options[@]}" -i "$identity")
-    ssh_words="$ssh_words-i $(shown "$identity") "
+    ssh_arguments="$ssh_arguments-i $(quoted_if_needed "$identity") "
   fi
   has_terminal || ssh_options=("${ssh_options[@]}" -o BatchMode=yes)
 }
 
+interrupted() {
+  stop "$EXIT_FAILED" 'Interrupted. A step that had begun runs to its end on the server.' \
+    'run this script again: it continues from there'
+}
+
+# Closes the connection and deletes the folder.
 clean_up() {
   trap - EXIT
   ssh "${ssh_options[@]}" -O exit -- "$destination" >/dev/null 2>&1 </dev/null
   rm -rf "$scratch"
 }
 
-# Words that every login shell reads alike. --norc: bash would read the profile a second time.
-on_server() { ssh "${ssh_options[@]}" -- "$destination" "$1"; }
+# Runs a command on the server, with this function's stdin. The command must be one that every login shell understands.
+on_server() { ssh "${ssh_options[@]}" -- "$destination" "$1"; } # on_server COMMAND
 
-# Opens the connection, and finds out how to become root. False, with the problem named, where that cannot be.
+# Opens the connection, and sets `root_shell` to the command for a root shell on the server. Returns 1, after reporting
+# the problem, if that is not possible.
 connect() {
-  local said uid
-  # shellcheck disable=SC2016
-  said=$(printf 'echo "@compute-horde@ uid $(id -u)"; if command -v sudo >/dev/null; then sudo -k -n true 2>/dev/null && echo "@compute-horde@ sudo free" || echo "@compute-horde@ sudo asks"; fi\n' |
-    on_server 'bash --norc -s' 2>"$scratch/ssh-said")
-  uid=$(printf '%s\n' "$said" | sed -n 's/^@compute-horde@ uid //p')
+  local answers uid
+  # --norc: bash would read a profile again that the login shell has read.
+  answers=$(print_connect_script | on_server 'bash --norc -s' 2>"$scratch/ssh-output")
+  uid=$(printf '%s\n' "$answers" | sed -n 's/^@compute-horde@ uid //p')
   if [ -z "$uid" ]; then
-    name_connection_problem "$(tail -n 5 "$scratch/ssh-said")"
+    report_no_connection "$(tail -n 5 "$scratch/ssh-output")"
     return 1
   fi
   root_shell='bash --norc -s'
   [ "$uid" != 0 ] || return 0
   root_shell="sudo -k -S -p '' -- bash --norc -s"
-  case $said in
+  case $answers in
     *'@compute-horde@ sudo free'*) ;;
-    *'@compute-horde@ sudo asks'*) take_password ;;
+    *'@compute-horde@ sudo asks'*) get_sudo_password ;;
     *)
       problem "$destination is not root, and the server has no sudo" 'connect as root, or install sudo there'
       return 1
@@ -409,22 +466,38 @@ connect() {
   esac
 }
 
-name_connection_problem() { # name_connection_problem WHAT-SSH-SAID
-  local todo="try it by hand: ssh ${ssh_words}$destination"
+# Prints what `connect` runs on the server: it answers with the user's id and whether sudo asks for a password.
+print_connect_script() {
+  cat <<'END'
+echo "@compute-horde@ uid $(id -u)"
+if command -v sudo >/dev/null; then
+  sudo -k -n true 2>/dev/null && echo "@compute-horde@ sudo free" || echo "@compute-horde@ sudo asks"
+fi
+END
+}
+
+# Reports that there is no connection, with what to do about this error of ssh.
+report_no_connection() { # report_no_connection SSH-OUTPUT
+  local todo="try it by hand: ssh ${ssh_arguments}$destination"
   case $1 in
     *'REMOTE HOST IDENTIFICATION HAS CHANGED'* | *'Host key for'*'has changed'*)
-      todo="if you know why (a new server at this address), remove the old key: ssh-keygen -R HOST; if not, do not go on" ;;
-    *'Host key verification failed'*) todo="connect once by hand and compare the key: ssh ${ssh_words}$destination" ;;
-    *'Permission denied'*) todo="see the user's name, and the key: --identity FILE, or ssh-copy-id $destination" ;;
-    *'Could not resolve hostname'*) todo='see the name of the server' ;;
-    *'Connection refused'* | *'timed out'* | *'No route to host'*) todo="see the server's address and SSH port (--ssh-port), and its firewall" ;;
+      todo='if you know why (a new server at this address), remove the old key: ssh-keygen -R HOST; if not, stop here'
+      ;;
+    *'Host key verification failed'*)
+      todo="connect once by hand and compare the key: ssh ${ssh_arguments}$destination"
+      ;;
+    *'Permission denied'*) todo="check the user's name, and the key: --identity FILE, or ssh-copy-id $destination" ;;
+    *'Could not resolve hostname'*) todo='check the name of the server' ;;
+    *'Connection refused'* | *'timed out'* | *'No route to host'*)
+      todo="check the server's address and SSH port (--ssh-port), and its firewall"
+      ;;
     '') set -- 'the server has no bash, or its login shell ended at once' ;;
   esac
   problem "no connection to $destination: $(printf '%s' "$1" | grep -v '^@*$' | tail -n 1)" "$todo"
 }
 
-# The password for sudo: asked once, checked at once, kept in a variable of this shell for this run.
-take_password() {
+# Asks for the password of sudo, and tries it at once. Keeps it in the variable `password` of this shell only.
+get_sudo_password() {
   local try
   if ! has_terminal; then
     problem "sudo on $destination asks for a password, and there is no terminal to ask you on" \
@@ -434,40 +507,61 @@ take_password() {
   for try in 1 2 3; do
     ask_password "Password for sudo on $destination: "
     if printf '%s\n' "$password" | on_server "sudo -k -S -p '' -- true" >/dev/null 2>&1; then return 0; fi
-    say "sudo does not take that password ($try of 3)."
+    say "sudo does not accept that password (try $try of 3)."
   done
-  problem "sudo on $destination takes no password of yours" 'see whether this user may use sudo there'
+  problem "sudo on $destination accepted none of your passwords" 'check whether this user may use sudo there'
   return 1
 }
 
-# What the server's shell reads: the password where sudo wants one, the script, and the step on one line, so that it never
-# takes what follows, which is data, for commands.
+# Prints what the server's shell reads: the password if sudo asks for one, the options, the functions, and a line that
+# runs the step and exits. So the shell never reads the files that follow as commands.
 send_step() { # send_step STEP
   if [ -n "$password" ]; then printf '%s\n' "$password"; fi
-  printf 'opt_version=%s opt_prefix=%s opt_base_image=%s opt_source_sha256=%s ' "$(quoted "${version:-$VERSION}")" \
-    "$(quoted "$image_prefix")" "$(quoted "$base_image")" "$(quoted "$source_sha256")"
-  printf 'opt_network=%s opt_network_given=%s opt_netuid=%s opt_netuid_given=%s ' "$(quoted "$network")" "$(quoted "$network_given")" \
-    "$(quoted "$netuid")" "$(quoted "$netuid_given")"
-  printf 'opt_port=%s opt_port_given=%s opt_admin_port=%s opt_admin_port_given=%s ' "$(quoted "$public_port")" "$(quoted "$port_given")" \
-    "$(quoted "$admin_port")" "$(quoted "$admin_port_given")"
-  printf 'opt_class=%s opt_class_given=%s ' "$(quoted "$executor_class")" "$(quoted "$class_given")"
-  printf 'opt_gpu=%s opt_auto_update=%s opt_now=%s opt_nvidia_url=%s opt_disk_gib=%s opt_apt_lock_seconds=%s\n' "$gpu" "$auto_update" \
-    "$(date +%s)" "$(quoted "${COMPUTE_HORDE_NVIDIA_URL:-}")" "$(quoted "${COMPUTE_HORDE_DISK_GIB:-}")" "$(quoted "${COMPUTE_HORDE_APT_LOCK_SECONDS:-}")"
+  send_options
   print_server_command | sed '$d'
   print_server_steps
   printf 'run_step %s %s; exit\n' "$ROLE" "$1"
 }
 
+# Prints the options as assignments to variables.
+send_options() {
+  send_option version "${version:-$VERSION}"
+  send_option prefix "$image_prefix"
+  send_option base_image "$base_image"
+  send_option source_sha256 "$source_sha256"
+  send_option network "$network"
+  send_option network_given "$network_given"
+  send_option netuid "$netuid"
+  send_option netuid_given "$netuid_given"
+  send_option port "$public_port"
+  send_option port_given "$port_given"
+  send_option admin_port "$admin_port"
+  send_option admin_port_given "$admin_port_given"
+  send_option class "$executor_class"
+  send_option class_given "$class_given"
+  send_option gpu "$gpu"
+  send_option auto_update "$auto_update"
+  send_option now "$(date +%s)"
+  send_option nvidia_url "${COMPUTE_HORDE_NVIDIA_URL:-}"
+  send_option disk_gib "${COMPUTE_HORDE_DISK_GIB:-}"
+  send_option apt_lock_seconds "${COMPUTE_HORDE_APT_LOCK_SECONDS:-}"
+}
+
+send_option() { printf 'opt_%s=%s\n' "$1" "$(quoted "$2")"; } # send_option NAME VALUE
+
+# Prints a file as receive_files on the server reads it.
 send_file() { # send_file NAME PATH
   printf '%s %s\n' "$1" "$(wc -c <"$2" | tr -d ' ')"
   cat "$2"
 }
 
-send_text() { # send_text NAME COMMAND: what a command prints, as a file
+# Prints the output of a function like a file.
+send_text() { # send_text NAME FUNCTION
   printf '%s %s\n' "$1" "$("$2" | wc -c | tr -d ' ')"
   "$2"
 }
 
+# Prints the files of the step Files.
 send_files() {
   send_text compute-horde print_server_command
   send_text compose.yml print_compose_file
@@ -477,18 +571,25 @@ send_files() {
   printf 'end\n'
 }
 
+# Prints no file, for the steps that need none.
+send_nothing() { :; }
+
+# Runs the preflight checks on the server, adds their problems to ours, and keeps their answers for the plan.
 check_server() {
-  exchange checks nothing
+  local output
+  send_and_receive checks send_nothing
+  output=$(tail -n 3 "$scratch/output" | tr '\n' ' ')
   case $(answer_of end) in
     0) ;;
-    '') problem "the server's checks ended early: $(tail -n 3 "$scratch/output" | tr '\n' ' ')" "try it by hand: ssh ${ssh_words}$destination" ;;
-    *) problem "the server's checks failed: $(answer_of failed) $(tail -n 3 "$scratch/output" | tr '\n' ' ')" 'report this' ;;
+    '') problem "the server's checks ended early: $output" "try it by hand: ssh ${ssh_arguments}$destination" ;;
+    *) problem "the server's checks failed: $(answer_of failed) $output" 'report this' ;;
   esac
-  take_server_problems
+  add_server_problems
   cat "$scratch/answers" >"$scratch/checked"
 }
 
-take_server_problems() {
+# Adds the problems among the server's answers to ours.
+add_server_problems() {
   local line what=''
   while IFS= read -r line; do
     case $line in
@@ -498,14 +599,15 @@ take_server_problems() {
   done <"$scratch/answers"
 }
 
-# One step on the server. Its answers are in $scratch/answers, the rest of its output in $scratch/output.
-exchange() { # exchange STEP SENDER
+# Runs a step on the server. Writes its answers to $scratch/answers, and other output to $scratch/output.
+send_and_receive() { # send_and_receive STEP SENDER
   : >"$scratch/answers"
   : >"$scratch/output"
-  { send_step "$1" && "$2"; } 2>/dev/null | on_server "$root_shell" 2>&1 | take_answers "$1"
+  { send_step "$1" && "$2"; } 2>/dev/null | on_server "$root_shell" 2>&1 | receive_answers "$1"
 }
 
-take_answers() { # take_answers STEP
+# Sorts the lines that a step prints. Shows the answer `say` at once, and all output of the step check.
+receive_answers() { # receive_answers STEP
   local line
   while IFS= read -r line || [ -n "$line" ]; do
     line=${line%$'\r'}
@@ -520,14 +622,20 @@ take_answers() { # take_answers STEP
   done
 }
 
-answer_of() { cat "$scratch/checked" "$scratch/answers" 2>/dev/null | sed -n "s/^$1 //p" | tail -n 1; } # answer_of KIND
-print_answers() { sed -n "s/^$1 /$2/p" "$scratch/checked"; }                                           # print_answers KIND BEFORE
+# Prints the last answer of a kind, from the checks or the last step.
+answer_of() { # answer_of KIND
+  cat "$scratch/checked" "$scratch/answers" 2>/dev/null | sed -n "s/^$1 //p" | tail -n 1
+}
 
+# Prints all answers of a kind that the checks gave, each after a prefix.
+print_answers() { sed -n "s/^$1 /$2/p" "$scratch/checked"; } # print_answers KIND PREFIX
+
+# Runs a step on the server and shows how it goes. Exits if it fails.
 run_step() { # run_step STEP TITLE SENDER
   local started=$SECONDS ended code=$EXIT_FAILED
   say ''
   say "== $2"
-  exchange "$1" "$3"
+  send_and_receive "$1" "$3"
   ended=$(sed -n 's/^end //p' "$scratch/answers")
   if [ "$ended" = 0 ]; then
     say "   done in $((SECONDS - started)) s"
@@ -536,13 +644,14 @@ run_step() { # run_step STEP TITLE SENDER
   if grep -q '^reboot' "$scratch/answers"; then code=$EXIT_REBOOT; fi
   tail -n 15 "$scratch/output" | sed 's/^/   | /' >&2
   if [ -z "$ended" ]; then
-    stop "$code" "The connection was lost in the step '$2', which ends by itself on the server." 'run this again: it goes on from there'
+    stop "$code" "The connection was lost in the step '$2'. The step runs to its end on the server." \
+      'run this script again: it continues from there'
   fi
   stop "$code" "The step '$2' failed: $(sed -n 's/^failed //p' "$scratch/answers" | tail -n 1)" \
-    "$(sed -n 's/^todo //p' "$scratch/answers" | tail -n 1). Run this again when that is done: it goes on from there."
+    "$(sed -n 's/^todo //p' "$scratch/answers" | tail -n 1). Then run this script again: it continues from there."
 }
 
-# The installation, as seen from the owner's machine.
+# The installation from the owner's machine: checks, plan, confirmation, steps.
 
 main() {
   read_arguments "$@"
@@ -559,26 +668,21 @@ main() {
     return
   fi
   confirm
-  install_everything
+  install_role
   show_next_steps
 }
 
-install_everything() {
-  local step
-  for step in docker nvidia files images start check; do
-    case $step in
-      nvidia) if [ "$ROLE" = miner ] && [ "$gpu" = yes ]; then run_step nvidia 'NVIDIA driver and toolkit' nothing; fi ;;
-      docker) run_step docker 'Docker' nothing ;;
-      files) run_step files 'Files and settings' send_files ;;
-      images) run_step images 'Images' send_source ;;
-      start) run_step start 'Start' nothing ;;
-      check) run_step check 'Check' nothing ;;
-    esac
-  done
+# Runs the steps on the server, in order.
+install_role() {
+  run_step docker 'Docker' send_nothing
+  if [ "$ROLE" = miner ] && [ "$gpu" = yes ]; then run_step nvidia 'NVIDIA driver and toolkit' send_nothing; fi
+  run_step files 'Files and settings' send_files
+  run_step images 'Images' send_source
+  run_step start 'Start' send_nothing
+  run_step check 'Check' send_nothing
 }
 
-nothing() { :; }
-
+# Prints what the installation will do, as the server's checks found out.
 show_plan() {
   say ''
   say "$ROLE on $destination ($(answer_of fact-system))"
@@ -589,14 +693,15 @@ show_plan() {
   print_answers plan '  - '
 }
 
+# Prints the files that the installation will write.
 show_files() {
   local folder=/opt/compute-horde/$ROLE
   say ''
   say "The file $folder/compose.yml:"
   print_compose_file | sed 's/^/  | /'
-  say "The file $folder/.env, where there is none yet, is this:"
+  say "The file $folder/.env, if it does not exist yet:"
   print_env_example | sed 's/^/  | /'
-  say 'in which these are set:'
+  say 'with these settings:'
   say '  | POSTGRES_PASSWORD=(made on the server)'
   say "  | BITTENSOR_NETWORK=$network"
   say "  | BITTENSOR_NETUID=$netuid"
@@ -606,18 +711,22 @@ show_files() {
   if [ -n "$class_given" ]; then say "  | EXECUTOR_CLASS=$class_given"; fi
   say "  | IMAGE_PREFIX=${image_prefix:-compute-horde}"
   if [ -n "$base_image" ]; then say "  | BASE_IMAGE=$base_image"; fi
-  say "The file /usr/local/bin/compute-horde has $(print_server_command | wc -l | tr -d ' ') lines: docker/install/server/compute-horde."
+  say "The file /usr/local/bin/compute-horde: $(print_server_command | wc -l | tr -d ' ') lines," \
+    'the same as docker/install/server/compute-horde.'
   say "Copied from this machine, and nothing else: $hotkey_path${coldkeypub:+ and $coldkeypub}"
 }
 
+# Prints how the owner uses the installed role.
 show_next_steps() {
-  local command="ssh -t ${ssh_words}$destination"
+  local command="ssh -t ${ssh_arguments}$destination"
+  local tunnel="ssh ${ssh_arguments}-N -L $admin_port:127.0.0.1:$admin_port $destination"
   say ''
   say "The $ROLE runs on $destination. It starts again by itself after a reboot."
   if [ -n "$(answer_of lacks)" ]; then
-    say "It is not ready yet, and lacks: $(answer_of lacks). The check above says what to do; see again: $command sudo compute-horde $ROLE check"
+    say "It is not ready yet, and lacks: $(answer_of lacks). The check above says what to do." \
+      "To check again: $command sudo compute-horde $ROLE check"
   elif [ "$(answer_of check)" != 0 ]; then
-    say "Its check found something bad (above): $command sudo compute-horde $ROLE check"
+    say "Its check found something bad (above). To check again: $command sudo compute-horde $ROLE check"
   fi
   say ''
   say 'What to do next:'
@@ -626,7 +735,7 @@ show_next_steps() {
   else
     say '  open to the internet    nothing: the validator dials out'
   fi
-  say "  status page             ssh ${ssh_words}-N -L $admin_port:127.0.0.1:$admin_port $destination   then http://127.0.0.1:$admin_port/status"
+  say "  status page             $tunnel   then http://127.0.0.1:$admin_port/status"
   say "  health, and why         $command sudo compute-horde $ROLE status   … check"
   say "  log                     $command sudo compute-horde $ROLE logs --follow"
   say "  settings                /opt/compute-horde/$ROLE/.env on the server; after a change run this script again"

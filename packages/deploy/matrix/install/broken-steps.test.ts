@@ -88,7 +88,7 @@ test('another host key than the known one is refused by name, and nothing is sen
 test('a key that the server does not take, and a server that does not answer, are told apart', async () => {
   await start('bare')
   await server.sh('rm /etc/ssh/test_authorized_keys')
-  expect((await install()).output).toContain("see the user's name, and the key: --identity FILE")
+  expect((await install()).output).toContain("check the user's name, and the key: --identity FILE")
   await server.sh('systemctl stop ssh')
   expect((await install()).output).toMatch(/no connection to root@127\.0\.0\.1: .*(reset|closed|refused)/)
 })

@@ -73,7 +73,7 @@ describe('sudo', () => {
     const answers = [
       { when: 'Password for sudo', type: 'wrong' },
       { when: 'Password for sudo', type: OWNER_PASSWORD },
-      { when: 'shall this be done? [y/N]', type: 'y' },
+      { when: 'do you want to continue? [y/N]', type: 'y' },
     ]
     const ended = await owner.install('validator', server, { user: 'owner', args: PULL, answers })
     const { lines } = await watch.stop()
