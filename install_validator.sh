@@ -1913,6 +1913,8 @@ set_role() { # set_role ROLE
   assume_yes=no
   # The path of the last backup that this command wrote.
   backup=''
+  # What is_healthy found.
+  not_tolerated=''
   is_rollback=no
   # The prefix of the images' names from the next version on. Empty: IMAGE_PREFIX of .env.
   new_prefix=''

@@ -357,3 +357,15 @@ describe("the database's image", () => {
     expect(await named('POSTGRES_IMAGE=mine:1', pulled)).toBe('mine:1')
   })
 })
+
+test('a rollback whose backup cannot be written starts the current version again', async () => {
+  const current = 'mkdir -p "$folder"; echo COMPUTE_HORDE_VERSION=0.2.0 >"$folder/.env"; touch "$folder/compose.yml"'
+  const well =
+    'start_database() { :; }; needed_schema() { echo 0; }; can_read() { :; }; start_and_wait() { health=ready; }'
+  const { code, output } = await server.call(
+    `${current}; ${well}; write_backup() { return 1; }; switch_to 0.1.0 old.tar`,
+  )
+  expect(output).toContain('miner 0.2.0 is healthy again, with the database as it is.')
+  expect(output).toContain('failed the backup could not be written (above); 0.2.0 runs again')
+  expect(code).toBe(1)
+})
