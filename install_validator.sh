@@ -922,7 +922,7 @@ read_health() {
   esac
 }
 
-# Prints the names in a list of the answer of /health. Spaces inside a name become hyphens, so each name is one word.
+# Prints the names in a list of /health's answer. Spaces inside a name become hyphens, so each name is one word.
 names_in() { # names_in ANSWER LIST
   printf '%s\n' "$1" | sed -n 's/.*"'"$2"'":\[\([^]]*\)\].*/\1/p' | tr ' ,' '\055 ' | tr -d '"'
 }
@@ -946,10 +946,11 @@ tolerated_now() {
   fi
 }
 
-# Waits until is_healthy succeeds several times in a row. Returns 1 if that takes longer than HEALTHY_SECONDS, or if the
-# service restarts again and again. Leaves health, lacks and not_tolerated as last seen.
+# Waits until is_healthy succeeds HEALTHY_LOOKS times in a row, or once after READY_SECONDS. Returns 1 if that takes
+# longer than HEALTHY_SECONDS, or if the service restarts MAX_RESTARTS times. Leaves health, lacks and not_tolerated as
+# last seen.
 wait_until_healthy() { # wait_until_healthy [TOLERATED]
-  local container restarts seen=0 last_restarts='' end=$((SECONDS + HEALTHY_SECONDS)) told=$SECONDS
+  local container restarts seen=0 last_restarts='' end=$((SECONDS + HEALTHY_SECONDS)) last_message=$SECONDS
   while [ "$SECONDS" -lt "$end" ]; do
     read_health
     container=$(container_of "$role")
@@ -963,8 +964,8 @@ wait_until_healthy() { # wait_until_healthy [TOLERATED]
     if is_healthy "$@"; then seen=$((seen + 1)); else seen=0; fi
     if [ "$seen" -ge "$HEALTHY_LOOKS" ]; then return 0; fi
     if [ "$seen" -ge 1 ] && [ "$(seconds_up "$container")" -ge "$READY_SECONDS" ]; then return 0; fi
-    if [ $((SECONDS - told)) -ge 10 ]; then
-      told=$SECONDS
+    if [ $((SECONDS - last_message)) -ge 10 ]; then
+      last_message=$SECONDS
       say "Waiting for the $role to become healthy ($((end - SECONDS)) s left): $(describe_health)"
     fi
     sleep "$POLL_SECONDS"
@@ -1458,7 +1459,7 @@ undo_switch() { # undo_switch VERSION
   if [ -e "$folder/state/before/replaced" ]; then
     say "Restoring the database from before: $saved"
     restore_for "$1" "$saved"
-    database='the database of before'
+    database='the database from before'
   elif ! can_read "$(image_of "$role" "$1")" "$(needed_schema)"; then
     say "$role $1 cannot read the current database. Restoring the backup from before the update: $saved"
     say 'Data written since then is lost.'
@@ -1959,7 +1960,7 @@ APT_LOCK_RETRY_SECONDS=5
 # Runs apt-get, and waits while another program holds its lock. Appends the output to the install log. If apt-get fails,
 # prints the end of the output and returns its exit code.
 apt_get() { # apt_get ARGUMENTS...
-  local output status told=no end=$((SECONDS + APT_LOCK_SECONDS))
+  local output status announced=no end=$((SECONDS + APT_LOCK_SECONDS))
   output=$(mktemp)
   while true; do
     status=0
@@ -1975,8 +1976,8 @@ apt_get() { # apt_get ARGUMENTS...
       fail "another program has held apt's lock for $APT_LOCK_SECONDS s: $(apt_lock_holder)" \
         'wait until it ends (ps -ef | grep -E "apt|dpkg")'
     fi
-    if [ "$told" = no ]; then
-      told=yes
+    if [ "$announced" = no ]; then
+      announced=yes
       say "Waiting for the system's own update to end (at most $APT_LOCK_SECONDS s): $(apt_lock_holder)"
     fi
     sleep "$APT_LOCK_RETRY_SECONDS"

@@ -7,7 +7,7 @@ APT_LOCK_RETRY_SECONDS=5
 # Runs apt-get, and waits while another program holds its lock. Appends the output to the install log. If apt-get fails,
 # prints the end of the output and returns its exit code.
 apt_get() { # apt_get ARGUMENTS...
-  local output status told=no end=$((SECONDS + APT_LOCK_SECONDS))
+  local output status announced=no end=$((SECONDS + APT_LOCK_SECONDS))
   output=$(mktemp)
   while true; do
     status=0
@@ -23,8 +23,8 @@ apt_get() { # apt_get ARGUMENTS...
       fail "another program has held apt's lock for $APT_LOCK_SECONDS s: $(apt_lock_holder)" \
         'wait until it ends (ps -ef | grep -E "apt|dpkg")'
     fi
-    if [ "$told" = no ]; then
-      told=yes
+    if [ "$announced" = no ]; then
+      announced=yes
       say "Waiting for the system's own update to end (at most $APT_LOCK_SECONDS s): $(apt_lock_holder)"
     fi
     sleep "$APT_LOCK_RETRY_SECONDS"
