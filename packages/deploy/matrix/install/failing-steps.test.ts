@@ -92,7 +92,7 @@ test('refuses a changed host key and says how to remove the old one', async () =
 test('distinguishes a rejected SSH key from a server that does not answer', async () => {
   await start('fresh')
   await server.sh('rm /etc/ssh/test_authorized_keys')
-  expect((await install()).output).toContain("see the user's name, and the key: --identity FILE")
+  expect((await install()).output).toContain("check the user's name, and the key: --identity FILE")
   await server.sh('systemctl stop ssh')
   expect((await install()).output).toMatch(/no connection to root@127\.0\.0\.1: .*(reset|closed|refused)/)
 })
@@ -129,7 +129,7 @@ test('installs a good version after a missing image and an unhealthy one', async
   expect(missing.output).toContain("The step 'Images' failed: 127.0.0.1:5000/horde/validator:9.9.9 could not be pulled")
   const unhealthy = await owner.install('validator', server, { args: [...PULL, '--version', '0.2.0'] })
   expect(unhealthy.output).toContain('This version ends at its start.')
-  expect(unhealthy.output).toContain("The step 'Start' failed: the validator does not get healthy")
+  expect(unhealthy.output).toContain("The step 'Start' failed: the validator does not become healthy")
   const ended = await owner.install('validator', server, { args: PULL })
   expect(ended.output).toContain(DONE)
 })

@@ -80,7 +80,7 @@ test('builds a miner on a server that has only Docker, and does not build the sa
   const update = `compute-horde miner update --from ${ARCHIVE}`
   expect((await server.run(update)).output).toContain(`there is no checksum for ${ARCHIVE}`)
   const refused = await server.run(`${update}#sha256=${'0'.repeat(64)}`)
-  expect(refused.output).toContain('the archive is not what it should be')
+  expect(refused.output).toContain('the archive has the wrong checksum')
   const updated = await server.run(`${update}#sha256=$(sha256sum ${ARCHIVE} | cut -c1-64)`)
   expect(updated.output).toMatch(/^Starting miner (\S+-[0-9a-f]{12}) in place of (?!\1)\S+-[0-9a-f]{12}$/m)
   expect(updated.output).toMatch(/^miner \S+ is healthy\.$/m)

@@ -77,7 +77,7 @@ describe('sudo', () => {
     const answers = [
       { when: 'Password for sudo', type: 'wrong' },
       { when: 'Password for sudo', type: OWNER_PASSWORD },
-      { when: 'shall this be done? [y/N]', type: 'y' },
+      { when: 'do you want to continue? [y/N]', type: 'y' },
     ]
     const ended = await owner.install('validator', server, { user: 'owner', args: PULL, answers })
     const { commandLines } = await leaks.stop()
@@ -134,7 +134,7 @@ describe('a Docker', () => {
     await start('with-docker')
     await server.sh('apt-get -qq remove -y docker-compose >/dev/null')
     const ended = await owner.install('validator', server, { args: PULL })
-    expect(ended.output).toContain('add Compose to the Docker that is there (package docker-compose)')
+    expect(ended.output).toContain('add Compose to the installed Docker (package docker-compose)')
     expect(ended.output).toContain(DONE)
   })
 })
@@ -143,7 +143,9 @@ test('warns about an active ufw, and opens only the port of the miner', async ()
   await start('with-docker')
   await server.writeFile('/usr/local/sbin/ufw', '#!/bin/sh\necho "Status: active"\n', '755')
   const ended = await owner.install('miner', server, { args: [...PULL, '--port', '8123'] })
-  expect(ended.output).toContain("bypass it: the miner's port 8123 is reachable whatever ufw says; nothing else is")
+  expect(ended.output).toContain(
+    "cannot block ports that Docker publishes: the miner's port 8123 is reachable whatever ufw says; no other",
+  )
   expect(ended.output).toContain(DONE)
   const open = await server.sh("ss -Htln | awk '{ print $4 }' | grep -vE '^127\\.|:22$' | sort -u")
   expect(open.split('\n').every(address => address.endsWith(':8123'))).toBe(true)
@@ -201,7 +203,7 @@ test('keeps an existing .env and names options that differ from it', async () =>
   await server.sh(`printf 'OLD_SETTING=1\\nLOG_LEVEL=debug\\n' >>${path}; sed -i '/MAX_JOBS_PER_MINER/d' ${path}`)
   const ended = await owner.install('validator', server, { args: [...PULL, '--netuid', '8'] })
   expect(ended.output).toContain('BITTENSOR_NETUID=7 and is kept; --netuid 8 is ignored')
-  expect(ended.output).toContain('OLD_SETTING, which is no setting any more')
+  expect(ended.output).toContain('OLD_SETTING, which is no longer a setting')
   expect(ended.output).toContain('New settings in /opt/compute-horde/validator/.env: MAX_JOBS_PER_MINER')
   expect(await server.sh(`grep -E '^(LOG_LEVEL|BITTENSOR_NETUID)=' ${path} | sort`)).toBe(
     'BITTENSOR_NETUID=7\nLOG_LEVEL=debug',
@@ -219,14 +221,14 @@ test('installs NVIDIA driver and toolkit, asks for a reboot, and continues after
   const env = { COMPUTE_HORDE_NVIDIA_URL: 'file:///srv/nvidia' }
   const first = await owner.install('miner', server, { args: PULL, env })
   expect(first.output).toContain(
-    'install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi); a reboot follows',
+    'install the NVIDIA driver (linux-headers-amd64 nvidia-driver nvidia-smi), and ask you to reboot',
   )
-  expect(first.output).toContain('the NVIDIA driver works after a reboot only')
+  expect(first.output).toContain('the NVIDIA driver works only after a reboot')
   expect(first.code).toBe(3)
   expect(await server.sh('cat /root/nvidia-ctk.log')).toBe('runtime configure --runtime=docker')
   await server.sh('touch /root/rebooted; echo other >/var/lib/compute-horde-driver-boot')
   const second = await owner.install('miner', server, { args: PULL, env })
-  expect(second.output).toContain('The NVIDIA driver and the container toolkit are there')
+  expect(second.output).toContain('The NVIDIA driver and the container toolkit are installed')
   expect(second.output).toContain(DONE)
 })
 

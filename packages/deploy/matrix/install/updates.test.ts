@@ -71,7 +71,7 @@ test('keeps an update that fails the same checks as before, and undoes one that 
   expect(updated.output).toContain('validator 0.5.0 runs, and is not ready yet: it lacks: chain.')
   expect(updated.code).toBe(0)
   const worse = await command('update 0.6.0')
-  expect(worse.output).toContain('The validator is not well after 75 s: it lacks: chain disk')
+  expect(worse.output).toContain('The validator is not healthy after 75 s: it lacks: chain disk')
   expect(worse.output).toContain('validator 0.5.0 runs again, with the database as it is: it lacks: chain.')
   expect(worse.code).toBe(1)
   expect(worse.seconds).toBeLessThan(FAILED_UPDATE_SECONDS)
@@ -81,7 +81,7 @@ test('keeps an update that fails the same checks as before, and undoes one that 
 test('undoes an update whose check only warns at first and fails later', async () => {
   await install()
   const worse = await command('update 0.7.0')
-  expect(worse.output).toContain('The validator is not well after 75 s: it lacks: class')
+  expect(worse.output).toContain('The validator is not healthy after 75 s: it lacks: class')
   expect(worse.output).toContain('validator 0.1.0 is healthy again, with the database as it is.')
   expect(worse.code).toBe(1)
   expect(worse.seconds).toBeLessThan(FAILED_UPDATE_SECONDS)
@@ -100,7 +100,7 @@ test('restores the backup when it undoes an update to tables that the old versio
   expect((await update).code).toBe(1)
   const log = await server.sh('cat /root/update.log')
   expect(log).toMatch(
-    /cannot work with the database as it is now\. The backup of before the update takes its place;\nwhat was written since is lost: .*\.tar\nvalidator 0\.1\.0 is healthy again, with the database of the backup\./,
+    /cannot read the current database\. Restoring the backup from before the update: .*\.tar\nData written since then is lost\.\nvalidator 0\.1\.0 is healthy again, with the database of the backup\./,
   )
   expect(await sql('select id from jobs')).toBe('1')
   expect(await version()).toBe('0.1.0')
@@ -113,7 +113,7 @@ test('a rollback without a backup that the old version can read changes nothing'
   await sql('insert into drizzle.__drizzle_migrations values (200)')
   await server.sh('rm /opt/compute-horde/validator/backups/*')
   const refused = await command('rollback --yes')
-  expect(refused.output).toContain('and no backup in /opt/compute-horde/validator/backups is one that it can read')
+  expect(refused.output).toContain('can read no backup in /opt/compute-horde/validator/backups')
   expect(refused.code).toBe(1)
   expect(await version()).toBe('0.2.0')
   expect((await command('status')).code).toBe(0)
@@ -184,7 +184,7 @@ test('refuses a tag whose image has changed, unless the owner names the digest',
   await command('rollback --yes')
   await registry.pushStandIns('0.2.0', { migration: 999 })
   const refused = await command('update 0.2.0')
-  expect(refused.output).toMatch(/0\.2\.0 is not what it was: its digest was sha256:[0-9a-f]{64} and is sha256:/)
+  expect(refused.output).toMatch(/0\.2\.0 now names another image: its digest was sha256:[0-9a-f]{64} and is sha256:/)
   expect(await version()).toBe('0.1.0')
   const digest = /and is (sha256:[0-9a-f]{64})/.exec(refused.output)?.[1]
   expect((await command(`update 0.2.0@${digest}`)).code).toBe(0)
@@ -230,7 +230,7 @@ test('installs another hotkey and restarts the role with it', async () => {
   const other = join(owner.folder, 'other hotkey')
   await writeFile(other, (await readFile(owner.hotkey, 'utf8')).replace('"secretPhrase":null', '"secretPhrase":""'))
   const ended = await owner.install('validator', server, { args: PULL, hotkey: other })
-  expect(ended.output).toContain('Another hotkey than before: the validator restarts with it')
+  expect(ended.output).toContain('The hotkey has changed: the validator restarts with it')
   expect(await started()).not.toBe(before)
   expect(await server.sh('cat /opt/compute-horde/validator/wallet/default/hotkeys/default')).toBe(
     await readFile(other, 'utf8'),

@@ -134,7 +134,7 @@ describe('the sources', () => {
     const from = async (source: string) =>
       (await owner.runScript('miner', [NOWHERE, owner.hotkey, '--from', source, ...CLOSED])).output
     expect(await from(archive)).toContain('there is no checksum')
-    expect(await from(`${archive}#sha256=${'0'.repeat(64)}`)).toContain('is not what it should be')
+    expect(await from(`${archive}#sha256=${'0'.repeat(64)}`)).toContain('has the wrong checksum')
     const hash = createHash('sha256').update('anything').digest('hex')
     expect(await from(`${archive}#sha256=${hash}`)).not.toContain('sources.tar.gz')
     await writeFile(`${archive}.sha256`, `${hash}  sources.tar.gz\n`)

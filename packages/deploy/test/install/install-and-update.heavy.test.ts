@@ -161,7 +161,7 @@ test('updates with a backup, and a rollback keeps new rows if the old version ca
   )
   expect(await version()).toBe('0.2.0')
   expect((await command('update 0.2.0')).output).toBe(
-    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 runs already: it is ready.\n`,
+    `Pulling ${IMAGE_PREFIX}/validator:0.2.0\nvalidator 0.2.0 already runs: it is ready.\n`,
   )
   // Simulates the migration by 0.2.0, which records that the previous release can read the result.
   await sql(
@@ -193,7 +193,7 @@ test('a rollback to a version that cannot read the tables asks first, and restor
   const asked = await command('rollback')
   expect(asked.output).toContain('0.1.0 cannot read the database, which a newer version has changed.')
   expect(asked.output).toContain(`from the backup ${before}.`)
-  expect(asked.output).toContain('What was written since then is lost to it.')
+  expect(asked.output).toContain('That backup does not contain data written since then.')
   expect(asked.output).toContain('There is no terminal to ask on.')
   expect(await version()).toBe('0.2.0')
   const back = await command('rollback --yes')
@@ -202,7 +202,7 @@ test('a rollback to a version that cannot read the tables asks first, and restor
   expect(await version()).toBe('0.1.0')
   expect(await sql('select count(*), max(id) from jobs')).toBe('1001|1001')
   // The newer version gets its rows back from the backup that the rollback made.
-  const newest = /What 0\.2\.0 wrote since is in (.*)\. To have it again/.exec(back.output)?.[1]
+  const newest = /Data that 0\.2\.0 wrote since then is in (.*)\. To restore it/.exec(back.output)?.[1]
   expect((await command(`restore ${newest} --yes`)).output).toContain('is newer than validator 0.1.0 can read')
   expect((await command('update 0.2.0')).code).toBe(0)
   const restored = await command(`restore ${newest} --yes`)

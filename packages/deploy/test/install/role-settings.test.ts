@@ -33,7 +33,7 @@ describe('.env', () => {
     await writeFile(join(server.folder, 'example'), '# Settings.\n\n# A says a.\n#A=1\n\n# New says n.\n#NEW=2\n')
     const file = `${server.folder}/root/miner/.env`
     expect(await answers('merge_settings "$FOLDER/example"')).toBe(
-      `say New settings in ${file}: NEW\nsay ${file} sets GONE, which is no setting any more: remove the line\n`,
+      `say New settings in ${file}: NEW\nsay ${file} sets GONE, which is no longer a setting: remove the line\n`,
     )
     expect(await content()).toBe('A=mine\nGONE=1\n\n# New says n.\n#NEW=2\n')
     expect(await answers('merge_settings "$FOLDER/example"')).not.toContain('New settings')
@@ -47,7 +47,9 @@ describe("the database's image", () => {
   const pinnedImage = async (env: string, docker: string) => {
     await server.fake('docker', docker)
     const folder = 'mkdir -p "$folder"; cp "$COMPOSE" "$folder/compose.yml"; printf "%s" "$ENV" >"$folder/.env"'
-    return (await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database; setting POSTGRES_IMAGE`)).trim()
+    return (
+      await answers(`COMPOSE='${compose}'; ENV='${env}'; ${folder}; pin_database_image; setting POSTGRES_IMAGE`)
+    ).trim()
   }
   const pulled = `case "$*" in *RepoDigests*) echo other@sha256:1; echo postgres@${digest};; esac`
 

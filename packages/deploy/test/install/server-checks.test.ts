@@ -43,9 +43,7 @@ describe('Docker', () => {
     await server.fake('docker', 'case "$1" in compose) exit 1;; esac; exit 0')
     await server.fake('docker-compose', 'exit 127')
     await server.fake('apt-cache', aptCache('docker-compose-v2'))
-    expect(await answers('check_docker')).toContain(
-      'add Compose to the Docker that is there (package docker-compose-v2)',
-    )
+    expect(await answers('check_docker')).toContain('add Compose to the installed Docker (package docker-compose-v2)')
     await server.fake('dpkg-query', 'case "$*" in *docker-ce*) printf installed;; esac')
     expect(await answers('check_docker')).toContain('(package docker-compose-plugin)')
   })
@@ -114,7 +112,7 @@ describe('a server with the processor', () => {
   test.each([
     ['x86_64', 'registry.example/horde', ''],
     ['aarch64', '', ''],
-    ['aarch64', 'registry.example/horde', 'the images that are published are for x86_64 only, and this server is an'],
+    ['aarch64', 'registry.example/horde', 'the published images are for x86_64 only, and this server is an'],
     ['riscv64', '', 'there are no images for this processor (riscv64)'],
   ])('%s and the image prefix "%s" is accepted, or refused with a reason', async (processor, prefix, problem) => {
     await server.fake('uname', `echo ${processor}`)
@@ -198,7 +196,7 @@ describe('an NVIDIA card', () => {
       'deb [signed-by=/usr/share/keyrings/other.gpg] https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /\n',
     )
     expect(await answers('APT_LISTS=$FOLDER/lists; check_nvidia')).toContain(
-      `from the list that is there, ${server.folder}/lists/nvidia-docker.list`,
+      `from the existing list ${server.folder}/lists/nvidia-docker.list`,
     )
     expect(await answers('APT_LISTS=$FOLDER/none; check_nvidia')).toContain("add NVIDIA's apt list")
   })
