@@ -54,14 +54,14 @@ export async function benchConcurrentJobs(jobsAtOnce: number): Promise<void> {
 const row = (name: string, value: string) => `${name.padEnd(44)}${value.padStart(8)}`
 
 async function offerUntilReady(validator: TestValidator, { offer }: ReturnType<typeof echoJob>): Promise<void> {
-  const heard = validator.hear(offer.job_uuid, 'V0ExecutorReadyRequest')
-  await validator.say(offer)
+  const heard = validator.receive(offer.job_uuid, 'V0ExecutorReadyRequest')
+  await validator.send(offer)
   await heard
 }
 
 async function workUntilResult(validator: TestValidator, { work }: ReturnType<typeof echoJob>): Promise<void> {
-  const heard = validator.hear(work.job_uuid, 'V0JobFinishedRequest')
-  await validator.say(work)
+  const heard = validator.receive(work.job_uuid, 'V0JobFinishedRequest')
+  await validator.send(work)
   await heard
 }
 
@@ -81,9 +81,9 @@ async function measureInputLag(network: Network, validator: TestValidator): Prom
   for (let input = 0; input < INPUTS; input += 1) {
     const job = echoJob()
     await offerUntilReady(validator, job)
-    const heard = validator.hear(job.offer.job_uuid, 'V0JobFailedRequest')
+    const heard = validator.receive(job.offer.job_uuid, 'V0JobFailedRequest')
     const contents = randomBytes((INPUT_BYTES * 3) / 4).toString('base64')
-    await validator.say({ ...job.work, volume: { volume_type: 'inline', contents } })
+    await validator.send({ ...job.work, volume: { volume_type: 'inline', contents } })
     await heard
   }
   return readLag(network)

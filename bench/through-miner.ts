@@ -54,13 +54,13 @@ async function oneRound(network: Network, validator: TestValidator, plain: Plain
   const docker = await timed(() => plain.run())
   const { offer, work } = echoJob()
   const ready = await timed(async () => {
-    const heard = validator.hear(offer.job_uuid, 'V0ExecutorReadyRequest')
-    await validator.say(offer)
+    const heard = validator.receive(offer.job_uuid, 'V0ExecutorReadyRequest')
+    await validator.send(offer)
     await heard
   })
   const result = await timed(async () => {
-    const heard = validator.hear(offer.job_uuid, 'V0JobFinishedRequest')
-    await validator.say(work)
+    const heard = validator.receive(offer.job_uuid, 'V0JobFinishedRequest')
+    await validator.send(work)
     await heard
   })
   return { docker, ready, result }

@@ -109,7 +109,7 @@ test('does not dial after an abort, and ignores an abort once connected', async 
   const stop = new AbortController()
   await using socket = await dial(server.url, { signal: stop.signal })
   stop.abort()
-  await socket.say('still here')
+  await socket.send('still here')
   expect(socket.isOpen).toBe(true)
 })
 
@@ -131,14 +131,14 @@ test('keepConnected reconnects after a restart of the peer, until it is stopped'
   const heard: unknown[] = []
   const enough = new AbortController()
   const greet = (word: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
-    void wrapSocket<unknown, unknown>(ws, options).say(word)
+    void wrapSocket<unknown, unknown>(ws, options).send(word)
   const lines: string[] = []
   const first = await startServer(greet('first'), await freePort())
   const { url, port } = first
   const keeping = keepConnected<TestSocket>({
     dial: signal => dial(url, { signal }),
     async use(socket, signal) {
-      for (let message = await socket.hear(signal); message !== undefined; message = await socket.hear(signal)) {
+      for (let message = await socket.receive(signal); message !== undefined; message = await socket.receive(signal)) {
         heard.push(message)
         if (message === 'first') void first[Symbol.asyncDispose]()
         if (message === 'second') enough.abort()

@@ -52,7 +52,7 @@ async function endElsewhere(): Promise<void> {
 
 /** Offers a job and gives its executor, which was told to prepare. */
 async function acceptedJob(validator: ValidatorPeer): Promise<{ executor: ExecutorPeer; token: string }> {
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
@@ -66,7 +66,7 @@ async function expectSilentDrop(validator: ValidatorPeer, token: string, moves: 
   const stopped = expect.poll(() => manager.stopped).toContain(token)
   expect(await Promise.race([heard, stopped.then(() => 'stopped')])).toBe('stopped')
   // The answer to this message is the next one on the connection: nothing was sent about the job.
-  await validator.say({ message_type: 'V0JobRequest', probe: true } as never)
+  await validator.send({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await heard).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
   expect(await stored()).toMatchObject({ state: 'broken', reason: 'abandoned', result: null })
   const ownLines = lines.filter(({ jobUuid }) => jobUuid === uuid)
@@ -78,12 +78,12 @@ it('says nothing of readiness once another process has ended the job, and frees 
   await using validator = await connectValidator(miner)
   const { executor, token } = await acceptedJob(validator)
   await endElsewhere()
-  await executor.say(ready())
+  await executor.send(ready())
   await expectSilentDrop(validator, token, ['accepted'])
 
   // The slot is free once the executor has stopped: until then the miner declines.
   const answer = async () => {
-    await validator.say(offerOf(randomUUID()))
+    await validator.send(offerOf(randomUUID()))
     return (await validator.next()).message_type
   }
   await expect.poll(answer).toBe('V0AcceptJobRequest')
@@ -92,12 +92,12 @@ it('says nothing of readiness once another process has ended the job, and frees 
 it('sends no result of a job that another process has ended', async () => {
   await using validator = await connectValidator(miner)
   const { executor, token } = await acceptedJob(validator)
-  await executor.say(ready())
+  await executor.send(ready())
   expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
-  await validator.say(workOf(uuid))
+  await validator.send(workOf(uuid))
   expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
   await endElsewhere()
-  await executor.say(finished())
+  await executor.send(finished())
   await expectSilentDrop(validator, token, ['accepted', 'ready', 'running'])
 })
 
@@ -106,11 +106,11 @@ it('sends a later connection nothing of the dropped job but its stored end, when
   const { executor, token } = await acceptedJob(validator)
   await endElsewhere()
   await database.update(jobs).set({ deliveredAt: new Date() }).where(eq(jobs.uuid, uuid))
-  await executor.say(ready())
+  await executor.send(ready())
   await expect.poll(() => manager.stopped).toContain(token)
   await using later = await connectValidator(miner)
-  await later.say({ message_type: 'V0JobRequest', probe: true } as never)
+  await later.send({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await later.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
-  await later.say(offerOf(uuid))
+  await later.send(offerOf(uuid))
   expect(await later.next()).toEqual(said('V0ExecutorFailedRequest'))
 })

@@ -17,7 +17,7 @@ export async function playJob(
   const offer = offerOf(randomUUID(), { base_docker_image_name: image })
   const { job_uuid } = offer
   const heard = async () => ({ uuid: job_uuid as string, heard: await validator.next() })
-  await validator.say(offer)
+  await validator.send(offer)
   const accepted = await heard()
   const order = await manager.order()
   if (until === 'accepted') return accepted
@@ -28,16 +28,17 @@ export async function playJob(
   const executor = await connectExecutor(order, manager)
   await executor.next()
   if (until === 'not prepared') {
-    await executor.say({ message_type: 'V0FailedToPrepare', job_uuid })
+    await executor.send({ message_type: 'V0FailedToPrepare', job_uuid })
     return heard()
   }
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid })
   const ready = await heard()
   if (until === 'ready') return ready
-  await validator.say(workOf(job_uuid))
+  await validator.send(workOf(job_uuid))
   await executor.next()
   const output = { job_uuid, docker_process_stdout: 'what it said', docker_process_stderr: '' }
-  if (until === 'finished') await executor.say({ message_type: 'V0FinishedRequest', ...output })
-  else await executor.say({ message_type: 'V0FailedRequest', docker_process_exit_status: 3, timeout: false, ...output })
+  if (until === 'finished') await executor.send({ message_type: 'V0FinishedRequest', ...output })
+  else
+    await executor.send({ message_type: 'V0FailedRequest', docker_process_exit_status: 3, timeout: false, ...output })
   return heard()
 }

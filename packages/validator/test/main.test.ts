@@ -51,14 +51,14 @@ function crack({ docker_run_cmd: command, volume }: V0JobRequest): string {
 }
 
 const cracking = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   const work = await play.working(peer)
-  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
+  peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
 }
 const declining = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   await play.offered(peer)
-  peer.sayOfJob('V0DeclineJobRequest')
+  peer.sendForJob('V0DeclineJobRequest')
 }
 
 describe('against a chain and miners', () => {

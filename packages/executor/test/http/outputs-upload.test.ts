@@ -277,7 +277,7 @@ describe('a faulty server', () => {
     await using silent = await TestWeb.start(() => {})
     const wanted = await job({ script: 'print("fine")', upload: { ...store.put(), url: silent.url('/') } })
     const { executor, connection } = await readied(miner, wanted, LOCAL)
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     while (silent.requests.length === 0) await new Promise(setImmediate)
     executor.process.kill('SIGTERM')
     expect(await executor.exit()).toBe(1)

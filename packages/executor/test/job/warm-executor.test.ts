@@ -32,7 +32,7 @@ afterAll(async () => {
 test('runs a job whose container is labelled with its uuid, and leaves nothing', async () => {
   const [warm, wanted] = [await warmed(miner), await wholeJob(uploads, true)]
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   const id = await untilRunning(wanted)
   const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
@@ -46,7 +46,7 @@ test('runs a job whose container is labelled with its uuid, and leaves nothing',
 test('prepares at the offer when nothing was prepared ahead', async () => {
   const [warm, wanted] = [await warming(miner), await wholeJob(uploads)]
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   await expectWhole(warm, uploads)
   await expectNothingLeft(wanted, warm.executor)
 })
@@ -56,12 +56,12 @@ test('answers messages out of order and dials again like any executor', async ()
   const talk = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
   const objected = (details: string) => expect.objectContaining({ message_type: 'GenericError', details })
   await expect.poll(() => talk.executor.log).toContain('prepared ahead of the offer')
-  talk.connection.message(talk.wanted.work)
-  expect(await talk.connection.hear()).toEqual(objected('no job was prepared here'))
+  talk.connection.send(talk.wanted.work)
+  expect(await talk.connection.receive()).toEqual(objected('no job was prepared here'))
   await talk.reconnect()
   await talk.prepare()
   talk.offer()
-  expect(await talk.connection.hear()).toEqual(objected('a job was already prepared here'))
+  expect(await talk.connection.receive()).toEqual(objected('a job was already prepared here'))
   await talk.finish()
 })
 
@@ -93,7 +93,7 @@ describe('leaves nothing', () => {
 
   test('when its miner refuses its token', async () => {
     const warm = await warming(miner)
-    await warm.connection.say({ message_type: 'GenericError', details: 'unknown token' })
+    await warm.connection.send({ message_type: 'GenericError', details: 'unknown token' })
     await warm.connection.close(1000)
     await gone(warm, 1)
   })
@@ -124,7 +124,7 @@ describe('leaves nothing', () => {
     await expect.poll(() => leftBy(killed.executor)).toEqual([])
     const wanted = await wholeJob(uploads)
     await ready(neighbour, wanted)
-    await neighbour.connection.say(wanted.work)
+    await neighbour.connection.send(wanted.work)
     await expectWhole(neighbour, uploads)
   })
 })

@@ -42,12 +42,12 @@ export class Conversation {
   }
 
   offer(): void {
-    this.connection.message(this.wanted.offer)
+    this.connection.send(this.wanted.offer)
   }
 
   async expectReady(): Promise<void> {
     const ready = { message_type: 'V0ReadyRequest', job_uuid: this.wanted.job_uuid }
-    expect(await this.connection.hear()).toEqual(ready)
+    expect(await this.connection.receive()).toEqual(ready)
   }
 
   async prepare(): Promise<void> {
@@ -57,7 +57,7 @@ export class Conversation {
 
   /** Sends the work, and waits until it runs. Two spellings of one uuid are one job; it is answered as it was offered. */
   async start(): Promise<void> {
-    this.connection.message({ ...this.wanted.work, job_uuid: this.wanted.job_uuid.toUpperCase() })
+    this.connection.send({ ...this.wanted.work, job_uuid: this.wanted.job_uuid.toUpperCase() })
     await untilRunning(this.wanted)
   }
 
@@ -68,13 +68,13 @@ export class Conversation {
   }
 
   async expectResult(): Promise<void> {
-    expect(await this.connection.hear()).toEqual({
+    expect(await this.connection.receive()).toEqual({
       message_type: 'V0FinishedRequest',
       job_uuid: this.wanted.job_uuid,
       docker_process_stdout: 'went\n',
       docker_process_stderr: '',
     })
-    expect(await this.connection.hear()).toEqual({ closed: 1000 })
+    expect(await this.connection.receive()).toEqual({ closed: 1000 })
   }
 
   /** Records the result that was received last. */

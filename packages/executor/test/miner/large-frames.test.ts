@@ -17,7 +17,7 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
   const wanted = await job({ script })
   const offer = { ...wanted.offer, ...(capabilities !== undefined && { capabilities }) }
   const { executor, connection } = await readied(miner, { ...wanted, offer })
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   const answer = await resultOn(connection)
   await expectGoodEnd(executor, connection)
   await expectNothingLeft(wanted, executor)

@@ -21,7 +21,7 @@ export async function serveExecutor(
   if (!channel || !sameText(channel.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
     await socket
-      .say({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
+      .send({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
       .catch(() => {})
     return socket.close(1000, 'unknown token')
   }
@@ -54,7 +54,7 @@ function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): 
 }
 
 async function answerError(socket: ExecutorSocket, details: string): Promise<void> {
-  await socket.say({ message_type: 'GenericError', details }).catch(() => {})
+  await socket.send({ message_type: 'GenericError', details }).catch(() => {})
 }
 
 function sameText(a: string, b: string): boolean {

@@ -46,7 +46,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
     ...{ message_type: 'V0InitialJobRequest', job_uuid: randomUUID() as never, base_docker_image_name: null },
     ...{ timeout_seconds: 5, volume_type: 'inline', executor_class: 'always_on.test' },
   }
-  await validator.say(offer)
+  await validator.send(offer)
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: offer.job_uuid })
   expect(await miner.health()).toMatchObject({
     live: true,

@@ -72,7 +72,7 @@ async function offer(
   executor_class = 'always_on.test',
 ): Promise<{ uuid: string; answer: string }> {
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid, { base_docker_image_name: null, executor_class }))
+  await validator.send(offerOf(uuid, { base_docker_image_name: null, executor_class }))
   return { uuid, answer: (await validator.next()).message_type }
 }
 
@@ -261,7 +261,7 @@ it("closes a pool by what an operator's manager finds, keeps running jobs, and o
   await expect.poll(async () => (await miner.health()).reasons).toContain('Rack: is on fire. To do: put it out.')
   expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
   expect(await ask(miner, '/metrics')).toContain('reason="host-unwell"} 1')
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
 
   findings.length = 0

@@ -36,17 +36,17 @@ type State = 'accepted' | 'ready' | 'running'
 /** Brings a job into a state, and reads what its validator was sent about it. */
 async function jobIn(state: State) {
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const { token, ...order } = await manager.order()
   const executor = await connectExecutor({ ...order, token }, manager)
   await executor.next()
   if (state !== 'accepted') {
-    await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+    await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
     await validator.next()
   }
   if (state === 'running') {
-    await validator.say(workOf(uuid))
+    await validator.send(workOf(uuid))
     await executor.next()
   }
   return { validator, executor, token }
@@ -89,7 +89,7 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
 ])('in state %s, after %s', (from, message, to, reason, answer) => {
   it(`the job is ${to}`, async () => {
     const peers = await jobIn(from)
-    await peers.executor.say(messageOf(message, uuid))
+    await peers.executor.send(messageOf(message, uuid))
     if (answer === undefined) {
       expect(await endOf(peers), 'nothing was sent before').toBe('V0JobFailedRequest')
       return
@@ -115,17 +115,17 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
     const other = randomUUID()
     const types = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]
     for (const type of types) {
-      await executor.say(messageOf(type, other))
+      await executor.send(messageOf(type, other))
       expect(await executor.next()).toEqual({
         message_type: 'GenericError',
         details: 'This executor is for another job_uuid',
       })
     }
-    await executor.say({ message_type: 'V0Nonsense', job_uuid: uuid } as never)
+    await executor.send({ message_type: 'V0Nonsense', job_uuid: uuid } as never)
     expect(await executor.next()).toMatchObject({ message_type: 'GenericError' })
-    await executor.say({ message_type: 'V0ReadyRequest' } as never)
+    await executor.send({ message_type: 'V0ReadyRequest' } as never)
     expect(await executor.next(), 'of no job').toMatchObject({ message_type: 'GenericError' })
-    await executor.say({ message_type: 'GenericError', details: 'whatever' })
+    await executor.send({ message_type: 'GenericError', details: 'whatever' })
     expect(await stored()).toMatchObject({ state })
     const answer = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
     expect(await endOf(peers)).toBe(answer)
@@ -134,7 +134,7 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
 
 it('answers invalid frames with an error, and the job goes on', async () => {
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const { minerAddress, token } = await manager.order()
   const ws = new WebSocket(`${minerAddress}/v0.1/executor_interface/${token}`)
@@ -156,7 +156,7 @@ it('answers invalid frames with an error, and the job goes on', async () => {
 
 it('refuses the token of an ended job', async () => {
   const { validator, executor } = await jobIn('running')
-  await executor.say(messageOf('V0FinishedRequest', uuid))
+  await executor.send(messageOf('V0FinishedRequest', uuid))
   await validator.next()
   const row = await stored()
   await expect.poll(() => manager.stopped).toContain(row?.executorToken)

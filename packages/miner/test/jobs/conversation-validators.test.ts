@@ -152,25 +152,25 @@ const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss5
 /** Brings a job into a state, step by step, on its origin's connection. Returns its executor, if it has one. */
 async function bringTo(state: string, uuid: string, origin: Wire): Promise<ExecutorPeer | undefined> {
   if (state === 'never') return undefined
-  origin.say(offer(uuid, state === 'declined' ? 'none such' : undefined))
+  origin.send(offer(uuid, state === 'declined' ? 'none such' : undefined))
   await expectNext(origin, [state === 'declined' ? 'decline' : 'accept'])
   if (state === 'declined' || state === 'accepted') return undefined
   const executor = await connectExecutor(await crew.orderFor(uuid), crew)
   await executor.next()
   const job_uuid = uuid as never
   if (state === 'unprepared') {
-    await executor.say({ message_type: 'V0FailedToPrepare', job_uuid })
+    await executor.send({ message_type: 'V0FailedToPrepare', job_uuid })
     await expectNext(origin, ['executor-failed'])
     return executor
   }
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid })
   await expectNext(origin, ['ready'])
   if (state === 'ready') return executor
-  origin.say(work(uuid))
+  origin.send(work(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0RunJobRequest' })
   const failure = { docker_process_exit_status: 1, timeout: false }
-  if (state === 'finished') await executor.say({ message_type: 'V0FinishedRequest', job_uuid, ...OUTPUT })
-  if (state === 'failed') await executor.say({ message_type: 'V0FailedRequest', job_uuid, ...failure, ...OUTPUT })
+  if (state === 'finished') await executor.send({ message_type: 'V0FinishedRequest', job_uuid, ...OUTPUT })
+  if (state === 'failed') await executor.send({ message_type: 'V0FailedRequest', job_uuid, ...failure, ...OUTPUT })
   if (state === 'lost') await leave(uuid, executor)
   if (state !== 'running') await expectNext(origin, [state === 'finished' ? 'finished' : 'failed'])
   return executor
@@ -188,7 +188,7 @@ async function expectNext(wire: Wire, answers: readonly string[]): Promise<void>
 
 /** Proves that nothing else was sent: the answer to a new message comes next. */
 async function expectSilence(wire: Wire): Promise<void> {
-  wire.say({ message_type: 'Anybody there?' })
+  wire.send({ message_type: 'Anybody there?' })
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
 }
 
@@ -231,7 +231,7 @@ describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', spe
     cleaning = () => cleanUp(uuid, executor, Object.values(wires))
 
     const frames = framesOf(says, uuid)
-    for (const frame of frames) wires[speaker].send(frame)
+    for (const frame of frames) wires[speaker].sendFrame(frame)
     const expected = answers === 'errors' ? frames.map(() => 'error') : answers.split(',').filter(each => each !== '-')
     await expectNext(wires[speaker], expected)
     if (answers === 'refused') expect(await wires[speaker].closed).toBe(1000)

@@ -32,23 +32,23 @@ const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
 /** Offers a job on a connection, and gives its executor once it was told to prepare. */
 async function offered(validator: ValidatorPeer) {
-  await validator.say(offer())
+  await validator.send(offer())
   expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
   return {
-    ready: () => executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
+    ready: () => executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
     finish: async () => {
       expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
       const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
-      await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+      await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
     },
   }
 }
 
 /** Proves that nothing else was sent on a connection: the answer to this comes next. */
 async function isSilent(peer: ValidatorPeer): Promise<void> {
-  await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
+  await peer.send({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
 }
 
@@ -58,7 +58,7 @@ it('sends a result that was lost on a dead connection to the next one', async ()
   const executor = await offered(lost)
   await executor.ready()
   await lost.next()
-  await lost.say(work())
+  await lost.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   relay.freeze()
   await executor.finish()
@@ -67,7 +67,7 @@ it('sends a result that was lost on a dead connection to the next one', async ()
   await using later = await connectValidator(miner)
   expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
   expect((await stored())?.deliveredAt).toBeNull()
-  await later.say(offer())
+  await later.send(offer())
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
   await isSilent(later)
 })
@@ -86,7 +86,7 @@ it('sends ready and result to an earlier connection once the old one is found de
 
   await using anotherRelay = await Relay.start(miner.port)
   const origin = await connectValidator(anotherRelay)
-  await origin.say(work())
+  await origin.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await using third = await connectValidator(miner)
   anotherRelay.freeze()
@@ -96,7 +96,7 @@ it('sends ready and result to an earlier connection once the old one is found de
   anotherRelay.cut()
   expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
   await isSilent(second)
-  await third.say(work())
+  await third.send(work())
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
 })
 
@@ -106,7 +106,7 @@ it('delivers on the connection that offered the job when the one that sent its w
   await executor.ready()
   expect(await offering.next()).toEqual(said('V0ExecutorReadyRequest'))
   const working = await connectValidator(miner)
-  await working.say(work())
+  await working.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await working.close()
   await executor.finish()
@@ -131,7 +131,7 @@ it('answers an offer while undelivered results are still being sent', async () =
     await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
   }
   await using peer = await connectValidator(miner, validator)
-  await peer.say({ ...offer(), executor_class: 'none such' })
+  await peer.send({ ...offer(), executor_class: 'none such' })
   const heard: string[] = []
   while (heard.length < undelivered + 1) heard.push((await peer.next()).message_type)
   expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(undelivered)

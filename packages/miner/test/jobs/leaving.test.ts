@@ -53,32 +53,32 @@ async function played(
   { stdout = '', answering }: { stdout?: string; answering?: () => void } = {},
 ): Promise<ExecutorOrder> {
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   const order = await manager.order()
   const executor = await connectExecutor(order)
   await executor.next()
   const job_uuid = uuid as never
   if (end === 'V0FailedToPrepare') {
-    await executor.say({ message_type: end, job_uuid })
+    await executor.send({ message_type: end, job_uuid })
     expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
     return order
   }
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid })
   await validator.next()
-  await validator.say(workOf(uuid))
+  await validator.send(workOf(uuid))
   await executor.next()
   answering?.()
   const output = { job_uuid, docker_process_stdout: stdout, docker_process_stderr: stdout }
-  if (end === 'V0FinishedRequest') await executor.say({ message_type: end, ...output })
-  else await executor.say({ message_type: end, docker_process_exit_status: 1, timeout: false, ...output })
+  if (end === 'V0FinishedRequest') await executor.send({ message_type: end, ...output })
+  else await executor.send({ message_type: end, docker_process_exit_status: 1, timeout: false, ...output })
   if (!answering) await validator.next()
   return order
 }
 
 async function accepted(validator: Validator): Promise<string> {
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
   return uuid
 }
@@ -94,7 +94,7 @@ it.each<End>(['V0FinishedRequest', 'V0FailedRequest', 'V0FailedToPrepare'])(
     const last = await played(validator, end)
     await accepted(validator)
     // One slot takes one job.
-    await validator.say(offerOf(randomUUID()))
+    await validator.send(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
     const next = manager.order()
     let isStarted = false

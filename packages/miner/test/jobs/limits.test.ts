@@ -35,7 +35,7 @@ const offer = (changes: Partial<V0InitialJobRequest> = {}) =>
   offerOf(randomUUID(), { base_docker_image_name: null, ...changes })
 
 async function answerTo(peer: ValidatorPeer, message: V0InitialJobRequest): Promise<string> {
-  await peer.say(message)
+  await peer.send(message)
   const answer = await peer.next()
   expect(answer).toMatchObject({ job_uuid: message.job_uuid })
   return answer.message_type

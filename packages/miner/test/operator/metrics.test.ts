@@ -88,7 +88,7 @@ it('reports the executors, jobs and connections of now', async () => {
 })
 
 it('counts declined offers by reason, and any unknown class as other', async () => {
-  await validator.say(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
+  await validator.send(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
   const text = await metrics()
   expect(text).toMatch(/^miner_offers_declined_total\{executor_class="other",reason="[a-z-]+"\} 1$/m)
@@ -110,7 +110,7 @@ it('counts refused connections by reason', async () => {
   ] as const
   for (const [code, hotkey, message] of expected) {
     const peer = await dialMiner(miner, hotkey)
-    if (message) await peer.say(message).catch(() => {})
+    if (message) await peer.send(message).catch(() => {})
     await peer.nextUntilClosed()
     await expect.poll(() => refused(code)).toBe(1)
   }
@@ -119,10 +119,10 @@ it('counts refused connections by reason', async () => {
   await expect.poll(() => refused('closed')).toBe(1)
   const again = authentication(key)
   await using second = await dialMiner(miner, key.ss58)
-  await second.say(again)
+  await second.send(again)
   for (const code of ['too-many-connections', 'replay']) {
     const third = await dialMiner(miner, key.ss58)
-    await third.say(code === 'replay' ? again : authentication(key, { timestamp: Math.floor(Date.now() / 1000) - 1 }))
+    await third.send(code === 'replay' ? again : authentication(key, { timestamp: Math.floor(Date.now() / 1000) - 1 }))
     await third.nextUntilClosed()
     await expect.poll(() => refused(code)).toBe(1)
   }

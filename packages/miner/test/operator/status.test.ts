@@ -80,7 +80,7 @@ describe('the ports for peers', () => {
   })
 
   it('do not serve the pages to executors either', async () => {
-    await validator.say(offerOf(randomUUID()))
+    await validator.send(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
     const order = await manager.order()
     const executors = order.minerAddress.replace('ws:', 'http:')
@@ -131,7 +131,7 @@ it('lists the last ends with their reasons, the latest first', async () => {
   const { uuid: failed } = await playJob(validator, manager, { until: 'failed' })
   const { uuid: broken } = await playJob(validator, manager, { until: 'not prepared' })
   const { uuid: finished } = await playJob(validator, manager, { until: 'finished' })
-  await validator.say(offerOf(randomUUID(), { executor_class: 'no<b>such' }))
+  await validator.send(offerOf(randomUUID(), { executor_class: 'no<b>such' }))
   await validator.next()
   await expect
     .poll(async () => (await status()).ends.last?.map(({ uuid }) => uuid).slice(0, 3))

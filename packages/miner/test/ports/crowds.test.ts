@@ -188,7 +188,7 @@ describe('a peer that sends everything at once', () => {
 it("limits the executors' port too, and a crowd there keeps no executor out", async () => {
   await using apart = await start({ PORT_FOR_EXECUTORS: '0' })
   await using validator = await connectValidator(apart)
-  await validator.say(offer())
+  await validator.send(offer())
   await validator.next()
   const order = await manager.order()
   const port = Number(new URL(order.minerAddress).port)

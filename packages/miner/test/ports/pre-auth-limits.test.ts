@@ -26,14 +26,14 @@ beforeEach(() => {
 
 it('reads no large frame of a peer that only claims a validator’s hotkey', async () => {
   const peer = await dialMiner(miner, validatorKey().ss58)
-  await peer.say(LARGE as never).catch(() => {})
+  await peer.send(LARGE as never).catch(() => {})
   expect(await peer.nextUntilClosed()).toEqual([])
   expect((await peer.closed).code).toBe(1006)
 })
 
 it('reads large frames of authenticated validators', async () => {
   await using peer = await connectValidator(miner)
-  await peer.say({ message_type: LARGE } as never)
+  await peer.send({ message_type: LARGE } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError' })
 })
 
@@ -67,10 +67,10 @@ it('limits the connections of one validator, and accepts another when one is clo
 it('logs no text of an unauthenticated peer', async () => {
   const secret = 'said-by-a-stranger'
   const known = await dialMiner(miner, validatorKey().ss58)
-  await known.say({ message_type: 'V0JobRequest', docker_run_cmd: secret, [secret]: secret } as never)
+  await known.send({ message_type: 'V0JobRequest', docker_run_cmd: secret, [secret]: secret } as never)
   await known.nextUntilClosed()
   const unknown = await dialMiner(miner, strangerKey().ss58)
-  await unknown.say(authentication(strangerKey())).catch(() => {})
+  await unknown.send(authentication(strangerKey())).catch(() => {})
   await unknown.nextUntilClosed()
   const refused = lines.filter(line => line.includes('validator refused'))
   expect(refused).toHaveLength(2)

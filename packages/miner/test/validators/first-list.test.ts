@@ -36,7 +36,7 @@ it('lets peers wait for the chain, then serves validators and refuses others', a
   await using miner = await start(slowChain(answer.promise))
   const validator = await connectValidator(miner)
   const job_uuid = randomUUID() as never
-  await validator.say({
+  await validator.send({
     ...{ message_type: 'V0InitialJobRequest', job_uuid, base_docker_image_name: null },
     ...{ timeout_seconds: 5, volume_type: 'inline' },
   })
@@ -57,7 +57,7 @@ it('closes with "try again later" and no error while the chain does not answer',
 it('closes with "try again later" on a signature from before its start', async () => {
   await using miner = await start(network.chain)
   const peer = await dialMiner(miner, validatorKey().ss58)
-  await peer.say(authentication(validatorKey(), { timestamp: Math.floor(Date.now() / 1000) - 5 }))
+  await peer.send(authentication(validatorKey(), { timestamp: Math.floor(Date.now() / 1000) - 5 }))
   expect(await peer.nextUntilClosed()).toEqual([])
   expect((await peer.closed).code).toBe(1013)
   await using again = await connectValidator(miner, validatorKey(), ['manifest'])

@@ -17,7 +17,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
   const heard: ValidatorToFacilitatorMessage[] = []
-  const peers: { say(message: object | string): void; cut(): void }[] = []
+  const peers: { send(message: object | string): void; cut(): void }[] = []
   const watchers = new Set<() => void>()
   router.onUpgrade(/^\/ws\/v0\/$/, ws => {
     ws.on('message', data => {
@@ -28,7 +28,7 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
       if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(isLogin ? answerLogin() : SUCCESS))
       if (parsed.message.message_type === 'V0AuthenticationRequest') {
         peers.push({
-          say: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+          send: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
           cut: () => ws.terminate(),
         })
       }

@@ -13,7 +13,7 @@ export type Peer<In, Out> = Socket<Parsed<In>, Out> & {
 
 export function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
   const next = async (withinMs = WAIT_MS): Promise<In> => {
-    const heard = await withDeadline(socket.hear(), withinMs, 'a message')
+    const heard = await withDeadline(socket.receive(), withinMs, 'a message')
     if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
     if (!heard.ok) throw heard.error
     return heard.message

@@ -58,14 +58,14 @@ export async function connectValidator(
   capabilities?: string[],
 ): Promise<ValidatorPeer> {
   const peer = await dialMiner(miner, key.ss58)
-  await peer.say(authentication(key, {}, capabilities))
+  await peer.send(authentication(key, {}, capabilities))
   return peer
 }
 
 /** A validator's connection that can send any frame. */
 export type Wire = {
-  send(frame: string | Uint8Array): void
-  say(message: object): void
+  sendFrame(frame: string | Uint8Array): void
+  send(message: object): void
   next(): Promise<MinerMessage>
   close(): void
   /** Resolves to the code. */
@@ -82,15 +82,15 @@ export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'un
     socket.addEventListener('open', resolve)
     socket.addEventListener('error', reject)
   })
-  const send = (frame: string | Uint8Array) => socket.send(frame)
-  const say = (message: object) => send(JSON.stringify(message))
-  if (how !== 'unauthenticated') say(authentication(key))
+  const sendFrame = (frame: string | Uint8Array) => socket.send(frame)
+  const send = (message: object) => sendFrame(JSON.stringify(message))
+  if (how !== 'unauthenticated') send(authentication(key))
   const next = async () => {
     const message = await heard.next(WAIT_MS, new AbortController().signal)
     if (!message) throw new Error('no message arrived')
     return message
   }
-  return { send, say, next, close: () => socket.close(), closed }
+  return { send, sendFrame, next, close: () => socket.close(), closed }
 }
 
 /** A validator with many jobs at once on one connection. It waits for messages by job and type. */
@@ -108,8 +108,8 @@ export class TestValidator implements AsyncDisposable {
     for (;;) {
       try {
         const peer = await dialMiner({ url: `ws://${address}` }, key.ss58)
-        await peer.say(authentication(key, { miner_hotkey: minerHotkey }, [...CAPABILITIES]))
-        const first = await peer.hear()
+        await peer.send(authentication(key, { miner_hotkey: minerHotkey }, [...CAPABILITIES]))
+        const first = await peer.receive()
         if (first?.ok && first.message.message_type === 'V0ExecutorManifestRequest') return new TestValidator(peer)
         await peer.close()
       } catch {
@@ -120,14 +120,14 @@ export class TestValidator implements AsyncDisposable {
   }
 
   /** Resolves to the next message of this type about this job. Call it before sending what the miner answers. */
-  hear(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
+  receive(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
     const { promise, resolve } = Promise.withResolvers<MinerMessage>()
     this.#waiting.set(`${jobUuid} ${type}`, resolve)
     return withDeadline(promise, LONG_MS, `${type} of ${jobUuid}`)
   }
 
-  say(message: ValidatorMessage): Promise<void> {
-    return this.#peer.say(message)
+  send(message: ValidatorMessage): Promise<void> {
+    return this.#peer.send(message)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

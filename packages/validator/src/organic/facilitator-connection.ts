@@ -120,7 +120,7 @@ export class FacilitatorConnection implements AsyncDisposable {
   }
 
   async #use(socket: FacilitatorSocket, signal: AbortSignal, wasOfUse: () => void): Promise<void> {
-    await socket.say(login(this.#options.hotkey))
+    await socket.send(login(this.#options.hotkey))
     this.#socket = socket
     this.#loggedIn = false
     this.#options.log.info('facilitator connected')
@@ -128,7 +128,7 @@ export class FacilitatorConnection implements AsyncDisposable {
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
     this.#flush()
     try {
-      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
+      for (let heard = await socket.receive(signal); heard; heard = await socket.receive(signal))
         await this.#take(heard, socket, wasOfUse)
     } finally {
       this.#socket = undefined
@@ -142,7 +142,7 @@ export class FacilitatorConnection implements AsyncDisposable {
     try {
       for (;;) {
         await clock.sleep(heartbeatMs, signal)
-        await socket.say({ message_type: 'V0Heartbeat' })
+        await socket.send({ message_type: 'V0Heartbeat' })
       }
     } catch {
       // The connection is over: `#use` notices when it reads.
@@ -241,7 +241,7 @@ export class FacilitatorConnection implements AsyncDisposable {
       if (!next) return
       next.sentOn = socket
       try {
-        await socket.say(next.update)
+        await socket.send(next.update)
       } catch {
         return
       }

@@ -22,7 +22,7 @@ const LIMITS = { ...PATIENT, manifestMs: 500 }
 let netuid = 400
 
 const answer = (peer: Peer, uuid: string, stdout = 'right') =>
-  peer.say({
+  peer.send({
     message_type: 'V0JobFinishedRequest',
     job_uuid: uuid,
     docker_process_stdout: stdout,
@@ -30,10 +30,10 @@ const answer = (peer: Peer, uuid: string, stdout = 'right') =>
   })
 
 const finishNow = async (peer: Peer, uuid: string) => {
-  peer.say(MANIFEST)
-  peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-  await peer.hear('V0InitialJobRequest')
-  await peer.hear('V0JobRequest')
+  peer.send(MANIFEST)
+  peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+  await peer.receive('V0InitialJobRequest')
+  await peer.receive('V0JobRequest')
   answer(peer, uuid)
 }
 
@@ -89,7 +89,7 @@ const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 describe('an open job of a killed validator', () => {
   it('is excused when its right answer came meanwhile, because the time was not measured', async () => {
     const { job, gist, said } = await resume('running', (peer, uuid) => {
-      peer.say(MANIFEST)
+      peer.send(MANIFEST)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
@@ -99,8 +99,8 @@ describe('an open job of a killed validator', () => {
 
   it('gets its answer again when the killed process had received it: the repeated offer asks for it', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
-      peer.say(MANIFEST)
-      expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
+      peer.send(MANIFEST)
+      expect((await peer.receive('V0InitialJobRequest')).job_uuid).toBe(uuid)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
@@ -109,9 +109,9 @@ describe('an open job of a killed validator', () => {
 
   describe('with the stored moment at which its work was sent', () => {
     const stillOpen = async (peer: Peer, uuid: string) => {
-      peer.say(MANIFEST)
-      await peer.hear('V0InitialJobRequest')
-      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+      peer.send(MANIFEST)
+      await peer.receive('V0InitialJobRequest')
+      peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
       answer(peer, uuid)
     }
 
@@ -129,7 +129,7 @@ describe('an open job of a killed validator', () => {
 
     it('excuses an answer that the miner sent before it accepted again: no process may have listened', async () => {
       const early = (peer: Peer, uuid: string) => {
-        peer.say(MANIFEST)
+        peer.send(MANIFEST)
         answer(peer, uuid)
       }
       const { gist } = await resume('running', early, { workSent: sentBefore(2_000) })
@@ -144,11 +144,11 @@ describe('an open job of a killed validator', () => {
 
     it('excuses the job, after another restart too, when another ready shows that the work was lost', async () => {
       const readyAgain = async (peer: Peer, uuid: string) => {
-        peer.say(MANIFEST)
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-        await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-        await peer.hear('V0JobRequest')
+        peer.send(MANIFEST)
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.receive('V0JobRequest')
         answer(peer, uuid)
       }
       const { gist, job } = await resume('running', readyAgain, { workSent: sentBefore(2_000) })
@@ -170,10 +170,10 @@ describe('an open job of a killed validator', () => {
 
   it('gets its work again when its executor is ready again, and is excused', async () => {
     const { gist, said } = await resume('running', async (peer, uuid) => {
-      peer.say(MANIFEST)
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-      await peer.hear('V0InitialJobRequest')
-      await peer.hear('V0JobRequest')
+      peer.send(MANIFEST)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      await peer.receive('V0InitialJobRequest')
+      await peer.receive('V0JobRequest')
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
@@ -184,11 +184,11 @@ describe('an open job of a killed validator', () => {
     '%s, with ready sent before the offer is repeated: measured',
     async state => {
       const { job, said } = await resume(state, async (peer, uuid) => {
-        peer.say(MANIFEST)
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-        await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-        await peer.hear('V0JobRequest')
+        peer.send(MANIFEST)
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.receive('V0JobRequest')
         answer(peer, uuid)
       })
       expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
@@ -205,8 +205,8 @@ describe('an open job of a killed validator', () => {
 
   it('is excused when it was accepted and ready comes with the answer: the killed process sent the work', async () => {
     const { gist } = await resume('accepted', (peer, uuid) => {
-      peer.say(MANIFEST)
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      peer.send(MANIFEST)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
@@ -221,9 +221,9 @@ describe('an open job of a killed validator', () => {
 
   it('has no score when it was offered and is declined: the miner may have declined before', async () => {
     const { gist } = await resume('offered', async peer => {
-      peer.say(MANIFEST)
+      peer.send(MANIFEST)
       await play.offered(peer)
-      peer.sayOfJob('V0DeclineJobRequest')
+      peer.sendForJob('V0DeclineJobRequest')
     })
     expect(gist).toEqual(['rejected', 'declined', null, null])
   })
@@ -244,13 +244,13 @@ it('adds the jobs of a miner whose manifest the killed process had not read', as
   const { job, said } = await resume(
     'offered',
     async (peer, uuid) => {
-      peer.say({ ...MANIFEST, manifest })
+      peer.send({ ...MANIFEST, manifest })
       for (let i = 0; i < 3; i += 1) {
-        const offer = await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: offer.job_uuid })
+        const offer = await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: offer.job_uuid })
       }
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-      answer(peer, (await peer.hear('V0JobRequest')).job_uuid)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      answer(peer, (await peer.receive('V0JobRequest')).job_uuid)
     },
     { deadlineMs: 2_500 },
   )

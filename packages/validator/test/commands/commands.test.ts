@@ -16,13 +16,13 @@ import { NETUID, startWorld, type World } from '../world.ts'
 /** The message with which the next job of the first miner ends. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }
 const answering = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   await play.working(peer)
-  peer.sayOfJob(ending.type, ending.fields)
+  peer.sendForJob(ending.type, ending.fields)
 }
 const declining = async (peer: Peer) => {
   await play.offered(peer)
-  peer.sayOfJob('V0DeclineJobRequest')
+  peer.sendForJob('V0DeclineJobRequest')
 }
 
 const finished = (stdout: string) => ({

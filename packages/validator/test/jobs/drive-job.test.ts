@@ -110,13 +110,13 @@ describe('a good job', () => {
       async peer => {
         const offer = await play.offered(peer)
         expect(offer.job_uuid).toBe(uuid)
-        peer.say({ message_type: 'V0DeclineJobRequest', job_uuid: other })
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid.toLowerCase() })
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid.toLowerCase() })
-        await peer.hear('V0JobRequest')
+        peer.send({ message_type: 'V0DeclineJobRequest', job_uuid: other })
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid.toLowerCase() })
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid.toLowerCase() })
+        await peer.receive('V0JobRequest')
         const texts = { docker_process_stdout: 'wrong', docker_process_stderr: '' }
-        peer.say({ message_type: 'V0JobFinishedRequest', job_uuid: other, ...texts })
-        peer.sayOfJob('V0JobFinishedRequest', { ...texts, docker_process_stdout: 'right' })
+        peer.send({ message_type: 'V0JobFinishedRequest', job_uuid: other, ...texts })
+        peer.sendForJob('V0JobFinishedRequest', { ...texts, docker_process_stdout: 'right' })
       },
       { uuid },
     )
@@ -127,16 +127,16 @@ describe('a good job', () => {
   it('survives a repeated ready, invalid frames, errors and numbers sent as text', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.say('{"message_type":"V0Nonsense"}')
-      peer.say('not json at all')
-      peer.say({ message_type: 'GenericError', details: null })
-      peer.sayOfJob('V0AcceptJobRequest', { unknown: 'field' })
-      for (let i = 0; i < 2; i++) await peer.hear('GenericError')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
+      peer.send('{"message_type":"V0Nonsense"}')
+      peer.send('not json at all')
+      peer.send({ message_type: 'GenericError', details: null })
+      peer.sendForJob('V0AcceptJobRequest', { unknown: 'field' })
+      for (let i = 0; i < 2; i++) await peer.receive('GenericError')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true, stderr: '7' })
     expect(result.said).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
@@ -147,7 +147,7 @@ describe('a job that ends badly', () => {
   it('is rejected when the miner declines', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.sayOfJob('V0DeclineJobRequest')
+      peer.sendForJob('V0DeclineJobRequest')
     })
     expect(gist(result)).toEqual(['rejected', 'declined', 0])
     expect(result.said).toEqual(UP_TO_OFFER)
@@ -156,7 +156,7 @@ describe('a job that ends badly', () => {
   it('is broken when the executor could not prepare', async () => {
     const result = await run(async peer => {
       await play.accepted(peer)
-      peer.sayOfJob('V0ExecutorFailedRequest')
+      peer.sendForJob('V0ExecutorFailedRequest')
     })
     expect(gist(result)).toEqual(['broken', 'prepare-failed', 0])
     expect(result.said).toEqual(UP_TO_OFFER)
@@ -190,7 +190,7 @@ describe('a job that ends badly', () => {
       async peer => {
         await play.working(peer)
         later = 6_100
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { clock },
     )
@@ -208,7 +208,7 @@ describe('a job that ends badly', () => {
       async peer => {
         await play.working(peer)
         const texts = { docker_process_stdout: 'out\0put', docker_process_stderr: 'err' }
-        peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+        peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
       },
       { work: { timeoutSeconds } },
     )
@@ -219,8 +219,8 @@ describe('a job that ends badly', () => {
   it('rejects a right answer that arrived before the work was sent', async () => {
     const result = await run(async peer => {
       await play.ready(peer)
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
-      await peer.hear('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      await peer.receive('V0JobRequest')
     })
     expect(gist(result)).toEqual(['finished', 'out-of-order', 0])
   })
@@ -228,7 +228,7 @@ describe('a job that ends badly', () => {
   it('is broken by a result before it is ready, and the work is not sent', async () => {
     const result = await run(async peer => {
       await play.accepted(peer)
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(gist(result)).toEqual(['broken', 'out-of-order', 0])
     expect(result.said).toEqual(UP_TO_OFFER)
@@ -239,7 +239,7 @@ describe('a job that ends badly', () => {
     ['UnauthorizedError', { message_type: 'UnauthorizedError', code: 'UNKNOWN_VALIDATOR', details: null }],
   ])('ends as not authorized after %s, without another attempt', async (_, complaint) => {
     const result = await run(peer => {
-      peer.say(complaint)
+      peer.send(complaint)
       peer.close()
     })
     expect(gist(result)).toEqual(['broken', 'not-authorized', 0])
@@ -290,7 +290,7 @@ describe('a lost connection', () => {
       if (peer.connection === 1) {
         await play.working(peer)
         peer.cut()
-      } else peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      } else peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
     expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
@@ -302,9 +302,9 @@ describe('a lost connection', () => {
         await play.offered(peer)
         return peer.cut()
       }
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
     expect(result.said).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
@@ -314,9 +314,9 @@ describe('a lost connection', () => {
   it('does not matter: ready alone implies acceptance, on the connection of the offer too', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
     expect(result.said).toEqual(UP_TO_WORK)
@@ -336,11 +336,11 @@ describe('a lost connection', () => {
             return peer.cut()
           }
           if (peer.connection === 2) {
-            peer.sayOfJob('V0ExecutorReadyRequest')
-            await peer.hear('V0JobRequest')
+            peer.sendForJob('V0ExecutorReadyRequest')
+            await peer.receive('V0JobRequest')
             return peer.cut()
           }
-          peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+          peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
         },
         { reconnect },
       )
@@ -348,9 +348,9 @@ describe('a lost connection', () => {
     })
 
     it.each([
-      ['a manifest', (peer: Peer) => peer.say(MANIFEST)],
-      ['a repeat', (peer: Peer) => peer.sayOfJob('V0AcceptJobRequest')],
-      ['an error', (peer: Peer) => peer.say({ message_type: 'GenericError', details: 'no' })],
+      ['a manifest', (peer: Peer) => peer.send(MANIFEST)],
+      ['a repeat', (peer: Peer) => peer.sendForJob('V0AcceptJobRequest')],
+      ['an error', (peer: Peer) => peer.send({ message_type: 'GenericError', details: 'no' })],
     ])('does not reset the retry counter after %s', async (_, act) => {
       using turns = turnClock()
       const sleep = (ms: number, signal?: AbortSignal) => {
@@ -381,10 +381,10 @@ describe('a lost connection', () => {
           later = 2_000
           return peer.cut()
         }
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        await peer.hear('V0JobRequest')
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0ExecutorReadyRequest')
+        peer.sendForJob('V0ExecutorReadyRequest')
+        await peer.receive('V0JobRequest')
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { clock },
     )
@@ -429,11 +429,11 @@ describe('a validator process that is blocked for a while', () => {
     const result = await run(
       async peer => {
         await play.offered(peer)
-        peer.sayOfJob('V0AcceptJobRequest')
+        peer.sendForJob('V0AcceptJobRequest')
         block(1_000)
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        await peer.hear('V0JobRequest')
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0ExecutorReadyRequest')
+        await peer.receive('V0JobRequest')
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { limits: { acceptMs: 500 }, clock: systemClock },
     )
@@ -486,7 +486,7 @@ describe('a hostile miner cannot hold its job open', () => {
       async peer => {
         await play.accepted(peer)
         peer.stopReading()
-        peer.sayOfJob('V0ExecutorReadyRequest')
+        peer.sendForJob('V0ExecutorReadyRequest')
       },
       { withinMs: 1_500, work: { command: ['x'.repeat(30_000_000)] } },
     )
@@ -497,7 +497,7 @@ describe('a hostile miner cannot hold its job open', () => {
     const result = await run(
       async peer => {
         await play.accepted(peer)
-        for (let i = 0; i < 500; i++) peer.say('nonsense')
+        for (let i = 0; i < 500; i++) peer.send('nonsense')
       },
       { withinMs: 1_500 },
     )
@@ -557,7 +557,7 @@ describe('a database that is away for a moment', () => {
       async peer => {
         await play.working(peer)
         away.on = true
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { db: shaky },
     )
@@ -570,7 +570,7 @@ describe('a database that is away for a moment', () => {
     const result = await run(async peer => {
       await play.working(peer)
       const texts = { docker_process_stdout: '', docker_process_stderr: '' }
-      peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: 2 ** 40, ...texts })
+      peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: 2 ** 40, ...texts })
     })
     expect(gist(result)).toEqual(['failed', 'exit-status', 0])
     expect(result.stored.exitStatus).toBeNull()
@@ -583,7 +583,7 @@ it('stops driving a job once another process has finalised it', async () => {
   const result = await run(async peer => {
     const offer = await play.offered(peer)
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
-    peer.sayOfJob('V0AcceptJobRequest')
+    peer.sendForJob('V0AcceptJobRequest')
   })
   expect(result.end).toBeUndefined()
   expect(result.stored).toMatchObject({ state: 'broken', reason: 'abandoned', endedAt: null })

@@ -36,10 +36,10 @@ type Stage = (peer: Peer) => Promise<unknown>
 type Script = Misbehaviour['script']
 const { offered, accepted, working } = play
 const right = (peer: Peer) =>
-  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+  peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
 const failed = (peer: Peer, status: number | null) => {
   const texts = { docker_process_stdout: '', docker_process_stderr: '' }
-  peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+  peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
 }
 const after =
   (stage: Stage, act: (peer: Peer, clock: Clock) => unknown): Script =>
@@ -48,7 +48,7 @@ const after =
     await stage(peer)
     return act(peer, clock)
   }
-const says = (type: string) => (peer: Peer) => peer.sayOfJob(type)
+const says = (type: string) => (peer: Peer) => peer.sendForJob(type)
 const NONSENSE = ['nonsense', '[]', '{"message_type":"V1Something"}']
 
 /** What a miner can do wrong at each stage of its job. */
@@ -61,7 +61,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       hears: ['1 V0AuthenticateRequest'],
     },
     script: async peer => {
-      peer.say({ message_type: 'GenericError', details: 'no' })
+      peer.send({ message_type: 'GenericError', details: 'no' })
       peer.close()
     },
   },
@@ -81,7 +81,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], hears: OFFER },
     script: after(offered, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
-      peer.sayOfJob('V0AcceptJobRequest')
+      peer.sendForJob('V0AcceptJobRequest')
     }),
   },
   {
@@ -92,11 +92,11 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     ...{ at: 'offered', does: 'send invalid messages, then go on', ends: ['finished', null, true] },
     hears: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
     script: after(offered, async peer => {
-      for (const frame of NONSENSE) peer.say(frame)
-      for (const _ of NONSENSE) await peer.hear('GenericError')
-      peer.sayOfJob('V0AcceptJobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
+      for (const frame of NONSENSE) peer.send(frame)
+      for (const _ of NONSENSE) await peer.receive('GenericError')
+      peer.sendForJob('V0AcceptJobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
       right(peer)
     }),
   },
@@ -125,7 +125,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
     script: after(accepted, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
-      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
     }),
   },
   {
@@ -139,9 +139,9 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   {
     ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], hears: WORK },
     script: after(accepted, async peer => {
-      peer.sayOfJob('V0AcceptJobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
+      peer.sendForJob('V0AcceptJobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
       right(peer)
     }),
   },
@@ -180,22 +180,22 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   {
     ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], hears: WORK },
     script: after(working, peer =>
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
     ),
   },
   {
     ...{ at: 'working', does: 'send invalid messages, then answer', ends: ['finished', null, true] },
     hears: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
     script: after(working, async peer => {
-      for (const frame of NONSENSE) peer.say(frame)
-      for (const _ of NONSENSE) await peer.hear('GenericError')
+      for (const frame of NONSENSE) peer.send(frame)
+      for (const _ of NONSENSE) await peer.receive('GenericError')
       right(peer)
     }),
   },
   {
     ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], hears: WORK },
     script: after(working, async peer => {
-      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
       right(peer)
     }),
   },

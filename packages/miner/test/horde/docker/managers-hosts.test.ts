@@ -226,12 +226,12 @@ describe('a tunnel', () => {
     let next = scriptJob('')
     const offered = async () => {
       next = scriptJob('print(2)')
-      await validator.say(next.offer)
+      await validator.send(next.offer)
       return (await validator.next()).message_type
     }
     await expect.poll(offered).toBe('V0AcceptJobRequest')
     expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-    await validator.say(next.work)
+    await validator.send(next.work)
     expect(await validator.next()).toMatchObject({ docker_process_stdout: '2\n' })
     await expect.poll(containers).toBe('')
   })
