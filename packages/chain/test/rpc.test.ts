@@ -54,7 +54,7 @@ describe('Rpc', () => {
 
   it('delivers notifications that arrive before the subscription’s id', async () => {
     const rpc = await connected(({ id }, ws) => {
-      const notify = (result: number) => sendFrame(ws, { method: 'news', params: { subscription: 'abc', result } })
+      const notify = (result: number) => sendFrame(ws, { method: 'update', params: { subscription: 'abc', result } })
       notify(1)
       sendFrame(ws, { id, result: 'abc' })
       notify(2)
@@ -71,7 +71,7 @@ describe('Rpc', () => {
 
   it('delivers a notification after many of ended subscriptions', async () => {
     const rpc = await connected(({ id }, ws) => {
-      const notify = (subscription: string) => sendFrame(ws, { method: 'news', params: { subscription, result: 1 } })
+      const notify = (subscription: string) => sendFrame(ws, { method: 'update', params: { subscription, result: 1 } })
       for (let i = 0; i < 500; i++) notify(`old ${i}`)
       notify('abc')
       sendFrame(ws, { id, result: 'abc' })

@@ -128,10 +128,10 @@ test('sends headers', async () => {
 })
 
 test('keepConnected reconnects after a restart of the peer, until it is stopped', async () => {
-  const heard: unknown[] = []
+  const received: unknown[] = []
   const enough = new AbortController()
-  const greet = (word: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
-    void wrapSocket<unknown, unknown>(ws, options).send(word)
+  const greet = (text: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
+    void wrapSocket<unknown, unknown>(ws, options).send(text)
   const lines: string[] = []
   const first = await startServer(greet('first'), await freePort())
   const { url, port } = first
@@ -139,7 +139,7 @@ test('keepConnected reconnects after a restart of the peer, until it is stopped'
     dial: signal => dial(url, { signal }),
     async use(socket, signal) {
       for (let message = await socket.receive(signal); message !== undefined; message = await socket.receive(signal)) {
-        heard.push(message)
+        received.push(message)
         if (message === 'first') void first[Symbol.asyncDispose]()
         if (message === 'second') enough.abort()
       }
@@ -152,5 +152,5 @@ test('keepConnected reconnects after a restart of the peer, until it is stopped'
   while (!lines.includes('connection lost, trying again')) await new Promise(resolve => setImmediate(resolve))
   await using _second = await startServer(greet('second'), port)
   expect(await keeping).toBe('aborted')
-  expect(heard).toEqual(['first', 'second'])
+  expect(received).toEqual(['first', 'second'])
 })

@@ -46,28 +46,28 @@ async function timeoutsPass(count: number): Promise<'alive'> {
 
 test('keeps a connection on which a large frame arrives slowly', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat }, link))
-  const said = pair.far.send('x'.repeat(FRAME))
+  const sent = pair.far.send('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.near.receive())).length).toBe(FRAME)
-  await timePassesUntil(said)
+  await timePassesUntil(sent)
 })
 
 test('keeps a connection on which a large frame is sent slowly', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat }, link))
-  const said = pair.near.send('x'.repeat(FRAME))
+  const sent = pair.near.send('x'.repeat(FRAME))
   expect(String(await timePassesUntil(pair.far.receive())).length).toBe(FRAME)
-  await timePassesUntil(said)
+  await timePassesUntil(sent)
   expect(pair.near.isOpen).toBe(true)
 })
 
 test('keeps a connection with large frames in both directions at once', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat, far: beat }, link))
-  const said = Promise.all([pair.near.send('x'.repeat(FRAME)), pair.far.send('y'.repeat(FRAME))])
+  const sent = Promise.all([pair.near.send('x'.repeat(FRAME)), pair.far.send('y'.repeat(FRAME))])
   expect(
     (await timePassesUntil(Promise.all([pair.near.receive(), pair.far.receive()])))
       .map(String)
       .map(text => text.length),
   ).toEqual([FRAME, FRAME])
-  await timePassesUntil(said)
+  await timePassesUntil(sent)
 })
 
 test("answers a peer's ping while it sends a large frame", async () => {
@@ -79,9 +79,9 @@ test("answers a peer's ping while it sends a large frame", async () => {
   const order: string[] = []
   const whole = once(peer, 'message').then(() => order.push('message'))
   const pong = once(peer, 'pong').then(() => order.push('pong'))
-  const said = socket.send('x'.repeat(FRAME))
+  const sent = socket.send('x'.repeat(FRAME))
   peer.ping()
-  await timePassesUntil(Promise.all([whole, pong, said]))
+  await timePassesUntil(Promise.all([whole, pong, sent]))
   expect(order).toEqual(['pong', 'message'])
 })
 

@@ -190,15 +190,15 @@ test('closes every connection when disposed of, and accepts no more', async () =
 })
 
 test('loses no frames that come with the request', async () => {
-  const heard = Promise.withResolvers<unknown>()
+  const received = Promise.withResolvers<unknown>()
   await using server = await serve()
   await using router = upgradeRouter(server.app.server, { log: silentLog })
   router.onUpgrade(/^\/ws$/, ws => {
     const socket: TestSocket = wrapSocket(ws, options)
-    heard.resolve(socket.receive())
+    received.resolve(socket.receive())
   })
   await using peer = await rawPeer(server.port, frame(1, '"early"'))
-  expect(await heard.promise).toBe('early')
+  expect(await received.promise).toBe('early')
   peer.destroy()
 })
 

@@ -5,10 +5,10 @@ import { connectPair, frame, MIB, options, rawPeer, startServer, type TestSocket
 
 const count = (n: number) => Array.from({ length: n }, (_, i) => i)
 
-async function hearAll(socket: TestSocket): Promise<unknown[]> {
-  const heard: unknown[] = []
-  for await (const message of socket) heard.push(message)
-  return heard
+async function receiveAll(socket: TestSocket): Promise<unknown[]> {
+  const received: unknown[] = []
+  for await (const message of socket) received.push(message)
+  return received
 }
 
 /** A server that wraps its next accepted connection at once. */
@@ -45,7 +45,7 @@ test('delivers what the server sent in the tick of the upgrade to a late receive
   const { dialSocket } = await import('@horde/kit/socket')
   const socket: TestSocket = await dialSocket(server.url, options)
   expect(await socket.closed).toEqual({ code: 4001, reason: 'that was all' })
-  expect(await hearAll(socket)).toEqual(count(200))
+  expect(await receiveAll(socket)).toEqual(count(200))
   expect(await socket.receive()).toBeUndefined()
 })
 
@@ -54,15 +54,15 @@ test('loses no message when a wait is aborted', async () => {
   for (const i of count(300)) {
     const stop = new AbortController()
     const wait = pair.far.receive(stop.signal)
-    const said = pair.near.send(i)
-    if (i % 3 === 0) await said
+    const sent = pair.near.send(i)
+    if (i % 3 === 0) await sent
     if (i % 3 === 1) await ticks(1)
     stop.abort('no more')
-    const heard = await wait.catch(reason => {
+    const received = await wait.catch(reason => {
       expect(reason).toBe('no more')
       return pair.far.receive()
     })
-    expect(heard).toBe(i)
+    expect(received).toBe(i)
   }
   await expect(pair.far.receive(AbortSignal.abort('before'))).rejects.toBe('before')
 })
@@ -95,10 +95,10 @@ test('gives both sides the close code and reason, and still delivers queued mess
 
 test('sends pending messages before it closes', async () => {
   await using pair = await connectPair({ near: { closeTimeoutMs: WAIT_MS } })
-  const said = [pair.near.send('x'.repeat(5 * MIB)), pair.near.send('y')]
+  const sent = [pair.near.send('x'.repeat(5 * MIB)), pair.near.send('y')]
   await pair.near.close()
-  await Promise.all(said)
-  expect((await hearAll(pair.far)).map(text => String(text).length)).toEqual([5 * MIB, 1])
+  await Promise.all(sent)
+  expect((await receiveAll(pair.far)).map(text => String(text).length)).toEqual([5 * MIB, 1])
 })
 
 test('closes when its block is left', async () => {
@@ -116,7 +116,7 @@ test('closes with 1009 on a frame above the limit, before reading it', async () 
   const socket = await server.socket
   peer.write(frame(1, JSON.stringify('x'.repeat(99))))
   expect(await socket.closed).toEqual({ code: 1006, reason: 'frame too large' })
-  expect(await hearAll(socket)).toEqual([1])
+  expect(await receiveAll(socket)).toEqual([1])
 })
 
 test('limits frames on a dialled connection too', async () => {
@@ -151,15 +151,15 @@ test.each([
   peer.end()
   const socket = await server.socket
   await socket.closed
-  expect(await hearAll(socket)).toEqual([7])
+  expect(await receiveAll(socket)).toEqual([7])
 })
 
 test('passes binary frames to the parser as bytes', async () => {
   await using server = await acceptOne()
   await using _peer = await rawPeer(server.port, frame(2, Buffer.from([0xff, 0x00])))
-  const heard = await (await server.socket).receive()
-  expect(heard).toBeInstanceOf(Uint8Array)
-  expect([...(heard as Uint8Array)]).toEqual([0xff, 0])
+  const received = await (await server.socket).receive()
+  expect(received).toBeInstanceOf(Uint8Array)
+  expect([...(received as Uint8Array)]).toEqual([0xff, 0])
 })
 
 test('ends waits when the connection is reset', async () => {
@@ -176,30 +176,30 @@ test('ends waits when the connection is reset', async () => {
 test('makes a peer that floods it wait, and delivers all frames', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 100 } })
   const total = 3_000
-  let said = 0
-  const saying = Promise.all(count(total).map(i => pair.near.send([i, 'x'.repeat(10_000)]).then(() => said++)))
+  let sent = 0
+  const sending = Promise.all(count(total).map(i => pair.near.send([i, 'x'.repeat(10_000)]).then(() => sent++)))
   await ticks(200)
-  expect(said).toBeLessThan(total)
+  expect(sent).toBeLessThan(total)
   for (const i of count(total)) expect((await pair.far.receive()) as unknown[]).toHaveProperty('0', i)
-  await saying
-  expect(said).toBe(total)
+  await sending
+  expect(sent).toBe(total)
 })
 
 test('makes the peer wait after a few frames of the largest size', async () => {
   await using pair = await connectPair({ far: { maxFrameBytes: 4 * MIB } })
-  let said = 0
-  const saying = Promise.all(count(30).map(() => pair.near.send('x'.repeat(3 * MIB)).then(() => said++)))
+  let sent = 0
+  const sending = Promise.all(count(30).map(() => pair.near.send('x'.repeat(3 * MIB)).then(() => sent++)))
   await ticks(300)
-  expect(said).toBeLessThan(15)
+  expect(sent).toBeLessThan(15)
   for (const _ of count(30)) await pair.far.receive()
-  await saying
+  await sending
 })
 
 test('notices on the next receive() that the peer has closed', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 2 } })
   for (const i of count(10)) await pair.near.send(i)
   const closing = pair.near.close(4000)
-  expect(await hearAll(pair.far)).toEqual(count(10))
+  expect(await receiveAll(pair.far)).toEqual(count(10))
   await closing
   expect(await pair.far.closed).toMatchObject({ code: 4000 })
 })
@@ -219,10 +219,10 @@ test('closes in time even if the peer does not read', async () => {
   await using peer = await rawPeer(server.port)
   peer.pause()
   const socket = await server.socket
-  const said = expect(socket.send('x'.repeat(40 * MIB))).rejects.toBeInstanceOf(SocketClosedError)
+  const sent = expect(socket.send('x'.repeat(40 * MIB))).rejects.toBeInstanceOf(SocketClosedError)
   const next = expect(socket.send('y')).rejects.toBeInstanceOf(SocketClosedError)
   await socket.close()
-  await Promise.all([said, next])
+  await Promise.all([sent, next])
   await expect(socket.send('z')).rejects.toBeInstanceOf(SocketClosedError)
 })
 
@@ -235,12 +235,12 @@ test('rejects a message that cannot be JSON, and stays usable', async () => {
 
 test('drops frames that come while it closes, even when the queue is full', async () => {
   await using pair = await connectPair({ far: { maxQueuedFrames: 2, closeTimeoutMs: 5_000 } })
-  const saying = Promise.allSettled(count(200).map(() => pair.near.send('x'.repeat(100_000))))
+  const sending = Promise.allSettled(count(200).map(() => pair.near.send('x'.repeat(100_000))))
   await ticks(50)
   await pair.far.close(1013)
-  await saying
+  await sending
   expect(await pair.near.closed).toMatchObject({ code: 1013 })
-  expect((await hearAll(pair.far)).length).toBeLessThan(200)
+  expect((await receiveAll(pair.far)).length).toBeLessThan(200)
 })
 
 test.each([

@@ -182,8 +182,8 @@ describe('with wrong settings', () => {
       ...{ DATABASE_URL: 'mysql://user:hunter2@host/x', ALLOW_PRIVATE_MINERS: 'maybe', FACILITATOR_URI: 'example' },
     })
     expect(await program.ended).toBe(78)
-    const said = program.stderr.join('\n')
-    const names = [...said.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
+    const output = program.stderr.join('\n')
+    const names = [...output.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
     expect(names).toEqual([
       'BITTENSOR_NETUID',
       'BITTENSOR_NETWORK',
@@ -192,8 +192,8 @@ describe('with wrong settings', () => {
       'HASHCAT_PASSWORD_LENGTH_SHA256',
       'ALLOW_PRIVATE_MINERS',
     ])
-    expect(said).not.toContain('hunter2')
-    expect(said).not.toContain('    at ')
+    expect(output).not.toContain('hunter2')
+    expect(output).not.toContain('    at ')
     expect(program.stdout).toEqual([])
   })
 

@@ -81,7 +81,7 @@ exit(5)`
     const { executor, connection } = await readied(miner, wanted, { MEMORY_LIMIT_BYTES: `${128 * MIB}` })
     await connection.send(wanted.work)
     const id = await untilRunning(wanted)
-    // The engine hears of it some time after the job's own process does.
+    // The engine notices it some time after the job's own process does.
     const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
     const events = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
     await expect.poll(events).not.toBe('')

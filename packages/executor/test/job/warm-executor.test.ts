@@ -53,16 +53,16 @@ test('prepares at the offer when nothing was prepared ahead', async () => {
 
 test('answers messages out of order and dials again like any executor', async () => {
   await using raw = await RawMiner.start()
-  const talk = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
+  const conversation = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
   const objected = (details: string) => expect.objectContaining({ message_type: 'GenericError', details })
-  await expect.poll(() => talk.executor.log).toContain('prepared ahead of the offer')
-  talk.connection.send(talk.wanted.work)
-  expect(await talk.connection.receive()).toEqual(objected('no job was prepared here'))
-  await talk.reconnect()
-  await talk.prepare()
-  talk.offer()
-  expect(await talk.connection.receive()).toEqual(objected('a job was already prepared here'))
-  await talk.finish()
+  await expect.poll(() => conversation.executor.log).toContain('prepared ahead of the offer')
+  conversation.connection.send(conversation.wanted.work)
+  expect(await conversation.connection.receive()).toEqual(objected('no job was prepared here'))
+  await conversation.reconnect()
+  await conversation.prepare()
+  conversation.offer()
+  expect(await conversation.connection.receive()).toEqual(objected('a job was already prepared here'))
+  await conversation.finish()
 })
 
 describe('leaves nothing', () => {

@@ -1,4 +1,4 @@
-/** A job in the hands of a miner that speaks by hand, step by step. */
+/** Takes an executor through a job step by step, by the messages of a scripted miner. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expectNothingLeft, type Job, job } from '@horde/testing/jobs/executor-job'
@@ -18,7 +18,7 @@ print("went")
 export class Conversation {
   readonly wanted: Job
   readonly executor: TestExecutor
-  /** The newest. */
+  /** The latest connection. */
   connection: RawConnection
   readonly #miner: RawMiner
 

@@ -27,7 +27,7 @@ if (what === 'read') {
 process.stdin.resume().on('end', () => process.exit(0))
 const last = (await allJobs(db)).at(-1)?.id ?? 0
 for (let id = last + 1; ; id += 1) {
-  const job = { id, state: 'said', detail: { reason: 'x'.repeat(10_000) } }
+  const job = { id, state: 'written', detail: { reason: 'x'.repeat(10_000) } }
   if (id % 2 === 0) await addJob(db, job)
   else await inTransaction(db, tx => addJob(tx, job))
   process.stdout.write(`${id}\n`)

@@ -117,7 +117,7 @@ async function ineligibilityOf(
       () => true,
       () => false,
     )
-    const why = 'The chain has not said yet who the validators are'
+    const why = 'The miner has not read the list of validators from the chain yet'
     if (!isListed) return { code: 'no-list-yet', why, mayRetry: true }
   }
   switch (validators.eligibilityOf(hotkey)) {

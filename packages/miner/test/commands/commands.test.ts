@@ -6,7 +6,7 @@ import { freePort } from '@horde/testing/port'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob } from '../../src/db/jobs.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { newOperator, type Operator } from '../program.ts'
 import { moveStored } from '../stored-jobs.ts'
 
@@ -190,7 +190,12 @@ it('asks the running miner, in jobs and check, when that has the embedded databa
   const ports = { BITTENSOR_MINER_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
   const own = { DATABASE_URL, LISTEN_HOST: '127.0.0.1', ...ports }
   const network = { chain: chain.chain, chainUrl: chain.url }
-  const miner = await startTestMiner({ ...network, manager: new PlayedManager(), databaseUrl: DATABASE_URL, env: own })
+  const miner = await startTestMiner({
+    ...network,
+    manager: new ScriptedManager(),
+    databaseUrl: DATABASE_URL,
+    env: own,
+  })
   await using _ = miner
 
   const asked = await operator.runHere(['jobs', '--json', '--state', 'failed'], own)

@@ -6,14 +6,14 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let bystander: ValidatorPeer
 let uuid: string
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await bystander.close()
-  expect(await bystander.nextUntilClosed(), 'another validator hears nothing of all this').toEqual([])
+  expect(await bystander.nextUntilClosed(), 'another validator receives nothing').toEqual([])
   await stack.disposeAsync()
 })
 beforeEach(() => {
@@ -94,10 +94,10 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
       expect(await endOf(peers), 'nothing was sent before').toBe('V0JobFailedRequest')
       return
     }
-    const heard = await peers.validator.next()
-    expect(heard).toMatchObject({ message_type: answer, job_uuid: uuid })
+    const received = await peers.validator.next()
+    expect(received).toMatchObject({ message_type: answer, job_uuid: uuid })
     if (to === 'broken' && answer === 'V0JobFailedRequest') {
-      expect(heard, 'what came out of order is no result').toMatchObject({
+      expect(received, 'what came out of order is no result').toMatchObject({
         docker_process_exit_status: null,
         docker_process_stdout: '',
       })
@@ -138,14 +138,14 @@ it('answers invalid frames with an error, and the job goes on', async () => {
   await validator.next()
   const { minerAddress, token } = await manager.order()
   const ws = new WebSocket(`${minerAddress}/v0.1/executor_interface/${token}`)
-  const heard: { message_type: string }[] = []
-  ws.onmessage = ({ data }) => heard.push(JSON.parse(String(data)))
+  const received: { message_type: string }[] = []
+  ws.onmessage = ({ data }) => received.push(JSON.parse(String(data)))
   await new Promise(resolve => {
     ws.onopen = resolve
   })
   for (const frame of ['{', '[]', '7', 'null', Buffer.from([1, 2, 3])]) ws.send(frame)
   await expect
-    .poll(() => heard.map(each => each.message_type))
+    .poll(() => received.map(each => each.message_type))
     .toEqual(['V0PrepareJobRequest', ...Array(5).fill('GenericError')])
   ws.send(JSON.stringify({ message_type: 'V0FailedToPrepare', job_uuid: uuid }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })

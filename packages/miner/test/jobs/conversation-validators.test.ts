@@ -1,6 +1,6 @@
 /**
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
- * becomes of the job, and that no other connection hears of it.
+ * becomes of the job, and that no other connection receives a message about it.
  *
  * In the tables: what the speaker is sent, `-` for nothing, and `>state` where the job moves. A column is the state
  * that the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is
@@ -20,7 +20,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { JobRow } from '../../src/db/schema.ts'
 import type { ExecutorOrder } from '../../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const TABLES = {
   /** The connection that offered the job, and got every message about it. */
@@ -83,7 +83,7 @@ const ANSWERS: Record<string, MinerMessage['message_type']> = {
 }
 
 /** Starts nothing, and knows which executor was asked for which job. */
-class Crew extends PlayedManager {
+class Crew extends ScriptedManager {
   readonly #orders: ExecutorOrder[] = []
 
   override async start(order: ExecutorOrder) {
@@ -143,8 +143,8 @@ function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
       null,
     ],
   }
-  const said = (frames[says] ?? []).map(message => JSON.stringify(message))
-  return says === 'nonsense' ? [...said, '{"message_type": "V0JobRe', new TextEncoder().encode(said[0])] : said
+  const encoded = (frames[says] ?? []).map(message => JSON.stringify(message))
+  return says === 'nonsense' ? [...encoded, '{"message_type": "V0JobRe', new TextEncoder().encode(encoded[0])] : encoded
 }
 
 const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss58, uuid)
@@ -192,7 +192,7 @@ async function expectSilence(wire: Wire): Promise<void> {
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
 }
 
-/** A job at rest: with its delivery, which is stored a moment after its end was heard. */
+/** A job at rest: with its delivery, which is stored a moment after its end was received. */
 async function settled(uuid: string, state: string): Promise<JobRow | undefined> {
   const isOpen = ['never', 'declined', 'accepted', 'ready', 'running'].includes(state)
   if (!isOpen) await expect.poll(async () => (await stored(uuid))?.deliveredAt, SOON).toBeInstanceOf(Date)

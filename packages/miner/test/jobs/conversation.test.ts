@@ -4,7 +4,7 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 const EXECUTORS = 3
@@ -12,7 +12,7 @@ const EXECUTORS = 3
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let uuid: string
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -29,7 +29,7 @@ const offer = (changes: Partial<V0InitialJobRequest> = {}) => offerOf(uuid, chan
 
 const work = () => workOf(uuid, { docker_run_cmd: ['a', 'b c'] })
 
-const said = (message_type: MinerMessage['message_type'] | string) => ({ message_type, job_uuid: uuid })
+const aboutJob = (message_type: MinerMessage['message_type'] | string) => ({ message_type, job_uuid: uuid })
 const finished = (stdout = 'answer\n') => ({
   message_type: 'V0FinishedRequest' as const,
   job_uuid: uuid as never,
@@ -38,16 +38,16 @@ const finished = (stdout = 'answer\n') => ({
 })
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
-/** An offer, accepted and made ready by a played executor. */
+/** An offer, accepted and made ready by a scripted executor. */
 async function readyJob() {
   const validator = await connectValidator(miner)
   await validator.send(offer())
-  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  expect(await validator.next()).toEqual(aboutJob('V0AcceptJobRequest'))
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
-  expect(await executor.next()).toMatchObject({ ...said('V0PrepareJobRequest'), capabilities: ['large-frames'] })
+  expect(await executor.next()).toMatchObject({ ...aboutJob('V0PrepareJobRequest'), capabilities: ['large-frames'] })
   await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
-  expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+  expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
   return { validator, executor, order }
 }
 
@@ -81,7 +81,7 @@ describe('the way of one job', () => {
     const output = { docker_process_stdout: 'out \u0000\ud800', docker_process_stderr: 'err' }
     await executor.send({ message_type: 'V0FailedRequest', job_uuid: uuid as never, ...end, ...output })
     expect(await validator.next()).toEqual({
-      ...said('V0JobFailedRequest'),
+      ...aboutJob('V0JobFailedRequest'),
       docker_process_exit_status: end.docker_process_exit_status,
       ...(end.timeout ? { timeout: true } : {}),
       ...output,
@@ -96,7 +96,7 @@ describe('the way of one job', () => {
     await validator.next()
     const executor = await connectExecutor(await manager.order(), manager)
     await executor.send({ message_type: 'V0FailedToPrepare', job_uuid: uuid as never })
-    expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'prepare-failed' })
   })
 
@@ -115,7 +115,7 @@ describe('reserving', () => {
   it('declines at once when every executor is taken, and any other class', async () => {
     await using validator = await connectValidator(miner)
     await validator.send(offer({ executor_class: null }))
-    expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0DeclineJobRequest'))
     const tokens = []
     for (let index = 0; index < EXECUTORS; index += 1) {
       await validator.send(offer({ job_uuid: randomUUID() as never }))
@@ -124,7 +124,7 @@ describe('reserving', () => {
     }
     uuid = randomUUID()
     await validator.send(offer())
-    expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0DeclineJobRequest'))
     expect(await stored()).toMatchObject({ state: 'rejected' })
     for (const token of tokens) {
       manager.exit(token)
@@ -139,15 +139,15 @@ describe('reserving', () => {
       })
       .toBe('V0AcceptJobRequest')
     manager.exit((await manager.order()).token)
-    expect(await validator.next(), 'or it would stay due').toEqual(said('V0ExecutorFailedRequest'))
+    expect(await validator.next(), 'or it would stay due').toEqual(aboutJob('V0ExecutorFailedRequest'))
   })
 
   it('breaks a job whose executor cannot be started, and frees the slot', async () => {
     await using validator = await connectValidator(miner)
     manager.failNext = true
     await validator.send(offer())
-    expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
-    expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0AcceptJobRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'executor-not-started' })
   })
 })
@@ -156,15 +156,15 @@ describe('what validators write', () => {
   it.each(['\0', 'x'.repeat(1_000_000)])('reaches the executor, and is stored cut and without NUL', async text => {
     await using validator = await connectValidator(miner)
     await validator.send(offer({ executor_class: text }))
-    expect(await validator.next()).toEqual(said('V0DeclineJobRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0DeclineJobRequest'))
     uuid = randomUUID()
     await validator.send(offer({ base_docker_image_name: text }))
-    expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0AcceptJobRequest'))
     expect((await stored())?.imageName?.length).toBeLessThan(2_000)
     const executor = await connectExecutor(await manager.order(), manager)
     expect(await executor.next(), 'sent as it was offered').toMatchObject({ base_docker_image_name: text })
     await executor.send({ message_type: 'V0FailedToPrepare', job_uuid: uuid as never })
-    expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
   })
 })
 
@@ -173,7 +173,10 @@ describe('executors that go away', () => {
     const { validator, executor, order } = await runningJob()
     await executor.close()
     manager.exit(order.token)
-    expect(await validator.next()).toMatchObject({ ...said('V0JobFailedRequest'), docker_process_exit_status: null })
+    expect(await validator.next()).toMatchObject({
+      ...aboutJob('V0JobFailedRequest'),
+      docker_process_exit_status: null,
+    })
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'executor-exited' })
     await validator.close()
   })
@@ -184,14 +187,14 @@ describe('executors that go away', () => {
     manager.exit(order.token)
     await result
     await executor.close()
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 
   it('end the job when a lost connection does not come back within the grace', async () => {
     const { validator, executor } = await runningJob()
     await executor.close()
-    expect(await validator.next()).toMatchObject(said('V0JobFailedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'executor-lost' })
     await validator.close()
   })
@@ -200,10 +203,10 @@ describe('executors that go away', () => {
     const { validator, executor, order } = await runningJob()
     await executor.close()
     const again = await connectExecutor(order, manager)
-    expect(await again.next(), 'it may have missed the work').toMatchObject(said('V0RunJobRequest'))
-    await again.send({ message_type: 'GenericError', details: 'heard before' })
+    expect(await again.next(), 'it may have missed the work').toMatchObject(aboutJob('V0RunJobRequest'))
+    await again.send({ message_type: 'GenericError', details: 'received before' })
     await again.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 
@@ -230,7 +233,7 @@ describe('executors that go away', () => {
     await executor.send({ message_type: 'V0RunJobRequest' } as never)
     expect(await executor.next()).toMatchObject({ message_type: 'GenericError' })
     await executor.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 })
@@ -242,14 +245,14 @@ describe('out of order', () => {
     await validator.next()
     await connectExecutor(await manager.order(), manager)
     await validator.send(work())
-    expect(await validator.next()).toEqual(said('V0ExecutorFailedRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'out-of-order' })
   })
 
   it('breaks a job whose result comes before its work', async () => {
     const { validator, executor } = await readyJob()
     await executor.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFailedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFailedRequest'))
     expect(await stored()).toMatchObject({ state: 'broken', reason: 'out-of-order' })
     await validator.close()
   })
@@ -261,7 +264,7 @@ describe('out of order', () => {
     await validator.send(work())
     await executor.next()
     await executor.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 
@@ -278,25 +281,25 @@ describe('validators that go away', () => {
     const slow = await connectExecutor(order)
     await slow.next()
     await slow.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
     await using later = await connectValidator(miner)
     await later.send({ ...work(), job_uuid: randomUUID() as never })
     expect(await later.next()).toMatchObject({ message_type: 'GenericError' })
     await later.send(offer())
-    expect(await later.next(), 'but to who asks').toMatchObject(said('V0JobFinishedRequest'))
+    expect(await later.next(), 'but to who asks').toMatchObject(aboutJob('V0JobFinishedRequest'))
     manager.exit(order.token)
   })
 
-  it('hear ready after reconnecting, send the work, and get the result', async () => {
+  it('receive ready after reconnecting, send the work, and get the result', async () => {
     const { validator, executor } = await readyJob()
     await validator.close()
     const again = await connectValidator(miner)
-    expect(await again.next()).toEqual(said('V0ExecutorReadyRequest'))
+    expect(await again.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
     await again.send(work())
     await executor.next()
     await executor.send(finished())
-    expect(await again.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await again.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await again.close()
   })
 
@@ -307,13 +310,13 @@ describe('validators that go away', () => {
     await expect.poll(() => manager.stopped).toContain(order.token)
     for (const _ of [1, 2]) {
       await using later = await connectValidator(miner)
-      expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
+      expect(await later.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
       expect((await stored())?.deliveredAt).toBeNull()
     }
     await using asking = await connectValidator(miner)
-    expect(await asking.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await asking.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await using offering = await connectValidator(miner)
-    expect(await offering.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await offering.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await offering.send(offer())
     await offering.send({ ...offer(), job_uuid: randomUUID() as never, executor_class: 'none such' })
     expect(await offering.next(), 'a result is sent once per connection').toMatchObject({
@@ -326,12 +329,12 @@ describe('validators that go away', () => {
     const { validator, executor } = await readyJob()
     await using second = await connectValidator(miner)
     await second.send(offer())
-    expect(await second.next()).toEqual(said('V0AcceptJobRequest'))
-    expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
+    expect(await second.next()).toEqual(aboutJob('V0AcceptJobRequest'))
+    expect(await second.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
     await second.send(work())
     await executor.next()
     await executor.send(finished())
-    expect(await second.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await second.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 
@@ -341,7 +344,7 @@ describe('validators that go away', () => {
     await second.send(work())
     await executor.next()
     await executor.send(finished())
-    expect(await second.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await second.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 
@@ -351,11 +354,11 @@ describe('validators that go away', () => {
     await other.send(work())
     expect(await other.next()).toMatchObject({ message_type: 'GenericError' })
     await other.send(offer())
-    expect(await other.next()).toEqual(said('V0AcceptJobRequest'))
+    expect(await other.next()).toEqual(aboutJob('V0AcceptJobRequest'))
     manager.exit((await manager.order()).token)
-    expect(await other.next()).toEqual(said('V0ExecutorFailedRequest'))
+    expect(await other.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
     await executor.send(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await validator.close()
   })
 })
@@ -385,7 +388,7 @@ describe('frames to validators', () => {
   it('limits the stored result too', async () => {
     const { validator, executor } = await runningJob()
     await executor.send(finished('x'.repeat(3_000_000)))
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     expect((await stored())?.result?.stdout.length).toBeLessThanOrEqual(1_000_000)
     await validator.close()
   })

@@ -5,7 +5,7 @@ import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
@@ -17,7 +17,7 @@ beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_START_SECONDS: '0', PREPARE_SECONDS: '1' }
-  start = options => startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, ...options })
+  start = options => startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env, ...options })
 })
 afterAll(() => stack.disposeAsync())
 
@@ -67,7 +67,7 @@ it('ends an offer whose acceptance could not be stored when it is offered again'
 
 it('stops its executors even while the database is away', async () => {
   const { away, disturb } = shakyDatabase()
-  const manager = new PlayedManager()
+  const manager = new ScriptedManager()
   const miner = await start({ disturb, manager })
   await using validator = await connectValidator(miner)
   await validator.send(offer(randomUUID()))

@@ -5,12 +5,12 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { jobs } from '../../src/db/schema.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-let manager: PlayedManager
+let manager: ScriptedManager
 let network: Awaited<ReturnType<typeof startChain>>
 /** Shared by all tests: a new one takes seconds. */
 let database: Database
@@ -25,7 +25,7 @@ let running: AsyncDisposableStack
 beforeEach(async () => {
   await database.delete(jobs)
   running = new AsyncDisposableStack()
-  manager = new PlayedManager()
+  manager = new ScriptedManager()
   const { chain, url: chainUrl } = network
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '2', EXECUTOR_WARM_COUNT: '1' }
   miner = running.use(await startTestMiner({ chain, chainUrl, manager, database, env }))

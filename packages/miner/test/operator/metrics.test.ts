@@ -13,14 +13,14 @@ import {
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { METRICS } from '../../src/operator/metrics/definitions.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 import { playJob } from '../play-job.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let validator: ValidatorPeer
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()

@@ -15,7 +15,7 @@ import {
 import { authentication, connectValidator, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 const UNKNOWN = 8
@@ -25,7 +25,7 @@ const CROWD = 20
 let stack: AsyncDisposableStack
 let start: (env?: Record<string, string>) => Promise<TestMiner>
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()

@@ -6,14 +6,14 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 const MIB = 1024 * 1024
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -51,7 +51,7 @@ it('passes on work of 50 MiB; one byte more closes the connection, and the job g
   expect(await again.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
 })
 
-/** A job of an executor that has said so much of itself, which is ready for its work. */
+/** Brings a job to ready. Its executor connects with these headers. */
 async function readyJob(headers: Record<string, string>) {
   const uuid = randomUUID()
   const validator = await connectValidator(miner)
@@ -109,7 +109,7 @@ it('sends no large work to an executor that reconnects without the capability', 
 })
 
 it.each([[undefined], [['large-frames', 'manifest']]])(
-  'whatever is said to a peer of %j is short',
+  'sends short messages to a peer with the capabilities %j, whatever it receives',
   async capabilities => {
     await using validator = await connectValidator(miner, validatorKey(), capabilities)
     if (capabilities) {

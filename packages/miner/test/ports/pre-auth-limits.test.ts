@@ -1,7 +1,7 @@
 import { createLog } from '@horde/kit/log'
 import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const HELD = 3
 /** More than may wait to be admitted. */
@@ -17,7 +17,7 @@ beforeAll(async () => {
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { AUTHENTICATE_SECONDS: '600', MAX_CONNECTIONS_PER_VALIDATOR: String(HELD) }
   const log = createLog('miner', { destination: { write: line => void lines.push(line) } })
-  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, log }))
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env, log }))
 })
 afterAll(() => stack.disposeAsync())
 beforeEach(() => {

@@ -14,7 +14,7 @@ import {
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const OFFER = {
   message_type: 'V0InitialJobRequest',
@@ -44,7 +44,7 @@ function malleated(signature: string): string {
 let stack: AsyncDisposableStack
 let started: Awaited<ReturnType<typeof startChain>>
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -60,7 +60,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-/** What a refused peer hears: one GenericError, then the connection is closed with 1000. */
+/** What a refused peer receives: one GenericError, then a close with code 1000. */
 async function refusal(peer: ValidatorPeer): Promise<string | null> {
   const all = await peer.nextUntilClosed()
   expect((await peer.closed).code).toBe(1000)
@@ -138,7 +138,7 @@ describe('refuses a bad authentication, and ignores an offer behind it:', () => 
   it('silence', async () => {
     const { chain, url: chainUrl } = started
     const env = { EXECUTOR_CLASS: 'always_on.test', AUTHENTICATE_SECONDS: '1' }
-    await using hasty = await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env })
+    await using hasty = await startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env })
     const peer = await dialMiner(hasty, validatorKey().ss58)
     expect(await refusal(peer)).toBe('The authentication did not come in time')
   })

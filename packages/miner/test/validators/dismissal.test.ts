@@ -17,7 +17,7 @@ import {
 import { freePort } from '@horde/testing/port'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 const ENOUGH_TAO = 5_000
@@ -29,7 +29,7 @@ let stack: AsyncDisposableStack
 let port: number
 let devchain: Devchain
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 /** Changes the chain: both validators have this much stake from now on. */
 async function startChainWith(tao: number): Promise<Devchain> {

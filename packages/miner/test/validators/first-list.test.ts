@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
@@ -28,7 +28,7 @@ function slowChain(answer: Promise<void>): Chain {
 /** A migrating miner, since the harness does not wait until that is ready, which needs a list. */
 function start(chain: Chain, env: Record<string, string> = {}): Promise<TestMiner> {
   const base = { EXECUTOR_CLASS: 'always_on.test', MIGRATING: 'true' }
-  return startTestMiner({ chain, chainUrl: network.url, manager: new PlayedManager(), env: { ...base, ...env } })
+  return startTestMiner({ chain, chainUrl: network.url, manager: new ScriptedManager(), env: { ...base, ...env } })
 }
 
 it('lets peers wait for the chain, then serves validators and refuses others', async () => {

@@ -117,7 +117,7 @@ describe('an answer that lacks more than half of the validators', () => {
   it.each([
     ['is believed at the second reading', [4, 0, 0], [4, 4, 0], [4, 4]],
     ['counts for nothing when the next one is whole', [4, 1, 4, 1], [4, 4, 4, 4], [3, 3]],
-    ['is told from one that lacks half, which is believed at once', [4, 2, 2], [4, 2, 2], []],
+    ['differs from one that lacks half, which is believed at once', [4, 2, 2], [4, 2, 2], []],
     ['is a first one again after one that was believed', [4, 0, 0, 4, 0], [4, 4, 0, 4, 4], [4, 4, 4]],
   ])('%s', async (_, permits, served, warnings) => {
     expect(await listAfter(permits)).toEqual({ served, warnings })

@@ -41,7 +41,7 @@ export interface ScriptedMiner extends AsyncDisposable {
   readonly address: string
   readonly port: number
   /** The validator's messages, in order. */
-  readonly heard: { connection: number; message: ValidatorMessage }[]
+  readonly received: { connection: number; message: ValidatorMessage }[]
   /** Errors of the script, and messages of the validator that are invalid. */
   readonly mistakes: unknown[]
   connections(): number
@@ -54,7 +54,7 @@ export async function startScriptedMiner(
 ): Promise<ScriptedMiner> {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
-  const heard: ScriptedMiner['heard'] = []
+  const received: ScriptedMiner['received'] = []
   const mistakes: unknown[] = []
   let connections = 0
   let jobUuid = ''
@@ -69,7 +69,7 @@ export async function startScriptedMiner(
     ws.on('message', data => {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) return void mistakes.push(parsed.error)
-      heard.push({ connection, message: parsed.message })
+      received.push({ connection, message: parsed.message })
       if (parsed.message.message_type === 'V0InitialJobRequest') jobUuid = parsed.message.job_uuid
       unread.push(parsed.message)
       wakeUp.resolve()
@@ -113,7 +113,7 @@ export async function startScriptedMiner(
     hotkey,
     address: `${HOST}:${port}`,
     port,
-    heard,
+    received,
     mistakes,
     connections: () => connections,
     async [Symbol.asyncDispose]() {
@@ -137,7 +137,7 @@ function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: H
 
 /** Returns the types of the validator's messages, in order, each after the number of its connection. */
 export function messageTypes(miner: ScriptedMiner): string[] {
-  return miner.heard.map(({ connection, message }) => `${connection} ${message.message_type}`)
+  return miner.received.map(({ connection, message }) => `${connection} ${message.message_type}`)
 }
 
 export const MANIFEST = {

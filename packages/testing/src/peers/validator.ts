@@ -75,8 +75,8 @@ export type Wire = {
 /** Connects with Node's WebSocket, to test the miner against code that is not this project's. */
 export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'unauthenticated'): Promise<Wire> {
   const socket = new WebSocket(miner.url + pathOf(key.ss58))
-  const heard = new Inbox<MinerMessage>()
-  socket.addEventListener('message', ({ data }) => heard.put(JSON.parse(String(data))))
+  const received = new Inbox<MinerMessage>()
+  socket.addEventListener('message', ({ data }) => received.put(JSON.parse(String(data))))
   const closed = new Promise<number>(resolve => socket.addEventListener('close', ({ code }) => resolve(code)))
   await new Promise((resolve, reject) => {
     socket.addEventListener('open', resolve)
@@ -86,7 +86,7 @@ export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'un
   const send = (message: object) => sendFrame(JSON.stringify(message))
   if (how !== 'unauthenticated') send(authentication(key))
   const next = async () => {
-    const message = await heard.next(WAIT_MS, new AbortController().signal)
+    const message = await received.next(WAIT_MS, new AbortController().signal)
     if (!message) throw new Error('no message arrived')
     return message
   }
@@ -135,10 +135,10 @@ export class TestValidator implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (const heard of this.#peer) {
-      if (!heard.ok || !('job_uuid' in heard.message)) continue
-      const key = `${heard.message.job_uuid} ${heard.message.message_type}`
-      this.#waiting.get(key)?.(heard.message)
+    for await (const received of this.#peer) {
+      if (!received.ok || !('job_uuid' in received.message)) continue
+      const key = `${received.message.job_uuid} ${received.message.message_type}`
+      this.#waiting.get(key)?.(received.message)
       this.#waiting.delete(key)
     }
   }

@@ -217,8 +217,8 @@ export class MinerConnection implements AsyncDisposable {
     this.#deliverToAll({ type: 'connected', connection: this.#connection })
     log.debug({ connection: this.#connection }, 'miner connected')
     try {
-      for (let heard = await socket.receive(signal); heard; heard = await socket.receive(signal))
-        await this.#take(heard, socket)
+      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
+        await this.#take(received, socket)
     } finally {
       this.#socket = undefined
       this.#deliverToAll({ type: 'lost' })

@@ -128,8 +128,8 @@ export class FacilitatorConnection implements AsyncDisposable {
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
     this.#flush()
     try {
-      for (let heard = await socket.receive(signal); heard; heard = await socket.receive(signal))
-        await this.#take(heard, socket, wasOfUse)
+      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
+        await this.#take(received, socket, wasOfUse)
     } finally {
       this.#socket = undefined
       ended.abort()

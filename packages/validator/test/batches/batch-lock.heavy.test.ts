@@ -37,7 +37,7 @@ async function saved(url: string) {
 }
 /** The numbers of the connections on which work was received. */
 const workOn = () =>
-  world.miners[0]?.heard.flatMap(({ connection, message }) =>
+  world.miners[0]?.received.flatMap(({ connection, message }) =>
     message.message_type === 'V0JobRequest' ? [connection] : [],
   )
 

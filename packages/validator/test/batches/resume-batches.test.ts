@@ -78,7 +78,7 @@ async function resume(
   expect(batch?.closedAt).toBeInstanceOf(Date)
   expect(batch?.counts).toBe(true)
   if (!job) throw new Error('the job has no row')
-  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: messageTypes(miner) }
+  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], received: messageTypes(miner) }
 }
 
 const hostClock = hostClockOf(systemClock)
@@ -88,23 +88,23 @@ const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
 describe('an open job of a killed validator', () => {
   it('is excused when its right answer came meanwhile, because the time was not measured', async () => {
-    const { job, gist, said } = await resume('running', (peer, uuid) => {
+    const { job, gist, received } = await resume('running', (peer, uuid) => {
       peer.send(MANIFEST)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.seconds).toBeNull()
-    expect(said[0]).toBe('1 V0AuthenticateRequest')
+    expect(received[0]).toBe('1 V0AuthenticateRequest')
   })
 
   it('gets its answer again when the killed process had received it: the repeated offer asks for it', async () => {
-    const { gist, said } = await resume('running', async (peer, uuid) => {
+    const { gist, received } = await resume('running', async (peer, uuid) => {
       peer.send(MANIFEST)
       expect((await peer.receive('V0InitialJobRequest')).job_uuid).toBe(uuid)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual(OFFERED_AGAIN)
+    expect(received).toEqual(OFFERED_AGAIN)
   })
 
   describe('with the stored moment at which its work was sent', () => {
@@ -158,9 +158,9 @@ describe('an open job of a killed validator', () => {
   })
 
   it('is not offered again to a v0 miner', async () => {
-    const { gist, said } = await resume('running', (peer, uuid) => answer(peer, uuid))
+    const { gist, received } = await resume('running', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual(['1 V0AuthenticateRequest'])
+    expect(received).toEqual(['1 V0AuthenticateRequest'])
   })
 
   it('scores 0 with a wrong answer', async () => {
@@ -169,7 +169,7 @@ describe('an open job of a killed validator', () => {
   })
 
   it('gets its work again when its executor is ready again, and is excused', async () => {
-    const { gist, said } = await resume('running', async (peer, uuid) => {
+    const { gist, received } = await resume('running', async (peer, uuid) => {
       peer.send(MANIFEST)
       peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
       await peer.receive('V0InitialJobRequest')
@@ -177,13 +177,13 @@ describe('an open job of a killed validator', () => {
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+    expect(received).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
   })
 
   it.each(['offered', 'accepted'] as const)(
     '%s, with ready sent before the offer is repeated: measured',
     async state => {
-      const { job, said } = await resume(state, async (peer, uuid) => {
+      const { job, received } = await resume(state, async (peer, uuid) => {
         peer.send(MANIFEST)
         peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
         await peer.receive('V0InitialJobRequest')
@@ -193,7 +193,7 @@ describe('an open job of a killed validator', () => {
       })
       expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
       expect(job.score).toBeGreaterThan(1)
-      expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+      expect(received).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
     },
   )
 
@@ -241,7 +241,7 @@ describe('an open job of a killed validator', () => {
 
 it('adds the jobs of a miner whose manifest the killed process had not read', async () => {
   const manifest = { executor_classes: [{ executor_class: 'always_on.test', count: 3 }] }
-  const { job, said } = await resume(
+  const { job, received } = await resume(
     'offered',
     async (peer, uuid) => {
       peer.send({ ...MANIFEST, manifest })
@@ -255,7 +255,7 @@ it('adds the jobs of a miner whose manifest the killed process had not read', as
     { deadlineMs: 2_500 },
   )
   expect(job).toMatchObject({ state: 'finished', rightAnswer: true, executorClass: 'always_on.test' })
-  expect(said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(3)
+  expect(received.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(3)
   const rows = await database()
     .db.select()
     .from(jobs)

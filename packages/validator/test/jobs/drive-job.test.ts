@@ -29,13 +29,13 @@ async function run(
   script: (peer: Peer) => Promise<void> | void,
   options: Partial<DriveOptions> = {},
 ): Promise<
-  Awaited<ReturnType<typeof drive>> & { miner: ScriptedMiner; said: string[]; lines: Record<string, unknown>[] }
+  Awaited<ReturnType<typeof drive>> & { miner: ScriptedMiner; received: string[]; lines: Record<string, unknown>[] }
 > {
   const { log, lines } = listeningLog()
   await using miner = await startScriptedMiner(MINER, script)
   const result = await drive(miner, { db: database().db, log, ...options })
   expect(miner.mistakes).toEqual([])
-  return { ...result, miner, said: messageTypes(miner), lines }
+  return { ...result, miner, received: messageTypes(miner), lines }
 }
 
 /** Returns state, reason and score. Checks that the database row has the same. */
@@ -56,12 +56,12 @@ const UP_TO_WORK = [...UP_TO_OFFER, '1 V0JobRequest']
 describe('a good job', () => {
   it('passes every state, and is scored by its time', async () => {
     const result = await run(async peer => void (await play.finished(peer)))
-    const { end, stored, said, lines } = result
+    const { end, stored, received, lines } = result
     expect(end).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, stdout: 'right' })
     expect(end?.seconds).toBeGreaterThan(0)
     expect(end?.seconds).toBeLessThan(5)
     expect(end?.score).toBeCloseTo(2 * (1 - (end?.seconds ?? 0) / 10), 10)
-    expect(said).toEqual(UP_TO_WORK)
+    expect(received).toEqual(UP_TO_WORK)
     expect(stored).toMatchObject({ score: end?.score, seconds: end?.seconds, image: 'word:v0', executorClass: null })
     const moments = [stored.createdAt, stored.acceptedAt, stored.readyAt, stored.runningAt, stored.endedAt]
     expect(moments.map(Number)).toEqual(moments.map(Number).toSorted((a, b) => a - b))
@@ -75,14 +75,14 @@ describe('a good job', () => {
 
   it('offers a job to a v0 miner without a class and without any of the work', async () => {
     const { miner, uuid } = await run(async peer => void (await play.finished(peer)))
-    expect(miner.heard[1]?.message).toEqual({
+    expect(miner.received[1]?.message).toEqual({
       message_type: 'V0InitialJobRequest',
       job_uuid: uuid,
       base_docker_image_name: 'word:v0',
       timeout_seconds: 5,
       volume_type: 'inline',
     })
-    expect(miner.heard[2]?.message).toEqual({
+    expect(miner.received[2]?.message).toEqual({
       message_type: 'V0JobRequest',
       job_uuid: uuid,
       docker_image_name: 'word:v0',
@@ -98,8 +98,8 @@ describe('a good job', () => {
     const { miner, stored } = await run(async peer => void (await play.finished(peer)), {
       executorClass: 'always_on.test',
     })
-    expect(miner.heard[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
-    expect(miner.heard[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
+    expect(miner.received[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
+    expect(miner.received[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
     expect(stored.executorClass).toBe('always_on.test')
   })
 
@@ -139,7 +139,7 @@ describe('a good job', () => {
       peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true, stderr: '7' })
-    expect(result.said).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
   })
 })
 
@@ -150,7 +150,7 @@ describe('a job that ends badly', () => {
       peer.sendForJob('V0DeclineJobRequest')
     })
     expect(gist(result)).toEqual(['rejected', 'declined', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it('is broken when the executor could not prepare', async () => {
@@ -159,17 +159,17 @@ describe('a job that ends badly', () => {
       peer.sendForJob('V0ExecutorFailedRequest')
     })
     expect(gist(result)).toEqual(['broken', 'prepare-failed', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it.each([
     ['the offer', play.offered, { acceptMs: 150 }, 'no-answer', UP_TO_OFFER],
     ['the acceptance', play.accepted, { readySlackMs: 150 - 3_000 }, 'prepare-timed-out', UP_TO_OFFER],
     ['the work', play.working, { resultGraceMs: 150 - 5_000 }, 'run-timed-out', UP_TO_WORK],
-  ] as const)('is broken by silence after %s', async (_, stage, limits, reason, said) => {
+  ] as const)('is broken by silence after %s', async (_, stage, limits, reason, received) => {
     const result = await run(async peer => void (await stage(peer)), { limits })
     expect(gist(result)).toEqual(['broken', reason, 0])
-    expect(result.said).toEqual(said)
+    expect(result.received).toEqual(received)
   })
 
   it('ends at the deadline of its batch in every stage', async () => {
@@ -231,7 +231,7 @@ describe('a job that ends badly', () => {
       peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(gist(result)).toEqual(['broken', 'out-of-order', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it.each([
@@ -244,7 +244,7 @@ describe('a job that ends badly', () => {
     })
     expect(gist(result)).toEqual(['broken', 'not-authorized', 0])
     expect(result.miner.connections()).toBe(1)
-    expect(result.said).not.toContain('1 V0JobRequest')
+    expect(result.received).not.toContain('1 V0JobRequest')
   })
 
   it('gives up on an unreachable miner after six attempts', async () => {
@@ -293,7 +293,7 @@ describe('a lost connection', () => {
       } else peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
   })
 
   it('before the answer to the offer is restored, and ready on the next connection implies acceptance', async () => {
@@ -307,7 +307,7 @@ describe('a lost connection', () => {
       peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
@@ -319,7 +319,7 @@ describe('a lost connection', () => {
       peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual(UP_TO_WORK)
+    expect(result.received).toEqual(UP_TO_WORK)
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
@@ -390,7 +390,7 @@ describe('a lost connection', () => {
     )
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
     expect(result.end?.seconds).toBeGreaterThan(2)
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
   })
 
   it('that is not restored ends the job as lost', async () => {
@@ -400,7 +400,7 @@ describe('a lost connection', () => {
     })
     expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
     expect(result.miner.connections()).toBe(6)
-    expect(result.said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(1)
+    expect(result.received.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(1)
   })
 
   it('does not stretch the deadline of the stage', async () => {
@@ -414,7 +414,7 @@ describe('a lost connection', () => {
       { limits: { resultGraceMs: 1_500 - 5_000 } },
     )
     expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
   })
 })
 
@@ -443,13 +443,13 @@ describe('a validator process that is blocked for a while', () => {
   it('starts a stage at the arrival of its first message, even when it is read late', async () => {
     const uuid = jobUuid.parse(randomUUID())
     const clock = manualClock()
-    const said = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): ChannelEvent => ({
+    const event = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): ChannelEvent => ({
       ...{ type: 'message', message: { message_type, job_uuid: uuid }, connection: 1, at },
     })
     const events: [readAt: number, event: ChannelEvent][] = [
       [0, { type: 'connected', connection: 1 }],
-      [700, said('V0AcceptJobRequest', 10)],
-      [3_600, said('V0ExecutorReadyRequest', 3_500)],
+      [700, event('V0AcceptJobRequest', 10)],
+      [3_600, event('V0ExecutorReadyRequest', 3_500)],
     ]
     const channel: JobChannel = {
       async next(ms) {
@@ -502,7 +502,7 @@ describe('a hostile miner cannot hold its job open', () => {
       { withinMs: 1_500 },
     )
     expect(gist(result)).toEqual(['broken', 'prepare-timed-out', 0])
-    const complaints = result.said.filter(line => line.endsWith('GenericError'))
+    const complaints = result.received.filter(line => line.endsWith('GenericError'))
     expect(complaints.length).toBeGreaterThan(0)
     expect(complaints.length).toBeLessThan(100)
   })
@@ -518,7 +518,7 @@ describe('a hostile miner cannot hold its job open', () => {
     const channel: JobChannel = {
       async next() {
         await clock.advance(10)
-        if (clock.monotonic() > 60_000) throw new Error('still heard')
+        if (clock.monotonic() > 60_000) throw new Error('still received')
         const message = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
         return events.shift() ?? { type: 'message', message, connection: 1, at: clock.monotonic() }
       },

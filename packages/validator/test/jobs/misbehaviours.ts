@@ -29,7 +29,7 @@ export interface Misbehaviour {
   /** State, reason, and whether the score is above 0. */
   ends: [state: string, reason: string | null, scored: boolean]
   /** All messages that the validator sends, each with the number of its connection. */
-  hears: string[]
+  receives: string[]
 }
 
 type Stage = (peer: Peer) => Promise<unknown>
@@ -58,7 +58,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'connected',
       does: 'refuse',
       ends: ['broken', 'not-authorized', false],
-      hears: ['1 V0AuthenticateRequest'],
+      receives: ['1 V0AuthenticateRequest'],
     },
     script: async peer => {
       peer.send({ message_type: 'GenericError', details: 'no' })
@@ -66,31 +66,31 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     },
   },
   {
-    ...{ at: 'offered', does: 'say nothing', ends: ['broken', 'no-answer', false], hears: OFFER },
+    ...{ at: 'offered', does: 'say nothing', ends: ['broken', 'no-answer', false], receives: OFFER },
     script: after(offered, () => {}),
   },
   {
-    ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], hears: OFFER },
+    ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], receives: OFFER },
     script: after(offered, says('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
     script: after(offered, says('V0ExecutorFailedRequest')),
   },
   {
-    ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], hears: OFFER },
+    ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], receives: OFFER },
     script: after(offered, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
       peer.sendForJob('V0AcceptJobRequest')
     }),
   },
   {
-    ...{ at: 'offered', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    ...{ at: 'offered', does: 'give an answer', ends: ['broken', 'out-of-order', false], receives: OFFER },
     script: after(offered, right),
   },
   {
     ...{ at: 'offered', does: 'send invalid messages, then go on', ends: ['finished', null, true] },
-    hears: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
+    receives: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
     script: after(offered, async peer => {
       for (const frame of NONSENSE) peer.send(frame)
       for (const _ of NONSENSE) await peer.receive('GenericError')
@@ -105,39 +105,39 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'offered',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...OFFER, ...AGAIN],
+      receives: [...OFFER, ...AGAIN],
     },
     script: after(offered, peer => peer.cut()),
   },
   {
-    ...{ at: 'accepted', does: 'say nothing', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'say nothing', ends: ['broken', 'prepare-timed-out', false], receives: OFFER },
     script: after(accepted, () => {}),
   },
   {
-    ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], receives: OFFER },
     script: after(accepted, says('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
     script: after(accepted, says('V0ExecutorFailedRequest')),
   },
   {
-    ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], receives: OFFER },
     script: after(accepted, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
       peer.sendForJob('V0ExecutorReadyRequest')
     }),
   },
   {
-    ...{ at: 'accepted', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'give an answer', ends: ['broken', 'out-of-order', false], receives: OFFER },
     script: after(accepted, right),
   },
   {
-    ...{ at: 'accepted', does: 'say that the job failed', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'say that the job failed', ends: ['broken', 'prepare-failed', false], receives: OFFER },
     script: after(accepted, peer => failed(peer, 1)),
   },
   {
-    ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], receives: WORK },
     script: after(accepted, async peer => {
       peer.sendForJob('V0AcceptJobRequest')
       peer.sendForJob('V0ExecutorReadyRequest')
@@ -150,42 +150,42 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'accepted',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...OFFER, ...AGAIN],
+      receives: [...OFFER, ...AGAIN],
     },
     script: after(accepted, peer => peer.cut()),
   },
   {
-    ...{ at: 'working', does: 'say nothing', ends: ['broken', 'run-timed-out', false], hears: WORK },
+    ...{ at: 'working', does: 'say nothing', ends: ['broken', 'run-timed-out', false], receives: WORK },
     script: after(working, () => {}),
   },
   {
-    ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], hears: WORK },
+    ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], receives: WORK },
     script: after(working, says('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], hears: WORK },
+    ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], receives: WORK },
     script: after(working, peer => failed(peer, 1)),
   },
   {
-    ...{ at: 'working', does: 'fail without a status', ends: ['failed', 'not-run', false], hears: WORK },
+    ...{ at: 'working', does: 'fail without a status', ends: ['failed', 'not-run', false], receives: WORK },
     script: after(working, peer => failed(peer, null)),
   },
   {
-    ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], hears: WORK },
+    ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], receives: WORK },
     script: after(working, async (peer, clock) => {
       await clock.sleep(LATE_MS)
       right(peer)
     }),
   },
   {
-    ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], hears: WORK },
+    ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], receives: WORK },
     script: after(working, peer =>
       peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
     ),
   },
   {
     ...{ at: 'working', does: 'send invalid messages, then answer', ends: ['finished', null, true] },
-    hears: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
+    receives: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
     script: after(working, async peer => {
       for (const frame of NONSENSE) peer.send(frame)
       for (const _ of NONSENSE) await peer.receive('GenericError')
@@ -193,14 +193,14 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
     }),
   },
   {
-    ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], receives: WORK },
     script: after(working, async peer => {
       peer.sendForJob('V0ExecutorReadyRequest')
       right(peer)
     }),
   },
   {
-    ...{ at: 'working', does: 'answer twice', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'working', does: 'answer twice', ends: ['finished', null, true], receives: WORK },
     script: after(working, peer => {
       right(peer)
       failed(peer, 1)
@@ -211,7 +211,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'working',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...WORK, ...AGAIN],
+      receives: [...WORK, ...AGAIN],
     },
     script: after(working, peer => peer.cut()),
   },

@@ -50,7 +50,7 @@ async function setUp(
     ...{ chain: { metagraph: async () => ({ netuid: 1, block: 1, neurons }) }, db: database().db },
     ...{ clock: systemClock, log: silentLog },
   }
-  const link = stack.use(
+  const connection = stack.use(
     new FacilitatorConnection({
       ...{
         uri: facilitator.uri,
@@ -72,7 +72,7 @@ async function setUp(
     )
     return facilitator.updates(job.uuid)
   }
-  return { facilitator, miner, link, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { facilitator, miner, connection, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 const update = (
@@ -87,8 +87,8 @@ const update = (
 it('logs in with a signature over its public key, and sends heartbeats', async () => {
   await using world = await setUp(async () => {}, {}, 10)
   const { facilitator } = world
-  await facilitator.until(() => facilitator.heard.filter(each => each.message_type === 'V0Heartbeat').length > 1)
-  const [login] = facilitator.heard
+  await facilitator.until(() => facilitator.received.filter(each => each.message_type === 'V0Heartbeat').length > 1)
+  const [login] = facilitator.received
   if (login?.message_type !== 'V0AuthenticationRequest') throw new Error('no login came first')
   expect(login.public_key).toBe(Buffer.from(VALIDATOR.publicKey).toString('hex'))
   expect(verifySignature(VALIDATOR.ss58, facilitatorLoginBytes(login.public_key), login.signature)).toBe(true)
@@ -107,11 +107,11 @@ it('runs a job: accepted when ready, completed with the output, all fields passe
       ...{ job_uuid: job.uuid, message_type: 'V0JobFinishedRequest', ...TEXTS },
     }),
   ])
-  expect(world.miner.heard[1]?.message).toEqual({
+  expect(world.miner.received[1]?.message).toEqual({
     ...{ message_type: 'V0InitialJobRequest', job_uuid: job.uuid, base_docker_image_name: 'echo:v0' },
     ...{ timeout_seconds: 10, volume_type: 'zip_url' },
   })
-  expect(world.miner.heard[2]?.message).toEqual({
+  expect(world.miner.received[2]?.message).toEqual({
     ...{ message_type: 'V0JobRequest', job_uuid: job.uuid, docker_image_name: 'echo:v0', raw_script: null },
     ...{ docker_run_options_preset: 'nvidia_all', docker_run_cmd: ['a', 'b c'] },
     volume: { volume_type: 'zip_url', contents: 'http://in/x.zip' },
@@ -138,11 +138,11 @@ it('resets the retry counter when a connection brings a job or confirms an updat
 it.each([
   ['its own time limit ended', { timeout: true }, /^The job ran into its own time limit: 10 s\.$/],
   ['could not be run', {}, /^The job could not be run as it was asked for/],
-])('reports that a job %s', async (_, said, comment) => {
+])('reports that a job %s', async (_, fields, comment) => {
   await using world = await setUp(async peer => {
     peer.send(MANIFEST)
     await play.working(peer)
-    peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...said })
+    peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...fields })
   })
   const job = request()
   const last = (await world.ask(job)).at(-1)
@@ -174,10 +174,10 @@ it('runs a script without a GPU on a class that the miner lists', async () => {
   )
   const job = request({ docker_image: '', raw_script: 'print(1)' })
   expect(await world.ask(job)).toHaveLength(2)
-  expect(world.miner.heard[1]?.message).toMatchObject({
+  expect(world.miner.received[1]?.message).toMatchObject({
     ...{ base_docker_image_name: null, volume_type: 'inline', executor_class: 'always_on.test' },
   })
-  expect(world.miner.heard[2]?.message).toMatchObject({
+  expect(world.miner.received[2]?.message).toMatchObject({
     ...{ docker_image_name: null, raw_script: 'print(1)', docker_run_options_preset: 'none', output_upload: null },
   })
 })
@@ -269,7 +269,7 @@ it('reports how jobs ended when it is stopped', async () => {
   const job = request()
   facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
-  await world.link[Symbol.asyncDispose]()
+  await world.connection[Symbol.asyncDispose]()
   await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
   expect(facilitator.updates(job.uuid)[1]).toMatchObject({ status: 'failed' })
   await world[Symbol.asyncDispose]()
@@ -294,7 +294,7 @@ it('repeats the last update of a running job that is requested again, and runs i
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual([
     ...['accepted', 'accepted', 'accepted', 'completed'],
   ])
-  expect(miner.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
+  expect(miner.received.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
 })
 
 it('reports nothing about a job that another process has finalised', async () => {
@@ -305,12 +305,12 @@ it('reports nothing about a job that another process has finalised', async () =>
     await database().db.update(jobs).set({ state: 'broken', reason: 'abandoned' }).where(eq(jobs.uuid, job.uuid))
     peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
-  const { facilitator, link } = world
+  const { facilitator, connection } = world
   const job = request()
   facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   accepted.resolve()
-  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
 })
 
@@ -349,10 +349,10 @@ it('logs in again when its login was refused', async () => {
   let refusals = 2
   const refused = { status: 'error', errors: [{ msg: 'who are you?', type: 'unknown', help: null }] }
   await using facilitator = await startFacilitator(() => (refusals-- > 0 ? refused : SUCCESS))
-  await using link = new FacilitatorConnection({
+  await using connection = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
   })
   await facilitator.until(() => facilitator.peers.length === 3)
-  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
 })

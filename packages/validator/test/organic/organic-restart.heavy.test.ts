@@ -40,7 +40,7 @@ const statuses = (uuid: string) => facilitator.updates(uuid).map(each => 'status
 const stateOf = async ({ db }: OpenDatabase, uuid: string) =>
   (await db.select({ state: jobs.state }).from(jobs).where(eq(jobs.uuid, uuid)))[0]?.state
 const offers = () =>
-  world.miners[0]?.heard.flatMap(({ message }) =>
+  world.miners[0]?.received.flatMap(({ message }) =>
     message.message_type === 'V0InitialJobRequest' ? [message.job_uuid] : [],
   )
 

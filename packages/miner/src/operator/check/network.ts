@@ -93,9 +93,9 @@ function announcedFinding(axon: Axon | null, ip: string, port: number, command: 
   if (axon !== null && axon.ip === ip && axon.port === port) {
     return ok('announced', `the chain says so since block ${axon.block}`)
   }
-  const said = axon === null ? 'no address' : `${axon.ip} port ${axon.port}`
+  const onChain = axon === null ? 'no address' : `${axon.ip} port ${axon.port}`
   const advice = `start the miner, or: announce; or, on a machine that has the hotkey: ${command}`
-  return warn('announced', `the chain says ${said}, not ${ip} port ${port}`, advice)
+  return warn('announced', `the chain says ${onChain}, not ${ip} port ${port}`, advice)
 }
 
 /**
