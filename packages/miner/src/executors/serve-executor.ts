@@ -45,7 +45,7 @@ type Message = { message_type: string; job_uuid?: string; details?: string | nul
 function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): string | undefined {
   if (message.message_type === 'GenericError') {
     log.warn({ jobUuid }, 'executor answered with an error')
-    log.debug({ jobUuid, details: message.details }, 'details of the error that the executor sent')
+    log.debug({ jobUuid, details: message.details }, "details of an executor's error")
     return undefined
   }
   if (jobUuid === undefined) return 'There is no job for this executor yet'

@@ -17,10 +17,10 @@ import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
 import { chainTimeFindings } from '@horde/operator/check/chain-time'
 import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
-import { addressToAnnounce } from '../../announce/announce.ts'
-import type { MinerConfig } from '../../config.ts'
-import type { MinerStatusJson } from '../status-json.ts'
-import { ownNeuron } from '../watches/miner-watches.ts'
+import { addressToAnnounce } from '../announce/announce.ts'
+import type { MinerConfig } from '../config.ts'
+import type { MinerStatusJson } from './status-json.ts'
+import { ownNeuron } from './watches/miner-watches.ts'
 
 /** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 20_000
