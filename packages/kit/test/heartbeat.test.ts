@@ -1,6 +1,6 @@
 /**
- * Beats that a test has pass, as many as it likes: the intervals of the heartbeat and of slow links are vitest's, all else
- * (sockets, closing) has the machine's time. Between two beats what was sent arrives, however slow the machine is.
+ * The tests move the intervals of the heartbeat and of slow connections with vitest's timers. Sockets and closing have
+ * the machine's time. Everything sent arrives between two beats, however slow the machine is.
  */
 import { once } from 'node:events'
 import { dialSocket, wrapSocket } from '@horde/kit/socket'
@@ -13,7 +13,7 @@ const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
 const link = slowLink(3 * MIB, 40)
-/** How much time passes in one go, and how often the event loop turns meanwhile: a ping and its pong need three of them. */
+/** How far the tests move the time at once, in ms, and how often the event loop turns meanwhile. A ping needs 3 turns. */
 const STEP_MS = 10
 const TURNS = 20
 

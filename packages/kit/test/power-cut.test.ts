@@ -51,8 +51,8 @@ function startWriter(folder: string, what = 'write'): ChildProcessWithoutNullStr
 }
 
 /**
- * Returns all numbers that the writer prints until it notices that its disk is gone. The disk goes once it has printed as
- * many as are wanted.
+ * Returns the numbers that the writer prints until it notices that its disk is gone. Takes the disk away once it has
+ * printed as many as are wanted.
  */
 async function reportedBy(writer: ChildProcessWithoutNullStreams, wanted: number, cut: () => Promise<unknown>) {
   const ids: number[] = []

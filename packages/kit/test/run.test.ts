@@ -40,7 +40,8 @@ test('prints all wrong settings on stderr without a stack trace, and exits with 
       '3 settings are wrong:',
       '  NETUID: must be a whole number of at least 0 (got "x") — The subnet. Example: NETUID=12',
       '  PORT: is not set — Where to listen. Example: PORT=8000',
-      '  TOKEN: Too small: expected string to have >=10 characters (got 7 characters, not shown) — Who we are. Example: TOKEN=long-and-random',
+      '  TOKEN: Too small: expected string to have >=10 characters (got 7 characters, not shown)' +
+        ' — Who we are. Example: TOKEN=long-and-random',
       '',
     ].join('\n'),
   )

@@ -126,7 +126,8 @@ test('a driver that was updated under a running kernel needs a reboot', async ()
   await using gpuEngine = await PrivateEngine.start({ programs: folder })
   const { code, lines } = await check({ DOCKER_HOST: gpuEngine.dockerHost, EXECUTOR_GPU_DEVICE_IDS: 'all' })
   expect(lines).toContainEqual(
-    'bad  gpus: the NVIDIA driver in the kernel and its libraries are of different versions. To do: reboot this machine: the driver was updated',
+    'bad  gpus: the NVIDIA driver in the kernel and its libraries are of different versions. ' +
+      'To do: reboot this machine: the driver was updated',
   )
   expect(code).toBe(1)
 })

@@ -1,4 +1,4 @@
-/** GPUs without a GPU: the engine takes whatever goes by the name of NVIDIA's hook, and hands it what it would have done. */
+/** GPUs without a GPU: the engine runs any program with the name of NVIDIA's hook, and passes it the same input. */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,7 +29,7 @@ beforeAll(async () => {
   gpuLog = join(folder, 'log')
   await program('nvidia-container-runtime-hook', HOOK)
   await toolkit('1.17.8')
-  // It tells of NVIDIA, as it does where the toolkit is installed, be there a GPU or not.
+  // The engine lists the runtime nvidia wherever the toolkit is installed, with or without a GPU.
   const settings = { runtimes: { nvidia: { path: 'runc' } } }
   engine = await PrivateEngine.start({ programs: folder, settings, environment: { GPU_LOG: gpuLog } })
   await engine.load(ECHO)

@@ -55,7 +55,10 @@ export class Conversation {
     await this.expectReady()
   }
 
-  /** Sends the work, and waits until it runs. Two spellings of one uuid are one job; it is answered as it was offered. */
+  /**
+   * Sends the work, and waits until it runs. Spells the job's uuid in capitals: that is the same job, and the executor
+   * answers with the spelling of the offer.
+   */
   async start(): Promise<void> {
     this.connection.send({ ...this.wanted.work, job_uuid: this.wanted.job_uuid.toUpperCase() })
     await untilRunning(this.wanted)

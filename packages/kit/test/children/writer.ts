@@ -1,5 +1,5 @@
 /**
- * `write <folder>`: stores one job after the other, and prints the number of each once it is stored, until its stdin ends.
+ * `write <folder>`: stores jobs until its stdin ends, and prints the number of each once it is stored.
  * `read <folder>`: prints which are there.
  * `make <folder>`: makes a database without a template, and prints 1 once it is made.
  */

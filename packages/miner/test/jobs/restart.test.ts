@@ -113,7 +113,7 @@ describe('an executor that still runs', () => {
     expect((await stored(miner))?.work, 'nothing of the work is kept').toBeNull()
   })
 
-  it('stays ready: the validator receives ready, sends the work and gets the result on its new connection', async () => {
+  it('stays ready: the new connection of its validator gets ready, takes the work and gets the result', async () => {
     await using miner = await startAgain({ state: 'ready', hasExecutor: true })
     await using validator = await connectValidator(miner)
     expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
