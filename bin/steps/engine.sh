@@ -13,8 +13,8 @@ engine_answers_root() {
 }
 dockerd_path() { PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v dockerd; }
 
-# True when the pid in this file belongs to a live process of this name. After a crash or a reboot the number may belong to
-# anybody, and dockerd would refuse to start, or wait for a containerd that is none.
+# True when the pid in this file belongs to a live process of this name. After a crash or a reboot another process may have
+# the number. Then dockerd would refuse to start, or wait for a containerd that is none.
 pid_file_is_true() { # pid_file_is_true FILE NAME
   local pid
   pid=$(as_root cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]
@@ -67,7 +67,7 @@ grant_access() {
   local name
   name=$(developer)
   say "engine: letting $name use it (group docker; and for this session, an access list on $SOCKET)."
-  say "engine: note that whoever may use the Docker engine can become root on this machine."
+  say "engine: note that every user of the Docker engine can become root on this machine."
   as_root usermod -aG docker "$name" || fail "could not add $name to the group docker" 'see the message above'
   command -v setfacl >/dev/null || install_packages acl
   as_root setfacl -m "u:$name:rw" "$SOCKET" || true

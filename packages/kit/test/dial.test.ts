@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { listening, options, startServer, type TestSocket } from './wire.ts'
 
 /** A port that no test listens on. */
-const NOBODY = 1
+const UNUSED_PORT = 1
 
 /** A TCP server that calls the test's function for each connection, and knows when all connections are closed. */
 async function tcpServer(onConnection: (socket: TcpSocket) => void = () => {}) {
@@ -59,7 +59,7 @@ test.each([401, 404, 503, 302, 200])('rejects with the status %i of the peer', a
 })
 
 test('rejects when nothing listens on the port', async () => {
-  const error = await failed(dial(`ws://127.0.0.1:${NOBODY}/hush`))
+  const error = await failed(dial(`ws://127.0.0.1:${UNUSED_PORT}/hush`))
   expect(error).toMatchObject({ status: undefined, cause: { code: 'ECONNREFUSED' } })
 })
 

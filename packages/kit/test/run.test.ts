@@ -104,7 +104,7 @@ test.each(['rejection', 'exception'])('closes everything and exits with 1 after 
   const { code, messages, lines } = await run(way)
   expect(code).toBe(1)
   expect(messages.toSorted()).toEqual(['closed', 'ready', 'stopping after an uncaught error'])
-  expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'nobody caught this' } })
+  expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'not caught' } })
 })
 
 test('exits when stopping takes too long', async () => {

@@ -1,4 +1,4 @@
-/** An engine that gives containers users of their own: root in a job is nobody on the host. */
+/** An engine that gives containers users of their own: root in a job has no rights on the host. */
 
 import { PYTHON, result } from '@horde/testing/jobs/executor-job'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'

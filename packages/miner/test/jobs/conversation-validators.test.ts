@@ -188,7 +188,7 @@ async function expectNext(wire: Wire, answers: readonly string[]): Promise<void>
 
 /** Proves that nothing else was sent: the answer to a new message comes next. */
 async function expectSilence(wire: Wire): Promise<void> {
-  wire.send({ message_type: 'Anybody there?' })
+  wire.send({ message_type: 'V9Unknown' })
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
 }
 

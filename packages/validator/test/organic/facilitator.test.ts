@@ -222,7 +222,7 @@ it('answers requests that it cannot run: unknown miner, repeated uuid, variables
     peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const { ask, facilitator } = world
-  const stranger = request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 })
+  const stranger = request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 })
   expect(await ask(stranger)).toEqual([
     update(stranger.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
   ])
@@ -255,7 +255,7 @@ it('keeps updates while the facilitator is away, and sends them in order', async
   facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   // Once this job is reported, the validator has the confirmation of the first update.
-  await world.ask(request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 }))
+  await world.ask(request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 }))
   facilitator.peers[0]?.cut()
   cut.resolve()
   await facilitator.until(() => facilitator.updates(job.uuid).length === 2)

@@ -82,7 +82,7 @@ export function eligibilityFindings(
   const { minStakeRao } = ruleOf(metagraph)
   if (own.stakeRao < minStakeRao) {
     const least = `stake at least ${taoOf(minStakeRao)} TAO`
-    const advice = `${least} (${stakeUpTo(minStakeRao)}): miners listen to nobody with less`
+    const advice = `${least} (${stakeUpTo(minStakeRao)}): miners accept no validator with less`
     return [...findings, warn('stake', stake, advice)]
   }
   return [...findings, ok('stake', stake), rankFinding(metagraph, own, stakeUpTo)]
@@ -94,7 +94,7 @@ type StakeUpTo = (rao: bigint) => string
 function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
   if (own.validatorPermit) return ok('permit', 'the hotkey has a validator permit')
   const least = leastStake(neurons.filter(({ validatorPermit }) => validatorPermit)) ?? 0n
-  const why = 'the chain gives permits to the most staked, at an epoch, and takes weights from nobody else'
+  const why = 'the chain gives permits to the most staked, at an epoch, and takes weights only from them'
   const advice =
     own.stakeRao > least
       ? `wait for the next epoch: the last hotkey with a permit has less, ${taoOf(least)} TAO; or stake more`
