@@ -89,7 +89,7 @@ describe('Rpc', () => {
     await expect(rpc.send('d', [])).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
   })
 
-  it('tells @polkadot/api about a lost connection before it rejects open requests', async () => {
+  it('reports to @polkadot/api a lost connection before it rejects open requests', async () => {
     const rpc = await connected((_request, ws) => ws.terminate())
     const order: string[] = []
     rpc.on('disconnected', () => order.push('disconnected'))

@@ -84,21 +84,21 @@ for (const [link, speakers] of Object.entries(LINKS)) {
 describe('frames that v0 peers sent', () => {
   const READERS: [string, string[], Parser<unknown>][] = [
     ['Python executor', [], minerExecutor.parseFromExecutor],
-    ['Python miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
-    ['Python miner', [], validatorMiner.parseFromMiner],
+    ['v0 miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
+    ['v0 miner', [], validatorMiner.parseFromMiner],
     [
-      'Python validator',
+      'v0 validator',
       ['V0AuthenticationRequest', 'V0JobStatusUpdate', 'V0Heartbeat'],
       facilitatorValidator.parseFromValidator,
     ],
-    ['Python validator', [], validatorMiner.parseFromValidator],
+    ['v0 validator', [], validatorMiner.parseFromValidator],
   ]
-  type Row = { said_by: string; message_type: string; frame: string }
+  type Row = { sent_by: string; message_type: string; frame: string }
   const { frames } = JSON.parse(readFixture('python-frames.json')) as { frames: Row[] }
 
-  it.each(frames)('$said_by $message_type', ({ said_by, message_type, frame }) => {
+  it.each(frames)('$sent_by $message_type', ({ sent_by, message_type, frame }) => {
     const reader = READERS.find(
-      ([who, types]) => said_by.startsWith(who) && (types.length === 0 || types.includes(message_type)),
+      ([who, types]) => sent_by.startsWith(who) && (types.length === 0 || types.includes(message_type)),
     )
     expect(reader?.[2](frame)).toEqual({ ok: true, message: JSON.parse(frame) })
   })

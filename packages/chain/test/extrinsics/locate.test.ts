@@ -95,7 +95,7 @@ describe('a fork that wins while the client looks for an extrinsic', () => {
 
   /**
    * Runs `act` right before the client receives the first answer that `fits`, and drops the node's reports about
-   * extrinsics. Returns a function that tells whether that has happened.
+   * extrinsics. Returns a function that returns whether that has happened.
    */
   function beforeAnswer(relay: Relay, fits: (frame: Frame) => boolean, act: () => Promise<unknown>): () => boolean {
     let isDone = false

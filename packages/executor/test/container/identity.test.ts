@@ -13,12 +13,12 @@ const JUDGE = `
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { isDeadProcess, startTimeOf } from '/src/workspace/identity.ts'
-const neighbour = spawn('sleep', ['60'])
+const other = spawn('sleep', ['60'])
 const { pid } = process
 const self = { kind: 'process', machine: 'm', boot: 'b', namespace: 'n', pid, started: startTimeOf(pid) }
-const alive = { ...self, pid: neighbour.pid, started: startTimeOf(neighbour.pid) }
+const alive = { ...self, pid: other.pid, started: startTimeOf(other.pid) }
 process.setgroups([]); process.setgid(65534); process.setuid(65534)
-const [hidden, gone] = [!existsSync('/proc/' + neighbour.pid), { ...alive, pid: neighbour.pid + 1_000 }]
+const [hidden, gone] = [!existsSync('/proc/' + other.pid), { ...alive, pid: other.pid + 1_000 }]
 const dead = { alive: isDeadProcess(alive, self), gone: isDeadProcess(gone, self), self: isDeadProcess(self, self) }
 console.log(JSON.stringify({ hidden, ...dead }))
 process.exit()

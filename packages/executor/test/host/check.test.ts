@@ -51,7 +51,7 @@ test('a good host: one line for everything, with the value of every limit', asyn
   expect(lines.find(line => line.includes(' engine: '))).toContain(version)
 })
 
-/** The machine's engine behind a socket of its own, where it tells some things otherwise. */
+/** The machine's engine behind a socket of its own, which changes some of its answers. */
 async function engineTelling(changes: Record<string, unknown>): Promise<{ dockerHost: string } & AsyncDisposable> {
   const server = createServer((question, answer) => {
     const { method = '', url = '', headers } = question

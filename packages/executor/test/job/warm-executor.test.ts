@@ -116,15 +116,15 @@ describe('leaves nothing', () => {
 
   test('when it is killed, after the next executor has removed its things', async () => {
     const killed = await warmed(miner)
-    const neighbour = await warmed(miner)
+    const other = await warmed(miner)
     // Once it has ended, any executor of this host may remove its things, also one of another test.
     expect(await leftBy(killed.executor)).not.toEqual([])
     await killed.executor.kill()
     await warmed(miner)
     await expect.poll(() => leftBy(killed.executor)).toEqual([])
     const wanted = await wholeJob(uploads)
-    await ready(neighbour, wanted)
-    await neighbour.connection.send(wanted.work)
-    await expectWhole(neighbour, uploads)
+    await ready(other, wanted)
+    await other.connection.send(wanted.work)
+    await expectWhole(other, uploads)
   })
 })

@@ -58,6 +58,9 @@ test.each(['\u017c', '\u{1f600}', '\u007f'])(
   },
 )
 
-test.each([undefined, null, [], ['later']])('a miner that tells %j gets a small frame', async capabilities => {
-  expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
-})
+test.each([undefined, null, [], ['later']])(
+  'sends a small frame to a miner with the capabilities %j',
+  async capabilities => {
+    expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
+  },
+)

@@ -98,10 +98,10 @@ describe('an executor that is stopped', () => {
     const killed = await job({ script: SLEEPER })
     const alive = await job({ script: SLEEPER })
     const first = await readied(miner, killed)
-    const neighbour = await readied(miner, alive)
+    const other = await readied(miner, alive)
     for (const [each, wanted] of [
       [first, killed],
-      [neighbour, alive],
+      [other, alive],
     ] as const) {
       await each.connection.send(wanted.work)
       await untilRunning(wanted)
@@ -117,8 +117,8 @@ describe('an executor that is stopped', () => {
     await expectGoodEnd(executor, connection)
     await expectNothingLeft(killed, first.executor)
     await untilRunning(alive)
-    neighbour.executor.process.kill('SIGTERM')
-    await neighbour.executor.exit()
-    await expectNothingLeft(alive, neighbour.executor)
+    other.executor.process.kill('SIGTERM')
+    await other.executor.exit()
+    await expectNothingLeft(alive, other.executor)
   })
 })

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { ChainError } from '@horde/chain/errors'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
-import { rankValidators, shownRule } from '@horde/chain/rank-validators'
+import { rankValidators, ruleSummary } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
@@ -52,7 +52,7 @@ export async function* chainFindings(
 function validatorsFinding(metagraph: Metagraph, config: MinerConfig): Finding {
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const served = rankValidators(metagraph, { extra, banned }).filter(({ note }) => note !== 'banned')
-  const { text } = shownRule(metagraph)
+  const { text } = ruleSummary(metagraph)
   if (served.length === 0) {
     return bad('validators', `none may talk to this miner: ${text}`, 'see whether BITTENSOR_NETUID is the right one')
   }

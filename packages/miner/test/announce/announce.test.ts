@@ -9,7 +9,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
-import { minerKey, strangerKey } from '@horde/testing/peers/validator'
+import { minerKey, unknownKey } from '@horde/testing/peers/validator'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addressToAnnounce, announce } from '../../src/announce/announce.ts'
 import { Announcer, type AnnouncerOptions } from '../../src/announce/announcer.ts'
@@ -138,7 +138,7 @@ describe('announcing', () => {
       { given: '127.0.0.1' },
       /^InvalidIpAddress.*does not accept this ip address/,
     ],
-    ['a hotkey that is not registered', { hotkey: strangerKey() }, /^NotRegistered.*is not registered on the subnet/],
+    ['a hotkey that is not registered', { hotkey: unknownKey() }, /^NotRegistered.*is not registered on the subnet/],
   ])('%s is logged once and tried again', async (_name, changes, words) => {
     const refused = announcer(changes)
     for (const _ of [1, 2, 3]) await refused.run(signal)

@@ -82,8 +82,8 @@ const ANSWERS: Record<string, MinerMessage['message_type']> = {
   refused: 'GenericError',
 }
 
-/** Starts nothing, and knows which executor was asked for which job. */
-class Crew extends ScriptedManager {
+/** Records the orders of executors by job. */
+class RecordingManager extends ScriptedManager {
   readonly #orders: ExecutorOrder[] = []
 
   override async start(order: ExecutorOrder) {
@@ -107,13 +107,13 @@ class Crew extends ScriptedManager {
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-const crew = new Crew()
+const manager = new RecordingManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '8' }
-  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: crew, env }))
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
 })
 afterAll(() => stack.disposeAsync())
 
@@ -155,7 +155,7 @@ async function bringTo(state: string, uuid: string, origin: Wire): Promise<Execu
   origin.send(offer(uuid, state === 'declined' ? 'none such' : undefined))
   await expectNext(origin, [state === 'declined' ? 'decline' : 'accept'])
   if (state === 'declined' || state === 'accepted') return undefined
-  const executor = await connectExecutor(await crew.orderFor(uuid), crew)
+  const executor = await connectExecutor(await manager.orderFor(uuid), manager)
   await executor.next()
   const job_uuid = uuid as never
   if (state === 'unprepared') {
@@ -179,7 +179,7 @@ async function bringTo(state: string, uuid: string, origin: Wire): Promise<Execu
 /** Makes the executor of a job exit, after its messages were read. */
 async function leave(uuid: string, executor: ExecutorPeer | undefined): Promise<void> {
   await executor?.close()
-  crew.dismiss(uuid)
+  manager.dismiss(uuid)
 }
 
 async function expectNext(wire: Wire, answers: readonly string[]): Promise<void> {
@@ -193,7 +193,7 @@ async function expectSilence(wire: Wire): Promise<void> {
 }
 
 /** A job at rest: with its delivery, which is stored a moment after its end was received. */
-async function settled(uuid: string, state: string): Promise<JobRow | undefined> {
+async function storedAtRest(uuid: string, state: string): Promise<JobRow | undefined> {
   const isOpen = ['never', 'declined', 'accepted', 'ready', 'running'].includes(state)
   if (!isOpen) await expect.poll(async () => (await stored(uuid))?.deliveredAt, SOON).toBeInstanceOf(Date)
   else if (state === 'running') await expect.poll(async () => (await stored(uuid))?.state, SOON).toBe('running')
@@ -221,7 +221,7 @@ describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', spe
     const [answers = '', movesTo] = cell.split('>')
     const origin = await connectWire(miner, validatorKey())
     const executor = await bringTo(state, uuid, origin)
-    const before = await settled(uuid, state)
+    const before = await storedAtRest(uuid, state)
     const wires = {
       origin,
       second: await connectWire(miner, validatorKey()),

@@ -7,7 +7,7 @@ import {
   connectValidator,
   dialMiner,
   minerKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
@@ -99,12 +99,12 @@ it('counts refused connections by reason', async () => {
   const refused = async (code: string) => sample(`miner_refusals_total{reason="${code}"}`)
   const key = validatorKey()
   const expected = [
-    ['unknown-validator', strangerKey().ss58, authentication(strangerKey())],
+    ['unknown-validator', unknownKey().ss58, authentication(unknownKey())],
     ['inactive-validator', minerKey().ss58, authentication(minerKey())],
-    ['other-validator', key.ss58, authentication(key, { validator_hotkey: strangerKey().ss58 })],
-    ['other-miner', key.ss58, authentication(key, { miner_hotkey: strangerKey().ss58 })],
+    ['other-validator', key.ss58, authentication(key, { validator_hotkey: unknownKey().ss58 })],
+    ['other-miner', key.ss58, authentication(key, { miner_hotkey: unknownKey().ss58 })],
     ['timestamp', key.ss58, authentication(key, { timestamp: 1 })],
-    ['signature', key.ss58, authentication(strangerKey(), { validator_hotkey: key.ss58 })],
+    ['signature', key.ss58, authentication(unknownKey(), { validator_hotkey: key.ss58 })],
     ['not-an-authentication', key.ss58, offerOf(randomUUID())],
     ['too-late', key.ss58, undefined],
   ] as const

@@ -5,7 +5,7 @@ import {
   connectValidator,
   minerKey,
   secondValidatorKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
@@ -52,7 +52,7 @@ beforeAll(async () => {
   const env = {
     EXECUTOR_CLASS: 'always_on.test',
     EXECUTOR_COUNT: '3',
-    EXTRA_VALIDATORS: strangerKey().ss58,
+    EXTRA_VALIDATORS: unknownKey().ss58,
     BANNED_VALIDATORS: secondValidatorKey().ss58,
     PORT_FOR_EXECUTORS: '0',
     LISTEN_HOST_FOR_EXECUTORS: '127.0.0.1',
@@ -112,7 +112,7 @@ it('shows the miner, its horde and its validators', async () => {
   ])
   expect(answer.validators.listed).toMatchObject([
     { rank: 1, hotkey: validatorKey().ss58, uid: 0, stakeTao: 5000, permit: true, note: null, connections: 1 },
-    { rank: null, hotkey: strangerKey().ss58, uid: null, note: 'extra', connections: 0 },
+    { rank: null, hotkey: unknownKey().ss58, uid: null, note: 'extra', connections: 0 },
     { rank: null, hotkey: secondValidatorKey().ss58, uid: 1, note: 'banned' },
   ])
   await expect

@@ -9,7 +9,7 @@ import {
   dialMiner,
   minerKey,
   secondValidatorKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
@@ -72,11 +72,11 @@ async function refusal(peer: ValidatorPeer): Promise<string | null> {
 describe('refuses a bad authentication, and ignores an offer behind it:', () => {
   const now = () => Math.floor(Date.now() / 1000)
   it.each([
-    ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],
+    ['an unknown hotkey', () => unknownKey(), () => ({}), /Unknown validator/],
     ['a banned validator', () => secondValidatorKey(), () => ({}), /Unknown validator/],
     ['a neuron that is no validator', () => minerKey(), () => ({}), /^Inactive validator$/],
-    ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: strangerKey().ss58 }), /URL/],
-    ['another miner', () => validatorKey(), () => ({ miner_hotkey: strangerKey().ss58 }), /miner hotkey/],
+    ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: unknownKey().ss58 }), /URL/],
+    ['another miner', () => validatorKey(), () => ({ miner_hotkey: unknownKey().ss58 }), /miner hotkey/],
     ['a timestamp in the past', () => validatorKey(), () => ({ timestamp: now() - 13 }), /\b\d\d s off/],
     ['a timestamp in the future', () => validatorKey(), () => ({ timestamp: now() + 90 }), /\b\d\d s off/],
   ])('%s', async (_name, key, changes, words) => {
@@ -88,7 +88,7 @@ describe('refuses a bad authentication, and ignores an offer behind it:', () => 
 
   it("another key's signature", async () => {
     const peer = await dialMiner(miner, validatorKey().ss58)
-    const forged = authentication(strangerKey(), { validator_hotkey: validatorKey().ss58 })
+    const forged = authentication(unknownKey(), { validator_hotkey: validatorKey().ss58 })
     await peer.send(forged)
     await peer.send(OFFER).catch(() => {})
     expect(await refusal(peer)).toBe('The signature does not verify')

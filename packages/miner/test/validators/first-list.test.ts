@@ -1,7 +1,7 @@
 /** A miner that has just started, before the chain has named the validators. */
 import { randomUUID } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
-import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { authentication, connectValidator, dialMiner, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
@@ -40,10 +40,10 @@ it('lets peers wait for the chain, then serves validators and refuses others', a
     ...{ message_type: 'V0InitialJobRequest', job_uuid, base_docker_image_name: null },
     ...{ timeout_seconds: 5, volume_type: 'inline' },
   })
-  const stranger = await connectValidator(miner, strangerKey())
+  const unknown = await connectValidator(miner, unknownKey())
   answer.resolve()
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid })
-  expect(await stranger.nextUntilClosed()).toMatchObject([{ details: `Unknown validator: ${strangerKey().ss58}` }])
+  expect(await unknown.nextUntilClosed()).toMatchObject([{ details: `Unknown validator: ${unknownKey().ss58}` }])
   await validator.close()
 })
 

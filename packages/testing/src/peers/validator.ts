@@ -21,7 +21,7 @@ const RECONNECT_MS = 200
 export const minerKey = () => hotkeyFromUri('//miner')
 export const validatorKey = () => hotkeyFromUri('//validator')
 export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
-export const strangerKey = () => hotkeyFromUri('//stranger')
+export const unknownKey = () => hotkeyFromUri('//stranger')
 
 export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 

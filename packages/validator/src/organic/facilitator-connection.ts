@@ -172,9 +172,9 @@ export class FacilitatorConnection implements AsyncDisposable {
 
   async #resumeJobs(): Promise<void> {
     try {
-      const left = (await this.#options.resumableJobs?.(this.#jobsStop.signal)) ?? []
+      const resumed = (await this.#options.resumableJobs?.(this.#jobsStop.signal)) ?? []
       if (this.#jobsStop.signal.aborted) return
-      for (const { uuid, run } of left) this.#drive(uuid, run)
+      for (const { uuid, run } of resumed) this.#drive(uuid, run)
     } catch (err) {
       this.#options.log.error({ err }, 'organic jobs could not be resumed')
     }

@@ -222,9 +222,9 @@ it('answers requests that it cannot run: unknown miner, repeated uuid, variables
     peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const { ask, facilitator } = world
-  const stranger = request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 })
-  expect(await ask(stranger)).toEqual([
-    update(stranger.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
+  const toUnregistered = request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 })
+  expect(await ask(toUnregistered)).toEqual([
+    update(toUnregistered.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
   ])
   const job = request()
   await ask(job)

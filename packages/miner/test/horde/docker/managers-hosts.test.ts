@@ -29,7 +29,7 @@ const PYTHON = 'compute-horde/python:3.11'
 let stack: AsyncDisposableStack
 let folder: string
 let authority: TestAuthority
-let stranger: TestAuthority
+let otherAuthority: TestAuthority
 let engine: PrivateEngine
 let ssh: TestSshServer
 let there: string
@@ -39,7 +39,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'miner-hosts-'))
   stack.defer(() => rm(folder, { recursive: true }))
   authority = await TestAuthority.make(folder, 'authority')
-  stranger = await TestAuthority.make(folder, 'stranger')
+  otherAuthority = await TestAuthority.make(folder, 'otherAuthority')
   tls = { ca: authority.ca, ...(await authority.certify('miner', 'clientAuth')) }
   const certificates = async ({ there }: { there: string }) => {
     return { ca: authority.ca, ...(await authority.certify('engine', 'serverAuth', there)) }
@@ -149,12 +149,12 @@ async function expectRefusal(address: EngineAddress, words: RegExp): Promise<voi
 
 describe('an engine over TLS is refused', () => {
   it('with a certificate that another CA has signed', async () => {
-    await expectRefusal(overTls({ ca: stranger.ca }), /not signed by the CA in tls\.ca/)
+    await expectRefusal(overTls({ ca: otherAuthority.ca }), /not signed by the CA in tls\.ca/)
   })
 
   it('when it does not accept the miner’s certificate', async () => {
     await expectRefusal(
-      overTls(await stranger.certify('miner', 'clientAuth')),
+      overTls(await otherAuthority.certify('miner', 'clientAuth')),
       /does not accept this miner's certificate/,
     )
   })

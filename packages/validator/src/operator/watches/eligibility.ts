@@ -1,7 +1,7 @@
 /** Whether the chain accepts this validator's weights and miners accept its jobs: its permit, its stake, its rank. */
 import { type NeuronNames, stakeCommand } from '@horde/chain/btcli/commands'
 import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from '@horde/chain/metagraph'
-import { rankValidators, shownRule, taoOf } from '@horde/chain/rank-validators'
+import { rankValidators, ruleSummary, taoOf } from '@horde/chain/rank-validators'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Watch } from '@horde/operator/watch/watches'
 
@@ -104,7 +104,7 @@ function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo
 
 function rankFinding(metagraph: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
   const { rank, validators } = eligibilityOf(metagraph, own.hotkey)
-  const { max, text } = shownRule(metagraph)
+  const { max, text } = ruleSummary(metagraph)
   if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake: ${text}`)
   const least = leastStake(validatorsOf(metagraph)) ?? 0n
   const more = own.validatorPermit
