@@ -74,7 +74,7 @@ async function expectSilentDrop(validator: ValidatorPeer, token: string, moves: 
   expect(ownLines).toContainEqual(expect.objectContaining({ msg: 'job dropped: another process has moved it' }))
 }
 
-it('says nothing of readiness once another process has ended the job, and frees its slot', async () => {
+it('does not report ready once another process has ended the job, and frees its slot', async () => {
   await using validator = await connectValidator(miner)
   const { executor, token } = await acceptedJob(validator)
   await endElsewhere()

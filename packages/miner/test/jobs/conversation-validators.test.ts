@@ -2,7 +2,7 @@
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
  * becomes of the job, and that no other connection receives a message about it.
  *
- * In the tables: what the speaker is sent, `-` for nothing, and `>state` where the job moves. A column is the state
+ * In the tables: what the sender receives, `-` for nothing, and `>state` where the job moves. A column is the state
  * that the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is
  * sent: `nonsense` is a handful of frames that are no messages of a validator.
  */
@@ -25,7 +25,7 @@ import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../
 const TABLES = {
   /** The connection that offered the job, and got every message about it. */
   origin: `
-  says      never           accepted               ready     running finished failed unprepared lost   declined
+  sends     never           accepted               ready     running finished failed unprepared lost   declined
   auth      error           error                  error     error   error    error  error      error  error
   offer     accept>accepted accept                 accept    accept  -        -      -          -      decline
   work      error           executor-failed>broken ->running -       -        -      -          -      decline
@@ -33,7 +33,7 @@ const TABLES = {
   nonsense  errors          errors                 errors    errors  errors   errors errors     errors errors`,
   /** Another connection of the same validator, authenticated later. */
   second: `
-  says      never           accepted               ready        running finished failed unprepared      lost   declined
+  sends     never           accepted               ready        running finished failed unprepared      lost   declined
   auth      error           error                  error        error   error    error  error           error  error
   offer     accept>accepted accept                 accept,ready accept  finished failed executor-failed failed decline
   work      error           executor-failed>broken ->running    -       finished failed executor-failed failed decline
@@ -41,7 +41,7 @@ const TABLES = {
   nonsense  errors          errors                 errors       errors  errors   errors errors          errors errors`,
   /** Another validator: a job of the same uuid is another job. */
   other: `
-  says      never  accepted ready  running finished failed unprepared lost   declined
+  sends     never  accepted ready  running finished failed unprepared lost   declined
   auth      error  error    error  error   error    error  error      error  error
   offer     accept accept   accept accept  accept   accept accept     accept accept
   work      error  error    error  error   error    error  error      error  error
@@ -49,7 +49,7 @@ const TABLES = {
   nonsense  errors errors   errors errors  errors   errors errors     errors errors`,
   /** An unauthenticated connection with the validator's hotkey. \`refused\`: an error, and it is closed. */
   unauthenticated: `
-  says      never   accepted ready   running finished failed  unprepared lost    declined
+  sends     never   accepted ready   running finished failed  unprepared lost    declined
   auth      -       -        -       -       -        -       -          -       -
   offer     refused refused  refused refused refused  refused refused    refused refused
   work      refused refused  refused refused refused  refused refused    refused refused
@@ -60,15 +60,15 @@ const TABLES = {
 /** How long what happens by itself may take, and how often it is looked for, in milliseconds. */
 const SOON = { interval: 10 }
 
-type Speaker = keyof typeof TABLES
-type Cell = { says: string; state: string; cell: string }
+type Sender = keyof typeof TABLES
+type Cell = { sent: string; state: string; cell: string }
 
-function cellsOf(speaker: Speaker): Cell[] {
-  const [[, ...states] = [], ...rows] = TABLES[speaker]
+function cellsOf(sender: Sender): Cell[] {
+  const [[, ...states] = [], ...rows] = TABLES[sender]
     .trim()
     .split('\n')
     .map(line => line.trim().split(/\s+/))
-  return rows.flatMap(([says = '', ...cells]) => cells.map((cell, at) => ({ says, state: states[at] ?? '', cell })))
+  return rows.flatMap(([sent = '', ...cells]) => cells.map((cell, at) => ({ sent, state: states[at] ?? '', cell })))
 }
 
 const ANSWERS: Record<string, MinerMessage['message_type']> = {
@@ -128,7 +128,7 @@ const work = (job_uuid: string) => ({
 const OUTPUT = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** Returns the frames of a row. An authentication is a valid one, signed anew. */
-function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
+function framesOf(sent: string, uuid: string): (string | Uint8Array)[] {
   const frames: Record<string, unknown[]> = {
     auth: [authentication(validatorKey())],
     offer: [offer(uuid)],
@@ -143,8 +143,8 @@ function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
       null,
     ],
   }
-  const encoded = (frames[says] ?? []).map(message => JSON.stringify(message))
-  return says === 'nonsense' ? [...encoded, '{"message_type": "V0JobRe', new TextEncoder().encode(encoded[0])] : encoded
+  const encoded = (frames[sent] ?? []).map(message => JSON.stringify(message))
+  return sent === 'nonsense' ? [...encoded, '{"message_type": "V0JobRe', new TextEncoder().encode(encoded[0])] : encoded
 }
 
 const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss58, uuid)
@@ -212,11 +212,11 @@ async function cleanUp(uuid: string, executor: ExecutorPeer | undefined, wires: 
   await Promise.all(wires.map(({ closed }) => closed))
 }
 
-describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', speaker => {
+describe.each(Object.keys(TABLES) as Sender[])('messages on the %s connection', sender => {
   let cleaning: () => Promise<void> = async () => {}
   afterEach(() => cleaning())
 
-  it.each(cellsOf(speaker))('answers $says in state $state with $cell', async ({ says, state, cell }) => {
+  it.each(cellsOf(sender))('answers $sent in state $state with $cell', async ({ sent, state, cell }) => {
     const uuid = randomUUID()
     const [answers = '', movesTo] = cell.split('>')
     const origin = await connectWire(miner, validatorKey())
@@ -230,13 +230,13 @@ describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', spe
     }
     cleaning = () => cleanUp(uuid, executor, Object.values(wires))
 
-    const frames = framesOf(says, uuid)
-    for (const frame of frames) wires[speaker].sendFrame(frame)
+    const frames = framesOf(sent, uuid)
+    for (const frame of frames) wires[sender].sendFrame(frame)
     const expected = answers === 'errors' ? frames.map(() => 'error') : answers.split(',').filter(each => each !== '-')
-    await expectNext(wires[speaker], expected)
-    if (answers === 'refused') expect(await wires[speaker].closed).toBe(1000)
-    else await expectSilence(wires[speaker])
-    for (const name of ['origin', 'second', 'other'] as const) if (name !== speaker) await expectSilence(wires[name])
+    await expectNext(wires[sender], expected)
+    if (answers === 'refused') expect(await wires[sender].closed).toBe(1000)
+    else await expectSilence(wires[sender])
+    for (const name of ['origin', 'second', 'other'] as const) if (name !== sender) await expectSilence(wires[name])
 
     if (movesTo) await expect.poll(async () => (await stored(uuid))?.state, SOON).toBe(movesTo)
     else expect(await stored(uuid)).toEqual(before)

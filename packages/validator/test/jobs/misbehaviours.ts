@@ -48,7 +48,7 @@ const after =
     await stage(peer)
     return act(peer, clock)
   }
-const says = (type: string) => (peer: Peer) => peer.sendForJob(type)
+const sends = (type: string) => (peer: Peer) => peer.sendForJob(type)
 const NONSENSE = ['nonsense', '[]', '{"message_type":"V1Something"}']
 
 /** What a miner can do wrong at each stage of its job. */
@@ -71,11 +71,11 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], receives: OFFER },
-    script: after(offered, says('V0DeclineJobRequest')),
+    script: after(offered, sends('V0DeclineJobRequest')),
   },
   {
     ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
-    script: after(offered, says('V0ExecutorFailedRequest')),
+    script: after(offered, sends('V0ExecutorFailedRequest')),
   },
   {
     ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], receives: OFFER },
@@ -115,11 +115,11 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], receives: OFFER },
-    script: after(accepted, says('V0DeclineJobRequest')),
+    script: after(accepted, sends('V0DeclineJobRequest')),
   },
   {
     ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
-    script: after(accepted, says('V0ExecutorFailedRequest')),
+    script: after(accepted, sends('V0ExecutorFailedRequest')),
   },
   {
     ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], receives: OFFER },
@@ -160,7 +160,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
   },
   {
     ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], receives: WORK },
-    script: after(working, says('V0DeclineJobRequest')),
+    script: after(working, sends('V0DeclineJobRequest')),
   },
   {
     ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], receives: WORK },
