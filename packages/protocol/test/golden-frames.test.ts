@@ -83,7 +83,7 @@ for (const [link, senders] of Object.entries(LINKS)) {
 
 describe('frames that v0 peers sent', () => {
   const READERS: [string, string[], Parser<unknown>][] = [
-    ['Python executor', [], minerExecutor.parseFromExecutor],
+    ['v0 executor', [], minerExecutor.parseFromExecutor],
     ['v0 miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
     ['v0 miner', [], validatorMiner.parseFromMiner],
     [
@@ -94,7 +94,7 @@ describe('frames that v0 peers sent', () => {
     ['v0 validator', [], validatorMiner.parseFromValidator],
   ]
   type Row = { sent_by: string; message_type: string; frame: string }
-  const { frames } = JSON.parse(readFixture('python-frames.json')) as { frames: Row[] }
+  const { frames } = JSON.parse(readFixture('v0-frames.json')) as { frames: Row[] }
 
   it.each(frames)('$sent_by $message_type', ({ sent_by, message_type, frame }) => {
     const reader = READERS.find(
