@@ -3054,7 +3054,7 @@ BITTENSOR_NETWORK=
 # Whether to connect to miners on loopback, private and link-local addresses. For local networks. Example: false
 #ALLOW_PRIVATE_MINERS=false
 
-# How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators. Example: efficiency
+# How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with v0 validators. Example: efficiency
 #SCORING=efficiency
 
 # The exponent of speed in the efficiency score. Above 1, one executor behind two hotkeys earns less. Example: 1.2

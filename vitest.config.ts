@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 import { TEST_MS, WAIT_MS } from './packages/testing/src/limits.ts'
 import { SlowestFiles } from './packages/testing/src/runs/slowest-files.ts'
 
-/** Most tests wait for an engine, a database or a program: a third file at a time has two cores at work all the time. */
+/** Most tests wait for an engine, a database or a program, so three files at a time keep two cores at work. */
 const LEAST_WORKERS = 3
 /** Files that start hordes or kill services run by twos: they wait more than they work. */
 const HEAVY_WORKERS = 2

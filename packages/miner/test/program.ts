@@ -50,17 +50,17 @@ function run(args: readonly string[], env: Record<string, string>): Promise<Ran>
 }
 
 async function runHere(args: readonly string[], environment: Record<string, string>): Promise<Ran> {
-  const said = { stdout: '', stderr: '' }
+  const output = { stdout: '', stderr: '' }
   const deps = {
     environment,
     print: (text: string) => {
-      said.stdout += text
+      output.stdout += text
     },
     complain: (text: string) => {
-      said.stderr += text
+      output.stderr += text
     },
     setOnHangup: () => {},
   }
   const code = await runCommand(args, deps, new AbortController().signal)
-  return { code, ...said, lines: said.stdout.trim().split('\n') }
+  return { code, ...output, lines: output.stdout.trim().split('\n') }
 }

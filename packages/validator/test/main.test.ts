@@ -51,14 +51,14 @@ function crack({ docker_run_cmd: command, volume }: V0JobRequest): string {
 }
 
 const cracking = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   const work = await play.working(peer)
-  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
+  peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
 }
 const declining = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   await play.offered(peer)
-  peer.sayOfJob('V0DeclineJobRequest')
+  peer.sendForJob('V0DeclineJobRequest')
 }
 
 describe('against a chain and miners', () => {
@@ -182,8 +182,8 @@ describe('with wrong settings', () => {
       ...{ DATABASE_URL: 'mysql://user:hunter2@host/x', ALLOW_PRIVATE_MINERS: 'maybe', FACILITATOR_URI: 'example' },
     })
     expect(await program.ended).toBe(78)
-    const said = program.stderr.join('\n')
-    const names = [...said.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
+    const output = program.stderr.join('\n')
+    const names = [...output.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
     expect(names).toEqual([
       'BITTENSOR_NETUID',
       'BITTENSOR_NETWORK',
@@ -192,8 +192,8 @@ describe('with wrong settings', () => {
       'HASHCAT_PASSWORD_LENGTH_SHA256',
       'ALLOW_PRIVATE_MINERS',
     ])
-    expect(said).not.toContain('hunter2')
-    expect(said).not.toContain('    at ')
+    expect(output).not.toContain('hunter2')
+    expect(output).not.toContain('    at ')
     expect(program.stdout).toEqual([])
   })
 

@@ -95,7 +95,7 @@ export class ExecutorChannel {
       () => {},
     )
     try {
-      await newest.say(message)
+      await newest.send(message)
       return true
     } catch {
       return false

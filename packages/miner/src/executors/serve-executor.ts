@@ -21,7 +21,7 @@ export async function serveExecutor(
   if (!channel || !sameText(channel.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
     await socket
-      .say({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
+      .send({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
       .catch(() => {})
     return socket.close(1000, 'unknown token')
   }
@@ -45,7 +45,7 @@ type Message = { message_type: string; job_uuid?: string; details?: string | nul
 function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): string | undefined {
   if (message.message_type === 'GenericError') {
     log.warn({ jobUuid }, 'executor answered with an error')
-    log.debug({ jobUuid, details: message.details }, 'what the executor said')
+    log.debug({ jobUuid, details: message.details }, "details of an executor's error")
     return undefined
   }
   if (jobUuid === undefined) return 'There is no job for this executor yet'
@@ -54,7 +54,7 @@ function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): 
 }
 
 async function answerError(socket: ExecutorSocket, details: string): Promise<void> {
-  await socket.say({ message_type: 'GenericError', details }).catch(() => {})
+  await socket.send({ message_type: 'GenericError', details }).catch(() => {})
 }
 
 function sameText(a: string, b: string): boolean {

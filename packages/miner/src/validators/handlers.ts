@@ -42,7 +42,11 @@ async function handle(message: JobRequest, connection: ValidatorConnection, deps
       return takeWork(message, connection, deps)
     case 'GenericError':
       deps.log.warn({ validator: connection.validator }, 'validator answered with an error')
-      deps.log.debug({ validator: connection.validator, details: message.details }, 'what the validator said')
+      deps.log.debug({ validator: connection.validator, details: message.details }, "details of a validator's error")
+      return
+    default:
+      // Does not compile while a message of validators has no case.
+      message satisfies never
   }
 }
 

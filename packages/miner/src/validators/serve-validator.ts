@@ -79,7 +79,7 @@ async function refuse(
   log.debug({ claimed, details }, 'who was refused')
   counters.refused(code)
   if (mayRetry) return socket.close(TRY_AGAIN_LATER, 'not ready yet')
-  await socket.say(errorMessage(details)).catch(() => {})
+  await socket.send(errorMessage(details)).catch(() => {})
   await socket.close(1000, 'not authenticated')
 }
 
@@ -95,7 +95,7 @@ async function authenticationOf(
   const code = 'not-an-authentication'
   const why = 'The first message must be a V0AuthenticateRequest'
   try {
-    const first = await withDeadline(socket.hear(), authenticateWithinMs, 'authentication', clock)
+    const first = await withDeadline(socket.receive(), authenticateWithinMs, 'authentication', clock)
     if (first === undefined) return { code: 'closed', why: 'The connection closed before the authentication' }
     if (!first.ok) return { code, why, details: `${why}: ${first.error.message}` }
     if (first.message.message_type !== 'V0AuthenticateRequest') return { code, why }
@@ -117,7 +117,7 @@ async function ineligibilityOf(
       () => true,
       () => false,
     )
-    const why = 'The chain has not said yet who the validators are'
+    const why = 'The miner has not read the list of validators from the chain yet'
     if (!isListed) return { code: 'no-list-yet', why, mayRetry: true }
   }
   switch (validators.eligibilityOf(hotkey)) {

@@ -47,7 +47,7 @@ export class ValidatorConnection {
 
   /** Sends a message, its texts cut to what the peer accepts. False when the connection is gone. */
   async send(message: MinerMessage): Promise<boolean> {
-    return this.isOpen && this.#inTime(this.#socket.say(this.#fitted(message)))
+    return this.isOpen && this.#inTime(this.#socket.send(this.#fitted(message)))
   }
 
   /**
@@ -57,8 +57,8 @@ export class ValidatorConnection {
     const key = `${jobId} ${message.message_type}`
     const before = this.#sendings.get(key)
     if (before) return before
-    const { said, arrived } = this.#socket.deliver(this.#fitted(message))
-    const sending = { sent: this.#inTime(said), read: arrived }
+    const { sent, acknowledged } = this.#socket.sendWithReceipt(this.#fitted(message))
+    const sending = { sent: this.#inTime(sent), read: acknowledged }
     this.#sendings.set(key, sending)
     const [oldest = ''] = this.#sendings.keys()
     if (this.#sendings.size > MAX_REMEMBERED) this.#sendings.delete(oldest)

@@ -91,23 +91,23 @@ describe.each([
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
-    const said = () => lines.find(({ level }) => level === 'warn')
-    await expect.poll(said).toMatchObject({
+    const warning = () => lines.find(({ level }) => level === 'warn')
+    await expect.poll(warning).toMatchObject({
       msg: 'not all images could be preloaded',
       how: 'exit code 1',
     })
   })
 
-  it('are stopped in the middle of a job when the miner stops, and the validator hears so', async () => {
+  it('are stopped in the middle of a job when the miner stops, and their validators get the failure', async () => {
     const miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(1000)', 2000)
     await untilReady(validator, job)
     const running = () => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)
     await expect.poll(running).not.toBe('')
-    const heard = validator.nextUntilClosed()
+    const received = validator.nextUntilClosed()
     await miner[Symbol.asyncDispose]()
-    expect(await heard).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
+    expect(await received).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
     expect(await running()).toBe('')
     expect(await containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })

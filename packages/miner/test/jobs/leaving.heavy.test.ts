@@ -61,12 +61,12 @@ async function keep({ id }: StartedExecutor): Promise<void> {
 async function run(validator: ValidatorPeer, meanwhile = async () => {}) {
   const job = scriptJob('print(6 * 7)')
   const offeredAt = performance.now()
-  await validator.say(job.offer)
+  await validator.send(job.offer)
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   const readyMs = performance.now() - offeredAt
   await meanwhile()
-  await validator.say(job.work)
+  await validator.send(job.work)
   expect(await validator.next()).toMatchObject({ job_uuid: job.work.job_uuid, docker_process_stdout: '42\n' })
   return { readyMs, job }
 }

@@ -165,7 +165,7 @@ export class MinerConnection implements AsyncDisposable {
   async #send(message: ValidatorMessage): Promise<number> {
     const connection = this.#connection
     if (!this.#socket) throw new SocketClosedError('not connected')
-    await this.#socket.say(message)
+    await this.#socket.send(message)
     return connection
   }
 
@@ -209,7 +209,7 @@ export class MinerConnection implements AsyncDisposable {
     const { miner, hotkey, clock, log } = this.#options
     // A miner that reads nothing would block our sending, and with it the closing.
     using _ = onAbort(signal, () => void socket.close())
-    await socket.say(authenticate(hotkey, miner.hotkey, clock.now()))
+    await socket.send(authenticate(hotkey, miner.hotkey, clock.now()))
     this.#socket = socket
     this.#connection += 1
     this.#wasOfUse = wasOfUse
@@ -217,8 +217,8 @@ export class MinerConnection implements AsyncDisposable {
     this.#deliverToAll({ type: 'connected', connection: this.#connection })
     log.debug({ connection: this.#connection }, 'miner connected')
     try {
-      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
-        await this.#take(heard, socket)
+      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
+        await this.#take(received, socket)
     } finally {
       this.#socket = undefined
       this.#deliverToAll({ type: 'lost' })
@@ -235,7 +235,7 @@ export class MinerConnection implements AsyncDisposable {
       log.debug({ err: parsed.error }, 'invalid frame from a miner')
       this.#errorsSent += 1
       if (this.#errorsSent > MAX_ERRORS_SENT) return
-      await socket.say({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
+      await socket.send({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
       return
     }
     const { message } = parsed

@@ -69,8 +69,8 @@ async function startMiner() {
 async function devicesOf(jobUuid: string): Promise<unknown[]> {
   const ids = await engine.docker('ps', '--quiet', '--filter', `label=compute-horde.job=${jobUuid}`)
   const requests = '{{json .HostConfig.DeviceRequests}}'
-  const told = await engine.docker('inspect', '--format', requests, ...ids.split('\n').filter(Boolean))
-  const all = told.split('\n').flatMap(line => JSON.parse(line) ?? [])
+  const output = await engine.docker('inspect', '--format', requests, ...ids.split('\n').filter(Boolean))
+  const all = output.split('\n').flatMap(line => JSON.parse(line) ?? [])
   return all.map(({ DeviceIDs }) => DeviceIDs)
 }
 
