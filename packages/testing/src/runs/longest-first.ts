@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * The files that take more than 20 seconds on an idle machine, longest first. Without this list a fresh checkout starts
  * files by size, and a long test in a small file then runs alone at the end.
  */
-const LONG_FILES = [
+export const LONG_FILES = [
   'packages/deploy/test/install/install-and-update.heavy.test.ts',
   'packages/devnet/e2e/horde.heavy.test.ts',
   'bench/test/chaos.heavy.test.ts',
