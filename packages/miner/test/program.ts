@@ -9,6 +9,9 @@ import { temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
+/** How long a command within the test waits for a database server that is absent. Present ones are up before. */
+const ABSENT_DATABASE_MS = 500
+
 type Ran = { code: number | null; stdout: string; stderr: string; lines: string[] }
 
 export type Operator = AsyncDisposable & {
@@ -60,6 +63,7 @@ async function runHere(args: readonly string[], environment: Record<string, stri
       output.stderr += text
     },
     setOnHangup: () => {},
+    databaseConnectMs: ABSENT_DATABASE_MS,
   }
   const code = await runCommand(args, deps, new AbortController().signal)
   return { code, ...output, lines: output.stdout.trim().split('\n') }

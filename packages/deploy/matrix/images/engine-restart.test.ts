@@ -16,7 +16,7 @@ it('both roles recover after a restart of the engine and keep their jobs and wei
   await using engine = await PrivateEngine.start({ isLinked: true })
   const version = await checkoutVersion()
   const roles = ['executor', 'miner', 'validator'].map(role => `${PREFIX}/${role}:${version}`)
-  for (const image of [...roles, POSTGRES_IMAGE, ECHO_IMAGE]) await engine.load(image)
+  await engine.load(...roles, POSTGRES_IMAGE, ECHO_IMAGE)
   const link = await engine.network.link()
   await using localnet = await startChainAndWallets(link.machine)
   const images = { IMAGE_PREFIX: PREFIX, COMPUTE_HORDE_VERSION: version, POSTGRES_IMAGE }

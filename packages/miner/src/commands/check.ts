@@ -28,18 +28,18 @@ const CHECK_MS = 120_000
 type Settings = { config: MinerConfig; pools: PoolSettings[] }
 
 /** Returns the exit code: 0 when nothing is bad, else 1. */
-export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
-  return printFindings(findings(environment, signal), print)
+export function check(deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  return printFindings(findings(deps, signal), deps.print)
 }
 
-async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
-  const settings = yield* settingsFindings(() => readSettings(environment))
+async function* findings(deps: CommandDeps, signal: AbortSignal): AsyncGenerator<Finding> {
+  const settings = yield* settingsFindings(() => readSettings(deps.environment))
   if (settings === undefined) return
   const { config } = settings
   if (config.MIGRATING)
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
-  yield* surroundings(config, hotkey, signal)
+  yield* surroundings(config, hotkey, deps.databaseConnectMs, signal)
   yield* hosts(settings, hotkey)
 }
 
@@ -48,9 +48,15 @@ async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
   return { config, pools: await readPools(config) }
 }
 
-async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
+async function* surroundings(
+  config: MinerConfig,
+  hotkey: string | undefined,
+  connectMs: number | undefined,
+  signal: AbortSignal,
+) {
   const metagraph = yield* chainFindings(config, hotkey, signal)
-  const { finding, isInUse } = await checkDatabase(config.databaseUrl, { service: 'miner', migrationsFolder }, signal)
+  const owner = { service: 'miner', migrationsFolder, connectMs }
+  const { finding, isInUse } = await checkDatabase(config.databaseUrl, owner, signal)
   yield finding
   yield await portFinding(config, hotkey, isInUse)
   yield* addressFindings(config, hotkey, metagraph, signal)

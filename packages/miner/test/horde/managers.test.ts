@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { connectValidator } from '@horde/testing/peers/validator'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { bridgeAddress, dockerManager } from '../../src/horde/docker.ts'
 import type { ExecutorManager } from '../../src/horde/manager.ts'
 import { loadManager, ManagerModuleError } from '../../src/horde/open-manager.ts'
@@ -132,7 +132,8 @@ describe("an operator's own manager module", () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
-    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
+    vi.stubEnv('EXECUTOR_MAIN_FOR_TEST', fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url)))
+    onTestFinished(() => void vi.unstubAllEnvs())
     const manager = await loadManager(path, { log: silentLog })
     await using miner = await startWith(manager, {
       PYTHON_IMAGE: 'compute-horde/python:3.11',

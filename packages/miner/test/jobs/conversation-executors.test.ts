@@ -66,7 +66,8 @@ const messageOf = (message_type: keyof typeof MESSAGES, job_uuid: string) =>
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
 /** Ends the executor, so that all earlier messages are handled, and returns what the validator gets then. */
-async function endOf({ validator, token }: { validator: ValidatorPeer; token: string }): Promise<string> {
+async function endOf({ validator, executor, token }: Awaited<ReturnType<typeof jobIn>>): Promise<string> {
+  await executor.close()
   manager.exit(token)
   const { message_type } = await validator.next()
   await validator.close()
@@ -130,6 +131,14 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
     const answer = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
     expect(await endOf(peers)).toBe(answer)
   })
+})
+
+it('ends the job when the connection of an executor stays open after its exit', async () => {
+  const { validator, executor, token } = await jobIn('running')
+  manager.exit(token)
+  expect(await validator.next()).toMatchObject({ message_type: 'V0JobFailedRequest' })
+  await executor.close()
+  await validator.close()
 })
 
 it('answers invalid frames with an error, and the job goes on', async () => {

@@ -115,5 +115,7 @@ describe.each([
     expect(next.readyMs).toBeGreaterThan(HURRIED_LEAVE_MS)
     // Two seconds, a kill, and a start like the first one, which takes about one.
     expect(next.readyMs).toBeLessThan(HURRIED_LEAVE_MS + 4 * usual.readyMs)
+    // The second one does not leave either, and the closing miner would give it ten seconds.
+    for (const executor of started) await executor.stop(0)
   })
 })

@@ -62,6 +62,14 @@ const leave = async (peers: readonly RawPeer[]) => {
   await Promise.all(peers.map(({ ended }) => ended))
 }
 
+/** Expects an error and nothing else. Hangs up after it: the miner waits seconds for a peer that does not. */
+async function hangUpAfterError(peer: RawPeer): Promise<void> {
+  await expect.poll(() => messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+  peer.end()
+  await peer.ended
+  expect(messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+}
+
 describe('unauthenticated connections', () => {
   it('are limited for one address: the latest stay, whether they ask for a WebSocket or not', async () => {
     const mute = await connectMany(miner.port, Array(MANY).fill('127.0.0.9'))
@@ -114,8 +122,7 @@ describe('unauthenticated connections', () => {
     await Promise.all([mute.ended, slow.ended])
     expect(slow.got().toString()).toMatch(/^(HTTP\/1.1 408|$)/)
     const silent = await upgradeRaw(hasty.port, validatorKey().ss58)
-    await expect.poll(() => messagesIn(silent.got())).toMatchObject([{ message_type: 'GenericError' }])
-    await silent.ended
+    await hangUpAfterError(silent)
   })
 })
 
@@ -176,8 +183,7 @@ describe('a peer that sends everything at once', () => {
     const peer = await upgradeRaw(miner.port, dialled().ss58)
     const sent = offers()
     peer.write(Buffer.concat([message(), ...sent].map(textFrame)))
-    await peer.ended
-    expect(messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+    await hangUpAfterError(peer)
     for (const { job_uuid } of sent) {
       for (const key of [validatorKey(), unknownKey()])
         expect(await findJob(miner.db, key.ss58, job_uuid)).toBeUndefined()

@@ -18,10 +18,19 @@ import { asPeer, type Peer } from './peer.ts'
 
 const RECONNECT_MS = 200
 
-export const minerKey = () => hotkeyFromUri('//miner')
-export const validatorKey = () => hotkeyFromUri('//validator')
-export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
-export const unknownKey = () => hotkeyFromUri('//stranger')
+/** Keys by their URI. Tests ask for them all the time, and deriving one takes milliseconds of processor time. */
+const keys = new Map<string, Hotkey>()
+
+function keyOf(uri: string): Hotkey {
+  const key = keys.get(uri) ?? hotkeyFromUri(uri)
+  keys.set(uri, key)
+  return key
+}
+
+export const minerKey = () => keyOf('//miner')
+export const validatorKey = () => keyOf('//validator')
+export const secondValidatorKey = () => keyOf('//validator-2')
+export const unknownKey = () => keyOf('//stranger')
 
 export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 

@@ -32,6 +32,9 @@ const finished = (stdout: string) => ({
   },
 })
 
+/** How long a command waits for the database server that is absent. */
+const ABSENT_DATABASE_MS = 500
+
 let world: World
 beforeAll(async () => {
   world = await startWorld([answering, declining])
@@ -52,6 +55,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
     environment: { ...world.env, ...env },
     print: (text: string) => void output.stdout.push(text),
     complain: (text: string) => void output.stderr.push(text),
+    databaseConnectMs: ABSENT_DATABASE_MS,
   }
   const code = await runCommand(args, deps, new AbortController().signal)
   const linesOf = (texts: string[]) =>

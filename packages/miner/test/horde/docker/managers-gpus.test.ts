@@ -43,7 +43,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'pools.yml'), POOLS)
   const environment = { GPU_LOG: join(folder, 'log') }
   engine = stack.use(await PrivateEngine.start({ programs: folder, environment, isLinked: true }))
-  for (const image of ['compute-horde/executor:v0', PYTHON]) await engine.load(image)
+  await engine.load('compute-horde/executor:v0', PYTHON)
   network = stack.use(await startChain())
 })
 afterAll(() => stack?.disposeAsync())

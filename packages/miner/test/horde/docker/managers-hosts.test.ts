@@ -45,7 +45,7 @@ beforeAll(async () => {
     return { ca: authority.ca, ...(await authority.certify('engine', 'serverAuth', there)) }
   }
   engine = stack.use(await PrivateEngine.start({ isLinked: true, tls: certificates }))
-  for (const image of ['compute-horde/executor:v0', PYTHON]) await engine.load(image)
+  await engine.load('compute-horde/executor:v0', PYTHON)
   there = (await engine.network.link()).there
   ssh = stack.use(await TestSshServer.start(engine.network))
   network = stack.use(await startChain())
