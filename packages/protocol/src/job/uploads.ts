@@ -44,7 +44,8 @@ export function outputPathProblem(path: string): string | undefined {
   if (path.includes('\0')) return 'must not contain a NUL character'
   for (const component of path.split('/')) {
     if (component === '' || component === '.' || component === '..') return 'must not have empty, "." or ".." parts'
-    if (Buffer.byteLength(component) > MAX_COMPONENT_BYTES) return `must not have parts over ${MAX_COMPONENT_BYTES} bytes`
+    if (Buffer.byteLength(component) > MAX_COMPONENT_BYTES)
+      return `must not have parts over ${MAX_COMPONENT_BYTES} bytes`
   }
   return undefined
 }
