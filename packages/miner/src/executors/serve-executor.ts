@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
+import { reportFromV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
 import type { ExecutorChannel, ExecutorChannels, ExecutorSocket } from './executor-channel.ts'
 
@@ -32,7 +33,7 @@ export async function serveExecutor(
       const objection = frame.ok ? objectionTo(frame.message, channel, log) : frame.error.message
       if (objection !== undefined) await answerError(socket, objection)
       else if (frame.ok && frame.message.message_type !== 'GenericError')
-        channel.events.put({ from: 'executor', message: frame.message })
+        channel.events.put({ from: 'executor', report: reportFromV0Executor(frame.message) })
     }
   } finally {
     channel.detach(socket)

@@ -2,6 +2,8 @@
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
+import type { JobRequest } from '@horde/protocol/job/messages'
+import { requestFromV0 } from '@horde/protocol/v0/validator-miner-codec'
 import type { V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
@@ -14,14 +16,11 @@ import {
 } from './validator-connection.ts'
 import type { ValidatorList } from './validator-list.ts'
 
-/** A message of an authenticated validator. */
-export type JobRequest = Exclude<ValidatorMessage, V0AuthenticateRequest>
-
 /** What happens on an authenticated connection. */
 export type ConnectionHandlers = {
   opened(connection: ValidatorConnection): Promise<void>
   closed(connection: ValidatorConnection): void
-  handle(message: JobRequest, connection: ValidatorConnection): Promise<void>
+  handle(request: JobRequest, connection: ValidatorConnection): Promise<void>
 }
 
 export type ValidatorEndpoint = {
@@ -133,7 +132,7 @@ async function ineligibilityOf(
 async function handle(
   frame: Parsed<ValidatorMessage>,
   connection: ValidatorConnection,
-  { handlers }: ValidatorEndpoint,
+  { handlers, log }: ValidatorEndpoint,
 ): Promise<void> {
   if (!frame.ok) {
     await connection.send({ message_type: 'GenericError', details: frame.error.message })
@@ -144,5 +143,8 @@ async function handle(
     await connection.send({ message_type: 'GenericError', details: 'This connection is authenticated already' })
     return
   }
-  await handlers.handle(message, connection)
+  if (message.message_type !== 'GenericError') return handlers.handle(requestFromV0(message), connection)
+  const { validator } = connection
+  log.warn({ validator }, 'validator answered with an error')
+  log.debug({ validator, details: message.details }, 'details of the error of a validator')
 }

@@ -443,13 +443,13 @@ describe('a validator process that is blocked for a while', () => {
   it('starts a stage at the arrival of its first message, even when it is read late', async () => {
     const uuid = jobUuid.parse(randomUUID())
     const clock = manualClock()
-    const event = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): ChannelEvent => ({
-      ...{ type: 'message', message: { message_type, job_uuid: uuid }, connection: 1, at },
+    const event = (type: 'accept' | 'ready', at: number): ChannelEvent => ({
+      ...{ type: 'message', report: { type, jobUuid: uuid }, connection: 1, at },
     })
     const events: [readAt: number, event: ChannelEvent][] = [
       [0, { type: 'connected', connection: 1 }],
-      [700, event('V0AcceptJobRequest', 10)],
-      [3_600, event('V0ExecutorReadyRequest', 3_500)],
+      [700, event('accept', 10)],
+      [3_600, event('ready', 3_500)],
     ]
     const channel: JobChannel = {
       async next(ms) {
@@ -519,8 +519,8 @@ describe('a hostile miner cannot hold its job open', () => {
       async next() {
         await clock.advance(10)
         if (clock.monotonic() > 60_000) throw new Error('still received')
-        const message = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
-        return events.shift() ?? { type: 'message', message, connection: 1, at: clock.monotonic() }
+        const report = { type: 'accept' as const, jobUuid: uuid }
+        return events.shift() ?? { type: 'message', report, connection: 1, at: clock.monotonic() }
       },
       send: async () => 1,
       moved: () => {},
