@@ -13,7 +13,7 @@ const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
 const link = slowLink(3 * MIB, 40)
-/** How far the tests move the time at once, in ms, and how often the event loop turns meanwhile. A ping needs 3 turns. */
+/** How far the tests move the time at once, in ms, and how often the event loop turns then. A ping needs 3 turns. */
 const STEP_MS = 10
 const TURNS = 20
 
