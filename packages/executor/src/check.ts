@@ -21,7 +21,13 @@ import { identityText, ownIdentity } from './workspace/identity.ts'
 /** Matches the names of the settings that limit a job. */
 const LIMIT = /_(LIMIT|SECONDS|BYTES|FILES|PERCENT)$/
 /** Settings whose names match, but that limit no job. */
-const NOT_LIMITS = ['RECONNECT_DELAY_SECONDS', 'HOST_CHECK_MAX_AGE_SECONDS', 'ENGINE_CALL_SECONDS']
+const NOT_LIMITS = [
+  'RECONNECT_DELAY_SECONDS',
+  'HOST_CHECK_MAX_AGE_SECONDS',
+  'ENGINE_CALL_SECONDS',
+  'INPUT_CACHE_MAX_BYTES',
+  'INPUT_CACHE_MAX_AGE_SECONDS',
+]
 
 /** Prints one line for each finding. Returns the exit code: 0 when jobs can run here, else 1. */
 export async function check(environment: Readonly<Record<string, string | undefined>>): Promise<number> {
@@ -34,6 +40,7 @@ async function* findings(environment: Readonly<Record<string, string | undefined
   yield ok('settings', 'all can be read')
   const engine = await connectDefaultEngine({ callMs: settings.ENGINE_CALL_SECONDS * 1_000 })
   yield await stateFinding(settings)
+  if (settings.INPUT_CACHE_FOLDER !== undefined) yield await cacheFinding(settings.INPUT_CACHE_FOLDER)
   const look = await inspectHost({ engine, settings, self: ownIdentity() }).catch((error: Error) => error)
   if (look instanceof Error) {
     return yield bad('engine', look.message, 'start Docker here, or set DOCKER_HOST to where it is')
@@ -61,6 +68,13 @@ async function stateFinding(settings: HostSettings): Promise<Finding> {
   if (path !== undefined) return ok('memory', `what executors remember is in ${path}`)
   const advice = 'set STATE_FOLDER to a folder that only this user may write to'
   return warn('memory', `${wanted ?? 'no folder'} cannot be used: every executor looks at the host anew`, advice)
+}
+
+async function cacheFinding(wanted: string): Promise<Finding> {
+  const { path } = await openStateFolder(wanted, silentLog)
+  if (path !== undefined) return ok('inputs', `downloaded inputs are kept in ${path}`)
+  const advice = 'set INPUT_CACHE_FOLDER to a folder of this user, to which nobody else may write'
+  return warn('inputs', `${wanted} cannot be used: every job downloads its own inputs`, advice)
 }
 
 async function gpuFinding(engine: Engine, settings: HostSettings, facts: HostFacts): Promise<Finding> {

@@ -42,6 +42,13 @@ const aliases = envList.refine(
 
 const absolutePath = z.string().regex(/^\//, 'must be an absolute path')
 
+const hubUrl = envUrl
+  .refine(url => /^https?:\/\//i.test(url), 'must begin with http:// or https://')
+  .refine(url => !/[?#]/.test(url), 'must have no query')
+  .transform(url => url.replace(/\/+$/, ''))
+
+const hubToken = z.string().regex(/^[\x21-\x7e]+$/, 'must be letters, digits and signs without spaces')
+
 const healthAddress = z.string().transform((text, context) => {
   const address = parseHealthAddress(text)
   if (address) return address
@@ -73,6 +80,10 @@ export const settings = defineSettings({
       "This executor's NVIDIA GPUs: all, none, or ids separated by commas. " +
       'Unset: all if the engine has an NVIDIA runtime, else none.',
     example: '0,1',
+  }),
+  DEBUG_NO_GPU_MODE: setting(envBoolean.default(false), {
+    about: 'Whether jobs that ask for NVIDIA GPUs run without them. For tests of a miner on a host without GPUs.',
+    example: '1',
   }),
   PYTHON_IMAGE: setting(image.default('python:3.11-slim'), {
     about: 'The image that runs raw scripts.',
@@ -150,23 +161,52 @@ export const settings = defineSettings({
     example: '60',
   }),
   VOLUME_MAX_SIZE_BYTES: setting(bytes.default(100 * MIB), {
-    about: 'The largest input in bytes, both as a zip and unpacked.',
+    about: "The most bytes that all of a job's volumes may have together, both as they come and unpacked.",
     example: '1073741824',
   }),
   VOLUME_MAX_FILES: setting(envInteger({ min: 1 }).default(10_000), {
-    about: 'The most files and folders in an input.',
+    about: "The most files and folders that all of a job's volumes may have together.",
     example: '1000',
   }),
-  OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(300 * MIB), {
-    about: 'The largest zip of outputs that is uploaded, in bytes.',
+  INPUT_CACHE_FOLDER: setting(absolutePath.optional(), {
+    about:
+      'The folder in which the executors of this host keep downloaded inputs for later jobs; ' +
+      'best on the file system of the temporary folder. Unset: nothing is kept.',
+    example: '/var/lib/compute-horde/inputs',
+  }),
+  INPUT_CACHE_MAX_BYTES: setting(bytes.default(20_480 * MIB), {
+    about: 'The most bytes in INPUT_CACHE_FOLDER. Above it the least recently used inputs are removed.',
+    example: '107374182400',
+  }),
+  INPUT_CACHE_MAX_AGE_SECONDS: setting(envInteger({ min: 1, max: 31_536_000 }).default(604_800), {
+    about: 'How long an input that no job uses is kept in INPUT_CACHE_FOLDER, in seconds.',
+    example: '86400',
+  }),
+  HF_ENDPOINT: setting(hubUrl.default('https://huggingface.co'), {
+    about:
+      'Where repositories of Hugging Face are loaded from: the hub or a mirror of it, ' +
+      'which may be in a private network.',
+    example: 'https://hf-mirror.example.com',
+  }),
+  HF_ACCESS_TOKEN: setting(hubToken.optional(), {
+    about:
+      'The token of Hugging Face for jobs whose only volume is a repository and that bring no token of their own: ' +
+      'they can read all that it can.',
+    example: 'hf_abcdefghijklmnopqrstuvwxyz',
+    secret: true,
+  }),
+  OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(2_048 * MIB), {
+    about: 'The largest file that is uploaded, the zip of outputs or a single one, in bytes.',
     example: '1073741824',
   }),
-  OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(1024 * MIB), {
-    about: "The most that /output may hold, in bytes. It is kept in memory and counts towards the job's memory.",
+  OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(2_048 * MIB), {
+    about:
+      'The most that /output may hold, and that the artifacts folder may hold, in bytes. ' +
+      "Both are kept in memory and count towards the job's memory.",
     example: '4294967296',
   }),
   OUTPUT_MAX_FILES: setting(envInteger({ min: 1 }).default(1_000), {
-    about: 'The most output files.',
+    about: 'The most output files in a zip.',
     example: '100',
   }),
   // The texts on the wire are cut from the whole output, and a string in Node holds at most half a gigabyte.

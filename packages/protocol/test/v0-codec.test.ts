@@ -113,7 +113,7 @@ describe('what v0 cannot express', () => {
       [{ script: 's' }, 'a script together with an image'],
       [{ env: { A: '' } }, 'environment variables'],
       [{ artifactsFolder: '/a' }, 'an artifacts folder'],
-      [{ uploads: { files: [upload], zip: null } }, 'uploads of single files'],
+      [{ uploads: { ...NO_UPLOADS, files: [upload] } }, 'uploads of single files'],
       [{ volumes: [zip, zip] }, 'more than one volume'],
       [{ volumes: [{ kind: 'file-url', url: 'u', path: 'p' }] }, 'a volume that is a single file'],
       [{ volumes: [{ ...zip, folder: 'a' }] }, 'a volume in a folder of its own'],

@@ -12,12 +12,12 @@ import type { Log } from '@horde/kit/log'
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 /** The mode bits that let other users write. */
-const WRITABLE_BY_OTHERS = 0o022
+export const WRITABLE_BY_OTHERS = 0o022
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 /**
  * The prefix of files that are being written, and the age after which such a file is removed, in ms.
  */
-const UNFINISHED = '.unfinished-'
+export const UNFINISHED = '.unfinished-'
 const UNFINISHED_MS = 3_600_000
 
 export interface StateFolder {
@@ -42,10 +42,18 @@ export function defaultStateFolder(): string | undefined {
   }
 }
 
+const WITHOUT_STATE = 'the state folder cannot be used; every executor checks its host again'
+
 /**
  * Opens the folder, and creates it when it is missing. Where it cannot be used it logs a warning, and keeps nothing.
+ *
+ * @param warning the warning, for a folder that is kept for something else
  */
-export async function openStateFolder(path: string | undefined, log: Log): Promise<StateFolder> {
+export async function openStateFolder(
+  path: string | undefined,
+  log: Log,
+  warning = WITHOUT_STATE,
+): Promise<StateFolder> {
   try {
     if (path === undefined) throw new Error('this user has no home folder, and STATE_FOLDER is not set')
     await makeFolder(path)
@@ -55,7 +63,7 @@ export async function openStateFolder(path: string | undefined, log: Log): Promi
     await removeUnfinished(path)
     return folderAt(path, log)
   } catch (err) {
-    log.warn({ err }, 'the state folder cannot be used; every executor checks its host again')
+    log.warn({ err }, warning)
     return NO_FOLDER
   }
 }

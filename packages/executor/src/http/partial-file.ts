@@ -38,18 +38,14 @@ export class PartialFile {
     return { Range: `bytes=${this.#stored}-`, 'If-Range': this.#validator }
   }
 
-  /** Whether a status means that the requested part or the whole file follows. */
-  isAnswer(status: number | undefined): boolean {
-    return status === 200 || (status === PARTIAL && this.headers.Range !== undefined)
+  /** The strong ETag of the stored file; undefined when the server sent none. */
+  get etag(): string | undefined {
+    return this.#validator?.startsWith('"') ? this.#validator : undefined
   }
 
-  /**
-   * Discards the stored part when the server's answer shows that it is useless, and requests the whole file next.
-   */
-  async checkStatus(status: number | undefined): Promise<void> {
-    if (status !== RANGE_NOT_SATISFIABLE || this.headers.Range === undefined) return
-    await this.#startOver()
-    throw new RequestError('the file changed during the download', { retryable: true, status })
+  /** Whether a status is an answer for `add`: the whole file, the requested part, or that there is no such part. */
+  isAnswer(status: number): boolean {
+    return status === 200 || ([PARTIAL, RANGE_NOT_SATISFIABLE].includes(status) && this.headers.Range !== undefined)
   }
 
   /**
@@ -57,6 +53,14 @@ export class PartialFile {
    * The received bytes are then kept if the server can recognise the file's version.
    */
   async add(response: IncomingMessage): Promise<void> {
+    if (response.statusCode === RANGE_NOT_SATISFIABLE) {
+      // The stored part is useless. The whole file is requested next.
+      await this.#startOver()
+      throw new RequestError('the file changed during the download', {
+        retryable: true,
+        status: RANGE_NOT_SATISFIABLE,
+      })
+    }
     const { 'content-length': length, 'content-encoding': encoding = 'identity' } = response.headers
     if (encoding.trim().toLowerCase() !== 'identity') {
       throw new RequestError('the server compressed it without being asked', { retryable: false })

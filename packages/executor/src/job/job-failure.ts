@@ -3,13 +3,21 @@ export class JobFailure extends Error {
   override readonly name = 'JobFailure'
   /** The message without `details`, for the log. */
   readonly sentence: string
+  readonly details: string | undefined
 
   /** @param details another program's error, which may repeat anything that the job's author chose */
   constructor(sentence: string, details?: string) {
     super(details === undefined ? sentence : `${sentence}: ${details}`)
     this.sentence = sentence
+    this.details = details
   }
 }
+
+/** The job ran into a time limit. */
+export class TimeLimitFailure extends JobFailure {}
+
+/** The longest delay that Node's timers accept, in ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** How long an aborted stage may take to close its connections and files, in ms. */
 const CLOSE_MS = 5_000
@@ -26,7 +34,7 @@ export async function withinDeadline<T>(
   stage: (signal: AbortSignal, msLeft: () => number) => Promise<T>,
   closeMs = CLOSE_MS,
 ): Promise<T> {
-  const deadline = AbortSignal.timeout(ms)
+  const deadline = AbortSignal.timeout(Math.min(Math.ceil(ms), LONGEST_TIMER_MS))
   const endsAt = performance.now() + ms
   const either = AbortSignal.any([signal, deadline])
   try {
@@ -37,7 +45,7 @@ export async function withinDeadline<T>(
     )
   } catch (error) {
     signal.throwIfAborted()
-    if (deadline.aborted) throw new JobFailure(`${what} within ${ms / 1_000} seconds`)
+    if (deadline.aborted) throw new TimeLimitFailure(`${what} within ${Math.round(ms) / 1_000} seconds`)
     throw error
   }
 }

@@ -1,5 +1,7 @@
 /** Checks the directory of a stranger's zip as a whole. */
 import { type Entry, getFileNameLowLevel, type ZipFile } from 'yauzl'
+import { LimitFailure } from '../inputs/limits/limit-failure.ts'
+import { MAX_DEPTH, MAX_PART_BYTES, MAX_PATH_BYTES } from '../inputs/volume-path.ts'
 import { JobFailure } from '../job/job-failure.ts'
 import { LZMA, methodName, READABLE } from './methods.ts'
 import { LZMA_MAX_BYTES } from './unpack.ts'
@@ -8,17 +10,11 @@ const TYPE_MASK = 0o170000
 const REGULAR = 0o100000
 const DIRECTORY = 0o040000
 const SYMLINK = 0o120000
-const TOO_LARGE = 'Input volume too large'
 const NOT_READ = ', which is not supported; it may be stored, or compressed by Deflate, BZIP2, LZMA or Zstandard'
 const TOO_MANY = 'Input zip has too many entries'
 
 /** The fixed part of the header before each entry's contents, in bytes. */
 const LOCAL_HEADER_BYTES = 30
-
-/** The longest name of a file or folder, and the longest path, in bytes, as Linux's file systems take them. */
-const MAX_PART_BYTES = 255
-const MAX_PATH_BYTES = 3_000
-const MAX_DEPTH = 64
 
 /** Replaces bytes that are not UTF-8; two such names would become the same. */
 const UNREADABLE = '\ufffd'
@@ -46,16 +42,16 @@ export interface InputEntry {
  */
 export async function checkedDirectory(zip: ZipFile, limits: DirectoryLimits): Promise<InputEntry[]> {
   // A zip whose own count is too large need not be read.
-  if (zip.entryCount > limits.maxEntries) throw new JobFailure(TOO_MANY)
+  if (zip.entryCount > limits.maxEntries) throw new LimitFailure('files', TOO_MANY)
   const entries = new Map<string, InputEntry>()
   let bytes = 0
   let count = 0
   for await (const entry of zip.eachEntry()) {
     count += 1
-    if (count > limits.maxEntries) throw new JobFailure(TOO_MANY)
+    if (count > limits.maxEntries) throw new LimitFailure('files', TOO_MANY)
     const checked = checkedEntry(entry)
     bytes += checked.size
-    if (bytes > limits.maxBytes) throw new JobFailure(TOO_LARGE)
+    if (bytes > limits.maxBytes) throw new LimitFailure('bytes')
     refuseLargeLzma(entry)
     if (checked.name !== '') add(checked, entries)
     else if (!checked.isDirectory) throw new JobFailure('Input zip has a file without a name')
@@ -122,7 +118,7 @@ function checkFolders(entries: ReadonlyMap<string, InputEntry>, maxImplied: numb
       if (entry === undefined) implied.add(folder)
       else if (!entry.isDirectory) throw new JobFailure('Input zip has a file and a folder of one name')
     }
-    if (implied.size > maxImplied) throw new JobFailure(TOO_MANY)
+    if (implied.size > maxImplied) throw new LimitFailure('files', TOO_MANY)
   }
 }
 

@@ -12,7 +12,8 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RetryDeps } from '../../src/http/retry.ts'
-import { fetchInput, type InputLimits } from '../../src/job/inputs.ts'
+import { fetchUrl } from '../../src/inputs/files/fetch-url.ts'
+import { type TestLimits, volumeDeps } from '../inputs/volume-deps.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
 const NEVER = new AbortController().signal
@@ -97,14 +98,13 @@ afterAll(async () => {
 /** Returns what was fetched from a URL, or the reason why it was not. */
 async function outcomeOf(
   url: string,
-  limits: Partial<InputLimits> = {},
+  limits: Partial<TestLimits> = {},
   signal = AbortSignal.timeout(WAIT_MS),
   deps: RetryDeps = new SkippedPauses(TWO_TRIES_MS),
 ) {
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   try {
-    const volume = { volume_type: 'zip_url' as const, contents: url }
-    return await readFile(await fetchInput(volume, folder, all, deps, signal), 'utf8')
+    return await readFile(await fetchUrl(url, volumeDeps(folder, all, deps), signal), 'utf8')
   } catch (error) {
     return (error as Error).message
   }
@@ -259,10 +259,10 @@ describe('the request', () => {
 
   test('does not blame the server for a full disk', async () => {
     const full = await mkdtemp(join(folder, 'full-'))
-    await symlink('/dev/full', join(full, 'input.zip'))
-    const volume = { volume_type: 'zip_url' as const, contents: web.url('/good') }
+    await symlink('/dev/full', join(full, '0'))
     const limits = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true }
-    await expect(fetchInput(volume, full, limits, new SkippedPauses(), NEVER)).rejects.toMatchObject({ code: 'ENOSPC' })
+    const fetched = fetchUrl(web.url('/good'), volumeDeps(full, limits, new SkippedPauses()), NEVER)
+    await expect(fetched).rejects.toMatchObject({ code: 'ENOSPC' })
     expect(requests).toHaveLength(1)
   })
 })

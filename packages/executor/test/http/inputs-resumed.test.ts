@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fetchInput } from '../../src/job/inputs.ts'
+import { fetchUrl } from '../../src/inputs/files/fetch-url.ts'
+import { volumeDeps } from '../inputs/volume-deps.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
 const MIB = 1024 * 1024
@@ -62,9 +63,8 @@ async function fetched(serve: (times: number) => Served, { maxBytes = 64 * MIB, 
     answer(request, response, serve(asked.length))
   })
   const deps = new SkippedPauses(stageMs)
-  const volume = { volume_type: 'zip_url' as const, contents: web.url('/') }
-  const limits = { maxBytes, maxEntries: 9, allowPrivate: true }
-  const outcome = await fetchInput(volume, folder, limits, deps, AbortSignal.timeout(WAIT_MS)).then(
+  const volume = volumeDeps(folder, { maxBytes, maxEntries: 9, allowPrivate: true }, deps)
+  const outcome = await fetchUrl(web.url('/'), volume, AbortSignal.timeout(WAIT_MS)).then(
     async path => hash(await readFile(path)),
     error => (error as Error).message,
   )
@@ -111,9 +111,9 @@ describe('continues where the download broke', () => {
       if (asked === 2) response.writeHead(503).end()
       else answer(request, response, { etag: '"v1"', share: asked === 1 ? 0.4 : 1 })
     })
-    const volume = { volume_type: 'zip_url' as const, contents: web.url('/') }
     const limits = { maxBytes: MIB, maxEntries: 9, allowPrivate: true }
-    const path = await fetchInput(volume, folder, limits, new SkippedPauses(), AbortSignal.timeout(WAIT_MS))
+    const volume = volumeDeps(folder, limits, new SkippedPauses())
+    const path = await fetchUrl(web.url('/'), volume, AbortSignal.timeout(WAIT_MS))
     expect(hash(await readFile(path))).toBe(hash(SMALL))
     expect(asked).toBe(3)
   })

@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { createLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { WAIT_MS } from '@horde/testing/limits'
-import { fetchInput } from '../../src/job/inputs.ts'
+import { fetchUrl } from '../../src/inputs/files/fetch-url.ts'
+import { volumeDeps } from '../inputs/volume-deps.ts'
 
 const PUBLIC = '8.8.4.4'
 /** Of the internet, and of this machine. */
@@ -67,9 +68,8 @@ async function outcomeOf(
   meanings = answers
   lookups = 0
   const folder = await mkdtemp(join(tmpdir(), 'own-network-'))
-  const volume = { volume_type: 'zip_url' as const, contents: `http://${host}${path}` }
-  const limits = { maxBytes: 1_000, maxEntries: 1, allowPrivate: false }
-  const outcome = await fetchInput(volume, folder, limits, RETRIES, AbortSignal.timeout(WAIT_MS)).then(
+  const deps = volumeDeps(folder, { maxBytes: 1_000, maxEntries: 1, allowPrivate: false }, RETRIES)
+  const outcome = await fetchUrl(`http://${host}${path}`, deps, AbortSignal.timeout(WAIT_MS)).then(
     stored => readFile(stored, 'utf8'),
     error => (error as Error).message,
   )

@@ -30,6 +30,7 @@ export type PoolSettings = {
 /** The executor's settings that a miner passes on: all but the two that it sets itself. */
 export const EXECUTOR_SETTINGS = [
   'EXECUTOR_GPU_DEVICE_IDS',
+  'DEBUG_NO_GPU_MODE',
   'PYTHON_IMAGE',
   'PYTHON_NVIDIA_IMAGE',
   'IMAGE_ALIASES',
@@ -48,6 +49,11 @@ export const EXECUTOR_SETTINGS = [
   'UPLOAD_TIMEOUT_SECONDS',
   'VOLUME_MAX_SIZE_BYTES',
   'VOLUME_MAX_FILES',
+  'INPUT_CACHE_FOLDER',
+  'INPUT_CACHE_MAX_BYTES',
+  'INPUT_CACHE_MAX_AGE_SECONDS',
+  'HF_ENDPOINT',
+  'HF_ACCESS_TOKEN',
   'OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES',
   'OUTPUT_MAX_SIZE_BYTES',
   'OUTPUT_MAX_FILES',

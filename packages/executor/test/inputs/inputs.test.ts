@@ -2,17 +2,19 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Volume } from '@horde/protocol/job'
+import type { Volume } from '@horde/protocol/job/volumes'
 import { result, zipBase64, zipBytes } from '@horde/testing/jobs/executor-job'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fetchInput, type InputLimits, loadingArchive } from '../../src/job/inputs.ts'
+import { fetchVolumes } from '../../src/inputs/fetch-volumes.ts'
+import { packInputs } from '../../src/inputs/pack-inputs.ts'
 import { JobFailure } from '../../src/job/job-failure.ts'
 import python from '../fixtures/python-zips.json' with { type: 'json' }
 import { SkippedPauses } from '../http/skipped-pauses.ts'
 import { rawZip } from '../zip/raw-zip.ts'
+import { type TestLimits, volumeDeps } from './volume-deps.ts'
 
 const NEVER = new AbortController().signal
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
@@ -49,11 +51,12 @@ afterAll(async () => {
 })
 
 /** Loads an input and returns the reason why it was refused. */
-async function refusal(volume: Volume, limits: Partial<InputLimits> = {}): Promise<string> {
+async function refusal(volume: Volume, limits: Partial<TestLimits> = {}): Promise<string> {
   const all = { maxBytes: 1_000_000, maxEntries: 1_000, allowPrivate: true, ...limits }
   const signal = AbortSignal.timeout(WAIT_MS)
   try {
-    const tar = loadingArchive(await fetchInput(volume, folder, all, new SkippedPauses(), signal), {}, all)
+    const deps = volumeDeps(folder, all, new SkippedPauses())
+    const tar = packInputs(await fetchVolumes([volume], deps, signal), {})
     for await (const _ of tar);
     return 'accepted'
   } catch (error) {
@@ -74,8 +77,12 @@ function slowBzip2(blocks: number): Buffer {
 /** The number of message ports to threads of this process. */
 const ports = () => process.getActiveResourcesInfo().filter(kind => kind === 'MessagePort').length
 
-const inline = (contents: string): Volume => ({ volume_type: 'inline', contents })
-const remote = (contents: string): Volume => ({ volume_type: 'zip_url', contents })
+const inline = (base64: string): Volume => ({ kind: 'inline-zip', base64, folder: null })
+const remote = (url: string): Volume => ({ kind: 'zip-url', url, folder: null })
+
+/** The same volumes as a miner's message has them. */
+const sentInline = (contents: string) => ({ volume_type: 'inline', contents })
+const sentRemote = (contents: string) => ({ volume_type: 'zip_url', contents })
 
 describe('an input behind a URL', () => {
   test.each(['/input.zip', '/hops/5', '/flaky'])('is fetched from %s', async path => {
@@ -83,12 +90,12 @@ describe('an input behind a URL', () => {
   })
 
   test('reaches the job', async () => {
-    const answer = await result(miner, { volume: remote(web.url('/hops/2')) }, LOCAL)
+    const answer = await result(miner, { volume: sentRemote(web.url('/hops/2')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 
   test('reaches the job from a server that was busy at first', async () => {
-    const answer = await result(miner, { volume: remote(web.url('/busy')) }, LOCAL)
+    const answer = await result(miner, { volume: sentRemote(web.url('/busy')) }, LOCAL)
     expect(answer).toMatchObject({ message_type: 'V0FinishedRequest', docker_process_stdout: 'from afar' })
   })
 
@@ -156,9 +163,9 @@ test('stops unpacking at once when the archive is no longer read', async () => {
   const limits = { maxBytes: 10_000_000, maxEntries: 10, allowPrivate: true }
   const entry = { name: 'a', method: 12, packed: slowBzip2(200_000), claimed: { size: 9_000_000 } }
   const volume = inline(rawZip([entry]).toString('base64'))
-  const path = await fetchInput(volume, folder, limits, new SkippedPauses(), NEVER)
+  const inputs = await fetchVolumes([volume], volumeDeps(folder, limits, new SkippedPauses()), NEVER)
   const before = ports()
-  const tar = loadingArchive(path, {}, limits)
+  const tar = packInputs(inputs, {})
   tar.resume()
   await expect.poll(ports).toBeGreaterThan(before)
   const closed = once(tar, 'close')
@@ -184,23 +191,27 @@ describe('a job whose input is refused', () => {
   test('broken in the middle', async () => {
     const zip = await zipBytes({ 'payload.txt': 'x'.repeat(1000) })
     zip.fill(0xff, 45, 50)
-    const answer = await result(miner, { volume: inline(zip.toString('base64')) })
+    const answer = await result(miner, { volume: sentInline(zip.toString('base64')) })
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
   })
 
   test('while the holder is still being made', async () => {
-    const answer = await result(miner, { script: 'print("never")', volume: inline('AAAA') })
+    const answer = await result(miner, { script: 'print("never")', volume: sentInline('AAAA') })
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: expect.stringMatching(/^Input zip is broken: /) })
   })
 
   test('private, without the setting that allows it', async () => {
-    const answer = await result(miner, { volume: remote(web.url('/input.zip')) })
+    const answer = await result(miner, { volume: sentRemote(web.url('/input.zip')) })
     const why = 'Input URL refused: it points into a private network'
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: why })
   })
 
   test('a server that never finishes', async () => {
-    const answer = await result(miner, { volume: remote(web.url('/slow')) }, { ...LOCAL, INPUT_TIMEOUT_SECONDS: '1' })
+    const answer = await result(
+      miner,
+      { volume: sentRemote(web.url('/slow')) },
+      { ...LOCAL, INPUT_TIMEOUT_SECONDS: '1' },
+    )
     expect(answer).toMatchObject({ ...failed, docker_process_stdout: 'The input was not there within 1 seconds' })
   })
 })
