@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { JobResult } from '../src/job/report.ts'
 import { parseFromMiner as parseV0 } from '../src/miner-executor.ts'
 import { jobUuid } from '../src/primitives.ts'
-import { answerToV0, offerFromV0, workFromV0 } from '../src/v0/executor-codec.ts'
+import { answerToV0 } from '../src/v0/executor-codec.ts'
+import { offerFromV0, workFromV0 } from '../src/v0/job-codec.ts'
 import { answerToV2026, offerFromV2026, workFromV2026 } from '../src/v2026/executor-codec.ts'
 import { parseFromMiner as parseV2026 } from '../src/v2026/miner-executor.ts'
 import { readVectors } from './v2026/vectors.ts'
@@ -36,12 +37,13 @@ describe('v0', () => {
   test('limits only the run of a job', () => {
     const message = v0({ message_type: 'V0PrepareJobRequest', volume_type: 'inline', timeout_seconds: 9 })
     if (message.message_type !== 'V0PrepareJobRequest') throw new Error(message.message_type)
-    expect(offerFromV0(message)).toEqual({
+    expect(offerFromV0(message, null)).toEqual({
       jobUuid: UUID,
       executorClass: null,
       image: null,
       limits: { kind: 'run', seconds: 9 },
       isStreaming: false,
+      volumeKind: 'inline-zip',
       volumes: [],
     })
   })

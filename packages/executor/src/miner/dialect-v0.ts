@@ -2,7 +2,8 @@
 import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
 import { parseFromMiner } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
-import { answerToV0, offerFromV0, workFromV0 } from '@horde/protocol/v0/executor-codec'
+import { answerToV0 } from '@horde/protocol/v0/executor-codec'
+import { offerFromV0, workFromV0 } from '@horde/protocol/v0/job-codec'
 import type { Dialect, MinerMessage } from './dialect.ts'
 
 export function dialectV0(): Dialect {
@@ -15,7 +16,7 @@ export function dialectV0(): Dialect {
     switch (message.message_type) {
       case 'V0PrepareJobRequest':
         largestFrame ??= largestFrameFor(message.capabilities)
-        return { ok: true, message: { kind: 'offer', offer: offerFromV0(message) } }
+        return { ok: true, message: { kind: 'offer', offer: offerFromV0(message, null) } }
       case 'V0RunJobRequest':
         return { ok: true, message: { kind: 'work', work: workFromV0(message) } }
       case 'GenericError':

@@ -173,7 +173,7 @@ export class MinerConnection {
     this.#connected.resolve()
     const received = { messages: 0, wasOfUse }
     this.#sending = this.#resend(socket)
-    for (let frame = await socket.hear(signal); frame !== undefined; frame = await socket.hear(signal)) {
+    for (let frame = await socket.receive(signal); frame !== undefined; frame = await socket.receive(signal)) {
       await this.#receive(socket, this.#dialect ?? (await dialectOf(frame)), frame, received)
     }
     this.#socket = undefined
@@ -262,7 +262,7 @@ export class MinerConnection {
   /** Returns false when the connection closed meanwhile: then the message is sent again after the reconnect. */
   async #send(socket: MinerSocket, message: object): Promise<boolean> {
     try {
-      await socket.say(message)
+      await socket.send(message)
       return true
     } catch (error) {
       if (error instanceof SocketClosedError) return false

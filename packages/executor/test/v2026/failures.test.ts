@@ -39,7 +39,7 @@ describe('the time limit of a stage', () => {
       offer: { ...timing({ download_time_limit: 3 }), volume: file('/silent') },
     })
     await job.prepare()
-    job.connection.message(job.work)
+    job.connection.send(job.work)
     await job.expectFailed('timeout', 'volume_download')
   })
 
@@ -47,7 +47,7 @@ describe('the time limit of a stage', () => {
     const script = 'import time; print("so far", flush=True); time.sleep(1000)'
     const job = await Job2026.begin(miner, spawner, { script, offer: timing({ execution_time_limit: 4 }) })
     await job.prepare()
-    job.connection.message(job.work)
+    job.connection.send(job.work)
     await job.expect('V0VolumesReadyRequest')
     await job.expectFailed('timeout', 'execution', {
       message: 'The job was killed after its 4 seconds.',
@@ -78,7 +78,7 @@ describe('a job', () => {
     const script = 'import sys; print("out"); open("/output/a", "w"); sys.stderr.write("err"); sys.exit(3)'
     const job = await Job2026.begin(miner, spawner, { script, work: { output_upload: filePut(web.url('/a'), 'a') } })
     await job.prepare()
-    job.connection.message(job.work)
+    job.connection.send(job.work)
     await job.expect('V0VolumesReadyRequest')
     await job.expectFailed('nonzero_return_code', 'execution', {
       message: 'The job exited with status 3.',
@@ -123,9 +123,10 @@ describe('a job', () => {
     const env = { EXECUTOR_GPU_DEVICE_IDS: 'none' }
     const job = await Job2026.begin(miner, spawner, { work, env })
     await job.prepare()
-    job.connection.message(job.work)
-    let heard = await job.connection.hear()
-    if ('message_type' in heard && heard.message_type === 'V0VolumesReadyRequest') heard = await job.connection.hear()
+    job.connection.send(job.work)
+    let heard = await job.connection.receive()
+    if ('message_type' in heard && heard.message_type === 'V0VolumesReadyRequest')
+      heard = await job.connection.receive()
     expect(heard).toMatchObject({ message_type: 'V0JobFailedRequest', reason: 'unknown', stage: 'execution', message })
     await job.expectEnd()
   })
@@ -141,14 +142,14 @@ describe('the executor', () => {
   test('reports volumes in both messages', async () => {
     const job = await Job2026.begin(miner, spawner, { offer: { volume: file('/x') }, work: { volume: file('/y') } })
     await job.prepare()
-    job.connection.message(job.work)
+    job.connection.send(job.work)
     await job.expectHordeFailed('generic_error', { stage: 'volume_download' })
   })
 
   test('does not run streaming jobs', async () => {
     const offer = { streaming_details: { public_key: 'pem', executor_ip: null } }
     const job = await Job2026.begin(miner, spawner, { offer })
-    job.connection.message(job.offer)
+    job.connection.send(job.offer)
     const message = 'This executor does not run streaming jobs.'
     await job.expectHordeFailed('streaming_failed', { stage: 'streaming_startup' }, message)
   })
@@ -157,13 +158,13 @@ describe('the executor', () => {
     await using registry = await HeldRegistry.start()
     const offer = { docker_image: registry.image() }
     const job = await Job2026.begin(miner, spawner, { offer, startupSeconds: 3 })
-    job.connection.message(job.offer)
+    job.connection.send(job.offer)
     await job.expectHordeFailed('generic_error', { stage: 'executor_startup' })
   })
 
   test('leaves a miner that offers nothing', async () => {
     const job = await Job2026.begin(miner, spawner, { startupSeconds: 1 })
-    expect(await job.connection.hear()).toEqual({ closed: 1000 })
+    expect(await job.connection.receive()).toEqual({ closed: 1000 })
     job.connection.close(1000)
     expect(await job.executor.exit()).toBe(1)
   })

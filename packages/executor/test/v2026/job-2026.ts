@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
 import type { TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
-import type { Heard, RawConnection, RawMiner } from '@horde/testing/peers/raw-miner'
+import type { RawConnection, RawMiner, Received } from '@horde/testing/peers/raw-miner'
 import { expect } from 'vitest'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true', RECONNECT_DELAY_SECONDS: '0.05' }
@@ -66,20 +66,20 @@ export class Job2026 {
     return { message_type, job_uuid: this.job_uuid, ...fields }
   }
 
-  async expect(message_type: string, fields: Record<string, unknown> = {}): Promise<Heard> {
-    const heard = await this.connection.hear()
+  async expect(message_type: string, fields: Record<string, unknown> = {}): Promise<Received> {
+    const heard = await this.connection.receive()
     expect(heard, this.executor.log).toEqual(this.message(message_type, fields))
     return heard
   }
 
   async prepare(): Promise<void> {
-    this.connection.message(this.offer)
+    this.connection.send(this.offer)
     await this.expect('V0ExecutorReadyRequest', { executor_token: null })
   }
 
   /** Sends the work of a ready job, and expects all its stages. */
   async run(): Promise<void> {
-    this.connection.message(this.work)
+    this.connection.send(this.work)
     await this.expect('V0VolumesReadyRequest')
     await this.expect('V0ExecutionDoneRequest')
   }
@@ -110,7 +110,7 @@ export class Job2026 {
 
   /** Acknowledges the answer. Expects the executor to exit with 0 and to leave nothing. */
   async expectEnd(): Promise<void> {
-    expect(await this.connection.hear()).toEqual({ closed: 1000 })
+    expect(await this.connection.receive()).toEqual({ closed: 1000 })
     this.connection.close(1000)
     expect(await this.executor.exit()).toBe(0)
     await expectNothingLeft({ job_uuid: this.job_uuid, offer: this.offer, work: this.work }, this.executor)

@@ -27,8 +27,8 @@ async function letGo(job: Job2026): Promise<void> {
 }
 
 async function expectError(job: Job2026, frame: unknown, details: unknown): Promise<void> {
-  job.connection.message(frame)
-  expect(await job.connection.hear()).toEqual({ message_type: 'GenericError', details })
+  job.connection.send(frame)
+  expect(await job.connection.receive()).toEqual({ message_type: 'GenericError', details })
 }
 
 describe('the first offer decides the dialect', () => {
@@ -58,12 +58,12 @@ describe('the first offer decides the dialect', () => {
   test('also when it is of v0', async () => {
     const job = await Job2026.begin(miner, spawner)
     const ofV0 = await jobOfV0({ script: 'print(1)' })
-    job.connection.message(ofV0.offer)
+    job.connection.send(ofV0.offer)
     const ready = { message_type: 'V0ReadyRequest', job_uuid: ofV0.job_uuid }
-    expect(await job.connection.hear()).toEqual(ready)
+    expect(await job.connection.receive()).toEqual(ready)
     await expectError(job, job.offer, UNKNOWN)
-    job.connection.message(ofV0.work)
-    expect(await job.connection.hear()).toMatchObject({
+    job.connection.send(ofV0.work)
+    expect(await job.connection.receive()).toMatchObject({
       message_type: 'V0FinishedRequest',
       docker_process_stdout: '1\n',
     })
@@ -93,7 +93,7 @@ describe('after a loss', () => {
   test('repeats the stages of a run, and delivers the result', async () => {
     const job = await Job2026.begin(miner, spawner, { work: { docker_run_cmd: ['python', '-c', WAIT] } })
     await job.prepare()
-    job.connection.message(job.work)
+    job.connection.send(job.work)
     await job.expect('V0VolumesReadyRequest')
     await job.reconnect()
     await job.expect('V0VolumesReadyRequest')
@@ -101,7 +101,7 @@ describe('after a loss', () => {
     await job.expect('V0ExecutionDoneRequest')
     const result = { docker_process_stdout: 'went\n', docker_process_stderr: '', artifacts: {}, upload_results: {} }
     await job.expect('V0JobFinishedRequest', result)
-    expect(await job.connection.hear()).toEqual({ closed: 1000 })
+    expect(await job.connection.receive()).toEqual({ closed: 1000 })
     // The miner has not acknowledged the result.
     await job.reconnect()
     await job.expect('V0VolumesReadyRequest')

@@ -60,7 +60,7 @@ class Replay {
 
   async play([, what, detail]: Event): Promise<void> {
     if (what.startsWith('conn')) return this.#connect(what)
-    if (what === 'M') return this.#connection?.frame(this.#adapted(String(detail)))
+    if (what === 'M') return this.#connection?.sendFrame(this.#adapted(String(detail)))
     if (what === 'E') return this.#expect(JSON.parse(String(detail)))
     if (what.startsWith('closed')) return this.#close(Number(detail))
     if (what.startsWith('executor ends')) expect(await this.#executor.exit()).toBe(0)
@@ -71,7 +71,7 @@ class Replay {
     this.#connection = await miner.arrival(this.#executor)
     this.#connections += 1
     for (const { repeated } of differencesOf(this.#name).filter(({ after }) => after === name)) {
-      expect(await this.#connection.hear()).toEqual({ message_type: repeated, job_uuid: this.#jobUuid })
+      expect(await this.#connection.receive()).toEqual({ message_type: repeated, job_uuid: this.#jobUuid })
     }
     if (this.#name === LOST && this.#connections > 1) {
       const touch = ['exec', '--detach', await untilRunning({ job_uuid: this.#jobUuid }), 'touch', '/tmp/go']
@@ -85,12 +85,12 @@ class Replay {
     for (const { message_type, field } of table.fields) {
       if (message_type === recorded.message_type) expected[field] = expect.anything()
     }
-    expect(await this.#connection?.hear(), this.#executor.log).toEqual(expected)
+    expect(await this.#connection?.receive(), this.#executor.log).toEqual(expected)
   }
 
   async #close(code: number): Promise<void> {
     if (code === 1001) return this.#connection?.close(code)
-    expect(await this.#connection?.hear()).toEqual({ closed: code })
+    expect(await this.#connection?.receive()).toEqual({ closed: code })
     this.#connection?.close(code)
   }
 

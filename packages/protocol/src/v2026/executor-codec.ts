@@ -23,13 +23,15 @@ export type V2026Answer = V0JobFinishedRequest | V0JobFailedRequest | V0HordeFai
 
 /** @param jobUuid the message's own, checked */
 export function offerFromV2026(message: V0InitialJobRequest, jobUuid: JobUuid): JobOffer {
+  const volumes = volumesOf(message.volume)
   return {
     jobUuid,
     executorClass: message.executor_class,
     image: message.docker_image || null,
     limits: limitsOf(message),
     isStreaming: message.streaming_details !== null,
-    volumes: volumesOf(message.volume),
+    volumeKind: volumes[0]?.kind ?? null,
+    volumes,
   }
 }
 

@@ -17,7 +17,7 @@ const BINARY = 2
 const CLOSE = 8
 
 /** A message, a close frame with its code, or the end of the connection. */
-export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
+export type Received = Record<string, unknown> | { closed: number } | { closed: 'cut' }
 
 export class RawMiner implements AsyncDisposable {
   readonly #server: Server
@@ -68,26 +68,26 @@ export class RawMiner implements AsyncDisposable {
 
 export class RawConnection {
   readonly #socket: Duplex
-  readonly #inbox = new Inbox<Heard>()
+  readonly #inbox = new Inbox<Received>()
   #rest = Buffer.alloc(0)
   /** The fragments of a message so far. */
   #fragments: Buffer[] = []
 
   constructor(socket: Duplex) {
     this.#socket = socket
-    socket.on('error', () => {}).on('data', data => this.#receive(data))
+    socket.on('error', () => {}).on('data', data => this.#read(data))
     socket.once('end', () => socket.end()).once('close', () => this.#inbox.put({ closed: 'cut' }))
   }
 
-  hear(): Promise<Heard> {
+  receive(): Promise<Received> {
     return this.#inbox.take('a message')
   }
 
-  message(message: unknown): void {
-    this.frame(JSON.stringify(message))
+  send(message: unknown): void {
+    this.sendFrame(JSON.stringify(message))
   }
 
-  frame(data: string | Buffer): void {
+  sendFrame(data: string | Buffer): void {
     const bytes = Buffer.from(data)
     this.#socket.write(Buffer.concat([head(typeof data === 'string' ? TEXT : BINARY, bytes.length), bytes]))
   }
@@ -107,7 +107,7 @@ export class RawConnection {
     this.#socket.destroy()
   }
 
-  #receive(data: Buffer): void {
+  #read(data: Buffer): void {
     this.#rest = Buffer.concat([this.#rest, data])
     for (let frame = readFrame(this.#rest); frame !== undefined; frame = readFrame(this.#rest)) {
       this.#rest = this.#rest.subarray(frame.end)

@@ -145,12 +145,12 @@ describe('when the miner never comes back', () => {
     const connection = new MinerConnection({ ...options, progress, log: silentLog })
     const end = connection.keep(signal)
     const first = await miner.arrival(options)
-    first.message({ message_type: 'V0PrepareJobRequest', job_uuid, volume_type: 'inline' })
+    first.send({ message_type: 'V0PrepareJobRequest', job_uuid, volume_type: 'inline' })
     await connection.receiveOffer(undefined, signal)
     const result = { reason: 'generic-error', stage: 'executor-startup', message: 'no', cause: null } as const
     connection.sendAnswer({ end: 'broken', ...result, exitStatus: null, printed: null }, signal).catch(() => {})
     for (const arrived of [first, await miner.arrival(options), await miner.arrival(options)]) {
-      expect(await arrived.hear()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
+      expect(await arrived.receive()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
     }
     expect(await end).toBe('gave up')
   })
