@@ -1,7 +1,10 @@
 /** The cache of downloaded inputs, which the executors of a host share. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Volume } from '@horde/protocol/job/volumes'
 import { serveFile } from '@horde/testing/hub/serve-file'
 import { TestHub } from '@horde/testing/hub/test-hub'
@@ -9,10 +12,12 @@ import { zipBytes } from '@horde/testing/jobs/executor-job'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openInputCache } from '../../src/inputs/cache/input-cache.ts'
+import { fileDigest } from '../../src/inputs/files/file-digest.ts'
 import { SkippedPauses } from '../http/skipped-pauses.ts'
 import { packed } from './packed.ts'
 
 const HOUR_MS = 3_600_000
+const FILL_CACHE = fileURLToPath(new URL('./fill-cache.ts', import.meta.url))
 const SECRET = '?signature=5eCret'
 
 let folder: string
@@ -223,6 +228,32 @@ test('serves executors that use it at once, also while it removes', async () => 
   await open(70_000)
   const sizes = await Promise.all((await contents()).map(async path => (await lstat(path)).size))
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(70_000)
+})
+
+test.each([
+  ['by links', tmpdir()],
+  // A copy takes longer, so that some are cut off.
+  ['by copies', '/dev/shm'],
+])('has only whole contents after executors were killed at any moment: %s', async (_, above) => {
+  const inputs = await mkdtemp(join(above, 'fill-cache-'))
+  for (let kills = 0; kills < 5; kills += 1) {
+    const filler = spawn(process.execPath, [FILL_CACHE, folder, inputs], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const closed = once(filler, 'close')
+    // It prints a dot for each input that it has kept.
+    let kept = 0
+    for await (const dots of filler.stdout) {
+      kept += String(dots).length
+      if (kept >= 3 + kills) filler.kill('SIGKILL')
+    }
+    await closed
+  }
+  await rm(inputs, { recursive: true })
+  const paths = await contents()
+  expect(paths.length).toBeGreaterThanOrEqual(15)
+  for (const path of paths) expect(path).toBe(join(folder, `contents-${await fileDigest(path, 'sha256')}`))
+  served['/a'] = { contents: Buffer.from('one'), etag: '"v1"' }
+  for (let jobs = 0; jobs < 2; jobs += 1) expect(await loaded(file('/a'), 100_000_000)).toEqual({ a: 'one' })
+  expect(asked).toEqual([undefined, '"v1"'])
 })
 
 test('works across file systems', async () => {
