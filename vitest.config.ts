@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { TEST_MS, WAIT_MS } from './packages/testing/src/limits.ts'
+import { LongestFirst } from './packages/testing/src/runs/longest-first.ts'
 import { SlowestFiles } from './packages/testing/src/runs/slowest-files.ts'
 
-/** Most tests wait for an engine, a database or a program: a third file at a time has two cores at work all the time. */
+/** Most tests wait for an engine, a database or a program, so three files at a time keep two cores at work. */
 const LEAST_WORKERS = 3
 /** Files that start hordes or kill services run by twos: they wait more than they work. */
 const HEAVY_WORKERS = 2
@@ -40,6 +41,7 @@ export default defineConfig({
   test: {
     maxWorkers: Math.max(LEAST_WORKERS, availableParallelism() - 1),
     reporters,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -56,6 +58,8 @@ export default defineConfig({
           name: 'integration',
           include: named('.test.ts'),
           exclude: [...HEAVY, ...MEASURED],
+          // Files share their imports, one file after the other: to load them anew takes more than a second each time.
+          isolate: false,
           sequence: { groupOrder: 1 },
           ...shared,
         },

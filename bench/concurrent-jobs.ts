@@ -54,15 +54,15 @@ export async function benchConcurrentJobs(jobsAtOnce: number): Promise<void> {
 const row = (name: string, value: string) => `${name.padEnd(44)}${value.padStart(8)}`
 
 async function offerUntilReady(validator: TestValidator, { offer }: ReturnType<typeof echoJob>): Promise<void> {
-  const heard = validator.hear(offer.job_uuid, 'V0ExecutorReadyRequest')
-  await validator.say(offer)
-  await heard
+  const answer = validator.receive(offer.job_uuid, 'V0ExecutorReadyRequest')
+  await validator.send(offer)
+  await answer
 }
 
 async function workUntilResult(validator: TestValidator, { work }: ReturnType<typeof echoJob>): Promise<void> {
-  const heard = validator.hear(work.job_uuid, 'V0JobFinishedRequest')
-  await validator.say(work)
-  await heard
+  const answer = validator.receive(work.job_uuid, 'V0JobFinishedRequest')
+  await validator.send(work)
+  await answer
 }
 
 /** Returns the memory of the miner's process, without its executors. */
@@ -81,10 +81,10 @@ async function measureInputLag(network: Network, validator: TestValidator): Prom
   for (let input = 0; input < INPUTS; input += 1) {
     const job = echoJob()
     await offerUntilReady(validator, job)
-    const heard = validator.hear(job.offer.job_uuid, 'V0JobFailedRequest')
+    const answer = validator.receive(job.offer.job_uuid, 'V0JobFailedRequest')
     const contents = randomBytes((INPUT_BYTES * 3) / 4).toString('base64')
-    await validator.say({ ...job.work, volume: { volume_type: 'inline', contents } })
-    await heard
+    await validator.send({ ...job.work, volume: { volume_type: 'inline', contents } })
+    await answer
   }
   return readLag(network)
 }

@@ -60,8 +60,8 @@ async function oneJob({ process: child, socket, connectedMs: connected }: Connec
 
 /** Sends a message, and waits for an answer of this type. */
 async function exchange(socket: Connection, message: MinerToExecutorMessage, answer: string): Promise<void> {
-  await socket.say(message)
-  const heard = await withDeadline(socket.hear(), STEP_MS, answer)
-  const isRight = heard?.ok && heard.message.message_type === answer
-  if (!isRight) throw new Error(`expected ${answer}, received ${JSON.stringify(heard)}`)
+  await socket.send(message)
+  const received = await withDeadline(socket.receive(), STEP_MS, answer)
+  const isRight = received?.ok && received.message.message_type === answer
+  if (!isRight) throw new Error(`expected ${answer}, received ${JSON.stringify(received)}`)
 }

@@ -1,18 +1,18 @@
 /**
- * Measures how long install_miner.sh and each of its steps take until the miner is healthy: on a bare test server, on
+ * Measures how long install_miner.sh and each of its steps take until the miner is healthy: on a fresh test server, on
  * one that has Docker, and a second time on both. The images come from a registry on the server's loopback. Prints a
  * table.
  */
 import { loadavg } from 'node:os'
-import { RealRoles, stepsOf } from '@horde/deploy/testing/real-roles'
-import type { Ended } from '@horde/deploy/testing/run-program'
+import { RealRoles, stepDurations } from '@horde/deploy/testing/real-roles'
+import type { ProgramResult } from '@horde/deploy/testing/run-program'
 import { IMAGE_PREFIX } from '@horde/deploy/testing/test-registry'
 import { TestServer } from '@horde/deploy/testing/test-server'
 
 interface Column {
   name: string
   seconds: number
-  steps: ReturnType<typeof stepsOf>
+  steps: ReturnType<typeof stepDurations>
   /** The machine's load average over the last minute. */
   load: number
 }
@@ -21,23 +21,23 @@ await using roles = await RealRoles.start()
 
 const columns: Column[] = []
 for (const [kind, name] of [
-  ['bare', 'bare'],
+  ['fresh', 'fresh'],
   ['with-docker', 'with Docker'],
 ] as const) {
-  await using server = await TestServer.start({ kind, registry: roles.registry.images })
+  await using server = await TestServer.start({ kind, registryFolder: roles.registry.imagesFolder })
   // The server has no GPU.
-  const args = [...roles.network, '--image-prefix', IMAGE_PREFIX, '--class', 'always_on.test']
+  const args = [...roles.networkArgs, '--image-prefix', IMAGE_PREFIX, '--class', 'always_on.test']
   const options = { hotkey: roles.hotkeyPath('miner'), args }
   columns.push(column(name, await roles.owner.install('miner', server, options)))
   columns.push(column('again', await roles.owner.install('miner', server, options)))
 }
 process.stdout.write(`${table(columns)}\n`)
 
-function column(name: string, ended: Ended): Column {
+function column(name: string, ended: ProgramResult): Column {
   if (ended.code !== 0) throw new Error(ended.output)
-  const steps = stepsOf(ended).map(({ step, seconds }) => `${step} ${seconds} s`)
+  const steps = stepDurations(ended).map(({ step, seconds }) => `${step} ${seconds} s`)
   process.stderr.write(`${name}: ${ended.seconds.toFixed(0)} s (${steps.join(', ')})\n`)
-  return { name, seconds: ended.seconds, steps: stepsOf(ended), load: loadavg()[0] ?? 0 }
+  return { name, seconds: ended.seconds, steps: stepDurations(ended), load: loadavg()[0] ?? 0 }
 }
 
 /**

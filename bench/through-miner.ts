@@ -54,14 +54,14 @@ async function oneRound(network: Network, validator: TestValidator, plain: Plain
   const docker = await timed(() => plain.run())
   const { offer, work } = echoJob()
   const ready = await timed(async () => {
-    const heard = validator.hear(offer.job_uuid, 'V0ExecutorReadyRequest')
-    await validator.say(offer)
-    await heard
+    const answer = validator.receive(offer.job_uuid, 'V0ExecutorReadyRequest')
+    await validator.send(offer)
+    await answer
   })
   const result = await timed(async () => {
-    const heard = validator.hear(offer.job_uuid, 'V0JobFinishedRequest')
-    await validator.say(work)
-    await heard
+    const answer = validator.receive(offer.job_uuid, 'V0JobFinishedRequest')
+    await validator.send(work)
+    await answer
   })
   return { docker, ready, result }
 }

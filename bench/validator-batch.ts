@@ -14,6 +14,7 @@ import { startPostgres } from '@horde/testing/postgres'
 import type { BatchReport } from '../packages/validator/src/batches/drive-batch.ts'
 import { runBatch } from '../packages/validator/src/batches/run-batch.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
+import { liveMibAtRest, peakLiveMib } from './live-heap.ts'
 import { bareSocketErrors } from './network/bare-socket-validator.ts'
 
 const MINERS = fileURLToPath(new URL('network/many-miners.ts', import.meta.url))
@@ -38,6 +39,8 @@ const SIZES = [
   [256, 1],
   [256, 4],
 ] as const
+/** The size whose memory is measured. */
+const LARGEST = [256, 4] as const
 
 const WORD: Benchmark = {
   name: 'word',
@@ -61,7 +64,6 @@ export interface BatchFigures {
   /** Jobs with a right answer. */
   right: number
   cpuMsPerJob: number
-  peakMb: number
   /** From ready received to work sent, in ms. */
   p50Ms: number
   p99Ms: number
@@ -74,38 +76,53 @@ export interface BatchFigures {
   seconds: number
 }
 
-/** Measures one batch. */
+/** Live memory of the validator, in MiB. */
+export interface BatchMemory {
+  before: number
+  peak: number
+  after: number
+}
+
+/** Measures the times of one batch. */
 export async function measureBatch(database: OpenDatabase, miners: number, executors: number): Promise<BatchFigures> {
+  await using simulator = await startMiners(executors)
+  const bareErrors = await bareSocketErrors(HOST, simulator.port, miners, executors)
+  const waits: number[] = []
+  const deps = depsOf(database, miners, simulator.port, waits)
+  const cpuBefore = process.cpuUsage()
+  const from = performance.now()
+  const report = await runBatch(request(), deps, new AbortController().signal)
+  const seconds = (performance.now() - from) / 1000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const errors = errorsOf(report)
+  return {
+    ...{ miners, jobs: report.jobs.length, right: report.jobs.filter(job => job.end?.rightAnswer).length, seconds },
+    cpuMsPerJob: (user + system) / 1000 / report.jobs.length,
+    ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
+    ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
+    p99ErrorMs: quantile(errors, 0.99),
+    bareP50ErrorMs: quantile(bareErrors, 0.5),
+  }
+}
+
+/** Measures the memory of one batch. Measure another batch before: the first one loads and compiles code. */
+export async function measureMemory(database: OpenDatabase, miners: number, executors: number): Promise<BatchMemory> {
+  await using simulator = await startMiners(executors)
+  const deps = depsOf(database, miners, simulator.port, [])
+  const before = await liveMibAtRest()
+  const peak = await peakLiveMib(() => runBatch(request(), deps, new AbortController().signal))
+  return { before, peak, after: await liveMibAtRest() }
+}
+
+/** Starts the process of the simulated miners. Disposing of it waits for its end. */
+async function startMiners(executors: number): Promise<AsyncDisposable & { port: number }> {
   const simulator = spawn(process.execPath, [MINERS, String(executors)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  try {
-    const [port] = (await once(createInterface({ input: simulator.stdout }), 'line')) as [string]
-    const bareErrors = await bareSocketErrors(HOST, Number(port), miners, executors)
-    const waits: number[] = []
-    let peakBytes = 0
-    const watch = setInterval(() => {
-      peakBytes = Math.max(peakBytes, process.memoryUsage.rss())
-    }, 50)
-    const deps = depsOf(database, miners, Number(port), waits)
-    const cpuBefore = process.cpuUsage()
-    const from = performance.now()
-    const report = await runBatch(request(), deps, new AbortController().signal)
-    const seconds = (performance.now() - from) / 1000
-    const { user, system } = process.cpuUsage(cpuBefore)
-    clearInterval(watch)
-    const errors = errorsOf(report)
-    return {
-      ...{ miners, jobs: report.jobs.length, right: report.jobs.filter(job => job.end?.rightAnswer).length, seconds },
-      cpuMsPerJob: (user + system) / 1000 / report.jobs.length,
-      peakMb: peakBytes / 2 ** 20,
-      ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
-      ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
-      p99ErrorMs: quantile(errors, 0.99),
-      bareP50ErrorMs: quantile(bareErrors, 0.5),
-    }
-  } finally {
+  const [port] = (await once(createInterface({ input: simulator.stdout }), 'line')) as [string]
+  const stop = async () => {
     simulator.stdin.end()
     await once(simulator, 'close')
   }
+  return { port: Number(port), [Symbol.asyncDispose]: stop }
 }
 
 function request() {
@@ -136,21 +153,27 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 }
 
+function memoryLine({ before, peak, after }: BatchMemory): string {
+  const [miners, executors] = LARGEST
+  const [first, most, last] = [before, peak, after].map(mib => mib.toFixed(1))
+  return `Live memory of ${miners * executors} jobs on ${miners} miners, MiB: before ${first}, at most ${most}, after ${last}.`
+}
+
 /** Measures batches of growing size with a private Postgres, and prints the table. */
 export async function benchValidatorBatch(): Promise<void> {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   const rows: BatchFigures[] = []
   for (const [miners, executors] of SIZES) rows.push(await measureBatch(database, miners, executors))
+  const memory = await measureMemory(database, ...LARGEST)
   const header = [
-    ...['miners', 'jobs', 'right', 'CPU ms/job', 'peak MB', 'wait p50', 'wait p99'],
+    ...['miners', 'jobs', 'right', 'CPU ms/job', 'wait p50', 'wait p99'],
     ...['error p99', 'error max', 'bare p50', 'seconds'],
   ]
   const lines = rows.map(each => [
     ...[each.miners, each.jobs, each.right].map(String),
     ...[
       each.cpuMsPerJob,
-      each.peakMb,
       each.p50Ms,
       each.p99Ms,
       each.p99ErrorMs,
@@ -160,7 +183,7 @@ export async function benchValidatorBatch(): Promise<void> {
     ].map(figure => figure.toFixed(1)),
   ])
   const aligned = [header, ...lines].map(cells => cells.map(cell => cell.padStart(11)).join(''))
-  process.stdout.write(`${LEGEND}\n${aligned.join('\n')}\n`)
+  process.stdout.write(`${LEGEND}\n${aligned.join('\n')}\n${memoryLine(memory)}\n`)
 }
 
 if (import.meta.main) await benchValidatorBatch()

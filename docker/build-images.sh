@@ -1,25 +1,29 @@
 #!/usr/bin/env bash
-# Builds the local images that are missing or whose definition changed. docker/README.md tells what each is for.
+# Builds the local images that are missing or whose definition changed. docker/README.md says what each is for.
 #
 #   docker/build-images.sh [--auto | --base IMAGE | --debian] [--force] [--plan] [NAME …]
 #
-#   NAME           hashcat, echo, python and executor, which are built without a name; or miner, validator, postgres, debian
-#   (nothing)      from the public base images
-#   --base IMAGE   from this image: any Debian or Ubuntu, for what an image needs and the base lacks is installed
-#   --debian       from Debian's packages, without any registry
-#   --auto         from the public base images when their registry answers, else from Debian's packages
-#   --force        even when nothing changed
-#   --plan         build nothing; say what would be built, as lines of NAME and BASE
+#   NAME           hashcat, echo, python, executor, miner, validator, postgres or debian. Without a name, the script
+#                  builds the first four
+#   --base IMAGE   builds from this image, any Debian or Ubuntu. The build installs what it lacks
+#   --debian       builds from Debian's packages, without any registry
+#   --auto         builds from the public base images if their registry answers, else from Debian's packages
+#   --force        builds even if nothing changed
+#   --plan         builds nothing, and prints a line NAME BASE for each image that it would build
 #
-# The services' images (executor, miner, validator) need the npm registry while they are built. Its address is that of this
-# machine's npm. A private certificate authority is taken from CA_CERTIFICATE (PEM text), else from the folder in which
-# Debian keeps those that were added. IMAGE_PREFIX and COMPUTE_HORDE_VERSION change the names of the services' images.
+# Without --base, --debian and --auto, the script builds from the public base images.
+#
+# The images of the services (executor, miner, validator) need the npm registry while they are built. The script uses
+# the registry of this machine's npm. It takes a private certificate authority from CA_CERTIFICATE (PEM text), else from
+# the folder in which Debian keeps added ones. IMAGE_PREFIX and COMPUTE_HORDE_VERSION change the names of the services'
+# images.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly JOB_IMAGES=(hashcat echo python)
 readonly SERVICE_IMAGES=(executor miner validator)
 readonly OTHER_IMAGES=(postgres debian)
+readonly ALL_IMAGES=("${JOB_IMAGES[@]}" "${SERVICE_IMAGES[@]}" "${OTHER_IMAGES[@]}")
 readonly BUILT_BY_DEFAULT=("${JOB_IMAGES[@]}" executor)
 readonly IMAGE_PREFIX=${IMAGE_PREFIX:-compute-horde}
 readonly ADDED_CERTIFICATES=/usr/local/share/ca-certificates
@@ -28,27 +32,34 @@ readonly DEBIAN_BASE=compute-horde/debian:$DEBIAN_RELEASE
 readonly REGISTRY_URL=https://registry-1.docker.io/v2/
 readonly REGISTRY_ANSWER_SECONDS=5
 readonly PULL_SECONDS=300
-# How long images without a name are left alone.
+# Younger images without a name are not deleted.
 readonly KEPT_STAGES=1h
-# Room that making the Debian base takes; in memory it is several times faster.
+# The space that the build of the Debian base takes. It uses memory if there is enough, which is several times faster.
 readonly SCRATCH_KIB=2000000
 
+# Prints a message on stderr.
 say() { printf 'images: %s\n' "$*" >&2; }
+# Prints a message and exits with 1.
 fail() {
   say "$*"
   exit 1
 }
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+is_image() { [[ " ${ALL_IMAGES[*]} " == *" $1 "* ]]; }
 is_service() { [[ " ${SERVICE_IMAGES[*]} " == *" $1 "* ]]; }
 
-# The version of the checkout, and of the services' images.
+# Prints the version of the services' images: COMPUTE_HORDE_VERSION, or that of the checkout.
 version() {
-  if [ -n "${COMPUTE_HORDE_VERSION:-}" ]; then echo "$COMPUTE_HORDE_VERSION"; else sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json; fi
+  if [ -n "${COMPUTE_HORDE_VERSION:-}" ]; then
+    echo "$COMPUTE_HORDE_VERSION"
+  else
+    sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json
+  fi
 }
 
-# The names of an image; it is built under the first.
-tags_of() {
+# Prints the names of an image. The build uses the first.
+tags_of() { # tags_of NAME
   case $1 in
     python) echo compute-horde/python:3.11 ;;
     postgres) echo "$IMAGE_PREFIX/postgres:15" ;;
@@ -58,26 +69,30 @@ tags_of() {
   esac
 }
 
+# Prints the first name of an image.
 tag_of() { tags_of "$1" | cut -d' ' -f1; }
 
-public_base_of() {
+# Prints the public image from which an image is built.
+public_base_of() { # public_base_of NAME
   case $1 in
     python) echo python:3.11-slim ;;
     *) echo debian:bookworm-slim ;;
   esac
 }
 
-# The packages of the workspace that a service consists of, one a line.
+# Prints the workspace packages that a service consists of, one a line.
 packages_of() { # packages_of SERVICE
   local package=$1 needed
   echo "packages/$package"
   # shellcheck disable=SC2013 # names of packages
-  for needed in $(sed -n '/"dependencies": {/,/}/s|.*"@horde/\(.*\)": "workspace.*|\1|p' "packages/$package/package.json"); do
+  for needed in $(
+    sed -n '/"dependencies": {/,/}/s|.*"@horde/\(.*\)": "workspace.*|\1|p' "packages/$package/package.json"
+  ); do
     packages_of "$needed"
   done
 }
 
-# The files of the checkout that a service's image is made from.
+# Prints the files of the checkout from which a service's image is built.
 service_sources() { # service_sources SERVICE
   local package
   printf '%s\n' package.json pnpm-lock.yaml pnpm-workspace.yaml .dockerignore docker/Dockerfile
@@ -90,8 +105,9 @@ service_sources() { # service_sources SERVICE
   done
 }
 
-# What an image is made from, as one hash. hashcat's image holds kernels for one type of CPU.
-definition_of() {
+# Prints a hash of all that an image is built from. For hashcat that includes the type of CPU, because the image
+# contains kernels for it.
+definition_of() { # definition_of NAME
   {
     if is_service "$1"; then service_sources "$1"; else find "docker/$1" -type f; fi |
       LC_ALL=C sort | xargs -d '\n' sha256sum
@@ -99,18 +115,19 @@ definition_of() {
   } | sha256sum | cut -c1-16
 }
 
-label_of() { # label_of IMAGE LABEL: empty when there is no such image
+# Prints a label of an image, or nothing if there is no such image.
+label_of() { # label_of IMAGE LABEL
   docker image inspect --format "{{index .Config.Labels \"compute-horde.$2\"}}" "$1" 2>/dev/null || true
 }
 
-# Under all of its names: an image of the same definition may have been built for another version.
+# Whether an image has this definition under all of its names. A build of another version did not set them all.
 is_up_to_date() { # is_up_to_date NAME DEFINITION
   local tag
   [ "$force" = no ] || return 1
   for tag in $(tags_of "$1"); do is_of_definition "$tag" "$2" || return 1; done
 }
 
-# An image made from another base will do, unless a base was asked for.
+# Whether an image has this definition, and the base of --base or --debian. Without these options any base is correct.
 is_of_definition() { # is_of_definition TAG DEFINITION
   local wanted
   [ "$(label_of "$1" definition)" = "$2" ] || return 1
@@ -122,6 +139,7 @@ is_of_definition() { # is_of_definition TAG DEFINITION
   [ "$(label_of "$1" base)" = "$wanted" ]
 }
 
+# Whether the registry of the public images answers. Asks it only once.
 registry_answers() {
   if [ "$registry" = unknown ]; then
     registry=no
@@ -130,13 +148,15 @@ registry_answers() {
   [ "$registry" = yes ]
 }
 
-pull() {
+# Pulls an image, unless it is there.
+pull() { # pull IMAGE
   has_image "$1" && return
   say "pulling $1"
   timeout "$PULL_SECONDS" docker pull --quiet "$1" >/dev/null
 }
 
-choose_base() { # choose_base NAME: sets base
+# Sets `base` to the image from which an image will be built.
+choose_base() { # choose_base NAME
   base=$(public_base_of "$1")
   case $mode in
     named) base=$named_base ;;
@@ -145,8 +165,10 @@ choose_base() { # choose_base NAME: sets base
   esac
 }
 
+# Runs a command as root.
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# Prints the folder in which to build the Debian base.
 scratch_folder() {
   if grep ' /dev/shm ' /proc/mounts | grep -qv noexec &&
     [ "$(df --output=avail -k /dev/shm | tail -1)" -gt "$SCRATCH_KIB" ]; then
@@ -156,14 +178,14 @@ scratch_folder() {
   fi
 }
 
-# A minimal Debian with apt, imported from packages.
+# Makes the image of a minimal Debian with apt from Debian's packages.
 make_debian_base() {
   local scratch folder
   command -v mmdebstrap >/dev/null || fail 'mmdebstrap is missing: sudo apt-get install mmdebstrap'
   say "making $DEBIAN_BASE from Debian's packages (about half a minute)"
   scratch=$(scratch_folder)
   folder=$(mktemp --directory --tmpdir="$scratch")
-  # apt reads the keys as a user of its own, which may have no way into the checkout.
+  # apt reads the keys as its own user, which may not be able to read the checkout.
   chmod 755 "$folder"
   install -m 644 docker/debian-bookworm-keys.gpg "$folder/keys.gpg"
   if ! as_root env TMPDIR="$scratch" mmdebstrap --quiet --mode=root --variant=apt --include=ca-certificates \
@@ -172,18 +194,23 @@ make_debian_base() {
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     "$DEBIAN_RELEASE" - >"$folder/debian.tar"; then
     rm -rf "$folder"
-    fail "mmdebstrap could not make a Debian (above): is Debian's mirror in reach?"
+    fail "mmdebstrap failed (above): check whether this machine reaches Debian's mirror"
   fi
-  docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'CMD ["bash"]' \
-    --change 'LABEL compute-horde.image=debian' "$folder/debian.tar" "$DEBIAN_BASE" >/dev/null
+  docker import --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
+    --change 'CMD ["bash"]' --change 'LABEL compute-horde.image=debian' "$folder/debian.tar" "$DEBIAN_BASE" >/dev/null
   rm -rf "$folder"
 }
 
+# Prints the private certificate authority that builds must trust, or nothing.
 certificate_authority() {
-  if [ -n "${CA_CERTIFICATE:-}" ]; then echo "$CA_CERTIFICATE"; else cat "$ADDED_CERTIFICATES"/*.crt 2>/dev/null || true; fi
+  if [ -n "${CA_CERTIFICATE:-}" ]; then
+    echo "$CA_CERTIFICATE"
+  else
+    cat "$ADDED_CERTIFICATES"/*.crt 2>/dev/null || true
+  fi
 }
 
-# The address of this machine's npm registry, as bin/setup finds it.
+# Prints the address of this machine's npm registry, as bin/setup finds it.
 npm_registry() (
   # shellcheck source=/dev/null
   . bin/steps/pnpm.sh
@@ -192,6 +219,7 @@ npm_registry() (
 
 revision() { git rev-parse HEAD 2>/dev/null || echo unknown; }
 
+# Runs docker build. Fails with the end of its output.
 docker_build() { # docker_build TAG ARGUMENT…
   local tag=$1 log
   shift
@@ -199,11 +227,12 @@ docker_build() { # docker_build TAG ARGUMENT…
   if ! docker build --force-rm --tag "$tag" "$@" >"$log" 2>&1; then
     tail -40 "$log" >&2
     rm -f "$log"
-    fail "could not build $tag (above: the end of what docker build said)"
+    fail "could not build $tag (above: the end of the output of docker build)"
   fi
   rm -f "$log"
 }
 
+# Builds an image, and gives it all of its names.
 build() { # build NAME BASE DEFINITION
   local tags started=$SECONDS arguments context=docker/$1 each
   read -ra tags <<<"$(tags_of "$1")"
@@ -213,7 +242,7 @@ build() { # build NAME BASE DEFINITION
     context=.
     arguments+=(--file docker/Dockerfile --build-arg "NPM_REGISTRY=$(npm_registry)/"
       --build-arg "CA_CERTIFICATE=$(certificate_authority)")
-    # With a name of its own, the stage with the dependencies stays for the next build.
+    # With a name, the stage with the dependencies stays for the next build.
     docker_build "$IMAGE_PREFIX/$1-dependencies:v0" "${arguments[@]}" --target "$1-dependencies" "$context"
     arguments+=(--target "$1" --build-arg "VERSION=$(version)" --build-arg "REVISION=$(revision)")
   fi
@@ -223,7 +252,7 @@ build() { # build NAME BASE DEFINITION
   say "${tags[*]} built ($((SECONDS - started)) s)"
 }
 
-# The base itself: it has no definition, and is made where there is none.
+# Makes the Debian base if it is missing. It has no definition.
 ensure_debian() {
   if has_image "$DEBIAN_BASE" && [ "$force" = no ]; then
     [ "$plan" = yes ] || say "$DEBIAN_BASE is there"
@@ -234,7 +263,8 @@ ensure_debian() {
   fi
 }
 
-ensure() {
+# Builds an image if it is missing or its definition changed.
+ensure() { # ensure NAME
   local definition base
   if [ "$1" = debian ]; then
     ensure_debian
@@ -267,8 +297,7 @@ while [ $# -gt 0 ]; do
     --force) force=yes ;;
     --plan) plan=yes ;;
     *)
-      [[ " ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} ${OTHER_IMAGES[*]} " == *" $1 "* ]] ||
-        fail "'$1' is neither an option nor an image; the images are ${JOB_IMAGES[*]} ${SERVICE_IMAGES[*]} ${OTHER_IMAGES[*]}"
+      is_image "$1" || fail "'$1' is neither an option nor an image; the images are ${ALL_IMAGES[*]}"
       names+=("$1")
       ;;
   esac
@@ -277,10 +306,11 @@ done
 [ ${#names[@]} -gt 0 ] || names=("${BUILT_BY_DEFAULT[@]}")
 docker version >/dev/null 2>&1 || fail 'no Docker engine answers: run bin/setup'
 
-# One at a time: two at once would build the same image twice.
+# A lock, because two runs at once would build the same image twice.
 exec 9<docker
 flock 9
 for name in "${names[@]}"; do ensure "$name"; done
-# The images that these replaced, and the stages of multi-stage builds, have no name any more. Young ones stay: another checkout
-# may be building with them, and the classic builder fails when a stage is gone.
-[ "$plan" = yes ] || docker image prune --force --filter label=compute-horde.image --filter "until=$KEPT_STAGES" >/dev/null
+# Deletes images that have lost their name to a new build, and stages of builds. Young ones stay: another checkout may
+# be building with them, and the classic builder fails if a stage disappears.
+[ "$plan" = yes ] ||
+  docker image prune --force --filter label=compute-horde.image --filter "until=$KEPT_STAGES" >/dev/null

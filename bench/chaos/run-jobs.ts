@@ -6,6 +6,7 @@ import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import { NO_UPLOADS } from '@horde/protocol/job/uploads'
 import { jobUuid } from '@horde/protocol/primitives'
 import { openBatch } from '../../packages/validator/src/batches/stored-batch.ts'
 import type { JobResult } from '../../packages/validator/src/db/jobs.ts'
@@ -28,7 +29,7 @@ const TIMEOUT_SECONDS = 60
 /** The pause after an offer that was not accepted, in ms. */
 const PAUSE_MS = 500
 /** Messages that show that the miner accepted a job. The first may be lost with its connection. */
-const ACCEPTING = ['V0AcceptJobRequest', 'V0ExecutorReadyRequest']
+const ACCEPTING = ['accept', 'ready']
 const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
 
 export interface JobOutcome {
@@ -102,7 +103,7 @@ async function runJob(
   let wasAccepted = false
   const next: JobChannel['next'] = async (ms, aborted) => {
     const event = await channel.next(ms, aborted)
-    if (event?.type === 'message' && ACCEPTING.includes(event.message.message_type)) wasAccepted = true
+    if (event?.type === 'message' && ACCEPTING.includes(event.report.type)) wasAccepted = true
     return event
   }
   const watchedChannel = { ...channel, next }
@@ -115,32 +116,35 @@ async function runJob(
 }
 
 function jobSpec(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): JobSpec {
-  const executor_class = 'always_on.test' as const
+  const executorClass = 'always_on.test' as const
   const script = `import time\ntime.sleep(${sleepSeconds.toFixed(2)})\nprint(${JSON.stringify(answer)})`
   return {
     uuid,
-    executorClass: executor_class,
+    executorClass,
     offer: {
-      message_type: 'V0InitialJobRequest',
-      job_uuid: uuid,
-      base_docker_image_name: null,
-      timeout_seconds: TIMEOUT_SECONDS,
-      volume_type: 'inline',
-      executor_class,
+      type: 'offer',
+      jobUuid: uuid,
+      executorClass,
+      image: null,
+      limits: { kind: 'whole', seconds: TIMEOUT_SECONDS },
+      volumeKind: 'inline-zip',
+      volumes: [],
     },
     work: {
-      message_type: 'V0JobRequest',
-      job_uuid: uuid,
-      docker_image_name: null,
-      raw_script: script,
-      docker_run_options_preset: 'none',
-      docker_run_cmd: [],
-      volume: { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 },
-      output_upload: null,
+      type: 'work',
+      jobUuid: uuid,
+      image: null,
+      script,
+      preset: 'none',
+      args: [],
+      env: {},
+      volumes: [{ kind: 'inline-zip', base64: EMPTY_ZIP_BASE64, folder: null }],
+      uploads: NO_UPLOADS,
+      artifactsFolder: null,
     },
     judge: result => ({
       score: 0,
-      rightAnswer: result.message_type === 'V0JobFinishedRequest',
+      rightAnswer: result.type === 'finish',
       reason: null,
       comment: null,
     }),

@@ -14,8 +14,8 @@ import type { SoakOptions } from './options.ts'
 import { type Random, seededRandom, shuffled } from './random.ts'
 
 /**
- * How many jobs of a hostile round run at once for each core. Two give a job neighbours; with many more it would be
- * unclear which of them slowed the others down.
+ * How many jobs of a hostile round run at once for each core. With two a job has other jobs beside it. With many more
+ * it would be unclear which of them slowed the others down.
  */
 const HOSTILE_PER_CORE = 2
 const PROGRESS_EVERY = 25

@@ -2,15 +2,18 @@
 import { openDatabase } from '@horde/kit/database'
 import { startPostgres } from '@horde/testing/postgres'
 import { expect, it } from 'vitest'
-import { MIGRATIONS, measureBatch } from '../validator-batch.ts'
+import { MIGRATIONS, measureBatch, measureMemory } from '../validator-batch.ts'
 
 /** Twice the targets, in ms. */
 const MAX_WAIT_MS = 100
 const MAX_ERROR_MS = 20
 /** On a busy machine the limit is this multiple of the error of bare sockets. */
 const MAX_RATIO = 4
+/** About four times what a batch holds: 256 jobs while it runs, and caches after it, in MiB. */
+const MAX_DURING_MIB = 20
+const MAX_AFTER_MIB = 4
 
-it('sends work to 256 executors at once and measures each time correctly', async () => {
+it('sends work to 256 executors at once, measures each time correctly, and keeps no memory', async () => {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   await measureBatch(database, 16, 1)
@@ -19,4 +22,7 @@ it('sends work to 256 executors at once and measures each time correctly', async
   const { p99Ms, p50ErrorMs, bareP50ErrorMs } = figures
   expect(p99Ms).toBeLessThan(Math.max(MAX_WAIT_MS, MAX_RATIO * bareP50ErrorMs))
   expect(p50ErrorMs).toBeLessThan(Math.max(MAX_ERROR_MS, MAX_RATIO * bareP50ErrorMs))
+  const { before, peak, after } = await measureMemory(database, 64, 4)
+  expect(peak - before).toBeLessThan(MAX_DURING_MIB)
+  expect(after - before).toBeLessThan(MAX_AFTER_MIB)
 })

@@ -1,25 +1,29 @@
 # shellcheck shell=bash
-# Debian packages: only those that are missing, without a question asked.
+# Installs the Debian packages that are missing, without asking.
 
+# How long to wait for the lock of apt or dpkg, in seconds.
 readonly APT_LOCK_SECONDS=300
 
-apt_get() {
+# Runs apt-get as root. It waits for dpkg's lock, and keeps changed configuration files.
+apt_get() { # apt_get ARGUMENTS…
   as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
     apt-get -q -o "DPkg::Lock::Timeout=$APT_LOCK_SECONDS" -o Dpkg::Options::=--force-confold "$@" </dev/null
 }
 
-# apt-get waits for dpkg's lock by itself, but not for that of the package lists.
+# Fetches the package lists. Waits for their lock, which apt-get itself does not do. Continues if the fetch fails,
+# because the lists of an earlier fetch may be enough.
 apt_update() {
   local deadline=$((SECONDS + APT_LOCK_SECONDS)) output
   until output=$(LC_ALL=C apt_get update 2>&1); do
     if ! grep -q 'Could not get lock' <<<"$output" || [ "$SECONDS" -gt "$deadline" ]; then
-      say "packages: apt-get update had complaints, going on: $(grep -m1 '^[EW]:' <<<"$output" || true)"
+      say "packages: apt-get update failed, continuing: $(grep -m1 '^[EW]:' <<<"$output" || true)"
       return
     fi
     sleep 2
   done
 }
 
+# Installs packages. Fails with the end of apt-get's output.
 install_packages() { # install_packages PACKAGE…
   local log
   say "packages: installing $*"
@@ -34,8 +38,8 @@ install_packages() { # install_packages PACKAGE…
 
 has_postgres() { command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
 
-# A server that tests start themselves, with settings of their own. The package's own service would listen on every address
-# of this machine: it is masked before it comes, or stopped where there is no systemd.
+# Installs a server that tests start themselves. Masks the package's service before the installation, or stops it if
+# there is no systemd, because it would listen on every address of this machine.
 install_without_service() { # install_without_service PACKAGE SERVICE
   local unit
   as_root mkdir -p /etc/systemd/system
@@ -49,25 +53,28 @@ install_without_service() { # install_without_service PACKAGE SERVICE
 
 has_sshd() { command -v sshd >/dev/null || [ -x /usr/sbin/sshd ]; }
 
+# Installs all missing packages.
 setup_packages() {
   local missing=()
   command -v curl >/dev/null || missing+=(curl)
   [ -s /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-  # Tests make certificates, and networks, of their own.
+  # Tests make their own certificates and networks.
   command -v openssl >/dev/null || missing+=(openssl)
   command -v ip >/dev/null || missing+=(iproute2)
   command -v shellcheck >/dev/null || missing+=(shellcheck)
-  # Miners reach engines of other hosts by ssh.
+  # Miners reach engines on other hosts by ssh.
   command -v ssh >/dev/null || missing+=(openssh-client)
   has_postgres || missing+=(postgresql)
   if ! engine_answers && ! dockerd_path >/dev/null && ! engine_answers_root; then
     missing+=(docker.io)
-    # A kernel that enforces AppArmor wants its parser before it lets a container start.
-    if grep -qs Y /sys/module/apparmor/parameters/enabled && ! [ -x /sbin/apparmor_parser ]; then missing+=(apparmor); fi
+    # If the kernel enforces AppArmor, a container starts only with AppArmor's parser.
+    if grep -qs Y /sys/module/apparmor/parameters/enabled && ! [ -x /sbin/apparmor_parser ]; then
+      missing+=(apparmor)
+    fi
   fi
   if [ ${#missing[@]} = 0 ]; then say 'packages: nothing is missing'; else install_packages "${missing[@]}"; fi
   command -v docker-registry >/dev/null || install_without_service docker-registry docker-registry
   has_sshd || install_without_service openssh-server ssh
-  # Newer releases keep the client in a package of its own.
+  # In newer releases docker.io does not contain the client.
   command -v docker >/dev/null || install_packages docker-cli
 }

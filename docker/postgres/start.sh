@@ -1,10 +1,12 @@
 #!/bin/sh
-# Makes the database at the first start, with the user, the password and the database of POSTGRES_USER, POSTGRES_PASSWORD and
-# POSTGRES_DB, and runs the server. A first start that was cut short begins again.
+# Runs Postgres. The first start makes the database, with the user, password and name in POSTGRES_USER,
+# POSTGRES_PASSWORD and POSTGRES_DB. If the first start was interrupted, the next one begins again.
 set -eu
 
+# Runs a program as the user postgres.
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups --inh-caps=-all "$@"; }
 
+# Makes the database in $PGDATA/new, and moves it to $PGDATA once it is complete.
 make_database() {
   : "${POSTGRES_PASSWORD:?is not set}"
   new=$PGDATA/new
@@ -20,7 +22,7 @@ make_database() {
     printf 'create database "%s"\n' "$POSTGRES_DB" |
       as_postgres postgres --single -D "$new" postgres >/dev/null
   fi
-  # The file by which a database is known comes last.
+  # PG_VERSION comes last: it marks a complete database.
   mv "$new/PG_VERSION" "$PGDATA/PG_VERSION.new"
   for each in "$new"/*; do mv "$each" "$PGDATA/"; done
   rmdir "$new"

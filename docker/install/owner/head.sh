@@ -2,7 +2,7 @@ set -uo pipefail
 
 DEFAULT_NETWORK=finney
 DEFAULT_NETUID=12
-# Where a release's sources are, as an address that ends in .tar.gz#sha256=…; empty until there is a release.
+# The address of a release's sources, ending in .tar.gz#sha256=…. Empty until there is a release.
 RELEASE_ADDRESS=''
 
 EXIT_FAILED=1

@@ -1,6 +1,7 @@
-# Which Docker the server has, and the step that installs what is missing. There is never a second engine beside the first.
+# Finds out which Docker the server has, and installs what is missing. Never installs a second engine.
 
-# none, engine, stopped, client, snap, podman, or rootless.
+# Prints the kind of Docker on this server: none, engine, stopped (an engine that does not answer), client (without an
+# engine), snap, podman or rootless.
 docker_kind() {
   local path
   path=$(type -P docker || true)
@@ -10,7 +11,7 @@ docker_kind() {
   esac
   if [ -n "$path" ] && "$path" --version 2>/dev/null </dev/null | grep -qi podman; then
     echo podman
-  elif [ -n "$path" ] && docker info --format '{{json .SecurityOptions}}' 2>/dev/null </dev/null | grep -q rootless; then
+  elif [ -n "$path" ] && is_rootless_client; then
     echo rootless
   elif [ -n "$path" ] && docker info >/dev/null 2>&1 </dev/null; then
     echo engine
@@ -25,12 +26,19 @@ docker_kind() {
   fi
 }
 
+# Whether the engine that answers is rootless.
+is_rootless_client() {
+  docker info --format '{{json .SecurityOptions}}' 2>/dev/null </dev/null | grep -q rootless
+}
+
+# Whether any user runs a rootless engine.
 has_rootless_engine() {
   local socket
   for socket in /run/user/*/docker.sock; do if [ -S "$socket" ]; then return 0; fi; done
   pgrep -x rootlesskit >/dev/null
 }
 
+# Whether Docker Compose is installed: v2, or docker-compose 1.27 or newer.
 has_compose() {
   local version
   if docker compose version >/dev/null 2>&1 </dev/null; then return 0; fi
@@ -38,7 +46,7 @@ has_compose() {
   case $version in '' | 1.[0-9].* | 1.1[0-9].* | 1.2[0-6].*) return 1 ;; esac
 }
 
-# The package of Compose that fits the engine that is there.
+# Prints the package of Compose that fits the installed engine.
 compose_package() {
   local name
   if dpkg-query --show --showformat='${db:Status-Status}' docker-ce 2>/dev/null | grep -q '^installed'; then
@@ -51,43 +59,47 @@ compose_package() {
       return
     fi
   done
-  # Before the first `apt-get update` apt knows of no package: the name by the system's release.
-  compose_package_by_name
+  # Before the first `apt-get update` apt knows no packages.
+  compose_package_of_system
 }
 
-compose_package_by_name() {
+# Prints the package of Compose in the system's distribution.
+compose_package_of_system() {
   case $(os_release ID) in ubuntu) echo docker-compose-v2 ;; *) echo docker-compose ;; esac
 }
 
+# Prints a value of /etc/os-release.
 os_release() { # os_release NAME
   # shellcheck source=/dev/null
   (. "${OS_RELEASE_FILE:-/etc/os-release}" && eval "printf '%s\n' \"\${$1:-}\"")
 }
 
+# Plans what step_docker will do, or reports a Docker that roles cannot use.
 check_docker() {
   case $(docker_kind) in
     none) plan "install Docker and Compose from the packages of $(os_release NAME)" ;;
     stopped) plan 'start Docker, which is installed and does not answer' ;;
     snap)
       problem 'Docker is installed as a snap, which cannot read /opt and loses containers when it refreshes' \
-        'move its containers elsewhere, remove it (snap remove docker), and run this again: it installs the distribution'"'"'s package'
+        'move its containers elsewhere, run snap remove docker, then this script, which installs a package instead'
       ;;
     podman)
       problem "the command docker is podman, which lacks what executors need of Docker's API" \
         'remove the package podman-docker (apt-get remove podman-docker), or use another server'
       ;;
     rootless)
-      problem 'Docker runs rootless: limits of jobs may silently not hold, and a second engine beside it would confuse both' \
-        'uninstall it (dockerd-rootless-setuptool.sh uninstall) as its user, or use another server'
+      problem 'Docker runs rootless: it may not enforce limits of jobs, and a second engine would conflict with it' \
+        'uninstall it as its user (dockerd-rootless-setuptool.sh uninstall), or use another server'
       ;;
     client)
       problem 'there is a Docker client without an engine on this server' \
         'install the engine of the same source (docker-ce or docker.io), or remove the client'
       ;;
-    engine) if ! has_compose; then plan "add Compose to the Docker that is there (package $(compose_package))"; fi ;;
+    engine) if ! has_compose; then plan "add Compose to the installed Docker (package $(compose_package))"; fi ;;
   esac
 }
 
+# Installs Docker and Compose as far as they are missing, and starts Docker.
 step_docker() {
   case $(docker_kind) in
     none)
@@ -101,14 +113,15 @@ step_docker() {
         install_packages "$(compose_package)"
       fi
       ;;
-    *) fail 'the Docker of this server cannot be used' 'run this again: its checks say why' ;;
+    *) fail 'the Docker of this server cannot be used' 'run this script again: its checks say why' ;;
   esac
   docker info >/dev/null 2>&1 || start_docker
   has_compose || fail 'Docker has no Compose after installing it' 'install docker-compose-v2 or docker-compose by hand'
   systemctl enable --quiet docker 2>/dev/null || true
-  say "Docker $(docker version --format '{{.Server.Version}}') with Compose is there"
+  say "Docker $(docker version --format '{{.Server.Version}}') and Compose are installed"
 }
 
+# Starts Docker and waits until it answers.
 start_docker() {
   local end=$((SECONDS + 30))
   say 'Starting Docker'
@@ -117,7 +130,7 @@ start_docker() {
   until docker info >/dev/null 2>&1; do
     if [ "$SECONDS" -ge "$end" ] || systemctl is-failed --quiet docker; then
       journalctl --no-pager --lines 10 --unit docker 2>/dev/null || true
-      fail 'Docker does not start (above: the end of its log)' 'mend it (journalctl -u docker)'
+      fail 'Docker does not start (above: the end of its log)' 'fix what its log names (journalctl -u docker)'
     fi
     sleep 1
   done

@@ -37,7 +37,7 @@ export function rankValidators(
 }
 
 /** A validator rule in the form that an operator reads. */
-export type ShownRule = {
+export type RuleSummary = {
   max: number
   minStakeTao: number
   /** One sentence, with the source of each number: an item of the chain, or a setting. */
@@ -45,7 +45,7 @@ export type ShownRule = {
 }
 
 /** Returns a metagraph's validator rule in the form that an operator reads. */
-export function shownRule(metagraph: Pick<Metagraph, 'validatorRule'>): ShownRule {
+export function ruleSummary(metagraph: Pick<Metagraph, 'validatorRule'>): RuleSummary {
   const { max, minStakeRao, fromChain } = ruleOf(metagraph)
   const minStakeTao = taoOf(minStakeRao)
   const maxBy = fromChain.max ? "the chain's MaxAllowedValidators" : 'MAX_VALIDATORS'

@@ -49,6 +49,7 @@ const FOLDER_MODE = 0o700
 
 /** The mnemonic of the well-known development keys: //Alice, //Bob and so on. */
 const DEVELOPMENT_PHRASE = 'bottom drive obey lake curtain smoke basket hold race lonely fit walk'
+let developmentSeed: Uint8Array | undefined
 
 /** Loads the WebAssembly cryptography. The functions of this file also work without it, but more slowly. */
 export async function cryptoReady(): Promise<void> {
@@ -133,8 +134,15 @@ function hotkeyOf(pair: KeyringPair): Hotkey {
 
 function secretFromUri(uri: string): { publicKey: Uint8Array; secretKey: Uint8Array } {
   const { phrase, path, password } = keyExtractSuri(uri.startsWith('//') ? `${DEVELOPMENT_PHRASE}${uri}` : uri)
-  const seed = phrase.startsWith('0x') ? hexToU8a(phrase) : mnemonicToMiniSecret(phrase, password)
-  return keyFromPath(sr25519PairFromSeed(seed), path, 'sr25519')
+  return keyFromPath(sr25519PairFromSeed(seedOf(phrase, password)), path, 'sr25519')
+}
+
+/** Returns the seed of a phrase. Those of the development keys are all the same, and take 10 ms to compute. */
+function seedOf(phrase: string, password: string | undefined): Uint8Array {
+  if (phrase.startsWith('0x')) return hexToU8a(phrase)
+  if (phrase !== DEVELOPMENT_PHRASE || password) return mnemonicToMiniSecret(phrase, password)
+  developmentSeed ??= mnemonicToMiniSecret(phrase)
+  return developmentSeed
 }
 
 const walletFolder = ({ directory, name }: WalletLocation): string =>

@@ -243,10 +243,10 @@ it('finds a commit and a reveal on the chain after the connection was cut', asyn
   open.push(away)
   let submissions = 0
   relay.faults = {
-    toNode: (frame, line) => {
+    toNode: (frame, connection) => {
       if (frame.method !== 'author_submitAndWatchExtrinsic') return frame
       submissions += 1
-      setImmediate(() => line.cut())
+      setImmediate(() => connection.cut())
       return frame
     },
   }

@@ -8,7 +8,7 @@ export const NETUID = 12
 export const alice = hotkeyFromUri('//Alice')
 export const bob = hotkeyFromUri('//Bob')
 export const charlie = hotkeyFromUri('//Charlie')
-export const unregistered = hotkeyFromUri('//Nobody')
+export const unregistered = hotkeyFromUri('//Unregistered')
 export const owner = hotkeyFromUri('//Owner')
 
 /** Stakes in TAO: Alice may set weights, Bob is a validator with less, Charlie a miner. */

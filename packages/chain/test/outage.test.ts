@@ -123,10 +123,10 @@ describe('with a bad connection', () => {
     const { node, relay, chain } = await setUp()
     let submissions = 0
     relay.faults = {
-      toNode: (frame, line) => {
+      toNode: (frame, connection) => {
         if (!isSubmission(frame.method)) return frame
         submissions += 1
-        setImmediate(() => line.cut())
+        setImmediate(() => connection.cut())
         return frame
       },
     }
@@ -150,11 +150,11 @@ describe('with a bad connection', () => {
     const { node, relay, chain } = await setUp({}, PATIENT)
     const sent: unknown[] = []
     relay.faults = {
-      toNode: (frame, line) => {
+      toNode: (frame, connection) => {
         if (!frame.method?.startsWith('author_submit')) return frame
         sent.push((frame.params as unknown[])[0])
         if (sent.length > 1) return frame
-        line.cut()
+        connection.cut()
         return null
       },
     }
@@ -167,11 +167,11 @@ describe('with a bad connection', () => {
     const { node, relay, chain } = await setUp({}, { ...PATIENT, requestTimeoutMs: 1_000 })
     const frozen = new Set<unknown>()
     relay.faults = {
-      toNode: (frame, line) => {
-        if (isSubmission(frame.method)) frozen.add(line)
+      toNode: (frame, connection) => {
+        if (isSubmission(frame.method)) frozen.add(connection)
         return frame
       },
-      toClient: (frame, line) => (frozen.has(line) ? null : frame),
+      toClient: (frame, connection) => (frozen.has(connection) ? null : frame),
     }
     expect(await chain.setWeights(weights, alice)).toMatchObject({ block: 1 })
     expect(node.blockNumber()).toBe(1)
@@ -180,8 +180,8 @@ describe('with a bad connection', () => {
   it('throws the chain’s error when the extrinsic fails in its block during a cut', async () => {
     const { node, relay, chain } = await setUp({}, PATIENT)
     relay.faults = {
-      toNode: (frame, line) => {
-        if (isSubmission(frame.method)) setImmediate(() => line.cut())
+      toNode: (frame, connection) => {
+        if (isSubmission(frame.method)) setImmediate(() => connection.cut())
         return frame
       },
     }
@@ -211,9 +211,9 @@ describe('with a bad connection', () => {
   it('throws Unavailable at the deadline when every attempt to send is cut', async () => {
     const { node, relay, chain } = await setUp({}, { inclusionTimeoutMs: 1_500 })
     relay.faults = {
-      toNode: (frame, line) => {
+      toNode: (frame, connection) => {
         if (!frame.method?.startsWith('author_submit')) return frame
-        line.cut()
+        connection.cut()
         return null
       },
     }
@@ -250,10 +250,10 @@ describe('with a bad connection', () => {
     async status => {
       const { node, relay, chain } = await setUp({ blockMs: 600_000 })
       relay.faults = {
-        toClient: (frame, line) => {
+        toClient: (frame, connection) => {
           const params = frame.params as { subscription?: string } | undefined
           if (frame.method !== 'author_extrinsicUpdate') return frame
-          line.sayToClient({ method: frame.method, params: { ...params, result: status } })
+          connection.sendToClient({ method: frame.method, params: { ...params, result: status } })
           return null
         },
       }

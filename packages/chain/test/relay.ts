@@ -12,10 +12,10 @@ type Frame = {
 
 /** Handlers that fake a bad connection. Each returns the frame, a changed frame, or null to drop it. */
 type Faults = {
-  toNode?(frame: Frame, line: Line): Frame | null
-  toClient?(frame: Frame, line: Line): Frame | null
+  toNode?(frame: Frame, connection: Connection): Frame | null
+  toClient?(frame: Frame, connection: Connection): Frame | null
 }
-type Line = { cut(): void; sayToClient(frame: Frame): void }
+type Connection = { cut(): void; sendToClient(frame: Frame): void }
 
 export type Relay = AsyncDisposable & { readonly url: string; faults: Faults; cut(): void }
 
@@ -41,12 +41,12 @@ export async function startRelay(node: string): Promise<Relay> {
 function join(client: WebSocket, node: string, relay: Relay): void {
   const upstream = new WebSocket(node)
   const early: Frame[] = []
-  const line: Line = {
+  const connection: Connection = {
     cut: () => client.terminate(),
-    sayToClient: frame => client.send(JSON.stringify({ jsonrpc: '2.0', ...frame })),
+    sendToClient: frame => client.send(JSON.stringify({ jsonrpc: '2.0', ...frame })),
   }
   const up = (frame: Frame): void => {
-    const passed = relay.faults.toNode ? relay.faults.toNode(frame, line) : frame
+    const passed = relay.faults.toNode ? relay.faults.toNode(frame, connection) : frame
     if (passed) upstream.send(JSON.stringify(passed))
   }
   client.on('message', data => {
@@ -59,7 +59,7 @@ function join(client: WebSocket, node: string, relay: Relay): void {
   })
   upstream.on('message', data => {
     const frame = JSON.parse(String(data)) as Frame
-    const passed = relay.faults.toClient ? relay.faults.toClient(frame, line) : frame
+    const passed = relay.faults.toClient ? relay.faults.toClient(frame, connection) : frame
     if (passed) client.send(JSON.stringify(passed))
   })
   upstream.on('close', () => client.terminate())

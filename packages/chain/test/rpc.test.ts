@@ -26,7 +26,7 @@ async function connected(answer: Answer, requestTimeoutMs = 5_000): Promise<Rpc>
   return rpc
 }
 
-const say = (ws: WebSocket, frame: object): void => ws.send(JSON.stringify({ jsonrpc: '2.0', ...frame }))
+const sendFrame = (ws: WebSocket, frame: object): void => ws.send(JSON.stringify({ jsonrpc: '2.0', ...frame }))
 
 describe('Rpc', () => {
   it('matches answers to requests in any order, and ignores invalid frames', async () => {
@@ -36,7 +36,7 @@ describe('Rpc', () => {
       if (held.length < 2) return
       for (const noise of ['', 'null', '[]', '7', '{', '{"id":99,"result":1}', '{"method":"x","params":{}}'])
         ws.send(noise)
-      for (const { id, method } of held.toReversed()) say(ws, { id, result: `${method}!` })
+      for (const { id, method } of held.toReversed()) sendFrame(ws, { id, result: `${method}!` })
     })
     expect(await Promise.all([rpc.send('a', []), rpc.send('b', [])])).toEqual(['a!', 'b!'])
     expect(rpc.requests).toBe(2)
@@ -44,7 +44,7 @@ describe('Rpc', () => {
 
   it('throws an error with the code and data of the answer', async () => {
     const error = { code: 1010, message: 'Invalid Transaction', data: 'Custom error: 6' }
-    const rpc = await connected(({ id }, ws) => say(ws, { id, error }))
+    const rpc = await connected(({ id }, ws) => sendFrame(ws, { id, error }))
     await expect(rpc.send('author_submitExtrinsic', [])).rejects.toMatchObject({
       name: 'RpcError',
       code: 1010,
@@ -54,9 +54,9 @@ describe('Rpc', () => {
 
   it('delivers notifications that arrive before the subscription’s id', async () => {
     const rpc = await connected(({ id }, ws) => {
-      const notify = (result: number) => say(ws, { method: 'news', params: { subscription: 'abc', result } })
+      const notify = (result: number) => sendFrame(ws, { method: 'update', params: { subscription: 'abc', result } })
       notify(1)
-      say(ws, { id, result: 'abc' })
+      sendFrame(ws, { id, result: 'abc' })
       notify(2)
     })
     const received: unknown[] = []
@@ -71,10 +71,10 @@ describe('Rpc', () => {
 
   it('delivers a notification after many of ended subscriptions', async () => {
     const rpc = await connected(({ id }, ws) => {
-      const notify = (subscription: string) => say(ws, { method: 'news', params: { subscription, result: 1 } })
+      const notify = (subscription: string) => sendFrame(ws, { method: 'update', params: { subscription, result: 1 } })
       for (let i = 0; i < 500; i++) notify(`old ${i}`)
       notify('abc')
-      say(ws, { id, result: 'abc' })
+      sendFrame(ws, { id, result: 'abc' })
     })
     await new Promise(resolve => rpc.follow('subscribe', 'unsubscribe', [], resolve))
   })
@@ -89,7 +89,7 @@ describe('Rpc', () => {
     await expect(rpc.send('d', [])).rejects.toMatchObject({ code: 'Unavailable', retryable: true })
   })
 
-  it('tells @polkadot/api about a lost connection before it rejects open requests', async () => {
+  it('reports to @polkadot/api a lost connection before it rejects open requests', async () => {
     const rpc = await connected((_request, ws) => ws.terminate())
     const order: string[] = []
     rpc.on('disconnected', () => order.push('disconnected'))

@@ -62,6 +62,7 @@ beforeAll(async () => {
   chain = await connectTo([devchain.url])
 })
 afterAll(async () => {
+  warnings.mockRestore()
   await chain?.[Symbol.asyncDispose]()
   await devchain?.[Symbol.asyncDispose]()
 })

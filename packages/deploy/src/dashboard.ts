@@ -1,4 +1,4 @@
-/** What of a Grafana dashboard is read here: enough to check a file, and to run its queries. */
+/** Parses Grafana dashboards, strictly enough to check a file and to run its queries. */
 import { z } from 'zod'
 import type { Role } from './compose-settings.ts'
 
@@ -58,11 +58,11 @@ export const dashboard = z.strictObject({
 })
 export type Dashboard = z.output<typeof dashboard>
 
-/** Queries whose answer is empty on a healthy server that has no such thing. */
+/** Matches queries that may return nothing on a healthy server. */
 const MAY_BE_EMPTY =
   /facilitator|jobs_open|miner_gpus|miner_refusals|miner_offers_declined|validator_next_batch|validator_last_batch/
 
-/** All queries of a dashboard, each with the title of its chart. */
+/** Returns all queries of a dashboard, each with the title of its chart. */
 export function queriesOf({ panels }: Dashboard): { title: string; expr: string; mayBeEmpty: boolean }[] {
   return panels.flatMap(panel => {
     if (panel.type === 'row') return []
@@ -70,7 +70,7 @@ export function queriesOf({ panels }: Dashboard): { title: string; expr: string;
   })
 }
 
-/** The role's metrics that a query names. */
+/** Returns the names of the role's metrics in a query. */
 export function metricsIn(expr: string, role: Role): string[] {
   return expr.match(new RegExp(`\\b${role}_[a-z0-9_]+`, 'g')) ?? []
 }

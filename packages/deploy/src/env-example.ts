@@ -1,4 +1,4 @@
-/** Prints docker/<role>.env.example: every setting of a role that is run from docker/compose.<role>.yml. */
+/** Makes docker/<role>.env.example: every setting of a role that runs from docker/compose.<role>.yml. */
 import { envTemplate, type Settings } from '@horde/kit/config'
 import { minerSettings } from '@horde/miner/config'
 import { validatorSettings } from '@horde/validator/config'
@@ -6,7 +6,7 @@ import { composeSettings, type Role } from './compose-settings.ts'
 
 const SETTINGS: Record<Role, Settings> = { validator: validatorSettings, miner: minerSettings }
 
-/** Settings that the compose file fixes, because they say where things are inside the container. */
+/** Settings that the compose file sets itself, because they name ports and paths inside the container. */
 export const FIXED_BY_COMPOSE: readonly string[] = [
   'ADDRESS_FOR_EXECUTORS',
   'ADMIN_HOST',
@@ -22,26 +22,26 @@ export const FIXED_BY_COMPOSE: readonly string[] = [
   'PORT_FOR_EXECUTORS',
 ]
 
-/** What Compose itself reads from the file. */
+/** The variables in `.env` that Compose itself reads. */
 export const COMPOSE_VARIABLES: readonly string[] = ['COMPOSE_PROJECT_NAME', 'COMPOSE_PROFILES']
 
-/** The example file of a role, ready to be written. */
+/** Returns the text of a role's example file. */
 export function envExample(role: Role): string {
   const settings = Object.entries(SETTINGS[role]).filter(([name]) => !FIXED_BY_COMPOSE.includes(name))
   return [
-    `# Settings of a ${role}: copy this file to .env beside compose.${role}.yml and fill in what is empty.`,
-    '# Write values without quotes, and a dollar sign as $$.',
+    `# Settings of a ${role}: copy this file to .env beside compose.${role}.yml and fill in the empty ones.`,
+    '# Write values without quotes. Write a dollar sign as $$.',
     '',
-    '# The name of the Compose project: containers and volumes are named after it.',
+    '# The name of the Compose project. The names of its containers and volumes begin with it.',
     `COMPOSE_PROJECT_NAME=compute-horde-${role}`,
     '',
-    '# What runs beside the role. The profile `monitoring` is Prometheus and Grafana. Example: monitoring',
+    '# What else Compose starts. The profile `monitoring` starts Prometheus and Grafana. Example: monitoring',
     '#COMPOSE_PROFILES=',
     '',
-    '# What the compose file itself needs.',
+    '# Settings of the compose file.',
     '',
     envTemplate(composeSettings(role)),
-    `# The ${role}'s own settings. A line that is commented out shows the default.`,
+    `# Settings of the ${role}. A line that is commented out shows the default.`,
     '',
     envTemplate(Object.fromEntries(settings)),
   ].join('\n')

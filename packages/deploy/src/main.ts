@@ -1,4 +1,4 @@
-/** Prints the example settings of a role: `node packages/deploy/src/main.ts validator > docker/validator.env.example`. */
+/** Prints a role's example settings: `node packages/deploy/src/main.ts validator >docker/validator.env.example`. */
 import { envExample } from './env-example.ts'
 
 const [role] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-/** Prints the install scripts anew, each into its file at the top of the checkout. */
+/** Writes the install scripts to their files at the top of the checkout. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { INSTALLED_ROLES, installScript, installScriptPath } from './install-script.ts'
 

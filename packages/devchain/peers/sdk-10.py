@@ -1,4 +1,7 @@
-"""What Bittensor's SDK 10.5, unmodified, reads of a devchain and does on it. The last line is JSON: each step's answer by its name."""
+"""Reads a devchain and acts on it with Bittensor's SDK 10.5, unmodified.
+
+The last line of the output is JSON: each step's answer by its name.
+"""
 
 import json
 import sys

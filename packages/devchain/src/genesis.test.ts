@@ -30,7 +30,7 @@ test('reads axons with IPv4 or IPv6', () => {
 test.each([
   [{}, 'sudo'],
   [{ sudo: 'x' }, 'sudo: not an SS58 address'],
-  [{ sudo: ALICE, balances: { nobody: 1 } }, 'balances.nobody: not an SS58 address'],
+  [{ sudo: ALICE, balances: { 'no address': 1 } }, 'balances.no address: not an SS58 address'],
   [{ sudo: ALICE, balances: { [ALICE]: -1 } }, `balances.${ALICE}`],
   [{ sudo: ALICE, balances: { [ALICE]: 2 ** 60 } }, `balances.${ALICE}`],
   [{ sudo: ALICE, balances: { [ALICE]: '18446744073709551616' } }, 'more than 64 bits'],

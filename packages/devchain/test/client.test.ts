@@ -283,7 +283,7 @@ describe('hostile requests', () => {
     [request('state_getStorage', 'zz'), failed(-32602)],
     [request('state_getStorage', '0x123'), failed(-32602)],
     [request('state_getKeysPaged', '0x', 1e9), failed(-32602)],
-    [request('system_accountNextIndex', 'nobody'), failed(-32602)],
+    [request('system_accountNextIndex', 'no address'), failed(-32602)],
     [request('author_submitExtrinsic', 5), failed(-32602)],
     [request('state_call', 'AccountNonceApi_account_nonce', '0x00'), failed(-32602)],
     [request('state_call', 'constructor', '0x'), failed(4003)],

@@ -85,7 +85,7 @@ test('reports all mistakes of the flags at once and exits with 78', async () => 
 
 test('reports mistakes of a genesis and exits with 78', async () => {
   const file = join(folder, 'genesis.json')
-  await writeFile(file, JSON.stringify({ sudo: 'nobody' }))
+  await writeFile(file, JSON.stringify({ sudo: 'no address' }))
   const { code, stderr } = await start('--genesis', file).exited
   expect([code, stderr]).toEqual([78, expect.stringContaining('sudo: not an SS58 address')])
   expect((await start('--genesis', join(folder, 'none.json')).exited).stderr).toContain('cannot be read')

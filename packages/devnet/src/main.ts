@@ -41,7 +41,7 @@ async function main(signal: AbortSignal): Promise<number> {
 async function runHorde(args: Options, signal: AbortSignal): Promise<number> {
   const log = args.json ? process.stderr : process.stdout
   const colour = log.isTTY === true
-  const say = (text: string) => void log.write(`${text}\n`)
+  const print = (text: string) => void log.write(`${text}\n`)
   const options: HordeOptions = {
     miners: args.miners,
     executors: args.executors,
@@ -53,16 +53,16 @@ async function runHorde(args: Options, signal: AbortSignal): Promise<number> {
     signal,
     // With --once the validator's stdout is its result, which is printed as a table instead.
     onLine: line =>
-      args.once && line.service === 'validator' && !line.fields ? undefined : say(logLine(line, colour)),
+      args.once && line.service === 'validator' && !line.fields ? undefined : print(logLine(line, colour)),
   }
   await using horde = await startHorde(options)
-  say(addresses(horde))
+  print(addresses(horde))
   if (!args.once) {
-    await showProgress(horde, say, signal)
+    await showProgress(horde, print, signal)
     return 0
   }
   const { result, ok } = await runOnce(horde, signal)
-  say(resultTable(result, horde))
+  print(resultTable(result, horde))
   if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`)
   return ok ? 0 : 1
 }

@@ -27,13 +27,13 @@ class MinerProgress {
 }
 
 /** Runs the validator until the signal, and prints the table whenever weights have changed. */
-export async function showProgress(horde: Horde, say: (text: string) => void, signal: AbortSignal): Promise<void> {
+export async function showProgress(horde: Horde, print: (text: string) => void, signal: AbortSignal): Promise<void> {
   const progress = new MinerProgress()
   for (const { service } of horde.miners) service.watch(line => progress.read(line))
   let lastTable = ''
   const service = horde.startValidator([], line => {
     if (line.fields?.msg === 'validator started')
-      say(`\n  validator  http://127.0.0.1:${line.fields.adminPort}/status\n`)
+      print(`\n  validator  http://127.0.0.1:${line.fields.adminPort}/status\n`)
     if (line.fields?.msg === 'weights set') void show()
   })
   const show = async () => {
@@ -46,7 +46,7 @@ export async function showProgress(horde: Horde, say: (text: string) => void, si
       return [member.name, String(member.uid), short(member.hotkey), state, counts.join(', '), String(weight)]
     })
     const text = table([['miner', 'uid', 'hotkey', 'last job', 'jobs ended', 'weight'], ...rows])
-    if (text !== lastTable) say(`\nblock ${block}\n${text}\n`)
+    if (text !== lastTable) print(`\nblock ${block}\n${text}\n`)
     lastTable = text
   }
   const stopped = Promise.withResolvers<void>()

@@ -77,7 +77,7 @@ async function sshRoute(address: SshEngine, { clock = systemClock, log }: Engine
   const tunnel = await SshTunnel.open(address, { clock, log })
   const route: Route = {
     ready: () => tunnel.ready(),
-    trouble: () => tunnel.trouble(),
+    failure: () => tunnel.failure(),
     close: () => tunnel[Symbol.asyncDispose](),
   }
   return { route, dockerOptions: { socketPath: tunnel.socket, protocol: 'http' as const } }

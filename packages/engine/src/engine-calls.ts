@@ -9,7 +9,7 @@ export interface Route {
   /** Resolves when calls can be made. Rejects with the reason when they cannot. */
   ready(): Promise<void>
   /** Returns why calls fail, if the route knows. */
-  trouble?(): Promise<string | undefined>
+  failure?(): Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -72,8 +72,8 @@ export class EngineCalls {
 
   /** Returns what the failure of a call means. */
   async failure(doing: string, cause: unknown, problem?: ProblemReader): Promise<EngineError> {
-    const trouble = isBrokenOff(cause) ? await this.#route.trouble?.() : undefined
-    return engineError({ doing, url: this.url, problem, trouble }, cause)
+    const failure = isBrokenOff(cause) ? await this.#route.failure?.() : undefined
+    return engineError({ doing, url: this.url, problem, failure }, cause)
   }
 
   /** Closes the route. */

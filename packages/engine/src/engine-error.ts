@@ -94,7 +94,7 @@ export interface FailedCall {
   /** Reads the engine's sentence. */
   problem?: ProblemReader | undefined
   /** Why the connection broke off, where the tunnel knows. */
-  trouble?: string | undefined
+  failure?: string | undefined
   /** The answer that did not come in time. */
   lateAnswer?: Promise<unknown> | undefined
 }
@@ -114,7 +114,7 @@ export function engineError(call: FailedCall, cause: unknown): EngineError {
   if (status !== undefined) {
     return new EngineError(`${doing}: ${text}`, { code: CODES[status] ?? 'refused', problem, cause })
   }
-  const meaning = call.trouble ?? MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
+  const meaning = call.failure ?? MEANINGS.find(([pattern]) => code !== undefined && pattern.test(code))?.[1]
   const sentence = `${doing}: the engine at ${url} could not be reached: ${meaning ?? message}`
   return new EngineError(sentence, { code: 'unreachable', problem, cause })
 }

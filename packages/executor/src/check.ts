@@ -66,7 +66,7 @@ async function stateFinding(settings: HostSettings): Promise<Finding> {
   const wanted = settings.STATE_FOLDER ?? defaultStateFolder()
   const { path } = await openStateFolder(wanted, silentLog)
   if (path !== undefined) return ok('memory', `what executors remember is in ${path}`)
-  const advice = 'set STATE_FOLDER to a folder of this user, to which nobody else may write'
+  const advice = 'set STATE_FOLDER to a folder that only this user may write to'
   return warn('memory', `${wanted ?? 'no folder'} cannot be used: every executor looks at the host anew`, advice)
 }
 

@@ -47,7 +47,7 @@ async function untilServed(executor: TestExecutor): Promise<void> {
 async function worked(env: Record<string, string>): Promise<string> {
   const wanted = await job({ files: { 'payload.txt': 'done' } })
   const { executor, connection } = await readied(miner, wanted, env)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: 'done' })
   await expectGoodEnd(executor, connection)
   return executor.log
@@ -65,7 +65,7 @@ test('shows the stages of the job in health and metrics', async () => {
   expect(body).toContain('executor_stage_seconds{stage="running"} 0')
   expect(body).toContain('executor_answers{answer="finished"} 0')
   expect(body).toMatch(/^executor_process_resident_memory_bytes \d+$/m)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   await resultOn(connection)
   await expectGoodEnd(executor, connection)
   expect(existsSync(socket)).toBe(false)

@@ -48,8 +48,8 @@ test('lists all mistakes at once, each with the problem, the sentence and an exa
     [
       '4 settings are wrong:',
       `  NETUID: must be a whole number from 0 to 65535 (got "70000") — The subnet's number. Example: NETUID=12`,
-      '  NETWORK: Invalid option: expected one of "finney"|"test" (got "\\"finney\\""; the quotes are part of the value)' +
-        ' — Which chain. Example: NETWORK=finney',
+      '  NETWORK: Invalid option: expected one of "finney"|"test"' +
+        ' (got "\\"finney\\""; the quotes are part of the value) — Which chain. Example: NETWORK=finney',
       '  PORT: must be a whole number from 0 to 65535 (got "http") — Where to listen. Example: PORT=8000',
       '  TOKEN: Too small: expected string to have >=20 characters (got 7 characters, not shown)' +
         ' — Who we are. Example: TOKEN=a-long-random-text',

@@ -44,9 +44,9 @@ export class ConfigError extends Error {
 /** Defines a setting: a zod schema over an optional string, a sentence about it, and an example. */
 export function setting<S extends z.ZodType>(
   schema: S,
-  words: { about: string; example: string; secret?: boolean },
+  texts: { about: string; example: string; secret?: boolean },
 ): Setting<S> {
-  return { schema, about: words.about, example: words.example, secret: words.secret ?? false }
+  return { schema, about: texts.about, example: texts.example, secret: texts.secret ?? false }
 }
 
 /** Defines the settings of a service by environment variable. */

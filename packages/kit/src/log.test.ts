@@ -35,8 +35,8 @@ test.each([
   ['a cause', { err: new Error('no', { cause: new Error(`/v0.1/executor_interface/${SECRET} failed`) }) }],
 ])('no secret gets out through %s', (_, fields) => {
   const { log, last, lines } = capture()
-  log.info(fields, 'said')
-  expect(last()).toMatchObject({ msg: 'said' })
+  log.info(fields, 'message')
+  expect(last()).toMatchObject({ msg: 'message' })
   expect(lines[0]).toContain('[redacted]')
   expect(lines[0]).not.toContain(SECRET)
   expect(lines[0]).not.toContain('12345678')
@@ -120,7 +120,7 @@ test('cuts long texts and says how long they were, also in children and bare err
   const { log, last, lines } = capture()
   log.info({ complaint: 'x'.repeat(40_000_000) }, 'miner complained')
   expect(last().complaint).toBe(`${'x'.repeat(500)}… (40000000 characters)`)
-  log.child({ complaint: 'y'.repeat(1_000_000) }).info('said')
+  log.child({ complaint: 'y'.repeat(1_000_000) }).info('message')
   log.error(new Error('z'.repeat(1_000_000)))
   for (const line of lines) expect(line.length).toBeLessThan(20_000)
 })

@@ -26,6 +26,12 @@ const STDOUT = 1
 
 const HIDDEN = '[redacted]'
 
+/** The ends of the names of fields that hold secrets. */
+const SECRET_FIELDS =
+  'token|signature|secret|secret_?(?:phrase|seed)|password|authorization|cookie|mnemonic|private_?key'
+/** A string or a number in JSON. */
+const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/
+
 /**
  * Patterns of secrets and their replacements. They apply to the finished JSON, so that no way through pino avoids them:
  * fields, URLs, and an error's message or stack. They never match a quote or a backslash, so that the line stays JSON.
@@ -35,10 +41,7 @@ const SECRETS: [RegExp, string][] = [
   [/(:\/\/[^\s"'\\/:@]*:)[^\s"'\\/@]+(?=@)/g, `$1${HIDDEN}`],
   [/([?&][\w.-]*(?:token|signature|secret|password|credential|sig)=)[^\s"'\\&#]+/gi, `$1${HIDDEN}`],
   [/(\b\w*(?:TOKEN|SECRET|PASSWORD)=)[^\s"'\\,;]+/g, `$1${HIDDEN}`],
-  [
-    /("[\w.-]*(?:token|signature|secret|secret_?(?:phrase|seed)|password|authorization|cookie|mnemonic|private_?key)":)(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)/gi,
-    `$1"${HIDDEN}"`,
-  ],
+  [new RegExp(`("[\\w.-]*(?:${SECRET_FIELDS})":)(?:${TEXT_OR_NUMBER.source})`, 'gi'), `$1"${HIDDEN}"`],
   [/(\\"[\w.-]*(?:token|signature|secret|password)\\": ?\\")[^"\\]*/gi, `$1${HIDDEN}`],
 ]
 

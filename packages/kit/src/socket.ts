@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT_MS = 3_000
 const MAX_REASON_BYTES = 123
 
 export interface SocketOptions<In> {
-  /** Converts a frame (text as string, binary as bytes) to what `hear` returns. Must not throw. */
+  /** Converts a frame (text as string, binary as bytes) to what `receive` returns. Must not throw. */
   parse(frame: string | Uint8Array): In
   /** The largest frame in bytes. A larger one closes the connection with code 1009. */
   maxFrameBytes: number
@@ -39,20 +39,20 @@ export interface SocketEnd {
   reason: string
 }
 
-/** A message that is being sent. */
-export interface Delivery {
+/** A message that is being sent, with a receipt. */
+export interface SentMessage {
   /** Resolves once the kernel has the message. Rejects with SocketClosedError. */
-  said: Promise<void>
+  sent: Promise<void>
   /**
    * Resolves to true once the peer's WebSocket has read the message: it has answered a ping that followed it. Resolves
    * to false when the connection ended before that; the message may have arrived anyway. Never rejects.
    */
-  arrived: Promise<boolean>
+  acknowledged: Promise<boolean>
 }
 
 /**
- * A WebSocket that sends messages of type Out (`say`) and receives messages of type In (`hear`). Frames are queued from
- * the moment it exists. When the queue is full, reading pauses and the peer has to wait.
+ * A WebSocket that sends messages of type Out (`send`) and receives messages of type In (`receive`). Frames are queued
+ * from the moment it exists. When the queue is full, reading pauses and the peer has to wait.
  */
 export class Socket<In, Out> implements AsyncDisposable {
   /** Resolves when the connection has ended; never rejects. */
@@ -77,7 +77,7 @@ export class Socket<In, Out> implements AsyncDisposable {
       onFull: () => ws.pause(),
       onRoom: () => ws.resume(),
     })
-    ws.on('message', (data, isBinary) => this.#receive(data, isBinary, options.maxFrameBytes))
+    ws.on('message', (data, isBinary) => this.#enqueue(data, isBinary, options.maxFrameBytes))
     ws.on('error', (err: Error & { code?: string }) => {
       options.log.debug({ err }, 'socket error')
       void this.#closeFor(err.code ?? 'socket error')
@@ -103,31 +103,31 @@ export class Socket<In, Out> implements AsyncDisposable {
   }
 
   /** Sends a message as a JSON text frame. Resolves once the kernel has it. Rejects with SocketClosedError. */
-  async say(message: Out): Promise<void> {
+  async send(message: Out): Promise<void> {
     if (!this.isOpen) throw new SocketClosedError('the connection is closed')
     await this.#writer.write(JSON.stringify(message))
   }
 
-  /** Sends a message as `say` does, and asks the peer for a receipt. */
-  deliver(message: Out): Delivery {
+  /** Sends a message as `send` does, and asks the peer to acknowledge it. */
+  sendWithReceipt(message: Out): SentMessage {
     if (!this.isOpen) {
-      const said = Promise.reject(new SocketClosedError('the connection is closed'))
-      return { said, arrived: Promise.resolve(false) }
+      const sent = Promise.reject(new SocketClosedError('the connection is closed'))
+      return { sent, acknowledged: Promise.resolve(false) }
     }
-    const { ping, arrived } = this.#receipts.ask()
-    return { said: this.#writer.write(JSON.stringify(message), ping), arrived }
+    const { ping, acknowledged } = this.#receipts.ask()
+    return { sent: this.#writer.write(JSON.stringify(message), ping), acknowledged }
   }
 
   /**
    * Returns the next message, or undefined once the connection is closed and all messages were received. Rejects with
    * `signal.reason` when aborted; no message is lost then.
    */
-  hear(signal?: AbortSignal): Promise<In | undefined> {
+  receive(signal?: AbortSignal): Promise<In | undefined> {
     return this.#queue.take(signal)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<In, void, undefined> {
-    for (let message = await this.hear(); message !== undefined; message = await this.hear()) yield message
+    for (let message = await this.receive(); message !== undefined; message = await this.receive()) yield message
   }
 
   /**
@@ -154,7 +154,7 @@ export class Socket<In, Out> implements AsyncDisposable {
     return this.close()
   }
 
-  #receive(data: RawData, isBinary: boolean, maxFrameBytes: number): void {
+  #enqueue(data: RawData, isBinary: boolean, maxFrameBytes: number): void {
     const bytes = data as Buffer
     if (bytes.length > maxFrameBytes) void this.#closeFor('frame too large', 1009)
     else this.#queue.put(isBinary ? bytes : bytes.toString(), bytes.length)

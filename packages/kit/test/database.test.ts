@@ -114,7 +114,8 @@ describe.each(Object.entries(engines))('on %s', (dialect, newUrl) => {
     expect(error).toBeInstanceOf(DatabaseError)
     expect(error.problem).toBe('newer')
     expect(error.message).toBe(
-      'a newer release has changed the database (1 migration, the last of 2099-01-02), and this release knows only up to 0001_second',
+      'a newer release has changed the database (1 migration, the last of 2099-01-02), ' +
+        'and this release knows only up to 0001_second',
     )
     await using asItIs = await openDatabase({ url })
     expect(await schemaState(asItIs.db, migrationsFolder)).toEqual({ pending: [], refusal: error.message })

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { listening, options, startServer, type TestSocket } from './wire.ts'
 
 /** A port that no test listens on. */
-const NOBODY = 1
+const UNUSED_PORT = 1
 
 /** A TCP server that calls the test's function for each connection, and knows when all connections are closed. */
 async function tcpServer(onConnection: (socket: TcpSocket) => void = () => {}) {
@@ -59,7 +59,7 @@ test.each([401, 404, 503, 302, 200])('rejects with the status %i of the peer', a
 })
 
 test('rejects when nothing listens on the port', async () => {
-  const error = await failed(dial(`ws://127.0.0.1:${NOBODY}/hush`))
+  const error = await failed(dial(`ws://127.0.0.1:${UNUSED_PORT}/hush`))
   expect(error).toMatchObject({ status: undefined, cause: { code: 'ECONNREFUSED' } })
 })
 
@@ -109,7 +109,7 @@ test('does not dial after an abort, and ignores an abort once connected', async 
   const stop = new AbortController()
   await using socket = await dial(server.url, { signal: stop.signal })
   stop.abort()
-  await socket.say('still here')
+  await socket.send('still here')
   expect(socket.isOpen).toBe(true)
 })
 
@@ -128,18 +128,18 @@ test('sends headers', async () => {
 })
 
 test('keepConnected reconnects after a restart of the peer, until it is stopped', async () => {
-  const heard: unknown[] = []
+  const received: unknown[] = []
   const enough = new AbortController()
-  const greet = (word: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
-    void wrapSocket<unknown, unknown>(ws, options).say(word)
+  const greet = (text: string) => (ws: Parameters<Parameters<typeof startServer>[0]>[0]) =>
+    void wrapSocket<unknown, unknown>(ws, options).send(text)
   const lines: string[] = []
   const first = await startServer(greet('first'), await freePort())
   const { url, port } = first
   const keeping = keepConnected<TestSocket>({
     dial: signal => dial(url, { signal }),
     async use(socket, signal) {
-      for (let message = await socket.hear(signal); message !== undefined; message = await socket.hear(signal)) {
-        heard.push(message)
+      for (let message = await socket.receive(signal); message !== undefined; message = await socket.receive(signal)) {
+        received.push(message)
         if (message === 'first') void first[Symbol.asyncDispose]()
         if (message === 'second') enough.abort()
       }
@@ -152,5 +152,5 @@ test('keepConnected reconnects after a restart of the peer, until it is stopped'
   while (!lines.includes('connection lost, trying again')) await new Promise(resolve => setImmediate(resolve))
   await using _second = await startServer(greet('second'), port)
   expect(await keeping).toBe('aborted')
-  expect(heard).toEqual(['first', 'second'])
+  expect(received).toEqual(['first', 'second'])
 })

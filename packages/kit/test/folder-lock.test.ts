@@ -24,8 +24,8 @@ afterAll(async () => {
 async function otherProcess(folder: string) {
   const child = spawn(process.execPath, [script, 'lock', folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.add(child)
-  const [said] = await once(child.stdout, 'data')
-  return { child, said: String(said).trim() }
+  const [output] = await once(child.stdout, 'data')
+  return { child, output: String(output).trim() }
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -38,10 +38,10 @@ test('gives a folder to one of many processes at a time, also after a kill', asy
   const folder = join(root, 'contested')
   for (let round = 0; round < 2; round += 1) {
     const tried = await Promise.all(Array.from({ length: 4 }, () => otherProcess(folder)))
-    const holders = tried.filter(each => each.said === 'held')
+    const holders = tried.filter(each => each.output === 'held')
     expect(holders).toHaveLength(1)
-    for (const { child, said } of tried) {
-      if (said !== 'held') expect(said).toMatch(/is in use by another process( \(pid \d+\))?$/)
+    for (const { child, output } of tried) {
+      if (output !== 'held') expect(output).toMatch(/is in use by another process( \(pid \d+\))?$/)
       await kill(child)
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Beats that a test has pass, as many as it likes: the intervals of the heartbeat and of slow links are vitest's, all else
- * (sockets, closing) has the machine's time. Between two beats what was sent arrives, however slow the machine is.
+ * The tests move the intervals of the heartbeat and of slow connections with vitest's timers. Sockets and closing have
+ * the machine's time. Everything sent arrives between two beats, however slow the machine is.
  */
 import { once } from 'node:events'
 import { dialSocket, wrapSocket } from '@horde/kit/socket'
@@ -13,7 +13,7 @@ const beat = { heartbeatMs: 40, heartbeatTimeoutMs: 160 }
 const FRAME = 40 * MIB
 /** 3 MiB each 40 ms: 40 MiB take half a second. */
 const link = slowLink(3 * MIB, 40)
-/** How much time passes in one go, and how often the event loop turns meanwhile: a ping and its pong need three of them. */
+/** How far the tests move the time at once, in ms, and how often the event loop turns then. A ping needs 3 turns. */
 const STEP_MS = 10
 const TURNS = 20
 
@@ -46,26 +46,28 @@ async function timeoutsPass(count: number): Promise<'alive'> {
 
 test('keeps a connection on which a large frame arrives slowly', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat }, link))
-  const said = pair.far.say('x'.repeat(FRAME))
-  expect(String(await timePassesUntil(pair.near.hear())).length).toBe(FRAME)
-  await timePassesUntil(said)
+  const sent = pair.far.send('x'.repeat(FRAME))
+  expect(String(await timePassesUntil(pair.near.receive())).length).toBe(FRAME)
+  await timePassesUntil(sent)
 })
 
 test('keeps a connection on which a large frame is sent slowly', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat }, link))
-  const said = pair.near.say('x'.repeat(FRAME))
-  expect(String(await timePassesUntil(pair.far.hear())).length).toBe(FRAME)
-  await timePassesUntil(said)
+  const sent = pair.near.send('x'.repeat(FRAME))
+  expect(String(await timePassesUntil(pair.far.receive())).length).toBe(FRAME)
+  await timePassesUntil(sent)
   expect(pair.near.isOpen).toBe(true)
 })
 
 test('keeps a connection with large frames in both directions at once', async () => {
   await using pair = await timePassesUntil(connectPair({ near: beat, far: beat }, link))
-  const said = Promise.all([pair.near.say('x'.repeat(FRAME)), pair.far.say('y'.repeat(FRAME))])
+  const sent = Promise.all([pair.near.send('x'.repeat(FRAME)), pair.far.send('y'.repeat(FRAME))])
   expect(
-    (await timePassesUntil(Promise.all([pair.near.hear(), pair.far.hear()]))).map(String).map(text => text.length),
+    (await timePassesUntil(Promise.all([pair.near.receive(), pair.far.receive()])))
+      .map(String)
+      .map(text => text.length),
   ).toEqual([FRAME, FRAME])
-  await timePassesUntil(said)
+  await timePassesUntil(sent)
 })
 
 test("answers a peer's ping while it sends a large frame", async () => {
@@ -77,9 +79,9 @@ test("answers a peer's ping while it sends a large frame", async () => {
   const order: string[] = []
   const whole = once(peer, 'message').then(() => order.push('message'))
   const pong = once(peer, 'pong').then(() => order.push('pong'))
-  const said = socket.say('x'.repeat(FRAME))
+  const sent = socket.send('x'.repeat(FRAME))
   peer.ping()
-  await timePassesUntil(Promise.all([whole, pong, said]))
+  await timePassesUntil(Promise.all([whole, pong, sent]))
   expect(order).toEqual(['pong', 'message'])
 })
 
@@ -105,14 +107,14 @@ test('keeps a connection on which an unfragmented frame arrives slowly, without 
     sent += piece
     if (sent >= bytes.length) clearInterval(timer)
   }, 20)
-  expect(String(await timePassesUntil(pair.socket.hear())).length).toBe(4 * MIB)
+  expect(String(await timePassesUntil(pair.socket.receive())).length).toBe(4 * MIB)
 })
 
 test('keeps a peer that reads a frame slowly, without any pong', async () => {
   await using pair = await withoutPongs()
   pair.peer.pause()
   const timer = setInterval(() => pair.peer.read(), 1)
-  await timePassesUntil(pair.socket.say('x'.repeat(FRAME)))
+  await timePassesUntil(pair.socket.send('x'.repeat(FRAME)))
   clearInterval(timer)
   expect(pair.socket.isOpen).toBe(true)
 })
@@ -122,7 +124,7 @@ test('gives up a silent peer', async () => {
   await using server = await startServer(ws => accepted.resolve(wrapSocket(ws, { ...options, ...beat })))
   await using _peer = await rawPeer(server.port)
   const socket = await accepted.promise
-  expect(await timePassesUntil(socket.hear())).toBeUndefined()
+  expect(await timePassesUntil(socket.receive())).toBeUndefined()
   expect(await timePassesUntil(socket.closed)).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
@@ -132,7 +134,7 @@ test('gives up a peer that stops reading in the middle of a frame', async () => 
   await using peer = await rawPeer(server.port)
   peer.pause()
   const socket = await accepted.promise
-  await expect(timePassesUntil(socket.say('x'.repeat(FRAME)))).rejects.toThrow('before the message was sent')
+  await expect(timePassesUntil(socket.send('x'.repeat(FRAME)))).rejects.toThrow('before the message was sent')
   expect(await timePassesUntil(socket.closed)).toEqual({ code: 1006, reason: 'no sign of life' })
 })
 
@@ -151,11 +153,11 @@ test('keeps a quiet connection whose pings are answered', async () => {
 
 test('does not count silence while we do not read', async () => {
   await using pair = await connectPair({ far: { ...beat, maxQueuedFrames: 1 } })
-  await pair.near.say('first')
+  await pair.near.send('first')
   expect(await Promise.race([pair.far.closed, timeoutsPass(5)])).toBe('alive')
-  expect(await pair.far.hear()).toBe('first')
-  await pair.near.say('second')
-  expect(await pair.far.hear()).toBe('second')
+  expect(await pair.far.receive()).toBe('first')
+  await pair.near.send('second')
+  expect(await pair.far.receive()).toBe('second')
 })
 
 test('reads what has arrived before it gives a peer up after a pause of the process', async () => {
@@ -164,7 +166,7 @@ test('reads what has arrived before it gives a peer up after a pause of the proc
   await using pair = await connectPair({ near: beat })
   const until = performance.now() + 5 * beat.heartbeatTimeoutMs
   while (performance.now() < until) Math.random()
-  await pair.near.say('still here')
-  expect(await pair.far.hear()).toBe('still here')
+  await pair.near.send('still here')
+  expect(await pair.far.receive()).toBe('still here')
   expect(pair.near.isOpen).toBe(true)
 })

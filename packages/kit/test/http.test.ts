@@ -111,17 +111,17 @@ async function serveUpgrades(overrides: { maxConnections?: number; maxPayload?: 
 }
 
 async function echo(socket: TestSocket, greeting: unknown): Promise<void> {
-  await socket.say(greeting)
-  for await (const message of socket) await socket.say(message)
+  await socket.send(greeting)
+  for await (const message of socket) await socket.send(message)
 }
 
 test('routes upgrades by path: the first match counts, the query does not', async () => {
   await using server = await serveUpgrades()
   for (const path of ['/echo/room1', '/echo/room1?x=/echo/room2', '/echo/special']) {
     await using socket = await server.dial(path)
-    expect(await socket.hear()).toEqual([path.slice(6).split('?')[0], path])
-    await socket.say({ back: 1 })
-    expect(await socket.hear()).toEqual({ back: 1 })
+    expect(await socket.receive()).toEqual([path.slice(6).split('?')[0], path])
+    await socket.send({ back: 1 })
+    expect(await socket.receive()).toEqual({ back: 1 })
   }
   await expect(server.dial('/echo/')).rejects.toMatchObject({ status: 404 })
   await expect(server.dial('/')).rejects.toMatchObject({ status: 404 })
@@ -135,14 +135,14 @@ test('closes only the connection of a failing handler, with 1011', async () => {
     await using socket = await server.dial(path)
     expect(await socket.closed).toMatchObject({ code: 1011 })
   }
-  expect(await other.hear()).toEqual(['x', '/echo/x'])
+  expect(await other.receive()).toEqual(['x', '/echo/x'])
 })
 
 test('survives a break of a connection that its handler ignores', async () => {
   await using server = await serveUpgrades()
   server.router.onUpgrade(/^\/alone$/, () => {})
   const socket = await server.dial('/alone')
-  await socket.say('x'.repeat(2_000_000)).catch(() => {})
+  await socket.send('x'.repeat(2_000_000)).catch(() => {})
   expect(await socket.closed).toMatchObject({ code: 1009 })
 })
 
@@ -168,7 +168,7 @@ test('survives malformed requests', async () => {
   reset.write(requests[2] ?? '', () => reset.resetAndDestroy())
   await once(reset, 'close')
   await using socket = await server.dial('/echo/x')
-  expect(await socket.hear()).toEqual(['x', '/echo/x'])
+  expect(await socket.receive()).toEqual(['x', '/echo/x'])
 })
 
 test('refuses connections above the limit until one ends', async () => {
@@ -190,15 +190,15 @@ test('closes every connection when disposed of, and accepts no more', async () =
 })
 
 test('loses no frames that come with the request', async () => {
-  const heard = Promise.withResolvers<unknown>()
+  const received = Promise.withResolvers<unknown>()
   await using server = await serve()
   await using router = upgradeRouter(server.app.server, { log: silentLog })
   router.onUpgrade(/^\/ws$/, ws => {
     const socket: TestSocket = wrapSocket(ws, options)
-    heard.resolve(socket.hear())
+    received.resolve(socket.receive())
   })
   await using peer = await rawPeer(server.port, frame(1, '"early"'))
-  expect(await heard.promise).toBe('early')
+  expect(await received.promise).toBe('early')
   peer.destroy()
 })
 

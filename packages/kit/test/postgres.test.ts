@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addJob, allJobs, migrationsFolder } from './jobs.ts'
 
 /** A port that no test listens on. */
-const NOBODY = 1
+const UNUSED_PORT = 1
 /** More than the connections of a pool. */
 const MANY = 25
 
@@ -120,7 +120,7 @@ test('waits for a server that starts late, and logs that it waits', async () => 
 })
 
 test('gives up a server that never answers, and when aborted', async () => {
-  const url = `postgres://horde:hunter2@127.0.0.1:${NOBODY}/horde`
+  const url = `postgres://horde:hunter2@127.0.0.1:${UNUSED_PORT}/horde`
   const error = await openDatabase({ url, migrationsFolder, connectWithinMs: 300 }).catch(error => error)
   expect(error).toBeInstanceOf(DatabaseError)
   expect(error.message).toMatch(/^cannot connect to Postgres at horde@127\.0\.0\.1:\d+\/horde: connect ECONNREFUSED/)

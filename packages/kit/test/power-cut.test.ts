@@ -51,9 +51,10 @@ function startWriter(folder: string, what = 'write'): ChildProcessWithoutNullStr
 }
 
 /**
- * All that the writer says until it notices that its disk is gone, which is so once it has said as much as is wanted.
+ * Returns the numbers that the writer prints until it notices that its disk is gone. Takes the disk away once it has
+ * printed as many as are wanted.
  */
-async function said(writer: ChildProcessWithoutNullStreams, wanted: number, cut: () => Promise<unknown>) {
+async function reportedBy(writer: ChildProcessWithoutNullStreams, wanted: number, cut: () => Promise<unknown>) {
   const ids: number[] = []
   const enough = Promise.withResolvers<void>()
   const ended = once(writer, 'close')
@@ -74,7 +75,7 @@ test('keeps all committed data after a power cut', async () => {
   const all: number[] = []
   // First in a new database, then in one that was just recovered. A checkpoint follows every few jobs.
   for (const wanted of [1, 10, 16]) {
-    all.push(...(await said(startWriter(folder), wanted, () => inside('perl', '-e', CUT, mounted()))))
+    all.push(...(await reportedBy(startWriter(folder), wanted, () => inside('perl', '-e', CUT, mounted()))))
     await inside('umount', mounted())
     await inside('mount', '-o', 'loop', disk(), mounted())
     const { stdout } = await inside(process.execPath, WRITER, 'read', folder)
@@ -91,7 +92,7 @@ test('keeps a database that was made without a template', async () => {
     await inside('perl', '-e', CUT, mounted())
     maker.stdin.end()
   }
-  expect(await said(maker, 1, cut)).toEqual([1])
+  expect(await reportedBy(maker, 1, cut)).toEqual([1])
   await inside('umount', mounted())
   await inside('mount', '-o', 'loop', disk(), mounted())
   const { stdout } = await inside(process.execPath, WRITER, 'read', folder)
@@ -102,7 +103,7 @@ test('rejects queries on a full disk, and keeps all committed data', async () =>
   const folder = join(mounted(), 'filled')
   const filler = join(mounted(), 'filler')
   const fill = () => inside('dd', 'if=/dev/zero', `of=${filler}`, 'bs=64k').catch(() => {})
-  const stored = await said(startWriter(folder), 3, fill)
+  const stored = await reportedBy(startWriter(folder), 3, fill)
   await inside('rm', filler)
   const { stdout } = await inside(process.execPath, WRITER, 'read', folder)
   expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(stored))

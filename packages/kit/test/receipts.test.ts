@@ -34,52 +34,52 @@ function pingsIn(bytes: Buffer): Buffer[] {
 
 const isPending = async (promise: Promise<unknown>) => (await Promise.race([promise, ticks(20)])) === undefined
 
-test('reports arrival once the peer has read a message, large or small', async () => {
+test('acknowledges a message once the peer has read it, large or small', async () => {
   await using pair = await connectPair()
   for (const text of ['small', 'x'.repeat(3 * MIB)]) {
-    const { said, arrived } = pair.near.deliver(text)
-    await said
-    expect(await pair.far.hear()).toBe(text)
-    expect(await arrived).toBe(true)
+    const { sent, acknowledged } = pair.near.sendWithReceipt(text)
+    await sent
+    expect(await pair.far.receive()).toBe(text)
+    expect(await acknowledged).toBe(true)
   }
 })
 
 test('gets the receipt of a peer that closes right after it has read a message', async () => {
   for (let round = 0; round < 50; round += 1) {
     await using pair = await connectPair()
-    const { arrived } = pair.near.deliver('answer')
-    await pair.far.hear()
+    const { acknowledged } = pair.near.sendWithReceipt('answer')
+    await pair.far.receive()
     void pair.far.close()
-    expect(await arrived).toBe(true)
+    expect(await acknowledged).toBe(true)
   }
 })
 
-test('reports no arrival for what the kernel accepted but the peer did not read', async () => {
+test('does not acknowledge what the kernel accepted but the peer did not read', async () => {
   await using mute = await mutePeer()
-  const { said, arrived } = mute.socket.deliver('answer')
-  await said
-  expect(await isPending(arrived)).toBe(true)
+  const { sent, acknowledged } = mute.socket.sendWithReceipt('answer')
+  await sent
+  expect(await isPending(acknowledged)).toBe(true)
   mute.peer.destroy()
-  expect(await arrived).toBe(false)
+  expect(await acknowledged).toBe(false)
 })
 
 test('takes one pong as the answer to all pings before it, and ignores other pongs', async () => {
   await using mute = await mutePeer()
-  const deliveries = ['a', 'b', 'c'].map(text => mute.socket.deliver(text))
+  const messages = ['a', 'b', 'c'].map(text => mute.socket.sendWithReceipt(text))
   await expect.poll(() => pingsIn(mute.got())).toHaveLength(3)
   const [, second = Buffer.alloc(0)] = pingsIn(mute.got())
   mute.peer.write(Buffer.concat([frame(PONG, ''), frame(PONG, 'abc')]))
-  expect(await isPending(deliveries[0]?.arrived ?? Promise.resolve())).toBe(true)
+  expect(await isPending(messages[0]?.acknowledged ?? Promise.resolve())).toBe(true)
   mute.peer.write(frame(PONG, second))
-  expect(await Promise.all(deliveries.slice(0, 2).map(({ arrived }) => arrived))).toEqual([true, true])
+  expect(await Promise.all(messages.slice(0, 2).map(({ acknowledged }) => acknowledged))).toEqual([true, true])
   mute.peer.destroy()
-  expect(await deliveries[2]?.arrived).toBe(false)
+  expect(await messages[2]?.acknowledged).toBe(false)
 })
 
-test('reports no arrival on a closed connection', async () => {
+test('acknowledges nothing on a closed connection', async () => {
   await using pair = await connectPair()
   await pair.near.close()
-  const { said, arrived } = pair.near.deliver('late')
-  await expect(said).rejects.toBeInstanceOf(SocketClosedError)
-  expect(await arrived).toBe(false)
+  const { sent, acknowledged } = pair.near.sendWithReceipt('late')
+  await expect(sent).rejects.toBeInstanceOf(SocketClosedError)
+  expect(await acknowledged).toBe(false)
 })

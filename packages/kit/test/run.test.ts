@@ -29,7 +29,7 @@ async function run(
     .split('\n')
     .filter(Boolean)
     .map(line => JSON.parse(line))
-  return { lines, said: lines.map(line => line.msg), stderr, code, signal }
+  return { lines, messages: lines.map(line => line.msg), stderr, code, signal }
 }
 
 test('prints all wrong settings on stderr without a stack trace, and exits with 78', async () => {
@@ -40,7 +40,8 @@ test('prints all wrong settings on stderr without a stack trace, and exits with 
       '3 settings are wrong:',
       '  NETUID: must be a whole number of at least 0 (got "x") — The subnet. Example: NETUID=12',
       '  PORT: is not set — Where to listen. Example: PORT=8000',
-      '  TOKEN: Too small: expected string to have >=10 characters (got 7 characters, not shown) — Who we are. Example: TOKEN=long-and-random',
+      '  TOKEN: Too small: expected string to have >=10 characters (got 7 characters, not shown)' +
+        ' — Who we are. Example: TOKEN=long-and-random',
       '',
     ].join('\n'),
   )
@@ -51,7 +52,7 @@ test.each([
   ['fine', 0],
   ['code', 3],
 ])('a service that is done ends: %s', async (way, code) => {
-  expect(await run(way)).toEqual({ code, signal: null, lines: [], said: [], stderr: '' })
+  expect(await run(way)).toEqual({ code, signal: null, lines: [], messages: [], stderr: '' })
 })
 
 test('logs what a library prints, never on stdout, where commands answer', async () => {
@@ -61,10 +62,10 @@ test('logs what a library prints, never on stdout, where commands answer', async
   expect(printed.map(line => JSON.parse(line))).toMatchObject([
     {
       level: 'warn',
-      said: "API/INIT: { methods: [ 'a', 'b' ] } API_TOKEN=[redacted]",
+      text: "API/INIT: { methods: [ 'a', 'b' ] } API_TOKEN=[redacted]",
       msg: 'console output of a library',
     },
-    { level: 'info', said: 'by the way', msg: 'console output of a library' },
+    { level: 'info', text: 'by the way', msg: 'console output of a library' },
     { level: 'warn', err: { message: 'this is old' }, msg: 'warning from Node' },
   ])
 })
@@ -83,37 +84,37 @@ test('logs an error in one line with its causes, and exits with 1', async () => 
 })
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('closes and exits with 0 on %s', async signal => {
-  const { code, said, stderr } = await run('until stopped', kill => kill(signal))
-  expect([code, said, stderr]).toEqual([0, ['ready', 'stopping', 'closed'], ''])
+  const { code, messages, stderr } = await run('until stopped', kill => kill(signal))
+  expect([code, messages, stderr]).toEqual([0, ['ready', 'stopping', 'closed'], ''])
 })
 
 test('treats a wait that ends with the abort as no error', async () => {
   for (const way of ['until aborted', 'stray abort']) {
-    const { code, said } = await run(way, kill => kill('SIGTERM'))
-    expect([code, said.at(-1)]).toEqual([0, 'stopping'])
+    const { code, messages } = await run(way, kill => kill('SIGTERM'))
+    expect([code, messages.at(-1)]).toEqual([0, 'stopping'])
   }
 })
 
 test('exits with 1 when stopping fails', async () => {
-  const { code, said } = await run('fails while stopping', kill => kill('SIGTERM'))
-  expect([code, said]).toEqual([1, ['ready', 'stopping', 'service failed']])
+  const { code, messages } = await run('fails while stopping', kill => kill('SIGTERM'))
+  expect([code, messages]).toEqual([1, ['ready', 'stopping', 'service failed']])
 })
 
 test.each(['rejection', 'exception'])('closes everything and exits with 1 after an uncaught %s', async way => {
-  const { code, said, lines } = await run(way)
+  const { code, messages, lines } = await run(way)
   expect(code).toBe(1)
-  expect(said.toSorted()).toEqual(['closed', 'ready', 'stopping after an uncaught error'])
-  expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'nobody caught this' } })
+  expect(messages.toSorted()).toEqual(['closed', 'ready', 'stopping after an uncaught error'])
+  expect(lines.find(line => line.level === 'error')).toMatchObject({ err: { message: 'not caught' } })
 })
 
 test('exits when stopping takes too long', async () => {
-  const { code, said } = await run('deaf', kill => kill('SIGTERM'), 200)
-  expect([code, said]).toEqual([1, ['ready', 'stopping', 'exiting although something is still open']])
+  const { code, messages } = await run('deaf', kill => kill('SIGTERM'), 200)
+  expect([code, messages]).toEqual([1, ['ready', 'stopping', 'exiting although something is still open']])
 })
 
 test('exits when something stays open after main has returned', async () => {
-  const { code, said } = await run('leaves something open', undefined, 200)
-  expect([code, said]).toEqual([1, ['exiting although something is still open']])
+  const { code, messages } = await run('leaves something open', undefined, 200)
+  expect([code, messages]).toEqual([1, ['exiting although something is still open']])
 })
 
 test('exits at once on a second signal, but not on the same Ctrl-C twice', async () => {
@@ -121,10 +122,10 @@ test('exits at once on a second signal, but not on the same Ctrl-C twice', async
     kill('SIGINT')
     kill('SIGTERM')
   })
-  expect([twice.code, twice.said.at(-1)]).toEqual([0, 'closed'])
+  expect([twice.code, twice.messages.at(-1)]).toEqual([0, 'closed'])
   const later = (kill: Kill) => void setTimeout(kill, 1_100, 'SIGTERM')
   const impatient = await run('deaf', kill => kill('SIGTERM'), 20_000, later)
-  expect([impatient.code, impatient.said.at(-1)]).toEqual([143, 'exiting at once after a second signal'])
+  expect([impatient.code, impatient.messages.at(-1)]).toEqual([143, 'exiting at once after a second signal'])
 })
 
 test('loads no database, HTTP server or metrics for an executor', async () => {

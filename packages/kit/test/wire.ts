@@ -106,7 +106,7 @@ function pass(from: TcpSocket, to: TcpSocket, bytes: number): void {
 }
 
 /**
- * A peer that speaks raw bytes: upgraded, and then whatever the test writes. `first` goes out with the request; the peer
+ * A peer that sends raw bytes: upgraded, and then whatever the test writes. `first` goes out with the request; the peer
  * takes up to `atOnce` bytes off the wire in one go.
  */
 export async function rawPeer(port: number, first: Buffer = Buffer.alloc(0), atOnce?: number) {

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../src/db/jobs.ts'
 import { jobs } from '../src/db/schema.ts'
 import { capturedLog } from './captured-log.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner, type TestMiner } from './harness.ts'
 import { offerOf, workOf } from './messages.ts'
 
 let stack: AsyncDisposableStack
@@ -23,12 +23,12 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync())
 
 let miner: TestMiner
-let manager: PlayedManager
+let manager: ScriptedManager
 let uuid: string
 const { log, lines } = capturedLog()
 beforeEach(async () => {
   uuid = randomUUID()
-  manager = new PlayedManager()
+  manager = new ScriptedManager()
   await database.delete(jobs)
   const { chain, url: chainUrl } = network
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '1' }
@@ -37,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => miner[Symbol.asyncDispose]())
 
 const stored = () => findJob(database, validatorKey().ss58, uuid)
-const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const aboutJob = (message_type: string) => ({ message_type, job_uuid: uuid })
 const ready = () => ({ message_type: 'V0ReadyRequest' as const, job_uuid: uuid as never })
 const finished = () => {
   const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
@@ -50,10 +50,10 @@ async function endElsewhere(): Promise<void> {
   await database.update(jobs).set(end).where(eq(jobs.uuid, uuid))
 }
 
-/** Offers a job and gives its executor, which was told to prepare. */
+/** Offers a job and returns its executor, which has received the order to prepare. */
 async function acceptedJob(validator: ValidatorPeer): Promise<{ executor: ExecutorPeer; token: string }> {
-  await validator.say(offerOf(uuid))
-  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  await validator.send(offerOf(uuid))
+  expect(await validator.next()).toEqual(aboutJob('V0AcceptJobRequest'))
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
   await executor.next()
@@ -62,28 +62,28 @@ async function acceptedJob(validator: ValidatorPeer): Promise<{ executor: Execut
 
 /** Expects the executor to be stopped, and the validator's connection to be silent until then and after. */
 async function expectSilentDrop(validator: ValidatorPeer, token: string, moves: string[]): Promise<void> {
-  const heard = validator.next()
+  const answer = validator.next()
   const stopped = expect.poll(() => manager.stopped).toContain(token)
-  expect(await Promise.race([heard, stopped.then(() => 'stopped')])).toBe('stopped')
+  expect(await Promise.race([answer, stopped.then(() => 'stopped')])).toBe('stopped')
   // The answer to this message is the next one on the connection: nothing was sent about the job.
-  await validator.say({ message_type: 'V0JobRequest', probe: true } as never)
-  expect(await heard).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
+  await validator.send({ message_type: 'V0JobRequest', probe: true } as never)
+  expect(await answer).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
   expect(await stored()).toMatchObject({ state: 'broken', reason: 'abandoned', result: null })
   const ownLines = lines.filter(({ jobUuid }) => jobUuid === uuid)
   expect(ownLines.filter(({ msg }) => msg === 'job moved').map(({ to }) => to)).toEqual(moves)
   expect(ownLines).toContainEqual(expect.objectContaining({ msg: 'job dropped: another process has moved it' }))
 }
 
-it('says nothing of readiness once another process has ended the job, and frees its slot', async () => {
+it('does not report ready once another process has ended the job, and frees its slot', async () => {
   await using validator = await connectValidator(miner)
   const { executor, token } = await acceptedJob(validator)
   await endElsewhere()
-  await executor.say(ready())
+  await executor.send(ready())
   await expectSilentDrop(validator, token, ['accepted'])
 
   // The slot is free once the executor has stopped: until then the miner declines.
   const answer = async () => {
-    await validator.say(offerOf(randomUUID()))
+    await validator.send(offerOf(randomUUID()))
     return (await validator.next()).message_type
   }
   await expect.poll(answer).toBe('V0AcceptJobRequest')
@@ -92,12 +92,12 @@ it('says nothing of readiness once another process has ended the job, and frees 
 it('sends no result of a job that another process has ended', async () => {
   await using validator = await connectValidator(miner)
   const { executor, token } = await acceptedJob(validator)
-  await executor.say(ready())
-  expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
-  await validator.say(workOf(uuid))
-  expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
+  await executor.send(ready())
+  expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
+  await validator.send(workOf(uuid))
+  expect(await executor.next()).toMatchObject(aboutJob('V0RunJobRequest'))
   await endElsewhere()
-  await executor.say(finished())
+  await executor.send(finished())
   await expectSilentDrop(validator, token, ['accepted', 'ready', 'running'])
 })
 
@@ -106,11 +106,11 @@ it('sends a later connection nothing of the dropped job but its stored end, when
   const { executor, token } = await acceptedJob(validator)
   await endElsewhere()
   await database.update(jobs).set({ deliveredAt: new Date() }).where(eq(jobs.uuid, uuid))
-  await executor.say(ready())
+  await executor.send(ready())
   await expect.poll(() => manager.stopped).toContain(token)
   await using later = await connectValidator(miner)
-  await later.say({ message_type: 'V0JobRequest', probe: true } as never)
+  await later.send({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await later.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
-  await later.say(offerOf(uuid))
-  expect(await later.next()).toEqual(said('V0ExecutorFailedRequest'))
+  await later.send(offerOf(uuid))
+  expect(await later.next()).toEqual(aboutJob('V0ExecutorFailedRequest'))
 })

@@ -1,4 +1,4 @@
-/** A real miner on loopback for tests, with the peers that talk to it: validators, and executors that a test plays. */
+/** A real miner on loopback for tests, with scripted peers: validators and executors. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -35,8 +35,8 @@ export async function startChain(port = 0): Promise<{ chain: Chain; url: string 
   return { chain, url: devchain.url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** A manager whose executors a test plays: each order waits until the test takes it. */
-export class PlayedManager implements ExecutorManager {
+/** A manager for scripted executors: each order waits until the test takes it. */
+export class ScriptedManager implements ExecutorManager {
   readonly #orders: ExecutorOrder[] = []
   readonly #waiting: ((order: ExecutorOrder) => void)[] = []
   readonly #exits = new Map<string, (how: string) => void>()
@@ -55,21 +55,21 @@ export class PlayedManager implements ExecutorManager {
     const taker = this.#waiting.shift()
     if (taker) taker(order)
     else this.#orders.push(order)
-    return this.#played(order.token)
+    return this.#executor(order.token)
   }
 
   async takeOver(tokens: ReadonlySet<string>) {
-    return new Map([...this.orphans].filter(token => tokens.has(token)).map(token => [token, this.#played(token)]))
+    return new Map([...this.orphans].filter(token => tokens.has(token)).map(token => [token, this.#executor(token)]))
   }
 
-  #played(token: string): StartedExecutor {
+  #executor(token: string): StartedExecutor {
     const exited = new Promise<string>(resolve => this.#exits.set(token, resolve))
     const stop = async (withinMs?: number) => {
       this.stopped.push(token)
       this.stops.push({ token, withinMs })
       this.exit(token, 'stopped')
     }
-    return { id: 'played', exited, stop }
+    return { id: 'scripted', exited, stop }
   }
 
   /** The next executor that the miner asked for. */
@@ -137,7 +137,7 @@ export async function startTestMiner(options: MinerOptions): Promise<TestMiner> 
     LISTEN_HOST: '127.0.0.1',
     DATABASE_URL: databaseUrl,
     ADMIN_PORT: '0',
-    // Of a played executor's engine there is nothing to watch.
+    // A scripted executor has no engine to watch.
     EXECUTOR_MANAGER: 'process',
     ...options.env,
   })

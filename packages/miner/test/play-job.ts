@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import type { ValidatorPeer } from '@horde/testing/peers/validator'
-import type { PlayedManager } from './harness.ts'
+import type { ScriptedManager } from './harness.ts'
 import { offerOf, workOf } from './messages.ts'
 
 export type Until = 'accepted' | 'ready' | 'finished' | 'failed' | 'not prepared' | 'exited'
@@ -11,33 +11,34 @@ export type Until = 'accepted' | 'ready' | 'finished' | 'failed' | 'not prepared
 /** Returns the job's uuid and the last message that its validator got about it. */
 export async function playJob(
   validator: ValidatorPeer,
-  manager: PlayedManager,
+  manager: ScriptedManager,
   { image = 'img', until }: { image?: string | null; until: Until },
-): Promise<{ uuid: string; heard: MinerMessage }> {
+): Promise<{ uuid: string; received: MinerMessage }> {
   const offer = offerOf(randomUUID(), { base_docker_image_name: image })
   const { job_uuid } = offer
-  const heard = async () => ({ uuid: job_uuid as string, heard: await validator.next() })
-  await validator.say(offer)
-  const accepted = await heard()
+  const nextMessage = async () => ({ uuid: job_uuid as string, received: await validator.next() })
+  await validator.send(offer)
+  const accepted = await nextMessage()
   const order = await manager.order()
   if (until === 'accepted') return accepted
   if (until === 'exited') {
     manager.exit(order.token)
-    return heard()
+    return nextMessage()
   }
   const executor = await connectExecutor(order, manager)
   await executor.next()
   if (until === 'not prepared') {
-    await executor.say({ message_type: 'V0FailedToPrepare', job_uuid })
-    return heard()
+    await executor.send({ message_type: 'V0FailedToPrepare', job_uuid })
+    return nextMessage()
   }
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
-  const ready = await heard()
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid })
+  const ready = await nextMessage()
   if (until === 'ready') return ready
-  await validator.say(workOf(job_uuid))
+  await validator.send(workOf(job_uuid))
   await executor.next()
-  const output = { job_uuid, docker_process_stdout: 'what it said', docker_process_stderr: '' }
-  if (until === 'finished') await executor.say({ message_type: 'V0FinishedRequest', ...output })
-  else await executor.say({ message_type: 'V0FailedRequest', docker_process_exit_status: 3, timeout: false, ...output })
-  return heard()
+  const output = { job_uuid, docker_process_stdout: 'what it printed', docker_process_stderr: '' }
+  if (until === 'finished') await executor.send({ message_type: 'V0FinishedRequest', ...output })
+  else
+    await executor.send({ message_type: 'V0FailedRequest', docker_process_exit_status: 3, timeout: false, ...output })
+  return nextMessage()
 }

@@ -9,6 +9,9 @@ import { temporaryFolder } from './harness.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
+/** How long a command within the test waits for a database server that is absent. Present ones are up before. */
+const ABSENT_DATABASE_MS = 500
+
 type Ran = { code: number | null; stdout: string; stderr: string; lines: string[] }
 
 export type Operator = AsyncDisposable & {
@@ -50,17 +53,18 @@ function run(args: readonly string[], env: Record<string, string>): Promise<Ran>
 }
 
 async function runHere(args: readonly string[], environment: Record<string, string>): Promise<Ran> {
-  const said = { stdout: '', stderr: '' }
+  const output = { stdout: '', stderr: '' }
   const deps = {
     environment,
     print: (text: string) => {
-      said.stdout += text
+      output.stdout += text
     },
     complain: (text: string) => {
-      said.stderr += text
+      output.stderr += text
     },
     setOnHangup: () => {},
+    databaseConnectMs: ABSENT_DATABASE_MS,
   }
   const code = await runCommand(args, deps, new AbortController().signal)
-  return { code, ...said, lines: said.stdout.trim().split('\n') }
+  return { code, ...output, lines: output.stdout.trim().split('\n') }
 }

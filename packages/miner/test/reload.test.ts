@@ -62,6 +62,6 @@ it('uses changed counts at once, and keeps its pools when the file has mistakes'
 
 async function countToldBy(url: string): Promise<number | undefined> {
   await using validator = await connectValidator({ url }, undefined, ['manifest'])
-  const told = await validator.next()
-  return 'manifest' in told ? told.manifest.executor_classes[0]?.count : undefined
+  const message = await validator.next()
+  return 'manifest' in message ? message.manifest.executor_classes[0]?.count : undefined
 }

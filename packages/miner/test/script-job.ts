@@ -29,8 +29,8 @@ export function scriptJob(
 
 /** Offers a job and sends its work when its executor is ready. */
 export async function untilReady(validator: ValidatorPeer, job: ReturnType<typeof scriptJob>): Promise<void> {
-  await validator.say(job.offer)
+  await validator.send(job.offer)
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-  await validator.say(job.work)
+  await validator.send(job.work)
 }

@@ -38,15 +38,15 @@ const jobStatusUpdate = z.strictObject({
 })
 export type V0JobStatusUpdate = z.output<typeof jobStatusUpdate>
 
-const validatorSays = {
+const validatorMessages = {
   V0AuthenticationRequest: authenticationRequest,
   V0JobStatusUpdate: jobStatusUpdate,
   V0Heartbeat: z.strictObject({ message_type: z.literal('V0Heartbeat') }),
 }
-export type ValidatorToFacilitatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
+export type ValidatorToFacilitatorMessage = z.output<(typeof validatorMessages)[keyof typeof validatorMessages]>
 
 /** Parses a message of a validator to its facilitator. */
-export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorSays)
+export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorMessages)
 
 const textOrEmpty = text.nullish().transform(value => value ?? '')
 

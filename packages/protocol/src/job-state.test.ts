@@ -16,26 +16,29 @@ import {
 
 /** from, message, to. */
 const TABLE: [JobState, JobEvent, JobState][] = [
-  ['offered', 'V0AcceptJobRequest', 'accepted'],
-  ['offered', 'V0DeclineJobRequest', 'rejected'],
-  ['accepted', 'V0ExecutorReadyRequest', 'ready'],
-  ['accepted', 'V0ExecutorFailedRequest', 'broken'],
-  ['ready', 'V0JobRequest', 'running'],
-  ['running', 'V0JobFinishedRequest', 'finished'],
-  ['running', 'V0JobFailedRequest', 'failed'],
+  ['offered', 'accept', 'accepted'],
+  ['offered', 'decline', 'rejected'],
+  ['accepted', 'ready', 'ready'],
+  ['accepted', 'not-prepared', 'broken'],
+  ['ready', 'work', 'running'],
+  ['running', 'finish', 'finished'],
+  ['running', 'fail', 'failed'],
+  ...OPEN_STATES.map((from): [JobState, JobEvent, JobState] => [from, 'break', 'broken']),
 ]
-/** Messages that may be repeated without effect. */
+/** Messages that leave the state as it is. */
 const REPEATED: [JobState, JobEvent][] = [
-  ['offered', 'V0InitialJobRequest'],
-  ['accepted', 'V0InitialJobRequest'],
-  ['accepted', 'V0AcceptJobRequest'],
-  ['ready', 'V0InitialJobRequest'],
-  ['ready', 'V0AcceptJobRequest'],
-  ['ready', 'V0ExecutorReadyRequest'],
-  ['running', 'V0InitialJobRequest'],
-  ['running', 'V0AcceptJobRequest'],
-  ['running', 'V0ExecutorReadyRequest'],
-  ['running', 'V0JobRequest'],
+  ['offered', 'offer'],
+  ['accepted', 'offer'],
+  ['accepted', 'accept'],
+  ['ready', 'offer'],
+  ['ready', 'accept'],
+  ['ready', 'ready'],
+  ['running', 'offer'],
+  ['running', 'accept'],
+  ['running', 'ready'],
+  ['running', 'work'],
+  ['running', 'volumes-ready'],
+  ['running', 'execution-done'],
 ]
 
 const EVENTS: JobEvent[] = [...JOB_MESSAGES, ...MISHAPS]
@@ -85,7 +88,7 @@ it('isInOrder is true only for moves and repeats', () => {
 })
 
 it('statesBefore returns the open states that an event moves', () => {
-  expect(statesBefore('ready', 'V0ExecutorReadyRequest')).toEqual(['accepted'])
+  expect(statesBefore('ready', 'ready')).toEqual(['accepted'])
   expect(statesBefore('broken', 'timed out')).toEqual([...OPEN_STATES])
-  expect(statesBefore('finished', 'V0JobFinishedRequest')).toEqual(['running'])
+  expect(statesBefore('finished', 'finish')).toEqual(['running'])
 })

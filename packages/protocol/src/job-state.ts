@@ -15,16 +15,22 @@ export type OpenState = (typeof OPEN_STATES)[number]
 export type FinalState = (typeof FINAL_STATES)[number]
 export type JobState = OpenState | FinalState
 
-/** The messages that move a job, named as on the link validator–miner. */
+/**
+ * The messages that move a job, in no peer's dialect: docs/protocol.md says how each dialect names them.
+ * `not-prepared`: the executor could not prepare the job. `break`: it or its miner cannot run it to its end.
+ */
 export const JOB_MESSAGES = [
-  'V0InitialJobRequest',
-  'V0AcceptJobRequest',
-  'V0DeclineJobRequest',
-  'V0ExecutorReadyRequest',
-  'V0ExecutorFailedRequest',
-  'V0JobRequest',
-  'V0JobFinishedRequest',
-  'V0JobFailedRequest',
+  'offer',
+  'accept',
+  'decline',
+  'ready',
+  'not-prepared',
+  'work',
+  'volumes-ready',
+  'execution-done',
+  'finish',
+  'fail',
+  'break',
 ] as const
 export type JobMessage = (typeof JOB_MESSAGES)[number]
 
@@ -35,18 +41,21 @@ export type Mishap = (typeof MISHAPS)[number]
 export type JobEvent = JobMessage | Mishap
 
 const MOVES: Record<OpenState, Partial<Record<JobMessage, JobState>>> = {
-  offered: { V0AcceptJobRequest: 'accepted', V0DeclineJobRequest: 'rejected' },
-  accepted: { V0ExecutorReadyRequest: 'ready', V0ExecutorFailedRequest: 'broken' },
-  ready: { V0JobRequest: 'running' },
-  running: { V0JobFinishedRequest: 'finished', V0JobFailedRequest: 'failed' },
+  offered: { accept: 'accepted', decline: 'rejected', break: 'broken' },
+  accepted: { ready: 'ready', 'not-prepared': 'broken', break: 'broken' },
+  ready: { work: 'running', break: 'broken' },
+  running: { finish: 'finished', fail: 'failed', break: 'broken' },
 }
 
-/** Messages that a peer may repeat for a job that is already past them. They change nothing. */
+/**
+ * Messages that leave the state as it is: a peer may repeat those of earlier states, and a job that runs reports which
+ * of its steps are done.
+ */
 const REPEATS: Record<OpenState, readonly JobMessage[]> = {
-  offered: ['V0InitialJobRequest'],
-  accepted: ['V0InitialJobRequest', 'V0AcceptJobRequest'],
-  ready: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest'],
-  running: ['V0InitialJobRequest', 'V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobRequest'],
+  offered: ['offer'],
+  accepted: ['offer', 'accept'],
+  ready: ['offer', 'accept', 'ready'],
+  running: ['offer', 'accept', 'ready', 'work', 'volumes-ready', 'execution-done'],
 }
 
 /** The state of a job that was just offered. */

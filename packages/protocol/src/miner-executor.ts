@@ -17,11 +17,11 @@ const runJob = z
   .refine(hasOneSource, { error: ONE_SOURCE })
 export type V0RunJobRequest = z.output<typeof runJob>
 
-const minerSays = { V0PrepareJobRequest: prepareJob, V0RunJobRequest: runJob, GenericError: genericError }
-export type MinerToExecutorMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
+const minerMessages = { V0PrepareJobRequest: prepareJob, V0RunJobRequest: runJob, GenericError: genericError }
+export type MinerToExecutorMessage = z.output<(typeof minerMessages)[keyof typeof minerMessages]>
 
 /** Parses a message of a miner to its executor. */
-export const parseFromMiner: Parser<MinerToExecutorMessage> = parserOf(minerSays)
+export const parseFromMiner: Parser<MinerToExecutorMessage> = parserOf(minerMessages)
 
 const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.literal(type), job_uuid: jobUuid })
 
@@ -39,14 +39,14 @@ const failed = aboutJob('V0FailedRequest').extend({
 })
 export type V0FailedRequest = z.output<typeof failed>
 
-const executorSays = {
+const executorMessages = {
   V0ReadyRequest: aboutJob('V0ReadyRequest'),
   V0FailedToPrepare: aboutJob('V0FailedToPrepare'),
   V0FinishedRequest: finished,
   V0FailedRequest: failed,
   GenericError: genericError,
 }
-export type ExecutorMessage = z.output<(typeof executorSays)[keyof typeof executorSays]>
+export type ExecutorMessage = z.output<(typeof executorMessages)[keyof typeof executorMessages]>
 
 /** Parses a message of an executor to its miner. */
-export const parseFromExecutor: Parser<ExecutorMessage> = parserOf(executorSays)
+export const parseFromExecutor: Parser<ExecutorMessage> = parserOf(executorMessages)

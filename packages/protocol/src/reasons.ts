@@ -34,6 +34,7 @@ export const REASONS = {
   'executor-exited': 'The executor exited before its job ended.',
   'executor-lost': 'The connection to the executor was lost and did not come back in time.',
   'prepare-failed': 'The executor could not prepare the job.',
+  'horde-failed': 'The miner or its executor could not run the job to its end.',
   'prepare-timed-out': 'The executor was not ready in time.',
   'work-not-sent': 'The work did not come in time.',
   'run-timed-out': 'No result came in time.',

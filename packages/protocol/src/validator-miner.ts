@@ -40,16 +40,16 @@ const jobRequest = z
   .refine(hasOneSource, { error: ONE_SOURCE })
 export type V0JobRequest = z.output<typeof jobRequest>
 
-const validatorSays = {
+const validatorMessages = {
   V0AuthenticateRequest: authenticateRequest,
   V0InitialJobRequest: initialJobRequest,
   V0JobRequest: jobRequest,
   GenericError: genericError,
 }
-export type ValidatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
+export type ValidatorMessage = z.output<(typeof validatorMessages)[keyof typeof validatorMessages]>
 
 /** Parses a message of a validator to its miner. */
-export const parseFromValidator: Parser<ValidatorMessage> = parserOf(validatorSays)
+export const parseFromValidator: Parser<ValidatorMessage> = parserOf(validatorMessages)
 
 const aboutJob = <T extends string>(type: T) => z.object({ message_type: z.literal(type), job_uuid: jobUuid })
 
@@ -84,7 +84,7 @@ const unauthorized = z.object({
   details: optionalText,
 })
 
-const minerSays = {
+const minerMessages = {
   V0AcceptJobRequest: aboutJob('V0AcceptJobRequest'),
   V0DeclineJobRequest: aboutJob('V0DeclineJobRequest'),
   V0ExecutorReadyRequest: aboutJob('V0ExecutorReadyRequest'),
@@ -95,7 +95,7 @@ const minerSays = {
   UnauthorizedError: unauthorized,
   GenericError: genericError,
 }
-export type MinerMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
+export type MinerMessage = z.output<(typeof minerMessages)[keyof typeof minerMessages]>
 
 /** Parses a message of a miner to a validator. */
-export const parseFromMiner: Parser<MinerMessage> = parserOf(minerSays)
+export const parseFromMiner: Parser<MinerMessage> = parserOf(minerMessages)

@@ -17,7 +17,7 @@ const LINKS: Record<string, Record<string, Parser<unknown>>> = {
 /** The facilitator's response is the only message without `message_type`. */
 const UNTYPED = 'Response'
 
-/** Every message by link and speaker, as docs/protocol.md lists them. */
+/** Every message by link and sender, as docs/protocol.md lists them. */
 const MESSAGES: Record<string, Record<string, string[]>> = {
   'validator-miner': {
     validator: ['V0AuthenticateRequest', 'V0InitialJobRequest', 'V0JobRequest', 'GenericError'],
@@ -58,18 +58,18 @@ function asPythonWrites(value: unknown): string {
   )
 }
 
-for (const [link, speakers] of Object.entries(LINKS)) {
+for (const [link, senders] of Object.entries(LINKS)) {
   const golden = readGolden(link)
-  for (const [speaker, parse] of Object.entries(speakers)) {
-    describe(`${link}: messages of the ${speaker}`, () => {
-      const listed = [...(MESSAGES[link]?.[speaker] ?? [])].sort()
+  for (const [sender, parse] of Object.entries(senders)) {
+    describe(`${link}: messages of the ${sender}`, () => {
+      const listed = [...(MESSAGES[link]?.[sender] ?? [])].sort()
       it('have a golden frame each, and there are no others', () => {
-        expect(Object.keys(golden[speaker] ?? {}).sort()).toEqual(listed)
+        expect(Object.keys(golden[sender] ?? {}).sort()).toEqual(listed)
       })
       it('have a schema each, and there are no others', () => {
         expect(parse.messageTypes.toSorted()).toEqual(listed.filter(type => type !== UNTYPED))
       })
-      for (const [type, frames] of Object.entries(golden[speaker] ?? {})) {
+      for (const [type, frames] of Object.entries(golden[sender] ?? {})) {
         it.each(frames)(`${type} $shows`, ({ frame, reads }) => {
           const message = reads ?? frame
           expect(parse(JSON.stringify(frame))).toEqual({ ok: true, message })
@@ -83,22 +83,22 @@ for (const [link, speakers] of Object.entries(LINKS)) {
 
 describe('frames that v0 peers sent', () => {
   const READERS: [string, string[], Parser<unknown>][] = [
-    ['Python executor', [], minerExecutor.parseFromExecutor],
-    ['Python miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
-    ['Python miner', [], validatorMiner.parseFromMiner],
+    ['v0 executor', [], minerExecutor.parseFromExecutor],
+    ['v0 miner', ['V0PrepareJobRequest', 'V0RunJobRequest'], minerExecutor.parseFromMiner],
+    ['v0 miner', [], validatorMiner.parseFromMiner],
     [
-      'Python validator',
+      'v0 validator',
       ['V0AuthenticationRequest', 'V0JobStatusUpdate', 'V0Heartbeat'],
       facilitatorValidator.parseFromValidator,
     ],
-    ['Python validator', [], validatorMiner.parseFromValidator],
+    ['v0 validator', [], validatorMiner.parseFromValidator],
   ]
-  type Row = { said_by: string; message_type: string; frame: string }
-  const { frames } = JSON.parse(readFixture('python-frames.json')) as { frames: Row[] }
+  type Row = { sent_by: string; message_type: string; frame: string }
+  const { frames } = JSON.parse(readFixture('v0-frames.json')) as { frames: Row[] }
 
-  it.each(frames)('$said_by $message_type', ({ said_by, message_type, frame }) => {
+  it.each(frames)('$sent_by $message_type', ({ sent_by, message_type, frame }) => {
     const reader = READERS.find(
-      ([who, types]) => said_by.startsWith(who) && (types.length === 0 || types.includes(message_type)),
+      ([who, types]) => sent_by.startsWith(who) && (types.length === 0 || types.includes(message_type)),
     )
     expect(reader?.[2](frame)).toEqual({ ok: true, message: JSON.parse(frame) })
   })

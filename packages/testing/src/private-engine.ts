@@ -93,14 +93,14 @@ export class PrivateEngine implements AsyncDisposable {
     return (await run('docker', ['-H', this.dockerHost, ...args])).stdout.trim()
   }
 
-  /** Copies an image of the machine's engine. */
-  async load(image: string): Promise<void> {
-    const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
+  /** Copies images of the machine's engine. Layers that several of them share are copied once. */
+  async load(...images: string[]): Promise<void> {
+    const save = spawn('docker', ['save', ...images], { stdio: ['ignore', 'pipe', 'inherit'] })
     const load = spawn('docker', ['-H', this.dockerHost, 'load'], { stdio: ['pipe', 'ignore', 'inherit'] })
     const loaded = once(load, 'close')
     await pipeline(save.stdout, load.stdin)
     const [code] = await loaded
-    if (code !== 0) throw new Error(`${image} could not be loaded: exit code ${code}`)
+    if (code !== 0) throw new Error(`${images.join(', ')} could not be loaded: exit code ${code}`)
   }
 
   /**

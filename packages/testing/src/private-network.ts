@@ -61,8 +61,8 @@ export class PrivateNetwork implements AsyncDisposable {
     await asRoot('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'cable', 'netns', this.#pid)
     await asRoot('ip', 'address', 'add', `${link.machine}/30`, 'dev', name)
     await asRoot('ip', 'link', 'set', name, 'up')
-    for (const words of ['link set lo up', `address add ${link.there}/30 dev cable`, 'link set cable up']) {
-      await runAll(this.inside('ip', ...words.split(' ')))
+    for (const args of ['link set lo up', `address add ${link.there}/30 dev cable`, 'link set cable up']) {
+      await runAll(this.inside('ip', ...args.split(' ')))
     }
     await runAll(this.inside('ip', 'route', 'add', 'default', 'via', link.machine))
     this.#link = link

@@ -26,6 +26,12 @@ const TAO = 1_000_000_000n
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const ALGORITHMS: Record<string, string> = { '1410': 'sha256', '10810': 'sha384', '1710': 'sha512' }
 
+/**
+ * The parts of this file run at once, because they mostly wait, each for a chain of its own. Tests of the same chain run
+ * one after the other.
+ */
+const IN_ORDER = { concurrent: false }
+
 /** Returns the hashes of a hashcat job, from the file of its input, and their common salt. */
 function hashesOf(volume: V0JobRequest['volume']): { hashes: Set<string>; salt: string } {
   if (volume?.volume_type !== 'inline') throw new Error('there is no input')
@@ -51,17 +57,17 @@ function crack({ docker_run_cmd: command, volume }: V0JobRequest): string {
 }
 
 const cracking = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   const work = await play.working(peer)
-  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
+  peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: `${crack(work)}\n`, docker_process_stderr: '' })
 }
 const declining = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   await play.offered(peer)
-  peer.sayOfJob('V0DeclineJobRequest')
+  peer.sendForJob('V0DeclineJobRequest')
 }
 
-describe('against a chain and miners', () => {
+describe.concurrent('against a chain and miners', () => {
   const stack = new AsyncDisposableStack()
   const miners: ScriptedMiner[] = []
   let devchain: Devchain
@@ -97,27 +103,31 @@ describe('against a chain and miners', () => {
 
   const uidsOfWeights = async () => (await chain.weightsOf(NETUID, 0)).map(({ uid }) => uid)
 
-  it('batch --json runs one batch, sets weights, and prints the result on the last line of stdout', async () => {
-    await using program = startProgram(['batch', '--json'], env)
-    expect(await program.ended, [...program.stdout, ...program.stderr].join('\n')).toBe(0)
-    expect(program.stdout).toHaveLength(1)
-    const result = JSON.parse(program.stdout[0] ?? '') as BatchResult
-    expect(['sha256', 'sha384', 'sha512']).toContain(result.algorithm)
-    expect(result.jobs).toMatchObject([
-      { miner: miners[0]?.hotkey.ss58, uid: 1, state: 'finished', reason: null, answer: true },
-      { miner: miners[1]?.hotkey.ss58, uid: 2, state: 'rejected', reason: 'declined', answer: false, score: 0 },
-      { miner: miners[2]?.hotkey.ss58, uid: 3, state: 'finished', reason: null, answer: true },
-    ])
-    expect(result.jobs[0]?.score).toBeGreaterThan(1)
-    expect(result.jobs[0]?.seconds).toBeGreaterThan(0)
-    expect(result.weights).toEqual(await chain.weightsOf(NETUID, 0))
-    expect(await uidsOfWeights()).toEqual([1, 3])
-    expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBe(result.block)
-    for (const line of program.stderr) expect(JSON.parse(line)).toMatchObject({ name: 'validator' })
-    expect(miners.flatMap(miner => miner.mistakes)).toEqual([])
-  })
+  it(
+    'batch --json runs one batch, sets weights, and prints the result on the last line of stdout',
+    IN_ORDER,
+    async () => {
+      await using program = startProgram(['batch', '--json'], env)
+      expect(await program.ended, [...program.stdout, ...program.stderr].join('\n')).toBe(0)
+      expect(program.stdout).toHaveLength(1)
+      const result = JSON.parse(program.stdout[0] ?? '') as BatchResult
+      expect(['sha256', 'sha384', 'sha512']).toContain(result.algorithm)
+      expect(result.jobs).toMatchObject([
+        { miner: miners[0]?.hotkey.ss58, uid: 1, state: 'finished', reason: null, answer: true },
+        { miner: miners[1]?.hotkey.ss58, uid: 2, state: 'rejected', reason: 'declined', answer: false, score: 0 },
+        { miner: miners[2]?.hotkey.ss58, uid: 3, state: 'finished', reason: null, answer: true },
+      ])
+      expect(result.jobs[0]?.score).toBeGreaterThan(1)
+      expect(result.jobs[0]?.seconds).toBeGreaterThan(0)
+      expect(result.weights).toEqual(await chain.weightsOf(NETUID, 0))
+      expect(await uidsOfWeights()).toEqual([1, 3])
+      expect((await chain.metagraph(NETUID)).neurons[0]?.lastUpdate).toBe(result.block)
+      for (const line of program.stderr) expect(JSON.parse(line)).toMatchObject({ name: 'validator' })
+      expect(miners.flatMap(miner => miner.mistakes)).toEqual([])
+    },
+  )
 
-  it('serves a batch, its weights and its health, and stops cleanly', async () => {
+  it('serves a batch, its weights and its health, and stops cleanly', IN_ORDER, async () => {
     const before = (await chain.metagraph(NETUID)).neurons[0]?.lastUpdate ?? 0
     await using program = startProgram([], { ...env, BATCH_AT_START: 'true', ADMIN_PORT: '0' })
     const started = JSON.parse(await program.line('validator started')) as { adminPort: number }
@@ -133,7 +143,7 @@ describe('against a chain and miners', () => {
     expect(await uidsOfWeights()).toEqual([1, 3])
   })
 
-  it('shows in its health the command that registers a hotkey', async () => {
+  it('shows in its health the command that registers a hotkey', IN_ORDER, async () => {
     const directory = env.BITTENSOR_WALLET_DIRECTORY ?? ''
     await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
     const names = { BITTENSOR_WALLET_NAME: 'my-wallet', BITTENSOR_WALLET_HOTKEY_NAME: 'validator-7' }
@@ -146,7 +156,7 @@ describe('against a chain and miners', () => {
   })
 })
 
-describe('without the chain', () => {
+describe.concurrent('without the chain', () => {
   it('starts, shows at /health what is missing, and is ready once the chain answers', async () => {
     await using stack = new AsyncDisposableStack()
     const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
@@ -175,15 +185,15 @@ describe('without the chain', () => {
   })
 })
 
-describe('with wrong settings', () => {
+describe.concurrent('with wrong settings', () => {
   it('lists every mistake at once and exits with 78', async () => {
     await using program = startProgram(['batch'], {
       ...{ BITTENSOR_NETUID: 'twelve', BITTENSOR_NETWORK: 'nowhere', HASHCAT_PASSWORD_LENGTH_SHA256: '0' },
       ...{ DATABASE_URL: 'mysql://user:hunter2@host/x', ALLOW_PRIVATE_MINERS: 'maybe', FACILITATOR_URI: 'example' },
     })
     expect(await program.ended).toBe(78)
-    const said = program.stderr.join('\n')
-    const names = [...said.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
+    const output = program.stderr.join('\n')
+    const names = [...output.matchAll(/^ {2}([A-Z\d_]+): /gm)].map(match => match[1])
     expect(names).toEqual([
       'BITTENSOR_NETUID',
       'BITTENSOR_NETWORK',
@@ -192,8 +202,8 @@ describe('with wrong settings', () => {
       'HASHCAT_PASSWORD_LENGTH_SHA256',
       'ALLOW_PRIVATE_MINERS',
     ])
-    expect(said).not.toContain('hunter2')
-    expect(said).not.toContain('    at ')
+    expect(output).not.toContain('hunter2')
+    expect(output).not.toContain('    at ')
     expect(program.stdout).toEqual([])
   })
 

@@ -145,7 +145,7 @@ export class Rpc implements ProviderInterface, AsyncDisposable {
     const answer = new Promise<unknown>((resolve, reject) => this.#pending.set(id, { resolve, reject, notify }))
     try {
       if (!this.isConnected) throw new ChainError('Unavailable', 'the connection is closed')
-      const sent = this.#socket.say({ id, jsonrpc: '2.0', method, params })
+      const sent = this.#socket.send({ id, jsonrpc: '2.0', method, params })
       const both = Promise.all([answer, sent.catch(cause => Promise.reject(lost(cause)))])
       const [result] = await withDeadline(both, this.#options.requestTimeoutMs, method)
       this.#timeoutsInARow = 0

@@ -35,19 +35,19 @@ describe('an extrinsic signed for another runtime than the node has', () => {
    */
   async function setOverLines(first: number, later: number): Promise<unknown> {
     const { relay, chain } = await setUp()
-    const lines: unknown[] = []
-    const versionOn = (line: unknown) => (lines.indexOf(line) === 0 ? first : later)
+    const connections: unknown[] = []
+    const versionOn = (connection: unknown) => (connections.indexOf(connection) === 0 ? first : later)
     const isVersion = (value: unknown): value is { specVersion: number } =>
       typeof value === 'object' && value !== null && 'specVersion' in value
     relay.faults = {
-      toNode: (frame, line) => {
-        if (!lines.includes(line)) lines.push(line)
-        if (lines.indexOf(line) > 0 || !frame.method?.startsWith('author_submit')) return frame
-        line.cut()
+      toNode: (frame, connection) => {
+        if (!connections.includes(connection)) connections.push(connection)
+        if (connections.indexOf(connection) > 0 || !frame.method?.startsWith('author_submit')) return frame
+        connection.cut()
         return null
       },
-      toClient: (frame, line) => {
-        const specVersion = versionOn(line)
+      toClient: (frame, connection) => {
+        const specVersion = versionOn(connection)
         const params = frame.params as { result?: unknown } | undefined
         if (isVersion(frame.result)) return { ...frame, result: { ...frame.result, specVersion } }
         if (!isVersion(params?.result)) return frame
@@ -83,11 +83,11 @@ describe('a fork that wins while the client looks for an extrinsic', () => {
    */
   function cutAtFirst(relay: Relay, isLost: boolean, onFirst: () => Promise<unknown>): string[] {
     const sent: string[] = []
-    relay.faults.toNode = (frame, line) => {
+    relay.faults.toNode = (frame, connection) => {
       if (!frame.method?.startsWith('author_submit')) return frame
       sent.push(String((frame.params as unknown[])[0]))
       if (sent.length > 1) return frame
-      void onFirst().then(() => line.cut())
+      void onFirst().then(() => connection.cut())
       return isLost ? null : frame
     }
     return sent
@@ -95,15 +95,15 @@ describe('a fork that wins while the client looks for an extrinsic', () => {
 
   /**
    * Runs `act` right before the client receives the first answer that `fits`, and drops the node's reports about
-   * extrinsics. Returns a function that tells whether that has happened.
+   * extrinsics. Returns a function that returns whether that has happened.
    */
   function beforeAnswer(relay: Relay, fits: (frame: Frame) => boolean, act: () => Promise<unknown>): () => boolean {
     let isDone = false
-    relay.faults.toClient = (frame, line) => {
+    relay.faults.toClient = (frame, connection) => {
       if (frame.method === 'author_extrinsicUpdate') return null
       if (isDone || !fits(frame)) return frame
       isDone = true
-      void act().then(() => line.sayToClient(frame))
+      void act().then(() => connection.sendToClient(frame))
       return null
     }
     return () => isDone

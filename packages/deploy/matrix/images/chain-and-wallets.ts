@@ -1,4 +1,4 @@
-/** A local chain that containers reach, with a validator and a miner registered on it, and their wallets in a folder. */
+/** A local chain that containers can reach, with a validator and a miner registered on it, and their wallets. */
 import { chmod, chown, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,29 +7,32 @@ import { type Member, makeWallets, NETUID, writeGenesis } from '@horde/devnet/ge
 import { docker } from './images.ts'
 
 const BLOCK_MS = 500
-/** The user that a validator's container runs as. */
+/** The id of the user and the group that a validator's container runs as. */
 const WALLET_USER = 1000
 
 export interface ChainAndWallets extends AsyncDisposable {
   chain: Devchain
-  /** The address of this machine that the chain listens on, and that containers reach. */
+  /** The address of this machine that the chain listens on. Containers can reach it. */
   address: string
   validator: Member
   miner: Member
-  /** Settings that both roles need to find the chain and their keys. */
-  environmentOf(member: Member): Record<string, string>
+  /** Returns the settings that a role needs to find the chain and its keys. */
+  settingsOf(member: Member): Record<string, string>
 }
 
-/** @param given an address of this machine that containers reach; without it, that of the engine's bridge */
-export async function startChainAndWallets(given?: string): Promise<ChainAndWallets> {
+/**
+ * Creates the wallets, then starts a chain on which both hotkeys are registered.
+ * @param listenAddress an address of this machine that containers can reach. Default: that of the engine's bridge
+ */
+export async function startChainAndWallets(listenAddress?: string): Promise<ChainAndWallets> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'compose-wallets-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const [validator, miner] = await makeWallets(folder, 1)
-  if (!validator || !miner) throw new Error('a network without members')
-  await ownedByValidator(folder, validator)
+  if (!validator || !miner) throw new Error('makeWallets made no miner')
+  await giveToValidator(folder, validator)
   const genesis = JSON.parse(await readFile(await writeGenesis(folder, [validator, miner]), 'utf8'))
-  const address = given ?? (await bridgeAddress())
+  const address = listenAddress ?? (await bridgeAddress())
   const chain = stack.use(await startDevchain({ host: address, blockMs: BLOCK_MS, genesis }))
   const opened = stack.move()
   return {
@@ -37,7 +40,7 @@ export async function startChainAndWallets(given?: string): Promise<ChainAndWall
     address,
     validator,
     miner,
-    environmentOf: ({ name }) => ({
+    settingsOf: ({ name }) => ({
       BITTENSOR_NETUID: String(NETUID),
       BITTENSOR_NETWORK: chain.url,
       WALLET_FOLDER: folder,
@@ -47,15 +50,15 @@ export async function startChainAndWallets(given?: string): Promise<ChainAndWall
   }
 }
 
-/** Older engines do not name the gateway of their bridge; it is the first address of the subnet. */
+/** Returns the address of the engine's bridge. Older engines do not report it: it is the subnet's first address. */
 async function bridgeAddress(): Promise<string> {
   const [{ IPAM }] = JSON.parse(await docker('network', 'inspect', 'bridge'))
   const { Gateway, Subnet } = IPAM.Config[0] as { Gateway?: string; Subnet: string }
   return Gateway ?? Subnet.replace(/\.\d+\/\d+$/, '.1')
 }
 
-/** As on a server: the files are closed to all but the user that the validator runs as. */
-async function ownedByValidator(folder: string, { name }: Member): Promise<void> {
+/** Gives the validator's wallet to the user that its container runs as, readable by no other, as on a server. */
+async function giveToValidator(folder: string, { name }: Member): Promise<void> {
   await chmod(folder, 0o755)
   const own = async (path: string, mode: number) => {
     await chmod(path, mode)

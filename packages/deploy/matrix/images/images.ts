@@ -1,4 +1,4 @@
-/** The images that these tests run, built where they are missing, under names of their own. */
+/** Builds the images that these tests run, unless they exist already. They have names of their own. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -11,33 +11,35 @@ const run = promisify(execFile)
 const BUILD_MS = 900_000
 
 export const CHECKOUT = fileURLToPath(new URL('../../../..', import.meta.url))
-/** Beside the prefix of a developer's own images, which other tests run. */
+/** The prefix of the images' names. It differs from that of a developer's own images, which other tests run. */
 export const PREFIX = 'compute-horde-test'
 export const TOOLS_IMAGE = `${PREFIX}/compose-tools`
 export const PROMETHEUS_IMAGE = `${PREFIX}/prometheus`
 export const POSTGRES_IMAGE = `${PREFIX}/postgres:15`
-/** The base of all of them, made from Debian's packages: bin/setup makes it. */
+/** The base of all images, which bin/setup makes from Debian's packages. */
 export const BASE_IMAGE = 'compute-horde/debian:bookworm'
 
-/** Debian's own client brings a BuildKit, where another that is first on PATH has none. */
+/** Docker's client. Debian's has BuildKit; another one that is first on PATH may not. */
 export const DOCKER_CLIENT = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker'
 
+/** Runs Docker on this machine. Returns its trimmed stdout; throws when it fails. */
 export async function docker(...args: string[]): Promise<string> {
   return (await run('docker', args, { maxBuffer: 64 * 1024 * 1024 })).stdout.trim()
 }
 
-/** The version of the checkout, by which its images are tagged. */
+/** Returns the version of the checkout, which is its images' tag. */
 export async function checkoutVersion(): Promise<string> {
   return JSON.parse(await readFile(`${CHECKOUT}/package.json`, 'utf8')).version
 }
 
-/** Builds what docker/build-images.sh knows; gives what it reported. */
+/** Builds images with docker/build-images.sh. Returns what the script reported on stderr. */
 export async function buildImages(...names: string[]): Promise<string> {
   const env = { ...process.env, IMAGE_PREFIX: PREFIX }
   return (await run(`${CHECKOUT}/docker/build-images.sh`, ['--auto', ...names], { env, timeout: BUILD_MS })).stderr
 }
 
-export async function buildTools(): Promise<void> {
+/** Builds the images with both Compose versions and with Prometheus. */
+export async function buildToolImages(): Promise<void> {
   const folder = fileURLToPath(new URL('tools', import.meta.url))
   for (const [tag, target] of [
     [TOOLS_IMAGE, 'compose'],
@@ -48,7 +50,7 @@ export async function buildTools(): Promise<void> {
   }
 }
 
-/** An authority that the way to the npm registry may need, where Debian keeps those that were added. */
-export async function addedAuthorities(): Promise<string> {
+/** Returns the certificates that were added to this machine. Builds need them behind a proxy with its own authority. */
+export async function addedCertificates(): Promise<string> {
   return (await run('sh', ['-c', 'cat /usr/local/share/ca-certificates/*.crt 2>/dev/null || true'])).stdout.trim()
 }

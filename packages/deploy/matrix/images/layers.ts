@@ -1,4 +1,4 @@
-/** What the layers of an image hold, and a certificate authority to look for in them. */
+/** Searches the layers of an image for a text, such as a certificate authority made for the search. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -8,12 +8,12 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** A certificate authority that nothing needs, and a line of it by which it is found. */
-export async function newAuthority(): Promise<{ pem: string; line: string }> {
+/** Creates an unused certificate authority. `line` is a line of `pem` that identifies it. */
+export async function createAuthority(): Promise<{ pem: string; line: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'authority-'))
   try {
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'authority.pem')]
-    const options = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=nobody needs this']
+    const options = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=unused test authority']
     await run('openssl', ['req', ...options, '-keyout', key, '-out', certificate])
     const pem = await readFile(certificate, 'utf8')
     return { pem, line: pem.split('\n')[5] ?? '' }
@@ -22,7 +22,7 @@ export async function newAuthority(): Promise<{ pem: string; line: string }> {
   }
 }
 
-/** How many lines of an image's layers and settings hold a text. */
+/** Counts the lines of an image's layers and settings that contain `text`. */
 export async function countInLayers(image: string, text: string): Promise<number> {
   const save = spawn('docker', ['save', image], { stdio: ['ignore', 'pipe', 'inherit'] })
   const grep = spawn('grep', ['--text', '--count', '--fixed-strings', '--', text], {

@@ -1,4 +1,4 @@
-/** The GitHub workflows, as actionlint and shellcheck read them. */
+/** Checks the GitHub workflows with actionlint and shellcheck, and compares them with what they start. */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12'
-/** Ignored by git, so that a second run finds the program built. */
+/** Where actionlint is installed. Git ignores the folder, and a second run finds the program there. */
 const TOOLS = join(root, '.tools')
 
 let copy: string
@@ -25,8 +25,8 @@ beforeAll(async () => {
 
 afterAll(() => rm(copy, { recursive: true, force: true }))
 
-/** What actionlint complains about; empty when nothing. */
-async function complaints(folder: string): Promise<string> {
+/** Returns what actionlint prints about the workflows in `folder`. Empty: no mistake. */
+async function lint(folder: string): Promise<string> {
   const files = (await readdir(join(folder, '.github/workflows'))).map(name => join('.github/workflows', name))
   const args = ['-no-color', '-oneline', '-shellcheck', 'shellcheck', ...files]
   return run(join(TOOLS, 'actionlint'), args, { cwd: folder }).then(
@@ -35,21 +35,21 @@ async function complaints(folder: string): Promise<string> {
   )
 }
 
-it('have no mistakes', async () => {
-  expect(await complaints(copy)).toBe('')
+it('the workflows have no mistakes', async () => {
+  expect(await lint(copy)).toBe('')
 })
 
-it('with a mistake in an expression or in a script are found out', async () => {
+it('actionlint finds a mistake in an expression and in a script', async () => {
   const file = join(copy, '.github/workflows/release.yml')
   const text = await readFile(file, 'utf8')
   await writeFile(file, text.replace('needs.version.outputs.version', 'needs.versoin.outputs.version'))
-  expect(await complaints(copy)).toContain('property "versoin" is not defined')
+  expect(await lint(copy)).toContain('property "versoin" is not defined')
   await writeFile(file, text.replace('echo "version=$version"', 'echo version=$version'))
-  expect(await complaints(copy)).toContain('SC2086')
+  expect(await lint(copy)).toContain('SC2086')
   await writeFile(file, text)
 })
 
-it('use actions of others by their full commit, which nobody can move', async () => {
+it('workflows name external actions by their full commit, which cannot be moved', async () => {
   for (const name of await readdir(join(root, '.github/workflows'))) {
     const text = await readFile(join(root, '.github/workflows', name), 'utf8')
     const used = [...text.matchAll(/^ +(?:- )?uses: (\S+)/gm)].map(([, action = '']) => action)
@@ -58,20 +58,20 @@ it('use actions of others by their full commit, which nobody can move', async ()
   }
 })
 
-it('publish every role of the Dockerfile, with arguments that it has', async () => {
+it('the release publishes every role of the Dockerfile, with build arguments that it has', async () => {
   const dockerfile = await readFile(join(root, 'docker/Dockerfile'), 'utf8')
   const workflow = await readFile(join(root, '.github/workflows/release.yml'), 'utf8')
   const targets = [...dockerfile.matchAll(/^FROM .* AS ([a-z-]+)$/gm)].map(([, name]) => name ?? '')
   const isRole = (name: string) => dockerfile.includes(`packages/${name}/src/`)
   const [, roles = ''] = /^ *role: \[(.*)\]$/m.exec(workflow) ?? []
   expect(roles.split(', ').sort()).toEqual(targets.filter(isRole).sort())
-  const [, given = ''] = /build-args: \|\n((?: +\w+=.*\n)+)/.exec(workflow) ?? []
-  const names = [...given.matchAll(/^ +(\w+)=/gm)].map(([, name]) => name ?? '')
+  const [, buildArguments = ''] = /build-args: \|\n((?: +\w+=.*\n)+)/.exec(workflow) ?? []
+  const names = [...buildArguments.matchAll(/^ +(\w+)=/gm)].map(([, name]) => name ?? '')
   expect(names).toEqual(['VERSION', 'REVISION'])
   for (const name of names) expect(dockerfile).toMatch(new RegExp(`^ARG ${name}=`, 'm'))
 })
 
-it('give .ci/run the time that it gives itself', async () => {
+it('ci.yml allows .ci/run its own time limit plus the time for set-up', async () => {
   const ci = await readFile(join(root, '.ci/run'), 'utf8')
   const workflow = await readFile(join(root, '.github/workflows/ci.yml'), 'utf8')
   expect(workflow).toMatch(/^ +- run: \.ci\/run$/m)

@@ -1,4 +1,7 @@
-/** The real images of a validator and a miner in a registry, wallets of both, and a chain on which both are registered. */
+/**
+ * Provides what tests need to install real roles: images of a validator and a miner in a registry, a wallet for each,
+ * and a local chain on which both are registered.
+ */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,31 +9,31 @@ import { hotkeyFromUri, writeColdkeyPub, writeHotkeyFile } from '@horde/chain/wa
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import type { InstalledRole } from '../install-script.ts'
 import { Owner } from './owner.ts'
-import { type Ended, run } from './run-program.ts'
+import { type ProgramResult, runProgram } from './run-program.ts'
 import { TestRegistry } from './test-registry.ts'
 
 const CHECKOUT = join(import.meta.dirname, '../../../..')
 const BUILD_MS = 1_200_000
 const IMAGES = ['executor', 'miner', 'validator']
-/** What stands before the names of the images on this machine. An image that is the same in both commits is built for both. */
+/** Prefixes of the images' names on this machine, for this commit and for the previous one. */
 const PREFIX = 'horde-test'
-const PREFIX_BEFORE = 'horde-test-before'
+const PREVIOUS_PREFIX = 'horde-test-before'
 const NETUID = 7
 const BLOCK_MS = 1000
 const KEYS = { validator: '//Validator', miner: '//Miner' } as const
-/** Of the validator, in rao: 10,000 TAO. */
+/** The validator's stake, in rao: 10,000 TAO. */
 const STAKE = '10000000000000'
 
-/** The version of the images of the commit before, where a test asks for them. */
-export const VERSION_BEFORE = '0.0.9'
+/** The version of the images that `addPreviousImages` adds. */
+export const PREVIOUS_VERSION = '0.0.9'
 
-/** The base image as the server sees it, for builds. */
+/** The base image for builds, by the name that the test server pulls it by. */
 export const SERVER_BASE_IMAGE = '127.0.0.1:5000/base/debian:bookworm'
 
 export class RealRoles implements AsyncDisposable {
   readonly registry: TestRegistry
   readonly owner: Owner
-  /** Of the checkout, and of its images. */
+  /** The version of the checkout and its images. */
   readonly version: string
   readonly #chain: Devchain
 
@@ -41,6 +44,7 @@ export class RealRoles implements AsyncDisposable {
     this.#chain = chain
   }
 
+  /** Builds and pushes the images, writes the wallets and starts the chain. Takes minutes. */
   static async start(): Promise<RealRoles> {
     const { version } = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string }
     await buildImages(CHECKOUT, PREFIX, version)
@@ -50,41 +54,43 @@ export class RealRoles implements AsyncDisposable {
     await registry.push('compute-horde/debian:bookworm', 'base/debian:bookworm')
     const owner = await Owner.open()
     for (const role of ['validator', 'miner'] as const) {
-      const place = { directory: join(owner.folder, 'wallets'), name: role }
-      await writeHotkeyFile(place, KEYS[role])
-      await writeColdkeyPub(place, coldkeyOf(role))
+      const wallet = { directory: join(owner.folder, 'wallets'), name: role }
+      await writeHotkeyFile(wallet, KEYS[role])
+      await writeColdkeyPub(wallet, coldkeyOf(role))
     }
     return new RealRoles(registry, owner, version, await startChain())
   }
 
-  /** Adds the images of the commit before, as VERSION_BEFORE. */
-  async addImagesOfBefore(): Promise<void> {
-    const folder = await mkdtemp(join(tmpdir(), 'commit-before-'))
+  /** Builds the previous commit's images and pushes them with the version PREVIOUS_VERSION. */
+  async addPreviousImages(): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'previous-commit-'))
     try {
-      const unpacked = await run('bash', ['-c', `git archive HEAD~1 | tar -x -C '${folder}'`], { cwd: CHECKOUT })
-      if (unpacked.code !== 0) throw new Error(`there is no commit before: ${unpacked.output}`)
-      await buildImages(folder, PREFIX_BEFORE, VERSION_BEFORE)
+      const unpacked = await runProgram('bash', ['-c', `git archive HEAD~1 | tar -x -C '${folder}'`], { cwd: CHECKOUT })
+      if (unpacked.code !== 0) throw new Error(`the previous commit could not be unpacked: ${unpacked.output}`)
+      await buildImages(folder, PREVIOUS_PREFIX, PREVIOUS_VERSION)
     } finally {
       await rm(folder, { recursive: true })
     }
     for (const name of IMAGES) {
-      const image = `${name}:${VERSION_BEFORE}`
-      await this.registry.push(`${PREFIX_BEFORE}/${image}`, `horde/${image}`)
+      const image = `${name}:${PREVIOUS_VERSION}`
+      await this.registry.push(`${PREVIOUS_PREFIX}/${image}`, `horde/${image}`)
     }
-    const built = await run('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', `${PREFIX_BEFORE}/*`])
-    await run('docker', ['rmi', ...built.output.trim().split('\n')])
+    const built = await runProgram('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', `${PREVIOUS_PREFIX}/*`])
+    await runProgram('docker', ['rmi', ...built.output.trim().split('\n')])
   }
 
+  /** The ss58 address of a role's hotkey. */
   hotkeyOf(role: InstalledRole): string {
     return hotkeyFromUri(KEYS[role]).ss58
   }
 
+  /** The path of a role's hotkey file. */
   hotkeyPath(role: InstalledRole): string {
     return join(this.owner.folder, 'wallets', role, 'hotkeys/default')
   }
 
-  /** The options that name the chain. */
-  get network(): string[] {
+  /** The install script's options that name the chain and the subnet. */
+  get networkArgs(): string[] {
     return ['--network', this.#chain.url, '--netuid', String(NETUID)]
   }
 
@@ -95,19 +101,19 @@ export class RealRoles implements AsyncDisposable {
   }
 }
 
-/** What each step of an installation took, as the script says it. */
-export function stepsOf({ output }: Ended): { step: string; seconds: number }[] {
+/** Returns the steps of an installation with their seconds, as the script printed them. */
+export function stepDurations({ output }: ProgramResult): { step: string; seconds: number }[] {
   const found = output.matchAll(/^== (.*)\n(?: {3}.*\n)*? {3}done in (\d+) s$/gm)
   return [...found].map(([, step = '', seconds]) => ({ step, seconds: Number(seconds) }))
 }
 
 const coldkeyOf = (role: InstalledRole) => hotkeyFromUri(`${KEYS[role]}//coldkey`).ss58
 
-/** Listens on Docker's bridge, where containers of containers reach it. */
+/** Starts a chain on the address of Docker's bridge, which containers inside a test server can reach. */
 async function startChain(): Promise<Devchain> {
-  const bridge = await run('ip', ['-4', '-o', 'addr', 'show', 'docker0'])
+  const bridge = await runProgram('ip', ['-4', '-o', 'addr', 'show', 'docker0'])
   const host = bridge.output.match(/inet ([\d.]+)/)?.[1]
-  if (!host) throw new Error(`there is no bridge docker0: ${bridge.output}`)
+  if (!host) throw new Error(`the bridge docker0 has no address: ${bridge.output}`)
   const neuron = (role: InstalledRole, stake: string) => ({
     hotkey: hotkeyFromUri(KEYS[role]).ss58,
     coldkey: coldkeyOf(role),
@@ -121,12 +127,13 @@ async function startChain(): Promise<Devchain> {
   })
 }
 
+/** Builds the images of the roles and the executor from a checkout. */
 async function buildImages(checkout: string, prefix: string, version: string): Promise<void> {
   const env = { ...process.env, IMAGE_PREFIX: prefix, COMPUTE_HORDE_VERSION: version }
-  const built = await run('bash', ['docker/build-images.sh', '--auto', ...IMAGES], {
+  const built = await runProgram('bash', ['docker/build-images.sh', '--auto', ...IMAGES], {
     cwd: checkout,
     env,
-    withinMs: BUILD_MS,
+    timeoutMs: BUILD_MS,
   })
   if (built.code !== 0) throw new Error(`the images could not be built: ${built.output}`)
 }

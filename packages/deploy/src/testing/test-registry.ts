@@ -1,35 +1,36 @@
-/** A registry on loopback that is filled here, and whose folder a test server mounts to serve the same images. */
+/** An image registry on loopback. A test pushes images into it, and test servers mount its folder to serve them too. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@horde/testing/port'
-import { run } from './run-program.ts'
+import { runProgram } from './run-program.ts'
 
 const CHECKOUT = join(import.meta.dirname, '../../../..')
-const STAND_IN = join(import.meta.dirname, 'stand-in')
+const STAND_IN_FOLDER = join(import.meta.dirname, 'stand-in')
 const BASE_IMAGE = process.env.TEST_SERVER_BASE ?? 'compute-horde/debian:bookworm'
 const BUILD_MS = 600_000
-const ANSWER_MS = 30_000
-const TRY_AGAIN_MS = 50
+const READY_MS = 30_000
+const RETRY_MS = 50
 
-/** What stands before the images' names, for the server. */
+/** The prefix of the images' names on the test server. */
 export const IMAGE_PREFIX = '127.0.0.1:5000/horde'
 const POSTGRES = 'horde-test/postgres:15'
-/** The roles' images and the executor's. */
+/** The names under which the same stand-in image is pushed. */
 const ROLE_IMAGES = ['validator', 'miner', 'executor']
 
-/** What a stand-in image of a version is like. */
+/** How the stand-in image of a version behaves. */
 export interface StandIn {
-  healthy?: 'yes' | 'exits'
-  /** Names of what keeps it from being ready, each one word. */
-  lacks?: readonly string[]
-  /** Names that it warns of at its start, and lacks ten seconds later. */
-  suspects?: readonly string[]
-  /** The youngest migration that it knows. */
+  /** Whether its program exits at once, at every start. */
+  exitsAtStart?: boolean
+  /** The health checks that fail, each one word. */
+  failingChecks?: readonly string[]
+  /** The health checks that warn at the start and fail ten seconds later. */
+  laterFailingChecks?: readonly string[]
+  /** The newest database migration that it knows. Default: 100. */
   migration?: number
-  /** The version that it says it has; otherwise its tag. */
+  /** The version in its label. Default: its tag. */
   label?: string
 }
 
@@ -45,24 +46,34 @@ export class TestRegistry implements AsyncDisposable {
     this.#process = child
   }
 
+  /** Starts an empty registry; throws if it does not answer within 30 s. */
   static async start(): Promise<TestRegistry> {
     const folder = await mkdtemp(join(tmpdir(), 'test-registry-'))
     const port = await freePort()
-    const config = `version: 0.1\nlog: { level: error }\nstorage: { filesystem: { rootdirectory: ${folder}/images } }\nhttp: { addr: "127.0.0.1:${port}" }\n`
-    await writeFile(join(folder, 'config.yml'), config)
+    const config = [
+      'version: 0.1',
+      'log: { level: error }',
+      `storage: { filesystem: { rootdirectory: ${folder}/images } }`,
+      `http: { addr: "127.0.0.1:${port}" }`,
+    ]
+    await writeFile(join(folder, 'config.yml'), `${config.join('\n')}\n`)
     await mkdir(join(folder, 'images'))
     const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], { stdio: 'ignore' })
     const registry = new TestRegistry(folder, port, child)
-    await registry.#untilItAnswers()
+    await registry.#waitUntilReady()
     return registry
   }
 
-  /** What the server mounts. */
-  get images(): string {
+  /** The folder with the registry's images, which test servers mount. */
+  get imagesFolder(): string {
     return join(this.folder, 'images')
   }
 
-  /** Puts an image of this machine into it, under a name as the server sees it. Gives the name that it has here. */
+  /**
+   * Pushes an image of this machine.
+   * @param name the image's name on a test server, without the registry's address
+   * @returns the image's name on this machine, with the registry's address
+   */
   async push(image: string, name: string): Promise<string> {
     const tag = `127.0.0.1:${this.#port}/${name}`
     await docker('tag', image, tag)
@@ -71,15 +82,15 @@ export class TestRegistry implements AsyncDisposable {
     return tag
   }
 
-  /** Puts the stand-ins of a version into it, for all roles. */
+  /** Builds the stand-in image of a version and pushes it for all roles. */
   async pushStandIns(version: string, standIn: StandIn = {}): Promise<void> {
     const context = await standInContext()
     try {
-      const { healthy = 'yes', lacks = [], suspects = [], migration = 100, label = version } = standIn
+      const { failingChecks = [], laterFailingChecks = [], migration = 100, label = version } = standIn
       const image = `horde-test/stand-in:${version}-${this.#port}`
       const values = [
-        ...[`VERSION=${label}`, `HEALTHY=${healthy}`, `MIGRATION=${migration}`],
-        ...[`LACKS=${lacks.join(' ')}`, `SUSPECTS=${suspects.join(' ')}`],
+        ...[`VERSION=${label}`, `EXITS_AT_START=${standIn.exitsAtStart ? 'yes' : ''}`, `MIGRATION=${migration}`],
+        ...[`FAILING_CHECKS=${failingChecks.join(' ')}`, `LATER_FAILING_CHECKS=${laterFailingChecks.join(' ')}`],
       ]
       await build(context, 'role', image, values)
       this.#tags.add(image)
@@ -89,49 +100,56 @@ export class TestRegistry implements AsyncDisposable {
     }
   }
 
-  /** Puts the database from Debian's packages into it: the server's Docker takes it for Docker Hub's postgres:15. */
+  /** Pushes a Postgres from Debian's packages, which a test server's Docker pulls as Docker Hub's postgres:15. */
   async pushPostgres(): Promise<void> {
     await this.push(await buildPostgres(), 'library/postgres:15')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = once(this.#process, 'exit')
+    const exited = once(this.#process, 'exit')
     this.#process.kill()
-    await ended
-    if (this.#tags.size > 0) await run('docker', ['rmi', ...this.#tags])
-    // An image whose tag went to another one stays by its digest.
-    const untagged = await run('docker', ['images', '--quiet', '--filter', `reference=127.0.0.1:${this.#port}/*/*`])
+    await exited
+    if (this.#tags.size > 0) await runProgram('docker', ['rmi', ...this.#tags])
+    // An image whose tag was pushed again for another image has only its digest left.
+    const untagged = await runProgram('docker', [
+      'images',
+      '--quiet',
+      '--filter',
+      `reference=127.0.0.1:${this.#port}/*/*`,
+    ])
     const ids = new Set(untagged.output.split('\n').filter(id => id !== ''))
-    if (ids.size > 0) await run('docker', ['rmi', '--force', ...ids])
+    if (ids.size > 0) await runProgram('docker', ['rmi', '--force', ...ids])
     await rm(this.folder, { recursive: true, force: true })
   }
 
-  async #untilItAnswers(): Promise<void> {
-    const end = Date.now() + ANSWER_MS
+  async #waitUntilReady(): Promise<void> {
+    const end = Date.now() + READY_MS
     for (;;) {
       const answer = await fetch(`http://127.0.0.1:${this.#port}/v2/`).catch(() => undefined)
       if (answer?.ok) return
       if (Date.now() > end) throw new Error('docker-registry did not start')
-      await new Promise(resolve => setTimeout(resolve, TRY_AGAIN_MS))
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }
   }
 }
 
-/** The database from Debian's packages, in place of the public image postgres:15. Gives its name. */
+/** Builds an image of Postgres 15 from Debian's packages, in place of the public one. Returns its name. */
 export async function buildPostgres(): Promise<string> {
   await build(join(CHECKOUT, 'docker/postgres'), undefined, POSTGRES, [])
   return POSTGRES
 }
 
-/** The stand-in's folder with what a role's image brings along of this checkout. */
+/**
+ * Creates the build folder of a stand-in image: its own files, and those of this checkout that every role's image has.
+ */
 async function standInContext(): Promise<string> {
   const context = await mkdtemp(join(tmpdir(), 'stand-in-'))
   const server = join(context, 'files/app/docker/install/server')
   await mkdir(server, { recursive: true })
   await mkdir(join(context, 'files/bin'))
-  await copyFile(join(STAND_IN, 'Dockerfile'), join(context, 'Dockerfile'))
-  await copyFile(join(STAND_IN, 'role.sh'), join(context, 'files/role.sh'))
-  await copyFile(join(STAND_IN, 'node.sh'), join(context, 'files/bin/node'))
+  await copyFile(join(STAND_IN_FOLDER, 'Dockerfile'), join(context, 'Dockerfile'))
+  await copyFile(join(STAND_IN_FOLDER, 'role.sh'), join(context, 'files/role.sh'))
+  await copyFile(join(STAND_IN_FOLDER, 'node.sh'), join(context, 'files/bin/node'))
   await chmod(join(context, 'files/bin/node'), 0o755)
   await copyFile(join(CHECKOUT, 'docker/install/server/compute-horde'), join(server, 'compute-horde'))
   for (const role of ['validator', 'miner']) {
@@ -143,6 +161,7 @@ async function standInContext(): Promise<string> {
   return context
 }
 
+/** Builds an image; throws with the output of `docker build` when that fails. */
 async function build(
   context: string,
   target: string | undefined,
@@ -150,15 +169,15 @@ async function build(
   values: readonly string[],
 ): Promise<void> {
   const args = [`BASE_IMAGE=${BASE_IMAGE}`, ...values].flatMap(value => ['--build-arg', value])
-  const ended = await run(
+  const result = await runProgram(
     'docker',
     ['build', '--quiet', ...(target ? ['--target', target] : []), '--tag', image, ...args, context],
-    { withinMs: BUILD_MS },
+    { timeoutMs: BUILD_MS },
   )
-  if (ended.code !== 0) throw new Error(`${image} could not be built: ${ended.output}`)
+  if (result.code !== 0) throw new Error(`${image} could not be built: ${result.output}`)
 }
 
 async function docker(...args: string[]): Promise<void> {
-  const ended = await run('docker', args)
-  if (ended.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${ended.code}: ${ended.output}`)
+  const result = await runProgram('docker', args)
+  if (result.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${result.code}: ${result.output}`)
 }

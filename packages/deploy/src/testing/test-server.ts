@@ -1,12 +1,12 @@
 /**
- * A server to install on: Debian with systemd and sshd in a container, whose own Docker runs containers inside. Needs
- * root's Docker on this machine, and no --privileged.
+ * A server for tests of the install scripts: a container with Debian, systemd and sshd, in which a second Docker can
+ * run containers. It needs root's Docker on this machine, but not --privileged.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Ended, run } from './run-program.ts'
+import { type ProgramResult, runProgram } from './run-program.ts'
 
 const FOLDER = join(import.meta.dirname, 'server')
 const BASE_IMAGE = process.env.TEST_SERVER_BASE ?? 'compute-horde/debian:bookworm'
@@ -14,17 +14,19 @@ const REGISTRY_PROGRAM = '/usr/bin/docker-registry'
 const DAEMON_SETTINGS = JSON.stringify({ 'registry-mirrors': ['http://127.0.0.1:5000'] })
 const BUILD_MS = 600_000
 const START_MS = 60_000
-const TRY_AGAIN_MS = 200
+const RETRY_MS = 200
 
-/** What systemd and a nested Docker need; a real server's root has all of them. */
-const CAPABILITIES =
-  'SYS_ADMIN NET_ADMIN SYS_PTRACE SYS_NICE SYS_TIME MKNOD AUDIT_CONTROL SYSLOG DAC_READ_SEARCH IPC_LOCK SYS_MODULE SYS_RAWIO LINUX_IMMUTABLE'
+/** What systemd and a nested Docker need; root of a real server has all of them. */
+const CAPABILITIES = [
+  ...['SYS_ADMIN', 'NET_ADMIN', 'SYS_PTRACE', 'SYS_NICE', 'SYS_TIME', 'MKNOD', 'AUDIT_CONTROL', 'SYSLOG'],
+  ...['DAC_READ_SEARCH', 'IPC_LOCK', 'SYS_MODULE', 'SYS_RAWIO', 'LINUX_IMMUTABLE'],
+]
 
 export interface TestServerOptions {
-  /** bare: as a fresh VPS. with-docker: with Docker and Compose of the distribution. */
-  kind?: 'bare' | 'with-docker'
-  /** The folder of a registry's images, which the server has at 127.0.0.1:5000. */
-  registry?: string
+  /** fresh: like a new VPS, without Docker. with-docker: with Debian's Docker and Compose. Default: fresh. */
+  kind?: 'fresh' | 'with-docker'
+  /** The folder with a registry's images, which the server then serves at 127.0.0.1:5000. */
+  registryFolder?: string
   /** Further options of `docker run`. */
   runOptions?: readonly string[]
 }
@@ -39,18 +41,19 @@ export class TestServer implements AsyncDisposable {
     this.#folder = folder
   }
 
+  /** Starts a server and waits until its sshd listens. */
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
-    const image = await serverImage(options.kind ?? 'bare')
+    const image = await serverImage(options.kind ?? 'fresh')
     await mountAllCgroups()
     const folder = await mkdtemp(join(tmpdir(), 'test-server-'))
     await docker('create', '--name', containerName(folder), ...runOptions(options), image)
     const server = new TestServer(containerName(folder), folder)
     try {
-      if (options.registry) await server.#nameMirror()
+      if (options.registryFolder) await server.#setMirror()
       await docker('start', server.container)
-      await server.#takeKey()
-      if (options.registry) await server.sh('chown -R root: /etc/docker')
-      await server.untilReachable()
+      await server.#authorizeKey()
+      if (options.registryFolder) await server.sh('chown -R root: /etc/docker')
+      await server.waitUntilReachable()
       return server
     } catch (error) {
       await server[Symbol.asyncDispose]()
@@ -58,37 +61,33 @@ export class TestServer implements AsyncDisposable {
     }
   }
 
-  /** Its SSH port on this machine's loopback. It changes with a reboot. */
+  /** The server's SSH port on this machine's loopback. It changes at a reboot. */
   get port(): number {
     return this.#port
   }
 
-  /** The private key that root, deploy and owner take. */
+  /** The path of the private key that logs in as root, deploy and owner. */
   get identity(): string {
     return join(this.#folder, 'id')
   }
 
+  /** The name of the server's container. */
   get container(): string {
     return this.#container
   }
 
-  /** Where its ssh configuration and known hosts for the owner are. */
-  get folder(): string {
-    return this.#folder
-  }
-
-  /** Runs a command of the shell as root inside, past SSH. Gives what it printed; throws when it fails. */
+  /** Runs a shell command as root on the server, without SSH. Returns its trimmed output; throws when it fails. */
   async sh(command: string): Promise<string> {
     return (await docker('exec', this.#container, 'bash', '-c', command)).trim()
   }
 
-  /** The same, with how it ended. */
-  try(command: string): Promise<Ended> {
-    return run('docker', ['exec', this.#container, 'bash', '-c', command])
+  /** Does the same as `sh`, but returns how the command ended and does not throw when it fails. */
+  run(command: string): Promise<ProgramResult> {
+    return runProgram('docker', ['exec', this.#container, 'bash', '-c', command])
   }
 
-  /** Puts a file on the server. */
-  async write(path: string, content: string, mode = '644'): Promise<void> {
+  /** Writes a file on the server, owned by root, with its folder. */
+  async writeFile(path: string, content: string, mode = '644'): Promise<void> {
     const local = join(this.#folder, 'file')
     await writeFile(local, content)
     await this.sh(`mkdir -p "$(dirname '${path}')"`)
@@ -96,35 +95,39 @@ export class TestServer implements AsyncDisposable {
     await this.sh(`chown root: '${path}' && chmod ${mode} '${path}'`)
   }
 
-  /** Gives its Docker an image of this machine, under a name: faster than through a registry. */
-  async load(image: string, name: string): Promise<void> {
-    const loaded = await run('bash', ['-c', `docker save '${image}' | docker exec -i ${this.#container} docker load`])
+  /** Copies an image of this machine into the server's Docker, under another name. Faster than through a registry. */
+  async loadImage(image: string, name: string): Promise<void> {
+    const loaded = await runProgram('bash', [
+      '-c',
+      `docker save '${image}' | docker exec -i ${this.#container} docker load`,
+    ])
     if (loaded.code !== 0) throw new Error(`${image} could not be loaded: ${loaded.output}`)
     await this.sh(`docker tag '${image}' '${name}'`)
   }
 
-  /** Waits until a command succeeds. */
-  async until(command: string, withinMs = START_MS): Promise<void> {
-    const end = Date.now() + withinMs
+  /** Runs a command as root until it succeeds; throws with its last output after `timeoutMs`. */
+  async waitUntil(command: string, timeoutMs = START_MS): Promise<void> {
+    const end = Date.now() + timeoutMs
     for (;;) {
-      const ended = await this.try(command)
-      if (ended.code === 0) return
-      if (Date.now() > end) throw new Error(`${command} still fails after ${withinMs} ms: ${ended.output}`)
-      await new Promise(resolve => setTimeout(resolve, TRY_AGAIN_MS))
+      const result = await this.run(command)
+      if (result.code === 0) return
+      if (Date.now() > end) throw new Error(`${command} still fails after ${timeoutMs} ms: ${result.output}`)
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }
   }
 
+  /** Restarts the server with all its processes, and waits until its sshd listens again. */
   async reboot(): Promise<void> {
     await docker('restart', '--time', '60', this.#container)
-    await this.untilReachable()
+    await this.waitUntilReachable()
   }
 
-  /** Waits until it has started and sshd answers. */
-  async untilReachable(): Promise<void> {
-    await this.until('systemctl is-system-running | grep -qE "running|degraded"')
+  /** Waits until systemd has started everything and sshd listens. */
+  async waitUntilReachable(): Promise<void> {
+    await this.waitUntil('systemctl is-system-running | grep -qE "running|degraded"')
     const [address = ''] = (await docker('port', this.#container, '22/tcp')).split('\n')
     this.#port = Number(address.slice(address.lastIndexOf(':') + 1))
-    await this.until("ss -Htln 'sport = :22' | grep -q .")
+    await this.waitUntil("ss -Htln 'sport = :22' | grep -q .")
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -132,28 +135,31 @@ export class TestServer implements AsyncDisposable {
     await rm(this.#folder, { recursive: true, force: true })
   }
 
-  /** Its Docker takes what the registry has for what Docker Hub has. It reads that once, when the server starts. */
-  async #nameMirror(): Promise<void> {
+  /** Names the registry to the server's Docker as a mirror of Docker Hub. Docker reads that once, when it starts. */
+  async #setMirror(): Promise<void> {
     const settings = join(this.#folder, 'docker')
     await mkdir(settings)
     await writeFile(join(settings, 'daemon.json'), DAEMON_SETTINGS)
     await docker('cp', settings, `${this.#container}:/etc/`)
   }
 
-  async #takeKey(): Promise<void> {
-    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', this.identity])
+  /** Creates an SSH key and lets it log in as root, deploy and owner. */
+  async #authorizeKey(): Promise<void> {
+    await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', this.identity])
     await docker('cp', `${this.identity}.pub`, `${this.#container}:/etc/ssh/test_authorized_keys`)
     await this.sh('chown root: /etc/ssh/test_authorized_keys && chmod 644 /etc/ssh/test_authorized_keys')
   }
 }
 
 /**
- * systemd in the server mounts every hierarchy of cgroups (version 1) that this machine has not mounted. It then exists for every process
- * of the machine, and a containerd that does not find its mount hears of no container that runs out of memory. So this
- * machine mounts them first, as most machines do anyway. Does nothing with cgroups of version 2, or without the right to mount.
+ * Mounts all hierarchies of cgroups version 1 on this machine, as most machines do at boot. Otherwise systemd in the
+ * server would create the missing ones, for all processes of the machine. The machine's own containerd would not find
+ * their mounts, and would no longer notice containers that run out of memory.
+ *
+ * Does nothing with cgroups version 2, or without the right to mount.
  */
 async function mountAllCgroups(): Promise<void> {
-  await run('sh', ['-c', MOUNT_CGROUPS])
+  await runProgram('sh', ['-c', MOUNT_CGROUPS])
 }
 
 const MOUNT_CGROUPS = `
@@ -170,13 +176,14 @@ function containerName(folder: string): string {
   return `horde-${folder.slice(folder.lastIndexOf('/') + 1)}`
 }
 
-function runOptions({ registry, runOptions = [] }: TestServerOptions): string[] {
-  const capabilities = CAPABILITIES.split(' ').flatMap(name => ['--cap-add', name])
+/** Returns the options of `docker create` for a server. */
+function runOptions({ registryFolder, runOptions = [] }: TestServerOptions): string[] {
+  const capabilities = CAPABILITIES.flatMap(name => ['--cap-add', name])
   const security = ['seccomp=unconfined', 'systempaths=unconfined'].flatMap(name => ['--security-opt', name])
-  const registryMounts = registry
+  const registryMounts = registryFolder
     ? [
         '--volume',
-        `${registry}:/var/lib/test-registry:ro`,
+        `${registryFolder}:/var/lib/test-registry:ro`,
         '--volume',
         `${REGISTRY_PROGRAM}:/usr/local/bin/docker-registry:ro`,
       ]
@@ -199,14 +206,14 @@ function runOptions({ registry, runOptions = [] }: TestServerOptions): string[] 
   ]
 }
 
-/** Builds the image where its definition has changed. */
-async function serverImage(kind: 'bare' | 'with-docker'): Promise<string> {
+/** Returns the name of a server's image, and builds the image if its definition has changed. */
+async function serverImage(kind: 'fresh' | 'with-docker'): Promise<string> {
   const hash = createHash('sha256')
   for (const name of ['Dockerfile', 'test-registry.service', 'test-registry.yml'])
     hash.update(await readFile(join(FOLDER, name)))
   const image = `horde-test/server-${kind}:${hash.digest('hex').slice(0, 12)}`
-  const known = await run('docker', ['image', 'inspect', image])
-  if (known.code === 0) return image
+  const inspected = await runProgram('docker', ['image', 'inspect', image])
+  if (inspected.code === 0) return image
   const build = [
     'build',
     '--quiet',
@@ -218,13 +225,14 @@ async function serverImage(kind: 'bare' | 'with-docker'): Promise<string> {
     image,
     FOLDER,
   ]
-  const built = await run('docker', build, { withinMs: BUILD_MS })
+  const built = await runProgram('docker', build, { timeoutMs: BUILD_MS })
   if (built.code !== 0) throw new Error(`the test server's image could not be built: ${built.output}`)
   return image
 }
 
+/** Runs Docker on this machine. Returns its output; throws when it fails. */
 async function docker(...args: string[]): Promise<string> {
-  const ended = await run('docker', args)
-  if (ended.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${ended.code}: ${ended.output}`)
-  return ended.output
+  const result = await runProgram('docker', args)
+  if (result.code !== 0) throw new Error(`docker ${args.join(' ')} ended with ${result.code}: ${result.output}`)
+  return result.output
 }

@@ -31,14 +31,14 @@ describe.each([
   const text = () => readFile(path(role), 'utf8')
   const compose = async () => parse(await text(), { merge: true }) as Compose
 
-  it('uses only variables of the example, each with the same default', async () => {
+  it('uses exactly the variables of composeSettings, with the same defaults', async () => {
     const used = [...(await text()).matchAll(/\$\{(\w+)(?::([-?])([^}]*))?\}/g)]
     const wrong = used.filter(([, name = '', kind, value]) => {
       if (SHELL_VARIABLES.includes(name)) return false
       const known = composeSettings(role) as Record<string, { schema: { safeParse(text: undefined): unknown } }>
       const read = known[name]?.schema.safeParse(undefined) as { success: boolean; data?: unknown } | undefined
       if (read === undefined) return true
-      // A variable that is required says so where it is used first; the engine stops there.
+      // A required variable is marked as such (`:?`) only where the file uses it first. Compose stops there.
       return read.success ? kind !== '-' || value !== String(read.data) : kind !== '?'
     })
     expect(wrong.map(([whole]) => whole)).toEqual([])
@@ -46,13 +46,13 @@ describe.each([
     expect(Object.keys(composeSettings(role)).filter(name => !names.includes(name))).toEqual([])
   })
 
-  it('fixes the settings that the example leaves out, and no others', async () => {
+  it('sets exactly the settings of FIXED_BY_COMPOSE', async () => {
     const { environment = {} } = (await compose()).services[role] as Service
     const fixed = FIXED_BY_COMPOSE.filter(name => Object.hasOwn(settings, name))
     expect(Object.keys(environment).sort()).toEqual(fixed.toSorted())
   })
 
-  it('publishes one port to the internet at most, and all others on loopback', async () => {
+  it('publishes only the public port of the miner beyond loopback', async () => {
     const { services } = await compose()
     const ports = Object.values(services).flatMap(({ ports = [] }) => ports)
     const open = ports.filter(port => !port.startsWith('127.0.0.1:'))
@@ -60,7 +60,7 @@ describe.each([
     expect(open).toEqual(role === 'miner' ? miners : [])
   })
 
-  it('limits memory and logs of everything that stays, and starts it again', async () => {
+  it('limits memory and logs of every permanent service, and restarts it', async () => {
     const { services } = await compose()
     const logging = { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '5' } }
     for (const [name, service] of Object.entries(services)) {
@@ -71,20 +71,20 @@ describe.each([
     }
   })
 
-  it('mounts the wallet and what only shows a disk read-only', async () => {
+  it('mounts everything read-only, except the engine socket and /tmp of the miner', async () => {
     const { volumes = [] } = (await compose()).services[role] as Service
     const writable = volumes.filter(volume => !volume.endsWith(':ro'))
     const socket = '$' + '{DOCKER_SOCKET:-/var/run/docker.sock}'
     expect(writable).toEqual(role === 'miner' ? [`${socket}:${socket}`, 'temporary:/tmp'] : [])
   })
 
-  it('has nothing that docker-compose 1.29 does not read', async () => {
+  it('uses no key that docker-compose 1.29 does not know', async () => {
     const whole = await text()
     expect(parse(whole)).not.toHaveProperty('name')
     expect(whole).not.toMatch(/^\s*(include|gpus|pull_policy|develop|extends|attach):/m)
   })
 
-  it('starts Prometheus and Grafana in the profile monitoring alone', async () => {
+  it('starts Prometheus and Grafana only with the profile monitoring', async () => {
     const { services } = await compose()
     const profiled = Object.entries(services).filter(([, { profiles }]) => profiles !== undefined)
     expect(profiled.map(([name, { profiles }]) => [name, profiles])).toEqual([

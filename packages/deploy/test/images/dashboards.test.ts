@@ -4,9 +4,10 @@ import { METRICS as validatorMetrics } from '@horde/validator/operator/metrics/d
 import { describe, expect, it } from 'vitest'
 import { type Dashboard, dashboard, metricsIn, queriesOf } from '../../src/dashboard.ts'
 
-/** Of the process itself, by the library. */
+/** Metrics that the Prometheus library adds about the process. */
 const PROCESS_METRICS = /^(miner|validator)_(process|nodejs)_/
 
+/** Reads and validates a role's dashboard. */
 async function read(role: string): Promise<Dashboard> {
   const url = new URL(`../../../../docker/monitoring/dashboards/${role}.json`, import.meta.url)
   return dashboard.parse(JSON.parse(await readFile(url, 'utf8')))
@@ -16,7 +17,7 @@ describe.each([
   ['validator', validatorMetrics],
   ['miner', minerMetrics],
 ] as const)('the dashboard of a %s', (role, metrics) => {
-  it('queries only metrics that the role has, and every one of them', async () => {
+  it('queries every metric of the role, and no other', async () => {
     const queried = queriesOf(await read(role)).flatMap(({ expr }) => metricsIn(expr, role))
     const own = queried.filter(name => !PROCESS_METRICS.test(name)).map(name => name.replace(/_bucket$/, ''))
     const unqueried = Object.keys(metrics).filter(name => !own.includes(name))
@@ -24,7 +25,7 @@ describe.each([
     expect(unqueried).toEqual(NOT_SHOWN[role])
   })
 
-  it('has charts with ids of their own, none over another', async () => {
+  it('has charts that do not overlap, each with an id of its own', async () => {
     const { panels } = await read(role)
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
@@ -35,7 +36,7 @@ describe.each([
   })
 })
 
-/** Metrics that are for alerts or for other charts' arithmetic, and have no chart of their own. */
+/** Metrics without a chart: alerts use them. */
 const NOT_SHOWN = {
   validator: ['validator_subnet_age_seconds', 'validator_watch_age_seconds'],
   miner: ['miner_chain_block', 'miner_watch_age_seconds'],

@@ -9,18 +9,18 @@ import { describe, expect, it } from 'vitest'
 const run = promisify(execFile)
 const CHECKOUT = fileURLToPath(new URL('../../../..', import.meta.url))
 const docker = async (...args: string[]) => (await run('docker', args)).stdout.trim()
-/** bin/setup builds it. */
+/** The executor's image, which bin/setup builds. */
 const EXECUTOR = 'compute-horde/executor:v0'
 
-/** The workspace packages that a package needs to run, and itself. */
-async function neededBy(name: string): Promise<string[]> {
+/** Returns the workspace packages that a package needs to run, itself included, sorted. */
+async function workspaceDependencies(name: string): Promise<string[]> {
   const { dependencies } = JSON.parse(await readFile(`${CHECKOUT}/packages/${name}/package.json`, 'utf8'))
   const direct = Object.keys(dependencies).filter(each => each.startsWith('@horde/'))
-  const all = await Promise.all(direct.map(each => neededBy(each.slice('@horde/'.length))))
+  const all = await Promise.all(direct.map(each => workspaceDependencies(each.slice('@horde/'.length))))
   return [...new Set([name, ...all.flat()])].sort()
 }
 
-/** The stages of the Dockerfile, by name. */
+/** Returns the text of each stage of docker/Dockerfile, by name. */
 async function stages(): Promise<Map<string, string>> {
   const text = await readFile(`${CHECKOUT}/docker/Dockerfile`, 'utf8')
   const parts = text.split(/^(?=FROM )/m).slice(1)
@@ -28,13 +28,13 @@ async function stages(): Promise<Map<string, string>> {
 }
 
 describe.each(['executor', 'miner', 'validator'])('the target %s', role => {
-  it('copies the sources of the packages that the role needs, and no others', async () => {
+  it('copies exactly the sources of the packages that the role needs', async () => {
     const stage = (await stages()).get(role) ?? ''
     const copied = [...stage.matchAll(/^COPY packages\/(\w+) \/app\/packages\/\1$/gm)].map(([, name]) => name)
-    expect(copied.sort()).toEqual(await neededBy(role))
+    expect(copied.sort()).toEqual(await workspaceDependencies(role))
   })
 
-  it('asks /health, says its version and commit, and knows nothing of how it was built', async () => {
+  it('has a health check and labels, and keeps no build argument', async () => {
     const stage = (await stages()).get(role) ?? ''
     expect(stage).toContain('CMD ["node", "docker/image/health-check.js"]')
     expect(stage).toMatch(/image\.version="\$\{VERSION\}"/)
@@ -43,18 +43,18 @@ describe.each(['executor', 'miner', 'validator'])('the target %s', role => {
   })
 })
 
-describe('what an owner adds to a checkout', () => {
-  /** By docker/README.md: settings of one role or of two, and a wallet beside them. */
+describe('settings and wallets that an owner adds to a checkout', () => {
+  /** The files that docker/README.md tells the owner to add. */
   const secrets = ['docker/.env', 'docker/miner.env', 'docker/validator.env', 'docker/wallet/me/coldkey']
 
-  it('is nothing that git would take', async () => {
+  it('are ignored by git', async () => {
     const ignored = await run('git', ['check-ignore', '--no-index', ...secrets], { cwd: CHECKOUT }).catch(
       error => error,
     )
     expect(ignored.stdout.trim().split('\n')).toEqual(secrets)
   })
 
-  it('does not reach a build', async () => {
+  it('are not sent to a build', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'context-'))
     const image = `test-context-${process.pid}`
     try {
@@ -77,7 +77,7 @@ describe('what an owner adds to a checkout', () => {
   })
 })
 
-it('a build of another checkout keeps its stages while images are built here', async () => {
+it('docker/build-images.sh keeps the stages that another checkout builds', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'stage-'))
   await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\nLABEL compute-horde.image=build\nCOPY Dockerfile /\n')
   const stage = await docker('build', '--quiet', '--no-cache', folder)
@@ -91,7 +91,7 @@ it('a build of another checkout keeps its stages while images are built here', a
 })
 
 describe('the image of executors', () => {
-  it('carries its version and its commit', async () => {
+  it('has its version and its commit as labels', async () => {
     const labels = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config.Labels}}', EXECUTOR))
     const { version } = JSON.parse(await readFile(`${CHECKOUT}/package.json`, 'utf8'))
     expect(labels).toMatchObject({
@@ -100,15 +100,15 @@ describe('the image of executors', () => {
     })
   })
 
-  it('answers to the command line of a v0 miner', async () => {
+  it('accepts the command line of a v0 miner', async () => {
     const settings = ['MINER_ADDRESS=ws://127.0.0.1:1', 'EXECUTOR_TOKEN=token', 'RECONNECT_ATTEMPTS=1']
     const options = ['--rm', '--network', 'none', ...settings.flatMap(each => ['--env', each])]
     const command = ['python', 'manage.py', 'run_executor']
-    const ended = run('docker', ['run', ...options, EXECUTOR, ...command])
-    await expect(ended).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('"end":"gave up"') })
+    const result = run('docker', ['run', ...options, EXECUTOR, ...command])
+    await expect(result).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('"end":"gave up"') })
   })
 
-  it('holds no build tools, no development dependencies and no private certificate authority', async () => {
+  it('contains no build tools, development dependencies or private certificate authority', async () => {
     const look = `
       for tool in pnpm npm gcc make git curl; do command -v $tool; done
       ls /app/node_modules/.pnpm | grep -E '^(vitest|typescript|@biomejs|@electric-sql)'
@@ -122,7 +122,7 @@ describe('the image of executors', () => {
     )
   })
 
-  it('brings the compile cache that its start needs', async () => {
+  it('contains a compile cache, which makes its start fast', async () => {
     const look = 'find /app/node_modules/.cache/compute-horde -type f | wc -l'
     const count = await docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', EXECUTOR, '-c', look)
     expect(Number(count)).toBeGreaterThan(50)

@@ -5,13 +5,16 @@ import { parse } from 'yaml'
 const folder = new URL('../../../../docker/', import.meta.url)
 const yaml = async (path: string) => parse(await readFile(new URL(path, folder), 'utf8'), { merge: true })
 
-it.each(['validator', 'miner'])('Prometheus asks a %s where its compose file has it listen', async role => {
-  const { services } = await yaml(`compose.${role}.yml`)
-  const { scrape_configs } = await yaml(`monitoring/prometheus.${role}.yml`)
-  const { ADMIN_PORT } = services[role].environment
-  expect(scrape_configs[0]).toEqual({ job_name: role, static_configs: [{ targets: [`${role}:${ADMIN_PORT}`] }] })
-  expect(services.prometheus.command).toContain(`--config.file=/etc/compute-horde/prometheus.${role}.yml`)
-})
+it.each(['validator', 'miner'])(
+  'Prometheus scrapes the admin port that the compose file of the %s sets',
+  async role => {
+    const { services } = await yaml(`compose.${role}.yml`)
+    const { scrape_configs } = await yaml(`monitoring/prometheus.${role}.yml`)
+    const { ADMIN_PORT } = services[role].environment
+    expect(scrape_configs[0]).toEqual({ job_name: role, static_configs: [{ targets: [`${role}:${ADMIN_PORT}`] }] })
+    expect(services.prometheus.command).toContain(`--config.file=/etc/compute-horde/prometheus.${role}.yml`)
+  },
+)
 
 it.each(['validator', 'miner'])('Grafana beside a %s finds its Prometheus and its dashboards', async role => {
   const { services } = await yaml(`compose.${role}.yml`)

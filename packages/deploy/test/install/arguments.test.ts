@@ -1,11 +1,11 @@
-/** What the install scripts say of mistakes on the owner's machine: all at once, each with what to do. */
+/** Mistakes on the owner's machine: the install scripts report all at once, each with what to do. */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HOTKEY_SEED, Owner } from '../../src/testing/owner.ts'
 
-/** Where nobody listens, so that no test waits for a connection. */
+/** A destination and a port where nothing listens, so that no test waits for a connection. */
 const NOWHERE = 'root@127.0.0.1'
 const CLOSED = ['--ssh-port', '1']
 const PULL = ['--image-prefix', 'registry.example/horde']
@@ -23,7 +23,7 @@ const hotkeyFile = async (name: string, content: string) => {
   return path
 }
 
-test('names every mistake of one command line, and exits with 2', async () => {
+test('reports every mistake in a command line, and exits with 2', async () => {
   const args = [
     '--port',
     '99999',
@@ -36,7 +36,7 @@ test('names every mistake of one command line, and exits with 2', async () => {
     '/none',
     ...CLOSED,
   ]
-  const { code, output } = await owner.script('miner', [NOWHERE, '/no/hotkey', ...args])
+  const { code, output } = await owner.runScript('miner', [NOWHERE, '/no/hotkey', ...args])
   expect(code).toBe(2)
   for (const mistake of [
     '--port is',
@@ -64,27 +64,28 @@ test.each([
   ['a class with a command in it', [NOWHERE, 'h', '--class', '$(reboot)'], 'is not a class'],
   ['a network with a command in it', [NOWHERE, 'h', '--network', '$(reboot)'], 'is not a network'],
 ])('refuses %s', async (_, args, mistake) => {
-  const { code, output } = await owner.script('miner', [...args, ...CLOSED])
+  const { code, output } = await owner.runScript('miner', [...args, ...CLOSED])
   expect(output).toContain(mistake)
   expect(code).toBe(2)
 })
 
-test('refuses what only a miner has for a validator', async () => {
+test('refuses the options of a miner for a validator', async () => {
   const options = ['--port', '8000', '--class', 'always_on.test']
-  const { output } = await owner.script('validator', [NOWHERE, owner.hotkey, ...options, ...CLOSED])
+  const { output } = await owner.runScript('validator', [NOWHERE, owner.hotkey, ...options, ...CLOSED])
   expect(output).toContain("--port is a miner's")
   expect(output).toContain("--class is a miner's")
 })
 
 test('prints its help without connecting', async () => {
-  const { code, output } = await owner.script('validator', ['--help'])
+  const { code, output } = await owner.runScript('validator', ['--help'])
   expect(code).toBe(0)
   expect(output).toContain('install_validator.sh SSH_DESTINATION HOTKEY_PATH')
 })
 
-describe('the key', () => {
+describe('a hotkey file', () => {
+  /** Runs the script with a key, which must fail without printing it. Returns the output. */
   const refusal = async (path: string) => {
-    const { code, output } = await owner.script('validator', [NOWHERE, path, ...PULL, ...CLOSED])
+    const { code, output } = await owner.runScript('validator', [NOWHERE, path, ...PULL, ...CLOSED])
     expect(code).toBe(2)
     expect(output).not.toContain(HOTKEY_SEED)
     return output
@@ -112,28 +113,28 @@ describe('the key', () => {
     expect(await refusal(await hotkeyFile('photo', 'JPEG'))).toContain("is not a hotkey's file")
   })
 
-  test('that can be used is not complained about', async () => {
+  test('that is a usable hotkey is accepted', async () => {
     expect(await refusal(owner.hotkey)).not.toContain('hotkey')
   })
 })
 
 describe('the sources', () => {
-  test('must be named when the script came through a pipe, for there is no release', async () => {
-    const { output } = await owner.script('miner', [NOWHERE, owner.hotkey, ...CLOSED], { piped: true })
+  test('must be named when the script comes through a pipe, because there is no release', async () => {
+    const { output } = await owner.runScript('miner', [NOWHERE, owner.hotkey, ...CLOSED], { piped: true })
     expect(output).toContain('there is nothing to build')
   })
 
-  test('are the checkout that the script stands in', async () => {
-    const { output } = await owner.script('miner', [NOWHERE, owner.hotkey, ...CLOSED])
+  test('are by default the checkout that contains the script', async () => {
+    const { output } = await owner.runScript('miner', [NOWHERE, owner.hotkey, ...CLOSED])
     expect(output).not.toContain('nothing to build')
   })
 
   test('as an archive need a checksum, and must match it', async () => {
     const archive = await hotkeyFile('sources.tar.gz', 'anything')
     const from = async (source: string) =>
-      (await owner.script('miner', [NOWHERE, owner.hotkey, '--from', source, ...CLOSED])).output
+      (await owner.runScript('miner', [NOWHERE, owner.hotkey, '--from', source, ...CLOSED])).output
     expect(await from(archive)).toContain('there is no checksum')
-    expect(await from(`${archive}#sha256=${'0'.repeat(64)}`)).toContain('is not what it should be')
+    expect(await from(`${archive}#sha256=${'0'.repeat(64)}`)).toContain('has the wrong checksum')
     const hash = createHash('sha256').update('anything').digest('hex')
     expect(await from(`${archive}#sha256=${hash}`)).not.toContain('sources.tar.gz')
     await writeFile(`${archive}.sha256`, `${hash}  sources.tar.gz\n`)

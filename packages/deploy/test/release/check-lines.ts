@@ -1,19 +1,22 @@
-/** Finds the lines that `check` can print, in the sources of a service and of all that its check imports. */
+/** Finds the lines that a service's `check` can print, by reading the sources that its command imports. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../../../..', import.meta.url))
 
-/** A call of `ok`, `warn` or `bad`. Whatever the code computes is `…`: `the chain says …, not … port …`. */
+/** A call of `ok`, `warn` or `bad`. `…` stands for each computed part: `the chain says …, not … port …`. */
 export type CheckLine = { verdict: 'ok' | 'warn' | 'bad'; subject: string; found: string; file: string }
 
-/** @param program the file of the command check, from the top of the repository */
+/**
+ * Returns every line that a `check` can print.
+ * @param program the source of the command `check`, relative to the repository's root
+ */
 export function checkLines(program: string): CheckLine[] {
   return importedFrom(join(root, program)).flatMap(linesOf)
 }
 
-/** The file and all that it imports from this repository, types left out. */
+/** Returns the file and all files of this repository that it imports, directly or not. */
 function importedFrom(entry: string): string[] {
   const seen = new Set<string>()
   const visit = (file: string) => {
@@ -26,13 +29,15 @@ function importedFrom(entry: string): string[] {
   return [...seen]
 }
 
+/** Returns the path of an imported file; throws if it does not exist. */
 function fileOf(name: string, importer: string): string {
   const [, owner, path] = /^@horde\/([a-z]+)\/(.*)$/.exec(name) ?? []
   const file = owner ? join(root, 'packages', owner, 'src', `${path}.ts`) : resolve(dirname(importer), name)
-  if (!existsSync(file)) throw new Error(`${importer} imports ${name}, which is not there`)
+  if (!existsSync(file)) throw new Error(`${importer} imports ${name}, which does not exist`)
   return file
 }
 
+/** Returns the calls of `ok`, `warn` and `bad` in a file. */
 function linesOf(file: string): CheckLine[] {
   const text = readFileSync(file, 'utf8').replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')
   if (!/import \{[^}]*\b(ok|warn|bad)\b[^}]*\} from|export function bad\(/.test(text)) return []
@@ -45,7 +50,7 @@ function linesOf(file: string): CheckLine[] {
   })
 }
 
-/** The arguments of a call whose opening bracket stands just before `start`. */
+/** Returns the arguments of a call. `start` is the offset behind its opening bracket. */
 function argumentsAt(text: string, start: number): string[] {
   const found: string[] = []
   let [depth, from, quote] = [0, start, '']
@@ -72,10 +77,13 @@ function argumentsAt(text: string, start: number): string[] {
       }
     }
   }
-  throw new Error('a call does not end')
+  throw new Error('a call has no closing bracket')
 }
 
-/** What an argument can say: a literal, a name that `before` gives a literal, or what only the running program knows. */
+/**
+ * Returns the texts that an argument can have: that of a literal, or of a constant that `before` sets to a literal.
+ * Returns `…` for any other.
+ */
 function textsOf(argument: string, before: string): string[] {
   const literal = literalOf(argument)
   if (literal !== undefined) return [literal]
@@ -88,14 +96,15 @@ function textsOf(argument: string, before: string): string[] {
   return [literalOf(value.trim()) ?? '…']
 }
 
+/** Returns the text of a literal, or undefined if `argument` is none. */
 function literalOf(argument: string): string | undefined {
   const [, quote, inside = ''] = /^(['"`])(.*)\1$/s.exec(argument) ?? []
   if (quote === undefined || (quote !== '`' && inside.includes(quote))) return undefined
-  return quote === '`' ? withoutParts(inside) : inside
+  return quote === '`' ? elideParts(inside) : inside
 }
 
-/** A template with `…` for each of its parts. */
-function withoutParts(template: string): string {
+/** Returns a template's text with `…` for each `${…}`. */
+function elideParts(template: string): string {
   let [shown, depth] = ['', 0]
   for (let at = 0; at < template.length; at += 1) {
     if (depth === 0 && template.startsWith('${', at)) {

@@ -1,25 +1,25 @@
-/** Whether the documents for operators say what the code does. */
+/** Compares the documents for operators with the code. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { composeSettings } from '../../src/compose-settings.ts'
 import { COMPOSE_VARIABLES } from '../../src/env-example.ts'
 import { checkLines, root } from './check-lines.ts'
-import { DOCUMENTS, olderCommands, ROLES, type Role, shellCommands, textOf } from './documents.ts'
+import { btcli9Commands, DOCUMENTS, ROLES, type Role, shellCommands, textOf } from './documents.ts'
 
-/** Where the lines of a role's check come from. */
+/** The sources of the commands that print the lines of a role's `check`. */
 const PROGRAMS: Record<Role, readonly string[]> = {
   validator: ['packages/validator/src/commands/check.ts'],
   miner: ['packages/miner/src/commands/check.ts', 'packages/executor/src/check.ts'],
 }
 const FILES = [...ROLES.map(role => DOCUMENTS[role].file), 'docs/upgrading.md', 'README.md', 'CHANGELOG.md']
 
-describe.each(ROLES)('the %s', role => {
+describe.each(ROLES)('the document for a %s', role => {
   const { file, hotkey } = DOCUMENTS[role]
   const lines = PROGRAMS[role].flatMap(checkLines)
   const text = textOf(file)
 
-  it('has a remedy for every line of check that is bad or a warning, and for no other', () => {
+  it('has a remedy for exactly the lines of check that are bad or a warning', () => {
     const inCode = lines.filter(({ verdict }) => verdict !== 'ok')
     const patterns = new Set(inCode.map(({ verdict, subject, found }) => `${verdict} ${subject}: ${found}`))
     const rows = [...text.matchAll(/^\| `((?:bad|warn) [^`]*)` \| \S.* \|$/gm)].map(([, line = '']) => line)
@@ -27,37 +27,37 @@ describe.each(ROLES)('the %s', role => {
     expect(patterns.size).toBeGreaterThan(20)
   })
 
-  it('names every subject that can be ok', () => {
+  it('lists every subject whose line can be ok', () => {
     const inCode = new Set(lines.filter(({ verdict }) => verdict === 'ok').map(({ subject }) => subject))
     const [, section = ''] = /### Lines with `ok`\n\n(.*?)(?:\.\n|\. [A-Z])/s.exec(text) ?? []
     expect([...section.matchAll(/`([^`]+)`/g)].map(([, name]) => name).sort()).toEqual([...inCode].sort())
   })
 
-  it('always names network, wallet and hotkey to btcli', () => {
+  it('passes network, wallet and hotkey to every btcli command', () => {
     const commands = shellCommands(file, 'btcli')
     const named = `--network finney --wallet my-wallet --wallet-hotkey ${hotkey}`
     expect(commands.filter(command => !command.endsWith(` ${named}`))).toEqual([])
     expect(commands.length).toBeGreaterThan(5)
-    const older = olderCommands(file)
-    expect(older.filter(command => !command.endsWith(` --wallet-name my-wallet --hotkey ${hotkey}`))).toEqual([])
+    const commands9 = btcli9Commands(file)
+    expect(commands9.filter(command => !command.endsWith(` --wallet-name my-wallet --hotkey ${hotkey}`))).toEqual([])
     const local = /^btcli wallet (create|new-hotkey) /
-    expect(older.filter(command => !local.test(command) && !command.includes(' --network finney '))).toEqual([])
-    expect(older.length).toBeGreaterThan(4)
+    expect(commands9.filter(command => !local.test(command) && !command.includes(' --network finney '))).toEqual([])
+    expect(commands9.length).toBeGreaterThan(4)
   })
 
-  it('gives every command of btcli 11 its like of btcli 9, or says that there is none', () => {
+  it('lists the equivalent in btcli 9 of every command of btcli 11, or says that there is none', () => {
     const rows = [...text.matchAll(/^\| `(btcli \w+ [\w-]+)[^|]*\| (?:`btcli|none:)/gm)].map(([, command]) => command)
     const commands = shellCommands(file, 'btcli').map(command => command.split(' ').slice(0, 3).join(' '))
-    // `wallet show` has no like in version 9 that matters: it prints what `wallet create` printed.
+    // `wallet show` needs no equivalent: it prints what `wallet create` printed.
     expect(rows.sort()).toEqual([...new Set(commands)].filter(command => command !== 'btcli wallet show').sort())
   })
 })
 
-it('settings that the documents name exist', () => {
-  // The tables of the packages' READMEs are printed from the settings, and compared with them by their own tests.
+it('the documents name only settings that exist', () => {
+  // The packages' READMEs list all settings; other tests compare those tables with the code.
   const tables = ['validator', 'miner', 'executor'].map(name => textOf(`packages/${name}/README.md`)).join('\n')
   const ofServices = [...tables.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name = '']) => name)
-  // DOCKER_HOST is Docker's own, and read by its client.
+  // Docker's own client reads DOCKER_HOST.
   const ofCompose = [...COMPOSE_VARIABLES, ...Object.keys(composeSettings('miner'))]
   const known = new Set([...ofServices, ...ofCompose, 'DOCKER_HOST'])
   const names = FILES.flatMap(file => [...textOf(file).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)])
@@ -65,7 +65,7 @@ it('settings that the documents name exist', () => {
   expect(names.length).toBeGreaterThan(20)
 })
 
-it('links lead to files that are there', () => {
+it('the documents link only to files that exist', () => {
   const links = FILES.flatMap(file =>
     [...textOf(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => join(dirname(file), link)),
   )
@@ -73,23 +73,23 @@ it('links lead to files that are there', () => {
   expect(links.length).toBeGreaterThan(10)
 })
 
-it("commands of the server's script are those that it has", () => {
+it('the documents name only commands that compute-horde has', () => {
   const [, usage = ''] = /^usage\(\) \{\n(.*?)^END$/ms.exec(textOf('docker/install/server/compute-horde')) ?? []
   const known = [...usage.matchAll(/^ {2}([a-z]+) /gm)].map(([, command]) => command)
   expect(known).toContain('rollback')
-  const said = FILES.flatMap(file => [...textOf(file).matchAll(/compute-horde (?:validator|miner) ([a-z-]+)/g)])
-  expect(said.map(([, command = '']) => command).filter(command => !known.includes(command))).toEqual([])
-  expect(said.length).toBeGreaterThan(10)
+  const named = FILES.flatMap(file => [...textOf(file).matchAll(/compute-horde (?:validator|miner) ([a-z-]+)/g)])
+  expect(named.map(([, command = '']) => command).filter(command => !known.includes(command))).toEqual([])
+  expect(named.length).toBeGreaterThan(10)
 })
 
-it('options that the text names are those of the install scripts, or of the command on the server', () => {
+it('the documents name only options that the install scripts or compute-horde have', () => {
   const scripts = ['install_validator.sh', 'install_miner.sh', 'docker/install/server/compute-horde']
     .map(textOf)
     .join('\n')
   const known = new Set([...scripts.matchAll(/^ +(--[a-z-]+) /gm)].map(([, option]) => option))
-  const said = FILES.flatMap(file =>
+  const named = FILES.flatMap(file =>
     [...textOf(file).matchAll(/`(--[a-z-]+)(?: [^`]*)?`/g)].map(([, option]) => option),
   )
-  expect(said.filter(option => !known.has(option))).toEqual([])
-  expect(said.length).toBeGreaterThan(5)
+  expect(named.filter(option => !known.has(option))).toEqual([])
+  expect(named.length).toBeGreaterThan(5)
 })

@@ -42,7 +42,7 @@ export class Chain {
   readonly pool = new Pool()
   readonly #state = new State(HISTORY_BLOCKS)
   readonly #blocks: Blocks
-  readonly #listeners = new Set<(news: NewBlock) => void>()
+  readonly #listeners = new Set<(block: NewBlock) => void>()
   readonly #log: Log
   readonly #finality: Finality
   /** Keys that replaced blocks had changed. The next block reports them to its listeners. */
@@ -80,7 +80,7 @@ export class Chain {
   }
 
   /** Calls the listener after each block. @returns a function that ends this */
-  onBlock(listener: (news: NewBlock) => void): () => void {
+  onBlock(listener: (block: NewBlock) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -177,10 +177,10 @@ export class Chain {
   }
 
   /** Calls every listener, even if one throws. */
-  #announce(news: NewBlock): void {
+  #announce(block: NewBlock): void {
     for (const listener of this.#listeners) {
       try {
-        listener(news)
+        listener(block)
       } catch (err) {
         this.#log.error({ err }, 'could not notify a listener of a new block')
       }

@@ -69,7 +69,7 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /** Why ssh failed, for the operator; undefined when it printed nothing. */
-  get trouble(): string | undefined {
+  get failure(): string | undefined {
     const text = this.#lines.join('\n')
     const meaning = MEANINGS.find(([pattern]) => pattern.test(text))?.[1]
     return meaning ?? (text === '' ? undefined : `ssh says: ${this.#lines.at(-1)}`)

@@ -59,12 +59,12 @@ export class SshTunnel implements AsyncDisposable {
   }
 
   /** Returns why calls fail, for the operator; undefined when ssh printed nothing. */
-  async trouble(): Promise<string | undefined> {
+  async failure(): Promise<string | undefined> {
     const connection = this.#connection
     if (!connection) return undefined
     // The connection breaks before ssh prints the reason.
     await withDeadline(connection.hasPrinted, REASON_MS, 'ssh to print a reason').catch(() => {})
-    return connection.trouble
+    return connection.failure
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,7 +108,7 @@ export class SshTunnel implements AsyncDisposable {
     const connection = new SshConnection(this.#engine, this.socket)
     const over = new AbortController()
     const ended = connection.ended.then(() =>
-      over.abort(new Error(connection.trouble ?? 'ssh ended and printed nothing')),
+      over.abort(new Error(connection.failure ?? 'ssh ended and printed nothing')),
     )
     try {
       await this.#untilReachable(AbortSignal.any([over.signal, this.#over.signal]))

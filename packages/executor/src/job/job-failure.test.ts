@@ -14,8 +14,8 @@ async function untilAborted(signal: AbortSignal): Promise<never> {
 
 test('returns the outcome of a stage that ends in time', async () => {
   expect(await withinDeadline('It was not there', LONG_MS, NEVER, async () => 'there')).toBe('there')
-  const trouble = new Error('trouble')
-  await expect(withinDeadline('It was not there', LONG_MS, NEVER, () => Promise.reject(trouble))).rejects.toBe(trouble)
+  const failure = new Error('failure')
+  await expect(withinDeadline('It was not there', LONG_MS, NEVER, () => Promise.reject(failure))).rejects.toBe(failure)
 })
 
 test('aborts a stage at its deadline and fails with the sentence', async () => {

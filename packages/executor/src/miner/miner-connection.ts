@@ -171,7 +171,7 @@ export class MinerConnection {
       import('@horde/protocol/miner-executor'),
       import('./message-order.ts'),
     ])
-    for (let frame = await socket.hear(signal); frame !== undefined; frame = await socket.hear(signal)) {
+    for (let frame = await socket.receive(signal); frame !== undefined; frame = await socket.receive(signal)) {
       await this.#receive(socket, parseFromMiner(frame), received, orderError)
     }
     this.#socket = undefined
@@ -244,7 +244,7 @@ export class MinerConnection {
   /** Returns false when the connection closed meanwhile: then the message is sent again after the reconnect. */
   async #send(socket: MinerSocket, message: ExecutorMessage): Promise<boolean> {
     try {
-      await socket.say(message)
+      await socket.send(message)
       return true
     } catch (error) {
       if (error instanceof SocketClosedError) return false

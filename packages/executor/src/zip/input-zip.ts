@@ -120,7 +120,7 @@ function checkChecksum(checksum: number, { crc32: expected }: Entry): void {
 }
 
 /** What the library's messages mean to the author of a job. */
-const WORDS: [RegExp, string][] = [
+const SENTENCES: [RegExp, string][] = [
   [/^End of central directory record signature/, 'it has no directory at its end; it is not a zip, or not all of one'],
   [/bytes in the stream|Expected unpacked size|end reached but not decoder finished/, WRONG_SIZE],
 ]
@@ -129,6 +129,6 @@ function broken(error: unknown): never {
   if (error instanceof JobFailure) throw error
   const { message } = error as Error
   if (message.includes('encryption')) throw new JobFailure('Input zip is encrypted')
-  const [, words] = WORDS.find(([pattern]) => pattern.test(message)) ?? []
-  throw new JobFailure('Input zip is broken', words ?? message)
+  const [, sentence] = SENTENCES.find(([pattern]) => pattern.test(message)) ?? []
+  throw new JobFailure('Input zip is broken', sentence ?? message)
 }

@@ -27,7 +27,10 @@ afterAll(async () => {
   await images[Symbol.asyncDispose]()
 })
 
-/** A script that makes files of so many bytes in a folder until it may not, at most `most`, and prints how many there were and why. */
+/**
+ * Returns a script that makes files of `bytes` bytes in a folder until that fails, at most `most`. It prints how many
+ * it made, and the error.
+ */
 function filling(folder: string, bytes: number, most: number): string {
   return `
 import errno
@@ -104,7 +107,9 @@ describe('the home', () => {
 
   test('keeps what the image has there, and its owner may write', async () => {
     const image = await images.ready('home', HOME)
-    const script = `${SIZE_OF}("/home/job/tool")); open("/home/job/new", "w").write("x"); print(os.path.isfile("/home/job/new"))`
+    const script = `${SIZE_OF}("/home/job/tool"))
+open("/home/job/new", "w").write("x")
+print(os.path.isfile("/home/job/new"))`
     expect(await printed({ image, args: ['python', '-c', script] })).toBe(`${largeBytes}\nTrue`)
   })
 
@@ -125,7 +130,8 @@ describe("an image's volumes", () => {
       copies: { '/data/seed': { from: '/etc/debian_version', mode: 0o644 } },
       changes: ['USER root', 'VOLUME ["/data", "/more/", "/tmp", "/output"]'],
     })
-    const script = `print(open("/data/seed").read().strip())${filling('/data', MIB / 2, 100)}${filling('/more', MIB / 2, 100)}`
+    const fill = filling('/data', MIB / 2, 100) + filling('/more', MIB / 2, 100)
+    const script = `print(open("/data/seed").read().strip())${fill}`
     const env = { TMP_SIZE_BYTES: `${4 * MIB}` }
     expect(await printed({ image, args: ['python', '-c', script] }, env)).toMatch(/^\d+\.\d+\n3 ENOSPC\n4 ENOSPC$/)
   })
@@ -187,11 +193,12 @@ open("/etc/hosts", "a").write("127.0.0.1 here")
 
   test('ends a job that writes too much, with a note', async () => {
     const image = await images.ready('root', { changes: ['USER root'] })
+    const note = `The job was killed because it wrote more than ${8 * MIB} bytes to the folders of its image.\n`
     expect(await result(miner, { image, args: ['python', '-c', writing(16)] }, env)).toMatchObject({
       message_type: 'V0FailedRequest',
       docker_process_exit_status: null,
       timeout: false,
-      docker_process_stderr: `The job was killed because it wrote more than ${8 * MIB} bytes to the folders of its image.\n`,
+      docker_process_stderr: note,
     })
   })
 

@@ -8,17 +8,19 @@ import { identityText } from '../../src/workspace/identity.ts'
 
 const SOURCES = fileURLToPath(new URL('../../src', import.meta.url))
 
-/** Runs as another user than that of the process which it judges; prints what it sees of it, and its judgements. */
+/** Runs as another user than the process that it judges. Prints whether it sees that process, and its judgements. */
 const JUDGE = `
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { isDeadProcess, startTimeOf } from '/src/workspace/identity.ts'
-const neighbour = spawn('sleep', ['60'])
-const self = { kind: 'process', machine: 'm', boot: 'b', namespace: 'n', pid: process.pid, started: startTimeOf(process.pid) }
-const alive = { ...self, pid: neighbour.pid, started: startTimeOf(neighbour.pid) }
+const other = spawn('sleep', ['60'])
+const { pid } = process
+const self = { kind: 'process', machine: 'm', boot: 'b', namespace: 'n', pid, started: startTimeOf(pid) }
+const alive = { ...self, pid: other.pid, started: startTimeOf(other.pid) }
 process.setgroups([]); process.setgid(65534); process.setuid(65534)
-const [hidden, gone] = [!existsSync('/proc/' + neighbour.pid), { ...alive, pid: neighbour.pid + 1_000 }]
-console.log(JSON.stringify({ hidden, alive: isDeadProcess(alive, self), gone: isDeadProcess(gone, self), self: isDeadProcess(self, self) }))
+const [hidden, gone] = [!existsSync('/proc/' + other.pid), { ...alive, pid: other.pid + 1_000 }]
+const dead = { alive: isDeadProcess(alive, self), gone: isDeadProcess(gone, self), self: isDeadProcess(self, self) }
+console.log(JSON.stringify({ hidden, ...dead }))
 process.exit()
 `
 
@@ -28,7 +30,8 @@ test('has the identity in a container for which its miner looks', () => {
 
 test("does not count a live executor as dead where /proc hides other users' processes", async () => {
   const mayMount = ['--cap-add', 'SYS_ADMIN', '--security-opt', 'apparmor=unconfined', '--user', '0:0']
-  const remount = `python -c 'import ctypes; exit(ctypes.CDLL(None).mount(b"proc", b"/proc", b"proc", 32, b"hidepid=2"))'`
+  const mount = 'ctypes.CDLL(None).mount(b"proc", b"/proc", b"proc", 32, b"hidepid=2")'
+  const remount = `python -c 'import ctypes; exit(${mount})'`
   const command = ['-c', `${remount} && exec /node --input-type=module -e "$JUDGE"`]
   const volumes = ['--volume', `${SOURCES}:/src:ro`, '--volume', `${process.execPath}:/node:ro`]
   const { stdout } = await promisify(execFile)('docker', [

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expectGoodEnd, type Job, job, PYTHON, readied, resultOn } from '@horde/testing/jobs/executor-job'
-import { hear, type TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, type TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CountingEngine } from './counting-engine.ts'
@@ -31,7 +31,7 @@ beforeAll(async () => {
   // From here on the engine has the image of the holder, and the host is known to be good.
   const wanted = await job({ script: 'print(1)' })
   const { executor, connection } = await readied(miner, wanted, environment)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   await resultOn(connection)
   await expectGoodEnd(executor, connection)
 })
@@ -80,9 +80,9 @@ async function expectNothingThere(): Promise<void> {
 async function unprepared(wanted: Job, more: Record<string, string> = {}): Promise<TestExecutor> {
   const executor = miner.spawn({ ...environment, ...more })
   const connection = await executor.connection()
-  await connection.say(wanted.offer)
+  await connection.send(wanted.offer)
   await goOn(executor)
-  await hear(connection, 'V0FailedToPrepare')
+  await receive(connection, 'V0FailedToPrepare')
   await expectGoodEnd(executor, connection)
   return executor
 }
@@ -102,7 +102,7 @@ describe('before it exits, an executor removes what a late engine made after the
     const wanted = await job({ script: 'print(1)' })
     const { executor, connection } = await readied(miner, wanted, environment)
     stopEngineAt(CONTAINER, 1)
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     await goOn(executor)
     expect(await resultOn(connection)).toMatchObject({ docker_process_exit_status: null })
     await expectGoodEnd(executor, connection)

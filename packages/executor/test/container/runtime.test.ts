@@ -1,4 +1,4 @@
-/** A job in a runtime that its operator chose: a program of a test's own that notes what it is asked, and has runc do it. */
+/** A job in a runtime that the operator chose: here a program that records its arguments and runs runc. */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

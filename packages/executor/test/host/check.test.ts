@@ -51,7 +51,7 @@ test('a good host: one line for everything, with the value of every limit', asyn
   expect(lines.find(line => line.includes(' engine: '))).toContain(version)
 })
 
-/** The machine's engine behind a socket of its own, where it tells some things otherwise. */
+/** The machine's engine behind a socket of its own, which changes some of its answers. */
 async function engineTelling(changes: Record<string, unknown>): Promise<{ dockerHost: string } & AsyncDisposable> {
   const server = createServer((question, answer) => {
     const { method = '', url = '', headers } = question
@@ -126,7 +126,8 @@ test('a driver that was updated under a running kernel needs a reboot', async ()
   await using gpuEngine = await PrivateEngine.start({ programs: folder })
   const { code, lines } = await check({ DOCKER_HOST: gpuEngine.dockerHost, EXECUTOR_GPU_DEVICE_IDS: 'all' })
   expect(lines).toContainEqual(
-    'bad  gpus: the NVIDIA driver in the kernel and its libraries are of different versions. To do: reboot this machine: the driver was updated',
+    'bad  gpus: the NVIDIA driver in the kernel and its libraries are of different versions. ' +
+      'To do: reboot this machine: the driver was updated',
   )
   expect(code).toBe(1)
 })

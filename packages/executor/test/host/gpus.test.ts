@@ -1,9 +1,9 @@
-/** GPUs without a GPU: the engine takes whatever goes by the name of NVIDIA's hook, and hands it what it would have done. */
+/** GPUs without a GPU: the engine runs any program with the name of NVIDIA's hook, and passes it the same input. */
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expectGoodEnd, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ready, warmed, warming } from '../job/warm.ts'
@@ -29,7 +29,7 @@ beforeAll(async () => {
   gpuLog = join(folder, 'log')
   await program('nvidia-container-runtime-hook', HOOK)
   await toolkit('1.17.8')
-  // It tells of NVIDIA, as it does where the toolkit is installed, be there a GPU or not.
+  // The engine lists the runtime nvidia wherever the toolkit is installed, with or without a GPU.
   const settings = { runtimes: { nvidia: { path: 'runc' } } }
   engine = await PrivateEngine.start({ programs: folder, settings, environment: { GPU_LOG: gpuLog } })
   await engine.load(ECHO)
@@ -69,7 +69,7 @@ async function asked(): Promise<string[]> {
 async function computed(gpus: string, preset: string): Promise<string> {
   const wanted = await job({ image: ECHO, files: FILES, preset })
   const { executor, connection } = await readied(miner, wanted, environment(gpus))
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   const { docker_process_stdout } = await resultOn(connection)
   await expectGoodEnd(executor, connection)
   return docker_process_stdout
@@ -79,8 +79,8 @@ async function computed(gpus: string, preset: string): Promise<string> {
 async function refused(env: Record<string, string>): Promise<string> {
   const executor = miner.spawn(env)
   const connection = await executor.connection()
-  await connection.say((await job({ image: ECHO })).offer)
-  await hear(connection, 'V0FailedToPrepare')
+  await connection.send((await job({ image: ECHO })).offer)
+  await receive(connection, 'V0FailedToPrepare')
   await expectGoodEnd(executor, connection)
   expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
   return executor.log
@@ -100,7 +100,7 @@ describe('an executor with GPUs', () => {
     await expect.poll(asked).toEqual(['0,2'])
     await ready(warm, wanted)
     expect(await asked()).toEqual(['0,2'])
-    await warm.connection.say(wanted.work)
+    await warm.connection.send(wanted.work)
     expect(await resultOn(warm.connection)).toMatchObject({ docker_process_stdout: 'computed' })
     await expectGoodEnd(warm.executor, warm.connection)
     expect(await asked()).toEqual(['0,2', '0,2'])
@@ -109,8 +109,8 @@ describe('an executor with GPUs', () => {
   test('takes no job when one was missing before the offer', async () => {
     const { executor, connection } = await warming(miner, environment('0,7'))
     await expect.poll(() => executor.log).toContain('could not prepare ahead of the offer')
-    await connection.say((await job({ image: ECHO })).offer)
-    await hear(connection, 'V0FailedToPrepare')
+    await connection.send((await job({ image: ECHO })).offer)
+    await receive(connection, 'V0FailedToPrepare')
     await expectGoodEnd(executor, connection)
     expect(await engine.docker('ps', '--all', '--quiet')).toBe('')
   })
@@ -139,7 +139,7 @@ describe('an executor with GPUs', () => {
       const { EXECUTOR_GPU_DEVICE_IDS: _, ...untold } = environment('')
       const wanted = await job({ image: ECHO, files: FILES })
       const { executor, connection } = await readied(miner, wanted, untold)
-      await connection.say(wanted.work)
+      await connection.send(wanted.work)
       expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: 'computed' })
       await expectGoodEnd(executor, connection)
       expect(await asked()).toEqual(['all'])
@@ -155,7 +155,7 @@ describe('an executor with GPUs', () => {
       expect(await asked()).toEqual([])
       const wanted = await job({ image: ECHO, files: FILES })
       const { executor, connection } = await readied(miner, wanted, { ...environment('0'), KNOWN_ESCAPES: 'warn' })
-      await connection.say(wanted.work)
+      await connection.send(wanted.work)
       expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: 'computed' })
       await expectGoodEnd(executor, connection)
       expect(executor.log).toMatch(/"level":"warn".*CVE-2024-0132/)

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expectGoodEnd, job } from '@horde/testing/jobs/executor-job'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CountingEngine } from '../container/counting-engine.ts'
@@ -24,8 +24,8 @@ afterEach(async () => {
 async function prepared(env: Record<string, string>): Promise<string> {
   const executor = miner.spawn(env)
   const connection = await executor.connection()
-  await connection.say((await job({})).offer)
-  await hear(connection, 'V0ReadyRequest')
+  await connection.send((await job({})).offer)
+  await receive(connection, 'V0ReadyRequest')
   executor.process.kill('SIGTERM')
   await executor.exit()
   return executor.log
@@ -79,8 +79,8 @@ test('an executor logs the limits in force for its job', async () => {
 test('names the runtimes of an engine that lacks the wanted one', async () => {
   const executor = miner.spawn({ RUNTIME: 'no-such-runtime' })
   const connection = await executor.connection()
-  await connection.say((await job({})).offer)
-  await hear(connection, 'V0FailedToPrepare')
+  await connection.send((await job({})).offer)
+  await receive(connection, 'V0FailedToPrepare')
   await expectGoodEnd(executor, connection)
   expect(executor.log).toMatch(/CheckError.*the engine has none named no-such-runtime.*runc/)
 })

@@ -1,4 +1,4 @@
-/** An engine that gives containers users of their own: root in a job is nobody on the host. */
+/** An engine that gives containers users of their own: root in a job has no rights on the host. */
 
 import { PYTHON, result } from '@horde/testing/jobs/executor-job'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
@@ -43,7 +43,7 @@ test('does the same where the job was prepared ahead', async () => {
   await using miner = await TestMiner.start()
   const [warm, wanted] = [await warmed(miner, { DOCKER_HOST: engine.dockerHost }), await wholeJob(uploads)]
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   await expectWhole(warm, uploads)
   expect(warm.executor.log).not.toContain('making it again')
   expect(await engine.docker('ps', '--all', '--quiet')).toBe('')

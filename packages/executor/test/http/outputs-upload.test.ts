@@ -238,8 +238,8 @@ describe('a faulty server', () => {
   test.each([
     ['refuses before it has read all', `413 Payload Too Large\r\nConnection: close\r\n${empty}`, 1, 'status 413'],
     ['breaks before it has read all', `503 Busy\r\nConnection: close\r\n${empty}`, 3, 'status 503'],
-    ['speaks on in its own way', '101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', 1, 'status 101'],
-    ['talks of other things first', `102 Processing\r\n\r\nHTTP/1.1 403 No\r\n${empty}`, 1, 'status 403'],
+    ['switches to another protocol', '101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', 1, 'status 101'],
+    ['sends an interim response first', `102 Processing\r\n\r\nHTTP/1.1 403 No\r\n${empty}`, 1, 'status 403'],
   ])('that %s', async (_, text, connections, status) => {
     const outcome = `${failed}the server answered with ${status}`
     expect(await tried(socket => socket.end(`HTTP/1.1 ${text}`))).toEqual({ outcome, connections })
@@ -248,7 +248,7 @@ describe('a faulty server', () => {
   test.each([
     ['hangs up', (socket: Socket) => socket.destroy(), /^the connection failed \((ECONNRESET|EPIPE)\)$/],
     ['resets', (socket: Socket) => socket.resetAndDestroy(), /^the connection failed \((ECONNRESET|EPIPE)\)$/],
-    ['speaks something else', (socket: Socket) => socket.end('220 ready\r\n'), /^the connection failed \(HPE_/],
+    ['speaks another protocol', (socket: Socket) => socket.end('220 ready\r\n'), /^the connection failed \(HPE_/],
   ])('that %s is tried three times', async (_, answer, why) => {
     const { outcome, connections } = await tried(answer)
     expect(outcome.slice(failed.length)).toMatch(why)
@@ -277,7 +277,7 @@ describe('a faulty server', () => {
     await using silent = await TestWeb.start(() => {})
     const wanted = await job({ script: 'print("fine")', upload: { ...store.put(), url: silent.url('/') } })
     const { executor, connection } = await readied(miner, wanted, LOCAL)
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     while (silent.requests.length === 0) await new Promise(setImmediate)
     executor.process.kill('SIGTERM')
     expect(await executor.exit()).toBe(1)

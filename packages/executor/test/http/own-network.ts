@@ -1,6 +1,6 @@
 /**
- * Runs in a network of its own, with addresses of the internet, and asks itself what names mean: names that mean something
- * else the next time. Prints what came of fetching inputs from them.
+ * Runs in a network of its own, with public addresses, and is its own DNS server: it answers each lookup of a name with
+ * another address. Prints the results of fetching inputs from such names.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ const TYPE_A = 1
 const HEADER_BYTES = 12
 const RETRIES = { msLeft: () => 5_000, clock: systemClock, log: createLog('test', { level: 'silent' }) }
 
-/** What the name means, look-up by look-up; the last for good. */
+/** The addresses of the name at each lookup. The last ones stay. */
 let meanings: string[][] = []
 let lookups = 0
 

@@ -1,4 +1,4 @@
-/** Pulls from a registry that is in trouble: something stands between it and the engine. */
+/** Pulls from a registry that fails: a proxy between it and the engine breaks its answers. */
 import { randomUUID } from 'node:crypto'
 import { removeRepository, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'

@@ -14,7 +14,7 @@ const SANDBOX = [
   ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '64', '--memory', '2g'],
 ]
 
-/** Starts an image in the sandbox and returns what it wrote, as bytes. Rejects when it exits with another code than 0. */
+/** Starts an image in the sandbox and returns its output, as bytes. Rejects when it exits with another code than 0. */
 async function runImage(image: string, options: { flags?: string[]; command?: string[] }): Promise<Buffer> {
   const { flags = [], command = [] } = options
   const args = ['run', ...SANDBOX, ...flags, image, ...command]
@@ -22,7 +22,7 @@ async function runImage(image: string, options: { flags?: string[]; command?: st
   return stdout
 }
 
-/** The command line of a validator of 2024 for one hash. */
+/** The command line of a v0 validator for one hash. */
 function hashcatCommand(mode: string, hash: string, saltHex: string, characters: number): string[] {
   return [
     ...['--runtime', '600', '--restore-disable', '--attack-mode', '3', '--workload-profile', '3'],

@@ -1,7 +1,7 @@
 /** Jobs whose images come from a registry, run by executor processes. */
 import { randomUUID } from 'node:crypto'
 import { expectGoodEnd, expectNothingLeft, job, readied, result, resultOn } from '@horde/testing/jobs/executor-job'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PASSWORD, TestRegistry } from '@horde/testing/registry/docker-registry'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ImageUses } from '../../src/images/image-uses.ts'
@@ -28,8 +28,8 @@ async function failsToPrepare(image: string, env: Record<string, string>): Promi
   const wanted = await job({ image })
   const executor = miner.spawn(env)
   const connection = await executor.connection()
-  await connection.say(wanted.offer)
-  await hear(connection, 'V0FailedToPrepare')
+  await connection.send(wanted.offer)
+  await receive(connection, 'V0FailedToPrepare')
   await expectGoodEnd(executor, connection)
   return executor.log
 }
@@ -39,7 +39,7 @@ test('runs a job in an image of a private registry, without logging the password
   await registry.pushLocal(ECHO, name)
   const wanted = await job({ image: name, files: { 'payload.txt': 'from afar' } })
   const { executor, connection } = await readied(miner, wanted, { ...credentials, LOG_LEVEL: 'trace' })
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   expect((await resultOn(connection)).docker_process_stdout).toBe('from afar')
   await expectGoodEnd(executor, connection)
   await expectNothingLeft(wanted, executor)
@@ -68,7 +68,7 @@ test.each([
   const wanted = await job({ image: ECHO, offeredImage: null, files: { 'payload.txt': 'hi' } })
   const { executor, connection } = await readied(miner, wanted, { ...credentials, PYTHON_IMAGE: name })
   expect((await engine.images.find(name)) !== undefined).toBe(isThere)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   expect((await resultOn(connection)).docker_process_stdout).toBe('hi')
   await expectGoodEnd(executor, connection)
   expect(executor.log.includes('an image for scripts is not available')).toBe(!isThere)
@@ -80,7 +80,7 @@ test('fails the job, not the host, when its image was removed before the work ca
   const wanted = await job({ image: name, args: ['/none'] })
   const { executor, connection } = await readied(miner, wanted, credentials)
   await engine.images.remove(name)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   expect(await resultOn(connection)).toMatchObject({
     message_type: 'V0FailedRequest',
     docker_process_exit_status: null,

@@ -30,7 +30,7 @@ async function docker(...args: string[]): Promise<string> {
 async function logOf(parts: JobParts, env: Record<string, string> = {}): Promise<string> {
   const wanted = await job(parts)
   const { executor, connection } = await readied(miner, wanted, env)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   await resultOn(connection)
   await expectGoodEnd(executor, connection)
   return executor.log
@@ -79,9 +79,9 @@ while not os.path.exists("/tmp/go"): time.sleep(0.05)
 exit(5)`
     const wanted = await job({ script })
     const { executor, connection } = await readied(miner, wanted, { MEMORY_LIMIT_BYTES: `${128 * MIB}` })
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     const id = await untilRunning(wanted)
-    // The engine hears of it some time after the job's own process does.
+    // The engine notices it some time after the job's own process does.
     const filters = ['--filter', 'event=oom', '--filter', `container=${id}`]
     const events = () => docker('events', '--since', '10m', '--until', String(Date.now() / 1000), ...filters)
     await expect.poll(events).not.toBe('')

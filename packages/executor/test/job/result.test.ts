@@ -10,7 +10,7 @@ import {
   result,
   resultOn,
 } from '@horde/testing/jobs/executor-job'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseIdentity } from '../../src/workspace/identity.ts'
 import { engine } from '../engine.ts'
@@ -58,10 +58,10 @@ describe('a job that ends well', () => {
     const job_uuid = wanted.job_uuid.toUpperCase()
     const executor = miner.spawn()
     const connection = await executor.connection()
-    await connection.say({ ...wanted.offer, job_uuid })
-    expect((await hear(connection, 'V0ReadyRequest')).job_uuid).toBe(job_uuid)
-    await connection.say({ ...wanted.work, job_uuid })
-    expect((await hear(connection, 'V0FinishedRequest')).job_uuid).toBe(job_uuid)
+    await connection.send({ ...wanted.offer, job_uuid })
+    expect((await receive(connection, 'V0ReadyRequest')).job_uuid).toBe(job_uuid)
+    await connection.send({ ...wanted.work, job_uuid })
+    expect((await receive(connection, 'V0FinishedRequest')).job_uuid).toBe(job_uuid)
   })
 })
 
@@ -153,7 +153,7 @@ describe('a job that ends badly', () => {
   test('an image that is missing when the work comes', async () => {
     const wanted = await job({ image: '127.0.0.1:1/no/such:image', offeredImage: null })
     const { executor, connection } = await readied(miner, wanted)
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     const answer = await resultOn(connection)
     expect(answer).toMatchObject({ message_type: 'V0FailedRequest', docker_process_exit_status: null })
     expect(answer.docker_process_stdout).toBe('The registry of the image 127.0.0.1:1/no/such:image does not answer')
@@ -167,8 +167,8 @@ describe('a job that cannot be prepared', () => {
     const wanted = await job({ offeredImage })
     const executor = miner.spawn(env)
     const connection = await executor.connection()
-    await connection.say(wanted.offer)
-    expect((await hear(connection, 'V0FailedToPrepare')).job_uuid).toBe(wanted.job_uuid)
+    await connection.send(wanted.offer)
+    expect((await receive(connection, 'V0FailedToPrepare')).job_uuid).toBe(wanted.job_uuid)
     await expectGoodEnd(executor, connection)
     return executor
   }

@@ -32,7 +32,7 @@ afterAll(async () => {
 test('runs a job whose container is labelled with its uuid, and leaves nothing', async () => {
   const [warm, wanted] = [await warmed(miner), await wholeJob(uploads, true)]
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   const id = await untilRunning(wanted)
   const all = await engine.containers.withLabel(EXECUTOR_LABEL)
   const own = all.find(container => container.id === id)?.labels[EXECUTOR_LABEL]
@@ -46,23 +46,23 @@ test('runs a job whose container is labelled with its uuid, and leaves nothing',
 test('prepares at the offer when nothing was prepared ahead', async () => {
   const [warm, wanted] = [await warming(miner), await wholeJob(uploads)]
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   await expectWhole(warm, uploads)
   await expectNothingLeft(wanted, warm.executor)
 })
 
 test('answers messages out of order and dials again like any executor', async () => {
   await using raw = await RawMiner.start()
-  const talk = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
+  const conversation = await Conversation.begin(raw, miner, null, { PREPARE_AHEAD: 'true' })
   const objected = (details: string) => expect.objectContaining({ message_type: 'GenericError', details })
-  await expect.poll(() => talk.executor.log).toContain('prepared ahead of the offer')
-  talk.connection.message(talk.wanted.work)
-  expect(await talk.connection.hear()).toEqual(objected('no job was prepared here'))
-  await talk.reconnect()
-  await talk.prepare()
-  talk.offer()
-  expect(await talk.connection.hear()).toEqual(objected('a job was already prepared here'))
-  await talk.finish()
+  await expect.poll(() => conversation.executor.log).toContain('prepared ahead of the offer')
+  conversation.connection.send(conversation.wanted.work)
+  expect(await conversation.connection.receive()).toEqual(objected('no job was prepared here'))
+  await conversation.reconnect()
+  await conversation.prepare()
+  conversation.offer()
+  expect(await conversation.connection.receive()).toEqual(objected('a job was already prepared here'))
+  await conversation.finish()
 })
 
 describe('leaves nothing', () => {
@@ -93,7 +93,7 @@ describe('leaves nothing', () => {
 
   test('when its miner refuses its token', async () => {
     const warm = await warming(miner)
-    await warm.connection.say({ message_type: 'GenericError', details: 'unknown token' })
+    await warm.connection.send({ message_type: 'GenericError', details: 'unknown token' })
     await warm.connection.close(1000)
     await gone(warm, 1)
   })
@@ -116,15 +116,15 @@ describe('leaves nothing', () => {
 
   test('when it is killed, after the next executor has removed its things', async () => {
     const killed = await warmed(miner)
-    const neighbour = await warmed(miner)
+    const other = await warmed(miner)
     // Once it has ended, any executor of this host may remove its things, also one of another test.
     expect(await leftBy(killed.executor)).not.toEqual([])
     await killed.executor.kill()
     await warmed(miner)
     await expect.poll(() => leftBy(killed.executor)).toEqual([])
     const wanted = await wholeJob(uploads)
-    await ready(neighbour, wanted)
-    await neighbour.connection.say(wanted.work)
-    await expectWhole(neighbour, uploads)
+    await ready(other, wanted)
+    await other.connection.send(wanted.work)
+    await expectWhole(other, uploads)
   })
 })

@@ -8,7 +8,7 @@ import type { FoundContainer } from '@horde/engine/containers'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
 import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
 import { UploadServer } from '@horde/testing/peers/http-target'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FOLDER_PREFIX } from '../../src/workspace/orphans.ts'
@@ -38,7 +38,7 @@ afterAll(() => uploads[Symbol.asyncDispose]())
 async function expectGoodJob(warm: Warm): Promise<void> {
   const wanted = await wholeJob(uploads)
   await ready(warm, wanted)
-  await warm.connection.say(wanted.work)
+  await warm.connection.send(wanted.work)
   await expectWhole(warm, uploads)
   await expectNothingLeft(wanted, warm.executor)
 }
@@ -130,7 +130,7 @@ test('answers V0FailedToPrepare when the engine is still away at the offer', asy
   const DOCKER_HOST = new CountingEngine(folder).dockerHost
   const { executor, connection } = await warming(miner, { DOCKER_HOST })
   await expect.poll(() => executor.log).toContain(NOT_PREPARED)
-  await connection.say((await wholeJob(uploads)).offer)
-  await hear(connection, 'V0FailedToPrepare')
+  await connection.send((await wholeJob(uploads)).offer)
+  await receive(connection, 'V0FailedToPrepare')
   expect(await executor.exit()).toBe(0)
 })

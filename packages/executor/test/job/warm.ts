@@ -2,7 +2,7 @@
 
 import { expectGoodEnd, type Job, job, PYTHON, resultOn } from '@horde/testing/jobs/executor-job'
 import type { UploadServer } from '@horde/testing/peers/http-target'
-import { type Connection, hear, type TestExecutor, type TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { type Connection, receive, type TestExecutor, type TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { expect } from 'vitest'
 
 const PREPARED = 'prepared ahead of the offer'
@@ -28,8 +28,8 @@ export async function warmed(miner: TestMiner, env: Record<string, string> = {})
 }
 
 export async function ready({ connection }: Warm, wanted: Job): Promise<void> {
-  await connection.say(wanted.offer)
-  expect(await hear(connection, 'V0ReadyRequest')).toMatchObject({ job_uuid: wanted.job_uuid })
+  await connection.send(wanted.offer)
+  expect(await receive(connection, 'V0ReadyRequest')).toMatchObject({ job_uuid: wanted.job_uuid })
 }
 
 /** Returns a job with an input, a script and outputs. With `waits` it runs until there is a file /tmp/go. */

@@ -1,4 +1,4 @@
-/** A job in the hands of a miner that speaks by hand, step by step. */
+/** Takes an executor through a job step by step, by the messages of a scripted miner. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expectNothingLeft, type Job, job } from '@horde/testing/jobs/executor-job'
@@ -18,7 +18,7 @@ print("went")
 export class Conversation {
   readonly wanted: Job
   readonly executor: TestExecutor
-  /** The newest. */
+  /** The latest connection. */
   connection: RawConnection
   readonly #miner: RawMiner
 
@@ -42,12 +42,12 @@ export class Conversation {
   }
 
   offer(): void {
-    this.connection.message(this.wanted.offer)
+    this.connection.send(this.wanted.offer)
   }
 
   async expectReady(): Promise<void> {
     const ready = { message_type: 'V0ReadyRequest', job_uuid: this.wanted.job_uuid }
-    expect(await this.connection.hear()).toEqual(ready)
+    expect(await this.connection.receive()).toEqual(ready)
   }
 
   async prepare(): Promise<void> {
@@ -55,9 +55,12 @@ export class Conversation {
     await this.expectReady()
   }
 
-  /** Sends the work, and waits until it runs. Two spellings of one uuid are one job; it is answered as it was offered. */
+  /**
+   * Sends the work, and waits until it runs. Spells the job's uuid in capitals: that is the same job, and the executor
+   * answers with the spelling of the offer.
+   */
   async start(): Promise<void> {
-    this.connection.message({ ...this.wanted.work, job_uuid: this.wanted.job_uuid.toUpperCase() })
+    this.connection.send({ ...this.wanted.work, job_uuid: this.wanted.job_uuid.toUpperCase() })
     await untilRunning(this.wanted)
   }
 
@@ -68,13 +71,13 @@ export class Conversation {
   }
 
   async expectResult(): Promise<void> {
-    expect(await this.connection.hear()).toEqual({
+    expect(await this.connection.receive()).toEqual({
       message_type: 'V0FinishedRequest',
       job_uuid: this.wanted.job_uuid,
       docker_process_stdout: 'went\n',
       docker_process_stderr: '',
     })
-    expect(await this.connection.hear()).toEqual({ closed: 1000 })
+    expect(await this.connection.receive()).toEqual({ closed: 1000 })
   }
 
   /** Records the result that was received last. */

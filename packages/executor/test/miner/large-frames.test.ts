@@ -17,7 +17,7 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
   const wanted = await job({ script })
   const offer = { ...wanted.offer, ...(capabilities !== undefined && { capabilities }) }
   const { executor, connection } = await readied(miner, { ...wanted, offer })
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   const answer = await resultOn(connection)
   await expectGoodEnd(executor, connection)
   await expectNothingLeft(wanted, executor)
@@ -58,6 +58,9 @@ test.each(['\u017c', '\u{1f600}', '\u007f'])(
   },
 )
 
-test.each([undefined, null, [], ['later']])('a miner that tells %j gets a small frame', async capabilities => {
-  expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
-})
+test.each([undefined, null, [], ['later']])(
+  'sends a small frame to a miner with the capabilities %j',
+  async capabilities => {
+    expect(Buffer.byteLength(JSON.stringify(await resultFor(capabilities)))).toBeLessThanOrEqual(SMALL_FRAME_BYTES)
+  },
+)

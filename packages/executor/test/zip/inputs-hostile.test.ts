@@ -111,7 +111,7 @@ test('exits at once when stopped while it waits for its input', async () => {
   const wanted = await job({ volume: remote('/slow') })
   const { executor, connection } = await readied(miner, wanted, LOCAL)
   const asked = web.requests.length
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   while (web.requests.length === asked) await new Promise(setImmediate)
   executor.process.kill('SIGTERM')
   expect(await executor.exit()).toBe(1)
@@ -155,7 +155,7 @@ test('passes an input of 100 MB with little memory', async () => {
   const script = 'import os, time; print(os.stat("/volume/huge").st_size, flush=True); time.sleep(5)'
   const wanted = await job({ script, volume: remote('/huge.zip') })
   const { executor, connection } = await readied(miner, wanted, { ...LOCAL, NODE_OPTIONS: '--max-old-space-size=32' })
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   await untilRunning(wanted)
   const status = await readFile(`/proc/${executor.process.pid}/status`, 'utf8')
   expect(await resultOn(connection)).toMatchObject({ docker_process_stdout: `${99 * MIB}\n` })

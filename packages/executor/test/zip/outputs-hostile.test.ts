@@ -68,8 +68,8 @@ import os
 os.chdir(b"/output")
 os.makedirs(b"stderr.txt")
 os.makedirs(b"/".join([b"d"] * 60))
-names = [b"new\\nline", b"q\\"uo'te", b"a\\\\b", b"a_b", b"\\xff", b"\\xfe", b"C:x", b" ", b"...", b"-rf", b".wh.x", b"x" * 255,
-         "größe".encode(), b"stderr.txt/x", b"/".join([b"d"] * 60) + b"/f", b"stdout.txt"]
+names = [b"new\\nline", b"q\\"uo'te", b"a\\\\b", b"a_b", b"\\xff", b"\\xfe", b"C:x", b" ", b"...", b"-rf", b".wh.x",
+         b"x" * 255, "größe".encode(), b"stderr.txt/x", b"/".join([b"d"] * 60) + b"/f", b"stdout.txt"]
 for name in names: open(name, "wb").write(name)
 `)
   const texts = await store.texts()

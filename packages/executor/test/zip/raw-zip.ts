@@ -24,7 +24,7 @@ export interface RawZip {
   prefix?: Buffer
   counted?: boolean
   comment?: Buffer
-  /** The number of entries that the end of the zip tells. */
+  /** The number of entries that the end of the zip states. */
   count?: number
   /** Whether the zip also has an end record in 64 bits. A number: the wrong start of the directory that it claims. */
   zip64?: boolean | bigint

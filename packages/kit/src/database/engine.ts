@@ -1,4 +1,4 @@
-/** What the two engines, Postgres and PGlite, have in common: an open database, the options to open it, and its error. */
+/** What Postgres and PGlite have in common: an open database, the options to open it, and its error. */
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type { Log } from '../log.ts'
 

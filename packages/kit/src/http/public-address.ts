@@ -1,4 +1,4 @@
-/** Tells public IP addresses from others, so that addresses that strangers name cannot lead into our own network. */
+/** Distinguishes public IP addresses from others: an address that a stranger names must not lead into our network. */
 import { BlockList, isIP } from 'node:net'
 
 const privateV4 = blockList('ipv4', [

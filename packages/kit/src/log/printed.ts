@@ -9,7 +9,7 @@ const LEVELS = { debug: 'debug', log: 'info', info: 'info', warn: 'warn', error:
  */
 export function logConsole(log: Log): void {
   for (const name of ['debug', 'log', 'info', 'warn', 'error'] as const) {
-    console[name] = (...args: unknown[]) => log[LEVELS[name]]({ said: format(...args) }, 'console output of a library')
+    console[name] = (...args: unknown[]) => log[LEVELS[name]]({ text: format(...args) }, 'console output of a library')
   }
   // Node's own listener would also write to stderr.
   process.removeAllListeners('warning')

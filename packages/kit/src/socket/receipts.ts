@@ -9,7 +9,7 @@ const NUMBER_BYTES = 8
  * peers answer only the latest.
  */
 export class Receipts {
-  readonly #waiting = new Map<number, (arrived: boolean) => void>()
+  readonly #waiting = new Map<number, (acknowledged: boolean) => void>()
   #last = 0
 
   constructor(ws: WebSocket) {
@@ -20,13 +20,13 @@ export class Receipts {
   /**
    * Returns the payload of a ping to send, and a promise of its answer: false when the connection ended without one.
    */
-  ask(): { ping: Buffer; arrived: Promise<boolean> } {
+  ask(): { ping: Buffer; acknowledged: Promise<boolean> } {
     this.#last += 1
     const ping = Buffer.alloc(NUMBER_BYTES)
     ping.writeBigUInt64BE(BigInt(this.#last))
-    const { promise: arrived, resolve } = Promise.withResolvers<boolean>()
+    const { promise: acknowledged, resolve } = Promise.withResolvers<boolean>()
     this.#waiting.set(this.#last, resolve)
-    return { ping, arrived }
+    return { ping, acknowledged }
   }
 
   #take(pong: Buffer): void {

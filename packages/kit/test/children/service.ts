@@ -53,13 +53,13 @@ const ways: Record<string, (signal: AbortSignal) => Promise<number> | Promise<vo
     setInterval(() => {}, 1_000)
   },
   async rejection(signal) {
-    void Promise.reject(new Error('nobody caught this'))
+    void Promise.reject(new Error('not caught'))
     await untilStopped(signal).catch(() => {})
     log.info('closed')
   },
   async exception(signal) {
     setImmediate(() => {
-      throw new Error('nobody caught this')
+      throw new Error('not caught')
     })
     await untilStopped(signal).catch(() => {})
     log.info('closed')

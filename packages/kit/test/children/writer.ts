@@ -1,5 +1,5 @@
 /**
- * `write <folder>`: stores one job after the other, and prints the number of each once it is stored, until its stdin ends.
+ * `write <folder>`: stores jobs until its stdin ends, and prints the number of each once it is stored.
  * `read <folder>`: prints which are there.
  * `make <folder>`: makes a database without a template, and prints 1 once it is made.
  */
@@ -27,7 +27,7 @@ if (what === 'read') {
 process.stdin.resume().on('end', () => process.exit(0))
 const last = (await allJobs(db)).at(-1)?.id ?? 0
 for (let id = last + 1; ; id += 1) {
-  const job = { id, state: 'said', detail: { reason: 'x'.repeat(10_000) } }
+  const job = { id, state: 'written', detail: { reason: 'x'.repeat(10_000) } }
   if (id % 2 === 0) await addJob(db, job)
   else await inTransaction(db, tx => addJob(tx, job))
   process.stdout.write(`${id}\n`)

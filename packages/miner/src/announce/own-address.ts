@@ -44,7 +44,7 @@ export async function findAddress(
   const tried: string[] = []
   for (const service of services) {
     try {
-      return { address: await ask(service, signal), how: `said by ${service}`, isSure: true }
+      return { address: await ask(service, signal), how: `reported by ${service}`, isSure: true }
     } catch (err) {
       signal.throwIfAborted()
       log.debug({ err, service }, 'service did not answer with a public address')

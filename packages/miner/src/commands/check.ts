@@ -1,34 +1,45 @@
 /** The command `check`: reports whether this miner can work, one line for each finding. Changes nothing. */
 import { ownHotkey } from '@horde/chain/settings'
 import { engineUrl } from '@horde/engine/engine-address'
-import { type Finding, warn } from '@horde/kit/check/finding'
+import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import { printFindings } from '@horde/kit/check/report'
+import { createLog } from '@horde/kit/log'
+import { systemClock as clock, withDeadline } from '@horde/kit/time'
 import { checkDatabase } from '@horde/operator/check/database'
 import { hotkeyFindings, settingsFindings } from '@horde/operator/check/own-settings'
 import { diskRules, lookAtDisks } from '@horde/operator/watch/disk'
+import { CLASSES } from '@horde/protocol/classes'
 import { type MinerConfig, readMinerConfig, readPools } from '../config.ts'
 import { migrationsFolder } from '../db/migrations.ts'
-import type { PoolSettings } from '../horde/pools/pool-settings.ts'
-import { poolFindings } from '../operator/check/executors.ts'
-import { addressFindings, chainFindings, portFinding } from '../operator/check/network.ts'
+import { exitCodeOf } from '../horde/manager.ts'
+import { openManager } from '../horde/open-manager.ts'
+import { environmentOf, type PoolSettings } from '../horde/pools/pool-settings.ts'
+import { addressFindings, chainFindings, portFinding } from '../operator/check.ts'
 import { diskFolders } from '../operator/watches/disks.ts'
 import { lookAtEngine } from '../operator/watches/engine.ts'
+import { lookAtGpus } from '../operator/watches/gpus.ts'
 import { enginesOf } from '../operator/watches/miner-watches.ts'
+import { gpuPool } from '../operator/watches/used-gpus.ts'
 import type { CommandDeps } from './command-line.ts'
 
+/** How long an executor may take to check its host, in milliseconds. */
+const CHECK_MS = 120_000
+
+type Settings = { config: MinerConfig; pools: PoolSettings[] }
+
 /** Returns the exit code: 0 when nothing is bad, else 1. */
-export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
-  return printFindings(findings(environment, signal), print)
+export function check(deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  return printFindings(findings(deps, signal), deps.print)
 }
 
-async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
-  const settings = yield* settingsFindings(() => readSettings(environment))
+async function* findings(deps: CommandDeps, signal: AbortSignal): AsyncGenerator<Finding> {
+  const settings = yield* settingsFindings(() => readSettings(deps.environment))
   if (settings === undefined) return
   const { config } = settings
   if (config.MIGRATING)
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
-  yield* surroundings(config, hotkey, signal)
+  yield* surroundings(config, hotkey, deps.databaseConnectMs, signal)
   yield* hosts(settings, hotkey)
 }
 
@@ -37,9 +48,15 @@ async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
   return { config, pools: await readPools(config) }
 }
 
-async function* surroundings(config: MinerConfig, hotkey: string | undefined, signal: AbortSignal) {
+async function* surroundings(
+  config: MinerConfig,
+  hotkey: string | undefined,
+  connectMs: number | undefined,
+  signal: AbortSignal,
+) {
   const metagraph = yield* chainFindings(config, hotkey, signal)
-  const { finding, isInUse } = await checkDatabase(config.databaseUrl, { service: 'miner', migrationsFolder }, signal)
+  const owner = { service: 'miner', migrationsFolder, connectMs }
+  const { finding, isInUse } = await checkDatabase(config.databaseUrl, owner, signal)
   yield finding
   yield await portFinding(config, hotkey, isInUse)
   yield* addressFindings(config, hotkey, metagraph, signal)
@@ -63,4 +80,43 @@ async function* hosts({ config, pools }: Settings, hotkey: string | undefined) {
   }
 }
 
-type Settings = { config: MinerConfig; pools: PoolSettings[] }
+/**
+ * An executor with the pool's settings checks the host that it runs on.
+ *
+ * @param owner the owner of the executor that is started. Not the miner's, whose executors must not be disturbed
+ */
+async function* poolFindings(pool: PoolSettings, config: MinerConfig, owner: string): AsyncGenerator<Finding> {
+  const subject = `executors of ${pool.name}`
+  const { manager: kind, count, environment, gpus } = pool
+  const log = createLog('miner', { level: 'warn', destination: process.stderr })
+  const { processEnvironment, EXECUTOR_NETWORK: network } = config
+  const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
+  try {
+    const manager = await openManager(pool, {
+      ...{ owner, processEnvironment, network, pullImage: false, stopWithinMs, clock, log },
+    })
+    await using stack = new AsyncDisposableStack()
+    stack.defer(() => manager.close?.())
+    if (manager.check === undefined) {
+      yield warn(subject, `the manager ${kind} cannot check them`, 'look at their hosts yourself')
+      return
+    }
+    yield* gpuFindings(pool)
+    yield* await lookAtGpus(gpuPool(pool, manager, config))
+    yield ok(subject, `${count} by ${kind}, and what one finds out there:`)
+    const executor = await manager.check(environmentOf({ environment, gpus }, 0, false))
+    stack.defer(() => executor.stop())
+    const exit = Promise.all([executor.exited, exitCodeOf(executor)])
+    const [how, code] = await withDeadline(exit, CHECK_MS, 'the check of an executor')
+    if (code !== 0) yield bad(subject, `no job can run there (${how})`, 'see what is bad above')
+  } catch (error) {
+    yield bad(subject, `can not be checked: ${(error as Error).message}`, 'see what is bad above')
+  }
+}
+
+function* gpuFindings({ name, executorClass, environment, gpus }: PoolSettings): Generator<Finding> {
+  if (CLASSES[executorClass].preset !== 'nvidia_all' || gpus.length > 0) return
+  if (environment.EXECUTOR_GPU_DEVICE_IDS?.trim() !== 'none') return
+  const found = `pool ${name} is of a class with GPUs, ${executorClass}, and EXECUTOR_GPU_DEVICE_IDS=none`
+  yield warn('gpus', found, 'jobs that want GPUs fail: name them, or choose another class')
+}

@@ -12,6 +12,8 @@ export type CommandDeps = Output & {
   environment: NodeJS.ProcessEnv
   /** Sets what SIGHUP does from now on. */
   setOnHangup(reload: () => void): void
+  /** How long a command waits for an absent database server, in milliseconds. Unset: ten seconds. */
+  databaseConnectMs?: number
 }
 
 /** Which jobs `jobs` lists. */

@@ -3,6 +3,7 @@ import { DatabaseError, openDatabase } from '@horde/kit/database'
 import { schemaState } from '@horde/kit/database/schema-state'
 import { createLog } from '@horde/kit/log'
 import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
+import { DATABASE_CONNECT_MS } from '@horde/operator/check/database'
 import { textTable } from '@horde/operator/command-line/text-table'
 import { type MinerConfig, readMinerConfig } from '../config.ts'
 import { lastJobs } from '../db/jobs.ts'
@@ -10,19 +11,14 @@ import { migrationsFolder } from '../db/migrations.ts'
 import { type JobEndJson, jobEndJson } from '../operator/status-json.ts'
 import type { CommandDeps, JobsWanted } from './command-line.ts'
 
-/** How long a database server may take to accept the connection, in milliseconds. */
-const CONNECT_MS = 10_000
 /** How many characters of a uuid and of a hotkey are printed. */
 const UUID_SHOWN = 36
 const HOTKEY_SHOWN = 10
 
-export async function listJobs(
-  wanted: JobsWanted,
-  { environment, print, complain }: CommandDeps,
-  signal: AbortSignal,
-): Promise<number> {
+export async function listJobs(wanted: JobsWanted, deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  const { environment, print, complain, databaseConnectMs = DATABASE_CONNECT_MS } = deps
   const config = readMinerConfig(environment)
-  const jobs = await jobsOf(config, wanted, signal)
+  const jobs = await jobsOf(config, wanted, databaseConnectMs, signal)
   if (typeof jobs === 'string') {
     complain(`${jobs}\n`)
     return 1
@@ -32,10 +28,15 @@ export async function listJobs(
 }
 
 /** Returns the jobs, or why they cannot be read. */
-async function jobsOf(config: MinerConfig, wanted: JobsWanted, signal: AbortSignal): Promise<JobEndJson[] | string> {
+async function jobsOf(
+  config: MinerConfig,
+  wanted: JobsWanted,
+  connectWithinMs: number,
+  signal: AbortSignal,
+): Promise<JobEndJson[] | string> {
   const log = createLog('miner', { level: 'warn', destination: process.stderr })
   try {
-    await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs: CONNECT_MS })
+    await using database = await openDatabase({ url: config.databaseUrl, log, signal, connectWithinMs })
     const { pending, refusal } = await schemaState(database.db, migrationsFolder)
     if (refusal !== undefined) return refusal
     if (pending.length > 0)

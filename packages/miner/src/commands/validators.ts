@@ -1,6 +1,6 @@
 /** The command `validators`: lists the validators that may use this miner, as the chain names them now. */
 
-import { type RankedValidator, rankValidators, shownRule } from '@horde/chain/rank-validators'
+import { type RankedValidator, rankValidators, ruleSummary } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { createLog } from '@horde/kit/log'
@@ -24,7 +24,7 @@ export async function listValidators(
   const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const validators = rankValidators(metagraph, { extra, banned })
-  const { text, ...rule } = shownRule(metagraph)
+  const { text, ...rule } = ruleSummary(metagraph)
   print(json ? `${JSON.stringify({ block: metagraph.block, rule, validators })}\n` : validatorsTable(validators, text))
   return 0
 }

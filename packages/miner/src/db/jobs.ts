@@ -1,11 +1,13 @@
 /** The miner's jobs in its database. Only jobs/transition.ts inserts a job or changes its state. */
 import type { Database } from '@horde/kit/database'
+import type { JobWork } from '@horde/protocol/job/request'
 import { FINAL_STATES, isFinal, type JobState, OPEN_STATES } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import { shorten } from '@horde/protocol/shorten'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { v0Obstacle } from '@horde/protocol/v0/job-codec'
+import { requestFromV0, workRequestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import { and, desc, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
-import { type JobRow, jobs } from './schema.ts'
+import { type JobRow, jobs, type StoredWork } from './schema.ts'
 
 /** How many undelivered results one new connection gets, at most: the latest, which a validator may still wait for. */
 const MAX_UNDELIVERED = 200
@@ -93,7 +95,20 @@ function isWritten({ state, readyAt, startedAt, endedAt }: JobUpdate) {
   return endedAt ? and(eq(jobs.state, state), eq(jobs.endedAt, endedAt)) : undefined
 }
 
-function keptWork(work: V0JobRequest | null): V0JobRequest | null {
+/** Converts work to what the database keeps of a running job. */
+export function storedWork(work: JobWork): StoredWork {
+  return v0Obstacle(work) === undefined ? workRequestToV0(work) : { ...work, type: 'work' }
+}
+
+/** Returns the work of a stored job; undefined when the database has none. */
+export function workOf({ work }: Pick<JobRow, 'work'>): JobWork | undefined {
+  if (work === null) return undefined
+  if (!('message_type' in work)) return work
+  const request = requestFromV0(work)
+  return request.type === 'work' ? request : undefined
+}
+
+function keptWork(work: StoredWork | null): StoredWork | null {
   return work !== null && JSON.stringify(work).length <= MAX_WORK_CHARACTERS ? work : null
 }
 

@@ -1,3 +1,4 @@
+import type { WorkMessage } from '@horde/protocol/job/messages'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import type { V0JobRequest } from '@horde/protocol/validator-miner'
@@ -5,6 +6,9 @@ import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'driz
 
 /** The result of a job that finished or failed: one type from the executor's report to the validator's message. */
 export type JobResult = { exitStatus: number | null; stdout: string; stderr: string }
+
+/** In the form of v0 where v0 can express the work: earlier releases read no other. */
+export type StoredWork = V0JobRequest | WorkMessage
 
 /**
  * One row per job. A job belongs to its validator: the same uuid of another validator is another job. `uuid` is as the
@@ -25,7 +29,7 @@ export const jobs = pgTable(
     /** The slot of its executor, as pool and index: `gpus/3`. */
     place: text('place'),
     /** The work of a running job, for a miner that resumes it; null when it is too large to be stored. */
-    work: json('work').$type<V0JobRequest>(),
+    work: json('work').$type<StoredWork>(),
     state: text('state').$type<JobState>().notNull(),
     reason: text('reason').$type<Reason>(),
     /** json, because jsonb and text refuse the NUL characters that a job may print. */

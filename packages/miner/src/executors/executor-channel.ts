@@ -7,20 +7,22 @@ import type { Socket } from '@horde/kit/socket'
 import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
+import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
+import type { JobWork } from '@horde/protocol/job/request'
 import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/miner-executor'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { requestToV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 
 export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>
 
-/** What an executor reports about its job. */
-export type JobReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>
+/** What this miner understands beyond v0, as it says to executors. */
+const CAPABILITIES = ['large-frames']
 
 /** What the driver of a job waits for. */
 export type DriverEvent =
-  | { from: 'executor'; message: JobReport }
+  | { from: 'executor'; report: JobReport }
   | { from: 'executor'; connected: boolean }
   | { from: 'manager'; exited: string }
-  | { from: 'validator'; message: V0JobRequest }
+  | { from: 'validator'; work: JobWork }
 
 /** How long the miner reads on from the sockets of an executor that has exited, in milliseconds. */
 const READ_ON_MS = 2_000
@@ -78,15 +80,18 @@ export class ExecutorChannel {
     this.events.put({ from: 'executor', connected: false })
   }
 
-  /** Whether a message is small enough for the newest connection. True without one: nothing can be sent then. */
-  takes(message: MinerToExecutorMessage): boolean {
+  /** Whether a request is small enough for the newest connection. True without one: nothing can be sent then. */
+  takes(request: JobRequest): boolean {
     const newest = this.#sockets.findLast(socket => socket.isOpen)
     const largest = (newest && this.#largest.get(newest)) ?? LARGEST_PASSED_ON_BYTES
-    return largest >= LARGEST_PASSED_ON_BYTES || Buffer.byteLength(JSON.stringify(message)) <= largest
+    return (
+      largest >= LARGEST_PASSED_ON_BYTES ||
+      Buffer.byteLength(JSON.stringify(requestToV0Executor(request, CAPABILITIES))) <= largest
+    )
   }
 
-  /** Sends a message on the newest connection. False when there is none, or when it closed meanwhile. */
-  async send(message: MinerToExecutorMessage): Promise<boolean> {
+  /** Sends a request on the newest connection. False when there is none, or when it closed meanwhile. */
+  async send(request: JobRequest): Promise<boolean> {
     const newest = this.#sockets.findLast(socket => socket.isOpen)
     if (!newest) return false
     const done = new AbortController()
@@ -95,7 +100,7 @@ export class ExecutorChannel {
       () => {},
     )
     try {
-      await newest.say(message)
+      await newest.send(requestToV0Executor(request, CAPABILITIES))
       return true
     } catch {
       return false

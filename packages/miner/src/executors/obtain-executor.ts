@@ -63,6 +63,6 @@ async function startOne(job: LiveJob, { log }: ObtainDeps): Promise<StartedExecu
 
 /** Passes the executor's exit to the driver of the job. */
 export function followExit(job: LiveJob, executor: StartedExecutor): void {
-  const exited = executor.exited.catch(() => 'its manager could not tell how')
+  const exited = executor.exited.catch(() => 'its manager does not know how')
   void exited.then(how => job.channel.exited(how))
 }

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
+import { reportFromV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
 import type { ExecutorChannel, ExecutorChannels, ExecutorSocket } from './executor-channel.ts'
 
@@ -21,7 +22,7 @@ export async function serveExecutor(
   if (!channel || !sameText(channel.token, token)) {
     log.info('executor refused: its token is not of a job that waits for one')
     await socket
-      .say({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
+      .send({ message_type: 'GenericError', details: 'No job waits for an executor with this token' })
       .catch(() => {})
     return socket.close(1000, 'unknown token')
   }
@@ -32,7 +33,7 @@ export async function serveExecutor(
       const objection = frame.ok ? objectionTo(frame.message, channel, log) : frame.error.message
       if (objection !== undefined) await answerError(socket, objection)
       else if (frame.ok && frame.message.message_type !== 'GenericError')
-        channel.events.put({ from: 'executor', message: frame.message })
+        channel.events.put({ from: 'executor', report: reportFromV0Executor(frame.message) })
     }
   } finally {
     channel.detach(socket)
@@ -45,7 +46,7 @@ type Message = { message_type: string; job_uuid?: string; details?: string | nul
 function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): string | undefined {
   if (message.message_type === 'GenericError') {
     log.warn({ jobUuid }, 'executor answered with an error')
-    log.debug({ jobUuid, details: message.details }, 'what the executor said')
+    log.debug({ jobUuid, details: message.details }, "details of an executor's error")
     return undefined
   }
   if (jobUuid === undefined) return 'There is no job for this executor yet'
@@ -54,7 +55,7 @@ function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): 
 }
 
 async function answerError(socket: ExecutorSocket, details: string): Promise<void> {
-  await socket.say({ message_type: 'GenericError', details }).catch(() => {})
+  await socket.send({ message_type: 'GenericError', details }).catch(() => {})
 }
 
 function sameText(a: string, b: string): boolean {

@@ -28,7 +28,7 @@ export type HordeDeps = {
 }
 
 /** A pool's usage, and why it takes no job; null when it takes jobs. */
-export type ShownPool = PoolUsage & { closedBy: Reason | null }
+export type PoolStatus = PoolUsage & { closedBy: Reason | null }
 
 type OpenPool = { settings: PoolSettings; manager: ExecutorManager; host: string }
 
@@ -219,7 +219,7 @@ export class Horde implements AsyncDisposable {
     return [...counts].map(([executor_class, count]) => ({ executor_class, count }))
   }
 
-  usage(): ShownPool[] {
+  usage(): PoolStatus[] {
     const used = this.#pools
       .map(pool => pool.usage())
       .filter(({ draining, taken, leaving }) => !draining || taken + leaving > 0)

@@ -9,7 +9,7 @@ const rules = {
   isValidator: (hotkey: string) => hotkey !== 'gone',
   migrating: false,
 }
-const offer = (timeout_seconds: number | null = null) => ({ timeout_seconds }) as never
+const offer = (seconds: number | null = null) => ({ limits: { kind: 'whole' as const, seconds } })
 const taken = (take: () => boolean, tries: number) => Array.from({ length: tries }, take).filter(Boolean).length
 
 it('allows each validator a burst of offers and a rate per minute', async () => {

@@ -4,8 +4,8 @@
  */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import { type JobOffer, secondsOf } from '@horde/protocol/job/request'
 import type { Reason } from '@horde/protocol/reasons'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 
 const MINUTE_MS = 60_000
 /** How often a flood is logged, in milliseconds. */
@@ -56,12 +56,12 @@ export class Admission {
    *
    * @param openJobs how many the validator has, without those that are being taken now
    */
-  enter(offer: V0InitialJobRequest, validator: string, openJobs: number): Disposable | Reason {
+  enter(offer: Pick<JobOffer, 'limits'>, validator: string, openJobs: number): Disposable | Reason {
     const { maxOpenJobs, maxTimeoutSeconds, isValidator, migrating } = this.#rules
     const account = this.#accountOf(validator)
     if (migrating) return 'migrating'
     if (!isValidator(validator)) return 'not-a-validator'
-    if ((offer.timeout_seconds ?? 0) > maxTimeoutSeconds) return 'time-limit-too-long'
+    if ((secondsOf(offer.limits) ?? 0) > maxTimeoutSeconds) return 'time-limit-too-long'
     if (openJobs + account.taking >= maxOpenJobs) return 'too-many-open-jobs'
     account.taking += 1
     return {

@@ -7,14 +7,14 @@
  * "Several connections".
  */
 import type { Clock } from '@horde/kit/time'
+import type { JobReport } from '@horde/protocol/job/messages'
 import { isFinal } from '@horde/protocol/job-state'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
 import { markDelivered, undeliveredJob, undeliveredJobs } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { ValidatorConnection, ValidatorConnections } from '../validators/validator-connection.ts'
 import { type LiveJob, type LiveJobs, Origin } from './live-job.ts'
 import { StoredJob, type TransitionDeps, transition } from './transition.ts'
-import { endMessage, messageAbout, readyMessage } from './validator-message.ts'
+import { endReport, reportAbout, reportOf } from './validator-message.ts'
 
 /** Disposing of it waits until what was delivered is stored; the connections must be closed by then. */
 export type Delivery = AsyncDisposable & {
@@ -22,8 +22,8 @@ export type Delivery = AsyncDisposable & {
   opened(connection: ValidatorConnection): void
   /** Sends other connections what a closed one may have missed, in the background. */
   closed(connection: ValidatorConnection): void
-  /** Sends a message about a job, where it was not sent yet. */
-  send(job: LiveJob, message: MinerMessage): Promise<void>
+  /** Sends a report about a job, where it was not sent yet. */
+  send(job: LiveJob, report: JobReport): Promise<void>
   /** Sends what a validator that may have missed it must know of the job's state. */
   resend(job: LiveJob): Promise<void>
   /** Sends the end of a job that this process does not drive on a connection that asked for it. */
@@ -54,26 +54,26 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     background.add(task)
   }
 
-  async function send(job: Addressed, message: MinerMessage): Promise<void> {
+  async function send(job: Addressed, report: JobReport): Promise<void> {
     if (job.isDelivered) return
     const sent = recipients(job).map(connection => {
-      const sending = connection.sendOnce(job.id, message)
-      const isEnd = message.message_type !== 'V0ExecutorReadyRequest'
-      if (isEnd && job.origin.has(connection)) inBackground(follow(sending.read, job, message))
+      const sending = connection.sendOnce(job.id, report)
+      const isEnd = report.type !== 'ready'
+      if (isEnd && job.origin.has(connection)) inBackground(follow(sending.read, job, report))
       return sending.sent
     })
     await Promise.all(sent)
   }
 
   async function resend(job: LiveJob): Promise<void> {
-    const message = missedMessage(job)
-    if (message) await send(job, message)
+    const report = missedReport(job)
+    if (report) await send(job, report)
   }
 
   /** Sends an end that the origin may not have read to the connections that may get it instead. */
-  async function follow(read: Promise<boolean>, job: Addressed, message: MinerMessage): Promise<void> {
+  async function follow(read: Promise<boolean>, job: Addressed, report: JobReport): Promise<void> {
     if (await read) await deliver(job)
-    else await send(job, message)
+    else await send(job, report)
   }
 
   async function deliver(job: Addressed): Promise<void> {
@@ -95,7 +95,7 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
       if (!connection.isOpen) return
       const row = await undeliveredJob(db, id)
       if (!row || readEnds.has(id) || live.find(row.validator, row.uuid)) continue
-      await connection.sendOnce(id, endMessage(row)).sent
+      await connection.sendOnce(id, endReport(row)).sent
     }
   }
 
@@ -108,9 +108,9 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     // Open although no process drives it: the database was away when its end was to be stored.
     if (!isFinal(job.state)) await transition(job, 'stopped', { reason: 'abandoned' }, deps)
     if (job.isDropped) return
-    const end = endMessage(job.row)
+    const end = endReport(job.row)
     // A declined offer is answered each time: its validator has no job to lose.
-    if (job.state === 'rejected') await connection.send(end)
+    if (job.state === 'rejected') await connection.report(end)
     else await send({ id: job.id, validator: job.validator, origin: new Origin(connection), isDelivered: false }, end)
   }
 
@@ -126,9 +126,9 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
   }
 }
 
-/** The message that a validator may have missed. The acceptance is repeated only when it offers the job again. */
-function missedMessage(job: LiveJob): MinerMessage | undefined {
+/** Returns the report that a validator may have missed. An acceptance is repeated only when the job is offered again. */
+function missedReport(job: LiveJob): JobReport | undefined {
   // Neither the executor nor the miner has the work. The validator sends it again when it receives ready again.
-  if (job.state === 'running' && job.isWorkLost) return readyMessage(job)
-  return job.state === 'accepted' ? undefined : messageAbout(job.row)
+  if (job.state === 'running' && job.isWorkLost) return reportOf('ready', job)
+  return job.state === 'accepted' ? undefined : reportAbout(job.row)
 }

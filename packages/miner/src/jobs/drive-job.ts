@@ -5,13 +5,14 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
-import { isFinal, type JobEvent, type JobMessage } from '@horde/protocol/job-state'
+import type { JobReport, OfferMessage, ResultReport } from '@horde/protocol/job/messages'
+import { isFinal, type JobEvent } from '@horde/protocol/job-state'
+import type { JobUuid } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import { MAX_OUTPUT_CHARACTERS, shorten } from '@horde/protocol/shorten'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import type { JobResult } from '../db/schema.ts'
 import { endExecutor } from '../executors/end-executor.ts'
-import type { DriverEvent, ExecutorChannels, JobReport } from '../executors/executor-channel.ts'
+import type { DriverEvent, ExecutorChannels } from '../executors/executor-channel.ts'
 import { obtainExecutor } from '../executors/obtain-executor.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
 import type { JobCounters } from '../operator/metrics/job-counters.ts'
@@ -94,21 +95,23 @@ async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise
 /** Sends a newly connected or reconnected executor its messages. The executor ignores those that it already has. */
 async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
-    await job.channel.send({ message_type: 'V0PrepareJobRequest', ...preparationOf(job) })
+    await job.channel.send(offerOf(job))
   }
   if (job.state !== 'running' || !job.work) return
-  const work = { ...job.work, message_type: 'V0RunJobRequest' as const }
+  const work = { ...job.work, type: 'work' as const }
   if (job.channel.takes(work)) await job.channel.send(work)
-  else await move(job, 'V0JobFailedRequest', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
+  else await move(job, 'fail', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
 }
 
-function preparationOf({ row: { uuid, imageName, timeoutSeconds, volumeType } }: LiveJob) {
+function offerOf({ row: { uuid, executorClass, imageName, timeoutSeconds, volumeType } }: LiveJob): OfferMessage {
   return {
-    job_uuid: uuid as V0InitialJobRequest['job_uuid'],
-    base_docker_image_name: imageName,
-    timeout_seconds: timeoutSeconds,
-    volume_type: volumeType as V0InitialJobRequest['volume_type'],
-    capabilities: ['large-frames'],
+    type: 'offer',
+    jobUuid: uuid as JobUuid,
+    executorClass,
+    image: imageName,
+    limits: { kind: 'whole', seconds: timeoutSeconds },
+    volumeKind: volumeType === 'zip_url' ? 'zip-url' : 'inline-zip',
+    volumes: [],
   }
 }
 
@@ -121,46 +124,48 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
   }
   if (event.from === 'validator') {
     job.isWorkLost = false
-    await move(job, 'V0JobRequest', { work: job.work }, deps, signal)
+    await move(job, 'work', { work: job.work }, deps, signal)
     if (job.state === 'running') await briefExecutor(job, deps, signal)
     return
   }
-  if (isAskingForWork(event.message, job)) {
+  const { report } = event
+  if (isAskingForWork(report, job)) {
     job.isWorkLost = true
     return deps.delivery.resend(job)
   }
-  const { message, ...change } = asJobMessage(event.message)
-  const isLast = message !== 'V0ExecutorReadyRequest'
-  await move(job, message, change, deps, signal, isLast)
+  await move(job, report.type, changeBy(report), deps, signal, isLast(report))
 }
 
 /** The executor sends ready again although the job runs: the work was lost with the miner process that had it. */
-function isAskingForWork({ message_type }: JobReport, { state, work }: LiveJob): boolean {
-  return message_type === 'V0ReadyRequest' && state === 'running' && work === undefined
+function isAskingForWork({ type }: JobReport, { state, work }: LiveJob): boolean {
+  return type === 'ready' && state === 'running' && work === undefined
 }
 
-/** Translates an executor's report into the messages of the validator's link: where a result enters the miner. */
-function asJobMessage(report: JobReport): { message: JobMessage; result?: JobResult; reason?: Reason } {
-  switch (report.message_type) {
-    case 'V0ReadyRequest':
-      return { message: 'V0ExecutorReadyRequest' }
-    case 'V0FailedToPrepare':
-      return { message: 'V0ExecutorFailedRequest', reason: 'prepare-failed' }
-    case 'V0FinishedRequest':
-      return { message: 'V0JobFinishedRequest', result: resultOf(report, 0) }
-    case 'V0FailedRequest': {
-      const status = report.docker_process_exit_status
-      const reason = report.timeout ? 'time-limit' : status === null ? 'not-run' : 'exit-status'
-      return { message: 'V0JobFailedRequest', result: resultOf(report, status), reason }
+/** Returns whether an executor leaves by itself after this report. */
+function isLast({ type }: JobReport): boolean {
+  return type === 'not-prepared' || type === 'finish' || type === 'fail' || type === 'break'
+}
+
+/** Returns what is stored with an executor's report. */
+function changeBy(report: JobReport): Change {
+  switch (report.type) {
+    case 'not-prepared':
+      return { reason: 'prepare-failed' }
+    case 'break':
+      return { reason: 'horde-failed' }
+    case 'finish':
+      return { result: resultOf(report, 0) }
+    case 'fail': {
+      const { exitStatus, reason } = report.failure
+      const why = reason === 'timeout' ? 'time-limit' : exitStatus === null ? 'not-run' : 'exit-status'
+      return { result: resultOf(report, exitStatus), reason: why }
     }
+    default:
+      return {}
   }
 }
 
-function resultOf(
-  report: { docker_process_stdout: string; docker_process_stderr: string },
-  exitStatus: number | null,
-): JobResult {
-  const { docker_process_stdout: stdout, docker_process_stderr: stderr } = report
+function resultOf({ output: { stdout, stderr } }: ResultReport, exitStatus: number | null): JobResult {
   return {
     exitStatus,
     stdout: shorten(stdout, MAX_OUTPUT_CHARACTERS),
@@ -169,10 +174,10 @@ function resultOf(
 }
 
 /**
- * Moves the job and sends its validator the message about it. Waits until the message was sent, except at an end: see
+ * Moves the job and sends its validator the report about it. Waits until it was sent, except at an end: see
  * `endSent`. A dropped job is forgotten, and its validator is sent nothing.
  *
- * @param isLast whether the executor has sent its last message with this event, and leaves by itself
+ * @param isEnd whether the executor has sent its last message with this event, and leaves by itself
  */
 async function move(
   job: LiveJob,
@@ -180,15 +185,15 @@ async function move(
   change: Change,
   deps: DriveJobDeps,
   signal: AbortSignal,
-  isLast = false,
+  isEnd = false,
 ): Promise<void> {
   const moved = await transition(job, event, change, deps, signal)
   if (moved.outcome === 'unchanged') return
   // Before the message goes out: the next offer may come right behind it.
-  if (isLast) job.leaving = job.reservation.leave()
+  if (isEnd) job.leaving = job.reservation.leave()
   if (moved.outcome === 'dropped') return deps.live.remove(job)
-  if (moved.message === undefined) return
-  const sent = deps.delivery.send(job, moved.message)
+  if (moved.report === undefined) return
+  const sent = deps.delivery.send(job, moved.report)
   if (isFinal(job.state)) job.endSent = sent
   else await sent
 }

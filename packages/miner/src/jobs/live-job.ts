@@ -1,9 +1,10 @@
 /** A job that this process drives, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
 import type { Inbox } from '@horde/kit/socket/inbox'
+import type { JobWork } from '@horde/protocol/job/request'
 import { isFinal } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import { workOf } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { DriverEvent, ExecutorChannel } from '../executors/executor-channel.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
@@ -70,7 +71,7 @@ export class LiveJob extends StoredJob {
   readonly events: Inbox<DriverEvent>
   readonly start: JobStart
   /** The work, once its validator has sent it. */
-  work: V0JobRequest | undefined
+  work: JobWork | undefined
   /** The executor runs for the job but says that it lacks the work, and this miner lacks it too. */
   isWorkLost = false
   /** The connections that the job's messages go to. */
@@ -90,7 +91,7 @@ export class LiveJob extends StoredJob {
     this.channel = executor.channel
     this.channel.jobUuid = row.uuid
     this.events = executor.channel.events
-    this.work = row.work ?? undefined
+    this.work = workOf(row)
   }
 
   /** Whether an earlier run of this miner accepted the job. */

@@ -3,9 +3,10 @@
  * Stores the first declined offers of a validator, so that they stay declined, and only counts those of a flood.
  */
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
+import type { JobReport } from '@horde/protocol/job/messages'
+import { type JobOffer, secondsOf } from '@horde/protocol/job/request'
 import { isFinal } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
 import { findJob } from '../db/jobs.ts'
 import type { ExecutorChannel, ExecutorChannels } from '../executors/executor-channel.ts'
 import type { Horde } from '../horde/horde.ts'
@@ -15,7 +16,7 @@ import type { Admission, FloodLog } from './admission.ts'
 import type { Delivery } from './delivery.ts'
 import { LiveJob, type LiveJobs, NEW_JOB, newExecutorToken } from './live-job.ts'
 import { type OfferedJob, storeDeclined, storeOffer, type TransitionDeps, transition } from './transition.ts'
-import { acceptMessage, declineMessage } from './validator-message.ts'
+import { reportOf } from './validator-message.ts'
 
 /** Reasons for which a declined offer is not stored: a flood must not reach the database, or that does not answer. */
 const UNSTORED: readonly Reason[] = ['too-many-offers', 'database-away']
@@ -31,13 +32,13 @@ export type OfferDeps = TransitionDeps & {
   drive(job: LiveJob): void
 }
 
-export function takeOffer(offer: V0InitialJobRequest, from: ValidatorConnection, deps: OfferDeps): Promise<void> {
-  return deps.live.oneAtATime(from.validator, offer.job_uuid, () => take(offer, from, deps))
+export function takeOffer(offer: JobOffer, from: ValidatorConnection, deps: OfferDeps): Promise<void> {
+  return deps.live.oneAtATime(from.validator, offer.jobUuid, () => take(offer, from, deps))
 }
 
-async function take(offer: V0InitialJobRequest, connection: ValidatorConnection, deps: OfferDeps): Promise<void> {
+async function take(offer: JobOffer, connection: ValidatorConnection, deps: OfferDeps): Promise<void> {
   const { validator } = connection
-  const known = deps.live.find(validator, offer.job_uuid)
+  const known = deps.live.find(validator, offer.jobUuid)
   if (known) return acceptAgain(known, connection, deps)
   const job = offeredJob(offer, connection)
   // Before the job is looked up: a flood must not reach the database.
@@ -45,7 +46,7 @@ async function take(offer: V0InitialJobRequest, connection: ValidatorConnection,
   // The job can neither be looked up, nor its end be stored.
   if (deps.horde.closedBy(job.executorClass) === 'database-away')
     return declineOffer(job, 'database-away', connection, deps)
-  const ended = await findJob(deps.db, validator, offer.job_uuid)
+  const ended = await findJob(deps.db, validator, offer.jobUuid)
   if (ended) return deps.delivery.sendEnd(ended, connection)
   const taken = await reserve(offer, job, connection, deps)
   if (taken instanceof LiveJob) await accept(taken, connection, deps)
@@ -54,7 +55,7 @@ async function take(offer: V0InitialJobRequest, connection: ValidatorConnection,
 
 /** A job with a slot for its executor, or why the offer is declined. */
 async function reserve(
-  offer: V0InitialJobRequest,
+  offer: JobOffer,
   job: OfferedJob,
   connection: ValidatorConnection,
   deps: OfferDeps,
@@ -65,7 +66,7 @@ async function reserve(
   using _ = admitted
   const reservation = await reserveSlot(job.executorClass, deps)
   if (typeof reservation === 'string') return reservation
-  const channel = reservation.warm?.channel ?? deps.channels.open(newExecutorToken(offer.job_uuid))
+  const channel = reservation.warm?.channel ?? deps.channels.open(newExecutorToken(offer.jobUuid))
   try {
     const row = await storeOffer(job, { executorToken: channel.token, place: reservation.place }, deps)
     if (row) {
@@ -114,12 +115,12 @@ async function accept(job: LiveJob, connection: ValidatorConnection, deps: Offer
     deps.live.remove(job)
     void giveUp(job.reservation, job.channel, deps)
   }
-  const accepted = await transition(job, 'V0AcceptJobRequest', {}, deps).catch(error => {
+  const accepted = await transition(job, 'accept', {}, deps).catch(error => {
     abandon()
     throw error
   })
   if (accepted.outcome !== 'moved') return abandon()
-  const sent = accepted.message && connection.send(accepted.message)
+  const sent = accepted.report && connection.report(accepted.report)
   deps.drive(job)
   await sent
 }
@@ -127,18 +128,18 @@ async function accept(job: LiveJob, connection: ValidatorConnection, deps: Offer
 /** Answers a validator that offers the same job again with its state; later messages go to this connection. */
 async function acceptAgain(job: LiveJob, connection: ValidatorConnection, { delivery }: OfferDeps): Promise<void> {
   job.moveTo(connection)
-  if (!isFinal(job.state)) await connection.send(acceptMessage(job))
+  if (!isFinal(job.state)) await connection.report(reportOf('accept', job))
   await delivery.resend(job)
 }
 
-function offeredJob(offer: V0InitialJobRequest, { validator }: ValidatorConnection): OfferedJob {
+function offeredJob(offer: JobOffer, { validator }: ValidatorConnection): OfferedJob {
   return {
     validator,
-    uuid: offer.job_uuid,
-    executorClass: offer.executor_class ?? DEFAULT_CLASS,
-    imageName: offer.base_docker_image_name,
-    timeoutSeconds: offer.timeout_seconds,
-    volumeType: offer.volume_type,
+    uuid: offer.jobUuid,
+    executorClass: offer.executorClass ?? DEFAULT_CLASS,
+    imageName: offer.image,
+    timeoutSeconds: secondsOf(offer.limits),
+    volumeType: offer.volumeKind === 'zip-url' ? 'zip_url' : 'inline',
   }
 }
 
@@ -148,19 +149,19 @@ async function declineOffer(
   connection: ValidatorConnection,
   deps: OfferDeps,
 ): Promise<void> {
-  const message = await decline(job, reason, deps)
-  if (message) await connection.send(message)
+  const report = await decline(job, reason, deps)
+  if (report) await connection.report(report)
 }
 
-/** The message for the validator; undefined when another process has stored the job. */
-async function decline(job: OfferedJob, reason: Reason, deps: OfferDeps): Promise<MinerMessage | undefined> {
+/** Returns the report for the validator; undefined when another process has stored the job. */
+async function decline(job: OfferedJob, reason: Reason, deps: OfferDeps): Promise<JobReport | undefined> {
   const { uuid: jobUuid, validator, executorClass } = job
   if (!UNSTORED.includes(reason) && deps.admission.mayStoreDecline(validator)) {
     const declined = await storeDeclined(job, reason, deps)
-    return declined.outcome === 'moved' ? declined.message : undefined
+    return declined.outcome === 'moved' ? declined.report : undefined
   }
   deps.floods.add(validator, reason)
   deps.log.debug({ jobUuid, validator, reason }, 'offer declined')
   deps.counters.declined(executorClass, reason)
-  return declineMessage(job)
+  return reportOf('decline', job)
 }

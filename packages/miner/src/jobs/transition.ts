@@ -1,12 +1,14 @@
 /**
  * The only place where a job gets its state. A transition advances the state (see protocol/job-state.ts), writes it
- * with a guarded update, counts it, logs it, and returns the message that the validator must be sent.
+ * with a guarded update, counts it, logs it, and returns the report that the validator must be sent.
  *
  * When the update changes no row, another process has moved the job: this process drops it and sends no message.
  */
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
+import type { JobReport } from '@horde/protocol/job/messages'
+import type { JobWork } from '@horde/protocol/job/request'
 import {
   advance,
   FIRST_STATE,
@@ -18,11 +20,10 @@ import {
   type JobState,
 } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { MinerMessage, V0JobRequest } from '@horde/protocol/validator-miner'
-import { insertJob, type JobUpdate, type NewJob, updateJob } from '../db/jobs.ts'
+import { insertJob, type JobUpdate, type NewJob, storedWork, updateJob } from '../db/jobs.ts'
 import type { JobResult, JobRow } from '../db/schema.ts'
 import type { JobCounters } from '../operator/metrics/job-counters.ts'
-import { messageAbout } from './validator-message.ts'
+import { reportAbout } from './validator-message.ts'
 
 /** How long the miner waits before it tries again to save a transition, in milliseconds: the database may be away. */
 const SAVE_AGAIN_MS = 1_000
@@ -78,12 +79,12 @@ export type Change = {
   /** Kept for a job that finished or failed. */
   result?: JobResult | undefined
   /** The work of a job that begins to run, stored while it runs. */
-  work?: V0JobRequest | undefined
+  work?: JobWork | undefined
 }
 
 export type Transition =
-  /** `message`: what the validator must be sent, if anything. */
-  | { outcome: 'moved'; message: MinerMessage | undefined }
+  /** `report`: what the validator must be sent, if anything. */
+  | { outcome: 'moved'; report: JobReport | undefined }
   /** The job has ended, or the event is a repeated message. */
   | { outcome: 'unchanged' }
   /** Another process has moved the job. */
@@ -120,7 +121,7 @@ export async function transition(
   if (saved === 'saved') job.savedState = to
   deps.log[reason === 'abandoned' ? 'warn' : 'info'](fields, 'job moved')
   deps.counters.moved(job, from)
-  return { outcome: 'moved', message: messageAbout(job.row) }
+  return { outcome: 'moved', report: reportAbout(job.row) }
 }
 
 /** A job as its validator offered it. */
@@ -142,7 +143,7 @@ export async function storeOffer(
 /** Stores an offer as declined, so that it stays declined. */
 export async function storeDeclined(offered: OfferedJob, reason: Reason, deps: TransitionDeps): Promise<Transition> {
   const { db, counters, clock, log } = deps
-  const to = advance(FIRST_STATE, 'V0DeclineJobRequest')
+  const to = advance(FIRST_STATE, 'decline')
   const declined = { ...offered, executorToken: '', place: null, state: to, reason }
   const row = await insertJob(db, declined, new Date(clock.now()))
   const fields = { jobUuid: offered.uuid, validator: offered.validator, from: FIRST_STATE, to, reason }
@@ -152,7 +153,7 @@ export async function storeDeclined(offered: OfferedJob, reason: Reason, deps: T
   }
   log.info(fields, 'job moved')
   counters.declined(offered.executorClass, reason)
-  return { outcome: 'moved', message: messageAbout(row) }
+  return { outcome: 'moved', report: reportAbout(row) }
 }
 
 function updateTo(to: JobState, { reason, result, work }: Change, at: Date): JobUpdate {
@@ -161,7 +162,7 @@ function updateTo(to: JobState, { reason, result, work }: Change, at: Date): Job
     state: to,
     reason: reason ?? null,
     result: (hasResult && result) || null,
-    work: (to === 'running' && work) || null,
+    work: to === 'running' && work ? storedWork(work) : null,
     ...(to === 'ready' && { readyAt: at }),
     ...(to === 'running' && { startedAt: at }),
     ...(isFinal(to) && { endedAt: at }),

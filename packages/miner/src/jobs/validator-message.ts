@@ -1,51 +1,39 @@
-/** The message for a validator about a job, by the job's state: where the miner's results leave for the wire. */
+/** What a validator is told about a job, by the job's state. Its connection converts it to the validator's dialect. */
+import type { JobReport } from '@horde/protocol/job/messages'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS } from '@horde/protocol/reasons'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
 import type { JobRow } from '../db/schema.ts'
 
-/** Undefined for the states that send no message to the validator: offered and running. */
-export function messageAbout(row: JobRow): MinerMessage | undefined {
+/** Undefined for the states that report nothing to the validator: offered and running. */
+export function reportAbout(row: JobRow): JobReport | undefined {
   switch (row.state) {
     case 'offered':
     case 'running':
       return undefined
     case 'accepted':
-      return acceptMessage(row)
+      return reportOf('accept', row)
     case 'ready':
-      return readyMessage(row)
+      return reportOf('ready', row)
     default:
-      return endMessage(row)
+      return endReport(row)
   }
 }
 
-export function acceptMessage({ uuid }: Pick<JobRow, 'uuid'>): MinerMessage {
-  return { message_type: 'V0AcceptJobRequest', job_uuid: uuid as JobUuid }
+/** Returns a report that says no more than its type. */
+export function reportOf<T extends 'accept' | 'decline' | 'ready'>(type: T, { uuid }: Pick<JobRow, 'uuid'>) {
+  return { type, jobUuid: uuid as JobUuid }
 }
 
-export function declineMessage({ uuid }: Pick<JobRow, 'uuid'>): MinerMessage {
-  return { message_type: 'V0DeclineJobRequest', job_uuid: uuid as JobUuid }
-}
-
-export function readyMessage({ uuid }: Pick<JobRow, 'uuid'>): MinerMessage {
-  return { message_type: 'V0ExecutorReadyRequest', job_uuid: uuid as JobUuid }
-}
-
-/** The end of a job in a final state. A job that broke before it was ready counts as a failed preparation. */
-export function endMessage({ uuid, state, reason, result, readyAt }: JobRow): MinerMessage {
-  const job_uuid = uuid as JobUuid
-  if (state === 'rejected') return declineMessage({ uuid })
-  if (state === 'broken' && readyAt === null) return { message_type: 'V0ExecutorFailedRequest', job_uuid }
-  const output = {
-    docker_process_stdout: result?.stdout ?? '',
-    docker_process_stderr: result?.stderr ?? (reason ? REASONS[reason] : ''),
-  }
-  if (state === 'finished') return { message_type: 'V0JobFinishedRequest', job_uuid, ...output }
-  return {
-    message_type: 'V0JobFailedRequest',
-    job_uuid,
-    docker_process_exit_status: result?.exitStatus ?? null,
-    ...(reason === 'time-limit' ? { timeout: true } : {}),
-    ...output,
-  }
+/** Returns the report about the end of a job in a final state. */
+export function endReport(row: JobRow): JobReport {
+  const { uuid, state, reason, result, readyAt } = row
+  const jobUuid = uuid as JobUuid
+  if (state === 'rejected') return reportOf('decline', row)
+  const why = reason ? REASONS[reason] : ''
+  if (state === 'broken') return { type: 'break', jobUuid, message: why, isPrepared: readyAt !== null }
+  const { exitStatus = null, stdout = '', stderr = why } = result ?? {}
+  const output = { stdout, stderr, artifacts: null, uploadAnswers: null }
+  if (state === 'finished') return { type: 'finish', jobUuid, output }
+  const cause = reason === 'time-limit' ? 'timeout' : reason === 'exit-status' ? 'nonzero-exit' : 'unknown'
+  return { type: 'fail', jobUuid, failure: { reason: cause, stage: 'unknown', message: why, exitStatus }, output }
 }

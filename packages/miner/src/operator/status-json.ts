@@ -1,6 +1,6 @@
 /** The miner's status as /status.json answers it; the page is made of the same. */
 import { neuronOf } from '@horde/chain/metagraph'
-import { type RankedValidator, type ShownRule, shownRule } from '@horde/chain/rank-validators'
+import { type RankedValidator, type RuleSummary, ruleSummary } from '@horde/chain/rank-validators'
 import { printable } from '@horde/kit/log/untrusted-text'
 import type { ServiceHealth } from '@horde/operator/admin/health'
 import {
@@ -14,7 +14,7 @@ import { type WatchJson, watchesJson } from '@horde/operator/page/watches-sectio
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ListedJob } from '../db/jobs.ts'
-import type { ShownPool } from '../horde/horde.ts'
+import type { PoolStatus } from '../horde/horde.ts'
 import type { MinerStatus } from './status.ts'
 
 /** The largest number of open jobs that is listed. */
@@ -36,14 +36,14 @@ export type MinerStatusJson = {
   }
   chain: ChainJson
   watches: WatchJson[]
-  horde: (ShownPool & { /** The reason as a sentence. */ closedWhy: string | null })[]
+  horde: (PoolStatus & { /** The reason as a sentence. */ closedWhy: string | null })[]
   jobs: { open: number; now: JobNowJson[] }
   /** `last` is null while the database does not answer. */
   ends: { sinceStart: Readonly<Record<FinalState, number>>; last: JobEndJson[] | null }
   /** `rule` is null before the chain has answered. */
   validators: {
     ageSeconds: number | null
-    rule: ShownRule | null
+    rule: RuleSummary | null
     listed: (RankedValidator & { connections: number })[]
   }
 }
@@ -92,7 +92,7 @@ export function statusJson(
     ends: { sinceStart: ends, last: lastEnds?.map(jobEndJson) ?? null },
     validators: {
       ageSeconds: listAgeMs === undefined ? null : wholeSeconds(listAgeMs),
-      rule: metagraph ? shownRule(metagraph) : null,
+      rule: metagraph ? ruleSummary(metagraph) : null,
       listed: validators.map(each => ({ ...each, connections: connections.get(each.hotkey) ?? 0 })),
     },
   }

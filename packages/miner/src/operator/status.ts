@@ -8,7 +8,7 @@ import type { Watches } from '@horde/operator/watch/watches'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import type { AnnouncementState, Announcer } from '../announce/announcer.ts'
 import type { MinerConfig } from '../config.ts'
-import type { Horde, ShownPool } from '../horde/horde.ts'
+import type { Horde, PoolStatus } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
 import type { ValidatorConnections } from '../validators/validator-connection.ts'
 import type { ValidatorList } from '../validators/validator-list.ts'
@@ -22,7 +22,7 @@ export type MinerStatus = ServiceStatus & {
   port: number
   /** Whether the miner takes no new jobs, by the operator's setting. */
   migrating: boolean
-  pools: readonly ShownPool[]
+  pools: readonly PoolStatus[]
   /** The jobs that run now, and those that are about to. */
   jobs: readonly JobNow[]
   /** How many jobs ended in which way since the start. */

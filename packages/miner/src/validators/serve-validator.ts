@@ -2,6 +2,8 @@
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
+import type { JobRequest } from '@horde/protocol/job/messages'
+import { requestFromV0 } from '@horde/protocol/v0/validator-miner-codec'
 import type { V0AuthenticateRequest, ValidatorMessage } from '@horde/protocol/validator-miner'
 import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
@@ -14,14 +16,11 @@ import {
 } from './validator-connection.ts'
 import type { ValidatorList } from './validator-list.ts'
 
-/** A message of an authenticated validator. */
-export type JobRequest = Exclude<ValidatorMessage, V0AuthenticateRequest>
-
 /** What happens on an authenticated connection. */
 export type ConnectionHandlers = {
   opened(connection: ValidatorConnection): Promise<void>
   closed(connection: ValidatorConnection): void
-  handle(message: JobRequest, connection: ValidatorConnection): Promise<void>
+  handle(request: JobRequest, connection: ValidatorConnection): Promise<void>
 }
 
 export type ValidatorEndpoint = {
@@ -79,7 +78,7 @@ async function refuse(
   log.debug({ claimed, details }, 'who was refused')
   counters.refused(code)
   if (mayRetry) return socket.close(TRY_AGAIN_LATER, 'not ready yet')
-  await socket.say(errorMessage(details)).catch(() => {})
+  await socket.send(errorMessage(details)).catch(() => {})
   await socket.close(1000, 'not authenticated')
 }
 
@@ -95,7 +94,7 @@ async function authenticationOf(
   const code = 'not-an-authentication'
   const why = 'The first message must be a V0AuthenticateRequest'
   try {
-    const first = await withDeadline(socket.hear(), authenticateWithinMs, 'authentication', clock)
+    const first = await withDeadline(socket.receive(), authenticateWithinMs, 'authentication', clock)
     if (first === undefined) return { code: 'closed', why: 'The connection closed before the authentication' }
     if (!first.ok) return { code, why, details: `${why}: ${first.error.message}` }
     if (first.message.message_type !== 'V0AuthenticateRequest') return { code, why }
@@ -117,7 +116,7 @@ async function ineligibilityOf(
       () => true,
       () => false,
     )
-    const why = 'The chain has not said yet who the validators are'
+    const why = 'The miner has not read the list of validators from the chain yet'
     if (!isListed) return { code: 'no-list-yet', why, mayRetry: true }
   }
   switch (validators.eligibilityOf(hotkey)) {
@@ -133,7 +132,7 @@ async function ineligibilityOf(
 async function handle(
   frame: Parsed<ValidatorMessage>,
   connection: ValidatorConnection,
-  { handlers }: ValidatorEndpoint,
+  { handlers, log }: ValidatorEndpoint,
 ): Promise<void> {
   if (!frame.ok) {
     await connection.send({ message_type: 'GenericError', details: frame.error.message })
@@ -144,5 +143,8 @@ async function handle(
     await connection.send({ message_type: 'GenericError', details: 'This connection is authenticated already' })
     return
   }
-  await handlers.handle(message, connection)
+  if (message.message_type !== 'GenericError') return handlers.handle(requestFromV0(message), connection)
+  const { validator } = connection
+  log.warn({ validator }, 'validator answered with an error')
+  log.debug({ validator, details: message.details }, 'details of the error of a validator')
 }

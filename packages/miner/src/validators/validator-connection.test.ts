@@ -10,7 +10,7 @@ it('closes a connection whose peer reads nothing, so that sending ends', async (
   let closed = 0
   const socket = {
     isOpen: true,
-    say: () => new Promise<void>(() => {}),
+    send: () => new Promise<void>(() => {}),
     close: async () => {
       closed += 1
     },

@@ -2,7 +2,9 @@
 import type { Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
+import type { JobReport } from '@horde/protocol/job/messages'
 import { fitFrame, shorten } from '@horde/protocol/shorten'
+import { reportToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import type { MinerMessage, ValidatorMessage } from '@horde/protocol/validator-miner'
 
 export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
@@ -23,6 +25,8 @@ export type Sending = {
   /** True once the validator's side has read it; false when the connection ended before. */
   readonly read: Promise<boolean>
 }
+
+const NOTHING_TO_SEND: Sending = { sent: Promise.resolve(true), read: Promise.resolve(true) }
 
 /** A connection remembers what was sent on it about jobs: a ready message or a result never goes out twice. */
 export class ValidatorConnection {
@@ -47,18 +51,27 @@ export class ValidatorConnection {
 
   /** Sends a message, its texts cut to what the peer accepts. False when the connection is gone. */
   async send(message: MinerMessage): Promise<boolean> {
-    return this.isOpen && this.#inTime(this.#socket.say(this.#fitted(message)))
+    return this.isOpen && this.#inTime(this.#socket.send(this.#fitted(message)))
+  }
+
+  /** Sends a report about a job. True, too, when the validator's dialect has no message for it. */
+  async report(report: JobReport): Promise<boolean> {
+    const message = reportToV0(report)
+    return message === undefined || this.send(message)
   }
 
   /**
-   * Sends a message about a job, unless one of its type about that job went out here before: then it returns that one.
+   * Sends a report about a job, unless a message of its type about that job went out here before: then it returns that
+   * one.
    */
-  sendOnce(jobId: number, message: MinerMessage): Sending {
+  sendOnce(jobId: number, report: JobReport): Sending {
+    const message = reportToV0(report)
+    if (message === undefined) return NOTHING_TO_SEND
     const key = `${jobId} ${message.message_type}`
     const before = this.#sendings.get(key)
     if (before) return before
-    const { said, arrived } = this.#socket.deliver(this.#fitted(message))
-    const sending = { sent: this.#inTime(said), read: arrived }
+    const { sent, acknowledged } = this.#socket.sendWithReceipt(this.#fitted(message))
+    const sending = { sent: this.#inTime(sent), read: acknowledged }
     this.#sendings.set(key, sending)
     const [oldest = ''] = this.#sendings.keys()
     if (this.#sendings.size > MAX_REMEMBERED) this.#sendings.delete(oldest)

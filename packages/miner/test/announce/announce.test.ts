@@ -9,7 +9,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
 import { type ManualClock, manualClock } from '@horde/kit/time'
-import { minerKey, strangerKey } from '@horde/testing/peers/validator'
+import { minerKey, unknownKey } from '@horde/testing/peers/validator'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addressToAnnounce, announce } from '../../src/announce/announce.ts'
 import { Announcer, type AnnouncerOptions } from '../../src/announce/announcer.ts'
@@ -40,9 +40,9 @@ beforeEach(async () => {
 afterEach(() => stack.disposeAsync())
 
 const log = () => createLog('miner', { destination: { write: line => void lines.push(JSON.parse(line)) } })
-const told = (level: string) => lines.filter(line => line.level === level).map(({ msg }) => msg)
+const messagesAt = (level: string) => lines.filter(line => line.level === level).map(({ msg }) => msg)
 
-/** A service that answers with whatever it was last told to. */
+/** Starts a service that answers with `answer`, which a test may change. */
 async function startService(answer: string) {
   const service = { answer, status: 200, url: '', asked: 0 }
   const server = createServer((_request, response) => {
@@ -106,8 +106,8 @@ describe('announcing', () => {
     await moved.run(signal)
     expect(await onChain()).toBe('127.0.0.2:8092')
     expect(moved.state()).toMatchObject({ waitsForBlock: undefined, lastError: undefined })
-    expect(told('info').filter(msg => /waits/.test(String(msg)))).toHaveLength(1)
-    expect(told('error')).toEqual([])
+    expect(messagesAt('info').filter(msg => /waits/.test(String(msg)))).toHaveLength(1)
+    expect(messagesAt('error')).toEqual([])
   })
 
   it.each(['127.0.0.1', '::1'])(
@@ -138,7 +138,7 @@ describe('announcing', () => {
       { given: '127.0.0.1' },
       /^InvalidIpAddress.*does not accept this ip address/,
     ],
-    ['a hotkey that is not registered', { hotkey: strangerKey() }, /^NotRegistered.*is not registered on the subnet/],
+    ['a hotkey that is not registered', { hotkey: unknownKey() }, /^NotRegistered.*is not registered on the subnet/],
   ])('%s is logged once and tried again', async (_name, changes, words) => {
     const refused = announcer(changes)
     for (const _ of [1, 2, 3]) await refused.run(signal)
@@ -154,7 +154,7 @@ describe('announcing', () => {
     await devchain[Symbol.asyncDispose]()
     await expect(lost.run(signal)).rejects.toMatchObject({ code: 'Unavailable' })
     expect(lost.state().lastError).toMatch(/no connection to the chain/)
-    expect(told('error')).toEqual([])
+    expect(messagesAt('error')).toEqual([])
   })
 })
 
@@ -165,9 +165,13 @@ describe('the address of auto', () => {
     const service = await startService('8.8.4.4')
     const mine = announcer({ ...auto, services: [service.url] })
     await mine.run(signal)
-    expect(mine.state()).toMatchObject({ address: '8.8.4.4', how: `said by ${service.url}` })
+    expect(mine.state()).toMatchObject({ address: '8.8.4.4', how: `reported by ${service.url}` })
     expect(lines).toContainEqual(
-      expect.objectContaining({ msg: 'address to announce found', address: '8.8.4.4', how: `said by ${service.url}` }),
+      expect.objectContaining({
+        msg: 'address to announce found',
+        address: '8.8.4.4',
+        how: `reported by ${service.url}`,
+      }),
     )
     service.answer = '2606:4700::1111'
     await mine.run(signal)
@@ -217,7 +221,7 @@ describe('the address of auto', () => {
     const mine = announcer({ ...auto, services: [service.url] })
     for (const _ of [1, 2]) await mine.run(signal)
     expect(mine.state()).toMatchObject({ address: undefined, lastError: `${found}; set BITTENSOR_MINER_ADDRESS` })
-    expect(told('error')).toEqual(['address cannot be announced'])
+    expect(messagesAt('error')).toEqual(['address cannot be announced'])
     expect(await onChain()).toBeUndefined()
   })
 })

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { writeHotkeyFile } from '@horde/chain/wallet'
 import { openDatabase } from '@horde/kit/database'
-import { minerKey, secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { minerKey, secondValidatorKey, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { startPostgres } from '@horde/testing/postgres'
 import { sql } from 'drizzle-orm'
@@ -136,7 +136,7 @@ describe('the chain', () => {
   it('is bad when it names no validators', async () => {
     const env = { BANNED_VALIDATORS: [validatorKey(), secondValidatorKey()].map(({ ss58 }) => ss58).join(',') }
     expect(about('validators', (await checkRest(env)).lines)).toEqual([expect.stringMatching(/^bad/)])
-    const extra = { ...env, EXTRA_VALIDATORS: strangerKey().ss58 }
+    const extra = { ...env, EXTRA_VALIDATORS: unknownKey().ss58 }
     expect(about('validators', (await checkRest(extra)).lines)).toEqual([expect.stringMatching(/^ok .* 1 may talk/)])
   })
 })

@@ -1,12 +1,12 @@
 /** The commands, as an operator runs them. */
 import { randomUUID } from 'node:crypto'
 import { openDatabase } from '@horde/kit/database'
-import { secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { secondValidatorKey, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob } from '../../src/db/jobs.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { newOperator, type Operator } from '../program.ts'
 import { moveStored } from '../stored-jobs.ts'
 
@@ -48,7 +48,7 @@ describe('the program', () => {
 })
 
 describe('validators', () => {
-  const env = { EXTRA_VALIDATORS: strangerKey().ss58, BANNED_VALIDATORS: secondValidatorKey().ss58 }
+  const env = { EXTRA_VALIDATORS: unknownKey().ss58, BANNED_VALIDATORS: secondValidatorKey().ss58 }
 
   it('prints a table', async () => {
     const { code, lines, stderr } = await operator.runHere(['validators'], env)
@@ -59,7 +59,7 @@ describe('validators', () => {
     expect(lines.slice(1).map(line => line.split(/ {2,}/))).toEqual([
       ['rank', 'hotkey', 'uid', 'stake TAO', 'permit', 'note'],
       ['1', validatorKey().ss58, '0', '5000', 'yes'],
-      ['–', strangerKey().ss58, '–', '–', 'no', 'extra'],
+      ['–', unknownKey().ss58, '–', '–', 'no', 'extra'],
       ['–', secondValidatorKey().ss58, '1', '3000', 'yes', 'banned'],
     ])
   })
@@ -190,7 +190,12 @@ it('asks the running miner, in jobs and check, when that has the embedded databa
   const ports = { BITTENSOR_MINER_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
   const own = { DATABASE_URL, LISTEN_HOST: '127.0.0.1', ...ports }
   const network = { chain: chain.chain, chainUrl: chain.url }
-  const miner = await startTestMiner({ ...network, manager: new PlayedManager(), databaseUrl: DATABASE_URL, env: own })
+  const miner = await startTestMiner({
+    ...network,
+    manager: new ScriptedManager(),
+    databaseUrl: DATABASE_URL,
+    env: own,
+  })
   await using _ = miner
 
   const asked = await operator.runHere(['jobs', '--json', '--state', 'failed'], own)

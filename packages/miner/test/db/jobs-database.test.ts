@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
+import type { JobWork } from '@horde/protocol/job/request'
+import { NO_UPLOADS } from '@horde/protocol/job/uploads'
 import type { JobEvent } from '@horde/protocol/job-state'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -15,6 +17,7 @@ import {
   undeliveredJob,
   undeliveredJobs,
   updateJob,
+  workOf,
 } from '../../src/db/jobs.ts'
 import { type Change, StoredJob, type TransitionDeps, transition } from '../../src/jobs/transition.ts'
 
@@ -81,9 +84,9 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     const stored = await store()
     const { uuid } = stored
     const result = { exitStatus: 0, stdout: 'NUL \u0000, half a pair \ud800, \u{1f600}', stderr: '"\\' }
-    await moveAlong(stored, 'V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobRequest')
+    await moveAlong(stored, 'accept', 'ready', 'work')
     const other = new StoredJob(stored.row)
-    const outcomes = await Promise.all([move(stored, 'V0JobFinishedRequest', { result }), move(other, 'timed out')])
+    const outcomes = await Promise.all([move(stored, 'finish', { result }), move(other, 'timed out')])
     expect(outcomes.toSorted()).toEqual(['dropped', 'moved'])
     const row = await findJob(db, '5Validator', uuid)
     expect([row?.readyAt, row?.startedAt, row?.endedAt]).toEqual([AT, AT, AT])
@@ -95,7 +98,7 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
   it('drops a job that another process has moved, however little', async () => {
     const stored = await store()
     const other = new StoredJob(stored.row)
-    await moveAlong(other, 'V0AcceptJobRequest')
+    await moveAlong(other, 'accept')
     expect(await move(stored, 'timed out')).toBe('dropped')
     expect([stored.isDropped, stored.state]).toEqual([true, 'offered'])
     expect(await findJob(database.db, '5Validator', stored.uuid)).toMatchObject({ state: 'accepted', reason: null })
@@ -103,10 +106,10 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
 
   it('moves nothing by a repeated message, or after the end', async () => {
     const stored = await store()
-    await moveAlong(stored, 'V0AcceptJobRequest')
-    expect(await move(stored, 'V0AcceptJobRequest')).toBe('unchanged')
+    await moveAlong(stored, 'accept')
+    expect(await move(stored, 'accept')).toBe('unchanged')
     await moveAlong(stored, 'stopped')
-    expect(await move(stored, 'V0ExecutorReadyRequest')).toBe('unchanged')
+    expect(await move(stored, 'ready')).toBe('unchanged')
   })
 
   it('takes the update of a retry for done when the database had committed it and its answer was lost', async () => {
@@ -167,20 +170,31 @@ describe.each(Object.entries(ENGINES))('jobs on %s', (_engine, start) => {
     const { db } = database
     const stored = await store()
     const { uuid } = stored
-    const work = {
-      message_type: 'V0JobRequest' as const,
-      job_uuid: uuid as never,
-      docker_image_name: 'img',
-      raw_script: null,
-      docker_run_options_preset: 'none',
-      docker_run_cmd: ['\u0000'],
-      volume: { volume_type: 'inline' as const, contents: 'A'.repeat(characters) },
-      output_upload: null,
+    const work: JobWork = {
+      ...{ jobUuid: uuid as never, image: 'img', script: null, preset: 'none', args: ['\u0000'], env: {} },
+      volumes: [{ kind: 'inline-zip', base64: 'A'.repeat(characters), folder: null }],
+      ...{ uploads: NO_UPLOADS, artifactsFolder: null },
     }
-    await moveAlong(stored, 'V0AcceptJobRequest', 'V0ExecutorReadyRequest')
-    expect(await move(stored, 'V0JobRequest', { work })).toBe('moved')
-    expect((await findJob(db, '5Validator', uuid))?.work).toEqual(isKept ? work : null)
-    await moveAlong(stored, 'V0JobFinishedRequest')
+    await moveAlong(stored, 'accept', 'ready')
+    expect(await move(stored, 'work', { work })).toBe('moved')
+    const row = await findJob(db, '5Validator', uuid)
+    expect(row && workOf(row)).toEqual(isKept ? { ...work, type: 'work' } : undefined)
+    // Releases before v2026 read the work in the form of v0.
+    if (isKept) expect(row?.work).toMatchObject({ message_type: 'V0JobRequest', docker_image_name: 'img' })
+    await moveAlong(stored, 'finish')
     expect((await findJob(db, '5Validator', uuid))?.work).toBeNull()
+  })
+
+  it('stores work that v0 cannot express', async () => {
+    const stored = await store()
+    const work: JobWork = {
+      ...{ jobUuid: stored.uuid as never, image: 'img', script: 'print(1)', preset: 'none', args: [], env: { A: 'b' } },
+      volumes: [{ kind: 'file-url', url: 'http://host/file', path: 'a/b' }],
+      ...{ uploads: NO_UPLOADS, artifactsFolder: '/artifacts' },
+    }
+    await moveAlong(stored, 'accept', 'ready')
+    await move(stored, 'work', { work })
+    const row = await findJob(database.db, '5Validator', stored.uuid)
+    expect(row && workOf(row)).toEqual({ ...work, type: 'work' })
   })
 })

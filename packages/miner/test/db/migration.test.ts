@@ -6,7 +6,7 @@ import { connectValidator, minerKey, validatorKey } from '@horde/testing/peers/v
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { insertJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { moveStored } from '../stored-jobs.ts'
 
 let stack: AsyncDisposableStack
@@ -23,7 +23,7 @@ afterAll(() => stack.disposeAsync())
 const start = (env: Record<string, string>): Promise<TestMiner> => {
   const { chain, url: chainUrl } = network
   const base = { EXECUTOR_CLASS: 'always_on.test', ANNOUNCE_SECONDS: '1', VALIDATORS_REFRESH_SECONDS: '1' }
-  return startTestMiner({ chain, chainUrl, databaseUrl, manager: new PlayedManager(), env: { ...base, ...env } })
+  return startTestMiner({ chain, chainUrl, databaseUrl, manager: new ScriptedManager(), env: { ...base, ...env } })
 }
 
 const axon = async () => neuronOf(await network.chain.metagraph(1), minerKey().ss58)?.axon
@@ -46,7 +46,7 @@ it('announces nothing, declines offers, delivers results, and says why it is not
     ...{ message_type: 'V0InitialJobRequest', job_uuid: randomUUID() as never, base_docker_image_name: null },
     ...{ timeout_seconds: 5, volume_type: 'inline', executor_class: 'always_on.test' },
   }
-  await validator.say(offer)
+  await validator.send(offer)
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: offer.job_uuid })
   expect(await miner.health()).toMatchObject({
     live: true,

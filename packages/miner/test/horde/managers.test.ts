@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { connectValidator } from '@horde/testing/peers/validator'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { bridgeAddress, dockerManager } from '../../src/horde/docker.ts'
 import type { ExecutorManager } from '../../src/horde/manager.ts'
 import { loadManager, ManagerModuleError } from '../../src/horde/open-manager.ts'
@@ -91,23 +91,23 @@ describe.each([
     const { log, lines } = capturedLog()
     const images = { PRELOAD_IMAGES: '127.0.0.1:1/none:1' }
     await using _ = await startWith(await open(), { ...env, ...images }, await address(), log)
-    const said = () => lines.find(({ level }) => level === 'warn')
-    await expect.poll(said).toMatchObject({
+    const warning = () => lines.find(({ level }) => level === 'warn')
+    await expect.poll(warning).toMatchObject({
       msg: 'not all images could be preloaded',
       how: 'exit code 1',
     })
   })
 
-  it('are stopped in the middle of a job when the miner stops, and the validator hears so', async () => {
+  it('are stopped in the middle of a job when the miner stops, and their validators get the failure', async () => {
     const miner = await startWith(await open(), env, await address())
     await using validator = await connectValidator(miner)
     const job = scriptJob('import time; time.sleep(1000)', 2000)
     await untilReady(validator, job)
     const running = () => containersLabelled(`compute-horde.job=${job.work.job_uuid}`)
     await expect.poll(running).not.toBe('')
-    const heard = validator.nextUntilClosed()
+    const received = validator.nextUntilClosed()
     await miner[Symbol.asyncDispose]()
-    expect(await heard).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
+    expect(await received).toMatchObject([{ message_type: 'V0JobFailedRequest', docker_process_exit_status: null }])
     expect(await running()).toBe('')
     expect(await containersLabelled(`compute-horde.miner=${owner}`)).toBe('')
   })
@@ -132,7 +132,8 @@ describe("an operator's own manager module", () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'manager.mjs')
     await cp(fixture, path)
-    process.env.EXECUTOR_MAIN_FOR_TEST = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
+    vi.stubEnv('EXECUTOR_MAIN_FOR_TEST', fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url)))
+    onTestFinished(() => void vi.unstubAllEnvs())
     const manager = await loadManager(path, { log: silentLog })
     await using miner = await startWith(manager, {
       PYTHON_IMAGE: 'compute-horde/python:3.11',

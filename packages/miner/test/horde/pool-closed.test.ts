@@ -16,7 +16,7 @@ import { PROBE_MS, type ProbeResult, ProbeTimeoutError } from '../../src/horde/m
 import type { PoolSettings } from '../../src/horde/pools/pool-settings.ts'
 import { AGAIN_MS } from '../../src/operator/watches/pools.ts'
 import { capturedLog } from '../captured-log.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner, temporaryFolder } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner, temporaryFolder } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 import { startGpulessEngine } from './docker/gpuless-engine.ts'
 
@@ -34,7 +34,7 @@ afterAll(() => stack.disposeAsync())
 function start(options: Partial<Parameters<typeof startTestMiner>[0]>): Promise<TestMiner> {
   const { env, ...more } = options
   return startTestMiner({
-    ...{ chain: network.chain, chainUrl: network.url, manager: new PlayedManager(), ...more },
+    ...{ chain: network.chain, chainUrl: network.url, manager: new ScriptedManager(), ...more },
     env: { EXECUTOR_CLASS: 'always_on.test', ...env },
   })
 }
@@ -72,7 +72,7 @@ async function offer(
   executor_class = 'always_on.test',
 ): Promise<{ uuid: string; answer: string }> {
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid, { base_docker_image_name: null, executor_class }))
+  await validator.send(offerOf(uuid, { base_docker_image_name: null, executor_class }))
   return { uuid, answer: (await validator.next()).message_type }
 }
 
@@ -139,10 +139,10 @@ it('closes only the pools of a host whose engine is away', async () => {
   // JSON is YAML as well.
   await writeFile(file, JSON.stringify({ pools }))
   const { log, lines } = capturedLog()
-  const played = new PlayedManager()
+  const scripted = new ScriptedManager()
   const options = { pullImage: true, owner: `test-${randomUUID()}`, stopWithinMs: 1_000, clock: systemClock, log }
   const openManager = async ({ manager, engine, image }: PoolSettings) =>
-    manager === 'process' ? played : await dockerManager({ ...options, image, engine })
+    manager === 'process' ? scripted : await dockerManager({ ...options, image, engine })
   const env = { EXECUTOR_MANAGER: 'docker', POOLS_FILE: file, PORT_FOR_EXECUTORS: '0' }
   await using miner = await start({ openManager, env, log, isAwaited: false })
   await using validator = await connectValidator(miner)
@@ -171,8 +171,8 @@ describe('a pool of a class with GPUs on an engine without any', () => {
   }
   async function manifest(miner: TestMiner) {
     await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
-    const told = await validator.next()
-    return 'manifest' in told ? told.manifest.executor_classes : told
+    const message = await validator.next()
+    return 'manifest' in message ? message.manifest.executor_classes : message
   }
 
   it('is not in the manifest, and declines', async () => {
@@ -203,15 +203,15 @@ describe('a pool of a class with GPUs on an engine without any', () => {
 describe('a pool whose GPUs do not match its class is not in the manifest', () => {
   const isMissing = async (miner: TestMiner) => {
     await using validator = await connectValidator(miner, validatorKey(), ['manifest'])
-    const told = await validator.next()
-    return 'manifest' in told && told.manifest.executor_classes.length === 0
+    const message = await validator.next()
+    return 'manifest' in message && message.manifest.executor_classes.length === 0
   }
   const probeResult = { exitCode: 0, output: '0, GPU-a, NVIDIA GeForce RTX 3060, 0, 12288\n' }
   const env = { EXECUTOR_CLASS: 'always_on.gpu-24gb' }
 
   it('while its disk or engine closes it, too', async () => {
     const look = async () => [bad('engine', 'Docker is away', 'start it')]
-    const manager = Object.assign(new PlayedManager(), { look, probe: async () => probeResult })
+    const manager = Object.assign(new ScriptedManager(), { look, probe: async () => probeResult })
     const clock = watchClock()
     await using miner = await start({ manager, env, clock, isAwaited: false })
     await expect.poll(async () => (await miner.health()).reasons.join()).toContain('Class: pool')
@@ -221,7 +221,7 @@ describe('a pool whose GPUs do not match its class is not in the manifest', () =
 
   it('while its GPUs cannot be looked at, or give no answer', async () => {
     let probe = async (): Promise<ProbeResult> => probeResult
-    const manager = Object.assign(new PlayedManager(), { probe: () => probe() })
+    const manager = Object.assign(new ScriptedManager(), { probe: () => probe() })
     const clock = watchClock()
     await using miner = await start({ manager, env, clock, isAwaited: false })
     await clock.looking(() => isMissing(miner)).toBe(true)
@@ -249,7 +249,7 @@ it('closes the pools that write to a disk with too little space', async () => {
 
 it("closes a pool by what an operator's manager finds, keeps running jobs, and opens it again", async () => {
   const findings: Finding[] = []
-  const manager = Object.assign(new PlayedManager(), { look: async () => findings })
+  const manager = Object.assign(new ScriptedManager(), { look: async () => findings })
   const clock = watchClock()
   await using miner = await start({ manager, env: { EXECUTOR_COUNT: '2' }, clock })
   await using validator = await connectValidator(miner)
@@ -261,7 +261,7 @@ it("closes a pool by what an operator's manager finds, keeps running jobs, and o
   await expect.poll(async () => (await miner.health()).reasons).toContain('Rack: is on fire. To do: put it out.')
   expect((await offer(validator)).answer).toBe('V0DeclineJobRequest')
   expect(await ask(miner, '/metrics')).toContain('reason="host-unwell"} 1')
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
 
   findings.length = 0

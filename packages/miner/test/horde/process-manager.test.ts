@@ -37,20 +37,20 @@ it('takes over the executors of open jobs, and ends the others, even if they ign
   const [wanted, other, deaf] = [newToken(), newToken(), newToken()]
   const first = await before.start(orderOf(wanted))
   const ended = [await before.start(orderOf(other)), await before.start(orderOf(deaf, { IS_DEAF: 'true' }))]
-  const neighbour = await managerOf(`test ${randomUUID()}`).start(orderOf(newToken()))
+  const survivor = await managerOf(`test ${randomUUID()}`).start(orderOf(newToken()))
 
   const found = await managerOf(owner).takeOver?.(new Set([wanted, newToken()]))
   expect([...(found?.keys() ?? [])]).toEqual([wanted])
   for (const executor of ended) await executor.exited
-  expect(await runs(pidOf(neighbour)), "a neighbour's goes on").toBe(true)
+  expect(await runs(pidOf(survivor)), 'the other one goes on').toBe(true)
 
   const executor = found?.get(wanted)
   expect(executor?.id).toBe(first.id)
   await executor?.stop()
-  expect(await executor?.exited).toBe('exited; only the miner that started it could tell how')
+  expect(await executor?.exited).toBe('exited; only the miner that started it knows how')
   expect(await runs(pidOf(first))).toBe(false)
   await executor?.stop()
-  await neighbour.stop()
+  await survivor.stop()
 })
 
 it('kills an executor that ignores SIGTERM when it gets less time during its stop', async () => {
@@ -75,7 +75,7 @@ it('reports the exit of an executor that it took over', async () => {
   const first = await managerOf(owner).start(orderOf(token))
   const executor = (await managerOf(owner).takeOver?.(new Set([token])))?.get(token)
   process.kill(pidOf(first), 'SIGKILL')
-  expect(await executor?.exited).toBe('exited; only the miner that started it could tell how')
+  expect(await executor?.exited).toBe('exited; only the miner that started it knows how')
 })
 
 it('finds no executors when an earlier run left none', async () => {

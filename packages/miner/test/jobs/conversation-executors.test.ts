@@ -6,14 +6,14 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let bystander: ValidatorPeer
 let uuid: string
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await bystander.close()
-  expect(await bystander.nextUntilClosed(), 'another validator hears nothing of all this').toEqual([])
+  expect(await bystander.nextUntilClosed(), 'another validator receives nothing').toEqual([])
   await stack.disposeAsync()
 })
 beforeEach(() => {
@@ -36,17 +36,17 @@ type State = 'accepted' | 'ready' | 'running'
 /** Brings a job into a state, and reads what its validator was sent about it. */
 async function jobIn(state: State) {
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const { token, ...order } = await manager.order()
   const executor = await connectExecutor({ ...order, token }, manager)
   await executor.next()
   if (state !== 'accepted') {
-    await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+    await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
     await validator.next()
   }
   if (state === 'running') {
-    await validator.say(workOf(uuid))
+    await validator.send(workOf(uuid))
     await executor.next()
   }
   return { validator, executor, token }
@@ -66,7 +66,8 @@ const messageOf = (message_type: keyof typeof MESSAGES, job_uuid: string) =>
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
 /** Ends the executor, so that all earlier messages are handled, and returns what the validator gets then. */
-async function endOf({ validator, token }: { validator: ValidatorPeer; token: string }): Promise<string> {
+async function endOf({ validator, executor, token }: Awaited<ReturnType<typeof jobIn>>): Promise<string> {
+  await executor.close()
   manager.exit(token)
   const { message_type } = await validator.next()
   await validator.close()
@@ -89,15 +90,15 @@ describe.each<[State, keyof typeof MESSAGES, string, string | null, MinerMessage
 ])('in state %s, after %s', (from, message, to, reason, answer) => {
   it(`the job is ${to}`, async () => {
     const peers = await jobIn(from)
-    await peers.executor.say(messageOf(message, uuid))
+    await peers.executor.send(messageOf(message, uuid))
     if (answer === undefined) {
       expect(await endOf(peers), 'nothing was sent before').toBe('V0JobFailedRequest')
       return
     }
-    const heard = await peers.validator.next()
-    expect(heard).toMatchObject({ message_type: answer, job_uuid: uuid })
+    const received = await peers.validator.next()
+    expect(received).toMatchObject({ message_type: answer, job_uuid: uuid })
     if (to === 'broken' && answer === 'V0JobFailedRequest') {
-      expect(heard, 'what came out of order is no result').toMatchObject({
+      expect(received, 'what came out of order is no result').toMatchObject({
         docker_process_exit_status: null,
         docker_process_stdout: '',
       })
@@ -115,37 +116,45 @@ describe.each<State>(['accepted', 'ready', 'running'])('in state %s, a message a
     const other = randomUUID()
     const types = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]
     for (const type of types) {
-      await executor.say(messageOf(type, other))
+      await executor.send(messageOf(type, other))
       expect(await executor.next()).toEqual({
         message_type: 'GenericError',
         details: 'This executor is for another job_uuid',
       })
     }
-    await executor.say({ message_type: 'V0Nonsense', job_uuid: uuid } as never)
+    await executor.send({ message_type: 'V0Nonsense', job_uuid: uuid } as never)
     expect(await executor.next()).toMatchObject({ message_type: 'GenericError' })
-    await executor.say({ message_type: 'V0ReadyRequest' } as never)
+    await executor.send({ message_type: 'V0ReadyRequest' } as never)
     expect(await executor.next(), 'of no job').toMatchObject({ message_type: 'GenericError' })
-    await executor.say({ message_type: 'GenericError', details: 'whatever' })
+    await executor.send({ message_type: 'GenericError', details: 'whatever' })
     expect(await stored()).toMatchObject({ state })
     const answer = state === 'accepted' ? 'V0ExecutorFailedRequest' : 'V0JobFailedRequest'
     expect(await endOf(peers)).toBe(answer)
   })
 })
 
+it('ends the job when the connection of an executor stays open after its exit', async () => {
+  const { validator, executor, token } = await jobIn('running')
+  manager.exit(token)
+  expect(await validator.next()).toMatchObject({ message_type: 'V0JobFailedRequest' })
+  await executor.close()
+  await validator.close()
+})
+
 it('answers invalid frames with an error, and the job goes on', async () => {
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const { minerAddress, token } = await manager.order()
   const ws = new WebSocket(`${minerAddress}/v0.1/executor_interface/${token}`)
-  const heard: { message_type: string }[] = []
-  ws.onmessage = ({ data }) => heard.push(JSON.parse(String(data)))
+  const received: { message_type: string }[] = []
+  ws.onmessage = ({ data }) => received.push(JSON.parse(String(data)))
   await new Promise(resolve => {
     ws.onopen = resolve
   })
   for (const frame of ['{', '[]', '7', 'null', Buffer.from([1, 2, 3])]) ws.send(frame)
   await expect
-    .poll(() => heard.map(each => each.message_type))
+    .poll(() => received.map(each => each.message_type))
     .toEqual(['V0PrepareJobRequest', ...Array(5).fill('GenericError')])
   ws.send(JSON.stringify({ message_type: 'V0FailedToPrepare', job_uuid: uuid }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })
@@ -156,7 +165,7 @@ it('answers invalid frames with an error, and the job goes on', async () => {
 
 it('refuses the token of an ended job', async () => {
   const { validator, executor } = await jobIn('running')
-  await executor.say(messageOf('V0FinishedRequest', uuid))
+  await executor.send(messageOf('V0FinishedRequest', uuid))
   await validator.next()
   const row = await stored()
   await expect.poll(() => manager.stopped).toContain(row?.executorToken)

@@ -1,8 +1,8 @@
 /**
  * Every message of a validator, in every state of a job, from every connection it may come on: what is answered, what
- * becomes of the job, and that no other connection hears of it.
+ * becomes of the job, and that no other connection receives a message about it.
  *
- * In the tables: what the speaker is sent, `-` for nothing, and `>state` where the job moves. A column is the state
+ * In the tables: what the sender receives, `-` for nothing, and `>state` where the job moves. A column is the state
  * that the job is in; `unprepared` and `lost` are broken before and after it was ready. A row is the message that is
  * sent: `nonsense` is a handful of frames that are no messages of a validator.
  */
@@ -20,12 +20,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { JobRow } from '../../src/db/schema.ts'
 import type { ExecutorOrder } from '../../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const TABLES = {
   /** The connection that offered the job, and got every message about it. */
   origin: `
-  says      never           accepted               ready     running finished failed unprepared lost   declined
+  sends     never           accepted               ready     running finished failed unprepared lost   declined
   auth      error           error                  error     error   error    error  error      error  error
   offer     accept>accepted accept                 accept    accept  -        -      -          -      decline
   work      error           executor-failed>broken ->running -       -        -      -          -      decline
@@ -33,7 +33,7 @@ const TABLES = {
   nonsense  errors          errors                 errors    errors  errors   errors errors     errors errors`,
   /** Another connection of the same validator, authenticated later. */
   second: `
-  says      never           accepted               ready        running finished failed unprepared      lost   declined
+  sends     never           accepted               ready        running finished failed unprepared      lost   declined
   auth      error           error                  error        error   error    error  error           error  error
   offer     accept>accepted accept                 accept,ready accept  finished failed executor-failed failed decline
   work      error           executor-failed>broken ->running    -       finished failed executor-failed failed decline
@@ -41,7 +41,7 @@ const TABLES = {
   nonsense  errors          errors                 errors       errors  errors   errors errors          errors errors`,
   /** Another validator: a job of the same uuid is another job. */
   other: `
-  says      never  accepted ready  running finished failed unprepared lost   declined
+  sends     never  accepted ready  running finished failed unprepared lost   declined
   auth      error  error    error  error   error    error  error      error  error
   offer     accept accept   accept accept  accept   accept accept     accept accept
   work      error  error    error  error   error    error  error      error  error
@@ -49,7 +49,7 @@ const TABLES = {
   nonsense  errors errors   errors errors  errors   errors errors     errors errors`,
   /** An unauthenticated connection with the validator's hotkey. \`refused\`: an error, and it is closed. */
   unauthenticated: `
-  says      never   accepted ready   running finished failed  unprepared lost    declined
+  sends     never   accepted ready   running finished failed  unprepared lost    declined
   auth      -       -        -       -       -        -       -          -       -
   offer     refused refused  refused refused refused  refused refused    refused refused
   work      refused refused  refused refused refused  refused refused    refused refused
@@ -60,15 +60,15 @@ const TABLES = {
 /** How long what happens by itself may take, and how often it is looked for, in milliseconds. */
 const SOON = { interval: 10 }
 
-type Speaker = keyof typeof TABLES
-type Cell = { says: string; state: string; cell: string }
+type Sender = keyof typeof TABLES
+type Cell = { sent: string; state: string; cell: string }
 
-function cellsOf(speaker: Speaker): Cell[] {
-  const [[, ...states] = [], ...rows] = TABLES[speaker]
+function cellsOf(sender: Sender): Cell[] {
+  const [[, ...states] = [], ...rows] = TABLES[sender]
     .trim()
     .split('\n')
     .map(line => line.trim().split(/\s+/))
-  return rows.flatMap(([says = '', ...cells]) => cells.map((cell, at) => ({ says, state: states[at] ?? '', cell })))
+  return rows.flatMap(([sent = '', ...cells]) => cells.map((cell, at) => ({ sent, state: states[at] ?? '', cell })))
 }
 
 const ANSWERS: Record<string, MinerMessage['message_type']> = {
@@ -82,8 +82,8 @@ const ANSWERS: Record<string, MinerMessage['message_type']> = {
   refused: 'GenericError',
 }
 
-/** Starts nothing, and knows which executor was asked for which job. */
-class Crew extends PlayedManager {
+/** Records the orders of executors by job. */
+class RecordingManager extends ScriptedManager {
   readonly #orders: ExecutorOrder[] = []
 
   override async start(order: ExecutorOrder) {
@@ -107,13 +107,13 @@ class Crew extends PlayedManager {
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-const crew = new Crew()
+const manager = new RecordingManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '8' }
-  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: crew, env }))
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env }))
 })
 afterAll(() => stack.disposeAsync())
 
@@ -128,7 +128,7 @@ const work = (job_uuid: string) => ({
 const OUTPUT = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** Returns the frames of a row. An authentication is a valid one, signed anew. */
-function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
+function framesOf(sent: string, uuid: string): (string | Uint8Array)[] {
   const frames: Record<string, unknown[]> = {
     auth: [authentication(validatorKey())],
     offer: [offer(uuid)],
@@ -143,8 +143,8 @@ function framesOf(says: string, uuid: string): (string | Uint8Array)[] {
       null,
     ],
   }
-  const said = (frames[says] ?? []).map(message => JSON.stringify(message))
-  return says === 'nonsense' ? [...said, '{"message_type": "V0JobRe', new TextEncoder().encode(said[0])] : said
+  const encoded = (frames[sent] ?? []).map(message => JSON.stringify(message))
+  return sent === 'nonsense' ? [...encoded, '{"message_type": "V0JobRe', new TextEncoder().encode(encoded[0])] : encoded
 }
 
 const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss58, uuid)
@@ -152,25 +152,25 @@ const stored = (uuid: string, key = validatorKey()) => findJob(miner.db, key.ss5
 /** Brings a job into a state, step by step, on its origin's connection. Returns its executor, if it has one. */
 async function bringTo(state: string, uuid: string, origin: Wire): Promise<ExecutorPeer | undefined> {
   if (state === 'never') return undefined
-  origin.say(offer(uuid, state === 'declined' ? 'none such' : undefined))
+  origin.send(offer(uuid, state === 'declined' ? 'none such' : undefined))
   await expectNext(origin, [state === 'declined' ? 'decline' : 'accept'])
   if (state === 'declined' || state === 'accepted') return undefined
-  const executor = await connectExecutor(await crew.orderFor(uuid), crew)
+  const executor = await connectExecutor(await manager.orderFor(uuid), manager)
   await executor.next()
   const job_uuid = uuid as never
   if (state === 'unprepared') {
-    await executor.say({ message_type: 'V0FailedToPrepare', job_uuid })
+    await executor.send({ message_type: 'V0FailedToPrepare', job_uuid })
     await expectNext(origin, ['executor-failed'])
     return executor
   }
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid })
   await expectNext(origin, ['ready'])
   if (state === 'ready') return executor
-  origin.say(work(uuid))
+  origin.send(work(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0RunJobRequest' })
   const failure = { docker_process_exit_status: 1, timeout: false }
-  if (state === 'finished') await executor.say({ message_type: 'V0FinishedRequest', job_uuid, ...OUTPUT })
-  if (state === 'failed') await executor.say({ message_type: 'V0FailedRequest', job_uuid, ...failure, ...OUTPUT })
+  if (state === 'finished') await executor.send({ message_type: 'V0FinishedRequest', job_uuid, ...OUTPUT })
+  if (state === 'failed') await executor.send({ message_type: 'V0FailedRequest', job_uuid, ...failure, ...OUTPUT })
   if (state === 'lost') await leave(uuid, executor)
   if (state !== 'running') await expectNext(origin, [state === 'finished' ? 'finished' : 'failed'])
   return executor
@@ -179,7 +179,7 @@ async function bringTo(state: string, uuid: string, origin: Wire): Promise<Execu
 /** Makes the executor of a job exit, after its messages were read. */
 async function leave(uuid: string, executor: ExecutorPeer | undefined): Promise<void> {
   await executor?.close()
-  crew.dismiss(uuid)
+  manager.dismiss(uuid)
 }
 
 async function expectNext(wire: Wire, answers: readonly string[]): Promise<void> {
@@ -188,12 +188,12 @@ async function expectNext(wire: Wire, answers: readonly string[]): Promise<void>
 
 /** Proves that nothing else was sent: the answer to a new message comes next. */
 async function expectSilence(wire: Wire): Promise<void> {
-  wire.say({ message_type: 'Anybody there?' })
+  wire.send({ message_type: 'V9Unknown' })
   expect(await wire.next()).toMatchObject({ details: 'message_type is missing or not one of this link' })
 }
 
-/** A job at rest: with its delivery, which is stored a moment after its end was heard. */
-async function settled(uuid: string, state: string): Promise<JobRow | undefined> {
+/** A job at rest: with its delivery, which is stored a moment after its end was received. */
+async function storedAtRest(uuid: string, state: string): Promise<JobRow | undefined> {
   const isOpen = ['never', 'declined', 'accepted', 'ready', 'running'].includes(state)
   if (!isOpen) await expect.poll(async () => (await stored(uuid))?.deliveredAt, SOON).toBeInstanceOf(Date)
   else if (state === 'running') await expect.poll(async () => (await stored(uuid))?.state, SOON).toBe('running')
@@ -212,16 +212,16 @@ async function cleanUp(uuid: string, executor: ExecutorPeer | undefined, wires: 
   await Promise.all(wires.map(({ closed }) => closed))
 }
 
-describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', speaker => {
+describe.each(Object.keys(TABLES) as Sender[])('messages on the %s connection', sender => {
   let cleaning: () => Promise<void> = async () => {}
   afterEach(() => cleaning())
 
-  it.each(cellsOf(speaker))('answers $says in state $state with $cell', async ({ says, state, cell }) => {
+  it.each(cellsOf(sender))('answers $sent in state $state with $cell', async ({ sent, state, cell }) => {
     const uuid = randomUUID()
     const [answers = '', movesTo] = cell.split('>')
     const origin = await connectWire(miner, validatorKey())
     const executor = await bringTo(state, uuid, origin)
-    const before = await settled(uuid, state)
+    const before = await storedAtRest(uuid, state)
     const wires = {
       origin,
       second: await connectWire(miner, validatorKey()),
@@ -230,13 +230,13 @@ describe.each(Object.keys(TABLES) as Speaker[])('sent on the %s connection', spe
     }
     cleaning = () => cleanUp(uuid, executor, Object.values(wires))
 
-    const frames = framesOf(says, uuid)
-    for (const frame of frames) wires[speaker].send(frame)
+    const frames = framesOf(sent, uuid)
+    for (const frame of frames) wires[sender].sendFrame(frame)
     const expected = answers === 'errors' ? frames.map(() => 'error') : answers.split(',').filter(each => each !== '-')
-    await expectNext(wires[speaker], expected)
-    if (answers === 'refused') expect(await wires[speaker].closed).toBe(1000)
-    else await expectSilence(wires[speaker])
-    for (const name of ['origin', 'second', 'other'] as const) if (name !== speaker) await expectSilence(wires[name])
+    await expectNext(wires[sender], expected)
+    if (answers === 'refused') expect(await wires[sender].closed).toBe(1000)
+    else await expectSilence(wires[sender])
+    for (const name of ['origin', 'second', 'other'] as const) if (name !== sender) await expectSilence(wires[name])
 
     if (movesTo) await expect.poll(async () => (await stored(uuid))?.state, SOON).toBe(movesTo)
     else expect(await stored(uuid)).toEqual(before)

@@ -5,14 +5,14 @@ import { Relay } from '@horde/testing/peers/relay'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { findJob, insertJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let uuid: string
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -27,28 +27,28 @@ beforeEach(() => {
 
 const offer = () => offerOf(uuid)
 const work = () => workOf(uuid)
-const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const aboutJob = (message_type: string) => ({ message_type, job_uuid: uuid })
 const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
 
-/** Offers a job on a connection, and gives its executor once it was told to prepare. */
+/** Offers a job on a connection, and returns its executor once it received the order to prepare. */
 async function offered(validator: ValidatorPeer) {
-  await validator.say(offer())
-  expect(await validator.next()).toEqual(said('V0AcceptJobRequest'))
+  await validator.send(offer())
+  expect(await validator.next()).toEqual(aboutJob('V0AcceptJobRequest'))
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
   return {
-    ready: () => executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
+    ready: () => executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never }),
     finish: async () => {
-      expect(await executor.next()).toMatchObject(said('V0RunJobRequest'))
+      expect(await executor.next()).toMatchObject(aboutJob('V0RunJobRequest'))
       const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
-      await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+      await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
     },
   }
 }
 
 /** Proves that nothing else was sent on a connection: the answer to this comes next. */
 async function isSilent(peer: ValidatorPeer): Promise<void> {
-  await peer.say({ message_type: 'V0JobRequest', probe: true } as never)
+  await peer.send({ message_type: 'V0JobRequest', probe: true } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.stringContaining('must') })
 }
 
@@ -58,16 +58,16 @@ it('sends a result that was lost on a dead connection to the next one', async ()
   const executor = await offered(lost)
   await executor.ready()
   await lost.next()
-  await lost.say(work())
+  await lost.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   relay.freeze()
   await executor.finish()
   await expect.poll(async () => (await stored())?.state).toBe('finished')
   relay.cut()
   await using later = await connectValidator(miner)
-  expect(await later.next()).toMatchObject(said('V0JobFinishedRequest'))
+  expect(await later.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
   expect((await stored())?.deliveredAt).toBeNull()
-  await later.say(offer())
+  await later.send(offer())
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
   await isSilent(later)
 })
@@ -82,11 +82,11 @@ it('sends ready and result to an earlier connection once the old one is found de
   await using second = await connectValidator(miner)
   await isSilent(second)
   relay.cut()
-  expect(await second.next()).toEqual(said('V0ExecutorReadyRequest'))
+  expect(await second.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
 
   await using anotherRelay = await Relay.start(miner.port)
   const origin = await connectValidator(anotherRelay)
-  await origin.say(work())
+  await origin.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await using third = await connectValidator(miner)
   anotherRelay.freeze()
@@ -94,9 +94,9 @@ it('sends ready and result to an earlier connection once the old one is found de
   await expect.poll(async () => (await stored())?.state).toBe('finished')
   await isSilent(third)
   anotherRelay.cut()
-  expect(await third.next(), 'authenticated since').toMatchObject(said('V0JobFinishedRequest'))
+  expect(await third.next(), 'authenticated since').toMatchObject(aboutJob('V0JobFinishedRequest'))
   await isSilent(second)
-  await third.say(work())
+  await third.send(work())
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
 })
 
@@ -104,13 +104,13 @@ it('delivers on the connection that offered the job when the one that sent its w
   await using offering = await connectValidator(miner)
   const executor = await offered(offering)
   await executor.ready()
-  expect(await offering.next()).toEqual(said('V0ExecutorReadyRequest'))
+  expect(await offering.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
   const working = await connectValidator(miner)
-  await working.say(work())
+  await working.send(work())
   await expect.poll(async () => (await stored())?.state).toBe('running')
   await working.close()
   await executor.finish()
-  expect(await offering.next()).toMatchObject(said('V0JobFinishedRequest'))
+  expect(await offering.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
   await expect.poll(async () => (await stored())?.deliveredAt).toBeInstanceOf(Date)
 })
 
@@ -131,9 +131,9 @@ it('answers an offer while undelivered results are still being sent', async () =
     await moveStored(miner.db, row?.id ?? 0, { to: 'finished', result }, new Date())
   }
   await using peer = await connectValidator(miner, validator)
-  await peer.say({ ...offer(), executor_class: 'none such' })
-  const heard: string[] = []
-  while (heard.length < undelivered + 1) heard.push((await peer.next()).message_type)
-  expect(heard.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(undelivered)
-  expect(heard.indexOf('V0DeclineJobRequest')).toBeLessThan(undelivered / 2)
+  await peer.send({ ...offer(), executor_class: 'none such' })
+  const received: string[] = []
+  while (received.length < undelivered + 1) received.push((await peer.next()).message_type)
+  expect(received.filter(type => type === 'V0JobFinishedRequest')).toHaveLength(undelivered)
+  expect(received.indexOf('V0DeclineJobRequest')).toBeLessThan(undelivered / 2)
 })

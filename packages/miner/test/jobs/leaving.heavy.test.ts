@@ -61,12 +61,12 @@ async function keep({ id }: StartedExecutor): Promise<void> {
 async function run(validator: ValidatorPeer, meanwhile = async () => {}) {
   const job = scriptJob('print(6 * 7)')
   const offeredAt = performance.now()
-  await validator.say(job.offer)
+  await validator.send(job.offer)
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   const readyMs = performance.now() - offeredAt
   await meanwhile()
-  await validator.say(job.work)
+  await validator.send(job.work)
   expect(await validator.next()).toMatchObject({ job_uuid: job.work.job_uuid, docker_process_stdout: '42\n' })
   return { readyMs, job }
 }
@@ -115,5 +115,7 @@ describe.each([
     expect(next.readyMs).toBeGreaterThan(HURRIED_LEAVE_MS)
     // Two seconds, a kill, and a start like the first one, which takes about one.
     expect(next.readyMs).toBeLessThan(HURRIED_LEAVE_MS + 4 * usual.readyMs)
+    // The second one does not leave either, and the closing miner would give it ten seconds.
+    for (const executor of started) await executor.stop(0)
   })
 })

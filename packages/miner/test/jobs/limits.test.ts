@@ -7,12 +7,12 @@ import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import { jobs } from '../../src/db/schema.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let start: (env: Record<string, string>, clock?: Clock) => Promise<TestMiner>
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 const lines: Record<string, unknown>[] = []
 /** All offers come in one moment, however slow the machine is. */
 const noTimePasses: Clock = { ...systemClock, monotonic: () => 0 }
@@ -35,7 +35,7 @@ const offer = (changes: Partial<V0InitialJobRequest> = {}) =>
   offerOf(randomUUID(), { base_docker_image_name: null, ...changes })
 
 async function answerTo(peer: ValidatorPeer, message: V0InitialJobRequest): Promise<string> {
-  await peer.say(message)
+  await peer.send(message)
   const answer = await peer.next()
   expect(answer).toMatchObject({ job_uuid: message.job_uuid })
   return answer.message_type

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob, insertJob } from '../../src/db/jobs.ts'
 import { jobs } from '../../src/db/schema.ts'
 import type { ExecutorManager } from '../../src/horde/manager.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 import { moveStored } from '../stored-jobs.ts'
 
@@ -25,16 +25,16 @@ afterAll(() => stack.disposeAsync())
 
 let uuid: string
 let token: string
-let manager: PlayedManager
+let manager: ScriptedManager
 beforeEach(async () => {
   await database.delete(jobs)
   uuid = randomUUID()
   token = `${uuid}-${randomUUID()}`
-  manager = new PlayedManager()
+  manager = new ScriptedManager()
 })
 
 const work = () => workOf(uuid, { docker_run_cmd: ['a'] })
-const said = (message_type: string) => ({ message_type, job_uuid: uuid })
+const aboutJob = (message_type: string) => ({ message_type, job_uuid: uuid })
 const finished = () => ({
   message_type: 'V0FinishedRequest' as const,
   job_uuid: uuid as never,
@@ -101,47 +101,50 @@ describe('an executor that still runs', () => {
   it('finishes its job, and the validator gets the result after reconnecting', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     const executor = await connectExecutor(orderOf(miner), manager)
-    expect(await executor.next(), 'it says so again, in case it was lost').toMatchObject(said('V0RunJobRequest'))
-    await executor.say(finished())
+    expect(await executor.next(), 'sent again, in case it was lost').toMatchObject(aboutJob('V0RunJobRequest'))
+    await executor.send(finished())
     await expect.poll(async () => (await stored(miner))?.state).toBe('finished')
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toMatchObject({ ...said('V0JobFinishedRequest'), docker_process_stdout: 'answer\n' })
+    expect(await validator.next()).toMatchObject({
+      ...aboutJob('V0JobFinishedRequest'),
+      docker_process_stdout: 'answer\n',
+    })
     await expect.poll(() => manager.stopped).toContain(token)
     expect((await stored(miner))?.work, 'nothing of the work is kept').toBeNull()
   })
 
-  it('stays ready: the validator hears so on its new connection, and exchanges work and result there', async () => {
+  it('stays ready: the new connection of its validator gets ready, takes the work and gets the result', async () => {
     await using miner = await startAgain({ state: 'ready', hasExecutor: true })
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
     const executor = await connectExecutor(orderOf(miner), manager)
-    await executor.say(ready())
-    await validator.say(work())
+    await executor.send(ready())
+    await validator.send(work())
     expect(await executor.next()).toEqual({ ...work(), message_type: 'V0RunJobRequest' })
-    await executor.say(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    await executor.send(finished())
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
     await expect.poll(async () => (await stored(miner))?.deliveredAt).toBeInstanceOf(Date)
   })
 
-  it('is told to prepare again when it was not ready yet', async () => {
+  it('receives the order to prepare again when it was not ready yet', async () => {
     await using miner = await startAgain({ state: 'accepted', hasExecutor: true })
     const executor = await connectExecutor(orderOf(miner), manager)
-    expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
-    await executor.say(ready())
+    expect(await executor.next()).toMatchObject(aboutJob('V0PrepareJobRequest'))
+    await executor.send(ready())
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
   })
 
   it('lacks work that was too large to store: the validator is asked for it', async () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true, keptWork: false })
     const executor = await connectExecutor(orderOf(miner), manager)
-    await executor.say(ready())
+    await executor.send(ready())
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
-    await validator.say(work())
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
+    await validator.send(work())
     expect(await executor.next()).toEqual({ ...work(), message_type: 'V0RunJobRequest' })
-    await executor.say(finished())
-    expect(await validator.next()).toMatchObject(said('V0JobFinishedRequest'))
+    await executor.send(finished())
+    expect(await validator.next()).toMatchObject(aboutJob('V0JobFinishedRequest'))
   })
 
   it('breaks its job at once when it exits before reconnecting', async () => {
@@ -160,16 +163,19 @@ describe('an executor that still runs', () => {
     await using miner = await startAgain({ state: 'running', hasExecutor: true })
     await using validator = await connectValidator(miner)
     const other = randomUUID() as never
-    await validator.say(offerOf(other))
+    await validator.send(offerOf(other))
     expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: other })
   })
 })
 
 describe('an executor that is gone', () => {
-  it.each(['ready', 'running'] as const)('breaks its %s job, and the validator hears so', async state => {
+  it.each(['ready', 'running'] as const)('breaks its %s job, and sends the failure to the validator', async state => {
     await using miner = await startAgain({ state, hasExecutor: false })
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toMatchObject({ ...said('V0JobFailedRequest'), docker_process_exit_status: null })
+    expect(await validator.next()).toMatchObject({
+      ...aboutJob('V0JobFailedRequest'),
+      docker_process_exit_status: null,
+    })
     expect(await stored(miner)).toMatchObject({ state: 'broken', reason: 'executor-exited' })
   })
 
@@ -178,10 +184,10 @@ describe('an executor that is gone', () => {
     const order = await manager.order()
     expect(order.token).toBe(token)
     const executor = await connectExecutor(order, manager)
-    expect(await executor.next()).toMatchObject(said('V0PrepareJobRequest'))
-    await executor.say(ready())
+    expect(await executor.next()).toMatchObject(aboutJob('V0PrepareJobRequest'))
+    await executor.send(ready())
     await using validator = await connectValidator(miner)
-    expect(await validator.next()).toEqual(said('V0ExecutorReadyRequest'))
+    expect(await validator.next()).toEqual(aboutJob('V0ExecutorReadyRequest'))
   })
 
   it('was never started for an offered job, which is broken', async () => {
@@ -191,7 +197,7 @@ describe('an executor that is gone', () => {
 })
 
 describe('a manager that cannot find executors of an earlier run', () => {
-  const start = (order: Parameters<PlayedManager['start']>[0]) => manager.start(order)
+  const start = (order: Parameters<ScriptedManager['start']>[0]) => manager.start(order)
   const blind = () => ({ start })
   const away = () => ({ start, takeOver: () => Promise.reject(new Error('no engine today')) })
 
@@ -203,8 +209,8 @@ describe('a manager that cannot find executors of an earlier run', () => {
     await using miner = await startAgain({ state, hasExecutor: false, manager: managed() })
     const executor = await connectExecutor(orderOf(miner))
     expect(await executor.next()).toMatchObject({ job_uuid: uuid })
-    if (state === 'accepted') await executor.say(ready())
-    else await executor.say(finished())
+    if (state === 'accepted') await executor.send(ready())
+    else await executor.send(finished())
     await expect.poll(async () => (await stored(miner))?.state).toBe(state === 'accepted' ? 'ready' : 'finished')
   })
 

@@ -5,12 +5,12 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { jobs } from '../../src/db/schema.ts'
-import { migrationsFolder, PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-let manager: PlayedManager
+let manager: ScriptedManager
 let network: Awaited<ReturnType<typeof startChain>>
 /** Shared by all tests: a new one takes seconds. */
 let database: Database
@@ -25,7 +25,7 @@ let running: AsyncDisposableStack
 beforeEach(async () => {
   await database.delete(jobs)
   running = new AsyncDisposableStack()
-  manager = new PlayedManager()
+  manager = new ScriptedManager()
   const { chain, url: chainUrl } = network
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '2', EXECUTOR_WARM_COUNT: '1' }
   miner = running.use(await startTestMiner({ chain, chainUrl, manager, database, env }))
@@ -39,10 +39,10 @@ it('binds the waiting executor to a job, and starts another one', async () => {
   const executor = await connectExecutor(order, manager)
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
   const next = await manager.order()
   expect(next.token).not.toBe(order.token)
@@ -52,7 +52,7 @@ it('binds an executor that is still starting', async () => {
   const order = await manager.order()
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
   const executor = await connectExecutor(order, manager)
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
@@ -61,13 +61,13 @@ it('binds an executor that is still starting', async () => {
 it('answers messages of an executor without a job with an error, and goes on', async () => {
   const executor = await connectExecutor(await manager.order(), manager)
   const uuid = randomUUID()
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await executor.next()).toEqual({
     message_type: 'GenericError',
     details: 'There is no job for this executor yet',
   })
   await using validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest', job_uuid: uuid })
 })
 
@@ -83,7 +83,7 @@ it('removes the warm executor of a removed pool, and keeps running jobs', async 
   const executor = await connectExecutor(order, manager)
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await executor.next()
   await validator.next()
   const waiting = await manager.order()
@@ -98,9 +98,9 @@ it('removes the warm executor of a removed pool, and keeps running jobs', async 
   await miner.reload([{ ...pool, name: 'other', engine: { socket: '' }, environment: {}, address: undefined }])
   await expect.poll(() => manager.stopped).toEqual([waiting.token])
   const declined = randomUUID()
-  await validator.say(offerOf(declined))
+  await validator.send(offerOf(declined))
   expect(await validator.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: declined })
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
   await using later = await connectValidator(miner, undefined, ['manifest'])
   expect(await later.next()).toMatchObject({

@@ -7,20 +7,20 @@ import {
   connectValidator,
   dialMiner,
   minerKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { METRICS } from '../../src/operator/metrics/definitions.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 import { playJob } from '../play-job.ts'
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
 let validator: ValidatorPeer
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -88,7 +88,7 @@ it('reports the executors, jobs and connections of now', async () => {
 })
 
 it('counts declined offers by reason, and any unknown class as other', async () => {
-  await validator.say(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
+  await validator.send(offerOf(randomUUID(), { executor_class: 'always_on.nonsense' }))
   expect(await validator.next()).toMatchObject({ message_type: 'V0DeclineJobRequest' })
   const text = await metrics()
   expect(text).toMatch(/^miner_offers_declined_total\{executor_class="other",reason="[a-z-]+"\} 1$/m)
@@ -99,18 +99,18 @@ it('counts refused connections by reason', async () => {
   const refused = async (code: string) => sample(`miner_refusals_total{reason="${code}"}`)
   const key = validatorKey()
   const expected = [
-    ['unknown-validator', strangerKey().ss58, authentication(strangerKey())],
+    ['unknown-validator', unknownKey().ss58, authentication(unknownKey())],
     ['inactive-validator', minerKey().ss58, authentication(minerKey())],
-    ['other-validator', key.ss58, authentication(key, { validator_hotkey: strangerKey().ss58 })],
-    ['other-miner', key.ss58, authentication(key, { miner_hotkey: strangerKey().ss58 })],
+    ['other-validator', key.ss58, authentication(key, { validator_hotkey: unknownKey().ss58 })],
+    ['other-miner', key.ss58, authentication(key, { miner_hotkey: unknownKey().ss58 })],
     ['timestamp', key.ss58, authentication(key, { timestamp: 1 })],
-    ['signature', key.ss58, authentication(strangerKey(), { validator_hotkey: key.ss58 })],
+    ['signature', key.ss58, authentication(unknownKey(), { validator_hotkey: key.ss58 })],
     ['not-an-authentication', key.ss58, offerOf(randomUUID())],
     ['too-late', key.ss58, undefined],
   ] as const
   for (const [code, hotkey, message] of expected) {
     const peer = await dialMiner(miner, hotkey)
-    if (message) await peer.say(message).catch(() => {})
+    if (message) await peer.send(message).catch(() => {})
     await peer.nextUntilClosed()
     await expect.poll(() => refused(code)).toBe(1)
   }
@@ -119,10 +119,10 @@ it('counts refused connections by reason', async () => {
   await expect.poll(() => refused('closed')).toBe(1)
   const again = authentication(key)
   await using second = await dialMiner(miner, key.ss58)
-  await second.say(again)
+  await second.send(again)
   for (const code of ['too-many-connections', 'replay']) {
     const third = await dialMiner(miner, key.ss58)
-    await third.say(code === 'replay' ? again : authentication(key, { timestamp: Math.floor(Date.now() / 1000) - 1 }))
+    await third.send(code === 'replay' ? again : authentication(key, { timestamp: Math.floor(Date.now() / 1000) - 1 }))
     await third.nextUntilClosed()
     await expect.poll(() => refused(code)).toBe(1)
   }

@@ -5,14 +5,14 @@ import {
   connectValidator,
   minerKey,
   secondValidatorKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readMinerConfig } from '../../src/config.ts'
 import type { MinerStatusJson } from '../../src/operator/status-json.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 import { playJob } from '../play-job.ts'
 
@@ -43,7 +43,7 @@ let stack: AsyncDisposableStack
 let network: Awaited<ReturnType<typeof startChain>>
 let miner: TestMiner
 let validator: ValidatorPeer
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -52,7 +52,7 @@ beforeAll(async () => {
   const env = {
     EXECUTOR_CLASS: 'always_on.test',
     EXECUTOR_COUNT: '3',
-    EXTRA_VALIDATORS: strangerKey().ss58,
+    EXTRA_VALIDATORS: unknownKey().ss58,
     BANNED_VALIDATORS: secondValidatorKey().ss58,
     PORT_FOR_EXECUTORS: '0',
     LISTEN_HOST_FOR_EXECUTORS: '127.0.0.1',
@@ -80,7 +80,7 @@ describe('the ports for peers', () => {
   })
 
   it('do not serve the pages to executors either', async () => {
-    await validator.say(offerOf(randomUUID()))
+    await validator.send(offerOf(randomUUID()))
     expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
     const order = await manager.order()
     const executors = order.minerAddress.replace('ws:', 'http:')
@@ -93,26 +93,26 @@ describe('the ports for peers', () => {
 
 it('shows the miner, its horde and its validators', async () => {
   const { uuid } = await playJob(validator, manager, { until: 'ready', image: HOSTILE_IMAGE })
-  const said = await status()
-  expect(said.miner).toMatchObject({ hotkey: minerKey().ss58, netuid: 1, uid: 2, registered: true, port: miner.port })
-  expect(said.chain).toMatchObject({ connected: true, block: expect.any(Number) })
-  expect(said.health).toMatchObject({ live: true, ready: true })
-  expect(said.horde).toEqual([
+  const answer = await status()
+  expect(answer.miner).toMatchObject({ hotkey: minerKey().ss58, netuid: 1, uid: 2, registered: true, port: miner.port })
+  expect(answer.chain).toMatchObject({ connected: true, block: expect.any(Number) })
+  expect(answer.health).toMatchObject({ live: true, ready: true })
+  expect(answer.horde).toEqual([
     {
       ...{ pool: 'always_on.test', executorClass: 'always_on.test', places: 3, taken: 1, leaving: 0, draining: false },
       ...{ closedBy: null, closedWhy: null },
       warm: { ready: 0, starting: 0 },
     },
   ])
-  expect(said.jobs.now).toEqual([
+  expect(answer.jobs.now).toEqual([
     {
       ...{ uuid, validator: validatorKey().ss58, executorClass: 'always_on.test', state: 'ready' },
       ...{ image: SHOWN_IMAGE, sinceSeconds: expect.any(Number) },
     },
   ])
-  expect(said.validators.listed).toMatchObject([
+  expect(answer.validators.listed).toMatchObject([
     { rank: 1, hotkey: validatorKey().ss58, uid: 0, stakeTao: 5000, permit: true, note: null, connections: 1 },
-    { rank: null, hotkey: strangerKey().ss58, uid: null, note: 'extra', connections: 0 },
+    { rank: null, hotkey: unknownKey().ss58, uid: null, note: 'extra', connections: 0 },
     { rank: null, hotkey: secondValidatorKey().ss58, uid: 1, note: 'banned' },
   ])
   await expect
@@ -131,7 +131,7 @@ it('lists the last ends with their reasons, the latest first', async () => {
   const { uuid: failed } = await playJob(validator, manager, { until: 'failed' })
   const { uuid: broken } = await playJob(validator, manager, { until: 'not prepared' })
   const { uuid: finished } = await playJob(validator, manager, { until: 'finished' })
-  await validator.say(offerOf(randomUUID(), { executor_class: 'no<b>such' }))
+  await validator.send(offerOf(randomUUID(), { executor_class: 'no<b>such' }))
   await validator.next()
   await expect
     .poll(async () => (await status()).ends.last?.map(({ uuid }) => uuid).slice(0, 3))
@@ -195,7 +195,7 @@ it('shows no token and no output of a job on any page', async () => {
   const { rows } = await miner.db.execute<{ executor_token: string }>('select executor_token from jobs')
   const tokens = rows.map(({ executor_token }) => executor_token).filter(token => token !== '')
   expect(tokens.length).toBeGreaterThan(3)
-  for (const text of texts) for (const secret of [...tokens, 'what it said']) expect(text).not.toContain(secret)
+  for (const text of texts) for (const secret of [...tokens, 'what it printed']) expect(text).not.toContain(secret)
   expect(texts.join('')).toContain(uuid)
 })
 
@@ -223,11 +223,11 @@ it('shows the rest while the database is away', async () => {
       },
     })
   const { chain, url: chainUrl } = network
-  await using other = await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), disturb })
+  await using other = await startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), disturb })
   isAway = true
   const ask = (path: string) => fetch(`http://127.0.0.1:${other.adminPort}${path}`)
-  const said = (await (await ask('/status.json')).json()) as MinerStatusJson
-  expect(said).toMatchObject({ ends: { last: null }, miner: { uid: 2 } })
+  const answer = (await (await ask('/status.json')).json()) as MinerStatusJson
+  expect(answer).toMatchObject({ ends: { last: null }, miner: { uid: 2 } })
   expect(await (await ask('/status')).text()).toContain('The database does not answer.')
   isAway = false
   expect(((await (await ask('/status.json')).json()) as MinerStatusJson).ends.last).toEqual([])

@@ -1,10 +1,8 @@
 /** The watch over GPUs, with a program of ours in the place of nvidia-smi. */
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LONG_MS } from '@horde/testing/limits'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { ExecutorManager } from '../../src/horde/manager.ts'
-import { PROBE_MS, type ProbeResult } from '../../src/horde/manager.ts'
+import type { ExecutorManager, ProbeResult } from '../../src/horde/manager.ts'
 import { probeInProcess } from '../../src/horde/process/process-manager.ts'
 import { type GpuPool, gpuWatch, lookAtGpus } from '../../src/operator/watches/gpus.ts'
 import { temporaryFolder } from '../harness.ts'
@@ -15,6 +13,8 @@ const GPUS = [
   '0, GPU-aaaa1111-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0, 49140',
   '1, GPU-bbbb2222-0000-0000-0000-000000000000, NVIDIA RTX A6000, 0, 49140',
 ]
+/** How long the program that hangs may run. */
+const SHORT_PROBE_MS = 200
 const { signal } = new AbortController()
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -26,13 +26,17 @@ afterEach(() => folder[Symbol.asyncDispose]())
 /** Answers what was asked as the real one does, and nothing else. */
 async function install(lines: readonly string[], exitCode = 0): Promise<void> {
   const path = join(folder.path, 'nvidia-smi')
-  const said = lines.map(line => `echo '${line}'`).join('\n')
-  await writeFile(path, `#!/bin/sh\n[ "$*" = '${ASKED}' ] || exit 2\n${said}\nexit ${exitCode}\n`)
+  const output = lines.map(line => `echo '${line}'`).join('\n')
+  await writeFile(
+    path,
+    `#!/bin/sh\n[ "$*" = '${ASKED}' ] || exit 2\n${output}
+exit ${exitCode}\n`,
+  )
   await chmod(path, 0o755)
 }
 
-const here = (): Pick<ExecutorManager, 'probe'> => {
-  return { probe: probe => probeInProcess(probe, { PATH: `${folder.path}:/usr/bin:/bin` }) }
+const here = (withinMs?: number): Pick<ExecutorManager, 'probe'> => {
+  return { probe: probe => probeInProcess(probe, { PATH: `${folder.path}:/usr/bin:/bin` }, withinMs) }
 }
 const pool = (
   used: 'all' | string[],
@@ -44,8 +48,8 @@ const pool = (
   return { name: 'p', manager, used, isGivenItsOwn, claim, ...more }
 }
 const watch = (used: 'all' | string[]) => gpuWatch(() => [pool(used)])
-const look = async (used: 'all' | string[] = 'all') => said(await lookAtGpus(pool(used)))
-const said = (findings: Awaited<ReturnType<typeof lookAtGpus>>) =>
+const look = async (used: 'all' | string[] = 'all') => summary(await lookAtGpus(pool(used)))
+const summary = (findings: Awaited<ReturnType<typeof lookAtGpus>>) =>
   findings.map(({ verdict, found }) => `${verdict}: ${found}`)
 
 describe('healthy GPUs', () => {
@@ -92,9 +96,9 @@ describe('a lost GPU is bad', () => {
   })
 
   it('when nvidia-smi fails because of it', async () => {
-    const said = 'Unable to determine the device handle for GPU0000:03:00.0: GPU is lost.  Reboot the system'
-    await install([said], 15)
-    expect(await look()).toEqual([`bad: nvidia-smi exited with 15: ${said}`])
+    const complaint = 'Unable to determine the device handle for GPU0000:03:00.0: GPU is lost.  Reboot the system'
+    await install([complaint], 15)
+    expect(await look()).toEqual([`bad: nvidia-smi exited with 15: ${complaint}`])
   })
 
   it('when the driver was updated and the machine not rebooted', async () => {
@@ -224,18 +228,19 @@ it.each<[boolean | undefined, string]>([
   [true, 'warn: nvidia-smi is not where executors run'],
   [undefined, 'warn: nvidia-smi is not where executors run'],
 ])('reports a machine without nvidia-smi whose driver is %s', async (hasDriver, expected) => {
-  expect(said(await lookAtGpus(pool('all', here(), false, { hasDriver: () => hasDriver })))).toEqual([expected])
+  expect(summary(await lookAtGpus(pool('all', here(), false, { hasDriver: () => hasDriver })))).toEqual([expected])
 })
 
 it('warns of a machine without nvidia-smi', async () => {
   expect(await look()).toEqual(['warn: nvidia-smi is not where executors run'])
 })
 
-it('kills an nvidia-smi that hangs, and finds it bad', { timeout: LONG_MS }, async () => {
+it('kills an nvidia-smi that hangs, and finds it bad', async () => {
   const path = join(folder.path, 'nvidia-smi')
   await writeFile(path, '#!/bin/sh\nexec sleep 1000\n')
   await chmod(path, 0o755)
-  expect(await look()).toEqual([`bad: nvidia-smi gave no answer: nvidia-smi: not done within ${PROBE_MS} ms`])
+  const found = summary(await lookAtGpus(pool('all', here(SHORT_PROBE_MS))))
+  expect(found).toEqual([`bad: nvidia-smi gave no answer: nvidia-smi: not done within ${SHORT_PROBE_MS} ms`])
 })
 
 describe('through an engine', () => {
@@ -244,8 +249,10 @@ describe('through an engine', () => {
 
   it('compares the number of GPUs, since a container numbers them anew', async () => {
     const one = answers({ exitCode: 0, output: `${GPUS[0]}\n` })
-    expect(said(await lookAtGpus(pool(['5'], one, true)))).toEqual(['ok: 1 are here and well'])
-    expect(said(await lookAtGpus(pool(['5', '6'], one, true)))).toEqual(['bad: 1 are here of the 2 that the pool has'])
+    expect(summary(await lookAtGpus(pool(['5'], one, true)))).toEqual(['ok: 1 are here and well'])
+    expect(summary(await lookAtGpus(pool(['5', '6'], one, true)))).toEqual([
+      'bad: 1 are here of the 2 that the pool has',
+    ])
   })
 
   it('finds it bad when the engine no longer offers its GPUs', async () => {
@@ -255,7 +262,7 @@ describe('through an engine', () => {
     await watch.look(signal)
     await watch.look(signal)
     const expected = 'the engine does not offer them: could not select device driver'
-    expect(said(await watch.look(signal))).toEqual([`bad: ${expected}`])
+    expect(summary(await watch.look(signal))).toEqual([`bad: ${expected}`])
   })
 
   it('finds that an engine without GPUs does not match the class', async () => {
@@ -268,7 +275,7 @@ describe('through an engine', () => {
   it('reports an engine without GPUs when the settings want all and the class needs none', async () => {
     const claim = { executorClass: 'always_on.test', executors: 1, isShared: true, isInsisted: false } as const
     const found = await lookAtGpus(pool('all', answers(refused), true, { claim }))
-    expect(said(found)).toEqual(['bad: the engine does not offer them: could not select device driver'])
+    expect(summary(found)).toEqual(['bad: the engine does not offer them: could not select device driver'])
   })
 
   it.each([

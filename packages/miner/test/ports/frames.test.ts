@@ -6,14 +6,14 @@ import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 const MIB = 1024 * 1024
 
 let stack: AsyncDisposableStack
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -31,36 +31,36 @@ function workOfBytes(uuid: string, bytes: number): V0JobRequest {
 it('passes on work of 50 MiB; one byte more closes the connection, and the job goes on', async () => {
   const uuid = randomUUID()
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   await validator.next()
-  await validator.say(workOfBytes(uuid, LARGE_FRAME_BYTES + 1)).catch(() => {})
+  await validator.send(workOfBytes(uuid, LARGE_FRAME_BYTES + 1)).catch(() => {})
   expect((await validator.closed).code).toBe(1009)
   expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ state: 'ready' })
 
   await using again = await connectValidator(miner)
   expect(await again.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   const work = workOfBytes(uuid, LARGE_FRAME_BYTES)
-  await again.say(work)
+  await again.send(work)
   expect(await executor.next()).toEqual({ ...work, message_type: 'V0RunJobRequest' })
   const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
-  await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+  await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
   expect(await again.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
 })
 
-/** A job of an executor that has said so much of itself, which is ready for its work. */
+/** Brings a job to ready. Its executor connects with these headers. */
 async function readyJob(headers: Record<string, string>) {
   const uuid = randomUUID()
   const validator = await connectValidator(miner)
-  await validator.say(offerOf(uuid))
+  await validator.send(offerOf(uuid))
   await validator.next()
   const order = await manager.order()
   const executor = await connectExecutor(order, manager, headers)
   await executor.next()
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   await validator.next()
   return { uuid, validator, executor, order }
 }
@@ -70,7 +70,7 @@ it.each([
   ['other capabilities', { 'X-Horde-Capabilities': 'job-output, larger-frames' }],
 ])('fails a job at once whose work of over 1 MiB is for an executor that named %s', async (_, headers) => {
   const { uuid, validator, executor, order } = await readyJob(headers)
-  await validator.say(workOfBytes(uuid, MIB))
+  await validator.send(workOfBytes(uuid, MIB))
   const { message_type, docker_process_stdout, docker_process_exit_status } = (await validator.next()) as never
   expect(message_type).toBe('V0JobFailedRequest')
   expect(docker_process_exit_status).toBeNull()
@@ -90,11 +90,11 @@ it.each([
 ])('passes on work of %d bytes to an executor that named %j', async (bytes, headers) => {
   const { uuid, validator, executor } = await readyJob(headers)
   // V0RunJobRequest is three characters longer than V0JobRequest.
-  await validator.say(workOfBytes(uuid, bytes - 3))
+  await validator.send(workOfBytes(uuid, bytes - 3))
   const work = await executor.next()
   expect(Buffer.byteLength(JSON.stringify(work))).toBe(bytes)
   const output = { docker_process_stdout: 'x', docker_process_stderr: '' }
-  await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+  await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
   expect(await validator.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
 })
 
@@ -102,14 +102,14 @@ it('sends no large work to an executor that reconnects without the capability', 
   const { uuid, validator, executor, order } = await readyJob({ 'X-Horde-Capabilities': 'large-frames' })
   const again = await connectExecutor(order, manager, {})
   await executor.close(1000)
-  await again.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
-  await validator.say(workOfBytes(uuid, MIB + 1))
+  await again.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await validator.send(workOfBytes(uuid, MIB + 1))
   expect(await validator.next()).toMatchObject({ message_type: 'V0JobFailedRequest' })
   expect(await again.nextUntilClosed()).toEqual([])
 })
 
 it.each([[undefined], [['large-frames', 'manifest']]])(
-  'whatever is said to a peer of %j is short',
+  'sends short messages to a peer with the capabilities %j, whatever it receives',
   async capabilities => {
     await using validator = await connectValidator(miner, validatorKey(), capabilities)
     if (capabilities) {
@@ -132,7 +132,7 @@ it.each([[undefined], [['large-frames', 'manifest']]])(
       Array(1_000_000).fill(0),
     ]
     for (const frame of nonsense) {
-      await validator.say(frame as never)
+      await validator.send(frame as never)
       const answer = await validator.next()
       expect(answer).toMatchObject({ message_type: 'GenericError' })
       expect(JSON.stringify(answer).length).toBeLessThan(10_000)

@@ -1,7 +1,7 @@
 import { createLog } from '@horde/kit/log'
-import { authentication, connectValidator, dialMiner, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { authentication, connectValidator, dialMiner, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const HELD = 3
 /** More than may wait to be admitted. */
@@ -17,7 +17,7 @@ beforeAll(async () => {
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { AUTHENTICATE_SECONDS: '600', MAX_CONNECTIONS_PER_VALIDATOR: String(HELD) }
   const log = createLog('miner', { destination: { write: line => void lines.push(line) } })
-  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, log }))
+  miner = stack.use(await startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env, log }))
 })
 afterAll(() => stack.disposeAsync())
 beforeEach(() => {
@@ -26,26 +26,26 @@ beforeEach(() => {
 
 it('reads no large frame of a peer that only claims a validator’s hotkey', async () => {
   const peer = await dialMiner(miner, validatorKey().ss58)
-  await peer.say(LARGE as never).catch(() => {})
+  await peer.send(LARGE as never).catch(() => {})
   expect(await peer.nextUntilClosed()).toEqual([])
   expect((await peer.closed).code).toBe(1006)
 })
 
 it('reads large frames of authenticated validators', async () => {
   await using peer = await connectValidator(miner)
-  await peer.say({ message_type: LARGE } as never)
+  await peer.send({ message_type: LARGE } as never)
   expect(await peer.next()).toMatchObject({ message_type: 'GenericError' })
 })
 
-it('serves a validator beside a crowd of silent connections', async () => {
-  // The miner may close a connection of the crowd before its peer notices that it was opened.
+it('serves a validator beside many silent connections', async () => {
+  // The miner may close a silent connection before its peer notices that it was opened.
   const dialled = await Promise.allSettled(Array.from({ length: CROWD }, () => dialMiner(miner, validatorKey().ss58)))
-  const crowd = dialled.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
-  const ends = crowd.map(peer => peer.closed.then(({ code }) => code))
+  const silent = dialled.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+  const ends = silent.map(peer => peer.closed.then(({ code }) => code))
   await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
   expect(await peer.next()).toMatchObject({ message_type: 'V0ExecutorManifestRequest' })
   expect(await Promise.race(ends)).toBe(1006)
-  await Promise.all(crowd.map(each => each.close()))
+  await Promise.all(silent.map(each => each.close()))
 })
 
 it('limits the connections of one validator, and accepts another when one is closed', async () => {
@@ -65,16 +65,16 @@ it('limits the connections of one validator, and accepts another when one is clo
 })
 
 it('logs no text of an unauthenticated peer', async () => {
-  const secret = 'said-by-a-stranger'
+  const secret = 'sent-by-an-unknown-peer'
   const known = await dialMiner(miner, validatorKey().ss58)
-  await known.say({ message_type: 'V0JobRequest', docker_run_cmd: secret, [secret]: secret } as never)
+  await known.send({ message_type: 'V0JobRequest', docker_run_cmd: secret, [secret]: secret } as never)
   await known.nextUntilClosed()
-  const unknown = await dialMiner(miner, strangerKey().ss58)
-  await unknown.say(authentication(strangerKey())).catch(() => {})
+  const unknown = await dialMiner(miner, unknownKey().ss58)
+  await unknown.send(authentication(unknownKey())).catch(() => {})
   await unknown.nextUntilClosed()
   const refused = lines.filter(line => line.includes('validator refused'))
   expect(refused).toHaveLength(2)
   expect(refused[0]).toContain(validatorKey().ss58)
-  expect(lines.join()).not.toContain(strangerKey().ss58)
+  expect(lines.join()).not.toContain(unknownKey().ss58)
   expect(lines.join()).not.toContain(secret)
 })

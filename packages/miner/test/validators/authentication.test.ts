@@ -9,12 +9,12 @@ import {
   dialMiner,
   minerKey,
   secondValidatorKey,
-  strangerKey,
+  unknownKey,
   type ValidatorPeer,
   validatorKey,
 } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 
 const OFFER = {
   message_type: 'V0InitialJobRequest',
@@ -44,7 +44,7 @@ function malleated(signature: string): string {
 let stack: AsyncDisposableStack
 let started: Awaited<ReturnType<typeof startChain>>
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -60,7 +60,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-/** What a refused peer hears: one GenericError, then the connection is closed with 1000. */
+/** What a refused peer receives: one GenericError, then a close with code 1000. */
 async function refusal(peer: ValidatorPeer): Promise<string | null> {
   const all = await peer.nextUntilClosed()
   expect((await peer.closed).code).toBe(1000)
@@ -72,36 +72,36 @@ async function refusal(peer: ValidatorPeer): Promise<string | null> {
 describe('refuses a bad authentication, and ignores an offer behind it:', () => {
   const now = () => Math.floor(Date.now() / 1000)
   it.each([
-    ['a stranger', () => strangerKey(), () => ({}), /Unknown validator/],
+    ['an unknown hotkey', () => unknownKey(), () => ({}), /Unknown validator/],
     ['a banned validator', () => secondValidatorKey(), () => ({}), /Unknown validator/],
     ['a neuron that is no validator', () => minerKey(), () => ({}), /^Inactive validator$/],
-    ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: strangerKey().ss58 }), /URL/],
-    ['another miner', () => validatorKey(), () => ({ miner_hotkey: strangerKey().ss58 }), /miner hotkey/],
+    ['another hotkey than in the URL', () => validatorKey(), () => ({ validator_hotkey: unknownKey().ss58 }), /URL/],
+    ['another miner', () => validatorKey(), () => ({ miner_hotkey: unknownKey().ss58 }), /miner hotkey/],
     ['a timestamp in the past', () => validatorKey(), () => ({ timestamp: now() - 13 }), /\b\d\d s off/],
     ['a timestamp in the future', () => validatorKey(), () => ({ timestamp: now() + 90 }), /\b\d\d s off/],
   ])('%s', async (_name, key, changes, words) => {
     const peer = await dialMiner(miner, key().ss58)
-    await peer.say(authentication(key(), changes())).catch(() => {})
-    await peer.say(OFFER).catch(() => {})
+    await peer.send(authentication(key(), changes())).catch(() => {})
+    await peer.send(OFFER).catch(() => {})
     expect(await refusal(peer)).toMatch(words)
   })
 
   it("another key's signature", async () => {
     const peer = await dialMiner(miner, validatorKey().ss58)
-    const forged = authentication(strangerKey(), { validator_hotkey: validatorKey().ss58 })
-    await peer.say(forged)
-    await peer.say(OFFER).catch(() => {})
+    const forged = authentication(unknownKey(), { validator_hotkey: validatorKey().ss58 })
+    await peer.send(forged)
+    await peer.send(OFFER).catch(() => {})
     expect(await refusal(peer)).toBe('The signature does not verify')
   })
 
   it('a signature that was used before', async () => {
     const message = authentication(validatorKey())
     await using first = await dialMiner(miner, validatorKey().ss58)
-    await first.say(message)
-    await first.say({ message_type: 'V0JobRequest' } as never)
+    await first.send(message)
+    await first.send({ message_type: 'V0JobRequest' } as never)
     expect(await first.next()).toMatchObject({ message_type: 'GenericError' })
     const second = await dialMiner(miner, validatorKey().ss58)
-    await second.say(message)
+    await second.send(message)
     expect(await refusal(second)).toBe('The signature was used before')
   })
 
@@ -112,8 +112,8 @@ describe('refuses a bad authentication, and ignores an offer behind it:', () => 
   ])('a signature with %s', async (_name, change) => {
     const message = authentication(validatorKey()) as V0AuthenticateRequest
     const peer = await dialMiner(miner, validatorKey().ss58)
-    await peer.say({ ...message, signature: change(message.signature) })
-    await peer.say(OFFER).catch(() => {})
+    await peer.send({ ...message, signature: change(message.signature) })
+    await peer.send(OFFER).catch(() => {})
     expect(await refusal(peer)).toBe('The signature does not verify')
   })
 
@@ -124,28 +124,28 @@ describe('refuses a bad authentication, and ignores an offer behind it:', () => 
     const bytes = authenticationBytes(payload)
     const signature = `0x${sign(null, bytes, ed25519.privateKey).toString('hex')}`
     const peer = await dialMiner(miner, ed25519Hotkey)
-    await peer.say({ message_type, payload, signature, capabilities: undefined })
-    await peer.say(OFFER).catch(() => {})
+    await peer.send({ message_type, payload, signature, capabilities: undefined })
+    await peer.send(OFFER).catch(() => {})
     expect(await refusal(peer)).toBe('The signature does not verify')
   })
 
   it('another message first', async () => {
     const peer = await dialMiner(miner, validatorKey().ss58)
-    await peer.say(OFFER)
+    await peer.send(OFFER)
     expect(await refusal(peer)).toMatch(/first message/)
   })
 
   it('silence', async () => {
     const { chain, url: chainUrl } = started
     const env = { EXECUTOR_CLASS: 'always_on.test', AUTHENTICATE_SECONDS: '1' }
-    await using hasty = await startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env })
+    await using hasty = await startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env })
     const peer = await dialMiner(hasty, validatorKey().ss58)
     expect(await refusal(peer)).toBe('The authentication did not come in time')
   })
 
   it('starts no executor for any of them', async () => {
     await using peer = await connectValidator(miner)
-    await peer.say(OFFER)
+    await peer.send(OFFER)
     expect(await peer.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
     const { token } = await manager.order()
     expect(manager.stopped).toEqual([])
@@ -166,11 +166,11 @@ describe('an authenticated connection', () => {
   it('gets errors for invalid frames, and stays open', async () => {
     await using peer = await connectValidator(miner)
     for (const frame of [[], { message_type: 'V9' }, { message_type: 'V0JobRequest' }, 'text', null]) {
-      await peer.say(frame as never)
+      await peer.send(frame as never)
       expect(await peer.next()).toMatchObject({ message_type: 'GenericError', details: expect.any(String) })
     }
-    await peer.say({ message_type: 'GenericError', details: 'never answered' })
-    await peer.say(authentication(validatorKey()))
+    await peer.send({ message_type: 'GenericError', details: 'never answered' })
+    await peer.send(authentication(validatorKey()))
     expect(await peer.next()).toMatchObject({ details: 'This connection is authenticated already' })
   })
 })

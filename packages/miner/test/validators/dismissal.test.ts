@@ -17,7 +17,7 @@ import {
 import { freePort } from '@horde/testing/port'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 const ENOUGH_TAO = 5_000
@@ -29,7 +29,7 @@ let stack: AsyncDisposableStack
 let port: number
 let devchain: Devchain
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 /** Changes the chain: both validators have this much stake from now on. */
 async function startChainWith(tao: number): Promise<Devchain> {
@@ -63,7 +63,7 @@ it('lets a former validator finish its open jobs, declines new ones, and then cl
   const busy = await connectValidator(miner)
   const idle = await connectValidator(miner, secondValidatorKey(), ['manifest'])
   await idle.next()
-  await busy.say(offerOf(uuid))
+  await busy.send(offerOf(uuid))
   expect(await busy.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   const executor = await connectExecutor(await manager.order(), manager)
   await executor.next()
@@ -71,16 +71,16 @@ it('lets a former validator finish its open jobs, declines new ones, and then cl
   await restake(TOO_FEW_TAO)
   expect(await idle.next(WAIT_MS)).toMatchObject({ details: 'You are no validator of this subnet any more' })
   expect((await idle.closed).code).toBe(1000)
-  await busy.say(offerOf(another))
+  await busy.send(offerOf(another))
   expect(await busy.next()).toEqual({ message_type: 'V0DeclineJobRequest', job_uuid: another })
   expect(await findJob(miner.db, validatorKey().ss58, another)).toMatchObject({ reason: 'not-a-validator' })
 
-  await executor.say({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
+  await executor.send({ message_type: 'V0ReadyRequest', job_uuid: uuid as never })
   expect(await busy.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-  await busy.say(workOf(uuid))
+  await busy.send(workOf(uuid))
   await executor.next()
   const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
-  await executor.say({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
+  await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...output })
   expect(await busy.next()).toMatchObject({ message_type: 'V0JobFinishedRequest', docker_process_stdout: 'answer' })
   expect(await busy.next()).toMatchObject({ details: 'You are no validator of this subnet any more' })
   expect((await busy.closed).code).toBe(1000)
@@ -91,7 +91,7 @@ it('lets a former validator finish its open jobs, declines new ones, and then cl
   await restake(ENOUGH_TAO)
   const isServed = async () => {
     await using again = await dialMiner(miner, validatorKey().ss58)
-    await again.say(authentication(validatorKey(), {}, ['manifest'])).catch(() => {})
+    await again.send(authentication(validatorKey(), {}, ['manifest'])).catch(() => {})
     return (await again.next()).message_type
   }
   await expect.poll(isServed).toBe('V0ExecutorManifestRequest')

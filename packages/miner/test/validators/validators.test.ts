@@ -4,7 +4,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { createLog, silentLog } from '@horde/kit/log'
 import { manualClock } from '@horde/kit/time'
-import { minerKey, secondValidatorKey, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { minerKey, secondValidatorKey, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { freePort } from '@horde/testing/port'
 import { describe, expect, it } from 'vitest'
 import { ValidatorList } from '../../src/validators/validator-list.ts'
@@ -20,12 +20,12 @@ async function startChain(neurons: ReturnType<typeof neuron>[], port = 0, stakeT
 }
 
 it('keeps the last good list through an outage of the chain, and knows its age', async () => {
-  const devchain = await startChain([neuron(validatorKey().ss58, 5000), neuron(strangerKey().ss58, 999)])
+  const devchain = await startChain([neuron(validatorKey().ss58, 5000), neuron(unknownKey().ss58, 999)])
   await using chain = await connectSubtensor({ endpoints: [devchain.url], log: silentLog, outageWaitMs: 50 })
   const clock = manualClock()
   const extra = [secondValidatorKey().ss58]
   const list = new ValidatorList({ chain, netuid: NETUID, extra, banned: [], clock, log: silentLog })
-  const known = () => [validatorKey(), secondValidatorKey(), strangerKey()].map(({ ss58 }) => list.has(ss58))
+  const known = () => [validatorKey(), secondValidatorKey(), unknownKey()].map(({ ss58 }) => list.has(ss58))
 
   expect(list.ageMs()).toBeUndefined()
   expect(known(), "the operator's own need no chain").toEqual([false, true, false])
@@ -55,7 +55,7 @@ it('keeps the list when a node names no neuron', async () => {
   expect(list.ageMs()).toBe(5_000)
 })
 
-it('tells validators, inactive hotkeys and unknown ones apart', async () => {
+it('distinguishes validators, inactive hotkeys and unknown ones', async () => {
   const [rich, poor] = [hotkeyFromUri('//rich').ss58, hotkeyFromUri('//poor').ss58]
   const neurons = [neuron(validatorKey().ss58, 5000), neuron(minerKey().ss58, 0), neuron(rich, 9000), neuron(poor, 1)]
   await using devchain = await startChain(neurons)
@@ -64,7 +64,7 @@ it('tells validators, inactive hotkeys and unknown ones apart', async () => {
   const extra = [poor, secondValidatorKey().ss58]
   const list = new ValidatorList({ chain, netuid: NETUID, extra, banned, clock: manualClock(), log: silentLog })
   await list.refresh()
-  const keys = [validatorKey().ss58, poor, minerKey().ss58, rich, secondValidatorKey().ss58, strangerKey().ss58]
+  const keys = [validatorKey().ss58, poor, minerKey().ss58, rich, secondValidatorKey().ss58, unknownKey().ss58]
   expect(keys.map(key => list.eligibilityOf(key))).toEqual([
     'active',
     'active',
@@ -78,14 +78,14 @@ it('tells validators, inactive hotkeys and unknown ones apart', async () => {
 it('serves as many validators as the chain gives permits to, from the stake threshold on', async () => {
   const thirty = Array.from({ length: 30 }, (_, i) => hotkeyFromUri(`//crowd//${i}`).ss58)
   const neurons = thirty.map((hotkey, i) => neuron(hotkey, 10 + i))
-  await using devchain = await startChain([...neurons, neuron(strangerKey().ss58, 9)], 0, 10)
+  await using devchain = await startChain([...neurons, neuron(unknownKey().ss58, 9)], 0, 10)
   await using chain = await connectSubtensor({ endpoints: [devchain.url], log: silentLog })
   const list = new ValidatorList({
     ...{ chain, netuid: NETUID, extra: [], banned: [], clock: manualClock(), log: silentLog },
   })
   await list.refresh()
   expect(thirty.filter(hotkey => list.has(hotkey))).toHaveLength(30)
-  expect(list.has(strangerKey().ss58)).toBe(false)
+  expect(list.has(unknownKey().ss58)).toBe(false)
 })
 
 describe('an answer that lacks more than half of the validators', () => {
@@ -117,7 +117,7 @@ describe('an answer that lacks more than half of the validators', () => {
   it.each([
     ['is believed at the second reading', [4, 0, 0], [4, 4, 0], [4, 4]],
     ['counts for nothing when the next one is whole', [4, 1, 4, 1], [4, 4, 4, 4], [3, 3]],
-    ['is told from one that lacks half, which is believed at once', [4, 2, 2], [4, 2, 2], []],
+    ['differs from one that lacks half, which is believed at once', [4, 2, 2], [4, 2, 2], []],
     ['is a first one again after one that was believed', [4, 0, 0, 4, 0], [4, 4, 0, 4, 4], [4, 4, 4]],
   ])('%s', async (_, permits, served, warnings) => {
     expect(await listAfter(permits)).toEqual({ served, warnings })

@@ -8,16 +8,16 @@ import { schemaState } from '@horde/kit/database/schema-state'
 import { silentLog } from '@horde/kit/log'
 import { databaseFolder } from '../watch/disk.ts'
 
-/** How long a database server may take to accept the connection, in milliseconds. */
-const CONNECT_MS = 10_000
+/** How long a command waits for a database server to accept the connection, in milliseconds. */
+export const DATABASE_CONNECT_MS = 10_000
 
 const NEWER_ADVICE = 'start the newer release again, or restore the backup that was made before the update'
 
 /** `isInUse`: whether another process has the embedded database open. */
 export type DatabaseCheck = { finding: Finding; isInUse: boolean }
 
-/** The service's name, and the folder of its migrations. */
-export type DatabaseOwner = { service: string; migrationsFolder: string }
+/** The service's name, the folder of its migrations, and how long to wait for its server, in milliseconds. */
+export type DatabaseOwner = { service: string; migrationsFolder: string; connectMs?: number | undefined }
 
 export async function checkDatabase(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<DatabaseCheck> {
   try {
@@ -30,8 +30,9 @@ export async function checkDatabase(url: string, owner: DatabaseOwner, signal: A
   }
 }
 
-async function openFinding(url: string, { migrationsFolder }: DatabaseOwner, signal: AbortSignal): Promise<Finding> {
-  await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: CONNECT_MS })
+async function openFinding(url: string, owner: DatabaseOwner, signal: AbortSignal): Promise<Finding> {
+  const { migrationsFolder, connectMs = DATABASE_CONNECT_MS } = owner
+  await using database = await openDatabase({ url, log: silentLog, signal, connectWithinMs: connectMs })
   const { pending, refusal } = await schemaState(database.db, migrationsFolder)
   if (refusal !== undefined) return bad('database', refusal, NEWER_ADVICE)
   if (pending.length === 0) return ok('database', 'opens, and its tables are up to date')

@@ -59,7 +59,7 @@ export async function clockOffset({ chain, clock }: ClockDeps, waitMs: number, s
 }
 
 export function clockFinding({ ms, isExact }: Offset, windowSeconds: number): Finding {
-  if (ms > 0 && !isExact) return ok('clock', "not behind the chain's; how far ahead of it a new block will tell")
+  if (ms > 0 && !isExact) return ok('clock', "not behind the chain's; the next block shows how far ahead it is")
   const seconds = (Math.abs(ms) / 1000).toFixed(1)
   const found = `${seconds} s ${ms < 0 ? 'behind' : 'ahead of'} the chain's`
   const advice = `set this machine's clock by NTP: authentications count within ${windowSeconds} s of it`

@@ -14,6 +14,12 @@ export type TimeLimits =
   | { kind: 'whole'; seconds: number | null }
   | { kind: 'stages'; leeway: number; download: number; execution: number; upload: number; streamingStart: number }
 
+/** Returns how long a job may take in all, from ready to its result, in seconds; null when its offer names no limit. */
+export function secondsOf(limits: TimeLimits): number | null {
+  if (limits.kind === 'whole') return limits.seconds
+  return limits.leeway + limits.download + limits.execution + limits.upload + limits.streamingStart
+}
+
 /** The first message about a job: what an executor can prepare before it has the work. */
 export interface JobOffer {
   jobUuid: JobUuid
@@ -22,6 +28,8 @@ export interface JobOffer {
   /** The image to have ready. Null: a script's. */
   image: string | null
   limits: TimeLimits
+  /** The kind of the work's first volume, which an offer of v0 names. Null: the work has none. */
+  volumeKind: Volume['kind'] | null
   /** What the job reads, where the dialect says it here already (v2026); loaded before the work arrives. */
   volumes: Volume[]
 }

@@ -7,7 +7,7 @@ import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { ExecutorMessage } from '@horde/protocol/miner-executor'
 import { ZipFile } from 'yazl'
 import { containersWith, volumesWith } from '../local-engine.ts'
-import { type Connection, hear, type TestExecutor, type TestMiner } from '../peers/miner-for-executors.ts'
+import { type Connection, receive, type TestExecutor, type TestMiner } from '../peers/miner-for-executors.ts'
 
 const ECHO = 'compute-horde/echo:v0'
 export const PYTHON = 'compute-horde/python:3.11'
@@ -80,8 +80,8 @@ export async function job(parts: JobParts): Promise<Job> {
 export async function readied(miner: TestMiner, wanted: Job, env: Record<string, string> = {}) {
   const executor = miner.spawn(env)
   const connection = await executor.connection()
-  await connection.say(wanted.offer)
-  await hear(connection, 'V0ReadyRequest')
+  await connection.send(wanted.offer)
+  await receive(connection, 'V0ReadyRequest')
   return { executor, connection }
 }
 
@@ -91,7 +91,7 @@ type Result = Extract<ExecutorMessage, { docker_process_stdout: string }>
 export async function result(miner: TestMiner, parts: JobParts, env: Record<string, string> = {}): Promise<Result> {
   const wanted = await job(parts)
   const { executor, connection } = await readied(miner, wanted, env)
-  await connection.say(wanted.work)
+  await connection.send(wanted.work)
   const answer = await resultOn(connection).catch(cause => {
     throw new Error(`no result; the executor's log:\n${executor.log}`, { cause })
   })
@@ -101,7 +101,7 @@ export async function result(miner: TestMiner, parts: JobParts, env: Record<stri
 }
 
 export async function resultOn(connection: Connection): Promise<Result> {
-  const parsed = await connection.hear()
+  const parsed = await connection.receive()
   if (!parsed?.ok || !('docker_process_stdout' in parsed.message)) {
     throw new Error(`expected a result, received ${JSON.stringify(parsed)}`)
   }

@@ -33,9 +33,9 @@ export async function connectExecutor(
     parse: parseFromMiner,
   })
   const peer = asPeer(socket)
-  const say = peer.say.bind(peer)
-  peer.say = async message => {
-    await say(message)
+  const send = peer.send.bind(peer)
+  peer.send = async message => {
+    await send(message)
     if (!isResult(message) || !token.toLowerCase().startsWith(message.job_uuid.toLowerCase())) return
     await peer.close(1000)
     manager?.exit(token, 'exit code 0')

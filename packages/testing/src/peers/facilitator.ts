@@ -10,25 +10,25 @@ import { HOST } from './scripted-miner.ts'
 export const SUCCESS = { status: 'success', errors: [] }
 
 /**
- * Starts a facilitator that answers every message but heartbeats. `heard` has the messages of all connections, in
+ * Starts a facilitator that answers every message but heartbeats. `received` has the messages of all connections, in
  * order.
  */
 export async function startFacilitator(answerLogin: () => object = () => SUCCESS) {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
-  const heard: ValidatorToFacilitatorMessage[] = []
-  const peers: { say(message: object | string): void; cut(): void }[] = []
+  const received: ValidatorToFacilitatorMessage[] = []
+  const peers: { send(message: object | string): void; cut(): void }[] = []
   const watchers = new Set<() => void>()
   router.onUpgrade(/^\/ws\/v0\/$/, ws => {
     ws.on('message', data => {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) throw parsed.error
-      heard.push(parsed.message)
+      received.push(parsed.message)
       const isLogin = parsed.message.message_type === 'V0AuthenticationRequest'
       if (parsed.message.message_type !== 'V0Heartbeat') ws.send(JSON.stringify(isLogin ? answerLogin() : SUCCESS))
       if (parsed.message.message_type === 'V0AuthenticationRequest') {
         peers.push({
-          say: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+          send: message => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
           cut: () => ws.terminate(),
         })
       }
@@ -49,8 +49,8 @@ export async function startFacilitator(answerLogin: () => object = () => SUCCESS
       check()
     })
   return {
-    ...{ heard, peers, until, uri: `ws://${HOST}:${(server.address() as AddressInfo).port}/ws/v0/` },
-    updates: (uuid: string) => heard.filter(each => each.message_type === 'V0JobStatusUpdate' && each.uuid === uuid),
+    ...{ received, peers, until, uri: `ws://${HOST}:${(server.address() as AddressInfo).port}/ws/v0/` },
+    updates: (uuid: string) => received.filter(each => each.message_type === 'V0JobStatusUpdate' && each.uuid === uuid),
     async [Symbol.asyncDispose]() {
       await router[Symbol.asyncDispose]()
       await new Promise(resolve => server.close(resolve))

@@ -141,11 +141,11 @@ export class TestExecutor {
 }
 
 /** Returns the next message. Rejects when it is not of this type. */
-export async function hear<T extends ExecutorMessage['message_type']>(
+export async function receive<T extends ExecutorMessage['message_type']>(
   connection: Connection,
   type: T,
 ): Promise<MessageOf<T>> {
-  const parsed = await withDeadline(connection.hear(), WAIT_MS, `waiting for ${type}`)
+  const parsed = await withDeadline(connection.receive(), WAIT_MS, `waiting for ${type}`)
   if (!parsed?.ok) throw new Error(`expected ${type}, received ${parsed ? parsed.error.message : 'nothing more'}`)
   if (parsed.message.message_type !== type)
     throw new Error(`expected ${type}, received ${JSON.stringify(parsed.message)}`)

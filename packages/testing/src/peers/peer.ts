@@ -13,14 +13,14 @@ export type Peer<In, Out> = Socket<Parsed<In>, Out> & {
 
 export function asPeer<In, Out>(socket: Socket<Parsed<In>, Out>): Peer<In, Out> {
   const next = async (withinMs = WAIT_MS): Promise<In> => {
-    const heard = await withDeadline(socket.hear(), withinMs, 'a message')
-    if (heard === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
-    if (!heard.ok) throw heard.error
-    return heard.message
+    const received = await withDeadline(socket.receive(), withinMs, 'a message')
+    if (received === undefined) throw new Error(`closed: ${JSON.stringify(await socket.closed)}`)
+    if (!received.ok) throw received.error
+    return received.message
   }
   const nextUntilClosed = async (): Promise<In[]> => {
     const all: In[] = []
-    for await (const heard of socket) if (heard.ok) all.push(heard.message)
+    for await (const received of socket) if (received.ok) all.push(received.message)
     return all
   }
   return Object.assign(socket, { next, nextUntilClosed })

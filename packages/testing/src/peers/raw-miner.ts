@@ -16,7 +16,7 @@ const BINARY = 2
 const CLOSE = 8
 
 /** A message, a close frame with its code, or the end of the connection. */
-export type Heard = Record<string, unknown> | { closed: number } | { closed: 'cut' }
+export type Received = Record<string, unknown> | { closed: number } | { closed: 'cut' }
 
 export class RawMiner implements AsyncDisposable {
   readonly #server: Server
@@ -67,24 +67,24 @@ export class RawMiner implements AsyncDisposable {
 
 export class RawConnection {
   readonly #socket: Duplex
-  readonly #inbox = new Inbox<Heard>()
+  readonly #inbox = new Inbox<Received>()
   #rest = Buffer.alloc(0)
 
   constructor(socket: Duplex) {
     this.#socket = socket
-    socket.on('error', () => {}).on('data', data => this.#receive(data))
+    socket.on('error', () => {}).on('data', data => this.#read(data))
     socket.once('end', () => socket.end()).once('close', () => this.#inbox.put({ closed: 'cut' }))
   }
 
-  hear(): Promise<Heard> {
+  receive(): Promise<Received> {
     return this.#inbox.take('a message')
   }
 
-  message(message: unknown): void {
-    this.frame(JSON.stringify(message))
+  send(message: unknown): void {
+    this.sendFrame(JSON.stringify(message))
   }
 
-  frame(data: string | Buffer): void {
+  sendFrame(data: string | Buffer): void {
     const bytes = Buffer.from(data)
     this.#socket.write(Buffer.concat([head(typeof data === 'string' ? TEXT : BINARY, bytes.length), bytes]))
   }
@@ -104,7 +104,7 @@ export class RawConnection {
     this.#socket.destroy()
   }
 
-  #receive(data: Buffer): void {
+  #read(data: Buffer): void {
     this.#rest = Buffer.concat([this.#rest, data])
     for (let frame = readFrame(this.#rest); frame !== undefined; frame = readFrame(this.#rest)) {
       this.#rest = this.#rest.subarray(frame.end)

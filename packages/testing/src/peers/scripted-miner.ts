@@ -22,12 +22,12 @@ export interface Peer {
   /** Counted from 1. */
   readonly connection: number
   /** Returns the next message. Rejects when it is not of this type. Skips a GenericError unless that is the type. */
-  hear<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
+  receive<T extends Type>(type: T): Promise<Extract<ValidatorMessage, { message_type: T }>>
   /** Resolves when the connection is gone. */
   gone: Promise<void>
-  say(message: object | string): void
+  send(message: object | string): void
   /** Sends a message about the job that was last offered to this miner. */
-  sayOfJob(type: string, fields?: object): void
+  sendForJob(type: string, fields?: object): void
   /** Stops reading from the connection. */
   stopReading(): void
   close(code?: number): void
@@ -41,7 +41,7 @@ export interface ScriptedMiner extends AsyncDisposable {
   readonly address: string
   readonly port: number
   /** The validator's messages, in order. */
-  readonly heard: { connection: number; message: ValidatorMessage }[]
+  readonly received: { connection: number; message: ValidatorMessage }[]
   /** Errors of the script, and messages of the validator that are invalid. */
   readonly mistakes: unknown[]
   connections(): number
@@ -54,7 +54,7 @@ export async function startScriptedMiner(
 ): Promise<ScriptedMiner> {
   const server = createServer()
   const router = upgradeRouter(server, { log: silentLog })
-  const heard: ScriptedMiner['heard'] = []
+  const received: ScriptedMiner['received'] = []
   const mistakes: unknown[] = []
   let connections = 0
   let jobUuid = ''
@@ -69,21 +69,21 @@ export async function startScriptedMiner(
     ws.on('message', data => {
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) return void mistakes.push(parsed.error)
-      heard.push({ connection, message: parsed.message })
+      received.push({ connection, message: parsed.message })
       if (parsed.message.message_type === 'V0InitialJobRequest') jobUuid = parsed.message.job_uuid
       unread.push(parsed.message)
       wakeUp.resolve()
     })
-    const say = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
+    const send = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
     const peer: Peer = {
       connection,
       gone,
-      say,
-      sayOfJob: (type, fields = {}) => say({ message_type: type, job_uuid: jobUuid, ...fields }),
+      send,
+      sendForJob: (type, fields = {}) => send({ message_type: type, job_uuid: jobUuid, ...fields }),
       stopReading: () => ws.pause(),
       close: (code = 1000) => ws.close(code),
       cut: () => ws.terminate(),
-      async hear(type) {
+      async receive(type) {
         let message = unread.shift()
         while (!message || (message.message_type === 'GenericError' && type !== 'GenericError')) {
           if (!message && ws.readyState !== ws.OPEN) throw new GoneError()
@@ -103,7 +103,7 @@ export async function startScriptedMiner(
   })
 
   async function act(peer: Peer, validator: string): Promise<void> {
-    checkSignature(await peer.hear('V0AuthenticateRequest'), validator, hotkey)
+    checkSignature(await peer.receive('V0AuthenticateRequest'), validator, hotkey)
     await script(peer)
   }
 
@@ -113,7 +113,7 @@ export async function startScriptedMiner(
     hotkey,
     address: `${HOST}:${port}`,
     port,
-    heard,
+    received,
     mistakes,
     connections: () => connections,
     async [Symbol.asyncDispose]() {
@@ -137,7 +137,7 @@ function checkSignature(request: V0AuthenticateRequest, inPath: string, miner: H
 
 /** Returns the types of the validator's messages, in order, each after the number of its connection. */
 export function messageTypes(miner: ScriptedMiner): string[] {
-  return miner.heard.map(({ connection, message }) => `${connection} ${message.message_type}`)
+  return miner.received.map(({ connection, message }) => `${connection} ${message.message_type}`)
 }
 
 export const MANIFEST = {
@@ -148,25 +148,25 @@ export const MANIFEST = {
 /** Sends what an honest miner sends up to a stage. */
 export const play = {
   async offered(peer: Peer): Promise<V0InitialJobRequest> {
-    return peer.hear('V0InitialJobRequest')
+    return peer.receive('V0InitialJobRequest')
   },
   async accepted(peer: Peer): Promise<V0InitialJobRequest> {
     const offer = await play.offered(peer)
-    peer.sayOfJob('V0AcceptJobRequest')
+    peer.sendForJob('V0AcceptJobRequest')
     return offer
   },
   async ready(peer: Peer): Promise<V0InitialJobRequest> {
     const offer = await play.accepted(peer)
-    peer.sayOfJob('V0ExecutorReadyRequest')
+    peer.sendForJob('V0ExecutorReadyRequest')
     return offer
   },
   async working(peer: Peer): Promise<V0JobRequest> {
     await play.ready(peer)
-    return peer.hear('V0JobRequest')
+    return peer.receive('V0JobRequest')
   },
   async finished(peer: Peer, stdout = 'right'): Promise<V0JobRequest> {
     const work = await play.working(peer)
-    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: stdout, docker_process_stderr: '' })
+    peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: stdout, docker_process_stderr: '' })
     return work
   },
 }

@@ -18,10 +18,19 @@ import { asPeer, type Peer } from './peer.ts'
 
 const RECONNECT_MS = 200
 
-export const minerKey = () => hotkeyFromUri('//miner')
-export const validatorKey = () => hotkeyFromUri('//validator')
-export const secondValidatorKey = () => hotkeyFromUri('//validator-2')
-export const strangerKey = () => hotkeyFromUri('//stranger')
+/** Keys by their URI. Tests ask for them all the time, and deriving one takes milliseconds of processor time. */
+const keys = new Map<string, Hotkey>()
+
+function keyOf(uri: string): Hotkey {
+  const key = keys.get(uri) ?? hotkeyFromUri(uri)
+  keys.set(uri, key)
+  return key
+}
+
+export const minerKey = () => keyOf('//miner')
+export const validatorKey = () => keyOf('//validator')
+export const secondValidatorKey = () => keyOf('//validator-2')
+export const unknownKey = () => keyOf('//stranger')
 
 export type ValidatorPeer = Peer<MinerMessage, ValidatorMessage>
 
@@ -58,14 +67,14 @@ export async function connectValidator(
   capabilities?: string[],
 ): Promise<ValidatorPeer> {
   const peer = await dialMiner(miner, key.ss58)
-  await peer.say(authentication(key, {}, capabilities))
+  await peer.send(authentication(key, {}, capabilities))
   return peer
 }
 
 /** A validator's connection that can send any frame. */
 export type Wire = {
-  send(frame: string | Uint8Array): void
-  say(message: object): void
+  sendFrame(frame: string | Uint8Array): void
+  send(message: object): void
   next(): Promise<MinerMessage>
   close(): void
   /** Resolves to the code. */
@@ -75,22 +84,22 @@ export type Wire = {
 /** Connects with Node's WebSocket, to test the miner against code that is not this project's. */
 export async function connectWire(miner: { url: string }, key: Hotkey, how?: 'unauthenticated'): Promise<Wire> {
   const socket = new WebSocket(miner.url + pathOf(key.ss58))
-  const heard = new Inbox<MinerMessage>()
-  socket.addEventListener('message', ({ data }) => heard.put(JSON.parse(String(data))))
+  const received = new Inbox<MinerMessage>()
+  socket.addEventListener('message', ({ data }) => received.put(JSON.parse(String(data))))
   const closed = new Promise<number>(resolve => socket.addEventListener('close', ({ code }) => resolve(code)))
   await new Promise((resolve, reject) => {
     socket.addEventListener('open', resolve)
     socket.addEventListener('error', reject)
   })
-  const send = (frame: string | Uint8Array) => socket.send(frame)
-  const say = (message: object) => send(JSON.stringify(message))
-  if (how !== 'unauthenticated') say(authentication(key))
+  const sendFrame = (frame: string | Uint8Array) => socket.send(frame)
+  const send = (message: object) => sendFrame(JSON.stringify(message))
+  if (how !== 'unauthenticated') send(authentication(key))
   const next = async () => {
-    const message = await heard.next(WAIT_MS, new AbortController().signal)
+    const message = await received.next(WAIT_MS, new AbortController().signal)
     if (!message) throw new Error('no message arrived')
     return message
   }
-  return { send, say, next, close: () => socket.close(), closed }
+  return { send, sendFrame, next, close: () => socket.close(), closed }
 }
 
 /** A validator with many jobs at once on one connection. It waits for messages by job and type. */
@@ -108,8 +117,8 @@ export class TestValidator implements AsyncDisposable {
     for (;;) {
       try {
         const peer = await dialMiner({ url: `ws://${address}` }, key.ss58)
-        await peer.say(authentication(key, { miner_hotkey: minerHotkey }, [...CAPABILITIES]))
-        const first = await peer.hear()
+        await peer.send(authentication(key, { miner_hotkey: minerHotkey }, [...CAPABILITIES]))
+        const first = await peer.receive()
         if (first?.ok && first.message.message_type === 'V0ExecutorManifestRequest') return new TestValidator(peer)
         await peer.close()
       } catch {
@@ -120,14 +129,14 @@ export class TestValidator implements AsyncDisposable {
   }
 
   /** Resolves to the next message of this type about this job. Call it before sending what the miner answers. */
-  hear(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
+  receive(jobUuid: string, type: MinerMessage['message_type']): Promise<MinerMessage> {
     const { promise, resolve } = Promise.withResolvers<MinerMessage>()
     this.#waiting.set(`${jobUuid} ${type}`, resolve)
     return withDeadline(promise, LONG_MS, `${type} of ${jobUuid}`)
   }
 
-  say(message: ValidatorMessage): Promise<void> {
-    return this.#peer.say(message)
+  send(message: ValidatorMessage): Promise<void> {
+    return this.#peer.send(message)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -135,10 +144,10 @@ export class TestValidator implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (const heard of this.#peer) {
-      if (!heard.ok || !('job_uuid' in heard.message)) continue
-      const key = `${heard.message.job_uuid} ${heard.message.message_type}`
-      this.#waiting.get(key)?.(heard.message)
+    for await (const received of this.#peer) {
+      if (!received.ok || !('job_uuid' in received.message)) continue
+      const key = `${received.message.job_uuid} ${received.message.message_type}`
+      this.#waiting.get(key)?.(received.message)
       this.#waiting.delete(key)
     }
   }

@@ -189,12 +189,12 @@ function endWithoutSlot(job: StoredJob, deps: PartDeps): Promise<JobResult | und
 
 /** The miner's manifest lists no executor of a known class. */
 function decline(job: StoredJob, deps: PartDeps): Promise<JobResult | undefined> {
-  return endUndriven(job, 'V0DeclineJobRequest', { reason: 'no-executor', score: 0, rightAnswer: false }, deps)
+  return endUndriven(job, 'decline', { reason: 'no-executor', score: 0, rightAnswer: false }, deps)
 }
 
 async function endUndriven(
   { uuid, state }: StoredJob,
-  event: 'stopped' | 'V0DeclineJobRequest',
+  event: 'stopped' | 'decline',
   known: Partial<JobResult>,
   { journal, clock, log }: PartDeps,
 ): Promise<JobResult | undefined> {

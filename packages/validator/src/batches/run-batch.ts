@@ -52,9 +52,9 @@ export async function resumeBatches(
   signal: AbortSignal,
 ): Promise<BatchReport[]> {
   const { db, clock, log } = deps
-  const left = await openBatches(db, request.netuid, new Date(clock.now()))
+  const openedBefore = await openBatches(db, request.netuid, new Date(clock.now()))
   const resumed = await Promise.allSettled(
-    left.map(async open => {
+    openedBefore.map(async open => {
       const { id, scoring: name } = open.batch
       log.warn({ batch: id, openJobs: open.openJobs.length }, 'batch resumed')
       const scoring = request.scoring.name === name ? request.scoring : scoringNamed(name)

@@ -3,8 +3,9 @@
 import { buffer } from 'node:stream/consumers'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import type { OfferMessage, WorkMessage } from '@horde/protocol/job/messages'
+import { NO_UPLOADS } from '@horde/protocol/job/uploads'
 import type { JobUuid } from '@horde/protocol/primitives'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import { ZipFile } from 'yazl'
 import type { Work } from '../db/json-columns.ts'
 
@@ -40,28 +41,31 @@ export interface Benchmark {
  *
  * @param executorClass undefined for a miner without a manifest; the offer then has no class, as `v0` miners expect
  */
-export function offerOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): V0InitialJobRequest {
+export function offerOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): OfferMessage {
   return {
-    message_type: 'V0InitialJobRequest',
-    job_uuid: jobUuid,
-    base_docker_image_name: work.image,
-    timeout_seconds: Math.ceil(work.timeoutSeconds),
-    volume_type: 'inline',
-    ...(executorClass === undefined ? {} : { executor_class: executorClass }),
+    type: 'offer',
+    jobUuid,
+    executorClass: executorClass ?? null,
+    image: work.image,
+    limits: { kind: 'whole', seconds: Math.ceil(work.timeoutSeconds) },
+    volumeKind: 'inline-zip',
+    volumes: [],
   }
 }
 
 /** Returns the message with the work itself, which is sent only once an executor is ready. */
-export function workOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): V0JobRequest {
+export function workOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorClass | undefined): WorkMessage {
   return {
-    message_type: 'V0JobRequest',
-    job_uuid: jobUuid,
-    docker_image_name: work.image,
-    raw_script: null,
-    docker_run_options_preset: CLASSES[executorClass ?? DEFAULT_CLASS].preset,
-    docker_run_cmd: [...work.command],
-    volume: { volume_type: 'inline', contents: work.input ?? EMPTY_ZIP_BASE64 },
-    output_upload: null,
+    type: 'work',
+    jobUuid,
+    image: work.image,
+    script: null,
+    preset: CLASSES[executorClass ?? DEFAULT_CLASS].preset,
+    args: [...work.command],
+    env: {},
+    volumes: [{ kind: 'inline-zip', base64: work.input ?? EMPTY_ZIP_BASE64, folder: null }],
+    uploads: NO_UPLOADS,
+    artifactsFolder: null,
   }
 }
 

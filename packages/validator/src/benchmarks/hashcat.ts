@@ -60,7 +60,7 @@ export const randomSalt = (): Uint8Array => randomBytes(SALT_BYTES)
 /** Returns the number of possible passwords. */
 export const keySpace = ({ passwordLength }: Algorithm): number => ALPHABET.length ** passwordLength
 
-/** Returns hashcat's arguments for a challenge, exactly those that the Python validator sends. */
+/** Returns hashcat's arguments for a challenge, exactly those that a v0 validator sends. */
 export function commandOf({ algorithm, password, salt }: Challenge): string[] {
   return commandFor(algorithm, hashLine(algorithm, password, salt))
 }

@@ -1,8 +1,10 @@
 import type { Log } from '@horde/kit/log'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
+import type { ResultReport } from '@horde/protocol/job/messages'
+import type { JobOutput } from '@horde/protocol/job/report'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { Work } from '../db/json-columns.ts'
-import { failureReason, type JobSpec, type ResultMessage, type ResumedJob, type Verdict } from '../jobs/job-spec.ts'
+import { failureReason, type JobSpec, type ResumedJob, type Verdict } from '../jobs/job-spec.ts'
 import { isInTime, type Scoring, scoreJob } from '../scoring/job-score.ts'
 import { type Benchmark, offerOf, workOf } from './benchmark.ts'
 
@@ -65,16 +67,16 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobSpec {
  */
 export function judge(
   { uuid, benchmark, work, scoring }: Pick<SyntheticJob, 'uuid' | 'benchmark' | 'work' | 'scoring'>,
-  result: ResultMessage,
+  result: ResultReport,
   seconds: number | undefined,
   log: Log,
 ): Verdict {
   const { timeoutSeconds, referenceSeconds } = work
-  if (result.message_type === 'V0JobFailedRequest') {
-    const reason = failureReason(result, seconds, timeoutSeconds)
+  if (result.type === 'fail') {
+    const reason = failureReason(result.failure, seconds, timeoutSeconds)
     return { score: 0, rightAnswer: false, reason, comment: null }
   }
-  const judgement = verified(benchmark, work, result, log.child({ jobUuid: uuid }))
+  const judgement = verified(benchmark, work, result.output, log.child({ jobUuid: uuid }))
   // Scores 0, not null: otherwise a miner could gain by making the operator's module fail.
   if (!judgement) {
     return { score: 0, rightAnswer: false, reason: 'wrong-answer', comment: 'The benchmark failed on this answer.' }
@@ -88,9 +90,9 @@ export function judge(
 }
 
 /** Runs the benchmark's `verify`; undefined if it throws. */
-function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, result: ResultMessage, log: Log) {
+function verified(benchmark: Pick<Benchmark, 'verify'>, work: Work, output: JobOutput, log: Log) {
   try {
-    const { docker_process_stdout: stdout, docker_process_stderr: stderr } = result
+    const { stdout, stderr } = output
     return benchmark.verify(work.challenge, { stdout, stderr })
   } catch (err) {
     log.error({ err }, 'the benchmark failed to verify an answer')

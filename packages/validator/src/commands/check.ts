@@ -13,22 +13,27 @@ import { diskFolders } from '../operator/watches/validator-watches.ts'
 import type { CommandDeps } from './command-line.ts'
 
 /** Returns the exit code: 0 when nothing is bad, else 1. */
-export function check({ environment, print }: CommandDeps, signal: AbortSignal): Promise<number> {
-  return printFindings(findings(environment, signal), print)
+export function check(deps: CommandDeps, signal: AbortSignal): Promise<number> {
+  return printFindings(findings(deps, signal), deps.print)
 }
 
-async function* findings(environment: NodeJS.ProcessEnv, signal: AbortSignal): AsyncGenerator<Finding> {
-  const config = yield* settingsFindings(() => readValidatorConfig(environment))
+async function* findings(deps: CommandDeps, signal: AbortSignal): AsyncGenerator<Finding> {
+  const config = yield* settingsFindings(() => readValidatorConfig(deps.environment))
   if (config === undefined) return
   const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
   yield* chainFindings(config, hotkey, signal)
   yield await benchmarkFinding(config.benchmarkSettings, systemClock.now())
-  yield* databaseFindings(config, signal)
+  yield* databaseFindings(config, deps.databaseConnectMs, signal)
   yield await facilitatorFinding(config.FACILITATOR_URI, signal)
 }
 
-async function* databaseFindings(config: ValidatorConfig, signal: AbortSignal): AsyncGenerator<Finding> {
-  yield (await checkDatabase(config.databaseUrl, { service: 'validator', migrationsFolder }, signal)).finding
+async function* databaseFindings(
+  config: ValidatorConfig,
+  connectMs: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  const owner = { service: 'validator', migrationsFolder, connectMs }
+  yield (await checkDatabase(config.databaseUrl, owner, signal)).finding
   const { RETENTION_DAYS: batches, WEIGHTS_RETENTION_DAYS: settings } = config
   yield ok('retention', `batches and jobs are kept for ${batches} days, settings of weights for ${settings}`)
   yield* await lookAtDisks(diskFolders(config), diskRules(config))

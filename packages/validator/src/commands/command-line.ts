@@ -24,7 +24,11 @@ export type WantedJob = {
 }
 
 /** What a command gets from the program. */
-export type CommandDeps = Output & { environment: NodeJS.ProcessEnv }
+export type CommandDeps = Output & {
+  environment: NodeJS.ProcessEnv
+  /** How long a command waits for an absent database server, in milliseconds. Unset: ten seconds. */
+  databaseConnectMs?: number
+}
 
 /** What each command does. Returns its exit code. */
 export type Handlers = {

@@ -22,8 +22,8 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
   const eviction = stack.use(startEviction(config, { database, clock, log }, signal))
   const facilitator = validator.facilitator()
   if (facilitator) stack.use(facilitator)
-  const shown = { ...deps, db, loops: [...loops, eviction], turn: () => validator.schedule.state(), facilitator }
-  const adminPort = await openOperator(shown, signal, stack)
+  const status = { ...deps, db, loops: [...loops, eviction], turn: () => validator.schedule.state(), facilitator }
+  const adminPort = await openOperator(status, signal, stack)
   log.info({ hotkey: hotkey.ss58, netuid: times.netuid, adminPort }, 'validator started')
   await aborted(signal)
   return 0

@@ -58,7 +58,7 @@ const lines = (over: Partial<MinerReport> = {}) => explainMiner({ ...REPORT, ...
 const setting = (over: Partial<ReportedSetting>): Partial<MinerReport> => ({ setting: { ...SETTING, ...over } })
 
 describe('explainMiner', () => {
-  it('tells when a uid of the weights has another hotkey now', () => {
+  it('reports when a uid of the weights has another hotkey now', () => {
     expect(explainMiner({ ...REPORT, handovers: [{ uid: 1, from: 'bob', to: 'dave' }] })).toContain(
       'Uid 1 belonged to bob when these weights were computed, and belongs to dave now',
     )
@@ -91,7 +91,7 @@ describe('explainMiner', () => {
     ])
   })
 
-  it('tells when no weights have been set, or the miner has no jobs', () => {
+  it('reports when no weights have been set, or the miner has no jobs', () => {
     expect(lines({ setting: undefined, jobs: [], weight: 0, held: 0 })).toEqual([
       'Miner bob, uid 1.',
       'No weights have been set yet.',
@@ -104,7 +104,7 @@ describe('explainMiner', () => {
     )
   })
 
-  it('tells that a hotkey has left the subnet', () => {
+  it('reports that a hotkey has left the subnet', () => {
     const text = lines({ uid: undefined, held: undefined })
     expect(text[0]).toBe('Miner bob, which has left the subnet.')
     expect(text).toContain('The chain holds no weight for a hotkey that has left.')
@@ -129,7 +129,7 @@ describe('explainMiner', () => {
     [{ basis: 'batches', explanation: null }, 'come from the batches since the previous setting.'],
     [{ basis: 'chain', explanation: null }, 'come from the weights on the chain, because no batch has a score.'],
     [{ basis: 'uniform', explanation: null }, 'are the same for every neuron, because there are no scores'],
-  ])('tells where scores come from: %j', (over, words) => {
+  ])('reports where scores come from: %j', (over, words) => {
     expect(lines(setting(over))[1]).toContain(`Its scores ${words}`)
   })
 

@@ -1,8 +1,8 @@
 import { SocketClosedError } from '@horde/kit/socket'
 import { type Clock, DeadlineError, withDeadline } from '@horde/kit/time'
+import type { JobRequest } from '@horde/protocol/job/messages'
 import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { ValidatorMessage } from '@horde/protocol/validator-miner'
 import { EMPTY_RESULT, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
 import { LockLostError } from '../db/lock.ts'
 import { type JobSpec, resultOf } from './job-spec.ts'
@@ -98,7 +98,7 @@ export class JobDriver {
       this.#isConnected = true
       if (resumed && !resumed.repeatOffer) return undefined
       if ((await this.#send(offer)) === undefined) continue
-      this.#note({ executorClass, image: offer.base_docker_image_name, offeredAt: this.#wallTime() })
+      this.#note({ executorClass, image: offer.image, offeredAt: this.#wallTime() })
       return undefined
     }
   }
@@ -122,20 +122,20 @@ export class JobDriver {
       if (event.type === 'complained') this.#note({ complaint: event.text })
       if (event.type !== 'message') continue
       const to = this.#receive(event)
-      if (isFinal(to)) return this.#endByMessage(event, to)
-      if (event.message.message_type === 'V0ExecutorReadyRequest') await this.#sendWorkTo(event)
+      if (isFinal(to)) return this.#endByReport(event, to)
+      if (event.report.type === 'ready') await this.#sendWorkTo(event)
     }
   }
 
   /** Applies a message that does not end the job. Returns the state that the message leads to. */
-  #receive({ message: { message_type: event }, connection, at }: MessageEvent): JobState {
+  #receive({ report: { type: event }, connection, at }: MessageEvent): JobState {
     // On a new connection a miner repeats ready, and not the acceptance before it.
-    if (event === 'V0ExecutorReadyRequest' && this.#state === 'offered') this.#move('V0AcceptJobRequest')
-    if (this.#job.resumed && (event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest')) this.#catchUp()
+    if (event === 'ready' && this.#state === 'offered') this.#move('accept')
+    if (this.#job.resumed && (event === 'finish' || event === 'fail')) this.#catchUp()
     const to = advance(this.#state, event)
     if (to !== this.#state && to !== 'broken') this.#deps.channel.moved(connection)
-    if (event === 'V0AcceptJobRequest') this.#timer.resume()
-    if (event === 'V0AcceptJobRequest' && to !== this.#state) {
+    if (event === 'accept') this.#timer.resume()
+    if (event === 'accept' && to !== this.#state) {
       // From the message's arrival: a slow validator would give a miner more time than its class has.
       this.#stageEndsAt = at + this.#job.readyMs
       this.#move(event)
@@ -158,9 +158,9 @@ export class JobDriver {
   #catchUp(): void {
     if (this.#timer.isStarted) return
     this.#timer.markUnknown()
-    if (this.#state === 'offered') this.#move('V0AcceptJobRequest')
-    if (this.#state === 'accepted') this.#move('V0ExecutorReadyRequest')
-    if (this.#state === 'ready') this.#move('V0JobRequest')
+    if (this.#state === 'offered') this.#move('accept')
+    if (this.#state === 'accepted') this.#move('ready')
+    if (this.#state === 'ready') this.#move('work')
   }
 
   /** Sends the work before it saves anything; again after ready on another connection, since the work was lost then. */
@@ -174,11 +174,11 @@ export class JobDriver {
       this.#timer.markUnknown()
       this.#note({ workSent: NO_MOMENT })
     }
-    if (this.#state === 'accepted') this.#move('V0ExecutorReadyRequest', { at: readyAt })
+    if (this.#state === 'accepted') this.#move('ready', { at: readyAt })
     if (this.#state !== 'ready' || !isSent) return
     const sentMs = this.#timer.sentAt
     const workSent = sentMs === undefined ? undefined : this.#deps.hostClock?.toHost(sentMs)
-    this.#move('V0JobRequest', { at: sentAt, workSent })
+    this.#move('work', { at: sentAt, workSent })
   }
 
   async #sendWork(connection: number, readyAt: number): Promise<boolean> {
@@ -193,11 +193,11 @@ export class JobDriver {
     return true
   }
 
-  #endByMessage({ message, at }: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
-    const { message_type: event } = message
+  #endByReport({ report, at }: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
+    const { type: event } = report
     const { unanswered, resumed } = this.#job
     if (to === 'rejected') return this.#end(event, { ...unanswered, reason: 'declined' })
-    const isResult = event === 'V0JobFinishedRequest' || event === 'V0JobFailedRequest'
+    const isResult = event === 'finish' || event === 'fail'
     if (isResult && at < (this.#timer.sentAt ?? at)) {
       // Rejects a result that arrived before the work was sent, unless it may answer what an earlier process sent.
       if (!resumed) return this.#end(event, { ...unanswered, reason: 'out-of-order' })
@@ -205,10 +205,11 @@ export class JobDriver {
     }
     if (isResult && to !== 'broken' && this.#timer.mayHaveBeenSent) {
       const seconds = this.#timer.secondsUntil(at)
-      return this.#end(event, resultOf(message, this.#job.judge(message, seconds), seconds))
+      return this.#end(event, resultOf(report, this.#job.judge(report, seconds), seconds))
     }
+    if (event === 'break') return this.#end(event, { ...unanswered, reason: 'horde-failed' })
     // After a lost connection v0 miners report a failed preparation as a failed job.
-    const isUnprepared = event === 'V0ExecutorFailedRequest' || event === 'V0JobFailedRequest'
+    const isUnprepared = event === 'not-prepared' || event === 'fail'
     return this.#end(event, { ...unanswered, reason: isUnprepared ? 'prepare-failed' : 'out-of-order' })
   }
 
@@ -251,7 +252,7 @@ export class JobDriver {
   }
 
   /** Returns the connection that took the message; undefined when it was lost first, or the stage ended. */
-  async #send(message: ValidatorMessage): Promise<number | undefined> {
+  async #send(request: JobRequest): Promise<number | undefined> {
     const { channel, clock, whenLocked } = this.#deps
     if (whenLocked) {
       const from = clock.monotonic()
@@ -259,7 +260,7 @@ export class JobDriver {
       // The stage is extended by the time in which nothing could be sent.
       this.#stageEndsAt += clock.monotonic() - from
     }
-    return withDeadline(channel.send(message), this.#leftMs(), 'sending to a miner', clock).catch(error => {
+    return withDeadline(channel.send(request), this.#leftMs(), 'sending to a miner', clock).catch(error => {
       if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
       throw error
     })

@@ -1,18 +1,11 @@
 /** What a job asks of its miner, and how its result is judged: synthetic and organic jobs are made into this. */
 import type { ExecutorClass } from '@horde/protocol/classes'
+import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
+import type { FailedJob } from '@horde/protocol/job/report'
 import type { JobState, OpenState } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
-import type {
-  V0InitialJobRequest,
-  V0JobFailedRequest,
-  V0JobFinishedRequest,
-  V0JobRequest,
-} from '@horde/protocol/validator-miner'
 import type { JobResult } from '../db/jobs.ts'
-
-/** A miner's message that a job finished or failed. */
-export type ResultMessage = V0JobFinishedRequest | V0JobFailedRequest
 
 /** What a result is worth. */
 export type Verdict = Pick<JobResult, 'reason' | 'score' | 'rightAnswer' | 'comment'>
@@ -29,10 +22,10 @@ export interface ResumedJob {
 export interface JobSpec {
   uuid: JobUuid
   executorClass: ExecutorClass | undefined
-  offer: V0InitialJobRequest
-  work: V0JobRequest
+  offer: OfferMessage
+  work: WorkMessage
   /** Judges a result that came `seconds` after the work was sent; undefined when that time was not measured. */
-  judge(result: ResultMessage, seconds: number | undefined): Verdict
+  judge(result: ResultReport, seconds: number | undefined): Verdict
   /** The verdict about a job that ended without a result. */
   unanswered: Omit<Verdict, 'reason'>
   /** Until the offer is sent, in ms. */
@@ -58,31 +51,31 @@ export interface JobSpec {
 }
 
 /**
- * Returns why a job failed, by its miner's message. A v0 miner does not say that the time limit ended a job: a job
+ * Returns why a job failed, by its miner's report. A v0 miner does not say that the time limit ended a job: a job
  * without an exit status that took that long counts as such.
  *
  * @param seconds from the sending of the work to the result; undefined when that time was not measured
  */
 export function failureReason(
-  { docker_process_exit_status: status, timeout }: V0JobFailedRequest,
+  { exitStatus, reason }: Pick<FailedJob, 'exitStatus' | 'reason'>,
   seconds: number | undefined,
   timeoutSeconds: number,
 ): Extract<Reason, 'exit-status' | 'time-limit' | 'not-run'> {
-  if (status !== null) return 'exit-status'
-  return timeout || (seconds !== undefined && seconds >= timeoutSeconds) ? 'time-limit' : 'not-run'
+  if (exitStatus !== null) return 'exit-status'
+  return reason === 'timeout' || (seconds !== undefined && seconds >= timeoutSeconds) ? 'time-limit' : 'not-run'
 }
 
-/** Converts a miner's message and its verdict to the result that is stored. */
+/** Converts a miner's report and its verdict to the result that is stored. */
 export function resultOf(
-  message: ResultMessage,
+  report: ResultReport,
   verdict: Verdict,
   seconds: number | undefined,
 ): Omit<JobResult, 'state'> {
   return {
     ...verdict,
     seconds: seconds ?? null,
-    exitStatus: message.message_type === 'V0JobFailedRequest' ? message.docker_process_exit_status : null,
-    stdout: message.docker_process_stdout,
-    stderr: message.docker_process_stderr,
+    exitStatus: report.type === 'fail' ? report.failure.exitStatus : null,
+    stdout: report.output.stdout,
+    stderr: report.output.stderr,
   }
 }

@@ -6,7 +6,9 @@ import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
 import type { Parsed } from '@horde/protocol/frame'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
+import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
 import { hotkey as hotkeySchema, uuidKey } from '@horde/protocol/primitives'
+import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import {
   CAPABILITIES,
   type MinerMessage,
@@ -16,14 +18,11 @@ import {
   type ValidatorMessage,
 } from '@horde/protocol/validator-miner'
 
-/** A miner's message about one job. */
-type MinerJobMessage = Extract<MinerMessage, { job_uuid: string }>
-
 /** The executor classes that a miner offers, with how many executors of each. */
 export type Manifest = V0ExecutorManifestRequest['manifest']['executor_classes']
 
 /** `at`: the frame's arrival, in ms of the monotonic clock. Connections are numbered from 1. */
-export type MessageEvent = { type: 'message'; message: MinerJobMessage; connection: number; at: number }
+export type MessageEvent = { type: 'message'; report: JobReport; connection: number; at: number }
 
 /** What a channel delivers. */
 export type ChannelEvent =
@@ -82,7 +81,7 @@ export interface JobChannel extends Disposable {
   /** Returns the next event; undefined when `ms` milliseconds brought none. After 'over' nothing else comes. */
   next(ms: number, signal: AbortSignal): Promise<ChannelEvent | undefined>
   /** Resolves once the kernel has the message, with the number of the connection. Rejects with SocketClosedError. */
-  send(message: ValidatorMessage): Promise<number>
+  send(request: JobRequest): Promise<number>
   /** A message of this connection moved the job: the retry counter resets. */
   moved(connection: number): void
 }
@@ -145,7 +144,7 @@ export class MinerConnection implements AsyncDisposable {
     if (this.#over) inbox.end(this.#over)
     return {
       next: (ms, signal) => inbox.next(ms, signal),
-      send: message => this.#send(message),
+      send: request => this.#send(request),
       moved: connection => {
         if (connection === this.#connection) this.#wasOfUse()
       },
@@ -162,10 +161,10 @@ export class MinerConnection implements AsyncDisposable {
     await this.#running
   }
 
-  async #send(message: ValidatorMessage): Promise<number> {
+  async #send(request: JobRequest): Promise<number> {
     const connection = this.#connection
     if (!this.#socket) throw new SocketClosedError('not connected')
-    await this.#socket.say(message)
+    await this.#socket.send(requestToV0(request))
     return connection
   }
 
@@ -209,7 +208,7 @@ export class MinerConnection implements AsyncDisposable {
     const { miner, hotkey, clock, log } = this.#options
     // A miner that reads nothing would block our sending, and with it the closing.
     using _ = onAbort(signal, () => void socket.close())
-    await socket.say(authenticate(hotkey, miner.hotkey, clock.now()))
+    await socket.send(authenticate(hotkey, miner.hotkey, clock.now()))
     this.#socket = socket
     this.#connection += 1
     this.#wasOfUse = wasOfUse
@@ -217,8 +216,8 @@ export class MinerConnection implements AsyncDisposable {
     this.#deliverToAll({ type: 'connected', connection: this.#connection })
     log.debug({ connection: this.#connection }, 'miner connected')
     try {
-      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
-        await this.#take(heard, socket)
+      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
+        await this.#take(received, socket)
     } finally {
       this.#socket = undefined
       this.#deliverToAll({ type: 'lost' })
@@ -235,7 +234,7 @@ export class MinerConnection implements AsyncDisposable {
       log.debug({ err: parsed.error }, 'invalid frame from a miner')
       this.#errorsSent += 1
       if (this.#errorsSent > MAX_ERRORS_SENT) return
-      await socket.say({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
+      await socket.send({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
       return
     }
     const { message } = parsed
@@ -252,7 +251,7 @@ export class MinerConnection implements AsyncDisposable {
       this.#deliverToAll({ type: 'manifest', manifest: this.#manifest })
     } else {
       this.#isAccepted = true
-      this.#deliver(message, at)
+      this.#deliver(reportFromV0(message), at)
     }
   }
 
@@ -263,12 +262,12 @@ export class MinerConnection implements AsyncDisposable {
     this.#deliverToAll({ type: 'complained', text: this.#complaint })
   }
 
-  #deliver(message: MinerJobMessage, at: number): void {
+  #deliver(report: JobReport, at: number): void {
     const { log } = this.#options
-    const { job_uuid: jobUuid, message_type: type } = message
+    const { jobUuid, type } = report
     const inbox = this.#inboxes.get(uuidKey(jobUuid))
     if (!inbox) log.debug({ jobUuid, type }, 'message about an unknown job ignored')
-    else if (!inbox.put({ type: 'message', message, connection: this.#connection, at })) {
+    else if (!inbox.put({ type: 'message', report, connection: this.#connection, at })) {
       log.debug({ jobUuid, type }, 'message dropped: too many are waiting')
     }
   }

@@ -34,7 +34,7 @@ export function nextBatchOf(state: ScheduleState | undefined, windowMs: number, 
   const partMs = turn.endMs - turn.startMs
   const parts = Math.max(1, Math.round(windowMs / partMs))
   const own = Math.min(parts - 1, Math.round((turn.startMs % windowMs) / partMs))
-  const place = rank === undefined ? `behind ${validators} validators` : `${rank + 1} of ${validators} validators`
-  const why = `part ${own + 1} of ${parts} of the window, ${place}`
+  const rankText = rank === undefined ? `behind ${validators} validators` : `${rank + 1} of ${validators} validators`
+  const why = `part ${own + 1} of ${parts} of the window, ${rankText}`
   return { at: new Date(turn.startMs), why, window: { parts, own, passed: (nowMs % windowMs) / windowMs } }
 }

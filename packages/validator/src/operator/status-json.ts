@@ -1,5 +1,5 @@
 /** The validator's status as /status.json answers it; the page is made of the same. */
-import { type RankedValidator, type ShownRule, shownRule } from '@horde/chain/rank-validators'
+import { type RankedValidator, type RuleSummary, ruleSummary } from '@horde/chain/rank-validators'
 import { printable } from '@horde/kit/log/untrusted-text'
 import type { ServiceHealth } from '@horde/operator/admin/health'
 import {
@@ -36,7 +36,7 @@ export type ValidatorStatusJson = {
   facilitator: FacilitatorState | null
   troubles: RecentError[]
   /** `rule` is null before the chain has answered. */
-  validators: { ageSeconds: number | null; rule: ShownRule | null; listed: readonly RankedValidator[] }
+  validators: { ageSeconds: number | null; rule: RuleSummary | null; listed: readonly RankedValidator[] }
   watches: WatchJson[]
 }
 
@@ -57,7 +57,7 @@ export function statusJson(
     troubles: recentErrors(status.loops, history),
     validators: {
       ageSeconds: subnetAgeMs === undefined ? null : wholeSeconds(subnetAgeMs),
-      rule: subnet ? shownRule(subnet.metagraph) : null,
+      rule: subnet ? ruleSummary(subnet.metagraph) : null,
       listed: status.validators,
     },
     watches: watchesJson(watches, nowMs),

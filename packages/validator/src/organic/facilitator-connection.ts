@@ -120,7 +120,7 @@ export class FacilitatorConnection implements AsyncDisposable {
   }
 
   async #use(socket: FacilitatorSocket, signal: AbortSignal, wasOfUse: () => void): Promise<void> {
-    await socket.say(login(this.#options.hotkey))
+    await socket.send(login(this.#options.hotkey))
     this.#socket = socket
     this.#loggedIn = false
     this.#options.log.info('facilitator connected')
@@ -128,8 +128,8 @@ export class FacilitatorConnection implements AsyncDisposable {
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
     this.#flush()
     try {
-      for (let heard = await socket.hear(signal); heard; heard = await socket.hear(signal))
-        await this.#take(heard, socket, wasOfUse)
+      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
+        await this.#take(received, socket, wasOfUse)
     } finally {
       this.#socket = undefined
       ended.abort()
@@ -142,7 +142,7 @@ export class FacilitatorConnection implements AsyncDisposable {
     try {
       for (;;) {
         await clock.sleep(heartbeatMs, signal)
-        await socket.say({ message_type: 'V0Heartbeat' })
+        await socket.send({ message_type: 'V0Heartbeat' })
       }
     } catch {
       // The connection is over: `#use` notices when it reads.
@@ -172,9 +172,9 @@ export class FacilitatorConnection implements AsyncDisposable {
 
   async #resumeJobs(): Promise<void> {
     try {
-      const left = (await this.#options.resumableJobs?.(this.#jobsStop.signal)) ?? []
+      const resumed = (await this.#options.resumableJobs?.(this.#jobsStop.signal)) ?? []
       if (this.#jobsStop.signal.aborted) return
-      for (const { uuid, run } of left) this.#drive(uuid, run)
+      for (const { uuid, run } of resumed) this.#drive(uuid, run)
     } catch (err) {
       this.#options.log.error({ err }, 'organic jobs could not be resumed')
     }
@@ -241,7 +241,7 @@ export class FacilitatorConnection implements AsyncDisposable {
       if (!next) return
       next.sentOn = socket
       try {
-        await socket.say(next.update)
+        await socket.send(next.update)
       } catch {
         return
       }

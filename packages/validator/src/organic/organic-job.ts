@@ -2,13 +2,15 @@
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { FacilitatorJobRequest, JobStatus, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
-import { EMPTY_ZIP_BASE64, type Preset, type Volume } from '@horde/protocol/job'
+import { EMPTY_ZIP_BASE64, type Preset } from '@horde/protocol/job'
+import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
+import { NO_UPLOADS } from '@horde/protocol/job/uploads'
+import type { Volume } from '@horde/protocol/job/volumes'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
 import { fitFrame } from '@horde/protocol/shorten'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
 import type { JobResult } from '../db/jobs.ts'
-import { failureReason, type JobSpec, type ResultMessage, type Verdict } from '../jobs/job-spec.ts'
+import { failureReason, type JobSpec, type Verdict } from '../jobs/job-spec.ts'
 
 /** How long the stages of an organic job may take, in ms. */
 export interface OrganicLimits {
@@ -56,39 +58,42 @@ function offerOf(
   request: FacilitatorJobRequest,
   limits: OrganicLimits,
   executorClass: ExecutorClass | undefined,
-): V0InitialJobRequest {
+): OfferMessage {
   return {
-    message_type: 'V0InitialJobRequest',
-    job_uuid: request.uuid,
-    base_docker_image_name: request.docker_image || null,
-    timeout_seconds: Math.ceil(limits.jobMs / 1000),
-    volume_type: volumeOf(request).volume_type,
-    ...(executorClass === undefined ? {} : { executor_class: executorClass }),
+    type: 'offer',
+    jobUuid: request.uuid,
+    executorClass: executorClass ?? null,
+    image: request.docker_image || null,
+    limits: { kind: 'whole', seconds: Math.ceil(limits.jobMs / 1000) },
+    volumeKind: volumeOf(request).kind,
+    volumes: [],
   }
 }
 
-function workOf(request: FacilitatorJobRequest): V0JobRequest {
+function workOf(request: FacilitatorJobRequest): WorkMessage {
   const { output_url: url } = request
   return {
-    message_type: 'V0JobRequest',
-    job_uuid: request.uuid,
-    docker_image_name: request.docker_image || null,
-    raw_script: request.raw_script || null,
-    docker_run_options_preset: presetOf(request),
-    docker_run_cmd: request.args,
-    volume: volumeOf(request),
-    output_upload: url === '' ? null : { output_upload_type: 'zip_and_http_put', url, form_fields: null },
+    type: 'work',
+    jobUuid: request.uuid,
+    image: request.docker_image || null,
+    script: request.raw_script || null,
+    preset: presetOf(request),
+    args: request.args,
+    env: {},
+    volumes: [volumeOf(request)],
+    uploads: url === '' ? NO_UPLOADS : { files: [], zip: { method: 'PUT', url } },
+    artifactsFolder: null,
   }
 }
 
 function volumeOf({ input_url }: FacilitatorJobRequest): Volume {
-  if (input_url === '') return { volume_type: 'inline', contents: EMPTY_ZIP_BASE64 }
-  return { volume_type: 'zip_url', contents: input_url }
+  if (input_url === '') return { kind: 'inline-zip', base64: EMPTY_ZIP_BASE64, folder: null }
+  return { kind: 'zip-url', url: input_url, folder: null }
 }
 
-function judge(result: ResultMessage, seconds: number | undefined, timeoutSeconds: number): Verdict {
-  if (result.message_type === 'V0JobFinishedRequest') return { ...NO_SCORE, reason: null }
-  return { ...NO_SCORE, reason: failureReason(result, seconds, timeoutSeconds) }
+function judge(result: ResultReport, seconds: number | undefined, timeoutSeconds: number): Verdict {
+  if (result.type === 'finish') return { ...NO_SCORE, reason: null }
+  return { ...NO_SCORE, reason: failureReason(result.failure, seconds, timeoutSeconds) }
 }
 
 /** What an update needs beside the miner's texts, in bytes, at most. */

@@ -1,4 +1,4 @@
-/** How long after its timeout a result still counts as in time, in seconds. As in the Python validator. */
+/** How long after its timeout a result still counts as in time, in seconds. As in a v0 validator. */
 export const IN_TIME_SLACK_SECONDS = 1
 
 /** How a job's time becomes a score. `efficiency` has an exponent above 0 and a cap on the score of one job. */

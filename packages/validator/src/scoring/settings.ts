@@ -12,7 +12,7 @@ const DAY = 24 * HOUR
 /** The settings, with their defaults. */
 export const scoringSettings = defineSettings({
   SCORING: setting(z.enum(SCORINGS).default('efficiency'), {
-    about: "How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with Python validators.",
+    about: "How a synthetic job's time becomes a score: efficiency, or 2024 on a subnet with v0 validators.",
     example: 'efficiency',
   }),
   EFFICIENCY_EXPONENT: setting(envNumber({ min: 1, max: 3 }).default(1.2), {

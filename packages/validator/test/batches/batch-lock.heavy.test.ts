@@ -37,7 +37,7 @@ async function saved(url: string) {
 }
 /** The numbers of the connections on which work was received. */
 const workOn = () =>
-  world.miners[0]?.heard.flatMap(({ connection, message }) =>
+  world.miners[0]?.received.flatMap(({ connection, message }) =>
     message.message_type === 'V0JobRequest' ? [connection] : [],
   )
 
@@ -45,14 +45,14 @@ it('sends nothing once another process has taken the lock and the batch', async 
   const [offered, takenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const mayBeReady = Promise.withResolvers<void>()
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.accepted(peer)
     if (peer.connection === 1) offered.resolve()
     else takenUp.resolve()
     await mayBeReady.promise
-    peer.sayOfJob('V0ExecutorReadyRequest')
-    await peer.hear('V0JobRequest')
-    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
+    peer.sendForJob('V0ExecutorReadyRequest')
+    await peer.receive('V0JobRequest')
+    peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
   }
   const url = await postgres().newDatabase()
   const first = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400' })
@@ -79,13 +79,13 @@ it('takes the lock again after a restart of Postgres, sends nothing meanwhile, a
   const mayBeReady = Promise.withResolvers<void>()
   const heardBefore = workOn()?.length ?? 0
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.accepted(peer)
     offered.resolve()
     await mayBeReady.promise
-    peer.sayOfJob('V0ExecutorReadyRequest')
-    await peer.hear('V0JobRequest')
-    peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
+    peer.sendForJob('V0ExecutorReadyRequest')
+    await peer.receive('V0JobRequest')
+    peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'x', docker_process_stderr: '' })
   }
   const url = await postgres().newDatabase()
   const program = start(url, { BATCH_AT_START: 'true', BATCH_INTERVAL_SECONDS: '86400', LOG_LEVEL: 'debug' })

@@ -22,7 +22,7 @@ const LIMITS = { ...PATIENT, manifestMs: 500 }
 let netuid = 400
 
 const answer = (peer: Peer, uuid: string, stdout = 'right') =>
-  peer.say({
+  peer.send({
     message_type: 'V0JobFinishedRequest',
     job_uuid: uuid,
     docker_process_stdout: stdout,
@@ -30,10 +30,10 @@ const answer = (peer: Peer, uuid: string, stdout = 'right') =>
   })
 
 const finishNow = async (peer: Peer, uuid: string) => {
-  peer.say(MANIFEST)
-  peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-  await peer.hear('V0InitialJobRequest')
-  await peer.hear('V0JobRequest')
+  peer.send(MANIFEST)
+  peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+  await peer.receive('V0InitialJobRequest')
+  await peer.receive('V0JobRequest')
   answer(peer, uuid)
 }
 
@@ -78,7 +78,7 @@ async function resume(
   expect(batch?.closedAt).toBeInstanceOf(Date)
   expect(batch?.counts).toBe(true)
   if (!job) throw new Error('the job has no row')
-  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], said: messageTypes(miner) }
+  return { job, gist: [job.state, job.reason, job.score, job.rightAnswer], received: messageTypes(miner) }
 }
 
 const hostClock = hostClockOf(systemClock)
@@ -88,30 +88,30 @@ const OFFERED_AGAIN = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 
 describe('an open job of a killed validator', () => {
   it('is excused when its right answer came meanwhile, because the time was not measured', async () => {
-    const { job, gist, said } = await resume('running', (peer, uuid) => {
-      peer.say(MANIFEST)
+    const { job, gist, received } = await resume('running', (peer, uuid) => {
+      peer.send(MANIFEST)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
     expect(job.seconds).toBeNull()
-    expect(said[0]).toBe('1 V0AuthenticateRequest')
+    expect(received[0]).toBe('1 V0AuthenticateRequest')
   })
 
   it('gets its answer again when the killed process had received it: the repeated offer asks for it', async () => {
-    const { gist, said } = await resume('running', async (peer, uuid) => {
-      peer.say(MANIFEST)
-      expect((await peer.hear('V0InitialJobRequest')).job_uuid).toBe(uuid)
+    const { gist, received } = await resume('running', async (peer, uuid) => {
+      peer.send(MANIFEST)
+      expect((await peer.receive('V0InitialJobRequest')).job_uuid).toBe(uuid)
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual(OFFERED_AGAIN)
+    expect(received).toEqual(OFFERED_AGAIN)
   })
 
   describe('with the stored moment at which its work was sent', () => {
     const stillOpen = async (peer: Peer, uuid: string) => {
-      peer.say(MANIFEST)
-      await peer.hear('V0InitialJobRequest')
-      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+      peer.send(MANIFEST)
+      await peer.receive('V0InitialJobRequest')
+      peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
       answer(peer, uuid)
     }
 
@@ -129,7 +129,7 @@ describe('an open job of a killed validator', () => {
 
     it('excuses an answer that the miner sent before it accepted again: no process may have listened', async () => {
       const early = (peer: Peer, uuid: string) => {
-        peer.say(MANIFEST)
+        peer.send(MANIFEST)
         answer(peer, uuid)
       }
       const { gist } = await resume('running', early, { workSent: sentBefore(2_000) })
@@ -144,11 +144,11 @@ describe('an open job of a killed validator', () => {
 
     it('excuses the job, after another restart too, when another ready shows that the work was lost', async () => {
       const readyAgain = async (peer: Peer, uuid: string) => {
-        peer.say(MANIFEST)
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-        await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-        await peer.hear('V0JobRequest')
+        peer.send(MANIFEST)
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.receive('V0JobRequest')
         answer(peer, uuid)
       }
       const { gist, job } = await resume('running', readyAgain, { workSent: sentBefore(2_000) })
@@ -158,9 +158,9 @@ describe('an open job of a killed validator', () => {
   })
 
   it('is not offered again to a v0 miner', async () => {
-    const { gist, said } = await resume('running', (peer, uuid) => answer(peer, uuid))
+    const { gist, received } = await resume('running', (peer, uuid) => answer(peer, uuid))
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual(['1 V0AuthenticateRequest'])
+    expect(received).toEqual(['1 V0AuthenticateRequest'])
   })
 
   it('scores 0 with a wrong answer', async () => {
@@ -169,31 +169,31 @@ describe('an open job of a killed validator', () => {
   })
 
   it('gets its work again when its executor is ready again, and is excused', async () => {
-    const { gist, said } = await resume('running', async (peer, uuid) => {
-      peer.say(MANIFEST)
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-      await peer.hear('V0InitialJobRequest')
-      await peer.hear('V0JobRequest')
+    const { gist, received } = await resume('running', async (peer, uuid) => {
+      peer.send(MANIFEST)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      await peer.receive('V0InitialJobRequest')
+      await peer.receive('V0JobRequest')
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
-    expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+    expect(received).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
   })
 
   it.each(['offered', 'accepted'] as const)(
     '%s, with ready sent before the offer is repeated: measured',
     async state => {
-      const { job, said } = await resume(state, async (peer, uuid) => {
-        peer.say(MANIFEST)
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-        await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
-        await peer.hear('V0JobRequest')
+      const { job, received } = await resume(state, async (peer, uuid) => {
+        peer.send(MANIFEST)
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+        await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+        await peer.receive('V0JobRequest')
         answer(peer, uuid)
       })
       expect(job).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, executorClass: 'always_on.test' })
       expect(job.score).toBeGreaterThan(1)
-      expect(said).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
+      expect(received).toEqual([...OFFERED_AGAIN, '1 V0JobRequest'])
     },
   )
 
@@ -205,8 +205,8 @@ describe('an open job of a killed validator', () => {
 
   it('is excused when it was accepted and ready comes with the answer: the killed process sent the work', async () => {
     const { gist } = await resume('accepted', (peer, uuid) => {
-      peer.say(MANIFEST)
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      peer.send(MANIFEST)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
       answer(peer, uuid)
     })
     expect(gist).toEqual(['finished', 'validator-away', null, true])
@@ -221,9 +221,9 @@ describe('an open job of a killed validator', () => {
 
   it('has no score when it was offered and is declined: the miner may have declined before', async () => {
     const { gist } = await resume('offered', async peer => {
-      peer.say(MANIFEST)
+      peer.send(MANIFEST)
       await play.offered(peer)
-      peer.sayOfJob('V0DeclineJobRequest')
+      peer.sendForJob('V0DeclineJobRequest')
     })
     expect(gist).toEqual(['rejected', 'declined', null, null])
   })
@@ -241,21 +241,21 @@ describe('an open job of a killed validator', () => {
 
 it('adds the jobs of a miner whose manifest the killed process had not read', async () => {
   const manifest = { executor_classes: [{ executor_class: 'always_on.test', count: 3 }] }
-  const { job, said } = await resume(
+  const { job, received } = await resume(
     'offered',
     async (peer, uuid) => {
-      peer.say({ ...MANIFEST, manifest })
+      peer.send({ ...MANIFEST, manifest })
       for (let i = 0; i < 3; i += 1) {
-        const offer = await peer.hear('V0InitialJobRequest')
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: offer.job_uuid })
+        const offer = await peer.receive('V0InitialJobRequest')
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: offer.job_uuid })
       }
-      peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
-      answer(peer, (await peer.hear('V0JobRequest')).job_uuid)
+      peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid })
+      answer(peer, (await peer.receive('V0JobRequest')).job_uuid)
     },
     { deadlineMs: 2_500 },
   )
   expect(job).toMatchObject({ state: 'finished', rightAnswer: true, executorClass: 'always_on.test' })
-  expect(said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(3)
+  expect(received.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(3)
   const rows = await database()
     .db.select()
     .from(jobs)

@@ -15,15 +15,15 @@ describe('runBatch', () => {
     const good: Script = peer => play.finished(peer)
     const scripts: [Script, string][] = [
       [good, 'finished'],
-      [async peer => [peer.say(MANIFEST), await play.finished(peer)], 'finished'],
+      [async peer => [peer.send(MANIFEST), await play.finished(peer)], 'finished'],
       [peer => play.finished(peer, 'wrong'), 'finished wrong-answer'],
-      [peer => play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest')), 'rejected declined'],
-      [peer => play.accepted(peer).then(() => peer.sayOfJob('V0ExecutorFailedRequest')), 'broken prepare-failed'],
+      [peer => play.offered(peer).then(() => peer.sendForJob('V0DeclineJobRequest')), 'rejected declined'],
+      [peer => play.accepted(peer).then(() => peer.sendForJob('V0ExecutorFailedRequest')), 'broken prepare-failed'],
       [peer => play.accepted(peer), 'broken prepare-timed-out'],
       [peer => play.working(peer), 'broken run-timed-out'],
-      [async peer => [peer.say('nonsense'), await play.finished(peer)], 'finished'],
+      [async peer => [peer.send('nonsense'), await play.finished(peer)], 'finished'],
       [
-        async peer => [peer.say({ message_type: 'GenericError', details: 'no' }), peer.close()],
+        async peer => [peer.send({ message_type: 'GenericError', details: 'no' }), peer.close()],
         'broken not-authorized',
       ],
       [peer => play.offered(peer).then(() => peer.cut()), 'broken no-answer'],
@@ -91,13 +91,13 @@ describe('runBatch', () => {
     const holding =
       (until: Promise<unknown>, manifest?: object): Script =>
       async peer => {
-        if (manifest) peer.say(manifest)
+        if (manifest) peer.send(manifest)
         await play.offered(peer)
         await until
-        peer.sayOfJob('V0AcceptJobRequest')
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        await peer.hear('V0JobRequest')
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0AcceptJobRequest')
+        peer.sendForJob('V0ExecutorReadyRequest')
+        await peer.receive('V0JobRequest')
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       }
 
     it('stays open when the miner sent no manifest, without delaying other jobs', async () => {
@@ -139,9 +139,9 @@ describe('runBatch', () => {
       ...MANIFEST,
       manifest: { executor_classes: [{ executor_class: 'always_on.test', count }] },
     })
-    const silent: Script = async peer => peer.say(lists(4))
+    const silent: Script = async peer => peer.send(lists(4))
     const good: Script = async peer => {
-      peer.say(lists(2))
+      peer.send(lists(2))
       for (let i = 0; i < 2; i += 1) await play.finished(peer)
     }
     const { report } = await batch([silent, good], {

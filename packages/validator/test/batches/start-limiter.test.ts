@@ -4,7 +4,7 @@ import { StartBarrier, StartLimiter } from '../../src/batches/start-limiter.ts'
 
 const { signal } = new AbortController()
 
-it('gives no slot to a job that would start after its limit, and tells it at the limit', async () => {
+it('gives no slot to a job that would start after its limit, and returns false at the limit', async () => {
   const clock = manualClock()
   const limiter = new StartLimiter({ atOnce: 10, perSecond: 1 }, clock)
   const slots: string[] = []

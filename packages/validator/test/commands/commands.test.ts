@@ -16,13 +16,13 @@ import { NETUID, startWorld, type World } from '../world.ts'
 /** The message with which the next job of the first miner ends. */
 let ending: { type: string; fields: object } = { type: '', fields: {} }
 const answering = async (peer: Peer) => {
-  peer.say(MANIFEST)
+  peer.send(MANIFEST)
   await play.working(peer)
-  peer.sayOfJob(ending.type, ending.fields)
+  peer.sendForJob(ending.type, ending.fields)
 }
 const declining = async (peer: Peer) => {
   await play.offered(peer)
-  peer.sayOfJob('V0DeclineJobRequest')
+  peer.sendForJob('V0DeclineJobRequest')
 }
 
 const finished = (stdout: string) => ({
@@ -31,6 +31,9 @@ const finished = (stdout: string) => ({
     fields: { docker_process_stdout: stdout, docker_process_stderr: 'a warning\n' },
   },
 })
+
+/** How long a command waits for the database server that is absent. */
+const ABSENT_DATABASE_MS = 500
 
 let world: World
 beforeAll(async () => {
@@ -47,11 +50,12 @@ async function runApart(args: string[], env: Record<string, string> = {}) {
 
 /** Runs a command in this process, which is quicker. */
 async function run(args: string[], env: Record<string, string> = {}) {
-  const said = { stdout: [] as string[], stderr: [] as string[] }
+  const output = { stdout: [] as string[], stderr: [] as string[] }
   const deps = {
     environment: { ...world.env, ...env },
-    print: (text: string) => void said.stdout.push(text),
-    complain: (text: string) => void said.stderr.push(text),
+    print: (text: string) => void output.stdout.push(text),
+    complain: (text: string) => void output.stderr.push(text),
+    databaseConnectMs: ABSENT_DATABASE_MS,
   }
   const code = await runCommand(args, deps, new AbortController().signal)
   const linesOf = (texts: string[]) =>
@@ -59,7 +63,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
       .join('')
       .split('\n')
       .filter(line => line !== '')
-  return { code, stdout: linesOf(said.stdout), stderr: linesOf(said.stderr) }
+  return { code, stdout: linesOf(output.stdout), stderr: linesOf(output.stderr) }
 }
 
 describe('check', () => {
@@ -168,7 +172,7 @@ describe('run-job', () => {
     expect(stderr).toContain('a warning')
     expect(states(stderr)).toEqual(['offered', 'accepted', 'ready', 'running', 'finished'])
     expect(stderr[0]).toMatch(new RegExp(`^job [0-9a-f-]{36} on ${world.miners[0]?.hotkey.ss58} at ${HOST}:`))
-    const [, offer, work] = (world.miners[0]?.heard ?? []).map(({ message }) => message)
+    const [, offer, work] = (world.miners[0]?.received ?? []).map(({ message }) => message)
     expect(offer).toMatchObject({ base_docker_image_name: 'echo:v0', executor_class: 'always_on.test' })
     expect(work).toMatchObject({ docker_image_name: 'echo:v0', docker_run_cmd: ['-a', 'b c'] })
   })
@@ -183,7 +187,7 @@ describe('run-job', () => {
       ...['--input', 'http://in/x.zip', '--output', 'http://out/y.zip', '--timeout', '77'],
     ])
     expect(code, stderr.join('\n')).toBe(0)
-    const [offer, work] = (world.miners[0]?.heard ?? []).slice(-2).map(({ message }) => message)
+    const [offer, work] = (world.miners[0]?.received ?? []).slice(-2).map(({ message }) => message)
     expect(offer).toMatchObject({
       executor_class: 'spin_up-4min.gpu-24gb',
       timeout_seconds: 77,
@@ -222,7 +226,7 @@ describe('batch', () => {
   it('of one miner is a trial, which uses no other miner, scores nothing and sets no weights', async () => {
     ending = finished('nonsense')
     const offers = () =>
-      world.miners.map(({ heard }) => heard.filter(each => 'base_docker_image_name' in each.message).length)
+      world.miners.map(({ received }) => received.filter(each => 'base_docker_image_name' in each.message).length)
     const [, before] = offers()
     const { code, stdout, stderr } = await run(['batch', '--miner', '1', '--json'], env)
     const result = JSON.parse(stdout[0] ?? '')

@@ -54,23 +54,23 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
   const planJob = async (uuid: string, plan: { executorClass: string | null; image: string | null }) =>
     (await saveChanges(db, [noteOf(uuid, plan)])).has(uuid)
   const finish = (uuid: string, score: number) =>
-    moveJob(uuid, 'running', 'V0JobFinishedRequest', {
+    moveJob(uuid, 'running', 'finish', {
       at: LATER,
       result: { ...EMPTY_RESULT, seconds: 1, stdout: 'a\0b', stderr: '', score, rightAnswer: true },
     })
   const run = async (uuid: string) => {
-    await moveJob(uuid, 'offered', 'V0AcceptJobRequest')
-    await moveJob(uuid, 'accepted', 'V0ExecutorReadyRequest')
-    await moveJob(uuid, 'ready', 'V0JobRequest')
+    await moveJob(uuid, 'offered', 'accept')
+    await moveJob(uuid, 'accepted', 'ready')
+    await moveJob(uuid, 'ready', 'work')
   }
 
   it('moves a job forward only, and each move once', async () => {
     const job = newJob()
     await newBatch(1, [job])
     expect(await planJob(job.uuid, { executorClass: 'always_on.test', image: 'image' })).toBe(true)
-    expect(await moveJob(job.uuid, 'accepted', 'V0ExecutorReadyRequest')).toBe(false)
-    expect(await moveJob(job.uuid, 'offered', 'V0AcceptJobRequest')).toBe(true)
-    expect(await moveJob(job.uuid, 'offered', 'V0AcceptJobRequest')).toBe(false)
+    expect(await moveJob(job.uuid, 'accepted', 'ready')).toBe(false)
+    expect(await moveJob(job.uuid, 'offered', 'accept')).toBe(true)
+    expect(await moveJob(job.uuid, 'offered', 'accept')).toBe(false)
     await run(job.uuid)
     const ends = await Promise.all([finish(job.uuid, 1), finish(job.uuid, 2), finish(job.uuid, 2)])
     expect(ends.filter(Boolean)).toHaveLength(1)
@@ -134,7 +134,7 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
       await transition({ uuid, state: 'offered' }, { event, at }, { save: collect, log: silentLog })
       return changes[0] as JobChange
     }
-    const accept = await changeOf(mine.uuid, 'V0AcceptJobRequest', START)
+    const accept = await changeOf(mine.uuid, 'accept', START)
     expect(await saveChanges(db, [accept])).toEqual(new Set([mine.uuid]))
     expect(await saveChanges(db, [accept], true)).toEqual(new Set([mine.uuid]))
     await moveJob(others.uuid, 'offered', 'stopped')

@@ -23,11 +23,11 @@ it('takes the lock again once the server has noticed the lost connection', async
   const kept = await keepLock(oneAtATime('postgres', url, 'batch', log), { clock: systemClock, log })
   await using _ = kept
   relay.cutClients()
-  const said = () => lines.map(({ msg }) => msg)
-  await expect.poll(() => said().includes('lock could not be taken again yet') || kept?.lost.aborted).toBe(true)
+  const messages = () => lines.map(({ msg }) => msg)
+  await expect.poll(() => messages().includes('lock could not be taken again yet') || kept?.lost.aborted).toBe(true)
   expect(kept?.lost.aborted).toBe(false)
   relay.cutServers()
-  await expect.poll(said).toContain('lock taken again after its connection was lost')
+  await expect.poll(messages).toContain('lock taken again after its connection was lost')
   await kept?.held()
 })
 

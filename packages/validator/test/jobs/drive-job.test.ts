@@ -29,13 +29,13 @@ async function run(
   script: (peer: Peer) => Promise<void> | void,
   options: Partial<DriveOptions> = {},
 ): Promise<
-  Awaited<ReturnType<typeof drive>> & { miner: ScriptedMiner; said: string[]; lines: Record<string, unknown>[] }
+  Awaited<ReturnType<typeof drive>> & { miner: ScriptedMiner; received: string[]; lines: Record<string, unknown>[] }
 > {
   const { log, lines } = listeningLog()
   await using miner = await startScriptedMiner(MINER, script)
   const result = await drive(miner, { db: database().db, log, ...options })
   expect(miner.mistakes).toEqual([])
-  return { ...result, miner, said: messageTypes(miner), lines }
+  return { ...result, miner, received: messageTypes(miner), lines }
 }
 
 /** Returns state, reason and score. Checks that the database row has the same. */
@@ -56,12 +56,12 @@ const UP_TO_WORK = [...UP_TO_OFFER, '1 V0JobRequest']
 describe('a good job', () => {
   it('passes every state, and is scored by its time', async () => {
     const result = await run(async peer => void (await play.finished(peer)))
-    const { end, stored, said, lines } = result
+    const { end, stored, received, lines } = result
     expect(end).toMatchObject({ state: 'finished', reason: null, rightAnswer: true, stdout: 'right' })
     expect(end?.seconds).toBeGreaterThan(0)
     expect(end?.seconds).toBeLessThan(5)
     expect(end?.score).toBeCloseTo(2 * (1 - (end?.seconds ?? 0) / 10), 10)
-    expect(said).toEqual(UP_TO_WORK)
+    expect(received).toEqual(UP_TO_WORK)
     expect(stored).toMatchObject({ score: end?.score, seconds: end?.seconds, image: 'word:v0', executorClass: null })
     const moments = [stored.createdAt, stored.acceptedAt, stored.readyAt, stored.runningAt, stored.endedAt]
     expect(moments.map(Number)).toEqual(moments.map(Number).toSorted((a, b) => a - b))
@@ -75,14 +75,14 @@ describe('a good job', () => {
 
   it('offers a job to a v0 miner without a class and without any of the work', async () => {
     const { miner, uuid } = await run(async peer => void (await play.finished(peer)))
-    expect(miner.heard[1]?.message).toEqual({
+    expect(miner.received[1]?.message).toEqual({
       message_type: 'V0InitialJobRequest',
       job_uuid: uuid,
       base_docker_image_name: 'word:v0',
       timeout_seconds: 5,
       volume_type: 'inline',
     })
-    expect(miner.heard[2]?.message).toEqual({
+    expect(miner.received[2]?.message).toEqual({
       message_type: 'V0JobRequest',
       job_uuid: uuid,
       docker_image_name: 'word:v0',
@@ -98,8 +98,8 @@ describe('a good job', () => {
     const { miner, stored } = await run(async peer => void (await play.finished(peer)), {
       executorClass: 'always_on.test',
     })
-    expect(miner.heard[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
-    expect(miner.heard[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
+    expect(miner.received[1]?.message).toMatchObject({ executor_class: 'always_on.test' })
+    expect(miner.received[2]?.message).toMatchObject({ docker_run_options_preset: 'none' })
     expect(stored.executorClass).toBe('always_on.test')
   })
 
@@ -110,13 +110,13 @@ describe('a good job', () => {
       async peer => {
         const offer = await play.offered(peer)
         expect(offer.job_uuid).toBe(uuid)
-        peer.say({ message_type: 'V0DeclineJobRequest', job_uuid: other })
-        peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid.toLowerCase() })
-        peer.say({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid.toLowerCase() })
-        await peer.hear('V0JobRequest')
+        peer.send({ message_type: 'V0DeclineJobRequest', job_uuid: other })
+        peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid.toLowerCase() })
+        peer.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid.toLowerCase() })
+        await peer.receive('V0JobRequest')
         const texts = { docker_process_stdout: 'wrong', docker_process_stderr: '' }
-        peer.say({ message_type: 'V0JobFinishedRequest', job_uuid: other, ...texts })
-        peer.sayOfJob('V0JobFinishedRequest', { ...texts, docker_process_stdout: 'right' })
+        peer.send({ message_type: 'V0JobFinishedRequest', job_uuid: other, ...texts })
+        peer.sendForJob('V0JobFinishedRequest', { ...texts, docker_process_stdout: 'right' })
       },
       { uuid },
     )
@@ -127,19 +127,19 @@ describe('a good job', () => {
   it('survives a repeated ready, invalid frames, errors and numbers sent as text', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.say('{"message_type":"V0Nonsense"}')
-      peer.say('not json at all')
-      peer.say({ message_type: 'GenericError', details: null })
-      peer.sayOfJob('V0AcceptJobRequest', { unknown: 'field' })
-      for (let i = 0; i < 2; i++) await peer.hear('GenericError')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
+      peer.send('{"message_type":"V0Nonsense"}')
+      peer.send('not json at all')
+      peer.send({ message_type: 'GenericError', details: null })
+      peer.sendForJob('V0AcceptJobRequest', { unknown: 'field' })
+      for (let i = 0; i < 2; i++) await peer.receive('GenericError')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: 7 })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true, stderr: '7' })
-    expect(result.said).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_OFFER, '1 GenericError', '1 GenericError', '1 V0JobRequest'])
   })
 })
 
@@ -147,29 +147,29 @@ describe('a job that ends badly', () => {
   it('is rejected when the miner declines', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.sayOfJob('V0DeclineJobRequest')
+      peer.sendForJob('V0DeclineJobRequest')
     })
     expect(gist(result)).toEqual(['rejected', 'declined', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it('is broken when the executor could not prepare', async () => {
     const result = await run(async peer => {
       await play.accepted(peer)
-      peer.sayOfJob('V0ExecutorFailedRequest')
+      peer.sendForJob('V0ExecutorFailedRequest')
     })
     expect(gist(result)).toEqual(['broken', 'prepare-failed', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it.each([
     ['the offer', play.offered, { acceptMs: 150 }, 'no-answer', UP_TO_OFFER],
     ['the acceptance', play.accepted, { readySlackMs: 150 - 3_000 }, 'prepare-timed-out', UP_TO_OFFER],
     ['the work', play.working, { resultGraceMs: 150 - 5_000 }, 'run-timed-out', UP_TO_WORK],
-  ] as const)('is broken by silence after %s', async (_, stage, limits, reason, said) => {
+  ] as const)('is broken by silence after %s', async (_, stage, limits, reason, received) => {
     const result = await run(async peer => void (await stage(peer)), { limits })
     expect(gist(result)).toEqual(['broken', reason, 0])
-    expect(result.said).toEqual(said)
+    expect(result.received).toEqual(received)
   })
 
   it('ends at the deadline of its batch in every stage', async () => {
@@ -190,7 +190,7 @@ describe('a job that ends badly', () => {
       async peer => {
         await play.working(peer)
         later = 6_100
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { clock },
     )
@@ -208,7 +208,7 @@ describe('a job that ends badly', () => {
       async peer => {
         await play.working(peer)
         const texts = { docker_process_stdout: 'out\0put', docker_process_stderr: 'err' }
-        peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+        peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
       },
       { work: { timeoutSeconds } },
     )
@@ -219,8 +219,8 @@ describe('a job that ends badly', () => {
   it('rejects a right answer that arrived before the work was sent', async () => {
     const result = await run(async peer => {
       await play.ready(peer)
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
-      await peer.hear('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      await peer.receive('V0JobRequest')
     })
     expect(gist(result)).toEqual(['finished', 'out-of-order', 0])
   })
@@ -228,10 +228,10 @@ describe('a job that ends badly', () => {
   it('is broken by a result before it is ready, and the work is not sent', async () => {
     const result = await run(async peer => {
       await play.accepted(peer)
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(gist(result)).toEqual(['broken', 'out-of-order', 0])
-    expect(result.said).toEqual(UP_TO_OFFER)
+    expect(result.received).toEqual(UP_TO_OFFER)
   })
 
   it.each([
@@ -239,12 +239,12 @@ describe('a job that ends badly', () => {
     ['UnauthorizedError', { message_type: 'UnauthorizedError', code: 'UNKNOWN_VALIDATOR', details: null }],
   ])('ends as not authorized after %s, without another attempt', async (_, complaint) => {
     const result = await run(peer => {
-      peer.say(complaint)
+      peer.send(complaint)
       peer.close()
     })
     expect(gist(result)).toEqual(['broken', 'not-authorized', 0])
     expect(result.miner.connections()).toBe(1)
-    expect(result.said).not.toContain('1 V0JobRequest')
+    expect(result.received).not.toContain('1 V0JobRequest')
   })
 
   it('gives up on an unreachable miner after six attempts', async () => {
@@ -290,10 +290,10 @@ describe('a lost connection', () => {
       if (peer.connection === 1) {
         await play.working(peer)
         peer.cut()
-      } else peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      } else peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
   })
 
   it('before the answer to the offer is restored, and ready on the next connection implies acceptance', async () => {
@@ -302,24 +302,24 @@ describe('a lost connection', () => {
         await play.offered(peer)
         return peer.cut()
       }
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_OFFER, '2 V0AuthenticateRequest', '2 V0JobRequest'])
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
   it('does not matter: ready alone implies acceptance, on the connection of the offer too', async () => {
     const result = await run(async peer => {
       await play.offered(peer)
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
     })
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
-    expect(result.said).toEqual(UP_TO_WORK)
+    expect(result.received).toEqual(UP_TO_WORK)
     expect(result.stored.acceptedAt).toBeInstanceOf(Date)
   })
 
@@ -336,11 +336,11 @@ describe('a lost connection', () => {
             return peer.cut()
           }
           if (peer.connection === 2) {
-            peer.sayOfJob('V0ExecutorReadyRequest')
-            await peer.hear('V0JobRequest')
+            peer.sendForJob('V0ExecutorReadyRequest')
+            await peer.receive('V0JobRequest')
             return peer.cut()
           }
-          peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+          peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
         },
         { reconnect },
       )
@@ -348,9 +348,9 @@ describe('a lost connection', () => {
     })
 
     it.each([
-      ['a manifest', (peer: Peer) => peer.say(MANIFEST)],
-      ['a repeat', (peer: Peer) => peer.sayOfJob('V0AcceptJobRequest')],
-      ['an error', (peer: Peer) => peer.say({ message_type: 'GenericError', details: 'no' })],
+      ['a manifest', (peer: Peer) => peer.send(MANIFEST)],
+      ['a repeat', (peer: Peer) => peer.sendForJob('V0AcceptJobRequest')],
+      ['an error', (peer: Peer) => peer.send({ message_type: 'GenericError', details: 'no' })],
     ])('does not reset the retry counter after %s', async (_, act) => {
       using turns = turnClock()
       const sleep = (ms: number, signal?: AbortSignal) => {
@@ -381,16 +381,16 @@ describe('a lost connection', () => {
           later = 2_000
           return peer.cut()
         }
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        await peer.hear('V0JobRequest')
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0ExecutorReadyRequest')
+        peer.sendForJob('V0ExecutorReadyRequest')
+        await peer.receive('V0JobRequest')
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { clock },
     )
     expect(result.end).toMatchObject({ state: 'finished', rightAnswer: true })
     expect(result.end?.seconds).toBeGreaterThan(2)
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest', '2 V0JobRequest'])
   })
 
   it('that is not restored ends the job as lost', async () => {
@@ -400,7 +400,7 @@ describe('a lost connection', () => {
     })
     expect(gist(result)).toEqual(['broken', 'connection-lost', 0])
     expect(result.miner.connections()).toBe(6)
-    expect(result.said.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(1)
+    expect(result.received.filter(line => line.endsWith('V0InitialJobRequest'))).toHaveLength(1)
   })
 
   it('does not stretch the deadline of the stage', async () => {
@@ -414,7 +414,7 @@ describe('a lost connection', () => {
       { limits: { resultGraceMs: 1_500 - 5_000 } },
     )
     expect(gist(result)).toEqual(['broken', 'run-timed-out', 0])
-    expect(result.said).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
+    expect(result.received).toEqual([...UP_TO_WORK, '2 V0AuthenticateRequest'])
   })
 })
 
@@ -429,11 +429,11 @@ describe('a validator process that is blocked for a while', () => {
     const result = await run(
       async peer => {
         await play.offered(peer)
-        peer.sayOfJob('V0AcceptJobRequest')
+        peer.sendForJob('V0AcceptJobRequest')
         block(1_000)
-        peer.sayOfJob('V0ExecutorReadyRequest')
-        await peer.hear('V0JobRequest')
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0ExecutorReadyRequest')
+        await peer.receive('V0JobRequest')
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { limits: { acceptMs: 500 }, clock: systemClock },
     )
@@ -443,13 +443,13 @@ describe('a validator process that is blocked for a while', () => {
   it('starts a stage at the arrival of its first message, even when it is read late', async () => {
     const uuid = jobUuid.parse(randomUUID())
     const clock = manualClock()
-    const said = (message_type: 'V0AcceptJobRequest' | 'V0ExecutorReadyRequest', at: number): ChannelEvent => ({
-      ...{ type: 'message', message: { message_type, job_uuid: uuid }, connection: 1, at },
+    const event = (type: 'accept' | 'ready', at: number): ChannelEvent => ({
+      ...{ type: 'message', report: { type, jobUuid: uuid }, connection: 1, at },
     })
     const events: [readAt: number, event: ChannelEvent][] = [
       [0, { type: 'connected', connection: 1 }],
-      [700, said('V0AcceptJobRequest', 10)],
-      [3_600, said('V0ExecutorReadyRequest', 3_500)],
+      [700, event('accept', 10)],
+      [3_600, event('ready', 3_500)],
     ]
     const channel: JobChannel = {
       async next(ms) {
@@ -486,7 +486,7 @@ describe('a hostile miner cannot hold its job open', () => {
       async peer => {
         await play.accepted(peer)
         peer.stopReading()
-        peer.sayOfJob('V0ExecutorReadyRequest')
+        peer.sendForJob('V0ExecutorReadyRequest')
       },
       { withinMs: 1_500, work: { command: ['x'.repeat(30_000_000)] } },
     )
@@ -497,12 +497,12 @@ describe('a hostile miner cannot hold its job open', () => {
     const result = await run(
       async peer => {
         await play.accepted(peer)
-        for (let i = 0; i < 500; i++) peer.say('nonsense')
+        for (let i = 0; i < 500; i++) peer.send('nonsense')
       },
       { withinMs: 1_500 },
     )
     expect(gist(result)).toEqual(['broken', 'prepare-timed-out', 0])
-    const complaints = result.said.filter(line => line.endsWith('GenericError'))
+    const complaints = result.received.filter(line => line.endsWith('GenericError'))
     expect(complaints.length).toBeGreaterThan(0)
     expect(complaints.length).toBeLessThan(100)
   })
@@ -518,9 +518,9 @@ describe('a hostile miner cannot hold its job open', () => {
     const channel: JobChannel = {
       async next() {
         await clock.advance(10)
-        if (clock.monotonic() > 60_000) throw new Error('still heard')
-        const message = { message_type: 'V0AcceptJobRequest' as const, job_uuid: uuid }
-        return events.shift() ?? { type: 'message', message, connection: 1, at: clock.monotonic() }
+        if (clock.monotonic() > 60_000) throw new Error('still received')
+        const report = { type: 'accept' as const, jobUuid: uuid }
+        return events.shift() ?? { type: 'message', report, connection: 1, at: clock.monotonic() }
       },
       send: async () => 1,
       moved: () => {},
@@ -557,7 +557,7 @@ describe('a database that is away for a moment', () => {
       async peer => {
         await play.working(peer)
         away.on = true
-        peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+        peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
       },
       { db: shaky },
     )
@@ -570,7 +570,7 @@ describe('a database that is away for a moment', () => {
     const result = await run(async peer => {
       await play.working(peer)
       const texts = { docker_process_stdout: '', docker_process_stderr: '' }
-      peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: 2 ** 40, ...texts })
+      peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: 2 ** 40, ...texts })
     })
     expect(gist(result)).toEqual(['failed', 'exit-status', 0])
     expect(result.stored.exitStatus).toBeNull()
@@ -583,7 +583,7 @@ it('stops driving a job once another process has finalised it', async () => {
   const result = await run(async peer => {
     const offer = await play.offered(peer)
     await db.execute(sql`update jobs set state = 'broken', reason = 'abandoned' where uuid = ${offer.job_uuid}`)
-    peer.sayOfJob('V0AcceptJobRequest')
+    peer.sendForJob('V0AcceptJobRequest')
   })
   expect(result.end).toBeUndefined()
   expect(result.stored).toMatchObject({ state: 'broken', reason: 'abandoned', endedAt: null })

@@ -18,8 +18,8 @@ describe('a miner cannot keep the validator busy', () => {
       [
         async peer => {
           await play.accepted(peer)
-          for (let i = 0; i < FLOOD; i += 1) peer.say('')
-          peer.sayOfJob('V0ExecutorReadyRequest')
+          for (let i = 0; i < FLOOD; i += 1) peer.send('')
+          peer.sendForJob('V0ExecutorReadyRequest')
           await peer.gone
         },
       ],
@@ -34,8 +34,8 @@ describe('a miner cannot keep the validator busy', () => {
   it('by sending error messages, which go to all its jobs', async () => {
     const uuid = '9a74be09-d985-4a66-9d28-554f00ad7cfa'
     await using miner = await startScriptedMiner(MINER, peer => {
-      for (let i = 0; i < 50; i += 1) peer.say({ message_type: 'GenericError', details: String(i) })
-      peer.say({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+      for (let i = 0; i < 50; i += 1) peer.send({ message_type: 'GenericError', details: String(i) })
+      peer.send({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
     })
     const { signal } = new AbortController()
     await using connection = new MinerConnection({
@@ -73,7 +73,7 @@ it('by never connecting: a stop does not wait for it', async () => {
   void clock.sleep(1_000).then(() => stop.abort())
   await runScripts(
     [
-      async peer => void peer.say(MANIFEST),
+      async peer => void peer.send(MANIFEST),
       async peer => {
         await peer.gone
       },

@@ -29,17 +29,17 @@ export interface Misbehaviour {
   /** State, reason, and whether the score is above 0. */
   ends: [state: string, reason: string | null, scored: boolean]
   /** All messages that the validator sends, each with the number of its connection. */
-  hears: string[]
+  receives: string[]
 }
 
 type Stage = (peer: Peer) => Promise<unknown>
 type Script = Misbehaviour['script']
 const { offered, accepted, working } = play
 const right = (peer: Peer) =>
-  peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
+  peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'right', docker_process_stderr: '' })
 const failed = (peer: Peer, status: number | null) => {
   const texts = { docker_process_stdout: '', docker_process_stderr: '' }
-  peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
+  peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: status, ...texts })
 }
 const after =
   (stage: Stage, act: (peer: Peer, clock: Clock) => unknown): Script =>
@@ -48,7 +48,7 @@ const after =
     await stage(peer)
     return act(peer, clock)
   }
-const says = (type: string) => (peer: Peer) => peer.sayOfJob(type)
+const sends = (type: string) => (peer: Peer) => peer.sendForJob(type)
 const NONSENSE = ['nonsense', '[]', '{"message_type":"V1Something"}']
 
 /** What a miner can do wrong at each stage of its job. */
@@ -58,45 +58,45 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'connected',
       does: 'refuse',
       ends: ['broken', 'not-authorized', false],
-      hears: ['1 V0AuthenticateRequest'],
+      receives: ['1 V0AuthenticateRequest'],
     },
     script: async peer => {
-      peer.say({ message_type: 'GenericError', details: 'no' })
+      peer.send({ message_type: 'GenericError', details: 'no' })
       peer.close()
     },
   },
   {
-    ...{ at: 'offered', does: 'say nothing', ends: ['broken', 'no-answer', false], hears: OFFER },
+    ...{ at: 'offered', does: 'say nothing', ends: ['broken', 'no-answer', false], receives: OFFER },
     script: after(offered, () => {}),
   },
   {
-    ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], hears: OFFER },
-    script: after(offered, says('V0DeclineJobRequest')),
+    ...{ at: 'offered', does: 'decline', ends: ['rejected', 'declined', false], receives: OFFER },
+    script: after(offered, sends('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
-    script: after(offered, says('V0ExecutorFailedRequest')),
+    ...{ at: 'offered', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
+    script: after(offered, sends('V0ExecutorFailedRequest')),
   },
   {
-    ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], hears: OFFER },
+    ...{ at: 'offered', does: 'accept too late', ends: ['broken', 'no-answer', false], receives: OFFER },
     script: after(offered, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
-      peer.sayOfJob('V0AcceptJobRequest')
+      peer.sendForJob('V0AcceptJobRequest')
     }),
   },
   {
-    ...{ at: 'offered', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    ...{ at: 'offered', does: 'give an answer', ends: ['broken', 'out-of-order', false], receives: OFFER },
     script: after(offered, right),
   },
   {
     ...{ at: 'offered', does: 'send invalid messages, then go on', ends: ['finished', null, true] },
-    hears: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
+    receives: [...OFFER, ...NONSENSE.map(() => '1 GenericError'), '1 V0JobRequest'],
     script: after(offered, async peer => {
-      for (const frame of NONSENSE) peer.say(frame)
-      for (const _ of NONSENSE) await peer.hear('GenericError')
-      peer.sayOfJob('V0AcceptJobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
+      for (const frame of NONSENSE) peer.send(frame)
+      for (const _ of NONSENSE) await peer.receive('GenericError')
+      peer.sendForJob('V0AcceptJobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
       right(peer)
     }),
   },
@@ -105,43 +105,43 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'offered',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...OFFER, ...AGAIN],
+      receives: [...OFFER, ...AGAIN],
     },
     script: after(offered, peer => peer.cut()),
   },
   {
-    ...{ at: 'accepted', does: 'say nothing', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'say nothing', ends: ['broken', 'prepare-timed-out', false], receives: OFFER },
     script: after(accepted, () => {}),
   },
   {
-    ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], hears: OFFER },
-    script: after(accepted, says('V0DeclineJobRequest')),
+    ...{ at: 'accepted', does: 'decline', ends: ['broken', 'out-of-order', false], receives: OFFER },
+    script: after(accepted, sends('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], hears: OFFER },
-    script: after(accepted, says('V0ExecutorFailedRequest')),
+    ...{ at: 'accepted', does: 'fail to prepare', ends: ['broken', 'prepare-failed', false], receives: OFFER },
+    script: after(accepted, sends('V0ExecutorFailedRequest')),
   },
   {
-    ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'be ready too late', ends: ['broken', 'prepare-timed-out', false], receives: OFFER },
     script: after(accepted, async (peer, clock) => {
       await clock.sleep(TOO_LATE_MS)
-      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
     }),
   },
   {
-    ...{ at: 'accepted', does: 'give an answer', ends: ['broken', 'out-of-order', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'give an answer', ends: ['broken', 'out-of-order', false], receives: OFFER },
     script: after(accepted, right),
   },
   {
-    ...{ at: 'accepted', does: 'say that the job failed', ends: ['broken', 'prepare-failed', false], hears: OFFER },
+    ...{ at: 'accepted', does: 'say that the job failed', ends: ['broken', 'prepare-failed', false], receives: OFFER },
     script: after(accepted, peer => failed(peer, 1)),
   },
   {
-    ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'accepted', does: 'accept again, then go on', ends: ['finished', null, true], receives: WORK },
     script: after(accepted, async peer => {
-      peer.sayOfJob('V0AcceptJobRequest')
-      peer.sayOfJob('V0ExecutorReadyRequest')
-      await peer.hear('V0JobRequest')
+      peer.sendForJob('V0AcceptJobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
       right(peer)
     }),
   },
@@ -150,57 +150,57 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'accepted',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...OFFER, ...AGAIN],
+      receives: [...OFFER, ...AGAIN],
     },
     script: after(accepted, peer => peer.cut()),
   },
   {
-    ...{ at: 'working', does: 'say nothing', ends: ['broken', 'run-timed-out', false], hears: WORK },
+    ...{ at: 'working', does: 'say nothing', ends: ['broken', 'run-timed-out', false], receives: WORK },
     script: after(working, () => {}),
   },
   {
-    ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], hears: WORK },
-    script: after(working, says('V0DeclineJobRequest')),
+    ...{ at: 'working', does: 'decline', ends: ['broken', 'out-of-order', false], receives: WORK },
+    script: after(working, sends('V0DeclineJobRequest')),
   },
   {
-    ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], hears: WORK },
+    ...{ at: 'working', does: 'fail with a status', ends: ['failed', 'exit-status', false], receives: WORK },
     script: after(working, peer => failed(peer, 1)),
   },
   {
-    ...{ at: 'working', does: 'fail without a status', ends: ['failed', 'not-run', false], hears: WORK },
+    ...{ at: 'working', does: 'fail without a status', ends: ['failed', 'not-run', false], receives: WORK },
     script: after(working, peer => failed(peer, null)),
   },
   {
-    ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], hears: WORK },
+    ...{ at: 'working', does: 'answer late', ends: ['finished', 'time-limit', false], receives: WORK },
     script: after(working, async (peer, clock) => {
       await clock.sleep(LATE_MS)
       right(peer)
     }),
   },
   {
-    ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], hears: WORK },
+    ...{ at: 'working', does: 'answer wrong', ends: ['finished', 'wrong-answer', false], receives: WORK },
     script: after(working, peer =>
-      peer.sayOfJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
+      peer.sendForJob('V0JobFinishedRequest', { docker_process_stdout: 'wrong', docker_process_stderr: '' }),
     ),
   },
   {
     ...{ at: 'working', does: 'send invalid messages, then answer', ends: ['finished', null, true] },
-    hears: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
+    receives: [...WORK, ...NONSENSE.map(() => '1 GenericError')],
     script: after(working, async peer => {
-      for (const frame of NONSENSE) peer.say(frame)
-      for (const _ of NONSENSE) await peer.hear('GenericError')
+      for (const frame of NONSENSE) peer.send(frame)
+      for (const _ of NONSENSE) await peer.receive('GenericError')
       right(peer)
     }),
   },
   {
-    ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'working', does: 'be ready again, then answer', ends: ['finished', null, true], receives: WORK },
     script: after(working, async peer => {
-      peer.sayOfJob('V0ExecutorReadyRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
       right(peer)
     }),
   },
   {
-    ...{ at: 'working', does: 'answer twice', ends: ['finished', null, true], hears: WORK },
+    ...{ at: 'working', does: 'answer twice', ends: ['finished', null, true], receives: WORK },
     script: after(working, peer => {
       right(peer)
       failed(peer, 1)
@@ -211,7 +211,7 @@ export const MISBEHAVIOURS: Misbehaviour[] = [
       at: 'working',
       does: 'cut the connection',
       ends: ['broken', 'connection-lost', false],
-      hears: [...WORK, ...AGAIN],
+      receives: [...WORK, ...AGAIN],
     },
     script: after(working, peer => peer.cut()),
   },

@@ -54,7 +54,7 @@ describe('with every misbehaviour in one batch at once', () => {
     for (const { row, miner } of of(one)) {
       expect([row.state, row.reason, (row.score ?? -1) > 0]).toEqual([state, reason, scored])
       if (!scored) expect(row.score).toBe(0)
-      expect(messageTypes(miner)).toEqual(one.hears)
+      expect(messageTypes(miner)).toEqual(one.receives)
       expect(row.endedAt).toBeInstanceOf(Date)
     }
   })

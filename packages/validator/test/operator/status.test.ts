@@ -151,10 +151,10 @@ it('shows the hotkey of this validator, and what the chain allows it', async () 
     .toEqual({
       ...{ registered: true, uid: 0, permit: true, stakeTao: 5_000, rank: 1, validators: 1 },
     })
-  const said = await status()
-  expect(said.validator).toMatchObject({ hotkey: OWN, netuid: NETUID })
-  expect(said.chain).toMatchObject({ connected: true, block: expect.any(Number) })
-  expect(said.validators.listed).toMatchObject([{ rank: 1, hotkey: OWN, stakeTao: 5_000 }])
+  const answer = await status()
+  expect(answer.validator).toMatchObject({ hotkey: OWN, netuid: NETUID })
+  expect(answer.chain).toMatchObject({ connected: true, block: expect.any(Number) })
+  expect(answer.validators.listed).toMatchObject([{ rank: 1, hotkey: OWN, stakeTao: 5_000 }])
   await expect
     .poll(async () => (await status()).watches.filter(each => each.lookedSecondsAgo !== null).map(({ watch }) => watch))
     .toEqual(['registration', 'standing', 'clock', 'database', 'disk'])

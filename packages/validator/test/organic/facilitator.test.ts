@@ -50,7 +50,7 @@ async function setUp(
     ...{ chain: { metagraph: async () => ({ netuid: 1, block: 1, neurons }) }, db: database().db },
     ...{ clock: systemClock, log: silentLog },
   }
-  const link = stack.use(
+  const connection = stack.use(
     new FacilitatorConnection({
       ...{
         uri: facilitator.uri,
@@ -66,13 +66,13 @@ async function setUp(
   await facilitator.until(() => facilitator.peers.length > 0)
   /** Requests a job, and returns its updates once it has ended. */
   const ask = async (job: ReturnType<typeof request>) => {
-    facilitator.peers.at(-1)?.say(job)
+    facilitator.peers.at(-1)?.send(job)
     await facilitator.until(() =>
       facilitator.updates(job.uuid).some(each => 'status' in each && each.status !== 'accepted'),
     )
     return facilitator.updates(job.uuid)
   }
-  return { facilitator, miner, link, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { facilitator, miner, connection, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 const update = (
@@ -87,8 +87,8 @@ const update = (
 it('logs in with a signature over its public key, and sends heartbeats', async () => {
   await using world = await setUp(async () => {}, {}, 10)
   const { facilitator } = world
-  await facilitator.until(() => facilitator.heard.filter(each => each.message_type === 'V0Heartbeat').length > 1)
-  const [login] = facilitator.heard
+  await facilitator.until(() => facilitator.received.filter(each => each.message_type === 'V0Heartbeat').length > 1)
+  const [login] = facilitator.received
   if (login?.message_type !== 'V0AuthenticationRequest') throw new Error('no login came first')
   expect(login.public_key).toBe(Buffer.from(VALIDATOR.publicKey).toString('hex'))
   expect(verifySignature(VALIDATOR.ss58, facilitatorLoginBytes(login.public_key), login.signature)).toBe(true)
@@ -96,9 +96,9 @@ it('logs in with a signature over its public key, and sends heartbeats', async (
 
 it('runs a job: accepted when ready, completed with the output, all fields passed on', async () => {
   await using world = await setUp(async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.working(peer)
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const job = request({ use_gpu: true, input_url: 'http://in/x.zip', output_url: 'http://out/y.zip' })
   expect(await world.ask(job)).toEqual([
@@ -107,11 +107,11 @@ it('runs a job: accepted when ready, completed with the output, all fields passe
       ...{ job_uuid: job.uuid, message_type: 'V0JobFinishedRequest', ...TEXTS },
     }),
   ])
-  expect(world.miner.heard[1]?.message).toEqual({
+  expect(world.miner.received[1]?.message).toEqual({
     ...{ message_type: 'V0InitialJobRequest', job_uuid: job.uuid, base_docker_image_name: 'echo:v0' },
     ...{ timeout_seconds: 10, volume_type: 'zip_url' },
   })
-  expect(world.miner.heard[2]?.message).toEqual({
+  expect(world.miner.received[2]?.message).toEqual({
     ...{ message_type: 'V0JobRequest', job_uuid: job.uuid, docker_image_name: 'echo:v0', raw_script: null },
     ...{ docker_run_options_preset: 'nvidia_all', docker_run_cmd: ['a', 'b c'] },
     volume: { volume_type: 'zip_url', contents: 'http://in/x.zip' },
@@ -128,7 +128,7 @@ it('resets the retry counter when a connection brings a job or confirms an updat
   for (let connection = 1; connection <= 3; connection += 1) {
     await facilitator.until(() => facilitator.peers.length === connection)
     const job = request({ env: { A: 'b' } })
-    facilitator.peers.at(-1)?.say(job)
+    facilitator.peers.at(-1)?.send(job)
     await facilitator.until(() => facilitator.updates(job.uuid).length > 0)
     facilitator.peers.at(-1)?.cut()
   }
@@ -138,11 +138,11 @@ it('resets the retry counter when a connection brings a job or confirms an updat
 it.each([
   ['its own time limit ended', { timeout: true }, /^The job ran into its own time limit: 10 s\.$/],
   ['could not be run', {}, /^The job could not be run as it was asked for/],
-])('reports that a job %s', async (_, said, comment) => {
+])('reports that a job %s', async (_, fields, comment) => {
   await using world = await setUp(async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.working(peer)
-    peer.sayOfJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...said })
+    peer.sendForJob('V0JobFailedRequest', { docker_process_exit_status: null, ...TEXTS, ...fields })
   })
   const job = request()
   const last = (await world.ask(job)).at(-1)
@@ -152,7 +152,7 @@ it.each([
   })
   // A repeated request gets the same update.
   const { length } = world.facilitator.updates(job.uuid)
-  world.facilitator.peers.at(-1)?.say(job)
+  world.facilitator.peers.at(-1)?.send(job)
   await world.facilitator.until(() => world.facilitator.updates(job.uuid).length > length)
   expect(world.facilitator.updates(job.uuid).at(-1)).toEqual(last)
 })
@@ -166,27 +166,27 @@ it('reports the time limit of a job without a result in time', async () => {
 it('runs a script without a GPU on a class that the miner lists', async () => {
   await using world = await setUp(
     async peer => {
-      peer.say(MANIFEST)
+      peer.send(MANIFEST)
       await play.working(peer)
-      peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+      peer.sendForJob('V0JobFinishedRequest', TEXTS)
     },
     { manifestMs: 10_000 },
   )
   const job = request({ docker_image: '', raw_script: 'print(1)' })
   expect(await world.ask(job)).toHaveLength(2)
-  expect(world.miner.heard[1]?.message).toMatchObject({
+  expect(world.miner.received[1]?.message).toMatchObject({
     ...{ base_docker_image_name: null, volume_type: 'inline', executor_class: 'always_on.test' },
   })
-  expect(world.miner.heard[2]?.message).toMatchObject({
+  expect(world.miner.received[2]?.message).toMatchObject({
     ...{ docker_image_name: null, raw_script: 'print(1)', docker_run_options_preset: 'none', output_upload: null },
   })
 })
 
 const endings: [string, (peer: Peer) => Promise<unknown>, string[], Partial<OrganicLimits>][] = [
-  ['a decline', peer => play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest')), ['rejected'], {}],
+  ['a decline', peer => play.offered(peer).then(() => peer.sendForJob('V0DeclineJobRequest')), ['rejected'], {}],
   [
     'a failed preparation',
-    peer => play.accepted(peer).then(() => peer.sayOfJob('V0ExecutorFailedRequest')),
+    peer => play.accepted(peer).then(() => peer.sendForJob('V0ExecutorFailedRequest')),
     ['rejected'],
     {},
   ],
@@ -206,7 +206,7 @@ it.each(endings)('reports %s', async (_, script, statuses, limits) => {
 it('reports a failed job with its output', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
-    peer.sayOfJob('V0JobFailedRequest', { ...TEXTS, docker_process_exit_status: 3 })
+    peer.sendForJob('V0JobFailedRequest', { ...TEXTS, docker_process_exit_status: 3 })
   })
   const job = request()
   expect((await world.ask(job))[1]).toEqual(
@@ -219,16 +219,16 @@ it('reports a failed job with its output', async () => {
 it('answers requests that it cannot run: unknown miner, repeated uuid, variables, invalid frames', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const { ask, facilitator } = world
-  const stranger = request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 })
-  expect(await ask(stranger)).toEqual([
-    update(stranger.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
+  const toUnregistered = request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 })
+  expect(await ask(toUnregistered)).toEqual([
+    update(toUnregistered.uuid, 'failed', expect.stringMatching(/is no neuron of subnet 1/)),
   ])
   const job = request()
   await ask(job)
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 3)
   expect(facilitator.updates(job.uuid)[2], 'what became of it').toEqual(facilitator.updates(job.uuid)[1])
   const upperCase = { ...job, uuid: job.uuid.toUpperCase() as typeof job.uuid }
@@ -238,7 +238,7 @@ it('answers requests that it cannot run: unknown miner, repeated uuid, variables
   expect(await ask(nul)).toEqual([update(nul.uuid, 'failed', expect.stringContaining('NUL'))])
   const variables = request({ env: { A: '1' } })
   expect(await ask(variables)).toEqual([update(variables.uuid, 'failed')])
-  facilitator.peers[0]?.say('nonsense')
+  facilitator.peers[0]?.send('nonsense')
   const both = request({ raw_script: 'print(1)' })
   expect(await ask(both)).toEqual([update(both.uuid, 'failed', expect.stringContaining('exactly one of'))])
 })
@@ -248,14 +248,14 @@ it('keeps updates while the facilitator is away, and sends them in order', async
   await using world = await setUp(async peer => {
     await play.working(peer)
     await cut.promise
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const { facilitator } = world
   const job = request()
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   // Once this job is reported, the validator has the confirmation of the first update.
-  await world.ask(request({ miner_hotkey: hotkeyFromUri('//Nobody').ss58 }))
+  await world.ask(request({ miner_hotkey: hotkeyFromUri('//Unregistered').ss58 }))
   facilitator.peers[0]?.cut()
   cut.resolve()
   await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
@@ -267,9 +267,9 @@ it('reports how jobs ended when it is stopped', async () => {
   const world = await setUp(async peer => void (await play.working(peer)))
   const { facilitator } = world
   const job = request()
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
-  await world.link[Symbol.asyncDispose]()
+  await world.connection[Symbol.asyncDispose]()
   await facilitator.until(() => facilitator.updates(job.uuid).length === 2)
   expect(facilitator.updates(job.uuid)[1]).toMatchObject({ status: 'failed' })
   await world[Symbol.asyncDispose]()
@@ -280,21 +280,21 @@ it('repeats the last update of a running job that is requested again, and runs i
   await using world = await setUp(async peer => {
     await play.working(peer)
     await finish.promise
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const { facilitator, miner } = world
   const job = request()
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
-  facilitator.peers[0]?.say(job)
-  facilitator.peers[0]?.say({ ...job, use_gpu: 'perhaps' })
+  facilitator.peers[0]?.send(job)
+  facilitator.peers[0]?.send({ ...job, use_gpu: 'perhaps' })
   await facilitator.until(() => facilitator.updates(job.uuid).length === 3)
   finish.resolve()
   await facilitator.until(() => facilitator.updates(job.uuid).length === 4)
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual([
     ...['accepted', 'accepted', 'accepted', 'completed'],
   ])
-  expect(miner.heard.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
+  expect(miner.received.filter(({ message }) => message.message_type === 'V0InitialJobRequest')).toHaveLength(1)
 })
 
 it('reports nothing about a job that another process has finalised', async () => {
@@ -303,20 +303,20 @@ it('reports nothing about a job that another process has finalised', async () =>
     await play.working(peer)
     await accepted.promise
     await database().db.update(jobs).set({ state: 'broken', reason: 'abandoned' }).where(eq(jobs.uuid, job.uuid))
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
-  const { facilitator, link } = world
+  const { facilitator, connection } = world
   const job = request()
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   accepted.resolve()
-  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
 })
 
 it('stores the request, source and deadline of a job', async () => {
   await using world = await setUp(
-    async peer => void (await play.offered(peer).then(() => peer.sayOfJob('V0DeclineJobRequest'))),
+    async peer => void (await play.offered(peer).then(() => peer.sendForJob('V0DeclineJobRequest'))),
   )
   const job = request({ raw_script: 'print(1)', docker_image: '' })
   await world.ask(job)
@@ -328,7 +328,7 @@ it('stores the request, source and deadline of a job', async () => {
 it('survives invalid frames of every kind: the connection stays, and jobs run', async () => {
   await using world = await setUp(async peer => {
     await play.working(peer)
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   })
   const [peer] = world.facilitator.peers
   const nonsense = [
@@ -340,7 +340,7 @@ it('survives invalid frames of every kind: the connection stays, and jobs run', 
     '{"status":1}',
     '['.repeat(50_000),
   ]
-  for (const frame of [...nonsense, { uuid: 7 }, { uuid: 'x' }, { message_type: 'V0JobRequest' }]) peer?.say(frame)
+  for (const frame of [...nonsense, { uuid: 7 }, { uuid: 'x' }, { message_type: 'V0JobRequest' }]) peer?.send(frame)
   expect((await world.ask(request())).map(each => 'status' in each && each.status)).toEqual(['accepted', 'completed'])
   expect(world.facilitator.peers).toHaveLength(1)
 })
@@ -349,10 +349,10 @@ it('logs in again when its login was refused', async () => {
   let refusals = 2
   const refused = { status: 'error', errors: [{ msg: 'who are you?', type: 'unknown', help: null }] }
   await using facilitator = await startFacilitator(() => (refusals-- > 0 ? refused : SUCCESS))
-  await using link = new FacilitatorConnection({
+  await using connection = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
   })
   await facilitator.until(() => facilitator.peers.length === 3)
-  await expect.poll(() => link.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
 })

@@ -40,14 +40,14 @@ const statuses = (uuid: string) => facilitator.updates(uuid).map(each => 'status
 const stateOf = async ({ db }: OpenDatabase, uuid: string) =>
   (await db.select({ state: jobs.state }).from(jobs).where(eq(jobs.uuid, uuid)))[0]?.state
 const offers = () =>
-  world.miners[0]?.heard.flatMap(({ message }) =>
+  world.miners[0]?.received.flatMap(({ message }) =>
     message.message_type === 'V0InitialJobRequest' ? [message.job_uuid] : [],
   )
 
 it('receives the result of a job whose work was sent before the kill', async () => {
   const working = Promise.withResolvers<void>()
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.working(peer)
     working.resolve()
   }
@@ -57,16 +57,16 @@ it('receives the result of a job whose work was sent before the kill', async () 
   await using first = start(url)
   await first.line('validator started')
   await facilitator.until(() => facilitator.peers.length === 1)
-  facilitator.peers[0]?.say(job)
+  facilitator.peers[0]?.send(job)
   await working.promise
   await facilitator.until(() => statuses(job.uuid).length === 1)
   await expect.poll(() => stateOf(database, job.uuid)).toBe('running')
   await first.kill()
 
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.offered(peer)
-    peer.sayOfJob('V0JobFinishedRequest', TEXTS)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
   }
   await using _second = start(url)
   await facilitator.until(() => statuses(job.uuid).includes('completed'))
@@ -78,7 +78,7 @@ it('receives the result of a job whose work was sent before the kill', async () 
 it('resumes a job that was not ready at the kill', async () => {
   const accepted = Promise.withResolvers<void>()
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.accepted(peer)
     accepted.resolve()
   }
@@ -88,13 +88,13 @@ it('resumes a job that was not ready at the kill', async () => {
   const peersBefore = facilitator.peers.length
   await using first = start(url)
   await facilitator.until(() => facilitator.peers.length > peersBefore)
-  facilitator.peers.at(-1)?.say(job)
+  facilitator.peers.at(-1)?.send(job)
   await accepted.promise
   await expect.poll(() => stateOf(database, job.uuid)).toBe('accepted')
   await first.kill()
 
   script = async peer => {
-    peer.say(MANIFEST)
+    peer.send(MANIFEST)
     await play.finished(peer, 'out')
   }
   await using _second = start(url)
@@ -147,7 +147,7 @@ it('reports a job once that ended before the kill and was not reported', async (
   await using second = start(url)
   await second.line('facilitator connected')
   const other = { ...jobFor(), env: { A: 'b' } }
-  facilitator.peers.at(-1)?.say(other)
+  facilitator.peers.at(-1)?.send(other)
   await facilitator.until(() => statuses(other.uuid).length > 0)
   expect(statuses(job.uuid)).toEqual(['completed'])
 })

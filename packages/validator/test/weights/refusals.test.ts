@@ -83,7 +83,7 @@ const PERMANENT: Case[] = [
   },
   {
     ...{ check: 4, code: 'NotRegistered', chainName: 'HotKeyNotRegisteredInSubNet', netuid: PLAIN },
-    chain: sending(sent => sent, hotkeyFromUri('//Nobody')),
+    chain: sending(sent => sent, hotkeyFromUri('//Unregistered')),
   },
   { check: 5, code: 'NotEnoughStake', chainName: 'Custom(1)', netuid: POOR },
   { check: 6, code: 'WrongVersionKey', chainName: 'IncorrectWeightVersionKey', netuid: VERSIONED },
@@ -142,7 +142,7 @@ describe('a permanent error of the chain', () => {
   it('is thrown before anything is saved when the hotkey is not registered', async () => {
     const { db } = database()
     const before = await settingsOf(db, PLAIN)
-    const setter = setterOn(net, db, { hotkey: hotkeyFromUri('//Nobody') })
+    const setter = setterOn(net, db, { hotkey: hotkeyFromUri('//Unregistered') })
     await expect(setter.set(PLAIN)).rejects.toMatchObject({ code: 'NotRegistered' })
     expect(await settingsOf(db, PLAIN)).toEqual(before)
   })

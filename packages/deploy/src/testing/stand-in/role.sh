@@ -1,6 +1,6 @@
-# A role that reads its wallet, as a real one does, and then does nothing until it is stopped.
+# The program of a stand-in image: runs until it is stopped and does nothing else.
 trap 'exit 0' TERM
-if [ "$HEALTHY" = exits ]; then
+if [ -n "$EXITS_AT_START" ]; then
   echo 'This version ends at its start.'
   exit 1
 fi

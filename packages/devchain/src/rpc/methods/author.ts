@@ -20,15 +20,15 @@ const submit = method(positional(binary), ({ chain }, [extrinsic]) => submitting
 const submitAndWatch = subscription(positional(binary), ({ chain }, [extrinsic], subscriber) => {
   // The pool reports a transaction as soon as it is added, before the subscription exists.
   const early: TransactionStatus[] = []
-  let say: Watcher = status => early.push(status)
-  const watcher: Watcher = status => say(status)
+  let handle: Watcher = status => early.push(status)
+  const watcher: Watcher = status => handle(status)
   const { hash } = submitting(() => chain.submit(extrinsic, watcher))
   return subscriber.subscribe('author_extrinsicUpdate', send => {
-    say = status => send(status)
+    handle = status => send(status)
     for (const status of early) send(status)
     return () => {
       // Also after the transaction has left the pool for a block.
-      say = () => {}
+      handle = () => {}
       chain.pool.unwatch(hash, watcher)
     }
   })

@@ -61,14 +61,14 @@ const queryStorageAt = method(oneAt(keys), (node, [wanted, hash]) => {
 
 const subscribeStorage = subscription(positional(keys), (node, [wanted], subscriber) =>
   subscriber.subscribe('state_storage', send => {
-    const say = (names: Iterable<Hex>) => {
+    const sendValues = (names: Iterable<Hex>) => {
       const reader = readerAt(node, null)
       send({ block: node.chain.head.hash, changes: readAll(reader, names) })
     }
-    say(wanted)
+    sendValues(wanted)
     return node.chain.onBlock(({ changed }) => {
-      const news = new Set(wanted.filter(key => changed.has(key)))
-      if (news.size > 0) say(news)
+      const changedKeys = new Set(wanted.filter(key => changed.has(key)))
+      if (changedKeys.size > 0) sendValues(changedKeys)
     })
   }),
 )

@@ -36,7 +36,7 @@ class Orders implements ExecutorManager {
     const stop = async () => {
       started.isStopped = true
     }
-    return { id: 'played', exited, stop }
+    return { id: 'scripted', exited, stop }
   }
 }
 

@@ -60,7 +60,7 @@ pools:
   ])
 })
 
-it('tells every mistake, with its line', () => {
+it('reports every mistake, with its line', () => {
   const classes = /must be one of always_on\.gpu-24gb, /
   expect(
     mistakesOf(`pools:

@@ -84,16 +84,16 @@ export function parsePools(yaml: string, path: string, defaults: PoolDefaults): 
     }
     return 1
   }
-  const told = (mistakes: Mistake[]) => {
+  const located = (mistakes: Mistake[]) => {
     return mistakes.map(({ path: where, problem }) => ({
       line: lineOf(where),
       problem: `${nameOf(where)} ${problem}`.trim(),
     }))
   }
   const read = pools.safeParse(document.toJS({ maxAliasCount: 100 }))
-  if (!read.success) return refuse(told(read.error.issues.map(issue => mistakeOf(issue, document))))
+  if (!read.success) return refuse(located(read.error.issues.map(issue => mistakeOf(issue, document))))
   const mistakes = mistakesOf(read.data.pools)
-  if (mistakes.length > 0) return refuse(told(mistakes))
+  if (mistakes.length > 0) return refuse(located(mistakes))
   return read.data.pools.map((each, index) => settingsOf(each, nameOfPool(read.data.pools, index), defaults))
 }
 

@@ -41,7 +41,7 @@ export class WarmExecutor {
       const executor = await manager.start({ ...order, token: this.channel.token })
       void executor.exited.then(
         how => this.#exited(how),
-        () => this.#exited('its manager could not tell how'),
+        () => this.#exited('its manager does not know how'),
       )
       return executor
     } catch (error) {

@@ -71,20 +71,21 @@ async function startProcess(
   return { id: `pid ${child.pid}`, exited, exitCode, stop }
 }
 
-/** Runs a probe as a process of this machine. It sees all GPUs. */
+/** Runs a probe as a process of this machine, and kills it after `withinMs`. It sees all GPUs. */
 export function probeInProcess(
   { command }: Probe,
   environment: Readonly<Record<string, string>>,
+  withinMs = PROBE_MS,
 ): Promise<ProbeResult> {
   const [program = '', ...args] = command
-  const options = { env: { ...environment }, timeout: PROBE_MS, killSignal: 'SIGKILL' } as const
+  const options = { env: { ...environment }, timeout: withinMs, killSignal: 'SIGKILL' } as const
   return new Promise((resolve, reject) => {
     execFile(program, args, options, (error, stdout, stderr) => {
       const output = `${stdout}\n${stderr}`
       if (error === null) resolve({ exitCode: 0, output: stdout })
       else if (error.code === 'ENOENT') resolve({ missing: true })
       else if (typeof error.code === 'number') resolve({ exitCode: error.code, output })
-      else if (error.killed) reject(new ProbeTimeoutError(`${program}: not done within ${PROBE_MS} ms`))
+      else if (error.killed) reject(new ProbeTimeoutError(`${program}: not done within ${withinMs} ms`))
       else reject(error)
     })
   })

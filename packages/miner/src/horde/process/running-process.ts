@@ -84,7 +84,7 @@ function follow({ pid, started }: Orphan, options: OrphanOptions): StartedExecut
 
 async function untilGone(isGone: () => boolean, clock: Clock): Promise<string> {
   while (!isGone()) await clock.sleep(LOOK_MS)
-  return 'exited; only the miner that started it could tell how'
+  return 'exited; only the miner that started it knows how'
 }
 
 /** Returns when a process started, in clock ticks since boot; undefined when no process with this pid can be seen. */

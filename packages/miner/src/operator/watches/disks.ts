@@ -106,10 +106,10 @@ async function lookThere(url: string, manager: ExecutorManager, rules: DiskRules
     const result = await manager.probe?.({ command: ['df', '-Pk', '/tmp'], gpus: [] })
     const room = result && 'output' in result ? roomOf(result.output) : undefined
     if (room) return diskFinding(room, `images on ${url}`, rules)
-    return unknown('disk', `how full the disk of ${url} is could not be told`, 'see whether the executor image has df')
+    return unknown('disk', `how full the disk of ${url} is could not be read`, 'see whether the executor image has df')
   } catch (error) {
     const found = `the disk of ${url} could not be looked at: ${(error as Error).message}`
-    return unknown('disk', found, 'see what else is said of that engine')
+    return unknown('disk', found, 'see what else is reported of that engine')
   }
 }
 

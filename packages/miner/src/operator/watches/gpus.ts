@@ -25,7 +25,7 @@ const NONE_OFFERED = /could not select device driver|unresolvable CDI devices|dr
 /** The contents of a column of a GPU that no longer works. */
 const LOST = /requires reset|unknown error|is lost|\bERR!/i
 /** The longest part of nvidia-smi's output that a finding repeats, in characters. */
-const LONGEST_SAID = 160
+const LONGEST_LINE = 160
 
 /** `all`, or indices and UUIDs in the form that nvidia-smi prints. */
 export type UsedGpus = 'all' | readonly string[]
@@ -127,15 +127,15 @@ export async function lookAtGpus(pool: GpuPool, memory: { most: number } = { mos
 
 function answerOf(result: ProbeResult): Gpu[] | Finding {
   if ('missing' in result) return cannotTell('nvidia-smi is not where executors run')
-  if ('refused' in result) return notWell(`the engine does not offer them: ${result.refused.slice(0, LONGEST_SAID)}`)
+  if ('refused' in result) return notWell(`the engine does not offer them: ${result.refused.slice(0, LONGEST_LINE)}`)
   const lines = result.output.split('\n').filter(isFilled)
-  const said = (lines[0] ?? '').trim().slice(0, LONGEST_SAID)
-  if (NO_DEVICES.test(said)) return []
-  if (result.exitCode === NO_LIBRARIES) return cannotTell(`nvidia-smi lacks the libraries of the driver: ${said}`)
+  const line = (lines[0] ?? '').trim().slice(0, LONGEST_LINE)
+  if (NO_DEVICES.test(line)) return []
+  if (result.exitCode === NO_LIBRARIES) return cannotTell(`nvidia-smi lacks the libraries of the driver: ${line}`)
   if (result.exitCode !== 0)
     return (
       driverMismatch(result.output) ??
-      notWell(`nvidia-smi exited with ${result.exitCode}${said === '' ? '' : `: ${said}`}`)
+      notWell(`nvidia-smi exited with ${result.exitCode}${line === '' ? '' : `: ${line}`}`)
     )
   return lines.map(gpuOf)
 }

@@ -43,7 +43,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'pools.yml'), POOLS)
   const environment = { GPU_LOG: join(folder, 'log') }
   engine = stack.use(await PrivateEngine.start({ programs: folder, environment, isLinked: true }))
-  for (const image of ['compute-horde/executor:v0', PYTHON]) await engine.load(image)
+  await engine.load('compute-horde/executor:v0', PYTHON)
   network = stack.use(await startChain())
 })
 afterAll(() => stack?.disposeAsync())
@@ -69,8 +69,8 @@ async function startMiner() {
 async function devicesOf(jobUuid: string): Promise<unknown[]> {
   const ids = await engine.docker('ps', '--quiet', '--filter', `label=compute-horde.job=${jobUuid}`)
   const requests = '{{json .HostConfig.DeviceRequests}}'
-  const told = await engine.docker('inspect', '--format', requests, ...ids.split('\n').filter(Boolean))
-  const all = told.split('\n').flatMap(line => JSON.parse(line) ?? [])
+  const output = await engine.docker('inspect', '--format', requests, ...ids.split('\n').filter(Boolean))
+  const all = output.split('\n').flatMap(line => JSON.parse(line) ?? [])
   return all.map(({ DeviceIDs }) => DeviceIDs)
 }
 

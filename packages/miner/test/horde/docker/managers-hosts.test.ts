@@ -29,7 +29,7 @@ const PYTHON = 'compute-horde/python:3.11'
 let stack: AsyncDisposableStack
 let folder: string
 let authority: TestAuthority
-let stranger: TestAuthority
+let otherAuthority: TestAuthority
 let engine: PrivateEngine
 let ssh: TestSshServer
 let there: string
@@ -39,13 +39,13 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'miner-hosts-'))
   stack.defer(() => rm(folder, { recursive: true }))
   authority = await TestAuthority.make(folder, 'authority')
-  stranger = await TestAuthority.make(folder, 'stranger')
+  otherAuthority = await TestAuthority.make(folder, 'otherAuthority')
   tls = { ca: authority.ca, ...(await authority.certify('miner', 'clientAuth')) }
   const certificates = async ({ there }: { there: string }) => {
     return { ca: authority.ca, ...(await authority.certify('engine', 'serverAuth', there)) }
   }
   engine = stack.use(await PrivateEngine.start({ isLinked: true, tls: certificates }))
-  for (const image of ['compute-horde/executor:v0', PYTHON]) await engine.load(image)
+  await engine.load('compute-horde/executor:v0', PYTHON)
   there = (await engine.network.link()).there
   ssh = stack.use(await TestSshServer.start(engine.network))
   network = stack.use(await startChain())
@@ -149,12 +149,12 @@ async function expectRefusal(address: EngineAddress, words: RegExp): Promise<voi
 
 describe('an engine over TLS is refused', () => {
   it('with a certificate that another CA has signed', async () => {
-    await expectRefusal(overTls({ ca: stranger.ca }), /not signed by the CA in tls\.ca/)
+    await expectRefusal(overTls({ ca: otherAuthority.ca }), /not signed by the CA in tls\.ca/)
   })
 
   it('when it does not accept the miner’s certificate', async () => {
     await expectRefusal(
-      overTls(await stranger.certify('miner', 'clientAuth')),
+      overTls(await otherAuthority.certify('miner', 'clientAuth')),
       /does not accept this miner's certificate/,
     )
   })
@@ -226,12 +226,12 @@ describe('a tunnel', () => {
     let next = scriptJob('')
     const offered = async () => {
       next = scriptJob('print(2)')
-      await validator.say(next.offer)
+      await validator.send(next.offer)
       return (await validator.next()).message_type
     }
     await expect.poll(offered).toBe('V0AcceptJobRequest')
     expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
-    await validator.say(next.work)
+    await validator.send(next.work)
     expect(await validator.next()).toMatchObject({ docker_process_stdout: '2\n' })
     await expect.poll(containers).toBe('')
   })

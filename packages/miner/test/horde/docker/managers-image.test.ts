@@ -32,7 +32,7 @@ afterAll(() => registry[Symbol.asyncDispose]())
 
 let owner: string
 let logged: ReturnType<typeof capturedLog>
-const said = () => logged.lines.map(({ msg }) => msg)
+const messages = () => logged.lines.map(({ msg }) => msg)
 beforeEach(() => {
   owner = `test-${randomUUID()}`
   logged = capturedLog()
@@ -57,9 +57,9 @@ async function startOne(manager: ExecutorManager): Promise<void> {
 it('pulls a missing image, and the first executor waits for it', async () => {
   const manager = await open(await registry.pushAs(IMAGE, `executor-${randomUUID()}`))
   await startOne(manager)
-  expect(said()).toEqual(['pulling the executor image', 'executor image pulled'])
+  expect(messages()).toEqual(['pulling the executor image', 'executor image pulled'])
   await startOne(manager)
-  expect(said()).toHaveLength(2)
+  expect(messages()).toHaveLength(2)
   await manager.close?.()
 })
 
@@ -84,7 +84,7 @@ it('uses a present image as it is, whatever a registry has', async () => {
   await docker('tag', IMAGE, local)
   const manager = await open(local)
   await startOne(manager)
-  expect(said()).toEqual([])
+  expect(messages()).toEqual([])
   await docker('rmi', local)
   await manager.close?.()
 })
@@ -93,7 +93,7 @@ it('pulls nothing where that is switched off, and a start says so', async () => 
   const name = await registry.pushAs(IMAGE, `executor-${randomUUID()}`)
   const manager = await open(name, false)
   await expect(manager.start(order())).rejects.toThrow(`has no image ${name}, and pulling it is switched off`)
-  expect(said()).toEqual(['the executor image is not available: executors cannot be started'])
+  expect(messages()).toEqual(['the executor image is not available: executors cannot be started'])
   // An operator who loads the image by hand need not restart the miner.
   await docker('pull', '--quiet', name)
   await startOne(manager)
@@ -106,7 +106,7 @@ it('starts executors again after the image was missing for a while', async () =>
   const clock = manualClock()
   const manager = await open(name, true, clock)
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled: .*connection refused/)
-  expect(said()).toContain('the executor image is not available: executors cannot be started')
+  expect(messages()).toContain('the executor image is not available: executors cannot be started')
   await registry.resume()
   await expect(manager.start(order())).rejects.toThrow(/could not be pulled/)
   await clock.advance(60_000)

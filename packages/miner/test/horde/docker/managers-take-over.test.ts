@@ -38,8 +38,8 @@ class Miner implements AsyncDisposable {
   }
 
   /** Returns the first message of the process that has this key. */
-  async told(key: string): Promise<Record<string, unknown>> {
-    const found = () => this.lines.map(line => JSON.parse(line)).find(word => key in word)
+  async reported(key: string): Promise<Record<string, unknown>> {
+    const found = () => this.lines.map(line => JSON.parse(line)).find(message => key in message)
     await expect.poll(found).toBeDefined()
     return found()
   }
@@ -89,7 +89,7 @@ const open = () =>
 /** Starts executors in a process that is then killed. Returns the shortened ids of their containers. */
 async function leftBehind(whose: string, started: string[]): Promise<string[]> {
   await using miner = new Miner(whose, { started })
-  const { ids } = await miner.told('ids')
+  const { ids } = await miner.reported('ids')
   return (ids as string[]).map(id => id.replace('container ', ''))
 }
 
@@ -98,12 +98,12 @@ describe('executors of a miner that was killed', () => {
     const [first, second] = [newToken(), newToken()]
     const ids = await leftBehind(owner, [first, second])
     await using miner = new Miner(owner, { wanted: [newToken(), first, second] })
-    const { taken } = await miner.told('taken')
+    const { taken } = await miner.reported('taken')
     expect((taken as string[]).sort()).toEqual([first, second].sort())
     expect(await containersOf(owner)).toEqual(ids.sort())
 
     await docker('stop', ids[0] ?? '')
-    expect(await miner.told('how')).toMatchObject({
+    expect(await miner.reported('how')).toMatchObject({
       token: expect.anything(),
       how: expect.stringMatching(/^exit code/),
     })

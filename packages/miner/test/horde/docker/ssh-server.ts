@@ -62,12 +62,12 @@ export class TestSshServer implements AsyncDisposable {
     const [program, ...args] = network.inside('/usr/sbin/sshd', '-D', '-e', '-f', join(this.folder, 'config'))
     const server = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = server
-    let said = ''
+    let output = ''
     server.stderr.on('data', chunk => {
-      said += chunk
+      output += chunk
     })
     const answers = async () => {
-      if (server.exitCode !== null) throw new Error(`sshd ended: ${said}`)
+      if (server.exitCode !== null) throw new Error(`sshd ended: ${output}`)
       const socket = connect(PORT, there)
       await once(socket, 'connect').finally(() => socket.destroy())
     }

@@ -30,8 +30,8 @@ export function batches({ history }: ValidatorStatusJson): Html {
   const all = history.batches
   const stacks = all.toReversed().map(batch => {
     const parts = PARTS.map(({ css, states }) => ({ css, count: countOf(batch, states) }))
-    const said = PARTS.map(({ states, about }) => `${countOf(batch, states)} ${about}`).join(', ')
-    return { label: minuteOf(batch.startedAt), title: `Batch ${batch.id}, ${batch.benchmark}: ${said}`, parts }
+    const counts = PARTS.map(({ states, about }) => `${countOf(batch, states)} ${about}`).join(', ')
+    return { label: minuteOf(batch.startedAt), title: `Batch ${batch.id}, ${batch.benchmark}: ${counts}`, parts }
   })
   const rows = all
     .slice(0, BATCH_ROWS)

@@ -1,7 +1,7 @@
 /** Whether the chain accepts this validator's weights and miners accept its jobs: its permit, its stake, its rank. */
 import { type NeuronNames, stakeCommand } from '@horde/chain/btcli/commands'
 import { type Metagraph, type Neuron, neuronOf, RAO_PER_TAO, ruleOf, validatorsOf } from '@horde/chain/metagraph'
-import { rankValidators, shownRule, taoOf } from '@horde/chain/rank-validators'
+import { rankValidators, ruleSummary, taoOf } from '@horde/chain/rank-validators'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
 import type { Watch } from '@horde/operator/watch/watches'
 
@@ -82,7 +82,7 @@ export function eligibilityFindings(
   const { minStakeRao } = ruleOf(metagraph)
   if (own.stakeRao < minStakeRao) {
     const least = `stake at least ${taoOf(minStakeRao)} TAO`
-    const advice = `${least} (${stakeUpTo(minStakeRao)}): miners listen to nobody with less`
+    const advice = `${least} (${stakeUpTo(minStakeRao)}): miners accept no validator with less`
     return [...findings, warn('stake', stake, advice)]
   }
   return [...findings, ok('stake', stake), rankFinding(metagraph, own, stakeUpTo)]
@@ -94,7 +94,7 @@ type StakeUpTo = (rao: bigint) => string
 function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
   if (own.validatorPermit) return ok('permit', 'the hotkey has a validator permit')
   const least = leastStake(neurons.filter(({ validatorPermit }) => validatorPermit)) ?? 0n
-  const why = 'the chain gives permits to the most staked, at an epoch, and takes weights from nobody else'
+  const why = 'the chain gives permits to the most staked, at an epoch, and takes weights only from them'
   const advice =
     own.stakeRao > least
       ? `wait for the next epoch: the last hotkey with a permit has less, ${taoOf(least)} TAO; or stake more`
@@ -104,7 +104,7 @@ function permitFinding({ neurons }: Metagraph, own: Neuron, stakeUpTo: StakeUpTo
 
 function rankFinding(metagraph: Metagraph, own: Neuron, stakeUpTo: StakeUpTo): Finding {
   const { rank, validators } = eligibilityOf(metagraph, own.hotkey)
-  const { max, text } = shownRule(metagraph)
+  const { max, text } = ruleSummary(metagraph)
   if (rank !== null) return ok('place', `${rank} of ${validators} validators by stake: ${text}`)
   const least = leastStake(validatorsOf(metagraph)) ?? 0n
   const more = own.validatorPermit

@@ -35,7 +35,7 @@ export function validatorWatches({ config, chain, hotkey, db, subnet, clock }: V
 
 /** Returns what the registration watch and `check` need to know of this validator. */
 export function ownNeuron(hotkey: string, config: ValidatorConfig): OwnNeuron {
-  const purpose = 'miners listen to registered validators, and the chain takes weights from nobody else'
+  const purpose = 'miners and the chain accept registered validators only'
   return { hotkey, registerCommand: registerCommand(neuronNames(config)), purpose }
 }
 

@@ -1,6 +1,6 @@
 import { expectGoodEnd, expectNothingLeft, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
 import { TestWeb } from '@horde/testing/peers/http-target'
-import { hear, TestMiner } from '@horde/testing/peers/miner-for-executors'
+import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JOB_LABEL } from '../../src/workspace/identity.ts'
 import { untilRunning } from '../container/running.ts'
@@ -26,7 +26,7 @@ describe('an executor whose miner does not need it', () => {
   test('exits with 1 when the miner refuses its token', async () => {
     const executor = miner.spawn()
     const connection = await executor.connection()
-    await connection.say({ message_type: 'GenericError', details: 'unknown token' })
+    await connection.send({ message_type: 'GenericError', details: 'unknown token' })
     await connection.close(1000)
     expect(await executor.exit()).toBe(1)
     expect(executor.log).not.toContain(executor.token)
@@ -35,7 +35,7 @@ describe('an executor whose miner does not need it', () => {
   test('exits with 1 when the miner refuses its token and leaves the connection open', async () => {
     const executor = miner.spawn()
     const connection = await executor.connection()
-    await connection.say({ message_type: 'GenericError', details: 'No job waiting for token' })
+    await connection.send({ message_type: 'GenericError', details: 'No job waiting for token' })
     expect(await executor.exit()).toBe(1)
     expect(executor.log).toMatch(/"end":"refused"/)
     expect(executor.log).not.toContain(executor.token)
@@ -48,8 +48,8 @@ describe('an executor whose miner does not need it', () => {
     await executor.connection()
     expect(await executor.exit()).toBe(1)
     expect(executor.log).toMatch(/"end":"no offer"/)
-    await connection.say((await job({})).offer)
-    await hear(connection, 'V0ReadyRequest')
+    await connection.send((await job({})).offer)
+    await receive(connection, 'V0ReadyRequest')
     ahead.process.kill('SIGTERM')
     await ahead.exit()
   })
@@ -80,7 +80,7 @@ describe('an executor that is stopped', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('by %s in the middle of a run removes everything', async signal => {
     const wanted = await job({ script: SLEEPER })
     const { executor, connection } = await readied(miner, wanted)
-    await connection.say(wanted.work)
+    await connection.send(wanted.work)
     await untilRunning(wanted)
     executor.process.kill(signal)
     expect(await executor.exit()).toBe(1)
@@ -98,12 +98,12 @@ describe('an executor that is stopped', () => {
     const killed = await job({ script: SLEEPER })
     const alive = await job({ script: SLEEPER })
     const first = await readied(miner, killed)
-    const neighbour = await readied(miner, alive)
+    const other = await readied(miner, alive)
     for (const [each, wanted] of [
       [first, killed],
-      [neighbour, alive],
+      [other, alive],
     ] as const) {
-      await each.connection.say(wanted.work)
+      await each.connection.send(wanted.work)
       await untilRunning(wanted)
     }
     await first.executor.kill()
@@ -112,13 +112,13 @@ describe('an executor that is stopped', () => {
     const { executor, connection } = await readied(miner, next)
     // It may have held the GPUs that the next job needs.
     expect(await engine.containers.withLabel(`${JOB_LABEL}=${killed.job_uuid}`)).toEqual([])
-    await connection.say(next.work)
+    await connection.send(next.work)
     await resultOn(connection)
     await expectGoodEnd(executor, connection)
     await expectNothingLeft(killed, first.executor)
     await untilRunning(alive)
-    neighbour.executor.process.kill('SIGTERM')
-    await neighbour.executor.exit()
-    await expectNothingLeft(alive, neighbour.executor)
+    other.executor.process.kill('SIGTERM')
+    await other.executor.exit()
+    await expectNothingLeft(alive, other.executor)
   })
 })

@@ -1,7 +1,4 @@
-/**
- * What `check` advises an owner to do on the chain, done: the commands as they stand there, by Bittensor's own btcli 11.
- * `bin/setup --sdks` installs it.
- */
+/** Runs the commands that `check` advises with Bittensor's own btcli 11. `bin/setup --sdks` installs it. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -37,18 +34,18 @@ beforeAll(async () => {
 })
 afterAll(() => stack.disposeAsync())
 
-/** A wallet as its owner has it, with the coldkey that neither the miner nor the validator ever sees. */
+/** Writes an owner's wallet: hotkeys, and the coldkey, which neither the miner nor the validator ever reads. */
 async function writeWallet(): Promise<void> {
   const directory = join(home, '.bittensor/wallets')
   for (const name of ['miner-1', 'miner-2', 'validator-1']) {
     await writeHotkeyFile({ directory, name: WALLET, hotkey: name }, `//${name}`)
   }
-  const cold = await writeHotkeyFile({ directory: join(home, 'made'), name: WALLET, hotkey: 'cold' }, '//Cold')
+  const cold = await writeHotkeyFile({ directory: join(home, 'coldkey'), name: WALLET, hotkey: 'cold' }, '//Cold')
   await copyFile(cold, join(directory, WALLET, 'coldkey'))
   await writeColdkeyPub({ directory, name: WALLET }, key('Cold'))
 }
 
-/** The lines of a service's check, for one of the wallet's hotkeys. */
+/** Runs a service's `check` with one of the wallet's hotkeys. Returns the lines that it prints. */
 async function check(role: 'miner' | 'validator', hotkey: string): Promise<string[]> {
   const state = join(home, hotkey)
   await mkdir(state, { recursive: true })
@@ -67,14 +64,15 @@ async function check(role: 'miner' | 'validator', hotkey: string): Promise<strin
   })
 }
 
+/** Returns the line about a subject, or a text with all lines if there is none. */
 function lineOf(subject: string, lines: readonly string[]): string {
   return lines.find(line => line.slice(5).startsWith(`${subject}: `)) ?? `no line for ${subject} in ${lines.join('\n')}`
 }
 
-/** Runs the command of an advice, as its owner who says yes to what btcli asks. @returns all that it said */
-async function follow(line: string): Promise<string> {
+/** Runs the btcli command in a line of `check`, and confirms what btcli asks. Returns what btcli printed. */
+async function runAdvice(line: string): Promise<string> {
   const [command] = /btcli (?:subnets|stake|tx) [^()]*/.exec(line) ?? []
-  if (command === undefined) throw new Error(`no command is advised: ${line}`)
+  if (command === undefined) throw new Error(`this line advises no command: ${line}`)
   const env = {
     ...{ PATH: `${PROGRAMS}:${process.env.PATH}`, HOME: home, TERM: 'dumb', COLUMNS: '250' },
     ...{ BT_FALLBACK_ENDPOINTS: 'none', BT_ARCHIVE_ENDPOINTS: 'none' },
@@ -84,29 +82,29 @@ async function follow(line: string): Promise<string> {
   })
 }
 
-/** Up to here goes what btcli encrypts for the pallet MevShield, which the local chain does not have. */
+/** The error at which btcli stops: it encrypts the call for the pallet MevShield, which the local chain lacks. */
 const NO_SHIELD = 'MevShield.NextKey not found'
 
-it('registers the hotkey that is not registered, on the subnet and the network of the settings', async () => {
+it('the advice for an unregistered hotkey registers it on the subnet and network of the settings', async () => {
   const line = lineOf('registration', await check('miner', 'miner-2'))
   expect(line).toMatch(/^bad {2}registration: the hotkey is not registered/)
-  const said = await follow(line)
-  expect(said).toContain(`register ${WALLET}/miner-2 (${key('miner-2')}) on netuid ${NETUID}`)
-  expect(said).toMatch(new RegExp(`wallet +${WALLET} \\(${key('Cold')}\\)`))
-  expect(said).toContain(NO_SHIELD)
+  const output = await runAdvice(line)
+  expect(output).toContain(`register ${WALLET}/miner-2 (${key('miner-2')}) on netuid ${NETUID}`)
+  expect(output).toMatch(new RegExp(`wallet +${WALLET} \\(${key('Cold')}\\)`))
+  expect(output).toContain(NO_SHIELD)
 })
 
-it('stakes what the hotkey lacks', async () => {
+it('the advice for too little stake adds the missing amount', async () => {
   const line = lineOf('stake', await check('validator', 'validator-1'))
   expect(line).toMatch(/^bad {2}stake: 600 TAO/)
-  const said = await follow(line)
-  expect(said).toContain(`stake τ400.000000000 to ${WALLET}/validator-1 (${key('validator-1')}) on netuid ${NETUID}`)
-  expect(said).toContain(NO_SHIELD)
+  const output = await runAdvice(line)
+  expect(output).toContain(`stake τ400.000000000 to ${WALLET}/validator-1 (${key('validator-1')}) on netuid ${NETUID}`)
+  expect(output).toContain(NO_SHIELD)
 })
 
-it('announces the address that is missing', async () => {
+it('the advice for a missing address announces it', async () => {
   const line = lineOf('announced', await check('miner', 'miner-1'))
   expect(line).toMatch(/^warn announced: the chain says no address, not 127\.0\.0\.2 port 8000/)
-  expect(await follow(line)).toContain(`✓ serve axon 127.0.0.2:8000 on netuid ${NETUID}`)
+  expect(await runAdvice(line)).toContain(`✓ serve axon 127.0.0.2:8000 on netuid ${NETUID}`)
   expect(lineOf('announced', await check('miner', 'miner-1'))).toMatch(/^ok {3}announced: the chain says so/)
 })

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { neuronNames, serveAxonCommand } from '@horde/chain/btcli/commands'
 import { ChainError } from '@horde/chain/errors'
 import { type Axon, type Metagraph, neuronOf } from '@horde/chain/metagraph'
-import { rankValidators, shownRule } from '@horde/chain/rank-validators'
+import { rankValidators, ruleSummary } from '@horde/chain/rank-validators'
 import { validatorRuleOf } from '@horde/chain/settings'
 import { connectSubtensor } from '@horde/chain/subtensor'
 import { bad, type Finding, ok, warn } from '@horde/kit/check/finding'
@@ -17,10 +17,10 @@ import { askAdminPort } from '@horde/operator/admin/ask-admin-port'
 import { chainTimeFindings } from '@horde/operator/check/chain-time'
 import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
-import { addressToAnnounce } from '../../announce/announce.ts'
-import type { MinerConfig } from '../../config.ts'
-import type { MinerStatusJson } from '../status-json.ts'
-import { ownNeuron } from '../watches/miner-watches.ts'
+import { addressToAnnounce } from '../announce/announce.ts'
+import type { MinerConfig } from '../config.ts'
+import type { MinerStatusJson } from './status-json.ts'
+import { ownNeuron } from './watches/miner-watches.ts'
 
 /** How long a node may take to accept the connection, in milliseconds. */
 const CONNECT_MS = 20_000
@@ -52,7 +52,7 @@ export async function* chainFindings(
 function validatorsFinding(metagraph: Metagraph, config: MinerConfig): Finding {
   const { EXTRA_VALIDATORS: extra, BANNED_VALIDATORS: banned } = config
   const served = rankValidators(metagraph, { extra, banned }).filter(({ note }) => note !== 'banned')
-  const { text } = shownRule(metagraph)
+  const { text } = ruleSummary(metagraph)
   if (served.length === 0) {
     return bad('validators', `none may talk to this miner: ${text}`, 'see whether BITTENSOR_NETUID is the right one')
   }
@@ -93,9 +93,9 @@ function announcedFinding(axon: Axon | null, ip: string, port: number, command: 
   if (axon !== null && axon.ip === ip && axon.port === port) {
     return ok('announced', `the chain says so since block ${axon.block}`)
   }
-  const said = axon === null ? 'no address' : `${axon.ip} port ${axon.port}`
+  const onChain = axon === null ? 'no address' : `${axon.ip} port ${axon.port}`
   const advice = `start the miner, or: announce; or, on a machine that has the hotkey: ${command}`
-  return warn('announced', `the chain says ${said}, not ${ip} port ${port}`, advice)
+  return warn('announced', `the chain says ${onChain}, not ${ip} port ${port}`, advice)
 }
 
 /**

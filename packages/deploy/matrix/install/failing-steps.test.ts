@@ -1,9 +1,9 @@
-/** Each step that can fail, what the script says of it, and that the same command run again completes. */
-import { appendFile } from 'node:fs/promises'
+/** Makes each step of an installation fail: the script says what to do, and the same command completes afterwards. */
+import { appendFile, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Owner } from '../../src/testing/owner.ts'
-import { run } from '../../src/testing/run-program.ts'
+import { runProgram } from '../../src/testing/run-program.ts'
 import { IMAGE_PREFIX, TestRegistry } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   registry = await TestRegistry.start()
   await registry.pushPostgres()
   await registry.pushStandIns('0.1.0')
-  await registry.pushStandIns('0.2.0', { healthy: 'exits' })
+  await registry.pushStandIns('0.2.0', { exitsAtStart: true })
 })
 afterAll(() => registry[Symbol.asyncDispose]())
 beforeEach(async () => {
@@ -28,28 +28,29 @@ afterEach(async () => {
   await owner[Symbol.asyncDispose]()
 })
 
-const start = async (kind: 'bare' | 'with-docker') => {
-  server = await TestServer.start({ kind, registry: registry.images })
+const start = async (kind: 'fresh' | 'with-docker') => {
+  server = await TestServer.start({ kind, registryFolder: registry.imagesFolder })
 }
 const install = (env: Record<string, string> = {}) => owner.install('miner', server, { args: PULL, env })
-const completes = async () => {
+/** Runs the same command again, which must succeed now. */
+const expectInstalls = async () => {
   const again = await install()
   expect(again.output).toContain(DONE)
   expect(again.code).toBe(0)
 }
 
-test('no network: the step Docker fails with what apt said', async () => {
-  await start('bare')
+test('prints the error of apt when the server has no network', async () => {
+  await start('fresh')
   await server.sh('cp /etc/resolv.conf /root/resolv.conf; echo nameserver 127.0.0.99 >/etc/resolv.conf')
   const ended = await install()
   expect(ended.output).toContain("The step 'Docker' failed:")
   expect(ended.output).toMatch(/Temporary failure resolving|could not be fetched|Unable to locate/)
   expect(ended.code).toBe(1)
   await server.sh('cat /root/resolv.conf >/etc/resolv.conf')
-  await completes()
+  await expectInstalls()
 })
 
-test('too little disk is found before anything is changed, and a disk that fills up is named', async () => {
+test('refuses a small disk before it changes anything, and reports a disk that fills up', async () => {
   await start('with-docker')
   await server.sh(
     'systemctl stop docker docker.socket; mount -t tmpfs -o size=60m tmpfs /var/lib/docker; systemctl start docker',
@@ -60,9 +61,11 @@ test('too little disk is found before anything is changed, and a disk that fills
     output: expect.stringContaining('only 0 GiB are free on the disk of /var/lib/docker'),
   })
   expect(await server.sh('ls /opt')).toBe('')
-  // Less than the role's image takes. That of the database comes by a mirror, of which Docker only says that it failed.
+  // Leaves less space than the role's image needs. Docker pulls it directly and says why that failed. It pulls the
+  // database's image from a mirror, and would say only that the mirror failed.
   await server.sh(
-    'free=$(df --output=avail -B1 /var/lib/docker | tail -1); head -c $((free - 1000000)) /dev/zero >/var/lib/docker/filler',
+    'free=$(df --output=avail -B1 /var/lib/docker | tail -1); ' +
+      'head -c $((free - 1000000)) /dev/zero >/var/lib/docker/filler',
   )
   const filled = await install({ COMPUTE_HORDE_DISK_GIB: '0' })
   expect(filled.output).toContain('no space left on device')
@@ -73,41 +76,42 @@ test('too little disk is found before anything is changed, and a disk that fills
   expect(again.output).toContain(DONE)
 })
 
-test('another host key than the known one is refused by name, and nothing is sent', async () => {
+test('refuses a changed host key and says how to remove the old one', async () => {
   await start('with-docker')
-  const { output } = await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(owner.folder, 'other')])
+  const path = join(owner.folder, 'other')
+  const { output } = await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path])
   expect(output).toBe('')
-  const key = (await run('cat', [join(owner.folder, 'other.pub')])).output.trim().split(' ').slice(0, 2).join(' ')
-  await appendFile(join(owner.folder, 'known_hosts'), `[127.0.0.1]:${server.port} ${key}\n`)
+  const [type, key] = (await readFile(`${path}.pub`, 'utf8')).split(' ')
+  await appendFile(join(owner.folder, 'known_hosts'), `[127.0.0.1]:${server.port} ${type} ${key}\n`)
   const ended = await install()
   expect(ended).toMatchObject({ code: 2, output: expect.stringContaining('remove the old key: ssh-keygen -R') })
-  await run('rm', [join(owner.folder, 'known_hosts')])
-  await completes()
+  await rm(join(owner.folder, 'known_hosts'))
+  await expectInstalls()
 })
 
-test('a key that the server does not take, and a server that does not answer, are told apart', async () => {
-  await start('bare')
+test('distinguishes a rejected SSH key from a server that does not answer', async () => {
+  await start('fresh')
   await server.sh('rm /etc/ssh/test_authorized_keys')
-  expect((await install()).output).toContain("see the user's name, and the key: --identity FILE")
+  expect((await install()).output).toContain("check the user's name, and the key: --identity FILE")
   await server.sh('systemctl stop ssh')
   expect((await install()).output).toMatch(/no connection to root@127\.0\.0\.1: .*(reset|closed|refused)/)
 })
 
-test('a port that is taken is named with its holder before anything is changed', async () => {
+test('refuses a used port and names the program that uses it', async () => {
   await start('with-docker')
   await server.sh(
     'systemd-run --unit=taken /usr/sbin/sshd -D -p 8000 && systemd-run --unit=taken2 /usr/sbin/sshd -D -p 8002',
   )
-  await server.until("ss -Htln 'sport = :8002' | grep -q . && ss -Htln 'sport = :8000' | grep -q .")
+  await server.waitUntil("ss -Htln 'sport = :8002' | grep -q . && ss -Htln 'sport = :8000' | grep -q .")
   const ended = await install()
   expect(ended.output).toContain('port 8000 of the server is taken by sshd')
   expect(ended.output).toContain('port 8002 of the server is taken by sshd')
   expect(ended.code).toBe(2)
   await server.sh('systemctl stop taken taken2')
-  await completes()
+  await expectInstalls()
 })
 
-test('a Docker that does not start is named with the end of its log', async () => {
+test('reports a Docker that does not start', async () => {
   await start('with-docker')
   await server.sh(
     'systemctl stop docker docker.socket; cp /etc/docker/daemon.json /root/; echo "{" >/etc/docker/daemon.json',
@@ -116,23 +120,23 @@ test('a Docker that does not start is named with the end of its log', async () =
   expect(ended.output).toContain('start Docker, which is installed and does not answer')
   expect(ended.output).toContain("The step 'Docker' failed: Docker does not start")
   await server.sh('cp /root/daemon.json /etc/docker/')
-  await completes()
+  await expectInstalls()
 })
 
-test('an image that is not there, and one that does not get healthy, leave the server so that another one completes', async () => {
+test('installs a good version after a missing image and an unhealthy one', async () => {
   await start('with-docker')
   const missing = await owner.install('validator', server, { args: [...PULL, '--version', '9.9.9'] })
   expect(missing.output).toContain("The step 'Images' failed: 127.0.0.1:5000/horde/validator:9.9.9 could not be pulled")
-  const ill = await owner.install('validator', server, { args: [...PULL, '--version', '0.2.0'] })
-  expect(ill.output).toContain('This version ends at its start.')
-  expect(ill.output).toContain("The step 'Start' failed: the validator does not get healthy")
+  const unhealthy = await owner.install('validator', server, { args: [...PULL, '--version', '0.2.0'] })
+  expect(unhealthy.output).toContain('This version ends at its start.')
+  expect(unhealthy.output).toContain("The step 'Start' failed: the validator does not become healthy")
   const ended = await owner.install('validator', server, { args: PULL })
   expect(ended.output).toContain(DONE)
 })
 
-describe('killed in the middle', () => {
-  test('of every step, here and on the server, the same command completes', async () => {
-    await start('bare')
+describe('after an interruption', () => {
+  test('completes although the script and its part on the server were killed in every step', async () => {
+    await start('fresh')
     for (const step of ['Installing docker.io', '== Files and settings', '== Images', '== Start', '== Check']) {
       let killed: Promise<unknown> | undefined
       const ended = await owner.install('miner', server, {
@@ -140,19 +144,19 @@ describe('killed in the middle', () => {
         onOutput: (output, child) => {
           if (!output.includes(step) || killed) return
           killed = server
-            .try("pkill -9 -f '[b]ash --norc -s'")
+            .run("pkill -9 -f '[b]ash --norc -s'")
             .then(() => process.kill(-(child.pid as number), 'SIGKILL'))
         },
       })
       await killed
       expect(ended.code, step).not.toBe(0)
     }
-    await completes()
+    await expectInstalls()
     expect(await server.sh('docker ps --format "{{.Status}}" | grep -vc healthy || true')).toBe('0')
   })
 
-  test('when only the connection is lost, the step ends by itself and the next run waits for it', async () => {
-    await start('bare')
+  test('waits for the step that still runs on the server after the connection was lost', async () => {
+    await start('fresh')
     let cut = false
     const ended = await owner.install('miner', server, {
       args: PULL,

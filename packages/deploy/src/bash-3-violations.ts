@@ -1,9 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the names and samples are shell code
 /**
- * What bash 3.2, the bash of macOS, lacks, and what the tools of macOS do differently from GNU's. It cannot be run
- * everywhere, so the scripts are searched instead.
+ * What scripts for macOS must not use: features that its bash 3.2 lacks, and options of GNU tools that its own tools
+ * lack or treat differently. Most machines cannot run bash 3.2, so tests search the scripts for these patterns.
  */
-const MISSING: readonly [what: string, pattern: RegExp][] = [
+const FORBIDDEN: readonly [what: string, pattern: RegExp][] = [
   ['associative arrays', /\b(?:declare|local|typeset)\s+-[a-zA-Z]*A/],
   ['namerefs', /\b(?:declare|local|typeset)\s+-[a-zA-Z]*n\b/],
   ['mapfile and readarray', /\b(?:mapfile|readarray)\b/],
@@ -33,13 +33,13 @@ const MISSING: readonly [what: string, pattern: RegExp][] = [
   ['base64 -w', /\bbase64\s+-w/],
 ]
 
-/** What a script uses of it, as `line NUMBER: WHAT`. Comments are not looked at. */
-export function missingInBash3(script: string): string[] {
+/** Returns what a script uses that macOS lacks, as `line NUMBER: WHAT`. Ignores comments. */
+export function bash3Violations(script: string): string[] {
   return script
     .split('\n')
     .flatMap((line, index) =>
       /^\s*#/.test(line)
         ? []
-        : MISSING.filter(([, pattern]) => pattern.test(line)).map(([what]) => `line ${index + 1}: ${what}`),
+        : FORBIDDEN.filter(([, pattern]) => pattern.test(line)).map(([what]) => `line ${index + 1}: ${what}`),
     )
 }

@@ -12,20 +12,20 @@ import {
   upgradeRaw,
   upgradeRequest,
 } from '@horde/testing/peers/raw-validator'
-import { authentication, connectValidator, strangerKey, validatorKey } from '@horde/testing/peers/validator'
+import { authentication, connectValidator, unknownKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
-import { PlayedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner, type TestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 const UNKNOWN = 8
 const UNKNOWN_PER_ADDRESS = 4
-const CROWD = 20
+const MANY = 20
 
 let stack: AsyncDisposableStack
 let start: (env?: Record<string, string>) => Promise<TestMiner>
 let miner: TestMiner
-const manager = new PlayedManager()
+const manager = new ScriptedManager()
 
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
@@ -45,30 +45,38 @@ afterAll(() => stack.disposeAsync())
 
 const offer = (uuid: string = randomUUID()) => offerOf(uuid, { base_docker_image_name: null })
 
-/** How many of a crowd are still connected, once no more are cut. */
-async function survivors(crowd: readonly RawPeer[], expected: number): Promise<RawPeer[]> {
-  await expect.poll(() => crowd.filter(peer => !peer.destroyed).length).toBe(expected)
-  return crowd.filter(peer => !peer.destroyed)
+/** Returns the peers that are still connected, once no more are cut. */
+async function survivors(peers: readonly RawPeer[], expected: number): Promise<RawPeer[]> {
+  await expect.poll(() => peers.filter(peer => !peer.destroyed).length).toBe(expected)
+  return peers.filter(peer => !peer.destroyed)
 }
 
-async function connectCrowd(port: number, addresses: readonly string[]): Promise<RawPeer[]> {
-  const crowd: RawPeer[] = []
-  for (const address of addresses) crowd.push(await connectRaw(port, address))
-  return crowd
+async function connectMany(port: number, addresses: readonly string[]): Promise<RawPeer[]> {
+  const peers: RawPeer[] = []
+  for (const address of addresses) peers.push(await connectRaw(port, address))
+  return peers
 }
 
-const leave = async (crowd: readonly RawPeer[]) => {
-  for (const peer of crowd) peer.destroy()
-  await Promise.all(crowd.map(({ ended }) => ended))
+const leave = async (peers: readonly RawPeer[]) => {
+  for (const peer of peers) peer.destroy()
+  await Promise.all(peers.map(({ ended }) => ended))
+}
+
+/** Expects an error and nothing else. Hangs up after it: the miner waits seconds for a peer that does not. */
+async function hangUpAfterError(peer: RawPeer): Promise<void> {
+  await expect.poll(() => messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+  peer.end()
+  await peer.ended
+  expect(messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
 }
 
 describe('unauthenticated connections', () => {
   it('are limited for one address: the latest stay, whether they ask for a WebSocket or not', async () => {
-    const mute = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
+    const mute = await connectMany(miner.port, Array(MANY).fill('127.0.0.9'))
     const left = await survivors(mute, UNKNOWN_PER_ADDRESS)
     expect(left).toEqual(mute.slice(-UNKNOWN_PER_ADDRESS))
     const asking = await Promise.all(
-      Array.from({ length: CROWD }, () => upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.9')),
+      Array.from({ length: MANY }, () => upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.9')),
     )
     await survivors([...mute, ...asking], UNKNOWN_PER_ADDRESS)
     await leave(asking)
@@ -76,13 +84,13 @@ describe('unauthenticated connections', () => {
 
   it('lock out no peer of another address, new or waiting', async () => {
     const waiting = await upgradeRaw(miner.port, validatorKey().ss58, '127.0.0.2')
-    const crowd = await connectCrowd(miner.port, Array(CROWD).fill('127.0.0.9'))
+    const peers = await connectMany(miner.port, Array(MANY).fill('127.0.0.9'))
     await using peer = await connectValidator(miner, validatorKey(), ['manifest'])
     expect(await peer.next()).toMatchObject({ message_type: 'V0ExecutorManifestRequest' })
-    await survivors(crowd, UNKNOWN_PER_ADDRESS)
+    await survivors(peers, UNKNOWN_PER_ADDRESS)
     waiting.write(textFrame(authentication(validatorKey(), {}, ['manifest'])))
     await expect.poll(() => messagesIn(waiting.got())).toMatchObject([{ message_type: 'V0ExecutorManifestRequest' }])
-    await leave([...crowd, waiting])
+    await leave([...peers, waiting])
   })
 
   it('are limited in all: the address with the most loses its oldest', async () => {
@@ -90,10 +98,10 @@ describe('unauthenticated connections', () => {
     const addresses = ['127.0.0.5', '127.0.0.6', '127.0.0.7'].flatMap(address =>
       Array(UNKNOWN_PER_ADDRESS).fill(address),
     )
-    const crowd = await connectCrowd(miner.port, addresses)
-    await survivors([waiting, ...crowd], UNKNOWN)
+    const peers = await connectMany(miner.port, addresses)
+    await survivors([waiting, ...peers], UNKNOWN)
     expect(waiting.destroyed).toBe(false)
-    await leave([...crowd, waiting])
+    await leave([...peers, waiting])
   })
 
   it('no longer count once they are authenticated', async () => {
@@ -114,8 +122,7 @@ describe('unauthenticated connections', () => {
     await Promise.all([mute.ended, slow.ended])
     expect(slow.got().toString()).toMatch(/^(HTTP\/1.1 408|$)/)
     const silent = await upgradeRaw(hasty.port, validatorKey().ss58)
-    await expect.poll(() => messagesIn(silent.got())).toMatchObject([{ message_type: 'GenericError' }])
-    await silent.ended
+    await hangUpAfterError(silent)
   })
 })
 
@@ -170,34 +177,33 @@ describe('a peer that sends everything at once', () => {
   })
 
   it.each([
-    ['a stranger', () => authentication(strangerKey()), strangerKey],
-    ['a forger', () => authentication(strangerKey(), { validator_hotkey: validatorKey().ss58 }), validatorKey],
+    ['an unknown hotkey', () => authentication(unknownKey()), unknownKey],
+    ['a forger', () => authentication(unknownKey(), { validator_hotkey: validatorKey().ss58 }), validatorKey],
   ])('%s gets nothing done', async (_name, message, dialled) => {
     const peer = await upgradeRaw(miner.port, dialled().ss58)
     const sent = offers()
     peer.write(Buffer.concat([message(), ...sent].map(textFrame)))
-    await peer.ended
-    expect(messagesIn(peer.got())).toMatchObject([{ message_type: 'GenericError' }])
+    await hangUpAfterError(peer)
     for (const { job_uuid } of sent) {
-      for (const key of [validatorKey(), strangerKey()])
+      for (const key of [validatorKey(), unknownKey()])
         expect(await findJob(miner.db, key.ss58, job_uuid)).toBeUndefined()
     }
   })
 })
 
-it("limits the executors' port too, and a crowd there keeps no executor out", async () => {
+it("limits the executors' port too, and a peers there keeps no executor out", async () => {
   await using apart = await start({ PORT_FOR_EXECUTORS: '0' })
   await using validator = await connectValidator(apart)
-  await validator.say(offer())
+  await validator.send(offer())
   await validator.next()
   const order = await manager.order()
   const port = Number(new URL(order.minerAddress).port)
   expect(port).not.toBe(apart.port)
-  const crowd = await connectCrowd(port, Array(CROWD).fill('127.0.0.1'))
-  await survivors(crowd, UNKNOWN)
+  const peers = await connectMany(port, Array(MANY).fill('127.0.0.1'))
+  await survivors(peers, UNKNOWN)
   const executor = await connectExecutor(order, manager)
   expect(await executor.next()).toMatchObject({ message_type: 'V0PrepareJobRequest' })
-  await leave(crowd)
+  await leave(peers)
   await executor.close()
   manager.exit(order.token)
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorFailedRequest' })

@@ -67,16 +67,16 @@ function invalidMessages({ wanted }: Conversation): [string | Buffer, string | n
 
 /** Sends frames one after the other and expects their answers in order. */
 async function expectAnswers({ connection }: Conversation, frames: [unknown, string | null][]): Promise<void> {
-  for (const [frame] of frames) connection.frame(frame as string)
+  for (const [frame] of frames) connection.sendFrame(frame as string)
   for (const [, details] of frames) {
-    if (details !== null) expect(await connection.hear()).toEqual({ message_type: 'GenericError', details })
+    if (details !== null) expect(await connection.receive()).toEqual({ message_type: 'GenericError', details })
   }
 }
 
 /** Sends a frame that is too large. Expects the executor to close the connection and to dial again. */
 async function expectTooLarge(conversation: Conversation): Promise<void> {
   conversation.connection.beginFrame(OVERSIZED)
-  expect(await conversation.connection.hear()).toEqual({ closed: 1009 })
+  expect(await conversation.connection.receive()).toEqual({ closed: 1009 })
   conversation.connection.cut()
   await conversation.again()
 }
@@ -162,9 +162,9 @@ test('ignores all messages after its answer, which it sends again until it is ac
   await conversation.letGo()
   for (const frames of [[...invalidMessages(conversation), ...wrong], []]) {
     await conversation.expectResult()
-    for (const [frame] of frames) conversation.connection.frame(frame)
+    for (const [frame] of frames) conversation.connection.sendFrame(frame)
     conversation.connection.cut()
-    expect(await conversation.connection.hear()).toEqual({ closed: 'cut' })
+    expect(await conversation.connection.receive()).toEqual({ closed: 'cut' })
     await conversation.again()
   }
   await conversation.expectResult()

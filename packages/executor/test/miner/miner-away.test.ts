@@ -149,7 +149,7 @@ describe('when the miner never comes back', () => {
     expect(await connection.keep(signal)).toBe('gave up')
     for (const _ of [1, 2, 3]) {
       const arrived = await miner.arrival(options)
-      expect(await arrived.hear()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
+      expect(await arrived.receive()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
     }
   })
 })

@@ -1,21 +1,21 @@
-/** Roles with real images are updated from the commit before, while jobs run and a batch is open. */
+/** Updates both roles from the images of the previous commit, while jobs run and while a batch is open. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { RealRoles, SERVER_BASE_IMAGE, VERSION_BEFORE } from '../../src/testing/real-roles.ts'
-import { run } from '../../src/testing/run-program.ts'
+import { PREVIOUS_VERSION, RealRoles, SERVER_BASE_IMAGE } from '../../src/testing/real-roles.ts'
+import { runProgram } from '../../src/testing/run-program.ts'
 import { IMAGE_PREFIX } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
 
 const DONE = 'What to do next:'
-/** How long a job works, in seconds: it is still at it when the new version has started. */
+/** How long a job runs. It is still running when the new version has started. */
 const JOB_SECONDS = 120
-/** How long the miner's address may take to be on the chain, and a job to run and to end, in milliseconds. */
+/** How long the miner may take to announce its address, and a job to start and to end. */
 const ANNOUNCED_MS = 300_000
 const RUNNING_MS = 300_000
 const ENDED_MS = 900_000
-const LOOK_AGAIN_MS = 1_000
+const RETRY_MS = 1_000
 const JOBS = [1, 2]
-/** An echo that takes its time: a batch of two, one after the other, is open for twice as long. */
 const SLOW_ECHO = 'horde-test/slow-echo:v0'
+/** How long a job of that image takes. A batch of two jobs, one after the other, stays open for twice as long. */
 const SLOW_ECHO_SECONDS = 90
 const SLOW_ECHO_ON_SERVER = `${IMAGE_PREFIX}/slow-echo:v0`
 
@@ -23,9 +23,9 @@ let roles: RealRoles
 let server: TestServer
 beforeAll(async () => {
   roles = await RealRoles.start()
-  await roles.addImagesOfBefore()
+  await roles.addPreviousImages()
   await pushSlowEcho()
-  server = await TestServer.start({ kind: 'with-docker', registry: roles.registry.images })
+  server = await TestServer.start({ kind: 'with-docker', registryFolder: roles.registry.imagesFolder })
 })
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
@@ -36,12 +36,13 @@ const install = (role: 'miner' | 'validator') =>
   roles.owner.install(role, server, {
     hotkey: roles.hotkeyPath(role),
     args: [
-      ...[...roles.network, '--image-prefix', IMAGE_PREFIX, '--version', VERSION_BEFORE],
+      ...[...roles.networkArgs, '--image-prefix', IMAGE_PREFIX, '--version', PREVIOUS_VERSION],
       // The server has no GPU.
       ...(role === 'miner' ? ['--class', 'always_on.test'] : []),
     ],
   })
-const add = (role: string, settings: string) => server.sh(`printf '${settings}' >>/opt/compute-horde/${role}/.env`)
+const addSettings = (role: string, settings: string) =>
+  server.sh(`printf '${settings}' >>/opt/compute-horde/${role}/.env`)
 const inValidator = (command: string) =>
   `docker exec compute-horde-validator_validator_1 node packages/validator/src/main.ts ${command}`
 const minerJobs = async (): Promise<{ state: string }[]> =>
@@ -50,38 +51,39 @@ const minerJobs = async (): Promise<{ state: string }[]> =>
 const sql = (query: string) =>
   server.sh(`docker exec compute-horde-validator_postgres_1 psql -U horde -d horde -Atc "${query}"`)
 
-/** Prints what echo jobs print, and waits before. */
+/** Builds and pushes an image that prints the same as the echo image, but sleeps first. */
 async function pushSlowEcho(): Promise<void> {
   const command = `/bin/busybox sleep ${SLOW_ECHO_SECONDS}; exec /bin/busybox cat /volume/payload.txt`
   const input = `FROM compute-horde/echo:v0\nENTRYPOINT ${JSON.stringify(['/bin/busybox', 'sh', '-c', command])}\n`
-  const built = await run('docker', ['build', '--quiet', '--tag', SLOW_ECHO, '-'], { input })
+  const built = await runProgram('docker', ['build', '--quiet', '--tag', SLOW_ECHO, '-'], { input })
   if (built.code !== 0) throw new Error(`the slow echo could not be built: ${built.output}`)
   await roles.registry.push(SLOW_ECHO, 'horde/slow-echo:v0')
-  await run('docker', ['rmi', SLOW_ECHO])
+  await runProgram('docker', ['rmi', SLOW_ECHO])
 }
 
 test(
-  'jobs that run during an update of the miner end well, and each has run once',
+  'jobs that run during an update of the miner succeed, and each runs once',
   async () => {
     for (const role of ['miner', 'validator'] as const) expect((await install(role)).output).toContain(DONE)
     const address = await server.sh("hostname -I | awk '{ print $1 }'")
-    await add('miner', `BITTENSOR_MINER_ADDRESS=${address}\\nEXECUTOR_COUNT=2\\n`)
-    await add('validator', 'ALLOW_PRIVATE_MINERS=true\\nBENCHMARK=echo\\n')
+    await addSettings('miner', `BITTENSOR_MINER_ADDRESS=${address}\\nEXECUTOR_COUNT=2\\n`)
+    await addSettings('validator', 'ALLOW_PRIVATE_MINERS=true\\nBENCHMARK=echo\\n')
     for (const role of ['miner', 'validator'] as const) expect((await install(role)).output).toContain(DONE)
-    await server.until('compute-horde miner logs | grep -q "address announced on the chain"', ANNOUNCED_MS)
+    await server.waitUntil('compute-horde miner logs | grep -q "address announced on the chain"', ANNOUNCED_MS)
 
-    const runJob = `run-job --miner ${roles.hotkeyOf('miner')} --image ${SERVER_BASE_IMAGE} --class always_on.test --timeout 1800`
+    const options = `--image ${SERVER_BASE_IMAGE} --class always_on.test --timeout 1800`
+    const runJob = `run-job --miner ${roles.hotkeyOf('miner')} ${options}`
     const script = `sh -c "echo began; sleep ${JOB_SECONDS}; echo ended"`
-    // The engine remembers few events: they are written down from here on.
+    // The engine keeps few events, so a file records them from now on.
     const events = `docker events --filter type=container --filter event=start --format '{{.From}}'`
     await server.sh(`(setsid ${events} >/root/started 2>&1 </dev/null &)`)
     const jobs = JOBS.map(job =>
-      server.try(`${inValidator(`${runJob} -- ${script}`)} >/root/job-${job}.out 2>/root/job-${job}.err`),
+      server.run(`${inValidator(`${runJob} -- ${script}`)} >/root/job-${job}.out 2>/root/job-${job}.err`),
     )
-    for (const job of JOBS) await server.until(`grep -q '^running' /root/job-${job}.err`, RUNNING_MS)
+    for (const job of JOBS) await server.waitUntil(`grep -q '^running' /root/job-${job}.err`, RUNNING_MS)
 
-    const updated = await server.try(`compute-horde miner update ${roles.version}`)
-    expect(updated.output).toContain(`Starting miner ${roles.version} in place of ${VERSION_BEFORE}`)
+    const updated = await server.run(`compute-horde miner update ${roles.version}`)
+    expect(updated.output).toContain(`Starting miner ${roles.version} in place of ${PREVIOUS_VERSION}`)
     expect(updated.code, updated.output).toBe(0)
     for (const [i, job] of jobs.entries()) {
       const { code } = await job
@@ -89,7 +91,7 @@ test(
     }
     expect((await minerJobs()).map(({ state }) => state)).toEqual(['finished', 'finished'])
     expect(await server.sh(`grep -cF '${SERVER_BASE_IMAGE}' /root/started`)).toBe(String(JOBS.length))
-    // The new version takes jobs.
+    // The new version accepts jobs.
     const after = await server.sh(`${inValidator(`${runJob} -- echo after`)} 2>/dev/null`)
     expect(after).toBe('after')
   },
@@ -97,29 +99,29 @@ test(
 )
 
 test(
-  'a batch that is open during an update of the validator is taken up, with the scores that it had',
+  'a validator resumes a batch that was open during its update, and keeps its scores',
   async () => {
     const settings = [
       ...['BATCH_AT_START=true', 'BATCH_JOBS_AT_ONCE=1', `ECHO_JOB_IMAGE=${SLOW_ECHO_ON_SERVER}`],
       ...[`ECHO_REFERENCE_SECONDS=${SLOW_ECHO_SECONDS}`, `ECHO_TIMEOUT_SECONDS=${4 * SLOW_ECHO_SECONDS}`],
     ]
-    await add('validator', `${settings.join('\\n')}\\n`)
+    await addSettings('validator', `${settings.join('\\n')}\\n`)
     expect((await install('validator')).output).toContain(DONE)
     const batch = "(select max(id) from batches where benchmark = 'echo')"
     const jobs = async (state: string) =>
       await sql(`select uuid, right_answer, score from jobs where batch_id = ${batch} and state = '${state}'`)
-    await expect.poll(() => jobs('finished'), { timeout: ENDED_MS, interval: LOOK_AGAIN_MS }).not.toBe('')
-    await expect.poll(() => jobs('running'), { timeout: RUNNING_MS, interval: LOOK_AGAIN_MS }).not.toBe('')
+    await expect.poll(() => jobs('finished'), { timeout: ENDED_MS, interval: RETRY_MS }).not.toBe('')
+    await expect.poll(() => jobs('running'), { timeout: RUNNING_MS, interval: RETRY_MS }).not.toBe('')
     const [ended, open, id] = [await jobs('finished'), await jobs('running'), await sql(`select ${batch}`)]
     expect(ended).toMatch(/^[0-9a-f-]{36}\|t\|0\.\d+$/)
-    // The new version begins no batch of its own.
+    // Keeps the new version from starting a batch of its own.
     await server.sh("sed -i '/^BATCH_AT_START=/d' /opt/compute-horde/validator/.env")
 
-    const updated = await server.try(`compute-horde validator update ${roles.version}`)
-    expect(updated.output).toContain(`Starting validator ${roles.version} in place of ${VERSION_BEFORE}`)
+    const updated = await server.run(`compute-horde validator update ${roles.version}`)
+    expect(updated.output).toContain(`Starting validator ${roles.version} in place of ${PREVIOUS_VERSION}`)
     expect(updated.code, updated.output).toBe(0)
     const closed = () => sql(`select closed_at is not null from batches where id = ${id}`)
-    await expect.poll(closed, { timeout: ENDED_MS, interval: LOOK_AGAIN_MS }).toBe('t')
+    await expect.poll(closed, { timeout: ENDED_MS, interval: RETRY_MS }).toBe('t')
     const rows = await sql(`select uuid, right_answer, score from jobs where batch_id = ${id} order by created_at`)
     const [first, second = '', ...more] = rows.split('\n')
     expect([first, more]).toEqual([ended, []])
@@ -127,7 +129,7 @@ test(
     expect(second.split('|')[0]).toBe(open.split('|')[0])
     expect(await sql(`select state from jobs where batch_id = ${id}`)).toBe('finished\nfinished')
     expect(await server.sh(`grep -cF '${SLOW_ECHO_ON_SERVER}' /root/started`)).toBe('2')
-    expect(await server.sh('compute-horde validator logs')).toContain('batch taken up that was left open')
+    expect(await server.sh('compute-horde validator logs')).toContain('batch resumed')
   },
   ENDED_MS + RUNNING_MS + ENDED_MS,
 )

@@ -1,11 +1,11 @@
-/** Prints every test of the long matrix with its result, its seconds, and how busy the machine was when it ended. */
+/** A reporter that prints a table of all tests: result, seconds, and the machine's load when the test ended. */
 import { loadavg } from 'node:os'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 const RESULTS = { passed: 'ok', failed: 'FAILED', skipped: 'skipped', pending: 'not run' } as const
 const MS_PER_S = 1000
 
-export class TestTable implements Reporter {
+export class ResultTable implements Reporter {
   readonly #loads = new Map<string, number>()
 
   onTestCaseResult(test: TestCase): void {
@@ -13,7 +13,7 @@ export class TestTable implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
-    const tables = modules.map(module => [...headOf(module), ...this.#rowsOf(module)].join('\n'))
+    const tables = modules.map(module => [...fileRow(module), ...this.#rowsOf(module)].join('\n'))
     process.stdout.write(`\nresult   seconds  load  test\n${tables.join('\n')}\n`)
   }
 
@@ -25,8 +25,11 @@ export class TestTable implements Reporter {
   }
 }
 
-/** A file with the seconds of its hooks alone, which build the images; it failed when it did and none of its tests. */
-function headOf(module: TestModule): string[] {
+/**
+ * Returns the row of a file, with the seconds of its hooks, which build images. It says FAILED when the file failed but
+ * none of its tests did.
+ */
+function fileRow(module: TestModule): string[] {
   const tests = [...module.children.allTests()]
   const inTests = tests.reduce((sum, test) => sum + (test.diagnostic()?.duration ?? 0), 0)
   const failed = module.state() === 'failed' && tests.every(test => test.result().state !== 'failed')

@@ -5,7 +5,7 @@ import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
-import { PlayedManager, startChain, startTestMiner } from '../harness.ts'
+import { ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { offerOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
@@ -17,7 +17,7 @@ beforeAll(async () => {
   stack = new AsyncDisposableStack()
   const { chain, url: chainUrl } = stack.use(await startChain())
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_START_SECONDS: '0', PREPARE_SECONDS: '1' }
-  start = options => startTestMiner({ chain, chainUrl, manager: new PlayedManager(), env, ...options })
+  start = options => startTestMiner({ chain, chainUrl, manager: new ScriptedManager(), env, ...options })
 })
 afterAll(() => stack.disposeAsync())
 
@@ -45,7 +45,7 @@ it('serves a validator that connected while the database was away once it is bac
   away.select = 1
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.send(offer(uuid))
   expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
 })
 
@@ -55,22 +55,22 @@ it('ends an offer whose acceptance could not be stored when it is offered again'
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
   away.update = 1
-  await validator.say(offer(uuid))
+  await validator.send(offer(uuid))
   expect(await validator.next()).toMatchObject({ message_type: 'GenericError' })
-  await validator.say(offer(uuid))
+  await validator.send(offer(uuid))
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
   expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ state: 'broken', reason: 'abandoned' })
   const another = randomUUID()
-  await validator.say(offer(another))
+  await validator.send(offer(another))
   expect(await validator.next(), 'its slot is free').toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: another })
 })
 
 it('stops its executors even while the database is away', async () => {
   const { away, disturb } = shakyDatabase()
-  const manager = new PlayedManager()
+  const manager = new ScriptedManager()
   const miner = await start({ disturb, manager })
   await using validator = await connectValidator(miner)
-  await validator.say(offer(randomUUID()))
+  await validator.send(offer(randomUUID()))
   await validator.next()
   const order = await manager.order()
   const executor = await connectExecutor(order, manager)
@@ -93,7 +93,7 @@ it('breaks a job whose executor hangs at its start, and stops the executor if it
   await using miner = await start({ manager })
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.send(offer(uuid))
   expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
   expect(await findJob(miner.db, validatorKey().ss58, uuid)).toMatchObject({ reason: 'executor-not-started' })
@@ -108,7 +108,7 @@ it("survives an operator's manager that violates its interface", async () => {
   await using miner = await start({ manager })
   await using validator = await connectValidator(miner)
   const uuid = randomUUID()
-  await validator.say(offer(uuid))
+  await validator.send(offer(uuid))
   await validator.next()
   expect(await validator.next()).toEqual({ message_type: 'V0ExecutorFailedRequest', job_uuid: uuid })
 })
