@@ -17,7 +17,7 @@ import { loadVolumes } from '../inputs/load-volumes.ts'
 import type { MinerConnection } from '../miner/miner-connection.ts'
 import { returnOutputs, wantsOutputs } from '../uploads/return-outputs.ts'
 import { createJobContainer, jobFiles } from './job-container.ts'
-import { JobFailure, TimeLimitFailure, withinDeadline } from './job-failure.ts'
+import { HostLackFailure, JobFailure, TimeLimitFailure, withinDeadline } from './job-failure.ts'
 import { badEnd, broken, lostOutputs, notRun, uploadFailed } from './job-result.ts'
 import type { Preparation } from './prepare-job.ts'
 import { type StageTimes, stageTimes } from './stage-times.ts'
@@ -137,7 +137,7 @@ function gpusFor(preset: string, { preparation: { gpus }, settings }: Run): Gpus
   if (!isPreset(preset)) throw new JobFailure('The preset of the job is not known: none or nvidia_all')
   if (settings.DEBUG_NO_GPU_MODE) return undefined
   if (preset === 'nvidia_all' && gpus === undefined) {
-    throw new JobFailure('The job asks for NVIDIA GPUs and this executor has none')
+    throw new HostLackFailure('The job asks for NVIDIA GPUs and this executor has none')
   }
   return preset === 'nvidia_all' ? gpus : undefined
 }
