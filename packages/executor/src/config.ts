@@ -81,6 +81,10 @@ export const settings = defineSettings({
       'Unset: all if the engine has an NVIDIA runtime, else none.',
     example: '0,1',
   }),
+  DEBUG_NO_GPU_MODE: setting(envBoolean.default(false), {
+    about: 'Whether jobs that ask for NVIDIA GPUs run without them. For tests of a miner on a host without GPUs.',
+    example: '1',
+  }),
   PYTHON_IMAGE: setting(image.default('python:3.11-slim'), {
     about: 'The image that runs raw scripts.',
     example: 'compute-horde/python:3.11',
@@ -191,16 +195,18 @@ export const settings = defineSettings({
     example: 'hf_abcdefghijklmnopqrstuvwxyz',
     secret: true,
   }),
-  OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(300 * MIB), {
-    about: 'The largest zip of outputs that is uploaded, in bytes.',
+  OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES: setting(bytes.default(2_048 * MIB), {
+    about: 'The largest file that is uploaded, the zip of outputs or a single one, in bytes.',
     example: '1073741824',
   }),
-  OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(1024 * MIB), {
-    about: "The most that /output may hold, in bytes. It is kept in memory and counts towards the job's memory.",
+  OUTPUT_MAX_SIZE_BYTES: setting(bytes.default(2_048 * MIB), {
+    about:
+      'The most that /output may hold, and that the artifacts folder may hold, in bytes. ' +
+      "Both are kept in memory and count towards the job's memory.",
     example: '4294967296',
   }),
   OUTPUT_MAX_FILES: setting(envInteger({ min: 1 }).default(1_000), {
-    about: 'The most output files.',
+    about: 'The most output files in a zip.',
     example: '100',
   }),
   // The texts on the wire are cut from the whole output, and a string in Node holds at most half a gigabyte.

@@ -2,6 +2,7 @@
 import { readSettings } from '@horde/kit/config'
 import { runService } from '@horde/kit/run'
 import { version } from '@horde/kit/version'
+import { startupLimitMs } from './command-line.ts'
 import { hostSettings, settings } from './config.ts'
 
 await runService('executor', async signal => {
@@ -17,7 +18,7 @@ await runService('executor', async signal => {
     const { check } = await import('./check.ts')
     return check(process.env)
   }
-  // Other miners start their executors with a command of their own. It is ignored.
+  // Other miners start their executors with a command of their own. Only its limit of the start counts.
   const { serve } = await import('./serve.ts')
-  return serve(readSettings(settings, process.env), signal)
+  return serve(readSettings(settings, process.env), startupLimitMs(process.argv), signal)
 })

@@ -15,8 +15,16 @@ const EXIT_CODES: Record<ConnectionEnd, number> = {
   aborted: 1,
 }
 
-/** Runs one executor: dials its miner, takes one job, and answers it. Returns the exit code. */
-export async function serve(settings: ExecutorSettings, signal: AbortSignal): Promise<number> {
+/**
+ * Runs one executor: dials its miner, takes one job, and answers it. Returns the exit code.
+ *
+ * @param startupMs how long it may take from its connection until it is ready, in ms; undefined: no limit of the miner's
+ */
+export async function serve(
+  settings: ExecutorSettings,
+  startupMs: number | undefined,
+  signal: AbortSignal,
+): Promise<number> {
   const log = createLateLog('executor', { level: settings.LOG_LEVEL })
   const progress = new JobProgress(systemClock, log)
   const miner = new MinerConnection({
@@ -32,13 +40,14 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   const connection = miner.keep(either).finally(() => stop.abort())
   const health = openHealth(settings, miner, progress, log)
   try {
-    const offerMs = settings.PREPARE_AHEAD ? undefined : settings.OFFER_TIMEOUT_SECONDS * 1_000
-    const offered = miner.receiveOffer(offerMs, either)
+    const defaultMs = settings.PREPARE_AHEAD ? undefined : settings.OFFER_TIMEOUT_SECONDS * 1_000
+    const offered = miner.receiveOffer(startupMs ?? defaultMs, either)
     offered.catch(() => {})
+    const startupEnd = startupMs === undefined ? undefined : timeoutAfter(startupMs, miner.connected(either))
     // The engine's client takes time and memory to load: load it with the offer, or at once to prepare ahead of it.
     await (settings.PREPARE_AHEAD ? miner.connected(either) : offered)
     const { executeJob } = await import('./job/execute-job.ts')
-    await executeJob(offered, { miner, settings, log }, either, signal)
+    await executeJob(offered, { miner, settings, startupEnd, log }, either, signal)
   } catch (err) {
     // An abort is no error: the miner is gone for good, or this process is asked to stop.
     if (!either.aborted) log.error({ err }, 'job abandoned')
@@ -48,6 +57,13 @@ export async function serve(settings: ExecutorSettings, signal: AbortSignal): Pr
   await (await health)?.[Symbol.asyncDispose]()
   log.info({ end }, 'executor exits')
   return EXIT_CODES[end]
+}
+
+/** Returns a signal that aborts so many ms after an event. */
+async function timeoutAfter(ms: number, event: Promise<void>): Promise<AbortSignal> {
+  // Its caller waits for the same event, and hears of its failure there.
+  await event.catch(() => {})
+  return AbortSignal.timeout(ms)
 }
 
 /** Serves health and metrics while the job runs. A failure is only logged: it must not cost the job. */

@@ -1,4 +1,7 @@
-/** Preloaded into an executor: at its exit it tells which packages it has loaded, and whether Node's type stripper. */
+/**
+ * Preloaded into an executor: at its exit it tells which packages it has loaded, which modules of the protocol, and
+ * whether Node's type stripper.
+ */
 import { writeSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 
@@ -9,6 +12,8 @@ registerHooks({
   load(url, context, next) {
     const [, own, library] = /\/packages\/([^/]+)\/src\/|.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? []
     if (own ?? library) packages.add(library ?? `@horde/${own}`)
+    const [, module] = /\/packages\/protocol\/src\/(.*)\.ts/.exec(url) ?? []
+    if (module) packages.add(`@horde/protocol/${module}`)
     return next(url, context)
   },
 })

@@ -44,7 +44,11 @@ export type Parser<T> = {
   readonly messageTypes: readonly string[]
 }
 
-type Schemas = Record<string, z.ZodType>
+/** The schemas of one speaker's messages, by `message_type`. */
+export type Schemas = Record<string, z.ZodType>
+
+/** What parseObject returns for these schemas. */
+export type ParsedObject<S extends Schemas, U extends z.ZodType> = Parsed<z.output<S[keyof S]> | z.output<U>>
 
 /**
  * Returns a parser for the messages of one speaker, which differ by `message_type`.
@@ -57,7 +61,7 @@ export function parserOf<S extends Schemas, U extends z.ZodType = never>(
 ): Parser<z.output<S[keyof S]> | z.output<U>> {
   const parser = (frame: string | Uint8Array) => {
     try {
-      return parse(frame, schemas, untyped) as Parsed<z.output<S[keyof S]> | z.output<U>>
+      return parse(frame, schemas, untyped)
     } catch {
       return refuse('not-json', 'the frame is too large or nested too deeply to be read')
     }
@@ -65,7 +69,11 @@ export function parserOf<S extends Schemas, U extends z.ZodType = never>(
   return Object.assign(parser, { messageTypes: Object.keys(schemas) })
 }
 
-function parse(frame: string | Uint8Array, schemas: Schemas, untyped: z.ZodType | undefined): Parsed<unknown> {
+function parse<S extends Schemas, U extends z.ZodType>(
+  frame: string | Uint8Array,
+  schemas: S,
+  untyped: U | undefined,
+): ParsedObject<S, U> {
   if (typeof frame !== 'string') return refuse('binary', 'binary frames are not part of this protocol')
   let value: unknown
   try {
@@ -76,10 +84,21 @@ function parse(frame: string | Uint8Array, schemas: Schemas, untyped: z.ZodType 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return refuse('not-an-object', 'the frame is not a JSON object')
   }
+  return parseObject(value, schemas, untyped)
+}
+
+/** Returns the message that an object is, by its `message_type`, or what is wrong with it. */
+export function parseObject<S extends Schemas, U extends z.ZodType>(
+  value: object,
+  schemas: S,
+  untyped: U | undefined,
+): ParsedObject<S, U> {
   const schema = schemaOf(value, schemas, untyped)
   if (schema === undefined) return refuse('unknown-message', 'message_type is missing or not one of this link')
   const result = schema.safeParse(value)
-  return result.success ? { ok: true, message: result.data } : refuse('invalid-fields', describeIssues(result.error))
+  return result.success
+    ? { ok: true, message: result.data as z.output<S[keyof S]> | z.output<U> }
+    : refuse('invalid-fields', describeIssues(result.error))
 }
 
 function schemaOf(value: object, schemas: Schemas, untyped: z.ZodType | undefined): z.ZodType | undefined {
@@ -98,6 +117,7 @@ function describeIssues(error: z.ZodError): string {
   return more > 0 ? `${listed.join('; ')}; and ${more} more` : listed.join('; ')
 }
 
-function refuse(code: WireErrorCode, message: string): { ok: false; error: WireError } {
+/** Returns the refusal of a frame. `message` must repeat no value of the frame. */
+export function refuse(code: WireErrorCode, message: string): { ok: false; error: WireError } {
   return { ok: false, error: new WireError(code, message) }
 }

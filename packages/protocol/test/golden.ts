@@ -12,8 +12,9 @@ export type Golden = {
 
 export type GoldenLink = Record<string, Record<string, Golden[]>>
 
-export function readGolden(link: string): GoldenLink {
-  return JSON.parse(readFixture(`golden-${link}.json`)) as GoldenLink
+/** @param folder the folder of the dialect among the fixtures, ending with a slash */
+export function readGolden(link: string, folder = ''): GoldenLink {
+  return JSON.parse(readFixture(`${folder}golden-${link}.json`)) as GoldenLink
 }
 
 export function readFixture(name: string): string {

@@ -3,21 +3,28 @@ import { describe, expect, it } from 'vitest'
 import * as facilitatorValidator from '../src/facilitator-validator.ts'
 import { type Parser, WireError } from '../src/frame.ts'
 import * as minerExecutor from '../src/miner-executor.ts'
+import { parseReceiptLine } from '../src/v2026/receipts/receipt-line.ts'
 import * as validatorMiner from '../src/validator-miner.ts'
 import { type Golden, readGolden } from './golden.ts'
+import { PARSERS as PARSERS_OF_2026 } from './v2026/vectors.ts'
 
-const PARSERS: Parser<unknown>[] = [
+type AnyParser = { (frame: string | Uint8Array): ReturnType<Parser<unknown>>; messageTypes: readonly string[] }
+
+const PARSERS: AnyParser[] = [
   validatorMiner.parseFromValidator,
   validatorMiner.parseFromMiner,
   minerExecutor.parseFromMiner,
   minerExecutor.parseFromExecutor,
   facilitatorValidator.parseFromFacilitator,
   facilitatorValidator.parseFromValidator,
+  ...Object.values(PARSERS_OF_2026).flatMap(speakers => Object.values(speakers)),
+  Object.assign((frame: string | Uint8Array) => parseReceiptLine(String(frame), 0), { messageTypes: [] }),
 ]
 
-const GOLDEN: Golden[] = ['validator-miner', 'miner-executor', 'facilitator-validator'].flatMap(link =>
-  Object.values(readGolden(link)).flatMap(messages => Object.values(messages).flat()),
-)
+const LINKS = ['validator-miner', 'miner-executor', 'facilitator-validator']
+const GOLDEN: Golden[] = LINKS.flatMap(link => [readGolden(link), readGolden(link, 'v2026/')])
+  .flatMap(link => Object.values(link))
+  .flatMap(messages => Object.values(messages).flat())
 
 function expectEveryParserToReturn(frame: string | Uint8Array): void {
   for (const parse of PARSERS) {
@@ -76,7 +83,13 @@ describe('parsers never throw', () => {
 
 describe('a long invalid list is reported as one mistake', () => {
   const lots = (entry: string) => `${`${entry},`.repeat(300_000)}${entry}`
-  const job = '"job_uuid":"7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11"'
+  const id = '7d8a4b0e-2f64-4d3e-9f43-0c6f3a5d9b11'
+  const job = `"job_uuid":"${id}"`
+  const offer = `"message_type":"V0InitialJobRequest",${job},"executor_class":"always_on.test"`
+  const work = `"message_type":"V0JobRequest",${job},"executor_class":"always_on.test","docker_image":"a"`
+  const run = '"docker_run_options_preset":"none"'
+  const receipt = `"receipt_type":"JobFinishedReceipt",${job},"time_took_us":0,"score_str":"0"`
+  const post = '"output_upload_type":"single_file_post","url":"u","relative_path":"a"'
   const fields = Array.from({ length: 100_000 }, (_, index) => `"${index}":[]`).join(',')
   it.each([
     ['arguments', `{"message_type":"V0JobRequest",${job},"docker_run_cmd":[${lots('[]')}]}`],
@@ -85,8 +98,29 @@ describe('a long invalid list is reported as one mistake', () => {
     ['capabilities', `{"message_type":"V0AuthenticateRequest","capabilities":[${lots('0')}]}`],
     ['classes', `{"message_type":"V0ExecutorManifestRequest","manifest":{"executor_classes":[${lots('0')}]}}`],
     ['errors', `{"status":"error","errors":[${lots('0')}]}`],
+    ['v2026: a manifest of unknown classes', `{"message_type":"V0ExecutorManifestRequest","manifest":{${fields}}}`],
+    ['v2026: receipts', `{"message_type":"V0DeclineJobRequest",${job},"receipts":[${lots('0')}]}`],
+    [
+      'v2026: blocks',
+      `{"message_type":"V0JobFinishedReceiptRequest","payload":{${receipt},"block_numbers":[${lots('-1')}]}}`,
+    ],
+    ['v2026: a line of blocks', `{"payload":{${receipt},"block_numbers":[${lots('-1')}]}}`],
+    ['v2026: volumes', `{${offer},"volume":{"volume_type":"multi_volume","volumes":[${lots('0')}]}}`],
+    ['v2026: patterns', `{${offer},"volume":{"volume_type":"huggingface_volume","allow_patterns":[${lots('0')}]}}`],
+    ['v2026: arguments', `{${work},${run},"docker_run_cmd":[${lots('[]')}]}`],
+    ['v2026: uploads', `{${work},"output_upload":{"output_upload_type":"multi_upload","uploads":[${lots('{}')}]}}`],
+    ['v2026: form fields', `{${work},"output_upload":{${post},"form_fields":{${fields}}}}`],
+    ['v2026: signed headers', `{${work},"output_upload":{${post},"signed_headers":{${fields}}}}`],
+    [
+      'v2026: arguments of a user',
+      `{"message_type":"V2JobRequest","uuid":"u","args":[${lots('0')}],"env":{${fields}}}`,
+    ],
+    ['v2026: artifacts', `{"message_type":"V0JobFinishedRequest",${job},"artifacts":{${fields}}}`],
+    ['v2026: upload results', `{"message_type":"V0JobFinishedRequest",${job},"upload_results":{${fields}}}`],
+    ['v2026: unknown fields of a response', `{"status":"error",${fields}}`],
   ])('%s', (_, frame) => {
-    for (const parse of PARSERS) {
+    const [, type] = /"message_type":"(\w+)"/.exec(frame) ?? []
+    for (const parse of PARSERS.filter(({ messageTypes }) => type === undefined || messageTypes.includes(type))) {
       const parsed = parse(frame)
       expect(parsed.ok ? 'parsed' : parsed.error.message).not.toMatch(/\d\d more$/)
     }

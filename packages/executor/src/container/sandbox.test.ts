@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  artifactsPath,
   containerOptions,
   homeOf,
   memoryVolume,
@@ -24,12 +25,14 @@ const LIMITS: SandboxLimits = {
 const JOB: SandboxedJob = {
   image: 'image:tag',
   command: ['a', 'b c'],
+  env: {},
   inputVolume: 'in',
   outputVolume: 'out',
   scriptPath: undefined,
   hostnamePath: undefined,
   gpus: undefined,
   imageFolders: [{ folder: '/root', volume: 'home' }],
+  artifacts: undefined,
   labels: { label: 'value' },
 }
 
@@ -121,6 +124,7 @@ test('asks the engine for a container with every limit', () => {
         "ShmSize": 64000,
         "Tmpfs": {
           "/dev/shm": "rw,nosuid,nodev,mode=1777,size=64000,nr_inodes=300,noexec",
+          "/specs": "ro,nosuid,nodev,noexec,mode=0555,size=4096,nr_inodes=1",
           "/tmp": "rw,nosuid,nodev,mode=1777,size=1000000,nr_inodes=300,exec",
         },
         "Ulimits": [
@@ -207,7 +211,7 @@ test('refuses the devices that an image asks for along with its GPUs: networks, 
 test('keeps the folders in memory with a writable root, and allows files as large as it', () => {
   const { HostConfig } = containerOptions(JOB, { ...LIMITS, writableRootBytes: 9_000_000, runtime: 'runsc' })
   expect(HostConfig).toMatchObject({ ReadonlyRootfs: false, Runtime: 'runsc' })
-  expect(Object.keys(HostConfig?.Tmpfs ?? {})).toEqual(['/tmp', '/dev/shm'])
+  expect(Object.keys(HostConfig?.Tmpfs ?? {})).toEqual(['/tmp', '/dev/shm', '/specs'])
   expect(HostConfig?.Ulimits).toContainEqual({ Name: 'fsize', Soft: 9_000_000, Hard: 9_000_000 })
 })
 
@@ -255,7 +259,7 @@ test.each([
     ['/data', 'relative/', '/data/', '/a/./b'],
     ['/data', '/relative', '/a/b'],
   ],
-  [['/volume', '/output/', '/tmp', '/dev/shm'], []],
+  [['/volume', '/output/', '/tmp', '/dev/shm', '/specs'], []],
   [['/'], undefined],
   [['/data/..'], undefined],
   [['/data', '/output/sub'], undefined],
@@ -267,4 +271,42 @@ test.each([
   ],
 ])('turns the volumes %j into the folders %j', (volumes, folders) => {
   expect(volumeFolders(volumes)).toEqual(folders)
+})
+
+test('has the variables of the job before its own, which the job cannot replace', () => {
+  const env = { A: '1', NVIDIA_VISIBLE_DEVICES: 'all' }
+  expect(containerOptions({ ...JOB, env }, LIMITS).Env).toEqual(['A=1', 'NVIDIA_VISIBLE_DEVICES=void'])
+})
+
+test('mounts the artifacts folder, writable and without the files of the image', () => {
+  const artifacts = { folder: '/artifacts', volume: 'artifacts' }
+  const { HostConfig } = containerOptions({ ...JOB, artifacts }, LIMITS)
+  expect(HostConfig?.Mounts?.find(({ Target }) => Target === '/artifacts')).toMatchObject({
+    Source: 'artifacts',
+    ReadOnly: false,
+    VolumeOptions: { NoCopy: true },
+  })
+})
+
+test.each([
+  ['/artifacts', '/artifacts'],
+  ['/artifacts/', '/artifacts'],
+  ['//a//./b', '/a/b'],
+  ['/tmp/artifacts', '/tmp/artifacts'],
+  ['/volumes', '/volumes'],
+  ['/', undefined],
+  ['/tmp', undefined],
+  ['/output', undefined],
+  ['/output/artifacts', undefined],
+  ['/volume/a', undefined],
+  ['/specs', undefined],
+  ['/proc/self', undefined],
+  ['/dev/shm/a', undefined],
+  ['/script.py', undefined],
+  ['/a/../output', undefined],
+  ['artifacts', undefined],
+  ['', undefined],
+  ['/a\0b', undefined],
+])('has artifacts named %j at %j', (named, folder) => {
+  expect(artifactsPath(named)).toBe(folder)
 })

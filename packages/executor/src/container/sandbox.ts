@@ -5,7 +5,10 @@
 import { posix } from 'node:path'
 import { type ContainerOptions, gpuRequest } from '@horde/engine/containers'
 import { NO_COPY } from '../workspace/holder.ts'
+import { environmentOf } from './environment.ts'
 
+/** A folder that holds nothing and takes nothing. */
+const EMPTY_FOLDER = 'ro,nosuid,nodev,noexec,mode=0555,size=4096,nr_inodes=1'
 const TMPFS_FLAGS = 'rw,nosuid,nodev,mode=1777'
 
 /**
@@ -41,6 +44,8 @@ export interface SandboxedJob {
   image: string
   /** The arguments, passed as they are; empty for the image's own. */
   command: readonly string[]
+  /** The environment variables that the job asks for. */
+  env: Readonly<Record<string, string>>
   /** Names of the volumes behind /volume and /output. */
   inputVolume: string
   outputVolume: string
@@ -55,15 +60,21 @@ export interface SandboxedJob {
   gpus: 'all' | readonly string[] | undefined
   /** The folders that keep the image's own files, and the volumes in memory behind them. */
   imageFolders: readonly { folder: string; volume: string }[]
+  /** The folder whose small files come back with the result, and the volume in memory behind it. */
+  artifacts: { folder: string; volume: string } | undefined
   labels: Record<string, string>
 }
 
-/** Returns the options of a job's container: no network, no capabilities, and nothing writable without a limit. */
+/**
+ * Returns the options of a job's container: no network, no capabilities, and nothing writable without a limit. Throws
+ * JobFailure when the job's environment cannot be.
+ */
 export function containerOptions(job: SandboxedJob, limits: SandboxLimits): ContainerOptions {
+  const own = nvidiaEnvironment(job.gpus)
   return {
     Image: job.image,
     ...(job.command.length > 0 ? { Cmd: [...job.command] } : {}),
-    Env: nvidiaEnvironment(job.gpus),
+    Env: [...environmentOf(job.env, own), ...own],
     Labels: job.labels,
     AttachStdin: false,
     AttachStdout: true,
@@ -112,6 +123,8 @@ function rootOptions(limits: SandboxLimits) {
       '/tmp': `${inMemory(limits.tmpBytes)},exec`,
       // Replaces the engine's own, which has no limit on files.
       '/dev/shm': `${inMemory(limits.shmBytes)},noexec`,
+      // Jobs of v2026 find this folder, empty.
+      '/specs': EMPTY_FOLDER,
     },
   }
 }
@@ -162,13 +175,29 @@ function mounts(job: SandboxedJob, limits: SandboxLimits) {
     volume(job.outputVolume, '/output', { ReadOnly: false }),
     // The engine copies the image's files into the volume, with owner and mode.
     ...job.imageFolders.map(each => volume(each.volume, each.folder, { ReadOnly: false, NoCopy: false })),
+    ...(job.artifacts === undefined ? [] : [volume(job.artifacts.volume, job.artifacts.folder, { ReadOnly: false })]),
     ...(job.scriptPath === undefined ? [] : [file(job.scriptPath, '/script.py')]),
     ...(job.hostnamePath === undefined ? [] : [file(job.hostnamePath, '/etc/hostname')]),
   ]
 }
 
-/** Folders of the sandbox or the kernel: a home there gets no volume. */
-const OWN_FOLDERS = ['/tmp', '/volume', '/output', '/script.py', '/proc', '/sys', '/dev']
+/** Folders of the sandbox or the kernel. */
+const OWN_FOLDERS = ['/volume', '/output', '/specs', '/script.py', '/proc', '/sys', '/dev']
+
+/** Returns a folder's path as the engine mounts it: without empty parts, dots and a slash at its end. */
+function folderPath(path: string): string {
+  return posix.normalize(path).replace(/(?<=.)\/$/, '')
+}
+
+/**
+ * Returns the path of the artifacts folder; undefined when it may not lie there: it must be absolute, and outside of the
+ * sandbox's own folders but /tmp.
+ */
+export function artifactsPath(named: string): string | undefined {
+  if (!named.startsWith('/') || named.includes('\0') || named.split('/').includes('..')) return undefined
+  const folder = folderPath(named)
+  return ['/', '/tmp'].includes(folder) || OWN_FOLDERS.some(own => isWithin(folder, own)) ? undefined : folder
+}
 
 /**
  * Returns the home folder of an image's user, to which many programs must write; undefined when the image does not name
@@ -179,8 +208,9 @@ export function homeOf(image: { user: string; env: readonly string[] }): string 
   const isRoot = /^(root|0)?(:.*)?$/.test(image.user)
   const home = named ?? (isRoot ? '/root' : undefined)
   if (home === undefined || !home.startsWith('/') || home.split('/').includes('..')) return undefined
-  const folder = posix.normalize(home).replace(/(?<=.)\/$/, '')
-  return folder === '/' || OWN_FOLDERS.some(own => isWithin(folder, own)) ? undefined : folder
+  const folder = folderPath(home)
+  // A home in one of the sandbox's folders gets no volume.
+  return folder === '/' || ['/tmp', ...OWN_FOLDERS].some(own => isWithin(folder, own)) ? undefined : folder
 }
 
 /**
@@ -188,8 +218,8 @@ export function homeOf(image: { user: string; env: readonly string[] }): string 
  * when one of them is the root, or lies within /volume or /output, where it would hide input or results.
  */
 export function volumeFolders(volumes: readonly string[]): string[] | undefined {
-  const folders = volumes.map(volume => posix.normalize(`/${volume}`).replace(/(?<=.)\/$/, ''))
-  const others = folders.filter(folder => !['/tmp', '/volume', '/output', '/dev/shm'].includes(folder))
+  const folders = volumes.map(volume => folderPath(`/${volume}`))
+  const others = folders.filter(folder => !['/tmp', '/volume', '/output', '/specs', '/dev/shm'].includes(folder))
   if (others.some(each => each === '/' || isWithin(each, '/volume') || isWithin(each, '/output'))) return undefined
   return [...new Set(others)]
 }

@@ -7,22 +7,25 @@ import { connectDefaultEngine } from '@horde/engine/connect'
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
-import { largestFrameFor } from '@horde/protocol/frame'
-import type { V0FailedRequest, V0FinishedRequest, V0PrepareJobRequest } from '@horde/protocol/miner-executor'
-import { fitFrame } from '@horde/protocol/shorten'
+import type { JobResult } from '@horde/protocol/job/report'
+import type { JobOffer } from '@horde/protocol/job/request'
 import type { ExecutorSettings } from '../config.ts'
 import { defaultStateFolder, openStateFolder, type StateFolder } from '../host/state-folder.ts'
 import { ImageStore } from '../images/image-store.ts'
+import { ImageError } from '../images/pull-image.ts'
 import type { MinerConnection } from '../miner/miner-connection.ts'
 import { type Identity, ownIdentity } from '../workspace/identity.ts'
 import { removeOrphans } from '../workspace/orphans.ts'
+import { broken } from './job-result.ts'
 import { PreparedAhead } from './prepare-ahead.ts'
 import { type Preparation, prepareJob } from './prepare-job.ts'
-import { type JobResult, runJob } from './run-job.ts'
+import { runJob } from './run-job.ts'
 
 export interface ExecuteDeps {
   miner: MinerConnection
   settings: ExecutorSettings
+  /** The signal that aborts when the executor should be ready; undefined: its miner named no limit. */
+  startupEnd?: Promise<AbortSignal> | undefined
   log: Log
 }
 
@@ -47,7 +50,7 @@ interface JobDeps extends ExecuteDeps {
  * @param stopping ends the removal of images: this process is asked to stop
  */
 export async function executeJob(
-  offered: Promise<V0PrepareJobRequest>,
+  offered: Promise<JobOffer>,
   deps: ExecuteDeps,
   signal: AbortSignal,
   stopping: AbortSignal,
@@ -60,7 +63,7 @@ export async function executeJob(
   await using ahead = settings.PREPARE_AHEAD ? new PreparedAhead(host) : undefined
   const offer = await offered
   const started = performance.now()
-  const jobLog = log.child({ jobUuid: offer.job_uuid })
+  const jobLog = log.child({ jobUuid: offer.jobUuid })
   const orphansRemoved = (ahead?.sweep() ?? removeOrphans(engine, host.self, jobLog)).catch(err => {
     jobLog.warn({ err }, 'could not remove what killed executors left behind')
   })
@@ -76,52 +79,51 @@ export async function executeJob(
 }
 
 /** Returns the folder of the engine's data; undefined when the job could not be prepared. */
-async function answerJob(offer: V0PrepareJobRequest, deps: JobDeps, signal: AbortSignal): Promise<string | undefined> {
-  const { miner, log, settings } = deps
-  const { job_uuid } = offer
+async function answerJob(offer: JobOffer, deps: JobDeps, signal: AbortSignal): Promise<string | undefined> {
+  const { miner, log } = deps
+  if (offer.isStreaming) {
+    log.warn('the miner offered a streaming job, which this executor does not run')
+    await miner.sendAnswer(STREAMING, signal)
+    return undefined
+  }
   let preparation: Preparation
+  const startupEnd = await deps.startupEnd
   try {
-    preparation = await prepareJob(offer, deps, signal)
+    preparation = await prepareJob(offer, deps, startupEnd ? AbortSignal.any([signal, startupEnd]) : signal)
   } catch (err) {
     signal.throwIfAborted()
     log.error({ err }, 'could not prepare the job')
-    await miner.sendAnswer({ message_type: 'V0FailedToPrepare', job_uuid }, signal)
+    await miner.sendAnswer(startupEnd?.aborted ? TOO_LATE : notPrepared(err), signal)
     return undefined
   }
   await using _ = preparation
   // Containers of killed executors may still hold the GPUs that this job needs.
   await deps.orphansRemoved
   signal.throwIfAborted()
-  await miner.sendReady(job_uuid)
-  const work = await miner.receiveWork(settings.WORK_TIMEOUT_SECONDS * 1_000, signal)
-  const result = await runJob(work, { ...deps, preparation }, signal).catch(error => hostFailure(error, log, signal))
+  const result = await runJob(offer, { ...deps, preparation }, signal)
   const removed = preparation[Symbol.asyncDispose]()
-  await miner.sendAnswer(answerMessage(offer, result), signal)
+  await miner.sendAnswer(result, signal)
   await removed
   return preparation.dataFolder
 }
 
-/** Returns the result of a job that the host failed to run to its end. */
-function hostFailure(err: unknown, log: Log, signal: AbortSignal): JobResult {
-  signal.throwIfAborted()
-  log.error({ err }, 'the host failed while the job ran')
-  const stderr = 'The executor could not run the job to its end: its container engine or its disk failed.\n'
-  return { exitStatus: null, timedOut: false, succeeded: false, stdout: '', stderr }
-}
+const STREAMING = broken({
+  reason: 'streaming-failed',
+  stage: 'streaming-startup',
+  message: 'This executor does not run streaming jobs.',
+  cause: null,
+})
 
-/** Converts the result to the message for the miner, and cuts its texts to the size that the miner accepts. */
-function answerMessage(
-  { job_uuid, capabilities }: V0PrepareJobRequest,
-  result: JobResult,
-): V0FinishedRequest | V0FailedRequest {
-  const texts = { job_uuid, docker_process_stdout: result.stdout, docker_process_stderr: result.stderr }
-  const message: V0FinishedRequest | V0FailedRequest = result.succeeded
-    ? { message_type: 'V0FinishedRequest', ...texts }
-    : {
-        message_type: 'V0FailedRequest',
-        docker_process_exit_status: result.exitStatus,
-        timeout: result.timedOut,
-        ...texts,
-      }
-  return fitFrame(message, largestFrameFor(capabilities))
+const TOO_LATE = broken({
+  reason: 'generic-error',
+  stage: 'executor-startup',
+  message: 'The executor was not ready within the time that its miner allows.',
+  cause: null,
+})
+
+/** The reason of an image's failure is a sentence for users; any other error may hold what concerns this host alone. */
+function notPrepared(error: unknown): JobResult {
+  const message = error instanceof ImageError ? error.message : 'The executor could not prepare the job.'
+  const cause = error instanceof Error ? error.name : null
+  return broken({ reason: 'generic-error', stage: 'executor-startup', message, cause })
 }

@@ -2,8 +2,15 @@
 import { dirname, join } from 'node:path'
 import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
-import type { V0RunJobRequest } from '@horde/protocol/miner-executor'
-import { containerOptions, homeOf, type SandboxedJob, type SandboxLimits, volumeFolders } from '../container/sandbox.ts'
+import type { JobWork } from '@horde/protocol/job/request'
+import {
+  artifactsPath,
+  containerOptions,
+  homeOf,
+  type SandboxedJob,
+  type SandboxLimits,
+  volumeFolders,
+} from '../container/sandbox.ts'
 import type { Gpus } from '../host/gpus.ts'
 import type { ReadyImage } from '../images/image-store.ts'
 import { SCRIPT_FOLDER, SCRIPT_PATH, type Workspace } from '../workspace/workspace.ts'
@@ -19,16 +26,16 @@ const RUN_SCRIPT = ['python', '/script.py']
 const HOSTNAME = 'hostname'
 
 /** Returns the files that a job's container needs in the workspace besides the input: texts by path. */
-export function jobFiles(work: V0RunJobRequest, limits: SandboxLimits): Record<string, string> {
+export function jobFiles(work: JobWork, limits: SandboxLimits): Record<string, string> {
   return {
-    ...(work.raw_script ? { [SCRIPT_PATH]: work.raw_script } : {}),
+    ...(work.script === null ? {} : { [SCRIPT_PATH]: work.script }),
     ...(limits.writableRootBytes === undefined ? {} : { [`${SCRIPT_FOLDER}/${HOSTNAME}`]: 'job\n' }),
   }
 }
 
 /** Creates the container of a job and returns its id. Rejects with JobFailure when the job or its image is at fault. */
 export async function createJobContainer(
-  work: V0RunJobRequest,
+  work: JobWork,
   image: ReadyImage,
   gpus: Gpus,
   { preparation: { workspace, limits }, log }: { preparation: Preparation; log: Log },
@@ -37,14 +44,21 @@ export async function createJobContainer(
   const folders = volumeFolders(image.volumes)
   if (folders === undefined) throw new JobFailure('The image has a VOLUME at / or within /volume or /output')
   if (folders.length > MAX_IMAGE_VOLUMES) throw new JobFailure(`The image has more than ${MAX_IMAGE_VOLUMES} VOLUMEs`)
-  const imageFolders = await workspace.volumesFor(folders.filter(folder => folder !== home))
+  const artifacts = await artifactsOf(work, workspace)
+  // The job's own folder hides the image's.
+  const others = folders.filter(folder => folder !== home && folder !== artifacts?.folder)
+  const imageFolders = await workspace.volumesFor(others)
+  const homeFolder =
+    home === undefined || home === artifacts?.folder ? [] : [{ folder: home, volume: workspace.homeVolume }]
   const job = {
     image: image.name,
-    command: work.raw_script && work.docker_run_cmd.length === 0 ? RUN_SCRIPT : work.docker_run_cmd,
+    command: work.script !== null && work.args.length === 0 ? RUN_SCRIPT : work.args,
+    env: work.env,
     inputVolume: workspace.inputVolume,
     outputVolume: workspace.outputVolume,
-    imageFolders: [...imageFolders, ...(home === undefined ? [] : [{ folder: home, volume: workspace.homeVolume }])],
-    scriptPath: work.raw_script ? workspace.scriptHostPath : undefined,
+    imageFolders: [...imageFolders, ...homeFolder],
+    artifacts,
+    scriptPath: work.script === null ? undefined : workspace.scriptHostPath,
     hostnamePath:
       limits.writableRootBytes === undefined ? undefined : join(dirname(workspace.scriptHostPath), HOSTNAME),
     gpus,
@@ -61,6 +75,13 @@ export async function createJobContainer(
     if (error.code !== 'invalid') throw error
     throw new JobFailure('The engine refuses the job', error.message)
   }
+}
+
+async function artifactsOf({ artifactsFolder }: JobWork, workspace: Workspace): Promise<SandboxedJob['artifacts']> {
+  if (artifactsFolder === null) return undefined
+  const folder = artifactsPath(artifactsFolder)
+  if (folder === undefined) throw new JobFailure('The artifacts folder cannot be where the job wants it')
+  return { folder, volume: await workspace.addArtifacts() }
 }
 
 /**

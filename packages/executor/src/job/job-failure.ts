@@ -13,6 +13,12 @@ export class JobFailure extends Error {
   }
 }
 
+/** The job ran into a time limit. */
+export class TimeLimitFailure extends JobFailure {}
+
+/** The longest delay that Node's timers accept, in ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** How long an aborted stage may take to close its connections and files, in ms. */
 const CLOSE_MS = 5_000
 
@@ -28,7 +34,7 @@ export async function withinDeadline<T>(
   stage: (signal: AbortSignal, msLeft: () => number) => Promise<T>,
   closeMs = CLOSE_MS,
 ): Promise<T> {
-  const deadline = AbortSignal.timeout(ms)
+  const deadline = AbortSignal.timeout(Math.min(Math.ceil(ms), LONGEST_TIMER_MS))
   const endsAt = performance.now() + ms
   const either = AbortSignal.any([signal, deadline])
   try {
@@ -39,7 +45,7 @@ export async function withinDeadline<T>(
     )
   } catch (error) {
     signal.throwIfAborted()
-    if (deadline.aborted) throw new JobFailure(`${what} within ${ms / 1_000} seconds`)
+    if (deadline.aborted) throw new TimeLimitFailure(`${what} within ${Math.round(ms) / 1_000} seconds`)
     throw error
   }
 }

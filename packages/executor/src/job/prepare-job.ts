@@ -3,7 +3,7 @@
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import type { V0PrepareJobRequest } from '@horde/protocol/miner-executor'
+import type { JobOffer } from '@horde/protocol/job/request'
 import type { ExecutorSettings } from '../config.ts'
 import type { SandboxLimits } from '../container/sandbox.ts'
 import { checkHost } from '../host/check-host.ts'
@@ -23,8 +23,6 @@ export interface Preparation extends AsyncDisposable {
   workspace: Workspace
   limits: SandboxLimits
   gpus: Gpus
-  /** The job's own time limit, in ms. */
-  timeMs: number
   /** The folder in which the engine keeps its containers. */
   dataFolder: string
 }
@@ -45,18 +43,14 @@ export interface PrepareDeps {
  * Checks the host, gets the image and makes the workspace. When this host cannot run the job it rejects and leaves
  * nothing.
  */
-export async function prepareJob(
-  offer: V0PrepareJobRequest,
-  deps: PrepareDeps,
-  signal: AbortSignal,
-): Promise<Preparation> {
+export async function prepareJob(offer: JobOffer, deps: PrepareDeps, signal: AbortSignal): Promise<Preparation> {
   const { engine, settings, self, ahead, log } = deps
   const { facts, gpus, checkGpus } = (await ahead?.host()) ?? (await checkHost(deps))
   const limits = jobLimits(settings, facts)
   log.info(inForce(facts, limits), 'limits in force for the job')
-  const owner = { self, jobUuid: offer.job_uuid, ...facts }
+  const owner = { self, jobUuid: offer.jobUuid, ...facts }
   const openWorkspace = async () =>
-    (await ahead?.takeWorkspace(offer.job_uuid)) ?? Workspace.open(engine, owner, workspaceSizes(limits), log)
+    (await ahead?.takeWorkspace(offer.jobUuid)) ?? Workspace.open(engine, owner, workspaceSizes(limits), log)
   // Run both at once: each mostly waits for the engine. A workspace that cannot be made aborts the pull.
   const stop = new AbortController()
   const [ensured, opened] = await Promise.allSettled([
@@ -81,15 +75,14 @@ export async function prepareJob(
     limits,
     gpus,
     dataFolder: facts.dataFolder,
-    timeMs: (offer.timeout_seconds ?? settings.DEFAULT_TIMEOUT_SECONDS) * 1_000,
     [Symbol.asyncDispose]: () => workspace[Symbol.asyncDispose](),
   }
 }
 
-async function ensureImages(offer: V0PrepareJobRequest, gpus: Gpus, deps: PrepareDeps, signal: AbortSignal) {
+async function ensureImages(offer: JobOffer, gpus: Gpus, deps: PrepareDeps, signal: AbortSignal) {
   const { images, settings, log } = deps
-  if (offer.base_docker_image_name) {
-    await images.ensure(offer.base_docker_image_name, 'job', signal)
+  if (offer.image !== null) {
+    await images.ensure(offer.image, 'job', signal)
     return
   }
   // An offer without an image is most likely of a script, which runs in one of these images. A missing one fails only

@@ -8,16 +8,14 @@ import { dialSocket, type Socket } from '@horde/kit/socket'
 import { DialError, SocketClosedError } from '@horde/kit/socket/errors'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
-import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
+import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
 import { CAPABILITIES_HEADER } from '@horde/protocol/handshake/capabilities'
-import type {
-  ExecutorMessage,
-  MinerToExecutorMessage,
-  V0PrepareJobRequest,
-  V0RunJobRequest,
-} from '@horde/protocol/miner-executor'
+import type { JobResult } from '@horde/protocol/job/report'
+import type { JobOffer, JobWork } from '@horde/protocol/job/request'
 import type { JobUuid } from '@horde/protocol/primitives'
-import type { JobProgress } from '../job/job-progress.ts'
+import type { JobEvent, JobProgress } from '../job/job-progress.ts'
+import { dialectOf } from './choose-dialect.ts'
+import type { Dialect, Report } from './dialect.ts'
 
 /** How long the miner may take to acknowledge the answer by closing, in ms. Until then it may not have arrived. */
 const ACKNOWLEDGE_MS = 15_000
@@ -28,17 +26,15 @@ const CLOSE_TIMEOUT_MS = 2_000
  * the answer would be sent for ever to a miner that never acknowledges it.
  */
 const STABLE_FACTOR = 2
+/** `2026`: the executor speaks v2026, too. */
+const CAPABILITIES = '2026, large-frames'
 const LONGEST_DELAY_FACTOR = 16
 const JITTER_SHARE = 0.5
 
 /** Close codes that acknowledge our own close. 1005: a close frame without a code. */
 const ACKNOWLEDGED_CODES = [1000, 1005]
 
-type MinerSocket = Socket<string | Uint8Array, ExecutorMessage>
-export type Answer = Extract<
-  ExecutorMessage,
-  { message_type: 'V0FailedToPrepare' | 'V0FinishedRequest' | 'V0FailedRequest' }
->
+type MinerSocket = Socket<string | Uint8Array, object>
 
 /**
  * Why there is no connection any more. `answered`: the miner acknowledged the answer. `dismissed`: it closed before it
@@ -68,12 +64,16 @@ export class MinerConnection {
   readonly #options: MinerConnectionOptions
   readonly #progress: JobProgress
   readonly #connected = Promise.withResolvers<void>()
-  readonly #offer = Promise.withResolvers<V0PrepareJobRequest>()
-  readonly #work = Promise.withResolvers<V0RunJobRequest>()
+  readonly #offer = Promise.withResolvers<JobOffer>()
+  readonly #work = Promise.withResolvers<JobWork>()
   readonly #answered = Promise.withResolvers<void>()
+  /** What was reported so far, in order. */
+  readonly #reports: Report[] = []
   #socket: MinerSocket | undefined
+  /** How the miner speaks; undefined before its offer. */
+  #dialect: Dialect | undefined
   #jobUuid: JobUuid | undefined
-  #answer: Answer | undefined
+  #result: JobResult | undefined
   #sending: Promise<void> | undefined
   #end: ConnectionEnd | undefined
 
@@ -92,7 +92,7 @@ export class MinerConnection {
     const outcome = await keepConnected<MinerSocket>({
       dial: signal =>
         dialSocket(url, {
-          headers: { [CAPABILITIES_HEADER]: 'large-frames' },
+          headers: { [CAPABILITIES_HEADER]: CAPABILITIES },
           parse: frame => frame,
           maxFrameBytes: LARGEST_PASSED_ON_BYTES,
           closeTimeoutMs: CLOSE_TIMEOUT_MS,
@@ -127,7 +127,7 @@ export class MinerConnection {
    * @param ms how long the offer may take from the first connection on; undefined: no limit
    * @throws DeadlineError after `ms`; the connection then ends with 'no offer'
    */
-  async receiveOffer(ms: number | undefined, signal: AbortSignal): Promise<V0PrepareJobRequest> {
+  async receiveOffer(ms: number | undefined, signal: AbortSignal): Promise<JobOffer> {
     const offer = orAborted(this.#offer.promise, signal)
     if (ms === undefined) return offer
     offer.catch(() => {})
@@ -140,25 +140,32 @@ export class MinerConnection {
     }
   }
 
-  /** Moves the job to ready and sends the miner the message, so that it can send the work. */
-  async sendReady(jobUuid: JobUuid): Promise<void> {
-    this.#progress.transition({ message_type: 'V0ReadyRequest', job_uuid: jobUuid })
-    if (this.#socket) await this.#send(this.#socket, { message_type: 'V0ReadyRequest', job_uuid: jobUuid })
+  /** Moves the job on and reports it, if the miner's dialect has a message for it. */
+  async report(report: Report): Promise<void> {
+    this.#progress.transition(report, this.#jobUuid ?? '')
+    this.#reports.push(report)
+    const message = this.#messageOf(report)
+    if (this.#socket && message) await this.#send(this.#socket, message)
   }
 
   /** Returns the work of the ready job. Rejects with DeadlineError after `ms`. */
-  receiveWork(ms: number, signal: AbortSignal): Promise<V0RunJobRequest> {
+  receiveWork(ms: number, signal: AbortSignal): Promise<JobWork> {
     return withDeadline(orAborted(this.#work.promise, signal), ms, 'waiting for the work of a ready job')
   }
 
   /**
-   * Moves the job to answering and sends the answer. Resolves once the miner has it, on this connection or a later one.
+   * Moves the job to answering and sends its result. Resolves once the miner has it, on this connection or a later one.
    */
-  sendAnswer(answer: Answer, signal: AbortSignal): Promise<void> {
-    this.#progress.transition(answer)
-    this.#answer = answer
-    if (this.#socket) this.#sending = this.#deliver(this.#socket, answer)
+  sendAnswer(result: JobResult, signal: AbortSignal): Promise<void> {
+    this.#progress.transition(this.#eventOf(result), this.#jobUuid ?? '')
+    this.#result = result
+    if (this.#socket) this.#sending = this.#deliver(this.#socket, result)
     return orAborted(this.#answered.promise, signal)
+  }
+
+  #eventOf({ end }: JobResult): JobEvent {
+    if (this.#progress.stage === 'preparing') return 'not-prepared'
+    return end === 'finished' ? 'finished' : 'failed'
   }
 
   async #use(socket: MinerSocket, signal: AbortSignal, wasOfUse: () => void): Promise<'done' | undefined> {
@@ -166,13 +173,8 @@ export class MinerConnection {
     this.#connected.resolve()
     const received = { messages: 0, wasOfUse }
     this.#sending = this.#resend(socket)
-    // Only received messages need the schemas. They load while the offer is on its way; the socket queues it.
-    const [{ parseFromMiner }, { orderError }] = await Promise.all([
-      import('@horde/protocol/miner-executor'),
-      import('./message-order.ts'),
-    ])
     for (let frame = await socket.receive(signal); frame !== undefined; frame = await socket.receive(signal)) {
-      await this.#receive(socket, parseFromMiner(frame), received, orderError)
+      await this.#receive(socket, this.#dialect ?? (await dialectOf(frame)), frame, received)
     }
     this.#socket = undefined
     const end = await socket.closed
@@ -183,20 +185,30 @@ export class MinerConnection {
     return 'done'
   }
 
-  /** Sends on a new connection what the miner may have missed: the answer, or that the job is ready. */
+  /**
+   * Sends on a new connection what the miner may have missed: that the job is ready while it has no work, the reports
+   * of its run, which a miner may get twice, and the answer. Each is passed to the socket before this waits, so that
+   * nothing that is said meanwhile comes between.
+   */
   async #resend(socket: MinerSocket): Promise<void> {
-    if (this.#answer) return this.#deliver(socket, this.#answer)
-    if (this.#progress.stage === 'ready' && this.#jobUuid) {
-      await this.#send(socket, { message_type: 'V0ReadyRequest', job_uuid: this.#jobUuid })
-    }
+    const missed = this.#reports.filter(report => report !== 'ready' || this.#progress.stage === 'ready')
+    const messages = missed.map(report => this.#messageOf(report)).filter(message => message !== undefined)
+    const sent = messages.map(message => this.#send(socket, message))
+    if (this.#result) await this.#deliver(socket, this.#result)
+    await Promise.all(sent)
+  }
+
+  #messageOf(report: Report): object | undefined {
+    return this.#jobUuid && this.#dialect?.report(report, this.#jobUuid)
   }
 
   /**
    * Sends the answer and closes. The answer is delivered when the peer answers the close: it has read all that came
    * before.
    */
-  async #deliver(socket: MinerSocket, answer: Answer): Promise<void> {
-    if (!(await this.#send(socket, answer))) return
+  async #deliver(socket: MinerSocket, result: JobResult): Promise<void> {
+    const answer = this.#jobUuid && this.#dialect?.answer(this.#jobUuid, result)
+    if (!answer || !(await this.#send(socket, answer))) return
     await socket.close(1000, '', this.#options.acknowledgeMs ?? ACKNOWLEDGE_MS)
     const { code } = await socket.closed
     if (!ACKNOWLEDGED_CODES.includes(code) || this.#end) return
@@ -206,34 +218,40 @@ export class MinerConnection {
 
   async #receive(
     socket: MinerSocket,
-    parsed: Parsed<MinerToExecutorMessage>,
+    dialect: Dialect,
+    frame: string | Uint8Array,
     received: Received,
-    orderError: typeof import('./message-order.ts').orderError,
   ): Promise<unknown> {
     const isFirst = received.messages === 0
     received.messages += 1
+    const parsed = dialect.parse(frame)
     if (!parsed.ok) return this.#sendError(socket, parsed.error.message)
     const { message } = parsed
-    if (message.message_type === 'GenericError') {
-      this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
-      this.#options.log.debug({ details: message.details }, "details of the miner's error")
-      if (isFirst && this.#progress.stage === 'idle') {
-        this.#end = 'refused'
-        // Some miners leave the connection open.
-        void socket.close(1000)
-      }
-      return
-    }
+    if (message.kind === 'error') return this.#noteError(socket, message.details, isFirst)
+    const { orderError } = await import('./message-order.ts')
     const wrong = orderError(message, this.#progress.stage, this.#jobUuid)
     if (wrong !== undefined) return this.#sendError(socket, wrong)
     received.wasOfUse()
-    this.#progress.transition(message)
-    if (message.message_type === 'V0PrepareJobRequest') {
-      this.#jobUuid = message.job_uuid
-      this.#offer.resolve(message)
+    if (message.kind === 'offer') {
+      this.#dialect = dialect
+      this.#jobUuid = message.offer.jobUuid
+      this.#options.log.info({ dialect: dialect.name }, 'the miner offered a job')
+      this.#progress.transition('offer', message.offer.jobUuid)
+      this.#offer.resolve(message.offer)
     } else {
-      this.#work.resolve(message)
+      this.#progress.transition('work', message.work.jobUuid)
+      this.#work.resolve(message.work)
     }
+  }
+
+  /** Logs the miner's error. An error as the first message means that the miner refuses this executor. */
+  #noteError(socket: MinerSocket, details: string | null, isFirst: boolean): void {
+    this.#options.log.warn({ first: isFirst }, 'the miner reports an error')
+    this.#options.log.debug({ details }, "details of the miner's error")
+    if (!isFirst || this.#progress.stage !== 'idle') return
+    this.#end = 'refused'
+    // Some miners leave the connection open.
+    void socket.close(1000)
   }
 
   #sendError(socket: MinerSocket, details: string): Promise<boolean> {
@@ -242,7 +260,7 @@ export class MinerConnection {
   }
 
   /** Returns false when the connection closed meanwhile: then the message is sent again after the reconnect. */
-  async #send(socket: MinerSocket, message: ExecutorMessage): Promise<boolean> {
+  async #send(socket: MinerSocket, message: object): Promise<boolean> {
     try {
       await socket.send(message)
       return true

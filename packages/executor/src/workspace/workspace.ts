@@ -21,6 +21,9 @@ export const SCRIPT_FOLDER = 'script'
 const SCRIPT_NAME = 'script.py'
 export const SCRIPT_PATH = `${SCRIPT_FOLDER}/${SCRIPT_NAME}`
 
+/** Where a holder mounts the volume of artifacts. */
+const ARTIFACTS_PATH = '/artifacts'
+
 /** The mode of an /output into which nothing was loaded, and of one that was prepared before the job's offer. */
 const NOT_LOADED = 0o700
 const MADE_AHEAD = 0o711
@@ -58,7 +61,7 @@ export class Workspace implements AsyncDisposable {
   readonly outputVolume: string
   readonly homeVolume: string
   readonly #scriptVolume: string
-  readonly #imageVolumes: string[] = []
+  readonly #furtherVolumes: string[] = []
   readonly #engine: Engine
   readonly #owner: WorkspaceOwner
   readonly #sizes: WorkspaceSizes
@@ -71,6 +74,7 @@ export class Workspace implements AsyncDisposable {
   #jobUuid: string | undefined
   #scriptMountpoint = ''
   #holder = ''
+  #artifactsHolder = ''
   #removed: Promise<void> | undefined
 
   private constructor(engine: Engine, folder: string, owner: WorkspaceOwner, sizes: WorkspaceSizes, log: Log) {
@@ -162,10 +166,24 @@ export class Workspace implements AsyncDisposable {
     if (folders.length === 0) return []
     const volumes = folders.map((folder, index) => ({ folder, volume: `${this.outputVolume}-${index}` }))
     const bytes = Math.floor(this.#sizes.homeBytes / volumes.length)
-    this.#imageVolumes.push(...volumes.map(({ volume }) => volume))
+    this.#furtherVolumes.push(...volumes.map(({ volume }) => volume))
     await Promise.all(volumes.map(({ volume }) => this.#createVolume(volume, bytes)))
     await this.#hold(volumes.map(({ volume }, index) => ({ volume, path: `/volumes/${index}` })))
     return volumes
+  }
+
+  /** Creates the volume in memory for the job's artifacts, as large as /output, and returns its name. */
+  async addArtifacts(): Promise<string> {
+    const volume = `${this.outputVolume}-artifacts`
+    this.#furtherVolumes.push(volume)
+    await this.#createVolume(volume, this.#sizes.outputBytes)
+    this.#artifactsHolder = await this.#hold([{ volume, path: ARTIFACTS_PATH }])
+    return volume
+  }
+
+  /** Returns the artifacts as a tar, `artifacts/…`. */
+  readArtifacts(): Promise<Readable> {
+    return this.#engine.containers.getArchive(this.#artifactsHolder, ARTIFACTS_PATH)
   }
 
   createContainer(options: ContainerOptions): Promise<string> {
@@ -243,7 +261,7 @@ export class Workspace implements AsyncDisposable {
       this.#containers.map(name => this.#remove('container', () => this.#engine.containers.remove(name))),
     )
     const common = [this.inputVolume, this.outputVolume, this.homeVolume, this.#scriptVolume]
-    const volumes = [...common, ...this.#imageVolumes]
+    const volumes = [...common, ...this.#furtherVolumes]
     await Promise.all(volumes.map(name => this.#remove('volume', () => this.#engine.volumes.remove(name))))
   }
 

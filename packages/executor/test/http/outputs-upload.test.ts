@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,10 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { RetryDeps } from '../../src/http/retry.ts'
 import { JobFailure } from '../../src/job/job-failure.ts'
-import { uploadZip } from '../../src/job/outputs.ts'
+import { zipSending } from '../../src/uploads/deliver-outputs.ts'
+import { sendUpload } from '../../src/uploads/send-upload.ts'
 import { SkippedPauses } from './skipped-pauses.ts'
 
 /** Two pauses fit into the time-out, three do not. */
@@ -34,6 +36,21 @@ afterAll(async () => {
   await miner[Symbol.asyncDispose]()
   await rm(folder, { recursive: true })
 })
+
+async function uploadZip(
+  path: string,
+  { output_upload_type, url, form_fields }: OutputUpload,
+  allowPrivate: boolean,
+  deps: RetryDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = { url, name: 'output.zip', format: 'portable' } as const
+  const upload =
+    output_upload_type === 'zip_and_http_post'
+      ? { ...target, method: 'POST' as const, formFields: form_fields ?? {} }
+      : { ...target, method: 'PUT' as const }
+  await sendUpload(zipSending(upload, path, (await stat(path)).size), allowPrivate, deps, signal)
+}
 
 /** Uploads and returns the reason why it failed. */
 async function failureOf(upload: OutputUpload, allowPrivate = true): Promise<string> {

@@ -10,7 +10,7 @@ import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobFailure } from '../../src/job/job-failure.ts'
-import { type OutputLimits, zipOutputs } from '../../src/job/outputs.ts'
+import { type OutputLimits, zipOutputs } from '../../src/uploads/zip-outputs.ts'
 
 const LOCAL = { ALLOW_PRIVATE_TARGETS: 'true' }
 

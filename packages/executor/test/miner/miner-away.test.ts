@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
-import { jobUuid } from '@horde/protocol/primitives'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { RawMiner } from '@horde/testing/peers/raw-miner'
@@ -141,15 +140,18 @@ describe('when the miner never comes back', () => {
   test('stops sending the answer to a miner that never acknowledges it', async () => {
     const signal = AbortSignal.timeout(WAIT_MS)
     const options = { address: miner.url, token: randomUUID(), attempts: 3, delayMs: 10, acknowledgeMs: 200 }
-    const job_uuid = jobUuid.parse(randomUUID())
+    const job_uuid = randomUUID()
     const progress = new JobProgress(systemClock, silentLog)
-    progress.transition({ message_type: 'V0PrepareJobRequest', job_uuid })
     const connection = new MinerConnection({ ...options, progress, log: silentLog })
-    connection.sendAnswer({ message_type: 'V0FailedToPrepare', job_uuid }, signal).catch(() => {})
-    expect(await connection.keep(signal)).toBe('gave up')
-    for (const _ of [1, 2, 3]) {
-      const arrived = await miner.arrival(options)
+    const end = connection.keep(signal)
+    const first = await miner.arrival(options)
+    first.send({ message_type: 'V0PrepareJobRequest', job_uuid, volume_type: 'inline' })
+    await connection.receiveOffer(undefined, signal)
+    const result = { reason: 'generic-error', stage: 'executor-startup', message: 'no', cause: null } as const
+    connection.sendAnswer({ end: 'broken', ...result, exitStatus: null, printed: null }, signal).catch(() => {})
+    for (const arrived of [first, await miner.arrival(options), await miner.arrival(options)]) {
       expect(await arrived.receive()).toEqual({ message_type: 'V0FailedToPrepare', job_uuid })
     }
+    expect(await end).toBe('gave up')
   })
 })

@@ -5,7 +5,8 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
-import type { JobReport, OfferMessage, ResultReport } from '@horde/protocol/job/messages'
+import type { JobReport, OfferMessage } from '@horde/protocol/job/messages'
+import type { Printed } from '@horde/protocol/job/report'
 import { isFinal, type JobEvent } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
@@ -109,7 +110,8 @@ function offerOf({ row: { uuid, executorClass, imageName, timeoutSeconds, volume
     jobUuid: uuid as JobUuid,
     executorClass,
     image: imageName,
-    limits: { kind: 'whole', seconds: timeoutSeconds },
+    limits: { kind: 'run', seconds: timeoutSeconds },
+    isStreaming: false,
     volumeKind: volumeType === 'zip_url' ? 'zip-url' : 'inline-zip',
     volumes: [],
   }
@@ -154,18 +156,18 @@ function changeBy(report: JobReport): Change {
     case 'break':
       return { reason: 'horde-failed' }
     case 'finish':
-      return { result: resultOf(report, 0) }
+      return { result: resultOf(report.output, 0) }
     case 'fail': {
-      const { exitStatus, reason } = report.failure
+      const { exitStatus, reason, message, printed } = report.failure
       const why = reason === 'timeout' ? 'time-limit' : exitStatus === null ? 'not-run' : 'exit-status'
-      return { result: resultOf(report, exitStatus), reason: why }
+      return { result: resultOf(printed ?? { stdout: message, stderr: '' }, exitStatus), reason: why }
     }
     default:
       return {}
   }
 }
 
-function resultOf({ output: { stdout, stderr } }: ResultReport, exitStatus: number | null): JobResult {
+function resultOf({ stdout, stderr }: Printed, exitStatus: number | null): JobResult {
   return {
     exitStatus,
     stdout: shorten(stdout, MAX_OUTPUT_CHARACTERS),

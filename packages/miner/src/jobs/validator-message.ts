@@ -32,8 +32,10 @@ export function endReport(row: JobRow): JobReport {
   const why = reason ? REASONS[reason] : ''
   if (state === 'broken') return { type: 'break', jobUuid, message: why, isPrepared: readyAt !== null }
   const { exitStatus = null, stdout = '', stderr = why } = result ?? {}
-  const output = { stdout, stderr, artifacts: null, uploadAnswers: null }
-  if (state === 'finished') return { type: 'finish', jobUuid, output }
+  if (state === 'finished') {
+    return { type: 'finish', jobUuid, output: { stdout, stderr, artifacts: null, uploadAnswers: null } }
+  }
   const cause = reason === 'time-limit' ? 'timeout' : reason === 'exit-status' ? 'nonzero-exit' : 'unknown'
-  return { type: 'fail', jobUuid, failure: { reason: cause, stage: 'unknown', message: why, exitStatus }, output }
+  const printed = { stdout, stderr }
+  return { type: 'fail', jobUuid, failure: { reason: cause, stage: 'unknown', message: why, exitStatus, printed } }
 }

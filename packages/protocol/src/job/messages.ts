@@ -14,8 +14,8 @@ export type JobRequest = OfferMessage | WorkMessage
 
 /** The job finished: its container ended with status 0, and its uploads are done. */
 export type FinishReport = { type: 'finish'; jobUuid: JobUuid; output: JobOutput }
-/** The job failed by its own fault or limits. `output` is empty when it did not run. */
-export type FailReport = { type: 'fail'; jobUuid: JobUuid; failure: FailedJob; output: JobOutput }
+/** The job failed by its own fault or limits. */
+export type FailReport = { type: 'fail'; jobUuid: JobUuid; failure: FailedJob }
 export type ResultReport = FinishReport | FailReport
 
 /** What a job's runner reports. */

@@ -11,10 +11,14 @@ export const STAGES = [
 ] as const
 export type JobStage = (typeof STAGES)[number]
 
-/** What a job's container printed, and what came back with it. */
-export interface JobOutput {
+/** What a job's container printed. */
+export interface Printed {
   stdout: string
   stderr: string
+}
+
+/** What a job's container printed, and what came back with it. */
+export interface JobOutput extends Printed {
   /** Files of the artifacts folder by path, as base64. Null: the job asked for none. */
   artifacts: Record<string, string> | null
   /** What the targets of uploads answered, by path, `output.zip` or `system_output`. Null: nothing was uploaded. */
@@ -25,12 +29,37 @@ export interface JobOutput {
 export const JOB_FAILURES = ['timeout', 'nonzero-exit', 'download-failed', 'upload-failed', 'unknown'] as const
 export type JobFailureReason = (typeof JOB_FAILURES)[number]
 
+/** Why a job broke at an executor: the horde's fault. */
+export const EXECUTOR_FAULTS = ['generic-error', 'unhandled-exception', 'streaming-failed'] as const
+export type ExecutorFault = (typeof EXECUTOR_FAULTS)[number]
+
+/** What is known of the container of a job that ended badly. */
+interface Container {
+  /** Null when the container did not exit by itself, or did not run. */
+  exitStatus: number | null
+  /** Null when the container did not run. */
+  printed: Printed | null
+}
+
 /** The job failed by its own fault or limits. */
-export interface FailedJob {
+export interface FailedJob extends Container {
   reason: JobFailureReason
   stage: JobStage | 'unknown'
   /** For the user. */
   message: string
-  /** Null when the container did not exit by itself, or did not run. */
-  exitStatus: number | null
 }
+
+/** The executor could not run the job to its end, by no fault of the job. */
+export interface BrokenJob extends Container {
+  reason: ExecutorFault
+  stage: JobStage
+  message: string
+  /** What exactly failed, by a name that people can search for. Null: the message says it. */
+  cause: string | null
+}
+
+/** How a job ended: the only type for it from the container to the message for the miner. */
+export type JobResult =
+  | ({ end: 'finished' } & JobOutput)
+  | ({ end: 'failed' } & FailedJob)
+  | ({ end: 'broken' } & BrokenJob)

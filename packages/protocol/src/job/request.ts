@@ -7,16 +7,18 @@ import type { Uploads } from './uploads.ts'
 import type { Volume } from './volumes.ts'
 
 /**
- * How long a job may take, in seconds. `whole`: from ready to the result; null when the offer names no limit. `stages`:
- * one running deadline from ready on, to which each stage adds its limit, so that unused time is kept.
+ * How long a job may take, in seconds. `run`: from the start of its container to its end; null when the offer names no
+ * limit. `whole`: from ready to the result; null when the offer names no limit. `stages`: one running deadline from
+ * ready on, to which each stage adds its limit, so that unused time is kept.
  */
 export type TimeLimits =
+  | { kind: 'run'; seconds: number | null }
   | { kind: 'whole'; seconds: number | null }
   | { kind: 'stages'; leeway: number; download: number; execution: number; upload: number; streamingStart: number }
 
-/** Returns how long a job may take in all, from ready to its result, in seconds; null when its offer names no limit. */
+/** Returns how long a job may take in all, in seconds; null when its offer names no limit. */
 export function secondsOf(limits: TimeLimits): number | null {
-  if (limits.kind === 'whole') return limits.seconds
+  if (limits.kind !== 'stages') return limits.seconds
   return limits.leeway + limits.download + limits.execution + limits.upload + limits.streamingStart
 }
 
@@ -30,6 +32,8 @@ export interface JobOffer {
   limits: TimeLimits
   /** The kind of the work's first volume, which an offer of v0 names. Null: the work has none. */
   volumeKind: Volume['kind'] | null
+  /** Whether users connect to the job while it runs. */
+  isStreaming: boolean
   /** What the job reads, where the dialect says it here already (v2026); loaded before the work arrives. */
   volumes: Volume[]
 }

@@ -8,16 +8,24 @@ export type FileUpload = {
   headers: Record<string, string>
 } & ({ method: 'PUT' } | { method: 'POST'; formFields: Record<string, string> })
 
-/** All of /output as one zip. */
-export type ZipUpload = { url: string } & ({ method: 'PUT' } | { method: 'POST'; formFields: Record<string, string> })
+/**
+ * All of /output as one zip. `portable`: compressed, with names that every program can unpack, and put with the type of
+ * a zip. `exact`: stored, with the names as they are on the disk, and put without a type.
+ */
+export type ZipUpload = { url: string; name: ZipName; format: 'portable' | 'exact' } & (
+  | { method: 'PUT' }
+  | { method: 'POST'; formFields: Record<string, string> }
+)
 
 export interface Uploads {
   files: FileUpload[]
   /** Without the files that `files` names. */
   zip: ZipUpload | null
+  /** Whether a job that failed uploads, too. */
+  afterFailure: boolean
 }
 
-export const NO_UPLOADS: Uploads = { files: [], zip: null }
+export const NO_UPLOADS: Uploads = { files: [], zip: null, afterFailure: false }
 
 /** What a target of an upload answered. */
 export interface UploadAnswer {

@@ -1,8 +1,8 @@
 /** Converts the parts of a job that links 1 and 2 share between v0 and the vocabulary in ../job. */
 
-import type { FailedJob, JobOutput } from '../job/report.ts'
+import type { FailedJob, JobOutput, Printed } from '../job/report.ts'
 import { type JobOffer, type JobWork, secondsOf } from '../job/request.ts'
-import { NO_UPLOADS, type Uploads } from '../job/uploads.ts'
+import { NO_UPLOADS, type Uploads, type ZipUpload } from '../job/uploads.ts'
 import type { Volume } from '../job/volumes.ts'
 import { EMPTY_ZIP_BASE64, type OutputUpload, type Volume as V0Volume, type VolumeType } from '../job.ts'
 import type { JobUuid } from '../primitives.ts'
@@ -36,7 +36,8 @@ export function offerFromV0(offer: V0Offer, executorClass: string | null): JobOf
     jobUuid: offer.job_uuid,
     executorClass,
     image: offer.base_docker_image_name || null,
-    limits: { kind: 'whole', seconds: offer.timeout_seconds },
+    limits: { kind: 'run', seconds: offer.timeout_seconds },
+    isStreaming: false,
     volumeKind: offer.volume_type === 'inline' ? 'inline-zip' : 'zip-url',
     volumes: [],
   }
@@ -109,8 +110,13 @@ function volumeToV0(volume: Volume | undefined): V0Volume {
 function uploadsFromV0(upload: OutputUpload | null): Uploads {
   if (upload === null) return NO_UPLOADS
   const { url, form_fields } = upload
-  if (upload.output_upload_type === 'zip_and_http_put') return { files: [], zip: { method: 'PUT', url } }
-  return { files: [], zip: { method: 'POST', url, formFields: form_fields ?? {} } }
+  const target = { url, name: 'output.zip', format: 'portable' } as const
+  if (upload.output_upload_type === 'zip_and_http_put') return zipUpload({ ...target, method: 'PUT' })
+  return zipUpload({ ...target, method: 'POST', formFields: form_fields ?? {} })
+}
+
+function zipUpload(zip: ZipUpload): Uploads {
+  return { files: [], zip, afterFailure: true }
 }
 
 function uploadToV0({ zip }: Uploads): OutputUpload | null {
@@ -128,12 +134,13 @@ export function outputFromV0({ docker_process_stdout, docker_process_stderr }: V
   return { stdout: docker_process_stdout, stderr: docker_process_stderr, artifacts: null, uploadAnswers: null }
 }
 
-export function outputToV0({ stdout, stderr }: Pick<JobOutput, 'stdout' | 'stderr'>): V0Output {
+export function printedToV0({ stdout, stderr }: Printed): V0Output {
   return { docker_process_stdout: stdout, docker_process_stderr: stderr }
 }
 
 /** A v0 peer reports neither stage nor reason, only the exit status and, ours, whether the time limit ended the job. */
-export function failureFromV0(exitStatus: number | null, timedOut: boolean): FailedJob {
+export function failureFromV0(exitStatus: number | null, timedOut: boolean, output: V0Output): FailedJob {
   const reason = timedOut ? 'timeout' : exitStatus === null ? 'unknown' : 'nonzero-exit'
-  return { reason, stage: 'unknown', message: '', exitStatus }
+  const printed = { stdout: output.docker_process_stdout, stderr: output.docker_process_stderr }
+  return { reason, stage: 'unknown', message: '', exitStatus, printed }
 }

@@ -29,8 +29,8 @@ export function reportFromV0Executor(message: V0ExecutorReport): JobReport {
     case 'V0FinishedRequest':
       return { type: 'finish', jobUuid, output: outputFromV0(message) }
     case 'V0FailedRequest': {
-      const failure = failureFromV0(message.docker_process_exit_status, message.timeout)
-      return { type: 'fail', jobUuid, failure, output: outputFromV0(message) }
+      const failure = failureFromV0(message.docker_process_exit_status, message.timeout, message)
+      return { type: 'fail', jobUuid, failure }
     }
   }
 }

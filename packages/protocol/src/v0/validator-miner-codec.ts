@@ -2,7 +2,7 @@
 import type { JobReport, JobRequest } from '../job/messages.ts'
 import type { JobWork } from '../job/request.ts'
 import type { MinerMessage, V0InitialJobRequest, V0JobRequest } from '../validator-miner.ts'
-import { failureFromV0, offerFromV0, offerToV0, outputFromV0, outputToV0, workFromV0, workToV0 } from './job-codec.ts'
+import { failureFromV0, offerFromV0, offerToV0, outputFromV0, printedToV0, workFromV0, workToV0 } from './job-codec.ts'
 
 /** A miner's message about one job. */
 export type V0MinerJobMessage = Extract<MinerMessage, { job_uuid: string }>
@@ -39,8 +39,8 @@ export function reportFromV0(message: V0MinerJobMessage): JobReport {
     case 'V0JobFinishedRequest':
       return { type: 'finish', jobUuid, output: outputFromV0(message) }
     case 'V0JobFailedRequest': {
-      const failure = failureFromV0(message.docker_process_exit_status, message.timeout ?? false)
-      return { type: 'fail', jobUuid, failure, output: outputFromV0(message) }
+      const failure = failureFromV0(message.docker_process_exit_status, message.timeout ?? false, message)
+      return { type: 'fail', jobUuid, failure }
     }
   }
 }
@@ -61,16 +61,21 @@ export function reportToV0(report: JobReport): V0MinerJobMessage | undefined {
     case 'execution-done':
       return undefined
     case 'finish':
-      return { message_type: 'V0JobFinishedRequest', job_uuid, ...outputToV0(report.output) }
+      return { message_type: 'V0JobFinishedRequest', job_uuid, ...printedToV0(report.output) }
     case 'fail': {
-      const { exitStatus, reason } = report.failure
+      const { exitStatus, reason, message, printed } = report.failure
       const timeout = reason === 'timeout' ? { timeout: true } : {}
       const status = { docker_process_exit_status: exitStatus, ...timeout }
-      return { message_type: 'V0JobFailedRequest', job_uuid, ...status, ...outputToV0(report.output) }
+      return {
+        message_type: 'V0JobFailedRequest',
+        job_uuid,
+        ...status,
+        ...printedToV0(printed ?? { stdout: message, stderr: '' }),
+      }
     }
     case 'break': {
       if (!report.isPrepared) return { message_type: 'V0ExecutorFailedRequest', job_uuid }
-      const output = outputToV0({ stdout: '', stderr: report.message })
+      const output = printedToV0({ stdout: '', stderr: report.message })
       return { message_type: 'V0JobFailedRequest', job_uuid, docker_process_exit_status: null, ...output }
     }
   }

@@ -45,6 +45,7 @@ export class TestWeb implements AsyncDisposable {
 
 export interface Upload {
   method: string | undefined
+  path: string | undefined
   headers: IncomingMessage['headers']
   zip: Buffer
   /** For a form: its fields in order, then the file's field, name and type. */
@@ -71,10 +72,10 @@ export class UploadServer implements AsyncDisposable {
   static async start(answer: RequestListener = (_, response) => void response.end()): Promise<UploadServer> {
     const arrived: Upload[] = []
     const web = await TestWeb.start(async (request, response) => {
-      const { method, headers } = request
+      const { method, url: path, headers } = request
       const isForm = headers['content-type']?.startsWith('multipart/')
       const body = isForm ? await readForm(request) : { zip: await bodyOf(request), form: [] }
-      arrived.push({ method, headers, ...body })
+      arrived.push({ method, path, headers, ...body })
       answer(request, response)
     })
     return new UploadServer(web, arrived)
@@ -88,14 +89,20 @@ export class UploadServer implements AsyncDisposable {
     return { output_upload_type: 'zip_and_http_post', url: this.web.url(path), form_fields }
   }
 
-  /** Returns the texts in the zip file of the last upload, by name. */
-  async texts(): Promise<Record<string, string>> {
-    return Object.fromEntries((await this.files()).map(([name, { text }]) => [name, text]))
+  /** Returns the texts in the zip file of the last upload, or of an upload to this path, by name. */
+  async texts(path?: string): Promise<Record<string, string>> {
+    return Object.fromEntries((await this.files(path)).map(([name, { text }]) => [name, text]))
   }
 
-  /** Returns the files in the zip file of the last upload, in its order. */
-  files(): Promise<[string, Unzipped][]> {
-    return unzip(this.arrived.at(-1)?.zip ?? Buffer.alloc(0))
+  /** Returns the files in that zip file, in its order. */
+  files(path?: string): Promise<[string, Unzipped][]> {
+    const upload = path === undefined ? this.arrived.at(-1) : this.to(path)
+    return unzip(upload?.zip ?? Buffer.alloc(0))
+  }
+
+  /** Returns the last upload to a path. */
+  to(path: string): Upload | undefined {
+    return this.arrived.findLast(upload => upload.path === path)
   }
 
   /** Forgets all uploads and requests. */

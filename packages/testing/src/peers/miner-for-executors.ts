@@ -57,10 +57,18 @@ export class TestMiner implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Starts an executor process for a token. */
-  spawn(env: Record<string, string> = {}, token = `${randomUUID()}-${randomUUID()}`): TestExecutor {
+  /**
+   * Starts an executor process for a token.
+   *
+   * @param args the command line that a miner gives its executor's image
+   */
+  spawn(
+    env: Record<string, string> = {},
+    token = `${randomUUID()}-${randomUUID()}`,
+    args: readonly string[] = [],
+  ): TestExecutor {
     const defaults = { MINER_ADDRESS: `ws://127.0.0.1:${this.port}`, STATE_FOLDER: this.stateFolder }
-    const executor = new TestExecutor(this, token, { ...defaults, ...env })
+    const executor = new TestExecutor(this, token, { ...defaults, ...env }, args)
     this.#executors.push(executor)
     return executor
   }
@@ -105,10 +113,10 @@ export class TestExecutor {
   readonly #miner: TestMiner
   #log = ''
 
-  constructor(miner: TestMiner, token: string, env: Record<string, string>) {
+  constructor(miner: TestMiner, token: string, env: Record<string, string>, args: readonly string[]) {
     this.token = token
     this.#miner = miner
-    this.process = spawn(process.execPath, [MAIN], {
+    this.process = spawn(process.execPath, [MAIN, ...args], {
       env: { PATH: process.env.PATH, EXECUTOR_TOKEN: token, PYTHON_IMAGE: 'compute-horde/python:3.11', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -11,6 +11,7 @@ import { WAIT_MS } from '../limits.ts'
 /** The constant that a server appends to the client's key (RFC 6455, section 1.3). */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const FINAL = 0x80
+const CONTINUATION = 0
 const TEXT = 1
 const BINARY = 2
 const CLOSE = 8
@@ -69,6 +70,8 @@ export class RawConnection {
   readonly #socket: Duplex
   readonly #inbox = new Inbox<Received>()
   #rest = Buffer.alloc(0)
+  /** The fragments of a message so far. */
+  #fragments: Buffer[] = []
 
   constructor(socket: Duplex) {
     this.#socket = socket
@@ -108,7 +111,10 @@ export class RawConnection {
     this.#rest = Buffer.concat([this.#rest, data])
     for (let frame = readFrame(this.#rest); frame !== undefined; frame = readFrame(this.#rest)) {
       this.#rest = this.#rest.subarray(frame.end)
-      if (frame.opcode === TEXT) this.#inbox.put(JSON.parse(frame.payload.toString()))
+      if (frame.opcode === TEXT || frame.opcode === CONTINUATION) this.#fragments.push(frame.payload)
+      if (frame.isLast && frame.opcode < BINARY) {
+        this.#inbox.put(JSON.parse(Buffer.concat(this.#fragments.splice(0)).toString()))
+      }
       if (frame.opcode === CLOSE) this.#inbox.put({ closed: frame.payload.readUInt16BE() })
     }
   }
@@ -141,7 +147,7 @@ function head(opcode: number, length: number): Buffer {
 }
 
 /** Reads the first frame of a client's bytes, which are masked. Returns undefined while the frame is incomplete. */
-function readFrame(bytes: Buffer): { opcode: number; payload: Buffer; end: number } | undefined {
+function readFrame(bytes: Buffer): { opcode: number; isLast: boolean; payload: Buffer; end: number } | undefined {
   if (bytes.length < 2) return undefined
   const short = bytes.readUInt8(1) & 0x7f
   const maskAt = short === 127 ? 10 : short === 126 ? 4 : 2
@@ -152,5 +158,6 @@ function readFrame(bytes: Buffer): { opcode: number; payload: Buffer; end: numbe
   const payload = bytes
     .subarray(start, start + length)
     .map((byte, index) => byte ^ bytes.readUInt8(maskAt + (index % 4)))
-  return { opcode: bytes.readUInt8(0) & 0x0f, payload: Buffer.from(payload), end: start + length }
+  const isLast = (bytes.readUInt8(0) & FINAL) !== 0
+  return { opcode: bytes.readUInt8(0) & 0x0f, isLast, payload: Buffer.from(payload), end: start + length }
 }

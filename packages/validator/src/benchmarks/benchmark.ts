@@ -47,7 +47,8 @@ export function offerOf(work: Work, jobUuid: JobUuid, executorClass: ExecutorCla
     jobUuid,
     executorClass: executorClass ?? null,
     image: work.image,
-    limits: { kind: 'whole', seconds: Math.ceil(work.timeoutSeconds) },
+    limits: { kind: 'run', seconds: Math.ceil(work.timeoutSeconds) },
+    isStreaming: false,
     volumeKind: 'inline-zip',
     volumes: [],
   }

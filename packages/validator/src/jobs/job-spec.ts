@@ -1,7 +1,7 @@
 /** What a job asks of its miner, and how its result is judged: synthetic and organic jobs are made into this. */
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
-import type { FailedJob } from '@horde/protocol/job/report'
+import type { FailedJob, Printed } from '@horde/protocol/job/report'
 import type { JobState, OpenState } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
@@ -75,7 +75,15 @@ export function resultOf(
     ...verdict,
     seconds: seconds ?? null,
     exitStatus: report.type === 'fail' ? report.failure.exitStatus : null,
-    stdout: report.output.stdout,
-    stderr: report.output.stderr,
+    ...printedBy(report),
   }
+}
+
+/** A job that did not run printed nothing; its stdout says why. */
+function printedBy(report: ResultReport): Printed {
+  const { stdout, stderr } =
+    report.type === 'finish'
+      ? report.output
+      : (report.failure.printed ?? { stdout: report.failure.message, stderr: '' })
+  return { stdout, stderr }
 }

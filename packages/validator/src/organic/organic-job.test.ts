@@ -20,8 +20,7 @@ it.each([
 ] as const)('a failed job %s', (_, exitStatus, cause, seconds, reason) => {
   const result = {
     ...{ type: 'fail' as const, jobUuid: 'u' as never },
-    failure: { reason: cause, stage: 'unknown' as const, message: '', exitStatus },
-    output: { stdout: '', stderr: '', artifacts: null, uploadAnswers: null },
+    failure: { reason: cause, stage: 'unknown' as const, message: '', exitStatus, printed: null },
   }
   expect(judge(result, seconds)).toMatchObject({ reason, score: null })
 })

@@ -4,7 +4,7 @@ import type { FacilitatorJobRequest, JobStatus, V0JobStatusUpdate } from '@horde
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
 import { EMPTY_ZIP_BASE64, type Preset } from '@horde/protocol/job'
 import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
-import { NO_UPLOADS } from '@horde/protocol/job/uploads'
+import { NO_UPLOADS, type Uploads } from '@horde/protocol/job/uploads'
 import type { Volume } from '@horde/protocol/job/volumes'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
@@ -64,14 +64,14 @@ function offerOf(
     jobUuid: request.uuid,
     executorClass: executorClass ?? null,
     image: request.docker_image || null,
-    limits: { kind: 'whole', seconds: Math.ceil(limits.jobMs / 1000) },
+    limits: { kind: 'run', seconds: Math.ceil(limits.jobMs / 1000) },
+    isStreaming: false,
     volumeKind: volumeOf(request).kind,
     volumes: [],
   }
 }
 
 function workOf(request: FacilitatorJobRequest): WorkMessage {
-  const { output_url: url } = request
   return {
     type: 'work',
     jobUuid: request.uuid,
@@ -81,9 +81,14 @@ function workOf(request: FacilitatorJobRequest): WorkMessage {
     args: request.args,
     env: {},
     volumes: [volumeOf(request)],
-    uploads: url === '' ? NO_UPLOADS : { files: [], zip: { method: 'PUT', url } },
+    uploads: uploadsOf(request),
     artifactsFolder: null,
   }
+}
+
+function uploadsOf({ output_url: url }: FacilitatorJobRequest): Uploads {
+  if (url === '') return NO_UPLOADS
+  return { files: [], zip: { method: 'PUT', url, name: 'output.zip', format: 'portable' }, afterFailure: true }
 }
 
 function volumeOf({ input_url }: FacilitatorJobRequest): Volume {

@@ -30,6 +30,7 @@ export type PoolSettings = {
 /** The executor's settings that a miner passes on: all but the two that it sets itself. */
 export const EXECUTOR_SETTINGS = [
   'EXECUTOR_GPU_DEVICE_IDS',
+  'DEBUG_NO_GPU_MODE',
   'PYTHON_IMAGE',
   'PYTHON_NVIDIA_IMAGE',
   'IMAGE_ALIASES',

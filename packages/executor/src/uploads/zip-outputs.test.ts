@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { zipOutputs } from './outputs.ts'
+import { zipOutputs } from './zip-outputs.ts'
 
 const FILE_BYTES = 1_000_000
 

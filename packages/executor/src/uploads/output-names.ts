@@ -1,5 +1,10 @@
-/** The executor's own files in every zip of outputs; a job's files with these names are left out. */
-export const OWN_FILES: readonly string[] = ['stdout.txt', 'stderr.txt']
+/** The executor's own files among the outputs, with what the job printed. A job's files of these names do not count. */
+export const OWN_FILES = ['stdout.txt', 'stderr.txt'] as const
+export type OwnFile = (typeof OWN_FILES)[number]
+
+export function isOwnFile(path: string): path is OwnFile {
+  return (OWN_FILES as readonly string[]).includes(path)
+}
 
 /** A drive, which makes a name absolute for Windows programs. */
 const DRIVE = /^([a-z]):/i
@@ -10,7 +15,7 @@ const DRIVE = /^([a-z]):/i
  * one folder stay in one folder, and a folder never gets the name of a file.
  */
 export class OutputNames {
-  readonly #taken = new Set(OWN_FILES)
+  readonly #taken = new Set<string>(OWN_FILES)
   readonly #folders = new Map<string, string>()
 
   /** Returns the name for the next file. */

@@ -6,9 +6,16 @@ import { finished, pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
 import type { ZipFile } from 'yazl'
 import { JobFailure } from '../job/job-failure.ts'
-import { OutputNames, OWN_FILES } from './output-names.ts'
+import { isOwnFile, OutputNames } from './output-names.ts'
 
-const PREFIX = 'output/'
+/** What begins the names in a tar of /output. */
+export const PREFIX = 'output/'
+
+/** The most folders above a file in an exact zip. */
+const MAX_FOLDERS = 100
+
+/** What stands for bytes that are no UTF-8. */
+const NOT_UTF8 = '\ufffd'
 
 /** The longest path, in bytes. Slightly longer paths are missing from an engine's archive, without an error. */
 const MAX_PATH_BYTES = 3_000
@@ -26,6 +33,13 @@ export interface OutputSource {
   folder: string
 }
 
+/** What a zip holds, and how: see ZipUpload in the protocol's job/uploads. */
+export interface ZipRules {
+  format: 'portable' | 'exact'
+  /** Paths of files that do not go into the zip, and do not count. */
+  leaveOut: ReadonlySet<string>
+}
+
 type Entry = ReturnType<typeof extract> extends AsyncIterable<infer E> ? E : never
 
 /** What a zip holds about a file besides its contents. */
@@ -33,6 +47,8 @@ interface FileFacts {
   /** The permissions, also 000; set-user-id and the like are removed. */
   mode: number
   mtime: Date
+  compress: boolean
+  forceDosTimestamp: boolean
 }
 
 /** Further names of a file, as zips have them, by the name under which the tar holds its contents. */
@@ -46,6 +62,7 @@ export async function addFiles(
   zip: ZipFile,
   source: OutputSource,
   limits: FileLimits,
+  rules: ZipRules,
   signal: AbortSignal,
 ): Promise<void> {
   const further: FurtherNames = new Map()
@@ -55,16 +72,17 @@ export async function addFiles(
   for await (const entry of entriesOf(await opened(source, signal), signal)) {
     const { header } = entry
     if (Buffer.byteLength(header.name) > MAX_PATH_BYTES) throw new JobFailure('The outputs are nested too deeply')
-    const path = pathOf(header)
+    const path = pathOf(header, rules)
     if (isRegular(header)) sizes.set(header.name, header.size ?? 0)
+    if (path !== undefined && rules.format === 'exact' && isFile(header)) checkExact(path)
     if (path !== undefined && header.type === 'link' && sizes.has(header.linkname ?? '')) {
       const { linkname: first = '' } = header as { linkname?: string }
       count(total, sizes.get(first) ?? 0, limits)
-      further.set(first, [...(further.get(first) ?? []), { name: names.next(path), facts: factsOf(header) }])
+      further.set(first, [...(further.get(first) ?? []), { name: names.next(path), facts: factsOf(header, rules) }])
     } else if (path !== undefined && isRegular(header)) {
       count(total, header.size ?? 0, limits)
       const contents = withErrorsIgnored(Readable.from(entry, { objectMode: false }))
-      zip.addReadStream(contents, names.next(path), factsOf(header))
+      zip.addReadStream(contents, names.next(path), factsOf(header, rules))
       await finished(contents, { signal, writable: false })
       continue
     }
@@ -95,7 +113,7 @@ async function addFurtherNames(
 }
 
 /** Opens the tar. When the signal aborts first, a tar that comes later is closed. */
-async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<Readable> {
+export async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<Readable> {
   const tar = openTar()
   const aborted = Promise.withResolvers<never>()
   const onAbort = () => aborted.reject(signal.reason)
@@ -111,7 +129,7 @@ async function opened({ openTar }: OutputSource, signal: AbortSignal): Promise<R
   }
 }
 
-async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<Entry, void, undefined> {
+export async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<Entry, void, undefined> {
   const entries = extract()
   const read = pipeline(withErrorsIgnored(tar), entries as unknown as NodeJS.WritableStream, { signal })
   read.catch(error => entries.destroy(error as Error))
@@ -127,7 +145,7 @@ async function* entriesOf(tar: Readable, signal: AbortSignal): AsyncGenerator<En
  * Returns the stream, with a listener that ignores its errors. Its reader gets them in another way, but after an abort
  * the reader has stopped listening, and an error of the stream would end the process.
  */
-function withErrorsIgnored<S extends Readable>(stream: S): S {
+export function withErrorsIgnored<S extends Readable>(stream: S): S {
   return stream.on('error', () => {})
 }
 
@@ -138,18 +156,34 @@ function count(total: { files: number; bytes: number }, bytes: number, limits: F
   if (total.bytes > limits.maxBytes) throw new JobFailure('The outputs are too large')
 }
 
-function isRegular({ type }: Header): boolean {
+export function isRegular({ type }: Header): boolean {
   return type === 'file' || type === 'contiguous-file'
 }
 
-/** Returns the path below /output; undefined for /output itself and for the executor's own file names. */
-function pathOf({ name }: Header): string | undefined {
-  const path = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : ''
-  return path === '' || OWN_FILES.includes(path) ? undefined : path
+/** Returns whether an entry is a file under one of its names. */
+function isFile(header: Header): boolean {
+  return isRegular(header) || header.type === 'link'
 }
 
-/** A zip's dates begin in 1980 and end in 2107. */
-function factsOf({ mode = 0o644, mtime }: Header): FileFacts {
-  const year = mtime?.getUTCFullYear() ?? 0
-  return { mode: 0o100000 | (mode & 0o777), mtime: mtime && year > 1980 && year < 2107 ? mtime : new Date() }
+/** Returns the path below /output; undefined for /output itself and for what does not go into the zip. */
+function pathOf({ name }: Header, { leaveOut }: ZipRules): string | undefined {
+  const path = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : ''
+  return path === '' || isOwnFile(path) || leaveOut.has(path) ? undefined : path
+}
+
+function checkExact(path: string): void {
+  if (path.split('/').length - 1 > MAX_FOLDERS) throw new JobFailure('The outputs are nested too deeply')
+  if (path.includes(NOT_UTF8)) throw new JobFailure('The name of an output file is not UTF-8')
+}
+
+/** A zip's dates begin in 1980 and end in 2107. An exact zip has the nearest one. */
+function factsOf({ mode = 0o644, mtime = new Date() }: Header, rules: ZipRules): FileFacts {
+  const year = mtime.getUTCFullYear()
+  const isDate = rules.format === 'exact' || (year > 1980 && year < 2107)
+  return { mode: 0o100000 | (mode & 0o777), mtime: isDate ? mtime : new Date(), ...zipOptions(rules) }
+}
+
+/** Returns how a zip stores its files. A date outside of a zip's years would stay in the further timestamp. */
+export function zipOptions({ format }: ZipRules): { compress: boolean; forceDosTimestamp: boolean } {
+  return { compress: format === 'portable', forceDosTimestamp: format === 'exact' }
 }
