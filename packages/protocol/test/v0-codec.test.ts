@@ -93,7 +93,7 @@ describe('link 2', () => {
       expect(report).toMatchObject({ type: 'finish', output: { stdout: message.docker_process_stdout } })
     } else if (message.message_type === 'V0FailedRequest') {
       const { docker_process_exit_status: exitStatus, timeout, docker_process_stderr: stderr } = message
-      expect(report).toMatchObject({ type: 'fail', failure: { exitStatus }, output: { stderr } })
+      expect(report).toMatchObject({ type: 'fail', failure: { exitStatus, printed: { stderr } } })
       expect(report.type === 'fail' && report.failure.reason === 'timeout').toBe(timeout)
     } else expect(report.type).toBe(message.message_type === 'V0ReadyRequest' ? 'ready' : 'not-prepared')
     expect(report.jobUuid).toBe(message.job_uuid)

@@ -24,7 +24,7 @@ async function resultFor(capabilities: string[] | null | undefined, script = SCR
   return answer
 }
 
-test('names large-frames in its upgrade request', async () => {
+test('names its capabilities in its upgrade request', async () => {
   let capabilities: unknown
   await using server = await TestWeb.start((request, response) => {
     capabilities = request.headers['x-horde-capabilities']
@@ -32,7 +32,7 @@ test('names large-frames in its upgrade request', async () => {
   })
   const executor = miner.spawn({ MINER_ADDRESS: `ws://127.0.0.1:${server.port}` })
   expect(await executor.exit()).toBe(1)
-  expect(capabilities).toBe('large-frames')
+  expect(capabilities).toBe('2026, large-frames')
 })
 
 test('sends a million characters of each stream to a miner with large-frames', async () => {
