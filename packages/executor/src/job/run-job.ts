@@ -3,7 +3,7 @@
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
-import { isPreset } from '@horde/protocol/job'
+import { isPreset } from '@horde/protocol/job/preset'
 import type { JobResult, JobStage } from '@horde/protocol/job/report'
 import type { JobOffer, JobWork } from '@horde/protocol/job/request'
 import type { Volume } from '@horde/protocol/job/volumes'
