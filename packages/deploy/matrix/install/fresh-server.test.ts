@@ -8,7 +8,8 @@ import { IMAGE_PREFIX } from '../../src/testing/test-registry.ts'
 import { TestServer } from '../../src/testing/test-server.ts'
 
 const DONE = 'What to do next:'
-const SECOND_RUN_SECONDS = 30
+/** The aim for a second run is 30 s on an idle machine; a test allows twice that. */
+const SECOND_RUN_SECONDS = 60
 /** How long the roles may take to be healthy after a reboot. */
 const REBOOTED_MS = 240_000
 /** How long building on the server may take: four times as long as on an idle machine. */

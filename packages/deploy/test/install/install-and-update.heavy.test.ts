@@ -8,8 +8,8 @@ import { TestServer } from '../../src/testing/test-server.ts'
 
 const FOLDER = '/opt/compute-horde/validator'
 const PULL = ['--image-prefix', IMAGE_PREFIX, '--network', 'ws://127.0.0.1:9944', '--netuid', '7']
-/** How long a second run may take: three times as long as on an idle machine. */
-const SECOND_RUN_SECONDS = 30
+/** The aim for a second run is 30 s on an idle machine; a test allows twice that. */
+const SECOND_RUN_SECONDS = 60
 /** How long an update may take that fails and returns to the old version. */
 const FAILED_UPDATE_SECONDS = 120
 /** How long building the images and installing may take. */
@@ -131,7 +131,7 @@ test('opens ports only on loopback', async () => {
   expect(listeners).toContain('127.0.0.1:8001')
 })
 
-test('a second run takes less than half a minute and restarts nothing', async () => {
+test('a second run is short and restarts nothing', async () => {
   const before = await containers()
   const again = await owner.install('validator', server, { user: 'deploy', args: PULL })
   expect(again.output).toContain('What to do next:')
