@@ -16,7 +16,7 @@ import type { Admission, FloodLog } from './admission.ts'
 import type { Delivery } from './delivery.ts'
 import { LiveJob, type LiveJobs, NEW_JOB, newExecutorToken } from './live-job.ts'
 import { type OfferedJob, storeDeclined, storeOffer, type TransitionDeps, transition } from './transition.ts'
-import { reportOf } from './validator-message.ts'
+import { declineReport, reportOf } from './validator-message.ts'
 
 /** Reasons for which a declined offer is not stored: a flood must not reach the database, or that does not answer. */
 const UNSTORED: readonly Reason[] = ['too-many-offers', 'database-away']
@@ -163,5 +163,5 @@ async function decline(job: OfferedJob, reason: Reason, deps: OfferDeps): Promis
   deps.floods.add(validator, reason)
   deps.log.debug({ jobUuid, validator, reason }, 'offer declined')
   deps.counters.declined(executorClass, reason)
-  return reportOf('decline', job)
+  return declineReport(job, reason)
 }
