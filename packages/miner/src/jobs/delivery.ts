@@ -44,6 +44,7 @@ export type DeliveryDeps = TransitionDeps & {
 type Addressed = Pick<LiveJob, 'id' | 'validator' | 'origin' | 'isDelivered'> & {
   row: JobRow
   steps: readonly JobStep[]
+  listeners: Iterable<ValidatorConnection>
 }
 
 export function openDelivery(deps: DeliveryDeps): Delivery {
@@ -89,9 +90,10 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     await markDelivered(db, job.id, new Date(clock.now())).finally(() => readEnds.delete(job.id))
   }
 
-  function recipients({ origin, validator }: Addressed): ValidatorConnection[] {
+  function recipients({ origin, validator, listeners }: Addressed): ValidatorConnection[] {
     if (origin.open) return [origin.open]
-    return connections.of(validator).filter(({ isOpen, number }) => isOpen && number > origin.number)
+    const authenticated = connections.of(validator).filter(({ number }) => number > origin.number)
+    return [...authenticated, ...listeners].filter(({ isOpen }) => isOpen)
   }
 
   async function sendMissed(connection: ValidatorConnection): Promise<void> {
@@ -124,7 +126,10 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     if (job.state === 'rejected') await connection.report(end)
     else {
       const { id, validator, row } = job
-      await send({ id, validator, row, steps: [], origin: new Origin(connection), isDelivered: false }, end)
+      await send(
+        { id, validator, row, steps: [], listeners: [], origin: new Origin(connection), isDelivered: false },
+        end,
+      )
     }
   }
 

@@ -83,6 +83,8 @@ export class LiveJob extends StoredJob {
   isWorkLost = false
   /** Which of its steps a running job has done, in order. */
   readonly steps: JobStep[] = []
+  /** Connections of its validator that have not authenticated, and are only told of it. */
+  readonly listeners = new Set<ValidatorConnection>()
   /** The connections that the job's messages go to. */
   readonly origin: Origin
   /** Set when the executor has reported the end: it cleans up and leaves by itself, and its slot is free. */

@@ -11,7 +11,7 @@ import type { ExecutorSocket } from '../executors/executor-channel.ts'
 import { type ExecutorEndpoint, serveExecutor } from '../executors/serve-executor.ts'
 import { serveValidator, type ValidatorEndpoint } from '../validators/serve-validator.ts'
 import type { ValidatorSocket } from '../validators/validator-connection.ts'
-import { PreAuthLimits, type PreAuthOptions } from './pre-auth-limits.ts'
+import { addressGroupOf, PreAuthLimits, type PreAuthOptions } from './pre-auth-limits.ts'
 
 const VALIDATOR_URL = /^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]{1,60})\/?$/
 const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS}})/?$`)
@@ -66,7 +66,9 @@ export function serveValidatorsOn({ router, limits }: OpenPort, endpoint: Valida
     const [, claimedHotkey = ''] = match
     const authenticated = limits.watch(request.socket)
     const socket: ValidatorSocket = wrapSocket(ws, socketOptions(endpoint.log))
-    return serveValidator(socket, { claimedHotkey, capabilities: capabilitiesOf(request) }, endpoint, authenticated)
+    const address = addressGroupOf(request.socket.remoteAddress ?? '')
+    const peer = { claimedHotkey, capabilities: capabilitiesOf(request), address }
+    return serveValidator(socket, peer, endpoint, authenticated)
   }
   router.onUpgrade(VALIDATOR_URL, serve, ownCapabilities)
 }

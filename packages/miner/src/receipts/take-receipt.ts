@@ -28,7 +28,8 @@ export async function takeReceipt(
   const known = job ?? (await findJob(db, validator, payload.job_uuid))
   const isGood = known !== undefined && isSignedFor(payload, signature, validator, proofs)
   if (!isGood) return log.debug({ validator, type: payload.receipt_type }, 'receipt dropped: it is not of a job here')
-  job?.moveTo(connection)
+  const isAuthenticated = !job?.listeners.has(connection)
+  if (isAuthenticated) job?.moveTo(connection)
   await insertReceipt(db, countersigned(payload, signature, proofs), new Date(clock.now()))
   // The validator has the end: it need not be sent again.
   const hasEnded = payload.receipt_type === 'JobFinishedReceipt' && known.state !== 'running'

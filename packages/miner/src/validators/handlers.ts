@@ -11,6 +11,7 @@ import { type OfferDeps, refuseFrame, takeOffer } from '../jobs/take-offer.ts'
 import { signatureProblem } from '../receipts/check-proof.ts'
 import { takeReceipt } from '../receipts/take-receipt.ts'
 import type { Proof } from './dialects/dialect.ts'
+import { listenToJobs } from './listen.ts'
 import type { ConnectionHandlers } from './serve-validator.ts'
 import type { ValidatorConnection } from './validator-connection.ts'
 
@@ -47,6 +48,7 @@ export function connectionHandlers(deps: HandlerDeps): ConnectionHandlers {
       return guarded(request.type, connection, handling)
     },
     takeReceipt: (receipt, connection) => guarded('receipt', connection, takeReceipt(receipt, connection, deps)),
+    listen: connection => listenToJobs(connection, deps),
     sendManifest,
   }
 }

@@ -7,6 +7,9 @@ import type { Authenticated } from '../ports/pre-auth-limits.ts'
 import { type AuthenticationRules, type Refusal, refusalOf } from './authenticate.ts'
 import type { Claim, Proof, ReceiptMessage, ValidatorDialect } from './dialects/dialect.ts'
 import { dialectOfFirst } from './dialects/first-frame.ts'
+import { dialectV0 } from './dialects/v0.ts'
+import { dialectV2026 } from './dialects/v2026.ts'
+import type { Listening } from './listen.ts'
 import {
   errorMessage,
   ValidatorConnection,
@@ -21,6 +24,11 @@ export type ConnectionHandlers = {
   closed(connection: ValidatorConnection): void
   handle(request: JobRequest, proof: Proof | undefined, connection: ValidatorConnection): Promise<void>
   takeReceipt(receipt: ReceiptMessage, connection: ValidatorConnection): Promise<void>
+  /**
+   * Sends what happens to the jobs of a validator that has come back without authenticating, as those of January 2026
+   * do: see validators/listen.ts. Undefined when it has none that it may be told of.
+   */
+  listen(connection: ValidatorConnection): Listening | undefined
   /** Tells a validator how many executors of each class there are. */
   sendManifest(connection: ValidatorConnection): Promise<void>
 }
@@ -31,6 +39,8 @@ export type ValidatorPeer = {
   claimedHotkey: string
   /** Those in the header of its request. */
   capabilities: readonly string[]
+  /** The address that it dialled from. */
+  address: string
 }
 
 export type ValidatorEndpoint = {
@@ -65,11 +75,11 @@ export async function serveValidator(
 ): Promise<void> {
   const { claimedHotkey } = peer
   const { connections, handlers, clock, log } = endpoint
-  const opening = await openingOf(socket, claimedHotkey, endpoint)
+  const opening = await openingOf(socket, peer, endpoint)
   if ('refusal' in opening) return refuse(socket, claimedHotkey, opening, endpoint)
   const { dialect, claim, waiting } = opening
   const capabilities = [...new Set([...peer.capabilities, ...claim.capabilities])]
-  const connection = new ValidatorConnection(socket, claimedHotkey, capabilities, clock, dialect)
+  const connection = new ValidatorConnection(socket, claimedHotkey, capabilities, clock, dialect, peer.address)
   using added = connections.add(connection)
   if (!added) {
     const refusal = { code: 'too-many-connections', why: 'Too many connections of this validator' } as const
@@ -131,15 +141,18 @@ type Opening = { dialect: ValidatorDialect; claim: Claim; waiting: (string | Uin
 
 async function openingOf(
   socket: ValidatorSocket,
-  claimedHotkey: string,
+  peer: ValidatorPeer,
   endpoint: ValidatorEndpoint,
 ): Promise<Opening | Refused> {
+  const { claimedHotkey } = peer
   const { authenticateWithinMs, clock } = endpoint
   const ineligible = await ineligibilityOf(claimedHotkey, endpoint)
   if (ineligible) return { refusal: ineligible, dialect: undefined }
   try {
-    const first = firstFrames(socket)
-    const { frame, dialect, waiting } = await withDeadline(first, authenticateWithinMs, 'authentication', clock)
+    const waiting: (string | Uint8Array)[] = []
+    const first = firstFrames(socket, waiting)
+    await listenUntil(first, waiting, socket, peer, endpoint)
+    const { frame, dialect } = await withDeadline(first, authenticateWithinMs, 'authentication', clock)
     if (frame === undefined) {
       return { refusal: { code: 'closed', why: 'The connection closed before the authentication' }, dialect }
     }
@@ -155,19 +168,49 @@ async function openingOf(
 }
 
 /** Reads up to the first frame that need not wait for an authentication. The port limits how many come before it. */
-async function firstFrames(socket: ValidatorSocket) {
-  const waiting: (string | Uint8Array)[] = []
+async function firstFrames(socket: ValidatorSocket, waiting: (string | Uint8Array)[]): Promise<First> {
   for (;;) {
     const frame = await socket.receive()
-    if (frame === undefined) return { frame, dialect: dialectOfNone, waiting }
+    if (frame === undefined) return { frame, dialect: dialectOfNone }
     const { dialect, waits } = dialectOfFirst(frame)
-    if (!waits) return { frame, dialect, waiting }
+    if (!waits) return { frame, dialect }
     waiting.push(frame)
   }
 }
 
+type First = { frame: string | Uint8Array | undefined; dialect: ValidatorDialect }
+
+/** How long a validator that comes back may take before it counts as one that does not authenticate, in milliseconds. */
+const LISTENS_AFTER_MS = 500
+/** How often receipts are taken of one, and is seen whether its jobs go on, in milliseconds. */
+const LISTEN_EVERY_MS = 200
+
+/** Serves a validator that may not authenticate for as long as it has jobs: it gets messages, and may send receipts. */
+async function listenUntil(
+  first: Promise<First>,
+  waiting: (string | Uint8Array)[],
+  socket: ValidatorSocket,
+  { claimedHotkey, address }: ValidatorPeer,
+  { handlers, clock }: ValidatorEndpoint,
+): Promise<void> {
+  const came = new AbortController()
+  const isHere = first.then(() => came.abort())
+  const pauseFor = (ms: number) => clock.sleep(ms, came.signal).catch(() => {})
+  await pauseFor(LISTENS_AFTER_MS)
+  if (came.signal.aborted) return isHere
+  const connection = new ValidatorConnection(socket, claimedHotkey, [], clock, dialectV2026, address)
+  using listening = handlers.listen(connection)
+  while (listening?.goesOn() && !came.signal.aborted) {
+    await pauseFor(LISTEN_EVERY_MS)
+    for (const frame of waiting.splice(0)) {
+      const parsed = dialectV2026.parse(frame)
+      if (parsed.ok && parsed.message.kind === 'receipt') await handlers.takeReceipt(parsed.message, connection)
+    }
+  }
+}
+
 /** That of a peer that says nothing. */
-const dialectOfNone = dialectOfFirst('').dialect
+const dialectOfNone = dialectV0
 
 function claimIn(frame: string | Uint8Array, dialect: ValidatorDialect): Claim | Refusal {
   const code = 'not-an-authentication'

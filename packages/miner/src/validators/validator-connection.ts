@@ -35,6 +35,8 @@ export class ValidatorConnection {
   readonly number = ++connections
   readonly capabilities: ReadonlySet<string>
   readonly dialect: ValidatorDialect
+  /** The address that the validator dialled from. */
+  readonly address: string
   readonly #socket: ValidatorSocket
   readonly #clock: Clock
   readonly #sendings = new Map<string, Sending>()
@@ -45,7 +47,9 @@ export class ValidatorConnection {
     capabilities: readonly string[],
     clock: Clock,
     dialect = dialectV0,
+    address = '',
   ) {
+    this.address = address
     this.dialect = dialect
     this.#socket = socket
     this.#clock = clock
