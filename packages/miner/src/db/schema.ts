@@ -16,7 +16,9 @@ export type JobResult = {
   /** What came back with the output, if anything did. */
   extras?: Pick<JobOutput, 'artifacts' | 'uploadAnswers'>
   /** Of a job that failed, when its executor reported it. */
-  failure?: Pick<FailedJob, 'reason' | 'stage' | 'message'>
+  failure?: Pick<FailedJob, 'reason' | 'stage' | 'message'> & {
+    /** Whether its container printed the texts. */ hasPrinted: boolean
+  }
   /** Of a job that broke, when its executor reported it. */
   fault?: Breakdown
 }
