@@ -4,8 +4,8 @@ import type { TimeLimits } from '@horde/protocol/job/request'
 import type { Volume } from '@horde/protocol/job/volumes'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
+import type { V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import type { JobStartedPayload, ReceiptPayload } from '@horde/protocol/v2026/receipts/payloads'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
 import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 
 /** The result of a job that finished or failed: one type from the executor's report to the validator's message. */
@@ -16,7 +16,9 @@ export type JobResult = {
   /** What came back with the output, if anything did. */
   extras?: Pick<JobOutput, 'artifacts' | 'uploadAnswers'>
   /** Of a job that failed, when its executor reported it. */
-  failure?: Pick<FailedJob, 'reason' | 'stage' | 'message'>
+  failure?: Pick<FailedJob, 'reason' | 'stage' | 'message'> & {
+    /** Whether its container printed the texts. */ hasPrinted: boolean
+  }
   /** Of a job that broke, when its executor reported it. */
   fault?: Breakdown
 }

@@ -1,10 +1,10 @@
 /** Which dialect to speak with an executor, and its messages in either. */
 import type { Parsed } from '@horde/protocol/frame'
-import { isPreset } from '@horde/protocol/job'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
-import { parseFromExecutor as parseV0 } from '@horde/protocol/miner-executor'
+import { isPreset } from '@horde/protocol/job/preset'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { v0Obstacle } from '@horde/protocol/v0/job-codec'
+import { parseFromExecutor as parseV0 } from '@horde/protocol/v0/miner-executor'
 import { reportFromV0Executor, requestToV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 import { requestToV2026Executor, type V2026Job } from '@horde/protocol/v2026/codec/miner-executor-codec'
 import { reportFromV2026 } from '@horde/protocol/v2026/codec/report-codec'

@@ -195,7 +195,10 @@ function changeBy(report: JobReport): Change {
       const result = resultOf(printed ?? { stdout: message, stderr: '' }, exitStatus)
       // Executors of v0 report neither.
       const isKnown = stage !== 'unknown' || message !== ''
-      return { result: { ...result, ...(isKnown && { failure: { reason, stage, message } }) }, reason: why }
+      return {
+        result: { ...result, ...(isKnown && { failure: { reason, stage, message, hasPrinted: printed !== null } }) },
+        reason: why,
+      }
     }
     default:
       return {}

@@ -94,10 +94,11 @@ export function endReport(row: JobRow): JobReport {
     return { type: 'finish', jobUuid, output: { stdout, stderr, artifacts: null, uploadAnswers: null, ...extras } }
   }
   const cause = reason === 'time-limit' ? 'timeout' : reason === 'exit-status' ? 'nonzero-exit' : 'unknown'
-  const stage = cause === 'unknown' ? 'unknown' : 'execution'
-  const printed = { stdout, stderr }
-  const known = { reason: cause, stage, message: why, ...failure } as const
-  return { type: 'fail', jobUuid, failure: { ...known, exitStatus, printed } }
+  const stage = cause === 'unknown' ? ('unknown' as const) : ('execution' as const)
+  const known = failure ?? { reason: cause, stage, message: why, hasPrinted: true }
+  const { hasPrinted, ...failed } = known
+  const printed = hasPrinted ? { stdout, stderr } : null
+  return { type: 'fail', jobUuid, failure: { ...failed, exitStatus, printed } }
 }
 
 /** A job breaks in the start-up stage as long as it has not been ready, whatever its executor says. */

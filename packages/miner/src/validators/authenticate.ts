@@ -1,7 +1,7 @@
 /** Checks a validator's authentication: whether it is who it claims to be. Each signature counts once. */
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
-import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/v0/validator-miner'
 import type { Claim } from './dialects/dialect.ts'
 
 /** Why a connection is refused, for the metric. */

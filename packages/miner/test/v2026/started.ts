@@ -18,7 +18,8 @@ export async function startMiner2026(options: Partial<MinerOptions> = {}, shared
   const manager = new ScriptedManager()
   const { chain, url: chainUrl } = network
   const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: '2', ...options.env }
-  const miner = stack.use(await startTestMiner({ chain, chainUrl, manager, ...options, env }))
+  const given = { chain, chainUrl, manager, ...options, env }
+  const miner = stack.use(await startTestMiner(given))
   const opened = stack.move()
   return { miner, manager, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

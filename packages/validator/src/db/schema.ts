@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
+import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
 import {
   bigint,
   boolean,

@@ -8,7 +8,6 @@ import type { Parsed } from '@horde/protocol/frame'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
 import { hotkey as hotkeySchema, uuidKey } from '@horde/protocol/primitives'
-import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import {
   CAPABILITIES,
   type MinerMessage,
@@ -16,7 +15,8 @@ import {
   type V0AuthenticateRequest,
   type V0ExecutorManifestRequest,
   type ValidatorMessage,
-} from '@horde/protocol/validator-miner'
+} from '@horde/protocol/v0/validator-miner'
+import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 
 /** The executor classes that a miner offers, with how many executors of each. */
 export type Manifest = V0ExecutorManifestRequest['manifest']['executor_classes']

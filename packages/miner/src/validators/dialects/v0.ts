@@ -1,8 +1,8 @@
 /** The dialect of April 2024, with this project's additions. */
 import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
+import { parseFromValidator, type V0AuthenticateRequest } from '@horde/protocol/v0/validator-miner'
 import { reportToV0, requestFromV0 } from '@horde/protocol/v0/validator-miner-codec'
-import { parseFromValidator, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
 import type { Claim, ValidatorDialect, ValidatorSays } from './dialect.ts'
 
 export const dialectV0: ValidatorDialect = {
