@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { withDeadline } from '@horde/kit/time'
-import type { MinerToExecutorMessage } from '@horde/protocol/miner-executor'
+import type { MinerToExecutorMessage } from '@horde/protocol/v0/miner-executor'
 import { type Connection, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { cpuOf, cpuOfChildren } from './cpu.ts'
 import { echoJob, PlainRuns, timed } from './network/echo-job.ts'

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { jobUuid } from '@horde/protocol/primitives'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/v0/validator-miner'
 
 const IMAGE = 'compute-horde/echo:v0'
 const PAYLOAD = 'hello payload'

@@ -31,6 +31,8 @@ tidy() {
   rm -rf "$store"/{smoldot@,@substrate+connect,@substrate+light-client,@polkadot-api+}*
   # Native parts for Bare, another program than Node.
   rm -rf "$store"/bare-*/node_modules/bare-*/prebuilds
+  # Of the client of Hugging Face, what only its types and browsers take.
+  rm -rf "$store"/@huggingface+tasks@* "$store"/@huggingface+hub@*/node_modules/@huggingface/hub/{src,dist/browser}
   # An executor opens no database.
   [ "$ROLE" != executor ] || rm -rf "$store"/{@electric-sql+pglite,drizzle-orm}@*
   # Below node_modules Node runs no TypeScript.

@@ -9,7 +9,7 @@ import { parseFromValidator } from '@horde/protocol/v2026/validator-miner'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cryptoReady, hotkeyFromUri, verifySignature } from '../src/wallet.ts'
 
-/** Signatures that the Python packages of 2026 made, over texts that ours make. */
+/** Signatures that the packages of 2026 made, over texts that ours make. */
 function readVectors<T>(name: string): T {
   const file = new URL(`../../protocol/test/fixtures/v2026/${name}`, import.meta.url)
   return JSON.parse(readFileSync(file, 'utf8')) as T

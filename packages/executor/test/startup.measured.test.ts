@@ -68,7 +68,7 @@ test('has not loaded what only a job needs while it waits for its offer', async 
   const loaded = /^loaded (.*)$/m.exec(executor.log)?.[1]?.split(' ') ?? []
   expect(loaded).toEqual(expect.arrayContaining(['@horde/executor', '@horde/kit', 'ws', 'zod']))
   const heavy = [
-    '@horde/protocol/miner-executor',
+    '@horde/protocol/v0/miner-executor',
     '@horde/protocol/v2026/miner-executor',
     '@huggingface/hub',
     '@napi-rs/lzma',

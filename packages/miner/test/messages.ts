@@ -1,5 +1,5 @@
 /** The messages of a validator about a job that a test plays. */
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/v0/validator-miner'
 
 export function offerOf(job_uuid: string, changes: Partial<V0InitialJobRequest> = {}): V0InitialJobRequest {
   return {

@@ -1,6 +1,6 @@
 /** Plays a job, with its executor, from the offer to the state that a test wants. */
 import { randomUUID } from 'node:crypto'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/v0/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import type { ValidatorPeer } from '@horde/testing/peers/validator'
 import type { ScriptedManager } from './harness.ts'

@@ -1,7 +1,7 @@
 /** Jobs that a real executor can do. */
 import { randomUUID } from 'node:crypto'
-import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
-import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/validator-miner'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
+import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import type { ValidatorPeer } from '@horde/testing/peers/validator'
 import { expect } from 'vitest'
 

@@ -2,7 +2,7 @@
 import type { Database } from '@horde/kit/database'
 import { isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import { eq } from 'drizzle-orm'
 import { type JobResult, jobs } from '../src/db/schema.ts'
 

@@ -1,5 +1,5 @@
 /** The hardware classes of executors. */
-import type { Preset } from './job.ts'
+import type { Preset } from './job/preset.ts'
 
 export type ClassTraits = {
   /** How long an executor of this class may take from its reservation to being ready, in seconds. */

@@ -1,10 +1,10 @@
 /** The codecs of link 2: what an executor knows of a job in the messages of either dialect, and its results as messages. */
 import { describe, expect, test } from 'vitest'
 import type { JobResult } from '../src/job/report.ts'
-import { parseFromMiner as parseV0 } from '../src/miner-executor.ts'
 import { jobUuid } from '../src/primitives.ts'
 import { answerToV0 } from '../src/v0/executor-codec.ts'
 import { offerFromV0, workFromV0 } from '../src/v0/job-codec.ts'
+import { parseFromMiner as parseV0 } from '../src/v0/miner-executor.ts'
 import { answerToV2026 } from '../src/v2026/codec/executor-codec.ts'
 import { offerFromV2026, workFromV2026 } from '../src/v2026/codec/request-codec.ts'
 import { parseFromMiner as parseV2026 } from '../src/v2026/miner-executor.ts'

@@ -13,7 +13,7 @@ export type Golden = {
 export type GoldenLink = Record<string, Record<string, Golden[]>>
 
 /** @param folder the folder of the dialect among the fixtures, ending with a slash */
-export function readGolden(link: string, folder = ''): GoldenLink {
+export function readGolden(link: string, folder: string): GoldenLink {
   return JSON.parse(readFixture(`${folder}golden-${link}.json`)) as GoldenLink
 }
 

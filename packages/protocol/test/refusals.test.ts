@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import * as facilitatorValidator from '../src/facilitator-validator.ts'
 import { type Parser, WireError } from '../src/frame.ts'
-import * as minerExecutor from '../src/miner-executor.ts'
+import * as facilitatorValidator from '../src/v0/facilitator-validator.ts'
+import * as minerExecutor from '../src/v0/miner-executor.ts'
+import * as validatorMiner from '../src/v0/validator-miner.ts'
 import { parseReceiptLine } from '../src/v2026/receipts/receipt-line.ts'
-import * as validatorMiner from '../src/validator-miner.ts'
 import { type Golden, readGolden } from './golden.ts'
 import { PARSERS as PARSERS_OF_2026 } from './v2026/vectors.ts'
 
@@ -22,7 +22,7 @@ const PARSERS: AnyParser[] = [
 ]
 
 const LINKS = ['validator-miner', 'miner-executor', 'facilitator-validator']
-const GOLDEN: Golden[] = LINKS.flatMap(link => [readGolden(link), readGolden(link, 'v2026/')])
+const GOLDEN: Golden[] = LINKS.flatMap(link => [readGolden(link, 'v0/'), readGolden(link, 'v2026/')])
   .flatMap(link => Object.values(link))
   .flatMap(messages => Object.values(messages).flat())
 

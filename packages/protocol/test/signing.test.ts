@@ -1,11 +1,11 @@
 import { cryptoWaitReady, decodeAddress, sr25519Verify } from '@polkadot/util-crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { authenticationBytes, facilitatorLoginBytes } from '../src/handshake/signing.ts'
-import { authenticationPayload } from '../src/validator-miner.ts'
+import { authenticationPayload } from '../src/v0/validator-miner.ts'
 import { readFixture } from './golden.ts'
 
 type Vector = { name: string; payload: unknown; signed_bytes_utf8: string; signature: string; verifies: boolean }
-const vectors = JSON.parse(readFixture('auth.json')) as {
+const vectors = JSON.parse(readFixture('v0/auth.json')) as {
   keys: Record<string, string>
   validator_to_miner: Vector[]
   validator_to_facilitator: { public_key: string; signature: string; verifies: boolean }[]

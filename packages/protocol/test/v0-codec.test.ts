@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest'
 import type { JobReport } from '../src/job/messages.ts'
 import type { JobWork } from '../src/job/request.ts'
 import { NO_UPLOADS } from '../src/job/uploads.ts'
-import * as minerExecutor from '../src/miner-executor.ts'
 import { NotInV0Error, v0Obstacle } from '../src/v0/job-codec.ts'
+import * as minerExecutor from '../src/v0/miner-executor.ts'
 import { reportFromV0Executor, requestToV0Executor } from '../src/v0/miner-executor-codec.ts'
+import * as validatorMiner from '../src/v0/validator-miner.ts'
 import { reportFromV0, reportToV0, requestFromV0, requestToV0 } from '../src/v0/validator-miner-codec.ts'
-import * as validatorMiner from '../src/validator-miner.ts'
 import { type Golden, readGolden } from './golden.ts'
 
-const { validator = {}, miner = {} } = readGolden('validator-miner')
-const { executor = {} } = readGolden('miner-executor')
+const { validator = {}, miner = {} } = readGolden('validator-miner', 'v0/')
+const { executor = {} } = readGolden('miner-executor', 'v0/')
 
 type Frame = Golden & { type: string }
 

@@ -7,7 +7,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import { version } from '@horde/kit/version'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import {
   HOST,
   MANIFEST,

@@ -20,7 +20,7 @@ test('lists the limits of a job by default', () => {
       "mandatoryAccess": "none",
       "memoryBytes": 12884901888,
       "openFiles": 16384,
-      "output": "in memory up to 1077837824",
+      "output": "in memory up to 2151579648",
       "pids": 1024,
       "root": "read-only",
       "rootless": false,

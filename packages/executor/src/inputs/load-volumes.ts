@@ -31,11 +31,12 @@ export async function loadVolumes(
 ): Promise<void> {
   const folder = join(workspace.folder, FOLDER)
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  const hasDownloads = volumes.some(({ kind }) => kind !== 'inline-zip')
   const deps = {
     ...retries,
     folder,
     budget: new InputBudget({ maxBytes: settings.VOLUME_MAX_SIZE_BYTES, maxEntries: settings.VOLUME_MAX_FILES }),
-    cache: await openInputCache(settings, retries),
+    cache: hasDownloads ? await openInputCache(settings, retries) : undefined,
     allowPrivate: settings.ALLOW_PRIVATE_TARGETS,
     hub: { endpoint: settings.HF_ENDPOINT, token: settings.HF_ACCESS_TOKEN },
   }

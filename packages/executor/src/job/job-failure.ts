@@ -13,6 +13,9 @@ export class JobFailure extends Error {
   }
 }
 
+/** The job asks for what its class has and this host has not: not the job's fault, although its author is told so. */
+export class HostLackFailure extends JobFailure {}
+
 /** The job ran into a time limit. */
 export class TimeLimitFailure extends JobFailure {}
 

@@ -3,7 +3,7 @@
 import type { Engine } from '@horde/engine/engine'
 import type { Log } from '@horde/kit/log'
 import { type Clock, DeadlineError } from '@horde/kit/time'
-import { isPreset } from '@horde/protocol/job'
+import { isPreset } from '@horde/protocol/job/preset'
 import type { JobResult, JobStage } from '@horde/protocol/job/report'
 import type { JobOffer, JobWork } from '@horde/protocol/job/request'
 import type { Volume } from '@horde/protocol/job/volumes'
@@ -17,7 +17,7 @@ import { loadVolumes } from '../inputs/load-volumes.ts'
 import type { MinerConnection } from '../miner/miner-connection.ts'
 import { returnOutputs, wantsOutputs } from '../uploads/return-outputs.ts'
 import { createJobContainer, jobFiles } from './job-container.ts'
-import { JobFailure, TimeLimitFailure, withinDeadline } from './job-failure.ts'
+import { HostLackFailure, JobFailure, TimeLimitFailure, withinDeadline } from './job-failure.ts'
 import { badEnd, broken, lostOutputs, notRun, uploadFailed } from './job-result.ts'
 import type { Preparation } from './prepare-job.ts'
 import { type StageTimes, stageTimes } from './stage-times.ts'
@@ -98,8 +98,8 @@ async function receiveWork(
 }
 
 /** Returns the result of a job that could not be run to its end. Throws when its work did not come at all. */
-function resultOfError(error: unknown, { stage, work, log }: Run): JobResult {
-  if (error instanceof DeadlineError && work === undefined) throw error
+function resultOfError(error: unknown, { stage, work, times, log }: Run): JobResult {
+  if (error instanceof DeadlineError && work === undefined && !times.countsWork) throw error
   if (error instanceof JobFailure || error instanceof ImageError) {
     const why = error instanceof JobFailure ? error.sentence : error.message
     log.info({ why }, 'the job cannot be run as requested')
@@ -137,7 +137,7 @@ function gpusFor(preset: string, { preparation: { gpus }, settings }: Run): Gpus
   if (!isPreset(preset)) throw new JobFailure('The preset of the job is not known: none or nvidia_all')
   if (settings.DEBUG_NO_GPU_MODE) return undefined
   if (preset === 'nvidia_all' && gpus === undefined) {
-    throw new JobFailure('The job asks for NVIDIA GPUs and this executor has none')
+    throw new HostLackFailure('The job asks for NVIDIA GPUs and this executor has none')
   }
   return preset === 'nvidia_all' ? gpus : undefined
 }

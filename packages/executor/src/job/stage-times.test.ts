@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { stageTimes } from './stage-times.ts'
 
 const DEFAULTS = { work: 900_000, load: 300_000, run: 60_000, upload: 200_000 }
-const STAGES = { kind: 'stages', leeway: 1, download: 2, execution: 10, upload: 3, streamingStart: 5 } as const
+const STAGES = { kind: 'stages', leeway: 3, download: 1, execution: 10, upload: 3, streamingStart: 5 } as const
 
 test('limits only the run of a job by its own limit, whatever came before', async () => {
   const clock = manualClock()
@@ -46,4 +46,9 @@ test('shortens the run by the time that loading took too long', async () => {
   expect(times?.run()).toBe(9_000)
   await clock.advance(9_000)
   expect(times?.upload()).toBe(3_000)
+})
+
+test('is earlier than the validator by a second, or by half of a short leeway', () => {
+  const loads = [0, 1, 2, 5].map(leeway => stageTimes({ ...STAGES, leeway }, DEFAULTS, manualClock())?.load())
+  expect(loads).toEqual([1_000, 1_500, 2_000, 5_000])
 })

@@ -2,6 +2,12 @@
 import type { Clock } from '@horde/kit/time'
 import type { TimeLimits } from '@horde/protocol/job/request'
 
+/**
+ * How much earlier than its validator the executor ends a stage, in ms, taken from the leeway and at most half of it: a
+ * report that comes after the validator's own deadline is not read, and the horde gets the blame.
+ */
+const EARLIER_MS = 1_000
+
 /** How long the stages of a job whose offer limits only its run may take, in ms. From the settings. */
 export interface DefaultTimes {
   work: number
@@ -46,7 +52,8 @@ function ofWhole(seconds: number, clock: Clock): StageTimes {
 
 /** One running deadline: each stage adds its limit, so that time which a stage leaves unused is kept. */
 function ofStages(limits: Extract<TimeLimits, { kind: 'stages' }>, clock: Clock): StageTimes {
-  let deadline = clock.monotonic() + (limits.leeway + limits.download) * 1_000
+  const leeway = limits.leeway * 1_000
+  let deadline = clock.monotonic() + leeway - Math.min(EARLIER_MS, leeway / 2) + limits.download * 1_000
   const left = () => leftUntil(deadline, clock)()
   return {
     work: left,

@@ -1,9 +1,9 @@
 /** The dialect of April 2024. Loaded with the first frame of a miner that speaks it. */
 import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
-import { parseFromMiner } from '@horde/protocol/miner-executor'
 import { fitFrame } from '@horde/protocol/shorten'
 import { answerToV0 } from '@horde/protocol/v0/executor-codec'
 import { offerFromV0, workFromV0 } from '@horde/protocol/v0/job-codec'
+import { parseFromMiner } from '@horde/protocol/v0/miner-executor'
 import type { Dialect, MinerMessage } from './dialect.ts'
 
 export function dialectV0(): Dialect {

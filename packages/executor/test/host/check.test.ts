@@ -30,7 +30,8 @@ function check(env: Record<string, string>): Promise<{ code: number | null; line
 }
 
 test('a good host: one line for everything, with the value of every limit', async () => {
-  const { code, lines, stderr } = await check({ PIDS_LIMIT: '99', CPU_LIMIT: '0.5' })
+  const cache = { INPUT_CACHE_FOLDER: join(folder, 'inputs') }
+  const { code, lines, stderr } = await check({ PIDS_LIMIT: '99', CPU_LIMIT: '0.5', ...cache })
   expect(stderr).toBe('')
   expect(lines.filter(line => !/^(ok {3}|warn )/.test(line))).toEqual([])
   expect(code).toBe(0)
@@ -38,6 +39,7 @@ test('a good host: one line for everything, with the value of every limit', asyn
   for (const line of [
     'ok   settings: all can be read',
     `ok   memory: what executors remember is in ${folder}/state`,
+    `ok   inputs: downloaded inputs are kept in ${folder}/inputs`,
     'ok   gpus: executors have none',
     'ok   image: compute-horde/python:3.11 is here',
     'ok   limit: PIDS_LIMIT=99',
@@ -113,6 +115,7 @@ test.each([
     /^warn image: no\/such:image is not here/,
   ],
   ['no usable state folder', { STATE_FOLDER: '/proc/nowhere' }, /^warn memory: \/proc\/nowhere cannot/],
+  ['no usable folder for inputs', { INPUT_CACHE_FOLDER: '/proc/nowhere' }, /^warn inputs: \/proc\/nowhere cannot/],
 ])('%s is a warning alone', async (_, env, line) => {
   const { code, lines } = await check(env)
   expect(lines).toContainEqual(expect.stringMatching(line))

@@ -1,7 +1,10 @@
 /** The cache of downloaded inputs, which the executors of a host share. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Volume } from '@horde/protocol/job/volumes'
 import { serveFile } from '@horde/testing/hub/serve-file'
 import { TestHub } from '@horde/testing/hub/test-hub'
@@ -9,10 +12,12 @@ import { zipBytes } from '@horde/testing/jobs/executor-job'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openInputCache } from '../../src/inputs/cache/input-cache.ts'
+import { fileDigest } from '../../src/inputs/files/file-digest.ts'
 import { SkippedPauses } from '../http/skipped-pauses.ts'
 import { packed } from './packed.ts'
 
 const HOUR_MS = 3_600_000
+const FILL_CACHE = fileURLToPath(new URL('./fill-cache.ts', import.meta.url))
 const SECRET = '?signature=5eCret'
 
 let folder: string
@@ -47,6 +52,9 @@ const open = (maxBytes = 1_000_000, path = folder) =>
     retries,
   )
 
+/** The names of all that is in the cache, but for the mark of the last look at it. */
+const names = async () => (await readdir(folder)).filter(name => name !== 'looked')
+
 /** What a job gets, with a cache opened for it. */
 async function loaded(volume: Volume, maxBytes?: number) {
   return packed([volume], { cache: await open(maxBytes), retries })
@@ -54,8 +62,8 @@ async function loaded(volume: Volume, maxBytes?: number) {
 
 /** The paths of the contents in the cache, the least recently used first. */
 async function contents(): Promise<string[]> {
-  const names = (await readdir(folder)).filter(name => name.startsWith('contents-'))
-  const files = await Promise.all(names.map(async name => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
+  const all = (await names()).filter(name => name.startsWith('contents-'))
+  const files = await Promise.all(all.map(async name => ({ name, at: (await stat(join(folder, name))).mtimeMs })))
   return files.sort((a, b) => a.at - b.at).map(({ name }) => join(folder, name))
 }
 
@@ -103,16 +111,16 @@ test('asks the server each time whether a job may have it', async () => {
 test.each([undefined, 'W/"v1"'])('keeps nothing that the server names by the ETag %s', async etag => {
   served['/a'] = { contents: Buffer.from('one'), etag }
   expect(await loaded(file('/a'))).toEqual({ a: 'one' })
-  expect(await readdir(folder)).toEqual([])
+  expect(await names()).toEqual([])
 })
 
 test('has no secret of a URL in a name, a file or the log', async () => {
   served['/a'] = { contents: Buffer.from('one'), etag: '"v1"' }
   for (let jobs = 0; jobs < 2; jobs += 1) await loaded(file('/a', SECRET))
   expect(asked).toEqual([undefined, '"v1"'])
-  const names = await readdir(folder)
-  const texts = await Promise.all(names.map(name => readFile(join(folder, name), 'utf8')))
-  expect(JSON.stringify([names, texts, retries.lines])).not.toContain('5eCret')
+  const found = await readdir(folder)
+  const texts = await Promise.all(found.map(name => readFile(join(folder, name), 'utf8')))
+  expect(JSON.stringify([found, texts, retries.lines])).not.toContain('5eCret')
   // The same address with another signature may be another user's.
   await loaded(file('/a', '?signature=other'))
   expect(asked.at(-1)).toBeUndefined()
@@ -190,7 +198,7 @@ describe('stays within its bounds', () => {
       put(`/${index}`, 10)
       await loaded(file(`/${index}`), 40_000)
     }
-    expect((await readdir(folder)).length).toBeLessThanOrEqual(9)
+    expect((await names()).length).toBeLessThanOrEqual(9)
   })
 
   test('in age', async () => {
@@ -198,7 +206,20 @@ describe('stays within its bounds', () => {
     await loaded(file('/a'))
     await age(HOUR_MS + 60_000)
     await open()
-    expect(await readdir(folder)).toEqual([])
+    expect(await names()).toEqual([])
+  })
+
+  test('with a look at all of it every ten minutes', async () => {
+    put('/a', 100)
+    await loaded(file('/a'))
+    const [path = ''] = await contents()
+    const old = new Date(Date.now() - 2 * HOUR_MS)
+    await utimes(path, old, old)
+    await open()
+    expect(await contents()).toEqual([path])
+    await utimes(join(folder, 'looked'), old, old)
+    await open()
+    expect(await contents()).toEqual([])
   })
 
   test('although an executor was killed while it wrote', async () => {
@@ -208,21 +229,47 @@ describe('stays within its bounds', () => {
     await utimes(join(folder, '.unfinished-1'), long, long)
     await open()
     // The other one may still be written.
-    expect(await readdir(folder)).toEqual(['.unfinished-2'])
+    expect(await names()).toEqual(['.unfinished-2'])
   })
 })
 
 test('serves executors that use it at once, also while it removes', async () => {
-  const names = Array.from({ length: 6 }, (_, index) => `/${index}`)
-  for (const name of names) served[name] = { contents: Buffer.alloc(20_000, name), etag: '"v1"' }
-  const jobs = Array.from({ length: 60 }, (_, index) => names[index % names.length] ?? '')
+  const paths = Array.from({ length: 6 }, (_, index) => `/${index}`)
+  for (const name of paths) served[name] = { contents: Buffer.alloc(20_000, name), etag: '"v1"' }
+  const jobs = Array.from({ length: 60 }, (_, index) => paths[index % paths.length] ?? '')
   const outcomes = await Promise.all(jobs.map(name => loaded(file(name), 70_000)))
   expect(outcomes).toEqual(jobs.map(name => ({ a: served[name]?.contents.toString() })))
-  const left = await readdir(folder)
+  const left = await names()
   expect(left.filter(name => name.startsWith('.'))).toEqual([])
-  await open(70_000)
+  await loaded(file('/0'), 70_000)
   const sizes = await Promise.all((await contents()).map(async path => (await lstat(path)).size))
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(70_000)
+})
+
+test.each([
+  ['by links', tmpdir()],
+  // A copy takes longer, so that some are cut off.
+  ['by copies', '/dev/shm'],
+])('has only whole contents after executors were killed at any moment: %s', async (_, above) => {
+  const inputs = await mkdtemp(join(above, 'fill-cache-'))
+  for (let kills = 0; kills < 5; kills += 1) {
+    const filler = spawn(process.execPath, [FILL_CACHE, folder, inputs], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const closed = once(filler, 'close')
+    // It prints a dot for each input that it has kept.
+    let kept = 0
+    for await (const dots of filler.stdout) {
+      kept += String(dots).length
+      if (kept >= 3 + kills) filler.kill('SIGKILL')
+    }
+    await closed
+  }
+  await rm(inputs, { recursive: true })
+  const paths = await contents()
+  expect(paths.length).toBeGreaterThanOrEqual(15)
+  for (const path of paths) expect(path).toBe(join(folder, `contents-${await fileDigest(path, 'sha256')}`))
+  served['/a'] = { contents: Buffer.from('one'), etag: '"v1"' }
+  for (let jobs = 0; jobs < 2; jobs += 1) expect(await loaded(file('/a'), 100_000_000)).toEqual({ a: 'one' })
+  expect(asked).toEqual([undefined, '"v1"'])
 })
 
 test('works across file systems', async () => {

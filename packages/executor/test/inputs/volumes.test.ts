@@ -187,3 +187,36 @@ test('whatever folders and paths a job names, all files lie below /volume', asyn
     { numRuns: 200 },
   )
 })
+
+test('no volume makes a link through which a later one could write', async () => {
+  const link = rawZip([{ name: 'a', mode: 0o120777, contents: '/etc' }]).toString('base64')
+  const volumes: Volume[] = [{ kind: 'inline-zip', base64: link, folder: 'b' }, file('b/a/passwd')]
+  expect(await loaded(volumes)).toBe('Volume 1 of 2 (inline-zip): Input zip holds a symbolic link')
+})
+
+test('whatever zips a job lays over each other, all files lie below their folders', async () => {
+  const part = fc.constantFrom('a', 'b', '..', '.', '', '\\', '/', 'C:', '\0')
+  const entry = fc.record({
+    name: fc.array(part, { minLength: 1, maxLength: 4 }).map(parts => parts.join('/')),
+    mode: fc.constantFrom(undefined, 0o100644, 0o120777, 0o040755),
+    contents: fc.constant('x'),
+  })
+  const zip = fc.record({ folder: fc.constantFrom('a', 'b', 'a/b'), entries: fc.array(entry, { maxLength: 3 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(zip, { minLength: 1, maxLength: 3 }), async zips => {
+      const volumes = zips.map(({ folder, entries }): Volume => {
+        const known = entries.map(({ mode, ...rest }) => (mode === undefined ? rest : { ...rest, mode }))
+        return { kind: 'inline-zip', base64: rawZip(known).toString('base64'), folder }
+      })
+      const found = await loaded(volumes)
+      for (const path of typeof found === 'string' ? [] : Object.keys(found)) {
+        expect(path).toMatch(/^[ab](\/[^/\\\0]+)*$/)
+        expect(path.split('/')).not.toContain('..')
+        expect(
+          zips.some(({ folder }) => path === folder || path.startsWith(`${folder}/`) || folder.startsWith(`${path}/`)),
+        ).toBe(true)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})

@@ -118,10 +118,8 @@ describe('a job', () => {
   test.each([
     [{ env: { 'a=b': 'x' } }, 'A variable of the job has no valid name or value'],
     [{ artifacts_dir: '/output' }, 'The artifacts folder cannot be where the job wants it'],
-    [{ docker_run_options_preset: 'nvidia_all' }, 'The job asks for NVIDIA GPUs and this executor has none'],
   ])('that cannot be run as requested fails: %j', async (work, message) => {
-    const env = { EXECUTOR_GPU_DEVICE_IDS: 'none' }
-    const job = await Job2026.begin(miner, spawner, { work, env })
+    const job = await Job2026.begin(miner, spawner, { work })
     await job.prepare()
     job.connection.send(job.work)
     let heard = await job.connection.receive()
@@ -133,6 +131,15 @@ describe('a job', () => {
 })
 
 describe('the executor', () => {
+  test('reports that it has no GPUs for a job that asks for them', async () => {
+    const work = { docker_run_options_preset: 'nvidia_all' }
+    const job = await Job2026.begin(miner, spawner, { work, env: { EXECUTOR_GPU_DEVICE_IDS: 'none' } })
+    await job.prepare()
+    job.connection.send(job.work)
+    const message = 'The job asks for NVIDIA GPUs and this executor has none'
+    await job.expectHordeFailed('generic_error', { stage: 'execution' }, message)
+  })
+
   test('reports a job without any limit once it is ready', async () => {
     const job = await Job2026.begin(miner, spawner, { offer: { executor_timing: null } })
     await job.prepare()

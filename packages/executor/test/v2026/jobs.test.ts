@@ -135,3 +135,37 @@ test('runs a job of NVIDIA GPUs without them where the operator says so', async 
   await job.run()
   await job.expectFinished({ docker_process_stdout: 'ran\n' })
 })
+
+test('bounds the artifacts folder as it bounds /output', async () => {
+  const script = `
+import json
+def fill(path):
+  size = 0
+  try:
+    with open(path, "wb", buffering=0) as file:
+      while True: size += file.write(bytes(65536))
+  except OSError as error: return [size <= 1 << 21, error.strerror]
+print(json.dumps([fill("/output/a"), fill("/artifacts/a")]))`
+  const env = { OUTPUT_MAX_SIZE_BYTES: `${1024 * 1024}`, OUTPUT_MAX_FILES: '16' }
+  const job = await Job2026.begin(miner, spawner, { script, env, work: { artifacts_dir: '/artifacts' } })
+  await job.prepare()
+  await job.run()
+  const full = '[true, "No space left on device"]'
+  await job.expectFinished({ docker_process_stdout: `[${full}, ${full}]\n` })
+})
+
+test('hides what the image has where the artifacts folder is, also its home', async () => {
+  const script = 'import os; print(os.listdir("/root"), os.access("/root", os.W_OK)); open("/root/r", "w").write("x")'
+  const job = await Job2026.begin(miner, spawner, { script, work: { artifacts_dir: '/root/' } })
+  await job.prepare()
+  await job.run()
+  await job.expectFinished({ docker_process_stdout: '[] True\n', artifacts: { '/root//r': 'eA==' } })
+})
+
+test('runs in an executor that prepared ahead of the offer', async () => {
+  const parts = { script: 'print("warm")', env: { PREPARE_AHEAD: 'true' } }
+  const job = await Job2026.begin(miner, spawner, { ...parts, work: { artifacts_dir: '/a', env: { A: '1' } } })
+  await job.prepare()
+  await job.run()
+  await job.expectFinished({ docker_process_stdout: 'warm\n' })
+})

@@ -1,7 +1,7 @@
 import type { WorkMessage } from '@horde/protocol/job/messages'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import { bigint, index, json, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 
 /** The result of a job that finished or failed: one type from the executor's report to the validator's message. */

@@ -9,7 +9,7 @@ import type { Clock } from '@horde/kit/time'
 import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
 import type { JobWork } from '@horde/protocol/job/request'
-import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/miner-executor'
+import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/v0/miner-executor'
 import { requestToV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 
 export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>

@@ -2,7 +2,7 @@
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
-import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/validator-miner'
+import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/v0/validator-miner'
 
 /** Why a connection is refused, for the metric. */
 export type RefusalCode =

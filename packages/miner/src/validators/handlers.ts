@@ -4,7 +4,7 @@
 import type { Log } from '@horde/kit/log'
 import type { JobRequest, WorkMessage } from '@horde/protocol/job/messages'
 import { isFinal } from '@horde/protocol/job-state'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/v0/validator-miner'
 import { findJob } from '../db/jobs.ts'
 import type { Horde } from '../horde/horde.ts'
 import { type OfferDeps, takeOffer } from '../jobs/take-offer.ts'

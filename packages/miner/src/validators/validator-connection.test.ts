@@ -1,5 +1,5 @@
 import { manualClock } from '@horde/kit/time'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/v0/validator-miner'
 import { expect, it } from 'vitest'
 import { ValidatorConnection, type ValidatorSocket } from './validator-connection.ts'
 

@@ -4,8 +4,8 @@ import { type Clock, withDeadline } from '@horde/kit/time'
 import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
 import type { JobReport } from '@horde/protocol/job/messages'
 import { fitFrame, shorten } from '@horde/protocol/shorten'
+import type { MinerMessage, ValidatorMessage } from '@horde/protocol/v0/validator-miner'
 import { reportToV0 } from '@horde/protocol/v0/validator-miner-codec'
-import type { MinerMessage, ValidatorMessage } from '@horde/protocol/validator-miner'
 
 export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
 

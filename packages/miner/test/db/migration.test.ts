@@ -1,7 +1,7 @@
 /** A migrating miner takes no new jobs and loses no results. */
 import { randomUUID } from 'node:crypto'
 import { neuronOf } from '@horde/chain/metagraph'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { V0InitialJobRequest } from '@horde/protocol/v0/validator-miner'
 import { connectValidator, minerKey, validatorKey } from '@horde/testing/peers/validator'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'

@@ -1,7 +1,7 @@
 /** Tests every message of an executor in every state of its job: its answer, and which peers are sent something. */
 import { randomUUID } from 'node:crypto'
-import type { ExecutorMessage } from '@horde/protocol/miner-executor'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
+import type { ExecutorMessage } from '@horde/protocol/v0/miner-executor'
+import type { MinerMessage } from '@horde/protocol/v0/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'

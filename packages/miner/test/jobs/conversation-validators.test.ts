@@ -7,7 +7,7 @@
  * sent: `nonsense` is a handful of frames that are no messages of a validator.
  */
 import { randomUUID } from 'node:crypto'
-import type { MinerMessage } from '@horde/protocol/validator-miner'
+import type { MinerMessage } from '@horde/protocol/v0/validator-miner'
 import { connectExecutor, type ExecutorPeer } from '@horde/testing/peers/executor'
 import {
   authentication,

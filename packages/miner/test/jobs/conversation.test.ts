@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { MinerMessage, V0InitialJobRequest } from '@horde/protocol/v0/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'

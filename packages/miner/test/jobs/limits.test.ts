@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { createLog } from '@horde/kit/log'
 import { type Clock, systemClock } from '@horde/kit/time'
-import type { V0InitialJobRequest } from '@horde/protocol/validator-miner'
+import type { V0InitialJobRequest } from '@horde/protocol/v0/validator-miner'
 import { connectValidator, secondValidatorKey, type ValidatorPeer, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'

@@ -1,7 +1,7 @@
 /** Frames of every size, from authenticated validators, and to peers that accept less. */
 import { randomUUID } from 'node:crypto'
 import { LARGE_FRAME_BYTES, SMALL_FRAME_BYTES } from '@horde/protocol/frame'
-import type { V0JobRequest } from '@horde/protocol/validator-miner'
+import type { V0JobRequest } from '@horde/protocol/v0/validator-miner'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { addressOf } from '@horde/chain/wallet'
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
-import type { V0AuthenticateRequest } from '@horde/protocol/validator-miner'
+import type { V0AuthenticateRequest } from '@horde/protocol/v0/validator-miner'
 import { WAIT_MS } from '@horde/testing/limits'
 import {
   authentication,

@@ -1,5 +1,5 @@
 /** Builds the exact bytes that peers sign. The chain package makes and checks the signatures. */
-import type { AuthenticationPayload } from '../validator-miner.ts'
+import type { AuthenticationPayload } from '../v0/validator-miner.ts'
 
 const NOT_ASCII = /[\u0080-\uffff]/g
 

@@ -3,9 +3,9 @@
  * imports it, once a miner has shown that it speaks v0.
  */
 import type { JobResult } from '../job/report.ts'
-import type { V0FailedRequest, V0FinishedRequest } from '../miner-executor.ts'
 import type { JobUuid } from '../primitives.ts'
 import { printedToV0 } from './job-codec.ts'
+import type { V0FailedRequest, V0FinishedRequest } from './miner-executor.ts'
 
 export type V0Answer = V0FinishedRequest | V0FailedRequest | { message_type: 'V0FailedToPrepare'; job_uuid: JobUuid }
 

@@ -4,8 +4,8 @@ import type { FailedJob, JobOutput, Printed } from '../job/report.ts'
 import { type JobOffer, type JobWork, secondsOf } from '../job/request.ts'
 import { NO_UPLOADS, type Uploads, type ZipUpload } from '../job/uploads.ts'
 import type { Volume } from '../job/volumes.ts'
-import { EMPTY_ZIP_BASE64, type OutputUpload, type Volume as V0Volume, type VolumeType } from '../job.ts'
 import type { JobUuid } from '../primitives.ts'
+import { EMPTY_ZIP_BASE64, type OutputUpload, type Volume as V0Volume, type VolumeType } from './job.ts'
 
 /** The fields of an offer on both links. */
 export interface V0Offer {

@@ -1,7 +1,7 @@
 /** Converts the messages of link 2 between v0 and the vocabulary in ../job: the miner's side. */
 import type { JobReport, JobRequest } from '../job/messages.ts'
-import type { ExecutorMessage, V0PrepareJobRequest, V0RunJobRequest } from '../miner-executor.ts'
 import { failureFromV0, offerToV0, outputFromV0, workToV0 } from './job-codec.ts'
+import type { ExecutorMessage, V0PrepareJobRequest, V0RunJobRequest } from './miner-executor.ts'
 
 /** An executor's message about its job. */
 export type V0ExecutorReport = Exclude<ExecutorMessage, { message_type: 'GenericError' }>

@@ -1,8 +1,8 @@
 /** Converts the messages about jobs of link 1 between v0 and the vocabulary in ../job. */
 import type { JobReport, JobRequest } from '../job/messages.ts'
 import type { JobWork } from '../job/request.ts'
-import type { MinerMessage, V0InitialJobRequest, V0JobRequest } from '../validator-miner.ts'
 import { failureFromV0, offerFromV0, offerToV0, outputFromV0, printedToV0, workFromV0, workToV0 } from './job-codec.ts'
+import type { MinerMessage, V0InitialJobRequest, V0JobRequest } from './validator-miner.ts'
 
 /** A miner's message about one job. */
 export type V0MinerJobMessage = Extract<MinerMessage, { job_uuid: string }>

@@ -80,16 +80,16 @@ const machineSpecsUpdate = z.strictObject({
   batch_id: text,
 })
 
-const validatorSays = {
+const validatorMessages = {
   V0AuthenticationRequest: authentication,
   V0JobStatusUpdate: jobStatusUpdate,
   V0MachineSpecsUpdate: machineSpecsUpdate,
   V0Heartbeat: z.strictObject({ message_type: z.literal('V0Heartbeat') }),
 }
-export type ValidatorToFacilitatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
+export type ValidatorToFacilitatorMessage = z.output<(typeof validatorMessages)[keyof typeof validatorMessages]>
 
 /** Parses a message of a validator to its facilitator. */
-export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorSays)
+export const parseFromValidator: Parser<ValidatorToFacilitatorMessage> = parserOf(validatorMessages)
 
 /** A user's signature. What it is over: `signing/user-signature.ts`. */
 const userSignature = z.strictObject({
@@ -149,8 +149,10 @@ const response = z.strictObject({
 })
 export type FacilitatorResponse = z.output<typeof response>
 
-const facilitatorSays = { V2JobRequest: jobRequest, V0JobCheated: jobCheated }
-export type FacilitatorMessage = z.output<(typeof facilitatorSays)[keyof typeof facilitatorSays]> | FacilitatorResponse
+const facilitatorMessages = { V2JobRequest: jobRequest, V0JobCheated: jobCheated }
+export type FacilitatorMessage =
+  | z.output<(typeof facilitatorMessages)[keyof typeof facilitatorMessages]>
+  | FacilitatorResponse
 
 /** Parses a message of a facilitator to a validator: a job, a report of a cheat, or a Response without a type. */
-export const parseFromFacilitator: Parser<FacilitatorMessage> = parserOf(facilitatorSays, response)
+export const parseFromFacilitator: Parser<FacilitatorMessage> = parserOf(facilitatorMessages, response)

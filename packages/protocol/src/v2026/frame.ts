@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { type ParsedObject, parseObject, refuse, type Schemas, type WireError } from '../frame.ts'
 import { plainOf } from '../json/plain.ts'
-import { type JsonObject, type JsonValue, readJson } from '../json/read-json.ts'
+import { type JsonObject, readJson } from '../json/read-json.ts'
 
 /** A frame as a message, and the object as it was received, which signatures are over. */
 export type Received<T> = { ok: true; message: T; received: JsonObject } | { ok: false; error: WireError }
@@ -23,24 +23,26 @@ export function parserOf<S extends Schemas, U extends z.ZodType = never>(
   untyped?: U,
 ): Parser<z.output<S[keyof S]> | z.output<U>> {
   const parser = (frame: string | Uint8Array): Received<z.output<S[keyof S]> | z.output<U>> => {
-    const received = receivedObject(frame)
-    if (!(received instanceof Map)) return received
-    const parsed: ParsedObject<S, U> = parseObject(plainOf(received) as object, schemas, untyped)
-    return parsed.ok ? { ...parsed, received } : parsed
+    const read = readObject(frame)
+    if (!read.ok) return read
+    const parsed: ParsedObject<S, U> = parseObject(read.plain, schemas, untyped)
+    return parsed.ok ? { ...parsed, received: read.received } : parsed
   }
   return Object.assign(parser, { messageTypes: Object.keys(schemas) })
 }
 
-/** Returns the JSON object in a frame or a line, or what is wrong with it. */
-export function receivedObject(frame: string | Uint8Array): JsonObject | { ok: false; error: WireError } {
+type ReadObject = { ok: true; received: JsonObject; plain: object } | { ok: false; error: WireError }
+
+/** Returns the JSON object in a frame or a line, as it was received and as plain values, or what is wrong with it. */
+export function readObject(frame: string | Uint8Array): ReadObject {
   if (typeof frame !== 'string') return refuse('binary', 'binary frames are not part of this protocol')
-  let value: JsonValue
   try {
-    value = readJson(frame)
+    const received = readJson(frame)
+    if (!(received instanceof Map)) return refuse('not-an-object', 'the frame is not a JSON object')
+    return { ok: true, received, plain: plainOf(received) as object }
   } catch {
     return refuse('not-json', 'the frame is not JSON')
   }
-  return value instanceof Map ? value : refuse('not-an-object', 'the frame is not a JSON object')
 }
 
 /** Returns a message as a frame. JSON.stringify would throw at big integers such as `timestamp_ns`. */

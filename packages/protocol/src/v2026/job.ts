@@ -1,6 +1,6 @@
 /** The parts of a job in dialect v2026 that several links share: volumes, uploads, preset and timing limits. */
 import { z } from 'zod'
-import { PRESETS } from '../job.ts'
+import { PRESETS } from '../job/preset.ts'
 import { listOf, text, textList, textMapOrNull, textOrNull, whole } from './scalars.ts'
 
 export const preset = z.enum(PRESETS, 'must be "none" or "nvidia_all"')

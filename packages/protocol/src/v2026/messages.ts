@@ -108,7 +108,7 @@ export const hordeFailed = aboutJob('V0HordeFailedRequest').extend(hordeFailureF
 export type V0HordeFailedRequest = z.output<typeof hordeFailed>
 
 /** The stages of a job and its end, as the executor says them and the miner passes them on. */
-export const executorNews = {
+export const executorReports = {
   V0ExecutorReadyRequest: aboutExecutor('V0ExecutorReadyRequest'),
   V0VolumesReadyRequest: aboutJob('V0VolumesReadyRequest'),
   V0StreamingJobReadyRequest: streamingJobReady,

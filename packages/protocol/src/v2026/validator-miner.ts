@@ -1,7 +1,7 @@
 /** Link 1 in dialect v2026: the messages between a validator and a miner. The validator dials. */
 import { z } from 'zod'
 import { type Parser, parserOf } from './frame.ts'
-import { aboutJob, executorNews, genericError, initialJobRequest, jobRequest } from './messages.ts'
+import { aboutJob, executorReports, genericError, initialJobRequest, jobRequest } from './messages.ts'
 import { jobAcceptedPayload, jobFinishedPayload, receipt } from './receipts/payloads.ts'
 import { anyMapOrNull, executorClass, listOf, text, textList, textOrNull, whole } from './scalars.ts'
 import { DECLINE_REASONS, wordOrUnknown } from './words.ts'
@@ -48,7 +48,7 @@ export type V0JobFinishedReceiptRequest = z.output<typeof finishedReceipt>
 const mainHotkey = z.object({ message_type: z.literal('V0MainHotkeyMessage'), main_hotkey: textOrNull })
 export type V0MainHotkeyMessage = z.output<typeof mainHotkey>
 
-const validatorSays = {
+const validatorMessages = {
   ValidatorAuthForMiner: authentication,
   V0InitialJobRequest: signedOffer,
   V0JobRequest: signedWork,
@@ -57,10 +57,10 @@ const validatorSays = {
   V0MainHotkeyMessage: mainHotkey,
   GenericError: genericError,
 }
-export type ValidatorMessage = z.output<(typeof validatorSays)[keyof typeof validatorSays]>
+export type ValidatorMessage = z.output<(typeof validatorMessages)[keyof typeof validatorMessages]>
 
 /** Parses a message of a validator to its miner. */
-export const parseFromValidator: Parser<ValidatorMessage> = parserOf(validatorSays)
+export const parseFromValidator: Parser<ValidatorMessage> = parserOf(validatorMessages)
 
 /** How many executors a miner has of each class. An unknown class refuses the whole manifest, as v2026 peers do. */
 const manifest = z.object({
@@ -84,16 +84,16 @@ const unauthorized = z.object({
   details: textOrNull,
 })
 
-const minerSays = {
+const minerMessages = {
   V0ExecutorManifestRequest: manifest,
   V0AcceptJobRequest: aboutJob('V0AcceptJobRequest'),
   V0DeclineJobRequest: decline,
-  ...executorNews,
+  ...executorReports,
   V0MainHotkeyMessage: mainHotkey,
   UnauthorizedError: unauthorized,
   GenericError: genericError,
 }
-export type MinerMessage = z.output<(typeof minerSays)[keyof typeof minerSays]>
+export type MinerMessage = z.output<(typeof minerMessages)[keyof typeof minerMessages]>
 
 /** Parses a message of a miner to a validator. */
-export const parseFromMiner: Parser<MinerMessage> = parserOf(minerSays)
+export const parseFromMiner: Parser<MinerMessage> = parserOf(minerMessages)

@@ -7,7 +7,7 @@ import { PARSERS, readText, sentOn } from './vectors.ts'
 /** The facilitator's response is the only message without `message_type`. */
 const UNTYPED = 'Response'
 
-const EXECUTOR_NEWS = [
+const EXECUTOR_REPORTS = [
   'V0ExecutorReadyRequest',
   'V0VolumesReadyRequest',
   'V0StreamingJobReadyRequest',
@@ -47,13 +47,13 @@ const SPEAKERS: [link: number, letter: string, file: string, speaker: string, me
       'V0ExecutorManifestRequest',
       'V0AcceptJobRequest',
       'V0DeclineJobRequest',
-      ...EXECUTOR_NEWS,
+      ...EXECUTOR_REPORTS,
       'V0MainHotkeyMessage',
       'UnauthorizedError',
     ],
   ],
   [2, 'M', 'miner-executor', 'miner', ['V0InitialJobRequest', 'V0JobRequest', 'GenericError']],
-  [2, 'E', 'miner-executor', 'executor', EXECUTOR_NEWS],
+  [2, 'E', 'miner-executor', 'executor', EXECUTOR_REPORTS],
   [3, 'F', 'facilitator-validator', 'facilitator', ['V2JobRequest', 'V0JobCheated', UNTYPED]],
   [
     3,
@@ -95,10 +95,10 @@ function goldenFrames(type: string, examples: JsonValue): [string, string, strin
   })
 }
 
-/** As the Python peers write on links 1 and 2. */
+/** As v2026 peers write on links 1 and 2. */
 const COMPACT = { comma: ',', colon: ':', sorted: false, ascii: false } as const
 
-/** As the Python facilitator writes: spaces, and everything beyond ASCII escaped. The order of keys does not matter. */
+/** As the v2026 facilitator writes: spaces, and everything beyond ASCII escaped. The order of keys does not matter. */
 function spaced(frame: string): string {
   return writeJson(readJson(frame), SORTED)
 }

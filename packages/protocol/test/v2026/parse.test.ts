@@ -23,7 +23,7 @@ function ours(link: number, from: string, message: object): object {
   return isSignable ? { validator_signature: null, ...message } : message
 }
 
-describe('frames as the Python peers write them', () => {
+describe('frames as v2026 peers write them', () => {
   const { frames } = readVectors<{ frames: Frame[] }>('frames.json')
   it('are 78', () => expect(frames).toHaveLength(78))
   it.each(frames)('link $link, $from: $message_type, $form', ({ link, from, frame }) => {
@@ -34,7 +34,7 @@ describe('frames as the Python peers write them', () => {
   })
 })
 
-describe('what the Python peers take and refuse', () => {
+describe('what v2026 peers take and refuse', () => {
   const { cases } = readVectors<{ cases: Case[] }>('parse.json')
   /** Fields that we read and v2026 peers drop. */
   const ADDED: Record<string, object> = { 'both dialects in one frame': { capabilities: ['manifest'] } }

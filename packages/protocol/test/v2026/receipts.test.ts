@@ -121,7 +121,7 @@ describe('bounds of receipts', () => {
 describe('receipts that a validator makes', () => {
   const of = { jobUuid: common.job_uuid, minerHotkey: 'm', validatorHotkey: 'v', now: NOW }
   /**
-   * Where ours differs from the Python client. That makes no receipt of a time out of bounds; ours cuts it, because a
+   * Where ours differs from the v2026 client. That makes no receipt of a time out of bounds; ours cuts it, because a
    * job without receipts is neither paid nor counted as busy.
    */
   const CUT: Record<string, Record<string, number>> = {

@@ -1,4 +1,4 @@
-/** Reads the vectors of dialect v2026, which were made by running the Python packages of 2026. */
+/** Reads the vectors of dialect v2026, which were made by running the packages of 2026. */
 import { readFileSync } from 'node:fs'
 import { plainOf } from '../../src/json/plain.ts'
 import { readJson } from '../../src/json/read-json.ts'

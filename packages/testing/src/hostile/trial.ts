@@ -1,5 +1,5 @@
 /** A job and its expected answer. */
-import type { ExecutorMessage } from '@horde/protocol/miner-executor'
+import type { ExecutorMessage } from '@horde/protocol/v0/miner-executor'
 import type { JobParts } from '../jobs/executor-job.ts'
 
 export interface Trial {

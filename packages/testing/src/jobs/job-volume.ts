@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
 import { fromBufferPromise } from 'yauzl'
 
 /** Unpacks a job's input (a zip file in base64) into a folder that the image's user can read, as an executor does. */

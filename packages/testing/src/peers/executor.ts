@@ -2,7 +2,7 @@
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 import { LARGEST_PASSED_ON_BYTES, type Parsed } from '@horde/protocol/frame'
-import { type ExecutorMessage, type MinerToExecutorMessage, parseFromMiner } from '@horde/protocol/miner-executor'
+import { type ExecutorMessage, type MinerToExecutorMessage, parseFromMiner } from '@horde/protocol/v0/miner-executor'
 import { asPeer, type Peer } from './peer.ts'
 
 export type ExecutorPeer = Peer<MinerToExecutorMessage, ExecutorMessage>

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import { upgradeRouter } from '@horde/kit/http'
 import { silentLog } from '@horde/kit/log'
-import { parseFromValidator, type ValidatorToFacilitatorMessage } from '@horde/protocol/facilitator-validator'
+import { parseFromValidator, type ValidatorToFacilitatorMessage } from '@horde/protocol/v0/facilitator-validator'
 import { HOST } from './scripted-miner.ts'
 
 export const SUCCESS = { status: 'success', errors: [] }

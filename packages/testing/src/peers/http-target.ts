@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import type { OutputUpload } from '@horde/protocol/job'
+import type { OutputUpload } from '@horde/protocol/v0/job'
 import busboy from 'busboy'
 import { openPromise } from 'yauzl'
 

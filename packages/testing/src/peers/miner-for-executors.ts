@@ -13,7 +13,7 @@ import { type Socket, wrapSocket } from '@horde/kit/socket'
 import { withDeadline } from '@horde/kit/time'
 import { EXECUTOR_PATH } from '@horde/protocol/executor/address'
 import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/miner-executor'
+import { type ExecutorMessage, parseFromExecutor } from '@horde/protocol/v0/miner-executor'
 import { WebSocketServer } from 'ws'
 import { WAIT_MS } from '../limits.ts'
 

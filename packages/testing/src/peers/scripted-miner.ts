@@ -10,7 +10,7 @@ import {
   type V0InitialJobRequest,
   type V0JobRequest,
   type ValidatorMessage,
-} from '@horde/protocol/validator-miner'
+} from '@horde/protocol/v0/validator-miner'
 
 /** A loopback address that the chain accepts, unlike 127.0.0.1. */
 export const HOST = '127.0.0.2'

@@ -12,7 +12,7 @@ import {
   type MinerMessage,
   parseFromMiner,
   type ValidatorMessage,
-} from '@horde/protocol/validator-miner'
+} from '@horde/protocol/v0/validator-miner'
 import { LONG_MS, WAIT_MS } from '../limits.ts'
 import { asPeer, type Peer } from './peer.ts'
 

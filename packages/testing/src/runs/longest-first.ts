@@ -21,7 +21,7 @@ export const LONG_FILES = [
   'packages/executor/test/job/warm-losses.test.ts',
   'packages/executor/test/job/result.test.ts',
   'packages/kit/test/power-cut.test.ts',
-  'packages/executor/test/miner/link-away.test.ts',
+  'packages/executor/test/miner/miner-away.test.ts',
   'packages/executor/test/zip/outputs-hostile.test.ts',
   'packages/executor/test/zip/inputs-hostile.test.ts',
   'packages/miner/test/commands/check.test.ts',

@@ -2,10 +2,10 @@
 
 import { buffer } from 'node:stream/consumers'
 import { CLASSES, DEFAULT_CLASS, type ExecutorClass } from '@horde/protocol/classes'
-import { EMPTY_ZIP_BASE64 } from '@horde/protocol/job'
 import type { OfferMessage, WorkMessage } from '@horde/protocol/job/messages'
 import { NO_UPLOADS } from '@horde/protocol/job/uploads'
 import type { JobUuid } from '@horde/protocol/primitives'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
 import { ZipFile } from 'yazl'
 import type { Work } from '../db/json-columns.ts'
 

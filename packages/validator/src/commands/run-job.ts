@@ -1,8 +1,8 @@
 /** The command `run-job`: runs a user's job on a miner, from the command line. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { hotkey as hotkeySchema, jobUuid } from '@horde/protocol/primitives'
+import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
 import type { JobResult } from '../db/jobs.ts'
 import { KnownDialects } from '../jobs/dialects/known-dialects.ts'
 import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/find-miners.ts'

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
 import type { Dialect } from '@horde/protocol/handshake/dialects'
 import type { JobStage } from '@horde/protocol/job/report'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
+import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
 import {
   bigint,
   boolean,

@@ -1,7 +1,7 @@
 /** Reads the manifest in which a miner lists its executors. */
 import type { Clock } from '@horde/kit/time'
 import { CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
-import type { Preset } from '@horde/protocol/job'
+import type { Preset } from '@horde/protocol/job/preset'
 import type { Manifest } from './dialects/miner-dialect.ts'
 import type { MinerConnection } from './miner-connection.ts'
 

@@ -4,6 +4,9 @@ import { printable } from '@horde/kit/log/untrusted-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
+import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
 import {
   type FacilitatorJobRequest,
   type FacilitatorMessage,
@@ -13,10 +16,7 @@ import {
   type V0AuthenticationRequest,
   type V0JobStatusUpdate,
   type ValidatorToFacilitatorMessage,
-} from '@horde/protocol/facilitator-validator'
-import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
-import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
-import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
+} from '@horde/protocol/v0/facilitator-validator'
 import type { ResumableJob } from './drive-organic-job.ts'
 import { failedUpdate } from './organic-job.ts'
 

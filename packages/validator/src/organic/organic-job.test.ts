@@ -1,4 +1,4 @@
-import type { FacilitatorJobRequest } from '@horde/protocol/facilitator-validator'
+import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
 import { expect, it } from 'vitest'
 import { organicJob } from './organic-job.ts'
 

@@ -1,14 +1,15 @@
 /** Makes a user's request into a job, and what became of it into updates: wire specification, section 3. */
 import type { ExecutorClass } from '@horde/protocol/classes'
-import type { FacilitatorJobRequest, JobStatus, V0JobStatusUpdate } from '@horde/protocol/facilitator-validator'
 import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
-import { EMPTY_ZIP_BASE64, type Preset } from '@horde/protocol/job'
 import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
+import type { Preset } from '@horde/protocol/job/preset'
 import { NO_UPLOADS, type Uploads } from '@horde/protocol/job/uploads'
 import type { Volume } from '@horde/protocol/job/volumes'
 import type { JobUuid } from '@horde/protocol/primitives'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
 import { fitFrame } from '@horde/protocol/shorten'
+import type { FacilitatorJobRequest, JobStatus, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
+import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
 import type { JobResult } from '../db/jobs.ts'
 import { failureReason, type JobSpec, type Verdict } from '../jobs/job-spec.ts'
 

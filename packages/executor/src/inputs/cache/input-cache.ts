@@ -15,11 +15,13 @@ import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from '../../config.ts'
 import { openStateFolder, type StateFolder, UNFINISHED, WRITABLE_BY_OTHERS } from '../../host/state-folder.ts'
 import { fileDigest } from '../files/file-digest.ts'
-import { type CacheLimits, CONTENTS, diskBytes, evict, RECORD } from './evict.ts'
+import { type CacheLimits, CONTENTS, diskBytes, evict, evictNowAndThen, RECORD } from './evict.ts'
 
 const READ_ONLY = 0o400
 /** The share of the cache that stays free after a removal, so that not every new file makes it look at all others. */
 const FREE_SHARE = 0.05
+/** The errors of two file systems, and of one that cannot link. */
+const UNLINKABLE = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP']
 const UNUSABLE = 'the cache of inputs cannot be used; every job downloads its own'
 
 interface Deps {
@@ -41,7 +43,7 @@ export async function openInputCache(settings: CacheSettings, { clock, log }: De
     maxBytes: Math.floor(settings.INPUT_CACHE_MAX_BYTES * (1 - FREE_SHARE)),
     maxAgeMs: settings.INPUT_CACHE_MAX_AGE_SECONDS * 1_000,
   }
-  await evict(folder.path, limits, clock.now())
+  await evictNowAndThen(folder.path, limits, clock.now())
   return new InputCache(folder, folder.path, limits, { clock, log })
 }
 
@@ -141,12 +143,12 @@ async function isIntact(path: string, { digest, size }: CacheRecord): Promise<bo
   return found.size === size && (await fileDigest(path, 'sha256')) === digest
 }
 
-/** Links a file, or copies it to another file system. Never follows a link. */
+/** Links a file, or copies it where that is not possible. Never follows a link. */
 async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    if (!UNLINKABLE.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     if (!(await lstat(from)).isFile()) throw error
     await copyFile(from, to, constants.COPYFILE_EXCL)
   }

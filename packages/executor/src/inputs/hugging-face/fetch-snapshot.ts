@@ -105,9 +105,13 @@ const OTHER_FILE = 'The hub sent another file than the one that it lists; try ag
 
 async function checkContents(path: string, { size, digest }: SnapshotFile): Promise<void> {
   const file = await fileOnDisk(path)
-  const found =
-    digest?.kind === 'git' ? await fileDigest(path, 'sha1', `blob ${size}\0`) : await fileDigest(path, 'sha256')
-  if (file.size !== size || (digest !== undefined && found !== digest.hex)) throw new JobFailure(OTHER_FILE)
+  if (file.size !== size || (digest !== undefined && (await digestOf(path, digest.kind, size)) !== digest.hex)) {
+    throw new JobFailure(OTHER_FILE)
+  }
+}
+
+function digestOf(path: string, kind: 'sha256' | 'git', size: number): Promise<string> {
+  return kind === 'git' ? fileDigest(path, 'sha1', `blob ${size}\0`) : fileDigest(path, 'sha256')
 }
 
 function hubFailure(error: unknown): unknown {

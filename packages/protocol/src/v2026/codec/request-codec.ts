@@ -1,7 +1,7 @@
 /** Converts offers and work, which links 1 and 2 share, between v2026 and the vocabulary of ../../job. */
 import { DEFAULT_CLASS, isExecutorClass } from '../../classes.ts'
+import { isPreset } from '../../job/preset.ts'
 import type { JobOffer, JobWork } from '../../job/request.ts'
-import { isPreset } from '../../job.ts'
 import type { JobUuid } from '../../primitives.ts'
 import type { V0InitialJobRequest, V0JobRequest } from '../miner-executor.ts'
 import type { JobStartedPayload } from '../receipts/payloads.ts'

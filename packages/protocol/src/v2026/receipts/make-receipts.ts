@@ -47,7 +47,7 @@ export function acceptedReceipt(
  * Returns the receipt of a job that ended.
  *
  * @param job `tookSeconds` is cut to 365 days. `scoreSeconds` are executor seconds; a whole number, because a fraction
- *   breaks the scoring of Python validators; 0 unless the job finished. `blockNumbers` are at most 10,000
+ *   breaks the scoring of v2026 validators; 0 unless the job finished. `blockNumbers` are at most 10,000
  */
 export function finishedReceipt(
   receipt: ReceiptOf,

@@ -43,7 +43,7 @@ export function userJobJson(job: V2JobRequest, received: JsonObject): string {
 }
 
 /**
- * Returns the two texts of which a user signs one for a V0JobCheated. Python validators expect the first, while the
+ * Returns the two texts of which a user signs one for a V0JobCheated. Other validators expect the first, while the
  * SDK and the facilitator sign the second: the first once more as a JSON string.
  */
 export function userCheatTexts(received: JsonObject): [once: string, twice: string] {

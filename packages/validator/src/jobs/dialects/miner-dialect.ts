@@ -5,7 +5,7 @@ import type { WireError } from '@horde/protocol/frame'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
 import type { TimeLimits } from '@horde/protocol/job/request'
 import type { JobUuid } from '@horde/protocol/primitives'
-import type { V0ExecutorManifestRequest } from '@horde/protocol/validator-miner'
+import type { V0ExecutorManifestRequest } from '@horde/protocol/v0/validator-miner'
 import type { SignedReceipt } from '../../db/jobs.ts'
 
 /** The executor classes that a miner offers, with how many executors of each. */

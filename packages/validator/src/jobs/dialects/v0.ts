@@ -1,12 +1,12 @@
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { hotkey as hotkeySchema } from '@horde/protocol/primitives'
-import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import {
   CAPABILITIES,
   type MinerMessage,
   parseFromMiner,
   type V0AuthenticateRequest,
-} from '@horde/protocol/validator-miner'
+} from '@horde/protocol/v0/validator-miner'
+import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import type { Ends, Heard, MinerDialect } from './miner-dialect.ts'
 
 /** Link 1 as the network of April 2024 speaks it. */

@@ -8,7 +8,7 @@ import { databaseWatch } from '@horde/operator/watch/database'
 import { type DiskFolder, databaseFolder, diskRules, diskWatch } from '@horde/operator/watch/disk'
 import { type OwnNeuron, registrationWatch } from '@horde/operator/watch/registration'
 import type { Watch } from '@horde/operator/watch/watches'
-import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/validator-miner'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/v0/validator-miner'
 import type { ValidatorConfig } from '../../config.ts'
 import { eligibilityWatch, type KnownSubnet } from './eligibility.ts'
 

@@ -1,10 +1,10 @@
 /**
- * Link 3: the messages between a validator and its facilitator. The validator dials and stays connected. Both sides
- * refuse unknown fields.
+ * Link 3 in dialect v0: the messages between a validator and its facilitator. The validator dials and stays
+ * connected. Both sides refuse unknown fields.
  */
 import { z } from 'zod'
-import { type Parser, parserOf } from './frame.ts'
-import { hotkey, jobUuid, optionalText, shortList, text, textList, textMap } from './primitives.ts'
+import { type Parser, parserOf } from '../frame.ts'
+import { hotkey, jobUuid, optionalText, shortList, text, textList, textMap } from '../primitives.ts'
 
 /** How often a validator sends V0Heartbeat, in seconds. */
 export const HEARTBEAT_SECONDS = 60

@@ -1,8 +1,8 @@
-/** Link 1: the messages between a validator and a miner. The validator dials. */
+/** Link 1 in dialect v0: the messages between a validator and a miner. The validator dials. */
 import { z } from 'zod'
-import { type Parser, parserOf } from './frame.ts'
+import { type Parser, parserOf } from '../frame.ts'
+import { hotkey, integer, jobUuid, optionalText, optionalTextList, shortList, text } from '../primitives.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
-import { hotkey, integer, jobUuid, optionalText, optionalTextList, shortList, text } from './primitives.ts'
 
 /** Extensions of the dialect that a peer may list in `capabilities`. */
 export const CAPABILITIES = ['large-frames', 'manifest'] as const

@@ -1,14 +1,6 @@
-/** The fields of a job that are the same on every link. */
+/** The fields of a job in dialect v0 that are the same on every link. */
 import { z } from 'zod'
-import { integer, jobUuid, optionalText, text, textList, textMap } from './primitives.ts'
-
-/** What a job may need of the container engine. The executor fails a job with any other preset. */
-export const PRESETS = ['none', 'nvidia_all'] as const
-export type Preset = (typeof PRESETS)[number]
-
-export function isPreset(name: string): name is Preset {
-  return (PRESETS as readonly string[]).includes(name)
-}
+import { integer, jobUuid, optionalText, text, textList, textMap } from '../primitives.ts'
 
 export const VOLUME_TYPES = ['inline', 'zip_url'] as const
 export type VolumeType = (typeof VOLUME_TYPES)[number]

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import * as facilitatorValidator from '../src/facilitator-validator.ts'
-import type { Parser } from '../src/frame.ts'
-import * as minerExecutor from '../src/miner-executor.ts'
-import * as validatorMiner from '../src/validator-miner.ts'
-import { readFixture, readGolden } from './golden.ts'
+import type { Parser } from '../../src/frame.ts'
+import * as facilitatorValidator from '../../src/v0/facilitator-validator.ts'
+import * as minerExecutor from '../../src/v0/miner-executor.ts'
+import * as validatorMiner from '../../src/v0/validator-miner.ts'
+import { readFixture, readGolden } from '../golden.ts'
 
 const LINKS: Record<string, Record<string, Parser<unknown>>> = {
   'validator-miner': { validator: validatorMiner.parseFromValidator, miner: validatorMiner.parseFromMiner },
@@ -59,7 +59,7 @@ function asPythonWrites(value: unknown): string {
 }
 
 for (const [link, senders] of Object.entries(LINKS)) {
-  const golden = readGolden(link)
+  const golden = readGolden(link, 'v0/')
   for (const [sender, parse] of Object.entries(senders)) {
     describe(`${link}: messages of the ${sender}`, () => {
       const listed = [...(MESSAGES[link]?.[sender] ?? [])].sort()
@@ -94,7 +94,7 @@ describe('frames that v0 peers sent', () => {
     ['v0 validator', [], validatorMiner.parseFromValidator],
   ]
   type Row = { sent_by: string; message_type: string; frame: string }
-  const { frames } = JSON.parse(readFixture('v0-frames.json')) as { frames: Row[] }
+  const { frames } = JSON.parse(readFixture('v0/v0-frames.json')) as { frames: Row[] }
 
   it.each(frames)('$sent_by $message_type', ({ sent_by, message_type, frame }) => {
     const reader = READERS.find(

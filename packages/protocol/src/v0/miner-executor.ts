@@ -1,8 +1,8 @@
-/** Link 2: the messages between a miner and its executor. The executor dials. */
+/** Link 2 in dialect v0: the messages between a miner and its executor. The executor dials. */
 import { z } from 'zod'
-import { type Parser, parserOf } from './frame.ts'
+import { type Parser, parserOf } from '../frame.ts'
+import { jobUuid, optionalTextList } from '../primitives.ts'
 import { exitStatus, genericError, hasOneSource, ONE_SOURCE, offerFields, outputFields, workFields } from './job.ts'
-import { jobUuid, optionalTextList } from './primitives.ts'
 
 const prepareJob = z.object({
   message_type: z.literal('V0PrepareJobRequest'),
