@@ -5,11 +5,11 @@ import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type Job
 import type { Reason } from '@horde/protocol/reasons'
 import { EMPTY_RESULT, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
 import { LockLostError } from '../db/lock.ts'
-import type { JobNotice, JobTerms } from './dialects/miner-dialect.ts'
+import { JobNotices } from './dialects/job-notices.ts'
 import type { ChannelEvent, ConnectedEvent, JobChannel, MessageEvent } from './job-channel.ts'
 import { type JobSpec, resultOf } from './job-spec.ts'
 import { endOfBreak, endOfDecline } from './reported-ends.ts'
-import { StageDeadline, stagedLimits, wholeSecondsOf } from './stage-limits.ts'
+import { StageDeadline } from './stage-limits.ts'
 import { type Move, type MovingJob, type TransitionDeps, transition } from './transition.ts'
 import { type HostClock, NO_MOMENT, WorkTimer } from './work-timer.ts'
 
@@ -25,9 +25,6 @@ export interface DriverDeps {
   whenLocked?: (() => Promise<void>) | undefined
   hostClock?: HostClock | undefined
 }
-
-/** How long sending a receipt may take, in ms. */
-const NOTICE_MS = 2_000
 
 /** The reason for a stage's time-out while the miner is connected. */
 const TIMED_OUT: Partial<Record<JobState, Reason>> = {
@@ -51,13 +48,11 @@ export class JobDriver {
   readonly #dropped = new AbortController()
   readonly #stopWaiting: AbortSignal
   #isConnected = false
-  readonly #terms: JobTerms
+  readonly #notices: JobNotices
   /** Given while the miner reports the stages of a job that has a limit for each. */
   #stages: StageDeadline | undefined
   /** When the executor was ready, in ms of the monotonic clock. */
   #readyAt = 0
-  /** When this process sent the offer, in ms since the epoch. */
-  #offeredAt: number | undefined
   /** Whether the miner may be sent the work again on another connection. */
   #mayRepeat = true
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
@@ -76,13 +71,7 @@ export class JobDriver {
     this.#stageEndsAt = deps.clock.monotonic() + connectMs
     this.#stopWaiting = AbortSignal.any([signal, this.#dropped.signal])
     this.#timer = new WorkTimer(resumed)
-    this.#terms = {
-      executorClass: job.executorClass,
-      isOrganic: job.isOrganic,
-      limits: stagedLimits(job.offer.limits, job.resultMs),
-      areVolumesOffered: job.offer.volumes.length > 0,
-      reservationSeconds: job.reservationMs / 1000,
-    }
+    this.#notices = new JobNotices(job, deps)
   }
 
   /**
@@ -135,7 +124,7 @@ export class JobDriver {
     const { offer, executorClass = null } = this.#job
     if ((await this.#send(offer)) === undefined) return false
     const offeredAt = this.#wallTime()
-    this.#offeredAt = offeredAt.getTime()
+    this.#notices.offered(offeredAt)
     this.#note({ executorClass, image: offer.image, offeredAt, dialect })
     return true
   }
@@ -169,7 +158,7 @@ export class JobDriver {
   /** Sends the offer again only to a miner that cannot have read it. */
   async #reconnected(event: ConnectedEvent): Promise<void> {
     this.#connected(event)
-    if (!event.isFirstHeard || this.#state !== 'offered' || this.#offeredAt === undefined) return
+    if (!event.isFirstHeard || this.#state !== 'offered' || !this.#notices.isOffered) return
     await this.#sendOffer(event)
     this.#stageEndsAt = this.#deps.clock.monotonic() + this.#acceptMs
   }
@@ -199,12 +188,11 @@ export class JobDriver {
   }
 
   #accepted(at: number): void {
-    const { uuid: jobUuid, readyMs } = this.#job
+    const { readyMs } = this.#job
     // From the message's arrival: a slow validator would give a miner more time than its class has.
     this.#stageEndsAt = at + readyMs
     this.#move('accept')
-    const mayTakeSeconds = wholeSecondsOf(this.#terms.limits, readyMs)
-    void this.#notify({ type: 'accepted', jobUuid, acceptedAt: this.#deps.clock.now(), mayTakeSeconds })
+    void this.#notices.accepted()
   }
 
   /** A stage may be reported early, and more than once. It moves the deadline, not the job. */
@@ -310,26 +298,8 @@ export class JobDriver {
     this.#move(event, { result })
     const saved = await Promise.all(this.#saves)
     if (saved.includes(false)) return undefined
-    await this.#sayEnded(this.#state === 'finished' && result.reason === null)
+    await this.#notices.ended(this.#state === 'finished' && result.reason === null)
     return { ...result, state: this.#state as FinalState }
-  }
-
-  /** Tells the miner that the job has ended, if it was offered to it. */
-  async #sayEnded(isFinished: boolean): Promise<void> {
-    const endedAt = this.#deps.clock.now()
-    const { uuid: jobUuid, resumed } = this.#job
-    if (this.#offeredAt === undefined && !resumed?.isOffered) return
-    const startedAt = this.#offeredAt ?? endedAt
-    await this.#notify({ type: 'ended', jobUuid, startedAt, endedAt, isFinished })
-  }
-
-  /** Tells the miner about the job's course. The job goes on when the miner cannot be told. */
-  async #notify(notice: JobNotice): Promise<void> {
-    const { channel, clock, log } = this.#deps
-    const sent = channel.notify(notice, this.#terms)
-    await withDeadline(sent, NOTICE_MS, 'sending to a miner', clock).catch(err => {
-      log.debug({ err, jobUuid: this.#job.uuid, notice: notice.type }, 'miner was not told about its job')
-    })
   }
 
   #move(event: JobEvent, { at = this.#wallTime(), ...more }: Partial<Omit<Move, 'event'>> = {}): void {
@@ -367,7 +337,7 @@ export class JobDriver {
       // The stage is extended by the time in which nothing could be sent.
       this.#stageEndsAt += clock.monotonic() - from
     }
-    return withDeadline(channel.send(request, this.#terms), this.#leftMs(), 'sending to a miner', clock).catch(
+    return withDeadline(channel.send(request, this.#notices.terms), this.#leftMs(), 'sending to a miner', clock).catch(
       error => {
         if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
         throw error

@@ -1,7 +1,6 @@
 /** What a job asks of its miner, and how its result is judged: synthetic and organic jobs are made into this. */
 
 import type { ExecutorClass } from '@horde/protocol/classes'
-import type { Dialect } from '@horde/protocol/handshake/dialects'
 import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
 import type { FailedJob, Printed } from '@horde/protocol/job/report'
 import type { JobState, OpenState } from '@horde/protocol/job-state'
@@ -19,8 +18,6 @@ export interface ResumedJob {
   repeatOffer: boolean
   /** Whether the earlier process noted that it had sent the offer. */
   isOffered: boolean
-  /** The dialect in which it spoke to the miner. */
-  dialect?: Dialect | undefined
   /** When its work was sent, in ms of the monotonic clock, where that is known. */
   workSentAt?: number | undefined
 }

@@ -142,11 +142,6 @@ export class MinerConnection implements AsyncDisposable {
     return this.#dialect !== undefined && BY_NAME[this.#dialect].isPerJob
   }
 
-  /** The dialect of the last connection; undefined before the first. */
-  get dialect(): Dialect | undefined {
-    return this.#dialect
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort()
     await this.#running

@@ -296,6 +296,27 @@ describe('a miner that is known', () => {
     expect(miner.mistakes).toEqual([])
   })
 
+  it('gets its job, although it spoke v0 before and speaks v2026 now', async () => {
+    await using miner = await startMiner2026(MINER, async peer => {
+      for (let type = ''; type !== 'ValidatorAuthForMiner'; peer.send(ERROR)) {
+        type = await peer.nextType()
+        if (type === 'ValidatorAuthForMiner') break
+      }
+      peer.send(MANIFEST_2026)
+      for (let type = ''; type !== 'V0InitialJobRequest'; ) type = await peer.nextType()
+      peer.sendForJob('V0AcceptJobRequest')
+      peer.sendForJob('V0ExecutorReadyRequest')
+      for (let type = ''; type !== 'V0JobRequest'; ) type = await peer.nextType()
+      peer.sendForJob('V0JobFinishedRequest', RESULT)
+    })
+    const dialects = unknownDialects()
+    dialects.remember({ hotkey: MINER.ss58, address: miner.address }, 'v0')
+    const { end, stored } = await driveOn(miner, { dialects })
+    expect([end?.state, stored.dialect]).toEqual(['finished', 'v2026'])
+    expect(dialects.counts()).toEqual({ v0: 0, v2026: 1 })
+    expect(miner.connections()).toBe(1)
+  })
+
   it('is forgotten after an error, a lost connection, another address and a while', async () => {
     using clock = turnClock()
     const { log } = listeningLog()

@@ -71,6 +71,18 @@ describe('a good job on a miner of v2026', () => {
     }
   })
 
+  it('of a user has its input in the offer, and no second time in the work', async () => {
+    const uuid = randomUUID()
+    const volume = { kind: 'zip-url', url: 'https://example.com/input.zip', folder: null } as const
+    const offer = { ...offerWith(STAGES, uuid), volumes: [volume] }
+    const { end, messages } = await run(peer => play2026.finished(peer), { uuid, spec: { offer, isOrganic: true } })
+    expect(end?.state).toBe('finished')
+    const [, offered, , work] = messages
+    expect(JSON.stringify(offered?.volume)).toContain(volume.url)
+    expect(offered).toMatchObject({ job_started_receipt_payload: { is_organic: true }, timeout_seconds: 300 })
+    expect(work?.volume).toBe(null)
+  })
+
   it('is known to its miner by a uuid in lower case', async () => {
     const uuid = '9A74BE09-D985-4A66-9D28-554F00AD7CFA'
     const { end, messages } = await run(peer => play2026.finished(peer), { uuid })
@@ -192,6 +204,28 @@ describe('a job that ends badly on a miner of v2026', () => {
     expect(endedAt - offeredAt).toBeGreaterThan(6_500)
     expect(endedAt - offeredAt).toBeLessThan(9_000)
   })
+})
+
+it('goes on after a restart of the validator without being offered again', async () => {
+  const { end, types } = await run(
+    async peer => {
+      await play2026.authenticated(peer)
+      const uuid = '7c1fc7a4-4f6f-4c8d-8d0c-3a4f1c3a9f10'
+      const send = (message_type: string, fields = {}) => peer.send({ message_type, job_uuid: uuid, ...fields })
+      send('V0AcceptJobRequest')
+      send('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      send('V0JobFinishedRequest', RESULT)
+      await peer.receive('V0JobFinishedReceiptRequest')
+    },
+    {
+      uuid: '7c1fc7a4-4f6f-4c8d-8d0c-3a4f1c3a9f10',
+      startedIn: 'v2026',
+      resumed: { state: 'accepted', repeatOffer: true, isOffered: true },
+    },
+  )
+  expect(end?.state).toBe('finished')
+  expect(types).toEqual(['1 ValidatorAuthForMiner', '1 V0JobRequest', END])
 })
 
 describe('a lost connection', () => {

@@ -134,13 +134,22 @@ export class Conversation {
       if (this.#early.length < MAX_EARLY) this.#early.push(received)
     } else if (!read.ok) await this.#answerInvalid(read.error)
     else if (read.heard.type === 'manifest' && read.isMap) await this.#takeMap(read.heard, received.at)
-    else if (read.heard.type === 'error' && this.negotiation.heardError()) {
-      this.#options.log.debug({ details: read.heard.text }, 'miner does not know v2026, authenticating in v0')
-      await this.#goOnInV0()
-    } else if (read.heard.type !== 'nothing') {
-      if (read.heard.type !== 'error') this.negotiation.heardV0()
+    else if (read.heard.type === 'error') await this.#takeError(read.heard, received.at)
+    else if (read.heard.type !== 'nothing') {
+      this.negotiation.heardV0()
       this.#options.onHeard(read.heard, received.at)
     }
+  }
+
+  async #takeError(heard: Extract<Heard, { type: 'error' }>, at: number): Promise<void> {
+    const other = this.negotiation.heardError()
+    if (other !== undefined) {
+      this.#options.log.debug({ details: heard.text, dialect: other }, 'miner sent an error, trying the other dialect')
+    }
+    // Only the error that answers a first question is no complaint.
+    if (other === 'v0') return this.#goOnInV0()
+    if (other === 'v2026') await this.#authenticate('v2026')
+    this.#options.onHeard(heard, at)
   }
 
   async #takeMap(heard: Extract<Heard, { type: 'manifest' }>, at: number): Promise<void> {

@@ -79,13 +79,19 @@ export class Negotiation {
     return isNew
   }
 
-  /** The miner has sent an error. Returns whether to authenticate in v0 now. */
-  heardError(): boolean {
-    // A second one answers the authentication in v0: the miner refuses that, too.
+  /** The miner has sent an error. Returns the dialect in which to authenticate now, if in any. */
+  heardError(): Dialect | undefined {
+    // A second one answers the other authentication: the miner refuses that, too.
     if (this.#hasFallenBack) this.#isRefused = true
-    if (!this.mayDialAgain || this.#hasFallenBack) return false
-    this.#fallBack()
-    return true
+    if (this.#isDecided || this.#hasFallenBack) return undefined
+    if (this.mayDialAgain) {
+      this.#fallBack()
+      return 'v0'
+    }
+    // A miner that spoke v0 may be another release by now. Frames are still read in v0 until its manifest comes.
+    if (this.#expected.by !== 'remembered' || this.first !== 'v0') return undefined
+    this.#hasFallenBack = true
+    return 'v2026'
   }
 
   /** The miner has sent a message that a v0 miner sends only to a validator that it accepted. */
