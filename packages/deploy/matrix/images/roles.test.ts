@@ -77,9 +77,14 @@ describe.each(COMPOSE_VERSIONS)('with Compose %s', compose => {
     await checkDashboard(miner, 'miner')
     await checkDashboard(validator, 'validator')
 
-    const jobs = await miner.runCommand('jobs', '--json')
+    // On a slow machine another batch may have begun.
+    const finishedJobs = async () => {
+      const { jobs } = JSON.parse(await miner.runCommand('jobs', '--json')) as { jobs: { state: string }[] }
+      return jobs.filter(({ state }) => state === 'finished')
+    }
+    const jobs = await finishedJobs()
     const weights = await validator.sql('select * from weight_settings order by 1')
-    expect(JSON.parse(jobs).jobs).toHaveLength(1)
+    expect(jobs).not.toHaveLength(0)
     expect(weights).not.toBe('')
     for (const project of [miner, validator]) {
       await project.compose('--profile', 'monitoring', 'down')
@@ -87,7 +92,7 @@ describe.each(COMPOSE_VERSIONS)('with Compose %s', compose => {
       await project.compose('up', '--detach')
     }
     await Promise.all([miner.waitUntilHealthy('miner'), validator.waitUntilHealthy('validator')])
-    expect(await miner.runCommand('jobs', '--json')).toBe(jobs)
+    expect(await finishedJobs()).toEqual(expect.arrayContaining(jobs))
     // The validator may have set weights again since.
     expect((await validator.sql('select * from weight_settings order by 1')).slice(0, weights.length)).toBe(weights)
   })
