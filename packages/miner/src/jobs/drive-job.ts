@@ -79,6 +79,8 @@ async function moveUntilOver(job: LiveJob, deps: DriveJobDeps, signal: AbortSign
       lostAt = event.connected ? undefined : clock.monotonic()
       if (event.connected) deps.counters.connected(job)
       if (event.connected) await briefExecutor(job, deps, signal)
+      const { dialect } = job.channel
+      if (event.connected) deps.log.debug({ jobUuid: job.uuid, dialect }, 'executor connected')
     } else await handle(event, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
   }
