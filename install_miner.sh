@@ -3046,6 +3046,15 @@ BITTENSOR_NETWORK=
 # Hotkeys that are never served, separated by commas. Example: 5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty
 #BANNED_VALIDATORS=
 
+# From when on validators of the dialect v2026 must sign their offers and work. Unset: only those that have signed within 7 days. Example: 2026-12-24T00:00:00Z
+#SIGNED_FRAMES_FROM=
+
+# The hotkey that validators of v2026 are told as this miner's main one. Unset: its own. Example: 5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty
+#MAIN_HOTKEY=
+
+# Whether validators may write 48 zeros in place of this miner's hotkey: it is their trusted miner. Example: true
+#TRUSTED_MINER=false
+
 # How often the list of validators is read from the chain, in seconds. Example: 60
 #VALIDATORS_REFRESH_SECONDS=60
 
@@ -3120,6 +3129,9 @@ BITTENSOR_NETWORK=
 
 # How long ended jobs are kept, in days; undelivered ones are kept for RESULTS_KEPT_DAYS in any case. Example: 30
 #JOBS_KEPT_DAYS=30
+
+# How long the receipts of jobs of the dialect v2026 are kept, in days. Example: 7
+#RECEIPTS_KEPT_DAYS=7
 
 # The lowest level of log lines to write. Example: info
 #LOG_LEVEL=info

@@ -3039,6 +3039,12 @@ BITTENSOR_NETWORK=
 # How long a v0 miner, which sends no manifest, may take to accept or decline an offer, in seconds: it holds an offer until its executor is free. No other job waits for it. Example: 300
 #SLOW_ACCEPT_SECONDS=300
 
+# How long a v2026 miner keeps an executor for an offer, in seconds: the ttl of its receipt. A user waits no longer than that for the answer of such a miner. Example: 7
+#RESERVATION_SECONDS=7
+
+# How long the validator remembers which dialect a miner speaks, in seconds. An unknown miner is asked first, which takes two seconds at most. 0: each miner is asked on each connection. Example: 86400
+#DIALECT_KEPT_SECONDS=86400
+
 # How long an executor may take to be ready, beyond its class's spin-up time, in seconds. Example: 120
 #READY_SLACK_SECONDS=120
 
@@ -3098,6 +3104,9 @@ BITTENSOR_NETWORK=
 
 # How long ended batches and jobs are kept, in days. What is not scored yet, and what scoring still reads, is kept for longer. Example: 30
 #RETENTION_DAYS=30
+
+# How long the receipts of jobs on v2026 miners are kept, in days. Example: 7
+#RECEIPTS_RETENTION_DAYS=7
 
 # How long settings of weights are kept, in days. The last one and a pending one are always kept. Example: 365
 #WEIGHTS_RETENTION_DAYS=365

@@ -1,4 +1,4 @@
-/** Other people's clients of the local chain, `pnpm test:peers`. `bin/setup --sdks` brings them. */
+/** Programs of others against ours, `pnpm test:peers`. `bin/setup --sdks` installs them. */
 import { defineConfig } from 'vitest/config'
 import { reporters, shared } from './vitest.config.ts'
 

@@ -14,6 +14,7 @@ import { startPostgres } from '@horde/testing/postgres'
 import type { BatchReport } from '../packages/validator/src/batches/drive-batch.ts'
 import { runBatch } from '../packages/validator/src/batches/run-batch.ts'
 import type { Benchmark } from '../packages/validator/src/benchmarks/benchmark.ts'
+import { KnownDialects } from '../packages/validator/src/jobs/dialects/known-dialects.ts'
 import { liveMibAtRest, peakLiveMib } from './live-heap.ts'
 import { bareSocketErrors } from './network/bare-socket-validator.ts'
 
@@ -27,7 +28,7 @@ const LEGEND =
 /** The defaults of the validator's settings. */
 const STARTS = { atOnce: 1_024, perSecond: 250 }
 const LIMITS = {
-  ...{ connectMs: 70_000, manifestMs: 5_000, acceptMs: 30_000, slowAcceptMs: 300_000 },
+  ...{ connectMs: 70_000, manifestMs: 5_000, acceptMs: 30_000, slowAcceptMs: 300_000, reservationMs: 7_000 },
   ...{ readySlackMs: 120_000, resultGraceMs: 11_000 },
 }
 
@@ -140,6 +141,7 @@ function depsOf({ db }: OpenDatabase, miners: number, port: number, waits: numbe
   return {
     chain: { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) },
     ...{ hotkey: hotkeyFromUri('//Alice'), db, clock: systemClock, log: silentLog },
+    dialects: new KnownDialects({ keptMs: 3_600_000, clock: systemClock, log: silentLog }),
     onWorkSent: (ms: number) => void waits.push(ms),
   }
 }

@@ -11,9 +11,11 @@ import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
 import { openBatch } from '../../packages/validator/src/batches/stored-batch.ts'
 import type { JobResult } from '../../packages/validator/src/db/jobs.ts'
 import { Journal } from '../../packages/validator/src/db/journal.ts'
+import { KnownDialects } from '../../packages/validator/src/jobs/dialects/known-dialects.ts'
+import type { JobChannel } from '../../packages/validator/src/jobs/job-channel.ts'
 import { JobDriver } from '../../packages/validator/src/jobs/job-driver.ts'
 import type { JobSpec } from '../../packages/validator/src/jobs/job-spec.ts'
-import { type JobChannel, MinerConnection } from '../../packages/validator/src/jobs/miner-connection.ts'
+import { MinerConnection } from '../../packages/validator/src/jobs/miner-connection.ts'
 import type { Random } from '../soak/random.ts'
 
 /** How long a job may take from its offer to its end, in ms. A miner that is killed again and again needs long. */
@@ -76,6 +78,7 @@ function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSign
   return new MinerConnection({
     miner: { hotkey: minerHotkey, address },
     hotkey: key,
+    dialects: new KnownDialects({ keptMs: JOB_MS, clock: systemClock, log: silentLog }),
     maxFrameBytes: LARGE_FRAME_BYTES,
     reconnect: RECONNECT,
     attempts: Number.POSITIVE_INFINITY,
@@ -121,6 +124,7 @@ function jobSpec(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): J
   return {
     uuid,
     executorClass,
+    isOrganic: false,
     offer: {
       type: 'offer',
       jobUuid: uuid,
@@ -152,6 +156,7 @@ function jobSpec(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): J
     unanswered: { score: 0, rightAnswer: false, comment: null },
     connectMs: JOB_MS,
     acceptMs: ACCEPT_MS,
+    reservationMs: ACCEPT_MS,
     readyMs: JOB_MS,
     resultMs: JOB_MS,
     endsAt: performance.now() + JOB_MS,

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Installs Bittensor's programs that tests run against ours, each in its own virtual environment: the current SDK, which
-# contains btcli, and the one before it, for `pnpm test:peers`; the older btcli for `pnpm test:deploy`. Each takes up to
-# 215 MB, so only `bin/setup --sdks` and `bin/setup --peers` install them.
+# contains btcli, the one before it, and ComputeHorde's validator client, for `pnpm test:peers`; the older btcli for
+# `pnpm test:deploy`. Each takes up to 350 MB, so only `bin/setup --sdks` and `bin/setup --peers` install them.
 
 readonly PEERS_FOLDER=.venvs
 # Each entry is a folder and its packages for pip. All that talks to the chain is pinned, so that a new release of it
@@ -10,6 +10,8 @@ readonly SDKS=(
   'bittensor bittensor==11.3.0 bittensor-core==0.1.5'
   "bittensor-10 bittensor==10.5.0 async-substrate-interface==2.2.1 cyscale==0.5.0 \
 bittensor-wallet==4.1.1 bittensor-drand==2.0.0"
+  "compute-horde compute-horde==0.0.27 compute-horde-sdk==0.0.19 bittensor==9.12.2 bittensor-wallet==4.1.1 \
+bittensor-drand==1.3.0 async-substrate-interface==1.6.4 Django==4.2.30"
 )
 readonly OLDER_BTCLI='bittensor-cli bittensor-cli==9.23.2'
 

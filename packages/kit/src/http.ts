@@ -78,8 +78,12 @@ export interface UpgradeRouterOptions {
 }
 
 export interface UpgradeRouter extends AsyncDisposable {
-  /** Passes upgrades whose path (without query) matches to `handler`. The first match counts. */
-  onUpgrade(path: RegExp, handler: UpgradeHandler): void
+  /**
+   * Passes upgrades whose path (without query) matches to `handler`. The first match counts.
+   *
+   * @param headersFor further headers of the answer, such as `X-Name: value`
+   */
+  onUpgrade(path: RegExp, handler: UpgradeHandler, headersFor?: (request: IncomingMessage) => string[]): void
 }
 
 /**
@@ -88,7 +92,9 @@ export interface UpgradeRouter extends AsyncDisposable {
 export function upgradeRouter(server: Server, options: UpgradeRouterOptions): UpgradeRouter {
   const { log, maxPayload = MAX_PAYLOAD_BYTES, maxConnections = Number.POSITIVE_INFINITY } = options
   const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload, ...WITHOUT_PONG_LIMIT })
-  const routes: { path: RegExp; handler: UpgradeHandler }[] = []
+  const routes: { path: RegExp; handler: UpgradeHandler; headersFor: (request: IncomingMessage) => string[] }[] = []
+  const headersOf = new WeakMap<IncomingMessage, string[]>()
+  wss.on('headers', (headers, request) => headers.push(...(headersOf.get(request) ?? [])))
   let closing = false
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -98,6 +104,7 @@ export function upgradeRouter(server: Server, options: UpgradeRouterOptions): Up
       const match = route.path.exec(path)
       if (!match) continue
       if (closing || wss.clients.size >= maxConnections) return refuse(socket, '503 Service Unavailable')
+      headersOf.set(request, route.headersFor(request))
       return wss.handleUpgrade(request, socket, head, ws => handOver(ws, () => route.handler(ws, match, request), log))
     }
     refuse(socket, '404 Not Found')
@@ -105,8 +112,8 @@ export function upgradeRouter(server: Server, options: UpgradeRouterOptions): Up
   server.on('upgrade', onUpgrade)
 
   return {
-    onUpgrade(path, handler) {
-      routes.push({ path: new RegExp(path.source, path.flags.replace(/[gy]/g, '')), handler })
+    onUpgrade(path, handler, headersFor = () => []) {
+      routes.push({ path: new RegExp(path.source, path.flags.replace(/[gy]/g, '')), handler, headersFor })
     },
     async [Symbol.asyncDispose]() {
       closing = true

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { type RawData, WebSocket } from 'ws'
 import type { Log } from './log.ts'
 import { limitControlFrames } from './socket/control-limit.ts'
@@ -183,6 +184,8 @@ export interface DialOptions<In> extends SocketOptions<In> {
   signal?: AbortSignal
   /** How long TCP, TLS and the upgrade may take together, in ms. Default: 10 s. */
   handshakeTimeoutMs?: number
+  /** Called with the headers of the answer that opens the connection, before any frame. */
+  onUpgrade?(headers: IncomingHttpHeaders): void
 }
 
 /** Connects to a ws: or wss: URL. Rejects with DialError or `signal.reason`, and then leaves nothing open. */

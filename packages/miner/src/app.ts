@@ -22,6 +22,7 @@ import { startLoops } from './loops.ts'
 import { JobCounters } from './operator/metrics/job-counters.ts'
 import { openOperator } from './operator/open-operator.ts'
 import { type OpenPort, openPort, serveExecutorsOn, serveValidatorsOn } from './ports/open-port.ts'
+import { Pins } from './receipts/pins.ts'
 import { SeenSignatures } from './validators/authenticate.ts'
 import { connectionHandlers } from './validators/handlers.ts'
 import { ValidatorConnections } from './validators/validator-connection.ts'
@@ -111,8 +112,14 @@ async function openParts(deps: MinerDeps, stack: AsyncDisposableStack) {
 function servePeers(ports: Ports, parts: Parts & { drive(job: LiveJob): void }, { config, hotkey }: MinerDeps): void {
   const { channels, connections, counters, validators, clock, log } = parts
   const admission = new Admission(admissionRules(config, validators), clock)
+  const from = config.SIGNED_FRAMES_FROM
+  const proofs = {
+    ...{ hotkey, isTrustedMiner: config.TRUSTED_MINER, pins: new Pins(parts.db, clock), clock },
+    signedFromMs: from === undefined ? undefined : Date.parse(from),
+  }
   serveValidatorsOn(ports.validators, {
-    handlers: connectionHandlers({ ...parts, admission, floods: new FloodLog(clock, log) }),
+    handlers: connectionHandlers({ ...parts, proofs, admission, floods: new FloodLog(clock, log) }),
+    mainHotkey: config.MAIN_HOTKEY ?? hotkey.ss58,
     validators,
     connections,
     rules: { minerHotkey: hotkey.ss58, seen: new SeenSignatures(clock), clock },

@@ -32,6 +32,8 @@ const hotkeys = envList
   .refine(all => all.every(each => hotkey.safeParse(each).success), 'must be ss58 addresses, separated by commas')
   .default([])
 
+const time = z.iso.datetime({ offset: true, error: 'must be a time with a zone, such as 2026-12-24T00:00:00Z' })
+
 export const minerSettings = defineSettings({
   ...neuronSettings,
   BITTENSOR_MINER_PORT: setting(envPort.default(8000), {
@@ -129,6 +131,26 @@ export const minerSettings = defineSettings({
   BANNED_VALIDATORS: setting(hotkeys, {
     about: 'Hotkeys that are never served, separated by commas.',
     example: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty',
+  }),
+  SIGNED_FRAMES_FROM: setting(time.optional(), {
+    about:
+      'From when on validators of the dialect v2026 must sign their offers and work. ' +
+      'Unset: only those that have signed within 7 days.',
+    example: '2026-12-24T00:00:00Z',
+  }),
+  MAIN_HOTKEY: setting(
+    z
+      .string()
+      .refine(text => hotkey.safeParse(text).success, 'must be an ss58 address')
+      .optional(),
+    {
+      about: "The hotkey that validators of v2026 are told as this miner's main one. Unset: its own.",
+      example: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty',
+    },
+  ),
+  TRUSTED_MINER: setting(envBoolean.default(false), {
+    about: "Whether validators may write 48 zeros in place of this miner's hotkey: it is their trusted miner.",
+    example: 'true',
   }),
   VALIDATORS_REFRESH_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
     about: 'How often the list of validators is read from the chain, in seconds.',
@@ -230,6 +252,10 @@ export const minerSettings = defineSettings({
   JOBS_KEPT_DAYS: setting(envInteger({ min: 1, max: 3_650 }).default(30), {
     about: 'How long ended jobs are kept, in days; undelivered ones are kept for RESULTS_KEPT_DAYS in any case.',
     example: '30',
+  }),
+  RECEIPTS_KEPT_DAYS: setting(envInteger({ min: 1, max: 3_650 }).default(7), {
+    about: 'How long the receipts of jobs of the dialect v2026 are kept, in days.',
+    example: '7',
   }),
   ...serviceSettings,
 })

@@ -8,6 +8,7 @@ import type { Clock } from '@horde/kit/time'
 import type { Announcer } from './announce/announcer.ts'
 import type { MinerConfig } from './config.ts'
 import { evictOldJobs } from './db/evict-jobs.ts'
+import { removeReceipts } from './db/receipts.ts'
 import type { LiveJobs } from './jobs/live-job.ts'
 import type { ValidatorConnections } from './validators/validator-connection.ts'
 import type { ValidatorList } from './validators/validator-list.ts'
@@ -55,7 +56,10 @@ export type EvictionDeps = {
   log: Log
 }
 
-type Kept = Pick<MinerConfig, 'JOBS_KEPT_DAYS' | 'RESULTS_KEPT_DAYS' | 'DELIVERED_RESULTS_KEPT_HOURS'>
+type Kept = Pick<
+  MinerConfig,
+  'JOBS_KEPT_DAYS' | 'RESULTS_KEPT_DAYS' | 'DELIVERED_RESULTS_KEPT_HOURS' | 'RECEIPTS_KEPT_DAYS'
+>
 
 /** Removes old jobs, and cuts outputs that no validator waits for any more, once an hour. */
 export function startEviction(config: Kept, deps: EvictionDeps, signal: AbortSignal): Loop {
@@ -68,6 +72,8 @@ export function startEviction(config: Kept, deps: EvictionDeps, signal: AbortSig
   const run = async (stop: AbortSignal) => {
     const evicted = await evictOldJobs(db, retention, new Date(clock.now()), stop)
     if (evicted.jobs + evicted.outputs > 0) log.info({ ...evicted }, 'old jobs evicted')
+    const receipts = await removeReceipts(db, new Date(clock.now() - config.RECEIPTS_KEPT_DAYS * DAY_MS), stop)
+    if (receipts > 0) log.info({ receipts }, 'old receipts evicted')
     // Also after a round that removed nothing: each update leaves a dead row.
     if (!stop.aborted) await reclaimSpace()
   }

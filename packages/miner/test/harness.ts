@@ -15,7 +15,7 @@ import { WAIT_MS } from '@horde/testing/limits'
 import { minerKey, secondValidatorKey, validatorKey } from '@horde/testing/peers/validator'
 import { type RunningMiner, startMiner } from '../src/app.ts'
 import { readMinerConfig, readPools } from '../src/config.ts'
-import { jobs } from '../src/db/schema.ts'
+import { jobs, pins, receipts } from '../src/db/schema.ts'
 import type { ExecutorManager, ExecutorOrder, StartedExecutor } from '../src/horde/manager.ts'
 import type { PoolSettings } from '../src/horde/pools/pool-settings.ts'
 
@@ -118,7 +118,7 @@ async function openOwnDatabase(url: string): Promise<{ db: Database } & AsyncDis
   const lent = spare ?? (await openDatabase({ url, migrationsFolder }))
   spare = undefined
   const giveBack = async () => {
-    await lent.db.delete(jobs)
+    for (const table of [jobs, receipts, pins]) await lent.db.delete(table)
     if (spare) await lent[Symbol.asyncDispose]()
     else spare = lent
   }

@@ -52,12 +52,12 @@ describe('link 1', () => {
   it.each([
     [
       'that broke before it was ready',
-      { type: 'break', isPrepared: false },
+      { type: 'break', stage: 'executor-startup' },
       { message_type: 'V0ExecutorFailedRequest' },
     ],
     [
       'that broke later',
-      { type: 'break', isPrepared: true },
+      { type: 'break', stage: 'unknown' },
       {
         message_type: 'V0JobFailedRequest',
         docker_process_exit_status: null,
@@ -66,7 +66,8 @@ describe('link 1', () => {
       },
     ],
   ] as const)('a job %s', (_, report, message) => {
-    expect(reportToV0({ ...report, jobUuid, message: 'why' })).toEqual({ job_uuid: jobUuid, ...message })
+    const known = { reporter: 'miner', reason: 'generic-error', message: 'why', cause: null } as const
+    expect(reportToV0({ ...report, ...known, jobUuid })).toEqual({ job_uuid: jobUuid, ...message })
   })
 
   it.each(['volumes-ready', 'execution-done'] as const)('has no message for %s', type => {

@@ -12,6 +12,7 @@ import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
 import { markReported, overdueOrganicJobs } from './db/jobs.ts'
 import { keepLock, oneAtATime } from './db/lock.ts'
+import { KnownDialects } from './jobs/dialects/known-dialects.ts'
 import { abandonJobs } from './jobs/transition.ts'
 import { hostClockOf } from './jobs/work-timer.ts'
 import { resumableJobs } from './organic/drive-organic-job.ts'
@@ -47,6 +48,8 @@ export interface ValidatorDeps {
 
 /** What a validator can do. Each runs when it is called. */
 export interface Validator {
+  /** Which dialect each miner speaks. */
+  dialects: KnownDialects
   /**
    * Runs one batch: a synthetic job for every executor of every serving miner, or of those in `only`: hotkeys, uids, or
    * hotkey@host:port. With `only` the batch is a trial, which is never scored.
@@ -80,8 +83,10 @@ export function wireValidator(deps: ValidatorDeps): Validator {
   const tryBatchLock = lockNamed('batches')
   const final = new Set<number>()
   const request = batchRequest(config, benchmark, keepOpen)
-  const batchDeps = { chain, hotkey, db, clock, hostClock: hostClockOf(clock), log, onWorkSent }
+  const dialects = new KnownDialects({ keptMs: config.DIALECT_KEPT_SECONDS * 1000, clock, log })
+  const batchDeps = { chain, hotkey, dialects, db, clock, hostClock: hostClockOf(clock), log, onWorkSent }
   return {
+    dialects,
     batch: async (signal, { only } = {}) => {
       await using lock = await keepLock(tryBatchLock, { clock, log })
       if (!lock) throw new BusyError('another batch of this validator is running')
@@ -115,7 +120,18 @@ export function wireValidator(deps: ValidatorDeps): Validator {
     facilitator: () => {
       if (config.FACILITATOR_URI === undefined) return undefined
       const { organicLimits: limits, ALLOW_PRIVATE_MINERS: allowPrivate } = config
-      const organic = { netuid, source: 'facilitator', allowPrivate, limits, chain, hotkey, db, clock, log } as const
+      const organic = {
+        netuid,
+        source: 'facilitator',
+        allowPrivate,
+        limits,
+        chain,
+        hotkey,
+        dialects,
+        db,
+        clock,
+        log,
+      } as const
       return new FacilitatorConnection({
         ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
         resumableJobs: signal => resumableJobs(organic, signal),

@@ -149,6 +149,20 @@ export const validatorSettings = defineSettings({
     ].join(' '),
     example: '300',
   }),
+  RESERVATION_SECONDS: setting(envInteger({ min: 1, max: 3_600 }).default(7), {
+    about: [
+      'How long a v2026 miner keeps an executor for an offer, in seconds: the ttl of its receipt. A user waits no longer',
+      'than that for the answer of such a miner.',
+    ].join(' '),
+    example: '7',
+  }),
+  DIALECT_KEPT_SECONDS: setting(seconds(86_400, 0), {
+    about: [
+      'How long the validator remembers which dialect a miner speaks, in seconds. An unknown miner is asked first, which',
+      'takes two seconds at most. 0: each miner is asked on each connection.',
+    ].join(' '),
+    example: '86400',
+  }),
   READY_SLACK_SECONDS: setting(seconds(120), {
     about: "How long an executor may take to be ready, beyond its class's spin-up time, in seconds.",
     example: '120',
@@ -196,6 +210,10 @@ export const validatorSettings = defineSettings({
       'kept for longer.',
     ].join(' '),
     example: '30',
+  }),
+  RECEIPTS_RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(7), {
+    about: 'How long the receipts of jobs on v2026 miners are kept, in days.',
+    example: '7',
   }),
   WEIGHTS_RETENTION_DAYS: setting(envInteger({ min: 2, max: 36_500 }).default(365), {
     about: 'How long settings of weights are kept, in days. The last one and a pending one are always kept.',
@@ -249,6 +267,7 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       manifestMs: settings.MANIFEST_WAIT_MS,
       acceptMs: settings.ACCEPT_SECONDS * 1000,
       slowAcceptMs: settings.SLOW_ACCEPT_SECONDS * 1000,
+      reservationMs: settings.RESERVATION_SECONDS * 1000,
       readySlackMs: settings.READY_SLACK_SECONDS * 1000,
       resultGraceMs: settings.RESULT_GRACE_SECONDS * 1000,
     },
@@ -256,6 +275,7 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       connectMs: settings.CONNECT_SECONDS * 1000,
       manifestMs: settings.MANIFEST_WAIT_MS,
       readyMs: settings.ORGANIC_READY_SECONDS * 1000,
+      reservationMs: settings.RESERVATION_SECONDS * 1000,
       jobMs: settings.ORGANIC_JOB_SECONDS * 1000,
     },
     scoring: scoringOf(settings),

@@ -149,7 +149,11 @@ export type EvictionDeps = { database: OpenDatabase; clock: Clock; log: Log }
 
 type Retention = Pick<
   ValidatorConfig,
-  'RETENTION_DAYS' | 'WEIGHTS_RETENTION_DAYS' | 'SCORE_WINDOW_SECONDS' | 'DEMAND_WINDOW_SECONDS'
+  | 'RETENTION_DAYS'
+  | 'RECEIPTS_RETENTION_DAYS'
+  | 'WEIGHTS_RETENTION_DAYS'
+  | 'SCORE_WINDOW_SECONDS'
+  | 'DEMAND_WINDOW_SECONDS'
 >
 
 /** Starts the loop that removes old batches, jobs and settings of weights. */
@@ -159,10 +163,11 @@ export function startEviction(config: Retention, { database, clock, log }: Evict
   const retention = {
     batchesKeptMs: Math.max(config.RETENTION_DAYS * DAY_MS, scoredMs),
     settingsKeptMs: config.WEIGHTS_RETENTION_DAYS * DAY_MS,
+    receiptsKeptMs: config.RECEIPTS_RETENTION_DAYS * DAY_MS,
   }
   const run = async (stop: AbortSignal) => {
     const evicted = await evictOld(database.db, retention, new Date(clock.now()), stop)
-    if (evicted.batches + evicted.jobs + evicted.settings > 0) log.info({ ...evicted }, 'old rows removed')
+    if (Object.values(evicted).some(rows => rows > 0)) log.info({ ...evicted }, 'old rows removed')
     // Also the space of changed rows: each change leaves a dead one.
     if (!stop.aborted) await database.reclaimSpace()
   }

@@ -2,7 +2,8 @@
 import { LARGE_FRAME_BYTES, type Parsed, WireError } from '@horde/protocol/frame'
 import { jobUuid } from '@horde/protocol/primitives'
 import { fitFrame } from '@horde/protocol/shorten'
-import { answerToV2026, offerFromV2026, workFromV2026 } from '@horde/protocol/v2026/executor-codec'
+import { answerToV2026 } from '@horde/protocol/v2026/codec/executor-codec'
+import { offerFromV2026, workFromV2026 } from '@horde/protocol/v2026/codec/request-codec'
 import { parseFromMiner } from '@horde/protocol/v2026/miner-executor'
 import type { Dialect, MinerMessage, Report } from './dialect.ts'
 

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { WebSocket } from 'ws'
 import { WITHOUT_PONG_LIMIT } from './control-limit.ts'
 import { DialError } from './errors.ts'
@@ -10,6 +11,8 @@ interface HandshakeOptions {
   headers?: Record<string, string>
   signal?: AbortSignal
   handshakeTimeoutMs?: number
+  /** Called with the headers of the answer that opens the connection, before `take`. */
+  onUpgrade?(headers: IncomingHttpHeaders): void
 }
 
 /**
@@ -50,6 +53,7 @@ export function openWebSocket<T>(url: string, options: HandshakeOptions, take: (
       response.destroy()
       fail(new DialError(`${host} refused the connection with status ${status}`, { status }))
     })
+    ws.once('upgrade', ({ headers }) => options.onUpgrade?.(headers))
     ws.once('open', () => {
       settle()
       ws.removeAllListeners('error')

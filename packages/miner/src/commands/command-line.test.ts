@@ -22,7 +22,7 @@ async function run(line: string) {
     { print, complain },
     {
       ...{ serve: record('serve'), check: record('check'), announce: record('announce') },
-      ...{ validators: record('validators'), jobs: record('jobs') },
+      ...{ validators: record('validators'), jobs: record('jobs'), unpin: record('unpin') },
     },
   )
   const code = await program.run(line.split(' ').filter(Boolean))
@@ -41,6 +41,7 @@ describe('the command line', () => {
     ['validators', 'validators', { json }],
     ['validators --json', 'validators', { json: true }],
     ['jobs', 'jobs', jobs],
+    ['unpin 5V', 'unpin', '5V'],
     ['jobs --last 5 --state failed --json', 'jobs', { json: true, last: 5, state: 'failed' }],
     ['jobs --last=1000', 'jobs', { ...jobs, last: 1_000 }],
   ])('runs %j and returns the exit code of its command', async (line, ...call) => {
@@ -74,7 +75,7 @@ describe('the help', () => {
   it.each(['--help', '-h', 'help'])('lists every command after %j', async line => {
     const { code, called, stdout, stderr } = await run(line)
     expect([code, called, stderr]).toEqual([0, [], ''])
-    for (const name of ['serve', 'check', 'validators', 'jobs', 'announce']) {
+    for (const name of ['serve', 'check', 'validators', 'jobs', 'unpin', 'announce']) {
       expect(stdout).toMatch(new RegExp(`^  ${name} .*\\S`, 'm'))
     }
   })

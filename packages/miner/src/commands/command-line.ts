@@ -26,6 +26,7 @@ export type Handlers = {
   announce(): Promise<number>
   validators(options: { json: boolean }): Promise<number>
   jobs(wanted: JobsWanted): Promise<number>
+  unpin(validator: string): Promise<number>
 }
 
 export function minerProgram(output: Output, handlers: Handlers): Program {
@@ -63,6 +64,15 @@ export function minerProgram(output: Output, handlers: Handlers): Program {
         return handlers.jobs({ json, last, state })
       }),
     )
+  program
+    .command('unpin', {
+      summary: 'takes unsigned offers and work of a validator again, although it has signed lately',
+      details:
+        'For a validator that has gone back to a release that signs nothing. Changes the database: with the embedded ' +
+        'one, stop the miner before. SIGNED_FRAMES_FROM still counts.',
+    })
+    .argument('<hotkey>', 'the hotkey of the validator')
+    .action(program.action((validator: string) => handlers.unpin(validator)))
   program
     .command('announce', {
       summary: "announces this miner's address on the chain once, unless the chain has it already",

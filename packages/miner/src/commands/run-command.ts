@@ -8,6 +8,7 @@ export function runCommand(args: readonly string[], deps: CommandDeps, signal: A
     check: async () => (await import('./check.ts')).check(deps, signal),
     validators: async options => (await import('./validators.ts')).listValidators(options, deps, signal),
     jobs: async wanted => (await import('./jobs.ts')).listJobs(wanted, deps, signal),
+    unpin: async validator => (await import('./unpin.ts')).unpin(validator, deps, signal),
     announce: async () => (await import('./announce.ts')).announceOnce(deps, signal),
   })
   return program.run(args)

@@ -83,8 +83,9 @@ async function cutSome(db: Database, { resultsKeptMs, deliveredKeptMs }: Retenti
     .limit(OUTPUTS_AT_ONCE)
   for (const { id, result } of whole) {
     if (result === null) continue
-    const { exitStatus, stdout, stderr } = result
-    const cut = { exitStatus, stdout: shorten(stdout, KEPT_CHARACTERS), stderr: shorten(stderr, KEPT_CHARACTERS) }
+    // What came back with the output is dropped: half a file is of no use.
+    const { extras: _, stdout, stderr, ...rest } = result
+    const cut = { ...rest, stdout: shorten(stdout, KEPT_CHARACTERS), stderr: shorten(stderr, KEPT_CHARACTERS) }
     await db.update(jobs).set({ result: cut }).where(eq(jobs.id, id))
   }
   return whole.length

@@ -7,13 +7,13 @@ import { shorten } from '@horde/protocol/shorten'
 import { v0Obstacle } from '@horde/protocol/v0/job-codec'
 import { requestFromV0, workRequestToV0 } from '@horde/protocol/v0/validator-miner-codec'
 import { and, desc, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
-import { type JobRow, jobs, type StoredWork } from './schema.ts'
+import { type JobRow, jobs, type StoredOffer, type StoredWork } from './schema.ts'
 
 /** How many undelivered results one new connection gets, at most: the latest, which a validator may still wait for. */
 const MAX_UNDELIVERED = 200
 /** How much of a name that a validator chose is kept, in characters. */
 const MAX_NAME_CHARACTERS = 1_000
-/** The largest work that is stored for a miner that resumes its job, in characters of JSON. */
+/** The largest work, and the largest volumes, stored for a miner that resumes their job, in characters of JSON. */
 const MAX_WORK_CHARACTERS = 262_144
 /** The final states of accepted jobs. */
 const ENDS: readonly JobState[] = ['finished', 'failed', 'broken']
@@ -32,14 +32,21 @@ export type NewJob = Pick<
   | 'place'
   | 'state'
 > &
-  Partial<Pick<JobRow, 'reason'>>
+  Partial<Pick<JobRow, 'reason' | 'offer'>>
 
 /** Stores a new job. Undefined when its validator has offered this uuid before. */
 export async function insertJob(db: Database, job: NewJob, at: Date): Promise<JobRow | undefined> {
   const ended = isFinal(job.state) ? { endedAt: at } : {}
   const rows = await db
     .insert(jobs)
-    .values({ ...job, ...keptNames(job), uuidKey: uuidKey(job.uuid), offeredAt: at, ...ended })
+    .values({
+      ...job,
+      ...keptNames(job),
+      offer: keptOffer(job.offer ?? null),
+      uuidKey: uuidKey(job.uuid),
+      offeredAt: at,
+      ...ended,
+    })
     .onConflictDoNothing()
     .returning()
   return rows[0]
@@ -64,7 +71,7 @@ export async function findJob(db: Database, validator: string, uuid: string): Pr
 
 /** What a transition writes. Exactly one of the times belongs to the new state; `accepted` has none. */
 export type JobUpdate = Pick<JobRow, 'state' | 'reason' | 'result' | 'work'> &
-  Partial<Pick<JobRow, 'readyAt' | 'startedAt' | 'endedAt'>>
+  Partial<Pick<JobRow, 'offer' | 'readyAt' | 'startedAt' | 'endedAt'>>
 
 /**
  * Updates a job that is in the state `from`. False when it is in another one: another process was faster, and nothing
@@ -97,7 +104,14 @@ function isWritten({ state, readyAt, startedAt, endedAt }: JobUpdate) {
 
 /** Converts work to what the database keeps of a running job. */
 export function storedWork(work: JobWork): StoredWork {
-  return v0Obstacle(work) === undefined ? workRequestToV0(work) : { ...work, type: 'work' }
+  return isOfV0(work) ? workRequestToV0(work) : { ...work, type: 'work' }
+}
+
+/** Whether v0 expresses all of it, the way in which its zip is packed included. */
+function isOfV0(work: JobWork): boolean {
+  const { zip, afterFailure } = work.uploads
+  const isPlainZip = zip === null || (zip.format === 'portable' && afterFailure)
+  return isPlainZip && v0Obstacle(work) === undefined
 }
 
 /** Returns the work of a stored job; undefined when the database has none. */
@@ -106,6 +120,11 @@ export function workOf({ work }: Pick<JobRow, 'work'>): JobWork | undefined {
   if (!('message_type' in work)) return work
   const request = requestFromV0(work)
   return request.type === 'work' ? request : undefined
+}
+
+function keptOffer(offer: StoredOffer | null): StoredOffer | null {
+  if (offer === null || JSON.stringify(offer.volumes).length <= MAX_WORK_CHARACTERS) return offer
+  return { ...offer, volumes: null }
 }
 
 function keptWork(work: StoredWork | null): StoredWork | null {

@@ -12,7 +12,7 @@ it('gives the slot back only after the executor has stopped, even when its conne
   const channels = new ExecutorChannels(systemClock)
   const channel = channels.open('token')
   const socket = { isOpen: true, close: () => Promise.reject(new Error('not closed')) }
-  channel.attach(socket as unknown as ExecutorSocket, [])
+  channel.attach(socket as unknown as ExecutorSocket, { capabilities: [], userAgent: undefined })
   const released: string[] = []
   const leaving = new LeavingExecutor()
   void leaving.gone.then(() => released.push('gone'))

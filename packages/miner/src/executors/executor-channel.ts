@@ -6,16 +6,13 @@
 import type { Socket } from '@horde/kit/socket'
 import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
-import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES, type Parsed } from '@horde/protocol/frame'
+import { LARGEST_PASSED_ON_BYTES, LARGEST_WORK_BYTES } from '@horde/protocol/frame'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
 import type { JobWork } from '@horde/protocol/job/request'
-import type { ExecutorMessage, MinerToExecutorMessage } from '@horde/protocol/v0/miner-executor'
-import { requestToV0Executor } from '@horde/protocol/v0/miner-executor-codec'
+import type { DialectName } from '../validators/dialects/dialect.ts'
+import { type ChannelJob, type ExecutorPeer, frameFor, obstacleTo, spokenBy } from './executor-dialect.ts'
 
-export type ExecutorSocket = Socket<Parsed<ExecutorMessage>, MinerToExecutorMessage>
-
-/** What this miner understands beyond v0, as it says to executors. */
-const CAPABILITIES = ['large-frames']
+export type ExecutorSocket = Socket<string | Uint8Array, object>
 
 /** What the driver of a job waits for. */
 export type DriverEvent =
@@ -34,6 +31,13 @@ export class ExecutorChannel {
   readonly events: Inbox<DriverEvent>
   /** The job that the executor is for, once there is one. */
   jobUuid: string | undefined
+  /** What messages of v2026 need to know of that job. */
+  job: ChannelJob | undefined
+  /** The dialect that is spoken with the executor. Undefined before the first request. */
+  #dialect: DialectName | undefined
+  /** Whether the dialect is a guess, which an error of the executor changes once. */
+  #isGuess = false
+  #spoken: ReturnType<typeof spokenBy> = 'unknown'
   readonly #clock: Clock
   readonly #sockets: ExecutorSocket[] = []
   /** The largest frame that each of them accepts, in bytes. */
@@ -60,10 +64,16 @@ export class ExecutorChannel {
     return this.#lostAt
   }
 
-  /** @param capabilities that the executor named when it connected */
-  attach(socket: ExecutorSocket, capabilities: readonly string[]): void {
+  /** The dialect that is spoken with the executor; undefined before the first request. */
+  get dialect(): DialectName | undefined {
+    return this.#dialect
+  }
+
+  attach(socket: ExecutorSocket, peer: Omit<ExecutorPeer, 'token'>): void {
     this.#sockets.push(socket)
-    this.#largest.set(socket, capabilities.includes('large-frames') ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
+    this.#spoken = spokenBy(peer)
+    const readsLarge = this.#spoken === 'v2026' || peer.capabilities.includes('large-frames')
+    this.#largest.set(socket, readsLarge ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
     this.#lostAt = undefined
     this.#allRead ??= Promise.withResolvers<void>()
     this.events.put({ from: 'executor', connected: true })
@@ -84,10 +94,41 @@ export class ExecutorChannel {
   takes(request: JobRequest): boolean {
     const newest = this.#sockets.findLast(socket => socket.isOpen)
     const largest = (newest && this.#largest.get(newest)) ?? LARGEST_PASSED_ON_BYTES
-    return (
-      largest >= LARGEST_PASSED_ON_BYTES ||
-      Buffer.byteLength(JSON.stringify(requestToV0Executor(request, CAPABILITIES))) <= largest
-    )
+    return largest >= LARGEST_PASSED_ON_BYTES || Buffer.byteLength(JSON.stringify(this.#frameFor(request))) <= largest
+  }
+
+  /** Returns the part of a request that the executor's dialect cannot express, for people. */
+  obstacleTo(request: JobRequest): string | undefined {
+    return obstacleTo(request, this.#chooseDialect())
+  }
+
+  /**
+   * Takes an executor's error: once, when its dialect was a guess, it means that it speaks the other one, and the job
+   * begins anew in that.
+   */
+  takeError(): void {
+    if (!this.#isGuess || this.#dialect === undefined) return
+    this.#isGuess = false
+    this.#dialect = this.#dialect === 'v0' ? 'v2026' : 'v0'
+    this.events.put({ from: 'executor', connected: true })
+  }
+
+  /** The executor has reported something, so that it speaks the dialect that it is spoken to. */
+  takeReport(report: JobReport): void {
+    this.#isGuess = false
+    this.events.put({ from: 'executor', report })
+  }
+
+  #chooseDialect(): DialectName {
+    if (this.#dialect !== undefined) return this.#dialect
+    const offered = this.job?.dialect ?? 'v0'
+    this.#isGuess = this.#spoken === 'unknown'
+    this.#dialect = this.#spoken === 'both' || this.#spoken === 'unknown' ? offered : this.#spoken
+    return this.#dialect
+  }
+
+  #frameFor(request: JobRequest): object {
+    return frameFor(request, this.#chooseDialect(), this.job)
   }
 
   /** Sends a request on the newest connection. False when there is none, or when it closed meanwhile. */
@@ -100,7 +141,7 @@ export class ExecutorChannel {
       () => {},
     )
     try {
-      await newest.send(requestToV0Executor(request, CAPABILITIES))
+      await newest.send(this.#frameFor(request))
       return true
     } catch {
       return false

@@ -2,19 +2,16 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '@horde/kit/log'
 import { uuidKey } from '@horde/protocol/primitives'
-import { reportFromV0Executor } from '@horde/protocol/v0/miner-executor-codec'
 import type { Authenticated } from '../ports/pre-auth-limits.ts'
 import type { ExecutorChannel, ExecutorChannels, ExecutorSocket } from './executor-channel.ts'
-
-/** What an executor sends of itself when it connects. */
-export type ExecutorPeer = { token: string; capabilities: readonly string[] }
+import { type ExecutorPeer, type ExecutorSays, parseExecutorFrame } from './executor-dialect.ts'
 
 export type ExecutorEndpoint = { channels: ExecutorChannels; log: Log }
 
 /** Serves an executor's connection until it ends. */
 export async function serveExecutor(
   socket: ExecutorSocket,
-  { token, capabilities }: ExecutorPeer,
+  { token, ...peer }: ExecutorPeer,
   { channels, log }: ExecutorEndpoint,
   authenticated: Authenticated,
 ): Promise<void> {
@@ -27,30 +24,31 @@ export async function serveExecutor(
     return socket.close(1000, 'unknown token')
   }
   authenticated()
-  channel.attach(socket, capabilities)
+  channel.attach(socket, peer)
   try {
     for await (const frame of socket) {
-      const objection = frame.ok ? objectionTo(frame.message, channel, log) : frame.error.message
+      const parsed = parseExecutorFrame(frame)
+      const objection = parsed.ok ? objectionTo(parsed.message, channel, log) : parsed.error.message
       if (objection !== undefined) await answerError(socket, objection)
-      else if (frame.ok && frame.message.message_type !== 'GenericError')
-        channel.events.put({ from: 'executor', report: reportFromV0Executor(frame.message) })
+      else if (parsed.ok && parsed.message.kind === 'report' && parsed.message.report !== undefined)
+        channel.takeReport(parsed.message.report)
     }
   } finally {
     channel.detach(socket)
   }
 }
 
-type Message = { message_type: string; job_uuid?: string; details?: string | null }
-
 /** Why a message is refused; undefined when it is for the job's driver, or an error, which is never answered. */
-function objectionTo(message: Message, { jobUuid }: ExecutorChannel, log: Log): string | undefined {
-  if (message.message_type === 'GenericError') {
+function objectionTo(message: ExecutorSays, channel: ExecutorChannel, log: Log): string | undefined {
+  const { jobUuid } = channel
+  if (message.kind === 'error') {
     log.warn({ jobUuid }, 'executor answered with an error')
     log.debug({ jobUuid, details: message.details }, "details of an executor's error")
+    channel.takeError()
     return undefined
   }
   if (jobUuid === undefined) return 'There is no job for this executor yet'
-  if (uuidKey(jobUuid) !== uuidKey(message.job_uuid ?? '')) return 'This executor is for another job_uuid'
+  if (uuidKey(jobUuid) !== uuidKey(message.jobUuid)) return 'This executor is for another job_uuid'
   return undefined
 }
 

@@ -14,7 +14,7 @@ import type { JobRow } from '../db/schema.ts'
 import type { ValidatorConnection, ValidatorConnections } from '../validators/validator-connection.ts'
 import { type LiveJob, type LiveJobs, Origin } from './live-job.ts'
 import { StoredJob, type TransitionDeps, transition } from './transition.ts'
-import { endReport, reportAbout, reportOf } from './validator-message.ts'
+import { endReport, type JobStep, reportAbout, reportOf, reportsUntilNow } from './validator-message.ts'
 
 /** Disposing of it waits until what was delivered is stored; the connections must be closed by then. */
 export type Delivery = AsyncDisposable & {
@@ -26,6 +26,8 @@ export type Delivery = AsyncDisposable & {
   send(job: LiveJob, report: JobReport): Promise<void>
   /** Sends what a validator that may have missed it must know of the job's state. */
   resend(job: LiveJob): Promise<void>
+  /** Records that a validator has a job's end. */
+  delivered(job: { id: number; isDelivered: boolean }): Promise<void>
   /** Sends the end of a job that this process does not drive on a connection that asked for it. */
   sendEnd(job: JobRow, connection: ValidatorConnection): Promise<void>
 }
@@ -39,13 +41,19 @@ export type DeliveryDeps = TransitionDeps & {
 }
 
 /** What sending needs to know of a job. */
-type Addressed = Pick<LiveJob, 'id' | 'validator' | 'origin' | 'isDelivered'>
+type Addressed = Pick<LiveJob, 'id' | 'validator' | 'origin' | 'isDelivered'> & {
+  row: JobRow
+  steps: readonly JobStep[]
+  listeners: Iterable<ValidatorConnection>
+}
 
 export function openDelivery(deps: DeliveryDeps): Delivery {
   const { db, live, connections, clock, log, keepMs } = deps
   /** Ends that were read, until that is stored. */
   const readEnds = new Set<number>()
   const background = new Set<Promise<void>>()
+  /** Validators of v2026 that lack nothing: they ask for the manifest often, which must cost next to nothing. */
+  const settled = new Set<string>()
 
   function inBackground(work: Promise<void>): void {
     const task: Promise<void> = work
@@ -54,20 +62,20 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     background.add(task)
   }
 
-  async function send(job: Addressed, report: JobReport): Promise<void> {
+  async function send(job: Addressed, report: JobReport | undefined): Promise<void> {
     if (job.isDelivered) return
-    const sent = recipients(job).map(connection => {
-      const sending = connection.sendOnce(job.id, report)
-      const isEnd = report.type !== 'ready'
-      if (isEnd && job.origin.has(connection)) inBackground(follow(sending.read, job, report))
-      return sending.sent
+    const sent = recipients(job).map(async connection => {
+      for (const due of dueOn(connection, job, report)) {
+        const sending = connection.sendOnce(job.id, due)
+        if (isEnd(due) && job.origin.has(connection)) inBackground(follow(sending.read, job, due))
+        await sending.sent
+      }
     })
     await Promise.all(sent)
   }
 
   async function resend(job: LiveJob): Promise<void> {
-    const report = missedReport(job)
-    if (report) await send(job, report)
+    await send(job, missedReport(job))
   }
 
   /** Sends an end that the origin may not have read to the connections that may get it instead. */
@@ -76,26 +84,31 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     else await send(job, report)
   }
 
-  async function deliver(job: Addressed): Promise<void> {
+  async function deliver(job: { id: number; isDelivered: boolean }): Promise<void> {
     job.isDelivered = true
     readEnds.add(job.id)
     await markDelivered(db, job.id, new Date(clock.now())).finally(() => readEnds.delete(job.id))
   }
 
-  function recipients({ origin, validator }: Addressed): ValidatorConnection[] {
+  function recipients({ origin, validator, listeners }: Addressed): ValidatorConnection[] {
     if (origin.open) return [origin.open]
-    return connections.of(validator).filter(({ isOpen, number }) => isOpen && number > origin.number)
+    const authenticated = connections.of(validator).filter(({ number }) => number > origin.number)
+    return [...authenticated, ...listeners].filter(({ isOpen }) => isOpen)
   }
 
   async function sendMissed(connection: ValidatorConnection): Promise<void> {
     for (const job of live.of(connection.validator)) await resend(job)
-    const since = new Date(clock.now() - keepMs)
+    const isOf2026 = connection.dialect.name === 'v2026'
+    if (isOf2026 && settled.has(connection.validator)) return
+    const since = new Date(clock.now() - (isOf2026 ? Math.min(keepMs, KEEP_OF_2026_MS) : keepMs))
     // One at a time: a result may be large, and there may be many.
-    for (const id of await undeliveredJobs(db, connection.validator, since)) {
+    const ids = await undeliveredJobs(db, connection.validator, since)
+    if (isOf2026 && ids.length === 0 && live.of(connection.validator).length === 0) settled.add(connection.validator)
+    for (const id of ids) {
       if (!connection.isOpen) return
       const row = await undeliveredJob(db, id)
       if (!row || readEnds.has(id) || live.find(row.validator, row.uuid)) continue
-      await connection.sendOnce(id, endReport(row)).sent
+      for (const due of dueOn(connection, { row, steps: [] }, endReport(row))) await connection.sendOnce(id, due).sent
     }
   }
 
@@ -111,19 +124,46 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     const end = endReport(job.row)
     // A declined offer is answered each time: its validator has no job to lose.
     if (job.state === 'rejected') await connection.report(end)
-    else await send({ id: job.id, validator: job.validator, origin: new Origin(connection), isDelivered: false }, end)
+    else {
+      const { id, validator, row } = job
+      await send(
+        { id, validator, row, steps: [], listeners: [], origin: new Origin(connection), isDelivered: false },
+        end,
+      )
+    }
   }
 
   return {
     opened: connection => inBackground(sendMissed(connection)),
     closed: connection => inBackground(sendOthers(connection)),
-    send,
+    send(job, report) {
+      settled.delete(job.validator)
+      return send(job, report)
+    },
     resend,
+    delivered: deliver,
     sendEnd,
     async [Symbol.asyncDispose]() {
       while (background.size > 0) await Promise.all(background)
     },
   }
+}
+
+/** How long an undelivered end is sent to new connections of a validator of v2026, in milliseconds. */
+const KEEP_OF_2026_MS = 600_000
+
+/** Validators of v2026 wait for each report in turn, so those before the last one go out first, if they have not yet. */
+function dueOn(
+  { dialect }: ValidatorConnection,
+  { row, steps }: Pick<Addressed, 'row' | 'steps'>,
+  report: JobReport | undefined,
+): readonly JobReport[] {
+  if (dialect.name === 'v2026') return reportsUntilNow(row, steps)
+  return report === undefined ? [] : [report]
+}
+
+function isEnd({ type }: JobReport): boolean {
+  return type !== 'accept' && type !== 'ready' && type !== 'volumes-ready' && type !== 'execution-done'
 }
 
 /** Returns the report that a validator may have missed. An acceptance is repeated only when the job is offered again. */

@@ -6,7 +6,7 @@ import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
 import type { JobReport, OfferMessage } from '@horde/protocol/job/messages'
-import type { Printed } from '@horde/protocol/job/report'
+import type { JobOutput, Printed } from '@horde/protocol/job/report'
 import { isFinal, type JobEvent } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
@@ -21,6 +21,7 @@ import { type Deadlines, stageDeadline } from './deadlines.ts'
 import type { Delivery } from './delivery.ts'
 import type { LiveJob, LiveJobs } from './live-job.ts'
 import { type Change, type TransitionDeps, transition } from './transition.ts'
+import type { JobStep } from './validator-message.ts'
 
 /** The result of a job whose work is too large for its executor: sending it would only close the connection. */
 const TOO_LARGE: JobResult = {
@@ -78,6 +79,8 @@ async function moveUntilOver(job: LiveJob, deps: DriveJobDeps, signal: AbortSign
       lostAt = event.connected ? undefined : clock.monotonic()
       if (event.connected) deps.counters.connected(job)
       if (event.connected) await briefExecutor(job, deps, signal)
+      const { dialect } = job.channel
+      if (event.connected) deps.log.debug({ jobUuid: job.uuid, dialect }, 'executor connected')
     } else await handle(event, job, deps, signal)
     if (job.state !== before) stageSince = clock.monotonic()
   }
@@ -96,25 +99,45 @@ async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise
 /** Sends a newly connected or reconnected executor its messages. The executor ignores those that it already has. */
 async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
-    await job.channel.send(offerOf(job))
+    const offer = offerOf(job)
+    // Too large to be stored by the run of this miner that took the offer.
+    if (offer === undefined) return move(job, 'stopped', { reason: 'abandoned' }, deps, signal)
+    const obstacle = job.channel.obstacleTo(offer)
+    if (obstacle !== undefined) return breakFor(obstacle, job, deps, signal)
+    await job.channel.send(offer)
   }
   if (job.state !== 'running' || !job.work) return
   const work = { ...job.work, type: 'work' as const }
-  if (job.channel.takes(work)) await job.channel.send(work)
+  const obstacle = job.channel.obstacleTo(work)
+  if (obstacle !== undefined) await breakFor(obstacle, job, deps, signal)
+  else if (job.channel.takes(work)) await job.channel.send(work)
   else await move(job, 'fail', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
 }
 
-function offerOf({ row: { uuid, executorClass, imageName, timeoutSeconds, volumeType } }: LiveJob): OfferMessage {
-  return {
+/** Ends a job that the executor's dialect cannot express. */
+function breakFor(obstacle: string, job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  const message = `The executor cannot be told of ${obstacle}: it speaks ${job.channel.dialect}`
+  const fault = { reporter: 'miner', reason: 'generic-error', stage: 'unknown', message, cause: null } as const
+  const result = { exitStatus: null, stdout: '', stderr: message, fault }
+  return move(job, 'break', { reason: 'not-in-v0', result }, deps, signal)
+}
+
+/** Undefined when the volumes of the offer were not stored. */
+function offerOf({ row }: LiveJob): OfferMessage | undefined {
+  const { uuid, executorClass, imageName, timeoutSeconds, volumeType, offer } = row
+  const common = {
     type: 'offer',
     jobUuid: uuid as JobUuid,
     executorClass,
     image: imageName,
-    limits: { kind: 'run', seconds: timeoutSeconds },
     isStreaming: false,
-    volumeKind: volumeType === 'zip_url' ? 'zip-url' : 'inline-zip',
-    volumes: [],
+  } as const
+  if (offer === null) {
+    const volumeKind = volumeType === 'zip_url' ? 'zip-url' : 'inline-zip'
+    return { ...common, limits: { kind: 'run', seconds: timeoutSeconds }, volumeKind, volumes: [] }
   }
+  const { limits, volumes } = offer
+  return volumes === null ? undefined : { ...common, limits, volumeKind: volumes[0]?.kind ?? null, volumes }
 }
 
 type Message = Exclude<DriverEvent, { connected: boolean }>
@@ -135,7 +158,15 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
     job.isWorkLost = true
     return deps.delivery.resend(job)
   }
+  if (report.type === 'volumes-ready' || report.type === 'execution-done') return step(report.type, job, deps)
   await move(job, report.type, changeBy(report), deps, signal, isLast(report))
+}
+
+/** Passes on which of its steps a job has done. They move no job, and may come early. */
+async function step(type: JobStep, job: LiveJob, { delivery }: DriveJobDeps): Promise<void> {
+  if (job.isOver || job.steps.includes(type)) return
+  job.steps.push(type)
+  if (job.state !== 'accepted') await delivery.resend(job)
 }
 
 /** The executor sends ready again although the job runs: the work was lost with the miner process that had it. */
@@ -153,18 +184,33 @@ function changeBy(report: JobReport): Change {
   switch (report.type) {
     case 'not-prepared':
       return { reason: 'prepare-failed' }
-    case 'break':
-      return { reason: 'horde-failed' }
+    case 'break': {
+      const { type: _, jobUuid: __, ...fault } = report
+      const message = shorten(fault.message, MAX_OUTPUT_CHARACTERS)
+      return { reason: 'horde-failed', result: { ...resultOf(NOTHING, null), fault: { ...fault, message } } }
+    }
     case 'finish':
-      return { result: resultOf(report.output, 0) }
+      return { result: { ...resultOf(report.output, 0), ...extrasOf(report.output) } }
     case 'fail': {
-      const { exitStatus, reason, message, printed } = report.failure
+      const { exitStatus, reason, stage, message, printed } = report.failure
       const why = reason === 'timeout' ? 'time-limit' : exitStatus === null ? 'not-run' : 'exit-status'
-      return { result: resultOf(printed ?? { stdout: message, stderr: '' }, exitStatus), reason: why }
+      const result = resultOf(printed ?? { stdout: message, stderr: '' }, exitStatus)
+      // Executors of v0 report neither.
+      const isKnown = stage !== 'unknown' || message !== ''
+      return {
+        result: { ...result, ...(isKnown && { failure: { reason, stage, message, hasPrinted: printed !== null } }) },
+        reason: why,
+      }
     }
     default:
       return {}
   }
+}
+
+const NOTHING: Printed = { stdout: '', stderr: '' }
+
+function extrasOf({ artifacts, uploadAnswers }: JobOutput): Pick<JobResult, 'extras'> {
+  return artifacts === null && uploadAnswers === null ? {} : { extras: { artifacts, uploadAnswers } }
 }
 
 function resultOf({ stdout, stderr }: Printed, exitStatus: number | null): JobResult {

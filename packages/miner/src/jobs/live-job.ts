@@ -1,16 +1,21 @@
 /** A job that this process drives, and the register of all of them. */
 import { randomUUID } from 'node:crypto'
 import type { Inbox } from '@horde/kit/socket/inbox'
+import { DEFAULT_CLASS, isExecutorClass } from '@horde/protocol/classes'
 import type { JobWork } from '@horde/protocol/job/request'
 import { isFinal } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
+import type { JobStartedPayload } from '@horde/protocol/v2026/receipts/payloads'
 import { workOf } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { DriverEvent, ExecutorChannel } from '../executors/executor-channel.ts'
+import type { ChannelJob } from '../executors/executor-dialect.ts'
 import type { StartedExecutor } from '../horde/manager.ts'
 import type { LeavingExecutor, Reservation } from '../horde/pools/reservation.ts'
+import type { DialectName } from '../validators/dialects/dialect.ts'
 import type { ValidatorConnection } from '../validators/validator-connection.ts'
 import { StoredJob } from './transition.ts'
+import type { JobStep } from './validator-message.ts'
 
 /** What is known of a job's executor when this process begins to drive the job. */
 export type KnownExecutor =
@@ -70,10 +75,16 @@ export class LiveJob extends StoredJob {
   readonly channel: ExecutorChannel
   readonly events: Inbox<DriverEvent>
   readonly start: JobStart
+  /** The dialect in which the job was offered. */
+  readonly dialect: DialectName
   /** The work, once its validator has sent it. */
   work: JobWork | undefined
   /** The executor runs for the job but says that it lacks the work, and this miner lacks it too. */
   isWorkLost = false
+  /** Which of its steps a running job has done, in order. */
+  readonly steps: JobStep[] = []
+  /** Connections of its validator that have not authenticated, and are only told of it. */
+  readonly listeners = new Set<ValidatorConnection>()
   /** The connections that the job's messages go to. */
   readonly origin: Origin
   /** Set when the executor has reported the end: it cleans up and leaves by itself, and its slot is free. */
@@ -90,8 +101,10 @@ export class LiveJob extends StoredJob {
     this.reservation = executor.reservation
     this.channel = executor.channel
     this.channel.jobUuid = row.uuid
+    this.channel.job = channelJobOf(row)
     this.events = executor.channel.events
     this.work = workOf(row)
+    this.dialect = row.offer === null ? 'v0' : 'v2026'
   }
 
   /** Whether an earlier run of this miner accepted the job. */
@@ -108,6 +121,30 @@ export class LiveJob extends StoredJob {
   moveTo(connection: ValidatorConnection): void {
     if (!this.origin.has(connection)) this.isDelivered = false
     this.origin.add(connection)
+  }
+}
+
+/** Executors of v2026 read a receipt with the offer, and do not check it: an offer of v0 has none, and gets an empty one. */
+function channelJobOf({ uuid, executorClass, offer, validator }: JobRow): ChannelJob {
+  const receipt = offer && { payload: offer.receipt.payload, signature: offer.receipt.validatorSignature }
+  return {
+    receipt: receipt ?? { payload: emptyReceipt(uuid, executorClass, validator), signature: '0x' },
+    executorClass,
+    hasOfferedVolumes: offer !== null && offer.volumes?.length !== 0,
+    dialect: offer === null ? 'v0' : 'v2026',
+  }
+}
+
+function emptyReceipt(uuid: string, executorClass: string, validator: string): JobStartedPayload {
+  return {
+    receipt_type: 'JobStartedReceipt',
+    job_uuid: uuidKey(uuid),
+    miner_hotkey: '',
+    validator_hotkey: validator,
+    timestamp: '2000-01-01T00:00:00Z',
+    executor_class: isExecutorClass(executorClass) ? executorClass : DEFAULT_CLASS,
+    is_organic: false,
+    ttl: 0,
   }
 }
 

@@ -144,7 +144,7 @@ export async function storeOffer(
 export async function storeDeclined(offered: OfferedJob, reason: Reason, deps: TransitionDeps): Promise<Transition> {
   const { db, counters, clock, log } = deps
   const to = advance(FIRST_STATE, 'decline')
-  const declined = { ...offered, executorToken: '', place: null, state: to, reason }
+  const declined = { ...offered, offer: null, executorToken: '', place: null, state: to, reason }
   const row = await insertJob(db, declined, new Date(clock.now()))
   const fields = { jobUuid: offered.uuid, validator: offered.validator, from: FIRST_STATE, to, reason }
   if (!row) {
@@ -157,7 +157,7 @@ export async function storeDeclined(offered: OfferedJob, reason: Reason, deps: T
 }
 
 function updateTo(to: JobState, { reason, result, work }: Change, at: Date): JobUpdate {
-  const hasResult = to === 'finished' || to === 'failed'
+  const hasResult = to === 'finished' || to === 'failed' || (to === 'broken' && result?.fault !== undefined)
   return {
     state: to,
     reason: reason ?? null,
@@ -165,7 +165,7 @@ function updateTo(to: JobState, { reason, result, work }: Change, at: Date): Job
     work: to === 'running' && work ? storedWork(work) : null,
     ...(to === 'ready' && { readyAt: at }),
     ...(to === 'running' && { startedAt: at }),
-    ...(isFinal(to) && { endedAt: at }),
+    ...(isFinal(to) && { endedAt: at, offer: null }),
   }
 }
 

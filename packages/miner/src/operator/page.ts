@@ -69,6 +69,7 @@ function validators({ validators }: MinerStatusJson): Html {
   const columns = [
     { head: 'Note', cell: ({ note }: Listed) => html`${note ?? ''}` },
     { head: '#Connections', cell: ({ connections }: Listed) => html`${connections}` },
+    { head: 'Dialect', cell: ({ dialects }: Listed) => html`${dialects.join(', ')}` },
   ]
   return validatorsSection(validators, undefined, columns)
 }
@@ -83,9 +84,10 @@ function jobsNow({ jobs }: MinerStatusJson): Html {
     html`${job.executorClass}`,
     html`${job.image ?? ''}`,
     shortKey(job.validator, HOTKEY_SHOWN),
+    html`${job.dialect}, ${job.executorDialect ?? '–'}`,
   ])
   const more = jobs.open > jobs.now.length ? html`<small>the first ${jobs.now.length} of them</small>` : null
-  const head = ['Job', 'State', '#For', 'Class', '~Image', 'Validator']
+  const head = ['Job', 'State', '#For', 'Class', '~Image', 'Validator', 'Dialects (validator, executor)']
   return html`<section><h2>Jobs now<small>${jobs.open}</small>${more}</h2>${table(head, rows, 'None.')}</section>
 `
 }

@@ -15,6 +15,7 @@ import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
 import type { ListedJob } from '../db/jobs.ts'
 import type { PoolStatus } from '../horde/horde.ts'
+import type { DialectName } from '../validators/dialects/dialect.ts'
 import type { MinerStatus } from './status.ts'
 
 /** The largest number of open jobs that is listed. */
@@ -44,7 +45,8 @@ export type MinerStatusJson = {
   validators: {
     ageSeconds: number | null
     rule: RuleSummary | null
-    listed: (RankedValidator & { connections: number })[]
+    /** `dialects`: those of its connections. */
+    listed: (RankedValidator & { connections: number; dialects: readonly DialectName[] })[]
   }
 }
 
@@ -55,10 +57,14 @@ export type JobNowJson = {
   executorClass: string
   image: string | null
   state: JobState
+  /** The dialect of its offer. */
+  dialect: DialectName
+  /** The one that is spoken with its executor; null before the executor connected. */
+  executorDialect: DialectName | null
   sinceSeconds: number
 }
 
-export type JobEndJson = Omit<JobNowJson, 'sinceSeconds'> & {
+export type JobEndJson = Omit<JobNowJson, 'sinceSeconds' | 'dialect' | 'executorDialect'> & {
   reason: string | null
   /** The reason as a sentence. */
   why: string | null
@@ -76,7 +82,7 @@ export function statusJson(
   health: ServiceHealth,
   lastEnds: readonly ListedJob[] | null,
 ): MinerStatusJson {
-  const { jobs, pools, ends, watches, nowMs, metagraph, listAgeMs, validators, connections } = status
+  const { jobs, pools, ends, watches, nowMs, metagraph, listAgeMs, validators, connections, spoken } = status
   return {
     health,
     miner: minerJson(status),
@@ -86,14 +92,18 @@ export function statusJson(
     jobs: {
       open: jobs.length,
       now: jobs.slice(0, MAX_JOBS).map(({ sinceMs, ...job }) => {
-        return { ...withPrintableText(job), sinceSeconds: wholeSeconds(nowMs - sinceMs) }
+        const executorDialect = job.executorDialect ?? null
+        return { ...withPrintableText({ ...job, executorDialect }), sinceSeconds: wholeSeconds(nowMs - sinceMs) }
       }),
     },
     ends: { sinceStart: ends, last: lastEnds?.map(jobEndJson) ?? null },
     validators: {
       ageSeconds: listAgeMs === undefined ? null : wholeSeconds(listAgeMs),
       rule: metagraph ? ruleSummary(metagraph) : null,
-      listed: validators.map(each => ({ ...each, connections: connections.get(each.hotkey) ?? 0 })),
+      listed: validators.map(each => {
+        const { hotkey } = each
+        return { ...each, connections: connections.get(hotkey) ?? 0, dialects: spoken.get(hotkey) ?? [] }
+      }),
     },
   }
 }

@@ -10,6 +10,7 @@ import type { AnnouncementState, Announcer } from '../announce/announcer.ts'
 import type { MinerConfig } from '../config.ts'
 import type { Horde, PoolStatus } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
+import type { DialectName } from '../validators/dialects/dialect.ts'
 import type { ValidatorConnections } from '../validators/validator-connection.ts'
 import type { ValidatorList } from '../validators/validator-list.ts'
 import type { JobCounters } from './metrics/job-counters.ts'
@@ -37,6 +38,10 @@ export type MinerStatus = ServiceStatus & {
   validators: readonly RankedValidator[]
   /** The number of authenticated connections of each validator. */
   connections: ReadonlyMap<string, number>
+  /** The number of authenticated connections in each dialect. */
+  dialects: Readonly<Record<DialectName, number>>
+  /** The dialects that each connected validator speaks. */
+  spoken: ReadonlyMap<string, readonly DialectName[]>
 }
 
 /** A job in progress. Uuid, class and image are text that a peer chose. */
@@ -46,6 +51,10 @@ export type JobNow = {
   executorClass: string
   image: string | null
   state: JobState
+  /** The dialect in which it was offered. */
+  dialect: DialectName
+  /** The one that is spoken with its executor; undefined before the executor connected. */
+  executorDialect: DialectName | undefined
   /** When it reached this state, since the epoch, in milliseconds. */
   sinceMs: number
 }
@@ -58,7 +67,7 @@ export type StatusDeps = {
   startedAtMs: number
   live: Pick<LiveJobs, 'all'>
   horde: Pick<Horde, 'usage'>
-  connections: Pick<ValidatorConnections, 'counts'>
+  connections: Pick<ValidatorConnections, 'counts' | 'dialects' | 'spoken'>
   announcer: Pick<Announcer, 'state'>
   validators: Pick<ValidatorList, 'metagraph' | 'ageMs'>
   counters: Pick<JobCounters, 'ends'>
@@ -83,8 +92,9 @@ export function readStatus(deps: StatusDeps): MinerStatus {
     port,
     migrating: config.MIGRATING,
     pools: horde.usage(),
-    jobs: live.all().map(({ uuid, validator, executorClass, state, row, movedAt: sinceMs }) => {
-      return { uuid, validator, executorClass, state, image: row.imageName, sinceMs }
+    jobs: live.all().map(({ uuid, validator, executorClass, state, row, movedAt: sinceMs, dialect, channel }) => {
+      const executorDialect = channel.dialect
+      return { uuid, validator, executorClass, state, image: row.imageName, dialect, executorDialect, sinceMs }
     }),
     ends: counters.ends(),
     announcement: announcer.state(),
@@ -93,5 +103,7 @@ export function readStatus(deps: StatusDeps): MinerStatus {
     oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1_000,
     validators: rankValidators(metagraph, { extra, banned }),
     connections: connections.counts(),
+    dialects: connections.dialects(),
+    spoken: connections.spoken(),
   }
 }

@@ -1,17 +1,17 @@
 /** Opens the miner's ports for its peers: one for validators, the same or another for executors. */
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import { type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { type UpgradeHandler, type UpgradeRouter, upgradeRouter } from '@horde/kit/http'
 import type { Log } from '@horde/kit/log'
 import { wrapSocket } from '@horde/kit/socket'
 import { EXECUTOR_PATH, MAX_TOKEN_CHARACTERS } from '@horde/protocol/executor/address'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import { CAPABILITIES_HEADER, capabilitiesIn } from '@horde/protocol/handshake/capabilities'
-import { parseFromExecutor } from '@horde/protocol/v0/miner-executor'
-import { parseFromValidator } from '@horde/protocol/v0/validator-miner'
+import type { ExecutorSocket } from '../executors/executor-channel.ts'
 import { type ExecutorEndpoint, serveExecutor } from '../executors/serve-executor.ts'
 import { serveValidator, type ValidatorEndpoint } from '../validators/serve-validator.ts'
-import { PreAuthLimits, type PreAuthOptions } from './pre-auth-limits.ts'
+import type { ValidatorSocket } from '../validators/validator-connection.ts'
+import { addressGroupOf, PreAuthLimits, type PreAuthOptions } from './pre-auth-limits.ts'
 
 const VALIDATOR_URL = /^\/v0\.1\/validator_interface\/([1-9A-HJ-NP-Za-km-z]{1,60})\/?$/
 const EXECUTOR_URL = new RegExp(`^${EXECUTOR_PATH}([^/]{1,${MAX_TOKEN_CHARACTERS}})/?$`)
@@ -62,29 +62,40 @@ function closeServer(server: Server): Promise<void> {
 }
 
 export function serveValidatorsOn({ router, limits }: OpenPort, endpoint: ValidatorEndpoint): void {
-  router.onUpgrade(VALIDATOR_URL, (ws, match, request) => {
-    const [, hotkey = ''] = match
+  const serve: UpgradeHandler = (ws, match, request) => {
+    const [, claimedHotkey = ''] = match
     const authenticated = limits.watch(request.socket)
-    const socket = wrapSocket(ws, { ...socketOptions(endpoint.log), parse: parseFromValidator })
-    return serveValidator(socket as Parameters<typeof serveValidator>[0], hotkey, endpoint, authenticated)
-  })
+    const socket: ValidatorSocket = wrapSocket(ws, socketOptions(endpoint.log))
+    const address = addressGroupOf(request.socket.remoteAddress ?? '')
+    const peer = { claimedHotkey, capabilities: capabilitiesOf(request), address }
+    return serveValidator(socket, peer, endpoint, authenticated)
+  }
+  router.onUpgrade(VALIDATOR_URL, serve, ownCapabilities)
 }
 
 export function serveExecutorsOn({ router, limits }: OpenPort, endpoint: ExecutorEndpoint): void {
-  router.onUpgrade(EXECUTOR_URL, (ws, match, request) => {
+  const serve: UpgradeHandler = (ws, match, request) => {
     const [, token = ''] = match
-    const capabilities = capabilitiesIn(request.headers[CAPABILITIES_HEADER.toLowerCase()])
     const authenticated = limits.watch(request.socket)
-    const socket = wrapSocket(ws, { ...socketOptions(endpoint.log), parse: parseFromExecutor })
-    return serveExecutor(
-      socket as Parameters<typeof serveExecutor>[0],
-      { token, capabilities },
-      endpoint,
-      authenticated,
-    )
-  })
+    const socket: ExecutorSocket = wrapSocket(ws, socketOptions(endpoint.log))
+    const peer = { token, capabilities: capabilitiesOf(request), userAgent: request.headers['user-agent'] }
+    return serveExecutor(socket, peer, endpoint, authenticated)
+  }
+  router.onUpgrade(EXECUTOR_URL, serve, ownCapabilities)
+}
+
+function capabilitiesOf({ headers }: IncomingMessage): string[] {
+  return capabilitiesIn(headers[CAPABILITIES_HEADER.toLowerCase()])
+}
+
+/** What this miner understands beyond v0. Said only to peers that have said theirs: others did not ask for it. */
+const OWN_CAPABILITIES = '2026, large-frames'
+
+function ownCapabilities({ headers }: IncomingMessage): string[] {
+  return headers[CAPABILITIES_HEADER.toLowerCase()] === undefined ? [] : [`${CAPABILITIES_HEADER}: ${OWN_CAPABILITIES}`]
 }
 
 function socketOptions(log: Log) {
-  return { maxFrameBytes: LARGE_FRAME_BYTES, maxQueuedFrames: MAX_QUEUED_FRAMES, log }
+  const parse = (frame: string | Uint8Array) => frame
+  return { parse, maxFrameBytes: LARGE_FRAME_BYTES, maxQueuedFrames: MAX_QUEUED_FRAMES, log }
 }

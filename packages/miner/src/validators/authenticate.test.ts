@@ -10,8 +10,10 @@ const miner = hotkeyFromUri('//miner')
 
 function signed(timestamp: number) {
   const payload = { validator_hotkey: validator.ss58, miner_hotkey: miner.ss58, timestamp } as never
-  const signature = `0x${Buffer.from(validator.sign(authenticationBytes(payload))).toString('hex')}`
-  return { message_type: 'V0AuthenticateRequest' as const, payload, signature }
+  const signedBytes = authenticationBytes(payload)
+  const signature = `0x${Buffer.from(validator.sign(signedBytes)).toString('hex')}`
+  const hotkeys = { validatorHotkey: validator.ss58, minerHotkey: miner.ss58 }
+  return { ...hotkeys, timestamp, signedBytes, signature, capabilities: [] }
 }
 
 function rulesAt(clock: Clock) {

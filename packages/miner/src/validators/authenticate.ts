@@ -1,8 +1,8 @@
 /** Checks a validator's authentication: whether it is who it claims to be. Each signature counts once. */
 import { verifySignature } from '@horde/chain/wallet'
 import type { Clock } from '@horde/kit/time'
-import { authenticationBytes } from '@horde/protocol/handshake/signing'
-import { AUTHENTICATION_WINDOW_SECONDS, type V0AuthenticateRequest } from '@horde/protocol/v0/validator-miner'
+import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/v0/validator-miner'
+import type { Claim } from './dialects/dialect.ts'
 
 /** Why a connection is refused, for the metric. */
 export type RefusalCode =
@@ -73,22 +73,21 @@ export type AuthenticationRules = {
   clock: Clock
 }
 
-/** Why an authentication is refused; undefined when it is good. */
-export function refusalOf(request: V0AuthenticateRequest, rules: AuthenticationRules): Refusal | undefined {
-  const { payload, signature } = request
-  if (payload.validator_hotkey !== rules.claimedHotkey)
+/** Why an authentication is refused; undefined when it is good. The rules are the same for every dialect. */
+export function refusalOf(claim: Claim, rules: AuthenticationRules): Refusal | undefined {
+  const { validatorHotkey, minerHotkey, timestamp, signature, signedBytes } = claim
+  if (validatorHotkey !== rules.claimedHotkey)
     return { code: 'other-validator', why: 'The validator hotkey is not the one of the URL' }
-  if (payload.miner_hotkey !== rules.minerHotkey)
+  if (minerHotkey !== rules.minerHotkey)
     return { code: 'other-miner', why: 'The miner hotkey is not the one of this miner' }
-  const offBy = Math.abs(rules.clock.now() / 1000 - payload.timestamp)
+  const offBy = Math.abs(rules.clock.now() / 1000 - timestamp)
   if (offBy > AUTHENTICATION_WINDOW_SECONDS) {
     const why = `The timestamp is ${Math.round(offBy)} s off; ${AUTHENTICATION_WINDOW_SECONDS} s are allowed`
     return { code: 'timestamp', why }
   }
-  if (rules.seen.mayBeOlder(payload.timestamp, rules.clock))
+  if (rules.seen.mayBeOlder(timestamp, rules.clock))
     return { code: 'timestamp', why: 'The timestamp is of before this miner started', mayRetry: true }
-  const bytes = authenticationBytes(payload)
-  if (!verifySignature(payload.validator_hotkey, bytes, signature))
+  if (!verifySignature(validatorHotkey, signedBytes, signature))
     return { code: 'signature', why: 'The signature does not verify' }
   if (!rules.seen.take(signature, rules.clock.now())) return { code: 'replay', why: 'The signature was used before' }
   return undefined

@@ -1,13 +1,13 @@
 /** The authenticated connections of validators: what is sent on each, what of it was read, and how many are open. */
 import type { Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import { largestFrameFor, type Parsed } from '@horde/protocol/frame'
 import type { JobReport } from '@horde/protocol/job/messages'
 import { fitFrame, shorten } from '@horde/protocol/shorten'
-import type { MinerMessage, ValidatorMessage } from '@horde/protocol/v0/validator-miner'
-import { reportToV0 } from '@horde/protocol/v0/validator-miner-codec'
+import type { DialectName, Frame, ValidatorDialect } from './dialects/dialect.ts'
+import { dialectV0 } from './dialects/v0.ts'
 
-export type ValidatorSocket = Socket<Parsed<ValidatorMessage>, MinerMessage>
+/** Frames are parsed once the first one has shown the validator's dialect. */
+export type ValidatorSocket = Socket<string | Uint8Array, Frame>
 
 /** How long a validator may take to read a message, in milliseconds; then its connection counts as gone. */
 const SEND_WITHIN_MS = 60_000
@@ -34,11 +34,23 @@ export class ValidatorConnection {
   /** Later connections have higher numbers. */
   readonly number = ++connections
   readonly capabilities: ReadonlySet<string>
+  readonly dialect: ValidatorDialect
+  /** The address that the validator dialled from. */
+  readonly address: string
   readonly #socket: ValidatorSocket
   readonly #clock: Clock
   readonly #sendings = new Map<string, Sending>()
 
-  constructor(socket: ValidatorSocket, validator: string, capabilities: readonly string[], clock: Clock) {
+  constructor(
+    socket: ValidatorSocket,
+    validator: string,
+    capabilities: readonly string[],
+    clock: Clock,
+    dialect = dialectV0,
+    address = '',
+  ) {
+    this.address = address
+    this.dialect = dialect
     this.#socket = socket
     this.#clock = clock
     this.validator = validator
@@ -50,13 +62,13 @@ export class ValidatorConnection {
   }
 
   /** Sends a message, its texts cut to what the peer accepts. False when the connection is gone. */
-  async send(message: MinerMessage): Promise<boolean> {
+  async send(message: Frame): Promise<boolean> {
     return this.isOpen && this.#inTime(this.#socket.send(this.#fitted(message)))
   }
 
   /** Sends a report about a job. True, too, when the validator's dialect has no message for it. */
   async report(report: JobReport): Promise<boolean> {
-    const message = reportToV0(report)
+    const message = this.dialect.report(report)
     return message === undefined || this.send(message)
   }
 
@@ -65,7 +77,7 @@ export class ValidatorConnection {
    * one.
    */
   sendOnce(jobId: number, report: JobReport): Sending {
-    const message = reportToV0(report)
+    const message = this.dialect.report(report)
     if (message === undefined) return NOTHING_TO_SEND
     const key = `${jobId} ${message.message_type}`
     const before = this.#sendings.get(key)
@@ -80,8 +92,12 @@ export class ValidatorConnection {
 
   /** Sends the reason, and closes. */
   async dismiss(details: string): Promise<void> {
-    await this.send({ message_type: 'GenericError', details })
+    await this.sendError(details)
     await this.#socket.close(1000, 'dismissed')
+  }
+
+  async sendError(details: string): Promise<void> {
+    await this.send(errorMessage(details))
   }
 
   async #inTime(sent: Promise<void>): Promise<boolean> {
@@ -95,15 +111,20 @@ export class ValidatorConnection {
     }
   }
 
-  #fitted(message: MinerMessage): MinerMessage {
-    if (message.message_type === 'GenericError') return errorMessage(message.details ?? '')
-    if (!('docker_process_stdout' in message)) return message
-    return fitFrame(message, largestFrameFor([...this.capabilities]))
+  #fitted(message: Frame): Frame {
+    return hasOutput(message) ? fitFrame(message, this.dialect.largestFrame([...this.capabilities])) : message
   }
 }
 
+type WithOutput = Frame & { docker_process_stdout: string; docker_process_stderr: string }
+
+/** Those of v2026 may be null. */
+function hasOutput(message: Frame): message is WithOutput {
+  return 'docker_process_stdout' in message && message.docker_process_stdout !== null
+}
+
 /** An error that every peer accepts, whatever its limit. */
-export function errorMessage(details: string): MinerMessage {
+export function errorMessage(details: string): Frame & { details: string } {
   return { message_type: 'GenericError', details: shorten(details, MAX_DETAILS_CHARACTERS) }
 }
 
@@ -138,6 +159,19 @@ export class ValidatorConnections {
   /** How many each validator has now. */
   counts(): ReadonlyMap<string, number> {
     return new Map([...this.#byValidator].map(([validator, open]) => [validator, open.size]))
+  }
+
+  /** How many speak each dialect. */
+  dialects(): Readonly<Record<DialectName, number>> {
+    const counts = { v0: 0, v2026: 0 }
+    for (const { dialect } of this.all()) counts[dialect.name] += 1
+    return counts
+  }
+
+  /** The dialects that each validator speaks now. */
+  spoken(): ReadonlyMap<string, readonly DialectName[]> {
+    const spokenBy = (open: Iterable<ValidatorConnection>) => [...new Set([...open].map(each => each.dialect.name))]
+    return new Map([...this.#byValidator].map(([validator, open]) => [validator, spokenBy(open).sort()]))
   }
 
   all(): ValidatorConnection[] {

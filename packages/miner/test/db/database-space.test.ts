@@ -12,7 +12,7 @@ import { startEviction } from '../../src/loops.ts'
 import { migrationsFolder } from '../harness.ts'
 
 const DAY_MS = 86_400_000
-const KEPT = { JOBS_KEPT_DAYS: 1, RESULTS_KEPT_DAYS: 1, DELIVERED_RESULTS_KEPT_HOURS: 24 }
+const KEPT = { JOBS_KEPT_DAYS: 1, RESULTS_KEPT_DAYS: 1, RECEIPTS_KEPT_DAYS: 1, DELIVERED_RESULTS_KEPT_HOURS: 24 }
 const ROUNDS = 20
 const JOBS = 10
 const PRINTED_BYTES = 200_000

@@ -107,11 +107,20 @@ it('shows the miner, its horde and its validators', async () => {
   expect(answer.jobs.now).toEqual([
     {
       ...{ uuid, validator: validatorKey().ss58, executorClass: 'always_on.test', state: 'ready' },
-      ...{ image: SHOWN_IMAGE, sinceSeconds: expect.any(Number) },
+      ...{ image: SHOWN_IMAGE, sinceSeconds: expect.any(Number), dialect: 'v0', executorDialect: 'v0' },
     },
   ])
   expect(answer.validators.listed).toMatchObject([
-    { rank: 1, hotkey: validatorKey().ss58, uid: 0, stakeTao: 5000, permit: true, note: null, connections: 1 },
+    {
+      rank: 1,
+      hotkey: validatorKey().ss58,
+      uid: 0,
+      stakeTao: 5000,
+      permit: true,
+      note: null,
+      connections: 1,
+      dialects: ['v0'],
+    },
     { rank: null, hotkey: unknownKey().ss58, uid: null, note: 'extra', connections: 0 },
     { rank: null, hotkey: secondValidatorKey().ss58, uid: 1, note: 'banned' },
   ])

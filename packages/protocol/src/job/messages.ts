@@ -3,7 +3,8 @@
  * is the event of the state machine in job-state.ts.
  */
 import type { JobUuid } from '../primitives.ts'
-import type { FailedJob, JobOutput } from './report.ts'
+import type { Receipt } from '../v2026/receipts/payloads.ts'
+import type { Breakdown, DeclineReason, FailedJob, JobOutput } from './report.ts'
 import type { JobOffer, JobWork } from './request.ts'
 
 export type OfferMessage = { type: 'offer' } & JobOffer
@@ -18,9 +19,22 @@ export type FinishReport = { type: 'finish'; jobUuid: JobUuid; output: JobOutput
 export type FailReport = { type: 'fail'; jobUuid: JobUuid; failure: FailedJob }
 export type ResultReport = FinishReport | FailReport
 
+/** The miner does not take the job. */
+export type DeclineReport = {
+  type: 'decline'
+  jobUuid: JobUuid
+  reason: DeclineReason
+  /** For people. */
+  message: string
+  /** With `busy`: the receipts of the jobs that keep the miner's executors of this class busy. */
+  receipts: readonly Receipt[]
+}
+/** The job ended by fault of the horde. */
+export type BreakReport = { type: 'break'; jobUuid: JobUuid } & Breakdown
+
 /** What a job's runner reports. */
 export type JobReport =
   | { type: 'accept' | 'ready' | 'not-prepared' | 'volumes-ready' | 'execution-done'; jobUuid: JobUuid }
-  | { type: 'decline'; jobUuid: JobUuid }
-  | { type: 'break'; jobUuid: JobUuid; message: string; isPrepared: boolean }
+  | DeclineReport
+  | BreakReport
   | ResultReport

@@ -33,6 +33,39 @@ export type JobFailureReason = (typeof JOB_FAILURES)[number]
 export const EXECUTOR_FAULTS = ['generic-error', 'unhandled-exception', 'streaming-failed'] as const
 export type ExecutorFault = (typeof EXECUTOR_FAULTS)[number]
 
+/** Why a job broke, whoever reports it. The validator itself reports the time-outs of stages. */
+export const HORDE_FAULTS = [
+  ...EXECUTOR_FAULTS,
+  'unhandled-timeout',
+  'miner-connection-failed',
+  'executor-not-started',
+  'executor-disconnected',
+  'security-check-failed',
+  'answer-timed-out',
+  'ready-timed-out',
+  'volumes-timed-out',
+  'streaming-timed-out',
+  'execution-timed-out',
+  'result-timed-out',
+  'unknown',
+] as const
+export type HordeFault = (typeof HORDE_FAULTS)[number]
+
+/** Who noticed that a job broke. */
+export const PARTIES = ['sdk', 'facilitator', 'validator', 'miner', 'executor', 'unknown'] as const
+export type Party = (typeof PARTIES)[number]
+
+/** Why a miner declines an offer, or a validator rejects a job. */
+export const DECLINE_REASONS = [
+  'busy',
+  'validator-blacklisted',
+  'invalid-signature',
+  'invalid-receipt',
+  'no-miner',
+  'unknown',
+] as const
+export type DeclineReason = (typeof DECLINE_REASONS)[number]
+
 /** What is known of the container of a job that ended badly. */
 interface Container {
   /** Null when the container did not exit by itself, or did not run. */
@@ -53,6 +86,17 @@ export interface FailedJob extends Container {
 export interface BrokenJob extends Container {
   reason: ExecutorFault
   stage: JobStage
+  message: string
+  /** What exactly failed, by a name that people can search for. Null: the message says it. */
+  cause: string | null
+}
+
+/** What is reported of a job that broke. */
+export interface Breakdown {
+  reporter: Party
+  reason: HordeFault
+  /** `executor-startup`: the job was not ready yet. */
+  stage: JobStage | 'unknown'
   message: string
   /** What exactly failed, by a name that people can search for. Null: the message says it. */
   cause: string | null

@@ -31,7 +31,7 @@ export function reportFromV0(message: V0MinerJobMessage): JobReport {
     case 'V0AcceptJobRequest':
       return { type: 'accept', jobUuid }
     case 'V0DeclineJobRequest':
-      return { type: 'decline', jobUuid }
+      return { type: 'decline', jobUuid, reason: 'unknown', message: '', receipts: [] }
     case 'V0ExecutorReadyRequest':
       return { type: 'ready', jobUuid }
     case 'V0ExecutorFailedRequest':
@@ -74,7 +74,7 @@ export function reportToV0(report: JobReport): V0MinerJobMessage | undefined {
       }
     }
     case 'break': {
-      if (!report.isPrepared) return { message_type: 'V0ExecutorFailedRequest', job_uuid }
+      if (report.stage === 'executor-startup') return { message_type: 'V0ExecutorFailedRequest', job_uuid }
       const output = printedToV0({ stdout: '', stderr: report.message })
       return { message_type: 'V0JobFailedRequest', job_uuid, docker_process_exit_status: null, ...output }
     }

@@ -66,7 +66,12 @@ export async function startScriptedMiner(
     let wakeUp = Promise.withResolvers<void>()
     const gone = new Promise<void>(resolve => ws.once('close', () => resolve()))
     void gone.then(() => wakeUp.resolve())
+    const send = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
     ws.on('message', data => {
+      // As miners of 2024 do: they go on after a message that they do not know.
+      if (isAuthenticationOf2026(data)) {
+        return send({ message_type: 'GenericError', details: 'unknown message type ValidatorAuthForMiner' })
+      }
       const parsed = parseFromValidator(String(data))
       if (!parsed.ok) return void mistakes.push(parsed.error)
       received.push({ connection, message: parsed.message })
@@ -74,7 +79,6 @@ export async function startScriptedMiner(
       unread.push(parsed.message)
       wakeUp.resolve()
     })
-    const send = (message: object | string) => ws.send(typeof message === 'string' ? message : JSON.stringify(message))
     const peer: Peer = {
       connection,
       gone,
@@ -121,6 +125,10 @@ export async function startScriptedMiner(
       await new Promise(resolve => server.close(resolve))
     },
   }
+}
+
+function isAuthenticationOf2026(data: unknown): boolean {
+  return String(data).includes('"message_type":"ValidatorAuthForMiner"')
 }
 
 class GoneError extends Error {}

@@ -4,6 +4,7 @@ import type { Log } from '@horde/kit/log'
 import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import { isExecutorClass } from '@horde/protocol/classes'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import { FIRST_STATE, type FinalState, type OpenState } from '@horde/protocol/job-state'
 import { type JobUuid, jobUuid } from '@horde/protocol/primitives'
 import type { Benchmark } from '../benchmarks/benchmark.ts'
@@ -11,11 +12,13 @@ import { type StageLimits, syntheticJob } from '../benchmarks/synthetic-job.ts'
 import { countJobs } from '../db/batches.ts'
 import { EMPTY_RESULT, type JobResult, type StoredJob, withShortTexts } from '../db/jobs.ts'
 import { type Journal, untilSaved } from '../db/journal.ts'
+import type { Manifest } from '../jobs/dialects/miner-dialect.ts'
 import type { ServingMiner } from '../jobs/find-miners.ts'
+import type { JobChannel } from '../jobs/job-channel.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
 import type { ResumedJob } from '../jobs/job-spec.ts'
 import { awaitManifest, executorsOf } from '../jobs/manifest.ts'
-import { type JobChannel, type Manifest, MinerConnection } from '../jobs/miner-connection.ts'
+import { MinerConnection, type MinerConnectionOptions } from '../jobs/miner-connection.ts'
 import { openJobs, transition } from '../jobs/transition.ts'
 import type { HostClock } from '../jobs/work-timer.ts'
 import type { Scoring } from '../scoring/job-score.ts'
@@ -51,6 +54,8 @@ export interface PartDeps {
   hotkey: Hotkey
   db: Database
   journal: Journal
+  /** What is known of the miners' dialects. */
+  dialects: MinerConnectionOptions['dialects']
   /** The jobs of all miners wait here for each other. */
   barrier: StartBarrier
   /** Spaces out the connections, and the jobs. */
@@ -77,7 +82,10 @@ export interface BatchJob {
   end: JobResult | undefined
 }
 
-/** Drives all of a miner's jobs in a batch over one connection. Each job succeeds or fails alone. */
+/**
+ * Drives all of a miner's jobs in a batch: over one connection, or over one for each job where the miner's dialect wants
+ * that. Each job succeeds or fails alone.
+ */
 export async function driveMiner(
   part: MinerPart,
   stored: readonly StoredJob[],
@@ -86,7 +94,8 @@ export async function driveMiner(
 ): Promise<BatchJob[]> {
   const { miner, limits, endsAt } = part
   await deps.dials.begin(miner.hotkey, endsAt, signal)
-  await using connection = connect(part, deps, signal)
+  const startedIn = part.isResumed ? dialectOf(stored) : undefined
+  await using connection = connect(part, { startedIn, maxBytes: MAX_SYNTHETIC_BYTES }, deps, signal)
   using channels = new DisposableStack()
   const withChannel = (job: StoredJob) => ({ job, channel: channels.use(connection.channel(job.uuid)) })
   // Opened before the manifest is awaited, so that messages that follow the manifest are not lost.
@@ -101,13 +110,18 @@ export async function driveMiner(
     )
   }
   const added = isNew ? (await addJobs(part, executors.slice(stored.length), deps, signal)).map(withChannel) : []
-  const driven = [...first, ...added].map(({ job, channel }, i) => {
+  const all = [...first, ...added]
+  const isPerJob = isNew && connection.isPerJob && all.length > 1
+  const alone = isPerJob ? openAlone(part, all.length, deps, signal) : undefined
+  const driven = all.map(({ job, channel }, i) => {
     const executorClass = job.executorClass ?? executors[isNew ? i : 0] ?? null
     const resumed = isNew ? undefined : resumedOf(job, manifest, deps)
-    return driveOne(part, { ...job, executorClass }, { channel, manifest, resumed }, deps, signal)
+    const open: DriveWith['open'] = alone ?? ((_, stack) => stack.use(channel))
+    return driveOne(part, { ...job, executorClass }, { open, manifest, resumed }, deps, signal)
   })
   // All of the miner's jobs wait for a slot by now: the slots are shared out fairly once all miners have arrived.
   deps.barrier.arrive()
+  if (isPerJob) await connection[Symbol.asyncDispose]()
   return await Promise.all(driven)
 }
 
@@ -137,14 +151,28 @@ async function addJobs(
   return (await untilSaved(() => openJobs(deps.db, added, where), deps, signal)).opened
 }
 
+/** Returns what opens a job's own connection, which ends with the job. */
+function openAlone(part: MinerPart, jobs: number, deps: PartDeps, signal: AbortSignal): DriveWith['open'] {
+  const maxBytes = Math.max(2 * MAX_SYNTHETIC_FRAME_BYTES, MAX_SYNTHETIC_BYTES / jobs)
+  return (uuid, stack) => stack.use(connect(part, { startedIn: 'v2026', maxBytes }, deps, signal)).channel(uuid)
+}
+
+/** Returns the dialect of jobs that an earlier process left open. Releases that noted none knew v0 alone. */
+function dialectOf(jobs: readonly StoredJob[]): Dialect | undefined {
+  const offered = jobs.find(job => job.offeredAt !== null)
+  return offered && (offered.dialect ?? 'v0')
+}
+
 /** A miner that sends a manifest is no v0 miner, and may receive an offer twice. */
 function resumedOf(job: StoredJob, manifest: Manifest | undefined, { hostClock }: PartDeps): ResumedJob {
   const workSentAt = hostClock?.fromHost(job.workSent)
-  return { state: job.state as OpenState, repeatOffer: manifest !== undefined, workSentAt }
+  const isOffered = job.offeredAt !== null
+  return { state: job.state as OpenState, repeatOffer: manifest !== undefined, isOffered, workSentAt }
 }
 
 interface DriveWith {
-  channel: JobChannel
+  /** Opens the job's channel once the job may start. What it opens closes with the job. */
+  open(uuid: JobUuid, stack: AsyncDisposableStack): JobChannel
   manifest: Manifest | undefined
   resumed: ResumedJob | undefined
 }
@@ -153,7 +181,7 @@ interface DriveWith {
 async function driveOne(
   part: MinerPart,
   job: StoredJob,
-  { channel, manifest, resumed }: DriveWith,
+  { open, manifest, resumed }: DriveWith,
   deps: PartDeps,
   signal: AbortSignal,
 ): Promise<BatchJob> {
@@ -164,11 +192,12 @@ async function driveOne(
   if (challenge?.benchmark !== benchmark.name) return { miner, uuid, end: undefined }
   try {
     // After the job's end its messages are dropped, and not kept until the miner's other jobs have ended.
-    using _ = channel
+    await using opened = new AsyncDisposableStack()
     using slot = new DisposableStack()
     const given = await deps.starts.begin(miner.hotkey, endsAt, signal)
     if (!given) return { miner, uuid, end: await endWithoutSlot(job, deps) }
     slot.use(given)
+    const channel = open(uuid, opened)
     // A v0 miner may hold the offer back. No other job waits for its slot, so one more than allowed runs when it
     // accepts.
     const onHeldBack = manifest === undefined ? () => slot.dispose() : undefined
@@ -207,13 +236,14 @@ async function endUndriven(
 
 function connect(
   { miner, reconnect }: MinerPart,
-  { hotkey, clock, log }: PartDeps,
+  options: Pick<MinerConnectionOptions, 'startedIn' | 'maxBytes'>,
+  { hotkey, dialects, journal, clock, log }: PartDeps,
   signal: AbortSignal,
 ): MinerConnection {
   return new MinerConnection({
-    ...{ miner, hotkey, clock, log, signal },
+    ...{ miner, hotkey, dialects, clock, log, signal, ...options },
     maxFrameBytes: MAX_SYNTHETIC_FRAME_BYTES,
-    maxBytes: MAX_SYNTHETIC_BYTES,
+    onReceipt: receipt => journal.keepReceipt(receipt),
     ...(reconnect ? { reconnect } : {}),
   })
 }

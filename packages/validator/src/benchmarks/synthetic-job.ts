@@ -15,6 +15,8 @@ export interface StageLimits {
   acceptMs: number
   /** The limit for accepting for a miner without a manifest, which may hold an offer until its executor is free. */
   slowAcceptMs: number
+  /** How long a miner keeps an executor for the offer, where its dialect says it. */
+  reservationMs: number
   /** Added to the class's spin-up time. */
   readySlackMs: number
   /** Added to the benchmark's timeout. A result within this extra time is received, but scores 0. */
@@ -45,6 +47,7 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobSpec {
   return {
     uuid,
     executorClass,
+    isOrganic: false,
     offer: offerOf(work, uuid, executorClass),
     work: workOf(work, uuid, executorClass),
     judge: (result, seconds) => judge(job, result, seconds, log),
@@ -52,6 +55,7 @@ export function syntheticJob(job: SyntheticJob, log: Log): JobSpec {
     unanswered: { score: resumed ? null : 0, rightAnswer: resumed ? null : false, comment: null },
     connectMs: limits.connectMs,
     acceptMs: limits.acceptMs,
+    reservationMs: limits.reservationMs,
     readyMs: CLASSES[executorClass ?? DEFAULT_CLASS].spinUpSeconds * 1000 + limits.readySlackMs,
     resultMs: work.timeoutSeconds * 1000 + limits.resultGraceMs,
     ...(onHeldBack ? { slowAcceptMs: limits.slowAcceptMs, onHeldBack } : {}),

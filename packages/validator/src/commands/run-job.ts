@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { hotkey as hotkeySchema, jobUuid } from '@horde/protocol/primitives'
 import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
 import type { JobResult } from '../db/jobs.ts'
+import { KnownDialects } from '../jobs/dialects/known-dialects.ts'
 import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/find-miners.ts'
 import { runOrganicJob } from '../organic/run-organic-job.ts'
 import type { CommandDeps, WantedJob } from './command-line.ts'
@@ -36,6 +37,7 @@ export async function runJob(
     ...{ netuid: config.BITTENSOR_NETUID, allowPrivate: config.ALLOW_PRIVATE_MINERS, source: 'command' as const },
     ...{ limits: { ...config.organicLimits, jobMs }, miner, executorClass: wanted.executorClass },
     ...{ chain, hotkey, db: database.db, clock, log },
+    dialects: new KnownDialects({ keptMs: config.DIALECT_KEPT_SECONDS * 1000, clock, log }),
     onMoved: (state: string) => complain(`${state}\n`),
     report: (update: V0JobStatusUpdate) => {
       last = update

@@ -22,7 +22,14 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
   const eviction = stack.use(startEviction(config, { database, clock, log }, signal))
   const facilitator = validator.facilitator()
   if (facilitator) stack.use(facilitator)
-  const status = { ...deps, db, loops: [...loops, eviction], turn: () => validator.schedule.state(), facilitator }
+  const status = {
+    ...deps,
+    db,
+    loops: [...loops, eviction],
+    turn: () => validator.schedule.state(),
+    facilitator,
+    dialects: validator.dialects,
+  }
   const adminPort = await openOperator(status, signal, stack)
   log.info({ hotkey: hotkey.ss58, netuid: times.netuid, adminPort }, 'validator started')
   await aborted(signal)

@@ -1,16 +1,16 @@
-/** Removes batches with their jobs, users' jobs and settings of weights that are old and no longer needed. */
+/** Removes batches with their jobs, users' jobs, receipts and settings of weights that are old and not needed. */
 import { type Database, inTransaction } from '@horde/kit/database'
 import { FINAL_STATES, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, desc, eq, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm'
-import { batches, jobs, weightSettings } from './schema.ts'
+import { batches, jobs, receipts, weightSettings } from './schema.ts'
 
 /** How many rows one statement removes. It must be short: other statements wait for its locks. */
 const ROWS_AT_ONCE = 500
 
 /** How long rows are kept after their end, in ms. */
-export type Retention = { batchesKeptMs: number; settingsKeptMs: number }
+export type Retention = { batchesKeptMs: number; settingsKeptMs: number; receiptsKeptMs: number }
 
-export type Evicted = { batches: number; jobs: number; settings: number }
+export type Evicted = { batches: number; jobs: number; settings: number; receipts: number }
 
 /**
  * Removes old rows in short transactions. Stops between two of them when `signal` is aborted. Keeps a batch that is
@@ -19,12 +19,12 @@ export type Evicted = { batches: number; jobs: number; settings: number }
  */
 export async function evictOld(
   db: Database,
-  { batchesKeptMs, settingsKeptMs }: Retention,
+  { batchesKeptMs, settingsKeptMs, receiptsKeptMs }: Retention,
   now: Date,
   signal: AbortSignal,
 ): Promise<Evicted> {
   const before = new Date(now.getTime() - batchesKeptMs)
-  const evicted = { batches: 0, jobs: 0, settings: 0 }
+  const evicted = { batches: 0, jobs: 0, settings: 0, receipts: 0 }
   for (;;) {
     const batch = signal.aborted ? undefined : await nextOldBatch(db, before)
     if (batch === undefined) break
@@ -37,7 +37,22 @@ export async function evictOld(
   evicted.jobs += await untilNone(signal, () => removeJobs(db, organic))
   const settingsBefore = new Date(now.getTime() - settingsKeptMs)
   evicted.settings = await untilNone(signal, () => removeSettings(db, settingsBefore))
+  const receiptsBefore = new Date(now.getTime() - receiptsKeptMs)
+  evicted.receipts = await untilNone(signal, () => removeReceipts(db, receiptsBefore))
   return evicted
+}
+
+async function removeReceipts(db: Database, before: Date): Promise<number> {
+  const key = sql`(${receipts.jobUuid}, ${receipts.type})`
+  const some = db
+    .select({ jobUuid: receipts.jobUuid, type: receipts.type })
+    .from(receipts)
+    .where(lt(receipts.createdAt, before))
+    .orderBy(receipts.createdAt)
+    .limit(ROWS_AT_ONCE)
+    .for('update', { skipLocked: true })
+  const removed = await db.delete(receipts).where(sql`${key} in (${some})`).returning({ jobUuid: receipts.jobUuid })
+  return removed.length
 }
 
 async function untilNone(signal: AbortSignal, remove: () => Promise<number>): Promise<number> {

@@ -1,11 +1,14 @@
-/** Reads and saves jobs. Which state a job is in is decided by jobs/transition.ts alone. */
+/**
+ * Reads and saves jobs, and the receipts of jobs. Which state a job is in is decided by jobs/transition.ts alone.
+ */
 import type { Database } from '@horde/kit/database'
+import type { JobStage } from '@horde/protocol/job/report'
 import { type FinalState, OPEN_STATES, type OpenState } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
 import type { Reason } from '@horde/protocol/reasons'
 import { shorten } from '@horde/protocol/shorten'
 import { and, asc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm'
-import { type JobSource, jobs } from './schema.ts'
+import { type JobSource, jobs, receipts } from './schema.ts'
 
 /** How much of each text from a miner is stored, in characters. */
 const MAX_TEXT_CHARACTERS = 10_000
@@ -23,7 +26,7 @@ export type NewJob = Pick<Row, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddre
   Partial<Pick<Row, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline'>>
 
 /** What driving a job starts from: the same for a new job and for one that an earlier process left open. */
-export type StoredJob = Required<NewJob> & Pick<Row, 'state' | 'offeredAt' | 'readyAt' | 'workSent'>
+export type StoredJob = Required<NewJob> & Pick<Row, 'state' | 'dialect' | 'offeredAt' | 'readyAt' | 'workSent'>
 
 /** How a job ended. `score` and `rightAnswer` are null for organic jobs. */
 export interface JobResult {
@@ -33,6 +36,10 @@ export interface JobResult {
   seconds: number | null
   /** What the benchmark says about the answer, for people. */
   comment: string | null
+  /** In which stage it ended badly, where that is known. */
+  stage: JobStage | null
+  /** Why it ended badly, in the miner's words, for people. */
+  message: string | null
   exitStatus: number | null
   stdout: string | null
   stderr: string | null
@@ -43,7 +50,7 @@ export interface JobResult {
 /** The result of a job that reported nothing. */
 export const EMPTY_RESULT: Omit<JobResult, 'state'> = {
   ...{ reason: null, seconds: null, comment: null, exitStatus: null, stdout: null, stderr: null },
-  ...{ score: null, rightAnswer: null },
+  ...{ stage: null, message: null, score: null, rightAnswer: null },
 }
 
 /** The columns that change while a job runs, and their types in the database. */
@@ -54,12 +61,15 @@ const SAVED_COLUMNS = {
   score: 'float8',
   rightAnswer: 'boolean',
   comment: 'text',
+  stage: 'text',
+  message: 'text',
   exitStatus: 'integer',
   stdout: 'text',
   stderr: 'text',
   complaint: 'text',
   executorClass: 'text',
   image: 'text',
+  dialect: 'text',
   offeredAt: 'timestamptz',
   acceptedAt: 'timestamptz',
   readyAt: 'timestamptz',
@@ -175,6 +185,7 @@ export function storableResult(result: Omit<JobResult, 'state'>): Omit<JobResult
     ...result,
     exitStatus: exitStatus !== null && Math.abs(exitStatus) < INTEGER_END ? exitStatus : null,
     comment: storableText(result.comment),
+    message: storableText(result.message, MAX_COMPLAINT_CHARACTERS),
     stdout: storableText(result.stdout),
     stderr: storableText(result.stderr),
   }
@@ -200,4 +211,22 @@ function shortCopy(text: string | null): string | null {
 
 function columnOf(name: string): string {
   return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+}
+
+/** A receipt that this validator has signed and sent to a miner. */
+export interface SignedReceipt {
+  jobUuid: string
+  /** JobStartedReceipt, JobAcceptedReceipt or JobFinishedReceipt. */
+  type: string
+  payload: object
+  signature: string
+}
+
+/** Adds receipts. Of each type a job has one: the first stays. */
+export async function addReceipts(
+  db: Database,
+  added: readonly (SignedReceipt & { createdAt: Date })[],
+): Promise<void> {
+  const rows = added.map(receipt => ({ ...receipt, jobUuid: uuidKey(receipt.jobUuid) }))
+  if (rows.length > 0) await db.insert(receipts).values(rows).onConflictDoNothing()
 }

@@ -1,10 +1,12 @@
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
-import { type JobChange, saveChanges } from './jobs.ts'
+import { addReceipts, type JobChange, type SignedReceipt, saveChanges } from './jobs.ts'
 
 /** How many jobs one statement saves at most. */
 const MAX_JOBS_A_STATEMENT = 64
+/** How many receipts one statement saves at most. */
+const MAX_RECEIPTS_A_STATEMENT = 256
 
 /**
  * How long changes are collected before they are saved, in ms: a statement costs about the same for one job as for
@@ -32,6 +34,7 @@ export class Journal implements AsyncDisposable {
   readonly #deps: JournalDeps
   readonly #signal: AbortSignal
   #waiting = new Map<string, Waiting>()
+  #receipts: (SignedReceipt & { createdAt: Date })[] = []
   #saving: Promise<void> | undefined
 
   /** Aborting makes it stop retrying while the database is away. */
@@ -56,19 +59,36 @@ export class Journal implements AsyncDisposable {
     return saved.promise
   }
 
+  /** Stores a receipt. When the database stays away it is lost: the miner has it. */
+  keepReceipt(receipt: SignedReceipt): void {
+    this.#receipts.push({ ...receipt, createdAt: new Date(this.#deps.clock.now()) })
+    this.#saving ??= this.#saveAll()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#saving
   }
 
   async #saveAll(): Promise<void> {
-    while (this.#waiting.size > 0) {
+    while (this.#waiting.size + this.#receipts.length > 0) {
       await this.#deps.clock.sleep(COLLECT_MS, this.#signal).catch(() => {})
       const all = [...this.#waiting.values()]
       this.#waiting = new Map()
       for (let i = 0; i < all.length; i += MAX_JOBS_A_STATEMENT)
         await this.#save(all.slice(i, i + MAX_JOBS_A_STATEMENT))
+      const receipts = this.#receipts.splice(0)
+      for (let i = 0; i < receipts.length; i += MAX_RECEIPTS_A_STATEMENT)
+        await this.#saveReceipts(receipts.slice(i, i + MAX_RECEIPTS_A_STATEMENT))
     }
     this.#saving = undefined
+  }
+
+  async #saveReceipts(some: readonly (SignedReceipt & { createdAt: Date })[]): Promise<void> {
+    try {
+      await untilSaved(() => addReceipts(this.#deps.db, some), this.#deps, this.#signal)
+    } catch (err) {
+      this.#deps.log.warn({ err, receipts: some.length }, 'receipts could not be stored')
+    }
   }
 
   async #save(some: readonly Waiting[]): Promise<void> {

@@ -1,4 +1,6 @@
 import { fileURLToPath } from 'node:url'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
+import type { JobStage } from '@horde/protocol/job/report'
 import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
@@ -10,6 +12,7 @@ import {
   integer,
   jsonb,
   pgTable,
+  primaryKey,
   serial,
   text,
   timestamp,
@@ -73,6 +76,10 @@ export const jobs = pgTable(
     score: doublePrecision('score'),
     /** What the benchmark says of the answer, for people. */
     comment: text('comment'),
+    /** In which stage the job ended badly, where the miner reports that or the validator has a limit for each. */
+    stage: text('stage').$type<JobStage>(),
+    /** Why the miner declined the job, or the job ended badly, in the miner's words, for people. */
+    message: text('message'),
     rightAnswer: boolean('right_answer'),
     exitStatus: integer('exit_status'),
     /** The job's output as the miner sent it; the middle of a long one is cut out. */
@@ -81,6 +88,8 @@ export const jobs = pgTable(
     /** The miner's last error message while the job was open, bounded. */
     complaint: text('complaint'),
     createdAt: moment('created_at').notNull(),
+    /** The dialect in which the job was offered. */
+    dialect: text('dialect').$type<Dialect>(),
     /** When the job ends at the latest, in any stage. */
     deadline: moment('deadline'),
     offeredAt: moment('offered_at'),
@@ -99,6 +108,21 @@ export const jobs = pgTable(
     index('jobs_miner').on(table.minerHotkey, table.createdAt),
     index('jobs_created_at').on(table.createdAt),
   ],
+)
+
+/** The receipts that this validator signed for jobs of v2026, as its miners have them. */
+export const receipts = pgTable(
+  'receipts',
+  {
+    jobUuid: uuid('job_uuid').notNull(),
+    /** JobStartedReceipt, JobAcceptedReceipt or JobFinishedReceipt. */
+    type: text('type').notNull(),
+    /** What the signature is over, parsed. */
+    payload: jsonb('payload').$type<object>().notNull(),
+    signature: text('signature').notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  table => [primaryKey({ columns: [table.jobUuid, table.type] }), index('receipts_created_at').on(table.createdAt)],
 )
 
 /** planned: stored, perhaps sent. committed: its hash or ciphertext is in a block. included: the chain holds it. */

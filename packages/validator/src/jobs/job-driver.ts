@@ -5,8 +5,11 @@ import { advance, FIRST_STATE, type FinalState, isFinal, type JobEvent, type Job
 import type { Reason } from '@horde/protocol/reasons'
 import { EMPTY_RESULT, type JobFields, type JobResult, noteOf } from '../db/jobs.ts'
 import { LockLostError } from '../db/lock.ts'
+import { JobNotices } from './dialects/job-notices.ts'
+import type { ChannelEvent, ConnectedEvent, JobChannel, MessageEvent } from './job-channel.ts'
 import { type JobSpec, resultOf } from './job-spec.ts'
-import type { ChannelEvent, JobChannel, MessageEvent } from './miner-connection.ts'
+import { endOfBreak, endOfDecline } from './reported-ends.ts'
+import { StageDeadline } from './stage-limits.ts'
 import { type Move, type MovingJob, type TransitionDeps, transition } from './transition.ts'
 import { type HostClock, NO_MOMENT, WorkTimer } from './work-timer.ts'
 
@@ -45,6 +48,13 @@ export class JobDriver {
   readonly #dropped = new AbortController()
   readonly #stopWaiting: AbortSignal
   #isConnected = false
+  readonly #notices: JobNotices
+  /** Given while the miner reports the stages of a job that has a limit for each. */
+  #stages: StageDeadline | undefined
+  /** When the executor was ready, in ms of the monotonic clock. */
+  #readyAt = 0
+  /** Whether the miner may be sent the work again on another connection. */
+  #mayRepeat = true
   /** When the stage ends unless the job ends first, in ms of the monotonic clock. */
   #stageEndsAt: number
   #isHeldBack = false
@@ -61,6 +71,7 @@ export class JobDriver {
     this.#stageEndsAt = deps.clock.monotonic() + connectMs
     this.#stopWaiting = AbortSignal.any([signal, this.#dropped.signal])
     this.#timer = new WorkTimer(resumed)
+    this.#notices = new JobNotices(job, deps)
   }
 
   /**
@@ -86,7 +97,7 @@ export class JobDriver {
    * job again makes the miner repeat a result that it sent to the earlier process.
    */
   async #offer(): Promise<JobResult | undefined> {
-    const { resumed, offer, executorClass = null } = this.#job
+    const { resumed } = this.#job
     for (;;) {
       const event = await this.#next()
       if (event === undefined) return this.#endBroken('timed out', 'no-connection')
@@ -95,30 +106,47 @@ export class JobDriver {
       }
       if (event.type === 'complained') this.#note({ complaint: event.text })
       if (event.type !== 'connected') continue
-      this.#isConnected = true
-      if (resumed && !resumed.repeatOffer) return undefined
-      if ((await this.#send(offer)) === undefined) continue
-      this.#note({ executorClass, image: offer.image, offeredAt: this.#wallTime() })
-      return undefined
+      this.#connected(event)
+      const mayOffer = !resumed || (resumed.repeatOffer && (event.repeats || !resumed.isOffered))
+      if (!mayOffer || (await this.#sendOffer(event))) return undefined
     }
+  }
+
+  #connected({ repeats, reportsStages }: ConnectedEvent): void {
+    this.#isConnected = true
+    this.#mayRepeat = repeats
+    const { limits } = this.#job.offer
+    this.#stages = reportsStages && limits.kind === 'stages' ? (this.#stages ?? new StageDeadline(limits)) : undefined
+  }
+
+  /** Returns whether the offer was sent. */
+  async #sendOffer({ dialect }: ConnectedEvent): Promise<boolean> {
+    const { offer, executorClass = null } = this.#job
+    if ((await this.#send(offer)) === undefined) return false
+    const offeredAt = this.#wallTime()
+    this.#notices.offered(offeredAt)
+    this.#note({ executorClass, image: offer.image, offeredAt, dialect })
+    return true
   }
 
   /** Handles what the miner sends about the job until the job ends. */
   async #follow(): Promise<JobResult | undefined> {
-    const { acceptMs, readyMs, resultMs } = this.#job
-    const stageMs = this.#state === 'offered' ? acceptMs : this.#state === 'accepted' ? readyMs : resultMs
-    this.#stageEndsAt = this.#deps.clock.monotonic() + stageMs
+    const { readyMs } = this.#job
+    this.#readyAt = this.#deps.clock.monotonic()
+    const stageMs = this.#state === 'offered' ? this.#acceptMs : this.#state === 'accepted' ? readyMs : this.#resultMs
+    this.#stageEndsAt = this.#readyAt + stageMs
     for (;;) {
       const event = await this.#next()
       if (event === undefined && this.#extendAcceptance()) continue
       if (event === undefined) {
-        return this.#endBroken('timed out', (this.#isConnected && TIMED_OUT[this.#state]) || 'connection-lost')
+        return this.#endTimedOut()
       }
       if (event.type === 'over') {
         const isRefused = event.refused && this.#state === 'offered'
         return this.#endBroken('connection lost', isRefused ? 'not-authorized' : 'connection-lost')
       }
-      if (event.type === 'connected' || event.type === 'lost') this.#isConnected = event.type === 'connected'
+      if (event.type === 'lost') this.#isConnected = false
+      if (event.type === 'connected') await this.#reconnected(event)
       if (event.type === 'complained') this.#note({ complaint: event.text })
       if (event.type !== 'message') continue
       const to = this.#receive(event)
@@ -127,20 +155,52 @@ export class JobDriver {
     }
   }
 
+  /** Sends the offer again only to a miner that cannot have read it. */
+  async #reconnected(event: ConnectedEvent): Promise<void> {
+    this.#connected(event)
+    if (!event.isFirstHeard || this.#state !== 'offered' || !this.#notices.isOffered) return
+    await this.#sendOffer(event)
+    this.#stageEndsAt = this.#deps.clock.monotonic() + this.#acceptMs
+  }
+
+  /** How long the miner may take to answer the offer, in ms. A user does not wait longer than the miner reserves. */
+  get #acceptMs(): number {
+    const { acceptMs, reservationMs, isOrganic } = this.#job
+    return isOrganic && !this.#mayRepeat ? Math.min(acceptMs, reservationMs) : acceptMs
+  }
+
+  /** How long the job may take from ready to the end of its present stage, in ms. */
+  get #resultMs(): number {
+    return this.#stages?.ms ?? this.#job.resultMs
+  }
+
   /** Applies a message that does not end the job. Returns the state that the message leads to. */
   #receive({ report: { type: event }, connection, at }: MessageEvent): JobState {
+    if (event === 'volumes-ready' || event === 'execution-done') return this.#reportStage(event, connection)
     // On a new connection a miner repeats ready, and not the acceptance before it.
-    if (event === 'ready' && this.#state === 'offered') this.#move('accept')
+    if (event === 'ready' && this.#state === 'offered') this.#accepted(at)
     if (this.#job.resumed && (event === 'finish' || event === 'fail')) this.#catchUp()
     const to = advance(this.#state, event)
     if (to !== this.#state && to !== 'broken') this.#deps.channel.moved(connection)
     if (event === 'accept') this.#timer.resume()
-    if (event === 'accept' && to !== this.#state) {
-      // From the message's arrival: a slow validator would give a miner more time than its class has.
-      this.#stageEndsAt = at + this.#job.readyMs
-      this.#move(event)
-    }
+    if (event === 'accept' && to !== this.#state) this.#accepted(at)
     return to
+  }
+
+  #accepted(at: number): void {
+    const { readyMs } = this.#job
+    // From the message's arrival: a slow validator would give a miner more time than its class has.
+    this.#stageEndsAt = at + readyMs
+    this.#move('accept')
+    void this.#notices.accepted()
+  }
+
+  /** A stage may be reported early, and more than once. It moves the deadline, not the job. */
+  #reportStage(stage: 'volumes-ready' | 'execution-done', connection: number): JobState {
+    this.#deps.channel.moved(connection)
+    this.#stages?.report(stage)
+    if (this.#stages && this.#state === 'running') this.#stageEndsAt = this.#readyAt + this.#stages.ms
+    return this.#state
   }
 
   /** Returns whether to wait for the answer beyond `acceptMs`, as for a v0 miner that queues the offer. */
@@ -166,8 +226,12 @@ export class JobDriver {
   /** Sends the work before it saves anything; again after ready on another connection, since the work was lost then. */
   async #sendWorkTo({ connection, at }: MessageEvent): Promise<void> {
     const readyAt = this.#wallTime()
-    if (this.#state === 'accepted') this.#stageEndsAt = this.#deps.clock.monotonic() + this.#job.resultMs
-    const isSent = connection > this.#workSentOn && (await this.#sendWork(connection, at))
+    if (this.#state === 'accepted') {
+      this.#readyAt = this.#deps.clock.monotonic()
+      this.#stageEndsAt = this.#readyAt + this.#resultMs
+    }
+    const isDue = this.#mayRepeat ? connection > this.#workSentOn : !this.#timer.mayHaveBeenSent
+    const isSent = isDue && (await this.#sendWork(connection, at))
     const sentAt = this.#wallTime()
     if (isSent && this.#job.resumed?.state === 'running') {
       // The work was lost with the earlier process. The miner gets neither a penalty nor a head start for that.
@@ -188,7 +252,7 @@ export class JobDriver {
     this.#workSentOn = sentOn
     const now = this.#deps.clock.monotonic()
     if (!this.#timer.start(now)) return true
-    this.#stageEndsAt = now + this.#job.resultMs
+    if (!this.#stages) this.#stageEndsAt = now + this.#job.resultMs
     this.#deps.onWorkSent?.(now - readyAt)
     return true
   }
@@ -196,7 +260,8 @@ export class JobDriver {
   #endByReport({ report, at }: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
     const { type: event } = report
     const { unanswered, resumed } = this.#job
-    if (to === 'rejected') return this.#end(event, { ...unanswered, reason: 'declined' })
+    if (report.type === 'decline' && to === 'rejected')
+      return this.#end(event, { ...unanswered, ...endOfDecline(report) })
     const isResult = event === 'finish' || event === 'fail'
     if (isResult && at < (this.#timer.sentAt ?? at)) {
       // Rejects a result that arrived before the work was sent, unless it may answer what an earlier process sent.
@@ -207,10 +272,20 @@ export class JobDriver {
       const seconds = this.#timer.secondsUntil(at)
       return this.#end(event, resultOf(report, this.#job.judge(report, seconds), seconds))
     }
-    if (event === 'break') return this.#end(event, { ...unanswered, reason: 'horde-failed' })
+    if (report.type === 'break') return this.#end(event, { ...unanswered, ...endOfBreak(report) })
     // After a lost connection v0 miners report a failed preparation as a failed job.
     const isUnprepared = event === 'not-prepared' || event === 'fail'
     return this.#end(event, { ...unanswered, reason: isUnprepared ? 'prepare-failed' : 'out-of-order' })
+  }
+
+  #endTimedOut(): Promise<JobResult | undefined> {
+    if (!this.#isConnected) return this.#endBroken('timed out', 'connection-lost')
+    const stage = this.#state === 'running' ? (this.#stages?.stage ?? null) : null
+    return this.#end('timed out', {
+      ...this.#job.unanswered,
+      stage,
+      reason: TIMED_OUT[this.#state] ?? 'connection-lost',
+    })
   }
 
   /** Ends the job by an event that no message brought. */
@@ -222,7 +297,9 @@ export class JobDriver {
     const result = { ...EMPTY_RESULT, ...known }
     this.#move(event, { result })
     const saved = await Promise.all(this.#saves)
-    return saved.includes(false) ? undefined : { ...result, state: this.#state as FinalState }
+    if (saved.includes(false)) return undefined
+    await this.#notices.ended(this.#state === 'finished' && result.reason === null)
+    return { ...result, state: this.#state as FinalState }
   }
 
   #move(event: JobEvent, { at = this.#wallTime(), ...more }: Partial<Omit<Move, 'event'>> = {}): void {
@@ -260,10 +337,12 @@ export class JobDriver {
       // The stage is extended by the time in which nothing could be sent.
       this.#stageEndsAt += clock.monotonic() - from
     }
-    return withDeadline(channel.send(request), this.#leftMs(), 'sending to a miner', clock).catch(error => {
-      if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
-      throw error
-    })
+    return withDeadline(channel.send(request, this.#notices.terms), this.#leftMs(), 'sending to a miner', clock).catch(
+      error => {
+        if (error instanceof SocketClosedError || error instanceof DeadlineError) return undefined
+        throw error
+      },
+    )
   }
 
   /**

@@ -1,4 +1,5 @@
 /** What a job asks of its miner, and how its result is judged: synthetic and organic jobs are made into this. */
+
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
 import type { FailedJob, Printed } from '@horde/protocol/job/report'
@@ -15,6 +16,8 @@ export interface ResumedJob {
   state: OpenState
   /** Whether to send the offer again. A v0 miner closes the connection when it receives an offer twice. */
   repeatOffer: boolean
+  /** Whether the earlier process noted that it had sent the offer. */
+  isOffered: boolean
   /** When its work was sent, in ms of the monotonic clock, where that is known. */
   workSentAt?: number | undefined
 }
@@ -22,6 +25,8 @@ export interface ResumedJob {
 export interface JobSpec {
   uuid: JobUuid
   executorClass: ExecutorClass | undefined
+  /** Whether a user asked for the job. */
+  isOrganic: boolean
   offer: OfferMessage
   work: WorkMessage
   /** Judges a result that came `seconds` after the work was sent; undefined when that time was not measured. */
@@ -32,6 +37,8 @@ export interface JobSpec {
   connectMs: number
   /** From the offer to its answer, in ms. */
   acceptMs: number
+  /** How long a miner keeps an executor for an offer, where its dialect says it, in ms. */
+  reservationMs: number
   /** For a miner that may hold the offer back: from the offer to its answer in the end, in ms. */
   slowAcceptMs?: number
   /** Called when such a miner has not answered within `acceptMs`. */
@@ -75,6 +82,8 @@ export function resultOf(
     ...verdict,
     seconds: seconds ?? null,
     exitStatus: report.type === 'fail' ? report.failure.exitStatus : null,
+    stage: report.type === 'fail' && report.failure.stage !== 'unknown' ? report.failure.stage : null,
+    message: report.type === 'fail' ? report.failure.message || null : null,
     ...printedBy(report),
   }
 }

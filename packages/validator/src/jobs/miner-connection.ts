@@ -1,39 +1,20 @@
 import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
-import { dialSocket, type Socket, SocketClosedError } from '@horde/kit/socket'
+import { dialSocket, SocketClosedError } from '@horde/kit/socket'
 import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
-import type { Parsed } from '@horde/protocol/frame'
-import { authenticationBytes } from '@horde/protocol/handshake/signing'
-import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
-import { hotkey as hotkeySchema, uuidKey } from '@horde/protocol/primitives'
-import {
-  CAPABILITIES,
-  type MinerMessage,
-  parseFromMiner,
-  type V0AuthenticateRequest,
-  type V0ExecutorManifestRequest,
-  type ValidatorMessage,
-} from '@horde/protocol/v0/validator-miner'
-import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
-
-/** The executor classes that a miner offers, with how many executors of each. */
-export type Manifest = V0ExecutorManifestRequest['manifest']['executor_classes']
-
-/** `at`: the frame's arrival, in ms of the monotonic clock. Connections are numbered from 1. */
-export type MessageEvent = { type: 'message'; report: JobReport; connection: number; at: number }
-
-/** What a channel delivers. */
-export type ChannelEvent =
-  | { type: 'connected'; connection: number }
-  | { type: 'lost' }
-  | { type: 'manifest'; manifest: Manifest }
-  | MessageEvent
-  /** An error message from the miner. */
-  | { type: 'complained'; text: string }
-  /** The connection will not be dialled again. `refused`: the miner does not accept this validator. */
-  | { type: 'over'; refused: boolean }
+import { CAPABILITIES_HEADER, capabilitiesIn } from '@horde/protocol/handshake/capabilities'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
+import type { JobReport } from '@horde/protocol/job/messages'
+import { uuidKey } from '@horde/protocol/primitives'
+import type { SignedReceipt } from '../db/jobs.ts'
+import { BY_NAME, Conversation, type MinerSocket, type ReceivedFrame } from './dialects/conversation.ts'
+import type { KnownDialects } from './dialects/known-dialects.ts'
+import type { Ends, Heard, Manifest, MinerDialect, Written } from './dialects/miner-dialect.ts'
+import type { Expectation, Negotiation } from './dialects/negotiation.ts'
+import { CAPABILITIES } from './dialects/v2026.ts'
+import type { ChannelEvent, ConnectedEvent, JobChannel, MinerToDial } from './job-channel.ts'
 
 /** As v0 validators reconnect: six attempts, 2, 4, 8, 16 and 32 s apart, each with up to a second more. */
 export const RECONNECT: BackoffOptions = { minMs: 2_000, maxMs: 32_000, factor: 2, jitterMs: 1_000 }
@@ -44,23 +25,21 @@ const MAX_WAITING = 100
 const MAX_COMPLAINT_CHARACTERS = 1_000
 /** Uptime after which the retry counter resets, in ms. */
 const STABLE_MS = 60_000
-/** How many invalid frames are answered with an error on one connection. */
-const MAX_ERRORS_SENT = 20
 /** How many of a miner's error messages are passed on to its jobs: each goes to all of them. */
 const MAX_ERRORS_RECEIVED = 20
 /** Added to a frame's length when received bytes are counted: an empty frame costs work too. */
 const FRAME_COST_BYTES = 4 * 1024
 
-export interface MinerToDial {
-  readonly hotkey: string
-  /** host:port, an IPv6 host in brackets. */
-  readonly address: string
-}
-
 export interface MinerConnectionOptions {
   miner: MinerToDial
   /** The validator's. */
   hotkey: Hotkey
+  /** What is known of the miners' dialects. */
+  dialects: Pick<KnownDialects, 'of' | 'remember' | 'forget'>
+  /** The dialect that the jobs of this connection began in. Undefined: they begin with it. */
+  startedIn?: Dialect | undefined
+  /** Called with each receipt that was sent to the miner. */
+  onReceipt?: ((receipt: SignedReceipt) => void) | undefined
   /** The largest frame accepted from the miner, in bytes. */
   maxFrameBytes: number
   /**
@@ -76,19 +55,6 @@ export interface MinerConnectionOptions {
   signal: AbortSignal
 }
 
-/** What one job sends and receives on a miner's connection. */
-export interface JobChannel extends Disposable {
-  /** Returns the next event; undefined when `ms` milliseconds brought none. After 'over' nothing else comes. */
-  next(ms: number, signal: AbortSignal): Promise<ChannelEvent | undefined>
-  /** Resolves once the kernel has the message, with the number of the connection. Rejects with SocketClosedError. */
-  send(request: JobRequest): Promise<number>
-  /** A message of this connection moved the job: the retry counter resets. */
-  moved(connection: number): void
-}
-
-type Received = { parsed: Parsed<MinerMessage>; at: number; bytes: number }
-type MinerSocket = Socket<Received, ValidatorMessage>
-
 /** The miner sent an error and closed the connection before it sent anything else. */
 class RefusedError extends Error {
   override name = 'RefusedError'
@@ -99,16 +65,29 @@ class TooManyBytesError extends Error {
   override name = 'TooManyBytesError'
 }
 
-/** A connection to one miner. Reconnects and authenticates when it is lost. Never repeats a message by itself. */
+/**
+ * A connection to one miner. Finds out which dialect the miner speaks. Reconnects and authenticates when it is lost.
+ * Never repeats a message by itself.
+ */
 export class MinerConnection implements AsyncDisposable {
   readonly #options: MinerConnectionOptions
+  readonly #ends: Ends
   /** By job; under a symbol for a channel of no job. */
   readonly #inboxes = new Map<string | symbol, Inbox<ChannelEvent>>()
   readonly #ended = new AbortController()
   readonly #running: Promise<void>
   #errorsReceived = 0
-  #socket: MinerSocket | undefined
+  /** The conversation in which the miner can be sent offers. */
+  #open: { conversation: Conversation; dialect: Dialect; event: ConnectedEvent } | undefined
   #connection = 0
+  /** The dialect of the connection before, which the next one keeps. */
+  #dialect: Dialect | undefined
+  /** What the next connection expects when nothing else is known. */
+  #otherwise: Expectation = { by: 'nothing' }
+  /** Whether the answer that opened the present connection names v2026. */
+  #isToldV2026 = false
+  /** Whether what was sent on the connection before was not read. */
+  #isUnheard = false
   /** Resets the reconnect attempts, because the present connection made progress. */
   #wasOfUse = () => {}
   #manifest: Manifest | undefined
@@ -120,13 +99,12 @@ export class MinerConnection implements AsyncDisposable {
   #complained = false
   /** The miner's last error message. */
   #complaint: string | undefined
-  /** How many frames of this connection were answered with an error. */
-  #errorsSent = 0
   /** What the miner has sent on all connections. */
   #bytes = 0
 
   constructor(options: MinerConnectionOptions) {
     this.#options = { ...options, log: options.log.child({ miner: options.miner.hotkey }) }
+    this.#ends = { hotkey: options.hotkey, minerHotkey: options.miner.hotkey }
     this.#running = this.#run(AbortSignal.any([options.signal, this.#ended.signal]))
   }
 
@@ -138,13 +116,16 @@ export class MinerConnection implements AsyncDisposable {
     const key = jobUuid === undefined ? Symbol('no job') : uuidKey(jobUuid)
     const inbox = new Inbox<ChannelEvent>({ clock: this.#options.clock, maxWaiting: MAX_WAITING })
     this.#inboxes.set(key, inbox)
-    if (this.#socket) inbox.put({ type: 'connected', connection: this.#connection })
+    if (this.#open) inbox.put(this.#open.event)
     if (this.#manifest) inbox.put({ type: 'manifest', manifest: this.#manifest })
     if (this.#complaint !== undefined) inbox.put({ type: 'complained', text: this.#complaint })
     if (this.#over) inbox.end(this.#over)
     return {
       next: (ms, signal) => inbox.next(ms, signal),
-      send: request => this.#send(request),
+      send: (request, terms) => this.#send(({ request: write }, now) => write(request, terms, this.#ends, now)),
+      notify: async (notice, terms) => {
+        await this.#send(({ notice: write }, now) => write(notice, terms, this.#ends, now))
+      },
       moved: connection => {
         if (connection === this.#connection) this.#wasOfUse()
       },
@@ -153,7 +134,12 @@ export class MinerConnection implements AsyncDisposable {
   }
 
   get isConnected(): boolean {
-    return this.#socket !== undefined
+    return this.#open !== undefined
+  }
+
+  /** Whether the miner wants another connection for each further job. Known once it is connected. */
+  get isPerJob(): boolean {
+    return this.#dialect !== undefined && BY_NAME[this.#dialect].isPerJob
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -161,10 +147,14 @@ export class MinerConnection implements AsyncDisposable {
     await this.#running
   }
 
-  async #send(request: JobRequest): Promise<number> {
+  async #send(write: (dialect: MinerDialect, now: number) => Written | undefined): Promise<number> {
     const connection = this.#connection
-    if (!this.#socket) throw new SocketClosedError('not connected')
-    await this.#socket.send(requestToV0(request))
+    if (!this.#open) throw new SocketClosedError('not connected')
+    const { clock, onReceipt } = this.#options
+    const written = write(BY_NAME[this.#open.dialect], clock.now())
+    if (!written) return connection
+    await this.#open.conversation.send(written.message)
+    if (written.receipt) onReceipt?.(written.receipt)
     return connection
   }
 
@@ -189,70 +179,112 @@ export class MinerConnection implements AsyncDisposable {
     for (const inbox of this.#inboxes.values()) inbox.end(this.#over)
   }
 
-  #dial(signal: AbortSignal): Promise<MinerSocket> {
-    const { miner, hotkey, maxFrameBytes, clock, log } = this.#options
-    return dialSocket<Received, ValidatorMessage>(`ws://${miner.address}/v0.1/validator_interface/${hotkey.ss58}`, {
-      // Frames are parsed as they are read, and the reader never pauses: this is the moment of the frame's arrival.
-      parse: frame => ({
-        at: clock.monotonic(),
-        parsed: parseFromMiner(frame),
-        bytes: frame.length + FRAME_COST_BYTES,
-      }),
-      maxFrameBytes,
-      log,
-      signal,
-    })
+  async #dial(signal: AbortSignal): Promise<MinerSocket> {
+    const { miner, hotkey, dialects, maxFrameBytes, clock, log } = this.#options
+    this.#isToldV2026 = false
+    try {
+      return await dialSocket<ReceivedFrame, object>(`ws://${miner.address}/v0.1/validator_interface/${hotkey.ss58}`, {
+        headers: { [CAPABILITIES_HEADER]: CAPABILITIES.join(', ') },
+        onUpgrade: headers => {
+          this.#isToldV2026 = capabilitiesIn(headers[CAPABILITIES_HEADER.toLowerCase()]).includes('2026')
+        },
+        // The reader never pauses: this is the moment of the frame's arrival.
+        parse: frame => ({ frame, at: clock.monotonic(), bytes: frame.length + FRAME_COST_BYTES }),
+        maxFrameBytes,
+        log,
+        signal,
+      })
+    } catch (error) {
+      dialects.forget(miner)
+      throw error
+    }
   }
 
   async #use(socket: MinerSocket, signal: AbortSignal, wasOfUse: () => void): Promise<void> {
-    const { miner, hotkey, clock, log } = this.#options
-    // A miner that reads nothing would block our sending, and with it the closing.
-    using _ = onAbort(signal, () => void socket.close())
-    await socket.send(authenticate(hotkey, miner.hotkey, clock.now()))
-    this.#socket = socket
-    this.#connection += 1
     this.#wasOfUse = wasOfUse
-    this.#errorsSent = 0
-    this.#deliverToAll({ type: 'connected', connection: this.#connection })
-    log.debug({ connection: this.#connection }, 'miner connected')
-    try {
-      for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
-        await this.#take(received, socket)
-    } finally {
-      this.#socket = undefined
-      this.#deliverToAll({ type: 'lost' })
-    }
-    log.debug({ connection: this.#connection, ...(await socket.closed) }, 'miner disconnected')
-    if (this.#complained && !this.#isAccepted) throw new RefusedError('the miner refused the authentication')
+    const outcome = await this.#converse(socket, this.#expectation(), signal)
+    if (outcome === 'ended') return
+    this.#options.log.debug('miner closed at the authentication in v2026, dialled again')
+    await using again = await this.#dial(signal)
+    this.#isUnheard = true
+    await this.#converse(again, { by: 'last-resort', dialect: 'v0' }, signal)
   }
 
-  async #take({ parsed, at, bytes }: Received, socket: MinerSocket): Promise<void> {
-    const { log, maxBytes = Number.POSITIVE_INFINITY } = this.#options
+  #expectation(): Expectation {
+    const { miner, dialects, startedIn } = this.#options
+    const begun = this.#dialect ?? startedIn
+    if (begun !== undefined) return { by: 'told', dialect: begun }
+    if (this.#isToldV2026) return { by: 'told', dialect: 'v2026' }
+    const remembered = dialects.of(miner)
+    return remembered === undefined ? this.#otherwise : { by: 'remembered', dialect: remembered }
+  }
+
+  async #converse(socket: MinerSocket, expected: Expectation, signal: AbortSignal): Promise<'ended' | 'dial again'> {
+    const { clock, log } = this.#options
+    const conversation: Conversation = new Conversation({
+      ...{ socket, expected, ends: this.#ends, clock, log },
+      onOpened: dialect => this.#opened(conversation, dialect),
+      onHeard: (heard, at) => this.#heard(heard, at, conversation.negotiation),
+      onBytes: bytes => this.#count(bytes),
+    })
+    try {
+      const outcome = await conversation.run(signal)
+      if (outcome === 'dial again') return outcome
+    } finally {
+      if (this.#open) this.#deliverToAll({ type: 'lost' })
+      this.#open = undefined
+      this.#conclude(conversation.negotiation, expected)
+    }
+    if (this.#complained && !this.#isAccepted) throw new RefusedError('the miner refused the authentication')
+    return 'ended'
+  }
+
+  /** Keeps what the end of a connection shows for the next one. */
+  #conclude({ isDecided, dialect, first }: Negotiation, { by }: Expectation): void {
+    const { dialects, miner } = this.#options
+    if (isDecided) return
+    if (by === 'remembered') dialects.forget(miner)
+    // A miner that went away without a word may do so because of the authentication: the next one is the other.
+    const isOtherNext = dialect === undefined && first === 'v2026'
+    this.#otherwise = isOtherNext ? { by: 'last-resort', dialect: 'v0' } : { by: 'nothing' }
+  }
+
+  #opened(conversation: Conversation, dialect: Dialect): void {
+    const isFirstHeard = this.#isUnheard || this.#open !== undefined
+    this.#isUnheard = false
+    this.#dialect = dialect
+    this.#connection += 1
+    const { repeats, reportsStages } = BY_NAME[dialect]
+    const event = {
+      ...({ type: 'connected', connection: this.#connection, dialect } as const),
+      ...{ isFirstHeard, repeats, reportsStages },
+    }
+    this.#open = { conversation, dialect, event }
+    this.#deliverToAll(event)
+  }
+
+  #count(bytes: number): void {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options
     this.#bytes += bytes
     if (this.#bytes > maxBytes) throw new TooManyBytesError(`more than ${maxBytes} bytes`)
-    if (!parsed.ok) {
-      log.debug({ err: parsed.error }, 'invalid frame from a miner')
-      this.#errorsSent += 1
-      if (this.#errorsSent > MAX_ERRORS_SENT) return
-      await socket.send({ message_type: 'GenericError', details: parsed.error.message }).catch(() => {})
+  }
+
+  #heard(heard: Exclude<Heard, { type: 'nothing' }>, at: number, { isMemorable, dialect }: Negotiation): void {
+    const { log, dialects, miner } = this.#options
+    if (heard.type === 'error') {
+      this.#complained = true
+      log.debug({ complaint: heard.text }, 'miner complained')
+      this.#receiveComplaint(heard.text)
+      if (heard.isRefusal && !this.#isAccepted) throw new RefusedError(heard.text)
       return
     }
-    const { message } = parsed
-    if (message.message_type === 'GenericError' || message.message_type === 'UnauthorizedError') {
-      this.#complained = true
-      log.debug({ complaint: message }, 'miner complained')
-      this.#receiveComplaint(message.details ?? '')
-      if (message.message_type === 'UnauthorizedError' && !this.#isAccepted) throw new RefusedError(message.code)
-    } else if (message.message_type === 'V0ExecutorManifestRequest') {
-      this.#isAccepted = true
-      if (this.#manifestOn === this.#connection) return
-      this.#manifestOn = this.#connection
-      this.#manifest = message.manifest.executor_classes
-      this.#deliverToAll({ type: 'manifest', manifest: this.#manifest })
-    } else {
-      this.#isAccepted = true
-      this.#deliver(reportFromV0(message), at)
-    }
+    this.#isAccepted = true
+    if (isMemorable && dialect) dialects.remember(miner, dialect)
+    if (heard.type === 'report') this.#deliver(heard.report, at)
+    if (heard.type === 'report' || this.#manifestOn === this.#connection) return
+    this.#manifestOn = this.#connection
+    this.#manifest = heard.manifest
+    this.#deliverToAll({ type: 'manifest', manifest: this.#manifest })
   }
 
   #receiveComplaint(text: string): void {
@@ -275,25 +307,4 @@ export class MinerConnection implements AsyncDisposable {
   #deliverToAll(event: ChannelEvent): void {
     for (const inbox of this.#inboxes.values()) inbox.put(event)
   }
-}
-
-/**
- * Returns the first message to a miner: who we are, signed for this miner and moment, and which additions we
- * understand.
- *
- * @param nowMs ms since the epoch
- */
-export function authenticate(hotkey: Hotkey, minerHotkey: string, nowMs: number): V0AuthenticateRequest {
-  const payload = {
-    validator_hotkey: hotkeySchema.parse(hotkey.ss58),
-    miner_hotkey: hotkeySchema.parse(minerHotkey),
-    timestamp: Math.floor(nowMs / 1000),
-  }
-  const signature = `0x${Buffer.from(hotkey.sign(authenticationBytes(payload))).toString('hex')}`
-  return { message_type: 'V0AuthenticateRequest', payload, signature, capabilities: [...CAPABILITIES] }
-}
-
-function onAbort(signal: AbortSignal, act: () => void): Disposable {
-  signal.addEventListener('abort', act, { once: true })
-  return { [Symbol.dispose]: () => signal.removeEventListener('abort', act) }
 }

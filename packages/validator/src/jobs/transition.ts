@@ -101,7 +101,7 @@ export async function abandonJobs(db: Database, open: readonly MovingJob[], at: 
 
 const BEFORE_OFFER = {
   ...{ executorClass: null, timeoutSeconds: null, challenge: null, request: null, source: null, deadline: null },
-  ...{ offeredAt: null, readyAt: null, workSent: null },
+  ...{ dialect: null, offeredAt: null, readyAt: null, workSent: null },
 }
 
 function momentOf(to: JobState, at: Date) {

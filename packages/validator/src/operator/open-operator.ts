@@ -24,7 +24,7 @@ import { validatorWatches } from './watches/validator-watches.ts'
 const SUBNET_EVERY_MS = 60_000
 const SUBNET_WITHIN_MS = 120_000
 
-export type OperatorDeps = Pick<StatusDeps, 'loops' | 'turn' | 'facilitator' | 'clock'> & {
+export type OperatorDeps = Pick<StatusDeps, 'loops' | 'turn' | 'facilitator' | 'dialects' | 'clock'> & {
   config: ValidatorConfig
   chain: Chain
   hotkey: Hotkey

@@ -10,6 +10,7 @@ import {
   wholeSeconds,
 } from '@horde/operator/admin/observed-service'
 import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
+import type { MinerDialect } from '../jobs/dialects/known-dialects.ts'
 import type { FacilitatorState } from '../organic/facilitator-connection.ts'
 import type { ChosenMethod } from '../weights/weight-method.ts'
 import type { HistoryJson } from './history.ts'
@@ -34,6 +35,8 @@ export type ValidatorStatusJson = {
   history: HistoryJson | null
   /** Null when no facilitator is set. */
   facilitator: FacilitatorState | null
+  /** The miners whose dialect is known, the one seen last first. */
+  miners: readonly MinerDialect[]
   troubles: RecentError[]
   /** `rule` is null before the chain has answered. */
   validators: { ageSeconds: number | null; rule: RuleSummary | null; listed: readonly RankedValidator[] }
@@ -54,6 +57,7 @@ export function statusJson(
     weightsBy: status.weightMethod ?? null,
     history,
     facilitator: status.facilitator ?? null,
+    miners: status.miners.map(miner => ({ ...miner, address: printable(miner.address) })),
     troubles: recentErrors(status.loops, history),
     validators: {
       ageSeconds: subnetAgeMs === undefined ? null : wholeSeconds(subnetAgeMs),

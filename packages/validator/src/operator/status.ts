@@ -9,6 +9,7 @@ import type { Watches } from '@horde/operator/watch/watches'
 import type { ScheduleState } from '../batches/batch-schedule.ts'
 import type { ValidatorConfig } from '../config.ts'
 import type { Figures } from '../db/overview.ts'
+import type { KnownDialects, MinerDialect } from '../jobs/dialects/known-dialects.ts'
 import type { FacilitatorState } from '../organic/facilitator-connection.ts'
 import type { ChosenMethod } from '../weights/weight-method.ts'
 import type { StoredFigures } from './metrics/job-counters.ts'
@@ -30,6 +31,8 @@ export type ValidatorStatus = ServiceStatus & {
   loops: readonly LoopStatus[]
   /** Undefined when no facilitator is set. */
   facilitator: FacilitatorState | undefined
+  /** The miners whose dialect is known, the one seen last first. */
+  miners: readonly MinerDialect[]
   /** What the database answered last for /metrics; undefined before its first answer. */
   figures: Figures | undefined
 }
@@ -46,6 +49,7 @@ export type StatusDeps = {
   /** Returns what is known of this validator's next batch. */
   turn(): ScheduleState | undefined
   facilitator: { state(): FacilitatorState } | undefined
+  dialects: Pick<KnownDialects, 'list'>
   figures: Pick<StoredFigures, 'last'>
   watches: Pick<Watches, 'state'>
   clock: Clock
@@ -73,6 +77,7 @@ export function readStatus(deps: StatusDeps): ValidatorStatus {
     nextBatch: nextBatchOf(turn(), config.BATCH_INTERVAL_SECONDS * 1_000, nowMs),
     loops: loops.map(({ name, state }) => ({ name, state: state() })),
     facilitator: facilitator?.state(),
+    miners: deps.dialects.list(),
     figures: figures.last,
   }
 }

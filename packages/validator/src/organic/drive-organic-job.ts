@@ -13,7 +13,7 @@ import { type JobResult, type StoredJob, unreportedJobs } from '../db/jobs.ts'
 import { Journal, untilSaved } from '../db/journal.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
 import { awaitManifest, classFor } from '../jobs/manifest.ts'
-import { MinerConnection } from '../jobs/miner-connection.ts'
+import { MinerConnection, type MinerConnectionOptions } from '../jobs/miner-connection.ts'
 import { ABANDONED, abandonJobs } from '../jobs/transition.ts'
 import { acceptedUpdate, finalUpdate, type OrganicLimits, organicJob, presetOf } from './organic-job.ts'
 
@@ -21,6 +21,8 @@ export interface DriveOrganicDeps {
   limits: OrganicLimits
   reconnect?: BackoffOptions | undefined
   hotkey: Hotkey
+  /** What is known of the miners' dialects. */
+  dialects: MinerConnectionOptions['dialects']
   db: Database
   clock: Clock
   log: Log
@@ -44,19 +46,22 @@ export async function driveOrganicJob(
   deps: DriveOrganicDeps,
   signal: AbortSignal,
 ): Promise<JobResult | undefined> {
-  const { reconnect, hotkey, db, clock, log, report, onMoved } = deps
+  const { reconnect, hotkey, dialects, db, clock, log, report, onMoved } = deps
   const { request, deadline, executorClass: name, minerHotkey, minerAddress } = job
   const { uuid } = request
   const jobMs = job.timeoutSeconds === null ? deps.limits.jobMs : job.timeoutSeconds * 1000
   const limits = { ...deps.limits, jobMs }
   const startedAt = clock.monotonic()
   const endsAt = startedAt + (deadline.getTime() - clock.now())
+  await using journal = new Journal({ db, clock, log }, signal)
   await using connection = new MinerConnection({
     miner: { hotkey: minerHotkey, address: minerAddress },
-    ...{ hotkey, clock, log, signal, maxFrameBytes: LARGE_FRAME_BYTES },
+    // A job that an earlier release offered without noting the dialect was offered in v0.
+    startedIn: isResumed && job.offeredAt !== null ? (job.dialect ?? 'v0') : undefined,
+    ...{ hotkey, dialects, clock, log, signal, maxFrameBytes: LARGE_FRAME_BYTES },
+    onReceipt: receipt => journal.keepReceipt(receipt),
     ...(reconnect ? { reconnect } : {}),
   })
-  await using journal = new Journal({ db, clock, log }, signal)
   // Opened before the manifest is awaited, so that messages that follow the manifest are not lost.
   using channel = connection.channel(uuid)
   const stored = name !== null && isExecutorClass(name) ? name : undefined
@@ -68,7 +73,13 @@ export async function driveOrganicJob(
     ...organicJob(request, { ...limits, connectMs }, endsAt, executorClass),
     // A miner that has sent a manifest is no v0 miner, and may receive an offer twice.
     ...(isResumed
-      ? { resumed: { state: job.state as OpenState, repeatOffer: stored !== undefined || job.offeredAt === null } }
+      ? {
+          resumed: {
+            state: job.state as OpenState,
+            repeatOffer: stored !== undefined || job.offeredAt === null,
+            isOffered: job.offeredAt !== null,
+          },
+        }
       : {}),
     onMoved: (state: JobState) => {
       if (state === 'ready') report(acceptedUpdate(uuid))

@@ -2,7 +2,7 @@ import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-valid
 import { expect, it } from 'vitest'
 import { organicJob } from './organic-job.ts'
 
-const LIMITS = { connectMs: 1_000, manifestMs: 1_000, readyMs: 1_000, jobMs: 30_000 }
+const LIMITS = { connectMs: 1_000, manifestMs: 1_000, readyMs: 1_000, reservationMs: 1_000, jobMs: 30_000 }
 const { judge } = organicJob({ uuid: 'u' } as FacilitatorJobRequest, LIMITS, 60_000)
 
 it.each([

@@ -19,6 +19,8 @@ export interface OrganicLimits {
   manifestMs: number
   /** From the offer to ready. */
   readyMs: number
+  /** How long a miner keeps an executor for the offer, where its dialect says it. */
+  reservationMs: number
   /** The whole job. */
   jobMs: number
 }
@@ -39,12 +41,14 @@ export function organicJob(
   return {
     uuid: request.uuid,
     executorClass,
+    isOrganic: true,
     offer: offerOf(request, limits, executorClass),
     work: workOf(request),
     judge: (result, seconds) => judge(result, seconds, limits.jobMs / 1000),
     unanswered: NO_SCORE,
     connectMs: limits.connectMs,
     acceptMs: limits.readyMs,
+    reservationMs: limits.reservationMs,
     readyMs: limits.readyMs,
     resultMs: limits.jobMs,
     endsAt,
@@ -68,7 +72,7 @@ function offerOf(
     limits: { kind: 'run', seconds: Math.ceil(limits.jobMs / 1000) },
     isStreaming: false,
     volumeKind: volumeOf(request).kind,
-    volumes: [],
+    volumes: [volumeOf(request)],
   }
 }
 

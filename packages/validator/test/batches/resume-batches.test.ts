@@ -13,7 +13,7 @@ import { batches, jobs } from '../../src/db/schema.ts'
 import { hostClockOf } from '../../src/jobs/work-timer.ts'
 import type { Scoring } from '../../src/scoring/job-score.ts'
 import { withDatabase } from '../db/databases.ts'
-import { PATIENT, VALIDATOR, WORK } from '../jobs/drive.ts'
+import { PATIENT, unknownDialects, VALIDATOR, WORK } from '../jobs/drive.ts'
 import { requestOf, runScripts, type Script } from './run-scripts.ts'
 
 const database = withDatabase()
@@ -65,7 +65,7 @@ async function resume(
   const { id } = (await openBatch(db, newBatch)).batch
   await db.update(jobs).set({ state, runningAt: startedAt, workSent }).where(eq(jobs.uuid, uuid))
 
-  const deps = { hotkey: VALIDATOR, db, clock: systemClock, hostClock, log: silentLog }
+  const deps = { hotkey: VALIDATOR, dialects: unknownDialects(), db, clock: systemClock, hostClock, log: silentLog }
   const reports = await resumeBatches(
     requestOf({ netuid, scoring, limits: LIMITS }),
     deps,
@@ -273,7 +273,7 @@ it('resumes a batch that was open at a stop, and counts it', async () => {
     uuids.push((await play.working(peer)).job_uuid)
     stop.abort()
   }
-  const deps = { hotkey: VALIDATOR, db, clock: systemClock, log: silentLog }
+  const deps = { hotkey: VALIDATOR, dialects: unknownDialects(), db, clock: systemClock, log: silentLog }
   const resumed = () => resumeBatches(requestOf({ netuid }), deps, new AbortController().signal)
   const { report, row, later } = await runScripts([script], db, { netuid, keepOpen: true }, stop.signal, resumed)
   expect(report.jobs.map(({ end }) => end)).toEqual([undefined])

@@ -9,7 +9,7 @@ import { eq } from 'drizzle-orm'
 import { expect } from 'vitest'
 import { type BatchRequest, runBatch } from '../../src/batches/run-batch.ts'
 import { batches, jobs } from '../../src/db/schema.ts'
-import { AT_ONCE, PATIENT, RIGHT, VALIDATOR } from '../jobs/drive.ts'
+import { AT_ONCE, PATIENT, RIGHT, unknownDialects, VALIDATOR } from '../jobs/drive.ts'
 
 export const NETUID = 7
 
@@ -42,7 +42,7 @@ export async function runScripts(
     neuron(miners.length + 1, hotkeyFromUri('//idle'), undefined),
   ]
   const chain = { metagraph: async (netuid: number) => ({ netuid, block: 1, neurons }) }
-  const deps = { chain, hotkey: VALIDATOR, db, clock, log: silentLog }
+  const deps = { chain, hotkey: VALIDATOR, dialects: unknownDialects(), db, clock, log: silentLog }
   const report = await runBatch(requestOf(request), deps, signal)
   const before = await rowsOf(db, report.id)
   const later = await meanwhile()

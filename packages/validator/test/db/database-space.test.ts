@@ -12,7 +12,13 @@ import { startEviction } from '../../src/loops.ts'
 import { openTestDatabase } from './databases.ts'
 
 const DAY_MS = 86_400_000
-const KEPT = { RETENTION_DAYS: 1, WEIGHTS_RETENTION_DAYS: 1, SCORE_WINDOW_SECONDS: 60, DEMAND_WINDOW_SECONDS: 60 }
+const KEPT = {
+  RETENTION_DAYS: 1,
+  RECEIPTS_RETENTION_DAYS: 2,
+  WEIGHTS_RETENTION_DAYS: 1,
+  SCORE_WINDOW_SECONDS: 60,
+  DEMAND_WINDOW_SECONDS: 60,
+}
 const PASSES = 20
 const JOBS = 50
 const SAID_BYTES = 40_000

@@ -4,14 +4,15 @@ import type { JobState } from '@horde/protocol/job-state'
 import { asc } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { evictOld } from '../../src/db/evict.ts'
-import { batches, jobs, type SettingState, weightSettings } from '../../src/db/schema.ts'
+import { addReceipts } from '../../src/db/jobs.ts'
+import { batches, jobs, receipts, type SettingState, weightSettings } from '../../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
 const NOW = new Date('2026-03-01T00:00:00Z')
 const DAY_MS = 86_400_000
-const KEEP = { batchesKeptMs: 30 * DAY_MS, settingsKeptMs: 365 * DAY_MS }
-const NOTHING = { batches: 0, jobs: 0, settings: 0 }
+const KEEP = { batchesKeptMs: 30 * DAY_MS, settingsKeptMs: 365 * DAY_MS, receiptsKeptMs: 7 * DAY_MS }
+const NOTHING = { batches: 0, jobs: 0, settings: 0, receipts: 0 }
 
 const engines = [
   ['pglite', async () => 'pglite://memory'],
@@ -117,6 +118,21 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
     expect(await evict()).toEqual({ ...NOTHING, settings: old.length })
     const rest = await db.select({ id: weightSettings.id }).from(weightSettings).orderBy(asc(weightSettings.id))
     expect(rest.map(({ id }) => id)).toEqual(kept)
+  })
+
+  it('removes receipts that are old, and keeps one of each type of a job', async () => {
+    const receipt = (type: string, days: number, jobUuid: string = randomUUID()) => {
+      return { jobUuid, type, payload: { ttl: 7 }, signature: '0x', createdAt: ago(days) }
+    }
+    const job = randomUUID()
+    await addReceipts(db, [receipt('JobStartedReceipt', 6, job), receipt('JobFinishedReceipt', 8)])
+    await addReceipts(db, [receipt('JobFinishedReceipt', 6, job), receipt('JobStartedReceipt', 8, job.toUpperCase())])
+    expect(await evict()).toEqual({ ...NOTHING, receipts: 1 })
+    const rest = await db.select().from(receipts).orderBy(asc(receipts.type))
+    expect(rest.map(({ jobUuid, type, createdAt }) => [jobUuid, type, createdAt])).toEqual([
+      [job, 'JobFinishedReceipt', ago(6)],
+      [job, 'JobStartedReceipt', ago(6)],
+    ])
   })
 
   it('removes many rows in pieces, and stops between two of them', async () => {

@@ -16,8 +16,8 @@ import { describe, expect, it } from 'vitest'
 import { openBatch } from '../../src/batches/stored-batch.ts'
 import { syntheticJob } from '../../src/benchmarks/synthetic-job.ts'
 import { Journal } from '../../src/db/journal.ts'
+import type { ChannelEvent, JobChannel } from '../../src/jobs/job-channel.ts'
 import { JobDriver } from '../../src/jobs/job-driver.ts'
-import type { ChannelEvent, JobChannel } from '../../src/jobs/miner-connection.ts'
 import { openJobs } from '../../src/jobs/transition.ts'
 import { withDatabase } from '../db/databases.ts'
 import { type DriveOptions, drive, listeningLog, MINER, PATIENT, RIGHT, WORK } from './drive.ts'
@@ -50,6 +50,10 @@ const gist = ({ end, stored }: Awaited<ReturnType<typeof run>>) => {
   return [end?.state, end?.reason, end?.score]
 }
 
+const CONNECTED = {
+  ...({ type: 'connected', connection: 1, dialect: 'v0', isFirstHeard: false } as const),
+  ...{ repeats: true, reportsStages: false },
+}
 const UP_TO_OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']
 const UP_TO_WORK = [...UP_TO_OFFER, '1 V0JobRequest']
 
@@ -447,7 +451,7 @@ describe('a validator process that is blocked for a while', () => {
       ...{ type: 'message', report: { type, jobUuid: uuid }, connection: 1, at },
     })
     const events: [readAt: number, event: ChannelEvent][] = [
-      [0, { type: 'connected', connection: 1 }],
+      [0, CONNECTED],
       [700, event('accept', 10)],
       [3_600, event('ready', 3_500)],
     ]
@@ -458,6 +462,7 @@ describe('a validator process that is blocked for a while', () => {
         return event
       },
       send: async () => 1,
+      notify: async () => {},
       moved: () => {},
       [Symbol.dispose]: () => {},
     }
@@ -514,7 +519,7 @@ describe('a hostile miner cannot hold its job open', () => {
     await openJobs(db, [row], { batchId: null, at: new Date() })
     const { log } = listeningLog()
     const clock = manualClock()
-    const events: ChannelEvent[] = [{ type: 'connected', connection: 1 }]
+    const events: ChannelEvent[] = [CONNECTED]
     const channel: JobChannel = {
       async next() {
         await clock.advance(10)
@@ -523,6 +528,7 @@ describe('a hostile miner cannot hold its job open', () => {
         return events.shift() ?? { type: 'message', report, connection: 1, at: clock.monotonic() }
       },
       send: async () => 1,
+      notify: async () => {},
       moved: () => {},
       [Symbol.dispose]: () => {},
     }

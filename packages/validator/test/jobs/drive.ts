@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { hotkeyFromUri } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
-import { createLog, type Log } from '@horde/kit/log'
+import { createLog, type Log, silentLog } from '@horde/kit/log'
 import type { BackoffOptions } from '@horde/kit/reconnect'
-import type { Clock } from '@horde/kit/time'
+import { type Clock, systemClock } from '@horde/kit/time'
 import type { ExecutorClass } from '@horde/protocol/classes'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import { jobUuid } from '@horde/protocol/primitives'
 import type { ScriptedMiner } from '@horde/testing/peers/scripted-miner'
 import { turnClock } from '@horde/testing/turn-clock'
@@ -12,11 +13,13 @@ import { eq } from 'drizzle-orm'
 import { openBatch } from '../../src/batches/stored-batch.ts'
 import type { Benchmark } from '../../src/benchmarks/benchmark.ts'
 import { type StageLimits, syntheticJob } from '../../src/benchmarks/synthetic-job.ts'
+import type { SignedReceipt } from '../../src/db/jobs.ts'
 import { Journal } from '../../src/db/journal.ts'
 import type { Work } from '../../src/db/json-columns.ts'
 import { jobs } from '../../src/db/schema.ts'
+import { KnownDialects } from '../../src/jobs/dialects/known-dialects.ts'
 import { JobDriver } from '../../src/jobs/job-driver.ts'
-import type { ResumedJob } from '../../src/jobs/job-spec.ts'
+import type { JobSpec, ResumedJob } from '../../src/jobs/job-spec.ts'
 import { MinerConnection } from '../../src/jobs/miner-connection.ts'
 
 export const VALIDATOR = hotkeyFromUri('//Alice')
@@ -45,6 +48,7 @@ export const PATIENT: StageLimits = {
   manifestMs: 20,
   acceptMs: 10_000,
   slowAcceptMs: 10_000,
+  reservationMs: 10_000,
   readySlackMs: 10_000,
   resultGraceMs: 10_000,
 }
@@ -77,9 +81,18 @@ export interface DriveOptions {
   signal?: AbortSignal
   clock?: Clock
   uuid?: string
+  dialects?: KnownDialects
+  startedIn?: Dialect
+  /** What is different from a synthetic job. */
+  spec?: Partial<JobSpec>
 }
 
-/** Drives one synthetic job on a miner. Returns how it ended, and its row. */
+/** Knows no miner yet. */
+export function unknownDialects(): KnownDialects {
+  return new KnownDialects({ keptMs: 60_000, clock: systemClock, log: silentLog })
+}
+
+/** Drives one synthetic job on a miner. Returns how it ended, its row, and the receipts that were sent. */
 export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, options: DriveOptions) {
   const { db, log, withinMs = 20_000, signal = new AbortController().signal } = options
   using stack = new DisposableStack()
@@ -88,9 +101,13 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
   const now = new Date()
   const row = { uuid: uuid.toLowerCase(), minerHotkey: miner.hotkey.ss58, minerUid: 1, minerAddress: miner.address }
   await openBatch(db, { netuid: 1, benchmark: 'word', startedAt: now, deadline: now, jobs: [row] })
+  const receipts: SignedReceipt[] = []
   await using connection = new MinerConnection({
     miner: { hotkey: miner.hotkey.ss58, address: miner.address },
     hotkey: VALIDATOR,
+    dialects: options.dialects ?? unknownDialects(),
+    startedIn: options.startedIn,
+    onReceipt: receipt => void receipts.push(receipt),
     maxFrameBytes: options.maxFrameBytes ?? 100_000,
     reconnect: options.reconnect ?? AT_ONCE,
     clock,
@@ -99,13 +116,14 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
   })
   const { resumed, keepOpen = false, executorClass, onWorkSent } = options
   if (resumed) await db.update(jobs).set({ state: resumed.state }).where(eq(jobs.uuid, row.uuid))
-  const job = syntheticJob(
+  const synthetic = syntheticJob(
     {
       ...{ uuid, benchmark: RIGHT, work: { ...WORK, ...options.work }, executorClass, scoring: { name: '2024' } },
       ...{ limits: { ...PATIENT, ...options.limits }, endsAt: clock.monotonic() + withinMs, resumed, keepOpen },
     },
     log,
   )
+  const job = { ...synthetic, ...options.spec }
   const end = await (async () => {
     await using journal = new Journal({ db, clock, log }, signal)
     using channel = connection.channel(uuid)
@@ -113,5 +131,5 @@ export async function drive(miner: Pick<ScriptedMiner, 'address' | 'hotkey'>, op
   })()
   const [stored] = await db.select().from(jobs).where(eq(jobs.uuid, uuid.toLowerCase()))
   if (!stored) throw new Error('the job has no row')
-  return { uuid, end, stored }
+  return { uuid, end, stored, receipts }
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { MinerConnection } from '../../src/jobs/miner-connection.ts'
 import { runScripts } from '../batches/run-scripts.ts'
 import { withDatabase } from '../db/databases.ts'
-import { AT_ONCE, MINER, PATIENT, VALIDATOR } from './drive.ts'
+import { AT_ONCE, MINER, PATIENT, unknownDialects, VALIDATOR } from './drive.ts'
 
 const database = withDatabase()
 /** Far more frames than an honest miner sends in a batch. */
@@ -40,6 +40,7 @@ describe('a miner cannot keep the validator busy', () => {
     const { signal } = new AbortController()
     await using connection = new MinerConnection({
       ...{ miner: { hotkey: MINER.ss58, address: miner.address }, hotkey: VALIDATOR, maxFrameBytes: 100_000 },
+      dialects: unknownDialects(),
       ...{ reconnect: AT_ONCE, clock: systemClock, log: silentLog, signal },
     })
     using channel = connection.channel(uuid)

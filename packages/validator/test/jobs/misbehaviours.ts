@@ -10,6 +10,7 @@ export const LIMITS: StageLimits = {
   manifestMs: 300,
   acceptMs: 3_000,
   slowAcceptMs: 3_000,
+  reservationMs: 3_000,
   readySlackMs: 0,
   resultGraceMs: 3_000,
 }

@@ -59,6 +59,7 @@ beforeAll(async () => {
   const shown = {
     loops: [loop],
     turn: () => turn,
+    dialects: { list: () => [{ hotkey: '5Miner', address: HOSTILE, dialect: 'v2026' as const }] },
     facilitator: { state: () => ({ connected: true, running: 1, waiting: 2 }) },
   }
   const deps = {
@@ -144,6 +145,14 @@ const sample = async (name: string) => {
   const line = (await (await get('/metrics')).text()).split('\n').find(each => each.startsWith(`${name} `))
   return line === undefined ? undefined : Number(line.slice(name.length))
 }
+
+it('shows which dialect each miner speaks', async () => {
+  expect((await status()).miners).toEqual([{ hotkey: '5Miner', address: SHOWN, dialect: 'v2026' }])
+  expect(await page()).toContain('<h2>Dialects of miners</h2>')
+  const metrics = await (await get('/metrics')).text()
+  expect(metrics).toContain('validator_miners{dialect="v2026"} 1')
+  expect(metrics).toContain('validator_miners{dialect="v0"} 0')
+})
 
 it('shows the hotkey of this validator, and what the chain allows it', async () => {
   await expect

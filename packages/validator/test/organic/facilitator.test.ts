@@ -13,11 +13,17 @@ import { FacilitatorConnection } from '../../src/organic/facilitator-connection.
 import type { OrganicLimits } from '../../src/organic/organic-job.ts'
 import { runOrganicJob } from '../../src/organic/run-organic-job.ts'
 import { withDatabase } from '../db/databases.ts'
-import { AT_ONCE, MINER, VALIDATOR } from '../jobs/drive.ts'
+import { AT_ONCE, MINER, unknownDialects, VALIDATOR } from '../jobs/drive.ts'
 
 const database = withDatabase()
 
-const LIMITS: OrganicLimits = { connectMs: 10_000, manifestMs: 20, readyMs: 10_000, jobMs: 10_000 }
+const LIMITS: OrganicLimits = {
+  connectMs: 10_000,
+  manifestMs: 20,
+  readyMs: 10_000,
+  reservationMs: 7_000,
+  jobMs: 10_000,
+}
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** Starts a facilitator, a validator that is connected to it, and a miner with this script. */
@@ -46,6 +52,7 @@ async function setUp(
       limits: { ...LIMITS, ...limits },
       reconnect: AT_ONCE,
       hotkey: VALIDATOR,
+      dialects: unknownDialects(),
     },
     ...{ chain: { metagraph: async () => ({ netuid: 1, block: 1, neurons }) }, db: database().db },
     ...{ clock: systemClock, log: silentLog },

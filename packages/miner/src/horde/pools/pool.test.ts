@@ -76,7 +76,7 @@ async function look(pool: ExecutorPool, seconds = 0): Promise<void> {
 function connect(index = -1) {
   const channel = channels.find(orders.all.at(index)?.token ?? '')
   const connected = socket()
-  channel?.attach(connected, [])
+  channel?.attach(connected, { capabilities: [], userAgent: undefined })
   return { channel, lose: () => channel?.detach(connected) }
 }
 

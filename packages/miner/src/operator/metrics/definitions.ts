@@ -40,6 +40,11 @@ const OWN_METRICS = {
     labels: ['reason'],
     help: 'Connections to the port for validators that failed to authenticate, by reason.',
   },
+  miner_frames_refused_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Work, and offers of known jobs, that were refused because they were unsigned or badly signed.',
+  },
   miner_executors: {
     type: 'gauge',
     labels: ['pool', 'executor_class', 'state'],
@@ -50,6 +55,16 @@ const OWN_METRICS = {
     type: 'gauge',
     labels: ['pool'],
     help: '1 for a pool that takes no new jobs because of what a watch found.',
+  },
+  miner_sessions_of_dialect: {
+    type: 'gauge',
+    labels: ['dialect'],
+    help: 'Authenticated connections of validators, by the dialect that they speak: v0 or v2026.',
+  },
+  miner_executors_of_dialect: {
+    type: 'gauge',
+    labels: ['dialect'],
+    help: 'Executors of jobs in progress, by the dialect that is spoken with them: v0 or v2026.',
   },
   miner_sessions: { type: 'gauge', labels: [], help: 'Authenticated connections of validators.' },
   miner_validators: { type: 'gauge', labels: [], help: 'Validators that may use this miner.' },

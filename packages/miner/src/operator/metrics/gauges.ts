@@ -3,6 +3,7 @@ import { one, type Sample } from '@horde/kit/metrics/gauges'
 import { measured } from '@horde/operator/metrics/watch-gauges'
 import { OPEN_STATES } from '@horde/protocol/job-state'
 import type { PoolUsage } from '../../horde/pools/pool.ts'
+import type { DialectName } from '../../validators/dialects/dialect.ts'
 import type { MinerStatus } from '../status.ts'
 import type { GaugeName } from './definitions.ts'
 
@@ -13,11 +14,20 @@ export const GAUGES: Readonly<Record<GaugeName, (status: MinerStatus) => Sample[
   miner_executors: ({ pools }) => pools.flatMap(executorsOf),
   miner_pool_draining: ({ pools }) => pools.map(({ pool, draining }) => [{ pool }, Number(draining)]),
   miner_pool_closed: ({ pools }) => pools.map(({ pool, closedBy }) => [{ pool }, Number(closedBy !== null)]),
+  miner_sessions_of_dialect: ({ dialects }) => byDialect(dialects),
+  miner_executors_of_dialect: ({ jobs }) => {
+    const spoken = (dialect: DialectName) => jobs.filter(job => job.executorDialect === dialect).length
+    return byDialect({ v0: spoken('v0'), v2026: spoken('v2026') })
+  },
   miner_sessions: ({ connections }) => one([...connections.values()].reduce((sum, count) => sum + count, 0)),
   miner_validators: ({ validators }) => one(validators.filter(({ note }) => note !== 'banned').length),
   miner_validators_connected: ({ connections }) => one(connections.size),
   miner_validators_age_seconds: ({ listAgeMs }) => one(listAgeMs, 1_000),
   miner_gpus: ({ watches }) => measured(watches, 'gpus').slice(0, 1),
+}
+
+function byDialect(counts: Readonly<Record<DialectName, number>>): Sample[] {
+  return Object.entries(counts).map(([dialect, count]) => [{ dialect }, count])
 }
 
 function executorsOf({ pool, executorClass: executor_class, places, taken, leaving, warm }: PoolUsage): Sample[] {

@@ -4,6 +4,7 @@ import { isExecutorClass } from '@horde/protocol/classes'
 import { type FinalState, isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { SignatureProblem } from '../../receipts/check-proof.ts'
 import type { RefusalCode } from '../../validators/authenticate.ts'
 import { METRICS, type MetricName } from './definitions.ts'
 
@@ -28,6 +29,7 @@ export class JobCounters {
   readonly #stages: Histogram
   readonly #declined: Counter
   readonly #refused: Counter
+  readonly #refusedFrames: Counter
   readonly #times = new WeakMap<CountedJob, Times>()
   readonly #ends: Record<FinalState, number> = { finished: 0, failed: 0, broken: 0, rejected: 0 }
 
@@ -40,6 +42,7 @@ export class JobCounters {
     this.#stages = new Histogram({ ...options('miner_job_stage_seconds'), buckets: STAGE_SECONDS })
     this.#declined = new Counter(options('miner_offers_declined_total'))
     this.#refused = new Counter(options('miner_refusals_total'))
+    this.#refusedFrames = new Counter(options('miner_frames_refused_total'))
   }
 
   /** Records that this process drives a job from now on: a new one, or one that it resumed after a restart. */
@@ -77,6 +80,11 @@ export class JobCounters {
   /** Records a refused connection. */
   refused(code: RefusalCode): void {
     this.#refused.inc({ reason: code })
+  }
+
+  /** Records a frame that does not count as its validator's. */
+  refusedFrame(reason: SignatureProblem): void {
+    this.#refusedFrames.inc({ reason })
   }
 
   /** Returns how many jobs ended in which way since the start. */

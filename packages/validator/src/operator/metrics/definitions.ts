@@ -50,6 +50,11 @@ const OWN_METRICS = {
     ...gauge,
     help: 'Status updates that the facilitator has not answered yet. Absent when none is set.',
   },
+  validator_miners: {
+    type: 'gauge',
+    labels: ['dialect'],
+    help: 'Miners that this process has talked to lately, by the dialect that they speak: v0 or v2026.',
+  },
   validator_subnet_age_seconds: {
     ...gauge,
     help: "Age of the chain's last answer about the subnet. Absent before the first answer.",

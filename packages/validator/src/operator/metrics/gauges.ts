@@ -1,5 +1,6 @@
 /** The gauges that only the validator has. */
 import { one, type Sample } from '@horde/kit/metrics/gauges'
+import { DIALECTS } from '@horde/protocol/handshake/dialects'
 import type { ValidatorStatus } from '../status.ts'
 import type { GaugeName } from './definitions.ts'
 
@@ -22,6 +23,9 @@ export const GAUGES: Readonly<Record<GaugeName, (status: ValidatorStatus) => Sam
   validator_weights_block: ({ figures }) => one(figures?.weightsBlock ?? undefined),
   validator_facilitator_connected: ({ facilitator }) => one(facilitator && Number(facilitator.connected)),
   validator_facilitator_updates_waiting: ({ facilitator }) => one(facilitator?.waiting),
+  validator_miners: ({ miners }) => {
+    return DIALECTS.map(dialect => [{ dialect }, miners.filter(miner => miner.dialect === dialect).length])
+  },
   validator_subnet_age_seconds: ({ subnetAgeMs }) => one(subnetAgeMs, 1_000),
   validator_permit: ({ eligibility }) => one(eligibility && Number(eligibility.permit)),
   validator_stake_tao: ({ eligibility }) => one(eligibility?.stakeTao ?? undefined),

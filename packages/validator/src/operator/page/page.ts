@@ -23,7 +23,7 @@ export function validatorPage(status: ValidatorStatusJson): PageContent {
     uptimeSeconds: validator.uptimeSeconds,
     sections: [
       ...[self(status), nextBatch(status), batches(status), scores(status), weights(status), organicJobs(status)],
-      ...[recentErrors(status), validators(status), watchesSection(status.watches)],
+      ...[recentErrors(status), miners(status), validators(status), watchesSection(status.watches)],
     ],
   }
 }
@@ -59,6 +59,18 @@ function nextBatch({ nextBatch: { at, inSeconds, why, window } }: ValidatorStatu
 function recentErrors({ troubles }: ValidatorStatusJson): Html {
   const rows = troubles.map(({ at, where, what }) => [time(at), html`${where}`, html`${what}`])
   return html`<section><h2>Recent errors</h2>${table(['When', 'Where', '~What'], rows, 'None.')}</section>
+`
+}
+
+/** How many miners have a row. */
+const MINER_ROWS = 256
+
+function miners({ miners: all }: ValidatorStatusJson): Html {
+  const rows = all
+    .slice(0, MINER_ROWS)
+    .map(({ hotkey, address, dialect }) => [html`${hotkey}`, html`${address}`, html`${dialect}`])
+  const shown = table(['~Hotkey', 'Address', 'Dialect'], rows, 'None yet.')
+  return html`<section><h2>Dialects of miners</h2>${shown}</section>
 `
 }
 

@@ -1,0 +1,93 @@
+/** Jobs of v2026 with a real executor and real containers: what v0 cannot express reaches the job and comes back. */
+import { randomUUID } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
+import { systemClock } from '@horde/kit/time'
+import { zipBase64 } from '@horde/testing/jobs/executor-job'
+import { TestWeb } from '@horde/testing/peers/http-target'
+import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { processManager } from '../../src/horde/process/process-manager.ts'
+import { startChain, temporaryFolder } from '../harness.ts'
+import { type Started, startMiner2026 } from './started.ts'
+
+const PYTHON = 'compute-horde/python:3.11'
+const SCRIPT = `
+import os, pathlib
+print(os.environ['GREETING'])
+texts = [pathlib.Path('/volume', name).read_text() for name in ('in/a.txt', 'b.txt', 'c.txt')]
+pathlib.Path('/output/all.txt').write_text(' '.join(texts))
+pathlib.Path('/artifacts/r.txt').write_text('artifact')
+`
+
+let stack: AsyncDisposableStack
+let started: Started
+let web: TestWeb
+const uploaded = new Map<string, string>()
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const network = stack.use(await startChain())
+  web = stack.use(
+    await TestWeb.start(async (request, response) => {
+      if (request.method === 'PUT') uploaded.set(request.url ?? '', (await buffer(request)).toString())
+      response.setHeader('etag', 'x').end(request.method === 'GET' ? 'from the web' : 'stored')
+    }),
+  )
+  const home = stack.use(await temporaryFolder()).path
+  const environment = { PATH: process.env.PATH ?? '', HOME: home, ALLOW_PRIVATE_TARGETS: 'true' }
+  const owner = `v2026 test ${randomUUID()}`
+  const manager = await processManager({ owner, clock: systemClock, environment, stopWithinMs: 10_000 })
+  started = stack.use(await startMiner2026({ manager, env: { PORT_FOR_EXECUTORS: '0' } }, network))
+})
+afterAll(() => stack.disposeAsync())
+
+it('runs a job with variables, three volumes of different kinds, an upload and artifacts', async () => {
+  await using validator = await connectValidator2026(started.miner)
+  const uuid = randomUUID()
+  const volume = {
+    volume_type: 'multi_volume',
+    volumes: [
+      { volume_type: 'inline', contents: await zipBase64({ 'a.txt': 'inline' }), relative_path: 'in' },
+      { volume_type: 'single_file', url: web.url('/b'), relative_path: 'b.txt' },
+      { volume_type: 'inline', contents: await zipBase64({ 'c.txt': 'last' }), relative_path: null },
+    ],
+  }
+  await validator.send(signed2026(offer2026(uuid, { changes: { docker_image: PYTHON, volume } })))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest' })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  const upload = { output_upload_type: 'single_file_put', url: web.url('/all'), relative_path: 'all.txt' }
+  const work = {
+    docker_image: PYTHON,
+    docker_run_cmd: ['python', '-c', SCRIPT],
+    env: { GREETING: 'hello' },
+    output_upload: { output_upload_type: 'multi_upload', uploads: [{ ...upload, signed_headers: null }] },
+    artifacts_dir: '/artifacts',
+  }
+  await validator.send(signed2026(work2026(uuid, work)))
+  const steps = [await validator.next(), await validator.next()].map(({ message_type }) => message_type)
+  expect(steps).toEqual(['V0VolumesReadyRequest', 'V0ExecutionDoneRequest'])
+  expect(await validator.next()).toMatchObject({
+    message_type: 'V0JobFinishedRequest',
+    docker_process_stdout: 'hello\n',
+    artifacts: { '/artifacts/r.txt': Buffer.from('artifact').toString('base64') },
+    upload_results: { 'all.txt': expect.stringContaining('"etag":"x"') },
+  })
+  expect(uploaded.get('/all')).toBe('inline from the web last')
+})
+
+it('reports the exit status of a job that failed, and its stage', async () => {
+  await using validator = await connectValidator2026(started.miner)
+  const uuid = randomUUID()
+  await validator.send(signed2026(offer2026(uuid, { changes: { docker_image: PYTHON } })))
+  await validator.next()
+  await validator.next()
+  const docker_run_cmd = ['python', '-c', 'print("out"); exit(3)']
+  await validator.send(signed2026(work2026(uuid, { docker_image: PYTHON, docker_run_cmd })))
+  expect(await validator.next()).toMatchObject({ message_type: 'V0VolumesReadyRequest' })
+  expect(await validator.next()).toMatchObject({
+    message_type: 'V0JobFailedRequest',
+    reason: 'nonzero_return_code',
+    stage: 'execution',
+    docker_process_exit_status: 3,
+    docker_process_stdout: 'out\n',
+  })
+})

@@ -1,0 +1,95 @@
+/** A miner that starts after a kill with open jobs of v2026 in its database. */
+import { randomUUID } from 'node:crypto'
+import type { Database } from '@horde/kit/database'
+import type { Volume } from '@horde/protocol/job/volumes'
+import type { JobStartedPayload } from '@horde/protocol/v2026/receipts/payloads'
+import { connectExecutor2026 } from '@horde/testing/peers/v2026/executor'
+import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
+import { validatorKey } from '@horde/testing/peers/validator'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { findJob, insertJob } from '../../src/db/jobs.ts'
+import { ScriptedManager, startChain } from '../harness.ts'
+import { moveStored } from '../stored-jobs.ts'
+import { finishOf, startMiner2026 } from './started.ts'
+
+let network: Awaited<ReturnType<typeof startChain>>
+beforeAll(async () => {
+  network = await startChain()
+})
+afterAll(() => network[Symbol.asyncDispose]())
+
+const VOLUMES: Volume[] = [
+  { kind: 'file-url', url: 'http://files.example/a', path: 'a' },
+  { kind: 'zip-url', url: 'http://files.example/b', folder: 'b' },
+]
+
+/** Leaves an accepted job, as a miner does that is killed then. */
+async function leaveJob(db: Database, uuid: string, volumes: Volume[]): Promise<number> {
+  const { job_started_receipt_payload: payload } = offer2026(uuid) as { job_started_receipt_payload: JobStartedPayload }
+  const limits = { kind: 'stages', leeway: 1, download: 2, execution: 3, upload: 4, streamingStart: 0 } as const
+  const receipt = { payload, validatorSignature: '0x1', minerSignature: '0x2' }
+  const job = {
+    ...{ validator: validatorKey().ss58, uuid, executorClass: 'always_on.test', imageName: 'img', timeoutSeconds: 10 },
+    ...{ volumeType: 'inline', executorToken: `${uuid}-${randomUUID()}`, place: 'always_on.test/0' },
+    offer: { limits, volumes, isSigned: true, receipt },
+  }
+  const row = await insertJob(db, { ...job, state: 'offered' }, new Date())
+  await moveStored(db, row?.id ?? 0, { to: 'accepted' }, new Date())
+  return row?.id ?? 0
+}
+
+it('gives an accepted job to a new executor, with its limits and volumes, and takes only signed work', async () => {
+  const uuid = randomUUID()
+  const before = async (db: Database) => void (await leaveJob(db, uuid, VOLUMES))
+  await using started = await startMiner2026({ before }, network)
+  await using validator = await connectValidator2026(started.miner)
+  expect(await validator.next()).toMatchObject({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
+  await using executor = await connectExecutor2026(await started.manager.order())
+  expect(await executor.next()).toMatchObject({
+    job_uuid: uuid,
+    executor_timing: { download_time_limit: 2, execution_time_limit: 3 },
+    volume: { volumes: [{ volume_type: 'single_file' }, { volume_type: 'zip_url', relative_path: 'b' }] },
+  })
+  await executor.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid, executor_token: null })
+  await validator.next()
+  await validator.send(work2026(uuid))
+  expect(await validator.next()).toMatchObject({ message_type: 'GenericError' })
+  await validator.send(signed2026(work2026(uuid)))
+  expect(await executor.next()).toMatchObject({ message_type: 'V0JobRequest', volume: null })
+})
+
+it('passes on the result of a job that ran when the miner was killed', async () => {
+  const uuid = randomUUID()
+  const manager = new ScriptedManager()
+  let token = ''
+  const before = async (db: Database) => {
+    const id = await leaveJob(db, uuid, [])
+    for (const to of ['ready', 'running'] as const) await moveStored(db, id, { to }, new Date())
+    token = (await findJob(db, validatorKey().ss58, uuid))?.executorToken ?? ''
+    manager.orphans.add(token)
+  }
+  await using started = await startMiner2026({ before, manager }, network)
+  await using validator = await connectValidator2026(started.miner)
+  const types = [await validator.next(), await validator.next()].map(({ message_type }) => message_type)
+  expect(types).toEqual(['V0AcceptJobRequest', 'V0ExecutorReadyRequest'])
+  await using executor = await connectExecutor2026({ minerAddress: started.miner.url, token })
+  for (const message_type of ['V0VolumesReadyRequest', 'V0ExecutionDoneRequest']) {
+    await executor.send({ message_type, job_uuid: uuid })
+    expect(await validator.next()).toEqual({ message_type, job_uuid: uuid })
+  }
+  await executor.send(finishOf(uuid))
+  expect(await validator.next()).toEqual(finishOf(uuid))
+  manager.exit(token, 'exit code 0')
+})
+
+it('ends a job whose volumes were too large to be stored', async () => {
+  const uuid = randomUUID()
+  const before = async (db: Database) => {
+    await leaveJob(db, uuid, [{ kind: 'inline-zip', base64: 'A'.repeat(300_000), folder: null }])
+  }
+  await using started = await startMiner2026({ before }, network)
+  await using validator = await connectValidator2026(started.miner)
+  await validator.next()
+  await using _ = await connectExecutor2026(await started.manager.order())
+  expect(await validator.next()).toMatchObject({ message_type: 'V0HordeFailedRequest', reason: 'generic_error' })
+})
