@@ -143,7 +143,7 @@ describe.concurrent('against a chain and miners', () => {
     expect(await uidsOfWeights()).toEqual([1, 3])
   })
 
-  it('shows in its health the command that registers a hotkey', IN_ORDER, async () => {
+  it('shows in its health the command that registers a hotkey', IN_ORDER, async ({ expect }) => {
     const directory = env.BITTENSOR_WALLET_DIRECTORY ?? ''
     await writeHotkeyFile({ directory, name: 'my-wallet', hotkey: 'validator-7' }, '//Unregistered')
     const names = { BITTENSOR_WALLET_NAME: 'my-wallet', BITTENSOR_WALLET_HOTKEY_NAME: 'validator-7' }
@@ -157,7 +157,7 @@ describe.concurrent('against a chain and miners', () => {
 })
 
 describe.concurrent('without the chain', () => {
-  it('starts, shows at /health what is missing, and is ready once the chain answers', async () => {
+  it('starts, shows at /health what is missing, and is ready once the chain answers', async ({ expect }) => {
     await using stack = new AsyncDisposableStack()
     const folder = await mkdtemp(join(tmpdir(), 'horde-validator-'))
     stack.defer(() => rm(folder, { recursive: true }))

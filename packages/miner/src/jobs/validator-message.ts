@@ -63,7 +63,9 @@ export function reportsUntilNow(row: JobRow, steps: readonly JobStep[]): JobRepo
   const isReady = row.readyAt !== null
   const done: readonly JobStep[] = row.state === 'finished' ? [...new Set([...steps, ...STEPS])] : steps
   const jobUuid = row.uuid as JobUuid
-  const began = [reportOf('accept', row), ...(isReady ? [reportOf('ready', row)] : [])]
+  // A job that ended before it was ready may never have been accepted, and its end says all.
+  const isAccepted = isReady || !isFinal(row.state)
+  const began = [...(isAccepted ? [reportOf('accept', row)] : []), ...(isReady ? [reportOf('ready', row)] : [])]
   const ran = isReady ? done.map(type => ({ type, jobUuid })) : []
   return [...began, ...ran, ...(isFinal(row.state) ? [endReport(row)] : [])]
 }
