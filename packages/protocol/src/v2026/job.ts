@@ -1,6 +1,7 @@
 /** The parts of a job in dialect v2026 that several links share: volumes, uploads, preset and timing limits. */
 import { z } from 'zod'
 import { PRESETS } from '../job/preset.ts'
+import { outputPathProblem } from '../job/uploads.ts'
 import { listOf, text, textList, textMapOrNull, textOrNull, whole } from './scalars.ts'
 
 export const preset = z.enum(PRESETS, 'must be "none" or "nvidia_all"')
@@ -34,22 +35,10 @@ const volume = z.discriminatedUnion('volume_type', [...SINGLE_VOLUMES, multiVolu
 export type Volume = z.output<typeof volume>
 export const volumeOrNull = volume.nullish().transform(value => value ?? null)
 
-/** The longest part of a path between slashes, in bytes of UTF-8. */
-const MAX_COMPONENT_BYTES = 255
-
-/**
- * Returns whether a file's path below `/output` is one that uploads may name: parts between single slashes, each at
- * most 255 bytes and none of them `.` or `..`, without a backslash and NUL.
- */
-export function isOutputPath(path: string): boolean {
-  if (path.includes('\\') || path.includes('\0')) return false
-  return path.split('/').every(component => {
-    const bytes = Buffer.byteLength(component)
-    return bytes > 0 && bytes <= MAX_COMPONENT_BYTES && component !== '.' && component !== '..'
-  })
-}
-
-const outputPath = text.refine(isOutputPath, 'must be a plain path below the output folder')
+const outputPath = text.refine(
+  path => outputPathProblem(path) === undefined,
+  'must be a plain path below the output folder',
+)
 
 const singleFilePut = z.object({
   output_upload_type: z.literal('single_file_put'),
