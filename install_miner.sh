@@ -3033,6 +3033,12 @@ BITTENSOR_NETWORK=
 # What starts executors: docker, process, or the path of a module of your own. Example: docker
 #EXECUTOR_MANAGER=docker
 
+# What the executor image is: compute-horde for this project's executor, python-2024 or python-2026 for one that ComputeHorde published in that year. It decides the executor's command and its dialect. Example: python-2026
+#EXECUTOR_PROGRAM=compute-horde
+
+# The folder with manage.py of a Python executor, for EXECUTOR_MANAGER=process. Example: /opt/compute-horde-executor/app/src
+#EXECUTOR_FOLDER=
+
 # The hardware class of the executors. Example: always_on.gpu-24gb
 #EXECUTOR_CLASS=always_on.gpu-24gb
 

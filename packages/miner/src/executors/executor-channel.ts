@@ -77,7 +77,7 @@ export class ExecutorChannel {
 
   attach(socket: ExecutorSocket, peer: Omit<ExecutorPeer, 'token'>): void {
     this.#sockets.push(socket)
-    this.#spoken = spokenBy(peer)
+    this.#spoken = this.job?.speaks ?? spokenBy(peer)
     const readsLarge = this.#spoken === 'v2026' || peer.capabilities.includes('large-frames')
     this.#largest.set(socket, readsLarge ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
     this.#lostAt = undefined
