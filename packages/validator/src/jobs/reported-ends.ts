@@ -1,6 +1,7 @@
 /** Why a job ended, by a miner's report that is no result: in our words, with the miner's message beside it. */
 import type { BreakReport, DeclineReport } from '@horde/protocol/job/messages'
 import type { HordeFault } from '@horde/protocol/job/report'
+import type { JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import type { JobResult } from '../db/jobs.ts'
 
@@ -24,4 +25,12 @@ export function endOfBreak({ reason, stage, message, cause }: BreakReport): End 
     stage: stage === 'unknown' ? null : stage,
     message: said || null,
   }
+}
+
+/** The reason for a stage's time-out while the miner is connected. */
+export const TIMED_OUT: Partial<Record<JobState, Reason>> = {
+  offered: 'no-answer',
+  accepted: 'prepare-timed-out',
+  ready: 'work-not-sent',
+  running: 'run-timed-out',
 }

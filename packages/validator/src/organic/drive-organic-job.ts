@@ -12,8 +12,8 @@ import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/v
 import { type JobResult, type StoredJob, unreportedJobs } from '../db/jobs.ts'
 import { Journal, untilSaved } from '../db/journal.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
-import { awaitManifest, classFor } from '../jobs/manifest.ts'
 import { MinerConnection, type MinerConnectionOptions } from '../jobs/miner-connection.ts'
+import { awaitManifest, classFor } from '../jobs/miners/manifest.ts'
 import { ABANDONED, abandonJobs } from '../jobs/transition.ts'
 import { acceptedUpdate, finalUpdate, type OrganicLimits, organicJob, presetOf } from './organic-job.ts'
 

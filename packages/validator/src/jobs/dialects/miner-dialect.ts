@@ -42,7 +42,7 @@ export type JobNotice =
   | { type: 'ended'; jobUuid: JobUuid; startedAt: number; endedAt: number; isFinished: boolean }
 
 /** A message of a miner, in no dialect. */
-export type Heard =
+export type ReadMessage =
   | { type: 'manifest'; manifest: Manifest }
   /** `isRefusal`: the miner does not accept this validator. */
   | { type: 'error'; text: string; isRefusal: boolean }
@@ -50,7 +50,7 @@ export type Heard =
   /** A message that this validator has no use for. */
   | { type: 'nothing' }
 
-export type HeardFrame = { ok: true; heard: Heard } | { ok: false; error: WireError }
+export type ReadFrame = { ok: true; message: ReadMessage } | { ok: false; error: WireError }
 
 export interface MinerDialect {
   /**
@@ -67,7 +67,7 @@ export interface MinerDialect {
   request(request: JobRequest, terms: JobTerms, ends: Ends, nowMs: number): Written
   /** Returns undefined where the dialect has no such message. */
   notice(notice: JobNotice, terms: JobTerms, ends: Ends, nowMs: number): Written | undefined
-  read(frame: string | Uint8Array): HeardFrame
+  read(frame: string | Uint8Array): ReadFrame
 }
 
 /** A message to send, and the receipt in it, which is kept. */
