@@ -19,7 +19,7 @@ export type ConnectedEvent = {
   /** Whether the miner has read nothing of what was sent about jobs on the connections before. */
   hasReadNothing: boolean
   dialect: Dialect
-} & Pick<MinerDialect, 'repeats' | 'reportsStages'>
+} & Pick<MinerDialect, 'repeats' | 'reportsStages' | 'obstacle'>
 
 /** What a channel delivers. */
 export type ChannelEvent =

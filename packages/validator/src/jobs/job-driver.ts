@@ -5,8 +5,8 @@ import { EMPTY_RESULT, type JobResult } from '../db/jobs.ts'
 import { LockLostError } from '../db/lock.ts'
 import { JobNotices } from './dialects/job-notices.ts'
 import type { ConnectedEvent, JobChannel, MessageEvent } from './job-channel.ts'
-import { type JobSpec, resultOf } from './job-spec.ts'
-import { endOfBreak, endOfDecline, TIMED_OUT } from './reported-ends.ts'
+import type { JobSpec, StageReport } from './job-spec.ts'
+import { endOfReport, TIMED_OUT } from './reported-ends.ts'
 import { SavedMoves } from './saved-moves.ts'
 import { StageDeadline } from './timing/stage-limits.ts'
 import { TimedChannel } from './timing/timed-channel.ts'
@@ -96,16 +96,27 @@ export class JobDriver {
       if (event.type === 'complained') this.#moves.note({ complaint: event.text })
       if (event.type !== 'connected') continue
       this.#connected(event)
+      const obstacle = event.obstacle(this.#job.work)
+      if (obstacle !== undefined && !resumed?.isOffered) return this.#endInexpressible(obstacle)
       const mayOffer = !resumed || (resumed.repeatOffer && (event.repeats || !resumed.isOffered))
       if (!mayOffer || (await this.#sendOffer(event))) return undefined
     }
   }
 
+  /** The miner is not offered a job that its dialect cannot express. */
+  #endInexpressible(obstacle: string): Promise<JobResult | undefined> {
+    const message = `The miner speaks v0, which cannot express ${obstacle}.`
+    return this.#end('decline', { ...this.#job.unanswered, reason: 'not-in-v0', message })
+  }
+
   #connected({ repeats, reportsStages }: ConnectedEvent): void {
     this.#isConnected = true
     this.#mayRepeat = repeats
-    const { limits } = this.#job.offer
+    const { offer, resumed } = this.#job
+    const { limits } = offer
     this.#stages = reportsStages && limits.kind === 'stages' ? (this.#stages ?? new StageDeadline(limits)) : undefined
+    // Which stages an earlier process was told of is not known: all of them count.
+    if (resumed?.state === 'running') this.#stages?.report('execution-done')
   }
 
   /** Returns whether the offer was sent. */
@@ -185,9 +196,10 @@ export class JobDriver {
   }
 
   /** A stage may be reported early, and more than once. It moves the deadline, not the job. */
-  #reportStage(stage: 'volumes-ready' | 'execution-done', connection: number): JobState {
+  #reportStage(stage: StageReport, connection: number): JobState {
     this.#deps.channel.moved(connection)
     this.#stages?.report(stage)
+    this.#moves.afterSaves(() => this.#job.onStage?.(stage))
     if (this.#stages && this.#state === 'running') this.#channel.stageEndsAt = this.#readyAt + this.#stages.ms
     return this.#state
   }
@@ -246,25 +258,11 @@ export class JobDriver {
     return true
   }
 
-  #endByReport({ report, at }: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
-    const { type: event } = report
-    const { unanswered, resumed } = this.#job
-    if (report.type === 'decline' && to === 'rejected')
-      return this.#end(event, { ...unanswered, ...endOfDecline(report) })
-    const isResult = event === 'finish' || event === 'fail'
-    if (isResult && at < (this.#timer.sentAt ?? at)) {
-      // Rejects a result that arrived before the work was sent, unless it may answer what an earlier process sent.
-      if (!resumed) return this.#end(event, { ...unanswered, reason: 'out-of-order' })
-      this.#timer.markUnknown()
-    }
-    if (isResult && to !== 'broken' && this.#timer.mayHaveBeenSent) {
-      const seconds = this.#timer.secondsUntil(at)
-      return this.#end(event, resultOf(report, this.#job.judge(report, seconds), seconds))
-    }
-    if (report.type === 'break') return this.#end(event, { ...unanswered, ...endOfBreak(report) })
-    // After a lost connection v0 miners report a failed preparation as a failed job.
-    const isUnprepared = event === 'not-prepared' || event === 'fail'
-    return this.#end(event, { ...unanswered, reason: isUnprepared ? 'prepare-failed' : 'out-of-order' })
+  #endByReport(event: MessageEvent, to: FinalState): Promise<JobResult | undefined> {
+    const { report } = event
+    const known = endOfReport(event, to, this.#job, this.#timer)
+    const isKept = this.#job.keepsReport && known.reason !== 'out-of-order'
+    return this.#end(report.type, isKept ? { ...known, report } : known)
   }
 
   #endTimedOut(): Promise<JobResult | undefined> {

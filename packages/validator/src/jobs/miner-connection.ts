@@ -248,10 +248,10 @@ export class MinerConnection implements AsyncDisposable {
     this.#wasNotRead = false
     this.#dialect = dialect
     this.#connection += 1
-    const { repeats, reportsStages } = BY_NAME[dialect]
+    const { repeats, reportsStages, obstacle } = BY_NAME[dialect]
     const event = {
       ...({ type: 'connected', connection: this.#connection, dialect } as const),
-      ...{ hasReadNothing, repeats, reportsStages },
+      ...{ hasReadNothing, repeats, reportsStages, obstacle },
     }
     this.#open = { conversation, dialect, event }
     this.#inboxes.deliverToAll(event)

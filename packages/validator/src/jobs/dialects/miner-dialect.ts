@@ -3,7 +3,7 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { WireError } from '@horde/protocol/frame'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
-import type { TimeLimits } from '@horde/protocol/job/request'
+import type { JobWork, TimeLimits } from '@horde/protocol/job/request'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { V0ExecutorManifestRequest } from '@horde/protocol/v0/validator-miner'
 import type { SignedReceipt } from '../../db/jobs.ts'
@@ -60,6 +60,8 @@ export interface MinerDialect {
   readonly repeats: boolean
   /** Whether the miner reports each stage of a job that runs. */
   readonly reportsStages: boolean
+  /** Returns the part of a job's work that the dialect cannot express, for people; undefined when it can. */
+  readonly obstacle: (work: JobWork) => string | undefined
   /** Whether each job has a connection of its own. */
   readonly isPerJob: boolean
   /** Returns the first message of a connection: who the validator is, signed for this miner and moment. */

@@ -1,5 +1,6 @@
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { hotkey as hotkeySchema } from '@horde/protocol/primitives'
+import { v0Obstacle } from '@horde/protocol/v0/job-codec'
 import {
   CAPABILITIES,
   type MinerMessage,
@@ -13,6 +14,7 @@ import type { Ends, MinerDialect, ReadMessage } from './miner-dialect.ts'
 export const V0: MinerDialect = {
   repeats: true,
   reportsStages: false,
+  obstacle: v0Obstacle,
   isPerJob: false,
   authentication,
   request: request => ({ message: requestToV0(request) }),

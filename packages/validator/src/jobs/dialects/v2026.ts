@@ -19,6 +19,7 @@ export const CAPABILITIES = ['2026', 'large-frames'] as const
 export const V2026: MinerDialect = {
   repeats: false,
   reportsStages: true,
+  obstacle: () => undefined,
   isPerJob: true,
   authentication,
   request,
