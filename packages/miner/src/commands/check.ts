@@ -94,11 +94,13 @@ async function* poolFindings(pool: PoolSettings, config: MinerConfig, owner: str
   try {
     const manager = await openManager(pool, {
       ...{ owner, processEnvironment, network, pullImage: false, stopWithinMs, clock, log },
+      startupSeconds: config.PREPARE_SECONDS,
     })
     await using stack = new AsyncDisposableStack()
     stack.defer(() => manager.close?.())
     if (manager.check === undefined) {
-      yield warn(subject, `the manager ${kind} cannot check them`, 'look at their hosts yourself')
+      const which = pool.program === 'compute-horde' ? `the manager ${kind}` : 'a Python executor'
+      yield warn(subject, `${which} cannot check them`, 'look at their hosts yourself')
       return
     }
     yield* gpuFindings(pool)

@@ -26,6 +26,9 @@ export interface DriverDeps {
   hostClock?: HostClock | undefined
 }
 
+/** How long a miner may take to repeat what it has said about a job, to a validator that comes back, in ms. */
+const REPEATS_MS = 2_000
+
 /**
  * Drives one job, whose row exists already, on one miner to its end. Moves are saved in the background and only the end
  * waits for the database: a slow database must not cost a miner time.
@@ -182,7 +185,9 @@ export class JobDriver {
     if (this.#job.resumed && (event === 'finish' || event === 'fail')) this.#catchUp()
     const to = advance(this.#state, event)
     if (to !== this.#state && to !== 'broken') this.#deps.channel.moved(connection)
-    if (event === 'accept') this.#timer.resume()
+    // A miner that is offered a job again accepts it only while it is open. One that is not repeats its acceptance, and
+    // all that has happened since.
+    if (event === 'accept') this.#timer.resume(this.#mayRepeat ? at : at + REPEATS_MS)
     if (event === 'accept' && to !== this.#state) this.#accepted(at)
     return to
   }
