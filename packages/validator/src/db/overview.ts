@@ -89,7 +89,7 @@ export async function lastSettings(db: Database, netuid: number, hotkey: string,
 const ORGANIC = {
   ...{ uuid: jobs.uuid, source: jobs.source, minerHotkey: jobs.minerHotkey, image: jobs.image },
   ...{ executorClass: jobs.executorClass, state: jobs.state, reason: jobs.reason, seconds: jobs.seconds },
-  ...{ createdAt: jobs.createdAt, endedAt: jobs.endedAt },
+  ...{ userJob: jobs.userJob, createdAt: jobs.createdAt, endedAt: jobs.endedAt },
 }
 
 export type OrganicRow = { [K in keyof typeof ORGANIC]: (typeof jobs.$inferSelect)[K] }

@@ -189,6 +189,18 @@ it('runs a script without a GPU on a class that the miner lists', async () => {
   })
 })
 
+it('asks for the class that the facilitator names, and runs no job of an unknown one', async () => {
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
+  })
+  const job = request({ executor_class: 'spin_up-4min.gpu-24gb' })
+  expect(await world.ask(job)).toHaveLength(2)
+  expect(world.miner.received[1]?.message).toMatchObject({ executor_class: 'spin_up-4min.gpu-24gb' })
+  const unknown = request({ executor_class: 'always_on.quantum' })
+  expect(await world.ask(unknown)).toEqual([update(unknown.uuid, 'failed', 'The executor class is not known.')])
+})
+
 const endings: [string, (peer: Peer) => Promise<unknown>, string[], Partial<OrganicLimits>][] = [
   ['a decline', peer => play.offered(peer).then(() => peer.sendForJob('V0DeclineJobRequest')), ['rejected'], {}],
   [
@@ -317,7 +329,7 @@ it('reports nothing about a job that another process has finalised', async () =>
   facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   accepted.resolve()
-  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
 })
 
@@ -361,5 +373,5 @@ it('logs in again when its login was refused', async () => {
     run: async () => {},
   })
   await facilitator.until(() => facilitator.peers.length === 3)
-  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })
 })
