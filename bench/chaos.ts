@@ -52,7 +52,7 @@ async function chaos(args: readonly string[], signal: AbortSignal): Promise<numb
     ...findProblems(outcomes, await readMinerJobs(network.databaseUrl), faults),
     ...(await findOrphans(outcomes, network.minerHotkey)),
   ]
-  process.stdout.write(`${report(outcomes, faults, problems)}\n`)
+  process.stdout.write(`${report(outcomes, faults, options.dialects, problems)}\n`)
   hasProblems = problems.length > 0
   return hasProblems ? 1 : 0
 }
@@ -79,7 +79,8 @@ async function runJobsWithFaults(options: ChaosOptions, network: Network, signal
       validators.map((key, at) => {
         const random = seededRandom(options.seed + at + 1)
         const connectsPerJob = at === validators.length - 1
-        const deps = { key, minerHotkey, address: relay.address, db: database.db, connectsPerJob, random }
+        const { dialects } = options
+        const deps = { key, minerHotkey, address: relay.address, db: database.db, dialects, connectsPerJob, random }
         return runJobs(deps, jobsAtOnce, isEnough, onEnd, signal)
       }),
     )

@@ -5,6 +5,7 @@ import type { Database } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import { NO_UPLOADS } from '@horde/protocol/job/uploads'
 import { jobUuid } from '@horde/protocol/primitives'
 import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
@@ -36,6 +37,8 @@ const RECONNECT = { minMs: 100, maxMs: 1_000, factor: 2, jitterMs: 100 }
 
 export interface JobOutcome {
   uuid: string
+  /** The one that its connection spoke. */
+  dialect: Dialect
   end: JobResult
   wasAccepted: boolean
   /** Whether the job's stdout is its own answer, not another job's. */
@@ -50,7 +53,9 @@ export interface ValidatorDeps {
   /** host:port */
   address: string
   db: Database
-  /** Whether it opens a connection for each job, as a v0 validator does. */
+  /** It offers its jobs in these in turn. */
+  dialects: readonly Dialect[]
+  /** Whether it opens a connection for each job of v0, as a v0 validator does. */
   connectsPerJob: boolean
   random: Random
 }
@@ -63,10 +68,14 @@ export async function runJobs(
   onEnd: (job: JobOutcome) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await using shared = deps.connectsPerJob ? undefined : connect(deps, signal)
+  const sharesOne = deps.dialects.includes('v0') && !deps.connectsPerJob
+  await using shared = sharesOne ? connect(deps, 'v0', signal) : undefined
+  let begun = 0
   const work = async () => {
     while (!isEnough() && !signal.aborted) {
-      const job = await runJob(deps, shared, signal)
+      const dialect = deps.dialects[begun % deps.dialects.length] as Dialect
+      begun += 1
+      const job = await runJob(deps, dialect, dialect === 'v0' ? shared : undefined, signal)
       onEnd(job)
       if (!job.wasAccepted) await systemClock.sleep(PAUSE_MS, signal)
     }
@@ -74,10 +83,12 @@ export async function runJobs(
   await Promise.all(Array.from({ length: jobsAtOnce }, work))
 }
 
-function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSignal): MinerConnection {
+/** The connection speaks this dialect from the start, as one of jobs that began in it does. */
+function connect({ key, minerHotkey, address }: ValidatorDeps, dialect: Dialect, signal: AbortSignal): MinerConnection {
   return new MinerConnection({
     miner: { hotkey: minerHotkey, address },
     hotkey: key,
+    startedIn: dialect,
     dialects: new KnownDialects({ keptMs: JOB_MS, clock: systemClock, log: silentLog }),
     maxFrameBytes: LARGE_FRAME_BYTES,
     reconnect: RECONNECT,
@@ -90,12 +101,13 @@ function connect({ key, minerHotkey, address }: ValidatorDeps, signal: AbortSign
 
 async function runJob(
   deps: ValidatorDeps,
+  dialect: Dialect,
   shared: MinerConnection | undefined,
   signal: AbortSignal,
 ): Promise<JobOutcome> {
   const { db, minerHotkey, address, random } = deps
   const uuid = jobUuid.parse(randomUUID())
-  await using own = shared ? undefined : connect(deps, signal)
+  await using own = shared ? undefined : connect(deps, dialect, signal)
   using channel = (shared ?? (own as MinerConnection)).channel(uuid)
   const row = { uuid, minerHotkey, minerUid: 1, minerAddress: address }
   const now = new Date()
@@ -104,8 +116,10 @@ async function runJob(
   const answer = `answer ${uuid}`
   const job = jobSpec(uuid, answer, random() * LONGEST_SLEEP_SECONDS)
   let wasAccepted = false
+  let spoken = dialect
   const next: JobChannel['next'] = async (ms, aborted) => {
     const event = await channel.next(ms, aborted)
+    if (event?.type === 'connected') spoken = event.dialect
     if (event?.type === 'message' && ACCEPTING.includes(event.report.type)) wasAccepted = true
     return event
   }
@@ -115,7 +129,7 @@ async function runJob(
   const end = await driver.drive()
   if (!end) throw new Error('another process finalised a job of this validator')
   const isRight = end.stdout?.trim() === answer
-  return { uuid, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
+  return { uuid, dialect: spoken, end, wasAccepted, isRight, seconds: (performance.now() - from) / 1000 }
 }
 
 function jobSpec(uuid: JobSpec['uuid'], answer: string, sleepSeconds: number): JobSpec {

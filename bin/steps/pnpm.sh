@@ -23,7 +23,8 @@ download_pnpm() { # download_pnpm FOLDER
   curl --fail --silent --show-error --location --retry 3 --output "$1/pnpm.tgz" "$url" ||
     fail "could not download $url" 'check the network; npm_config_registry may name another registry'
   echo "$sha512  $1/pnpm.tgz" | sha512sum --check --status ||
-    fail "$url is not the file whose checksum bin/steps/pnpm.sh holds" 'do not trust this registry or proxy; use another'
+    fail "$url is not the file whose checksum bin/steps/pnpm.sh holds" \
+      'do not trust this registry or proxy; use another'
   tar -xzf "$1/pnpm.tgz" -C "$1" package/pnpm
 }
 

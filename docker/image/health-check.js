@@ -1,6 +1,6 @@
 /**
- * The health check of every image: exits with 0 when the service says at /health that it is ready, else with 1, and prints the
- * service's reasons, which `docker inspect` shows. A service without a port for it counts as healthy.
+ * The health check of every image: exits with 0 when the service says at /health that it is ready, else with 1, and
+ * prints the service's reasons, which `docker inspect` shows. A service without a port for it counts as healthy.
  */
 import { request } from 'node:http'
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes to /app all that one role needs but the sources: Node, and the production dependencies of its package and of the
-# workspace packages below it. Runs inside the image that builds, in a checkout that holds manifests only.
+# Writes to /app all that one role needs but the sources: Node, and the production dependencies of its package and of
+# the workspace packages below it. Runs inside the image that builds, in a checkout that holds manifests only.
 #
 #   docker/image/install-dependencies.sh ROLE
 set -euo pipefail
@@ -16,7 +16,8 @@ install_dependencies() {
   mkdir -p "$APP"
   cp -r package.json pnpm-lock.yaml pnpm-workspace.yaml patches packages "$APP/"
   pnpm --dir "$APP" install --prod --frozen-lockfile --ignore-scripts --reporter=append-only \
-    --store-dir "$STORE" --network-concurrency "$CONNECTIONS" --filter-prod compute-horde --filter-prod "@horde/$ROLE..."
+    --store-dir "$STORE" --network-concurrency "$CONNECTIONS" \
+    --filter-prod compute-horde --filter-prod "@horde/$ROLE..."
   rm -rf "$STORE"
 }
 

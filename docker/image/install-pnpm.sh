@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs, inside the image that builds, the pnpm that bin/setup installs on a developer's machine: one version, one checksum.
+# Installs, inside the image that builds, the pnpm that bin/setup installs on a developer's machine: one version, one
+# checksum.
 set -euo pipefail
 
 fail() {

@@ -228,6 +228,35 @@ it('goes on after a restart of the validator without being offered again', async
   expect(types).toEqual(['1 ValidatorAuthForMiner', '1 V0JobRequest', END])
 })
 
+describe('the time of a job that ran at a restart of the validator', () => {
+  /** Resumes a running job whose miner repeats its acceptance, and sends the result after some ms. */
+  async function resumeRunning(resultMs: number) {
+    using clock = turnClock()
+    const uuid = '7c1fc7a4-4f6f-4c8d-8d0c-3a4f1c3a9f10'
+    const script = async (peer: Peer2026) => {
+      await play2026.authenticated(peer)
+      const send = (message_type: string, fields = {}) => peer.send({ message_type, job_uuid: uuid, ...fields })
+      for (const type of ['V0AcceptJobRequest', 'V0ExecutorReadyRequest']) send(type)
+      if (resultMs > 0) await clock.sleep(resultMs, new AbortController().signal)
+      send('V0JobFinishedRequest', RESULT)
+      await peer.receive('V0JobFinishedReceiptRequest')
+    }
+    const workSentAt = clock.monotonic() - 100
+    const resumed = { state: 'running', repeatOffer: true, isOffered: true, workSentAt } as const
+    return (await run(script, { clock, uuid, startedIn: 'v2026', resumed })).end
+  }
+
+  it('is not known when the result comes with the repeated acceptance: it may have been sent meanwhile', async () => {
+    expect(await resumeRunning(0)).toMatchObject({ state: 'finished', rightAnswer: true, seconds: null, score: null })
+  })
+
+  it('is measured from the saved moment when the result comes later than what a miner repeats', async () => {
+    const end = await resumeRunning(3_000)
+    expect(end).toMatchObject({ state: 'finished', rightAnswer: true, seconds: expect.any(Number) })
+    expect(end?.seconds).toBeGreaterThan(3)
+  })
+})
+
 describe('a lost connection', () => {
   it.each([['accepted'], ['working']] as const)('of a job that is %s costs no repeated message', async stage => {
     const { end, types } = await run(async peer => {

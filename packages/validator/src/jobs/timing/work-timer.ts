@@ -1,8 +1,8 @@
 /** Measures how long work takes, by the host's monotonic clock, which continues when a process is restarted. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock } from '@horde/kit/time'
-import type { HostMoment } from '../db/json-columns.ts'
-import type { ResumedJob } from './job-spec.ts'
+import type { HostMoment } from '../../db/json-columns.ts'
+import type { ResumedJob } from '../job-spec.ts'
 
 /** Measures the time from the work's sending to the result, also when this validator was restarted in between. */
 export class WorkTimer {
@@ -15,6 +15,8 @@ export class WorkTimer {
   #isUnknown: boolean
   /** When an earlier process sent the work: counts once the miner has reported that the job still runs. */
   #startedBefore: number | undefined
+  /** A result that arrives before this moment may have been sent while no process listened. */
+  #liveFrom: number | undefined
 
   constructor(resumed: ResumedJob | undefined) {
     this.#isUnknown = resumed?.state === 'ready' || resumed?.state === 'running'
@@ -43,11 +45,13 @@ export class WorkTimer {
   }
 
   /**
-   * Goes on from the moment that an earlier process saved: a miner that accepts the job again has not ended it yet, so
-   * its result arrives while this process listens.
+   * Goes on from the moment that an earlier process saved, because the miner has accepted the job again.
+   *
+   * @param liveFrom from when on a result shows that the job still ran when this process began to listen
    */
-  resume(): void {
+  resume(liveFrom: number): void {
     if (this.#startedBefore === undefined) return
+    this.#liveFrom ??= liveFrom
     this.#startedAt = this.#startedBefore
     this.#isUnknown = false
   }
@@ -60,7 +64,8 @@ export class WorkTimer {
 
   /** From the sending to a moment, in seconds; undefined when that is not known. */
   secondsUntil(at: number): number | undefined {
-    return this.sentAt === undefined ? undefined : (at - this.sentAt) / 1000
+    const isLive = this.#liveFrom === undefined || at >= this.#liveFrom
+    return this.sentAt === undefined || !isLive ? undefined : (at - this.sentAt) / 1000
   }
 }
 
