@@ -3084,6 +3084,9 @@ BITTENSOR_NETWORK=
 # How often the announced address is compared with the chain, in seconds. Example: 60
 #ANNOUNCE_SECONDS=60
 
+# Whether the miner commits its manifest to the chain, behind what else its hotkey has committed there, for validators that read it there. It stays there when this is unset. Example: true
+#COMMIT_MANIFEST=false
+
 # URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto. Example: https://checkip.amazonaws.com
 #ADDRESS_SERVICES=https://checkip.amazonaws.com,https://api.ipify.org
 

@@ -181,6 +181,12 @@ export const minerSettings = defineSettings({
     about: 'How often the announced address is compared with the chain, in seconds.',
     example: '60',
   }),
+  COMMIT_MANIFEST: setting(envBoolean.default(false), {
+    about:
+      'Whether the miner commits its manifest to the chain, behind what else its hotkey has committed there, for ' +
+      'validators that read it there. It stays there when this is unset.',
+    example: 'true',
+  }),
   ADDRESS_SERVICES: setting(envList.default(['https://checkip.amazonaws.com', 'https://api.ipify.org']), {
     about: "URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto.",
     example: 'https://checkip.amazonaws.com',

@@ -39,7 +39,7 @@ async function* findings(deps: CommandDeps, signal: AbortSignal): AsyncGenerator
   if (config.MIGRATING)
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
-  yield* surroundings(config, hotkey, deps.databaseConnectMs, signal)
+  yield* surroundings(settings, hotkey, deps.databaseConnectMs, signal)
   yield* hosts(settings, hotkey)
 }
 
@@ -49,12 +49,12 @@ async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
 }
 
 async function* surroundings(
-  config: MinerConfig,
+  { config, pools }: Settings,
   hotkey: string | undefined,
   connectMs: number | undefined,
   signal: AbortSignal,
 ) {
-  const metagraph = yield* chainFindings(config, hotkey, signal)
+  const metagraph = yield* chainFindings(config, pools, hotkey, signal)
   const owner = { service: 'miner', migrationsFolder, connectMs }
   const { finding, isInUse } = await checkDatabase(config.databaseUrl, owner, signal)
   yield finding

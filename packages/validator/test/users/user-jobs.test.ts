@@ -155,6 +155,16 @@ describe('a job of a facilitator of v2026', () => {
   })
 })
 
+it('rejects a job that no miner had when the validator went away for long', async () => {
+  const { signature: _, ...request } = userJob()
+  const { uuid } = request
+  const row = { uuid, request: JSON.stringify(request), signatory: 'a', createdAt: new Date(Date.now() - 700_000) }
+  await database().db.insert(userJobs).values(row)
+  await using world = await start({ miners: [{ v2026: finishing }] })
+  await world.facilitator.until(() => world.facilitator.statuses(uuid).includes('rejected'))
+  expect(await rowsOf(uuid)).toEqual([])
+})
+
 describe('a job that ends badly', () => {
   const failed = { message: 'why', docker_process_stdout: 'so far', docker_process_stderr: '' }
   it.each([
@@ -235,6 +245,37 @@ describe('a job that ends badly', () => {
       ],
     })
     expect((await world.ask(userJob())).at(-1)).toMatchObject({ status, metadata: { ...NO_DETAILS, ...metadata } })
+  })
+})
+
+describe('a time-out or a loss before the work was sent', () => {
+  const short = { connectMs: 10_000, manifestMs: 500, readyMs: 1_000, reservationMs: 1_000, jobMs: 10_000 }
+  it.each([
+    ['no answer to the offer', offered(async peer => void (await peer.gone)), 'initial_response_timed_out'],
+    [
+      'no ready after the acceptance',
+      async (peer: Peer2026) => void (await play2026.accepted(peer).then(() => peer.gone)),
+      'executor_readiness_response_timed_out',
+    ],
+    [
+      'a connection that is closed again and again',
+      // The first connection asks for the manifest.
+      async (peer: Peer2026) => (peer.connection === 1 ? play2026.authenticated(peer) : peer.cut()),
+      'miner_connection_failed',
+    ],
+  ])('%s is reported as what it was, and another miner is tried', async (_, script, reason) => {
+    await using alone = await start({ miners: [{ v2026: script }], limits: short })
+    expect((await alone.ask(userJob())).at(-1)).toMatchObject({
+      status: 'failed',
+      metadata: { ...NO_DETAILS, horde_failure_details: { reported_by: 'validator', reason } },
+    })
+    await using two = await start({ miners: [{ v2026: script }, { v2026: finishing }], limits: short })
+    const job = userJob()
+    expect((await two.ask(job)).at(-1)?.status).toBe('completed')
+    expect((await rowsOf(job.uuid)).map(({ minerUid, state }) => [minerUid, state])).toEqual([
+      [0, 'broken'],
+      [1, 'finished'],
+    ])
   })
 })
 
