@@ -2440,15 +2440,29 @@ check_port() { # check_port PORT OPTION
   holder=$(ss -Htlnp "sport = :$1" 2>/dev/null | head -n 1)
   [ -n "$holder" ] || return 0
   holder=$(printf '%s\n' "$holder" | sed -n 's/.*users:(("\([^"]*\)".*/\1/p')
+  if [ "$holder" = docker-proxy ] && role_will_publish "$1"; then return 0; fi
   problem "port $1 of the server is taken${holder:+ by $holder}" \
     "stop the program that uses it (ss -tlnp 'sport = :$1'), or pass another port: $2 PORT"
 }
 
-# Whether a container of this role publishes a port.
+# Whether a running container of this role publishes a port.
 role_publishes() { # role_publishes PORT
   type -P docker >/dev/null || return 1
   docker ps --filter "label=com.docker.compose.project=$project" --format '{{.Ports}}' 2>/dev/null </dev/null |
     grep -q ":$1->"
+}
+
+# Whether a container of this role publishes a port whenever it runs, and no other container does. Between two starts of
+# a container that ends at its start, Docker may hold its port although the container does not run.
+role_will_publish() { # role_will_publish PORT
+  local others containers
+  others=$(docker ps --filter "publish=$1" --format '{{.Label "com.docker.compose.project"}}' 2>/dev/null </dev/null |
+    grep -vxF "$project" || true)
+  [ -z "$others" ] || return 1
+  containers=$(docker ps -aq --filter "label=com.docker.compose.project=$project" 2>/dev/null </dev/null)
+  # shellcheck disable=SC2086 # one argument for each container
+  docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}:{{.HostPort}}->{{end}}{{end}}' $containers \
+    2>/dev/null </dev/null | grep -q ":$1->"
 }
 
 # Warns that ufw does not block the ports that Docker publishes.
@@ -3019,6 +3033,12 @@ BITTENSOR_NETWORK=
 # What starts executors: docker, process, or the path of a module of your own. Example: docker
 #EXECUTOR_MANAGER=docker
 
+# What the executor image is: compute-horde for this project's executor, python-2024 or python-2026 for one that ComputeHorde published in that year. It decides the executor's command and its dialect. Example: python-2026
+#EXECUTOR_PROGRAM=compute-horde
+
+# The folder with manage.py of a Python executor, for EXECUTOR_MANAGER=process. Example: /opt/compute-horde-executor/app/src
+#EXECUTOR_FOLDER=
+
 # The hardware class of the executors. Example: always_on.gpu-24gb
 #EXECUTOR_CLASS=always_on.gpu-24gb
 
@@ -3063,6 +3083,9 @@ BITTENSOR_NETWORK=
 
 # How often the announced address is compared with the chain, in seconds. Example: 60
 #ANNOUNCE_SECONDS=60
+
+# Whether the miner commits its manifest to the chain, behind what else its hotkey has committed there, for validators that read it there. It stays there when this is unset. Example: true
+#COMMIT_MANIFEST=false
 
 # URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto. Example: https://checkip.amazonaws.com
 #ADDRESS_SERVICES=https://checkip.amazonaws.com,https://api.ipify.org

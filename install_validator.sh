@@ -2440,15 +2440,29 @@ check_port() { # check_port PORT OPTION
   holder=$(ss -Htlnp "sport = :$1" 2>/dev/null | head -n 1)
   [ -n "$holder" ] || return 0
   holder=$(printf '%s\n' "$holder" | sed -n 's/.*users:(("\([^"]*\)".*/\1/p')
+  if [ "$holder" = docker-proxy ] && role_will_publish "$1"; then return 0; fi
   problem "port $1 of the server is taken${holder:+ by $holder}" \
     "stop the program that uses it (ss -tlnp 'sport = :$1'), or pass another port: $2 PORT"
 }
 
-# Whether a container of this role publishes a port.
+# Whether a running container of this role publishes a port.
 role_publishes() { # role_publishes PORT
   type -P docker >/dev/null || return 1
   docker ps --filter "label=com.docker.compose.project=$project" --format '{{.Ports}}' 2>/dev/null </dev/null |
     grep -q ":$1->"
+}
+
+# Whether a container of this role publishes a port whenever it runs, and no other container does. Between two starts of
+# a container that ends at its start, Docker may hold its port although the container does not run.
+role_will_publish() { # role_will_publish PORT
+  local others containers
+  others=$(docker ps --filter "publish=$1" --format '{{.Label "com.docker.compose.project"}}' 2>/dev/null </dev/null |
+    grep -vxF "$project" || true)
+  [ -z "$others" ] || return 1
+  containers=$(docker ps -aq --filter "label=com.docker.compose.project=$project" 2>/dev/null </dev/null)
+  # shellcheck disable=SC2086 # one argument for each container
+  docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}:{{.HostPort}}->{{end}}{{end}}' $containers \
+    2>/dev/null </dev/null | grep -q ":$1->"
 }
 
 # Warns that ufw does not block the ports that Docker publishes.
@@ -3054,8 +3068,32 @@ BITTENSOR_NETWORK=
 # How long a user's job may take from its offer to a ready executor, in seconds. Example: 300
 #ORGANIC_READY_SECONDS=300
 
-# How long a user's job may take as a whole, in seconds. Example: 300
+# How long a user's job of v0 may take as a whole, in seconds. One of v2026 says its limits itself. Example: 300
 #ORGANIC_JOB_SECONDS=300
+
+# The keys of users whose v2026 jobs this validator runs: ss58 addresses, separated by commas. Jobs that another key signed are rejected. Example: 5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty
+#USER_KEYS=
+
+# Whether v2026 jobs that this validator's own hotkey signed are run, too. Example: false
+#OWN_HOTKEY_AS_USER=true
+
+# How old a user's signature of a v2026 job may be, in seconds. 0: of any age. Example: 3600
+#USER_SIGNATURE_SECONDS=3600
+
+# Whether a user's signature is good for one v2026 job only, also over restarts. Example: false
+#USER_SIGNATURE_ONCE=true
+
+# How long the download, run and upload of a v2026 job may take together, in seconds. Longer ones are rejected. Example: 3600
+#USER_JOB_MAX_SECONDS=3600
+
+# On how many miners a v2026 job is tried: on another one when a miner declines it or fails before the job ran, never twice on the same. Example: 1
+#USER_JOB_TRIES=3
+
+# The miner for v2026 jobs that must run on a trusted one: a hotkey, a uid, or hotkey@host:port, which need not be on the chain. Unset: such jobs are rejected. Example: 5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty@192.0.2.7:8000
+#TRUSTED_MINER=
+
+# How often each miner is asked which executors it has, in seconds, so that one can be picked for a v2026 job. Only with a facilitator. Example: 300
+#MANIFEST_POLL_SECONDS=300
 
 # Whether to connect to miners on loopback, private and link-local addresses. For local networks. Example: false
 #ALLOW_PRIVATE_MINERS=false

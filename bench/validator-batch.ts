@@ -112,7 +112,14 @@ export async function measureBatch(database: OpenDatabase, size: BatchSize): Pro
   }
 }
 
-/** Measures the memory of one batch. Measure another batch before: the first one loads and compiles code. */
+/** Runs the smallest batch without measuring it. The first batch of a process loads and compiles code. */
+export async function warmUp(database: OpenDatabase): Promise<void> {
+  const [miners, executors] = SIZES[0]
+  await using simulator = await startMiners('v2026', executors)
+  await runBatch(request(), depsOf(database, miners, simulator.port, []), new AbortController().signal)
+}
+
+/** Measures the memory of one batch. Run another batch before: the first one loads and compiles code. */
 export async function measureMemory(database: OpenDatabase, size: BatchSize): Promise<BatchMemory> {
   const { dialect, miners, executors } = size
   await using simulator = await startMiners(dialect, executors)

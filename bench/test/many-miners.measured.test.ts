@@ -3,7 +3,7 @@ import { openDatabase } from '@horde/kit/database'
 import { DIALECTS } from '@horde/protocol/handshake/dialects'
 import { startPostgres } from '@horde/testing/postgres'
 import { expect, it } from 'vitest'
-import { MIGRATIONS, measureBatch, measureMemory } from '../validator-batch.ts'
+import { MIGRATIONS, measureBatch, measureMemory, warmUp } from '../validator-batch.ts'
 
 /** Twice the targets, in ms. */
 const MAX_WAIT_MS = 100
@@ -21,7 +21,7 @@ const MINERS = 64
 it('sends work to many executors at once, measures each time correctly, and keeps no memory', async () => {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
-  await measureBatch(database, { dialect: 'v2026', miners: 16, executors: 1 })
+  await warmUp(database)
   for (const dialect of DIALECTS) {
     const executors = EXECUTORS[dialect]
     const figures = await measureBatch(database, { dialect, miners: MINERS, executors })

@@ -112,15 +112,29 @@ check_port() { # check_port PORT OPTION
   holder=$(ss -Htlnp "sport = :$1" 2>/dev/null | head -n 1)
   [ -n "$holder" ] || return 0
   holder=$(printf '%s\n' "$holder" | sed -n 's/.*users:(("\([^"]*\)".*/\1/p')
+  if [ "$holder" = docker-proxy ] && role_will_publish "$1"; then return 0; fi
   problem "port $1 of the server is taken${holder:+ by $holder}" \
     "stop the program that uses it (ss -tlnp 'sport = :$1'), or pass another port: $2 PORT"
 }
 
-# Whether a container of this role publishes a port.
+# Whether a running container of this role publishes a port.
 role_publishes() { # role_publishes PORT
   type -P docker >/dev/null || return 1
   docker ps --filter "label=com.docker.compose.project=$project" --format '{{.Ports}}' 2>/dev/null </dev/null |
     grep -q ":$1->"
+}
+
+# Whether a container of this role publishes a port whenever it runs, and no other container does. Between two starts of
+# a container that ends at its start, Docker may hold its port although the container does not run.
+role_will_publish() { # role_will_publish PORT
+  local others containers
+  others=$(docker ps --filter "publish=$1" --format '{{.Label "com.docker.compose.project"}}' 2>/dev/null </dev/null |
+    grep -vxF "$project" || true)
+  [ -z "$others" ] || return 1
+  containers=$(docker ps -aq --filter "label=com.docker.compose.project=$project" 2>/dev/null </dev/null)
+  # shellcheck disable=SC2086 # one argument for each container
+  docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}:{{.HostPort}}->{{end}}{{end}}' $containers \
+    2>/dev/null </dev/null | grep -q ":$1->"
 }
 
 # Warns that ufw does not block the ports that Docker publishes.

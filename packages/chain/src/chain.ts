@@ -42,6 +42,14 @@ export type AxonToServe = {
   readonly version?: number
 }
 
+/** What a hotkey has committed on a subnet: a short public text. */
+export type Commitment = {
+  /** Null: it is no text, or has several parts. */
+  readonly text: string | null
+  /** The block that committed it. */
+  readonly block: number
+}
+
 /** A row of weights. */
 export type WeightsToSet = {
   readonly netuid: number
@@ -163,6 +171,10 @@ export interface Chain extends AsyncDisposable {
    * `announced: false` with the block of that announcement.
    */
   serveAxon(netuid: number, axon: AxonToServe, hotkey: Hotkey): Promise<{ announced: boolean; block: number | null }>
+  /** Returns what a hotkey has committed on a subnet; null if it has committed nothing. */
+  commitment(netuid: number, hotkey: string): Promise<Commitment | null>
+  /** Commits a text of at most 128 bytes in place of what the hotkey has committed, and returns the block. */
+  setCommitment(netuid: number, text: string, hotkey: Hotkey): Promise<BlockRef>
   /** Sets the hotkey's weights and returns the block that includes them. */
   setWeights(weights: WeightsToSet, hotkey: Hotkey): Promise<BlockRef>
   /** Returns the block that set this row for a hotkey after `afterBlock`; undefined if the chain holds another row. */

@@ -35,6 +35,8 @@ export const CHAIN_ERRORS = {
     'HotKeyNotRegisteredInSubNet',
     'HotKeyNotRegisteredInNetwork',
     'UidNotFound',
+    'AccountNotAllowedCommit',
+    'CannotCommit',
   ]),
   NotEnoughStake: permanent('the hotkey has too little stake', ['NotEnoughStakeToSetWeights', 'StakeAmountTooLow']),
   WrongVersionKey: permanent('the version key is lower than the subnet requires', [
@@ -74,6 +76,14 @@ export const CHAIN_ERRORS = {
   InvalidIpAddress: permanent('the chain does not accept this ip address', ['InvalidIpAddress']),
   ServingTooFast: temporary('the axon was announced too few blocks ago', ['ServingRateLimitExceeded']),
   InvalidPort: permanent('port 0 cannot be announced', ['InvalidPort']),
+
+  // Commitments of texts.
+  TooLong: permanent('the text is too long for a commitment', ['TooManyFieldsInCommitmentInfo', 'TooManyFields']),
+  CommittingTooFast: temporary('the hotkey has committed too much within this epoch, or too few blocks ago', [
+    'RateLimitExceeded',
+    'CommitmentSetRateLimitExceeded',
+    'SpaceLimitExceeded',
+  ]),
 
   // Registration and money.
   AlreadyRegistered: permanent('the hotkey is already registered', [

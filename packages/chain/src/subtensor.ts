@@ -6,6 +6,7 @@ import type {
   BlockRef,
   Chain,
   ChainState,
+  Commitment,
   CommitReveal,
   CommitToFind,
   Head,
@@ -19,6 +20,7 @@ import type {
 import { ChainError } from './errors.ts'
 import { DEFAULT_VALIDATOR_RULE, type Metagraph, type ValidatorRule } from './metagraph.ts'
 import { blockHashOf, readBlockFinality, readBlockTime } from './subtensor/blocks.ts'
+import { commitmentCall, findCommitment, readCommitment } from './subtensor/commitments.ts'
 import { Connection, type ConnectionSettings, type NodeConnection } from './subtensor/connection.ts'
 import { type Submission, sendAndConfirm } from './subtensor/extrinsics/confirm.ts'
 import { chainErrorOf } from './subtensor/extrinsics/refusals.ts'
@@ -192,6 +194,17 @@ export class Subtensor implements Chain {
       },
     })
     return { announced: true, block }
+  }
+
+  commitment(netuid: number, hotkey: string): Promise<Commitment | null> {
+    return this.#read('commitment', node => readCommitment(node, netuid, hotkey))
+  }
+
+  setCommitment(netuid: number, text: string, hotkey: Hotkey): Promise<BlockRef> {
+    return this.#send('set_commitment', hotkey, {
+      call: node => commitmentCall(node, netuid, text),
+      findOutcome: node => findCommitment(node, netuid, text, hotkey.ss58),
+    })
   }
 
   async setWeights(row: WeightsToSet, hotkey: Hotkey): Promise<BlockRef> {

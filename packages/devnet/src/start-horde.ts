@@ -46,6 +46,8 @@ export type HordeOptions = {
   passwordLength?: number
   /** Seconds from the start of one batch to the start of the next. */
   batchSeconds?: number
+  /** Settings of the services beside those of a local horde. */
+  settings?: { miner?: Record<string, string>; validator?: Record<string, string> }
   onLine?: (line: ServiceLine) => void
   clock?: Clock
   signal?: AbortSignal
@@ -105,7 +107,9 @@ export async function startHorde(options: HordeOptions): Promise<Horde> {
     BITTENSOR_WALLET_DIRECTORY: wallets,
   }
   const connecting = connectSubtensor({ endpoints: [chainUrl], log: silentLog }).then(chain => stack.use(chain))
-  const starting = members.map(member => startMiner(member, { folder, common, executors }, start))
+  const starting = members.map(member =>
+    startMiner(member, { folder, common, executors, settings: options.settings?.miner }, start),
+  )
   const [chain, ...miners] = await Promise.all([connecting, ...starting])
   const services = miners.map(({ service }) => service)
   stack.defer(async () => void (await Promise.all(services.map(service => service.stop()))))
@@ -149,11 +153,16 @@ async function startChain(
   return String(line.url)
 }
 
-type MinerOptions = { folder: string; common: Record<string, string>; executors: ExecutorKind }
+type MinerOptions = {
+  folder: string
+  common: Record<string, string>
+  executors: ExecutorKind
+  settings: Record<string, string> | undefined
+}
 
 async function startMiner(
   member: Member,
-  { folder, common, executors }: MinerOptions,
+  { folder, common, executors, settings }: MinerOptions,
   start: Start,
 ): Promise<RunningMiner> {
   const service = start('miner', member.name, {
@@ -172,6 +181,7 @@ async function startMiner(
     ...(executors === 'process' ? { STATE_FOLDER: join(folder, 'executors') } : {}),
     VALIDATORS_REFRESH_SECONDS: '2',
     DATABASE_URL: await databaseIn(folder, member.name),
+    ...settings,
   })
   const line = await service.line('miner started', START_WITHIN_MS)
   return {
@@ -195,6 +205,7 @@ function validatorSettings(validator: Member, folder: string, options: HordeOpti
     BATCH_INTERVAL_SECONDS: String(options.batchSeconds ?? 60),
     BATCH_AT_START: 'true',
     ADMIN_PORT: '0',
+    ...options.settings?.validator,
   }
 }
 

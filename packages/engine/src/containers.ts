@@ -97,6 +97,17 @@ export class Containers {
     }
   }
 
+  /** Returns the environment that a container was created with. Empty when the container is gone. */
+  async environmentOf(id: string): Promise<Record<string, string>> {
+    try {
+      const { Env } = (await this.#inspect(id)).Config
+      return Object.fromEntries(Env.map(each => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]))
+    } catch (error) {
+      if (hasCode(error, 'not-found')) return {}
+      throw error
+    }
+  }
+
   /**
    * Resolves with the exit code when a started container has ended. Rejects with code `unreachable` when the
    * connection to the engine breaks before, and with the signal's reason. The signal is the only deadline.

@@ -160,8 +160,10 @@ export const settings = defineSettings({
     about: "How long zipping and uploading a job's output may take, in seconds.",
     example: '60',
   }),
-  VOLUME_MAX_SIZE_BYTES: setting(bytes.default(100 * MIB), {
-    about: "The most bytes that all of a job's volumes may have together, both as they come and unpacked.",
+  VOLUME_MAX_SIZE_BYTES: setting(bytes.default(2_048 * MIB), {
+    about:
+      "The most bytes that all of a job's volumes may have together, both as they come and unpacked. " +
+      'While they are unpacked, both are on the disk: a job takes up to twice as much.',
     example: '1073741824',
   }),
   VOLUME_MAX_FILES: setting(envInteger({ min: 1 }).default(10_000), {
@@ -264,7 +266,9 @@ export const settings = defineSettings({
     example: '10',
   }),
   WRITABLE_VOLUME: setting(envBoolean.default(false), {
-    about: 'Whether jobs may write to /volume, for old images that need it. Their input is then kept in memory.',
+    about:
+      'Whether jobs may write to /volume, for old images that need it. Their input is then kept in memory, up to ' +
+      'VOLUME_MAX_SIZE_BYTES.',
     example: 'true',
   }),
   RUNTIME: setting(z.string().optional(), {

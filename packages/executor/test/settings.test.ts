@@ -15,6 +15,13 @@ test('the README has the table of the settings', async () => {
   expect(readme).toContain(settingsTable(settings))
 })
 
+test('allows inputs and outputs of 2 GiB by default, as the network of 2026 does', () => {
+  const { VOLUME_MAX_SIZE_BYTES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES } = settings
+  for (const { schema } of [VOLUME_MAX_SIZE_BYTES, OUTPUT_MAX_SIZE_BYTES, OUTPUT_ZIP_UPLOAD_MAX_SIZE_BYTES]) {
+    expect(schema.parse(undefined)).toBe(2_147_483_648)
+  }
+})
+
 test('reports all wrong settings at once, without the secret, and exits with 78', async () => {
   const executor = miner.spawn(
     {

@@ -5,6 +5,7 @@ import { limitControlFrames } from './socket/control-limit.ts'
 import { openWebSocket } from './socket/dial.ts'
 import { DialError, SocketClosedError } from './socket/errors.ts'
 import { startHeartbeat } from './socket/heartbeat.ts'
+import { holdClose } from './socket/held-close.ts'
 import { FrameQueue } from './socket/queue.ts'
 import { Receipts } from './socket/receipts.ts'
 import { FrameWriter } from './socket/writer.ts'
@@ -31,6 +32,11 @@ export interface SocketOptions<In> {
   /** Reading pauses above this many unread frames, or above `maxFrameBytes` of them, so the peer has to wait. */
   maxQueuedFrames?: number
   closeTimeoutMs?: number
+  /**
+   * Leaves the answer to the peer's close to whoever called: messages end, and `close` answers. Otherwise it is answered
+   * as soon as it is read.
+   */
+  holdsClose?: boolean
   log: Log
 }
 
@@ -63,6 +69,8 @@ export class Socket<In, Out> implements AsyncDisposable {
   readonly #writer: FrameWriter
   readonly #receipts: Receipts
   readonly #closeTimeoutMs: number
+  /** Whether the peer's close waits for our answer. */
+  #isHeld = false
   #endedFor: string | undefined
 
   /** Takes over an open WebSocket. Call it in the tick in which the WebSocket opened, or frames are lost. */
@@ -78,6 +86,12 @@ export class Socket<In, Out> implements AsyncDisposable {
       onFull: () => ws.pause(),
       onRoom: () => ws.resume(),
     })
+    if (options.holdsClose) {
+      holdClose(ws, () => {
+        this.#isHeld = true
+        this.#queue.end()
+      })
+    }
     ws.on('message', (data, isBinary) => this.#enqueue(data, isBinary, options.maxFrameBytes))
     ws.on('error', (err: Error & { code?: string }) => {
       options.log.debug({ err }, 'socket error')
@@ -100,7 +114,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   }
 
   get isOpen(): boolean {
-    return this.#ws.readyState === WebSocket.OPEN
+    return this.#ws.readyState === WebSocket.OPEN && !this.#isHeld
   }
 
   /** Sends a message as a JSON text frame. Resolves once the kernel has it. Rejects with SocketClosedError. */

@@ -74,6 +74,36 @@ test('serves waits in their order', async () => {
   expect(await waits).toEqual([0, 1, 2])
 })
 
+test("leaves the answer to the peer's close to whoever called, where that is asked for", async () => {
+  await using server = await acceptOne({ holdsClose: true })
+  const { dialSocket } = await import('@horde/kit/socket')
+  const peer: TestSocket = await dialSocket(server.url, { ...options, closeTimeoutMs: WAIT_MS })
+  const socket = await server.socket
+  await peer.send('result')
+  const closing = peer.close(4000, 'mine')
+  expect(await receiveAll(socket)).toEqual(['result'])
+  expect(socket.isOpen).toBe(false)
+  await expect(socket.send('too late')).rejects.toThrow(SocketClosedError)
+  const ended = closing.then(() => 'ended')
+  expect(await Promise.race([ended, ticks(50).then(() => 'waits')])).toBe('waits')
+  await socket.close(1000)
+  await closing
+  expect(await peer.closed).toEqual({ code: 1000, reason: '' })
+  expect(await socket.closed).toEqual({ code: 4000, reason: 'mine' })
+})
+
+test('ends although the peer goes before its held close is answered', async () => {
+  await using server = await acceptOne({ holdsClose: true })
+  const { dialSocket } = await import('@horde/kit/socket')
+  const peer: TestSocket = await dialSocket(server.url, options)
+  const socket = await server.socket
+  await peer.close(1000, '', 50)
+  expect(await peer.closed).toMatchObject({ code: 1006 })
+  expect(await receiveAll(socket)).toEqual([])
+  expect(await socket.closed).toMatchObject({ code: 1000 })
+  await socket.close(1000)
+})
+
 test('gives both sides the close code and reason, and still delivers queued messages', async () => {
   await using pair = await connectPair()
   await pair.near.send('last words')

@@ -1,7 +1,8 @@
 """Gives a miner jobs with the published validator client of 2026, and prints how each ended.
 
-Reads {"miner": {"hotkey", "address", "port"}, "validator": URI, "jobs": [job, …]} from stdin. A job has the fields of
-OrganicJobDetails; its volume and output are in the form of the wire. All jobs run at once. Prints a JSON list.
+Reads lines of {"miner": {"hotkey", "address", "port"}, "validator": URI, "jobs": [job, …]} from stdin. A job has the
+fields of OrganicJobDetails; its volume and output are in the form of the wire. The jobs of a line run at once. Prints a
+JSON list for each line. Ends with stdin.
 """
 
 import asyncio
@@ -73,10 +74,12 @@ async def run(job, miner, keypair):
 
 
 async def main():
-    request = json.load(sys.stdin)
-    keypair = bittensor.Keypair.create_from_uri(request['validator'])
-    ends = await asyncio.gather(*(run(job, request['miner'], keypair) for job in request['jobs']))
-    print(json.dumps(ends))
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        request = json.loads(line)
+        keypair = bittensor.Keypair.create_from_uri(request['validator'])
+        ends = await asyncio.gather(*(run(job, request['miner'], keypair) for job in request['jobs']))
+        print(json.dumps(ends), flush=True)
 
 
 call_command('migrate', verbosity=0)

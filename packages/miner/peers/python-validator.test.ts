@@ -2,31 +2,20 @@
  * The published validator client of 2026 (compute-horde on PyPI), unmodified, gives jobs to our miner, whose executors
  * run them in real containers. `bin/setup --sdks` installs it.
  */
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import { silentLog } from '@horde/kit/log'
-import { systemClock } from '@horde/kit/time'
 import { TestWeb, UploadServer } from '@horde/testing/peers/http-target'
-import { minerKey } from '@horde/testing/peers/validator'
-import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { processManager } from '../src/horde/process/process-manager.ts'
-import { startChain, startTestMiner, type TestMiner } from '../test/harness.ts'
+import type { TestMiner } from '../test/harness.ts'
+import {
+  type Job,
+  type PythonValidator,
+  program,
+  startMinerForPython,
+  startPythonValidator,
+  TIMING,
+} from './python-validator.ts'
 
-const PYTHON = fileURLToPath(new URL('../../../.venvs/compute-horde/bin/python', import.meta.url))
-const SCRIPT = fileURLToPath(new URL('python-validator.py', import.meta.url))
 const EXECUTORS = 10
-const IMAGE = 'compute-horde/python:3.11'
-const TIMING = {
-  allowed_leeway: 10,
-  download_time_limit: 30,
-  execution_time_limit: 30,
-  upload_time_limit: 30,
-  streaming_start_time_limit: 0,
-}
 
 /** Zips of one file each, in base64: inline.txt and remote.txt, with their names' first parts as contents. */
 const ZIPPED = {
@@ -36,41 +25,18 @@ const ZIPPED = {
     'UEsDBBQAAAAAAAAAIQCyf7ZaBgAAAAYAAAAKAAAAcmVtb3RlLnR4dHJlbW90ZVBLAQIUAxQAAAAAAAAAIQCyf7ZaBgAAAAYAAAAKAAAAAAAAAAAAAACAAQAAAAByZW1vdGUudHh0UEsFBgAAAAABAAEAOAAAAC4AAAAAAA==',
 }
 
-type Job = Record<string, unknown>
-type End = Record<string, unknown> & { end: string }
-
-let stack: AsyncDisposableStack
+let python: PythonValidator
 let miner: TestMiner
 beforeAll(async () => {
-  if (!existsSync(PYTHON)) throw new Error(`${PYTHON} is missing: run bin/setup --sdks`)
-  stack = new AsyncDisposableStack()
-  const { chain, url: chainUrl } = stack.use(await startChain())
-  const environment = { ...PROGRAM_ENVIRONMENT, ALLOW_PRIVATE_TARGETS: 'true', PYTHON_IMAGE: IMAGE }
-  const owner = `test-${randomUUID()}`
-  const manager = processManager({ owner, environment, stopWithinMs: 10_000, clock: systemClock })
-  const env = { EXECUTOR_CLASS: 'always_on.test', EXECUTOR_COUNT: String(EXECUTORS) }
-  miner = stack.use(await startTestMiner({ chain, chainUrl, manager, env, log: silentLog }))
+  python = startPythonValidator()
+  miner = await startMinerForPython(EXECUTORS)
 })
-afterAll(() => stack[Symbol.asyncDispose]())
+afterAll(async () => {
+  await python[Symbol.asyncDispose]()
+  await miner[Symbol.asyncDispose]()
+})
 
-/** Gives the miner jobs at once, and returns how each ended. */
-async function give(...jobs: Job[]): Promise<End[]> {
-  const child = spawn(PYTHON, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const closed = new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const address = { hotkey: minerKey().ss58, address: '127.0.0.1', port: miner.port }
-  child.stdin.end(JSON.stringify({ miner: address, validator: '//validator', jobs }))
-  const output = await text(child.stdout)
-  expect(await closed, output).toBe(0)
-  return JSON.parse(output.trim().split('\n').at(-1) ?? '')
-}
-
-/** A job that runs a Python program in an image with Python. */
-function program(code: string, fields: Job = {}): Job {
-  return {
-    ...{ job_uuid: randomUUID(), executor_class: 'always_on.test', docker_image: IMAGE },
-    ...{ docker_run_options_preset: 'none', docker_run_cmd: ['python', '-c', code], job_timing: TIMING, ...fields },
-  }
-}
+const give = (...jobs: Job[]) => python.give(miner.port, ...jobs)
 
 describe('a job of the published validator client', () => {
   it('finishes', async () => {

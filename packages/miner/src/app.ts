@@ -8,6 +8,7 @@ import type { Log } from '@horde/kit/log'
 import { createMetrics } from '@horde/kit/metrics/registry'
 import type { Clock } from '@horde/kit/time'
 import { type AnnouncementState, Announcer } from './announce/announcer.ts'
+import { ManifestCommitter } from './announce/manifest-committer.ts'
 import { type MinerConfig, minerSettings } from './config.ts'
 import { ExecutorChannels } from './executors/executor-channel.ts'
 import { Horde, type HordeDeps } from './horde/horde.ts'
@@ -69,12 +70,14 @@ export async function startMiner(deps: MinerDeps, signal: AbortSignal): Promise<
   servePeers(ports, { ...parts, drive: jobs.drive }, deps)
 
   const announcer = announcerOf(deps, port)
-  const { adminPort, health } = await openOperator({ ...deps, ...parts, announcer, port }, signal, stack)
+  const committer = committerOf(deps, horde)
+  const operator = { ...deps, ...parts, announcer, committer, port }
+  const { adminPort, health } = await openOperator(operator, signal, stack)
   stack.defer(() => jobs.stop(config.STOP_GRACE_SECONDS * 1000))
   stack.defer(() => horde.close())
   startPreload(horde.pools(), clock, log, stack)
   horde.keepWarm()
-  startLoops({ ...deps, ...parts, announcer }, signal, stack)
+  startLoops({ ...deps, ...parts, announcer, committer }, signal, stack)
   log.info({ hotkey: hotkey.ss58, port, adminPort }, 'miner started')
 
   const opened = stack.move()
@@ -180,6 +183,13 @@ function announcerOf({ config, chain, hotkey, clock, log }: MinerDeps, port: num
     services: config.ADDRESS_SERVICES,
     checkEveryMs: config.ADDRESS_CHECK_SECONDS * 1000,
   })
+}
+
+/** Undefined when the settings keep the manifest off the chain. */
+function committerOf({ config, chain, hotkey, log }: MinerDeps, horde: Horde): ManifestCommitter | undefined {
+  if (!config.COMMIT_MANIFEST) return undefined
+  const netuid = config.BITTENSOR_NETUID
+  return new ManifestCommitter({ chain, netuid, hotkey, manifest: () => horde.manifest(), log })
 }
 
 function admissionRules(config: MinerConfig, validators: ValidatorList): AdmissionRules {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { neuronSettings } from '@horde/chain/settings'
 import {
+  ConfigError,
   defineSettings,
   envBoolean,
   envDatabaseUrl,
@@ -17,6 +18,7 @@ import { diskSettings, serviceSettings } from '@horde/kit/config/service-setting
 import { DEFAULT_CLASS, EXECUTOR_CLASSES } from '@horde/protocol/classes'
 import { hotkey } from '@horde/protocol/primitives'
 import { z } from 'zod'
+import { EXECUTOR_PROGRAMS, programMistakes } from './horde/executor-program.ts'
 import type { PoolSettings } from './horde/pools/pool-settings.ts'
 import { EXECUTOR_SETTINGS } from './horde/pools/pool-settings.ts'
 import { MAX_COUNT, readPoolsFile } from './horde/pools/pools-file.ts'
@@ -71,6 +73,19 @@ export const minerSettings = defineSettings({
   EXECUTOR_IMAGE: setting(z.string().default('compute-horde/executor:v0'), {
     about: 'The image of an executor, for EXECUTOR_MANAGER=docker.',
     example: 'compute-horde/executor:v0',
+  }),
+  EXECUTOR_PROGRAM: setting(
+    z.enum(EXECUTOR_PROGRAMS, `must be one of ${EXECUTOR_PROGRAMS.join(', ')}`).default('compute-horde'),
+    {
+      about:
+        "What the executor image is: compute-horde for this project's executor, python-2024 or python-2026 for one " +
+        "that ComputeHorde published in that year. It decides the executor's command and its dialect.",
+      example: 'python-2026',
+    },
+  ),
+  EXECUTOR_FOLDER: setting(z.string().optional(), {
+    about: 'The folder with manage.py of a Python executor, for EXECUTOR_MANAGER=process.',
+    example: '/opt/compute-horde-executor/app/src',
   }),
   EXECUTOR_NETWORK: setting(z.string().optional(), {
     about:
@@ -165,6 +180,12 @@ export const minerSettings = defineSettings({
   ANNOUNCE_SECONDS: setting(envInteger({ min: 1, max: 86_400 }).default(60), {
     about: 'How often the announced address is compared with the chain, in seconds.',
     example: '60',
+  }),
+  COMMIT_MANIFEST: setting(envBoolean.default(false), {
+    about:
+      'Whether the miner commits its manifest to the chain, behind what else its hotkey has committed there, for ' +
+      'validators that read it there. It stays there when this is unset.',
+    example: 'true',
   }),
   ADDRESS_SERVICES: setting(envList.default(['https://checkip.amazonaws.com', 'https://api.ipify.org']), {
     about: "URLs that answer with the caller's public address, for BITTENSOR_MINER_ADDRESS=auto.",
@@ -292,12 +313,25 @@ export async function readPools(config: MinerConfig): Promise<PoolSettings[]> {
   const defaults = {
     manager: config.EXECUTOR_MANAGER,
     image: config.EXECUTOR_IMAGE,
+    program: config.EXECUTOR_PROGRAM,
+    folder: config.EXECUTOR_FOLDER,
     engine: { socket: config.DOCKER_SOCKET },
     environment: config.executorEnvironment,
   }
   if (config.POOLS_FILE !== undefined) return readPoolsFile(config.POOLS_FILE, defaults)
   const { EXECUTOR_CLASS: executorClass, EXECUTOR_COUNT: count, EXECUTOR_WARM_COUNT: warm } = config
-  return [{ ...defaults, name: executorClass, executorClass, count, warm, gpus: [], address: undefined }]
+  const pool = { ...defaults, name: executorClass, executorClass, count, warm, gpus: [], address: undefined }
+  const mistakes = programMistakes(pool).map(({ key, problem }) => ({ name: SETTING_OF[key], problem }))
+  if (mistakes.length > 0) throw new ConfigError(mistakes, minerSettings)
+  return [pool]
+}
+
+/** The settings of the one pool without a file. */
+const SETTING_OF = {
+  count: 'EXECUTOR_COUNT',
+  warm: 'EXECUTOR_WARM_COUNT',
+  gpus: 'POOLS_FILE',
+  folder: 'EXECUTOR_FOLDER',
 }
 
 function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {

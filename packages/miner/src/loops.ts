@@ -1,11 +1,13 @@
 /**
- * What the miner does periodically: it refreshes the list of validators, announces its address, and removes old jobs.
+ * What the miner does periodically: it refreshes the list of validators, announces its address, commits its manifest,
+ * and removes old jobs.
  */
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import { type Loop, startLoop } from '@horde/kit/loop'
 import type { Clock } from '@horde/kit/time'
 import type { Announcer } from './announce/announcer.ts'
+import type { ManifestCommitter } from './announce/manifest-committer.ts'
 import type { MinerConfig } from './config.ts'
 import { evictOldJobs } from './db/evict-jobs.ts'
 import { removeReceipts } from './db/receipts.ts'
@@ -18,10 +20,17 @@ const DAY_MS = 24 * HOUR_MS
 /** How often old jobs are removed, and how long after the start first, in milliseconds. */
 const EVICT_EVERY_MS = HOUR_MS
 const EVICT_FIRST_MS = 600_000
+/**
+ * How often the manifest is compared with the chain, in milliseconds, which bounds how often it is committed. The first
+ * time only when the watches have looked at the pools.
+ */
+const COMMIT_EVERY_MS = 300_000
+const COMMIT_FIRST_MS = 60_000
 
 export type LoopDeps = EvictionDeps & {
   config: MinerConfig
   announcer: Announcer
+  committer: ManifestCommitter | undefined
   connections: ValidatorConnections
   validators: ValidatorList
   live: LiveJobs
@@ -29,7 +38,7 @@ export type LoopDeps = EvictionDeps & {
 
 /** Starts all loops; they end with `signal`, or with `stack`. */
 export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisposableStack): void {
-  const { config, announcer, validators, clock, log } = deps
+  const { config, announcer, committer, validators, clock, log } = deps
   const start = (name: string, everyMs: number, run: (signal: AbortSignal) => Promise<void>, firstAfterMs = 0) =>
     stack.use(startLoop({ name, everyMs, firstAfterMs, run, clock, log, signal }))
   start('validators', config.VALIDATORS_REFRESH_SECONDS * 1000, async aborted => {
@@ -39,6 +48,8 @@ export function startLoops(deps: LoopDeps, signal: AbortSignal, stack: AsyncDisp
   stack.use(startEviction(config, deps, signal))
   if (config.MIGRATING) return
   start('announce', config.ANNOUNCE_SECONDS * 1000, aborted => unlessAborted(announcer.run(aborted), aborted))
+  if (committer === undefined) return
+  start('manifest', COMMIT_EVERY_MS, aborted => unlessAborted(committer.run(), aborted), COMMIT_FIRST_MS)
 }
 
 /** Closes the connections of hotkeys that are no validators any more, once none of their jobs is driven here. */

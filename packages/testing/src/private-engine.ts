@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { systemClock, withDeadline } from '@horde/kit/time'
+import { copyLoadedData, LOADED_IMAGES } from './private-engine/loaded-data.ts'
 import { asRoot, type Link, PrivateNetwork } from './private-network.ts'
 
 /** How long dockerd may take to start, and to stop with its containers, in ms. */
@@ -31,6 +32,8 @@ const run = promisify(execFile)
 export interface PrivateEngineOptions {
   /** The content of its daemon.json. */
   settings?: Record<string, unknown>
+  /** Whether it has the images of executors and of their Python jobs. They are loaded once for all such engines. */
+  hasImages?: boolean
   /** Whether it remaps the users of containers. */
   userNamespaces?: boolean
   /** A folder that comes first in its PATH. */
@@ -64,6 +67,7 @@ export class PrivateEngine implements AsyncDisposable {
       // Remapped users must be able to reach the engine's data.
       await chmod(engine.#folder, 0o711)
       await engine.#configure(options.settings)
+      if (options.hasImages) await copyLoadedData(engine.#dataRoot, loadImages)
       engine.#network = await PrivateNetwork.start(options.userNamespaces ? await engine.#remappedUsers() : [])
       await engine.#startDaemon()
       return engine
@@ -71,6 +75,16 @@ export class PrivateEngine implements AsyncDisposable {
       await engine[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  /** Stops the engine and moves its data away. */
+  async moveData(to: string): Promise<void> {
+    await this.#stopDaemon()
+    await asRoot('mv', this.#dataRoot, to)
+  }
+
+  get #dataRoot(): string {
+    return join(this.#folder, 'data')
   }
 
   get socket(): string {
@@ -165,7 +179,7 @@ export class PrivateEngine implements AsyncDisposable {
     const { programs, environment = {} } = this.#options
     const path = [...(programs ? [programs] : []), process.env.PATH].join(':')
     const variables = Object.entries({ ...environment, PATH: path }).map(([name, value]) => `${name}=${value}`)
-    const folders = ['data', 'exec'].map(name => `--${name}-root=${this.#folder}/${name}`)
+    const folders = [`--data-root=${this.#dataRoot}`, `--exec-root=${this.#folder}/exec`]
     const files = [`--config-file=${this.#folder}/daemon.json`, `--pidfile=${this.#folder}/docker.pid`]
     const network = this.#options.isLinked ? await this.#linkedOptions() : UNLINKED
     const command = ['env', ...variables, 'dockerd', ...folders, ...files, ...network, `--host=${this.dockerHost}`]
@@ -197,6 +211,13 @@ export class PrivateEngine implements AsyncDisposable {
     await withDeadline(Promise.resolve(ended), STOP_MS, 'a private engine to stop')
     this.#daemon = undefined
   }
+}
+
+/** Makes the data of an engine with the images, at a path. */
+async function loadImages(path: string): Promise<void> {
+  await using engine = await PrivateEngine.start()
+  await engine.load(...LOADED_IMAGES)
+  await engine.moveData(path)
 }
 
 /** Resolves once the daemon listens. Rejects with its last lines when it exits before. */

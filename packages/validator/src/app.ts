@@ -10,14 +10,13 @@ import { type BatchRequest, resumeBatches, runBatch } from './batches/run-batch.
 import { closeOverdueBatches } from './batches/stored-batch.ts'
 import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
-import { markReported, overdueOrganicJobs } from './db/jobs.ts'
+import { overdueOrganicJobs } from './db/jobs.ts'
 import { keepLock, oneAtATime } from './db/lock.ts'
 import { KnownDialects } from './jobs/dialects/known-dialects.ts'
+import { hostClockOf } from './jobs/timing/work-timer.ts'
 import { abandonJobs } from './jobs/transition.ts'
-import { hostClockOf } from './jobs/work-timer.ts'
-import { resumableJobs } from './organic/drive-organic-job.ts'
-import { FacilitatorConnection } from './organic/facilitator-connection.ts'
-import { runOrganicJob } from './organic/run-organic-job.ts'
+import type { FacilitatorConnection } from './organic/facilitator-connection.ts'
+import { wireFacilitator } from './organic/wire-facilitator.ts'
 import { recheckIncluded } from './weights/recheck-included.ts'
 import { revealWeights } from './weights/reveal-weights.ts'
 import { setWeights, type WeightsOutcome } from './weights/set-weights.ts'
@@ -66,6 +65,8 @@ export interface Validator {
   reveals(signal: AbortSignal): Promise<number | undefined>
   /** Opens the connection to the facilitator, if one is configured. The caller disposes of it. */
   facilitator(): FacilitatorConnection | undefined
+  /** Asks all miners for their manifests, from which miners for users' jobs are picked. */
+  askManifests(signal: AbortSignal): Promise<void>
   /** Ends orphans: batches and organic jobs that no process drives any more. */
   sweep(): Promise<void>
 }
@@ -117,35 +118,7 @@ export function wireValidator(deps: ValidatorDeps): Validator {
       await recheckIncluded(netuid, final, { chain, hotkey, db, clock, log })
       return revealWeights(netuid, { chain, hotkey, db, tryLock: tryRevealLock, clock, log }, signal)
     },
-    facilitator: () => {
-      if (config.FACILITATOR_URI === undefined) return undefined
-      const { organicLimits: limits, ALLOW_PRIVATE_MINERS: allowPrivate } = config
-      const organic = {
-        netuid,
-        source: 'facilitator',
-        allowPrivate,
-        limits,
-        chain,
-        hotkey,
-        dialects,
-        db,
-        clock,
-        log,
-      } as const
-      return new FacilitatorConnection({
-        ...{ uri: config.FACILITATOR_URI, hotkey, clock, log },
-        resumableJobs: signal => resumableJobs(organic, signal),
-        onReported: ({ uuid }) => {
-          markReported(db, uuid, new Date(clock.now())).catch(err =>
-            log.warn(
-              { err, jobUuid: uuid },
-              'job could not be marked as reported; it is reported again after a restart',
-            ),
-          )
-        },
-        run: (request, report, signal) => runOrganicJob(request, { ...organic, report }, signal),
-      })
-    },
+    ...wireFacilitator({ config, chain, hotkey, dialects, db, keepOpen, clock, log }),
     sweep: async () => {
       const now = new Date(clock.now())
       const synthetic = await closeOverdueBatches(db, new Date(now.getTime() - BATCH_OVERDUE_MS), now, log)

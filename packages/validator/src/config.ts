@@ -20,6 +20,7 @@ import { ALGORITHMS } from './benchmarks/hashcat.ts'
 import type { BenchmarkSettings } from './benchmarks/load-benchmark.ts'
 import type { StageLimits } from './benchmarks/synthetic-job.ts'
 import type { OrganicLimits } from './organic/organic-job.ts'
+import { organicLimitsOf, organicSettings } from './organic/settings.ts'
 import type { Scoring } from './scoring/job-score.ts'
 import type { ScoringRules } from './scoring/network-scores.ts'
 import { scoringOf, scoringRulesOf, scoringSettings } from './scoring/settings.ts'
@@ -171,14 +172,7 @@ export const validatorSettings = defineSettings({
     about: "How long to wait for a result beyond the job's timeout, in seconds. A result that late scores nothing.",
     example: '11',
   }),
-  ORGANIC_READY_SECONDS: setting(seconds(300, 1), {
-    about: "How long a user's job may take from its offer to a ready executor, in seconds.",
-    example: '300',
-  }),
-  ORGANIC_JOB_SECONDS: setting(seconds(300, 1), {
-    about: "How long a user's job may take as a whole, in seconds.",
-    example: '300',
-  }),
+  ...organicSettings,
   ALLOW_PRIVATE_MINERS: setting(envBoolean.default(false), {
     about: 'Whether to connect to miners on loopback, private and link-local addresses. For local networks.',
     example: 'false',
@@ -271,13 +265,7 @@ export function readValidatorConfig(env: NodeJS.ProcessEnv): ValidatorConfig {
       readySlackMs: settings.READY_SLACK_SECONDS * 1000,
       resultGraceMs: settings.RESULT_GRACE_SECONDS * 1000,
     },
-    organicLimits: {
-      connectMs: settings.CONNECT_SECONDS * 1000,
-      manifestMs: settings.MANIFEST_WAIT_MS,
-      readyMs: settings.ORGANIC_READY_SECONDS * 1000,
-      reservationMs: settings.RESERVATION_SECONDS * 1000,
-      jobMs: settings.ORGANIC_JOB_SECONDS * 1000,
-    },
+    organicLimits: organicLimitsOf(settings),
     scoring: scoringOf(settings),
     scoringRules: scoringRulesOf(settings),
   }

@@ -145,6 +145,15 @@ async function areWeightsDue(netuid: number, { chain, hotkey, db }: LoopDeps): P
   return waiting.length > 0 || block - ownNeuron(metagraph, hotkey).lastUpdate >= rules.activityCutoff / 2
 }
 
+/** Starts the loop that asks miners for their manifests, from which miners for users' jobs are picked. */
+export function startManifestLoop(
+  everyMs: number,
+  { validator, clock, log }: Pick<LoopDeps, 'clock' | 'log'> & { validator: Pick<Validator, 'askManifests'> },
+  signal: AbortSignal,
+): Loop {
+  return startLoop({ name: 'manifests', everyMs, run: stop => validator.askManifests(stop), clock, log, signal })
+}
+
 export type EvictionDeps = { database: OpenDatabase; clock: Clock; log: Log }
 
 type Retention = Pick<

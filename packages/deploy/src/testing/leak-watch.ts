@@ -2,6 +2,7 @@
  * Records what other users could read while an install script runs, so that a test can search it for secrets: the
  * command lines of all processes on this machine, test servers included, and the script's files in /tmp.
  */
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,7 +35,7 @@ export class LeakWatch {
   async #watch(): Promise<void> {
     while (!this.#stopped) {
       const ids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
-      for (const line of await readAll(ids.map(id => `/proc/${id}/cmdline`))) this.#commandLines.add(line)
+      for (const id of ids) this.#commandLines.add(commandLine(id))
       for (const text of await readAll(await scratchFiles())) this.#fileContents.add(text)
       await new Promise(resolve => setTimeout(resolve, SAMPLE_INTERVAL_MS))
     }
@@ -52,7 +53,16 @@ async function scratchFiles(): Promise<string[]> {
   return names.flat()
 }
 
-/** Reads files. Returns an empty text for a process that has ended, and for a file that is gone or is a socket. */
+/** Returns the command line of a process, empty when it has ended. The kernel has it in memory, so nothing blocks. */
+function commandLine(id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Reads files. Returns an empty text for a file that is gone or is a socket. */
 function readAll(paths: readonly string[]): Promise<string[]> {
   return Promise.all(paths.map(path => readFile(path, 'utf8').catch(() => '')))
 }

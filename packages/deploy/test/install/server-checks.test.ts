@@ -133,6 +133,39 @@ test("checks the disk of Docker's data folder, wherever that is", async () => {
   expect(await answers('ROOT=$FOLDER; check_disk')).toBe('')
 })
 
+describe("a port that the role's containers are to publish", () => {
+  /** A listener on the port, as ss prints it. */
+  const heldBy = (program: string) =>
+    server.fake('ss', `echo 'LISTEN 0 4096 127.0.0.1:8001 0.0.0.0:* users:(("${program}",pid=7,fd=4))'`)
+  /** What `docker ps` and `docker inspect` print of the role's container, and of others that publish the port. */
+  const docker = ({ running = '', configured = '', others = '' }) =>
+    server.fake(
+      'docker',
+      `case "$*" in *publish=*) echo '${others}';; inspect*) echo '${configured}';; *-aq*) echo c1;; ps*) echo '${running}';; esac`,
+    )
+  const check = () => answers('project=compute-horde-miner; check_port 8001 --admin-port')
+  const BOUND = ':8000->:8001->'
+
+  test('may be held by Docker, also between two starts of a container that ends at its start', async () => {
+    await heldBy('docker-proxy')
+    await docker({ running: '127.0.0.1:8001->8001/tcp', configured: BOUND })
+    expect(await check()).toBe('')
+    await docker({ configured: BOUND })
+    expect(await check()).toBe('')
+  })
+
+  test('is taken when another container or program holds it', async () => {
+    await heldBy('docker-proxy')
+    await docker({ configured: ':8000->' })
+    expect(await check()).toContain('port 8001 of the server is taken by docker-proxy')
+    await docker({ configured: BOUND, others: 'other-project' })
+    expect(await check()).toContain('port 8001 of the server is taken by docker-proxy')
+    await heldBy('sshd')
+    await docker({ configured: BOUND })
+    expect(await check()).toContain('port 8001 of the server is taken by sshd')
+  })
+})
+
 describe('an NVIDIA card', () => {
   const CARD = 'echo "01:00.0 0302: 10de:2330 (rev a1)"'
 

@@ -4,6 +4,7 @@ import { callCases, type Pallet } from '../table/pallet.ts'
 import { type RuntimeCall, type RuntimeEvent, runtimeCall, runtimeEvent } from '../table/runtime-call.ts'
 import { adminUtils } from './admin-utils.ts'
 import { balances } from './balances.ts'
+import { commitments } from './commitments.ts'
 import { drand } from './drand.ts'
 import { subtensor } from './subtensor/pallet.ts'
 import { sudo } from './sudo.ts'
@@ -13,7 +14,7 @@ import { utility } from './utility.ts'
 
 /** The runtime's table: every pallet, in the order of their indices. */
 export function runtimePallets(blockMs: number): Pallet[] {
-  return [system, timestamp(blockMs), balances, subtensor, utility, sudo, adminUtils, drand]
+  return [system, timestamp(blockMs), balances, subtensor, utility, sudo, commitments, adminUtils, drand]
 }
 
 const CRATES: Record<string, string> = {
@@ -23,6 +24,7 @@ const CRATES: Record<string, string> = {
   SubtensorModule: 'pallet_subtensor',
   Utility: 'pallet_utility',
   Sudo: 'pallet_sudo',
+  Commitments: 'pallet_commitments',
   AdminUtils: 'pallet_admin_utils',
   Drand: 'pallet_drand',
 }

@@ -2,6 +2,7 @@ import { palletTypesOf } from '../pallets/runtime.ts'
 import type { RuntimeCall } from '../table/runtime-call.ts'
 import { adminHandlers } from './admin.ts'
 import { balancesHandlers } from './balances.ts'
+import { commitmentsHandlers } from './commitments.ts'
 import type { Context, Origin } from './context.ts'
 import { badOrigin } from './failure.ts'
 import { subtensorHandlers } from './subtensor/handlers.ts'
@@ -22,6 +23,7 @@ const HANDLERS: Record<string, AnyHandlers> = {
   Balances: balancesHandlers,
   Utility: utilityHandlers,
   Sudo: sudoHandlers,
+  Commitments: commitmentsHandlers,
   SubtensorModule: subtensorHandlers,
   AdminUtils: adminHandlers,
 }

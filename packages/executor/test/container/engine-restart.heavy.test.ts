@@ -15,8 +15,7 @@ let miner: TestMiner
 let engine: PrivateEngine
 beforeAll(async () => {
   miner = await TestMiner.start()
-  engine = await PrivateEngine.start({ settings: { 'live-restore': true } })
-  await engine.load(PYTHON)
+  engine = await PrivateEngine.start({ hasImages: true, settings: { 'live-restore': true } })
 })
 afterAll(async () => {
   await miner[Symbol.asyncDispose]()

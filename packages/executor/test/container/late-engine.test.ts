@@ -4,7 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expectGoodEnd, type Job, job, PYTHON, readied, resultOn } from '@horde/testing/jobs/executor-job'
+import { expectGoodEnd, type Job, job, readied, resultOn } from '@horde/testing/jobs/executor-job'
 import { receive, type TestExecutor, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -25,8 +25,7 @@ let stopped = Promise.withResolvers<void>()
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'late-engine-'))
   miner = await TestMiner.start()
-  engine = await PrivateEngine.start()
-  await engine.load(PYTHON)
+  engine = await PrivateEngine.start({ hasImages: true })
   relay = await CountingEngine.start(folder, { socket: engine.socket, onRequest })
   // From here on the engine has the image of the holder, and the host is known to be good.
   const wanted = await job({ script: 'print(1)' })

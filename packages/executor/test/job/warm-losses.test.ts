@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FoundContainer } from '@horde/engine/containers'
 import { EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
-import { expectNothingLeft, PYTHON } from '@horde/testing/jobs/executor-job'
+import { expectNothingLeft } from '@horde/testing/jobs/executor-job'
 import { UploadServer } from '@horde/testing/peers/http-target'
 import { receive, TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { PrivateEngine } from '@horde/testing/private-engine'
@@ -85,8 +85,7 @@ describe('a job succeeds when, while its executor waited,', () => {
   describe('the engine was restarted, which', () => {
     let own: PrivateEngine
     beforeAll(async () => {
-      own = await PrivateEngine.start()
-      await own.load(PYTHON)
+      own = await PrivateEngine.start({ hasImages: true })
     })
     afterAll(() => own?.[Symbol.asyncDispose]())
 

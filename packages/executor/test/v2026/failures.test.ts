@@ -27,7 +27,8 @@ const file = (path: string) => ({ volume_type: 'single_file', url: web.url(path)
 /** Limits that leave some stages no time: `limits` in seconds, and nothing is kept from the stages before. */
 const timing = (limits: Record<string, number>) => ({ executor_timing: { ...AMPLE, allowed_leeway: 0, ...limits } })
 
-describe('the time limit of a stage', () => {
+// These two groups run at once, because most of their time is the wait for a limit.
+describe.concurrent('the time limit of a stage', () => {
   test('counts the wait for the work', async () => {
     const job = await Job2026.begin(miner, spawner, { offer: timing({ download_time_limit: 1 }) })
     await job.prepare()
@@ -45,14 +46,14 @@ describe('the time limit of a stage', () => {
 
   test('ends the run, which is told what it printed', async () => {
     const script = 'import time; print("so far", flush=True); time.sleep(1000)'
-    const job = await Job2026.begin(miner, spawner, { script, offer: timing({ execution_time_limit: 4 }) })
+    const job = await Job2026.begin(miner, spawner, { script, offer: timing({ execution_time_limit: 10 }) })
     await job.prepare()
     job.connection.send(job.work)
     await job.expect('V0VolumesReadyRequest')
     await job.expectFailed('timeout', 'execution', {
-      message: 'The job was killed after its 4 seconds.',
+      message: 'The job was killed after its 10 seconds.',
       docker_process_stdout: 'so far\n',
-      docker_process_stderr: 'The job was killed after its 4 seconds.\n',
+      docker_process_stderr: 'The job was killed after its 10 seconds.\n',
     })
   })
 
@@ -73,7 +74,7 @@ describe('the time limit of a stage', () => {
   })
 })
 
-describe('a job', () => {
+describe.concurrent('a job', () => {
   test('that exits with a status fails by it, and uploads nothing', async () => {
     const script = 'import sys; print("out"); open("/output/a", "w"); sys.stderr.write("err"); sys.exit(3)'
     const job = await Job2026.begin(miner, spawner, { script, work: { output_upload: filePut(web.url('/a'), 'a') } })

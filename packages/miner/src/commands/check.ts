@@ -39,7 +39,7 @@ async function* findings(deps: CommandDeps, signal: AbortSignal): AsyncGenerator
   if (config.MIGRATING)
     yield warn('migrating', 'the miner takes no new jobs', 'unset MIGRATING when it is to work again')
   const hotkey = yield* hotkeyFindings(() => ownHotkey(config))
-  yield* surroundings(config, hotkey, deps.databaseConnectMs, signal)
+  yield* surroundings(settings, hotkey, deps.databaseConnectMs, signal)
   yield* hosts(settings, hotkey)
 }
 
@@ -49,12 +49,12 @@ async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
 }
 
 async function* surroundings(
-  config: MinerConfig,
+  { config, pools }: Settings,
   hotkey: string | undefined,
   connectMs: number | undefined,
   signal: AbortSignal,
 ) {
-  const metagraph = yield* chainFindings(config, hotkey, signal)
+  const metagraph = yield* chainFindings(config, pools, hotkey, signal)
   const owner = { service: 'miner', migrationsFolder, connectMs }
   const { finding, isInUse } = await checkDatabase(config.databaseUrl, owner, signal)
   yield finding
@@ -94,11 +94,13 @@ async function* poolFindings(pool: PoolSettings, config: MinerConfig, owner: str
   try {
     const manager = await openManager(pool, {
       ...{ owner, processEnvironment, network, pullImage: false, stopWithinMs, clock, log },
+      startupSeconds: config.PREPARE_SECONDS,
     })
     await using stack = new AsyncDisposableStack()
     stack.defer(() => manager.close?.())
     if (manager.check === undefined) {
-      yield warn(subject, `the manager ${kind} cannot check them`, 'look at their hosts yourself')
+      const which = pool.program === 'compute-horde' ? `the manager ${kind}` : 'a Python executor'
+      yield warn(subject, `${which} cannot check them`, 'look at their hosts yourself')
       return
     }
     yield* gpuFindings(pool)

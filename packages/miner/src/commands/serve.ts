@@ -47,7 +47,8 @@ function opener(config: MinerConfig, owner: string, log: Log) {
   const pullImage = !config.DEBUG_SKIP_PULLING_EXECUTOR_IMAGE
   const stopWithinMs = config.EXECUTOR_STOP_SECONDS * 1000
   const localImages = new Set<string>()
-  const options = { owner, processEnvironment, network, pullImage, localImages, stopWithinMs, clock: systemClock, log }
+  const shared = { owner, processEnvironment, network, pullImage, localImages, stopWithinMs, clock: systemClock, log }
+  const options = { ...shared, startupSeconds: config.PREPARE_SECONDS }
   return (pool: PoolSettings) => openManager(pool, options)
 }
 

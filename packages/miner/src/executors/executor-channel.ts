@@ -18,6 +18,8 @@ export type ExecutorSocket = Socket<string | Uint8Array, object>
 export type DriverEvent =
   | { from: 'executor'; report: JobReport }
   | { from: 'executor'; connected: boolean }
+  /** `done` is called once all earlier events were handled. */
+  | { from: 'executor'; done: () => void }
   | { from: 'manager'; exited: string }
   | { from: 'validator'; work: JobWork }
 
@@ -45,6 +47,10 @@ export class ExecutorChannel {
   /** Resolves when the last connection is closed and read to its end. Undefined while there is none. */
   #allRead: PromiseWithResolvers<void> | undefined
   #lostAt: number | undefined
+  /** Whether the executor has reported anything about its job. */
+  #hasReported = false
+  /** Resolves when the driver of the job handles no further event. */
+  readonly #over = Promise.withResolvers<void>()
 
   constructor(token: string, clock: Clock) {
     this.token = token
@@ -71,7 +77,7 @@ export class ExecutorChannel {
 
   attach(socket: ExecutorSocket, peer: Omit<ExecutorPeer, 'token'>): void {
     this.#sockets.push(socket)
-    this.#spoken = spokenBy(peer)
+    this.#spoken = this.job?.speaks ?? spokenBy(peer)
     const readsLarge = this.#spoken === 'v2026' || peer.capabilities.includes('large-frames')
     this.#largest.set(socket, readsLarge ? LARGEST_PASSED_ON_BYTES : LARGEST_WORK_BYTES)
     this.#lostAt = undefined
@@ -116,7 +122,21 @@ export class ExecutorChannel {
   /** The executor has reported something, so that it speaks the dialect that it is spoken to. */
   takeReport(report: JobReport): void {
     this.#isGuess = false
+    this.#hasReported = true
     this.events.put({ from: 'executor', report })
+  }
+
+  /** Resolves when all that the executor has reported so far is handled, and so stored, or the job is over. */
+  async handled(): Promise<void> {
+    if (!this.#hasReported) return
+    const handled = Promise.withResolvers<void>()
+    this.events.put({ from: 'executor', done: handled.resolve })
+    await Promise.race([handled.promise, this.#over.promise])
+  }
+
+  /** The job is over: no further event is handled. */
+  over(): void {
+    this.#over.resolve()
   }
 
   #chooseDialect(): DialectName {
@@ -137,7 +157,7 @@ export class ExecutorChannel {
     if (!newest) return false
     const done = new AbortController()
     const late = this.#clock.sleep(SEND_WITHIN_MS, done.signal).then(
-      () => newest.close(1000, 'not listening'),
+      () => newest.close(1013, 'not listening'),
       () => {},
     )
     try {

@@ -37,6 +37,8 @@ const CAPABILITIES = ['large-frames']
 export type ChannelJob = V2026Job & {
   /** The dialect to speak with executors that speak both: that in which the job was offered. */
   dialect: DialectName
+  /** The dialect that the executor speaks, by its pool's settings. Undefined: it shows it. */
+  speaks: DialectName | undefined
 }
 
 /** Returns the frame for a request. Ask `obstacleTo` first. */

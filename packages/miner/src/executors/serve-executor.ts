@@ -8,7 +8,10 @@ import { type ExecutorPeer, type ExecutorSays, parseExecutorFrame } from './exec
 
 export type ExecutorEndpoint = { channels: ExecutorChannels; log: Log }
 
-/** Serves an executor's connection until it ends. */
+/**
+ * Serves an executor's connection until it ends. The executor's close is answered once what it has reported is stored:
+ * until then it keeps its result and sends it again after a miner was killed.
+ */
 export async function serveExecutor(
   socket: ExecutorSocket,
   { token, ...peer }: ExecutorPeer,
@@ -35,6 +38,8 @@ export async function serveExecutor(
     }
   } finally {
     channel.detach(socket)
+    await channel.handled()
+    await socket.close(1000)
   }
 }
 

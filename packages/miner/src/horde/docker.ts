@@ -17,10 +17,15 @@ import {
 } from './docker/executor-container.ts'
 import { ExecutorImage, type LocalImages } from './docker/executor-image.ts'
 import { finishTakeOver, removeEnded, runningContainer, takeOver } from './docker/running-container.ts'
+import type { ProgramName } from './executor-program.ts'
 import type { ExecutorManager, StartedCommand } from './manager.ts'
 
 export type DockerManagerOptions = {
   image: string
+  /** What the image is. Unset: this project's executor. */
+  program?: ProgramName
+  /** How long a Python executor may take from its connection until it is ready, in seconds. */
+  startupSeconds?: number
   /** Whether an image that the engine lacks is pulled. */
   pullImage: boolean
   engine: EngineAddress
@@ -36,6 +41,8 @@ export type DockerManagerOptions = {
   log: Log
 }
 
+/** The default of the limit of a Python executor's start, in seconds. */
+const STARTUP_SECONDS = 300
 /** How long the engine may take to find the image while an offer waits for the answer, in ms. */
 const ANSWER_MS = 2_000
 
@@ -46,11 +53,13 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
   const { clock, log } = options
   const engine = await connectEngine(options.engine, { clock, log })
   const closing = new AbortController()
-  const { localImages = new Set() } = options
+  const { localImages = new Set(), program = 'compute-horde', startupSeconds = STARTUP_SECONDS } = options
   const executorImage = new ExecutorImage({ ...options, localImages, engine, closed: closing.signal })
   const host: DockerHost = {
     ...options,
     network: options.network,
+    program,
+    startupSeconds,
     engine,
     socket: socketOf(options.engine),
     executorImage,
@@ -63,12 +72,14 @@ export async function dockerManager(options: DockerManagerOptions): Promise<Exec
     startContainer({ args: [name], environment, labels: {} }, host)
   return {
     takeOver: tokens => takeOver(tokens, host),
-    start: order => startContainer(programOf(order), host),
-    preload: command('preload'),
-    check: async environment => {
-      await removeEnded(host)
-      return command('check')(environment)
-    },
+    start: order => startContainer(programOf(order, host), host),
+    ...(program === 'compute-horde' && {
+      preload: command('preload'),
+      check: async environment => {
+        await removeEnded(host)
+        return command('check')(environment)
+      },
+    }),
     look: () => lookThrough(engine, async () => [await executorImage.look()]),
     whyNot: () => whyNot(host),
     probe: what => probeInContainer(what, host),

@@ -23,19 +23,24 @@ export type OpenManagerOptions = {
   localImages?: LocalImages
   /** How long an executor may take to clean up after SIGTERM, in milliseconds, before it is killed. */
   stopWithinMs: number
+  /** How long a Python executor may take from its connection until it is ready, in seconds. */
+  startupSeconds: number
   clock: Clock
   log: Log
 }
 
 export function openManager(pool: PoolSettings, options: OpenManagerOptions): Promise<ExecutorManager> {
-  const { owner, processEnvironment: environment, stopWithinMs, clock, log } = options
+  const { owner, processEnvironment: environment, stopWithinMs, startupSeconds, clock, log } = options
+  const { program, folder } = pool
   // A network of this machine's engine means nothing to another.
   const network = 'socket' in pool.engine ? options.network : undefined
   switch (pool.manager) {
     case 'process':
-      return Promise.resolve(processManager({ owner, environment, stopWithinMs, clock }))
+      return Promise.resolve(
+        processManager({ owner, environment, stopWithinMs, clock, program, folder, startupSeconds }),
+      )
     case 'docker':
-      return dockerManager({ ...options, image: pool.image, engine: pool.engine, network })
+      return dockerManager({ ...options, image: pool.image, program, engine: pool.engine, network })
     default:
       return loadManager(pool.manager, { log })
   }

@@ -50,6 +50,7 @@ export async function driveJob(job: LiveJob, deps: DriveJobDeps, signal: AbortSi
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else await move(job, 'executor exited', { reason: reasonForNone(job) }, deps, signal)
   } finally {
+    job.channel.over()
     const ended = endExecutor(job, executor, deps)
     // A validator may take long to read the end, and the next job waits for the executor to leave.
     await Promise.all([ended, job.endSent]).finally(() => ended)
@@ -153,6 +154,7 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
     if (job.state === 'running') await briefExecutor(job, deps, signal)
     return
   }
+  if ('done' in event) return event.done()
   const { report } = event
   if (isAskingForWork(report, job)) {
     job.isWorkLost = true

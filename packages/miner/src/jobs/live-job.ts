@@ -101,7 +101,7 @@ export class LiveJob extends StoredJob {
     this.reservation = executor.reservation
     this.channel = executor.channel
     this.channel.jobUuid = row.uuid
-    this.channel.job = channelJobOf(row)
+    this.channel.job = channelJobOf(row, executor.reservation.speaks)
     this.events = executor.channel.events
     this.work = workOf(row)
     this.dialect = row.offer === null ? 'v0' : 'v2026'
@@ -125,13 +125,14 @@ export class LiveJob extends StoredJob {
 }
 
 /** Executors of v2026 read a receipt with the offer, and do not check it: an offer of v0 has none, and gets an empty one. */
-function channelJobOf({ uuid, executorClass, offer, validator }: JobRow): ChannelJob {
+function channelJobOf({ uuid, executorClass, offer, validator }: JobRow, speaks: DialectName | undefined): ChannelJob {
   const receipt = offer && { payload: offer.receipt.payload, signature: offer.receipt.validatorSignature }
   return {
     receipt: receipt ?? { payload: emptyReceipt(uuid, executorClass, validator), signature: '0x' },
     executorClass,
     hasOfferedVolumes: offer !== null && offer.volumes?.length !== 0,
     dialect: offer === null ? 'v0' : 'v2026',
+    speaks,
   }
 }
 

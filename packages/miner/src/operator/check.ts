@@ -19,6 +19,8 @@ import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/v0/validator-miner'
 import { addressToAnnounce } from '../announce/announce.ts'
 import type { MinerConfig } from '../config.ts'
+import type { PoolSettings } from '../horde/pools/pool-settings.ts'
+import { manifestFinding } from './manifest-finding.ts'
 import type { MinerStatusJson } from './status-json.ts'
 import { ownNeuron } from './watches/miner-watches.ts'
 
@@ -30,6 +32,7 @@ const UNSEEN = 'this check cannot see whether it can be reached from outside'
 /** Returns the subnet for further checks; undefined when the chain does not answer. */
 export async function* chainFindings(
   config: MinerConfig,
+  pools: readonly PoolSettings[],
   hotkey: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Finding, Metagraph | undefined> {
@@ -41,6 +44,9 @@ export async function* chainFindings(
     const metagraph = await chain.metagraph(config.BITTENSOR_NETUID)
     if (hotkey !== undefined) yield registrationFinding(metagraph, ownNeuron(hotkey, config))
     yield validatorsFinding(metagraph, config)
+    if (config.COMMIT_MANIFEST && hotkey !== undefined) {
+      yield await manifestFinding(chain, { netuid: config.BITTENSOR_NETUID, hotkey, pools })
+    }
     return metagraph
   } catch (error) {
     if (!(error instanceof ChainError)) throw error

@@ -36,6 +36,7 @@ function self({ miner, chain }: MinerStatusJson): Html {
 <div><dt>Registered on subnet ${miner.netuid}</dt><dd>${onSubnet}</dd></div>
 <div><dt>Address</dt><dd>${own.ip === null ? 'not known' : `${own.ip}, ${own.how}`}</dd></div>
 <div><dt>Announced on the chain</dt><dd>${address}${whyNotAnnounced(own)}</dd></div>
+${manifestOnChain(miner)}
 <div><dt>Port for validators</dt><dd>${miner.port}</dd></div>
 ${chainFacts(chain)}
 ${processFacts(miner)}
@@ -46,6 +47,15 @@ ${processFacts(miner)}
 function whyNotAnnounced({ error, waitsForBlock }: MinerStatusJson['miner']['address']): Html | null {
   if (error !== null) return html`<br><span class="bad">${error}</span>`
   return waitsForBlock === null ? null : html`<br><span class="dim">next attempt in block ${waitsForBlock}</span>`
+}
+
+function manifestOnChain({ manifest }: MinerStatusJson['miner']): Html | null {
+  if (manifest === null) return null
+  const { committed, block, isCurrent, error } = manifest
+  const found = committed === null ? 'nothing' : `${committed || 'no executors'}, block ${block}`
+  const now = isCurrent === false ? html` <span class="warn">not that of now</span>` : null
+  const why = error === null ? null : html`<br><span class="bad">${error}</span>`
+  return html`<div><dt>Manifest on the chain</dt><dd>${isCurrent === null ? 'not known yet' : found}${now}${why}</dd></div>`
 }
 
 function pools({ horde }: MinerStatusJson): Html {

@@ -13,6 +13,7 @@ import {
 import { type WatchJson, watchesJson } from '@horde/operator/page/watches-section'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import { REASONS } from '@horde/protocol/reasons'
+import type { ManifestState } from '../announce/manifest-committer.ts'
 import type { ListedJob } from '../db/jobs.ts'
 import type { PoolStatus } from '../horde/horde.ts'
 import type { DialectName } from '../validators/dialects/dialect.ts'
@@ -34,6 +35,8 @@ export type MinerStatusJson = {
     announced: { ip: string; port: number; block: number } | null
     /** The miner's address, how it was found, and what keeps it from being announced. Null: nothing. */
     address: { ip: string | null; how: string | null; waitsForBlock: number | null; error: string | null }
+    /** The manifest on the chain, as `A3;S2`. Null: COMMIT_MANIFEST is not set. */
+    manifest: { committed: string | null; block: number | null; isCurrent: boolean | null; error: string | null } | null
   }
   chain: ChainJson
   watches: WatchJson[]
@@ -109,14 +112,22 @@ export function statusJson(
 }
 
 function minerJson(status: MinerStatus): MinerStatusJson['miner'] {
-  const { hotkey, netuid, uid, port, metagraph, announcement } = status
+  const { hotkey, netuid, uid, port, metagraph, announcement, manifest } = status
   const axon = metagraph && neuronOf(metagraph, hotkey)?.axon
   const { address: ip = null, how = null, waitsForBlock = null, lastError: error = null } = announcement
   return {
     ...{ hotkey, netuid, uid: uid ?? null, registered: uid === undefined ? null : uid !== null, port },
     announced: axon ? { ip: axon.ip, port: axon.port, block: axon.block } : null,
     address: { ip, how, waitsForBlock, error },
+    manifest: manifest ? manifestJson(manifest) : null,
     ...processJson(status),
+  }
+}
+
+function manifestJson({ committed, block, isCurrent, lastError }: ManifestState) {
+  return {
+    ...{ committed: committed ?? null, block: block ?? null, isCurrent: isCurrent ?? null },
+    error: lastError ?? null,
   }
 }
 

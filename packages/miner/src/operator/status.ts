@@ -7,6 +7,7 @@ import type { ServiceStatus } from '@horde/operator/admin/observed-service'
 import type { Watches } from '@horde/operator/watch/watches'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import type { AnnouncementState, Announcer } from '../announce/announcer.ts'
+import type { ManifestCommitter, ManifestState } from '../announce/manifest-committer.ts'
 import type { MinerConfig } from '../config.ts'
 import type { Horde, PoolStatus } from '../horde/horde.ts'
 import type { LiveJobs } from '../jobs/live-job.ts'
@@ -29,6 +30,8 @@ export type MinerStatus = ServiceStatus & {
   /** How many jobs ended in which way since the start. */
   ends: Readonly<Record<FinalState, number>>
   announcement: AnnouncementState
+  /** The manifest on the chain; undefined when the settings keep it off the chain. */
+  manifest: ManifestState | undefined
   /** The subnet as of the chain's last answer; undefined before the first one. */
   metagraph: Metagraph | undefined
   /** The age of that answer, and the age from which it is old, in milliseconds. */
@@ -69,6 +72,7 @@ export type StatusDeps = {
   horde: Pick<Horde, 'usage'>
   connections: Pick<ValidatorConnections, 'counts' | 'dialects' | 'spoken'>
   announcer: Pick<Announcer, 'state'>
+  committer: Pick<ManifestCommitter, 'state'> | undefined
   validators: Pick<ValidatorList, 'metagraph' | 'ageMs'>
   counters: Pick<JobCounters, 'ends'>
   watches: Pick<Watches, 'state'>
@@ -98,6 +102,7 @@ export function readStatus(deps: StatusDeps): MinerStatus {
     }),
     ends: counters.ends(),
     announcement: announcer.state(),
+    manifest: deps.committer?.state(),
     metagraph,
     listAgeMs: validators.ageMs(),
     oldListMs: OLD_AFTER_REFRESHES * config.VALIDATORS_REFRESH_SECONDS * 1_000,

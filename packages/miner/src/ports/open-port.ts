@@ -77,7 +77,8 @@ export function serveExecutorsOn({ router, limits }: OpenPort, endpoint: Executo
   const serve: UpgradeHandler = (ws, match, request) => {
     const [, token = ''] = match
     const authenticated = limits.watch(request.socket)
-    const socket: ExecutorSocket = wrapSocket(ws, socketOptions(endpoint.log))
+    // An executor takes the answer to its close for the receipt of its result, and leaves.
+    const socket: ExecutorSocket = wrapSocket(ws, { ...socketOptions(endpoint.log), holdsClose: true })
     const peer = { token, capabilities: capabilitiesOf(request), userAgent: request.headers['user-agent'] }
     return serveExecutor(socket, peer, endpoint, authenticated)
   }

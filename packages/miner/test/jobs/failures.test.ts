@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
+import { silentLog } from '@horde/kit/log'
+import { dialSocket } from '@horde/kit/socket'
+import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
+import { WAIT_MS } from '@horde/testing/limits'
 import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectValidator, validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
+import { capturedLog } from '../captured-log.ts'
 import { ScriptedManager, startChain, startTestMiner } from '../harness.ts'
-import { offerOf } from '../messages.ts'
+import { offerOf, workOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
 
@@ -78,6 +83,41 @@ it('stops its executors even while the database is away', async () => {
   away.update = 1_000_000
   await miner[Symbol.asyncDispose]()
   expect(manager.stopped).toEqual([order.token])
+})
+
+it("answers an executor's close only once its result is stored", async () => {
+  const { away, disturb } = shakyDatabase()
+  const { log, lines } = capturedLog()
+  const manager = new ScriptedManager()
+  await using miner = await start({ disturb, manager, log })
+  await using validator = await connectValidator(miner)
+  const uuid = randomUUID()
+  const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
+  await validator.send(offer(uuid))
+  await validator.next()
+  const { minerAddress, token } = await manager.order()
+  const socket = await dialSocket<unknown, object>(`${minerAddress}/v0.1/executor_interface/${token}`, {
+    ...{ parse: frame => frame, maxFrameBytes: LARGEST_PASSED_ON_BYTES, closeTimeoutMs: WAIT_MS, log: silentLog },
+  })
+  await socket.send({ message_type: 'V0ReadyRequest', job_uuid: uuid })
+  expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
+  await validator.send(workOf(uuid))
+  await expect.poll(async () => (await stored())?.state).toBe('running')
+
+  away.update = 1_000_000
+  const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
+  await socket.send({ message_type: 'V0FinishedRequest', job_uuid: uuid, ...output })
+  const closed = socket.close(1000)
+  const refusals = () => lines.filter(({ msg }) => msg === 'job could not be saved').length
+  const refusedTwice = expect.poll(refusals, { timeout: WAIT_MS }).toBeGreaterThan(1)
+  expect(await Promise.race([closed.then(() => 'closed'), refusedTwice.then(() => 'refused')])).toBe('refused')
+  expect(await stored()).toMatchObject({ state: 'running', result: null })
+
+  away.update = 0
+  expect(await socket.closed).toMatchObject({ code: 1000 })
+  expect(await stored()).toMatchObject({ state: 'finished', result: { stdout: 'answer' } })
+  manager.exit(token, 'exit code 0')
+  expect(await validator.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
 })
 
 it('breaks a job whose executor hangs at its start, and stops the executor if it starts later', async () => {

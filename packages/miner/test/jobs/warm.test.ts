@@ -93,6 +93,8 @@ it('removes the warm executor of a removed pool, and keeps running jobs', async 
     warm: 0,
     manager: 'process',
     image: '',
+    program: 'compute-horde' as const,
+    folder: undefined,
     gpus: [],
   }
   await miner.reload([{ ...pool, name: 'other', engine: { socket: '' }, environment: {}, address: undefined }])

@@ -121,7 +121,13 @@ describe('engines', () => {
   it('checks an engine that several pools share once, with all their images', () => {
     const config = readMinerConfig({ BITTENSOR_NETUID: '1', BITTENSOR_NETWORK: 'local' })
     const pool = { name: 'p', executorClass: 'always_on.test', count: 1, warm: 0, gpus: [], environment: {} } as const
-    const more = { engine: docker, address: undefined, manager: 'docker' }
+    const more = {
+      engine: docker,
+      address: undefined,
+      manager: 'docker',
+      program: 'compute-horde',
+      folder: undefined,
+    } as const
     const pools = ['a', 'b', 'a'].map(image => ({ ...pool, ...more, image }))
     expect(enginesOf([...pools, { ...pool, ...more, manager: 'process', image: 'c' }], config)).toEqual([
       { engine: docker, images: ['a', 'b'], mayPull: true },

@@ -47,7 +47,8 @@ it('handles what came before the authentication behind it', async () => {
   expect(await peer.next()).toEqual(ANSWER)
 })
 
-describe('refuses', () => {
+// They run at once, because each waits some seconds for the close of its connection.
+describe.concurrent('refuses', () => {
   /** Returns the words of the only message. The close comes some seconds later, or a Python validator dials at once. */
   async function refusal(peer: ValidatorPeer2026): Promise<string> {
     const error = await peer.next()
@@ -101,7 +102,7 @@ describe('a second authentication on one connection', () => {
   })
 })
 
-describe('a first frame that belongs to neither', () => {
+describe.concurrent('a first frame that belongs to neither', () => {
   it.each([
     ['work', { message_type: 'V0JobRequest' }],
     ['an error', { message_type: 'GenericError', details: 'x' }],

@@ -56,6 +56,8 @@ const jobRequest = z
     message_type: z.literal('V0JobRequest'),
     uuid: jobUuid,
     miner_hotkey: hotkey,
+    /** Facilitators say it since June 2024. */
+    executor_class: z.string('must be a string').nullish(),
     docker_image: textOrEmpty,
     raw_script: textOrEmpty,
     args: textList,

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Chain } from '@horde/chain/chain'
 import { openBatches } from '../db/batches.ts'
-import { chooseMiners, type ServingMiner, servingMiners } from '../jobs/find-miners.ts'
+import { chooseMiners, type ServingMiner, servingMiners } from '../jobs/miners/find-miners.ts'
 import { scoringNamed } from '../scoring/settings.ts'
 import { type BatchReport, type DriveDeps, type DriveRequest, driveBatch } from './drive-batch.ts'
 import { newJobFor, openBatch } from './stored-batch.ts'

@@ -6,7 +6,7 @@ import type { ExecutorClass } from '@horde/protocol/classes'
 import type { Benchmark } from '../benchmarks/benchmark.ts'
 import { closeBatchRow, closeOverdueRows, insertBatch, type NewBatch, type OpenBatch } from '../db/batches.ts'
 import { type NewJob, openJobsOf } from '../db/jobs.ts'
-import type { ServingMiner } from '../jobs/find-miners.ts'
+import type { ServingMiner } from '../jobs/miners/find-miners.ts'
 import { abandonJobs, openJobs } from '../jobs/transition.ts'
 
 /** Prepares a new job for a miner. */

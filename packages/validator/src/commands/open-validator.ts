@@ -8,7 +8,7 @@ import { BusyError, type ValidatorDeps } from '../app.ts'
 import { BenchmarkError, loadBenchmark } from '../benchmarks/load-benchmark.ts'
 import { readValidatorConfig } from '../config.ts'
 import { migrationsFolder } from '../db/schema.ts'
-import { UnknownMinerError } from '../jobs/find-miners.ts'
+import { UnknownMinerError } from '../jobs/miners/find-miners.ts'
 
 export type OpenValidator = ValidatorDeps & { chain: Subtensor }
 

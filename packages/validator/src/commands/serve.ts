@@ -1,6 +1,6 @@
 /** The command `serve`: opens everything that must be closed, and runs the validator until a signal. */
 import { type Validator, wireValidator } from '../app.ts'
-import { startEviction, startLoops } from '../loops.ts'
+import { startEviction, startLoops, startManifestLoop } from '../loops.ts'
 import { openOperator } from '../operator/open-operator.ts'
 import type { CommandDeps } from './command-line.ts'
 import { openValidator } from './open-validator.ts'
@@ -18,6 +18,9 @@ export async function serve({ environment }: CommandDeps, signal: AbortSignal): 
     weightsCheckMs: config.WEIGHTS_CHECK_SECONDS * 1000,
   }
   const loops = startLoops(times, { ...deps, validator, db }, signal)
+  if (config.FACILITATOR_URI !== undefined) {
+    loops.push(startManifestLoop(config.MANIFEST_POLL_SECONDS * 1000, { validator, clock, log }, signal))
+  }
   for (const loop of loops) stack.use(loop)
   const eviction = stack.use(startEviction(config, { database, clock, log }, signal))
   const facilitator = validator.facilitator()

@@ -2,7 +2,7 @@
 import { type Database, inTransaction } from '@horde/kit/database'
 import { FINAL_STATES, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, desc, eq, inArray, isNotNull, isNull, lt, notExists, or, sql } from 'drizzle-orm'
-import { batches, jobs, receipts, weightSettings } from './schema.ts'
+import { batches, jobs, receipts, userJobs, weightSettings } from './schema.ts'
 
 /** How many rows one statement removes. It must be short: other statements wait for its locks. */
 const ROWS_AT_ONCE = 500
@@ -10,7 +10,7 @@ const ROWS_AT_ONCE = 500
 /** How long rows are kept after their end, in ms. */
 export type Retention = { batchesKeptMs: number; settingsKeptMs: number; receiptsKeptMs: number }
 
-export type Evicted = { batches: number; jobs: number; settings: number; receipts: number }
+export type Evicted = { batches: number; jobs: number; userJobs: number; settings: number; receipts: number }
 
 /**
  * Removes old rows in short transactions. Stops between two of them when `signal` is aborted. Keeps a batch that is
@@ -24,7 +24,7 @@ export async function evictOld(
   signal: AbortSignal,
 ): Promise<Evicted> {
   const before = new Date(now.getTime() - batchesKeptMs)
-  const evicted = { batches: 0, jobs: 0, settings: 0, receipts: 0 }
+  const evicted = { batches: 0, jobs: 0, userJobs: 0, settings: 0, receipts: 0 }
   for (;;) {
     const batch = signal.aborted ? undefined : await nextOldBatch(db, before)
     if (batch === undefined) break
@@ -35,6 +35,7 @@ export async function evictOld(
   }
   const organic = and(isNull(jobs.batchId), lt(jobs.endedAt, before))
   evicted.jobs += await untilNone(signal, () => removeJobs(db, organic))
+  evicted.userJobs = await untilNone(signal, () => removeUserJobs(db, before))
   const settingsBefore = new Date(now.getTime() - settingsKeptMs)
   evicted.settings = await untilNone(signal, () => removeSettings(db, settingsBefore))
   const receiptsBefore = new Date(now.getTime() - receiptsKeptMs)
@@ -94,6 +95,19 @@ async function removeJobs(db: Database, which: ReturnType<typeof and>): Promise<
     .limit(ROWS_AT_ONCE)
     .for('update', { skipLocked: true })
   const removed = await db.delete(jobs).where(inArray(jobs.uuid, some)).returning({ uuid: jobs.uuid })
+  return removed.length
+}
+
+/** A job's tries ended before it did. */
+async function removeUserJobs(db: Database, before: Date): Promise<number> {
+  const some = db
+    .select({ uuid: userJobs.uuid })
+    .from(userJobs)
+    .where(lt(userJobs.endedAt, before))
+    .orderBy(userJobs.uuid)
+    .limit(ROWS_AT_ONCE)
+    .for('update', { skipLocked: true })
+  const removed = await db.delete(userJobs).where(inArray(userJobs.uuid, some)).returning({ uuid: userJobs.uuid })
   return removed.length
 }
 

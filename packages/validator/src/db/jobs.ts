@@ -2,6 +2,7 @@
  * Reads and saves jobs, and the receipts of jobs. Which state a job is in is decided by jobs/transition.ts alone.
  */
 import type { Database } from '@horde/kit/database'
+import type { JobReport } from '@horde/protocol/job/messages'
 import type { JobStage } from '@horde/protocol/job/report'
 import { type FinalState, OPEN_STATES, type OpenState } from '@horde/protocol/job-state'
 import { uuidKey } from '@horde/protocol/primitives'
@@ -23,7 +24,7 @@ type Row = typeof jobs.$inferSelect
 
 /** The columns that are known before a job is offered. */
 export type NewJob = Pick<Row, 'uuid' | 'minerHotkey' | 'minerUid' | 'minerAddress'> &
-  Partial<Pick<Row, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline'>>
+  Partial<Pick<Row, 'executorClass' | 'timeoutSeconds' | 'challenge' | 'request' | 'source' | 'deadline' | 'userJob'>>
 
 /** What driving a job starts from: the same for a new job and for one that an earlier process left open. */
 export type StoredJob = Required<NewJob> & Pick<Row, 'state' | 'dialect' | 'offeredAt' | 'readyAt' | 'workSent'>
@@ -45,12 +46,14 @@ export interface JobResult {
   stderr: string | null
   score: number | null
   rightAnswer: boolean | null
+  /** The miner's last report, whole, of a job that keeps it. */
+  report: JobReport | null
 }
 
 /** The result of a job that reported nothing. */
 export const EMPTY_RESULT: Omit<JobResult, 'state'> = {
   ...{ reason: null, seconds: null, comment: null, exitStatus: null, stdout: null, stderr: null },
-  ...{ stage: null, message: null, score: null, rightAnswer: null },
+  ...{ stage: null, message: null, score: null, rightAnswer: null, report: null },
 }
 
 /** The columns that change while a job runs, and their types in the database. */
@@ -66,6 +69,7 @@ const SAVED_COLUMNS = {
   exitStatus: 'integer',
   stdout: 'text',
   stderr: 'text',
+  report: 'text',
   complaint: 'text',
   executorClass: 'text',
   image: 'text',
@@ -159,14 +163,14 @@ export async function findJob(db: Database, uuid: string): Promise<Row | undefin
   return row
 }
 
-/** The organic jobs of a source that are open, or ended after a moment and were not reported. Oldest first. */
+/** The organic jobs of a source, without those of users' jobs of v2026, that are open, or ended after a moment and were not reported. Oldest first. */
 export async function unreportedJobs(db: Database, source: JobSource, endedSince: Date): Promise<Row[]> {
   const isOpen = inArray(jobs.state, [...OPEN_STATES])
   const isUnreported = and(isNull(jobs.toldAt), gte(jobs.endedAt, endedSince))
   return db
     .select()
     .from(jobs)
-    .where(and(isNull(jobs.batchId), eq(jobs.source, source), or(isOpen, isUnreported)))
+    .where(and(isNull(jobs.batchId), isNull(jobs.userJob), eq(jobs.source, source), or(isOpen, isUnreported)))
     .orderBy(asc(jobs.createdAt))
 }
 
@@ -175,12 +179,12 @@ export async function markReported(db: Database, uuid: string, at: Date): Promis
   await db
     .update(jobs)
     .set({ toldAt: at })
-    .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId), isNull(jobs.toldAt)))
+    .where(and(eq(jobs.uuid, uuidKey(uuid)), isNull(jobs.batchId), isNull(jobs.userJob), isNull(jobs.toldAt)))
 }
 
 /** Returns a result's fields as their columns can hold them: numbers and texts that a miner sent may not fit. */
-export function storableResult(result: Omit<JobResult, 'state'>): Omit<JobResult, 'state'> {
-  const { exitStatus } = result
+export function storableResult(result: Omit<JobResult, 'state'>) {
+  const { exitStatus, report } = result
   return {
     ...result,
     exitStatus: exitStatus !== null && Math.abs(exitStatus) < INTEGER_END ? exitStatus : null,
@@ -188,6 +192,8 @@ export function storableResult(result: Omit<JobResult, 'state'>): Omit<JobResult
     message: storableText(result.message, MAX_COMPLAINT_CHARACTERS),
     stdout: storableText(result.stdout),
     stderr: storableText(result.stderr),
+    // The receipts behind a decline are of other jobs.
+    report: report && JSON.stringify(report.type === 'decline' ? { ...report, receipts: [] } : report),
   }
 }
 

@@ -1,4 +1,5 @@
 /** The shapes of what json columns hold. Add optional fields only: older rows lack them. */
+import type { DeclineReason } from '@horde/protocol/job/report'
 
 /** A moment of the host's monotonic clock, in ms, and the boot since which that clock runs. */
 export type HostMoment = { readonly boot: string; readonly ms: number }
@@ -21,6 +22,9 @@ export interface Work {
 
 /** A synthetic job's work, stored so that it can be sent, and its answer judged, after a restart too. */
 export type Challenge = { readonly benchmark: string; readonly work: Work }
+
+/** Why a validator gave no miner a user's job. */
+export type Refusal = { readonly reason: DeclineReason; readonly message: string }
 
 /** One score of a weight setting. */
 export type ScoredNeuron = { readonly hotkey: string; readonly uid: number; readonly score: number }

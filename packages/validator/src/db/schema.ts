@@ -18,7 +18,7 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
-import type { Challenge, HostMoment, ScoredNeuron, ScoreExplanation, ScoringName } from './json-columns.ts'
+import type { Challenge, HostMoment, Refusal, ScoredNeuron, ScoreExplanation, ScoringName } from './json-columns.ts'
 
 export const JOB_SOURCES = ['facilitator', 'command'] as const
 export type JobSource = (typeof JOB_SOURCES)[number]
@@ -85,6 +85,10 @@ export const jobs = pgTable(
     /** The job's output as the miner sent it; the middle of a long one is cut out. */
     stdout: text('stdout'),
     stderr: text('stderr'),
+    /** The miner's last report as JSON, whole, for a job of v2026; until the facilitator has confirmed the end. */
+    report: text('report'),
+    /** The user's job of v2026 that this is a try of. */
+    userJob: uuid('user_job'),
     /** The miner's last error message while the job was open, bounded. */
     complaint: text('complaint'),
     createdAt: moment('created_at').notNull(),
@@ -107,7 +111,35 @@ export const jobs = pgTable(
     index('jobs_state').on(table.state),
     index('jobs_miner').on(table.minerHotkey, table.createdAt),
     index('jobs_created_at').on(table.createdAt),
+    index('jobs_user_job').on(table.userJob),
   ],
+)
+
+/** What users asked for in v2026, and what became of it. Each try on a miner is a row of `jobs`. */
+export const userJobs = pgTable(
+  'user_jobs',
+  {
+    uuid: uuid('uuid').primaryKey(),
+    /** The V2JobRequest as JSON, without its signature. */
+    request: text('request').notNull(),
+    /** The key that signed it. */
+    signatory: text('signatory').notNull(),
+    /** What was signed, and by whom; null where a signature may be used again. */
+    signed: text('signed').unique(),
+    createdAt: moment('created_at').notNull(),
+    /** Why no miner was given the job. */
+    refusal: jsonb('refusal').$type<Refusal>(),
+    endedAt: moment('ended_at'),
+    /** When the facilitator confirmed the update about the job's end; null until then. */
+    toldAt: moment('told_at'),
+    /** When its user first reported that the miner's result was wrong. */
+    cheatedAt: moment('cheated_at'),
+    /** The job with the right result, by that report. */
+    trustedJob: uuid('trusted_job'),
+    /** What the report says beside that, as JSON. */
+    cheatDetails: text('cheat_details'),
+  },
+  table => [index('user_jobs_ended_at').on(table.endedAt), index('user_jobs_created_at').on(table.createdAt)],
 )
 
 /** The receipts that this validator signed for jobs of v2026, as its miners have them. */

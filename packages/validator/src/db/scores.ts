@@ -1,9 +1,10 @@
 /** Queries for the scores of miners, and for the last weight setting. */
 import type { Database } from '@horde/kit/database'
 import { DEFAULT_CLASS } from '@horde/protocol/classes'
-import { and, asc, desc, eq, gte, inArray, isNotNull, isNull, lte, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lte, ne, notExists, sql } from 'drizzle-orm'
+import { alias } from 'drizzle-orm/pg-core'
 import type { ScoredNeuron, ScoreExplanation, ScoringName } from './json-columns.ts'
-import { batches, jobs, weightSettings } from './schema.ts'
+import { batches, jobs, userJobs, weightSettings } from './schema.ts'
 
 /** A miner without a manifest has executors of the default class. */
 const executorClass = sql<string>`coalesce(${jobs.executorClass}, ${sql.raw(`'${DEFAULT_CLASS}'`)})`
@@ -101,11 +102,18 @@ export function averageScores(db: Database, netuid: number, scoring: ScoringName
 
 /**
  * Returns the work that users requested of each class, by the organic jobs that ended between two times. Only jobs from
- * a facilitator count, not the operator's own commands.
+ * a facilitator count, not the operator's own commands. A job that was tried on several miners counts once, and one for
+ * which there was no miner was turned away.
  */
 export async function requestedWork(db: Database, from: Date, to: Date): Promise<Map<string, RequestedWork>> {
   const ran = sql`${jobs.readyAt} is not null`
   const seconds = sql`extract(epoch from ${jobs.endedAt} - ${jobs.readyAt})`
+  const later = alias(jobs, 'later')
+  const nextTry = db
+    .select({ uuid: later.uuid })
+    .from(later)
+    .where(and(eq(later.userJob, jobs.userJob), gt(later.createdAt, jobs.createdAt)))
+  const isFromUser = and(isNull(jobs.batchId), eq(jobs.source, 'facilitator'), notExists(nextTry))
   const rows = await db
     .select({
       executorClass,
@@ -114,9 +122,24 @@ export async function requestedWork(db: Database, from: Date, to: Date): Promise
       turnedAway: number(sql`count(*) filter (where ${jobs.readyAt} is null)`),
     })
     .from(jobs)
-    .where(and(isNull(jobs.batchId), eq(jobs.source, 'facilitator'), gte(jobs.endedAt, from), lte(jobs.endedAt, to)))
+    .where(and(isFromUser, gte(jobs.endedAt, from), lte(jobs.endedAt, to)))
     .groupBy(executorClass)
-  return new Map(rows.map(({ executorClass: name, ...requested }) => [name, requested]))
+  const requested = new Map(rows.map(({ executorClass: name, ...work }) => [name, work]))
+  for (const { name, turnedAway } of await refusedJobs(db, from, to)) {
+    const work = requested.get(name) ?? { executorSeconds: 0, ran: 0, turnedAway: 0 }
+    requested.set(name, { ...work, turnedAway: work.turnedAway + turnedAway })
+  }
+  return requested
+}
+
+/** The jobs of v2026 for which there was no miner. */
+function refusedJobs(db: Database, from: Date, to: Date) {
+  const name = sql<string>`${userJobs.request}::json ->> 'executor_class'`
+  return db
+    .select({ name, turnedAway: number(sql`count(*)`) })
+    .from(userJobs)
+    .where(and(isNotNull(userJobs.refusal), gte(userJobs.endedAt, from), lte(userJobs.endedAt, to)))
+    .groupBy(name)
 }
 
 export interface SettingScores {

@@ -17,9 +17,9 @@ export type ConnectedEvent = {
   type: 'connected'
   connection: number
   /** Whether the miner has read nothing of what was sent about jobs on the connections before. */
-  isFirstHeard: boolean
+  hasReadNothing: boolean
   dialect: Dialect
-} & Pick<MinerDialect, 'repeats' | 'reportsStages'>
+} & Pick<MinerDialect, 'repeats' | 'reportsStages' | 'obstacle'>
 
 /** What a channel delivers. */
 export type ChannelEvent =

@@ -53,9 +53,16 @@ export interface JobSpec {
   resumed?: ResumedJob | undefined
   /** Whether the job stays open when this validator stops, so that the next start resumes it. */
   keepOpen?: boolean
+  /** Whether the miner's last report is stored whole, beside what the result says of it. */
+  keepsReport?: boolean
   /** Called after each move, once it is saved. */
   onMoved?(state: JobState): void
+  /** Called when the miner reports a stage, after what was saved before. */
+  onStage?(stage: StageReport): void
 }
+
+/** The stages that a miner of v2026 reports of a job that runs. */
+export type StageReport = 'volumes-ready' | 'execution-done'
 
 /**
  * Returns why a job failed, by its miner's report. A v0 miner does not say that the time limit ended a job: a job
@@ -85,6 +92,7 @@ export function resultOf(
     stage: report.type === 'fail' && report.failure.stage !== 'unknown' ? report.failure.stage : null,
     message: report.type === 'fail' ? report.failure.message || null : null,
     ...printedBy(report),
+    report: null,
   }
 }
 

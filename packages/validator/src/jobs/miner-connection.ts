@@ -2,25 +2,21 @@ import type { Hotkey } from '@horde/chain/wallet'
 import { type Log, silentLog } from '@horde/kit/log'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, SocketClosedError } from '@horde/kit/socket'
-import { Inbox } from '@horde/kit/socket/inbox'
 import type { Clock } from '@horde/kit/time'
 import { CAPABILITIES_HEADER, capabilitiesIn } from '@horde/protocol/handshake/capabilities'
 import type { Dialect } from '@horde/protocol/handshake/dialects'
-import type { JobReport } from '@horde/protocol/job/messages'
-import { uuidKey } from '@horde/protocol/primitives'
 import type { SignedReceipt } from '../db/jobs.ts'
 import { BY_NAME, Conversation, type MinerSocket, type ReceivedFrame } from './dialects/conversation.ts'
 import type { KnownDialects } from './dialects/known-dialects.ts'
-import type { Ends, Heard, Manifest, MinerDialect, Written } from './dialects/miner-dialect.ts'
+import type { Ends, Manifest, MinerDialect, ReadMessage, Written } from './dialects/miner-dialect.ts'
 import type { Expectation, Negotiation } from './dialects/negotiation.ts'
 import { CAPABILITIES } from './dialects/v2026.ts'
 import type { ChannelEvent, ConnectedEvent, JobChannel, MinerToDial } from './job-channel.ts'
+import { JobInboxes } from './job-inboxes.ts'
 
 /** As v0 validators reconnect: six attempts, 2, 4, 8, 16 and 32 s apart, each with up to a second more. */
 export const RECONNECT: BackoffOptions = { minMs: 2_000, maxMs: 32_000, factor: 2, jitterMs: 1_000 }
 export const RECONNECT_ATTEMPTS = 6
-/** How many events of one channel may wait to be read; what comes beyond it is dropped. */
-const MAX_WAITING = 100
 /** How much of a miner's error message is passed on, in characters. */
 const MAX_COMPLAINT_CHARACTERS = 1_000
 /** Uptime after which the retry counter resets, in ms. */
@@ -72,8 +68,7 @@ class TooManyBytesError extends Error {
 export class MinerConnection implements AsyncDisposable {
   readonly #options: MinerConnectionOptions
   readonly #ends: Ends
-  /** By job; under a symbol for a channel of no job. */
-  readonly #inboxes = new Map<string | symbol, Inbox<ChannelEvent>>()
+  readonly #inboxes: JobInboxes
   readonly #ended = new AbortController()
   readonly #running: Promise<void>
   #errorsReceived = 0
@@ -87,7 +82,7 @@ export class MinerConnection implements AsyncDisposable {
   /** Whether the answer that opened the present connection names v2026. */
   #isToldV2026 = false
   /** Whether what was sent on the connection before was not read. */
-  #isUnheard = false
+  #wasNotRead = false
   /** Resets the reconnect attempts, because the present connection made progress. */
   #wasOfUse = () => {}
   #manifest: Manifest | undefined
@@ -104,6 +99,7 @@ export class MinerConnection implements AsyncDisposable {
 
   constructor(options: MinerConnectionOptions) {
     this.#options = { ...options, log: options.log.child({ miner: options.miner.hotkey }) }
+    this.#inboxes = new JobInboxes(this.#options)
     this.#ends = { hotkey: options.hotkey, minerHotkey: options.miner.hotkey }
     this.#running = this.#run(AbortSignal.any([options.signal, this.#ended.signal]))
   }
@@ -113,9 +109,7 @@ export class MinerConnection implements AsyncDisposable {
    * job: only what concerns the connection itself, such as manifests.
    */
   channel(jobUuid?: string): JobChannel {
-    const key = jobUuid === undefined ? Symbol('no job') : uuidKey(jobUuid)
-    const inbox = new Inbox<ChannelEvent>({ clock: this.#options.clock, maxWaiting: MAX_WAITING })
-    this.#inboxes.set(key, inbox)
+    const inbox = this.#inboxes.open(jobUuid)
     if (this.#open) inbox.put(this.#open.event)
     if (this.#manifest) inbox.put({ type: 'manifest', manifest: this.#manifest })
     if (this.#complaint !== undefined) inbox.put({ type: 'complained', text: this.#complaint })
@@ -129,7 +123,7 @@ export class MinerConnection implements AsyncDisposable {
       moved: connection => {
         if (connection === this.#connection) this.#wasOfUse()
       },
-      [Symbol.dispose]: () => void this.#inboxes.delete(key),
+      [Symbol.dispose]: () => this.#inboxes.close(inbox),
     }
   }
 
@@ -176,7 +170,7 @@ export class MinerConnection implements AsyncDisposable {
       signal,
     })
     this.#over = { type: 'over', refused }
-    for (const inbox of this.#inboxes.values()) inbox.end(this.#over)
+    this.#inboxes.endAll(this.#over)
   }
 
   async #dial(signal: AbortSignal): Promise<MinerSocket> {
@@ -206,7 +200,7 @@ export class MinerConnection implements AsyncDisposable {
     if (outcome === 'ended') return
     this.#options.log.debug('miner closed at the authentication in v2026, dialled again')
     await using again = await this.#dial(signal)
-    this.#isUnheard = true
+    this.#wasNotRead = true
     await this.#converse(again, { by: 'last-resort', dialect: 'v0' }, signal)
   }
 
@@ -224,14 +218,14 @@ export class MinerConnection implements AsyncDisposable {
     const conversation: Conversation = new Conversation({
       ...{ socket, expected, ends: this.#ends, clock, log },
       onOpened: dialect => this.#opened(conversation, dialect),
-      onHeard: (heard, at) => this.#heard(heard, at, conversation.negotiation),
+      onMessage: (message, at) => this.#receive(message, at, conversation.negotiation),
       onBytes: bytes => this.#count(bytes),
     })
     try {
       const outcome = await conversation.run(signal)
       if (outcome === 'dial again') return outcome
     } finally {
-      if (this.#open) this.#deliverToAll({ type: 'lost' })
+      if (this.#open) this.#inboxes.deliverToAll({ type: 'lost' })
       this.#open = undefined
       this.#conclude(conversation.negotiation, expected)
     }
@@ -250,17 +244,17 @@ export class MinerConnection implements AsyncDisposable {
   }
 
   #opened(conversation: Conversation, dialect: Dialect): void {
-    const isFirstHeard = this.#isUnheard || this.#open !== undefined
-    this.#isUnheard = false
+    const hasReadNothing = this.#wasNotRead || this.#open !== undefined
+    this.#wasNotRead = false
     this.#dialect = dialect
     this.#connection += 1
-    const { repeats, reportsStages } = BY_NAME[dialect]
+    const { repeats, reportsStages, obstacle } = BY_NAME[dialect]
     const event = {
       ...({ type: 'connected', connection: this.#connection, dialect } as const),
-      ...{ isFirstHeard, repeats, reportsStages },
+      ...{ hasReadNothing, repeats, reportsStages, obstacle },
     }
     this.#open = { conversation, dialect, event }
-    this.#deliverToAll(event)
+    this.#inboxes.deliverToAll(event)
   }
 
   #count(bytes: number): void {
@@ -269,42 +263,32 @@ export class MinerConnection implements AsyncDisposable {
     if (this.#bytes > maxBytes) throw new TooManyBytesError(`more than ${maxBytes} bytes`)
   }
 
-  #heard(heard: Exclude<Heard, { type: 'nothing' }>, at: number, { isMemorable, dialect }: Negotiation): void {
+  #receive(
+    message: Exclude<ReadMessage, { type: 'nothing' }>,
+    at: number,
+    { isMemorable, dialect }: Negotiation,
+  ): void {
     const { log, dialects, miner } = this.#options
-    if (heard.type === 'error') {
+    if (message.type === 'error') {
       this.#complained = true
-      log.debug({ complaint: heard.text }, 'miner complained')
-      this.#receiveComplaint(heard.text)
-      if (heard.isRefusal && !this.#isAccepted) throw new RefusedError(heard.text)
+      log.debug({ complaint: message.text }, 'miner complained')
+      this.#receiveComplaint(message.text)
+      if (message.isRefusal && !this.#isAccepted) throw new RefusedError(message.text)
       return
     }
     this.#isAccepted = true
     if (isMemorable && dialect) dialects.remember(miner, dialect)
-    if (heard.type === 'report') this.#deliver(heard.report, at)
-    if (heard.type === 'report' || this.#manifestOn === this.#connection) return
+    if (message.type === 'report') this.#inboxes.deliver(message.report, this.#connection, at)
+    if (message.type === 'report' || this.#manifestOn === this.#connection) return
     this.#manifestOn = this.#connection
-    this.#manifest = heard.manifest
-    this.#deliverToAll({ type: 'manifest', manifest: this.#manifest })
+    this.#manifest = message.manifest
+    this.#inboxes.deliverToAll({ type: 'manifest', manifest: this.#manifest })
   }
 
   #receiveComplaint(text: string): void {
     this.#errorsReceived += 1
     if (this.#errorsReceived > MAX_ERRORS_RECEIVED) return
     this.#complaint = text.slice(0, MAX_COMPLAINT_CHARACTERS)
-    this.#deliverToAll({ type: 'complained', text: this.#complaint })
-  }
-
-  #deliver(report: JobReport, at: number): void {
-    const { log } = this.#options
-    const { jobUuid, type } = report
-    const inbox = this.#inboxes.get(uuidKey(jobUuid))
-    if (!inbox) log.debug({ jobUuid, type }, 'message about an unknown job ignored')
-    else if (!inbox.put({ type: 'message', report, connection: this.#connection, at })) {
-      log.debug({ jobUuid, type }, 'message dropped: too many are waiting')
-    }
-  }
-
-  #deliverToAll(event: ChannelEvent): void {
-    for (const inbox of this.#inboxes.values()) inbox.put(event)
+    this.#inboxes.deliverToAll({ type: 'complained', text: this.#complaint })
   }
 }

@@ -100,7 +100,15 @@ export async function abandonJobs(db: Database, open: readonly MovingJob[], at: 
 }
 
 const BEFORE_OFFER = {
-  ...{ executorClass: null, timeoutSeconds: null, challenge: null, request: null, source: null, deadline: null },
+  ...{
+    executorClass: null,
+    timeoutSeconds: null,
+    challenge: null,
+    request: null,
+    source: null,
+    deadline: null,
+    userJob: null,
+  },
   ...{ dialect: null, offeredAt: null, readyAt: null, workSent: null },
 }
 

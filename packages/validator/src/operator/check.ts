@@ -12,7 +12,7 @@ import { registrationFinding } from '@horde/operator/watch/registration'
 import { AUTHENTICATION_WINDOW_SECONDS } from '@horde/protocol/v0/validator-miner'
 import { type BenchmarkSettings, loadBenchmark } from '../benchmarks/load-benchmark.ts'
 import type { ValidatorConfig } from '../config.ts'
-import { servingMiners } from '../jobs/find-miners.ts'
+import { servingMiners } from '../jobs/miners/find-miners.ts'
 import { eligibilityFindings, versionFindings } from './watches/eligibility.ts'
 import { ownNeuron } from './watches/validator-watches.ts'
 

@@ -28,12 +28,18 @@ it.each<[string, Partial<Input>, bad: string[], warned: string[], reasons: strin
   ],
   [
     'the facilitator is away',
-    { facilitator: { connected: false, running: 0, waiting: 0 } },
+    { facilitator: { connected: false, dialect: null, running: 0, waiting: 0 } },
     ['facilitator'],
     [],
     ['There is no connection to the facilitator.'],
   ],
-  ['the facilitator is connected', { facilitator: { connected: true, running: 0, waiting: 0 } }, [], [], []],
+  [
+    'the facilitator is connected',
+    { facilitator: { connected: true, dialect: 'v0', running: 0, waiting: 0 } },
+    [],
+    [],
+    [],
+  ],
   [
     "the chain's answer about the subnet is old",
     { subnetAgeMs: 301_000 },

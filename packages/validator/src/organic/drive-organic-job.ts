@@ -1,4 +1,4 @@
-/** Drives a user's job on its miner: a new one, or one that an earlier process left open or did not report. */
+/** Drives a user's job on its miner: a new one, or one that an earlier process left open. */
 import type { Hotkey } from '@horde/chain/wallet'
 import type { Database } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
@@ -6,19 +6,17 @@ import type { BackoffOptions } from '@horde/kit/reconnect'
 import type { Clock } from '@horde/kit/time'
 import { isExecutorClass } from '@horde/protocol/classes'
 import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
-import { isFinal, type JobState, type OpenState } from '@horde/protocol/job-state'
-import { type JobUuid, jobUuid } from '@horde/protocol/primitives'
-import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
-import { type JobResult, type StoredJob, unreportedJobs } from '../db/jobs.ts'
-import { Journal, untilSaved } from '../db/journal.ts'
+import type { JobState, OpenState } from '@horde/protocol/job-state'
+import type { JobResult, StoredJob } from '../db/jobs.ts'
+import { Journal } from '../db/journal.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
-import { awaitManifest, classFor } from '../jobs/manifest.ts'
+import type { JobSpec } from '../jobs/job-spec.ts'
 import { MinerConnection, type MinerConnectionOptions } from '../jobs/miner-connection.ts'
-import { ABANDONED, abandonJobs } from '../jobs/transition.ts'
-import { acceptedUpdate, finalUpdate, type OrganicLimits, organicJob, presetOf } from './organic-job.ts'
+import { awaitManifest, classFor } from '../jobs/miners/manifest.ts'
+import { type OrganicLimits, organicJob } from './organic-job.ts'
+import type { UserJob } from './user-job.ts'
 
 export interface DriveOrganicDeps {
-  limits: OrganicLimits
   reconnect?: BackoffOptions | undefined
   hotkey: Hotkey
   /** What is known of the miners' dialects. */
@@ -26,31 +24,30 @@ export interface DriveOrganicDeps {
   db: Database
   clock: Clock
   log: Log
-  /** Reports to the facilitator or command that requested the job. Never throws. */
-  report(update: V0JobStatusUpdate): void
-  /** Called with each state that the job reaches, once it is saved. */
-  onMoved?(state: JobState): void
 }
 
-export type StoredOrganicJob = StoredJob & { request: FacilitatorJobRequest; deadline: Date }
+export interface OrganicDrive extends Pick<JobSpec, 'keepOpen' | 'keepsReport' | 'onStage'> {
+  asked: UserJob
+  limits: OrganicLimits
+  deadline: Date
+  /** Whether an earlier process was driving the job. */
+  isResumed: boolean
+  /** Called with each state that the job reaches, once it is saved. */
+  onMoved(state: JobState): void
+}
 
 /**
- * Drives a stored organic job to its end and reports its steps. Returns how it ended; undefined when another process
- * finalised it: then nothing is reported.
- *
- * @param isResumed whether an earlier process was driving it
+ * Drives a stored organic job to its end. Returns how it ended; undefined when another process finalised it: then
+ * nothing is reported.
  */
 export async function driveOrganicJob(
-  job: StoredOrganicJob,
-  isResumed: boolean,
+  job: StoredJob,
+  { asked, limits, deadline, isResumed, ...how }: OrganicDrive,
   deps: DriveOrganicDeps,
   signal: AbortSignal,
 ): Promise<JobResult | undefined> {
-  const { reconnect, hotkey, dialects, db, clock, log, report, onMoved } = deps
-  const { request, deadline, executorClass: name, minerHotkey, minerAddress } = job
-  const { uuid } = request
-  const jobMs = job.timeoutSeconds === null ? deps.limits.jobMs : job.timeoutSeconds * 1000
-  const limits = { ...deps.limits, jobMs }
+  const { reconnect, hotkey, dialects, db, clock, log } = deps
+  const { executorClass: name, minerHotkey, minerAddress } = job
   const startedAt = clock.monotonic()
   const endsAt = startedAt + (deadline.getTime() - clock.now())
   await using journal = new Journal({ db, clock, log }, signal)
@@ -63,14 +60,15 @@ export async function driveOrganicJob(
     ...(reconnect ? { reconnect } : {}),
   })
   // Opened before the manifest is awaited, so that messages that follow the manifest are not lost.
-  using channel = connection.channel(uuid)
+  using channel = connection.channel(asked.work.jobUuid)
   const stored = name !== null && isExecutorClass(name) ? name : undefined
   const needsManifest = stored === undefined && job.offeredAt === null
   const manifest = needsManifest ? await awaitManifest(connection, { ...limits, endsAt }, clock, signal) : undefined
-  const executorClass = stored ?? classFor(presetOf(request), manifest)
+  const executorClass = stored ?? classFor(asked.work.preset === 'none' ? 'none' : 'nvidia_all', manifest)
   const connectMs = connection.isConnected ? limits.connectMs : startedAt + limits.connectMs - clock.monotonic()
   const spec = {
-    ...organicJob(request, { ...limits, connectMs }, endsAt, executorClass),
+    ...organicJob(asked, { ...limits, connectMs }, endsAt, executorClass),
+    ...how,
     // A miner that has sent a manifest is no v0 miner, and may receive an offer twice.
     ...(isResumed
       ? {
@@ -81,51 +79,6 @@ export async function driveOrganicJob(
           },
         }
       : {}),
-    onMoved: (state: JobState) => {
-      if (state === 'ready') report(acceptedUpdate(uuid))
-      onMoved?.(state)
-    },
   }
-  const result = await new JobDriver(spec, { channel, journal, clock, log }, signal).drive()
-  if (result) report(finalUpdate(uuid, result, jobMs / 1000))
-  return result
-}
-
-/** How long after its end a job is still reported, in ms. */
-const REPORT_WITHIN_MS = 86_400_000
-
-export interface ResumableJob {
-  uuid: JobUuid
-  /** Drives it to its end, and reports it. */
-  run(report: (update: V0JobStatusUpdate) => void, signal: AbortSignal): Promise<unknown>
-}
-
-type Row = Awaited<ReturnType<typeof unreportedJobs>>[number]
-type Deps = Omit<DriveOrganicDeps, 'report'>
-
-/** Returns the jobs to resume. Call it before the first new job is started, or that one would be among them. */
-export async function resumableJobs(deps: Deps, signal: AbortSignal): Promise<ResumableJob[]> {
-  const endedSince = new Date(deps.clock.now() - REPORT_WITHIN_MS)
-  const rows = await untilSaved(() => unreportedJobs(deps.db, 'facilitator', endedSince), deps, signal)
-  return rows.map(row => {
-    // The request has the uuid as the facilitator spelled it.
-    const uuid = row.request?.uuid ?? jobUuid.parse(row.uuid)
-    return { uuid, run: (report, stopped) => resume(row, uuid, { ...deps, report }, stopped) }
-  })
-}
-
-async function resume(row: Row, uuid: JobUuid, deps: DriveOrganicDeps, signal: AbortSignal): Promise<void> {
-  const { db, clock, log, report } = deps
-  const { request, deadline, state, timeoutSeconds } = row
-  if (isFinal(state)) return report(finalUpdate(uuid, { ...row, state }, timeoutSeconds))
-  if (!request || !deadline || deadline.getTime() <= clock.now()) {
-    const abandon = () => abandonJobs(db, [{ uuid: row.uuid, state }], new Date(clock.now()), log)
-    const abandoned = await untilSaved(abandon, deps, signal)
-    if (abandoned > 0) report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
-    return
-  }
-  log.warn({ jobUuid: uuid, state }, 'organic job resumed')
-  // It may have been reported before. Reporting it twice does no harm.
-  if (row.readyAt !== null) report(acceptedUpdate(uuid))
-  await driveOrganicJob({ ...row, request, deadline }, true, deps, signal)
+  return await new JobDriver(spec, { channel, journal, clock, log }, signal).drive()
 }

@@ -4,57 +4,70 @@ import { printable } from '@horde/kit/log/untrusted-text'
 import { type BackoffOptions, keepConnected } from '@horde/kit/reconnect'
 import { dialSocket, type Socket } from '@horde/kit/socket'
 import { type Clock, withDeadline } from '@horde/kit/time'
-import { LARGE_FRAME_BYTES, type Parsed } from '@horde/protocol/frame'
+import { version } from '@horde/kit/version'
+import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
+import { CAPABILITIES_HEADER, capabilitiesIn } from '@horde/protocol/handshake/capabilities'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import { facilitatorLoginBytes } from '@horde/protocol/handshake/signing'
-import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
+import { jobUuid, uuidKey } from '@horde/protocol/primitives'
 import {
   type FacilitatorJobRequest,
-  type FacilitatorMessage,
   HEARTBEAT_SECONDS,
-  isJobRequest,
-  parseFromFacilitator,
   type V0AuthenticationRequest,
   type V0JobStatusUpdate,
-  type ValidatorToFacilitatorMessage,
 } from '@horde/protocol/v0/facilitator-validator'
-import type { ResumableJob } from './drive-organic-job.ts'
-import { failedUpdate } from './organic-job.ts'
+import type * as v2026 from '@horde/protocol/v2026/facilitator-validator'
+import { CAPABILITIES } from '../jobs/dialects/v2026.ts'
+import { failedUpdate } from './dialects/v0.ts'
+import { isFinalStatus, rejectedUpdate } from './dialects/v2026.ts'
+import { type FacilitatorFrame, type ReceivedRequest, readFacilitatorFrame } from './facilitator-frame.ts'
+import type { ResumableJob } from './run-organic-job.ts'
+import { type StatusUpdate, UpdateOutbox } from './update-outbox.ts'
 
 const RECONNECT: BackoffOptions = { minMs: 1_000, maxMs: 60_000, factor: 2, jitterMs: 1_000 }
 /** Uptime after which the retry counter resets, in ms. */
 const STABLE_MS = 30_000
 /** How long sending the last updates may take when the validator stops, in ms. */
 const LAST_UPDATES_MS = 2_000
-/** How many updates are kept while the facilitator is away; beyond that the oldest are dropped. */
-const MAX_KEPT_UPDATES = 10_000
 
 export interface FacilitatorOptions {
   uri: string
   hotkey: Hotkey
-  /** Runs a job to its end, and reports it. Never rejects. */
+  /** Runs a job of v0 to its end, and reports it. Never rejects. */
   run(
     request: FacilitatorJobRequest,
     report: (update: V0JobStatusUpdate) => void,
     signal: AbortSignal,
   ): Promise<unknown>
+  /** Runs a job of v2026 to its end, and reports it. Never rejects. */
+  runUserJob(
+    received: ReceivedRequest<v2026.V2JobRequest>,
+    report: (update: v2026.V0JobStatusUpdate) => void,
+    signal: AbortSignal,
+  ): Promise<unknown>
+  /** Called with a user's report that the result of a job was wrong. */
+  onCheated(received: ReceivedRequest<v2026.V0JobCheated>): Promise<void>
   /** The jobs that an earlier process left open or unreported. They are resumed before the facilitator is dialled. */
-  resumableJobs?(signal: AbortSignal): Promise<ResumableJob[]>
+  resumableJobs?(signal: AbortSignal): Promise<ResumableJob<StatusUpdate>[]>
   /** Called when the facilitator has confirmed the update about a job's end. */
-  onReported?(update: V0JobStatusUpdate): void
+  onReported?(update: StatusUpdate): void
   heartbeatMs?: number
   reconnect?: BackoffOptions
   clock: Clock
   log: Log
 }
 
-/** `running`: how many jobs. `waiting`: how many updates the facilitator has not confirmed. */
-export type FacilitatorState = { connected: boolean; running: number; waiting: number }
+/**
+ * `running`: how many jobs. `waiting`: how many updates the facilitator has not confirmed. `dialect`: that of its last
+ * job, or that it names when it connects; null while nothing is connected.
+ */
+export type FacilitatorState = { connected: boolean; dialect: Dialect | null; running: number; waiting: number }
 
 /** `last`: its last update. */
-type RunningJob = { ended: Promise<unknown>; last: V0JobStatusUpdate | undefined }
+type RunningJob = { ended: Promise<unknown>; last: StatusUpdate | undefined }
 
-type Received = { parsed: Parsed<FacilitatorMessage>; frame: string | Uint8Array }
-type FacilitatorSocket = Socket<Received, ValidatorToFacilitatorMessage>
+type FacilitatorAnswer = Extract<FacilitatorFrame, { type: 'answer' }>['answer']
+type FacilitatorSocket = Socket<FacilitatorFrame, object>
 
 /**
  * The connection to the facilitator. Reconnects for ever, runs the jobs that come in, and keeps each update until the
@@ -67,13 +80,12 @@ export class FacilitatorConnection implements AsyncDisposable {
   readonly #connectionStop = new AbortController()
   /** By the keys of their uuids. */
   readonly #jobs = new Map<string, RunningJob>()
-  /** The updates that the facilitator has not confirmed, in order, and on which connection each was sent. */
-  readonly #outbox: { update: V0JobStatusUpdate; sentOn?: FacilitatorSocket }[] = []
+  readonly #outbox = new UpdateOutbox()
   readonly #running: Promise<unknown>
   #socket: FacilitatorSocket | undefined
   #loggedIn = false
-  #sending: Promise<void> = Promise.resolve()
-  #allConfirmed = Promise.withResolvers<void>()
+  /** Facilitators of 2024 do not name theirs. */
+  #dialect: Dialect = 'v0'
 
   constructor(options: FacilitatorOptions) {
     this.#options = options
@@ -96,16 +108,18 @@ export class FacilitatorConnection implements AsyncDisposable {
   }
 
   state(): FacilitatorState {
-    return { connected: this.#socket !== undefined, running: this.#jobs.size, waiting: this.#outbox.length }
+    const connected = this.#socket !== undefined
+    const dialect = connected ? this.#dialect : null
+    return { connected, dialect, running: this.#jobs.size, waiting: this.#outbox.waiting }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { clock, log } = this.#options
     this.#jobsStop.abort()
     await Promise.all([...this.#jobs.values()].map(({ ended }) => ended))
-    if (this.#outbox.length > 0) {
-      await withDeadline(this.#allConfirmed.promise, LAST_UPDATES_MS, 'last updates', clock).catch(err =>
-        log.warn({ err, updates: this.#outbox.length }, 'updates could not be sent before the stop'),
+    if (this.#outbox.waiting > 0) {
+      await withDeadline(this.#outbox.allConfirmed, LAST_UPDATES_MS, 'last updates', clock).catch(err =>
+        log.warn({ err, updates: this.#outbox.waiting }, 'updates could not be sent before the stop'),
       )
     }
     this.#connectionStop.abort()
@@ -113,9 +127,17 @@ export class FacilitatorConnection implements AsyncDisposable {
   }
 
   #dial(signal: AbortSignal): Promise<FacilitatorSocket> {
-    const parse = (frame: string | Uint8Array): Received => ({ parsed: parseFromFacilitator(frame), frame })
-    return dialSocket<Received, ValidatorToFacilitatorMessage>(this.#options.uri, {
-      ...{ parse, signal, maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog },
+    this.#dialect = 'v0'
+    return dialSocket<FacilitatorFrame, object>(this.#options.uri, {
+      headers: {
+        [CAPABILITIES_HEADER]: CAPABILITIES.join(', '),
+        'X-Validator-Version': version,
+        'X-Validator-Runner-Version': version,
+      },
+      onUpgrade: headers => {
+        if (capabilitiesIn(headers[CAPABILITIES_HEADER.toLowerCase()]).includes('2026')) this.#dialect = 'v2026'
+      },
+      ...{ parse: readFacilitatorFrame, signal, maxFrameBytes: LARGE_FRAME_BYTES, log: silentLog },
     })
   }
 
@@ -123,15 +145,16 @@ export class FacilitatorConnection implements AsyncDisposable {
     await socket.send(login(this.#options.hotkey))
     this.#socket = socket
     this.#loggedIn = false
-    this.#options.log.info('facilitator connected')
+    this.#options.log.info({ dialect: this.#dialect }, 'facilitator connected')
     const ended = new AbortController()
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
-    this.#flush()
+    this.#outbox.sendOn(socket)
     try {
       for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
         await this.#take(received, socket, wasOfUse)
     } finally {
       this.#socket = undefined
+      this.#outbox.sendOn(undefined)
       ended.abort()
       await beating
     }
@@ -149,23 +172,49 @@ export class FacilitatorConnection implements AsyncDisposable {
     }
   }
 
-  async #take({ parsed, frame }: Received, socket: FacilitatorSocket, wasOfUse: () => void): Promise<void> {
-    const { log } = this.#options
-    if (!parsed.ok) {
-      const uuid = uuidIn(frame)
-      log.warn({ jobUuid: uuid }, 'invalid frame from the facilitator')
-      log.debug({ err: parsed.error }, 'why the frame is invalid')
-      if (uuid && !this.#repeatLast(uuid)) {
-        this.#report(failedUpdate(uuid, `The request was not understood: ${parsed.error.message}`))
+  async #take(frame: FacilitatorFrame, socket: FacilitatorSocket, wasOfUse: () => void): Promise<void> {
+    const { log, run, runUserJob, onCheated } = this.#options
+    switch (frame.type) {
+      case 'invalid':
+        return this.#answerInvalid(frame)
+      case 'named-job':
+        this.#speaks('v0')
+        return this.#start(frame.request.uuid, (report, signal) => run(frame.request, report, signal), wasOfUse)
+      case 'user-job': {
+        this.#speaks('v2026')
+        const { uuid } = frame.request
+        return this.#start(uuid, (report, signal) => runUserJob(frame, report, signal), wasOfUse)
       }
-      return
+      case 'cheated':
+        this.#speaks('v2026')
+        return void onCheated(frame).catch(err => log.error({ err }, 'report of a cheat could not be taken'))
+      case 'answer':
+        return this.#takeAnswer(frame.answer, socket, wasOfUse)
     }
-    if (isJobRequest(parsed.message)) return this.#start(parsed.message, wasOfUse)
-    const { status, errors } = parsed.message
+  }
+
+  #speaks(dialect: Dialect): void {
+    if (this.#dialect !== dialect) this.#options.log.info({ dialect }, 'facilitator speaks this dialect')
+    this.#dialect = dialect
+  }
+
+  /** Tells the sender of an invalid job what is wrong with it, in the dialect that the job seems to be of. */
+  #answerInvalid({ uuid, dialect, error }: Extract<FacilitatorFrame, { type: 'invalid' }>): void {
+    const { log } = this.#options
+    log.warn({ jobUuid: jobUuid.safeParse(uuid).data, dialect }, 'invalid frame from the facilitator')
+    log.debug({ err: error }, 'why the frame is invalid')
+    if (uuid === undefined || this.#repeatLast(uuid)) return
+    const message = `The request was not understood: ${error.message}`
+    if (dialect === 'v2026') this.#outbox.put(rejectedUpdate(uuid, 'validator', { reason: 'unknown', message }))
+    else this.#outbox.put(failedUpdate(jobUuid.parse(uuid), message))
+  }
+
+  #takeAnswer({ status, errors }: FacilitatorAnswer, socket: FacilitatorSocket, wasOfUse: () => void): void {
     if (status === 'error') {
-      log.error({ types: errors.map(({ type }) => printable(type)) }, 'the facilitator answered with an error')
+      const types = errors.map(({ type }) => printable(type))
+      this.#options.log.error({ types }, 'the facilitator answered with an error')
       // Without a login nothing else counts. Reconnecting tries again, with growing delays.
-      if (!this.#loggedIn) return socket.close()
+      if (!this.#loggedIn) return void socket.close()
     }
     this.#receiveAnswer(wasOfUse)
   }
@@ -180,19 +229,19 @@ export class FacilitatorConnection implements AsyncDisposable {
     }
   }
 
-  #start(request: FacilitatorJobRequest, wasOfUse: () => void): void {
-    if (this.#repeatLast(request.uuid)) return
+  #start<U extends StatusUpdate>(uuid: string, run: ResumableJob<U>['run'], wasOfUse: () => void): void {
+    if (this.#repeatLast(uuid)) return
     wasOfUse()
-    this.#drive(request.uuid, (report, signal) => this.#options.run(request, report, signal))
+    this.#drive(uuid, run)
   }
 
-  #drive(uuid: JobUuid, run: ResumableJob['run']): void {
+  #drive<U extends StatusUpdate>(uuid: string, run: ResumableJob<U>['run']): void {
     const job: RunningJob = { ended: Promise.resolve(), last: undefined }
     const key = uuidKey(uuid)
     this.#jobs.set(key, job)
-    const report = (update: V0JobStatusUpdate) => {
+    const report = (update: U) => {
       job.last = update
-      this.#report(update)
+      this.#outbox.put(update)
     }
     job.ended = run(report, this.#jobsStop.signal)
       .catch(err => this.#options.log.error({ err, jobUuid: uuid }, 'organic job could not be run'))
@@ -200,10 +249,10 @@ export class FacilitatorConnection implements AsyncDisposable {
   }
 
   /** Sends the last update of a running job again. Returns false when no job of that uuid runs. */
-  #repeatLast(uuid: JobUuid): boolean {
+  #repeatLast(uuid: string): boolean {
     const job = this.#jobs.get(uuidKey(uuid))
     // Without a last update the first one is still to come.
-    if (job?.last) this.#report({ ...job.last, uuid })
+    if (job?.last) this.#outbox.put({ ...job.last, uuid } as StatusUpdate)
     return job !== undefined
   }
 
@@ -213,39 +262,12 @@ export class FacilitatorConnection implements AsyncDisposable {
       this.#loggedIn = true
       return
     }
-    const [confirmed] = this.#outbox
-    if (confirmed && confirmed.sentOn === this.#socket) {
-      this.#outbox.shift()
-      wasOfUse()
-      if (confirmed.update.status !== 'accepted') this.#options.onReported?.(confirmed.update)
-    }
-    if (this.#outbox.length === 0) this.#allConfirmed.resolve()
-  }
-
-  #report(update: V0JobStatusUpdate): void {
-    if (this.#outbox.length === 0) this.#allConfirmed = Promise.withResolvers<void>()
-    this.#outbox.push({ update })
-    if (this.#outbox.length > MAX_KEPT_UPDATES) this.#outbox.shift()
-    this.#flush()
-  }
-
-  #flush(): void {
-    this.#sending = this.#sending.then(() => this.#sendAll())
-  }
-
-  /** Sends what was not sent on this connection, in order: what an earlier one left unconfirmed may have been lost. */
-  async #sendAll(): Promise<void> {
-    const socket = this.#socket
-    while (socket && socket === this.#socket) {
-      const next = this.#outbox.find(({ sentOn }) => sentOn !== socket)
-      if (!next) return
-      next.sentOn = socket
-      try {
-        await socket.send(next.update)
-      } catch {
-        return
-      }
-    }
+    const confirmed = this.#outbox.confirm()
+    if (!confirmed) return
+    wasOfUse()
+    // A request without a uuid was rejected, and is stored nowhere.
+    const isOfJob = jobUuid.safeParse(confirmed.uuid).success
+    if (isOfJob && isFinalStatus(confirmed.status)) this.#options.onReported?.(confirmed)
   }
 }
 
@@ -253,13 +275,4 @@ function login(hotkey: Hotkey): V0AuthenticationRequest {
   const publicKey = Buffer.from(hotkey.publicKey).toString('hex')
   const signature = `0x${Buffer.from(hotkey.sign(facilitatorLoginBytes(publicKey))).toString('hex')}`
   return { message_type: 'V0AuthenticationRequest', public_key: publicKey, signature }
-}
-
-/** Returns the uuid of an invalid job request, so that its sender learns what is wrong with it. */
-function uuidIn(frame: string | Uint8Array) {
-  try {
-    return jobUuid.safeParse((JSON.parse(String(frame)) as { uuid?: unknown } | null)?.uuid).data
-  } catch {
-    return undefined
-  }
 }

@@ -1,9 +1,14 @@
 import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
 import { expect, it } from 'vitest'
+import { userJobOf } from './dialects/v0.ts'
 import { organicJob } from './organic-job.ts'
 
 const LIMITS = { connectMs: 1_000, manifestMs: 1_000, readyMs: 1_000, reservationMs: 1_000, jobMs: 30_000 }
-const { judge } = organicJob({ uuid: 'u' } as FacilitatorJobRequest, LIMITS, 60_000)
+const { judge } = organicJob(
+  userJobOf({ uuid: 'u', input_url: '', output_url: '' } as FacilitatorJobRequest, LIMITS.jobMs),
+  LIMITS,
+  60_000,
+)
 
 it.each([
   ['ended by the time limit when its miner says so', null, 'timeout', 1, 'time-limit'],

@@ -1,22 +1,15 @@
-/** Makes a user's request into a job, and what became of it into updates: wire specification, section 3. */
+/** Makes a user's job into one to drive. */
 import type { ExecutorClass } from '@horde/protocol/classes'
-import { SMALL_FRAME_BYTES } from '@horde/protocol/frame'
-import type { OfferMessage, ResultReport, WorkMessage } from '@horde/protocol/job/messages'
-import type { Preset } from '@horde/protocol/job/preset'
-import { NO_UPLOADS, type Uploads } from '@horde/protocol/job/uploads'
-import type { Volume } from '@horde/protocol/job/volumes'
-import type { JobUuid } from '@horde/protocol/primitives'
-import { REASONS, type Reason } from '@horde/protocol/reasons'
-import { fitFrame } from '@horde/protocol/shorten'
-import type { FacilitatorJobRequest, JobStatus, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
-import { EMPTY_ZIP_BASE64 } from '@horde/protocol/v0/job'
-import type { JobResult } from '../db/jobs.ts'
+import type { ResultReport } from '@horde/protocol/job/messages'
 import { failureReason, type JobSpec, type Verdict } from '../jobs/job-spec.ts'
+import type { UserJob } from './user-job.ts'
 
 /** How long the stages of an organic job may take, in ms. */
 export interface OrganicLimits {
   connectMs: number
   manifestMs: number
+  /** From the offer to its answer. Default: as long as from the offer to ready. */
+  acceptMs?: number
   /** From the offer to ready. */
   readyMs: number
   /** How long a miner keeps an executor for the offer, where its dialect says it. */
@@ -28,26 +21,29 @@ export interface OrganicLimits {
 const NO_SCORE = { score: null, rightAnswer: null, comment: null }
 
 /**
- * Makes a user's request into a job to drive.
- *
  * @param endsAt when the job ends at the latest, in any stage, in ms of the monotonic clock
  */
 export function organicJob(
-  request: FacilitatorJobRequest,
+  { work, limits: told }: UserJob,
   limits: OrganicLimits,
   endsAt: number,
   executorClass?: ExecutorClass,
 ): JobSpec {
+  const { jobUuid, image, volumes } = work
+  const [first] = volumes
   return {
-    uuid: request.uuid,
+    uuid: jobUuid,
     executorClass,
     isOrganic: true,
-    offer: offerOf(request, limits, executorClass),
-    work: workOf(request),
+    offer: {
+      ...{ type: 'offer', jobUuid, executorClass: executorClass ?? null, image, limits: told, isStreaming: false },
+      ...{ volumeKind: first?.kind ?? null, volumes },
+    },
+    work,
     judge: (result, seconds) => judge(result, seconds, limits.jobMs / 1000),
     unanswered: NO_SCORE,
     connectMs: limits.connectMs,
-    acceptMs: limits.readyMs,
+    acceptMs: limits.acceptMs ?? limits.readyMs,
     reservationMs: limits.reservationMs,
     readyMs: limits.readyMs,
     resultMs: limits.jobMs,
@@ -55,109 +51,7 @@ export function organicJob(
   }
 }
 
-export function presetOf({ use_gpu }: FacilitatorJobRequest): Preset {
-  return use_gpu ? 'nvidia_all' : 'none'
-}
-
-function offerOf(
-  request: FacilitatorJobRequest,
-  limits: OrganicLimits,
-  executorClass: ExecutorClass | undefined,
-): OfferMessage {
-  return {
-    type: 'offer',
-    jobUuid: request.uuid,
-    executorClass: executorClass ?? null,
-    image: request.docker_image || null,
-    limits: { kind: 'run', seconds: Math.ceil(limits.jobMs / 1000) },
-    isStreaming: false,
-    volumeKind: volumeOf(request).kind,
-    volumes: [volumeOf(request)],
-  }
-}
-
-function workOf(request: FacilitatorJobRequest): WorkMessage {
-  return {
-    type: 'work',
-    jobUuid: request.uuid,
-    image: request.docker_image || null,
-    script: request.raw_script || null,
-    preset: presetOf(request),
-    args: request.args,
-    env: {},
-    volumes: [volumeOf(request)],
-    uploads: uploadsOf(request),
-    artifactsFolder: null,
-  }
-}
-
-function uploadsOf({ output_url: url }: FacilitatorJobRequest): Uploads {
-  if (url === '') return NO_UPLOADS
-  return { files: [], zip: { method: 'PUT', url, name: 'output.zip', format: 'portable' }, afterFailure: true }
-}
-
-function volumeOf({ input_url }: FacilitatorJobRequest): Volume {
-  if (input_url === '') return { kind: 'inline-zip', base64: EMPTY_ZIP_BASE64, folder: null }
-  return { kind: 'zip-url', url: input_url, folder: null }
-}
-
 function judge(result: ResultReport, seconds: number | undefined, timeoutSeconds: number): Verdict {
   if (result.type === 'finish') return { ...NO_SCORE, reason: null }
   return { ...NO_SCORE, reason: failureReason(result.failure, seconds, timeoutSeconds) }
-}
-
-/** What an update needs beside the miner's texts, in bytes, at most. */
-const ENVELOPE_BYTES = 2_000
-
-/** Reasons that name the job's time limit. */
-const OF_TIME_LIMIT: ReadonlySet<Reason> = new Set(['time-limit', 'run-timed-out'])
-
-/** The executor is ready. */
-export function acceptedUpdate(uuid: JobUuid): V0JobStatusUpdate {
-  return updateOf(uuid, 'accepted', 'Miner accepted job')
-}
-
-/** The job was not run, for a reason that people can read. */
-export function failedUpdate(uuid: JobUuid, comment: string): V0JobStatusUpdate {
-  return updateOf(uuid, 'failed', comment)
-}
-
-/**
- * Returns the update about a job's end.
- *
- * @param limitSeconds how long the job may take; null: not known
- */
-export function finalUpdate(
-  uuid: JobUuid,
-  { state, reason, stdout, stderr }: Pick<JobResult, 'state' | 'reason' | 'stdout' | 'stderr'>,
-  limitSeconds: number | null,
-): V0JobStatusUpdate {
-  const comment = reason === null ? 'Miner finished job' : sentenceOf(reason, limitSeconds)
-  const update = updateOf(uuid, statusOf(state, reason), comment)
-  const isAnswered = (state === 'finished' || state === 'failed') && stdout !== null
-  if (!isAnswered || !update.metadata) return update
-  const response = {
-    job_uuid: uuid,
-    message_type: state === 'finished' ? 'V0JobFinishedRequest' : 'V0JobFailedRequest',
-    docker_process_stderr: stderr ?? '',
-    docker_process_stdout: stdout,
-  } as const
-  const fitted = fitFrame(response, SMALL_FRAME_BYTES - ENVELOPE_BYTES)
-  return { ...update, metadata: { ...update.metadata, miner_response: fitted } }
-}
-
-/** Returns a reason's sentence, with the job's time limit where the reason is about it. */
-function sentenceOf(reason: Reason, limitSeconds: number | null): string {
-  const sentence = REASONS[reason]
-  if (limitSeconds === null || !OF_TIME_LIMIT.has(reason)) return sentence
-  return `${sentence.replace(/\.$/, '')}: ${limitSeconds} s.`
-}
-
-function statusOf(state: JobResult['state'], reason: JobResult['reason']): JobStatus {
-  if (state === 'finished') return 'completed'
-  return state === 'rejected' || reason === 'prepare-failed' ? 'rejected' : 'failed'
-}
-
-function updateOf(uuid: JobUuid, status: JobStatus, comment: string): V0JobStatusUpdate {
-  return { message_type: 'V0JobStatusUpdate', uuid, status, metadata: { comment, miner_response: null } }
 }

@@ -1,16 +1,27 @@
+/** Runs users' jobs of v0, which name their miner: new ones, and those that an earlier process left open. */
 import type { Chain } from '@horde/chain/chain'
-import type { ExecutorClass } from '@horde/protocol/classes'
-import { FIRST_STATE, isFinal } from '@horde/protocol/job-state'
-import { uuidKey } from '@horde/protocol/primitives'
-import type { FacilitatorJobRequest } from '@horde/protocol/v0/facilitator-validator'
-import { findJob, type JobResult } from '../db/jobs.ts'
+import { type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
+import { FIRST_STATE, isFinal, type JobState } from '@horde/protocol/job-state'
+import { type JobUuid, jobUuid, uuidKey } from '@horde/protocol/primitives'
+import type { FacilitatorJobRequest, V0JobStatusUpdate } from '@horde/protocol/v0/facilitator-validator'
+import { findJob, type JobResult, type StoredJob, unreportedJobs } from '../db/jobs.ts'
+import { untilSaved } from '../db/journal.ts'
 import type { JobSource } from '../db/schema.ts'
-import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/find-miners.ts'
-import { openJobs } from '../jobs/transition.ts'
+import { chooseMiners, type ServingMiner, UnknownMinerError } from '../jobs/miners/find-miners.ts'
+import { ABANDONED, abandonJobs, openJobs } from '../jobs/transition.ts'
+import { acceptedUpdate, failedUpdate, finalUpdate, userJobOf } from './dialects/v0.ts'
 import { type DriveOrganicDeps, driveOrganicJob } from './drive-organic-job.ts'
-import { acceptedUpdate, failedUpdate, finalUpdate } from './organic-job.ts'
+import type { OrganicLimits } from './organic-job.ts'
 
-export interface OrganicDeps extends DriveOrganicDeps {
+interface ReportingDeps extends DriveOrganicDeps {
+  limits: OrganicLimits
+  /** Reports to the facilitator or command that requested the job. Never throws. */
+  report(update: V0JobStatusUpdate): void
+  /** Called with each state that the job reaches, once it is saved. */
+  onMoved?(state: JobState): void
+}
+
+export interface OrganicDeps extends ReportingDeps {
   netuid: number
   allowPrivate: boolean
   /** Who asks for the job. */
@@ -54,7 +65,8 @@ async function runOn(
   deps: OrganicDeps,
   signal: AbortSignal,
 ): Promise<JobResult | undefined> {
-  const { db, clock, limits, source, executorClass, onMoved, report } = deps
+  const { db, clock, limits, source, onMoved, report } = deps
+  const executorClass = deps.executorClass ?? userJobOf(request, limits.jobMs).executorClass
   const now = clock.now()
   const newJob = {
     ...{ uuid: uuidKey(request.uuid), minerHotkey: miner.hotkey, minerUid: miner.uid, minerAddress: miner.address },
@@ -65,11 +77,77 @@ async function runOn(
   const [job] = opened
   if (!job || added === 0) return void report(failedUpdate(request.uuid, 'A job with this uuid was run already.'))
   onMoved?.(FIRST_STATE)
-  return driveOrganicJob({ ...job, request, deadline: newJob.deadline }, false, deps, signal)
+  return drive({ ...job, request, deadline: newJob.deadline }, false, deps, signal)
+}
+
+type StoredOrganicJob = StoredJob & { request: FacilitatorJobRequest; deadline: Date }
+
+/** Drives a stored job to its end and reports its steps. */
+async function drive(
+  job: StoredOrganicJob,
+  isResumed: boolean,
+  deps: ReportingDeps,
+  signal: AbortSignal,
+): Promise<JobResult | undefined> {
+  const { report, onMoved } = deps
+  const { request, deadline } = job
+  const jobMs = job.timeoutSeconds === null ? deps.limits.jobMs : job.timeoutSeconds * 1000
+  const how = {
+    ...{ asked: userJobOf(request, jobMs), limits: { ...deps.limits, jobMs }, deadline, isResumed },
+    onMoved: (state: JobState) => {
+      if (state === 'ready') report(acceptedUpdate(request.uuid))
+      onMoved?.(state)
+    },
+  }
+  const result = await driveOrganicJob(job, how, deps, signal)
+  if (result) report(finalUpdate(request.uuid, result, jobMs / 1000))
+  return result
+}
+
+/** How long after its end a job is still reported, in ms. */
+export const REPORT_WITHIN_MS = 86_400_000
+
+/** A job of an earlier process, whose updates have the type U. */
+export interface ResumableJob<U> {
+  uuid: string
+  /** Drives it to its end, and reports it. */
+  run(report: (update: U) => void, signal: AbortSignal): Promise<unknown>
+}
+
+type Row = Awaited<ReturnType<typeof unreportedJobs>>[number]
+type ResumeDeps = Omit<ReportingDeps, 'report'>
+
+/** Returns the jobs to resume. Call it before the first new job is started, or that one would be among them. */
+export async function resumableJobs(deps: ResumeDeps, signal: AbortSignal): Promise<ResumableJob<V0JobStatusUpdate>[]> {
+  const endedSince = new Date(deps.clock.now() - REPORT_WITHIN_MS)
+  const rows = await untilSaved(() => unreportedJobs(deps.db, 'facilitator', endedSince), deps, signal)
+  return rows.map(row => {
+    // The request has the uuid as the facilitator spelled it.
+    const uuid = row.request?.uuid ?? jobUuid.parse(row.uuid)
+    return { uuid, run: (report, stopped) => resume(row, uuid, { ...deps, report }, stopped) }
+  })
+}
+
+async function resume(row: Row, uuid: JobUuid, deps: ReportingDeps, signal: AbortSignal): Promise<void> {
+  const { db, clock, log, report } = deps
+  const { request, deadline, state, timeoutSeconds } = row
+  if (isFinal(state)) return report(finalUpdate(uuid, { ...row, state }, timeoutSeconds))
+  if (!request || !deadline || deadline.getTime() <= clock.now()) {
+    const abandon = () => abandonJobs(db, [{ uuid: row.uuid, state }], new Date(clock.now()), log)
+    const abandoned = await untilSaved(abandon, deps, signal)
+    if (abandoned > 0) report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
+    return
+  }
+  log.warn({ jobUuid: uuid, state }, 'organic job resumed')
+  // It may have been reported before. Reporting it twice does no harm.
+  if (row.readyAt !== null) report(acceptedUpdate(uuid))
+  await drive({ ...row, request, deadline }, true, deps, signal)
 }
 
 /** Returns why a request is refused before any miner is asked; undefined for one that can be run. */
-function whyRefused({ env, docker_image, raw_script, args, ...urls }: FacilitatorJobRequest): string | undefined {
+function whyRefused(request: FacilitatorJobRequest): string | undefined {
+  const { env, docker_image, raw_script, args, executor_class, ...urls } = request
+  if (executor_class && !isExecutorClass(executor_class)) return 'The executor class is not known.'
   // The V0 dialect has no field for variables. Dropping them silently would run another job than the user asked for.
   if (Object.keys(env).length > 0) return 'Environment variables cannot be passed on to miners.'
   const texts = [docker_image, raw_script, ...args, urls.input_url, urls.output_url]

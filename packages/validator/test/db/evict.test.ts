@@ -5,14 +5,14 @@ import { asc } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { evictOld } from '../../src/db/evict.ts'
 import { addReceipts } from '../../src/db/jobs.ts'
-import { batches, jobs, receipts, type SettingState, weightSettings } from '../../src/db/schema.ts'
+import { batches, jobs, receipts, type SettingState, userJobs, weightSettings } from '../../src/db/schema.ts'
 import { openTestDatabase, withPostgres } from './databases.ts'
 
 const postgres = withPostgres()
 const NOW = new Date('2026-03-01T00:00:00Z')
 const DAY_MS = 86_400_000
 const KEEP = { batchesKeptMs: 30 * DAY_MS, settingsKeptMs: 365 * DAY_MS, receiptsKeptMs: 7 * DAY_MS }
-const NOTHING = { batches: 0, jobs: 0, settings: 0, receipts: 0 }
+const NOTHING = { batches: 0, jobs: 0, userJobs: 0, settings: 0, receipts: 0 }
 
 const engines = [
   ['pglite', async () => 'pglite://memory'],
@@ -104,6 +104,20 @@ describe.each(engines)('retention on %s', (_dialect, newUrl) => {
     expect(
       (await db.select({ state: jobs.state }).from(jobs).orderBy(asc(jobs.state))).map(({ state }) => state),
     ).toEqual([...['broken', 'running']])
+  })
+
+  it("removes users' jobs of v2026 that ended long ago, with their tries", async () => {
+    const [old, recent, open] = [randomUUID(), randomUUID(), randomUUID()]
+    const row = { request: '{}', signatory: 'alice', createdAt: ago(99) }
+    await db.insert(userJobs).values([
+      { ...row, uuid: old, endedAt: ago(31) },
+      { ...row, uuid: recent, endedAt: ago(29) },
+      { ...row, uuid: open },
+    ])
+    await db.insert(jobs).values({ ...jobRow(null, 'finished', 31), userJob: old })
+    expect(await evict()).toEqual({ ...NOTHING, jobs: 1, userJobs: 1 })
+    expect(await db.$count(userJobs)).toBe(2)
+    await db.delete(userJobs)
   })
 
   it('removes settings that ended long ago, but not pending ones and the last included one', async () => {

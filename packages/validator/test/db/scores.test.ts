@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Database, OpenDatabase } from '@horde/kit/database'
 import type { ScoreExplanation } from '@horde/validator/db/json-columns'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { batches, jobs, weightSettings } from '../../src/db/schema.ts'
+import { batches, jobs, userJobs, weightSettings } from '../../src/db/schema.ts'
 import {
   batchesToScore,
   classTotalsOf,
@@ -132,10 +132,20 @@ describe.each(engines)('on %s', (_, newUrl) => {
     await job({ ...organic, readyAt: at(-400), source: null })
     await job({ ...organic, readyAt: at(-3 * DAY), endedAt: at(-2 * DAY) })
     await batch(4, {}, { ...organic, readyAt: at(-400) })
+    const userJob = randomUUID()
+    await job({ ...organic, userJob, createdAt: at(-600), state: 'rejected', reason: 'declined' })
+    await job({ ...organic, userJob, state: 'broken', reason: 'no-answer' })
+    const refused = { request: '{"executor_class":"always_on.test"}', signatory: 'a', createdAt: at(-500) }
+    const refusal = { reason: 'no-miner', message: 'none' } as const
+    await db.insert(userJobs).values([
+      { ...refused, uuid: randomUUID(), refusal, endedAt: at(-100) },
+      { ...refused, uuid: randomUUID(), refusal, endedAt: at(-2 * DAY) },
+    ])
     expect(await requestedWork(db, at(-DAY), at(0))).toEqual(
       new Map([
         [GPU, { executorSeconds: 0, ran: 0, turnedAway: 1 }],
-        [LLM, { executorSeconds: 350, ran: 2, turnedAway: 1 }],
+        [LLM, { executorSeconds: 350, ran: 2, turnedAway: 2 }],
+        ['always_on.test', { executorSeconds: 0, ran: 0, turnedAway: 1 }],
       ]),
     )
   })

@@ -51,7 +51,7 @@ const gist = ({ end, stored }: Awaited<ReturnType<typeof run>>) => {
 }
 
 const CONNECTED = {
-  ...({ type: 'connected', connection: 1, dialect: 'v0', isFirstHeard: false } as const),
+  ...({ type: 'connected', connection: 1, dialect: 'v0', hasReadNothing: false, obstacle: () => undefined } as const),
   ...{ repeats: true, reportsStages: false },
 }
 const UP_TO_OFFER = ['1 V0AuthenticateRequest', '1 V0InitialJobRequest']

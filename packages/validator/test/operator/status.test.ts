@@ -60,7 +60,7 @@ beforeAll(async () => {
     loops: [loop],
     turn: () => turn,
     dialects: { list: () => [{ hotkey: '5Miner', address: HOSTILE, dialect: 'v2026' as const }] },
-    facilitator: { state: () => ({ connected: true, running: 1, waiting: 2 }) },
+    facilitator: { state: () => ({ connected: true, dialect: 'v0' as const, running: 1, waiting: 2 }) },
   }
   const deps = {
     config,
@@ -191,7 +191,7 @@ it('lists batches, scores, weights and jobs, the latest first', async () => {
     },
   ])
   expect(history?.organicJobs).toMatchObject([{ image: SHOWN, state: 'broken', source: 'facilitator' }])
-  expect(facilitator).toEqual({ connected: true, running: 1, waiting: 2 })
+  expect(facilitator).toEqual({ connected: true, dialect: 'v0', running: 1, waiting: 2 })
   expect(troubles.map(({ where, what }) => [where.replace(/[0-9a-f-]{36}/, '…'), what])).toEqual([
     ['weights', 'no'],
     ['weights', 'NoValidatorPermit'],

@@ -24,6 +24,8 @@ const LIMITS: OrganicLimits = {
   reservationMs: 7_000,
   jobMs: 10_000,
 }
+/** What a facilitator of 2024 never asks for. */
+const OF_2024 = { runUserJob: async () => {}, onCheated: async () => {} }
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** Starts a facilitator, a validator that is connected to it, and a miner with this script. */
@@ -68,6 +70,7 @@ async function setUp(
         log: silentLog,
       },
       run: (job, report, signal) => runOrganicJob(job, { ...deps, report }, signal),
+      ...OF_2024,
     }),
   )
   await facilitator.until(() => facilitator.peers.length > 0)
@@ -187,6 +190,18 @@ it('runs a script without a GPU on a class that the miner lists', async () => {
   expect(world.miner.received[2]?.message).toMatchObject({
     ...{ docker_image_name: null, raw_script: 'print(1)', docker_run_options_preset: 'none', output_upload: null },
   })
+})
+
+it('asks for the class that the facilitator names, and runs no job of an unknown one', async () => {
+  await using world = await setUp(async peer => {
+    await play.working(peer)
+    peer.sendForJob('V0JobFinishedRequest', TEXTS)
+  })
+  const job = request({ executor_class: 'spin_up-4min.gpu-24gb' })
+  expect(await world.ask(job)).toHaveLength(2)
+  expect(world.miner.received[1]?.message).toMatchObject({ executor_class: 'spin_up-4min.gpu-24gb' })
+  const unknown = request({ executor_class: 'always_on.quantum' })
+  expect(await world.ask(unknown)).toEqual([update(unknown.uuid, 'failed', 'The executor class is not known.')])
 })
 
 const endings: [string, (peer: Peer) => Promise<unknown>, string[], Partial<OrganicLimits>][] = [
@@ -317,7 +332,7 @@ it('reports nothing about a job that another process has finalised', async () =>
   facilitator.peers[0]?.send(job)
   await facilitator.until(() => facilitator.updates(job.uuid).length === 1)
   accepted.resolve()
-  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })
   expect(facilitator.updates(job.uuid).map(each => 'status' in each && each.status)).toEqual(['accepted'])
 })
 
@@ -359,7 +374,8 @@ it('logs in again when its login was refused', async () => {
   await using connection = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
+    ...OF_2024,
   })
   await facilitator.until(() => facilitator.peers.length === 3)
-  await expect.poll(() => connection.state()).toEqual({ connected: true, running: 0, waiting: 0 })
+  await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })
 })

@@ -4,6 +4,7 @@ import { EngineError } from '@horde/engine/engine-error'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { containerIdentity, EXECUTOR_LABEL } from '@horde/protocol/executor/labels'
+import { containersOf, type ProgramName } from '../executor-program.ts'
 import type { ExecutorImage } from './executor-image.ts'
 
 export interface DockerHost {
@@ -11,6 +12,9 @@ export interface DockerHost {
   /** The engine's socket on its own host, for the executors there. */
   readonly socket: string
   readonly image: string
+  readonly program: ProgramName
+  /** How long a Python executor may take until it is ready, in seconds. */
+  readonly startupSeconds: number
   /** The network that containers join; undefined for the engine's bridge. */
   readonly network: string | undefined
   readonly executorImage: ExecutorImage
@@ -38,14 +42,23 @@ export interface DockerHost {
 export async function endContainer(id: string, host: DockerHost, withinMs = host.stopWithinMs): Promise<void> {
   host.orphans.delete(id)
   try {
+    const madeByPython = await containersMadeBy(id, host)
     await host.engine.containers.stop(id, withinMs)
     await host.engine.containers.remove(id)
+    await Promise.all(madeByPython.map(name => host.engine.containers.remove(name)))
     const jobContainers = await host.engine.containers.withLabel(`${EXECUTOR_LABEL}=${containerIdentity(id)}`)
     await Promise.all(jobContainers.map(container => host.engine.containers.remove(container.id)))
   } catch (error) {
     host.orphans.add(id)
     throw error
   }
+}
+
+/** Returns the names of the containers that a Python executor may have made, by the token in its environment. */
+async function containersMadeBy(id: string, { engine, program }: DockerHost): Promise<string[]> {
+  if (program !== 'python-2026') return []
+  const { EXECUTOR_TOKEN: token } = await engine.containers.environmentOf(id)
+  return token === undefined ? [] : containersOf(token)
 }
 
 /**

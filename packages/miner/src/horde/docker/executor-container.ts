@@ -6,6 +6,7 @@ import { readOutput } from '@horde/engine/container-output'
 import { type ContainerOptions, gpuRequest } from '@horde/engine/containers'
 import { isRefusal } from '@horde/engine/engine-error'
 import { DeadlineError, withDeadline } from '@horde/kit/time'
+import { commandOf, environmentFor, type ProgramName } from '../executor-program.ts'
 import { type ExecutorOrder, PROBE_MS, type Probe, type ProbeResult, ProbeTimeoutError } from '../manager.ts'
 import { type DockerHost, removeFailed } from './docker-host.ts'
 
@@ -46,10 +47,13 @@ export interface ExecutorProgram {
 }
 
 /** Returns the program for one order of the miner. */
-export function programOf({ environment, minerAddress, token, executorClass }: ExecutorOrder): ExecutorProgram {
+export function programOf(
+  { environment, minerAddress, token, executorClass }: ExecutorOrder,
+  { program, startupSeconds }: { program: ProgramName; startupSeconds: number },
+): ExecutorProgram {
   return {
-    args: [],
-    environment: { ...environment, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token },
+    args: commandOf(program, startupSeconds),
+    environment: { ...environmentFor(program, environment), MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token },
     labels: { [CLASS_LABEL]: executorClass, [TOKEN_LABEL]: tokenHash(token) },
   }
 }
@@ -65,7 +69,7 @@ export function newContainerName(): string {
 }
 
 /**
- * Returns the options of an executor's container. The executor serves unknown peers and holds the engine's socket, so
+ * Returns the options of an executor's container. This project's executor serves unknown peers and holds the engine's socket, so
  * it gets nothing else than that, a volume for its state folder, a /tmp on the engine's disk that is removed with it,
  * and the memory and processes that its work takes. GPUs are given to its jobs, not to it.
  *
@@ -74,10 +78,9 @@ export function newContainerName(): string {
  */
 export function containerOptions(
   { args, environment: ordered, labels }: ExecutorProgram,
-  host: { image: string; owner: string; socket: string; network: string | undefined },
+  host: { image: string; program: ProgramName; owner: string; socket: string; network: string | undefined },
 ): ContainerOptions {
   const environment: Record<string, string> = { ...ordered, DOCKER_HOST: `unix://${SOCKET}` }
-  const stateFolder = environment.STATE_FOLDER ?? STATE_FOLDER
   return {
     Image: host.image,
     Cmd: [...args],
@@ -85,17 +88,33 @@ export function containerOptions(
     Labels: { [OWNER_LABEL]: host.owner, [RUN_LABEL]: THIS_RUN, ...labels },
     HostConfig: {
       ...(host.network === undefined ? {} : { NetworkMode: host.network }),
-      // Not one of the binds: for those the engine creates a folder where the socket is missing.
-      Mounts: [
-        { Type: 'bind', Source: host.socket, Target: SOCKET },
-        { Type: 'volume', Source: STATE_VOLUME, Target: stateFolder },
-        { Type: 'volume', Source: '', Target: '/tmp' },
-      ],
-      ...confined(MEMORY_BYTES, PIDS),
+      ...(host.program === 'compute-horde' ? ownOptions(environment, host.socket) : pythonOptions(host.socket)),
       Init: true,
       LogConfig: { Type: 'json-file', Config: { 'max-size': KEPT_LOG_BYTES, 'max-file': '1' } },
     },
   }
+}
+
+/** Returns a bind of the engine's socket. Not one of `Binds`: for those the engine creates a folder where it is missing. */
+function socketBind(socket: string) {
+  return { Type: 'bind', Source: socket, Target: SOCKET } as const
+}
+
+function ownOptions({ STATE_FOLDER: stateFolder = STATE_FOLDER }: Record<string, string>, socket: string) {
+  const Mounts = [
+    socketBind(socket),
+    { Type: 'volume', Source: STATE_VOLUME, Target: stateFolder },
+    { Type: 'volume', Source: '', Target: '/tmp' },
+  ] as const
+  return { Mounts: [...Mounts], ...confined(MEMORY_BYTES, PIDS) }
+}
+
+/**
+ * A Python executor is started as its own miner starts it, without limits. It binds folders of its /tmp into the job's
+ * container, so that it must be the host's.
+ */
+function pythonOptions(socket: string) {
+  return { Mounts: [socketBind(socket), { Type: 'bind' as const, Source: '/tmp', Target: '/tmp' }] }
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import type { EngineAddress } from '@horde/engine/engine-address'
 import type { ExecutorClass } from '@horde/protocol/classes'
+import type { ProgramName } from '../executor-program.ts'
 
 export type PoolSettings = {
   /** Unique among a miner's pools. */
@@ -17,6 +18,10 @@ export type PoolSettings = {
   manager: string
   /** The image of an executor, for docker. */
   image: string
+  /** What the executors run. It decides their start and their dialect. */
+  program: ProgramName
+  /** The folder of a Python executor, for process. */
+  folder: string | undefined
   /** Where the container engine is, for docker. */
   engine: EngineAddress
   /** The GPUs of each slot, by device id. Empty: slots have no GPUs of their own. */
@@ -102,7 +107,7 @@ export function environmentOf(
 
 /** Whether a pool may change from one settings to the other while it runs: they start the same kind of executors. */
 export function areAlike(a: PoolSettings, b: PoolSettings): boolean {
-  const kind = ({ executorClass, manager, image, engine, address }: PoolSettings) =>
-    JSON.stringify([executorClass, manager, image, engine, address])
+  const kind = ({ executorClass, manager, image, program, folder, engine, address }: PoolSettings) =>
+    JSON.stringify([executorClass, manager, image, program, folder, engine, address])
   return kind(a) === kind(b)
 }

@@ -17,6 +17,8 @@ const SETTINGS: PoolSettings = {
   warm: 0,
   manager: 'process',
   image: '',
+  program: 'compute-horde',
+  folder: undefined,
   engine: { socket: '' },
   gpus: [],
   environment: { A: '1' },

@@ -7,6 +7,7 @@ import { backoff } from '@horde/kit/reconnect'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { Reason } from '@horde/protocol/reasons'
 import type { ExecutorChannels } from '../../executors/executor-channel.ts'
+import { dialectOf } from '../executor-program.ts'
 import type { ExecutorManager } from '../manager.ts'
 import { environmentOf, type PoolSettings } from './pool-settings.ts'
 import type { Reservation } from './reservation.ts'
@@ -199,6 +200,7 @@ export class ExecutorPool {
       executorClass,
       pool: settings.name,
       place: `${settings.name}/${slot.index}`,
+      speaks: dialectOf(settings.program),
       warm,
       canFindOrphans,
       // A warm executor runs already.

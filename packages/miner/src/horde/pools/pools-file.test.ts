@@ -5,6 +5,8 @@ import { parsePools } from './pools-file.ts'
 const DEFAULTS = {
   manager: 'docker',
   image: 'executor:v0',
+  program: 'compute-horde' as const,
+  folder: undefined,
   engine: { socket: '/run/docker.sock' },
   environment: { A: '1', B: '1' },
 }
@@ -43,6 +45,8 @@ pools:
       warm: 2,
       manager: 'docker',
       image: 'executor:v0',
+      program: 'compute-horde',
+      folder: undefined,
       engine: { socket: '/run/docker.sock' },
       gpus: [
         ['0', '1'],
@@ -117,4 +121,27 @@ it.each([
   ],
 ])('refuses %s', (_words, yaml, mistakes) => {
   expect(mistakesOf(yaml)).toEqual(mistakes)
+})
+
+it('takes Python executors only as they can be run', () => {
+  expect(
+    mistakesOf(`
+pools:
+  - { class: always_on.gpu-24gb, program: python-2026, count: 2, warm: 1, gpus: [0, 1] }
+  - { class: always_on.test, program: python-2026, manager: process, count: 1 }
+  - { name: c, class: always_on.test, program: python-2026, count: 1 }
+  - { name: d, class: always_on.test, program: python-2024, count: 2, warm: 2 }
+`),
+  ).toEqual([
+    'pools.yml:3: pools[0].gpus must be empty: Python executors use all GPUs',
+    'pools.yml:3: pools[0].count must be at most 1: a Python executor of 2026 kills the jobs of all others on its ' +
+      'engine when it starts',
+    'pools.yml:3: pools[0].warm must be 0: this executor leaves when it gets no job at once',
+    'pools.yml:4: pools[1].folder is missing: it is the folder with manage.py of a Python executor',
+    'pools.yml:5: pools[2] has a Python executor on the same engine as pools[0], but a Python executor of 2026 kills ' +
+      'the jobs of all others on its engine when it starts',
+  ])
+  expect(mistakesOf('pools:\n  - { class: always_on.test, program: python-2025, count: 2 }')).toEqual([
+    'pools.yml:2: pools[0].program must be one of compute-horde, python-2024, python-2026',
+  ])
 })

@@ -6,6 +6,7 @@ import { EXECUTOR_CLASSES, type ExecutorClass } from '@horde/protocol/classes'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { engineSettings } from '../docker/engine-settings.ts'
+import { EXECUTOR_PROGRAMS, ONE_EACH, programMistakes } from '../executor-program.ts'
 import type { PoolSettings } from './pool-settings.ts'
 
 /** The setting that names the file. */
@@ -26,6 +27,8 @@ const pool = z.strictObject({
   warm: whole(0, MAX_COUNT).default(0),
   manager: text.optional(),
   image: text.optional(),
+  program: z.enum(EXECUTOR_PROGRAMS, `must be one of ${EXECUTOR_PROGRAMS.join(', ')}`).optional(),
+  folder: text.optional(),
   // Without a default here: a pool that names no engine has the miner's own.
   engine: z.unknown().transform(readEngine).optional(),
   gpus: z.array(scalar.pipe(z.string().regex(/^[\w:.-]+$/, 'must be the ids of GPUs'))).optional(),
@@ -51,7 +54,7 @@ type Pool = z.output<typeof pool>
 type Mistake = { path: PropertyKey[]; problem: string }
 
 /** The miner's settings that a pool has unless it names its own. */
-export type PoolDefaults = Pick<PoolSettings, 'manager' | 'image' | 'engine' | 'environment'>
+export type PoolDefaults = Pick<PoolSettings, 'manager' | 'image' | 'program' | 'folder' | 'engine' | 'environment'>
 
 /**
  * Reads the pools of a file.
@@ -92,9 +95,9 @@ export function parsePools(yaml: string, path: string, defaults: PoolDefaults): 
   }
   const read = pools.safeParse(document.toJS({ maxAliasCount: 100 }))
   if (!read.success) return refuse(located(read.error.issues.map(issue => mistakeOf(issue, document))))
-  const mistakes = mistakesOf(read.data.pools)
-  if (mistakes.length > 0) return refuse(located(mistakes))
-  return read.data.pools.map((each, index) => settingsOf(each, nameOfPool(read.data.pools, index), defaults))
+  const settings = read.data.pools.map((each, index) => settingsOf(each, nameOfPool(read.data.pools, index), defaults))
+  const mistakes = [...mistakesOf(read.data.pools), ...mistakesOfPrograms(settings)]
+  return mistakes.length > 0 ? refuse(located(mistakes)) : settings
 }
 
 function mistakeOf(issue: z.core.$ZodIssue, document: Document): Mistake {
@@ -145,6 +148,24 @@ function mistakesOf(all: readonly Pool[]): Mistake[] {
   return mistakes
 }
 
+/** The mistakes about the programs of the pools: Python executors cannot do all that a pool may ask for. */
+function mistakesOfPrograms(all: readonly PoolSettings[]): Mistake[] {
+  const engines = new Map<string, number>()
+  return all.flatMap((each, index) => {
+    const mistakes: Mistake[] = programMistakes(each).map(({ key, problem }) => ({
+      path: ['pools', index, key],
+      problem,
+    }))
+    if (each.program !== 'python-2026' || each.manager !== 'docker') return mistakes
+    const engine = JSON.stringify(each.engine)
+    const other = engines.get(engine)
+    engines.set(engine, index)
+    if (other === undefined) return mistakes
+    const problem = `has a Python executor on the same engine as pools[${other}], but ${ONE_EACH}`
+    return [...mistakes, { path: ['pools', index], problem }]
+  })
+}
+
 function sharingProblem({ gpus, gpus_per_executor: each, count }: Pool): string | undefined {
   if (gpus === undefined) return each === undefined ? undefined : 'is missing, but gpus_per_executor is there'
   if (count === 0) return undefined
@@ -169,6 +190,8 @@ function settingsOf(each: Pool, name: string, defaults: PoolDefaults): PoolSetti
     warm: each.warm,
     manager: each.manager ?? defaults.manager,
     image: each.image ?? defaults.image,
+    program: each.program ?? defaults.program,
+    folder: each.folder ?? defaults.folder,
     engine: each.engine ?? defaults.engine,
     gpus: share === 0 ? [] : Array.from({ length: count }, (_, slot) => gpus.slice(slot * share, (slot + 1) * share)),
     environment: { ...defaults.environment, ...each.environment },

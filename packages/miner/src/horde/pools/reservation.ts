@@ -1,4 +1,5 @@
 /** A slot of a pool that one job has: what the job needs of it, and the executor that leaves it in the end. */
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import type { Reason } from '@horde/protocol/reasons'
 import type { StartedExecutor } from '../manager.ts'
 import type { WarmExecutor } from './warm-executor.ts'
@@ -9,6 +10,8 @@ export interface Reservation {
   readonly pool: string
   /** The slot as it is stored with the job: pool and index, `gpus/3`. */
   readonly place: string
+  /** The dialect that an executor here speaks. Undefined: it says so when it connects. */
+  readonly speaks: Dialect | undefined
   /** The executor that waits in this slot; undefined: one must be started. */
   readonly warm: WarmExecutor | undefined
   /** Whether executors of an earlier run of this miner can be found here: then one that was not found is gone. */
@@ -37,6 +40,7 @@ export function slotOutsidePools(executorClass: string, place: string | null): R
     executorClass,
     pool: '',
     place: place ?? '',
+    speaks: undefined,
     warm: undefined,
     canFindOrphans: false,
     whyNot: async () => undefined,

@@ -5,6 +5,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '@horde/kit/time'
+import { commandOf, environmentFor, type ProgramName } from '../executor-program.ts'
 import {
   type ExecutorManager,
   type ExecutorOrder,
@@ -19,6 +20,12 @@ import { OWNER_VARIABLE, stopProcess, takeOverProcesses } from './running-proces
 export type ProcessManagerOptions = {
   /** The program to run. Default: the executor of this workspace. */
   main?: string
+  /** What the executors are. Unset: this project's. */
+  program?: ProgramName
+  /** The folder of a Python executor, with its manage.py. */
+  folder?: string | undefined
+  /** How long a Python executor may take from its connection until it is ready, in seconds. */
+  startupSeconds?: number
   /** The miner that owns the executors: those of an earlier run are found by it. */
   owner: string
   /** The base environment of an executor: PATH and the like. */
@@ -28,28 +35,40 @@ export type ProcessManagerOptions = {
   clock: Clock
 }
 
+/** The default of the limit of a Python executor's start, in seconds. */
+const STARTUP_SECONDS = 300
 const EXECUTOR_MAIN = fileURLToPath(new URL('../../../../executor/src/start.js', import.meta.url))
 
 export function processManager(options: ProcessManagerOptions): ExecutorManager {
+  const { program = 'compute-horde', startupSeconds = STARTUP_SECONDS } = options
+  const own = (...args: string[]) => [process.execPath, options.main ?? EXECUTOR_MAIN, ...args]
+  const command = program === 'compute-horde' ? own() : commandOf(program, startupSeconds)
   return {
-    start: order => startProcess([], environmentOf(order, options.owner), options),
+    start: order => startProcess(command, environmentOf(order, options), options),
     takeOver: tokens => takeOverProcesses(tokens, options),
-    preload: environment => startProcess(['preload'], environment, options),
     probe: probe => probeInProcess(probe, options.environment),
-    check: environment => startProcess(['check'], environment, options),
+    ...(program === 'compute-horde' && {
+      preload: environment => startProcess(own('preload'), environment, options),
+      check: environment => startProcess(own('check'), environment, options),
+    }),
   }
 }
 
-function environmentOf({ environment, minerAddress, token }: ExecutorOrder, owner: string): Record<string, string> {
+function environmentOf(
+  { environment: ordered, minerAddress, token }: ExecutorOrder,
+  { owner, program = 'compute-horde' }: ProcessManagerOptions,
+): Record<string, string> {
+  const environment = environmentFor(program, ordered)
   return { ...environment, [OWNER_VARIABLE]: owner, MINER_ADDRESS: minerAddress, EXECUTOR_TOKEN: token }
 }
 
 async function startProcess(
-  args: readonly string[],
+  [program = '', ...args]: readonly string[],
   environment: Readonly<Record<string, string>>,
   options: ProcessManagerOptions,
 ): Promise<StartedCommand> {
-  const child = spawn(process.execPath, [options.main ?? EXECUTOR_MAIN, ...args], {
+  const child = spawn(program, args, {
+    cwd: options.folder,
     env: { ...options.environment, ...environment },
     stdio: ['ignore', 'inherit', 'inherit'],
     // A group of its own: Ctrl-C in the miner's terminal reaches the miner alone, which then stops its executors.

@@ -74,6 +74,13 @@ const OWN_METRICS = {
     labels: [],
     help: 'Age of the list of validators: it grows while the chain does not answer. Absent before the first answer.',
   },
+  miner_manifest_committed: {
+    type: 'gauge',
+    labels: [],
+    help:
+      'With COMMIT_MANIFEST: 1 while the chain has the manifest of this miner, 0 while it has another one or none. ' +
+      'Absent before the first look.',
+  },
   miner_gpus: { type: 'gauge', labels: [], help: 'GPUs that nvidia-smi lists. Absent where no pool uses GPUs.' },
 } as const satisfies Metrics
 

@@ -23,6 +23,8 @@ export const GAUGES: Readonly<Record<GaugeName, (status: MinerStatus) => Sample[
   miner_validators: ({ validators }) => one(validators.filter(({ note }) => note !== 'banned').length),
   miner_validators_connected: ({ connections }) => one(connections.size),
   miner_validators_age_seconds: ({ listAgeMs }) => one(listAgeMs, 1_000),
+  miner_manifest_committed: ({ manifest }) =>
+    one(manifest?.isCurrent === undefined ? undefined : Number(manifest.isCurrent)),
   miner_gpus: ({ watches }) => measured(watches, 'gpus').slice(0, 1),
 }
 

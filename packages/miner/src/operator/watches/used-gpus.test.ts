@@ -4,6 +4,7 @@ import { gpuPool, usedGpus } from './used-gpus.ts'
 
 const pool = (changes: Partial<PoolSettings> = {}): PoolSettings => ({
   ...{ name: 'p', executorClass: 'always_on.gpu-24gb', count: 1, warm: 0, manager: 'docker', image: 'img' },
+  ...{ program: 'compute-horde', folder: undefined },
   ...{ engine: { socket: '/var/run/docker.sock' }, gpus: [], environment: {}, address: undefined },
   ...changes,
 })

@@ -42,8 +42,7 @@ beforeAll(async () => {
   await chmod(hook, 0o755)
   await writeFile(join(folder, 'pools.yml'), POOLS)
   const environment = { GPU_LOG: join(folder, 'log') }
-  engine = stack.use(await PrivateEngine.start({ programs: folder, environment, isLinked: true }))
-  await engine.load('compute-horde/executor:v0', PYTHON)
+  engine = stack.use(await PrivateEngine.start({ hasImages: true, programs: folder, environment, isLinked: true }))
   network = stack.use(await startChain())
 })
 afterAll(() => stack?.disposeAsync())

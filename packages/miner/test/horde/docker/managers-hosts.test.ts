@@ -44,8 +44,7 @@ beforeAll(async () => {
   const certificates = async ({ there }: { there: string }) => {
     return { ca: authority.ca, ...(await authority.certify('engine', 'serverAuth', there)) }
   }
-  engine = stack.use(await PrivateEngine.start({ isLinked: true, tls: certificates }))
-  await engine.load('compute-horde/executor:v0', PYTHON)
+  engine = stack.use(await PrivateEngine.start({ hasImages: true, isLinked: true, tls: certificates }))
   there = (await engine.network.link()).there
   ssh = stack.use(await TestSshServer.start(engine.network))
   network = stack.use(await startChain())

@@ -1,8 +1,9 @@
 import type { Log } from '@horde/kit/log'
 import { type Socket, SocketClosedError } from '@horde/kit/socket'
 import type { Clock } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import type { Dialect } from '@horde/protocol/handshake/dialects'
-import type { Ends, Heard, HeardFrame, MinerDialect } from './miner-dialect.ts'
+import type { Ends, MinerDialect, ReadFrame, ReadMessage } from './miner-dialect.ts'
 import { type Expectation, Negotiation } from './negotiation.ts'
 import { V0 } from './v0.ts'
 import { V2026 } from './v2026.ts'
@@ -11,6 +12,8 @@ import { V2026 } from './v2026.ts'
 const ANSWER_MS = 2_000
 /** How many frames about jobs are kept until the dialect is known. */
 const MAX_EARLY = 100
+/** How many bytes of them: as many as the largest frame has. */
+const MAX_EARLY_BYTES = LARGE_FRAME_BYTES
 /** How many invalid frames are answered with an error on one connection. */
 const MAX_ERRORS_SENT = 20
 /** The close code of a miner that ends a connection on purpose. */
@@ -18,7 +21,7 @@ const ON_PURPOSE = 1000
 
 /** A text that miners of v2026 may send, and that is no message. */
 const KEEP_ALIVE = 'PING'
-const IGNORED = { ok: true, heard: { type: 'nothing' } } as const
+const IGNORED = { ok: true, message: { type: 'nothing' } } as const
 
 export const BY_NAME: Record<Dialect, MinerDialect> = { v0: V0, v2026: V2026 }
 
@@ -45,7 +48,7 @@ export interface ConversationOptions {
    */
   onOpened(dialect: Dialect): void
   /** Called with each message. Throws to end the conversation. */
-  onHeard(heard: Exclude<Heard, { type: 'nothing' }>, at: number): void
+  onMessage(message: Exclude<ReadMessage, { type: 'nothing' }>, at: number): void
   /** Called with what each frame costs. Throws to end the conversation. */
   onBytes(bytes: number): void
 }
@@ -56,6 +59,8 @@ export class Conversation {
   readonly #options: ConversationOptions
   /** Frames that came before the dialect was known. */
   readonly #early: ReceivedFrame[] = []
+  /** The bytes of all frames that came so. */
+  #earlyBytes = 0
   /** Aborts once the miner's silence says nothing any more. */
   readonly #answered = new AbortController()
   #errorsSent = 0
@@ -115,7 +120,7 @@ export class Conversation {
       () => false,
     )
     // The connection may end meanwhile: `run` notices that.
-    if (isSilent && this.negotiation.heardNothing()) await this.#goOnInV0().catch(() => {})
+    if (isSilent && this.negotiation.receivedNothing()) await this.#goOnInV0().catch(() => {})
   }
 
   async #goOnInV0(): Promise<void> {
@@ -131,42 +136,46 @@ export class Conversation {
   async #take(received: ReceivedFrame): Promise<void> {
     const read = this.#read(received.frame)
     if (read === undefined) {
-      if (this.#early.length < MAX_EARLY) this.#early.push(received)
+      this.#earlyBytes += received.bytes
+      if (this.#early.length < MAX_EARLY && this.#earlyBytes <= MAX_EARLY_BYTES) this.#early.push(received)
     } else if (!read.ok) await this.#answerInvalid(read.error)
-    else if (read.heard.type === 'manifest' && read.isMap) await this.#takeMap(read.heard, received.at)
-    else if (read.heard.type === 'error') await this.#takeError(read.heard, received.at)
-    else if (read.heard.type !== 'nothing') {
-      this.negotiation.heardV0()
-      this.#options.onHeard(read.heard, received.at)
+    else if (read.message.type === 'manifest' && read.isMap) await this.#takeMap(read.message, received.at)
+    else if (read.message.type === 'error') await this.#takeError(read.message, received.at)
+    else if (read.message.type !== 'nothing') {
+      this.negotiation.receivedV0()
+      this.#options.onMessage(read.message, received.at)
     }
   }
 
-  async #takeError(heard: Extract<Heard, { type: 'error' }>, at: number): Promise<void> {
-    const other = this.negotiation.heardError()
+  async #takeError(message: Extract<ReadMessage, { type: 'error' }>, at: number): Promise<void> {
+    const other = this.negotiation.receivedError()
     if (other !== undefined) {
-      this.#options.log.debug({ details: heard.text, dialect: other }, 'miner sent an error, trying the other dialect')
+      this.#options.log.debug(
+        { details: message.text, dialect: other },
+        'miner sent an error, trying the other dialect',
+      )
     }
     // Only the error that answers a first question is no complaint.
     if (other === 'v0') return this.#goOnInV0()
     if (other === 'v2026') await this.#authenticate('v2026')
-    this.#options.onHeard(heard, at)
+    this.#options.onMessage(message, at)
   }
 
-  async #takeMap(heard: Extract<Heard, { type: 'manifest' }>, at: number): Promise<void> {
-    if (this.negotiation.heardMap()) this.#open('v2026')
-    this.#options.onHeard(heard, at)
+  async #takeMap(message: Extract<ReadMessage, { type: 'manifest' }>, at: number): Promise<void> {
+    if (this.negotiation.receivedMap()) this.#open('v2026')
+    this.#options.onMessage(message, at)
     await this.#takeEarly()
   }
 
   /** Returns undefined for a message that has to wait until the dialect is known. */
-  #read(frame: string | Uint8Array): (HeardFrame & { isMap?: boolean }) | undefined {
+  #read(frame: string | Uint8Array): (ReadFrame & { isMap?: boolean }) | undefined {
     const { readsIn } = this.negotiation
     if (readsIn === 'v2026') return frame === KEEP_ALIVE ? IGNORED : { ...V2026.read(frame), isMap: true }
     const inV0 = readsIn === 'v0' ? V0.read(frame) : undefined
     if (inV0?.ok || (inV0 && !mayBeManifest(frame))) return inV0
     const inV2026 = V2026.read(frame)
-    if (inV2026.ok && inV2026.heard.type === 'manifest') return { ...inV2026, isMap: true }
-    const isError = inV2026.ok && inV2026.heard.type === 'error'
+    if (inV2026.ok && inV2026.message.type === 'manifest') return { ...inV2026, isMap: true }
+    const isError = inV2026.ok && inV2026.message.type === 'error'
     return inV0 ?? (isError ? inV2026 : undefined)
   }
 

@@ -3,7 +3,7 @@ import type { Log } from '@horde/kit/log'
 import { type Clock, withDeadline } from '@horde/kit/time'
 import type { JobChannel } from '../job-channel.ts'
 import type { JobSpec } from '../job-spec.ts'
-import { stagedLimits, wholeSecondsOf } from '../stage-limits.ts'
+import { stagedLimits, wholeSecondsOf } from '../timing/stage-limits.ts'
 import type { JobNotice, JobTerms } from './miner-dialect.ts'
 
 /** How long sending a notice may take, in ms. */

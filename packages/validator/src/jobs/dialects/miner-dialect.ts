@@ -3,7 +3,7 @@ import type { Hotkey } from '@horde/chain/wallet'
 import type { ExecutorClass } from '@horde/protocol/classes'
 import type { WireError } from '@horde/protocol/frame'
 import type { JobReport, JobRequest } from '@horde/protocol/job/messages'
-import type { TimeLimits } from '@horde/protocol/job/request'
+import type { JobWork, TimeLimits } from '@horde/protocol/job/request'
 import type { JobUuid } from '@horde/protocol/primitives'
 import type { V0ExecutorManifestRequest } from '@horde/protocol/v0/validator-miner'
 import type { SignedReceipt } from '../../db/jobs.ts'
@@ -42,7 +42,7 @@ export type JobNotice =
   | { type: 'ended'; jobUuid: JobUuid; startedAt: number; endedAt: number; isFinished: boolean }
 
 /** A message of a miner, in no dialect. */
-export type Heard =
+export type ReadMessage =
   | { type: 'manifest'; manifest: Manifest }
   /** `isRefusal`: the miner does not accept this validator. */
   | { type: 'error'; text: string; isRefusal: boolean }
@@ -50,7 +50,7 @@ export type Heard =
   /** A message that this validator has no use for. */
   | { type: 'nothing' }
 
-export type HeardFrame = { ok: true; heard: Heard } | { ok: false; error: WireError }
+export type ReadFrame = { ok: true; message: ReadMessage } | { ok: false; error: WireError }
 
 export interface MinerDialect {
   /**
@@ -60,6 +60,8 @@ export interface MinerDialect {
   readonly repeats: boolean
   /** Whether the miner reports each stage of a job that runs. */
   readonly reportsStages: boolean
+  /** Returns the part of a job's work that the dialect cannot express, for people; undefined when it can. */
+  readonly obstacle: (work: JobWork) => string | undefined
   /** Whether each job has a connection of its own. */
   readonly isPerJob: boolean
   /** Returns the first message of a connection: who the validator is, signed for this miner and moment. */
@@ -67,7 +69,7 @@ export interface MinerDialect {
   request(request: JobRequest, terms: JobTerms, ends: Ends, nowMs: number): Written
   /** Returns undefined where the dialect has no such message. */
   notice(notice: JobNotice, terms: JobTerms, ends: Ends, nowMs: number): Written | undefined
-  read(frame: string | Uint8Array): HeardFrame
+  read(frame: string | Uint8Array): ReadFrame
 }
 
 /** A message to send, and the receipt in it, which is kept. */

@@ -71,7 +71,7 @@ export class Negotiation {
   }
 
   /** The miner has sent a manifest as a map: it speaks v2026, whatever it said before. Returns whether that is new. */
-  heardMap(): boolean {
+  receivedMap(): boolean {
     const isNew = this.#dialect !== 'v2026'
     this.#dialect = 'v2026'
     this.#isDecided = true
@@ -80,7 +80,7 @@ export class Negotiation {
   }
 
   /** The miner has sent an error. Returns the dialect in which to authenticate now, if in any. */
-  heardError(): Dialect | undefined {
+  receivedError(): Dialect | undefined {
     // A second one answers the other authentication: the miner refuses that, too.
     if (this.#hasFallenBack) this.#isRefused = true
     if (this.#isDecided || this.#hasFallenBack) return undefined
@@ -95,12 +95,12 @@ export class Negotiation {
   }
 
   /** The miner has sent a message that a v0 miner sends only to a validator that it accepted. */
-  heardV0(): void {
+  receivedV0(): void {
     if (this.#dialect === 'v0') this.#isDecided = true
   }
 
   /** The miner has said nothing for as long as an answer may take. Returns whether to authenticate in v0 now. */
-  heardNothing(): boolean {
+  receivedNothing(): boolean {
     if (!this.waitsForAnswer) return false
     this.#isBySilence = true
     this.#fallBack()

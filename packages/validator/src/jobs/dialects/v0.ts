@@ -1,5 +1,6 @@
 import { authenticationBytes } from '@horde/protocol/handshake/signing'
 import { hotkey as hotkeySchema } from '@horde/protocol/primitives'
+import { v0Obstacle } from '@horde/protocol/v0/job-codec'
 import {
   CAPABILITIES,
   type MinerMessage,
@@ -7,19 +8,20 @@ import {
   type V0AuthenticateRequest,
 } from '@horde/protocol/v0/validator-miner'
 import { reportFromV0, requestToV0 } from '@horde/protocol/v0/validator-miner-codec'
-import type { Ends, Heard, MinerDialect } from './miner-dialect.ts'
+import type { Ends, MinerDialect, ReadMessage } from './miner-dialect.ts'
 
 /** Link 1 as the network of April 2024 speaks it. */
 export const V0: MinerDialect = {
   repeats: true,
   reportsStages: false,
+  obstacle: v0Obstacle,
   isPerJob: false,
   authentication,
   request: request => ({ message: requestToV0(request) }),
   notice: () => undefined,
   read: frame => {
     const parsed = parseFromMiner(frame)
-    return parsed.ok ? { ok: true, heard: heardIn(parsed.message) } : parsed
+    return parsed.ok ? { ok: true, message: messageIn(parsed.message) } : parsed
   },
 }
 
@@ -34,7 +36,7 @@ function authentication({ hotkey, minerHotkey }: Ends, nowMs: number): V0Authent
   return { message_type: 'V0AuthenticateRequest', payload, signature, capabilities: [...CAPABILITIES] }
 }
 
-function heardIn(message: MinerMessage): Heard {
+function messageIn(message: MinerMessage): ReadMessage {
   switch (message.message_type) {
     case 'GenericError':
       return { type: 'error', text: message.details ?? '', isRefusal: false }

@@ -10,7 +10,7 @@ import { canonicalTextToSend } from '@horde/protocol/v2026/signing/canonical-tex
 import { authenticationText, receiptText } from '@horde/protocol/v2026/signing/signed-texts'
 import { type MinerMessage, parseFromMiner, type ValidatorAuthForMiner } from '@horde/protocol/v2026/validator-miner'
 import type { SignedReceipt } from '../../db/jobs.ts'
-import type { Ends, Heard, JobNotice, JobTerms, MinerDialect, Written } from './miner-dialect.ts'
+import type { Ends, JobNotice, JobTerms, MinerDialect, ReadMessage, Written } from './miner-dialect.ts'
 
 /** What this validator understands beyond the dialects; the first names the dialect itself. */
 export const CAPABILITIES = ['2026', 'large-frames'] as const
@@ -19,13 +19,14 @@ export const CAPABILITIES = ['2026', 'large-frames'] as const
 export const V2026: MinerDialect = {
   repeats: false,
   reportsStages: true,
+  obstacle: () => undefined,
   isPerJob: true,
   authentication,
   request,
   notice,
   read: frame => {
     const parsed = parseFromMiner(frame)
-    return parsed.ok ? { ok: true, heard: heardIn(parsed.message) } : parsed
+    return parsed.ok ? { ok: true, message: messageIn(parsed.message) } : parsed
   },
 }
 
@@ -116,7 +117,7 @@ function lowerCase(uuid: JobUuid): JobUuid {
   return jobUuidSchema.parse(uuidKey(uuid))
 }
 
-function heardIn(message: MinerMessage): Heard {
+function messageIn(message: MinerMessage): ReadMessage {
   switch (message.message_type) {
     case 'GenericError':
       return { type: 'error', text: message.details ?? '', isRefusal: false }

@@ -46,6 +46,11 @@ const OWN_METRICS = {
     ...gauge,
     help: '1 while connected to the facilitator. Absent when none is set.',
   },
+  validator_facilitator_dialect: {
+    type: 'gauge',
+    labels: ['dialect'],
+    help: '1 for the dialect that the facilitator speaks: v0 or v2026. Absent while it is not connected.',
+  },
   validator_facilitator_updates_waiting: {
     ...gauge,
     help: 'Status updates that the facilitator has not answered yet. Absent when none is set.',

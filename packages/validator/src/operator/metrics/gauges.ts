@@ -22,6 +22,10 @@ export const GAUGES: Readonly<Record<GaugeName, (status: ValidatorStatus) => Sam
   },
   validator_weights_block: ({ figures }) => one(figures?.weightsBlock ?? undefined),
   validator_facilitator_connected: ({ facilitator }) => one(facilitator && Number(facilitator.connected)),
+  validator_facilitator_dialect: ({ facilitator }) => {
+    const spoken = facilitator?.dialect ?? null
+    return spoken === null ? [] : DIALECTS.map(dialect => [{ dialect }, Number(dialect === spoken)])
+  },
   validator_facilitator_updates_waiting: ({ facilitator }) => one(facilitator?.waiting),
   validator_miners: ({ miners }) => {
     return DIALECTS.map(dialect => [{ dialect }, miners.filter(miner => miner.dialect === dialect).length])

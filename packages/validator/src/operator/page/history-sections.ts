@@ -107,14 +107,14 @@ export function organicJobs({ history, facilitator }: ValidatorStatusJson): Html
     html`${time(job.createdAt)}`,
     html`${job.image ?? ''}`,
     shortKey(job.miner, HOTKEY_SHOWN),
-    html`${job.source ?? ''}`,
+    html`${job.source ?? ''}${job.retryOf === null ? null : html` for ${job.retryOf.slice(0, UUID_SHOWN)}`}`,
   ])
   const head = ['Job', 'State', '~Why', '#Took', 'Asked', '~Image', 'Miner', 'By']
   return section("Users' jobs", connection, table(head, rows, 'None yet.'))
 }
 
-function connectionText({ connected, running, waiting }: FacilitatorState): string {
-  const state = connected ? 'the facilitator is connected' : 'no connection to the facilitator'
+function connectionText({ connected, dialect, running, waiting }: FacilitatorState): string {
+  const state = connected ? `the facilitator is connected and speaks ${dialect}` : 'no connection to the facilitator'
   return `${state}, ${running} running, ${waiting} updates without an answer`
 }
 

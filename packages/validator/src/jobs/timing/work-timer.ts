@@ -1,8 +1,8 @@
 /** Measures how long work takes, by the host's monotonic clock, which continues when a process is restarted. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock } from '@horde/kit/time'
-import type { HostMoment } from '../db/json-columns.ts'
-import type { ResumedJob } from './job-spec.ts'
+import type { HostMoment } from '../../db/json-columns.ts'
+import type { ResumedJob } from '../job-spec.ts'
 
 /** Measures the time from the work's sending to the result, also when this validator was restarted in between. */
 export class WorkTimer {

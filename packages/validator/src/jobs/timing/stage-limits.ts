@@ -6,7 +6,7 @@ import { secondsOf, type TimeLimits } from '@horde/protocol/job/request'
 type StageLimits = Extract<TimeLimits, { kind: 'stages' }>
 
 /** The leeway that Python validators add to the limits of the stages, in seconds. */
-const LEEWAY_SECONDS = 5
+export const LEEWAY_SECONDS = 5
 /** The least time for loading the input and for uploading the output, in seconds: below it, one limit is for all. */
 const LEAST_TRANSFER_SECONDS = 1
 

@@ -2,8 +2,8 @@
 import type { Clock } from '@horde/kit/time'
 import { CLASSES, type ExecutorClass, isExecutorClass } from '@horde/protocol/classes'
 import type { Preset } from '@horde/protocol/job/preset'
-import type { Manifest } from './dialects/miner-dialect.ts'
-import type { MinerConnection } from './miner-connection.ts'
+import type { Manifest } from '../dialects/miner-dialect.ts'
+import type { MinerConnection } from '../miner-connection.ts'
 
 export interface ManifestLimits {
   /** How long connecting to the miner may take, in ms. */

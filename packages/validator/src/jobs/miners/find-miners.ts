@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net'
 import { isServing, type Metagraph, type Neuron, neuronOf } from '@horde/chain/metagraph'
 import { isPublicAddress } from '@horde/kit/http/public-address'
-import type { MinerToDial } from './job-channel.ts'
+import type { MinerToDial } from '../job-channel.ts'
 
 /** A miner as a batch knows it. */
 export interface ServingMiner extends MinerToDial {
