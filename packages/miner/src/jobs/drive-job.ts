@@ -5,7 +5,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
-import type { JobReport, OfferMessage } from '@horde/protocol/job/messages'
+import type { JobReport, OfferMessage, WorkMessage } from '@horde/protocol/job/messages'
 import type { JobOutput, Printed } from '@horde/protocol/job/report'
 import { isFinal, type JobEvent } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
@@ -111,8 +111,17 @@ async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSign
   const work = { ...job.work, type: 'work' as const }
   const obstacle = job.channel.obstacleTo(work)
   if (obstacle !== undefined) await breakFor(obstacle, job, deps, signal)
-  else if (job.channel.takes(work)) await job.channel.send(work)
+  else if (job.channel.takes(work)) await sendWork(work, job, deps)
   else await move(job, 'fail', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
+}
+
+/**
+ * Sends an executor its work. One of v0 has its input with it and reports no steps, so the validator is told here that
+ * the input is there: from ready on it waits no longer for that than the input may take.
+ */
+async function sendWork(work: WorkMessage, job: LiveJob, deps: DriveJobDeps): Promise<void> {
+  const isSent = await job.channel.send(work)
+  if (isSent && job.channel.dialect === 'v0') await step('volumes-ready', job, deps)
 }
 
 /** Ends a job that the executor's dialect cannot express. */

@@ -152,7 +152,7 @@ describe('a job with an executor that speaks v2026', () => {
 })
 
 describe('a job with an executor that speaks v0', () => {
-  it('reports the steps just before the result', async () => {
+  it('reports volumes ready when the executor has the work, and the end of its run just before the result', async () => {
     const { miner, manager } = started
     await using validator = await connectValidator2026(miner)
     const uuid = randomUUID()
@@ -165,10 +165,13 @@ describe('a job with an executor that speaks v0', () => {
     await validator.next()
     await validator.send(work2026(uuid))
     expect(await executor.next()).toMatchObject({ message_type: 'V0RunJobRequest', docker_image_name: 'img' })
+    expect(await validator.next()).toEqual({ message_type: 'V0VolumesReadyRequest', job_uuid: uuid })
+    const again = await connectExecutor(order, manager)
+    expect(await again.next()).toMatchObject({ message_type: 'V0RunJobRequest' })
     const printed = { docker_process_stdout: 'o', docker_process_stderr: 'e' }
-    await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...printed })
-    const types = [await validator.next(), await validator.next(), await validator.next()].map(m => m.message_type)
-    expect(types).toEqual(['V0VolumesReadyRequest', 'V0ExecutionDoneRequest', 'V0JobFinishedRequest'])
+    await again.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...printed })
+    const types = [await validator.next(), await validator.next()].map(m => m.message_type)
+    expect(types).toEqual(['V0ExecutionDoneRequest', 'V0JobFinishedRequest'])
   })
 
   it('breaks with words that say which part it cannot run', async () => {
