@@ -170,7 +170,18 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
     return deps.delivery.resend(job)
   }
   if (report.type === 'volumes-ready' || report.type === 'execution-done') return step(report.type, job, deps)
-  await move(job, report.type, changeBy(report), deps, signal, isLast(report))
+  const message = isEarlyFailure(report, job) ? 'input-failed' : report.type
+  await move(job, message, changeBy(report), deps, signal, isLast(report))
+}
+
+/**
+ * Executors of v2026 have the input's addresses from the offer, and may fail before the work is there. Validators of v0
+ * know no such failure.
+ */
+function isEarlyFailure(report: JobReport, { state, dialect }: LiveJob): boolean {
+  return (
+    state === 'ready' && dialect === 'v2026' && report.type === 'fail' && report.failure.stage === 'volume-download'
+  )
 }
 
 /** Passes on which of its steps a job has done. They move no job, and may come early. */
