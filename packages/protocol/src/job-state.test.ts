@@ -21,6 +21,7 @@ const TABLE: [JobState, JobEvent, JobState][] = [
   ['accepted', 'ready', 'ready'],
   ['accepted', 'not-prepared', 'broken'],
   ['ready', 'work', 'running'],
+  ['ready', 'input-failed', 'failed'],
   ['running', 'finish', 'finished'],
   ['running', 'fail', 'failed'],
   ...OPEN_STATES.map((from): [JobState, JobEvent, JobState] => [from, 'break', 'broken']),

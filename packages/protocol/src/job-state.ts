@@ -18,6 +18,7 @@ export type JobState = OpenState | FinalState
 /**
  * The messages that move a job, in no peer's dialect: docs/protocol.md says how each dialect names them.
  * `not-prepared`: the executor could not prepare the job. `break`: it or its miner cannot run it to its end.
+ * `input-failed`: it says of a job that is ready, and whose work it lacks, that the input could not be fetched.
  */
 export const JOB_MESSAGES = [
   'offer',
@@ -30,6 +31,7 @@ export const JOB_MESSAGES = [
   'execution-done',
   'finish',
   'fail',
+  'input-failed',
   'break',
 ] as const
 export type JobMessage = (typeof JOB_MESSAGES)[number]
@@ -43,7 +45,7 @@ export type JobEvent = JobMessage | Mishap
 const MOVES: Record<OpenState, Partial<Record<JobMessage, JobState>>> = {
   offered: { accept: 'accepted', decline: 'rejected', break: 'broken' },
   accepted: { ready: 'ready', 'not-prepared': 'broken', break: 'broken' },
-  ready: { work: 'running', break: 'broken' },
+  ready: { work: 'running', 'input-failed': 'failed', break: 'broken' },
   running: { finish: 'finished', fail: 'failed', break: 'broken' },
 }
 

@@ -5,7 +5,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
-import type { JobReport, OfferMessage } from '@horde/protocol/job/messages'
+import type { JobReport, OfferMessage, WorkMessage } from '@horde/protocol/job/messages'
 import type { JobOutput, Printed } from '@horde/protocol/job/report'
 import { isFinal, type JobEvent } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
@@ -101,8 +101,7 @@ async function nextEvent(job: LiveJob, ms: number, signal: AbortSignal): Promise
 async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   if (job.state === 'accepted') {
     const offer = offerOf(job)
-    // Too large to be stored by the run of this miner that took the offer.
-    if (offer === undefined) return move(job, 'stopped', { reason: 'abandoned' }, deps, signal)
+    if (offer === undefined) return breakWithoutInput(job, deps, signal)
     const obstacle = job.channel.obstacleTo(offer)
     if (obstacle !== undefined) return breakFor(obstacle, job, deps, signal)
     await job.channel.send(offer)
@@ -111,16 +110,47 @@ async function briefExecutor(job: LiveJob, deps: DriveJobDeps, signal: AbortSign
   const work = { ...job.work, type: 'work' as const }
   const obstacle = job.channel.obstacleTo(work)
   if (obstacle !== undefined) await breakFor(obstacle, job, deps, signal)
-  else if (job.channel.takes(work)) await job.channel.send(work)
+  else if (lacksInput(work, job)) await breakWithoutInput(job, deps, signal)
+  else if (job.channel.takes(work)) await sendWork(work, job, deps)
   else await move(job, 'fail', { reason: 'work-too-large', result: TOO_LARGE }, deps, signal)
+}
+
+/**
+ * Sends an executor its work. One of v0 has its input with it and reports no steps, so the validator is told here that
+ * the input is there: from ready on it waits no longer for that than the input may take.
+ */
+async function sendWork(work: WorkMessage, job: LiveJob, deps: DriveJobDeps): Promise<void> {
+  const isSent = await job.channel.send(work)
+  if (isSent && job.channel.dialect === 'v0') await step('volumes-ready', job, deps)
+}
+
+/** Whether the work lacks the volumes of the offer, which an executor of v0 gets with its work alone. */
+function lacksInput({ volumes }: WorkMessage, { row, channel }: LiveJob): boolean {
+  return channel.dialect === 'v0' && row.offer?.volumes === null && volumes.length === 0
 }
 
 /** Ends a job that the executor's dialect cannot express. */
 function breakFor(obstacle: string, job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
   const message = `The executor cannot be told of ${obstacle}: it speaks ${job.channel.dialect}`
+  return breakAs('not-in-v0', message, job, deps, signal)
+}
+
+/** Ends a job whose volumes were too large to be stored by the run of this miner that took the offer. */
+function breakWithoutInput(job: LiveJob, deps: DriveJobDeps, signal: AbortSignal): Promise<void> {
+  const message = 'The miner was started again and no longer has the input of the job, which was too large to be stored'
+  return breakAs('abandoned', message, job, deps, signal)
+}
+
+function breakAs(
+  reason: Reason,
+  message: string,
+  job: LiveJob,
+  deps: DriveJobDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const fault = { reporter: 'miner', reason: 'generic-error', stage: 'unknown', message, cause: null } as const
   const result = { exitStatus: null, stdout: '', stderr: message, fault }
-  return move(job, 'break', { reason: 'not-in-v0', result }, deps, signal)
+  return move(job, 'break', { reason, result }, deps, signal)
 }
 
 /** Undefined when the volumes of the offer were not stored. */
@@ -161,7 +191,18 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
     return deps.delivery.resend(job)
   }
   if (report.type === 'volumes-ready' || report.type === 'execution-done') return step(report.type, job, deps)
-  await move(job, report.type, changeBy(report), deps, signal, isLast(report))
+  const message = isEarlyFailure(report, job) ? 'input-failed' : report.type
+  await move(job, message, changeBy(report), deps, signal, isLast(report))
+}
+
+/**
+ * Executors of v2026 have the input's addresses from the offer, and may fail before the work is there. Validators of v0
+ * know no such failure.
+ */
+function isEarlyFailure(report: JobReport, { state, dialect }: LiveJob): boolean {
+  return (
+    state === 'ready' && dialect === 'v2026' && report.type === 'fail' && report.failure.stage === 'volume-download'
+  )
 }
 
 /** Passes on which of its steps a job has done. They move no job, and may come early. */

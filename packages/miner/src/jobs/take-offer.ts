@@ -10,7 +10,6 @@ import { REASONS, type Reason } from '@horde/protocol/reasons'
 import type { Receipt } from '@horde/protocol/v2026/receipts/payloads'
 import { millisecondsOf } from '@horde/protocol/v2026/receipts/times'
 import { findJob } from '../db/jobs.ts'
-import { insertReceipt } from '../db/receipts.ts'
 import type { ExecutorChannel, ExecutorChannels } from '../executors/executor-channel.ts'
 import type { Horde } from '../horde/horde.ts'
 import type { Reservation } from '../horde/pools/reservation.ts'
@@ -104,7 +103,6 @@ async function reserve(
     if (row) {
       const taken = new LiveJob(row, { reservation, channel }, { ...NEW_JOB, connection })
       deps.live.add(taken)
-      if (job.offer) await insertReceipt(deps.db, job.offer.receipt, new Date(deps.clock.now()))
       return taken
     }
   } catch (error) {

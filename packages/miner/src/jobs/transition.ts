@@ -4,7 +4,7 @@
  *
  * When the update changes no row, another process has moved the job: this process drops it and sends no message.
  */
-import type { Database } from '@horde/kit/database'
+import { type Database, inTransaction } from '@horde/kit/database'
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import type { JobReport } from '@horde/protocol/job/messages'
@@ -21,7 +21,8 @@ import {
 } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { insertJob, type JobUpdate, type NewJob, storedWork, updateJob } from '../db/jobs.ts'
-import type { JobResult, JobRow } from '../db/schema.ts'
+import { insertReceipt } from '../db/receipts.ts'
+import type { JobResult, JobRow, StoredOffer } from '../db/schema.ts'
 import type { JobCounters } from '../operator/metrics/job-counters.ts'
 import { reportAbout } from './validator-message.ts'
 
@@ -128,16 +129,33 @@ export async function transition(
 export type OfferedJob = Omit<NewJob, 'executorToken' | 'place' | 'state' | 'reason'>
 
 /**
- * Stores an offer with its slot, as a job in the first state. The row that it returns has the names as offered; the
- * database has long ones cut. Undefined when another process has stored the same job.
+ * Stores an offer with its slot, as a job in the first state, and its receipt: both or neither, since an offer that was
+ * not answered is made again. The row that it returns has the names as offered; the database has long ones cut.
+ * Undefined when another process has stored the same job.
  */
 export async function storeOffer(
   offered: OfferedJob,
   slot: Pick<NewJob, 'executorToken' | 'place'>,
   { db, clock }: Pick<TransitionDeps, 'db' | 'clock'>,
 ): Promise<JobRow | undefined> {
-  const row = await insertJob(db, { ...offered, ...slot, state: FIRST_STATE }, new Date(clock.now()))
+  const at = new Date(clock.now())
+  const job = { ...offered, ...slot, state: FIRST_STATE }
+  const { offer } = offered
+  const row = offer
+    ? await inTransaction(db, tx => insertWithReceipt(tx, job, offer, at))
+    : await insertJob(db, job, at)
   return row && { ...row, ...offered }
+}
+
+async function insertWithReceipt(
+  tx: Database,
+  job: NewJob,
+  { receipt }: StoredOffer,
+  at: Date,
+): Promise<JobRow | undefined> {
+  const row = await insertJob(tx, job, at)
+  if (row) await insertReceipt(tx, receipt, at)
+  return row
 }
 
 /** Stores an offer as declined, so that it stays declined. */

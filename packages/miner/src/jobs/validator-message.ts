@@ -56,7 +56,8 @@ export function declineReport(
 
 /**
  * Returns everything that is reported about a job up to its state, in order: a validator of v2026 that was away gets
- * all of it. Executors of v0 report no steps, so those of a finished job are reported just before its end.
+ * all of it. Executors of v0 report no steps, so those of a finished job that were not reported yet are reported just
+ * before its end.
  */
 export function reportsUntilNow(row: JobRow, steps: readonly JobStep[]): JobReport[] {
   if (row.state === 'offered' || row.state === 'rejected') return compact([reportAbout(row)])

@@ -18,9 +18,11 @@ export type ReceiptDeps = {
   log: Log
 }
 
+/** @param isAuthenticated whether the connection is: no job moves to another one */
 export async function takeReceipt(
   { payload, signature }: ReceiptMessage,
   connection: ValidatorConnection,
+  isAuthenticated: boolean,
   { db, live, proofs, delivery, clock, log }: ReceiptDeps,
 ): Promise<void> {
   const { validator } = connection
@@ -28,7 +30,6 @@ export async function takeReceipt(
   const known = job ?? (await findJob(db, validator, payload.job_uuid))
   const isGood = known !== undefined && isSignedFor(payload, signature, validator, proofs)
   if (!isGood) return log.debug({ validator, type: payload.receipt_type }, 'receipt dropped: it is not of a job here')
-  const isAuthenticated = !job?.listeners.has(connection)
   if (isAuthenticated) job?.moveTo(connection)
   await insertReceipt(db, countersigned(payload, signature, proofs), new Date(clock.now()))
   // The validator has the end: it need not be sent again.

@@ -47,7 +47,8 @@ export function connectionHandlers(deps: HandlerDeps): ConnectionHandlers {
           : takeWork(request, proof, connection, deps)
       return guarded(request.type, connection, handling)
     },
-    takeReceipt: (receipt, connection) => guarded('receipt', connection, takeReceipt(receipt, connection, deps)),
+    takeReceipt: (receipt, connection, isAuthenticated) =>
+      guarded('receipt', connection, takeReceipt(receipt, connection, isAuthenticated, deps)),
     listen: connection => listenToJobs(connection, deps),
     sendManifest,
   }

@@ -2,6 +2,7 @@
  * Validators of January 2026 that lose a connection dial again and do not authenticate: they only wait for messages.
  * They get those of jobs that were offered, unsigned, from the same address. Validators that sign also authenticate.
  */
+import { uuidKey } from '@horde/protocol/primitives'
 import type { Delivery } from '../jobs/delivery.ts'
 import type { LiveJob, LiveJobs } from '../jobs/live-job.ts'
 import type { ValidatorConnection } from './validator-connection.ts'
@@ -10,6 +11,8 @@ import type { ValidatorConnection } from './validator-connection.ts'
 export type Listening = Disposable & {
   /** Whether there is still something to tell. */
   goesOn(): boolean
+  /** Whether the connection may send receipts of a job: it is told of that job. */
+  isOf(jobUuid: string): boolean
 }
 
 /** Undefined when the connection has no job that it may be told of. */
@@ -25,6 +28,7 @@ export function listenToJobs(
   }
   return {
     goesOn: () => connection.isOpen && jobs.some(job => !job.isDelivered && live.find(job.validator, job.uuid) === job),
+    isOf: jobUuid => jobs.some(({ uuid }) => uuidKey(uuid) === uuidKey(jobUuid)),
     [Symbol.dispose]: () => {
       for (const job of jobs) job.listeners.delete(connection)
     },

@@ -23,7 +23,8 @@ export type ConnectionHandlers = {
   opened(connection: ValidatorConnection): Promise<void>
   closed(connection: ValidatorConnection): void
   handle(request: JobRequest, proof: Proof | undefined, connection: ValidatorConnection): Promise<void>
-  takeReceipt(receipt: ReceiptMessage, connection: ValidatorConnection): Promise<void>
+  /** @param isAuthenticated whether the connection is: one that only listens may send receipts of its jobs, too */
+  takeReceipt(receipt: ReceiptMessage, connection: ValidatorConnection, isAuthenticated: boolean): Promise<void>
   /**
    * Sends what happens to the jobs of a validator that has come back without authenticating, as those of January 2026
    * do: see validators/listen.ts. Undefined when it has none that it may be told of.
@@ -204,7 +205,9 @@ async function listenUntil(
     await pauseFor(LISTEN_EVERY_MS)
     for (const frame of waiting.splice(0)) {
       const parsed = dialectV2026.parse(frame)
-      if (parsed.ok && parsed.message.kind === 'receipt') await handlers.takeReceipt(parsed.message, connection)
+      if (!parsed.ok || parsed.message.kind !== 'receipt') continue
+      const { message } = parsed
+      if (listening.isOf(message.payload.job_uuid)) await handlers.takeReceipt(message, connection, false)
     }
   }
 }
@@ -260,7 +263,7 @@ async function handle(
     case 'request':
       return handlers.handle(message.request, message.proof, connection)
     case 'receipt':
-      return handlers.takeReceipt(message, connection)
+      return handlers.takeReceipt(message, connection, true)
     case 'main-hotkey':
       await connection.send({ message_type: 'V0MainHotkeyMessage', ...{ main_hotkey: mainHotkey } })
       return

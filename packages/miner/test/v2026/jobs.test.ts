@@ -53,7 +53,7 @@ describe('a job with an executor that speaks v2026', () => {
     await validator.send(offer)
     expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
     await validator.send(receipt2026(uuid, 'accepted'))
-    await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026)
+    await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026, manager)
     expect(await executor.next()).toMatchObject(offer)
     await executor.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid, executor_token: null })
     expect(await validator.next()).toEqual({
@@ -136,6 +136,33 @@ describe('a job with an executor that speaks v2026', () => {
     manager.exit(token)
   })
 
+  it.each([
+    ['fails when its input cannot be fetched', 'volume_download', 'V0JobFailedRequest'],
+    ['breaks when it says that it ran', 'execution', 'V0HordeFailedRequest'],
+  ])('that its executor reports as failed before its work %s', async (_, stage, message_type) => {
+    const { miner, manager } = started
+    await using validator = await connectValidator2026(miner)
+    const uuid = randomUUID()
+    await validator.send(offer2026(uuid, { changes: { volume: VOLUMES } }))
+    await validator.next()
+    const order = await manager.order()
+    const executor = await connectExecutor2026(order)
+    await executor.next()
+    await executor.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid, executor_token: null })
+    await validator.next()
+    const failed = {
+      ...{ message_type: 'V0JobFailedRequest', job_uuid: uuid, message: 'Download failed: 404' },
+      ...{ reason: 'download_failed', stage, docker_process_exit_status: null },
+      ...{ docker_process_stdout: null, docker_process_stderr: null, context: null },
+    }
+    await executor.send(failed)
+    const end = await validator.next()
+    expect(end).toMatchObject({ message_type, job_uuid: uuid })
+    if (message_type === failed.message_type) expect(end).toEqual(failed)
+    await executor.close()
+    manager.exit(order.token)
+  })
+
   it('breaks when its executor exits', async () => {
     const { miner, manager } = started
     await using validator = await connectValidator2026(miner)
@@ -152,7 +179,7 @@ describe('a job with an executor that speaks v2026', () => {
 })
 
 describe('a job with an executor that speaks v0', () => {
-  it('reports the steps just before the result', async () => {
+  it('reports volumes ready when the executor has the work, and the end of its run just before the result', async () => {
     const { miner, manager } = started
     await using validator = await connectValidator2026(miner)
     const uuid = randomUUID()
@@ -165,10 +192,13 @@ describe('a job with an executor that speaks v0', () => {
     await validator.next()
     await validator.send(work2026(uuid))
     expect(await executor.next()).toMatchObject({ message_type: 'V0RunJobRequest', docker_image_name: 'img' })
+    expect(await validator.next()).toEqual({ message_type: 'V0VolumesReadyRequest', job_uuid: uuid })
+    const again = await connectExecutor(order, manager)
+    expect(await again.next()).toMatchObject({ message_type: 'V0RunJobRequest' })
     const printed = { docker_process_stdout: 'o', docker_process_stderr: 'e' }
-    await executor.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...printed })
-    const types = [await validator.next(), await validator.next(), await validator.next()].map(m => m.message_type)
-    expect(types).toEqual(['V0VolumesReadyRequest', 'V0ExecutionDoneRequest', 'V0JobFinishedRequest'])
+    await again.send({ message_type: 'V0FinishedRequest', job_uuid: uuid as never, ...printed })
+    const types = [await validator.next(), await validator.next()].map(m => m.message_type)
+    expect(types).toEqual(['V0ExecutionDoneRequest', 'V0JobFinishedRequest'])
   })
 
   it('breaks with words that say which part it cannot run', async () => {
@@ -221,7 +251,7 @@ it('gives the job of a v0 validator to a Python executor of 2026', async () => {
   const uuid = randomUUID()
   await validator.send(offerOf(uuid, { timeout_seconds: 7 }))
   await validator.next()
-  await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026)
+  await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026, manager)
   expect(await executor.next()).toMatchObject({
     message_type: 'V0InitialJobRequest',
     executor_timing: { execution_time_limit: 7 },

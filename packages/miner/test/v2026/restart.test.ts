@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto'
 import type { Database } from '@horde/kit/database'
 import type { Volume } from '@horde/protocol/job/volumes'
 import type { JobStartedPayload } from '@horde/protocol/v2026/receipts/payloads'
+import { connectExecutor } from '@horde/testing/peers/executor'
 import { connectExecutor2026 } from '@horde/testing/peers/v2026/executor'
 import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
 import { validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { findJob, insertJob } from '../../src/db/jobs.ts'
+import { findJob, insertJob, markDelivered } from '../../src/db/jobs.ts'
+import { insertReceipt } from '../../src/db/receipts.ts'
 import { ScriptedManager, startChain } from '../harness.ts'
 import { moveStored } from '../stored-jobs.ts'
 import { finishOf, startMiner2026 } from './started.ts'
@@ -82,14 +84,84 @@ it('passes on the result of a job that ran when the miner was killed', async () 
   manager.exit(token, 'exit code 0')
 })
 
-it('ends a job whose volumes were too large to be stored', async () => {
+it('repeats an end whose receipt did not come before the miner was killed', async () => {
   const uuid = randomUUID()
   const before = async (db: Database) => {
-    await leaveJob(db, uuid, [{ kind: 'inline-zip', base64: 'A'.repeat(300_000), folder: null }])
+    const id = await leaveJob(db, uuid, [])
+    const { job_started_receipt_payload: payload } = offer2026(uuid) as {
+      job_started_receipt_payload: JobStartedPayload
+    }
+    await insertReceipt(db, { payload, validatorSignature: '0x1', minerSignature: '0x2' }, new Date())
+    for (const to of ['ready', 'running', 'finished'] as const) await moveStored(db, id, { to }, new Date())
+    await markDelivered(db, id, new Date())
   }
+  await using started = await startMiner2026({ before }, network)
+  for (const _ of ['once', 'and again']) {
+    await using validator = await connectValidator2026(started.miner)
+    const types: string[] = []
+    while (!types.includes('V0JobFinishedRequest')) types.push((await validator.next()).message_type)
+    expect(types).toHaveLength(5)
+  }
+})
+
+/** The base64 of an input that is no longer stored. */
+const TOO_LARGE = 'A'.repeat(5_000_000)
+const inline = (base64: string): Volume[] => [{ kind: 'inline-zip', base64, folder: null }]
+
+it('ends a job whose volumes were too large to be stored', async () => {
+  const uuid = randomUUID()
+  const before = async (db: Database) => void (await leaveJob(db, uuid, inline(TOO_LARGE)))
   await using started = await startMiner2026({ before }, network)
   await using validator = await connectValidator2026(started.miner)
   await validator.next()
   await using _ = await connectExecutor2026(await started.manager.order())
-  expect(await validator.next()).toMatchObject({ message_type: 'V0HordeFailedRequest', reason: 'generic_error' })
+  expect(await validator.next()).toMatchObject({
+    message_type: 'V0HordeFailedRequest',
+    reason: 'generic_error',
+    message: expect.stringContaining('input'),
+  })
+})
+
+/** Starts a miner with a job that was ready when it was killed, and connects its executor of v0 again. */
+async function resumeReadyOfV0(uuid: string, base64: string) {
+  const manager = new ScriptedManager()
+  let token = ''
+  const before = async (db: Database) => {
+    await moveStored(db, await leaveJob(db, uuid, inline(base64)), { to: 'ready' }, new Date())
+    token = (await findJob(db, validatorKey().ss58, uuid))?.executorToken ?? ''
+    manager.orphans.add(token)
+  }
+  const started = await startMiner2026({ before, manager }, network)
+  const executor = await connectExecutor({ minerAddress: started.miner.url, token }, manager)
+  return { started, executor }
+}
+
+it('gives an executor of v0 the input of a job that was ready, which only the offer had', async () => {
+  const uuid = randomUUID()
+  const base64 = 'A'.repeat(300_000)
+  const { started, executor } = await resumeReadyOfV0(uuid, base64)
+  await using _ = started
+  await using validator = await connectValidator2026(started.miner)
+  await validator.next()
+  await validator.next()
+  await validator.send(signed2026(work2026(uuid)))
+  const run = await executor.next()
+  if (run.message_type !== 'V0RunJobRequest') throw new Error(`a ${run.message_type} came`)
+  expect(run.volume.contents === base64, 'the same input').toBe(true)
+  await executor.close()
+})
+
+it('ends a job that was ready rather than have an executor of v0 run it without its input', async () => {
+  const uuid = randomUUID()
+  const { started, executor } = await resumeReadyOfV0(uuid, TOO_LARGE)
+  await using _ = started
+  await using validator = await connectValidator2026(started.miner)
+  await validator.next()
+  await validator.next()
+  await validator.send(signed2026(work2026(uuid)))
+  expect(await validator.next()).toMatchObject({
+    message_type: 'V0HordeFailedRequest',
+    message: expect.stringContaining('input'),
+  })
+  await expect(executor.next()).rejects.toThrow('closed')
 })
