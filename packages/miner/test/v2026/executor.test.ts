@@ -6,8 +6,16 @@ import { zipBase64 } from '@horde/testing/jobs/executor-job'
 import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { TestMiner as TestExecutors } from '@horde/testing/peers/miner-for-executors'
-import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
+import {
+  connectValidator2026,
+  offer2026,
+  receipt2026,
+  signed2026,
+  work2026,
+} from '@horde/testing/peers/v2026/validator'
+import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { receipts } from '../../src/db/schema.ts'
 import { processManager } from '../../src/horde/process/process-manager.ts'
 import { startChain, temporaryFolder } from '../harness.ts'
 import { type Started, startMiner2026 } from './started.ts'
@@ -76,6 +84,10 @@ it('runs a job with variables, three volumes of different kinds, an upload and a
     upload_results: { 'all.txt': expect.stringContaining('"etag":"x"') },
   })
   expect(uploaded.get('/all')).toBe('inline from the web last')
+  // Without it, the validator's next connection gets all of this again.
+  await validator.send(receipt2026(uuid, 'finished'))
+  const stored = () => started.miner.db.select().from(receipts).where(eq(receipts.jobUuid, uuid))
+  await expect.poll(async () => (await stored()).map(({ receiptType }) => receiptType)).toContain('JobFinishedReceipt')
 })
 
 it('reports the exit status of a job that failed, and its stage', async () => {
