@@ -358,19 +358,25 @@ describe('the picked miner', () => {
   })
 
   it('has no more executors than may count, whatever it lists', async () => {
+    const end = Promise.withResolvers<void>()
     const holding = countless(async peer => {
       peer.sendForJob('V0AcceptJobRequest')
+      await end.promise
+      peer.sendForJob('V0HordeFailedRequest', { reported_by: 'miner', message: 'why', reason: 'generic_error' })
       await peer.gone
     })
-    await using world = await start({ miners: [{ v2026: holding }], maxExecutors: 2 })
+    await using world = await start({ miners: [{ v2026: holding }], maxExecutors: 1 })
     const { facilitator } = world
-    const held = [userJob(), userJob()]
-    for (const job of held) facilitator.peers[0]?.send(job)
-    for (const { uuid } of held) await facilitator.until(() => facilitator.statuses(uuid).includes('accepted'))
-    expect((await world.ask(userJob())).at(-1)).toMatchObject({
+    const held = userJob()
+    facilitator.peers[0]?.send(held)
+    await facilitator.until(() => facilitator.statuses(held.uuid).includes('accepted'))
+    expect((await world.ask(userJob({ env: { A: 'another' } }))).at(-1)).toMatchObject({
       status: 'rejected',
       metadata: { job_rejection_details: { reason: 'no_miner_for_job', message: expect.stringContaining('busy') } },
     })
+    // A job that is left open would go on in the next test.
+    end.resolve()
+    await facilitator.until(() => facilitator.statuses(held.uuid).includes('horde_failed'))
   })
 
   it('is one with a worse record less often, whatever it lists', async () => {

@@ -56,7 +56,7 @@ export async function startUserWorld(options: WorldOptions) {
   const dialects = unknownDialects()
   const driving = { hotkey: VALIDATOR, dialects, db, clock, log, reconnect: AT_ONCE, limits: options.limits ?? LIMITS }
   const rules = options.rules ?? { signers: new Set([USER.ss58]), maxAgeMs: 3_600_000, once: true }
-  const counting = { keptMs: 60_000, manifestMs: 10_000, maxExecutors: options.maxExecutors ?? 64 }
+  const counting = { keptMs: 60_000, manifestMs: 500, maxExecutors: options.maxExecutors ?? 64 }
   const manifests = new MinerManifests({ hotkey: VALIDATOR, dialects, ...counting, clock, log })
   const picking = { netuid: 1, hotkey: VALIDATOR.ss58, allowPrivate: true, chain, manifests, db, clock }
   const deps: UserJobDeps = {
