@@ -7,8 +7,8 @@ import { SlowestFiles } from './packages/testing/src/runs/slowest-files.ts'
 
 /** Most tests wait for an engine, a database or a program, so three files at a time keep two cores at work. */
 const LEAST_WORKERS = 3
-/** Files that start hordes or kill services run by twos: they wait more than they work. */
-const HEAVY_WORKERS = 2
+/** Files that start hordes or kill services run by threes: they wait more than they work. */
+const HEAVY_WORKERS = 3
 
 /** Where `.ci/run` reads what a run has counted, as JSON. */
 const REPORT = process.env.TEST_REPORT

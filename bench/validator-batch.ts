@@ -106,7 +106,14 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
   }
 }
 
-/** Measures the memory of one batch. Measure another batch before: the first one loads and compiles code. */
+/** Runs the smallest batch without measuring it. The first batch of a process loads and compiles code. */
+export async function warmUp(database: OpenDatabase): Promise<void> {
+  const [miners, executors] = SIZES[0]
+  await using simulator = await startMiners(executors)
+  await runBatch(request(), depsOf(database, miners, simulator.port, []), new AbortController().signal)
+}
+
+/** Measures the memory of one batch. Run another batch before: the first one loads and compiles code. */
 export async function measureMemory(database: OpenDatabase, miners: number, executors: number): Promise<BatchMemory> {
   await using simulator = await startMiners(executors)
   const deps = depsOf(database, miners, simulator.port, [])

@@ -16,13 +16,14 @@ async function chaos(...options: string[]) {
   return { code, stdout, stderr }
 }
 
-it.concurrent.each([
+it.each([
   ['the embedded database', []],
   ['Postgres', ['--postgres']],
 ])('with %s loses no job and leaves nothing behind', { timeout: LONG_MS }, async (_name, database) => {
-  const short = ['--jobs', '10', '--executors', '4', '--warm', '2', '--validators', '3', '--kill', '4', '--seed', '11']
+  // With this seed the miner is killed the first time as soon as it serves. Killed more often, it mostly starts.
+  const short = ['--jobs', '10', '--executors', '4', '--warm', '2', '--validators', '3', '--kill', '6', '--seed', '7']
   const { code, stdout, stderr } = await chaos(...short, ...database)
-  expect(stdout).toMatch(/^seed 11\n/)
+  expect(stdout).toMatch(/^seed 7\n/)
   expect(stdout, stderr).toMatch(/^problems +0$/m)
   expect(Number(/^miner killed +(\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(0)
   expect(stdout).toMatch(/^ +v0 +v2026$/m)

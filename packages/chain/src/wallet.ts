@@ -13,11 +13,11 @@ import {
   keyFromPath,
   mnemonicToMiniSecret,
   sr25519PairFromSeed,
-  sr25519Verify,
   u8aToHex,
   u8aWrapBytes,
 } from './polkadot/crypto.ts'
-import { addressOfKeyfile, keyfileText, pairOfKeyfile, SS58_PREFIX, sr25519Keyring } from './wallet/keyfile.ts'
+import { addressOfKeyfile, keyfileText, keyOfKeyfile, SS58_PREFIX, sr25519Keyring } from './wallet/keyfile.ts'
+import { type KeyBytes, sign, verifies } from './wallet/sr25519.ts'
 
 /** The key that signs for a neuron. */
 export type Hotkey = {
@@ -62,7 +62,7 @@ export async function cryptoReady(): Promise<void> {
  */
 export async function readHotkey(location: WalletLocation = {}): Promise<Hotkey> {
   const file = hotkeyFile(location)
-  return hotkeyOf(pairOfKeyfile(file, await readKeyfile(file)))
+  return hotkeyOf(keyOfKeyfile(file, await readKeyfile(file)))
 }
 
 /**
@@ -78,7 +78,7 @@ export async function readColdkeyPub(location: WalletLocation = {}): Promise<str
  * Returns the key of a secret URI: `//Alice`, a mnemonic or a 0x seed, with optional derivations.
  * For development and tests only: a real hotkey is read from a file.
  */
-export const hotkeyFromUri = (uri: string): Hotkey => hotkeyOf(sr25519Keyring().addFromPair(secretFromUri(uri)))
+export const hotkeyFromUri = (uri: string): Hotkey => hotkeyOf(secretFromUri(uri))
 
 /** Writes an unencrypted hotkey file for a secret URI and returns its path. For local networks only. */
 export async function writeHotkeyFile(location: WalletLocation, uri: string): Promise<string> {
@@ -101,7 +101,7 @@ export function verifySignature(ss58: string, bytes: Uint8Array, signature: stri
   const publicKey = publicKeyOf(ss58)
   if (!publicKey) return false
   const raw = hexToU8a(signature)
-  return verifies(bytes, raw, publicKey) || verifies(u8aWrapBytes(bytes), raw, publicKey)
+  return isSigned(bytes, raw, publicKey) || isSigned(u8aWrapBytes(bytes), raw, publicKey)
 }
 
 /** Returns whether a text is an address (SS58, prefix 42). */
@@ -120,19 +120,20 @@ export function publicKeyOf(ss58: string): Uint8Array | undefined {
 /** Returns the address (SS58, prefix 42) of a public key. */
 export const addressOf = (publicKey: Uint8Array): string => sr25519Keyring().encodeAddress(publicKey)
 
-function verifies(bytes: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+function isSigned(bytes: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
   try {
-    return sr25519Verify(bytes, signature, publicKey)
+    return verifies(bytes, signature, publicKey)
   } catch {
     return false
   }
 }
 
-function hotkeyOf(pair: KeyringPair): Hotkey {
-  return { ss58: pair.address, publicKey: pair.publicKey, sign: bytes => pair.sign(bytes), pair }
+function hotkeyOf(key: KeyBytes): Hotkey {
+  const pair = sr25519Keyring().addFromPair(key)
+  return { ss58: pair.address, publicKey: pair.publicKey, sign: bytes => sign(bytes, key), pair }
 }
 
-function secretFromUri(uri: string): { publicKey: Uint8Array; secretKey: Uint8Array } {
+function secretFromUri(uri: string): KeyBytes {
   const { phrase, path, password } = keyExtractSuri(uri.startsWith('//') ? `${DEVELOPMENT_PHRASE}${uri}` : uri)
   return keyFromPath(sr25519PairFromSeed(seedOf(phrase, password)), path, 'sr25519')
 }

@@ -1,5 +1,6 @@
 /** Parses WebSocket frames into typed messages. Nothing here throws: every frame becomes a message or a WireError. */
 import type { z } from 'zod'
+import { hasMoreValues, MAX_VALUES } from './json/value-count.ts'
 
 /** The largest frame, in bytes, sent to a peer without the capability `large-frames`. */
 export const SMALL_FRAME_BYTES = 1_000_000
@@ -75,6 +76,7 @@ function parse<S extends Schemas, U extends z.ZodType>(
   untyped: U | undefined,
 ): ParsedObject<S, U> {
   if (typeof frame !== 'string') return refuse('binary', 'binary frames are not part of this protocol')
+  if (hasMoreValues(frame)) return tooManyValues()
   let value: unknown
   try {
     value = JSON.parse(frame)
@@ -120,4 +122,9 @@ function describeIssues(error: z.ZodError): string {
 /** Returns the refusal of a frame. `message` must repeat no value of the frame. */
 export function refuse(code: WireErrorCode, message: string): { ok: false; error: WireError } {
   return { ok: false, error: new WireError(code, message) }
+}
+
+/** Returns the refusal of a frame with more values than a peer has reason to send. */
+export function tooManyValues(): { ok: false; error: WireError } {
+  return refuse('not-json', `the frame holds more than ${MAX_VALUES} values`)
 }

@@ -18,3 +18,6 @@ export const {
   sr25519Sign,
   sr25519Verify,
 } = load('@polkadot/util-crypto') as typeof import('@polkadot/util-crypto')
+
+/** Its functions work once `isReady()`: @polkadot/util-crypto begins to load WebAssembly when it is loaded. */
+export const wasmCrypto = load('@polkadot/wasm-crypto') as typeof import('@polkadot/wasm-crypto')

@@ -1,4 +1,3 @@
-import type { KeyringPair } from '@polkadot/keyring/types'
 import { z } from 'zod'
 import { regenerateColdkeyPubAdvice, regenerateHotkeyAdvice, replaceHotkeyAdvice } from '../btcli/commands.ts'
 import { WalletError } from '../errors.ts'
@@ -12,6 +11,7 @@ import {
   sr25519Verify,
   u8aToHex,
 } from '../polkadot/crypto.ts'
+import type { KeyBytes } from './sr25519.ts'
 
 /** The SS58 prefix of Bittensor's addresses. A constant, because some chain specs of 2024 have a wrong one. */
 export const SS58_PREFIX = 42
@@ -42,11 +42,11 @@ const ENCRYPTED = [
 ] as const
 
 /**
- * Returns the key pair in the text of a Bittensor hotkey file. Uses the first that the file holds of secretSeed,
+ * Returns the key in the text of a Bittensor hotkey file. Uses the first that the file holds of secretSeed,
  * secretPhrase and privateKey.
  * @throws WalletError when the file is encrypted, damaged or without a secret. Its message never shows the content.
  */
-export function pairOfKeyfile(file: string, text: string): KeyringPair {
+export function keyOfKeyfile(file: string, text: string): KeyBytes {
   const keyfile = parseKeyfile(file, text)
   const secret = secretOf(file, keyfile)
   if (!secret) throw new WalletError(file, 'holds only a public key, and cannot sign', regenerateHotkeyAdvice(file))
@@ -60,7 +60,7 @@ export function pairOfKeyfile(file: string, text: string): KeyringPair {
   if ([ss58Address, publicKey, accountId].some(named => named && isOther(named))) {
     throw new WalletError(file, `names another key: its secret makes ${pair.address}`, regenerateHotkeyAdvice(file))
   }
-  return pair
+  return secret
 }
 
 /**
@@ -80,7 +80,7 @@ export function addressOfKeyfile(file: string, text: string): string {
 }
 
 /** Returns the text of an unencrypted hotkey file, which this package and Bittensor's tools can read. */
-export function keyfileText(pair: { publicKey: Uint8Array; secretKey: Uint8Array }): string {
+export function keyfileText(pair: KeyBytes): string {
   const publicKey = u8aToHex(pair.publicKey)
   const ss58Address = sr25519Keyring().encodeAddress(pair.publicKey)
   const privateKey = u8aToHex(toSchnorrkel(pair.secretKey))
@@ -136,7 +136,7 @@ function jsonOrUndefined(text: string): unknown {
   }
 }
 
-function secretOf(file: string, keyfile: Keyfile): { publicKey: Uint8Array; secretKey: Uint8Array } | undefined {
+function secretOf(file: string, keyfile: Keyfile): KeyBytes | undefined {
   if (keyfile.secretSeed) return sr25519PairFromSeed(hexToU8a(withPrefix(keyfile.secretSeed)))
   if (keyfile.secretPhrase) {
     if (!mnemonicValidate(keyfile.secretPhrase)) {
@@ -152,14 +152,11 @@ function secretOf(file: string, keyfile: Keyfile): { publicKey: Uint8Array; secr
 }
 
 /** Returns the pair of a secret and the public key named in the file. @throws WalletError when they do not match */
-function matchingPair(
-  file: string,
-  secretKey: Uint8Array,
-  named: string,
-): { publicKey: Uint8Array; secretKey: Uint8Array } {
+function matchingPair(file: string, secretKey: Uint8Array, named: string): KeyBytes {
   try {
     const pair = { secretKey, publicKey: sr25519Keyring().decodeAddress(named) }
     const probe = new Uint8Array(1)
+    // In JavaScript: WebAssembly aborts on a secret that is none.
     if (sr25519Verify(probe, sr25519Sign(probe, pair), pair.publicKey)) return pair
   } catch {
     // The scalar is out of range or the public key is invalid. The advice is the same.

@@ -68,8 +68,8 @@ export function minerProgram(output: Output, handlers: Handlers): Program {
     .command('unpin', {
       summary: 'takes unsigned offers and work of a validator again, although it has signed lately',
       details:
-        'For a validator that has gone back to a release that signs nothing. Changes the database: with the embedded ' +
-        'one, stop the miner before. SIGNED_FRAMES_FROM still counts.',
+        'For a validator that has gone back to a release that signs nothing. Changes the database. While a running ' +
+        'miner uses the embedded one, asks that miner at its ADMIN_PORT. SIGNED_FRAMES_FROM still counts.',
     })
     .argument('<hotkey>', 'the hotkey of the validator')
     .action(program.action((validator: string) => handlers.unpin(validator)))

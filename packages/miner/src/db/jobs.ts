@@ -6,8 +6,9 @@ import { uuidKey } from '@horde/protocol/primitives'
 import { shorten } from '@horde/protocol/shorten'
 import { v0Obstacle } from '@horde/protocol/v0/job-codec'
 import { requestFromV0, workRequestToV0 } from '@horde/protocol/v0/validator-miner-codec'
-import { and, desc, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
-import { type JobRow, jobs, type StoredOffer, type StoredWork } from './schema.ts'
+import type { ReceiptPayload } from '@horde/protocol/v2026/receipts/payloads'
+import { and, desc, eq, exists, gte, inArray, isNull, ne, notExists, or } from 'drizzle-orm'
+import { type JobRow, jobs, receipts, type StoredOffer, type StoredWork } from './schema.ts'
 
 /** How many undelivered results one new connection gets, at most: the latest, which a validator may still wait for. */
 const MAX_UNDELIVERED = 200
@@ -160,6 +161,41 @@ export async function undeliveredJobs(db: Database, validator: string, since: Da
     .orderBy(desc(jobs.endedAt), desc(jobs.id))
     .limit(MAX_UNDELIVERED)
   return rows.map(({ id }) => id).reverse()
+}
+
+/**
+ * The jobs of a validator of v2026 that have ended since a time, whose end the validator may lack: their ids, oldest end
+ * first. Of jobs that were offered in v2026 that is until the receipt of the end is there; of others, until the end is
+ * delivered.
+ */
+export async function unconfirmedJobs(db: Database, validator: string, since: Date): Promise<number[]> {
+  const receiptOf = (type: ReceiptPayload['receipt_type']) => {
+    const isOfJob = and(eq(receipts.validator, jobs.validator), eq(receipts.jobUuid, jobs.uuidKey))
+    return db
+      .select({ id: receipts.id })
+      .from(receipts)
+      .where(and(isOfJob, eq(receipts.receiptType, type)))
+  }
+  const rows = await db
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.validator, validator),
+        gte(jobs.endedAt, since),
+        inArray(jobs.state, ENDS),
+        notExists(receiptOf('JobFinishedReceipt')),
+        or(isNull(jobs.deliveredAt), exists(receiptOf('JobStartedReceipt'))),
+      ),
+    )
+    .orderBy(desc(jobs.endedAt), desc(jobs.id))
+    .limit(MAX_UNDELIVERED)
+  return rows.map(({ id }) => id).reverse()
+}
+
+/** A job, with its result. */
+export async function jobOf(db: Database, id: number): Promise<JobRow | undefined> {
+  return (await db.select().from(jobs).where(eq(jobs.id, id)))[0]
 }
 
 /** A job, with its result, unless its end was delivered meanwhile. */

@@ -3,13 +3,13 @@
  *
  * A job's messages go to its origin: the connections that offered it or sent its work. When those are closed, they go
  * to the connections of the same validator that were authenticated later. An end is delivered once a connection of the
- * origin has read it; sent elsewhere it stays undelivered, and later connections get it too. See docs/protocol.md,
- * "Several connections".
+ * origin has read it; sent elsewhere it stays undelivered, and later connections get it too. Later connections of v2026
+ * get it until its receipt is there. See docs/protocol.md, "Several connections" and "Lost connections".
  */
 import type { Clock } from '@horde/kit/time'
 import type { JobReport } from '@horde/protocol/job/messages'
 import { isFinal } from '@horde/protocol/job-state'
-import { markDelivered, undeliveredJob, undeliveredJobs } from '../db/jobs.ts'
+import { jobOf, markDelivered, unconfirmedJobs, undeliveredJob, undeliveredJobs } from '../db/jobs.ts'
 import type { JobRow } from '../db/schema.ts'
 import type { ValidatorConnection, ValidatorConnections } from '../validators/validator-connection.ts'
 import { type LiveJob, type LiveJobs, Origin } from './live-job.ts'
@@ -54,6 +54,7 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
   const background = new Set<Promise<void>>()
   /** Validators of v2026 that lack nothing: they ask for the manifest often, which must cost next to nothing. */
   const settled = new Set<string>()
+  const unconfirmed = new UnconfirmedEnds(clock)
 
   function inBackground(work: Promise<void>): void {
     const task: Promise<void> = work
@@ -67,7 +68,7 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     const sent = recipients(job).map(async connection => {
       for (const due of dueOn(connection, job, report)) {
         const sending = connection.sendOnce(job.id, due)
-        if (isEnd(due) && job.origin.has(connection)) inBackground(follow(sending.read, job, due))
+        if (isEnd(due) && job.origin.has(connection)) inBackground(follow(sending.read, job, due, connection))
         await sending.sent
       }
     })
@@ -79,15 +80,27 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
   }
 
   /** Sends an end that the origin may not have read to the connections that may get it instead. */
-  async function follow(read: Promise<boolean>, job: Addressed, report: JobReport): Promise<void> {
-    if (await read) await deliver(job)
-    else await send(job, report)
+  async function follow(
+    read: Promise<boolean>,
+    job: Addressed,
+    report: JobReport,
+    { dialect }: ValidatorConnection,
+  ): Promise<void> {
+    if (!(await read)) return send(job, report)
+    // A validator of v2026 may lose the end with its process: only the receipt ends the repeats.
+    if (dialect.name === 'v2026') await storeDelivered(job.id)
+    else await deliver(job)
   }
 
   async function deliver(job: { id: number; isDelivered: boolean }): Promise<void> {
     job.isDelivered = true
-    readEnds.add(job.id)
-    await markDelivered(db, job.id, new Date(clock.now())).finally(() => readEnds.delete(job.id))
+    unconfirmed.delete(job.id)
+    await storeDelivered(job.id)
+  }
+
+  async function storeDelivered(id: number): Promise<void> {
+    readEnds.add(id)
+    await markDelivered(db, id, new Date(clock.now())).finally(() => readEnds.delete(id))
   }
 
   function recipients({ origin, validator, listeners }: Addressed): ValidatorConnection[] {
@@ -102,12 +115,14 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     if (isOf2026 && settled.has(connection.validator)) return
     const since = new Date(clock.now() - (isOf2026 ? Math.min(keepMs, KEEP_OF_2026_MS) : keepMs))
     // One at a time: a result may be large, and there may be many.
-    const ids = await undeliveredJobs(db, connection.validator, since)
+    const idsSince = isOf2026 ? unconfirmedJobs : undeliveredJobs
+    const ids = await idsSince(db, connection.validator, since)
     if (isOf2026 && ids.length === 0 && live.of(connection.validator).length === 0) settled.add(connection.validator)
     for (const id of ids) {
       if (!connection.isOpen) return
-      const row = await undeliveredJob(db, id)
-      if (!row || readEnds.has(id) || live.find(row.validator, row.uuid)) continue
+      const row = await (isOf2026 ? jobOf : undeliveredJob)(db, id)
+      const isThere = isOf2026 ? unconfirmed.isConnected(id) : readEnds.has(id)
+      if (!row || isThere || live.find(row.validator, row.uuid)) continue
       for (const due of dueOn(connection, { row, steps: [] }, endReport(row))) await connection.sendOnce(id, due).sent
     }
   }
@@ -126,10 +141,9 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     if (job.state === 'rejected') await connection.report(end)
     else {
       const { id, validator, row } = job
-      await send(
-        { id, validator, row, steps: [], listeners: [], origin: new Origin(connection), isDelivered: false },
-        end,
-      )
+      const origin = new Origin(connection)
+      if (connection.dialect.name === 'v2026') unconfirmed.add(id, origin)
+      await send({ id, validator, row, steps: [], listeners: [], origin, isDelivered: false }, end)
     }
   }
 
@@ -138,6 +152,7 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     closed: connection => inBackground(sendOthers(connection)),
     send(job, report) {
       settled.delete(job.validator)
+      if (job.dialect === 'v2026' && isEnd(report)) unconfirmed.add(job.id, job.origin)
       return send(job, report)
     },
     resend,
@@ -149,8 +164,36 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
   }
 }
 
-/** How long an undelivered end is sent to new connections of a validator of v2026, in milliseconds. */
+/** How long an end is sent to new connections of a validator of v2026, in milliseconds, unless its receipt comes. */
 const KEEP_OF_2026_MS = 600_000
+
+/** The connections that know of ends whose receipt is not there: while one is open, no other gets the end. */
+class UnconfirmedEnds {
+  readonly #byId = new Map<number, { origin: Origin; until: number }>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(id: number, origin: Origin): void {
+    const now = this.#clock.monotonic()
+    for (const [old, { until }] of this.#byId) {
+      if (until > now) break
+      this.#byId.delete(old)
+    }
+    this.#byId.delete(id)
+    this.#byId.set(id, { origin, until: now + KEEP_OF_2026_MS })
+  }
+
+  delete(id: number): void {
+    this.#byId.delete(id)
+  }
+
+  isConnected(id: number): boolean {
+    return this.#byId.get(id)?.origin.open !== undefined
+  }
+}
 
 /** Validators of v2026 wait for each report in turn, so those before the last one go out first, if they have not yet. */
 function dueOn(

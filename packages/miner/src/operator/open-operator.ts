@@ -20,6 +20,7 @@ import { GAUGES } from './metrics/gauges.ts'
 import { minerPage } from './page.ts'
 import { type MinerStatus, readStatus, type StatusDeps } from './status.ts'
 import { jobEndJson, type MinerStatusJson, statusJson } from './status-json.ts'
+import { addUnpinRoute } from './unpin-route.ts'
 import { minerWatches } from './watches/miner-watches.ts'
 import { closedBy, isMismatched, POOL_WATCH } from './watches/pools.ts'
 
@@ -72,6 +73,7 @@ export async function openOperator(
           const { code, body } = await answerJobs(request.query, db)
           return reply.code(code).send(body)
         })
+        addUnpinRoute(app, db)
       },
     },
     stack,

@@ -6,6 +6,8 @@ import { freePort } from '@horde/testing/port'
 import { startPostgres, type TestPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { insertJob } from '../../src/db/jobs.ts'
+import { storePin } from '../../src/db/receipts.ts'
+import { pins } from '../../src/db/schema.ts'
 import { migrationsFolder, ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { newOperator, type Operator } from '../program.ts'
 import { moveStored } from '../stored-jobs.ts'
@@ -184,7 +186,7 @@ it('lists no jobs when there is no database, and says why when it does not answe
   expect(away.stderr).not.toContain('hunter2')
 })
 
-it('asks the running miner, in jobs and check, when that has the embedded database open', async () => {
+it('asks the running miner, in jobs, unpin and check, when that has the embedded database open', async () => {
   const DATABASE_URL = `pglite://${operator.folder}/running`
   const uuids = await fill(DATABASE_URL)
   const ports = { BITTENSOR_MINER_PORT: String(await freePort()), ADMIN_PORT: String(await freePort()) }
@@ -204,6 +206,27 @@ it('asks the running miner, in jobs and check, when that has the embedded databa
   const { code, stderr } = await operator.runHere(['jobs'], { ...own, ADMIN_PORT: '' })
   expect(code).toBe(1)
   expect(stderr).toMatch(/in use by another process \(pid \d+\), and its admin port is not known: set ADMIN_PORT/)
+
+  const pinned = () => miner.db.$count(pins)
+  await storePin(miner.db, validatorKey().ss58, new Date(Date.now() + MINUTE_MS))
+  const unpin = ['unpin', validatorKey().ss58]
+  const hidden = await operator.runHere(unpin, { ...own, ADMIN_PORT: '' })
+  expect([hidden.code, hidden.stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /its admin port is not known: set ADMIN_PORT.*; or stop the miner, run this command, and start/,
+    ),
+  ])
+  const body = JSON.stringify({ validator: validatorKey().ss58 })
+  const post = (url: string, headers: object) =>
+    fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })
+  const route = `http://127.0.0.1:${miner.adminPort}/unpin`
+  expect((await post(route, { origin: 'http://127.0.0.1' })).status, 'a page in a browser').toBe(403)
+  expect((await post(route.replace('127.0.0.1', 'localhost'), {})).status, 'by a name').toBe(403)
+  expect(await pinned()).toBe(1)
+  expect(await operator.runHere(unpin, own)).toMatchObject({ code: 0, stdout: 'Lifted.\n' })
+  expect(await operator.runHere(unpin, own)).toMatchObject({ code: 0, stdout: 'This validator was not pinned.\n' })
+  expect(await pinned()).toBe(0)
 
   const { lines } = await operator.run(['check'], own)
   expect(lines).toContainEqual(expect.stringMatching(/^ok {3}database: in use by the running miner: /))

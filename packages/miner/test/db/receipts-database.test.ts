@@ -5,8 +5,9 @@ import { type Database, openDatabase } from '@horde/kit/database'
 import { manualClock } from '@horde/kit/time'
 import { startPostgres } from '@horde/testing/postgres'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { unconfirmedJobs } from '../../src/db/jobs.ts'
 import { insertReceipt, pinnedUntil, removePin, removeReceipts, storePin } from '../../src/db/receipts.ts'
-import { pins, receipts, type SignedReceipt } from '../../src/db/schema.ts'
+import { jobs, pins, receipts, type SignedReceipt } from '../../src/db/schema.ts'
 import { Pins } from '../../src/receipts/pins.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
@@ -32,6 +33,7 @@ describe.each(Object.entries(ENGINES))('on %s', (_engine, start) => {
   beforeEach(async () => {
     await db.delete(receipts)
     await db.delete(pins)
+    await db.delete(jobs)
   })
 
   describe('receipts', () => {
@@ -87,6 +89,49 @@ describe.each(Object.entries(ENGINES))('on %s', (_engine, start) => {
       expect(await removeReceipts(db, before, signal)).toBe(1_203)
       expect(await db.$count(receipts)).toBe(1)
     })
+  })
+
+  it('ends of v2026 are unconfirmed until their receipt is there, others until they are delivered', async () => {
+    const at = (ms: number) => new Date(NOW - ms)
+    const store = async (changes: Partial<typeof jobs.$inferInsert> = {}, types: SignedReceipt[] = []) => {
+      const uuid = randomUUID().toUpperCase()
+      const about = { validator: '5V', uuid, uuidKey: uuid.toLowerCase(), executorClass: 'always_on.test' }
+      const rest = {
+        volumeType: 'inline',
+        executorToken: '',
+        state: 'finished',
+        offeredAt: at(0),
+        endedAt: at(0),
+      } as const
+      const [row] = await db
+        .insert(jobs)
+        .values({ ...about, ...rest, ...changes })
+        .returning({ id: jobs.id })
+      for (const { payload, ...signatures } of types) {
+        await insertReceipt(db, { payload: { ...payload, job_uuid: about.uuidKey }, ...signatures }, at(0))
+      }
+      return row?.id
+    }
+    const common = { job_uuid: '', validator_hotkey: '5V', miner_hotkey: '5M', timestamp: '2026-12-01T00:00:00Z' }
+    const offer = { ...common, executor_class: 'always_on.test' as const, is_organic: true, ttl: 7 }
+    const end = { ...common, time_started: common.timestamp, time_took_us: 1, score_str: '1', block_numbers: [] }
+    const signatures = { validatorSignature: '0x1', minerSignature: '0x2' }
+    const started: SignedReceipt = { payload: { receipt_type: 'JobStartedReceipt', ...offer }, ...signatures }
+    const ended: SignedReceipt = { payload: { receipt_type: 'JobFinishedReceipt', ...end }, ...signatures }
+    const read = { deliveredAt: at(0) }
+
+    const found = [
+      await store({ endedAt: at(600_000) }, [started]),
+      await store({ ...read, endedAt: at(599_000), state: 'failed' }, [started]),
+      await store({ endedAt: at(500_000), state: 'broken' }),
+    ]
+    await store(read)
+    await store({}, [started, ended])
+    await store({ ...read, endedAt: at(600_001) }, [started])
+    await store({ state: 'rejected' })
+    await store({ state: 'running', endedAt: null }, [started])
+    await store({ validator: '5Other' }, [])
+    expect(await unconfirmedJobs(db, '5V', at(600_000))).toEqual(found)
   })
 
   describe('pins', () => {

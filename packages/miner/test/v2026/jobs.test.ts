@@ -53,7 +53,7 @@ describe('a job with an executor that speaks v2026', () => {
     await validator.send(offer)
     expect(await validator.next()).toEqual({ message_type: 'V0AcceptJobRequest', job_uuid: uuid })
     await validator.send(receipt2026(uuid, 'accepted'))
-    await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026)
+    await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026, manager)
     expect(await executor.next()).toMatchObject(offer)
     await executor.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid, executor_token: null })
     expect(await validator.next()).toEqual({
@@ -251,7 +251,7 @@ it('gives the job of a v0 validator to a Python executor of 2026', async () => {
   const uuid = randomUUID()
   await validator.send(offerOf(uuid, { timeout_seconds: 7 }))
   await validator.next()
-  await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026)
+  await using executor = await connectExecutor2026(await manager.order(), PYTHON_2026, manager)
   expect(await executor.next()).toMatchObject({
     message_type: 'V0InitialJobRequest',
     executor_timing: { execution_time_limit: 7 },

@@ -8,7 +8,8 @@ import { connectExecutor2026 } from '@horde/testing/peers/v2026/executor'
 import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
 import { validatorKey } from '@horde/testing/peers/validator'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { findJob, insertJob } from '../../src/db/jobs.ts'
+import { findJob, insertJob, markDelivered } from '../../src/db/jobs.ts'
+import { insertReceipt } from '../../src/db/receipts.ts'
 import { ScriptedManager, startChain } from '../harness.ts'
 import { moveStored } from '../stored-jobs.ts'
 import { finishOf, startMiner2026 } from './started.ts'
@@ -81,6 +82,26 @@ it('passes on the result of a job that ran when the miner was killed', async () 
   await executor.send(finishOf(uuid))
   expect(await validator.next()).toEqual(finishOf(uuid))
   manager.exit(token, 'exit code 0')
+})
+
+it('repeats an end whose receipt did not come before the miner was killed', async () => {
+  const uuid = randomUUID()
+  const before = async (db: Database) => {
+    const id = await leaveJob(db, uuid, [])
+    const { job_started_receipt_payload: payload } = offer2026(uuid) as {
+      job_started_receipt_payload: JobStartedPayload
+    }
+    await insertReceipt(db, { payload, validatorSignature: '0x1', minerSignature: '0x2' }, new Date())
+    for (const to of ['ready', 'running', 'finished'] as const) await moveStored(db, id, { to }, new Date())
+    await markDelivered(db, id, new Date())
+  }
+  await using started = await startMiner2026({ before }, network)
+  for (const _ of ['once', 'and again']) {
+    await using validator = await connectValidator2026(started.miner)
+    const types: string[] = []
+    while (!types.includes('V0JobFinishedRequest')) types.push((await validator.next()).message_type)
+    expect(types).toHaveLength(5)
+  }
 })
 
 /** The base64 of an input that is no longer stored. */

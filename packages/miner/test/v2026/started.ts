@@ -37,7 +37,7 @@ export async function playUntilRunning(
   await validator.send(offer2026(uuid, { changes: offer ?? {} }))
   const said: object[] = [await validator.next()]
   const order = await manager.order()
-  const executor = await connectExecutor2026(order, headers)
+  const executor = await connectExecutor2026(order, headers, manager)
   await executor.next()
   await executor.send({ message_type: 'V0ExecutorReadyRequest', job_uuid: uuid, executor_token: null })
   said.push(await validator.next())

@@ -14,7 +14,7 @@ import {
 import { secondValidatorKey } from '@horde/testing/peers/validator'
 import { eq } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { jobs } from '../../src/db/schema.ts'
+import { jobs, receipts } from '../../src/db/schema.ts'
 import { startChain } from '../harness.ts'
 import { finishOf, playUntilRunning, type Started, startMiner2026 } from './started.ts'
 
@@ -103,6 +103,33 @@ describe('a validator of October, which authenticates again', () => {
     await typesOf(last, 5)
     await last.send(receipt2026(uuid, 'finished'))
     await untilDelivered(uuid)
+    await using after = await connectValidator2026(miner)
+    await after.send({ message_type: 'V0MainHotkeyMessage', main_hotkey: null })
+    expect(await typesOf(after, 1)).toEqual(['V0MainHotkeyMessage'])
+  })
+
+  it('gets an end that it has read again on each new connection, until the receipt is there', async () => {
+    const { miner, manager } = started
+    const first = await connectValidator2026(miner)
+    const { uuid, executor, token } = await playUntilRunning(first, manager)
+    await report(executor, uuid, STEPS)
+    await executor.send(finishOf(uuid))
+    expect(await typesOf(first, 3)).toEqual([...STEPS, 'V0JobFinishedRequest'])
+    await untilDelivered(uuid)
+    await using poll = await connectValidator2026(miner)
+    await poll.send({ message_type: 'V0MainHotkeyMessage', main_hotkey: null })
+    expect(await typesOf(poll, 1), 'while its connection is there').toEqual(['V0MainHotkeyMessage'])
+    await first.close()
+    for (const hasLeft of [false, true]) {
+      await using later = await connectValidator2026(miner)
+      expect(await typesOf(later, 5)).toEqual([...UNTIL_READY, ...STEPS, 'V0JobFinishedRequest'])
+      await executor.close()
+      if (!hasLeft) manager.exit(token, 'exit code 0')
+    }
+    await using last = await connectValidator2026(miner)
+    await typesOf(last, 5)
+    await last.send(receipt2026(uuid, 'finished'))
+    await expect.poll(async () => (await miner.db.select().from(receipts)).length).toBe(2)
     await using after = await connectValidator2026(miner)
     await after.send({ message_type: 'V0MainHotkeyMessage', main_hotkey: null })
     expect(await typesOf(after, 1)).toEqual(['V0MainHotkeyMessage'])

@@ -14,8 +14,11 @@ export type AdminPortOptions<S extends ServiceStatus, Stored, Json> = Pick<HttpO
   service: ObservedService<S, Stored, Json>
   clock: Clock
   /** Adds routes that only this service has. */
-  addRoutes?(app: FastifyInstance): void
+  addRoutes?(app: AdminApp): void
 }
+
+/** What routes are added to. */
+export type AdminApp = FastifyInstance
 
 /** Sent with every response. */
 const HEADERS = {

@@ -3,6 +3,8 @@
  * keys that look like numbers. Signatures of dialect v2026 are over both.
  */
 
+import { isEscaped } from './value-count.ts'
+
 /** How deep arrays and objects may lie in each other: as deep as the library of October 2026 reads. */
 const MAX_DEPTH = 993
 
@@ -110,17 +112,10 @@ class Reader {
     const start = this.#at
     if (this.#text[start] !== '"') throw new SyntaxError('a string is missing')
     let end = this.#text.indexOf('"', start + 1)
-    while (end !== -1 && this.#isEscaped(end)) end = this.#text.indexOf('"', end + 1)
+    while (end !== -1 && isEscaped(this.#text, end)) end = this.#text.indexOf('"', end + 1)
     if (end === -1) throw new SyntaxError('a string does not end')
     this.#at = end + 1
     return JSON.parse(this.#text.slice(start, end + 1)) as string
-  }
-
-  /** Whether an odd number of backslashes stands before a position. */
-  #isEscaped(at: number): boolean {
-    let first = at
-    while (this.#text[first - 1] === '\\') first -= 1
-    return (at - first) % 2 === 1
   }
 
   #wordOrNumber(): null | boolean | JsonNumber {

@@ -1,8 +1,9 @@
 /** Parses and writes the frames of dialect v2026. Nothing here throws for what a peer sent. */
 import type { z } from 'zod'
-import { type ParsedObject, parseObject, refuse, type Schemas, type WireError } from '../frame.ts'
+import { type ParsedObject, parseObject, refuse, type Schemas, tooManyValues, type WireError } from '../frame.ts'
 import { plainOf } from '../json/plain.ts'
 import { type JsonObject, readJson } from '../json/read-json.ts'
+import { hasMoreValues } from '../json/value-count.ts'
 
 /** A frame as a message, and the object as it was received, which signatures are over. */
 export type Received<T> = { ok: true; message: T; received: JsonObject } | { ok: false; error: WireError }
@@ -36,6 +37,7 @@ type ReadObject = { ok: true; received: JsonObject; plain: object } | { ok: fals
 /** Returns the JSON object in a frame or a line, as it was received and as plain values, or what is wrong with it. */
 export function readObject(frame: string | Uint8Array): ReadObject {
   if (typeof frame !== 'string') return refuse('binary', 'binary frames are not part of this protocol')
+  if (hasMoreValues(frame)) return tooManyValues()
   try {
     const received = readJson(frame)
     if (!(received instanceof Map)) return refuse('not-an-object', 'the frame is not a JSON object')

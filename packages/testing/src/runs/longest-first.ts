@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
  * files by size, and a long test in a small file then runs alone at the end.
  */
 export const LONG_FILES = [
-  'packages/deploy/test/install/install-and-update.heavy.test.ts',
+  'packages/deploy/test/install/install-and-update.test.ts',
   'packages/devnet/e2e/horde.heavy.test.ts',
   'bench/test/chaos.heavy.test.ts',
   'bench/test/restarts.heavy.test.ts',
@@ -13,6 +13,7 @@ export const LONG_FILES = [
   'packages/executor/test/hostile/hostile-images.test.ts',
   'packages/executor/test/hostile/hostile-scripts.test.ts',
   'packages/miner/test/jobs/conversation-validators.test.ts',
+  'packages/executor/test/v2026/failures.test.ts',
   'packages/miner/test/horde/docker/managers-hosts.test.ts',
   'packages/executor/test/container/late-engine.test.ts',
   'packages/validator/test/main.test.ts',

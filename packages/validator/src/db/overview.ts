@@ -5,7 +5,7 @@
 import type { Database } from '@horde/kit/database'
 import { FINAL_STATES, type JobState, OPEN_STATES } from '@horde/protocol/job-state'
 import { and, asc, count, desc, eq, gt, gte, inArray, isNull, max, sql } from 'drizzle-orm'
-import { batches, jobs, type SettingMethod, type SettingState, weightSettings } from './schema.ts'
+import { batches, jobs, type SettingMethod, type SettingState, userJobs, weightSettings } from './schema.ts'
 
 export type BatchRow = Pick<
   typeof batches.$inferSelect,
@@ -92,11 +92,20 @@ const ORGANIC = {
   ...{ userJob: jobs.userJob, createdAt: jobs.createdAt, endedAt: jobs.endedAt },
 }
 
-export type OrganicRow = { [K in keyof typeof ORGANIC]: (typeof jobs.$inferSelect)[K] }
+export type OrganicRow = { [K in keyof typeof ORGANIC]: (typeof jobs.$inferSelect)[K] } & {
+  /** When its user reported the result as wrong. */
+  cheatedAt: Date | null
+}
 
 /** Returns the last organic jobs, the latest first. */
 export async function lastOrganicJobs(db: Database, limit: number): Promise<OrganicRow[]> {
-  return db.select(ORGANIC).from(jobs).where(isNull(jobs.batchId)).orderBy(desc(jobs.createdAt)).limit(limit)
+  return db
+    .select({ ...ORGANIC, cheatedAt: userJobs.cheatedAt })
+    .from(jobs)
+    .leftJoin(userJobs, and(eq(userJobs.uuid, jobs.userJob), eq(jobs.state, 'finished')))
+    .where(isNull(jobs.batchId))
+    .orderBy(desc(jobs.createdAt))
+    .limit(limit)
 }
 
 export type JobKind = 'synthetic' | 'organic'

@@ -100,6 +100,8 @@ export type OrganicJobJson = {
   createdAt: string
   /** The user's job that this is another try of, on another miner. */
   retryOf: string | null
+  /** When its user reported the result as wrong. */
+  cheatedAt: string | null
 }
 
 /** All lists have the latest first, `scores.byBatch` too. */
@@ -159,12 +161,13 @@ function settingJson(row: SettingRow): SettingJson {
 }
 
 function organicJobJson(row: OrganicRow): OrganicJobJson {
-  const { uuid, userJob, source, minerHotkey, image, executorClass, state, reason, seconds, createdAt } = row
+  const { uuid, userJob, source, minerHotkey, image, executorClass, state, reason, seconds, createdAt, cheatedAt } = row
   return {
     ...{ uuid, source, miner: minerHotkey, executorClass, state, reason, seconds },
     image: image === null ? null : printable(image),
-    why: reason === null ? null : REASONS[reason],
+    why: reason === null ? cheatedAt && 'Its user reported the result as wrong.' : REASONS[reason],
     createdAt: createdAt.toISOString(),
     retryOf: userJob === uuid ? null : userJob,
+    cheatedAt: cheatedAt?.toISOString() ?? null,
   }
 }

@@ -39,14 +39,14 @@ export interface FacilitatorOptions {
     report: (update: V0JobStatusUpdate) => void,
     signal: AbortSignal,
   ): Promise<unknown>
-  /** Runs a job of v2026 to its end, and reports it. Never rejects. Absent: such jobs are rejected. */
-  runUserJob?(
+  /** Runs a job of v2026 to its end, and reports it. Never rejects. */
+  runUserJob(
     received: ReceivedRequest<v2026.V2JobRequest>,
     report: (update: v2026.V0JobStatusUpdate) => void,
     signal: AbortSignal,
   ): Promise<unknown>
   /** Called with a user's report that the result of a job was wrong. */
-  onCheated?(received: ReceivedRequest<v2026.V0JobCheated>): Promise<void>
+  onCheated(received: ReceivedRequest<v2026.V0JobCheated>): Promise<void>
   /** The jobs that an earlier process left open or unreported. They are resumed before the facilitator is dialled. */
   resumableJobs?(signal: AbortSignal): Promise<ResumableJob<StatusUpdate>[]>
   /** Called when the facilitator has confirmed the update about a job's end. */
@@ -183,12 +183,11 @@ export class FacilitatorConnection implements AsyncDisposable {
       case 'user-job': {
         this.#speaks('v2026')
         const { uuid } = frame.request
-        if (runUserJob) this.#start(uuid, (report, signal) => runUserJob(frame, report, signal), wasOfUse)
-        return
+        return this.#start(uuid, (report, signal) => runUserJob(frame, report, signal), wasOfUse)
       }
       case 'cheated':
         this.#speaks('v2026')
-        return void onCheated?.(frame).catch(err => log.error({ err }, 'report of a cheat could not be taken'))
+        return void onCheated(frame).catch(err => log.error({ err }, 'report of a cheat could not be taken'))
       case 'answer':
         return this.#takeAnswer(frame.answer, socket, wasOfUse)
     }

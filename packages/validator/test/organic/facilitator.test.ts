@@ -24,6 +24,8 @@ const LIMITS: OrganicLimits = {
   reservationMs: 7_000,
   jobMs: 10_000,
 }
+/** What a facilitator of 2024 never asks for. */
+const OF_2024 = { runUserJob: async () => {}, onCheated: async () => {} }
 const TEXTS = { docker_process_stdout: 'out', docker_process_stderr: 'err' }
 
 /** Starts a facilitator, a validator that is connected to it, and a miner with this script. */
@@ -68,6 +70,7 @@ async function setUp(
         log: silentLog,
       },
       run: (job, report, signal) => runOrganicJob(job, { ...deps, report }, signal),
+      ...OF_2024,
     }),
   )
   await facilitator.until(() => facilitator.peers.length > 0)
@@ -371,6 +374,7 @@ it('logs in again when its login was refused', async () => {
   await using connection = new FacilitatorConnection({
     ...{ uri: facilitator.uri, hotkey: VALIDATOR, reconnect: AT_ONCE, clock: systemClock, log: silentLog },
     run: async () => {},
+    ...OF_2024,
   })
   await facilitator.until(() => facilitator.peers.length === 3)
   await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })

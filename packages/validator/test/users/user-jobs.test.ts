@@ -155,6 +155,16 @@ describe('a job of a facilitator of v2026', () => {
   })
 })
 
+it('rejects a job that no miner had when the validator went away for long', async () => {
+  const { signature: _, ...request } = userJob()
+  const { uuid } = request
+  const row = { uuid, request: JSON.stringify(request), signatory: 'a', createdAt: new Date(Date.now() - 700_000) }
+  await database().db.insert(userJobs).values(row)
+  await using world = await start({ miners: [{ v2026: finishing }] })
+  await world.facilitator.until(() => world.facilitator.statuses(uuid).includes('rejected'))
+  expect(await rowsOf(uuid)).toEqual([])
+})
+
 describe('a job that ends badly', () => {
   const failed = { message: 'why', docker_process_stdout: 'so far', docker_process_stderr: '' }
   it.each([

@@ -1,6 +1,7 @@
 import type { Log } from '@horde/kit/log'
 import { type Socket, SocketClosedError } from '@horde/kit/socket'
 import type { Clock } from '@horde/kit/time'
+import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import type { Dialect } from '@horde/protocol/handshake/dialects'
 import type { Ends, MinerDialect, ReadFrame, ReadMessage } from './miner-dialect.ts'
 import { type Expectation, Negotiation } from './negotiation.ts'
@@ -11,6 +12,8 @@ import { V2026 } from './v2026.ts'
 const ANSWER_MS = 2_000
 /** How many frames about jobs are kept until the dialect is known. */
 const MAX_EARLY = 100
+/** How many bytes of them: as many as the largest frame has. */
+const MAX_EARLY_BYTES = LARGE_FRAME_BYTES
 /** How many invalid frames are answered with an error on one connection. */
 const MAX_ERRORS_SENT = 20
 /** The close code of a miner that ends a connection on purpose. */
@@ -56,6 +59,8 @@ export class Conversation {
   readonly #options: ConversationOptions
   /** Frames that came before the dialect was known. */
   readonly #early: ReceivedFrame[] = []
+  /** The bytes of all frames that came so. */
+  #earlyBytes = 0
   /** Aborts once the miner's silence says nothing any more. */
   readonly #answered = new AbortController()
   #errorsSent = 0
@@ -131,7 +136,8 @@ export class Conversation {
   async #take(received: ReceivedFrame): Promise<void> {
     const read = this.#read(received.frame)
     if (read === undefined) {
-      if (this.#early.length < MAX_EARLY) this.#early.push(received)
+      this.#earlyBytes += received.bytes
+      if (this.#early.length < MAX_EARLY && this.#earlyBytes <= MAX_EARLY_BYTES) this.#early.push(received)
     } else if (!read.ok) await this.#answerInvalid(read.error)
     else if (read.message.type === 'manifest' && read.isMap) await this.#takeMap(read.message, received.at)
     else if (read.message.type === 'error') await this.#takeError(read.message, received.at)

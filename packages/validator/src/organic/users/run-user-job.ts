@@ -35,6 +35,9 @@ import { checkSignature, type SignatureRules } from './user-signature.ts'
 /** How long connecting to a picked miner may take, in ms: another one can be tried. */
 const CONNECT_MS = 15_000
 
+/** How long after its request a job is given to a miner at the latest, in ms: after that its user has given up. */
+const START_WITHIN_MS = 600_000
+
 export interface UserJobDeps extends DriveOrganicDeps {
   picker: Pick<MinerPicker, 'pick'>
   /** Returns the miner for jobs that must run on a trusted one; undefined when none is set. */
@@ -133,19 +136,30 @@ async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal:
       if (!(await drive(job, last, true, deps, tell, signal))) return
       continue
     }
-    const mayTry =
-      last === undefined || (isUnrun(last) && tries.length < deps.maxTries && !job.request.on_trusted_miner)
-    const next = mayTry ? await openTry(job, tries, deps, signal) : undefined
+    const next = mayTryAgain(job, tries, deps) ? await openTry(job, tries, deps, signal) : undefined
     if (next && 'job' in next) {
       if (!(await drive(job, next.job, false, deps, tell, signal))) return
       continue
     }
-    const refusal = last === undefined && next && 'refusal' in next ? next.refusal : null
+    const refusal = last !== undefined ? null : next && 'refusal' in next ? next.refusal : TOO_LATE
     await untilSaved(() => endUserJob(db, job.uuid, new Date(clock.now()), refusal), deps, signal)
     if (refusal) return tell({ type: 'refused', refusal })
     if (last && isFinal(last.state)) tell({ type: 'ended', end: { ...last, state: last.state } })
     return
   }
+}
+
+const TOO_LATE: Refusal = { reason: 'unknown', message: 'The validator was away, and came back too late for the job.' }
+
+/** Whether the job may be given to a first or a further miner. */
+function mayTryAgain(
+  { request, createdAt }: StoredUserJob,
+  tries: readonly StoredTry[],
+  { maxTries, clock }: UserJobDeps,
+): boolean {
+  if (clock.now() - createdAt.getTime() > START_WITHIN_MS) return false
+  const last = tries.at(-1)
+  return last === undefined || (isUnrun(last) && tries.length < maxTries && !request.on_trusted_miner)
 }
 
 /** This validator itself ended the job. */
