@@ -27,7 +27,9 @@ export type ProofRules = {
   clock: Clock
 }
 
-export type SignatureProblem = 'invalid-signature' | 'unsigned'
+export const SIGNATURE_PROBLEMS = ['invalid-signature', 'unsigned'] as const
+
+export type SignatureProblem = (typeof SIGNATURE_PROBLEMS)[number]
 
 /**
  * Returns why an offer or work does not count as its validator's; undefined when it does.

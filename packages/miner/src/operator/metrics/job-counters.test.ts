@@ -65,6 +65,14 @@ it('measures only the stages that begin in this process for a resumed job', asyn
   expect(await seconds()).toEqual({ run: 2 })
 })
 
+it('counts refused frames from zero, so that a rate has the first one', async () => {
+  const { registry, counters } = start()
+  counters.refusedFrame('unsigned')
+  const text = await registry.metrics()
+  expect(text).toContain('miner_frames_refused_total{reason="invalid-signature"} 0')
+  expect(text).toContain('miner_frames_refused_total{reason="unsigned"} 1')
+})
+
 it('uses no text of a peer as a label', async () => {
   const { registry, counters, job, move } = start()
   const one = job({ executorClass: 'drop table "jobs"' })

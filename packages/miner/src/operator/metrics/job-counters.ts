@@ -4,7 +4,7 @@ import { isExecutorClass } from '@horde/protocol/classes'
 import { type FinalState, isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
 import { Counter, Histogram, type Registry } from 'prom-client'
-import type { SignatureProblem } from '../../receipts/check-proof.ts'
+import { SIGNATURE_PROBLEMS, type SignatureProblem } from '../../receipts/check-proof.ts'
 import type { RefusalCode } from '../../validators/authenticate.ts'
 import { METRICS, type MetricName } from './definitions.ts'
 
@@ -43,6 +43,8 @@ export class JobCounters {
     this.#declined = new Counter(options('miner_offers_declined_total'))
     this.#refused = new Counter(options('miner_refusals_total'))
     this.#refusedFrames = new Counter(options('miner_frames_refused_total'))
+    // From the start, so that the rate counts the first one too.
+    for (const reason of SIGNATURE_PROBLEMS) this.#refusedFrames.inc({ reason }, 0)
   }
 
   /** Records that this process drives a job from now on: a new one, or one that it resumed after a restart. */
