@@ -2996,7 +2996,7 @@ BITTENSOR_NETWORK=
 # How many synthetic jobs are offered in a second at most. Set a lower number on a slow machine: it measures correctly only while it keeps up. Example: 250
 #BATCH_JOB_STARTS_PER_SECOND=250
 
-# How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists. Example: 64
+# How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists. When a miner is picked for a v2026 job, as many of its executors count at most, for each class. Example: 64
 #MAX_JOBS_PER_MINER=64
 
 # What synthetic jobs are: hashcat (64 passwords a job; with SCORING=2024 one), echo, or the path of a module of your own (packages/validator/README.md). Example: hashcat

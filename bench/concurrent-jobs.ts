@@ -4,18 +4,23 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { TestValidator } from '@horde/testing/peers/validator'
-import { echoJob, PlainRuns, timed } from './network/echo-job.ts'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
+import { PlainRuns, timed } from './network/echo-job.ts'
+import { BenchValidator, type MinerJob } from './network/miner-job.ts'
 import { type Network, startNetwork } from './network/network.ts'
-import { connect, untilWarm } from './through-miner.ts'
+import { untilWarm } from './through-miner.ts'
 
 const MIB = 1024 * 1024
 /** The size of an inline input, and how many of them pass through the miner. */
 const INPUT_BYTES = 40 * MIB
 const INPUTS = 5
 
-/** Prints the table. `jobsAtOnce` is also the number of executors. */
-export async function benchConcurrentJobs(jobsAtOnce: number): Promise<void> {
+/** In ms and MiB. */
+type Figures = { ready: number; results: number; openMib: number; lag: Lag }
+type Lag = { p99: number; max: number }
+
+/** Prints the table. `jobsAtOnce` is also the number of executors. The dialects run one after the other. */
+export async function benchConcurrentJobs(jobsAtOnce: number, dialects: readonly Dialect[]): Promise<void> {
   const count = String(jobsAtOnce)
   const settings = {
     EXECUTOR_COUNT: count,
@@ -25,44 +30,58 @@ export async function benchConcurrentJobs(jobsAtOnce: number): Promise<void> {
   }
   await using network = await startNetwork({ validators: 1, postgres: false, settings })
   network.miner.start()
-  await using validator = await connect(network)
+  await using validator = await BenchValidator.connect(network)
   await using plain = await PlainRuns.open()
   await untilWarm(network, jobsAtOnce)
   const idle = await memoryMiB(network)
   const dockerMs = await timed(() => Promise.all(Array.from({ length: jobsAtOnce }, () => plain.run())))
-  const jobs = Array.from({ length: jobsAtOnce }, () => echoJob())
-  const readyMs = await timed(() => Promise.all(jobs.map(job => offerUntilReady(validator, job))))
-  const open = await memoryMiB(network)
-  const resultsMs = await timed(() => Promise.all(jobs.map(job => workUntilResult(validator, job))))
-  const lag = await measureInputLag(network, validator)
+  const all: Figures[] = []
+  for (const dialect of dialects) all.push(await measure({ network, validator, dialect, jobsAtOnce }))
+  const row = (name: string, cells: (string | number)[]) =>
+    `${name.padEnd(44)}${cells.map(cell => String(cell).padStart(8)).join('')}`
+  const rowOf = (name: string, digits: number, value: (figures: Figures) => number) =>
+    row(
+      name,
+      all.map(value).map(each => each.toFixed(digits)),
+    )
+  const inputs = `event loop lag, ${INPUT_BYTES / MIB} MiB inputs`
   process.stdout.write(
     [
-      `${jobsAtOnce} at once`.padEnd(44),
-      row('all docker runs, seconds', (dockerMs / 1000).toFixed(1)),
-      row('offers sent to all ready, seconds', (readyMs / 1000).toFixed(1)),
-      row('work sent to all results, seconds', (resultsMs / 1000).toFixed(1)),
-      row('ratio: all jobs to all docker runs', ((readyMs + resultsMs) / dockerMs).toFixed(2)),
-      row('miner at rest, MiB', idle.toFixed(0)),
-      row(`miner with ${jobsAtOnce} open jobs, MiB`, open.toFixed(0)),
-      row(`event loop lag, ${INPUT_BYTES / MIB} MiB inputs, p99 ms`, (lag.p99 * 1000).toFixed(0)),
-      row(`event loop lag, ${INPUT_BYTES / MIB} MiB inputs, max ms`, (lag.max * 1000).toFixed(0)),
+      row(`${jobsAtOnce} at once`, [...dialects]),
+      row('all docker runs, seconds', [(dockerMs / 1000).toFixed(1)]),
+      row('miner at rest, MiB', [idle.toFixed(0)]),
+      rowOf('offers sent to all ready, seconds', 1, ({ ready }) => ready / 1000),
+      rowOf('work sent to all results, seconds', 1, ({ results }) => results / 1000),
+      rowOf('ratio: all jobs to all docker runs', 2, ({ ready, results }) => (ready + results) / dockerMs),
+      rowOf(`miner with ${jobsAtOnce} open jobs, MiB`, 0, ({ openMib }) => openMib),
+      rowOf(`${inputs}, p99 ms`, 0, ({ lag }) => lag.p99 * 1000),
+      rowOf(`${inputs}, max ms`, 0, ({ lag }) => lag.max * 1000),
       '',
     ].join('\n'),
   )
 }
 
-const row = (name: string, value: string) => `${name.padEnd(44)}${value.padStart(8)}`
-
-async function offerUntilReady(validator: TestValidator, { offer }: ReturnType<typeof echoJob>): Promise<void> {
-  const answer = validator.receive(offer.job_uuid, 'V0ExecutorReadyRequest')
-  await validator.send(offer)
-  await answer
+interface Measured {
+  network: Network
+  validator: BenchValidator
+  dialect: Dialect
+  jobsAtOnce: number
 }
 
-async function workUntilResult(validator: TestValidator, { work }: ReturnType<typeof echoJob>): Promise<void> {
-  const answer = validator.receive(work.job_uuid, 'V0JobFinishedRequest')
-  await validator.send(work)
-  await answer
+/** The offers of v2026 include opening their connections. */
+async function measure({ network, validator, dialect, jobsAtOnce }: Measured): Promise<Figures> {
+  await untilWarm(network, jobsAtOnce)
+  await using opened = new AsyncDisposableStack()
+  const jobs: MinerJob[] = []
+  const prepareOne = async () => {
+    const job = opened.use(await validator.open(dialect))
+    jobs.push(job)
+    await job.prepare()
+  }
+  const ready = await timed(() => Promise.all(Array.from({ length: jobsAtOnce }, prepareOne)))
+  const openMib = await memoryMiB(network)
+  const results = await timed(() => Promise.all(jobs.map(job => job.run())))
+  return { ready, results, openMib, lag: await measureInputLag(network, validator, dialect) }
 }
 
 /** Returns the memory of the miner's process, without its executors. */
@@ -75,22 +94,19 @@ async function memoryMiB({ miner }: Network): Promise<number> {
  * Sends large inputs through the miner, and returns its event loop lag meanwhile. The inputs are not zip files, so that
  * their jobs fail at once and take no further time of the machine.
  */
-async function measureInputLag(network: Network, validator: TestValidator): Promise<{ p99: number; max: number }> {
+async function measureInputLag(network: Network, validator: BenchValidator, dialect: Dialect): Promise<Lag> {
   await untilWarm(network, 1)
   await readLag(network)
   for (let input = 0; input < INPUTS; input += 1) {
-    const job = echoJob()
-    await offerUntilReady(validator, job)
-    const answer = validator.receive(job.offer.job_uuid, 'V0JobFailedRequest')
-    const contents = randomBytes((INPUT_BYTES * 3) / 4).toString('base64')
-    await validator.send({ ...job.work, volume: { volume_type: 'inline', contents } })
-    await answer
+    await using job = await validator.open(dialect)
+    await job.prepare()
+    await job.fail(randomBytes((INPUT_BYTES * 3) / 4).toString('base64'))
   }
   return readLag(network)
 }
 
 /** Returns the event loop lag since the last call, in seconds. */
-async function readLag({ adminUrl }: Network): Promise<{ p99: number; max: number }> {
+async function readLag({ adminUrl }: Network): Promise<Lag> {
   const metrics = await (await fetch(`${adminUrl}/metrics`)).text()
   const value = (name: string) =>
     Number(new RegExp(`^miner_nodejs_eventloop_lag_${name} (\\S+)`, 'm').exec(metrics)?.[1])

@@ -1,5 +1,7 @@
-/** Runs all benchmarks and prints their tables. Command: `pnpm bench [rounds] [jobs at once]`. */
+/** Runs all benchmarks and prints their tables. Command: `pnpm bench [rounds] [jobs at once] [--dialect both]`. */
+import { parseArgs } from 'node:util'
 import { benchConcurrentJobs } from './concurrent-jobs.ts'
+import { dialectsIn } from './dialects.ts'
 import { benchEcho } from './echo.ts'
 import { benchStartup } from './startup.ts'
 import { benchThroughMiner } from './through-miner.ts'
@@ -9,14 +11,20 @@ const ROUNDS = 20
 /** How many jobs run at once on one miner. */
 const JOBS_AT_ONCE = 50
 
-const rounds = Number(process.argv[2] ?? ROUNDS)
-const jobsAtOnce = Number(process.argv[3] ?? JOBS_AT_ONCE)
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { dialect: { type: 'string', default: 'both' } },
+})
+const dialects = dialectsIn(values.dialect)
+if (dialects === undefined) throw new Error('--dialect must be v0, v2026 or both')
+const rounds = Number(positionals[0] ?? ROUNDS)
+const jobsAtOnce = Number(positionals[1] ?? JOBS_AT_ONCE)
 await benchStartup(rounds)
 process.stdout.write('\n')
-await benchEcho(rounds)
+await benchEcho(rounds, dialects)
 process.stdout.write('\n')
-await benchThroughMiner(rounds)
+await benchThroughMiner(rounds, dialects)
 process.stdout.write('\n')
-await benchConcurrentJobs(jobsAtOnce)
+await benchConcurrentJobs(jobsAtOnce, dialects)
 process.stdout.write('\n')
-await benchValidatorBatch()
+await benchValidatorBatch(dialects)

@@ -7,7 +7,7 @@ import { runService } from '@horde/kit/run'
 import { systemClock, withDeadline } from '@horde/kit/time'
 import { count, isNull, or } from 'drizzle-orm'
 import { batches, jobs } from '../packages/validator/src/db/schema.ts'
-import { summarise } from './restarts/find-problems.ts'
+import { type JobEnds, summarise } from './restarts/find-problems.ts'
 import { type RestartOptions, readOptions, USAGE, UsageError } from './restarts/options.ts'
 import { startTestNetwork, type TestNetwork } from './restarts/test-network.ts'
 import { type Random, seededRandom } from './soak/random.ts'
@@ -24,6 +24,8 @@ const EARLY_KILLS = 0.2
 const CLOSE_BATCHES_MS = 300_000
 const POLL_MS = 500
 const MAX_SHOWN = 50
+const ROWS: (keyof JobEnds)[] = ['jobs', 'measured', 'excused', 'without a result']
+type Row = [name: string, ...cells: (string | number)[]]
 
 async function main(signal: AbortSignal): Promise<number> {
   const options = optionsOf(process.argv.slice(2))
@@ -35,17 +37,23 @@ async function main(signal: AbortSignal): Promise<number> {
   const allClosed = await closesAllBatches(network, signal)
   last.child.kill('SIGTERM')
   const code = await last.ended
-  const { problems, ...figures } = await summarise(network)
+  const { problems, ends, ...figures } = await summarise(network)
   if (!allClosed) {
     problems.push(`batches were still open after ${CLOSE_BATCHES_MS / 1000} s: ${last.lines.slice(-5).join('\n')}`)
   }
   if (code !== 0) problems.push(`the validator exited with ${code} when it was stopped`)
-  for (const [name, figure] of Object.entries({ kills, ...figures, problems: problems.length })) {
-    process.stdout.write(`${name.padEnd(18)}${figure}\n`)
-  }
+  const rows: Row[] = [
+    ...Object.entries({ kills, ...figures }),
+    ['', ...options.dialects],
+    ...ROWS.map(name => [name, ...ends.map(each => each[name])] satisfies Row),
+    ['problems', problems.length],
+  ]
+  for (const [name, ...cells] of rows) process.stdout.write(`${name.padEnd(18)}${cells.map(cell).join('')}\n`)
   for (const problem of problems.slice(0, MAX_SHOWN)) process.stdout.write(`  ${problem}\n`)
   return problems.length > 0 ? 1 : 0
 }
+
+const cell = (value: string | number) => String(value).padStart(10)
 
 function optionsOf(args: string[]): RestartOptions | undefined {
   try {

@@ -1,17 +1,20 @@
 /**
  * Measures how long an executor takes from the start of its process to its connection, compared with a bare `node -e
- * 0`. The two alternate. Then measures its memory while it waits for its offer, compared with an idle node.
+ * 0`. The two alternate. Counts the modules that it loads before it is connected. Then measures its memory while it waits
+ * for its offer, compared with an idle node.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { type ConnectedExecutor, startExecutor, startWarmExecutor } from './start-executor.ts'
 import { table } from './table.ts'
 
 /** How long a process idles before its memory is read, in ms. */
 const REST_MS = 1_000
+const COUNT_MODULES = fileURLToPath(new URL('count-modules.mjs', import.meta.url))
 const IDLE = 'setInterval(() => {}, 60_000)'
 const KIB_PER_MIB = 1024
 
@@ -46,7 +49,16 @@ export async function benchStartup(rounds: number): Promise<void> {
       { name: 'executor prepared ahead, PSS', values: warm.map(each => each.pss) },
     ]),
   ]
-  process.stdout.write(`${tables.join('\n\n')}\n`)
+  const modules = `modules loaded before the connection: ${await countModules(miner)}`
+  process.stdout.write(`${[...tables, modules].join('\n\n')}\n`)
+}
+
+async function countModules(miner: TestMiner): Promise<number> {
+  const executor = miner.spawn({ NODE_OPTIONS: `--import=${COUNT_MODULES}` })
+  const connection = await executor.connection()
+  await connection.close()
+  await executor.exit()
+  return Number(/^modules loaded: (\d+)$/m.exec(executor.log)?.[1])
 }
 
 async function startBare(): Promise<number> {

@@ -10,6 +10,7 @@ import { hotkeyFromUri } from '@horde/chain/wallet'
 import { type OpenDatabase, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { systemClock } from '@horde/kit/time'
+import { DIALECTS, type Dialect } from '@horde/protocol/handshake/dialects'
 import { startPostgres } from '@horde/testing/postgres'
 import type { BatchReport } from '../packages/validator/src/batches/drive-batch.ts'
 import { runBatch } from '../packages/validator/src/batches/run-batch.ts'
@@ -41,7 +42,7 @@ const SIZES = [
   [256, 4],
 ] as const
 /** The size whose memory is measured. */
-const LARGEST = [256, 4] as const
+const LARGEST = { miners: 256, executors: 4 }
 
 const WORD: Benchmark = {
   name: 'word',
@@ -60,6 +61,7 @@ const WORD: Benchmark = {
 }
 
 export interface BatchFigures {
+  dialect: Dialect
   miners: number
   jobs: number
   /** Jobs with a right answer. */
@@ -84,10 +86,13 @@ export interface BatchMemory {
   after: number
 }
 
-/** Measures the times of one batch. */
-export async function measureBatch(database: OpenDatabase, miners: number, executors: number): Promise<BatchFigures> {
-  await using simulator = await startMiners(executors)
-  const bareErrors = await bareSocketErrors(HOST, simulator.port, miners, executors)
+export type BatchSize = { dialect: Dialect; miners: number; executors: number }
+
+/** Measures the times of one batch on miners of a dialect. */
+export async function measureBatch(database: OpenDatabase, size: BatchSize): Promise<BatchFigures> {
+  const { dialect, miners, executors } = size
+  await using simulator = await startMiners(dialect, executors)
+  const bareErrors = await bareSocketErrors(HOST, simulator.port, dialect, miners, executors)
   const waits: number[] = []
   const deps = depsOf(database, miners, simulator.port, waits)
   const cpuBefore = process.cpuUsage()
@@ -97,7 +102,8 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
   const { user, system } = process.cpuUsage(cpuBefore)
   const errors = errorsOf(report)
   return {
-    ...{ miners, jobs: report.jobs.length, right: report.jobs.filter(job => job.end?.rightAnswer).length, seconds },
+    ...{ dialect, miners, seconds, jobs: report.jobs.length },
+    right: report.jobs.filter(job => job.end?.rightAnswer).length,
     cpuMsPerJob: (user + system) / 1000 / report.jobs.length,
     ...{ p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99) },
     ...{ worstErrorMs: Math.max(...errors), p50ErrorMs: quantile(errors, 0.5) },
@@ -109,13 +115,14 @@ export async function measureBatch(database: OpenDatabase, miners: number, execu
 /** Runs the smallest batch without measuring it. The first batch of a process loads and compiles code. */
 export async function warmUp(database: OpenDatabase): Promise<void> {
   const [miners, executors] = SIZES[0]
-  await using simulator = await startMiners(executors)
+  await using simulator = await startMiners('v2026', executors)
   await runBatch(request(), depsOf(database, miners, simulator.port, []), new AbortController().signal)
 }
 
 /** Measures the memory of one batch. Run another batch before: the first one loads and compiles code. */
-export async function measureMemory(database: OpenDatabase, miners: number, executors: number): Promise<BatchMemory> {
-  await using simulator = await startMiners(executors)
+export async function measureMemory(database: OpenDatabase, size: BatchSize): Promise<BatchMemory> {
+  const { dialect, miners, executors } = size
+  await using simulator = await startMiners(dialect, executors)
   const deps = depsOf(database, miners, simulator.port, [])
   const before = await liveMibAtRest()
   const peak = await peakLiveMib(() => runBatch(request(), deps, new AbortController().signal))
@@ -123,8 +130,9 @@ export async function measureMemory(database: OpenDatabase, miners: number, exec
 }
 
 /** Starts the process of the simulated miners. Disposing of it waits for its end. */
-async function startMiners(executors: number): Promise<AsyncDisposable & { port: number }> {
-  const simulator = spawn(process.execPath, [MINERS, String(executors)], { stdio: ['pipe', 'pipe', 'inherit'] })
+async function startMiners(dialect: Dialect, executors: number): Promise<AsyncDisposable & { port: number }> {
+  const args = [MINERS, String(executors), '--dialect', dialect]
+  const simulator = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const [port] = (await once(createInterface({ input: simulator.stdout }), 'line')) as [string]
   const stop = async () => {
     simulator.stdin.end()
@@ -162,25 +170,31 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 }
 
-function memoryLine({ before, peak, after }: BatchMemory): string {
-  const [miners, executors] = LARGEST
+function memoryLine(dialect: Dialect, { before, peak, after }: BatchMemory): string {
+  const { miners, executors } = LARGEST
   const [first, most, last] = [before, peak, after].map(mib => mib.toFixed(1))
-  return `Live memory of ${miners * executors} jobs on ${miners} miners, MiB: before ${first}, at most ${most}, after ${last}.`
+  const jobs = miners * executors
+  return `Live memory of ${jobs} jobs on ${miners} miners of ${dialect}, MiB: before ${first}, at most ${most}, after ${last}.`
 }
 
-/** Measures batches of growing size with a private Postgres, and prints the table. */
-export async function benchValidatorBatch(): Promise<void> {
+/** Measures batches of growing size with a private Postgres, on miners of each dialect, and prints the table. */
+export async function benchValidatorBatch(dialects: readonly Dialect[]): Promise<void> {
   await using postgres = await startPostgres()
   await using database = await openDatabase({ url: await postgres.newDatabase(), migrationsFolder: MIGRATIONS })
   const rows: BatchFigures[] = []
-  for (const [miners, executors] of SIZES) rows.push(await measureBatch(database, miners, executors))
-  const memory = await measureMemory(database, ...LARGEST)
+  for (const [miners, executors] of SIZES) {
+    for (const dialect of dialects) rows.push(await measureBatch(database, { dialect, miners, executors }))
+  }
+  const memories: string[] = []
+  for (const dialect of dialects) {
+    memories.push(memoryLine(dialect, await measureMemory(database, { dialect, ...LARGEST })))
+  }
   const header = [
-    ...['miners', 'jobs', 'right', 'CPU ms/job', 'wait p50', 'wait p99'],
+    ...['dialect', 'miners', 'jobs', 'right', 'CPU ms/job', 'wait p50', 'wait p99'],
     ...['error p99', 'error max', 'bare p50', 'seconds'],
   ]
   const lines = rows.map(each => [
-    ...[each.miners, each.jobs, each.right].map(String),
+    ...[each.dialect, each.miners, each.jobs, each.right].map(String),
     ...[
       each.cpuMsPerJob,
       each.p50Ms,
@@ -192,7 +206,7 @@ export async function benchValidatorBatch(): Promise<void> {
     ].map(figure => figure.toFixed(1)),
   ])
   const aligned = [header, ...lines].map(cells => cells.map(cell => cell.padStart(11)).join(''))
-  process.stdout.write(`${LEGEND}\n${aligned.join('\n')}\n${memoryLine(memory)}\n`)
+  process.stdout.write(`${LEGEND}\n${aligned.join('\n')}\n${memories.join('\n')}\n`)
 }
 
-if (import.meta.main) await benchValidatorBatch()
+if (import.meta.main) await benchValidatorBatch(DIALECTS)

@@ -1,5 +1,7 @@
 /** Runs jobs on simulated miners over bare sockets, as a yardstick for the times that a validator measures. */
 import { randomUUID } from 'node:crypto'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
+import { SIMULATED } from './simulated-dialects.ts'
 
 interface Message {
   message_type: string
@@ -15,14 +17,23 @@ interface Message {
 export async function bareSocketErrors(
   host: string,
   port: number,
+  dialect: Dialect,
   miners: number,
   executors: number,
 ): Promise<number[]> {
-  const perMiner = await Promise.all(Array.from({ length: miners }, (_, at) => runJobs(host, port, at, executors)))
+  const perMiner = await Promise.all(
+    Array.from({ length: miners }, (_, at) => runJobs(host, port, dialect, at, executors)),
+  )
   return perMiner.flat()
 }
 
-async function runJobs(host: string, port: number, miner: number, executors: number): Promise<number[]> {
+async function runJobs(
+  host: string,
+  port: number,
+  dialect: Dialect,
+  miner: number,
+  executors: number,
+): Promise<number[]> {
   const ws = new WebSocket(`ws://${host}:${port}/v0.1/validator_interface/bare`)
   await new Promise(resolve => ws.addEventListener('open', resolve))
   const send = (message: object) => ws.send(JSON.stringify(message))
@@ -40,7 +51,8 @@ async function runJobs(host: string, port: number, miner: number, executors: num
     errors.push(Math.abs(receivedAt - (sentAt.get(job_uuid) ?? Number.NaN) - Number(docker_process_stderr)))
     if (errors.length === executors) done.resolve()
   })
-  send({ message_type: 'V0AuthenticateRequest', payload: { miner_hotkey: `bare ${miner}` } })
+  const miner_hotkey = `bare ${miner}`
+  send({ message_type: SIMULATED[dialect].authentication, payload: { miner_hotkey }, miner_hotkey })
   for (let i = 0; i < executors; i += 1) send({ message_type: 'V0InitialJobRequest', job_uuid: randomUUID() })
   await done.promise
   const closed = new Promise(resolve => ws.addEventListener('close', resolve))

@@ -5,8 +5,11 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Hotkey } from '@horde/chain/wallet'
 import { jobUuid } from '@horde/protocol/primitives'
 import type { V0InitialJobRequest, V0JobRequest } from '@horde/protocol/v0/validator-miner'
+import { offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
+import { validatorKey } from '@horde/testing/peers/validator'
 
 const IMAGE = 'compute-horde/echo:v0'
 const PAYLOAD = 'hello payload'
@@ -39,6 +42,28 @@ export function echoJob(): { offer: V0InitialJobRequest; work: V0JobRequest } {
       output_upload: null,
     },
   }
+}
+
+/** The same job in v2026, signed. Executors look at neither key. */
+export function echoJob2026(key: Hotkey = validatorKey(), minerHotkey: string = validatorKey().ss58) {
+  const job_uuid = randomUUID()
+  const changes = { docker_image: IMAGE, timeout_seconds: null, executor_timing: TIMING }
+  const offer = offer2026(job_uuid, { key, changes, receipt: { miner_hotkey: minerHotkey } })
+  return { job_uuid, offer: signed2026(offer, key), work: signed2026(work2026OfEcho(job_uuid), key) }
+}
+
+/** Work of v2026 that is not signed yet. */
+export function work2026OfEcho(job_uuid: string, contents = INPUT_BASE64): object {
+  const volume = { volume_type: 'inline', contents, relative_path: null }
+  return work2026(job_uuid, { docker_image: IMAGE, docker_run_cmd: [], volume })
+}
+
+const TIMING = {
+  allowed_leeway: 5,
+  download_time_limit: 60,
+  execution_time_limit: 60,
+  upload_time_limit: 60,
+  streaming_start_time_limit: 0,
 }
 
 /** Runs the image with the same input directly on the engine. */

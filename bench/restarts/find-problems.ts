@@ -7,6 +7,14 @@ import { NETUID, type TestNetwork } from './test-network.ts'
 
 export interface Summary {
   batches: number
+  /** Weight settings that the chain included. */
+  'weight settings': number
+  /** How the jobs of each dialect ended. */
+  ends: JobEnds[]
+  problems: string[]
+}
+
+export interface JobEnds {
   jobs: number
   /** Jobs with a score. */
   measured: number
@@ -14,12 +22,11 @@ export interface Summary {
   excused: number
   /** Jobs without a right answer: their number for each reason. */
   'without a result': string
-  /** Weight settings that the chain included. */
-  'weight settings': number
-  problems: string[]
 }
 
-export async function summarise({ db, chain, completed }: TestNetwork): Promise<Summary> {
+type Job = typeof jobs.$inferSelect
+
+export async function summarise({ db, chain, completed, dialects, dialectAt }: TestNetwork): Promise<Summary> {
   const allBatches = await db.select().from(batches)
   const allJobs = await db.select().from(jobs)
   const included = await db.select().from(weightSettings).where(eq(weightSettings.state, 'included'))
@@ -30,7 +37,8 @@ export async function summarise({ db, chain, completed }: TestNetwork): Promise<
     const times = included.filter(({ batchIds }) => batchIds.includes(id)).length
     if (times !== 1) problems.push(`batch ${id} was counted ${times} times`)
   }
-  for (const { uuid, state, reason, rightAnswer } of allJobs) {
+  for (const { uuid, state, reason, rightAnswer, dialect, minerAddress } of allJobs) {
+    if (dialect !== null && dialect !== dialectAt(minerAddress)) problems.push(`job ${uuid} was offered in ${dialect}`)
     if (!isFinal(state)) problems.push(`job ${uuid} is still ${state}`)
     if (completed.has(uuid) && !rightAnswer)
       problems.push(`a miner completed job ${uuid}, but it ended ${state} (${reason})`)
@@ -47,12 +55,18 @@ export async function summarise({ db, chain, completed }: TestNetwork): Promise<
     problems.push('the weights on the chain are not those that the validator set last')
   return {
     batches: allBatches.length,
-    jobs: allJobs.length,
-    measured: allJobs.filter(({ score }) => score !== null && score > 0).length,
-    excused: allJobs.filter(({ rightAnswer, score }) => rightAnswer && score === null).length,
-    'without a result': countsByReason(allJobs.filter(({ rightAnswer }) => !rightAnswer)),
     'weight settings': included.length,
+    ends: dialects.map(dialect => endsOf(allJobs.filter(({ minerAddress }) => dialectAt(minerAddress) === dialect))),
     problems,
+  }
+}
+
+function endsOf(some: readonly Job[]): JobEnds {
+  return {
+    jobs: some.length,
+    measured: some.filter(({ score }) => score !== null && score > 0).length,
+    excused: some.filter(({ rightAnswer, score }) => rightAnswer && score === null).length,
+    'without a result': countsByReason(some.filter(({ rightAnswer }) => !rightAnswer)),
   }
 }
 

@@ -10,6 +10,7 @@ import { connectSubtensor } from '@horde/chain/subtensor'
 import { hotkeyFromUri, writeHotkeyFile } from '@horde/chain/wallet'
 import { startDevchain } from '@horde/devchain/devchain'
 import { openDatabase } from '@horde/kit/database'
+import type { Dialect } from '@horde/protocol/handshake/dialects'
 import { startPostgres } from '@horde/testing/postgres'
 import { PROGRAM_ENVIRONMENT } from '@horde/testing/runs/program-environment'
 import type { RestartOptions } from './options.ts'
@@ -29,12 +30,17 @@ const DEADLINE_SECONDS = '240'
 const BLOCK_MS = 200
 const MAX_LINES = 200
 
-export async function startTestNetwork({ miners, executors, workSeconds }: RestartOptions) {
+export async function startTestNetwork({ miners, executors, workSeconds, dialects }: RestartOptions) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'horde-restarts-'))
   stack.defer(() => rm(folder, { recursive: true }))
-  const { port, completed } = await startMiners(executors, workSeconds, stack)
-  const devchain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis: genesisOf(miners, port) }))
+  const completed = new Set<string>()
+  const ports = new Map<number, Dialect>()
+  for (const dialect of dialects) {
+    const onCompleted = (uuid: string) => void completed.add(uuid)
+    ports.set(await startMiners({ dialect, executors, workSeconds, onCompleted }, stack), dialect)
+  }
+  const devchain = stack.use(await startDevchain({ blockMs: BLOCK_MS, genesis: genesisOf(miners, [...ports.keys()]) }))
   const chain = stack.use(await connectSubtensor({ endpoints: [devchain.url] }))
   while (!(await chain.metagraph(NETUID)).neurons[0]?.validatorPermit) await devchain.mineBlock()
   await writeHotkeyFile({ directory: folder, name: 'default', hotkey: 'default' }, VALIDATOR_URI)
@@ -57,6 +63,9 @@ export async function startTestNetwork({ miners, executors, workSeconds }: Resta
     chain,
     /** The uuids of the jobs that the miners completed. */
     completed,
+    dialects,
+    /** The dialect of the miners at an address. */
+    dialectAt: (address: string) => ports.get(Number(address.split(':').at(-1))),
     startValidator: ({ startsBatches = true } = {}) =>
       startValidator({ ...env, ...(startsBatches ? {} : { BATCH_INTERVAL_SECONDS: DAY_SECONDS }) }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -65,21 +74,35 @@ export async function startTestNetwork({ miners, executors, workSeconds }: Resta
 
 export type TestNetwork = Awaited<ReturnType<typeof startTestNetwork>>
 
-function genesisOf(miners: number, port: number) {
+/** Each miner has one of the ports in turn. */
+function genesisOf(miners: number, ports: readonly number[]) {
   const coldkey = hotkeyFromUri('//Owner').ss58
   const neurons = [
     { hotkey: hotkeyFromUri(VALIDATOR_URI).ss58, coldkey, stake: STAKE },
     ...Array.from({ length: miners }, (_, i) => ({
-      ...{ hotkey: hotkeyFromUri(`//miner/${i}`).ss58, coldkey, axon: { ip: HOST, port } },
+      ...{
+        hotkey: hotkeyFromUri(`//miner/${i}`).ss58,
+        coldkey,
+        axon: { ip: HOST, port: ports[i % ports.length] as number },
+      },
     })),
   ]
   const hyperparameters = { CommitRevealWeightsEnabled: false, MinAllowedWeights: 1, WeightsSetRateLimit: 1 }
   return { sudo: coldkey, subnets: [{ netuid: NETUID, tempo: 2, hyperparameters, neurons }] }
 }
 
-async function startMiners(executors: number, workSeconds: number, stack: AsyncDisposableStack) {
-  const args = [MINERS, String(executors), '--print-completed', '--work', String(workSeconds)]
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+interface SimulatedMiners {
+  dialect: Dialect
+  executors: number
+  workSeconds: number
+  onCompleted(uuid: string): void
+}
+
+/** Starts the process of all miners of one dialect. Returns their port. */
+async function startMiners(miners: SimulatedMiners, stack: AsyncDisposableStack): Promise<number> {
+  const { dialect, executors, workSeconds, onCompleted } = miners
+  const options = ['--dialect', dialect, '--print-completed', '--work', String(workSeconds)]
+  const child = spawn(process.execPath, [MINERS, String(executors), ...options], { stdio: ['pipe', 'pipe', 'inherit'] })
   stack.defer(async () => {
     const closed = once(child, 'close')
     child.stdin.end()
@@ -87,9 +110,8 @@ async function startMiners(executors: number, workSeconds: number, stack: AsyncD
   })
   const lines = createInterface({ input: child.stdout })
   const [port] = (await once(lines, 'line')) as [string]
-  const completed = new Set<string>()
-  lines.on('line', uuid => completed.add(uuid))
-  return { port: Number(port), completed }
+  lines.on('line', onCompleted)
+  return Number(port)
 }
 
 export interface ValidatorProcess {

@@ -27,8 +27,18 @@ describe('fitFrame', () => {
     docker_process_stdout: stdout,
     docker_process_stderr: stderr,
   })
-  it('leaves a message that fits unchanged', () => expect(fitFrame(message('a', 'b'), 1000)).toEqual(message('a', 'b')))
-  it('stays below the limit for any texts, with everything beyond ASCII escaped, and keeps a short text whole', () => {
+  const WRITTEN = {
+    ascii: (json: string) => json.replaceAll(/[^ -~]/g, '\\u0000').length,
+    'utf-8': (json: string) => Buffer.byteLength(json),
+  }
+
+  it('leaves a message that fits unchanged', () => {
+    expect(fitFrame(message('a', 'b'), 1000, 'ascii')).toEqual(message('a', 'b'))
+    const accents = message('é'.repeat(400), 'b')
+    expect(fitFrame(accents, 1000, 'utf-8')).toEqual(accents)
+    expect(fitFrame(accents, 1000, 'ascii').docker_process_stdout).toContain('characters cut')
+  })
+  it.each(['ascii', 'utf-8'] as const)('stays below the limit for any texts in %s, and keeps a short one', encoding => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 3000 }),
       fc.integer({ min: 0, max: 5000 }).map(n => '\u0000'.repeat(n)),
@@ -36,14 +46,13 @@ describe('fitFrame', () => {
     )
     fc.assert(
       fc.property(texts, texts, fc.integer({ min: 200, max: 4000 }), (stdout, stderr, limit) => {
-        const frame = JSON.stringify(fitFrame(message(stdout, stderr), limit))
-        return frame.replaceAll(/[^ -~]/g, '\\u0000').length <= limit
+        return WRITTEN[encoding](JSON.stringify(fitFrame(message(stdout, stderr), limit, encoding))) <= limit
       }),
     )
-    expect(fitFrame(message('x'.repeat(100_000), 'short'), 10_000).docker_process_stderr).toBe('short')
+    expect(fitFrame(message('x'.repeat(100_000), 'short'), 10_000, encoding).docker_process_stderr).toBe('short')
   })
   it('uses most of the allowed size', () => {
-    const fitted = fitFrame(message('x'.repeat(5_000_000), ''), 1_000_000)
+    const fitted = fitFrame(message('x'.repeat(5_000_000), ''), 1_000_000, 'ascii')
     expect(fitted.docker_process_stdout.length).toBeGreaterThan(900_000)
   })
 })

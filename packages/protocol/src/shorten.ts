@@ -21,18 +21,24 @@ export function shorten(text: string, maxCharacters: number): string {
 type WithOutput = { docker_process_stdout: string; docker_process_stderr: string }
 
 /**
- * Returns the message with its texts cut until its JSON has at most `maxBytes` bytes. Counts characters beyond ASCII as
- * escaped, because v0 peers escape them when they pass the message on. Cuts the longer text first. When the other
- * fields alone are too long, both texts are empty.
+ * How the largest form of a message's JSON is written. `ascii`: with characters beyond ASCII escaped, as v0 peers do
+ * when they pass the message on. `utf-8`: as it is sent, which is how v2026 peers write it, too.
  */
-export function fitFrame<M extends WithOutput>(message: M, maxBytes: number): M {
+export type JsonEncoding = 'ascii' | 'utf-8'
+
+/**
+ * Returns the message with its texts cut until its JSON has at most `maxBytes` bytes. Cuts the longer text first. When
+ * the other fields alone are too long, both texts are empty.
+ */
+export function fitFrame<M extends WithOutput>(message: M, maxBytes: number, encoding: JsonEncoding = 'ascii'): M {
+  const bytesOf = encoding === 'ascii' ? escapedBytes : utf8Bytes
   let fitted: M = {
     ...message,
     docker_process_stdout: shorten(message.docker_process_stdout, MAX_OUTPUT_CHARACTERS),
     docker_process_stderr: shorten(message.docker_process_stderr, MAX_OUTPUT_CHARACTERS),
   }
   let budget = Math.max(fitted.docker_process_stdout.length, fitted.docker_process_stderr.length)
-  for (let size = escapedBytes(fitted); size > maxBytes && budget > 0; size = escapedBytes(fitted)) {
+  for (let size = bytesOf(fitted); size > maxBytes && budget > 0; size = bytesOf(fitted)) {
     budget = Math.min(budget - 1, Math.floor(budget * Math.max(0.5, maxBytes / size)))
     const longest = budget < note(0).length * 2 ? 0 : budget
     fitted = {
@@ -52,6 +58,10 @@ function escapedBytes(message: object): number {
   for (let index = 0; index < json.length; index += 1)
     if (json.charCodeAt(index) > LAST_PLAIN) bytes += ESCAPE_BYTES - 1
   return bytes
+}
+
+function utf8Bytes(message: object): number {
+  return Buffer.byteLength(JSON.stringify(message))
 }
 
 function note(characters: number): string {

@@ -96,7 +96,10 @@ export const validatorSettings = defineSettings({
     example: '250',
   }),
   MAX_JOBS_PER_MINER: setting(envInteger({ min: 1, max: 10_000 }).default(64), {
-    about: 'How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists.',
+    about: [
+      'How many synthetic jobs a miner gets in a batch at most, whatever its manifest lists. When a miner is picked for',
+      'a v2026 job, as many of its executors count at most, for each class.',
+    ].join(' '),
     example: '64',
   }),
   BENCHMARK: setting(z.string().min(1).default('hashcat'), {

@@ -30,6 +30,8 @@ export interface InstallOptions {
   env?: Record<string, string>
   /** The path of the hotkey's file. Default: that of the owner's wallet. */
   hotkey?: string
+  /** The path of the install script. Default: that of this checkout. */
+  script?: string
   /** An SSH destination that the owner's SSH configuration defines. Default: the user on the test server's port. */
   destination?: string
   timeoutMs?: number
@@ -93,7 +95,7 @@ export class Owner implements AsyncDisposable {
     const { piped = false, answers, onOutput, timeoutMs } = options
     const limits = { ...(onOutput ? { onOutput } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
     const env = { ...process.env, PATH: `${this.folder}/bin:${process.env.PATH}`, ...options.env }
-    const path = installScriptPath(role)
+    const path = options.script ?? installScriptPath(role)
     const command = piped ? ['-s', '-', ...args] : [path, ...args]
     if (answers) return this.#onTerminal(['bash', ...command], answers, env)
     const input = piped ? await readFile(path, 'utf8') : ''

@@ -2,7 +2,7 @@
  * Provides what tests need to install real roles: images of a validator and a miner in a registry, a wallet for each,
  * and a local chain on which both are registered.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hotkeyFromUri, writeColdkeyPub, writeHotkeyFile } from '@horde/chain/wallet'
@@ -10,14 +10,14 @@ import { type Devchain, startDevchain } from '@horde/devchain/devchain'
 import type { InstalledRole } from '../install-script.ts'
 import { Owner } from './owner.ts'
 import { type ProgramResult, runProgram } from './run-program.ts'
-import { TestRegistry } from './test-registry.ts'
+import { IMAGE_PREFIX, TestRegistry } from './test-registry.ts'
 
 const CHECKOUT = join(import.meta.dirname, '../../../..')
 const BUILD_MS = 1_200_000
 const IMAGES = ['executor', 'miner', 'validator']
-/** Prefixes of the images' names on this machine, for this commit and for the previous one. */
+/** Prefixes of the images' names on this machine, for this commit and for earlier ones. */
 const PREFIX = 'horde-test'
-const PREVIOUS_PREFIX = 'horde-test-before'
+const EARLIER_PREFIX = 'horde-test-before'
 const NETUID = 7
 const BLOCK_MS = 1000
 const KEYS = { validator: '//Validator', miner: '//Miner' } as const
@@ -62,21 +62,52 @@ export class RealRoles implements AsyncDisposable {
   }
 
   /** Builds the previous commit's images and pushes them with the version PREVIOUS_VERSION. */
-  async addPreviousImages(): Promise<void> {
-    const folder = await mkdtemp(join(tmpdir(), 'previous-commit-'))
+  addPreviousImages(): Promise<void> {
+    return this.addImagesOf('HEAD~1', PREVIOUS_VERSION)
+  }
+
+  /** Builds the images of a commit and pushes them with this version. Throws if the clone does not have the commit. */
+  async addImagesOf(commit: string, version: string): Promise<void> {
+    await ensureCommit(commit)
+    const folder = await mkdtemp(join(tmpdir(), 'earlier-commit-'))
     try {
-      const unpacked = await runProgram('bash', ['-c', `git archive HEAD~1 | tar -x -C '${folder}'`], { cwd: CHECKOUT })
-      if (unpacked.code !== 0) throw new Error(`the previous commit could not be unpacked: ${unpacked.output}`)
-      await buildImages(folder, PREVIOUS_PREFIX, PREVIOUS_VERSION)
+      const unpack = `git archive ${commit} | tar -x -C '${folder}'`
+      const unpacked = await runProgram('bash', ['-c', unpack], { cwd: CHECKOUT })
+      if (unpacked.code !== 0) throw new Error(`the commit ${commit} could not be unpacked: ${unpacked.output}`)
+      await buildImages(folder, EARLIER_PREFIX, version)
     } finally {
       await rm(folder, { recursive: true })
     }
     for (const name of IMAGES) {
-      const image = `${name}:${PREVIOUS_VERSION}`
-      await this.registry.push(`${PREVIOUS_PREFIX}/${image}`, `horde/${image}`)
+      await this.registry.push(`${EARLIER_PREFIX}/${name}:${version}`, `horde/${name}:${version}`)
     }
-    const built = await runProgram('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', `${PREVIOUS_PREFIX}/*`])
+    const built = await runProgram('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', `${EARLIER_PREFIX}/*`])
     await runProgram('docker', ['rmi', ...built.output.trim().split('\n')])
+  }
+
+  /** Writes the install script of a commit into the owner's folder. Returns its path. */
+  async installScriptOf(commit: string, role: InstalledRole): Promise<string> {
+    await ensureCommit(commit)
+    const script = await runProgram('git', ['show', `${commit}:install_${role}.sh`], { cwd: CHECKOUT })
+    if (script.code !== 0) throw new Error(`${commit} has no install script of a ${role}: ${script.output}`)
+    const path = join(this.owner.folder, `install_${role}-${commit}.sh`)
+    await writeFile(path, script.output)
+    return path
+  }
+
+  /**
+   * Builds and pushes an image that prints the same as the echo image, but sleeps first. Returns its name on a test
+   * server.
+   */
+  async addSlowEcho(seconds: number): Promise<string> {
+    const command = `/bin/busybox sleep ${seconds}; exec /bin/busybox cat /volume/payload.txt`
+    const input = `FROM compute-horde/echo:v0\nENTRYPOINT ${JSON.stringify(['/bin/busybox', 'sh', '-c', command])}\n`
+    const image = `${PREFIX}/slow-echo:v0`
+    const built = await runProgram('docker', ['build', '--quiet', '--tag', image, '-'], { input })
+    if (built.code !== 0) throw new Error(`the slow echo could not be built: ${built.output}`)
+    await this.registry.push(image, 'horde/slow-echo:v0')
+    await runProgram('docker', ['rmi', image])
+    return `${IMAGE_PREFIX}/slow-echo:v0`
   }
 
   /** The ss58 address of a role's hotkey. */
@@ -125,6 +156,13 @@ async function startChain(): Promise<Devchain> {
     blockMs: BLOCK_MS,
     genesis: { balances: {}, sudo: hotkeyFromUri('//Alice').ss58, subnets: [subnet] },
   })
+}
+
+/** Throws if this checkout's history does not have a commit. */
+async function ensureCommit(commit: string): Promise<void> {
+  const found = await runProgram('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: CHECKOUT })
+  if (found.code === 0) return
+  throw new Error(`this clone has no commit ${commit}. If it is a shallow clone, run: git fetch --unshallow`)
 }
 
 /** Builds the images of the roles and the executor from a checkout. */

@@ -83,18 +83,31 @@ function defaultTimes(settings: ExecutorSettings) {
   }
 }
 
-/** Returns the work. Rejects at once when what the offer names cannot be loaded. */
+/**
+ * Returns the work. Rejects when what the offer names cannot be loaded, but only after the work has arrived or its time
+ * is over: an earlier failure is out of order, and a miner may not take it as the job's own.
+ */
 async function receiveWork(
-  { miner, times }: Run,
+  { miner, times, log }: Run,
   loading: Promise<void> | undefined,
   signal: AbortSignal,
 ): Promise<JobWork> {
   const ms = times.work()
-  const arrival = miner.receiveWork(ms, signal).catch(error => {
+  let failedLoading: Promise<void> | undefined
+  loading?.catch(() => {
+    failedLoading = loading
+    if (!signal.aborted) log.info('the input could not be loaded; the miner hears of it once the job has its work')
+  })
+  try {
+    const work = await miner.receiveWork(ms, signal)
+    await failedLoading
+    return work
+  } catch (error) {
+    signal.throwIfAborted()
+    await failedLoading
     if (!(error instanceof DeadlineError) || !times.countsWork) throw error
     throw new TimeLimitFailure(`The work was not there within ${Math.round(ms) / 1_000} seconds`)
-  })
-  return loading === undefined ? arrival : Promise.race([arrival, loading.then(() => arrival)])
+  }
 }
 
 /** Returns the result of a job that could not be run to its end. Throws when its work did not come at all. */

@@ -27,7 +27,8 @@ export function dialectV2026(): Dialect {
       const { docker_process_stdout: stdout, docker_process_stderr: stderr } = message
       // A job that did not run has no texts, and both are null.
       if (stdout === null || stderr === null) return message
-      return fitFrame({ ...message, docker_process_stdout: stdout, docker_process_stderr: stderr }, LARGE_FRAME_BYTES)
+      const printed = { docker_process_stdout: stdout, docker_process_stderr: stderr }
+      return fitFrame({ ...message, ...printed }, LARGE_FRAME_BYTES, 'utf-8')
     },
   }
 }

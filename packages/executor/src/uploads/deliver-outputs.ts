@@ -87,7 +87,7 @@ async function sendAll(
   const send = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const answer = await sendUpload(next[1], allowPrivate, deps, either)
-      bytes += JSON.stringify(JSON.stringify(answer)).length
+      bytes += Buffer.byteLength(JSON.stringify({ [next[0]]: JSON.stringify(answer) }))
       if (bytes > MAX_ANSWERS_BYTES) throw new JobFailure('The answers to the uploads are too large together')
       answers.set(next[0], answer)
     }

@@ -52,8 +52,8 @@ const open = (maxBytes = 1_000_000, path = folder) =>
     retries,
   )
 
-/** The names of all that is in the cache, but for the mark of the last look at it. */
-const names = async () => (await readdir(folder)).filter(name => name !== 'looked')
+/** The names of all that is in the cache, but for the marks of the last look at it. */
+const names = async () => (await readdir(folder)).filter(name => !['looked', 'added'].includes(name))
 
 /** What a job gets, with a cache opened for it. */
 async function loaded(volume: Volume, maxBytes?: number) {
@@ -191,6 +191,16 @@ describe('stays within its bounds', () => {
     put('/a', 30_000)
     expect(await loaded(file('/a'), 20_000)).toHaveProperty('a')
     expect(await contents()).toEqual([])
+  })
+
+  test('although each executor adds only a little', async () => {
+    for (let executors = 0; executors < 60; executors += 1) {
+      put(`/${executors}`, 30_000)
+      await loaded(file(`/${executors}`), 1_000_000)
+    }
+    const sizes = await Promise.all((await names()).map(async name => (await lstat(join(folder, name))).size))
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_000_000)
+    expect((await contents()).length).toBeGreaterThan(25)
   })
 
   test('with many small files', async () => {

@@ -14,6 +14,7 @@ import { SkippedPauses } from '../http/skipped-pauses.ts'
 
 const MIB = 1024 * 1024
 const MISSING = 'A file to be uploaded is missing or not a regular file'
+const TOO_LARGE = 'The answers to the uploads are too large together'
 const DEEP = 'The outputs are nested too deeply'
 
 type Entry = Partial<Header> & { name: string; text?: string }
@@ -28,6 +29,7 @@ beforeAll(async () => {
     if (request.url === '/announced') response.setHeader('Content-Length', 11 * MIB).flushHeaders()
     else if (request.url === '/chunked') response.end(Buffer.alloc(11 * MIB))
     else if (request.url === '/large') response.end('x'.repeat(8 * MIB))
+    else if (request.url === '/binary') response.end(Buffer.alloc(4 * MIB, 0xff))
     else if (status !== undefined) response.writeHead(Number(status), { Location: '/ok' }).end()
     else response.writeHead(200, { ETag: '"x"', 'Set-Cookie': ['a=1', 'b=2'] }).end('été')
   })
@@ -251,7 +253,12 @@ describe('the requests', () => {
 
   test('fail when all answers are too large for one frame', async () => {
     const files = [put('b.bin', '/large'), put('s/a.txt', '/large'), put('stdout.txt', '/large')]
-    expect(await deliver([], files)).toEqual({ failure: 'The answers to the uploads are too large together' })
+    expect(await deliver([], files)).toEqual({ failure: TOO_LARGE })
+  })
+
+  test('fail when all answers are too large as UTF-8, where each byte that is no text takes three', async () => {
+    expect(await deliver([], [put('b.bin', '/binary')])).toHaveProperty('answers')
+    expect((await deliver([], [put('b.bin', '/binary'), put('s/a.txt', '/binary')])).failure).toBe(TOO_LARGE)
   })
 
   test('into a private network are refused', async () => {

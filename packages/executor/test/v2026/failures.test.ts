@@ -1,4 +1,5 @@
 /** How jobs of a miner of 2026 fail: whose fault it was, why, and in which stage. */
+import { WAIT_MS } from '@horde/testing/limits'
 import { TestWeb } from '@horde/testing/peers/http-target'
 import { TestMiner } from '@horde/testing/peers/miner-for-executors'
 import { RawMiner } from '@horde/testing/peers/raw-miner'
@@ -23,6 +24,7 @@ afterAll(async () => {
   await miner[Symbol.asyncDispose]()
 })
 
+const HELD_BACK = 'the input could not be loaded; the miner hears of it once the job has its work'
 const file = (path: string) => ({ volume_type: 'single_file', url: web.url(path), relative_path: 'f' })
 /** Limits that leave some stages no time: `limits` in seconds, and nothing is kept from the stages before. */
 const timing = (limits: Record<string, number>) => ({ executor_timing: { ...AMPLE, allowed_leeway: 0, ...limits } })
@@ -90,10 +92,21 @@ describe.concurrent('a job', () => {
     expect(web.requests).not.toContain('PUT /a')
   })
 
-  test('whose volume is not there fails before its work comes', async () => {
+  test('whose volume is not there fails once it has its work', async () => {
     const job = await Job2026.begin(miner, spawner, { offer: { volume: file('/missing') } })
     await job.prepare()
+    await expect.poll(() => job.executor.log, { timeout: WAIT_MS }).toContain(HELD_BACK)
+    job.connection.send(job.work)
     await job.expectFailed('download_failed', 'volume_download', { message: expect.stringContaining('404') })
+    expect(job.executor.log).toContain('"from":"loading","to":"answering"')
+  })
+
+  test('whose volume is not there fails by it also when its work does not come', async () => {
+    const offer = { ...timing({ download_time_limit: 3 }), volume: file('/missing') }
+    const job = await Job2026.begin(miner, spawner, { offer })
+    await job.prepare()
+    await job.expectFailed('download_failed', 'volume_download', { message: expect.stringContaining('404') })
+    expect(job.executor.log).toContain(HELD_BACK)
   })
 
   test.each([

@@ -20,6 +20,7 @@ import { WAIT_MS } from '../limits.ts'
 const MAIN = fileURLToPath(new URL('../../../executor/src/start.js', import.meta.url))
 
 type MessageOf<T extends ExecutorMessage['message_type']> = Extract<ExecutorMessage, { message_type: T }>
+type Parse = (frame: string | Uint8Array) => Parsed<ExecutorMessage>
 export type Connection = Socket<Parsed<ExecutorMessage>, unknown>
 
 export class TestMiner implements AsyncDisposable {
@@ -31,13 +32,13 @@ export class TestMiner implements AsyncDisposable {
   readonly #waiting: (() => void)[] = []
   readonly #executors: TestExecutor[] = []
 
-  private constructor(server: Server, stateFolder: string) {
+  private constructor(server: Server, stateFolder: string, parse: Parse) {
     this.#server = server
     this.stateFolder = stateFolder
     this.#sockets = new WebSocketServer({ server, maxPayload: LARGE_FRAME_BYTES })
     this.#sockets.on('connection', (ws, request) => {
       const connection: Connection = wrapSocket(ws, {
-        parse: parseFromExecutor,
+        parse,
         maxFrameBytes: LARGE_FRAME_BYTES,
         log: silentLog,
       })
@@ -46,11 +47,12 @@ export class TestMiner implements AsyncDisposable {
     })
   }
 
-  static async start(port = 0): Promise<TestMiner> {
+  /** @param parse reads what executors send. Connections are typed as for v0. */
+  static async start(port = 0, parse: Parse = parseFromExecutor): Promise<TestMiner> {
     const server = createServer((_, response) => response.writeHead(404).end())
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
-    return new TestMiner(server, await mkdtemp(join(tmpdir(), 'executor-state-')))
+    return new TestMiner(server, await mkdtemp(join(tmpdir(), 'executor-state-')), parse)
   }
 
   get port(): number {

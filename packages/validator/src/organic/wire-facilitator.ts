@@ -37,6 +37,7 @@ export function wireFacilitator(deps: FacilitatorDeps) {
     ...{ hotkey, dialects, manifestMs: limits.manifestMs, clock, log },
     // A miner whose turn comes a little later is still known.
     keptMs: config.MANIFEST_POLL_SECONDS * 1500,
+    maxExecutors: config.MAX_JOBS_PER_MINER,
   })
   const driving = { hotkey, dialects, db, clock, log }
   const organic = { ...driving, netuid, source: 'facilitator', allowPrivate, limits, chain } as const

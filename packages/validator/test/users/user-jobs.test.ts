@@ -42,6 +42,23 @@ const declining = offered(async peer => {
   await peer.gone
 })
 
+/** More executors than any host has. */
+const COUNTLESS = { ...MANIFEST_2026, manifest: { 'always_on.test': 9_000_000_000_000_000 } }
+const countless = (script: (peer: Peer2026) => Promise<unknown>) => async (peer: Peer2026) => {
+  await peer.receive('ValidatorAuthForMiner')
+  peer.send(COUNTLESS)
+  await peer.receive('V0InitialJobRequest')
+  await script(peer)
+}
+
+async function addBrokenJob(minerHotkey: string): Promise<void> {
+  const miner = { minerHotkey, minerUid: 0, minerAddress: '' }
+  const end = { state: 'broken', reason: 'horde-failed' } as const
+  await database()
+    .db.insert(jobs)
+    .values({ uuid: randomUUID(), createdAt: new Date(), ...miner, ...end })
+}
+
 const rowsOf = (uuid: string) => triesOf(database().db, uuid)
 
 describe('a job of a facilitator of v2026', () => {
@@ -340,24 +357,39 @@ describe('the picked miner', () => {
     })
   })
 
+  it('has no more executors than may count, whatever it lists', async () => {
+    const holding = countless(async peer => {
+      peer.sendForJob('V0AcceptJobRequest')
+      await peer.gone
+    })
+    await using world = await start({ miners: [{ v2026: holding }], maxExecutors: 2 })
+    const { facilitator } = world
+    const held = [userJob(), userJob()]
+    for (const job of held) facilitator.peers[0]?.send(job)
+    for (const { uuid } of held) await facilitator.until(() => facilitator.statuses(uuid).includes('accepted'))
+    expect((await world.ask(userJob())).at(-1)).toMatchObject({
+      status: 'rejected',
+      metadata: { job_rejection_details: { reason: 'no_miner_for_job', message: expect.stringContaining('busy') } },
+    })
+  })
+
+  it('is one with a worse record less often, whatever it lists', async () => {
+    const random = () => 0.49
+    const miners = [{ v2026: countless(peer => peer.gone) }, { v2026: finishing }]
+    await using world = await start({ miners, random, maxExecutors: 1 })
+    await addBrokenJob(world.miners[0]?.hotkey.ss58 ?? '')
+    const job = userJob()
+    expect((await world.ask(job)).at(-1)?.status).toBe('completed')
+    expect((await rowsOf(job.uuid)).map(({ minerUid }) => minerUid)).toEqual([1])
+  })
+
   it('is a likelier one the fewer of its jobs ended badly', async () => {
     // The number at which the second of two miners of equal record would just not be drawn.
     const random = () => 0.49
     await using world = await start({ miners: [{ v2026: finishing }, { v2026: finishing }], random })
-    const [first] = world.miners
-    const row = {
-      ...{
-        uuid: randomUUID(),
-        minerHotkey: first?.hotkey.ss58 ?? '',
-        minerUid: 0,
-        minerAddress: '',
-        createdAt: new Date(),
-      },
-      ...{ state: 'broken' as const, reason: 'horde-failed' as const },
-    }
     const before = userJob()
     await world.ask(before)
-    await database().db.insert(jobs).values(row)
+    await addBrokenJob(world.miners[0]?.hotkey.ss58 ?? '')
     const after = userJob()
     await world.ask(after)
     expect((await rowsOf(before.uuid))[0]?.minerUid).toBe(0)

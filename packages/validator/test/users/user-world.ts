@@ -25,6 +25,8 @@ export interface WorldOptions extends Partial<Pick<UserJobDeps, 'rules' | 'limit
   /** The miners, the first with uid 0. */
   miners?: ({ v2026: Script2026 } | { v0: (peer: V0Peer) => Promise<unknown> })[]
   trusted?: number
+  /** How many executors of a miner count at most. */
+  maxExecutors?: number
   capabilities?: string
   random?: () => number
   clock?: Clock
@@ -54,7 +56,8 @@ export async function startUserWorld(options: WorldOptions) {
   const dialects = unknownDialects()
   const driving = { hotkey: VALIDATOR, dialects, db, clock, log, reconnect: AT_ONCE, limits: options.limits ?? LIMITS }
   const rules = options.rules ?? { signers: new Set([USER.ss58]), maxAgeMs: 3_600_000, once: true }
-  const manifests = new MinerManifests({ hotkey: VALIDATOR, dialects, keptMs: 60_000, manifestMs: 500, clock, log })
+  const counting = { keptMs: 60_000, manifestMs: 10_000, maxExecutors: options.maxExecutors ?? 64 }
+  const manifests = new MinerManifests({ hotkey: VALIDATOR, dialects, ...counting, clock, log })
   const picking = { netuid: 1, hotkey: VALIDATOR.ss58, allowPrivate: true, chain, manifests, db, clock }
   const deps: UserJobDeps = {
     ...{ ...driving, rules, maxTries: options.maxTries ?? 3, maxSeconds: options.maxSeconds ?? 3_600, keepOpen: true },

@@ -1,5 +1,5 @@
 /** Keeps the cache of inputs within its bounds. */
-import { lstat, readdir, rm, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** What the names of contents and of records begin with. */
@@ -8,6 +8,12 @@ export const RECORD = 'record-'
 /** The file that was written when an executor last looked at all others, and how long that is enough, in ms. */
 const LOOKED = 'looked'
 const LOOK_EVERY_MS = 600_000
+/**
+ * The file whose size tells what all executors have added since then: a byte for each thousandth of what was free. They
+ * append without a lock.
+ */
+const ADDED = 'added'
+const ADDED_PARTS = 1_000
 
 /** A file takes at least this much of a disk, in bytes. */
 const BLOCK_BYTES = 4_096
@@ -22,8 +28,10 @@ export function diskBytes(size: number): number {
 }
 
 export interface CacheLimits {
-  /** The most bytes of all files together. */
-  maxBytes: number
+  /** The most bytes that a removal leaves, of all files together. */
+  keptBytes: number
+  /** How much may be added until the next removal, in bytes, so that not every new file makes it look at all others. */
+  freeBytes: number
   /** How long a file that no job uses is kept, in ms. */
   maxAgeMs: number
 }
@@ -36,17 +44,30 @@ export async function evictNowAndThen(folder: string, limits: CacheLimits, now: 
 }
 
 /**
- * Removes what no job has used for too long, and then the least recently used until the rest fits. Executors that do so
- * at once remove no more than that: each file that is gone already counts as removed. Never rejects.
+ * Notes that a file was added, and evicts when the executors of this host have together added what was free. An
+ * executor runs one job and adds little, so that a count of its own would never get there.
  *
+ * @param bytes what the file counts
  * @param now by the wall clock, in ms
  */
-export async function evict(folder: string, { maxBytes, maxAgeMs }: CacheLimits, now: number): Promise<void> {
-  await writeFile(join(folder, LOOKED), '', { mode: 0o600 }).catch(() => {})
+export async function noteAdded(folder: string, bytes: number, limits: CacheLimits, now: number): Promise<void> {
+  const parts = Math.ceil((bytes / limits.freeBytes) * ADDED_PARTS)
+  const path = join(folder, ADDED)
+  await appendFile(path, '.'.repeat(Math.min(parts, ADDED_PARTS + 1)), { mode: 0o600 })
+  if ((await lstat(path)).size > ADDED_PARTS) await evict(folder, limits, now)
+}
+
+/**
+ * Removes what no job has used for too long, and then the least recently used until the rest fits. Executors that do so
+ * at once remove no more than that: each file that is gone already counts as removed. Never rejects.
+ */
+async function evict(folder: string, { keptBytes, maxAgeMs }: CacheLimits, now: number): Promise<void> {
+  // First, so that what others add meanwhile is looked at, or noted, or both.
+  for (const mark of [LOOKED, ADDED]) await writeFile(join(folder, mark), '', { mode: 0o600 }).catch(() => {})
   const files = (await filesIn(folder)).sort((a, b) => a.usedAt - b.usedAt)
   let bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   for (const [removed, file] of files.entries()) {
-    const fits = bytes <= maxBytes && files.length - removed <= MAX_FILES
+    const fits = bytes <= keptBytes && files.length - removed <= MAX_FILES
     // Those that follow were used later.
     if (fits && now - file.usedAt <= maxAgeMs) break
     await rm(file.path, { force: true }).catch(() => {})

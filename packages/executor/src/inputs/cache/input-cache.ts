@@ -15,10 +15,10 @@ import type { Clock } from '@horde/kit/time'
 import type { ExecutorSettings } from '../../config.ts'
 import { openStateFolder, type StateFolder, UNFINISHED, WRITABLE_BY_OTHERS } from '../../host/state-folder.ts'
 import { fileDigest } from '../files/file-digest.ts'
-import { type CacheLimits, CONTENTS, diskBytes, evict, evictNowAndThen, RECORD } from './evict.ts'
+import { type CacheLimits, CONTENTS, diskBytes, evictNowAndThen, noteAdded, RECORD } from './evict.ts'
 
 const READ_ONLY = 0o400
-/** The share of the cache that stays free after a removal, so that not every new file makes it look at all others. */
+/** The share of the cache that a removal leaves free. */
 const FREE_SHARE = 0.05
 /** The errors of two file systems, and of one that cannot link. */
 const UNLINKABLE = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP']
@@ -39,8 +39,10 @@ export async function openInputCache(settings: CacheSettings, { clock, log }: De
   if (settings.INPUT_CACHE_FOLDER === undefined) return undefined
   const folder = await openStateFolder(settings.INPUT_CACHE_FOLDER, log, UNUSABLE)
   if (folder.path === undefined) return undefined
+  const freeBytes = settings.INPUT_CACHE_MAX_BYTES * FREE_SHARE
   const limits = {
-    maxBytes: Math.floor(settings.INPUT_CACHE_MAX_BYTES * (1 - FREE_SHARE)),
+    keptBytes: settings.INPUT_CACHE_MAX_BYTES - freeBytes,
+    freeBytes,
     maxAgeMs: settings.INPUT_CACHE_MAX_AGE_SECONDS * 1_000,
   }
   await evictNowAndThen(folder.path, limits, clock.now())
@@ -52,8 +54,6 @@ export class InputCache {
   readonly #path: string
   readonly #limits: CacheLimits
   readonly #deps: Deps
-  /** The bytes of files that were added since the last removal. */
-  #added = 0
 
   constructor(records: StateFolder, path: string, limits: CacheLimits, deps: Deps) {
     this.#records = records
@@ -93,25 +93,19 @@ export class InputCache {
     const unfinished = join(this.#path, `${UNFINISHED}${randomUUID()}`)
     try {
       const { size } = await lstat(path)
-      if (size > this.#limits.maxBytes) return
+      if (size > this.#limits.keptBytes) return
       const digest = await fileDigest(path, 'sha256')
       await linkOrCopy(path, unfinished)
       await chmod(unfinished, READ_ONLY)
       await rename(unfinished, this.#contents(digest))
       await this.#records.write(recordName(key), { etag, digest, size })
-      await this.#makeRoom(size)
+      const added = diskBytes(size) + diskBytes(0)
+      await noteAdded(this.#path, added, this.#limits, this.#deps.clock.now())
     } catch (err) {
       this.#deps.log.warn({ err }, 'an input could not be kept for later jobs')
     } finally {
       await rm(unfinished, { force: true }).catch(() => {})
     }
-  }
-
-  async #makeRoom(added: number): Promise<void> {
-    this.#added += diskBytes(added) + diskBytes(0)
-    if (this.#added <= this.#limits.maxBytes * FREE_SHARE) return
-    this.#added = 0
-    await evict(this.#path, this.#limits, this.#deps.clock.now())
   }
 
   #contents(digest: string): string {

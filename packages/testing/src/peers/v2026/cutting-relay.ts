@@ -63,7 +63,10 @@ export async function startCuttingRelay(url: string, cut: Cut): Promise<CuttingR
       one.on('error', () => {})
       one.on('close', code => (code === 1000 ? other.close(1000) : other.terminate()))
     }
-    join('validator', validator, miner, once(miner, 'open'))
+    const isOpen = once(miner, 'open')
+    // The validator may be gone before, without a message that would wait for it.
+    isOpen.catch(end)
+    join('validator', validator, miner, isOpen)
     join('miner', miner, validator, Promise.resolve())
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

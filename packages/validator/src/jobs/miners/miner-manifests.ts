@@ -23,6 +23,8 @@ export interface MinerManifestsOptions {
   keptMs: number
   /** How long a connected miner may take to send its manifest, in ms. */
   manifestMs: number
+  /** How many executors of a class count at most, whatever a miner lists: it may list any number. */
+  maxExecutors: number
   clock: Clock
   log: Log
 }
@@ -62,7 +64,8 @@ export class MinerManifests {
     // A miner without a manifest has one executor of the default class.
     if (!manifest) return { dialect, executors: executorClass === DEFAULT_CLASS ? 1 : 0 }
     const counts = manifest.filter(({ executor_class }) => executor_class === executorClass)
-    return { dialect, executors: counts.reduce((sum, { count }) => sum + count, 0) }
+    const listed = counts.reduce((sum, { count }) => sum + count, 0)
+    return { dialect, executors: Math.min(listed, this.#options.maxExecutors) }
   }
 
   /** Whether what is known of a miner is recent. */
