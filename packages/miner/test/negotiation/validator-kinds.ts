@@ -1,10 +1,10 @@
 /** The validators that our miner meets, and their scripts. */
 import { randomUUID } from 'node:crypto'
-import { authentication2026, offer2026, receipt2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
+import { authentication2026, offer2026, signed2026, work2026 } from '@horde/testing/peers/v2026/validator'
 import { authentication, validatorKey } from '@horde/testing/peers/validator'
 import { expect } from 'vitest'
 import { offerOf, workOf } from '../messages.ts'
-import { type AnyPeer, dialAsValidator, type Message } from './peers.ts'
+import { confirmEnd, dialAsValidator, type Message } from './peers.ts'
 
 export const JOB_V0 = ['V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobFinishedRequest']
 const JOB_V2026 = [
@@ -225,11 +225,3 @@ export async function play(
 }
 
 const STEP_OF_2026 = 'V0VolumesReadyRequest'
-
-/** Sends the receipt of a job's end, and waits until the miner has it: it repeats the end on later connections else. */
-async function confirmEnd(peer: AnyPeer, uuid: string): Promise<void> {
-  await peer.send(receipt2026(uuid, 'finished'))
-  const question = { message_type: 'V0MainHotkeyMessage', main_hotkey: null }
-  await peer.send(question)
-  while ((await peer.next()).message_type !== question.message_type) {}
-}
