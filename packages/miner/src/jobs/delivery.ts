@@ -110,9 +110,8 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
     if (origin.open) return [origin.open]
     const authenticated = connections
       .of(validator)
-      .filter(({ dialect, openedAt, number }) =>
-        dialect.name === 'v2026' ? openedAt >= origin.lostAt : number > origin.number,
-      )
+      .filter(({ number }) => number > origin.number)
+      .filter(({ dialect, openedAt }) => dialect.name === 'v0' || openedAt >= origin.lostAt)
     return [...authenticated, ...listeners].filter(({ isOpen }) => isOpen)
   }
 
