@@ -3102,8 +3102,8 @@ BITTENSOR_NETWORK=
 # The same for one IPv4 address, or one /64 of IPv6. Set it to MAX_UNKNOWN_CONNECTIONS when all peers share one address, such as that of a proxy. Example: 64
 #MAX_UNKNOWN_CONNECTIONS_PER_ADDRESS=64
 
-# How many connections one validator may have at once; v0 validators open one for each job. Example: 64
-#MAX_CONNECTIONS_PER_VALIDATOR=64
+# How many connections one validator may have at once; v2026 validators open one for each job. Example: 256
+#MAX_CONNECTIONS_PER_VALIDATOR=256
 
 # How many open jobs one validator may have; further offers are declined. Example: 1024
 #MAX_OPEN_JOBS_PER_VALIDATOR=1024

@@ -72,6 +72,7 @@ export class Socket<In, Out> implements AsyncDisposable {
   /** Whether the peer's close waits for our answer. */
   #isHeld = false
   #endedFor: string | undefined
+  #wasSilent = false
 
   /** Takes over an open WebSocket. Call it in the tick in which the WebSocket opened, or frames are lost. */
   constructor(ws: WebSocket, options: SocketOptions<In>) {
@@ -95,6 +96,7 @@ export class Socket<In, Out> implements AsyncDisposable {
     ws.on('message', (data, isBinary) => this.#enqueue(data, isBinary, options.maxFrameBytes))
     ws.on('error', (err: Error & { code?: string }) => {
       options.log.debug({ err }, 'socket error')
+      this.#wasSilent ||= err.code === 'ETIMEDOUT'
       void this.#closeFor(err.code ?? 'socket error')
     })
     limitControlFrames(ws, () => this.#cut('too many pings'))
@@ -102,7 +104,7 @@ export class Socket<In, Out> implements AsyncDisposable {
       everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
       timeoutMs: options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
       writtenBytes: () => this.#writer.writtenBytes,
-      onDead: () => this.#cut('no sign of life'),
+      onDead: () => this.#cutSilent('no sign of life'),
     })
     this.closed = new Promise(resolve => {
       ws.once('close', (code, reason) => {
@@ -115,6 +117,11 @@ export class Socket<In, Out> implements AsyncDisposable {
 
   get isOpen(): boolean {
     return this.#ws.readyState === WebSocket.OPEN && !this.#isHeld
+  }
+
+  /** Whether the connection ended because the peer was silent: the peer may have lost it long before. */
+  get wasSilent(): boolean {
+    return this.#wasSilent
   }
 
   /** Sends a message as a JSON text frame. Resolves once the kernel has it. Rejects with SocketClosedError. */
@@ -153,7 +160,7 @@ export class Socket<In, Out> implements AsyncDisposable {
    * @param withinMs how long the peer may take to answer, in ms; of several calls the shortest time counts
    */
   async close(code = 1000, reason = '', withinMs = this.#closeTimeoutMs): Promise<void> {
-    const timer = setTimeout(() => this.#cut('close was not answered'), withinMs)
+    const timer = setTimeout(() => this.#cutSilent('close was not answered'), withinMs)
     try {
       this.#queue.refuse()
       this.#ws.resume()
@@ -180,6 +187,11 @@ export class Socket<In, Out> implements AsyncDisposable {
     this.#endedFor ??= why
     if (this.isOpen) this.#ws.close(code)
     return this.close()
+  }
+
+  #cutSilent(why: string): void {
+    this.#wasSilent = true
+    this.#cut(why)
   }
 
   #cut(why: string): void {

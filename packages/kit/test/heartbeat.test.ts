@@ -126,6 +126,7 @@ test('gives up a silent peer', async () => {
   const socket = await accepted.promise
   expect(await timePassesUntil(socket.receive())).toBeUndefined()
   expect(await timePassesUntil(socket.closed)).toEqual({ code: 1006, reason: 'no sign of life' })
+  expect(socket.wasSilent).toBe(true)
 })
 
 test('gives up a peer that stops reading in the middle of a frame', async () => {

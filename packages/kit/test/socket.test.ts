@@ -232,6 +232,7 @@ test('notices on the next receive() that the peer has closed', async () => {
   expect(await receiveAll(pair.far)).toEqual(count(10))
   await closing
   expect(await pair.far.closed).toMatchObject({ code: 4000 })
+  expect(pair.far.wasSilent).toBe(false)
 })
 
 test('cuts the connection when the peer does not answer the close in time', async () => {
@@ -241,6 +242,7 @@ test('cuts the connection when the peer does not answer the close in time', asyn
   const waiting = socket.receive()
   await socket.close(1001, 'going away')
   expect(await socket.closed).toEqual({ code: 1006, reason: 'close was not answered' })
+  expect(socket.wasSilent).toBe(true)
   expect(await waiting).toBeUndefined()
 })
 

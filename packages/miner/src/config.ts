@@ -211,9 +211,9 @@ export const minerSettings = defineSettings({
       'Set it to MAX_UNKNOWN_CONNECTIONS when all peers share one address, such as that of a proxy.',
     example: '64',
   }),
-  MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(64), {
-    about: 'How many connections one validator may have at once; v0 validators open one for each job.',
-    example: '64',
+  MAX_CONNECTIONS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 4_096 }).default(256), {
+    about: 'How many connections one validator may have at once; v2026 validators open one for each job.',
+    example: '256',
   }),
   MAX_OPEN_JOBS_PER_VALIDATOR: setting(envInteger({ min: 1, max: 1_000_000 }).default(1_024), {
     about: 'How many open jobs one validator may have; further offers are declined.',

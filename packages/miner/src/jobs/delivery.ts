@@ -2,7 +2,8 @@
  * Sends validators the messages about their jobs, chooses the connection for each, and records what was delivered.
  *
  * A job's messages go to its origin: the connections that offered it or sent its work. When those are closed, they go
- * to the connections of the same validator that were authenticated later. An end is delivered once a connection of the
+ * to the connections of the same validator that were authenticated later; in v2026, where other jobs have connections
+ * of their own, after the loss. An end is delivered once a connection of the
  * origin has read it; sent elsewhere it stays undelivered, and later connections get it too. Later connections of v2026
  * get it until its receipt is there. See docs/protocol.md, "Several connections" and "Lost connections".
  */
@@ -14,7 +15,7 @@ import type { JobRow } from '../db/schema.ts'
 import type { ValidatorConnection, ValidatorConnections } from '../validators/validator-connection.ts'
 import { type LiveJob, type LiveJobs, Origin } from './live-job.ts'
 import { StoredJob, type TransitionDeps, transition } from './transition.ts'
-import { endReport, type JobStep, reportAbout, reportOf, reportsUntilNow } from './validator-message.ts'
+import { endReport, isLarge, type JobStep, reportAbout, reportOf, reportsUntilNow } from './validator-message.ts'
 
 /** Disposing of it waits until what was delivered is stored; the connections must be closed by then. */
 export type Delivery = AsyncDisposable & {
@@ -65,14 +66,16 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
 
   async function send(job: Addressed, report: JobReport | undefined): Promise<void> {
     if (job.isDelivered) return
-    const sent = recipients(job).map(async connection => {
+    const sendOn = async (connection: ValidatorConnection) => {
       for (const due of dueOn(connection, job, report)) {
         const sending = connection.sendOnce(job.id, due)
         if (isEnd(due) && job.origin.has(connection)) inBackground(follow(sending.read, job, due, connection))
         await sending.sent
       }
-    })
-    await Promise.all(sent)
+    }
+    const to = recipients(job)
+    if (!isLarge(job.row)) return void (await Promise.all(to.map(sendOn)))
+    for (const connection of to) if (!job.isDelivered) await sendOn(connection)
   }
 
   async function resend(job: LiveJob): Promise<void> {
@@ -105,7 +108,10 @@ export function openDelivery(deps: DeliveryDeps): Delivery {
 
   function recipients({ origin, validator, listeners }: Addressed): ValidatorConnection[] {
     if (origin.open) return [origin.open]
-    const authenticated = connections.of(validator).filter(({ number }) => number > origin.number)
+    const authenticated = connections
+      .of(validator)
+      .filter(({ number }) => number > origin.number)
+      .filter(({ dialect, openedAt }) => dialect.name === 'v0' || openedAt >= origin.lostAt)
     return [...authenticated, ...listeners].filter(({ isOpen }) => isOpen)
   }
 

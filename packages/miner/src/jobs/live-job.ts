@@ -64,6 +64,17 @@ export class Origin {
     return this.#connections.findLast(({ isOpen }) => isOpen)
   }
 
+  /**
+   * When the validator lost the last of them, at the earliest, in ms of the monotonic clock. Infinite while that one is
+   * open.
+   */
+  get lostAt(): number {
+    return Math.max(
+      Number.NEGATIVE_INFINITY,
+      ...this.#connections.map(({ lostAt = Number.POSITIVE_INFINITY }) => lostAt),
+    )
+  }
+
   /** Connections with a higher number were authenticated later. */
   get number(): number {
     return this.#connections.at(-1)?.number ?? 0

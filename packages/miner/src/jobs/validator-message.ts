@@ -85,6 +85,18 @@ export function reportOf<T extends 'accept' | 'ready'>(type: T, { uuid }: Pick<J
   return { type, jobUuid: uuid as JobUuid }
 }
 
+/** From how many characters on a result is sent on one connection after the other: each has a copy of it. */
+const LARGE_CHARACTERS = 100_000
+
+/** Whether a job has ended with a large result. */
+export function isLarge({ result }: Pick<JobRow, 'result'>): boolean {
+  if (result === null) return false
+  const { stdout, stderr, extras } = result
+  const files = Object.values(extras?.artifacts ?? {})
+  const answers = Object.values(extras?.uploadAnswers ?? {}).map(({ body }) => body)
+  return [stdout, stderr, ...files, ...answers].reduce((sum, text) => sum + text.length, 0) > LARGE_CHARACTERS
+}
+
 /** Returns the report about the end of a job in a final state. */
 export function endReport(row: JobRow): JobReport {
   const { uuid, state, reason, result } = row

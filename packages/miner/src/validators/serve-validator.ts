@@ -83,7 +83,10 @@ export async function serveValidator(
   const connection = new ValidatorConnection(socket, claimedHotkey, capabilities, clock, dialect, peer.address)
   using added = connections.add(connection)
   if (!added) {
-    const refusal = { code: 'too-many-connections', why: 'Too many connections of this validator' } as const
+    // Validators of v2026 open a connection for each job, and one becomes free soon. Those of v0 need no more.
+    const mayRetry = dialect.name === 'v2026'
+    const why = 'Too many connections of this validator'
+    const refusal = { code: 'too-many-connections', why, mayRetry } as const
     return refuse(socket, claimedHotkey, { refusal, dialect }, endpoint)
   }
   authenticated()

@@ -10,6 +10,7 @@ it('closes a connection whose peer reads nothing, so that sending ends', async (
   let closed = 0
   const socket = {
     isOpen: true,
+    closed: new Promise(() => {}),
     send: () => new Promise<void>(() => {}),
     close: async () => {
       closed += 1
@@ -21,4 +22,24 @@ it('closes a connection whose peer reads nothing, so that sending ends', async (
   await clock.advance(2_000)
   expect(await sent).toBe(false)
   expect(closed).toBe(1)
+})
+
+it.each([
+  ['answered or cut', false, 60_000 - 5_000],
+  // Its validator may have lost it at any time.
+  ['silent', true, 0],
+])('notes when its validator may have lost it: %s', async (_, wasSilent, lostAt) => {
+  const clock = manualClock()
+  const ended = Promise.withResolvers<unknown>()
+  const socket = { isOpen: true, closed: ended.promise, wasSilent }
+  const connection = new ValidatorConnection(socket as unknown as ValidatorSocket, 'alice', [], clock)
+  const { openedAt } = connection
+  await clock.advance(60_000)
+  expect(connection.lostAt).toBeUndefined()
+  socket.isOpen = false
+  expect(connection.lostAt).toBe(openedAt + 55_000)
+  ended.resolve({ code: 1006, reason: '' })
+  await ended.promise
+  await clock.advance(60_000)
+  expect(connection.lostAt).toBe(openedAt + lostAt)
 })

@@ -11,6 +11,11 @@ export type ValidatorSocket = Socket<string | Uint8Array, Frame>
 
 /** How long a validator may take to read a message, in milliseconds; then its connection counts as gone. */
 const SEND_WITHIN_MS = 60_000
+/**
+ * How much later than its validator the miner may notice that a connection was lost, in milliseconds, unless it was
+ * silent: a close may take 3 s.
+ */
+const NOTICED_LATE_MS = 5_000
 /** How many sent messages about jobs one connection remembers: a connection may live for months. */
 const MAX_REMEMBERED = 10_000
 /** The longest text of an error, in characters. */
@@ -37,9 +42,13 @@ export class ValidatorConnection {
   readonly dialect: ValidatorDialect
   /** The address that the validator dialled from. */
   readonly address: string
+  /** When it was opened, in ms of the monotonic clock: those for jobs are made once they are authenticated. */
+  readonly openedAt: number
   readonly #socket: ValidatorSocket
   readonly #clock: Clock
   readonly #sendings = new Map<string, Sending>()
+  readonly #lost: Promise<void>
+  #lostAt: number | undefined
 
   constructor(
     socket: ValidatorSocket,
@@ -55,6 +64,15 @@ export class ValidatorConnection {
     this.#clock = clock
     this.validator = validator
     this.capabilities = new Set(capabilities)
+    this.openedAt = clock.monotonic()
+    this.#lost = socket.closed.then(() => {
+      this.#lostAt = socket.wasSilent ? this.openedAt : this.#noticedAt()
+    })
+  }
+
+  /** The earliest moment at which its validator may have lost it, in ms of the monotonic clock. Undefined while open. */
+  get lostAt(): number | undefined {
+    return this.#lostAt ?? (this.isOpen ? undefined : this.#noticedAt())
   }
 
   get isOpen(): boolean {
@@ -83,7 +101,8 @@ export class ValidatorConnection {
     const before = this.#sendings.get(key)
     if (before) return before
     const { sent, acknowledged } = this.#socket.sendWithReceipt(this.#fitted(message))
-    const sending = { sent: this.#inTime(sent), read: acknowledged }
+    const read = acknowledged.then(async isRead => isRead || this.#lost.then(() => false))
+    const sending = { sent: this.#inTime(sent), read }
     this.#sendings.set(key, sending)
     const [oldest = ''] = this.#sendings.keys()
     if (this.#sendings.size > MAX_REMEMBERED) this.#sendings.delete(oldest)
@@ -98,6 +117,10 @@ export class ValidatorConnection {
 
   async sendError(details: string): Promise<void> {
     await this.send(errorMessage(details))
+  }
+
+  #noticedAt(): number {
+    return this.#clock.monotonic() - NOTICED_LATE_MS
   }
 
   async #inTime(sent: Promise<void>): Promise<boolean> {

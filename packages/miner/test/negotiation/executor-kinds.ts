@@ -4,7 +4,7 @@ import { connectValidator2026, offer2026, signed2026, work2026 } from '@horde/te
 import { connectValidator } from '@horde/testing/peers/validator'
 import { offerOf, workOf } from '../messages.ts'
 import type { Started } from '../v2026/started.ts'
-import { type ExecutorKind, OUR_EXECUTOR, playExecutor } from './peers.ts'
+import { confirmEnd, type ExecutorKind, OUR_EXECUTOR, playExecutor } from './peers.ts'
 
 export const V0 = ['V0PrepareJobRequest', 'V0RunJobRequest']
 export const V2026 = ['V0InitialJobRequest', 'V0JobRequest']
@@ -104,5 +104,7 @@ export async function runWith(
   }
   await using peer = await connectValidator2026(miner)
   await peer.send(signed2026(offer2026(uuid)))
-  return { end: await endOn(peer, () => peer.send(signed2026(work2026(uuid)))), heard: await heard }
+  const end = await endOn(peer, () => peer.send(signed2026(work2026(uuid))))
+  await confirmEnd(peer, uuid)
+  return { end, heard: await heard }
 }

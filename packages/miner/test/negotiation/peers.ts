@@ -3,6 +3,7 @@ import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
 import { asPeer, type Peer } from '@horde/testing/peers/peer'
+import { receipt2026 } from '@horde/testing/peers/v2026/validator'
 import { validatorKey } from '@horde/testing/peers/validator'
 import type { ScriptedManager } from '../harness.ts'
 
@@ -17,6 +18,20 @@ async function dial(url: string, headers: Record<string, string>): Promise<AnyPe
 
 export function dialAsValidator({ url }: { url: string }, headers: Record<string, string> = {}): Promise<AnyPeer> {
   return dial(`${url}/v0.1/validator_interface/${validatorKey().ss58}`, headers)
+}
+
+/**
+ * Sends the receipt of a job's end in v2026, and waits until the miner has it: else the miner repeats the end on later
+ * connections.
+ */
+export async function confirmEnd(
+  peer: { send(message: object): Promise<void>; next(): Promise<{ message_type: string }> },
+  uuid: string,
+): Promise<void> {
+  await peer.send(receipt2026(uuid, 'finished'))
+  const question = { message_type: 'V0MainHotkeyMessage', main_hotkey: null }
+  await peer.send(question)
+  while ((await peer.next()).message_type !== question.message_type) {}
 }
 
 const PRINTED = { docker_process_stdout: 'out', docker_process_stderr: '' }

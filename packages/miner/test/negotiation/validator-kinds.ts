@@ -4,7 +4,7 @@ import { authentication2026, offer2026, signed2026, work2026 } from '@horde/test
 import { authentication, validatorKey } from '@horde/testing/peers/validator'
 import { expect } from 'vitest'
 import { offerOf, workOf } from '../messages.ts'
-import { dialAsValidator, type Message } from './peers.ts'
+import { confirmEnd, dialAsValidator, type Message } from './peers.ts'
 
 export const JOB_V0 = ['V0AcceptJobRequest', 'V0ExecutorReadyRequest', 'V0JobFinishedRequest']
 const JOB_V2026 = [
@@ -219,6 +219,9 @@ export async function play(
       expect((await peer.closed).code).toBe(code)
     },
   })
+  if (heard.some(({ message_type }) => message_type === STEP_OF_2026)) await confirmEnd(peer, uuid)
   await peer.close(1000)
   return heard
 }
+
+const STEP_OF_2026 = 'V0VolumesReadyRequest'

@@ -153,3 +153,21 @@ it('shows the dialect of each validator', async () => {
   expect(await (await fetch(`http://127.0.0.1:${started.miner.adminPort}/status`)).text()).toContain('v2026')
   expect(old.isOpen).toBe(true)
 })
+
+it('closes one connection too many without an error, so that the validator dials again', async () => {
+  await using small = await startMiner2026({ env: { MAX_CONNECTIONS_PER_VALIDATOR: '1' } })
+  const first = await connectValidator2026(small.miner)
+  const second = await dialMiner2026(small.miner)
+  await second.send(authentication2026(validatorKey(), { timestamp: now() + 1 }))
+  expect(await second.nextUntilClosed()).toEqual([])
+  expect(await second.closed).toMatchObject({ code: 1013 })
+  await first.close()
+  let ahead = 1
+  const dialAgain = async () => {
+    const again = await dialMiner2026(small.miner)
+    ahead += 1
+    await again.send(authentication2026(validatorKey(), { timestamp: now() + ahead }))
+    return (await again.next()).message_type
+  }
+  await expect.poll(dialAgain).toBe(MANIFEST.message_type)
+})

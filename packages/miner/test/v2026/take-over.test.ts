@@ -1,5 +1,6 @@
 /** Validators of v2026 that lose their connection, and what the miner repeats on the next one. */
 import { randomUUID } from 'node:crypto'
+import { systemClock } from '@horde/kit/time'
 import { connectExecutor2026, type ExecutorPeer2026 } from '@horde/testing/peers/v2026/executor'
 import {
   authentication2026,
@@ -133,6 +134,25 @@ describe('a validator of October, which authenticates again', () => {
     await using after = await connectValidator2026(miner)
     await after.send({ message_type: 'V0MainHotkeyMessage', main_hotkey: null })
     expect(await typesOf(after, 1)).toEqual(['V0MainHotkeyMessage'])
+  })
+
+  it('gets nothing of a job on connections that it opened long before the loss', async () => {
+    let aheadMs = 0
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs }
+    await using own = await startMiner2026({ clock }, network)
+    const { miner, manager } = own
+    const first = await connectValidator2026(miner)
+    const { uuid, executor } = await playUntilRunning(first, manager)
+    await using other = await connectValidator2026(miner)
+    aheadMs = 10_000
+    await first.close()
+    await using second = await connectValidator2026(miner)
+    expect(await typesOf(second, 2)).toEqual(UNTIL_READY)
+    await executor.send(finishOf(uuid))
+    expect(await typesOf(second, 3)).toEqual([...STEPS, 'V0JobFinishedRequest'])
+    await other.send({ message_type: 'V0MainHotkeyMessage', main_hotkey: null })
+    expect(await typesOf(other, 1)).toEqual(['V0MainHotkeyMessage'])
+    await executor.close()
   })
 
   it('is told nothing of the jobs of others', async () => {
