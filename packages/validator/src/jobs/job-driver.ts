@@ -6,7 +6,7 @@ import { LockLostError } from '../db/lock.ts'
 import { JobNotices } from './dialects/job-notices.ts'
 import type { ConnectedEvent, JobChannel, MessageEvent } from './job-channel.ts'
 import type { JobSpec, StageReport } from './job-spec.ts'
-import { endOfReport, TIMED_OUT } from './reported-ends.ts'
+import { endOfReport, eventOf, TIMED_OUT } from './reported-ends.ts'
 import { SavedMoves } from './saved-moves.ts'
 import { StageDeadline } from './timing/stage-limits.ts'
 import { TimedChannel } from './timing/timed-channel.ts'
@@ -178,7 +178,8 @@ export class JobDriver {
   }
 
   /** Applies a message that does not end the job. Returns the state that the message leads to. */
-  #receive({ report: { type: event }, connection, at }: MessageEvent): JobState {
+  #receive({ report, connection, at }: MessageEvent): JobState {
+    const event = eventOf(report, this.#state)
     if (event === 'volumes-ready' || event === 'execution-done') return this.#reportStage(event, connection)
     // On a new connection a miner repeats ready, and not the acceptance before it.
     if (event === 'ready' && this.#state === 'offered') this.#accepted(at)
@@ -267,7 +268,7 @@ export class JobDriver {
     const { report } = event
     const known = endOfReport(event, to, this.#job, this.#timer)
     const isKept = this.#job.keepsReport && known.reason !== 'out-of-order'
-    return this.#end(report.type, isKept ? { ...known, report } : known)
+    return this.#end(eventOf(report, this.#state), isKept ? { ...known, report } : known)
   }
 
   #endTimedOut(): Promise<JobResult | undefined> {

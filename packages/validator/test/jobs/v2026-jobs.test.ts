@@ -161,6 +161,22 @@ describe('a job that ends badly on a miner of v2026', () => {
     expect(scoreText).toBe('0.000000')
   })
 
+  it("is told by an input that was lost before the work came: a user's job failed, with reason and stage", async () => {
+    const fields = { reason: 'download_failed', stage: 'volume_download', message: 'gone' }
+    const script = async (peer: Peer2026) => {
+      await play2026.accepted(peer)
+      for (const type of ['V0ExecutorReadyRequest', 'V0JobFailedRequest']) peer.sendForJob(type, fields)
+      await peer.gone
+    }
+    const uuid = randomUUID()
+    const offer = offerWith(STAGES, uuid)
+    const { end } = await run(script, { uuid, spec: { offer, isOrganic: true } })
+    expect(end).toMatchObject({ state: 'failed', reason: 'not-run', stage: 'volume-download', message: 'gone' })
+    expect(end?.seconds).toBe(null)
+    // A synthetic job has no input in its offer, and so none to lose.
+    expect((await run(script)).end).toMatchObject({ state: 'failed', reason: 'out-of-order', stage: null })
+  })
+
   it.each([
     [[], 3_000, 'volume-download'],
     [['V0VolumesReadyRequest'], 7_000, 'execution'],
