@@ -135,7 +135,9 @@ export class ValidatorConnection {
   }
 
   #fitted(message: Frame): Frame {
-    return hasOutput(message) ? fitFrame(message, this.dialect.largestFrame([...this.capabilities])) : message
+    if (!hasOutput(message)) return message
+    const encoding = this.dialect.name === 'v2026' ? 'utf-8' : 'ascii'
+    return fitFrame(message, this.dialect.largestFrame([...this.capabilities]), encoding)
   }
 }
 

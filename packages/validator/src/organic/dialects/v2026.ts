@@ -110,10 +110,15 @@ function finalUpdate(uuid: string, end: JobEnd): V0JobStatusUpdate {
   return brokenUpdate(uuid, end)
 }
 
+/** Room in a frame for what surrounds a result, in bytes. */
+const ENVELOPE_BYTES = 1_000
+
 function completedUpdate(uuid: string, report: FinishReport | undefined, end: JobEnd): V0JobStatusUpdate {
   const output = report?.output ?? { ...printedIn(end), artifacts: null, uploadAnswers: null }
   const { message_type: _, job_uuid: _of, ...response } = finishToV2026(jobUuidSchema.parse(uuid), output)
-  return updateOf(uuid, 'completed', { miner_response: fitFrame(response, LARGE_FRAME_BYTES) })
+  return updateOf(uuid, 'completed', {
+    miner_response: fitFrame(response, LARGE_FRAME_BYTES - ENVELOPE_BYTES, 'utf-8'),
+  })
 }
 
 const FAILURE_OF: Partial<Record<Reason, JobFailureReason>> = { 'exit-status': 'nonzero-exit', 'time-limit': 'timeout' }
