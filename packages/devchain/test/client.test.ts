@@ -51,6 +51,7 @@ describe('an unmodified client', () => {
       ['SubtensorModule', 7],
       ['Utility', 11],
       ['Sudo', 12],
+      ['Commitments', 18],
       ['AdminUtils', 19],
       ['Drand', 26],
     ])
