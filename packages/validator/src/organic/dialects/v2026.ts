@@ -91,7 +91,7 @@ function updateFor(uuid: string, progress: Progress): V0JobStatusUpdate {
 
 const NOT_GIVEN: Breakdown = {
   ...{ reporter: 'validator', reason: 'unhandled-exception', stage: 'unknown', cause: null },
-  message: 'The validator could not give the job to a miner.',
+  message: 'The validator could not store the job.',
 }
 
 function finalUpdate(uuid: string, end: JobEnd): V0JobStatusUpdate {
