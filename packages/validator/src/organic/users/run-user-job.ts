@@ -25,7 +25,7 @@ import {
 import type { ServingMiner } from '../../jobs/miners/find-miners.ts'
 import type { MinerPicker, Wanted } from '../../jobs/miners/pick-miner.ts'
 import { abandonJobs, openJobs } from '../../jobs/transition.ts'
-import { progressTeller, userJobOf } from '../dialects/v2026.ts'
+import { progressTeller, stageUpdate, userJobOf } from '../dialects/v2026.ts'
 import { type DriveOrganicDeps, driveOrganicJob } from '../drive-organic-job.ts'
 import type { ReceivedRequest } from '../facilitator-frame.ts'
 import type { OrganicLimits } from '../organic-job.ts'
@@ -76,7 +76,7 @@ export async function runUserJob(
   if (problem !== undefined) return refuse({ reason: 'unknown', message: problem })
   try {
     const known = await untilSaved(() => findUserJob(db, request.uuid), deps, signal)
-    if (known) return await tellAgain(known, deps, tell, signal)
+    if (known) return await tellAgain(known, deps, report, signal)
     const checked = checkSignature(request.signature, [userJobText(request, received)], rules, clock.now())
     if (!checked.ok) return refuse({ reason: 'invalid-signature', message: checked.problem })
     const { signatory } = checked
@@ -106,10 +106,27 @@ export async function resumableUserJobs(
 }
 
 async function resume(job: StoredUserJob, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<void> {
-  const tell = progressTeller(job.uuid, report)
-  if (job.endedAt !== null) return await tellAgain(job, deps, tell, signal)
-  deps.log.warn({ jobUuid: job.uuid }, 'job of a user resumed')
-  await untilDone(job.uuid, () => follow(job, deps, tell, signal), deps, signal)
+  const { uuid, endedAt } = job
+  if (endedAt !== null) return await tellAgain(job, deps, report, signal)
+  deps.log.warn({ jobUuid: uuid }, 'job of a user resumed')
+  let tell: Tell | undefined
+  const step = async () => {
+    tell ??= await resumedTeller(uuid, deps, report, signal)
+    await follow(job, deps, tell, signal)
+  }
+  await untilDone(uuid, step, deps, signal)
+}
+
+/**
+ * Returns what tells the stages that an earlier process did not tell, as far as the rows of the tries show them. The last
+ * one may not have arrived and is told again, unless the miner had the work: then a later one may have been told.
+ */
+async function resumedTeller(uuid: string, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<Tell> {
+  const tries = await untilSaved(() => triesOf(deps.db, uuid), deps, signal)
+  const isReady = tries.some(({ readyAt }) => readyAt !== null)
+  const told = isReady ? 'ready' : tries.some(({ acceptedAt }) => acceptedAt !== null) ? 'accepted' : 'received'
+  if (tries.every(({ runningAt }) => runningAt === null)) report(stageUpdate(uuid, told))
+  return progressTeller(uuid, report, told)
 }
 
 /** The pauses between two attempts at what the chain or the database keeps from succeeding. */
@@ -143,8 +160,10 @@ type Tell = (progress: Progress) => void
  * Reports the end of a job that was asked for before. One that has not ended is reported by the process that runs it.
  * Never rejects.
  */
-function tellAgain(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal: AbortSignal): Promise<void> {
+function tellAgain(job: StoredUserJob, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<void> {
   const { uuid, endedAt, refusal } = job
+  // Every stage may have been told.
+  const tell = progressTeller(uuid, report, 'execution-done')
   const step = async () => {
     if (endedAt === null) return
     const last = refusal ? undefined : (await triesOf(deps.db, uuid)).at(-1)
@@ -272,7 +291,6 @@ async function drive(
     const open = { uuid: job.uuid, state: job.state }
     return (await untilSaved(() => abandonJobs(db, [open], new Date(clock.now()), log), deps, signal)) > 0
   }
-  if (isResumed && job.readyAt !== null) for (const type of ['accepted', 'ready'] as const) tell({ type })
   const how = {
     ...{ asked: userJobOf(request, job.uuid), limits: limitsOf(request, deps), deadline },
     ...{ isResumed, keepOpen, keepsReport: true },
