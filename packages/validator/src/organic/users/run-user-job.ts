@@ -3,7 +3,6 @@
  * became of its tries so far is read first.
  */
 import { randomUUID } from 'node:crypto'
-import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import { secondsOf } from '@horde/protocol/job/request'
 import { isFinal, type JobState } from '@horde/protocol/job-state'
 import { v0Obstacle } from '@horde/protocol/v0/job-codec'
@@ -32,6 +31,7 @@ import { REPORT_WITHIN_MS, type ResumableJob } from '../run-organic-job.ts'
 import type { Progress } from '../user-job.ts'
 import { problemOf } from './check-job.ts'
 import { type MaybeSent, mayBeSent, mayTryAgain } from './try-again.ts'
+import { untilDone } from './until-done.ts'
 import { checkSignature, type SignatureRules } from './user-signature.ts'
 
 /** How long connecting to a picked miner may take, in ms: another one can be tried. */
@@ -119,31 +119,6 @@ async function resumedTeller(uuid: string, deps: UserJobDeps, report: Report, si
   const told = isReady ? 'ready' : tries.some(({ acceptedAt }) => acceptedAt !== null) ? 'accepted' : 'received'
   if (tries.every(({ runningAt }) => runningAt === null)) report(stageUpdate(uuid, told))
   return progressTeller(uuid, report, told)
-}
-
-/** The pauses between two attempts at what the chain or the database keeps from succeeding. */
-const AGAIN: BackoffOptions = { minMs: 1_000, maxMs: 30_000, factor: 2 }
-
-/**
- * Retries `step` of a stored job until it succeeds: an end that is not stored is told to no one, and `follow` ends a job
- * by itself once it is too late for it. Gives up when the validator stops; the next start resumes the job. Never rejects.
- */
-async function untilDone(
-  jobUuid: string,
-  step: () => Promise<void>,
-  { clock, log }: UserJobDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const delayMs of backoff(AGAIN)) {
-    try {
-      return await step()
-    } catch (err) {
-      if (signal.aborted) return
-      log.error({ err, jobUuid, delayMs }, 'job of a user could not be run on; trying again')
-    }
-    await clock.sleep(delayMs, signal).catch(() => {})
-    if (signal.aborted) return
-  }
 }
 
 type Tell = (progress: Progress) => void
