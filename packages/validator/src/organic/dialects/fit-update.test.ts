@@ -57,10 +57,8 @@ describe('an update about the end of a job', () => {
   })
 
   it('that failed has as much output as that of one that completed', () => {
-    const failure = {
-      ...{ reason: 'nonzero-exit', stage: 'execution', message: 'why', exitStatus: 1 },
-      printed: { stdout: LONG, stderr: '\0'.repeat(20_000_000) },
-    } as const
+    const printed = { stdout: LONG, stderr: '\0'.repeat(20_000_000) }
+    const failure = { reason: 'nonzero-exit', stage: 'execution', message: 'why', exitStatus: 1, printed } as const
     const report = { type: 'fail', jobUuid: UUID, failure } as const
     const frame = frameAbout({ state: 'failed', reason: 'exit-status', report })
     const details = JSON.parse(frame).metadata.job_failure_details

@@ -17,6 +17,23 @@ export function fitUpdate(update: V0JobStatusUpdate): V0JobStatusUpdate {
   return cutUpdate(update, MAX_MESSAGE_CHARACTERS, MAX_OUTPUT_CHARACTERS, fitResponse)
 }
 
+/** An update whose JSON is not longer, in characters, has no details worth leaving out. */
+const BRIEF_CHARACTERS = 4_000
+const BRIEF_TEXT_CHARACTERS = 1_000
+
+/** Returns the update with as little of its details as its status needs: itself when there is no more. */
+export function briefUpdate(update: V0JobStatusUpdate): V0JobStatusUpdate {
+  if (JSON.stringify(update).length <= BRIEF_CHARACTERS) return update
+  return cutUpdate(update, BRIEF_TEXT_CHARACTERS, BRIEF_TEXT_CHARACTERS, response => {
+    const brief = {
+      ...response,
+      docker_process_stdout: shorten(response.docker_process_stdout, BRIEF_TEXT_CHARACTERS),
+      docker_process_stderr: shorten(response.docker_process_stderr, BRIEF_TEXT_CHARACTERS),
+    }
+    return withoutFiles(brief, 'the facilitator did not take the whole result')
+  })
+}
+
 function cutUpdate(
   update: V0JobStatusUpdate,
   messageCharacters: number,
