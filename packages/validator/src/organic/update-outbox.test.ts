@@ -1,4 +1,4 @@
-import { silentLog } from '@horde/kit/log'
+import { createLog, silentLog } from '@horde/kit/log'
 import { jobUuid } from '@horde/protocol/primitives'
 import type { V0JobStatusUpdate } from '@horde/protocol/v2026/facilitator-validator'
 import { describe, expect, it } from 'vitest'
@@ -71,3 +71,57 @@ describe('an update on which the facilitator ends one connection after the other
     }
   })
 })
+
+describe('the details of waiting updates', () => {
+  const LIMIT = 20_000
+  const lengths = (sent: readonly StatusUpdate[]) => sent.map(update => messageOf(update)?.length)
+
+  it('are dropped from the oldest on when together they are too long, and those updates do not count as told', async () => {
+    const { log, lines } = recordingLog()
+    const outbox = new UpdateOutbox(log, LIMIT)
+    for (const uuid of ['a', 'b', 'c', 'd', 'e']) outbox.put(rejected(uuid))
+    const { sent } = await connect(outbox)
+    expect(lengths(sent)).toEqual([1_000, 1_000, 5_000, 5_000, 5_000])
+    expect(lines.map(({ jobUuid: uuid }) => uuid)).toEqual(['a', 'b'])
+    expect(Array.from({ length: 5 }, () => outbox.confirm()?.isWhole)).toEqual([false, false, true, true, true])
+  })
+
+  it('stay with the newest update, however long it is', async () => {
+    const outbox = new UpdateOutbox(silentLog, LIMIT)
+    outbox.put(rejected('a', 'm'.repeat(9_000)))
+    outbox.put(rejected('b', 'm'.repeat(9_000)))
+    outbox.put(rejected('c', 'm'.repeat(9_000)))
+    expect(lengths((await connect(outbox)).sent)).toEqual([1_000, 9_000, 9_000])
+    const alone = new UpdateOutbox(silentLog, 1_000)
+    alone.put(rejected('a'))
+    expect(lengths((await connect(alone)).sent)).toEqual([5_000])
+  })
+
+  it('count no more once they are confirmed, and were told when they were dropped only after they were sent', async () => {
+    // Four updates are short enough.
+    const outbox = new UpdateOutbox(silentLog, 24_000)
+    const { sent } = await connect(outbox)
+    const send = async (uuid: string) => {
+      outbox.put(rejected(uuid))
+      await outbox.flushed
+    }
+    for (const uuid of ['a', 'b', 'c', 'd']) await send(uuid)
+    expect(outbox.confirm()).toMatchObject({ update: { uuid: 'a' }, isWhole: true })
+    for (const uuid of ['e', 'f']) await send(uuid)
+    expect(outbox.confirm()).toMatchObject({ update: { uuid: 'b' }, isWhole: true })
+    await send('g')
+    expect(lengths(sent)).toEqual(Array(7).fill(5_000))
+    outbox.connectionEnded({ isRefusal: false })
+    expect(lengths((await connect(outbox)).sent)).toEqual([1_000, 5_000, 5_000, 5_000, 5_000])
+    expect(outbox.confirm()).toMatchObject({ update: { uuid: 'c' }, isWhole: false })
+  })
+})
+
+function recordingLog() {
+  const lines: Record<string, unknown>[] = []
+  const log = createLog('validator', {
+    level: 'warn',
+    destination: { write: line => void lines.push(JSON.parse(line)) },
+  })
+  return { log, lines }
+}

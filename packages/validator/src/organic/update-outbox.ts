@@ -9,6 +9,8 @@ export type StatusUpdate = V0JobStatusUpdate | v2026.V0JobStatusUpdate
 
 /** How many updates are kept while the facilitator is away; beyond that the oldest are dropped. */
 const MAX_KEPT_UPDATES = 10_000
+/** How long the texts of those updates may be together, in characters: as two of the largest. */
+const MAX_KEPT_CHARACTERS = 128 * 1024 * 1024
 /** On how many connections the facilitator refuses an update before it is sent without details, and is dropped. */
 const REFUSALS_BEFORE_BRIEF = 3
 const REFUSALS_BEFORE_DROP = 6
@@ -19,8 +21,11 @@ interface Sink {
 
 interface Kept {
   update: StatusUpdate
-  /** Whether it has all of its details. */
+  /** Whether it has all of its details, and whether it had them when it was sent last. */
   isWhole: boolean
+  sentWhole: boolean
+  /** How long its texts are. */
+  characters: number
   /** On which connection it was sent. */
   sentOn?: Sink
   /** How many connections ended on it. */
@@ -35,12 +40,15 @@ interface Kept {
 export class UpdateOutbox {
   readonly #updates: Kept[] = []
   readonly #log: Log
+  readonly #maxCharacters: number
+  #characters = 0
   #sink: Sink | undefined
   #sending: Promise<void> = Promise.resolve()
   #allConfirmed = Promise.withResolvers<void>()
 
-  constructor(log: Log) {
+  constructor(log: Log, maxCharacters = MAX_KEPT_CHARACTERS) {
     this.#log = log
+    this.#maxCharacters = maxCharacters
   }
 
   get waiting(): number {
@@ -72,8 +80,11 @@ export class UpdateOutbox {
 
   put(update: StatusUpdate): void {
     if (this.#updates.length === 0) this.#allConfirmed = Promise.withResolvers<void>()
-    this.#updates.push({ update, isWhole: true, refusals: 0 })
-    if (this.#updates.length > MAX_KEPT_UPDATES) this.#updates.shift()
+    const characters = charactersIn(update)
+    this.#updates.push({ update, isWhole: true, sentWhole: false, characters, refusals: 0 })
+    this.#characters += characters
+    if (this.#updates.length > MAX_KEPT_UPDATES) this.#shift()
+    if (this.#characters > this.#maxCharacters) this.#shortenOldest()
     this.#flush()
   }
 
@@ -81,13 +92,33 @@ export class UpdateOutbox {
    * The facilitator has answered the first update that was sent on this connection. Returns that update, and whether it
    * was sent with all of its details.
    */
-  confirm(): Pick<Kept, 'update' | 'isWhole'> | undefined {
+  confirm(): { update: StatusUpdate; isWhole: boolean } | undefined {
     const [first] = this.#updates
     if (first === undefined || first.sentOn !== this.#sink) return undefined
     this.#shift()
     this.#flush()
-    const { update, isWhole } = first
-    return { update, isWhole }
+    return { update: first.update, isWhole: first.sentWhole }
+  }
+
+  /** Drops details of the oldest updates until the rest is short enough. The newest one stays whole. */
+  #shortenOldest(): void {
+    for (const kept of this.#updates.slice(0, -1)) {
+      if (this.#characters <= this.#maxCharacters) return
+      if (!this.#shorten(kept)) continue
+      const { uuid, status } = kept.update
+      this.#log.warn({ jobUuid: uuid, status }, 'too much waits for the facilitator; only the database has all details')
+    }
+  }
+
+  /** Returns whether there was something to drop. */
+  #shorten(kept: Kept): boolean {
+    if (!kept.isWhole || !isOfV2026(kept.update)) return false
+    const brief = briefUpdate(kept.update)
+    if (brief === kept.update) return false
+    this.#characters -= kept.characters
+    Object.assign(kept, { update: brief, isWhole: false, characters: charactersIn(brief) })
+    this.#characters += kept.characters
+    return true
   }
 
   #countRefusal(first: Kept): void {
@@ -95,7 +126,7 @@ export class UpdateOutbox {
     const { uuid, status } = first.update
     if (first.refusals === REFUSALS_BEFORE_BRIEF) {
       this.#log.warn({ jobUuid: uuid, status }, 'facilitator does not take an update; sending it without details')
-      shortenKept(first)
+      this.#shorten(first)
     }
     if (first.refusals < REFUSALS_BEFORE_DROP) return
     this.#log.error({ jobUuid: uuid, status }, 'facilitator does not take an update; dropping it')
@@ -103,7 +134,7 @@ export class UpdateOutbox {
   }
 
   #shift(): void {
-    this.#updates.shift()
+    this.#characters -= this.#updates.shift()?.characters ?? 0
     if (this.#updates.length === 0) this.#allConfirmed.resolve()
   }
 
@@ -118,6 +149,7 @@ export class UpdateOutbox {
       const next = this.#nextFor(sink)
       if (!next) return
       next.sentOn = sink
+      next.sentWhole = next.isWhole
       try {
         await sink.send(next.update)
       } catch {
@@ -126,7 +158,7 @@ export class UpdateOutbox {
     }
   }
 
-  /** Behind an update that was refused before, nothing is sent until it is confirmed: else it is not known which it was. */
+  /** Nothing is sent behind an update that was refused before, so that a further refusal is known to be about it. */
   #nextFor(sink: Sink): Kept | undefined {
     const [first] = this.#updates
     if (first && first.refusals > 0) return first.sentOn === sink ? undefined : first
@@ -134,11 +166,11 @@ export class UpdateOutbox {
   }
 }
 
-function shortenKept(kept: Kept): void {
-  if (!isOfV2026(kept.update)) return
-  const brief = briefUpdate(kept.update)
-  kept.isWhole &&= brief === kept.update
-  kept.update = brief
+/** Returns the length of all texts in a message. */
+function charactersIn(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.entries(value).reduce((sum, [key, part]) => sum + key.length + charactersIn(part), 0)
 }
 
 /** Updates of v0 always have a comment. */

@@ -23,14 +23,14 @@ const BRIEF_TEXT_CHARACTERS = 1_000
 
 /** Returns the update with as little of its details as its status needs: itself when there is no more. */
 export function briefUpdate(update: V0JobStatusUpdate): V0JobStatusUpdate {
-  if (JSON.stringify(update).length <= BRIEF_CHARACTERS) return update
+  if (update.metadata === null || JSON.stringify(update).length <= BRIEF_CHARACTERS) return update
   return cutUpdate(update, BRIEF_TEXT_CHARACTERS, BRIEF_TEXT_CHARACTERS, response => {
     const brief = {
       ...response,
       docker_process_stdout: shorten(response.docker_process_stdout, BRIEF_TEXT_CHARACTERS),
       docker_process_stderr: shorten(response.docker_process_stderr, BRIEF_TEXT_CHARACTERS),
     }
-    return withoutFiles(brief, 'the facilitator did not take the whole result')
+    return withoutFiles(brief, 'the facilitator did not take them in time, or not at all')
   })
 }
 
