@@ -12,6 +12,7 @@ import type { Benchmark } from './benchmarks/benchmark.ts'
 import type { ValidatorConfig } from './config.ts'
 import { overdueOrganicJobs } from './db/jobs.ts'
 import { keepLock, oneAtATime } from './db/lock.ts'
+import { endOrphanedUserJobs } from './db/users/user-jobs.ts'
 import { KnownDialects } from './jobs/dialects/known-dialects.ts'
 import { hostClockOf } from './jobs/timing/work-timer.ts'
 import { abandonJobs } from './jobs/transition.ts'
@@ -122,9 +123,11 @@ export function wireValidator(deps: ValidatorDeps): Validator {
     sweep: async () => {
       const now = new Date(clock.now())
       const synthetic = await closeOverdueBatches(db, new Date(now.getTime() - BATCH_OVERDUE_MS), now, log)
-      const overdue = await overdueOrganicJobs(db, new Date(now.getTime() - ORGANIC_OVERDUE_MS), now)
+      const createdBefore = new Date(now.getTime() - ORGANIC_OVERDUE_MS)
+      const overdue = await overdueOrganicJobs(db, createdBefore, now)
       const organic = await abandonJobs(db, overdue, now, log)
-      if (synthetic + organic > 0) log.warn({ synthetic, organic }, 'orphaned jobs ended')
+      const users = await endOrphanedUserJobs(db, createdBefore, now)
+      if (synthetic + organic + users > 0) log.warn({ synthetic, organic, users }, 'orphaned jobs ended')
     },
   }
 }

@@ -24,6 +24,6 @@ export type Progress =
   | { type: 'received' | 'accepted' | 'ready' | 'volumes-ready' | 'execution-done' }
   /** No miner was given the job. */
   | { type: 'refused'; refusal: Refusal }
-  /** A fault of this validator kept the job from being given to a miner. */
+  /** The database was away for so long that the job could not be stored. */
   | { type: 'not-given' }
   | { type: 'ended'; end: JobEnd }

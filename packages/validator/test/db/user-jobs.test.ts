@@ -9,9 +9,11 @@ import { incidentsByMiner, openJobsByMiner } from '../../src/db/users/miner-reco
 import {
   addCheatReport,
   addUserJob,
+  endOrphanedUserJobs,
   endUserJob,
   findUserJob,
   markUserJobReported,
+  TOO_LATE,
   triesOf,
   unreportedUserJobs,
 } from '../../src/db/users/user-jobs.ts'
@@ -45,10 +47,16 @@ describe.each(engines)("users' jobs on %s", (_, newUrl) => {
 
   it('are stored once, and each signature is good for one', async () => {
     const { job, added } = await add('a signature')
-    expect(added).toBe('added')
+    expect(added).toMatchObject({ uuid: job.uuid, signatory: 'alice', endedAt: null })
     expect((await add('another', job)).added).toBe('known')
     expect((await add('a signature')).added).toBe('used')
-    expect([(await add(null)).added, (await add(null)).added]).toEqual(['added', 'added'])
+    for (const another of [await add(null), await add(null)]) {
+      expect(another.added).toMatchObject({ uuid: another.job.uuid })
+    }
+    const by = { signatory: 'alice', signed: 'a signature', createdAt: now }
+    expect(await addUserJob(database.db, job, by, true), 'one that an earlier try added').toMatchObject({
+      uuid: job.uuid,
+    })
     const { signature: _signature, ...request } = job
     expect(await findUserJob(database.db, job.uuid)).toMatchObject({ request, signatory: 'alice', endedAt: null })
   })
@@ -59,6 +67,9 @@ describe.each(engines)("users' jobs on %s", (_, newUrl) => {
     const isUnreported = async () => (await unreportedUserJobs(db, hourAgo)).some(({ uuid }) => uuid === job.uuid)
     await tryOn('a', { userJob: job.uuid, report: '{"type":"finish"}' })
     expect(await isUnreported()).toBe(true)
+    await markUserJobReported(db, job.uuid, now)
+    expect(await findUserJob(db, job.uuid), 'one that has not ended cannot be reported').toMatchObject({ toldAt: null })
+    expect((await triesOf(db, job.uuid))[0]?.report).toEqual({ type: 'finish' })
     await endUserJob(db, job.uuid, now, { reason: 'no-miner', message: 'none' })
     await endUserJob(db, job.uuid, now, null)
     expect(await findUserJob(db, job.uuid)).toMatchObject({ refusal: { reason: 'no-miner', message: 'none' } })
@@ -67,6 +78,21 @@ describe.each(engines)("users' jobs on %s", (_, newUrl) => {
     await markUserJobReported(db, job.uuid, now)
     expect(await isUnreported()).toBe(false)
     expect((await triesOf(db, job.uuid))[0]?.report).toBe(null)
+  })
+
+  it('that no process drives any more are ended: by their last try, or as too late', async () => {
+    const { db } = database
+    const [tried, untried, running] = [(await add()).job, (await add()).job, (await add()).job]
+    await tryOn('a', { userJob: tried.uuid, endedAt: now })
+    await tryOn('a', { userJob: running.uuid, endedAt: now })
+    await tryOn('a', { userJob: running.uuid, state: 'running', executorClass: 'spin_up-4min.gpu-24gb' })
+    expect(await endOrphanedUserJobs(db, now, now), 'all are too young').toBe(0)
+    const later = new Date(now.getTime() + 1)
+    expect(await endOrphanedUserJobs(db, later, later)).toBeGreaterThanOrEqual(2)
+    expect(await findUserJob(db, tried.uuid)).toMatchObject({ endedAt: later, refusal: null, toldAt: null })
+    expect(await findUserJob(db, untried.uuid)).toMatchObject({ endedAt: later, refusal: TOO_LATE, toldAt: null })
+    expect(await findUserJob(db, running.uuid)).toMatchObject({ endedAt: null })
+    expect(await endOrphanedUserJobs(db, later, later)).toBe(0)
   })
 
   it('show how busy each miner is, and how often its jobs ended badly', async () => {

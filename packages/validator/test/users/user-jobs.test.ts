@@ -105,6 +105,10 @@ describe('a job of a facilitator of v2026', () => {
     )
     expect(world.facilitator.updates(job.uuid).at(-1)?.status).toBe('completed')
     expect(first?.status).toBe('completed')
+    expect(world.facilitator.statuses(job.uuid), 'no stage comes after the end').toEqual([
+      ...STEPS,
+      ...['completed', 'completed'],
+    ])
     expect(await rowsOf(job.uuid)).toHaveLength(1)
   })
 
@@ -137,12 +141,40 @@ describe('a job of a facilitator of v2026', () => {
     expect(facilitator.statuses(job.uuid)).toEqual(STEPS.slice(0, 3))
     connect()
     await facilitator.until(() => facilitator.statuses(job.uuid).includes('completed'))
+    expect(facilitator.statuses(job.uuid), 'stages are told in their order').toEqual([...STEPS, 'completed'])
     expect(facilitator.updates(job.uuid).at(-1)?.metadata?.miner_response).toMatchObject({ ...TEXTS, artifacts })
     expect(await rowsOf(job.uuid)).toHaveLength(1)
     // The whole report is kept until the facilitator has confirmed the end.
     await expect.poll(async () => (await rowsOf(job.uuid))[0]?.report).toBe(null)
     const [stored] = await database().db.select().from(userJobs).where(eq(userJobs.uuid, job.uuid))
     expect(stored).toMatchObject({ endedAt: expect.any(Date), toldAt: expect.any(Date) })
+  })
+
+  it('that has not got its work before a restart: its last stage is told again, and then only later ones', async () => {
+    let jobConnections = 0
+    const acceptingFirst = async (peer: Peer2026) => {
+      await play2026.authenticated(peer)
+      if (jobConnections === 0) await peer.receive('V0InitialJobRequest')
+      jobConnections += 1
+      if (jobConnections === 1) {
+        peer.sendForJob('V0AcceptJobRequest')
+        return peer.gone
+      }
+      peer.sendForJob('V0ExecutorReadyRequest')
+      await peer.receive('V0JobRequest')
+      peer.sendForJob('V0JobFinishedRequest', TEXTS)
+      return peer.gone
+    }
+    await using world = await start({ miners: [{ v2026: acceptingFirst }] })
+    const { facilitator, connection, connect } = world
+    const job = userJob()
+    facilitator.peers[0]?.send(job)
+    await facilitator.until(() => facilitator.statuses(job.uuid).includes('accepted'))
+    await connection[Symbol.asyncDispose]()
+    connect()
+    await facilitator.until(() => facilitator.statuses(job.uuid).includes('completed'))
+    const [received, accepted, ...later] = STEPS
+    expect(facilitator.statuses(job.uuid)).toEqual([received, accepted, accepted, ...later, 'completed'])
   })
 
   it('that ended before a restart, and whose end was not confirmed, is reported whole', async () => {

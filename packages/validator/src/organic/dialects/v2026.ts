@@ -56,23 +56,45 @@ export function isFinalStatus(status: string): boolean {
   return FINAL.has(status)
 }
 
+/** A stage that a job passes, in their order. */
+export type Passed = keyof typeof STEPS
+
+const IN_ORDER = Object.keys(STEPS) as Passed[]
+
+function isPassed(type: string): type is Passed {
+  return type in STEPS
+}
+
 /**
- * Returns what tells a facilitator of v2026 how far a job is. Each status is sent once, and a job that completed has
- * passed every stage, though a v0 miner reports none of them.
+ * Returns what tells a facilitator of v2026 how far a job is. Stages are told in their order, and no stage after the
+ * end. A job that completed has passed every stage, though a v0 miner reports none of them.
+ *
+ * @param told the last stage that an earlier process told; none by default
  */
-export function progressTeller(uuid: string, send: (update: V0JobStatusUpdate) => void): (progress: Progress) => void {
-  const sent = new Set<Status>()
-  const tell = (update: V0JobStatusUpdate) => {
-    if (sent.has(update.status)) return
-    sent.add(update.status)
-    send(update)
-  }
+export function progressTeller(
+  uuid: string,
+  send: (update: V0JobStatusUpdate) => void,
+  told?: Passed,
+): (progress: Progress) => void {
+  let next = told === undefined ? 0 : IN_ORDER.indexOf(told) + 1
+  let hasEnded = false
   return progress => {
-    if (progress.type === 'ended' && progress.end.state === 'finished') {
-      for (const status of Object.values(STEPS)) tell(updateOf(uuid, status, null))
+    const { type } = progress
+    if (hasEnded) return
+    if (isPassed(type)) {
+      if (IN_ORDER.indexOf(type) < next) return
+      next = IN_ORDER.indexOf(type) + 1
+    } else {
+      hasEnded = true
+      const isFinished = progress.type === 'ended' && progress.end.state === 'finished'
+      if (isFinished) for (const stage of IN_ORDER.slice(next)) send(stageUpdate(uuid, stage))
     }
-    tell(updateFor(uuid, progress))
+    send(updateFor(uuid, progress))
   }
+}
+
+export function stageUpdate(uuid: string, stage: Passed): V0JobStatusUpdate {
+  return updateOf(uuid, STEPS[stage], null)
 }
 
 function updateFor(uuid: string, progress: Progress): V0JobStatusUpdate {
@@ -84,13 +106,13 @@ function updateFor(uuid: string, progress: Progress): V0JobStatusUpdate {
     case 'ended':
       return finalUpdate(uuid, progress.end)
     default:
-      return updateOf(uuid, STEPS[progress.type], null)
+      return stageUpdate(uuid, progress.type)
   }
 }
 
 const NOT_GIVEN: Breakdown = {
   ...{ reporter: 'validator', reason: 'unhandled-exception', stage: 'unknown', cause: null },
-  message: 'The validator could not give the job to a miner.',
+  message: 'The validator could not store the job.',
 }
 
 function finalUpdate(uuid: string, end: JobEnd): V0JobStatusUpdate {

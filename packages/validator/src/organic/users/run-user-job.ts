@@ -3,6 +3,7 @@
  * became of its tries so far is read first.
  */
 import { randomUUID } from 'node:crypto'
+import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import { secondsOf } from '@horde/protocol/job/request'
 import { isFinal, type JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
@@ -17,13 +18,14 @@ import {
   findUserJob,
   type StoredTry,
   type StoredUserJob,
+  TOO_LATE,
   triesOf,
   unreportedUserJobs,
 } from '../../db/users/user-jobs.ts'
 import type { ServingMiner } from '../../jobs/miners/find-miners.ts'
 import type { MinerPicker, Wanted } from '../../jobs/miners/pick-miner.ts'
 import { abandonJobs, openJobs } from '../../jobs/transition.ts'
-import { progressTeller, userJobOf } from '../dialects/v2026.ts'
+import { progressTeller, stageUpdate, userJobOf } from '../dialects/v2026.ts'
 import { type DriveOrganicDeps, driveOrganicJob } from '../drive-organic-job.ts'
 import type { ReceivedRequest } from '../facilitator-frame.ts'
 import type { OrganicLimits } from '../organic-job.ts'
@@ -70,26 +72,25 @@ export async function runUserJob(
     log.info({ jobUuid: request.uuid, ...refusal }, 'job of a user refused')
     tell({ type: 'refused', refusal })
   }
+  const problem = problemOf(request, maxSeconds)
+  if (problem !== undefined) return refuse({ reason: 'unknown', message: problem })
   try {
-    const problem = problemOf(request, maxSeconds)
-    if (problem !== undefined) return refuse({ reason: 'unknown', message: problem })
-    const known = await findUserJob(db, request.uuid)
-    if (known) return await tellAgain(known, deps, tell)
+    const known = await untilSaved(() => findUserJob(db, request.uuid), deps, signal)
+    if (known) return await tellAgain(known, deps, report, signal)
     const checked = checkSignature(request.signature, [userJobText(request, received)], rules, clock.now())
     if (!checked.ok) return refuse({ reason: 'invalid-signature', message: checked.problem })
     const { signatory } = checked
-    const createdAt = new Date(clock.now())
-    const added = await addUserJob(db, request, { signatory, signed: rules.once ? checked.signed : null, createdAt })
-    if (added === 'used') {
-      return refuse({ reason: 'invalid-signature', message: 'signature: was used for another job' })
-    }
-    const job = await findUserJob(db, request.uuid)
-    if (added === 'known' || !job) return
+    const by = { signatory, signed: rules.once ? checked.signed : null, createdAt: new Date(clock.now()) }
+    let tries = 0
+    const job = await untilSaved(() => addUserJob(db, request, by, tries++ > 0), deps, signal)
+    if (job === 'used') return refuse({ reason: 'invalid-signature', message: 'signature: was used for another job' })
+    if (job === 'known') return
     tell({ type: 'received' })
-    await follow(job, deps, tell, signal)
+    await untilDone(job.uuid, () => follow(job, deps, tell, signal), deps, signal)
   } catch (err) {
+    // Only what comes before the job is stored rejects.
     if (signal.aborted) return
-    log.error({ err, jobUuid: request.uuid }, 'job of a user could not be run')
+    log.error({ err, jobUuid: request.uuid }, 'job of a user could not be stored')
     tell({ type: 'not-given' })
   }
 }
@@ -105,31 +106,78 @@ export async function resumableUserJobs(
 }
 
 async function resume(job: StoredUserJob, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<void> {
-  const tell = progressTeller(job.uuid, report)
-  if (job.endedAt !== null) return await tellAgain(job, deps, tell)
-  deps.log.warn({ jobUuid: job.uuid }, 'job of a user resumed')
-  try {
+  const { uuid, endedAt } = job
+  if (endedAt !== null) return await tellAgain(job, deps, report, signal)
+  deps.log.warn({ jobUuid: uuid }, 'job of a user resumed')
+  let tell: Tell | undefined
+  const step = async () => {
+    tell ??= await resumedTeller(uuid, deps, report, signal)
     await follow(job, deps, tell, signal)
-  } catch (err) {
+  }
+  await untilDone(uuid, step, deps, signal)
+}
+
+/**
+ * Returns what tells the stages that an earlier process did not tell, as far as the rows of the tries show them. The last
+ * one may not have arrived and is told again, unless the miner had the work: then a later one may have been told.
+ */
+async function resumedTeller(uuid: string, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<Tell> {
+  const tries = await untilSaved(() => triesOf(deps.db, uuid), deps, signal)
+  const isReady = tries.some(({ readyAt }) => readyAt !== null)
+  const told = isReady ? 'ready' : tries.some(({ acceptedAt }) => acceptedAt !== null) ? 'accepted' : 'received'
+  if (tries.every(({ runningAt }) => runningAt === null)) report(stageUpdate(uuid, told))
+  return progressTeller(uuid, report, told)
+}
+
+/** The pauses between two attempts at what the chain or the database keeps from succeeding. */
+const AGAIN: BackoffOptions = { minMs: 1_000, maxMs: 30_000, factor: 2 }
+
+/**
+ * Retries `step` of a stored job until it succeeds: an end that is not stored is told to no one, and `follow` ends a job
+ * by itself once it is too late for it. Gives up when the validator stops; the next start resumes the job. Never rejects.
+ */
+async function untilDone(
+  jobUuid: string,
+  step: () => Promise<void>,
+  { clock, log }: UserJobDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const delayMs of backoff(AGAIN)) {
+    try {
+      return await step()
+    } catch (err) {
+      if (signal.aborted) return
+      log.error({ err, jobUuid, delayMs }, 'job of a user could not be run on; trying again')
+    }
+    await clock.sleep(delayMs, signal).catch(() => {})
     if (signal.aborted) return
-    throw err
   }
 }
 
 type Tell = (progress: Progress) => void
 
-/** Reports the end of a job that was asked for before. One that has not ended is reported by the process that runs it. */
-async function tellAgain({ uuid, endedAt, refusal }: StoredUserJob, { db }: UserJobDeps, tell: Tell): Promise<void> {
-  const last = (await triesOf(db, uuid)).at(-1)
-  if (refusal) tell({ type: 'refused', refusal })
-  else if (endedAt !== null && last && isFinal(last.state)) tell({ type: 'ended', end: { ...last, state: last.state } })
+/**
+ * Reports the end of a job that was asked for before. One that has not ended is reported by the process that runs it.
+ * Never rejects.
+ */
+function tellAgain(job: StoredUserJob, deps: UserJobDeps, report: Report, signal: AbortSignal): Promise<void> {
+  const { uuid, endedAt, refusal } = job
+  // Every stage may have been told.
+  const tell = progressTeller(uuid, report, 'execution-done')
+  const step = async () => {
+    if (endedAt === null) return
+    const last = refusal ? undefined : (await triesOf(deps.db, uuid)).at(-1)
+    if (refusal) tell({ type: 'refused', refusal })
+    else if (last && isFinal(last.state)) tell({ type: 'ended', end: { ...last, state: last.state } })
+  }
+  return untilDone(uuid, step, deps, signal)
 }
 
 /** Tries the job on one miner after the other until it has run or no miner is left, and reports its end. */
 async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal: AbortSignal): Promise<void> {
   const { db, clock } = deps
   for (;;) {
-    const tries = await triesOf(db, job.uuid)
+    const tries = await untilSaved(() => triesOf(db, job.uuid), deps, signal)
     const last = tries.at(-1)
     if (last && !isFinal(last.state)) {
       // Another process has finalised it, and reports it.
@@ -148,8 +196,6 @@ async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal:
     return
   }
 }
-
-const TOO_LATE: Refusal = { reason: 'unknown', message: 'The validator was away, and came back too late for the job.' }
 
 /** Whether the job may be given to a first or a further miner. */
 function mayTryAgain(
@@ -245,7 +291,6 @@ async function drive(
     const open = { uuid: job.uuid, state: job.state }
     return (await untilSaved(() => abandonJobs(db, [open], new Date(clock.now()), log), deps, signal)) > 0
   }
-  if (isResumed && job.readyAt !== null) for (const type of ['accepted', 'ready'] as const) tell({ type })
   const how = {
     ...{ asked: userJobOf(request, job.uuid), limits: limitsOf(request, deps), deadline },
     ...{ isResumed, keepOpen, keepsReport: true },
