@@ -58,15 +58,27 @@ export const dashboard = z.strictObject({
 })
 export type Dashboard = z.output<typeof dashboard>
 
-/** Matches queries that may return nothing on a healthy server. */
-const MAY_BE_EMPTY =
-  /facilitator|jobs_open|miner_gpus|miner_refusals|miner_offers_declined|validator_next_batch|validator_last_batch/
+/** Queries with one of these may return nothing on a healthy server. */
+const MAY_BE_EMPTY = [
+  'facilitator',
+  'jobs_open',
+  'miner_gpus',
+  'miner_refusals',
+  'miner_offers_declined',
+  'miner_manifest_committed',
+  'validator_next_batch',
+  'validator_last_batch',
+]
 
 /** Returns all queries of a dashboard, each with the title of its chart. */
 export function queriesOf({ panels }: Dashboard): { title: string; expr: string; mayBeEmpty: boolean }[] {
   return panels.flatMap(panel => {
     if (panel.type === 'row') return []
-    return panel.targets.map(({ expr }) => ({ title: panel.title, expr, mayBeEmpty: MAY_BE_EMPTY.test(expr) }))
+    return panel.targets.map(({ expr }) => ({
+      title: panel.title,
+      expr,
+      mayBeEmpty: MAY_BE_EMPTY.some(name => expr.includes(name)),
+    }))
   })
 }
 

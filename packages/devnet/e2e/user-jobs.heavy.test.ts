@@ -43,6 +43,9 @@ beforeAll(async () => {
   )
   await horde.startValidator(['serve']).line('validator started', WAIT_MS)
   await facilitator.until(() => facilitator.peers.length > 0)
+  // The validator may have asked the miner before that was ready, and asks it again some time later.
+  const first = async () => (await facilitator.ask(program('print()'))).at(-1)?.status
+  await expect.poll(first, { timeout: WAIT_MS, interval: 2_000 }).toBe('completed')
 })
 afterAll(() => stack[Symbol.asyncDispose]())
 

@@ -112,7 +112,7 @@ describe('a job whose connection is cut ends, and leaves nothing, when', () => {
     const job = program('print()', { job_timing: { ...TIMING, allowed_leeway: 1, download_time_limit: 1 } })
     const { end, passed } = await giveCut(job, says('V0JobRequest', true))
     // The executor gives up when the validator does. Either may be first.
-    expect(['MinerTimedOut', 'MinerReportedHordeFailed']).toContain(end?.end)
+    expect(['MinerTimedOut', 'MinerReportedJobFailed']).toContain(end?.end)
     expect(passed.filter(type => type.endsWith('V0JobRequest'))).toEqual([])
     expect(passed.at(-1)).toBe('2 V0JobFinishedReceiptRequest')
     await expectNothingLeft(job)

@@ -16,6 +16,7 @@ const PREPARED = 'a job was already prepared here'
 const ANOTHER = 'another job was prepared here'
 const UNKNOWN = 'message_type is missing or not one of this link'
 const NOT_JSON = 'the frame is not JSON'
+const TOO_MANY = 'the frame holds more than 50000 values'
 const NO_OBJECT = 'the frame is not a JSON object'
 const ONE_SOURCE = 'exactly one of docker_image_name and raw_script must be non-empty'
 
@@ -53,7 +54,8 @@ function invalidMessages({ wanted }: Conversation): [string | Buffer, string | n
     ['"V0RunJobRequest"', NO_OBJECT],
     ['', NOT_JSON],
     [text(offer).slice(0, -1), NOT_JSON],
-    ['['.repeat(200_000), NOT_JSON],
+    ['['.repeat(40_000), NOT_JSON],
+    ['['.repeat(200_000), TOO_MANY],
     [Buffer.from(text(offer)), 'binary frames are not part of this protocol'],
     [Buffer.alloc(0), 'binary frames are not part of this protocol'],
     [text({ ...offer, job_uuid: 'mine' }), 'job_uuid: must be a uuid'],

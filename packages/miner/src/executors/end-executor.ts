@@ -1,6 +1,6 @@
 /**
  * Ends a job's executor and frees its slot. An executor that has sent its result leaves by itself, any other is
- * stopped.
+ * stopped. One whose result a stopping miner could not store stays, and sends it to the miner of the next start.
  */
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
@@ -21,8 +21,11 @@ export async function endExecutor(job: LiveJob, executor: StartedExecutor | unde
   const { live, channels, log } = deps
   const over = new AbortController()
   try {
-    if (executor && job.leaving) await letLeave(executor, job.leaving, deps, over.signal)
+    const isKept = job.leaving !== undefined && job.isUnsaved
+    if (executor && job.leaving && !isKept) await letLeave(executor, job.leaving, deps, over.signal)
     live.remove(job)
+    // Its token stays valid, too: it would take a refusal with its close, or ours with 1000, for the receipt.
+    if (isKept) return void log.warn({ jobUuid: job.uuid }, 'executor left running: its result could not be saved')
     await allEnded([channels.close(job.channel), executor?.stop()])
   } catch (err) {
     log.error({ err, jobUuid: job.uuid }, 'executor could not be stopped')

@@ -49,7 +49,7 @@ export class ExecutorChannel {
   #lostAt: number | undefined
   /** Whether the executor has reported anything about its job. */
   #hasReported = false
-  /** Resolves when the driver of the job handles no further event. */
+  /** Resolves when the driver of the job handles no further event, and the end of the job is stored. */
   readonly #over = Promise.withResolvers<void>()
 
   constructor(token: string, clock: Clock) {
@@ -134,7 +134,7 @@ export class ExecutorChannel {
     await Promise.race([handled.promise, this.#over.promise])
   }
 
-  /** The job is over: no further event is handled. */
+  /** The job is over, and stored as that: no further event is handled. */
   over(): void {
     this.#over.resolve()
   }

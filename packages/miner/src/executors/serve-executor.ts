@@ -38,7 +38,8 @@ export async function serveExecutor(
     }
   } finally {
     channel.detach(socket)
-    await channel.handled()
+    // A miner that stops without having stored the report closes with 1001 instead, and the executor comes back.
+    await Promise.race([channel.handled(), socket.closed])
     await socket.close(1000)
   }
 }

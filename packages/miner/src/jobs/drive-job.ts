@@ -50,7 +50,8 @@ export async function driveJob(job: LiveJob, deps: DriveJobDeps, signal: AbortSi
     else if (signal.aborted) await move(job, 'stopped', { reason: 'stopped' }, deps, signal)
     else await move(job, 'executor exited', { reason: reasonForNone(job) }, deps, signal)
   } finally {
-    job.channel.over()
+    // An executor whose result is not stored must not take the answer to its close for the receipt.
+    if (!job.isUnsaved) job.channel.over()
     const ended = endExecutor(job, executor, deps)
     // A validator may take long to read the end, and the next job waits for the executor to leave.
     await Promise.all([ended, job.endSent]).finally(() => ended)

@@ -66,6 +66,11 @@ export class StoredJob {
     return this.row.reason ?? undefined
   }
 
+  /** Whether the database does not have the state of this job, and never will from this process. */
+  get isUnsaved(): boolean {
+    return !this.isDropped && this.savedState !== this.state
+  }
+
   /** When the job came into its state, in ms since the epoch. An accepted job has the time of its offer. */
   get movedAt(): number {
     const { endedAt, startedAt, readyAt, offeredAt } = this.row

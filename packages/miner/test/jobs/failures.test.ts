@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Database } from '@horde/kit/database'
+import { type Database, openDatabase } from '@horde/kit/database'
 import { silentLog } from '@horde/kit/log'
 import { dialSocket } from '@horde/kit/socket'
 import { LARGEST_PASSED_ON_BYTES } from '@horde/protocol/frame'
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { findJob } from '../../src/db/jobs.ts'
 import type { ExecutorManager, ExecutorOrder } from '../../src/horde/manager.ts'
 import { capturedLog } from '../captured-log.ts'
-import { ScriptedManager, startChain, startTestMiner } from '../harness.ts'
+import { migrationsFolder, ScriptedManager, startChain, startTestMiner } from '../harness.ts'
 import { offerOf, workOf } from '../messages.ts'
 
 type StartOptions = Partial<Parameters<typeof startTestMiner>[0]>
@@ -85,20 +85,25 @@ it('stops its executors even while the database is away', async () => {
   expect(manager.stopped).toEqual([order.token])
 })
 
-it("answers an executor's close only once its result is stored", async () => {
-  const { away, disturb } = shakyDatabase()
+/** Connects as an executor that waits long for the answer to its close. */
+const dialAs = ({ minerAddress, token }: ExecutorOrder) =>
+  dialSocket<unknown, object>(`${minerAddress}/v0.1/executor_interface/${token}`, {
+    ...{ parse: frame => frame, maxFrameBytes: LARGEST_PASSED_ON_BYTES, closeTimeoutMs: WAIT_MS, log: silentLog },
+  })
+
+/** Starts a miner, brings a job on it to `running`, and has its executor send a result while the database is away. */
+async function sendWhileAway(disturbed: ReturnType<typeof shakyDatabase>, options: StartOptions = {}) {
+  const { away, disturb } = disturbed
   const { log, lines } = capturedLog()
   const manager = new ScriptedManager()
-  await using miner = await start({ disturb, manager, log })
-  await using validator = await connectValidator(miner)
+  const miner = await start({ disturb, manager, log, ...options })
+  const validator = await connectValidator(miner)
   const uuid = randomUUID()
   const stored = () => findJob(miner.db, validatorKey().ss58, uuid)
   await validator.send(offer(uuid))
   await validator.next()
-  const { minerAddress, token } = await manager.order()
-  const socket = await dialSocket<unknown, object>(`${minerAddress}/v0.1/executor_interface/${token}`, {
-    ...{ parse: frame => frame, maxFrameBytes: LARGEST_PASSED_ON_BYTES, closeTimeoutMs: WAIT_MS, log: silentLog },
-  })
+  const order = await manager.order()
+  const socket = await dialAs(order)
   await socket.send({ message_type: 'V0ReadyRequest', job_uuid: uuid })
   expect(await validator.next()).toMatchObject({ message_type: 'V0ExecutorReadyRequest' })
   await validator.send(workOf(uuid))
@@ -106,18 +111,48 @@ it("answers an executor's close only once its result is stored", async () => {
 
   away.update = 1_000_000
   const output = { docker_process_stdout: 'answer', docker_process_stderr: '' }
-  await socket.send({ message_type: 'V0FinishedRequest', job_uuid: uuid, ...output })
+  const result = { message_type: 'V0FinishedRequest', job_uuid: uuid, ...output }
+  await socket.send(result)
   const closed = socket.close(1000)
   const refusals = () => lines.filter(({ msg }) => msg === 'job could not be saved').length
   const refusedTwice = expect.poll(refusals, { timeout: WAIT_MS }).toBeGreaterThan(1)
   expect(await Promise.race([closed.then(() => 'closed'), refusedTwice.then(() => 'refused')])).toBe('refused')
   expect(await stored()).toMatchObject({ state: 'running', result: null })
+  return { miner, manager, validator, stored, order, socket, result }
+}
 
-  away.update = 0
+it("answers an executor's close only once its result is stored", async () => {
+  const disturbed = shakyDatabase()
+  const { miner, manager, validator, stored, order, socket } = await sendWhileAway(disturbed)
+  await using _ = miner
+  await using __ = validator
+  disturbed.away.update = 0
   expect(await socket.closed).toMatchObject({ code: 1000 })
   expect(await stored()).toMatchObject({ state: 'finished', result: { stdout: 'answer' } })
-  manager.exit(token, 'exit code 0')
+  manager.exit(order.token, 'exit code 0')
   expect(await validator.next()).toMatchObject({ message_type: 'V0JobFinishedRequest' })
+})
+
+it('leaves a result that it could not store before its stop to its next start', async () => {
+  const disturbed = shakyDatabase()
+  await using database = await openDatabase({ url: 'pglite://memory', migrationsFolder })
+  const options = { database: database.db }
+  const { miner, manager, validator, stored, order, socket, result } = await sendWhileAway(disturbed, options)
+  await using _ = validator
+  await miner[Symbol.asyncDispose]()
+  expect(await socket.closed).toMatchObject({ code: 1001 })
+  expect(manager.stopped, 'the executor still has the result').toEqual([])
+  expect(await stored()).toMatchObject({ state: 'running', result: null })
+
+  const managerOfNext = new ScriptedManager()
+  managerOfNext.orphans.add(order.token)
+  await using next = await start({ ...options, manager: managerOfNext })
+  const again = await dialAs({ ...order, minerAddress: next.url })
+  await again.send(result)
+  await again.close(1000)
+  expect(await again.closed).toMatchObject({ code: 1000 })
+  expect(await stored()).toMatchObject({ state: 'finished', result: { stdout: 'answer' } })
+  managerOfNext.exit(order.token, 'exit code 0')
 })
 
 it('breaks a job whose executor hangs at its start, and stops the executor if it starts later', async () => {

@@ -131,6 +131,11 @@ export class MinerConnection implements AsyncDisposable {
     return this.#open !== undefined
   }
 
+  /** Whether the miner is addressed in v0 only because it said nothing. */
+  get isBySilence(): boolean {
+    return this.#open?.conversation.negotiation.isBySilence ?? false
+  }
+
   /** Whether the miner wants another connection for each further job. Known once it is connected. */
   get isPerJob(): boolean {
     return this.#dialect !== undefined && BY_NAME[this.#dialect].isPerJob

@@ -9,8 +9,9 @@ import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import type { JobState, OpenState } from '@horde/protocol/job-state'
 import type { JobResult, StoredJob } from '../db/jobs.ts'
 import { Journal } from '../db/journal.ts'
+import type { Manifest } from '../jobs/dialects/miner-dialect.ts'
 import { JobDriver } from '../jobs/job-driver.ts'
-import type { JobSpec } from '../jobs/job-spec.ts'
+import type { JobSpec, ResumedJob } from '../jobs/job-spec.ts'
 import { MinerConnection, type MinerConnectionOptions } from '../jobs/miner-connection.ts'
 import { awaitManifest, classFor } from '../jobs/miners/manifest.ts'
 import { type OrganicLimits, organicJob } from './organic-job.ts'
@@ -62,23 +63,29 @@ export async function driveOrganicJob(
   // Opened before the manifest is awaited, so that messages that follow the manifest are not lost.
   using channel = connection.channel(asked.work.jobUuid)
   const stored = name !== null && isExecutorClass(name) ? name : undefined
-  const needsManifest = stored === undefined && job.offeredAt === null
+  const needsManifest = job.offeredAt === null ? stored === undefined : isRepeatUnclear(job, asked)
   const manifest = needsManifest ? await awaitManifest(connection, { ...limits, endsAt }, clock, signal) : undefined
   const executorClass = stored ?? classFor(asked.work.preset === 'none' ? 'none' : 'nvidia_all', manifest)
   const connectMs = connection.isConnected ? limits.connectMs : startedAt + limits.connectMs - clock.monotonic()
   const spec = {
     ...organicJob(asked, { ...limits, connectMs }, endsAt, executorClass),
     ...how,
-    // A miner that has sent a manifest is no v0 miner, and may receive an offer twice.
-    ...(isResumed
-      ? {
-          resumed: {
-            state: job.state as OpenState,
-            repeatOffer: stored !== undefined || job.offeredAt === null,
-            isOffered: job.offeredAt !== null,
-          },
-        }
-      : {}),
+    ...(isResumed ? { resumed: resumedOf(job, asked, manifest) } : {}),
   }
   return await new JobDriver(spec, { channel, journal, clock, log }, signal).drive()
+}
+
+/**
+ * A v0 miner may receive an offer twice if it sends manifests. It does when it has sent one now, or when the class of
+ * the job was read from one because the user named none.
+ */
+function resumedOf(job: StoredJob, asked: UserJob, manifest: Manifest | undefined): ResumedJob {
+  const isOffered = job.offeredAt !== null
+  const hadManifest = job.executorClass !== null && asked.executorClass === undefined
+  return { state: job.state as OpenState, repeatOffer: !isOffered || hadManifest || manifest !== undefined, isOffered }
+}
+
+/** Whether only a manifest can show that the miner may receive the offer of this job twice. */
+function isRepeatUnclear({ dialect }: StoredJob, asked: UserJob): boolean {
+  return (dialect ?? 'v0') === 'v0' && asked.executorClass !== undefined
 }

@@ -25,6 +25,8 @@ import type { ResumableJob } from './run-organic-job.ts'
 import { type StatusUpdate, UpdateOutbox } from './update-outbox.ts'
 
 const RECONNECT: BackoffOptions = { minMs: 1_000, maxMs: 60_000, factor: 2, jitterMs: 1_000 }
+/** With this code a facilitator refuses a frame that is too large for it. */
+const TOO_LARGE = 1009
 /** Uptime after which the retry counter resets, in ms. */
 const STABLE_MS = 30_000
 /** How long sending the last updates may take when the validator stops, in ms. */
@@ -49,7 +51,7 @@ export interface FacilitatorOptions {
   onCheated(received: ReceivedRequest<v2026.V0JobCheated>): Promise<void>
   /** The jobs that an earlier process left open or unreported. They are resumed before the facilitator is dialled. */
   resumableJobs?(signal: AbortSignal): Promise<ResumableJob<StatusUpdate>[]>
-  /** Called when the facilitator has confirmed the update about a job's end. */
+  /** Called when the facilitator has confirmed the whole update about a job's end. */
   onReported?(update: StatusUpdate): void
   heartbeatMs?: number
   reconnect?: BackoffOptions
@@ -80,7 +82,7 @@ export class FacilitatorConnection implements AsyncDisposable {
   readonly #connectionStop = new AbortController()
   /** By the keys of their uuids. */
   readonly #jobs = new Map<string, RunningJob>()
-  readonly #outbox = new UpdateOutbox()
+  readonly #outbox: UpdateOutbox
   readonly #running: Promise<unknown>
   #socket: FacilitatorSocket | undefined
   #loggedIn = false
@@ -89,6 +91,7 @@ export class FacilitatorConnection implements AsyncDisposable {
 
   constructor(options: FacilitatorOptions) {
     this.#options = options
+    this.#outbox = new UpdateOutbox(options.log)
     if (!options.uri.startsWith('wss:'))
       options.log.warn('the connection to the facilitator is not encrypted: use a wss: address')
     this.#running = this.#resumeJobs().then(() => this.#stayConnected())
@@ -149,12 +152,15 @@ export class FacilitatorConnection implements AsyncDisposable {
     const ended = new AbortController()
     const beating = this.#beat(socket, AbortSignal.any([signal, ended.signal]))
     this.#outbox.sendOn(socket)
+    let isRefusal = false
     try {
       for (let received = await socket.receive(signal); received; received = await socket.receive(signal))
         await this.#take(received, socket, wasOfUse)
+      const { code } = await socket.closed
+      isRefusal = code === TOO_LARGE || this.#loggedIn
     } finally {
       this.#socket = undefined
-      this.#outbox.sendOn(undefined)
+      this.#outbox.connectionEnded({ isRefusal })
       ended.abort()
       await beating
     }
@@ -266,8 +272,9 @@ export class FacilitatorConnection implements AsyncDisposable {
     if (!confirmed) return
     wasOfUse()
     // A request without a uuid was rejected, and is stored nowhere.
-    const isOfJob = jobUuid.safeParse(confirmed.uuid).success
-    if (isOfJob && isFinalStatus(confirmed.status)) this.#options.onReported?.(confirmed)
+    const { update, isWhole } = confirmed
+    const isOfJob = jobUuid.safeParse(update.uuid).success
+    if (isWhole && isOfJob && isFinalStatus(update.status)) this.#options.onReported?.(update)
   }
 }
 

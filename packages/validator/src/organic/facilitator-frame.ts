@@ -2,6 +2,7 @@
 import type { WireError } from '@horde/protocol/frame'
 import type { Dialect } from '@horde/protocol/handshake/dialects'
 import type { JsonObject } from '@horde/protocol/json/read-json'
+import { hasMoreValues } from '@horde/protocol/json/value-count'
 import { jobUuid } from '@horde/protocol/primitives'
 import * as v0 from '@horde/protocol/v0/facilitator-validator'
 import * as v2026 from '@horde/protocol/v2026/facilitator-validator'
@@ -50,9 +51,15 @@ function invalidIn(frame: string, error: WireError): FacilitatorFrame {
   return { type: 'invalid', dialect: 'v2026', uuid: isShort ? uuid : undefined, error }
 }
 
+/** The first uuid in a frame that is too costly to be parsed: facilitators write it before the long fields. */
+const UUID_IN_TEXT = new RegExp(`"uuid"\\s*:\\s*"([^"\\\\]{0,${MAX_UUID_CHARACTERS}})"`)
+
 function uuidIn(frame: string | Uint8Array): unknown {
+  const text = String(frame)
+  // As objects, the values of one such frame take gigabytes.
+  if (hasMoreValues(text)) return UUID_IN_TEXT.exec(text)?.[1]
   try {
-    return (JSON.parse(String(frame)) as { uuid?: unknown } | null)?.uuid
+    return (JSON.parse(text) as { uuid?: unknown } | null)?.uuid
   } catch {
     return undefined
   }

@@ -28,6 +28,8 @@ export interface WorldOptions extends Partial<Pick<UserJobDeps, 'rules' | 'limit
   /** How many executors of a miner count at most. */
   maxExecutors?: number
   capabilities?: string
+  /** The largest frame that the facilitator takes. */
+  maxFrameBytes?: number
   random?: () => number
   clock?: Clock
   log?: Log

@@ -27,7 +27,7 @@ describe.each(engines)('a planned setting of a killed process, on %s', (_, newUr
     database = await openTestDatabase(await newUrl())
     db = database.db
     net = await startNet({
-      inclusionTimeoutMs: 500,
+      inclusionTimeoutMs: 3_000,
       subnets: [{ netuid: PLAIN }, { netuid: REVEALING, hyperparameters: { CommitRevealWeightsEnabled: true } }],
     })
   })

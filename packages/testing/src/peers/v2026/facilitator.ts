@@ -38,10 +38,20 @@ export interface Facilitator2026 extends AsyncDisposable {
 
 const ENDS = ['completed', 'rejected', 'failed', 'horde_failed']
 
-/** @param capabilities the header in the answer that opens a connection; none by default, as in Python facilitators */
-export async function startFacilitator2026({ capabilities }: { capabilities?: string } = {}): Promise<Facilitator2026> {
+export interface FacilitatorOptions2026 {
+  /** The header in the answer that opens a connection; none by default, as in Python facilitators. */
+  capabilities?: string
+  /** A larger frame closes the connection with code 1009. */
+  maxFrameBytes?: number
+}
+
+export async function startFacilitator2026({
+  capabilities,
+  maxFrameBytes = 0,
+}: FacilitatorOptions2026 = {}): Promise<Facilitator2026> {
   const server = createServer()
-  const sockets = new WebSocketServer({ server, path: '/ws/v0/' })
+  // 0: no limit.
+  const sockets = new WebSocketServer({ server, path: '/ws/v0/', maxPayload: maxFrameBytes })
   if (capabilities !== undefined) {
     sockets.on('headers', headers => headers.push(`X-Horde-Capabilities: ${capabilities}`))
   }
@@ -52,6 +62,8 @@ export async function startFacilitator2026({ capabilities }: { capabilities?: st
   const watchers = new Set<() => void>()
   sockets.on('connection', (ws, request) => {
     requests.push(request.headers)
+    // A frame above the limit.
+    ws.on('error', () => {})
     ws.on('message', data => {
       const frame = String(data)
       frames.push(frame)

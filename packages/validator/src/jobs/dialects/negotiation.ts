@@ -52,6 +52,11 @@ export class Negotiation {
     return this.#isDecided
   }
 
+  /** Whether the dialect is v0 only because the miner said nothing. */
+  get isBySilence(): boolean {
+    return this.#isBySilence
+  }
+
   /** Whether the answer may be remembered: silence shows nothing. */
   get isMemorable(): boolean {
     return this.#isDecided && !this.#isBySilence

@@ -13,6 +13,8 @@ import { awaitManifest } from './manifest.ts'
 const AT_ONCE = 32
 /** How long connecting to one of them may take, in ms. */
 const CONNECT_MS = 10_000
+/** How long after a question without an answer the miner is asked again for a pick, in ms. */
+const ASK_AGAIN_MS = 20_000
 /** The largest frame accepted from a miner that is asked, in bytes. */
 const MAX_FRAME_BYTES = 256 * 1024
 
@@ -35,8 +37,13 @@ interface Answer {
   dialect: Dialect | undefined
   /** Undefined: it sent none, as v0 miners of others. */
   manifest: Manifest | undefined
-  /** In ms of the monotonic clock. */
+  /** Until when it counts, in ms of the monotonic clock. */
   until: number
+  /**
+   * When to ask again before that, in ms of the monotonic clock: the miner was asked without success. Undefined: it has
+   * answered the last question.
+   */
+  askAgainAt?: number
 }
 
 /** What a miner offers of one class. */
@@ -74,12 +81,32 @@ export class MinerManifests {
     return answer?.address === address && this.#options.clock.monotonic() < answer.until
   }
 
+  /** Whether the miner did not answer the last question, so that what it offers may be out of date. */
+  isDoubted({ hotkey, address }: ServingMiner): boolean {
+    const answer = this.#answers.get(hotkey)
+    return answer?.address === address && answer.askAgainAt !== undefined
+  }
+
+  /** Whether the miner could not be reached, and nothing is known from before. */
+  isUnreachable({ hotkey, address }: ServingMiner): boolean {
+    const answer = this.#answers.get(hotkey)
+    return answer?.address === address && answer.dialect === undefined
+  }
+
   /** Asks all of these miners whose answer is not recent. Never rejects. */
   async askUnknown(miners: readonly ServingMiner[], signal: AbortSignal): Promise<void> {
     await this.ask(
       miners.filter(miner => !this.isKnown(miner)),
       signal,
     )
+  }
+
+  /** Asks those of these miners again that did not answer a while ago. Undefined when there are none. Never rejects. */
+  askAgain(miners: readonly ServingMiner[], signal: AbortSignal): Promise<void> | undefined {
+    const now = this.#options.clock.monotonic()
+    const isDue = ({ hotkey }: ServingMiner) => (this.#answers.get(hotkey)?.askAgainAt ?? now + 1) <= now
+    const due = miners.filter(miner => this.isKnown(miner) && isDue(miner))
+    return due.length === 0 ? undefined : this.ask(due, signal)
   }
 
   /** Asks miners for their manifests, some at once. Never rejects. */
@@ -112,12 +139,19 @@ export class MinerManifests {
     const endsAt = clock.monotonic() + CONNECT_MS + manifestMs
     const manifest = await awaitManifest(connection, { connectMs: CONNECT_MS, manifestMs, endsAt }, clock, signal)
     if (signal.aborted) return
-    this.#answers.set(miner.hotkey, {
-      address: miner.address,
-      dialect: manifest !== undefined || connection.isConnected ? dialectOf(connection) : undefined,
-      manifest,
-      until: clock.monotonic() + keptMs,
-    })
+    const dialect = manifest !== undefined || connection.isConnected ? dialectOf(connection) : undefined
+    const answer: Answer = { address: miner.address, dialect, manifest, until: clock.monotonic() + keptMs }
+    this.#keep(miner, answer, connection.isBySilence)
+  }
+
+  /** Keeps an answer. One that shows nothing does not replace what the miner has said before. */
+  #keep(miner: ServingMiner, answer: Answer, isBySilence: boolean): void {
+    const { hotkey } = miner
+    const last = this.isKnown(miner) ? this.#answers.get(hotkey) : undefined
+    const showsNothing = answer.dialect === undefined || isBySilence || last?.manifest !== undefined
+    if (answer.manifest !== undefined || !showsNothing) return void this.#answers.set(hotkey, answer)
+    const known = last?.dialect === undefined ? answer : last
+    this.#answers.set(hotkey, { ...known, askAgainAt: this.#options.clock.monotonic() + ASK_AGAIN_MS })
   }
 }
 

@@ -26,7 +26,7 @@ export interface PickerDeps {
   hotkey: string
   allowPrivate: boolean
   chain: Pick<Chain, 'metagraph'>
-  manifests: Pick<MinerManifests, 'offered' | 'askUnknown'>
+  manifests: Pick<MinerManifests, 'offered' | 'isDoubted' | 'isUnreachable' | 'askUnknown' | 'askAgain'>
   db: Database
   clock: Clock
   /** From 0 up to 1. */
@@ -55,20 +55,36 @@ export class MinerPicker {
    * chain or the database does not answer.
    */
   async pick<T>(wanted: Wanted, open: (miner: ServingMiner) => Promise<T>, signal: AbortSignal): Promise<Picked<T>> {
-    const miners = await this.#askedMiners(wanted, signal)
+    const { manifests } = this.#deps
+    const miners = await this.#minersFor(wanted)
+    // Most of these are gone for good: only a job that no other miner can take waits for them.
+    const askedAgain = manifests.askAgain(miners, signal)
+    await this.#await(manifests.askUnknown(miners, signal))
+    const picked = await this.#pickInTurn(miners, wanted, open)
+    if ('picked' in picked || askedAgain === undefined) return picked
+    await this.#await(askedAgain)
+    return this.#pickInTurn(miners, wanted, open)
+  }
+
+  async #minersFor({ tried }: Wanted): Promise<ServingMiner[]> {
+    const { chain, netuid, hotkey, allowPrivate } = this.#deps
+    const { miners } = servingMiners(await chain.metagraph(netuid), hotkey, allowPrivate)
+    return miners.filter(miner => !tried.has(miner.hotkey))
+  }
+
+  /** A miner that answers later can be picked for the next job. */
+  async #await(asked: Promise<void>): Promise<void> {
+    await withDeadline(asked, ASK_MS, 'manifests', this.#deps.clock).catch(() => {})
+  }
+
+  #pickInTurn<T>(
+    miners: readonly ServingMiner[],
+    wanted: Wanted,
+    open: (miner: ServingMiner) => Promise<T>,
+  ): Promise<Picked<T>> {
     const picking = this.#last.then(() => this.#pickFrom(miners, wanted, open))
     this.#last = picking.catch(() => {})
     return picking
-  }
-
-  async #askedMiners({ tried }: Wanted, signal: AbortSignal): Promise<ServingMiner[]> {
-    const { chain, netuid, hotkey, allowPrivate, manifests, clock } = this.#deps
-    const { miners } = servingMiners(await chain.metagraph(netuid), hotkey, allowPrivate)
-    const left = miners.filter(miner => !tried.has(miner.hotkey))
-    const asked = manifests.askUnknown(left, signal)
-    // A miner that answers later can be picked for the next job.
-    await withDeadline(asked, ASK_MS, 'manifests', clock).catch(() => {})
-    return left
   }
 
   async #pickFrom<T>(
@@ -76,16 +92,20 @@ export class MinerPicker {
     wanted: Wanted,
     open: (miner: ServingMiner) => Promise<T>,
   ): Promise<Picked<T>> {
-    const { db, clock, random } = this.#deps
+    const { manifests, db, clock, random } = this.#deps
     const { executorClass, obstacle } = wanted
     const openJobs = await openJobsByMiner(db, executorClass)
     const listed = miners.flatMap(miner => this.#candidate(miner, executorClass, openJobs.get(miner.hotkey) ?? 0))
     const able = listed.filter(({ dialect }) => obstacle === undefined || dialect !== 'v0')
     const free = able.filter(candidate => candidate.free > 0)
-    if (free.length === 0) return { refusal: refusalOf(wanted, listed.length, able.length) }
+    if (free.length === 0) {
+      const unreachable = miners.filter(miner => manifests.isUnreachable(miner)).length
+      return { refusal: refusalOf(wanted, listed.length, able.length) + away(unreachable) }
+    }
+    const sure = free.filter(({ miner }) => !manifests.isDoubted(miner))
     const incidents = await incidentsByMiner(db, new Date(clock.now() - INCIDENTS_MS))
     const weightOf = ({ miner, executors }: Candidate) => 1 / (1 + (incidents.get(miner.hotkey) ?? 0) / executors)
-    return { picked: await open(drawn(free, weightOf, random).miner) }
+    return { picked: await open(drawn(sure.length > 0 ? sure : free, weightOf, random).miner) }
   }
 
   #candidate(miner: ServingMiner, executorClass: ExecutorClass, openJobs: number): Candidate[] {
@@ -100,6 +120,12 @@ function refusalOf({ executorClass, obstacle, tried }: Wanted, listed: number, a
   if (listed === 0) return `No ${other}miner has executors of the class ${executorClass}.`
   if (able > 0) return `All executors of the class ${executorClass} of ${other || 'all '}miners are busy.`
   return `All ${other}miners with executors of the class ${executorClass} speak v0, which cannot express ${obstacle}.`
+}
+
+/** Says how many miners could not be asked, which may be why no miner was picked. */
+function away(unreachable: number): string {
+  if (unreachable === 0) return ''
+  return unreachable === 1 ? ' One miner could not be reached.' : ` ${unreachable} miners could not be reached.`
 }
 
 /** Draws one of some items, each with a chance in proportion to its weight. */

@@ -1,11 +1,9 @@
 /** Link 3 in v2026: reads a user's job, and says how far it is in the words of that dialect. */
 import { CLASSES } from '@horde/protocol/classes'
-import { LARGE_FRAME_BYTES } from '@horde/protocol/frame'
 import type { FailReport, FinishReport, JobReport } from '@horde/protocol/job/messages'
 import type { Breakdown, FailedJob, HordeFault, JobFailureReason, JobStage } from '@horde/protocol/job/report'
 import { jobUuid as jobUuidSchema } from '@horde/protocol/primitives'
 import { REASONS, type Reason } from '@horde/protocol/reasons'
-import { fitFrame } from '@horde/protocol/shorten'
 import { breakdownToV2026, failureToV2026, finishToV2026 } from '@horde/protocol/v2026/codec/report-codec'
 import { uploadsFromV2026 } from '@horde/protocol/v2026/codec/uploads'
 import { volumesFromV2026 } from '@horde/protocol/v2026/codec/volumes'
@@ -13,6 +11,7 @@ import { DECLINE_WORDS } from '@horde/protocol/v2026/codec/words'
 import type { V0JobStatusUpdate, V2JobRequest } from '@horde/protocol/v2026/facilitator-validator'
 import { LEEWAY_SECONDS } from '../../jobs/timing/stage-limits.ts'
 import type { JobEnd, Progress, UserJob } from '../user-job.ts'
+import { fitUpdate } from './fit-update.ts'
 
 /** @param uuid that of the try on one miner */
 export function userJobOf(request: Omit<V2JobRequest, 'signature'>, uuid: string): UserJob {
@@ -132,15 +131,10 @@ function finalUpdate(uuid: string, end: JobEnd): V0JobStatusUpdate {
   return brokenUpdate(uuid, end)
 }
 
-/** Room in a frame for what surrounds a result, in bytes. */
-const ENVELOPE_BYTES = 1_000
-
 function completedUpdate(uuid: string, report: FinishReport | undefined, end: JobEnd): V0JobStatusUpdate {
   const output = report?.output ?? { ...printedIn(end), artifacts: null, uploadAnswers: null }
   const { message_type: _, job_uuid: _of, ...response } = finishToV2026(jobUuidSchema.parse(uuid), output)
-  return updateOf(uuid, 'completed', {
-    miner_response: fitFrame(response, LARGE_FRAME_BYTES - ENVELOPE_BYTES, 'utf-8'),
-  })
+  return updateOf(uuid, 'completed', { miner_response: response })
 }
 
 const FAILURE_OF: Partial<Record<Reason, JobFailureReason>> = { 'exit-status': 'nonzero-exit', 'time-limit': 'timeout' }
@@ -213,7 +207,8 @@ function hordeUpdate(uuid: string, status: 'failed' | 'horde_failed', broken: Br
 }
 
 function updateOf(uuid: string, status: Status, details: Details | null): V0JobStatusUpdate {
-  return { message_type: 'V0JobStatusUpdate', uuid, status, metadata: details && { ...NO_DETAILS, ...details } }
+  const metadata = details && { ...NO_DETAILS, ...details }
+  return fitUpdate({ message_type: 'V0JobStatusUpdate', uuid, status, metadata })
 }
 
 /** Every key is written, as Python validators do. */
