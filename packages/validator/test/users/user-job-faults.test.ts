@@ -2,7 +2,9 @@
 import { type Clock, systemClock } from '@horde/kit/time'
 import { userJob } from '@horde/testing/peers/v2026/facilitator'
 import { type Peer2026, play2026 } from '@horde/testing/peers/v2026/scripted-miner'
+import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
+import { jobs } from '../../src/db/schema.ts'
 import { findUserJob, triesOf } from '../../src/db/users/user-jobs.ts'
 import { withDatabase } from '../db/databases.ts'
 import { startUserWorld, type WorldOptions } from './user-world.ts'
@@ -108,4 +110,42 @@ it('tells a good end whole although the database fails just after it', async () 
   expect(facilitator.statuses(job.uuid)).toEqual([...STEPS, 'completed'])
   expect(facilitator.updates(job.uuid).at(-1)?.metadata?.miner_response).toMatchObject(RESULT)
   expect(fails).toBe(0)
+})
+
+const NOT_SAVED = { readyAt: null, runningAt: null, workSent: null }
+it.each([
+  ['was accepted', { state: 'accepted', ...NOT_SAVED } as const, ['failed', [[0, 'broken']]] as const],
+  [
+    'was not offered',
+    { state: 'offered', acceptedAt: null, offeredAt: null, ...NOT_SAVED } as const,
+    [
+      'completed',
+      [
+        [0, 'broken'],
+        [1, 'finished'],
+      ],
+    ] as const,
+  ],
+])('after a kill, gives a job to another miner only if the first cannot have its work: it %s', async (_, row, ends) => {
+  let isDead = false
+  const dying = async (peer: Peer2026) => {
+    if (isDead) return peer.cut()
+    await play2026.working(peer)
+    return peer.gone
+  }
+  const limits = { connectMs: 10_000, manifestMs: 500, readyMs: 1_000, reservationMs: 1_000, jobMs: 10_000 }
+  await using world = await start({ miners: [{ v2026: dying }, { v2026: finishing }], limits })
+  const { facilitator, connection, connect } = world
+  const { db } = database()
+  const job = userJob()
+  facilitator.peers[0]?.send(job)
+  await expect.poll(async () => (await triesOf(db, job.uuid))[0]?.state, { timeout: 9_000 }).toBe('running')
+  await connection[Symbol.asyncDispose]()
+  // The row of a process that was killed before it saved that it had sent the work.
+  await db.update(jobs).set(row).where(eq(jobs.userJob, job.uuid))
+  isDead = true
+  connect()
+  await facilitator.until(() => ['completed', 'failed'].includes(facilitator.statuses(job.uuid).at(-1) ?? ''))
+  const tries = (await triesOf(db, job.uuid)).map(({ minerUid, state }) => [minerUid, state])
+  expect([facilitator.statuses(job.uuid).at(-1), tries]).toEqual(ends)
 })

@@ -3,10 +3,8 @@
  * became of its tries so far is read first.
  */
 import { randomUUID } from 'node:crypto'
-import { type BackoffOptions, backoff } from '@horde/kit/reconnect'
 import { secondsOf } from '@horde/protocol/job/request'
 import { isFinal, type JobState } from '@horde/protocol/job-state'
-import type { Reason } from '@horde/protocol/reasons'
 import { v0Obstacle } from '@horde/protocol/v0/job-codec'
 import type { V0JobStatusUpdate, V2JobRequest } from '@horde/protocol/v2026/facilitator-validator'
 import { userJobText } from '@horde/protocol/v2026/signing/user-signature'
@@ -32,13 +30,12 @@ import type { OrganicLimits } from '../organic-job.ts'
 import { REPORT_WITHIN_MS, type ResumableJob } from '../run-organic-job.ts'
 import type { Progress } from '../user-job.ts'
 import { problemOf } from './check-job.ts'
+import { type MaybeSent, mayBeSent, mayTryAgain } from './try-again.ts'
+import { untilDone } from './until-done.ts'
 import { checkSignature, type SignatureRules } from './user-signature.ts'
 
 /** How long connecting to a picked miner may take, in ms: another one can be tried. */
 const CONNECT_MS = 15_000
-
-/** How long after its request a job is given to a miner at the latest, in ms: after that its user has given up. */
-const START_WITHIN_MS = 600_000
 
 export interface UserJobDeps extends DriveOrganicDeps {
   picker: Pick<MinerPicker, 'pick'>
@@ -86,7 +83,7 @@ export async function runUserJob(
     if (job === 'used') return refuse({ reason: 'invalid-signature', message: 'signature: was used for another job' })
     if (job === 'known') return
     tell({ type: 'received' })
-    await untilDone(job.uuid, () => follow(job, deps, tell, signal), deps, signal)
+    await followToEnd(job, deps, async () => tell, signal)
   } catch (err) {
     // Only what comes before the job is stored rejects.
     if (signal.aborted) return
@@ -109,12 +106,7 @@ async function resume(job: StoredUserJob, deps: UserJobDeps, report: Report, sig
   const { uuid, endedAt } = job
   if (endedAt !== null) return await tellAgain(job, deps, report, signal)
   deps.log.warn({ jobUuid: uuid }, 'job of a user resumed')
-  let tell: Tell | undefined
-  const step = async () => {
-    tell ??= await resumedTeller(uuid, deps, report, signal)
-    await follow(job, deps, tell, signal)
-  }
-  await untilDone(uuid, step, deps, signal)
+  await followToEnd(job, deps, () => resumedTeller(uuid, deps, report, signal), signal)
 }
 
 /**
@@ -127,31 +119,6 @@ async function resumedTeller(uuid: string, deps: UserJobDeps, report: Report, si
   const told = isReady ? 'ready' : tries.some(({ acceptedAt }) => acceptedAt !== null) ? 'accepted' : 'received'
   if (tries.every(({ runningAt }) => runningAt === null)) report(stageUpdate(uuid, told))
   return progressTeller(uuid, report, told)
-}
-
-/** The pauses between two attempts at what the chain or the database keeps from succeeding. */
-const AGAIN: BackoffOptions = { minMs: 1_000, maxMs: 30_000, factor: 2 }
-
-/**
- * Retries `step` of a stored job until it succeeds: an end that is not stored is told to no one, and `follow` ends a job
- * by itself once it is too late for it. Gives up when the validator stops; the next start resumes the job. Never rejects.
- */
-async function untilDone(
-  jobUuid: string,
-  step: () => Promise<void>,
-  { clock, log }: UserJobDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const delayMs of backoff(AGAIN)) {
-    try {
-      return await step()
-    } catch (err) {
-      if (signal.aborted) return
-      log.error({ err, jobUuid, delayMs }, 'job of a user could not be run on; trying again')
-    }
-    await clock.sleep(delayMs, signal).catch(() => {})
-    if (signal.aborted) return
-  }
 }
 
 type Tell = (progress: Progress) => void
@@ -173,9 +140,29 @@ function tellAgain(job: StoredUserJob, deps: UserJobDeps, report: Report, signal
   return untilDone(uuid, step, deps, signal)
 }
 
-/** Tries the job on one miner after the other until it has run or no miner is left, and reports its end. */
-async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal: AbortSignal): Promise<void> {
-  const { db, clock } = deps
+/**
+ * Tries the job on one miner after the other until it has run or no miner is left, and reports its end. Retries while the
+ * chain or the database is away. Never rejects.
+ */
+function followToEnd(
+  job: StoredUserJob,
+  deps: UserJobDeps,
+  teller: () => Promise<Tell>,
+  signal: AbortSignal,
+): Promise<void> {
+  const maybeSent: MaybeSent = new Set()
+  let tell: Tell | undefined
+  const step = async () => {
+    tell ??= await teller()
+    await follow(job, { ...deps, maybeSent }, tell, signal)
+  }
+  return untilDone(job.uuid, step, deps, signal)
+}
+
+type FollowDeps = UserJobDeps & { maybeSent: MaybeSent }
+
+async function follow(job: StoredUserJob, deps: FollowDeps, tell: Tell, signal: AbortSignal): Promise<void> {
+  const { db, clock, maxTries, maybeSent } = deps
   for (;;) {
     const tries = await untilSaved(() => triesOf(db, job.uuid), deps, signal)
     const last = tries.at(-1)
@@ -184,7 +171,8 @@ async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal:
       if (!(await drive(job, last, true, deps, tell, signal))) return
       continue
     }
-    const next = mayTryAgain(job, tries, deps) ? await openTry(job, tries, deps, signal) : undefined
+    const isTried = mayTryAgain(job, tries, { maxTries, now: clock.now(), maybeSent })
+    const next = isTried ? await openTry(job, tries, deps, signal) : undefined
     if (next && 'job' in next) {
       if (!(await drive(job, next.job, false, deps, tell, signal))) return
       continue
@@ -195,25 +183,6 @@ async function follow(job: StoredUserJob, deps: UserJobDeps, tell: Tell, signal:
     if (last && isFinal(last.state)) tell({ type: 'ended', end: { ...last, state: last.state } })
     return
   }
-}
-
-/** Whether the job may be given to a first or a further miner. */
-function mayTryAgain(
-  { request, createdAt }: StoredUserJob,
-  tries: readonly StoredTry[],
-  { maxTries, clock }: UserJobDeps,
-): boolean {
-  if (clock.now() - createdAt.getTime() > START_WITHIN_MS) return false
-  const last = tries.at(-1)
-  return last === undefined || (isUnrun(last) && tries.length < maxTries && !request.on_trusted_miner)
-}
-
-/** This validator itself ended the job. */
-const OWN_ENDS: readonly (Reason | null)[] = ['stopped', 'abandoned']
-
-/** Whether a try ended before the miner had the work, so that another miner may be given the job. */
-function isUnrun({ state, reason, readyAt }: StoredTry): boolean {
-  return state === 'rejected' || (state === 'broken' && readyAt === null && !OWN_ENDS.includes(reason))
 }
 
 type OpenedTry = { job: Parameters<typeof driveOrganicJob>[0] & { deadline: Date | null } } | { refusal: Refusal }
@@ -281,11 +250,11 @@ async function drive(
   { request }: StoredUserJob,
   job: Extract<OpenedTry, { job: unknown }>['job'],
   isResumed: boolean,
-  deps: UserJobDeps,
+  deps: FollowDeps,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { db, clock, log, keepOpen } = deps
+  const { db, clock, log, keepOpen, maybeSent } = deps
   const { deadline } = job
   if (!deadline || deadline.getTime() <= clock.now()) {
     const open = { uuid: job.uuid, state: job.state }
@@ -300,5 +269,10 @@ async function drive(
       if (type) tell({ type })
     },
   }
-  return (await driveOrganicJob(job, how, deps, signal)) !== undefined
+  const isKnown = !maybeSent.has(job.uuid) && !(isResumed && mayBeSent(job))
+  maybeSent.add(job.uuid)
+  const result = await driveOrganicJob(job, how, deps, signal)
+  // The row of a try that one process has driven to its end shows whether the work was sent.
+  if (isKnown) maybeSent.delete(job.uuid)
+  return result !== undefined
 }
