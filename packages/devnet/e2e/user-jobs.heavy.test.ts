@@ -7,7 +7,7 @@ import { type Facilitator2026, startFacilitator2026, USER, userJob } from '@hord
 import { startPostgres } from '@horde/testing/postgres'
 import { migrationsFolder } from '@horde/validator/db/schema'
 import { triesOf } from '@horde/validator/db/users/user-jobs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startHorde } from '../src/start-horde.ts'
 
 const IMAGE = 'compute-horde/python:3.11'
@@ -44,8 +44,8 @@ beforeAll(async () => {
   await horde.startValidator(['serve']).line('validator started', WAIT_MS)
   await facilitator.until(() => facilitator.peers.length > 0)
   // The validator may have asked the miner before that was ready, and asks it again some time later.
-  const first = async () => (await facilitator.ask(program('print()'))).at(-1)?.status
-  await expect.poll(first, { timeout: WAIT_MS, interval: 2_000 }).toBe('completed')
+  const isKnown = async () => (await facilitator.ask(program('print()'))).at(-1)?.status === 'completed'
+  await vi.waitUntil(isKnown, { timeout: WAIT_MS, interval: 2_000 })
 })
 afterAll(() => stack[Symbol.asyncDispose]())
 

@@ -69,7 +69,6 @@ const SAVED_COLUMNS = {
   exitStatus: 'integer',
   stdout: 'text',
   stderr: 'text',
-  report: 'text',
   complaint: 'text',
   executorClass: 'text',
   image: 'text',
@@ -82,7 +81,7 @@ const SAVED_COLUMNS = {
   endedAt: 'timestamptz',
 } as const
 
-export type JobFields = Partial<Pick<typeof jobs.$inferInsert, keyof typeof SAVED_COLUMNS>>
+export type JobFields = Partial<Pick<typeof jobs.$inferInsert, keyof typeof SAVED_COLUMNS | 'report'>>
 
 /**
  * A change of one row, saved only while the row's state is one of `from`. Null and undefined fields stay as they are.
@@ -113,14 +112,14 @@ export function noteOf(uuid: string, fields: Omit<JobFields, 'state'>): JobChang
  *   change then count as saved
  */
 export async function saveChanges(db: Database, changes: readonly JobChange[], isRepeat = false): Promise<Set<string>> {
-  const rows = changes.map(({ uuid, from, set }) => ({ uuid, allowed: from, ...set }))
+  const rows = changes.map(({ uuid, from, set: { report: _, ...set } }) => ({ uuid, allowed: from, ...set }))
   const columns = Object.entries(SAVED_COLUMNS)
   const types = sql.raw(columns.map(([name, type]) => `"${name}" ${type}`).join(', '))
   const sets = sql.raw(
     columns.map(([name]) => `${columnOf(name)} = coalesce(change."${name}", jobs.${columnOf(name)})`).join(', '),
   )
   const saved = await db.execute<{ uuid: string }>(sql`
-    update jobs set ${sets}
+    update jobs set ${reportIn(changes)}${sets}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as change(uuid uuid, allowed text[], ${types})
     where jobs.uuid = change.uuid and (
       jobs.state = any(change.allowed)
@@ -128,6 +127,15 @@ export async function saveChanges(db: Database, changes: readonly JobChange[], i
     )
     returning jobs.uuid`)
   return new Set(saved.rows.map(({ uuid }) => uuid))
+}
+
+/** Sets the reports in changes. Each is a parameter of its own: within JSON a long one would stop PGlite for seconds. */
+function reportIn(changes: readonly JobChange[]) {
+  const reports = changes.flatMap(({ uuid, set: { report } }) =>
+    report == null ? [] : [sql`when ${uuid}::uuid then ${report}::text`],
+  )
+  if (reports.length === 0) return sql``
+  return sql`report = case jobs.uuid ${sql.join(reports, sql` `)} else jobs.report end, `
 }
 
 /** What moving a job needs to know of its row. */

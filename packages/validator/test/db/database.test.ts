@@ -143,6 +143,21 @@ describe.each(engines)('on %s', (dialect, newUrl) => {
     expect(await saveChanges(db, [noteOf(others.uuid, { complaint: 'no' })], true)).toEqual(new Set())
   })
 
+  it('saves the reports of several jobs with one statement, each as it is', async () => {
+    const [long, odd, silent, ended] = [newJob(), newJob(), newJob(), newJob()]
+    await newBatch(77, [long, odd, silent, ended])
+    await moveJob(ended.uuid, 'offered', 'stopped')
+    const reports = [`{"a":"${'é'.repeat(1_000_000)}"}`, '{"b":"\\u0000\\ud800\'"}', null, '{}'] as const
+    const at = { state: 'broken', endedAt: LATER } as const
+    const changes = [long, odd, silent, ended].map(({ uuid }, index) => ({
+      ...{ uuid, from: ['offered'] as const, set: { ...at, report: reports[index] ?? null } },
+    }))
+    expect(await saveChanges(db, changes)).toEqual(new Set([long.uuid, odd.uuid, silent.uuid]))
+    const stored = await Promise.all([long, odd, silent, ended].map(({ uuid }) => jobOf(uuid)))
+    expect(stored.map(row => row?.report)).toEqual([reports[0], reports[1], null, null])
+    expect(stored.map(row => row?.state)).toEqual(Array(4).fill('broken'))
+  })
+
   it('ends orphaned batches and jobs, and no others', async () => {
     const [synthetic, organic] = [newJob(), newJob()]
     await newBatch(4, [synthetic])
