@@ -135,7 +135,10 @@ async function resume(row: Row, uuid: JobUuid, deps: ReportingDeps, signal: Abor
   if (!request || !deadline || deadline.getTime() <= clock.now()) {
     const abandon = () => abandonJobs(db, [{ uuid: row.uuid, state }], new Date(clock.now()), log)
     const abandoned = await untilSaved(abandon, deps, signal)
-    if (abandoned > 0) report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
+    if (abandoned > 0) return report(finalUpdate(uuid, ABANDONED, timeoutSeconds))
+    // The sweep of overdue jobs has ended it since it was read, and reports nothing.
+    const ended = await untilSaved(() => findJob(db, row.uuid), deps, signal)
+    if (ended && isFinal(ended.state)) report(updateOfRow(uuid, ended))
     return
   }
   log.warn({ jobUuid: uuid, state }, 'organic job resumed')

@@ -9,9 +9,10 @@ import { HOST, MANIFEST, type Peer, play, startScriptedMiner } from '@horde/test
 import { eq } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { jobs } from '../../src/db/schema.ts'
+import { abandonJobs } from '../../src/jobs/transition.ts'
 import { FacilitatorConnection } from '../../src/organic/facilitator-connection.ts'
 import type { OrganicLimits } from '../../src/organic/organic-job.ts'
-import { runOrganicJob } from '../../src/organic/run-organic-job.ts'
+import { resumableJobs, runOrganicJob } from '../../src/organic/run-organic-job.ts'
 import { withDatabase } from '../db/databases.ts'
 import { AT_ONCE, MINER, unknownDialects, VALIDATOR } from '../jobs/drive.ts'
 
@@ -82,7 +83,7 @@ async function setUp(
     )
     return facilitator.updates(job.uuid)
   }
-  return { facilitator, miner, connection, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { facilitator, miner, connection, deps, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 const update = (
@@ -378,4 +379,30 @@ it('logs in again when its login was refused', async () => {
   })
   await facilitator.until(() => facilitator.peers.length === 3)
   await expect.poll(() => connection.state()).toEqual({ connected: true, dialect: 'v0', running: 0, waiting: 0 })
+})
+
+it('reports a job that the sweep of overdue jobs ended after it was read as open', async () => {
+  await using world = await setUp(async () => {})
+  const { db } = database()
+  const uuid = crypto.randomUUID()
+  const asked = request({ uuid: uuid as never, miner_hotkey: MINER.ss58 })
+  const past = new Date(Date.now() - 100_000)
+  await db.insert(jobs).values({
+    ...{
+      uuid,
+      minerHotkey: MINER.ss58,
+      minerUid: 0,
+      minerAddress: `${HOST}:1`,
+      state: 'running',
+      source: 'facilitator',
+    },
+    ...{ createdAt: new Date(Date.now() - 400_000), deadline: past, request: asked as never },
+  })
+  const signal = new AbortController().signal
+  const mine = (await resumableJobs(world.deps, signal)).find(job => job.uuid === uuid)
+  expect(await abandonJobs(db, [{ uuid, state: 'running' }], new Date(), silentLog)).toBe(1)
+  const reported: object[] = []
+  await mine?.run(update => reported.push(update), signal)
+  const comment = 'The service that drove the job went away without ending it.'
+  expect(reported).toMatchObject([{ uuid, status: 'failed', metadata: { comment } }])
 })
