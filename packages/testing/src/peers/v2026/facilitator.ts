@@ -155,12 +155,16 @@ export function cheatReport(
   return { ...report, signature: signatureOf(encoded === 'once' ? once : twice, 'FullRequest', signing) }
 }
 
+/** How many were made: two of the same job in one millisecond would be the same, and the second refused as used. */
+let signatures = 122n
+
 function signatureOf(
   text: string,
   signature_scope: 'SignedFields' | 'FullRequest',
   { signer = USER, at = Date.now() }: Signing,
 ) {
-  const timestamp_ns = BigInt(Math.floor(at)) * 1_000_000n + 123n
+  signatures += 1n
+  const timestamp_ns = BigInt(Math.floor(at)) * 1_000_000n + (signatures % 1_000_000n)
   const digest = userDigest(text, timestamp_ns)
   if (digest === undefined) throw new Error('the time does not fit')
   const signature = Buffer.from(signer.sign(digest)).toString('base64')
