@@ -78,17 +78,17 @@ async function jobOf2026({ address, minerHotkey }: Network, key: Hotkey): Promis
   return {
     prepare: async () => {
       await peer.send(offer)
-      await untilMessage(peer, 'V0AcceptJobRequest')
+      await untilMessage(peer, 'V0AcceptJobRequest', job_uuid)
       await receipt('accepted')
-      await untilMessage(peer, 'V0ExecutorReadyRequest')
+      await untilMessage(peer, 'V0ExecutorReadyRequest', job_uuid)
     },
     run: async () => {
       await peer.send(work)
-      await untilMessage(peer, 'V0JobFinishedRequest')
+      await untilMessage(peer, 'V0JobFinishedRequest', job_uuid)
     },
     fail: async contents => {
       await peer.send(signed2026(work2026OfEcho(job_uuid, contents), key))
-      await untilMessage(peer, 'V0JobFailedRequest')
+      await untilMessage(peer, 'V0JobFailedRequest', job_uuid)
     },
     [Symbol.asyncDispose]: async () => {
       await receipt('finished')
@@ -100,10 +100,21 @@ async function jobOf2026({ address, minerHotkey }: Network, key: Hotkey): Promis
 /** What may come before the message that is waited for. */
 const SKIPPED = ['V0VolumesReadyRequest', 'V0ExecutionDoneRequest']
 
-async function untilMessage(peer: ValidatorPeer2026, type: MinerMessage['message_type']): Promise<void> {
+/**
+ * Waits for a message.
+ *
+ * @param jobUuid the job that it is about. The miner may repeat on this connection how an earlier job ended.
+ */
+async function untilMessage(
+  peer: ValidatorPeer2026,
+  type: MinerMessage['message_type'],
+  jobUuid?: string,
+): Promise<void> {
   for (;;) {
     const message = await peer.next(LONG_MS)
+    const isOfAnother = 'job_uuid' in message && message.job_uuid !== jobUuid
+    if (isOfAnother || SKIPPED.includes(message.message_type)) continue
     if (message.message_type === type) return
-    if (!SKIPPED.includes(message.message_type)) throw new Error(`expected ${type}, got ${JSON.stringify(message)}`)
+    throw new Error(`expected ${type}, got ${JSON.stringify(message)}`)
   }
 }
