@@ -5,7 +5,7 @@
 import type { Log } from '@horde/kit/log'
 import type { Clock } from '@horde/kit/time'
 import { LARGEST_WORK_BYTES } from '@horde/protocol/frame'
-import type { JobReport, OfferMessage, WorkMessage } from '@horde/protocol/job/messages'
+import { isLostInput, type JobReport, type OfferMessage, type WorkMessage } from '@horde/protocol/job/messages'
 import type { JobOutput, Printed } from '@horde/protocol/job/report'
 import { isFinal, type JobEvent } from '@horde/protocol/job-state'
 import type { JobUuid } from '@horde/protocol/primitives'
@@ -201,9 +201,7 @@ async function handle(event: Message, job: LiveJob, deps: DriveJobDeps, signal: 
  * know no such failure.
  */
 function isEarlyFailure(report: JobReport, { state, dialect }: LiveJob): boolean {
-  return (
-    state === 'ready' && dialect === 'v2026' && report.type === 'fail' && report.failure.stage === 'volume-download'
-  )
+  return state === 'ready' && dialect === 'v2026' && isLostInput(report)
 }
 
 /** Passes on which of its steps a job has done. They move no job, and may come early. */

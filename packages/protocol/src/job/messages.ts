@@ -19,6 +19,11 @@ export type FinishReport = { type: 'finish'; jobUuid: JobUuid; output: JobOutput
 export type FailReport = { type: 'fail'; jobUuid: JobUuid; failure: FailedJob }
 export type ResultReport = FinishReport | FailReport
 
+/** Whether a job failed because its input could not be fetched. Executors of v2026 know that before the work is there. */
+export function isLostInput(report: { type: string }): report is FailReport {
+  return report.type === 'fail' && (report as FailReport).failure.stage === 'volume-download'
+}
+
 /** The miner does not take the job. */
 export type DeclineReport = {
   type: 'decline'

@@ -1,5 +1,5 @@
 /** Why a job ended, by its miner's report: in our words, with the miner's message beside it. */
-import type { BreakReport, DeclineReport, FailReport, JobReport } from '@horde/protocol/job/messages'
+import { type BreakReport, type DeclineReport, isLostInput, type JobReport } from '@horde/protocol/job/messages'
 import type { HordeFault } from '@horde/protocol/job/report'
 import type { FinalState, JobState } from '@horde/protocol/job-state'
 import type { Reason } from '@horde/protocol/reasons'
@@ -16,7 +16,8 @@ export function endOfReport(
   timer: WorkTimer,
 ): Partial<JobResult> {
   if (report.type === 'decline' && to === 'rejected') return { ...unanswered, ...endOfDecline(report) }
-  if (report.type === 'fail' && isOrganic && isLostInput(report) && at < (timer.sentAt ?? Number.POSITIVE_INFINITY)) {
+  // Miners fetch the input of a user's job from its offer on.
+  if (isOrganic && isLostInput(report) && at < (timer.sentAt ?? Number.POSITIVE_INFINITY)) {
     return resultOf(report, judge(report, undefined), undefined)
   }
   const isResult = report.type === 'finish' || report.type === 'fail'
@@ -35,14 +36,9 @@ export function endOfReport(
   return { ...unanswered, reason: isUnprepared ? 'prepare-failed' : 'out-of-order' }
 }
 
-/** Whether the job failed because its input could not be fetched. Miners fetch that of a user's job from its offer on. */
-function isLostInput({ failure }: FailReport): boolean {
-  return failure.stage === 'volume-download'
-}
-
 /** Returns the event that a report is for a job in this state. */
 export function eventOf(report: JobReport, state: JobState): JobReport['type'] | 'input-failed' {
-  return state === 'ready' && report.type === 'fail' && isLostInput(report) ? 'input-failed' : report.type
+  return state === 'ready' && isLostInput(report) ? 'input-failed' : report.type
 }
 
 type End = Pick<JobResult, 'reason' | 'stage' | 'message'>
